@@ -1,0 +1,2 @@
+//! The kymograph binary.
+fn main() {}
