@@ -1,1 +1,34 @@
-//! Placeholder.
+//! What may happen in Kymograph: aggregates with their commands, events and rules, and the typed values
+//! that they are made of.
+//!
+//! Nothing here does I/O, knows the time or draws random numbers; whatever a decision needs is part of the
+//! command. One noun is one file: [`folder`], [`dashboard`], [`membership`], [`org`], [`user`].
+
+pub mod aggregate;
+pub mod dashboard;
+pub mod event;
+pub mod folder;
+pub mod id;
+pub mod invariant;
+pub mod json;
+pub mod membership;
+pub mod org;
+pub mod reason;
+pub mod registry;
+pub mod role;
+pub mod slug;
+pub mod text;
+pub mod timestamp;
+pub mod uid;
+pub mod upcast;
+pub mod user;
+
+pub use aggregate::{Stream, StreamId};
+pub use event::StoredEvent;
+pub use id::{OrgId, UserId};
+pub use invariant::Invariant;
+pub use json::CanonicalJson;
+pub use reason::{Reason, ReasonKind};
+pub use role::OrgRole;
+pub use timestamp::Timestamp;
+pub use uid::Uid;

@@ -1,0 +1,54 @@
+//! How an aggregate is addressed and told what to do.
+
+use std::fmt;
+
+use cqrs_es::Aggregate;
+use cqrs_es::event_sink::EventSink;
+use serde::{Deserialize, Serialize};
+
+use crate::event::EventSet;
+use crate::reason::Reason;
+
+/// The name of a stream inside an org: the aggregate's type and its key, like `folder-abc`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct StreamId(String);
+
+impl StreamId {
+    /// A stream's name as it was stored.
+    #[must_use]
+    pub fn from_stored(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The name as it is stored.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for StreamId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// An aggregate whose events are kept in a stream of its own, and whose state is kept beside them.
+///
+/// The state must stay small, since it is written with each event: documents belong into events only.
+pub trait Stream: Aggregate<Event: EventSet, Error: Reason + Send + Sync + 'static, Services = ()> {
+    /// What tells aggregates of this type apart inside an org.
+    type Key: fmt::Display + ?Sized;
+
+    /// The name of the stream of the aggregate with this key.
+    #[must_use]
+    fn stream_id(key: &Self::Key) -> StreamId {
+        StreamId(format!("{}-{key}", Self::TYPE))
+    }
+}
+
+/// Writes one decided event, applying it to the aggregate. Aggregates use it to end a command.
+pub(crate) async fn decide<A: Aggregate>(aggregate: &mut A, sink: &EventSink<A>, event: impl Into<A::Event>) {
+    sink.write(event.into(), aggregate).await;
+}

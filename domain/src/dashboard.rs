@@ -1,0 +1,341 @@
+//! A dashboard: a JSON document with versions.
+
+use cqrs_es::Aggregate;
+use cqrs_es::event_sink::EventSink;
+use serde::{Deserialize, Serialize};
+
+use crate::aggregate::{Stream, decide};
+use crate::domain_events;
+use crate::json::CanonicalJson;
+use crate::reason::{Reason, ReasonKind};
+use crate::text::{MAX_DESCRIPTION_BYTES, MAX_NAME_BYTES, is_storable};
+use crate::uid::Uid;
+
+/// The state that decisions about a dashboard need. The document itself is in the events only.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Dashboard {
+    /// The uid, empty before the first event.
+    pub uid: Uid,
+    /// The numeric id, unique among the org's folders and dashboards.
+    pub id: i64,
+    /// The title.
+    pub title: String,
+    /// The folder it is in, `None` at the root.
+    pub folder_uid: Option<Uid>,
+    /// The current version, from 1.
+    pub version: i64,
+    /// Whether it is there: created and not deleted since.
+    pub exists: bool,
+}
+
+/// What a dashboard can be told.
+#[derive(Clone, Debug)]
+pub enum DashboardCommand {
+    /// Creates it, or saves a new version of it.
+    Save {
+        /// What to save.
+        content: DashboardContent,
+        /// The numeric id, should it have to be created.
+        new_id: i64,
+        /// The version the client has seen; `None` overwrites whatever is there.
+        expected_version: Option<i64>,
+    },
+    /// Saves the content of an older version as the newest one.
+    RestoreVersion {
+        /// The version to restore.
+        from: i64,
+        /// What that version contained.
+        content: DashboardContent,
+    },
+    /// Deletes it.
+    Delete,
+}
+
+/// What a version of a dashboard contains.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DashboardContent {
+    /// The uid of the dashboard.
+    pub uid: Uid,
+    /// The title, as it stands in the document.
+    pub title: String,
+    /// The tags, as they stand in the document.
+    pub tags: Vec<String>,
+    /// The folder it is in.
+    pub folder_uid: Option<Uid>,
+    /// What the author says of this version.
+    pub message: String,
+    /// The document without its members `id`, `uid` and `version`, which are not the author's to choose.
+    pub data: CanonicalJson,
+}
+
+/// A dashboard was created.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DashboardCreated {
+    /// The numeric id.
+    pub id: i64,
+    /// Its first version.
+    pub content: DashboardContent,
+}
+
+/// A new version of a dashboard was saved.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DashboardUpdated {
+    /// The new version's number.
+    pub version: i64,
+    /// The new version.
+    pub content: DashboardContent,
+}
+
+/// An older version of a dashboard was made its newest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DashboardVersionRestored {
+    /// The new version's number.
+    pub version: i64,
+    /// The version it was taken from.
+    pub restored_from: i64,
+    /// The new version.
+    pub content: DashboardContent,
+}
+
+/// A dashboard was deleted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DashboardDeleted {
+    /// The uid.
+    pub uid: Uid,
+}
+
+domain_events! {
+    /// What happens to a dashboard.
+    pub enum DashboardEvent {
+        /// It was created.
+        Created(DashboardCreated) = "dashboard.created", 1;
+        /// A new version was saved.
+        Updated(DashboardUpdated) = "dashboard.updated", 1;
+        /// An older version was made the newest.
+        VersionRestored(DashboardVersionRestored) = "dashboard.version_restored", 1;
+        /// It was deleted.
+        Deleted(DashboardDeleted) = "dashboard.deleted", 1;
+    }
+}
+
+/// Why a dashboard refuses a command.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DashboardError {
+    /// It has no title.
+    #[error("Dashboard title cannot be empty")]
+    TitleEmpty,
+    /// The title or message is too long or cannot be stored.
+    #[error("Dashboard title or message is too long")]
+    TextTooLong,
+    /// The document is not a JSON object.
+    #[error("dashboard must be a JSON object")]
+    NotAnObject,
+    /// It is not there.
+    #[error("Dashboard not found")]
+    NotFound,
+    /// It has changed since the client read it.
+    #[error("The dashboard has been changed by someone else")]
+    VersionMismatch,
+    /// Another one in the folder has the same title.
+    #[error("A dashboard with the same name in the folder already exists")]
+    NameExists,
+    /// It has no version of this number.
+    #[error("Dashboard version not found")]
+    VersionNotFound,
+    /// The folder to put it in is not there.
+    #[error("folder not found")]
+    FolderNotFound,
+}
+
+impl Reason for DashboardError {
+    fn kind(&self) -> ReasonKind {
+        match self {
+            Self::TitleEmpty | Self::TextTooLong | Self::NotAnObject | Self::FolderNotFound => {
+                ReasonKind::Invalid
+            }
+            Self::NotFound | Self::VersionNotFound => ReasonKind::Missing,
+            Self::VersionMismatch => ReasonKind::Stale,
+            Self::NameExists => ReasonKind::Taken,
+        }
+    }
+}
+
+impl Stream for Dashboard {
+    type Key = Uid;
+}
+
+impl Aggregate for Dashboard {
+    const TYPE: &'static str = "dashboard";
+    type Command = DashboardCommand;
+    type Event = DashboardEvent;
+    type Error = DashboardError;
+    type Services = ();
+
+    async fn handle(
+        &mut self,
+        command: DashboardCommand,
+        (): &(),
+        sink: &EventSink<Self>,
+    ) -> Result<(), DashboardError> {
+        let event = match command {
+            DashboardCommand::Save { content, new_id, expected_version } => {
+                self.save(content, new_id, expected_version)?
+            }
+            DashboardCommand::RestoreVersion { from, content } => {
+                self.must_exist()?;
+                content.check()?;
+                DashboardVersionRestored { version: self.version + 1, restored_from: from, content }.into()
+            }
+            DashboardCommand::Delete => {
+                self.must_exist()?;
+                DashboardDeleted { uid: self.uid.clone() }.into()
+            }
+        };
+        decide(self, sink, event).await;
+        Ok(())
+    }
+
+    fn apply(&mut self, event: DashboardEvent) {
+        match event {
+            DashboardEvent::Created(created) => {
+                self.id = created.id;
+                self.exists = true;
+                self.take(1, created.content);
+            }
+            DashboardEvent::Updated(updated) => self.take(updated.version, updated.content),
+            DashboardEvent::VersionRestored(restored) => self.take(restored.version, restored.content),
+            DashboardEvent::Deleted(_) => self.exists = false,
+        }
+    }
+}
+
+impl Dashboard {
+    fn must_exist(&self) -> Result<(), DashboardError> {
+        if self.exists { Ok(()) } else { Err(DashboardError::NotFound) }
+    }
+
+    fn save(
+        &self,
+        content: DashboardContent,
+        new_id: i64,
+        expected_version: Option<i64>,
+    ) -> Result<DashboardEvent, DashboardError> {
+        content.check()?;
+        if !self.exists {
+            return Ok(DashboardCreated { id: new_id, content }.into());
+        }
+        if expected_version.is_some_and(|expected| expected != self.version) {
+            return Err(DashboardError::VersionMismatch);
+        }
+        Ok(DashboardUpdated { version: self.version + 1, content }.into())
+    }
+
+    fn take(&mut self, version: i64, content: DashboardContent) {
+        self.version = version;
+        self.uid = content.uid;
+        self.title = content.title;
+        self.folder_uid = content.folder_uid;
+    }
+}
+
+impl DashboardContent {
+    fn check(&self) -> Result<(), DashboardError> {
+        if self.title.trim().is_empty() {
+            return Err(DashboardError::TitleEmpty);
+        }
+        if !is_storable(&self.title, MAX_NAME_BYTES) || !is_storable(&self.message, MAX_DESCRIPTION_BYTES) {
+            return Err(DashboardError::TextTooLong);
+        }
+        if !self.data.as_str().starts_with('{') {
+            return Err(DashboardError::NotAnObject);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cqrs_es::test::TestFramework;
+    use serde_json::json;
+
+    use super::*;
+
+    type Framework = TestFramework<Dashboard>;
+
+    fn content(title: &str) -> DashboardContent {
+        DashboardContent {
+            uid: Uid::try_new("d1").unwrap(),
+            title: title.into(),
+            tags: vec!["ops".into()],
+            folder_uid: None,
+            message: String::new(),
+            data: CanonicalJson::try_new(&json!({"title": title, "tags": ["ops"]})).unwrap(),
+        }
+    }
+
+    fn created() -> DashboardEvent {
+        DashboardCreated { id: 3, content: content("CPU") }.into()
+    }
+
+    fn save(title: &str, expected_version: Option<i64>) -> DashboardCommand {
+        DashboardCommand::Save { content: content(title), new_id: 3, expected_version }
+    }
+
+    #[tokio::test]
+    async fn the_first_save_creates() {
+        Framework::with(())
+            .given_no_previous_events()
+            .when_async(save("CPU", Some(0)))
+            .await
+            .then_expect_events(vec![created()]);
+    }
+
+    #[tokio::test]
+    async fn a_later_save_counts_the_version_up() {
+        Framework::with(())
+            .given(vec![created()])
+            .when_async(save("CPU load", Some(1)))
+            .await
+            .then_expect_events(vec![DashboardUpdated { version: 2, content: content("CPU load") }.into()]);
+    }
+
+    #[tokio::test]
+    async fn a_stale_version_is_refused() {
+        Framework::with(())
+            .given(vec![created()])
+            .when_async(save("CPU", Some(0)))
+            .await
+            .then_expect_error(DashboardError::VersionMismatch);
+    }
+
+    #[tokio::test]
+    async fn an_empty_title_is_refused() {
+        Framework::with(())
+            .given_no_previous_events()
+            .when_async(save("  ", None))
+            .await
+            .then_expect_error(DashboardError::TitleEmpty);
+    }
+
+    #[tokio::test]
+    async fn restores_as_a_new_version() {
+        let updated = DashboardUpdated { version: 2, content: content("Memory") };
+        Framework::with(())
+            .given(vec![created(), updated.into()])
+            .when_async(DashboardCommand::RestoreVersion { from: 1, content: content("CPU") })
+            .await
+            .then_expect_events(vec![
+                DashboardVersionRestored { version: 3, restored_from: 1, content: content("CPU") }.into(),
+            ]);
+    }
+
+    #[tokio::test]
+    async fn a_recreated_one_starts_again_at_version_one() {
+        let deleted = DashboardDeleted { uid: Uid::try_new("d1").unwrap() };
+        Framework::with(())
+            .given(vec![created(), deleted.into()])
+            .when_async(save("CPU", Some(0)))
+            .await
+            .then_expect_events(vec![created()]);
+    }
+}

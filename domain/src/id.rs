@@ -1,0 +1,32 @@
+//! Numeric ids, one type each, so that a user's id can never stand where an org's is expected.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The id of an organization, which is the tenant that owns data.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct OrgId(pub i64);
+
+impl OrgId {
+    /// The home of what belongs to no organization: users and server settings. No HTTP request can name it.
+    pub const SERVER: OrgId = OrgId(0);
+}
+
+/// The id of a user, unique on the server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct UserId(pub i64);
+
+impl fmt::Display for OrgId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

@@ -1,0 +1,28 @@
+//! Rules that span more than one aggregate.
+//!
+//! An aggregate can only decide on its own state. These rules need a look at the whole org, so they are
+//! checked by statements inside the transaction that appends the events; the head of the org's log, which
+//! every transaction moves, makes the check exact under concurrency.
+
+/// A rule over more than one aggregate, named when a transaction breaks it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Invariant {
+    /// Two orgs have different names.
+    OrgNameUnique,
+    /// Two users have different logins and e-mail addresses.
+    LoginUnique,
+    /// An org that has had an admin keeps one.
+    OrgKeepsAdmin,
+    /// The server keeps an enabled server admin.
+    ServerKeepsAdmin,
+    /// A member's org exists.
+    OrgExists,
+    /// The folder that something is put in exists.
+    ParentFolderExists,
+    /// No folder is its own ancestor.
+    FolderNotOwnAncestor,
+    /// Folders nest at most [`crate::folder::MAX_DEPTH`] levels deep.
+    FolderDepth,
+    /// A deleted folder leaves nothing inside it behind.
+    DeletedFolderEmpty,
+}

@@ -1,0 +1,20 @@
+//! The reasons why a command is refused, seen from outside.
+
+/// What kind of refusal a domain error is. The public error vocabulary is built from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReasonKind {
+    /// The input breaks a rule whatever the state is.
+    Invalid,
+    /// The object is not there.
+    Missing,
+    /// Another object already has what must be unique.
+    Taken,
+    /// The object has changed since the client read it.
+    Stale,
+}
+
+/// An error by which the domain refuses a command. Its `Display` text is what the client reads.
+pub trait Reason: std::error::Error {
+    /// What kind of refusal it is.
+    fn kind(&self) -> ReasonKind;
+}

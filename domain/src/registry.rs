@@ -1,0 +1,164 @@
+//! All aggregates by name: the one place where a new aggregate is registered in the domain.
+
+use cqrs_es::Aggregate;
+use cqrs_es::persist::SerializedEvent;
+
+use crate::aggregate::Stream;
+use crate::event::{EventSet, StoredEvent};
+use crate::upcast::{upcast, upcasters};
+use crate::{dashboard::Dashboard, folder::Folder, membership::Membership, org::Org, user::User};
+
+/// Something to do with an aggregate whose type is only known by name.
+pub trait AggregateVisitor {
+    /// What comes of it.
+    type Output;
+
+    /// Does it.
+    fn visit<A: Stream>(self) -> Self::Output;
+}
+
+macro_rules! aggregates {
+    ($($aggregate:ty),+ $(,)?) => {
+        /// The names of all aggregate types.
+        pub const TYPES: &[&str] = &[$(<$aggregate as Aggregate>::TYPE),+];
+
+        /// Does something with the aggregate type of that name; `None` if there is none.
+        pub fn visit<V: AggregateVisitor>(type_name: &str, visitor: V) -> Option<V::Output> {
+            $(if type_name == <$aggregate as Aggregate>::TYPE {
+                return Some(visitor.visit::<$aggregate>());
+            })+
+            None
+        }
+    };
+}
+
+aggregates!(Dashboard, Folder, Membership, Org, User);
+
+/// Why a stored event could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// No aggregate has an event of this name.
+    #[error("unknown event type {0}")]
+    UnknownType(String),
+    /// There is no way from the stored version of the payload to the current one.
+    #[error("event type {0} is stored in version {1}, and no upcaster leads to version {2}")]
+    UnknownVersion(String, i32, i32),
+    /// The payload does not have the shape of its version.
+    #[error("the payload of a {0} event does not have its shape: {1}")]
+    Payload(String, serde_json::Error),
+}
+
+/// Reads a stored event, bringing its payload to the current version first.
+pub fn decode(
+    stored_type: &str,
+    schema_version: i32,
+    payload: &str,
+) -> Result<Box<dyn StoredEvent>, DecodeError> {
+    let aggregate_type = stored_type.split('.').next().unwrap_or_default();
+    visit(aggregate_type, Decode { stored_type, schema_version, payload })
+        .unwrap_or_else(|| Err(DecodeError::UnknownType(stored_type.to_owned())))
+}
+
+/// The stored names and current versions of the events of all aggregates.
+#[must_use]
+pub fn event_types() -> Vec<(&'static str, i32)> {
+    struct EventTypes;
+    impl AggregateVisitor for EventTypes {
+        type Output = &'static [(&'static str, i32)];
+        fn visit<A: Stream>(self) -> Self::Output {
+            A::Event::TYPES
+        }
+    }
+    TYPES.iter().filter_map(|name| visit(name, EventTypes)).flatten().copied().collect()
+}
+
+/// Folds the events of one stream and returns the state as JSON text, as it is kept beside the stream.
+/// `None` if an event is not of this aggregate type or the state cannot be written.
+#[must_use]
+pub fn fold(type_name: &str, events: &[Box<dyn StoredEvent>]) -> Option<String> {
+    struct Fold<'a>(&'a [Box<dyn StoredEvent>]);
+    impl AggregateVisitor for Fold<'_> {
+        type Output = Option<String>;
+        fn visit<A: Stream>(self) -> Self::Output {
+            let mut aggregate = A::default();
+            for event in self.0 {
+                aggregate.apply(event.of::<A::Event>()?.clone());
+            }
+            serde_json::to_string(&aggregate).ok()
+        }
+    }
+    visit(type_name, Fold(events)).flatten()
+}
+
+struct Decode<'a> {
+    stored_type: &'a str,
+    schema_version: i32,
+    payload: &'a str,
+}
+
+impl AggregateVisitor for Decode<'_> {
+    type Output = Result<Box<dyn StoredEvent>, DecodeError>;
+
+    fn visit<A: Stream>(self) -> Self::Output {
+        let unknown = || DecodeError::UnknownType(self.stored_type.to_owned());
+        let (_, current) =
+            *A::Event::TYPES.iter().find(|(name, _)| *name == self.stored_type).ok_or_else(unknown)?;
+        let upcasted;
+        let payload = if self.schema_version == current {
+            self.payload
+        } else {
+            upcasted = self.upcast(A::TYPE, current)?;
+            &upcasted
+        };
+        let event = A::Event::decode(self.stored_type, payload)
+            .ok_or_else(unknown)?
+            .map_err(|error| DecodeError::Payload(self.stored_type.to_owned(), error))?;
+        Ok(Box::new(event))
+    }
+}
+
+impl Decode<'_> {
+    fn upcast(&self, aggregate_type: &str, current: i32) -> Result<String, DecodeError> {
+        let payload = serde_json::from_str(self.payload)
+            .map_err(|error| DecodeError::Payload(self.stored_type.to_owned(), error))?;
+        let event = SerializedEvent::new(
+            String::new(),
+            0,
+            aggregate_type.to_owned(),
+            self.stored_type.to_owned(),
+            self.schema_version.to_string(),
+            payload,
+            serde_json::Value::Null,
+        );
+        let event = upcast(event, &upcasters());
+        if event.event_version != current.to_string() {
+            return Err(DecodeError::UnknownVersion(
+                self.stored_type.to_owned(),
+                self.schema_version,
+                current,
+            ));
+        }
+        Ok(event.payload.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_type_begins_with_the_name_of_its_aggregate() {
+        for (event_type, _) in event_types() {
+            let (aggregate, verb) = event_type.split_once('.').unwrap();
+            assert!(TYPES.contains(&aggregate) && !verb.is_empty(), "{event_type}");
+        }
+    }
+
+    #[test]
+    fn unknown_types_and_versions_are_refused() {
+        assert!(matches!(decode("comet.seen", 1, "{}"), Err(DecodeError::UnknownType(_))));
+        assert!(matches!(decode("folder.seen", 1, "{}"), Err(DecodeError::UnknownType(_))));
+        assert!(matches!(decode("folder.deleted", 99, "{}"), Err(DecodeError::UnknownVersion(_, 99, _))));
+        assert!(matches!(decode("folder.created", 1, "[]"), Err(DecodeError::Payload(..))));
+    }
+}

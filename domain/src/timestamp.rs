@@ -1,0 +1,62 @@
+//! Points in time with the precision of the log, which is a microsecond.
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use time::macros::format_description;
+
+/// Microseconds since the Unix epoch, UTC.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Timestamp(pub i64);
+
+impl Timestamp {
+    /// The timestamp of a date, cut to microseconds.
+    #[must_use]
+    pub fn from_date(date: OffsetDateTime) -> Self {
+        // A date of the supported range of years fits: its nanoseconds are below 2^68, a thousandth of them
+        // is below 2^58.
+        Self(i64::try_from(date.unix_timestamp_nanos() / 1_000).unwrap_or(i64::MAX))
+    }
+
+    /// The date, for the database and for formatting. A timestamp out of the supported range becomes the epoch.
+    #[must_use]
+    pub fn date(self) -> OffsetDateTime {
+        OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000)
+            .unwrap_or(OffsetDateTime::UNIX_EPOCH)
+    }
+
+    /// Whole seconds since the epoch.
+    #[must_use]
+    pub fn seconds(self) -> i64 {
+        self.0.div_euclid(1_000_000)
+    }
+
+    /// RFC 3339 with whole seconds, as Grafana writes dates: `2026-11-01T10:00:00Z`.
+    #[must_use]
+    pub fn rfc3339(self) -> String {
+        let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
+        self.date().format(format).unwrap_or_default()
+    }
+
+    /// The timestamp that many seconds later, or earlier for a negative number.
+    #[must_use]
+    pub fn plus_seconds(self, seconds: i64) -> Self {
+        Self(self.0.saturating_add(seconds.saturating_mul(1_000_000)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formats_like_grafana() {
+        assert_eq!(Timestamp(1_730_455_200_123_456).rfc3339(), "2024-11-01T10:00:00Z");
+    }
+
+    #[test]
+    fn survives_the_way_through_a_date() {
+        let timestamp = Timestamp(1_730_455_200_123_456);
+        assert_eq!(Timestamp::from_date(timestamp.date()), timestamp);
+    }
+}

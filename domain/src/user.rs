@@ -1,0 +1,359 @@
+//! A user of the server. Users belong to no org; what they may do in one is a [`crate::membership`].
+
+use cqrs_es::Aggregate;
+use cqrs_es::event_sink::EventSink;
+use serde::{Deserialize, Serialize};
+
+use crate::aggregate::{Stream, decide};
+use crate::domain_events;
+use crate::id::{OrgId, UserId};
+use crate::reason::{Reason, ReasonKind};
+use crate::text::{MAX_NAME_BYTES, is_storable};
+use crate::uid::Uid;
+
+/// The shortest password that is accepted, in characters.
+pub const MIN_PASSWORD_CHARACTERS: usize = 4;
+
+/// The longest password that is accepted, in bytes, so that hashing stays bounded.
+pub const MAX_PASSWORD_BYTES: usize = 1024;
+
+/// The state that decisions about a user need. Passwords are not in the log: their hashes are secrets.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct User {
+    /// The id.
+    pub id: UserId,
+    /// The uid.
+    pub uid: Uid,
+    /// What a person calls the account.
+    pub profile: Profile,
+    /// Whether the user administers the server.
+    pub is_server_admin: bool,
+    /// Whether the user is kept from logging in.
+    pub is_disabled: bool,
+    /// Whether the user is there: created and not deleted since.
+    pub exists: bool,
+}
+
+/// What a person calls an account.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Profile {
+    /// The name to log in with, in the case it was given.
+    pub login: String,
+    /// The e-mail address.
+    pub email: String,
+    /// The name to show.
+    pub name: String,
+    /// The theme: empty (the server's), `dark`, `light` or `system`.
+    pub theme: String,
+}
+
+/// What a user can be told.
+#[derive(Clone, Debug)]
+pub enum UserCommand {
+    /// Creates it.
+    Create(UserCreated),
+    /// Changes the profile.
+    ChangeProfile(Profile),
+    /// Records that the password was changed.
+    ChangePassword,
+    /// Grants or takes the rights of a server admin.
+    SetServerAdmin(bool),
+    /// Keeps the user from logging in, or lets it again.
+    SetDisabled(bool),
+    /// Makes an org the one the user works in.
+    SwitchOrg(OrgId),
+    /// Deletes it.
+    Delete,
+}
+
+/// A user was created.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UserCreated {
+    /// The id.
+    pub id: UserId,
+    /// The uid.
+    pub uid: Uid,
+    /// The profile.
+    pub profile: Profile,
+    /// Whether the user administers the server.
+    pub is_server_admin: bool,
+    /// The org the user works in first.
+    pub org_id: OrgId,
+}
+
+/// A user's profile was changed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UserProfileChanged {
+    /// The user.
+    pub id: UserId,
+    /// The profile from now on.
+    pub profile: Profile,
+}
+
+/// A user's password was changed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UserPasswordChanged {
+    /// The user.
+    pub id: UserId,
+}
+
+/// A user was made a server admin, or is one no more.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UserServerAdminChanged {
+    /// The user.
+    pub id: UserId,
+    /// Whether the user administers the server from now on.
+    pub is_server_admin: bool,
+}
+
+/// A user was kept from logging in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UserDisabled {
+    /// The user.
+    pub id: UserId,
+}
+
+/// A user may log in again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UserEnabled {
+    /// The user.
+    pub id: UserId,
+}
+
+/// A user works in another org.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UserOrgSwitched {
+    /// The user.
+    pub id: UserId,
+    /// The org from now on.
+    pub org_id: OrgId,
+}
+
+/// A user was deleted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UserDeleted {
+    /// The user.
+    pub id: UserId,
+}
+
+domain_events! {
+    /// What happens to a user.
+    pub enum UserEvent {
+        /// It was created.
+        Created(UserCreated) = "user.created", 1;
+        /// Its profile was changed.
+        ProfileChanged(UserProfileChanged) = "user.profile_changed", 1;
+        /// Its password was changed.
+        PasswordChanged(UserPasswordChanged) = "user.password_changed", 1;
+        /// It was made a server admin, or is one no more.
+        ServerAdminChanged(UserServerAdminChanged) = "user.server_admin_changed", 1;
+        /// It was kept from logging in.
+        Disabled(UserDisabled) = "user.disabled", 1;
+        /// It may log in again.
+        Enabled(UserEnabled) = "user.enabled", 1;
+        /// It works in another org.
+        OrgSwitched(UserOrgSwitched) = "user.org_switched", 1;
+        /// It was deleted.
+        Deleted(UserDeleted) = "user.deleted", 1;
+    }
+}
+
+/// Why a user refuses a command.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UserError {
+    /// It has neither login nor e-mail address.
+    #[error("Need to specify either username or email")]
+    LoginEmpty,
+    /// A text is too long or cannot be stored.
+    #[error("login, email or name is too long")]
+    TextTooLong,
+    /// The theme is none.
+    #[error("Invalid theme")]
+    ThemeInvalid,
+    /// The password is too short.
+    #[error("New password is too short")]
+    PasswordTooShort,
+    /// The password is too long.
+    #[error("New password is too long")]
+    PasswordTooLong,
+    /// Another user has the login or e-mail address.
+    #[error("user already exists")]
+    Taken,
+    /// It is not there.
+    #[error("user not found")]
+    NotFound,
+    /// The server would be left without a server admin.
+    #[error("cannot remove last Grafana admin")]
+    LastServerAdmin,
+}
+
+impl Reason for UserError {
+    fn kind(&self) -> ReasonKind {
+        match self {
+            Self::Taken => ReasonKind::Taken,
+            Self::NotFound => ReasonKind::Missing,
+            _ => ReasonKind::Invalid,
+        }
+    }
+}
+
+impl Stream for User {
+    type Key = UserId;
+}
+
+impl Aggregate for User {
+    const TYPE: &'static str = "user";
+    type Command = UserCommand;
+    type Event = UserEvent;
+    type Error = UserError;
+    type Services = ();
+
+    async fn handle(
+        &mut self,
+        command: UserCommand,
+        (): &(),
+        sink: &EventSink<Self>,
+    ) -> Result<(), UserError> {
+        if !self.exists && !matches!(command, UserCommand::Create(_)) {
+            return Err(UserError::NotFound);
+        }
+        let id = self.id;
+        let event: UserEvent = match command {
+            UserCommand::Create(_) if self.exists => return Err(UserError::Taken),
+            UserCommand::Create(mut created) => {
+                created.profile = created.profile.completed()?;
+                created.into()
+            }
+            UserCommand::ChangeProfile(profile) => {
+                let profile = profile.completed()?;
+                if profile == self.profile {
+                    return Ok(());
+                }
+                UserProfileChanged { id, profile }.into()
+            }
+            UserCommand::ChangePassword => UserPasswordChanged { id }.into(),
+            UserCommand::SetServerAdmin(is_server_admin) if is_server_admin == self.is_server_admin => {
+                return Ok(());
+            }
+            UserCommand::SetServerAdmin(is_server_admin) => {
+                UserServerAdminChanged { id, is_server_admin }.into()
+            }
+            UserCommand::SetDisabled(is_disabled) if is_disabled == self.is_disabled => return Ok(()),
+            UserCommand::SetDisabled(true) => UserDisabled { id }.into(),
+            UserCommand::SetDisabled(false) => UserEnabled { id }.into(),
+            UserCommand::SwitchOrg(org_id) => UserOrgSwitched { id, org_id }.into(),
+            UserCommand::Delete => UserDeleted { id }.into(),
+        };
+        decide(self, sink, event).await;
+        Ok(())
+    }
+
+    fn apply(&mut self, event: UserEvent) {
+        match event {
+            UserEvent::Created(created) => {
+                *self = Self {
+                    id: created.id,
+                    uid: created.uid,
+                    profile: created.profile,
+                    is_server_admin: created.is_server_admin,
+                    is_disabled: false,
+                    exists: true,
+                };
+            }
+            UserEvent::ProfileChanged(changed) => self.profile = changed.profile,
+            UserEvent::ServerAdminChanged(changed) => self.is_server_admin = changed.is_server_admin,
+            UserEvent::Disabled(_) => self.is_disabled = true,
+            UserEvent::Enabled(_) => self.is_disabled = false,
+            UserEvent::PasswordChanged(_) | UserEvent::OrgSwitched(_) => {}
+            UserEvent::Deleted(_) => self.exists = false,
+        }
+    }
+}
+
+impl Profile {
+    /// The profile with login and e-mail address standing in for each other, if it is one that can be kept.
+    fn completed(mut self) -> Result<Self, UserError> {
+        if self.login.trim().is_empty() {
+            self.login.clone_from(&self.email);
+        }
+        if self.email.trim().is_empty() {
+            self.email.clone_from(&self.login);
+        }
+        if self.login.trim().is_empty() {
+            return Err(UserError::LoginEmpty);
+        }
+        if ![&self.login, &self.email, &self.name].iter().all(|text| is_storable(text, MAX_NAME_BYTES)) {
+            return Err(UserError::TextTooLong);
+        }
+        if !["", "dark", "light", "system"].contains(&self.theme.as_str()) {
+            return Err(UserError::ThemeInvalid);
+        }
+        Ok(self)
+    }
+}
+
+/// Checks a new password.
+pub fn check_password(password: &str) -> Result<(), UserError> {
+    if password.chars().count() < MIN_PASSWORD_CHARACTERS {
+        return Err(UserError::PasswordTooShort);
+    }
+    if password.len() > MAX_PASSWORD_BYTES { Err(UserError::PasswordTooLong) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use cqrs_es::test::TestFramework;
+
+    use super::*;
+
+    type Framework = TestFramework<User>;
+
+    fn created(login: &str, email: &str) -> UserCreated {
+        UserCreated {
+            id: UserId(2),
+            uid: Uid::try_new("u2").unwrap(),
+            profile: Profile { login: login.into(), email: email.into(), ..Profile::default() },
+            is_server_admin: false,
+            org_id: OrgId(1),
+        }
+    }
+
+    #[tokio::test]
+    async fn login_and_email_stand_in_for_each_other() {
+        Framework::with(())
+            .given_no_previous_events()
+            .when_async(UserCommand::Create(created("ann", "")))
+            .await
+            .then_expect_events(vec![created("ann", "ann").into()]);
+        Framework::with(())
+            .given_no_previous_events()
+            .when_async(UserCommand::Create(created("", " ")))
+            .await
+            .then_expect_error(UserError::LoginEmpty);
+    }
+
+    #[tokio::test]
+    async fn disabling_twice_is_one_event() {
+        Framework::with(())
+            .given(vec![created("ann", "ann").into(), UserDisabled { id: UserId(2) }.into()])
+            .when_async(UserCommand::SetDisabled(true))
+            .await
+            .then_expect_events(vec![]);
+    }
+
+    #[tokio::test]
+    async fn a_deleted_user_takes_no_commands() {
+        Framework::with(())
+            .given(vec![created("ann", "ann").into(), UserDeleted { id: UserId(2) }.into()])
+            .when_async(UserCommand::ChangePassword)
+            .await
+            .then_expect_error(UserError::NotFound);
+    }
+
+    #[test]
+    fn passwords_have_bounds() {
+        assert_eq!(check_password("new"), Err(UserError::PasswordTooShort));
+        assert_eq!(check_password("kymograph"), Ok(()));
+        assert_eq!(check_password(&"x".repeat(1025)), Err(UserError::PasswordTooLong));
+    }
+}
