@@ -14,7 +14,7 @@ test:
 bench:
 	@scripts/install-dependencies cargo postgres
 	cargo build --release --workspace
-	target/release/kymograph-bench $(if $(ROW),--row $(ROW))
+	$${CARGO_TARGET_DIR:-target}/release/kymograph-bench $(if $(ROW),--row $(ROW))
 
 fmt:
 	cargo fmt --all

@@ -1,1 +1,37 @@
-//! Placeholder.
+//! The use cases of Kymograph: command and query handlers by noun, the ports they need from the outside,
+//! authorization, and the public error vocabulary.
+//!
+//! A use case takes a [`Scope`] first: whoever has none can neither read nor write what a tenant owns.
+//! Commands go through [`Commands::run`], which gives each one idempotency, retry and one atomic commit.
+
+pub mod cache;
+pub mod change;
+pub mod clock;
+pub mod command;
+pub mod dashboard;
+pub mod error;
+pub mod event_store;
+pub mod folder;
+pub mod health;
+pub mod id_allocator;
+pub mod identity;
+pub mod login_attempt;
+pub mod membership;
+pub mod org;
+pub mod page;
+pub mod password;
+pub mod permission;
+pub mod random;
+pub mod scope;
+pub mod search;
+pub mod session;
+pub mod setup;
+pub mod unit;
+pub mod user;
+
+pub use command::Commands;
+pub use error::{Error, ErrorKind, Result};
+pub use page::Page;
+pub use permission::Permission;
+pub use scope::{Actor, RequestContext, Scope};
+pub use unit::Unit;

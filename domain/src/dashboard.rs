@@ -158,6 +158,14 @@ impl Reason for DashboardError {
             Self::NameExists => ReasonKind::Taken,
         }
     }
+
+    fn code(&self) -> Option<&'static str> {
+        match self {
+            Self::VersionMismatch => Some("version-mismatch"),
+            Self::NameExists => Some("name-exists"),
+            _ => None,
+        }
+    }
 }
 
 impl Stream for Dashboard {

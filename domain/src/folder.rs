@@ -156,6 +156,10 @@ impl Reason for FolderError {
             Self::NotFound | Self::ParentNotFound => ReasonKind::Missing,
         }
     }
+
+    fn code(&self) -> Option<&'static str> {
+        matches!(self, Self::UidTaken | Self::VersionMismatch).then_some("version-mismatch")
+    }
 }
 
 impl Stream for Folder {

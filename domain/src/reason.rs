@@ -17,4 +17,9 @@ pub enum ReasonKind {
 pub trait Reason: std::error::Error {
     /// What kind of refusal it is.
     fn kind(&self) -> ReasonKind;
+
+    /// The machine-readable code that clients test, if they test one.
+    fn code(&self) -> Option<&'static str> {
+        None
+    }
 }

@@ -62,6 +62,10 @@ pub enum UserCommand {
     SetDisabled(bool),
     /// Makes an org the one the user works in.
     SwitchOrg(OrgId),
+    /// Ends one of its sessions.
+    RevokeSession(i64),
+    /// Ends all its sessions.
+    LogOut,
     /// Deletes it.
     Delete,
 }
@@ -129,6 +133,22 @@ pub struct UserOrgSwitched {
     pub org_id: OrgId,
 }
 
+/// One of a user's sessions was ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UserSessionRevoked {
+    /// The user.
+    pub id: UserId,
+    /// The session.
+    pub session_id: i64,
+}
+
+/// All of a user's sessions were ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UserLoggedOut {
+    /// The user.
+    pub id: UserId,
+}
+
 /// A user was deleted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UserDeleted {
@@ -153,6 +173,10 @@ domain_events! {
         Enabled(UserEnabled) = "user.enabled", 1;
         /// It works in another org.
         OrgSwitched(UserOrgSwitched) = "user.org_switched", 1;
+        /// One of its sessions was ended.
+        SessionRevoked(UserSessionRevoked) = "user.session_revoked", 1;
+        /// All its sessions were ended.
+        LoggedOut(UserLoggedOut) = "user.logged_out", 1;
         /// It was deleted.
         Deleted(UserDeleted) = "user.deleted", 1;
     }
@@ -242,6 +266,8 @@ impl Aggregate for User {
             UserCommand::SetDisabled(true) => UserDisabled { id }.into(),
             UserCommand::SetDisabled(false) => UserEnabled { id }.into(),
             UserCommand::SwitchOrg(org_id) => UserOrgSwitched { id, org_id }.into(),
+            UserCommand::RevokeSession(session_id) => UserSessionRevoked { id, session_id }.into(),
+            UserCommand::LogOut => UserLoggedOut { id }.into(),
             UserCommand::Delete => UserDeleted { id }.into(),
         };
         decide(self, sink, event).await;
@@ -264,7 +290,10 @@ impl Aggregate for User {
             UserEvent::ServerAdminChanged(changed) => self.is_server_admin = changed.is_server_admin,
             UserEvent::Disabled(_) => self.is_disabled = true,
             UserEvent::Enabled(_) => self.is_disabled = false,
-            UserEvent::PasswordChanged(_) | UserEvent::OrgSwitched(_) => {}
+            UserEvent::PasswordChanged(_)
+            | UserEvent::OrgSwitched(_)
+            | UserEvent::SessionRevoked(_)
+            | UserEvent::LoggedOut(_) => {}
             UserEvent::Deleted(_) => self.exists = false,
         }
     }

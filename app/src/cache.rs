@@ -1,0 +1,115 @@
+//! A read-through cache that never keeps a value older than the last change it was told of.
+
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::sync::{Mutex, PoisonError};
+
+use moka::sync::Cache;
+
+use crate::error::Result;
+
+const SHARDS: usize = 64;
+
+/// Caches values that are read from the database.
+///
+/// A plain cache can keep a stale value for ever: a reader fetches the old row, a writer commits and
+/// invalidates, then the reader stores what it fetched. Here each key belongs to a shard with a generation;
+/// an invalidation raises it, and a fetched value is stored only if the generation has not moved meanwhile.
+pub struct ReadCache<K, V> {
+    values: Cache<K, V>,
+    generations: Vec<Mutex<u64>>,
+    hasher: RandomState,
+}
+
+impl<K, V> ReadCache<K, V>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    /// A cache that holds values up to a total weight, which `weigh` gives for each entry.
+    pub fn with_weight(max_weight: u64, weigh: fn(&K, &V) -> u32) -> Self {
+        let values = Cache::builder().max_capacity(max_weight).weigher(weigh).build();
+        Self {
+            values,
+            generations: (0..SHARDS).map(|_| Mutex::new(0)).collect(),
+            hasher: RandomState::new(),
+        }
+    }
+
+    /// A cache that holds up to a number of values.
+    #[must_use]
+    pub fn with_entries(max_entries: u64) -> Self {
+        Self::with_weight(max_entries, |_, _| 1)
+    }
+
+    /// The cached value.
+    pub fn get(&self, key: &K) -> Option<V> {
+        self.values.get(key)
+    }
+
+    /// The cached value, or else what `fetch` finds, which is then cached. `None` is not cached.
+    pub async fn get_or_fetch(
+        &self,
+        key: &K,
+        fetch: impl Future<Output = Result<Option<V>>>,
+    ) -> Result<Option<V>> {
+        if let Some(value) = self.values.get(key) {
+            return Ok(Some(value));
+        }
+        let generation = *self.lock(key);
+        let Some(value) = fetch.await? else { return Ok(None) };
+        let current = self.lock(key);
+        if *current == generation {
+            self.values.insert(key.clone(), value.clone());
+        }
+        drop(current);
+        Ok(Some(value))
+    }
+
+    /// Drops the value of a key, and whatever is being fetched for it.
+    pub fn invalidate(&self, key: &K) {
+        let mut generation = self.lock(key);
+        *generation += 1;
+        self.values.invalidate(key);
+    }
+
+    /// Drops all values, and whatever is being fetched.
+    pub fn invalidate_all(&self) {
+        for generation in &self.generations {
+            *generation.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        }
+        self.values.invalidate_all();
+    }
+
+    fn lock(&self, key: &K) -> std::sync::MutexGuard<'_, u64> {
+        let shard = usize::try_from(self.hasher.hash_one(key) % SHARDS as u64).unwrap_or_default();
+        self.generations[shard].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_value_fetched_before_a_change_is_not_kept() {
+        let cache = ReadCache::<u8, &str>::with_entries(10);
+        let fetched = cache
+            .get_or_fetch(&1, async {
+                cache.invalidate(&1);
+                Ok(Some("old"))
+            })
+            .await
+            .unwrap();
+        assert_eq!(fetched, Some("old"));
+        assert_eq!(cache.get(&1), None);
+    }
+
+    #[tokio::test]
+    async fn keeps_what_did_not_change() {
+        let cache = ReadCache::<u8, &str>::with_entries(10);
+        cache.get_or_fetch(&1, async { Ok(Some("value")) }).await.unwrap();
+        assert_eq!(cache.get(&1), Some("value"));
+        cache.invalidate_all();
+        assert_eq!(cache.get(&1), None);
+    }
+}

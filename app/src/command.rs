@@ -1,0 +1,92 @@
+//! Runs commands: idempotency, decision, commit, and another decision after a conflict.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::event_store::{Commit, CommitError, EventStore, Replay};
+use crate::scope::{IdempotencyKey, Scope};
+use crate::unit::{Decided, Unit};
+
+/// How often a command is decided before the client is told to try again.
+const MAX_ATTEMPTS: u32 = 12;
+
+/// Runs the commands of all use cases.
+#[derive(Clone)]
+pub struct Commands {
+    store: Arc<dyn EventStore>,
+    /// Commands that lost a race wait here for each other, so that the losers of one round do not race again.
+    retries: Arc<[tokio::sync::Mutex<()>; 16]>,
+}
+
+impl Commands {
+    /// Commands on this log.
+    #[must_use]
+    pub fn new(store: Arc<dyn EventStore>) -> Self {
+        Self { store, retries: Arc::default() }
+    }
+
+    /// Runs one command: decides, and commits what was decided in one transaction.
+    ///
+    /// A repeated request, known by its idempotency key, gets the outcome of the first without being decided
+    /// again. When another command was faster on a stream, this one is decided anew on what is there now, so
+    /// a decision that names the version it expects fails then by itself.
+    pub async fn run<'s, O, F, D>(&self, scope: &'s Scope, decide: F) -> Result<O>
+    where
+        O: Serialize + DeserializeOwned,
+        F: Fn(Unit<'s>) -> D,
+        D: Future<Output = Result<Decided<'s, O>>>,
+    {
+        if let Some(outcome) = self.replayed(scope).await? {
+            return Ok(outcome);
+        }
+        let mut lane = None;
+        for attempt in 1..=MAX_ATTEMPTS {
+            let Decided { unit, outcome } = decide(Unit::new(scope, self.store.clone())).await?;
+            if unit.appends.is_empty() {
+                return Ok(outcome);
+            }
+            let replay = match &scope.request().idempotency {
+                Some(key) => Some((key.clone(), serde_json::to_string(&outcome).map_err(Error::internal)?)),
+                None => None,
+            };
+            let commit = Commit { appends: unit.appends, secrets: unit.secrets, replay };
+            match self.store.commit(scope, commit).await {
+                Ok(_) => return Ok(outcome),
+                Err(CommitError::Conflict) => {
+                    tracing::debug!(attempt, "another command was faster, deciding again");
+                    if lane.is_none() {
+                        lane = Some(self.retries[retry_lane(scope)].lock().await);
+                    } else {
+                        tokio::time::sleep(Duration::from_millis(u64::from(attempt))).await;
+                    }
+                }
+                Err(CommitError::Broken(invariant)) => return Err(Error::from_invariant(invariant)),
+                Err(CommitError::Repeated) => {
+                    return self.replayed(scope).await?.ok_or_else(|| Error::internal("a replay vanished"));
+                }
+                Err(CommitError::Failed(error)) => return Err(error),
+            }
+        }
+        Err(Error::new(ErrorKind::Stale, "The object has been changed by someone else"))
+    }
+
+    async fn replayed<O: DeserializeOwned>(&self, scope: &Scope) -> Result<Option<O>> {
+        let Some(IdempotencyKey { key, request_hash }) = &scope.request().idempotency else { return Ok(None) };
+        match self.store.replay(scope, key).await? {
+            None => Ok(None),
+            Some(Replay { request_hash: first, .. }) if first != *request_hash => Err(Error::new(
+                ErrorKind::Contradictory,
+                "Idempotency-Key was used before for a different request",
+            )),
+            Some(Replay { outcome, .. }) => serde_json::from_str(&outcome).map(Some).map_err(Error::internal),
+        }
+    }
+}
+
+fn retry_lane(scope: &Scope) -> usize {
+    usize::try_from(scope.org().0.rem_euclid(16)).unwrap_or_default()
+}

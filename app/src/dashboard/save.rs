@@ -1,0 +1,152 @@
+//! Saving a dashboard.
+
+use kymograph_domain::dashboard::{Dashboard, DashboardCommand, DashboardContent, DashboardError};
+use kymograph_domain::folder::{Folder, GENERAL_UID};
+use kymograph_domain::{CanonicalJson, Uid};
+use serde_json::{Map, Value};
+
+use super::{Dashboards, SavedDashboard};
+use crate::error::{Error, Result};
+use crate::id_allocator::IdKind;
+use crate::random::random_uid;
+use crate::{Permission, Scope, Unit};
+
+/// A dashboard to save, as clients send it.
+#[derive(Clone, Debug)]
+pub struct SaveDashboard {
+    /// The document. Its `uid` or `id` says which dashboard it is, its `version` which one the client has seen.
+    pub dashboard: Map<String, Value>,
+    /// The folder to put it in; `None` and an empty text mean the root.
+    pub folder_uid: Option<String>,
+    /// The folder to put it in by numeric id, for older clients; 0 means the root.
+    pub folder_id: Option<i64>,
+    /// What the author says of this version.
+    pub message: String,
+    /// Whether to replace whatever is there.
+    pub overwrite: bool,
+}
+
+/// What a client's document says of the dashboard, and the rest of the document.
+struct Parsed {
+    uid: Option<Uid>,
+    id: Option<i64>,
+    version: i64,
+    title: String,
+    tags: Vec<String>,
+    data: CanonicalJson,
+}
+
+impl Dashboards {
+    /// Creates a dashboard, or saves a new version of it.
+    pub async fn save_dashboard(&self, scope: &Scope, save: SaveDashboard) -> Result<SavedDashboard> {
+        let parsed = Parsed::try_from_document(save.dashboard)?;
+        let folder_uid = self.resolve_folder(scope, save.folder_uid.as_deref(), save.folder_id).await?;
+        let uid = match (parsed.uid, parsed.id) {
+            (Some(uid), _) => Some(uid),
+            (None, Some(id)) => {
+                Some(self.reader.find_uid_by_id(scope, id).await?.ok_or(DashboardError::NotFound)?)
+            }
+            (None, None) => None,
+        };
+        let is_named = uid.is_some();
+        let uid = match uid {
+            Some(uid) => uid,
+            None => random_uid()?,
+        };
+        let expected_version = (!save.overwrite).then_some(parsed.version);
+        let content = DashboardContent {
+            uid,
+            title: parsed.title,
+            tags: parsed.tags,
+            folder_uid,
+            message: save.message,
+            data: parsed.data,
+        };
+        let content = &content;
+        self.commands
+            .run(scope, |unit| async move {
+                self.decide_save(scope, unit, content, is_named, expected_version).await
+            })
+            .await
+    }
+
+    async fn decide_save<'s>(
+        &self,
+        scope: &'s Scope,
+        mut unit: Unit<'s>,
+        content: &DashboardContent,
+        is_named: bool,
+        expected_version: Option<i64>,
+    ) -> Result<crate::unit::Decided<'s, SavedDashboard>> {
+        let mut dashboard = unit.load::<Dashboard>(&content.uid).await?;
+        let is_new = !(is_named && dashboard.exists);
+        scope.require(if is_new { Permission::DashboardsCreate } else { Permission::DashboardsWrite })?;
+        let moves = is_new || dashboard.folder_uid != content.folder_uid;
+        if let Some(folder) = content.folder_uid.as_ref().filter(|_| moves) {
+            if !unit.load::<Folder>(folder).await?.exists {
+                return Err(DashboardError::FolderNotFound.into());
+            }
+        }
+        if expected_version.is_some() && (moves || dashboard.title != content.title) {
+            self.title_must_be_free(scope, content).await?;
+        }
+        let new_id = if is_new { self.ids.next_id(scope.org(), IdKind::Object).await? } else { dashboard.id };
+        dashboard
+            .tell(DashboardCommand::Save { content: content.clone(), new_id, expected_version })
+            .await?;
+        let saved = SavedDashboard {
+            id: dashboard.id,
+            uid: dashboard.uid.clone(),
+            title: dashboard.title.clone(),
+            folder_uid: dashboard.folder_uid.clone(),
+            version: dashboard.version,
+        };
+        unit.record(dashboard)?;
+        Ok(unit.decided(saved))
+    }
+
+    async fn title_must_be_free(&self, scope: &Scope, content: &DashboardContent) -> Result<()> {
+        let holder =
+            self.reader.find_uid_by_title(scope, content.folder_uid.as_ref(), &content.title).await?;
+        match holder {
+            Some(holder) if holder != content.uid => Err(DashboardError::NameExists.into()),
+            _ => Ok(()),
+        }
+    }
+
+    async fn resolve_folder(&self, scope: &Scope, uid: Option<&str>, id: Option<i64>) -> Result<Option<Uid>> {
+        match (uid.filter(|uid| !uid.is_empty()), id.unwrap_or_default()) {
+            (Some(GENERAL_UID), _) | (None, ..=0) => Ok(None),
+            (Some(uid), _) => {
+                Uid::try_new(uid).map(Some).map_err(|_| Error::from(DashboardError::FolderNotFound))
+            }
+            (None, id) => match self.reader.find_folder_uid_by_id(scope, id).await? {
+                Some(uid) => Ok(Some(uid)),
+                None => Err(DashboardError::FolderNotFound.into()),
+            },
+        }
+    }
+}
+
+impl Parsed {
+    /// Takes `id`, `uid` and `version` out of the document: they are the server's to say.
+    fn try_from_document(mut document: Map<String, Value>) -> Result<Self> {
+        let uid = match document.remove("uid") {
+            Some(Value::String(uid)) if !uid.is_empty() => Some(Uid::try_new(&uid)?),
+            None | Some(Value::Null | Value::String(_)) => None,
+            Some(_) => return Err(Error::invalid("dashboard uid must be a text")),
+        };
+        let id = document.remove("id").and_then(|id| id.as_i64()).filter(|id| *id > 0);
+        let version = document.remove("version").and_then(|version| version.as_i64()).unwrap_or_default();
+        let title = document.get("title").and_then(Value::as_str).unwrap_or_default().trim().to_owned();
+        let tags = match document.get("tags") {
+            Some(Value::Array(tags)) => tags.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+            _ => Vec::new(),
+        };
+        let data = CanonicalJson::try_new(&Value::Object(document)).map_err(Error::internal)?;
+        if data.as_str().contains("\\u0000") {
+            return Err(Error::invalid("dashboard contains a NUL character"));
+        }
+        Ok(Self { uid, id, version, title, tags, data })
+    }
+}

@@ -1,0 +1,100 @@
+//! The versions of a dashboard: listing, reading and restoring them.
+
+use kymograph_domain::dashboard::{Dashboard, DashboardCommand, DashboardContent, DashboardError};
+use kymograph_domain::{CanonicalJson, Timestamp, Uid};
+
+use super::{Dashboards, SavedDashboard, parse_uid};
+use crate::error::Result;
+use crate::{Page, Permission, Scope};
+
+/// A version as it is listed.
+#[derive(Clone, Debug)]
+pub struct VersionView {
+    /// The position of the version in the org's log, which is unique in the org.
+    pub id: i64,
+    /// The numeric id of the dashboard.
+    pub dashboard_id: i64,
+    /// The uid of the dashboard.
+    pub uid: Uid,
+    /// The version's number, from 1.
+    pub version: i64,
+    /// The version it was restored from, 0 if it was not.
+    pub restored_from: i64,
+    /// When it was saved.
+    pub created: Timestamp,
+    /// The login of who saved it.
+    pub created_by: String,
+    /// What the author says of it.
+    pub message: String,
+}
+
+/// A version with its content.
+#[derive(Clone, Debug)]
+pub struct VersionContent {
+    /// The version as it is listed.
+    pub view: VersionView,
+    /// The title at that version.
+    pub title: String,
+    /// The tags at that version.
+    pub tags: Vec<String>,
+    /// The document without its members `id`, `uid` and `version`.
+    pub data: CanonicalJson,
+}
+
+impl Dashboards {
+    /// Lists versions from the newest down, from below `before` if given.
+    pub async fn list_versions(
+        &self,
+        scope: &Scope,
+        uid: &str,
+        before: Option<i64>,
+        page: Page,
+    ) -> Result<Vec<VersionView>> {
+        scope.require(Permission::DashboardsRead)?;
+        let uid = parse_uid(uid)?;
+        self.find(scope, &uid).await?;
+        self.reader.list_versions(scope, &uid, before, page).await
+    }
+
+    /// Reads one version.
+    pub async fn get_version(&self, scope: &Scope, uid: &str, version: i64) -> Result<VersionContent> {
+        scope.require(Permission::DashboardsRead)?;
+        let uid = parse_uid(uid)?;
+        self.find(scope, &uid).await?;
+        let found = self.reader.find_version(scope, &uid, version).await?;
+        found.ok_or_else(|| DashboardError::VersionNotFound.into())
+    }
+
+    /// Saves an older version as the newest one. The dashboard stays in the folder it is in.
+    pub async fn restore_version(&self, scope: &Scope, uid: &str, version: i64) -> Result<SavedDashboard> {
+        scope.require(Permission::DashboardsWrite)?;
+        let uid = parse_uid(uid)?;
+        self.find(scope, &uid).await?;
+        let from = self.reader.find_version(scope, &uid, version).await?;
+        let from = &from.ok_or(DashboardError::VersionNotFound)?;
+        let uid = &uid;
+        self.commands
+            .run(scope, |mut unit| async move {
+                let mut dashboard = unit.load::<Dashboard>(uid).await?;
+                let content = DashboardContent {
+                    uid: uid.clone(),
+                    title: from.title.clone(),
+                    tags: from.tags.clone(),
+                    folder_uid: dashboard.folder_uid.clone(),
+                    message: format!("Restored from version {version}"),
+                    data: from.data.clone(),
+                };
+                dashboard.tell(DashboardCommand::RestoreVersion { from: version, content }).await?;
+                let saved = SavedDashboard {
+                    id: dashboard.id,
+                    uid: uid.clone(),
+                    title: dashboard.title.clone(),
+                    folder_uid: dashboard.folder_uid.clone(),
+                    version: dashboard.version,
+                };
+                unit.record(dashboard)?;
+                Ok(unit.decided(saved))
+            })
+            .await
+    }
+}

@@ -1,0 +1,159 @@
+//! The public error vocabulary: everything a use case can answer instead of a result.
+
+use std::fmt;
+
+use kymograph_domain::dashboard::DashboardError;
+use kymograph_domain::folder::FolderError;
+use kymograph_domain::membership::MembershipError;
+use kymograph_domain::org::OrgError;
+use kymograph_domain::user::UserError;
+use kymograph_domain::{Invariant, Reason, ReasonKind};
+
+/// The result of a use case.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What kind of failure an [`Error`] is. The API gives each kind a status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The input breaks a rule.
+    Invalid,
+    /// Who asks is unknown.
+    Unauthenticated,
+    /// Who asks is known and may not do this.
+    Forbidden,
+    /// The object is not there, or not for who asks.
+    Missing,
+    /// Another object has what must be unique.
+    Taken,
+    /// The object has changed since it was read.
+    Stale,
+    /// The input is well-formed and contradicts what was said before.
+    Contradictory,
+    /// More requests than can be taken in now.
+    Overloaded,
+    /// A part that is needed, such as the database, cannot be reached now.
+    Unavailable,
+    /// A fault of ours.
+    Internal,
+}
+
+/// A failure of a use case: what the client may read, and what only the log gets.
+#[derive(Debug)]
+pub struct Error {
+    kind: ErrorKind,
+    message: String,
+    code: Option<&'static str>,
+    internal: Option<String>,
+}
+
+impl Error {
+    /// An error with a message for the client.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), code: None, internal: None }
+    }
+
+    /// The input breaks a rule.
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Invalid, message)
+    }
+
+    /// The object is not there.
+    pub fn missing(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Missing, message)
+    }
+
+    /// Who asks is unknown.
+    pub fn unauthenticated(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Unauthenticated, message)
+    }
+
+    /// A fault of ours. The text is for the log; the client gets a neutral message.
+    pub fn internal(detail: impl fmt::Display) -> Self {
+        let mut error = Self::new(ErrorKind::Internal, "Internal server error");
+        error.internal = Some(detail.to_string());
+        error
+    }
+
+    /// A needed part cannot be reached. The text is for the log.
+    pub fn unavailable(detail: impl fmt::Display) -> Self {
+        let mut error = Self::new(ErrorKind::Unavailable, "The database is not available, try again shortly");
+        error.internal = Some(detail.to_string());
+        error
+    }
+
+    /// Adds the machine-readable code that clients test, like `version-mismatch`.
+    #[must_use]
+    pub fn with_code(mut self, code: &'static str) -> Self {
+        self.code = Some(code);
+        self
+    }
+
+    /// What kind of failure it is.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// What the client may read.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The machine-readable code, if clients test one.
+    #[must_use]
+    pub fn code(&self) -> Option<&'static str> {
+        self.code
+    }
+
+    /// What only the log gets.
+    #[must_use]
+    pub fn internal_detail(&self) -> Option<&str> {
+        self.internal.as_deref()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.internal {
+            Some(detail) => write!(f, "{}: {detail}", self.message),
+            None => f.write_str(&self.message),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl<R: Reason> From<R> for Error {
+    fn from(reason: R) -> Self {
+        let kind = match reason.kind() {
+            ReasonKind::Invalid => ErrorKind::Invalid,
+            ReasonKind::Missing => ErrorKind::Missing,
+            ReasonKind::Taken => ErrorKind::Taken,
+            ReasonKind::Stale => ErrorKind::Stale,
+        };
+        let mut error = Self::new(kind, reason.to_string());
+        error.code = reason.code();
+        error
+    }
+}
+
+impl Error {
+    /// The error of a broken rule that spans aggregates, in the words of the noun it protects.
+    #[must_use]
+    pub fn from_invariant(invariant: Invariant) -> Self {
+        match invariant {
+            Invariant::OrgNameUnique => OrgError::NameTaken.into(),
+            Invariant::OrgExists => OrgError::NotFound.into(),
+            Invariant::LoginUnique => UserError::Taken.into(),
+            Invariant::ServerKeepsAdmin => UserError::LastServerAdmin.into(),
+            Invariant::OrgKeepsAdmin => MembershipError::LastAdmin.into(),
+            Invariant::ParentFolderExists => DashboardError::FolderNotFound.into(),
+            Invariant::FolderNotOwnAncestor => FolderError::OwnAncestor.into(),
+            Invariant::FolderDepth => FolderError::TooDeep.into(),
+            Invariant::DeletedFolderEmpty => {
+                Self::new(ErrorKind::Stale, "the folder has been changed by someone else")
+            }
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! The port to the log: loading streams and committing events.
+
+use async_trait::async_trait;
+use kymograph_domain::{Invariant, OrgId, StoredEvent, StreamId, Timestamp};
+
+use crate::error::{Error, Result};
+use crate::scope::{IdempotencyKey, Scope};
+
+/// The end of a stream: how many events it has and what they fold to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamState {
+    /// The number of the last event, from 1.
+    pub version: i64,
+    /// The state as JSON text.
+    pub state: std::sync::Arc<str>,
+}
+
+/// The events of one command on one stream.
+#[derive(Debug)]
+pub struct Append {
+    /// The org whose log the events belong to.
+    pub org: OrgId,
+    /// The stream.
+    pub stream_id: StreamId,
+    /// The type of the aggregate.
+    pub stream_type: &'static str,
+    /// How many events the stream has; the commit fails if it has any other number.
+    pub expected_version: i64,
+    /// The new events, at least one.
+    pub events: Vec<Box<dyn StoredEvent>>,
+    /// What the stream folds to with them, as JSON text.
+    pub state: String,
+}
+
+/// A secret to be kept outside the log, because the log is shown, exported and never forgets.
+#[derive(Clone)]
+pub struct SecretWrite {
+    /// The org that owns it.
+    pub org: OrgId,
+    /// Its name, like `user/1/password`.
+    pub key: String,
+    /// Its value, `None` to delete it.
+    pub value: Option<String>,
+}
+
+impl std::fmt::Debug for SecretWrite {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SecretWrite").field("org", &self.org).field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+/// All that one use case wants written, atomically.
+#[derive(Debug)]
+pub struct Commit {
+    /// Events, at least one.
+    pub appends: Vec<Append>,
+    /// Secrets.
+    pub secrets: Vec<SecretWrite>,
+    /// The answer to keep for a repetition of the request, as JSON text.
+    pub replay: Option<(IdempotencyKey, String)>,
+}
+
+/// What a commit came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// The position of the last event in the log of the first append's org.
+    pub position: i64,
+    /// When it was recorded.
+    pub recorded_at: Timestamp,
+}
+
+/// Why nothing was committed.
+#[derive(Debug)]
+pub enum CommitError {
+    /// A stream has other events than expected: decide again.
+    Conflict,
+    /// A rule that spans aggregates would be broken.
+    Broken(Invariant),
+    /// A request with the same key was committed meanwhile.
+    Repeated,
+    /// Anything else.
+    Failed(Error),
+}
+
+/// The answer kept for a repeated request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replay {
+    /// The hash of the request it was given to.
+    pub request_hash: [u8; 32],
+    /// The answer, as JSON text.
+    pub outcome: String,
+}
+
+/// The log.
+#[async_trait]
+pub trait EventStore: Send + Sync {
+    /// The ends of some streams, in the order asked for; `None` for a stream without events.
+    async fn load(&self, org: OrgId, streams: &[StreamId]) -> Result<Vec<Option<StreamState>>>;
+
+    /// Writes everything or nothing. Once called it runs to its end, even if the caller goes away.
+    async fn commit(&self, scope: &Scope, commit: Commit) -> Result<Committed, CommitError>;
+
+    /// The answer kept under a key in the scope's org.
+    async fn replay(&self, scope: &Scope, key: &str) -> Result<Option<Replay>>;
+}

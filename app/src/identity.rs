@@ -1,0 +1,233 @@
+//! Who is asking: from credentials to a [`Scope`].
+
+mod cache;
+mod login;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use kymograph_domain::{OrgId, OrgRole, Timestamp, UserId};
+
+use crate::clock::Clock;
+use crate::error::{Error, Result};
+use crate::login_attempt::LoginAttempts;
+use crate::password::PasswordHasher;
+use crate::scope::{Actor, RequestContext, Scope};
+use crate::session::{NewToken, SessionLifetimes, SessionStore, hash_token};
+use crate::user::Users;
+
+pub use cache::IdentityCache;
+
+/// After how many seconds it is noted again that a user or session was seen.
+const SEEN_INTERVAL_SECONDS: i64 = 5 * 60;
+
+/// What is known of a user at each request.
+#[derive(Clone, Debug)]
+pub struct Identified {
+    /// The user.
+    pub actor: Arc<Actor>,
+    /// Whether the user is kept from logging in.
+    pub is_disabled: bool,
+    /// The hash of the user's password.
+    pub password_hash: String,
+    /// The org the user works in.
+    pub org_id: OrgId,
+    /// The orgs the user is a member of, by id.
+    pub memberships: Vec<(OrgId, OrgRole)>,
+}
+
+/// Reads what is needed to identify a user.
+#[async_trait]
+pub trait IdentityReader: Send + Sync {
+    /// The user of that login or e-mail address, in any case.
+    async fn find_user_id(&self, login: &str) -> Result<Option<UserId>>;
+    /// What is known of a user.
+    async fn identify(&self, user: UserId) -> Result<Option<Identified>>;
+    /// Notes that a user was seen.
+    async fn touch_user(&self, user: UserId, now: Timestamp) -> Result<()>;
+}
+
+/// What a request brings to prove who it is.
+#[derive(Clone, Debug)]
+pub enum Credentials {
+    /// A login, or e-mail address, and a password.
+    Basic {
+        /// The login or e-mail address.
+        login: String,
+        /// The password.
+        password: String,
+    },
+    /// The token of a session.
+    Session(String),
+}
+
+/// A request whose sender is known.
+pub struct Authenticated {
+    /// What it may do.
+    pub scope: Scope,
+    /// The session's new token, if it was replaced.
+    pub new_token: Option<String>,
+}
+
+/// How guessing passwords is made hopeless.
+#[derive(Clone, Copy, Debug)]
+pub struct LockOut {
+    /// After how many failures within [`crate::login_attempt::WINDOW_SECONDS`]; `None` never locks.
+    pub max_failures: Option<i64>,
+}
+
+/// The use cases of identity.
+pub struct Identity {
+    reader: Arc<dyn IdentityReader>,
+    sessions: Arc<dyn SessionStore>,
+    attempts: Arc<dyn LoginAttempts>,
+    passwords: Arc<dyn PasswordHasher>,
+    users: Arc<Users>,
+    clock: Arc<dyn Clock>,
+    cache: Arc<IdentityCache>,
+    lifetimes: SessionLifetimes,
+    lock_out: LockOut,
+}
+
+/// What [`Identity`] is made of.
+pub struct IdentityPorts {
+    /// Reads users.
+    pub reader: Arc<dyn IdentityReader>,
+    /// Keeps sessions.
+    pub sessions: Arc<dyn SessionStore>,
+    /// Counts failed log-ins.
+    pub attempts: Arc<dyn LoginAttempts>,
+    /// Checks passwords.
+    pub passwords: Arc<dyn PasswordHasher>,
+    /// Changes passwords.
+    pub users: Arc<Users>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Remembers who was identified.
+    pub cache: Arc<IdentityCache>,
+}
+
+impl Identity {
+    /// The use cases on these ports.
+    #[must_use]
+    pub fn new(ports: IdentityPorts, lifetimes: SessionLifetimes, lock_out: LockOut) -> Self {
+        let IdentityPorts { reader, sessions, attempts, passwords, users, clock, cache } = ports;
+        Self { reader, sessions, attempts, passwords, users, clock, cache, lifetimes, lock_out }
+    }
+
+    /// Finds out who sent a request, and for which org: the one it names, else the one the user works in.
+    pub async fn authenticate(
+        &self,
+        credentials: &Credentials,
+        wanted_org: Option<OrgId>,
+        mut request: RequestContext,
+    ) -> Result<Authenticated> {
+        let (user_id, new_token) = match credentials {
+            Credentials::Basic { login, password } => {
+                request.auth_method = "basic";
+                (self.check_password(login, password, &request.ip).await?, None)
+            }
+            Credentials::Session(token) => {
+                request.auth_method = "session";
+                let (session_id, user_id, new_token) = self.check_session(token, &request).await?;
+                request.token_id = Some(session_id);
+                (user_id, new_token)
+            }
+        };
+        let identified = self.identify(user_id).await?.filter(|identified| !identified.is_disabled);
+        let identified = identified.ok_or_else(|| Error::unauthenticated("Unauthorized"))?;
+        self.note_seen(user_id).await;
+        if let Some(idempotency) = &mut request.idempotency {
+            // Bound to the user, so that nobody can fetch another's answer by guessing a key.
+            idempotency.key = format!("{user_id}/{}", idempotency.key);
+        }
+        let (org, role) = identified.choose_org(wanted_org)?;
+        let scope = Scope::of_member(org, role, identified.actor.clone(), Arc::new(request));
+        Ok(Authenticated { scope, new_token })
+    }
+
+    async fn identify(&self, user_id: UserId) -> Result<Option<Arc<Identified>>> {
+        self.cache
+            .users
+            .get_or_fetch(&user_id, async { Ok(self.reader.identify(user_id).await?.map(Arc::new)) })
+            .await
+    }
+
+    async fn check_session(&self, token: &str, request: &RequestContext) -> Result<(i64, UserId, Option<String>)> {
+        let hash = hash_token(token);
+        let session = self
+            .cache
+            .sessions
+            .get_or_fetch(&hash, async { Ok(self.sessions.find_session(&hash).await?.map(Arc::new)) })
+            .await?;
+        let now = self.clock.now();
+        let session = session.filter(|session| self.lifetimes.is_alive(session, now));
+        let session = session.ok_or_else(|| Error::unauthenticated("Unauthorized"))?;
+        let mut new_token = None;
+        // Only the current token is replaced: the one before belongs to a client that already has a newer one.
+        if session.token == hash && session.rotated.plus_seconds(self.lifetimes.rotation_seconds) <= now {
+            new_token = self.rotate(&session, request, now).await?;
+        } else if session.seen.plus_seconds(SEEN_INTERVAL_SECONDS) <= now {
+            self.sessions.touch_session(session.id, session.user_id, now).await?;
+            self.cache.sessions.invalidate(&hash);
+        }
+        Ok((session.id, session.user_id, new_token))
+    }
+
+    async fn rotate(
+        &self,
+        session: &crate::session::Session,
+        request: &RequestContext,
+        now: Timestamp,
+    ) -> Result<Option<String>> {
+        let new = NewToken::try_random()?;
+        let replaced = self.sessions.rotate_token(session, &new.hash, request, now).await?;
+        self.cache.forget_session(session);
+        Ok(replaced.then_some(new.token))
+    }
+
+    /// Replaces the token of a session at the client's wish.
+    pub async fn rotate_session(&self, token: &str, request: &RequestContext) -> Result<Option<String>> {
+        let hash = hash_token(token);
+        let session = self.sessions.find_session(&hash).await?;
+        let now = self.clock.now();
+        let session = session.filter(|session| self.lifetimes.is_alive(session, now));
+        let session = session.ok_or_else(|| Error::unauthenticated("Unauthorized"))?;
+        if session.token == hash { self.rotate(&session, request, now).await } else { Ok(None) }
+    }
+
+    async fn note_seen(&self, user: UserId) {
+        let now = self.clock.now();
+        if self.cache.seen_recently(user, now) {
+            return;
+        }
+        // A request does not fail because it could not be noted that it came.
+        if let Err(error) = self.reader.touch_user(user, now).await {
+            tracing::warn!(%error, user = user.0, "could not note that the user was seen");
+        }
+    }
+}
+
+impl Identified {
+    /// The org to act for, and the role there. Server admins may name any org, in which they have no role.
+    fn choose_org(&self, wanted: Option<OrgId>) -> Result<(OrgId, OrgRole)> {
+        let role_in = |org: OrgId| {
+            self.memberships.iter().find(|(member_of, _)| *member_of == org).map(|(_, role)| *role)
+        };
+        if let Some(wanted) = wanted {
+            return match role_in(wanted) {
+                Some(role) => Ok((wanted, role)),
+                None if self.actor.is_server_admin && wanted.0 > 0 => Ok((wanted, OrgRole::None)),
+                None => Err(Error::unauthenticated("Unauthorized")),
+            };
+        }
+        if let Some(role) = role_in(self.org_id) {
+            return Ok((self.org_id, role));
+        }
+        // Who was removed from the org they worked in works in another one of theirs, or in none.
+        Ok(self.memberships.first().copied().unwrap_or((NO_ORG, OrgRole::None)))
+    }
+}
+
+/// The org of a user who is a member of none. No org has this id, so nothing can be read with it.
+const NO_ORG: OrgId = OrgId(-1);

@@ -1,0 +1,88 @@
+//! What is remembered of users and sessions between requests.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kymograph_domain::{OrgId, StreamId, Timestamp, UserId};
+use moka::sync::Cache;
+
+use super::{Identified, SEEN_INTERVAL_SECONDS};
+use crate::cache::ReadCache;
+use crate::change::ChangeListener;
+use crate::session::{Session, TokenHash};
+
+/// Remembers users, sessions and checked passwords. It forgets a user at each event on the user or one of
+/// its memberships, so that the next request meets the new state.
+pub struct IdentityCache {
+    pub(super) users: ReadCache<UserId, Arc<Identified>>,
+    pub(super) sessions: ReadCache<TokenHash, Arc<Session>>,
+    /// Passwords that were found right: a keyed hash of login and password, to the user and the hash of the
+    /// stored password hash it was right for. An entry is worth nothing once the stored hash has changed.
+    pub(super) passwords: Cache<[u8; 32], (UserId, [u8; 32])>,
+    /// Makes the keys of `passwords` useless outside this process.
+    pub(super) key: [u8; 32],
+    seen: Cache<UserId, Timestamp>,
+}
+
+impl IdentityCache {
+    /// An empty cache, with a random key of 32 bytes.
+    #[must_use]
+    pub fn new(key: [u8; 32]) -> Self {
+        Self {
+            users: ReadCache::with_entries(20_000),
+            sessions: ReadCache::with_entries(50_000),
+            passwords: Cache::builder().max_capacity(20_000).time_to_live(Duration::from_secs(3600)).build(),
+            key,
+            seen: Cache::builder().max_capacity(50_000).build(),
+        }
+    }
+
+    /// Forgets a session by both its tokens.
+    pub(super) fn forget_session(&self, session: &Session) {
+        self.sessions.invalidate(&session.token);
+        self.sessions.invalidate(&session.previous_token);
+    }
+
+    /// Whether a user was noted within the last minutes; if not, it counts as noted now.
+    pub(super) fn seen_recently(&self, user: UserId, now: Timestamp) -> bool {
+        let is_recent =
+            self.seen.get(&user).is_some_and(|seen| seen.plus_seconds(SEEN_INTERVAL_SECONDS) > now);
+        if !is_recent {
+            self.seen.insert(user, now);
+        }
+        is_recent
+    }
+}
+
+impl ChangeListener for IdentityCache {
+    fn streams_changed(&self, org: OrgId, streams: &[StreamId]) {
+        let mut users_changed = false;
+        for stream in streams {
+            let user = match stream.as_str().split_once('-') {
+                Some(("user", id)) if org == OrgId::SERVER => {
+                    users_changed = true;
+                    id.parse().ok()
+                }
+                Some(("membership", id)) => id.parse().ok(),
+                // Deleting an org ends all its memberships without an event on each.
+                Some(("org", _)) => {
+                    self.users.invalidate_all();
+                    None
+                }
+                _ => None,
+            };
+            if let Some(id) = user {
+                self.users.invalidate(&UserId(id));
+            }
+        }
+        if users_changed {
+            // Events on users are rare, and which sessions one of them ended is only known to the database.
+            self.sessions.invalidate_all();
+        }
+    }
+
+    fn everything_changed(&self) {
+        self.users.invalidate_all();
+        self.sessions.invalidate_all();
+    }
+}

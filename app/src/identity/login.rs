@@ -1,0 +1,110 @@
+//! Passwords: checking them, logging in with them and changing one's own.
+
+use kymograph_domain::UserId;
+use sha2::{Digest, Sha256};
+
+use super::Identity;
+use crate::error::{Error, Result};
+use crate::login_attempt::WINDOW_SECONDS;
+use crate::scope::{RequestContext, Scope};
+use crate::session::{NewToken, Session};
+
+/// One answer for a wrong login, a wrong password and a disabled user, so that none can be told from another.
+fn refused() -> Error {
+    Error::unauthenticated("Invalid username or password").with_code("password-auth.failed")
+}
+
+fn locked() -> Error {
+    Error::unauthenticated("Invalid username or password").with_code("login-attempt.blocked")
+}
+
+impl Identity {
+    /// Logs in and returns the token of a new session.
+    pub async fn log_in(&self, login: &str, password: &str, request: &RequestContext) -> Result<String> {
+        let user_id = self.check_password(login, password, &request.ip).await?;
+        let token = NewToken::try_random()?;
+        let now = self.clock.now();
+        self.sessions
+            .insert_session(&Session {
+                id: 0,
+                user_id,
+                token: token.hash,
+                previous_token: token.hash,
+                created: now,
+                rotated: now,
+                seen: now,
+                client_ip: request.ip.clone(),
+                user_agent: request.user_agent.clone(),
+            })
+            .await?;
+        Ok(token.token)
+    }
+
+    /// Changes the actor's own password, which needs the old one.
+    pub async fn change_own_password(&self, scope: &Scope, old: &str, new: &str) -> Result<()> {
+        let user_id = scope.actor().user_id;
+        let identified = self.identify(user_id).await?.ok_or_else(refused)?;
+        if !self.passwords.verify(old, &identified.password_hash).await? {
+            return Err(Error::invalid("Invalid old password"));
+        }
+        self.users.replace_password(scope, user_id, new).await
+    }
+
+    /// The user of a login and password, if they are right.
+    ///
+    /// A pair that was right before is recognised by its keyed hash and costs no password hashing, as long as
+    /// the user's stored hash is the one it was right for.
+    pub(super) async fn check_password(&self, login: &str, password: &str, ip: &str) -> Result<UserId> {
+        let key = self.credential_key(login, password);
+        if let Some((user_id, fingerprint)) = self.cache.passwords.get(&key) {
+            if let Some(identified) = self.identify(user_id).await? {
+                if !identified.is_disabled && Sha256::digest(&identified.password_hash)[..] == fingerprint {
+                    return Ok(user_id);
+                }
+            }
+            self.cache.passwords.invalidate(&key);
+        }
+        let login = login.trim().to_lowercase();
+        self.must_not_be_locked(&login).await?;
+        match self.verify(&login, password).await? {
+            Some((user_id, fingerprint)) => {
+                self.attempts.clear(&login).await?;
+                self.cache.passwords.insert(key, (user_id, fingerprint));
+                Ok(user_id)
+            }
+            None => {
+                self.attempts.record_failure(&login, self.clock.now(), ip).await?;
+                Err(refused())
+            }
+        }
+    }
+
+    async fn verify(&self, login: &str, password: &str) -> Result<Option<(UserId, [u8; 32])>> {
+        let identified = match self.reader.find_user_id(login).await? {
+            Some(user_id) => self.identify(user_id).await?,
+            None => None,
+        };
+        let Some(identified) = identified else {
+            self.passwords.verify_nothing(password).await?;
+            return Ok(None);
+        };
+        let is_right = self.passwords.verify(password, &identified.password_hash).await?;
+        let fingerprint = Sha256::digest(&identified.password_hash).into();
+        Ok((is_right && !identified.is_disabled).then_some((identified.actor.user_id, fingerprint)))
+    }
+
+    async fn must_not_be_locked(&self, login: &str) -> Result<()> {
+        let Some(max) = self.lock_out.max_failures else { return Ok(()) };
+        let since = self.clock.now().plus_seconds(-WINDOW_SECONDS);
+        if self.attempts.failures_since(login, since).await? >= max { Err(locked()) } else { Ok(()) }
+    }
+
+    fn credential_key(&self, login: &str, password: &str) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        hash.update(self.cache.key);
+        hash.update(login.len().to_le_bytes());
+        hash.update(login);
+        hash.update(password);
+        hash.finalize().into()
+    }
+}

@@ -1,0 +1,181 @@
+//! Memberships: who belongs to an org, in which role.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use kymograph_domain::membership::{Membership, MembershipCommand};
+use kymograph_domain::user::{User, UserError};
+use kymograph_domain::{OrgId, OrgRole, Timestamp, UserId};
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::org::OrgReader;
+use crate::user::UserReader;
+use crate::{Commands, Error, Page, Permission, Scope};
+
+/// A member as it is read.
+#[derive(Clone, Debug)]
+pub struct MemberView {
+    /// The org.
+    pub org_id: OrgId,
+    /// The user.
+    pub user_id: UserId,
+    /// The user's uid.
+    pub uid: String,
+    /// The user's login.
+    pub login: String,
+    /// The user's e-mail address.
+    pub email: String,
+    /// The user's name.
+    pub name: String,
+    /// The role in the org.
+    pub role: OrgRole,
+    /// Whether the user is kept from logging in.
+    pub is_disabled: bool,
+    /// When the user became a member.
+    pub created: Timestamp,
+    /// When the user was last seen, if ever.
+    pub last_seen: Option<Timestamp>,
+}
+
+/// An org that a user is a member of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserOrgView {
+    /// The org.
+    pub org_id: OrgId,
+    /// Its name.
+    pub name: String,
+    /// The user's role there.
+    pub role: OrgRole,
+}
+
+/// Reads memberships.
+#[async_trait]
+pub trait MembershipReader: Send + Sync {
+    /// The members of the scope's org whose login, e-mail address or name contains a text, by login.
+    async fn list_members(&self, scope: &Scope, query: &str, page: Page) -> Result<Vec<MemberView>>;
+    /// How many members that query finds in all.
+    async fn count_members(&self, scope: &Scope, query: &str) -> Result<i64>;
+    /// The orgs that a user is a member of, by name.
+    async fn list_orgs_of_user(&self, user_id: UserId) -> Result<Vec<UserOrgView>>;
+}
+
+/// What a membership was made of.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct AddedMember {
+    /// The user who is a member now.
+    pub user_id: UserId,
+}
+
+/// The use cases of memberships.
+pub struct Memberships {
+    commands: Commands,
+    reader: Arc<dyn MembershipReader>,
+    users: Arc<dyn UserReader>,
+    orgs: Arc<dyn OrgReader>,
+}
+
+impl Memberships {
+    /// The use cases on these ports.
+    #[must_use]
+    pub fn new(
+        commands: Commands,
+        reader: Arc<dyn MembershipReader>,
+        users: Arc<dyn UserReader>,
+        orgs: Arc<dyn OrgReader>,
+    ) -> Self {
+        Self { commands, reader, users, orgs }
+    }
+
+    /// Makes the user of a login or e-mail address a member.
+    pub async fn add_member(
+        &self,
+        scope: &Scope,
+        org: OrgId,
+        login: &str,
+        role: OrgRole,
+    ) -> Result<AddedMember> {
+        let scope = &self.org_scope(scope, org, Permission::OrgUsersAdd).await?;
+        let user = self.users.find_user_by_login(login).await?.ok_or(UserError::NotFound)?;
+        self.commands
+            .run(scope, |mut unit| async move {
+                // The user may have been deleted since it was found, and the log knows first.
+                if !unit.load_from_server::<User>(&user.id).await?.exists {
+                    return Err(UserError::NotFound.into());
+                }
+                let mut membership = unit.load::<Membership>(&user.id).await?;
+                membership.tell(MembershipCommand::Add { user_id: user.id, role }).await?;
+                unit.record(membership)?;
+                Ok(unit.decided(AddedMember { user_id: user.id }))
+            })
+            .await
+    }
+
+    /// Gives a member another role.
+    pub async fn change_role(&self, scope: &Scope, org: OrgId, user: UserId, role: OrgRole) -> Result<()> {
+        let scope = scope.in_org(org, Permission::OrgUsersWrite)?;
+        self.tell(&scope, user, MembershipCommand::ChangeRole(role)).await
+    }
+
+    /// Ends a membership.
+    pub async fn remove_member(&self, scope: &Scope, org: OrgId, user: UserId) -> Result<()> {
+        let scope = scope.in_org(org, Permission::OrgUsersRemove)?;
+        self.tell(&scope, user, MembershipCommand::Remove).await
+    }
+
+    async fn tell(&self, scope: &Scope, user: UserId, command: MembershipCommand) -> Result<()> {
+        self.commands
+            .run(scope, |mut unit| async move {
+                let mut membership = unit.load::<Membership>(&user).await?;
+                membership.tell(command).await?;
+                unit.record(membership)?;
+                Ok(unit.decided(()))
+            })
+            .await
+    }
+
+    /// Lists the members of an org.
+    pub async fn list_members(
+        &self,
+        scope: &Scope,
+        org: OrgId,
+        query: &str,
+        page: Page,
+    ) -> Result<Vec<MemberView>> {
+        let scope = scope.in_org(org, Permission::OrgUsersRead)?;
+        self.reader.list_members(&scope, query, page).await
+    }
+
+    /// Lists the members of an org with their number in all.
+    pub async fn search_members(
+        &self,
+        scope: &Scope,
+        org: OrgId,
+        query: &str,
+        page: Page,
+    ) -> Result<(Vec<MemberView>, i64)> {
+        let scope = scope.in_org(org, Permission::OrgUsersRead)?;
+        let members = self.reader.list_members(&scope, query, page).await?;
+        Ok((members, self.reader.count_members(&scope, query).await?))
+    }
+
+    /// Lists the orgs that the actor is a member of.
+    pub async fn list_own_orgs(&self, scope: &Scope) -> Result<Vec<UserOrgView>> {
+        self.reader.list_orgs_of_user(scope.actor().user_id).await
+    }
+
+    /// Lists the orgs that a user is a member of.
+    pub async fn list_orgs_of_user(&self, scope: &Scope, user: UserId) -> Result<Vec<UserOrgView>> {
+        scope.require_on_server(Permission::UsersRead)?;
+        self.users.find_user(user).await?.ok_or(UserError::NotFound)?;
+        self.reader.list_orgs_of_user(user).await
+    }
+
+    async fn org_scope(&self, scope: &Scope, org: OrgId, permission: Permission) -> Result<Scope> {
+        let scope = scope.in_org(org, permission)?;
+        if self.orgs.find_org(org).await?.is_none() {
+            return Err(Error::missing("Organization not found"));
+        }
+        Ok(scope)
+    }
+}

@@ -1,0 +1,18 @@
+//! Hashing and checking passwords.
+
+use async_trait::async_trait;
+
+use crate::error::Result;
+
+/// Hashes passwords so that the hash can be kept.
+#[async_trait]
+pub trait PasswordHasher: Send + Sync {
+    /// The hash of a password, in PHC format.
+    async fn hash(&self, password: &str) -> Result<String>;
+
+    /// Whether the password is the one the hash was made of.
+    async fn verify(&self, password: &str, hash: &str) -> Result<bool>;
+
+    /// Takes as long as a check, for a login that does not exist, so that it cannot be told from one that does.
+    async fn verify_nothing(&self, password: &str) -> Result<()>;
+}

@@ -1,0 +1,194 @@
+//! What can be allowed, by Grafana's action names, and which rights a role carries.
+
+use kymograph_domain::OrgRole;
+
+macro_rules! permissions {
+    ($($(#[$doc:meta])* $name:ident = $action:literal;)+) => {
+        /// One thing that can be allowed.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        pub enum Permission { $($(#[$doc])* $name,)+ }
+
+        impl Permission {
+            /// All permissions.
+            pub const ALL: &'static [Permission] = &[$(Permission::$name),+];
+
+            /// The name of the action, as clients know it.
+            #[must_use]
+            pub const fn action(self) -> &'static str {
+                match self { $(Self::$name => $action,)+ }
+            }
+        }
+    };
+}
+
+permissions! {
+    /// Read dashboards and their versions.
+    DashboardsRead = "dashboards:read";
+    /// Create dashboards.
+    DashboardsCreate = "dashboards:create";
+    /// Save and restore dashboards.
+    DashboardsWrite = "dashboards:write";
+    /// Delete dashboards.
+    DashboardsDelete = "dashboards:delete";
+    /// Read folders.
+    FoldersRead = "folders:read";
+    /// Create folders.
+    FoldersCreate = "folders:create";
+    /// Change and move folders.
+    FoldersWrite = "folders:write";
+    /// Delete folders.
+    FoldersDelete = "folders:delete";
+    /// Read the current org; with server rights any org.
+    OrgsRead = "orgs:read";
+    /// Change the current org; with server rights any org.
+    OrgsWrite = "orgs:write";
+    /// Create orgs.
+    OrgsCreate = "orgs:create";
+    /// Delete orgs.
+    OrgsDelete = "orgs:delete";
+    /// Read the members of an org.
+    OrgUsersRead = "org.users:read";
+    /// Add members to an org.
+    OrgUsersAdd = "org.users:add";
+    /// Change the role of members.
+    OrgUsersWrite = "org.users:write";
+    /// Remove members from an org.
+    OrgUsersRemove = "org.users:remove";
+    /// Read all users of the server.
+    UsersRead = "users:read";
+    /// Change any user's profile.
+    UsersWrite = "users:write";
+    /// Create users.
+    UsersCreate = "users:create";
+    /// Delete users.
+    UsersDelete = "users:delete";
+    /// Let users log in again.
+    UsersEnable = "users:enable";
+    /// Keep users from logging in.
+    UsersDisable = "users:disable";
+    /// Set any user's password.
+    UsersPasswordWrite = "users.password:write";
+    /// Make users server admins.
+    UsersPermissionsWrite = "users.permissions:write";
+    /// List any user's sessions.
+    UsersAuthTokenRead = "users.authtoken:read";
+    /// Revoke any user's sessions.
+    UsersAuthTokenWrite = "users.authtoken:write";
+    /// Log any user out.
+    UsersLogout = "users:logout";
+}
+
+/// A set of permissions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rights(u64);
+
+impl Rights {
+    /// No permission at all.
+    pub const NONE: Rights = Rights(0);
+
+    const fn of(permissions: &[Permission]) -> Self {
+        let mut bits = 0;
+        let mut index = 0;
+        while index < permissions.len() {
+            bits |= 1 << permissions[index] as u64;
+            index += 1;
+        }
+        Self(bits)
+    }
+
+    /// The rights that a role carries in its own org.
+    #[must_use]
+    pub const fn of_role(role: OrgRole) -> Self {
+        use Permission as P;
+        const VIEWER: Rights = Rights::of(&[P::DashboardsRead, P::FoldersRead, P::OrgsRead]);
+        const EDITOR: Rights = VIEWER.and(Rights::of(&[
+            P::DashboardsCreate,
+            P::DashboardsWrite,
+            P::DashboardsDelete,
+            P::FoldersCreate,
+            P::FoldersWrite,
+            P::FoldersDelete,
+        ]));
+        const ADMIN: Rights = EDITOR.and(Rights::of(&[
+            P::OrgsWrite,
+            P::OrgUsersRead,
+            P::OrgUsersAdd,
+            P::OrgUsersWrite,
+            P::OrgUsersRemove,
+        ]));
+        match role {
+            OrgRole::None => Self::NONE,
+            OrgRole::Viewer => VIEWER,
+            OrgRole::Editor => EDITOR,
+            OrgRole::Admin => ADMIN,
+        }
+    }
+
+    /// The rights of a server admin, which hold for the server and for the administration of every org, but
+    /// do not open any org's dashboards and folders.
+    pub const SERVER_ADMIN: Rights = {
+        use Permission as P;
+        Rights::of(&[
+            P::OrgsRead,
+            P::OrgsWrite,
+            P::OrgsCreate,
+            P::OrgsDelete,
+            P::OrgUsersRead,
+            P::OrgUsersAdd,
+            P::OrgUsersWrite,
+            P::OrgUsersRemove,
+            P::UsersRead,
+            P::UsersWrite,
+            P::UsersCreate,
+            P::UsersDelete,
+            P::UsersEnable,
+            P::UsersDisable,
+            P::UsersPasswordWrite,
+            P::UsersPermissionsWrite,
+            P::UsersAuthTokenRead,
+            P::UsersAuthTokenWrite,
+            P::UsersLogout,
+        ])
+    };
+
+    /// Both sets together.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether the permission is in the set.
+    #[must_use]
+    pub const fn allow(self, permission: Permission) -> bool {
+        self.0 & (1 << permission as u64) != 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_higher_role_has_all_rights_of_a_lower_one() {
+        for permission in Permission::ALL {
+            let allowed = [OrgRole::None, OrgRole::Viewer, OrgRole::Editor, OrgRole::Admin]
+                .map(|role| Rights::of_role(role).allow(*permission));
+            assert!(allowed.is_sorted(), "{permission:?} {allowed:?}");
+        }
+    }
+
+    #[test]
+    fn a_viewer_reads_and_changes_nothing() {
+        let viewer = Rights::of_role(OrgRole::Viewer);
+        for permission in Permission::ALL {
+            assert_eq!(viewer.allow(*permission), ["dashboards:read", "folders:read", "orgs:read"].contains(&permission.action()));
+        }
+    }
+
+    #[test]
+    fn server_rights_open_no_tenant_content() {
+        assert!(!Rights::SERVER_ADMIN.allow(Permission::DashboardsRead));
+        assert!(!Rights::SERVER_ADMIN.allow(Permission::FoldersRead));
+    }
+}

@@ -1,0 +1,178 @@
+//! Who asks, for which org, with which rights: the first argument of every use case and repository method.
+
+use std::sync::Arc;
+
+use kymograph_domain::{OrgId, OrgRole, UserId};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::permission::{Permission, Rights};
+
+/// The right to act for one org. Without one, nothing that a tenant owns can be read or written.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    org: OrgId,
+    role: OrgRole,
+    rights: Rights,
+    server_rights: Rights,
+    actor: Arc<Actor>,
+    request: Arc<RequestContext>,
+}
+
+/// Who acts.
+#[derive(Clone, Debug, Default)]
+pub struct Actor {
+    /// The user's id, 0 for the server itself.
+    pub user_id: UserId,
+    /// The user's uid.
+    pub uid: String,
+    /// The user's login.
+    pub login: String,
+    /// Whether the user administers the server.
+    pub is_server_admin: bool,
+}
+
+/// What is known of the request that an action came with. It is kept with every event.
+#[derive(Clone, Debug, Default)]
+pub struct RequestContext {
+    /// The id of this request.
+    pub request_id: String,
+    /// The W3C trace id, empty if the request carried none.
+    pub trace_id: String,
+    /// What connects the requests of one undertaking; the client's choice, else the request's id.
+    pub correlation_id: String,
+    /// How the credentials were given: `basic`, `session` or `server`.
+    pub auth_method: &'static str,
+    /// The id of the session that was used, if one was.
+    pub token_id: Option<i64>,
+    /// The address of the peer.
+    pub ip: String,
+    /// The client's name for itself.
+    pub user_agent: String,
+    /// The key under which the client may repeat the request.
+    pub idempotency: Option<IdempotencyKey>,
+}
+
+/// A client's promise that requests with this key are one and the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdempotencyKey {
+    /// The key: the client's text, bound to the user.
+    pub key: String,
+    /// A hash of the request's method, path and body.
+    pub request_hash: [u8; 32],
+}
+
+/// The right to act on the data of any org, which server admins have and the server itself.
+#[derive(Clone, Copy, Debug)]
+pub struct AcrossOrgs(());
+
+impl Scope {
+    /// The scope of a user in an org.
+    #[must_use]
+    pub fn of_member(org: OrgId, role: OrgRole, actor: Arc<Actor>, request: Arc<RequestContext>) -> Self {
+        let server_rights = if actor.is_server_admin { Rights::SERVER_ADMIN } else { Rights::NONE };
+        Self { org, role, rights: Rights::of_role(role).and(server_rights), server_rights, actor, request }
+    }
+
+    /// The scope of the server's own acts, such as the first set-up.
+    #[must_use]
+    pub fn of_server() -> Self {
+        let actor = Actor { login: "server".into(), is_server_admin: true, ..Actor::default() };
+        let request = RequestContext { auth_method: "server", ..RequestContext::default() };
+        Self::of_member(OrgId::SERVER, OrgRole::None, Arc::new(actor), Arc::new(request))
+    }
+
+    /// The org.
+    #[must_use]
+    pub fn org(&self) -> OrgId {
+        self.org
+    }
+
+    /// The role of the actor in the org.
+    #[must_use]
+    pub fn role(&self) -> OrgRole {
+        self.role
+    }
+
+    /// Who acts.
+    #[must_use]
+    pub fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
+    /// The request.
+    #[must_use]
+    pub fn request(&self) -> &RequestContext {
+        &self.request
+    }
+
+    /// Whether the actor may do something in the org.
+    #[must_use]
+    pub fn allows(&self, permission: Permission) -> bool {
+        self.rights.allow(permission)
+    }
+
+    /// Fails unless the actor may do something in the org.
+    pub fn require(&self, permission: Permission) -> Result<()> {
+        if self.allows(permission) { Ok(()) } else { Err(denied(permission)) }
+    }
+
+    /// Fails unless the actor may do something on the whole server.
+    pub fn require_on_server(&self, permission: Permission) -> Result<()> {
+        if self.server_rights.allow(permission) { Ok(()) } else { Err(denied(permission)) }
+    }
+
+    /// The right to act across orgs, which needs the permission on the whole server.
+    pub fn across_orgs(&self, permission: Permission) -> Result<AcrossOrgs> {
+        self.require_on_server(permission)?;
+        Ok(AcrossOrgs(()))
+    }
+
+    /// The same actor in another org, where it must have the permission: as a member of that org if it is
+    /// the scope's own, else by its rights on the whole server.
+    pub fn in_org(&self, org: OrgId, permission: Permission) -> Result<Self> {
+        if org == self.org {
+            self.require(permission)?;
+            return Ok(self.clone());
+        }
+        self.require_on_server(permission)?;
+        Ok(Self { org, role: OrgRole::None, rights: self.server_rights, ..self.clone() })
+    }
+}
+
+fn denied(permission: Permission) -> Error {
+    Error::new(
+        ErrorKind::Forbidden,
+        format!(
+            "You'll need additional permissions to perform this action. Permissions needed: {}",
+            permission.action()
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scope(org: i64, role: OrgRole, is_server_admin: bool) -> Scope {
+        let actor = Actor { is_server_admin, ..Actor::default() };
+        Scope::of_member(OrgId(org), role, Arc::new(actor), Arc::default())
+    }
+
+    #[test]
+    fn an_org_admin_has_no_say_in_another_org() {
+        let admin = scope(1, OrgRole::Admin, false);
+        assert!(admin.in_org(OrgId(1), Permission::OrgsWrite).is_ok());
+        assert_eq!(
+            admin.in_org(OrgId(2), Permission::OrgsWrite).unwrap_err().kind(),
+            ErrorKind::Forbidden
+        );
+    }
+
+    #[test]
+    fn a_server_admin_administers_other_orgs_without_reading_them() {
+        let other = scope(1, OrgRole::Admin, true).in_org(OrgId(2), Permission::OrgsWrite).unwrap();
+        assert_eq!(other.org(), OrgId(2));
+        assert!(other.allows(Permission::OrgUsersAdd));
+        assert!(!other.allows(Permission::DashboardsRead));
+    }
+}

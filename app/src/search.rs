@@ -1,0 +1,90 @@
+//! Searching dashboards and folders.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use kymograph_domain::Uid;
+
+use crate::error::Result;
+use crate::{Page, Permission, Scope};
+
+/// What to look for.
+#[derive(Clone, Debug, Default)]
+pub struct SearchQuery {
+    /// Words of the title, in any case.
+    pub text: String,
+    /// Tags that a dashboard has all of.
+    pub tags: Vec<String>,
+    /// Uids, any of which it has.
+    pub uids: Vec<String>,
+    /// Numeric ids, any of which it has.
+    pub ids: Vec<i64>,
+    /// Folders, in any of which it is; `general` is the root.
+    pub folder_uids: Vec<String>,
+    /// Whether folders are wanted.
+    pub folders: bool,
+    /// Whether dashboards are wanted.
+    pub dashboards: bool,
+}
+
+/// A dashboard or folder that was found.
+#[derive(Clone, Debug)]
+pub struct SearchHit {
+    /// The numeric id.
+    pub id: i64,
+    /// The uid.
+    pub uid: Uid,
+    /// The title.
+    pub title: String,
+    /// The readable part of its address.
+    pub slug: String,
+    /// Whether it is a folder.
+    pub is_folder: bool,
+    /// The tags.
+    pub tags: Vec<String>,
+    /// The folder it is in.
+    pub folder: Option<SearchHitFolder>,
+}
+
+/// The folder that a hit is in.
+#[derive(Clone, Debug)]
+pub struct SearchHitFolder {
+    /// The numeric id.
+    pub id: i64,
+    /// The uid.
+    pub uid: Uid,
+    /// The title.
+    pub title: String,
+    /// The readable part of its address.
+    pub slug: String,
+}
+
+/// Searches read models.
+#[async_trait]
+pub trait SearchReader: Send + Sync {
+    /// The hits of a page: folders first, then by title.
+    async fn search(&self, scope: &Scope, query: &SearchQuery, page: Page) -> Result<Vec<SearchHit>>;
+}
+
+/// The use cases of searching.
+pub struct Searches {
+    reader: Arc<dyn SearchReader>,
+}
+
+impl Searches {
+    /// The use cases on this port.
+    #[must_use]
+    pub fn new(reader: Arc<dyn SearchReader>) -> Self {
+        Self { reader }
+    }
+
+    /// Searches dashboards and folders that the actor may read.
+    pub async fn search(&self, scope: &Scope, mut query: SearchQuery, page: Page) -> Result<Vec<SearchHit>> {
+        query.folders &= scope.allows(Permission::FoldersRead);
+        query.dashboards &= scope.allows(Permission::DashboardsRead);
+        if !query.folders && !query.dashboards {
+            return Ok(Vec::new());
+        }
+        self.reader.search(scope, &query, page).await
+    }
+}

@@ -1,0 +1,94 @@
+//! The first start: the first org and the first user.
+
+use std::sync::Arc;
+
+use kymograph_domain::membership::{Membership, MembershipCommand};
+use kymograph_domain::org::{Org, OrgCommand, OrgCreated};
+use kymograph_domain::user::{Profile, User, UserCommand, UserCreated};
+use kymograph_domain::{OrgId, OrgRole, UserId};
+
+use crate::error::{ErrorKind, Result};
+use crate::id_allocator::{IdAllocator, IdKind};
+use crate::password::PasswordHasher;
+use crate::random::random_uid;
+use crate::user::{UserReader, password_secret};
+use crate::{Commands, Permission, Scope};
+
+/// The first user.
+pub struct FirstUser {
+    /// The login.
+    pub login: String,
+    /// The e-mail address.
+    pub email: String,
+    /// The password.
+    pub password: String,
+}
+
+/// Prepares an empty database.
+pub struct Setup {
+    commands: Commands,
+    users: Arc<dyn UserReader>,
+    ids: Arc<dyn IdAllocator>,
+    passwords: Arc<dyn PasswordHasher>,
+}
+
+impl Setup {
+    /// The set-up on these ports.
+    #[must_use]
+    pub fn new(
+        commands: Commands,
+        users: Arc<dyn UserReader>,
+        ids: Arc<dyn IdAllocator>,
+        passwords: Arc<dyn PasswordHasher>,
+    ) -> Self {
+        Self { commands, users, ids, passwords }
+    }
+
+    /// Makes org 1 and a server admin who is its admin, unless there is a user already. Both are one commit,
+    /// so that two servers that start on one database make them once.
+    pub async fn ensure_first_user(&self, first: &FirstUser) -> Result<bool> {
+        if self.users.count_users("").await? > 0 {
+            return Ok(false);
+        }
+        match self.create_first_user(first).await {
+            // Another server was starting at the same time.
+            Err(error) if error.kind() == ErrorKind::Taken => Ok(false),
+            created => created.map(|()| true),
+        }
+    }
+
+    async fn create_first_user(&self, first: &FirstUser) -> Result<()> {
+        let scope = &Scope::of_server();
+        let across = scope.across_orgs(Permission::UsersCreate)?;
+        let hash = &self.passwords.hash(&first.password).await?;
+        let uid = &random_uid()?;
+        self.commands
+            .run(scope, |mut unit| async move {
+                let id = OrgId(self.ids.next_id(OrgId::SERVER, IdKind::Org).await?);
+                let user_id = UserId(self.ids.next_id(OrgId::SERVER, IdKind::User).await?);
+                let mut user = unit.load_from_server::<User>(&user_id).await?;
+                user.tell(UserCommand::Create(UserCreated {
+                    id: user_id,
+                    uid: uid.clone(),
+                    profile: Profile {
+                        login: first.login.clone(),
+                        email: first.email.clone(),
+                        ..Profile::default()
+                    },
+                    is_server_admin: true,
+                    org_id: id,
+                }))
+                .await?;
+                unit.record(user)?;
+                unit.keep_secret(password_secret(user_id, Some(hash.clone())));
+                let mut org = unit.load_across::<Org>(across, id, &id).await?;
+                org.tell(OrgCommand::Create(OrgCreated { id, name: "Main Org.".into() })).await?;
+                unit.record(org)?;
+                let mut membership = unit.load_across::<Membership>(across, id, &user_id).await?;
+                membership.tell(MembershipCommand::Add { user_id, role: OrgRole::Admin }).await?;
+                unit.record(membership)?;
+                Ok(unit.decided(()))
+            })
+            .await
+    }
+}

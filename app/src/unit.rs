@@ -1,0 +1,125 @@
+//! A unit of work: what one use case loads and decides before it is committed.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use cqrs_es::event_sink::EventSink;
+use kymograph_domain::{OrgId, StoredEvent, Stream, StreamId};
+
+use crate::error::{Error, Result};
+use crate::event_store::{Append, EventStore, SecretWrite, StreamState};
+use crate::scope::{AcrossOrgs, Scope};
+
+/// An aggregate as it was loaded, with what was decided on it since.
+pub struct Entity<A: Stream> {
+    org: OrgId,
+    stream_id: StreamId,
+    version: i64,
+    state: A,
+    events: Vec<A::Event>,
+}
+
+impl<A: Stream> Entity<A> {
+    fn from_stored(org: OrgId, stream_id: StreamId, stored: Option<StreamState>) -> Result<Self> {
+        let (version, state) = match stored {
+            Some(stored) => {
+                (stored.version, serde_json::from_str(&stored.state).map_err(Error::internal)?)
+            }
+            None => (0, A::default()),
+        };
+        Ok(Self { org, stream_id, version, state, events: Vec::new() })
+    }
+
+    /// Tells the aggregate to do something; what it decides is kept until the entity is recorded.
+    pub async fn tell(&mut self, command: A::Command) -> Result<()> {
+        let sink = EventSink::default();
+        self.state.handle(command, &(), &sink).await?;
+        self.events.extend(sink.collect().await);
+        Ok(())
+    }
+}
+
+impl<A: Stream> Deref for Entity<A> {
+    type Target = A;
+
+    fn deref(&self) -> &A {
+        &self.state
+    }
+}
+
+/// What a use case decided: its unit of work and what it answers.
+pub struct Decided<'s, O> {
+    pub(crate) unit: Unit<'s>,
+    pub(crate) outcome: O,
+}
+
+/// Collects what a use case wants written.
+pub struct Unit<'s> {
+    scope: &'s Scope,
+    store: Arc<dyn EventStore>,
+    pub(crate) appends: Vec<Append>,
+    pub(crate) secrets: Vec<SecretWrite>,
+}
+
+impl<'s> Unit<'s> {
+    pub(crate) fn new(scope: &'s Scope, store: Arc<dyn EventStore>) -> Self {
+        Self { scope, store, appends: Vec::new(), secrets: Vec::new() }
+    }
+
+    /// Loads an aggregate of the scope's org; one that never was has the default state.
+    pub async fn load<A: Stream>(&self, key: &A::Key) -> Result<Entity<A>> {
+        self.load_from(self.scope.org(), key).await
+    }
+
+    /// Loads an aggregate that belongs to no org, such as a user.
+    pub async fn load_from_server<A: Stream>(&self, key: &A::Key) -> Result<Entity<A>> {
+        self.load_from(OrgId::SERVER, key).await
+    }
+
+    /// Loads an aggregate of any org.
+    pub async fn load_across<A: Stream>(&self, _: AcrossOrgs, org: OrgId, key: &A::Key) -> Result<Entity<A>> {
+        self.load_from(org, key).await
+    }
+
+    /// Loads many aggregates of the scope's org at once.
+    pub async fn load_many<A: Stream>(&self, keys: &[&A::Key]) -> Result<Vec<Entity<A>>> {
+        let org = self.scope.org();
+        let streams: Vec<_> = keys.iter().map(|key| A::stream_id(key)).collect();
+        let stored = self.store.load(org, &streams).await?;
+        streams.into_iter().zip(stored).map(|(stream, stored)| Entity::from_stored(org, stream, stored)).collect()
+    }
+
+    async fn load_from<A: Stream>(&self, org: OrgId, key: &A::Key) -> Result<Entity<A>> {
+        let stream_id = A::stream_id(key);
+        let stored = self.store.load(org, std::slice::from_ref(&stream_id)).await?.pop().flatten();
+        Entity::from_stored(org, stream_id, stored)
+    }
+
+    /// Has the decisions of an aggregate written. An aggregate that decided nothing is left alone.
+    pub fn record<A: Stream>(&mut self, entity: Entity<A>) -> Result<()> {
+        if entity.events.is_empty() {
+            return Ok(());
+        }
+        let events = entity.events.into_iter().map(|event| Box::new(event) as Box<dyn StoredEvent>).collect();
+        self.appends.push(Append {
+            org: entity.org,
+            stream_id: entity.stream_id,
+            stream_type: A::TYPE,
+            expected_version: entity.version,
+            events,
+            state: serde_json::to_string(&entity.state).map_err(Error::internal)?,
+        });
+        Ok(())
+    }
+
+    /// Has a secret kept, or forgotten, together with the events.
+    pub fn keep_secret(&mut self, secret: SecretWrite) {
+        self.secrets.push(secret);
+    }
+
+    /// Ends the unit with what the use case answers.
+    #[must_use]
+    pub fn decided<O>(self, outcome: O) -> Decided<'s, O> {
+        Decided { unit: self, outcome }
+    }
+}

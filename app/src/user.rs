@@ -1,0 +1,328 @@
+//! Users of the server: creating, changing, deleting and reading them.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use kymograph_domain::membership::{Membership, MembershipCommand};
+use kymograph_domain::org::Org;
+use kymograph_domain::user::{Profile, User, UserCommand, UserCreated, UserError, check_password};
+use kymograph_domain::{OrgId, OrgRole, Timestamp, UserId};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::event_store::SecretWrite;
+use crate::id_allocator::{IdAllocator, IdKind};
+use crate::membership::MembershipReader;
+use crate::password::PasswordHasher;
+use crate::random::random_uid;
+use crate::scope::AcrossOrgs;
+use crate::{Commands, Page, Permission, Scope, Unit};
+
+/// A user as it is read.
+#[derive(Clone, Debug)]
+pub struct UserView {
+    /// The id.
+    pub id: UserId,
+    /// The uid.
+    pub uid: String,
+    /// The profile.
+    pub profile: Profile,
+    /// The org the user works in.
+    pub org_id: OrgId,
+    /// Whether the user administers the server.
+    pub is_server_admin: bool,
+    /// Whether the user is kept from logging in.
+    pub is_disabled: bool,
+    /// When it was created.
+    pub created: Timestamp,
+    /// When it was last changed.
+    pub updated: Timestamp,
+    /// When it was last seen, if ever.
+    pub last_seen: Option<Timestamp>,
+}
+
+/// Reads users, who belong to the server.
+#[async_trait]
+pub trait UserReader: Send + Sync {
+    /// The user of that id.
+    async fn find_user(&self, id: UserId) -> Result<Option<UserView>>;
+    /// The user of that login or e-mail address, in any case.
+    async fn find_user_by_login(&self, login: &str) -> Result<Option<UserView>>;
+    /// Users whose login, e-mail address or name contains a text, by login.
+    async fn search_users(&self, query: &str, page: Page) -> Result<Vec<UserView>>;
+    /// How many users that query finds in all.
+    async fn count_users(&self, query: &str) -> Result<i64>;
+}
+
+/// A user to create.
+#[derive(Clone, Debug)]
+pub struct NewUser {
+    /// The profile.
+    pub profile: Profile,
+    /// The password.
+    pub password: String,
+    /// The org to make the user a member of; `None` takes the server's default.
+    pub org_id: Option<OrgId>,
+}
+
+/// A change of a profile; what is `None` or empty stays as it is.
+#[derive(Clone, Debug, Default)]
+pub struct ProfileChange {
+    /// The new login.
+    pub login: Option<String>,
+    /// The new e-mail address.
+    pub email: Option<String>,
+    /// The new name.
+    pub name: Option<String>,
+    /// The new theme.
+    pub theme: Option<String>,
+}
+
+/// A user that was created.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CreatedUser {
+    /// The id.
+    pub id: UserId,
+    /// The uid.
+    pub uid: String,
+}
+
+/// Where new users become members.
+#[derive(Clone, Copy, Debug)]
+pub struct DefaultMembership {
+    /// The org, `None` to make them members of nothing.
+    pub org_id: Option<OrgId>,
+    /// The role.
+    pub role: OrgRole,
+}
+
+/// The use cases of users.
+pub struct Users {
+    commands: Commands,
+    reader: Arc<dyn UserReader>,
+    memberships: Arc<dyn MembershipReader>,
+    ids: Arc<dyn IdAllocator>,
+    passwords: Arc<dyn PasswordHasher>,
+    default_membership: DefaultMembership,
+}
+
+impl Users {
+    /// The use cases on these ports.
+    #[must_use]
+    pub fn new(
+        commands: Commands,
+        reader: Arc<dyn UserReader>,
+        memberships: Arc<dyn MembershipReader>,
+        ids: Arc<dyn IdAllocator>,
+        passwords: Arc<dyn PasswordHasher>,
+        default_membership: DefaultMembership,
+    ) -> Self {
+        Self { commands, reader, memberships, ids, passwords, default_membership }
+    }
+
+    /// Creates a user who is a member of one org.
+    pub async fn create_user(&self, scope: &Scope, new: &NewUser) -> Result<CreatedUser> {
+        let across = scope.across_orgs(Permission::UsersCreate)?;
+        check_password(&new.password)?;
+        for login in [&new.profile.login, &new.profile.email] {
+            if !login.is_empty() && self.reader.find_user_by_login(login).await?.is_some() {
+                return Err(UserError::Taken.into());
+            }
+        }
+        let hash = &self.passwords.hash(&new.password).await?;
+        let uid = &random_uid()?;
+        let home = new.org_id.or(self.default_membership.org_id);
+        self.commands
+            .run(scope, |mut unit| async move {
+                let id = UserId(self.ids.next_id(OrgId::SERVER, IdKind::User).await?);
+                let mut user = unit.load_from_server::<User>(&id).await?;
+                user.tell(UserCommand::Create(UserCreated {
+                    id,
+                    uid: uid.clone(),
+                    profile: new.profile.clone(),
+                    is_server_admin: false,
+                    org_id: home.unwrap_or_default(),
+                }))
+                .await?;
+                unit.record(user)?;
+                unit.keep_secret(password_secret(id, Some(hash.clone())));
+                if let Some(org) = home {
+                    self.add_first_membership(&mut unit, across, org, id, self.default_membership.role).await?;
+                }
+                Ok(unit.decided(CreatedUser { id, uid: uid.to_string() }))
+            })
+            .await
+    }
+
+    async fn add_first_membership(
+        &self,
+        unit: &mut Unit<'_>,
+        across: AcrossOrgs,
+        org: OrgId,
+        user_id: UserId,
+        role: OrgRole,
+    ) -> Result<()> {
+        if !unit.load_across::<Org>(across, org, &org).await?.exists {
+            return Err(Error::invalid("Organization not found"));
+        }
+        let mut membership = unit.load_across::<Membership>(across, org, &user_id).await?;
+        membership.tell(MembershipCommand::Add { user_id, role }).await?;
+        unit.record(membership)
+    }
+
+    /// Changes any user's profile.
+    pub async fn update_user(&self, scope: &Scope, id: UserId, change: &ProfileChange) -> Result<()> {
+        scope.require_on_server(Permission::UsersWrite)?;
+        self.change_profile(scope, id, change).await
+    }
+
+    /// Changes the actor's profile.
+    pub async fn update_own_profile(&self, scope: &Scope, change: &ProfileChange) -> Result<()> {
+        self.change_profile(scope, scope.actor().user_id, change).await
+    }
+
+    async fn change_profile(&self, scope: &Scope, id: UserId, change: &ProfileChange) -> Result<()> {
+        self.commands
+            .run(scope, |mut unit| async move {
+                let mut user = unit.load_from_server::<User>(&id).await?;
+                let current = &user.profile;
+                let pick = |new: &Option<String>, old: &String| match new {
+                    Some(new) if !new.is_empty() => new.clone(),
+                    _ => old.clone(),
+                };
+                let profile = Profile {
+                    login: pick(&change.login, &current.login),
+                    email: pick(&change.email, &current.email),
+                    name: pick(&change.name, &current.name),
+                    theme: pick(&change.theme, &current.theme),
+                };
+                user.tell(UserCommand::ChangeProfile(profile)).await?;
+                unit.record(user)?;
+                Ok(unit.decided(()))
+            })
+            .await
+    }
+
+    /// Sets any user's password.
+    pub async fn set_password(&self, scope: &Scope, id: UserId, password: &str) -> Result<()> {
+        scope.require_on_server(Permission::UsersPasswordWrite)?;
+        self.replace_password(scope, id, password).await
+    }
+
+    /// Hashes and keeps a password that was found to be allowed.
+    pub(crate) async fn replace_password(&self, scope: &Scope, id: UserId, password: &str) -> Result<()> {
+        check_password(password)?;
+        let hash = &self.passwords.hash(password).await?;
+        self.commands
+            .run(scope, |mut unit| async move {
+                let mut user = unit.load_from_server::<User>(&id).await?;
+                user.tell(UserCommand::ChangePassword).await?;
+                unit.record(user)?;
+                unit.keep_secret(password_secret(id, Some(hash.clone())));
+                Ok(unit.decided(()))
+            })
+            .await
+    }
+
+    /// Makes a user a server admin, or one no more.
+    pub async fn set_server_admin(&self, scope: &Scope, id: UserId, is_server_admin: bool) -> Result<()> {
+        scope.require_on_server(Permission::UsersPermissionsWrite)?;
+        self.tell(scope, id, UserCommand::SetServerAdmin(is_server_admin)).await
+    }
+
+    /// Keeps a user from logging in, or lets it again.
+    pub async fn set_disabled(&self, scope: &Scope, id: UserId, is_disabled: bool) -> Result<()> {
+        let permission = if is_disabled { Permission::UsersDisable } else { Permission::UsersEnable };
+        scope.require_on_server(permission)?;
+        self.tell(scope, id, UserCommand::SetDisabled(is_disabled)).await
+    }
+
+    /// Makes one of the actor's orgs the one the actor works in.
+    pub async fn switch_org(&self, scope: &Scope, org: OrgId) -> Result<()> {
+        self.switch_org_of(scope, scope.actor().user_id, org).await
+    }
+
+    /// Makes one of a user's orgs the one the user works in.
+    pub async fn switch_org_of_user(&self, scope: &Scope, user: UserId, org: OrgId) -> Result<()> {
+        scope.require_on_server(Permission::UsersWrite)?;
+        self.switch_org_of(scope, user, org).await
+    }
+
+    async fn switch_org_of(&self, scope: &Scope, user: UserId, org: OrgId) -> Result<()> {
+        let orgs = self.memberships.list_orgs_of_user(user).await?;
+        if !orgs.iter().any(|membership| membership.org_id == org) {
+            return Err(Error::unauthenticated("Unauthorized"));
+        }
+        self.tell(scope, user, UserCommand::SwitchOrg(org)).await
+    }
+
+    /// Deletes a user with its memberships, in one commit.
+    pub async fn delete_user(&self, scope: &Scope, id: UserId) -> Result<()> {
+        let across = scope.across_orgs(Permission::UsersDelete)?;
+        self.commands
+            .run(scope, |mut unit| async move {
+                let mut user = unit.load_from_server::<User>(&id).await?;
+                user.tell(UserCommand::Delete).await?;
+                unit.record(user)?;
+                unit.keep_secret(password_secret(id, None));
+                for org in self.memberships.list_orgs_of_user(id).await? {
+                    let mut membership = unit.load_across::<Membership>(across, org.org_id, &id).await?;
+                    membership.tell(MembershipCommand::Remove).await?;
+                    unit.record(membership)?;
+                }
+                Ok(unit.decided(()))
+            })
+            .await
+    }
+
+    async fn tell(&self, scope: &Scope, id: UserId, command: UserCommand) -> Result<()> {
+        let command = &command;
+        self.commands
+            .run(scope, |mut unit| async move {
+                let mut user = unit.load_from_server::<User>(&id).await?;
+                user.tell(command.clone()).await?;
+                unit.record(user)?;
+                Ok(unit.decided(()))
+            })
+            .await
+    }
+
+    /// Reads the actor.
+    pub async fn get_own_user(&self, scope: &Scope) -> Result<UserView> {
+        self.find(scope.actor().user_id).await
+    }
+
+    /// Reads any user.
+    pub async fn get_user(&self, scope: &Scope, id: UserId) -> Result<UserView> {
+        scope.require_on_server(Permission::UsersRead)?;
+        self.find(id).await
+    }
+
+    /// Reads the user of a login or e-mail address.
+    pub async fn get_user_by_login(&self, scope: &Scope, login: &str) -> Result<UserView> {
+        scope.require_on_server(Permission::UsersRead)?;
+        self.reader.find_user_by_login(login).await?.ok_or_else(|| UserError::NotFound.into())
+    }
+
+    /// Searches all users.
+    pub async fn search_users(&self, scope: &Scope, query: &str, page: Page) -> Result<Vec<UserView>> {
+        scope.require_on_server(Permission::UsersRead)?;
+        self.reader.search_users(query, page).await
+    }
+
+    /// Counts the users that a query finds in all.
+    pub async fn count_users(&self, scope: &Scope, query: &str) -> Result<i64> {
+        scope.require_on_server(Permission::UsersRead)?;
+        self.reader.count_users(query).await
+    }
+
+    async fn find(&self, id: UserId) -> Result<UserView> {
+        self.reader.find_user(id).await?.ok_or_else(|| UserError::NotFound.into())
+    }
+}
+
+/// The secret that holds a user's password hash.
+#[must_use]
+pub fn password_secret(id: UserId, hash: Option<String>) -> SecretWrite {
+    SecretWrite { org: OrgId::SERVER, key: format!("user/{id}/password"), value: hash }
+}

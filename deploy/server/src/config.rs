@@ -1,0 +1,166 @@
+//! Configuration as Grafana's users know it. The later source wins: built-in defaults, `conf/custom.ini` or
+//! the file of `--config`, the environment (`GF_<SECTION>_<KEY>`), `cfg:section.key=value` arguments.
+//!
+//! Adding a key takes a line in `keys`, its typed field, and a line in `conf/sample.ini`.
+
+mod access;
+mod error;
+mod expand;
+mod ini_file;
+mod keys;
+mod layers;
+mod secret;
+mod sections;
+mod server;
+mod sources;
+mod value;
+mod values;
+
+#[cfg(test)]
+mod fixture;
+
+use std::collections::BTreeMap;
+
+pub use access::{AuthConfig, CookieSameSite, SecurityConfig};
+pub use error::ConfigError;
+pub use secret::Secret;
+pub use sections::{CompatibilityConfig, DatabaseConfig, LogConfig, LogFormat, PathsConfig, UsersConfig};
+pub use server::ServerConfig;
+pub use sources::Sources;
+
+use layers::{Layers, Unknown};
+use values::Values;
+
+/// Everything the process is configured with, checked and typed.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `[server]`
+    pub server: ServerConfig,
+    /// `[paths]`
+    pub paths: PathsConfig,
+    /// `[database]`
+    pub database: DatabaseConfig,
+    /// `[security]`
+    pub security: SecurityConfig,
+    /// `[auth]` and `[auth.basic]`
+    pub auth: AuthConfig,
+    /// `[users]`
+    pub users: UsersConfig,
+    /// `[log]` and `[log.console]`
+    pub log: LogConfig,
+    /// `[compatibility]`
+    pub compatibility: CompatibilityConfig,
+    raw: BTreeMap<&'static str, BTreeMap<&'static str, String>>,
+    unknown: Unknown,
+}
+
+impl Config {
+    /// Merges the sources and checks every value.
+    pub fn load(sources: &Sources) -> Result<Self, ConfigError> {
+        let layers = Layers::collect(sources)?;
+        let values = Values::resolve(&layers, sources)?;
+        Ok(Self {
+            server: ServerConfig::read(&values)?,
+            paths: PathsConfig::read(&values, &sources.working_dir)?,
+            database: DatabaseConfig::read(&values)?,
+            security: SecurityConfig::read(&values)?,
+            auth: AuthConfig::read(&values)?,
+            users: UsersConfig::read(&values)?,
+            log: LogConfig::read(&values)?,
+            compatibility: CompatibilityConfig::read(&values)?,
+            raw: values.redacted(),
+            unknown: layers.into_unknown(),
+        })
+    }
+
+    /// The merged text of every known key by section, as `/api/admin/settings` shows it: a secret that is set
+    /// reads `*********`. Unknown keys are left out, because nothing tells whether they hold a secret.
+    #[must_use]
+    pub fn settings(&self) -> &BTreeMap<&'static str, BTreeMap<&'static str, String>> {
+        &self.raw
+    }
+
+    /// Logs what was configured but means nothing here. Call it once logging is set up, which needs the
+    /// configuration first. People carry over their Grafana files and environment, so this is no error.
+    pub fn report_unknown(&self) {
+        let Unknown { settings, variables } = &self.unknown;
+        if !settings.is_empty() {
+            tracing::info!(settings = settings.join(", "), "ignoring unknown settings");
+        }
+        if !variables.is_empty() {
+            tracing::debug!(variables = variables.join(", "), "ignoring unknown environment variables");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Config;
+    use super::fixture::Directory;
+
+    const SAMPLE: &str = include_str!("../../../conf/sample.ini");
+
+    #[test]
+    fn defaults_are_complete_and_valid() {
+        let config = Directory::new().load(&[], &[]).unwrap();
+        assert_eq!(config.server.listen_address(), ("0.0.0.0", 3000));
+        assert_eq!(config.server.root_url, "http://localhost:3000/");
+        assert_eq!(config.server.max_body, 16 * 1024 * 1024);
+        assert!(config.database.url.is_none());
+        assert_eq!(config.security.admin_user, "admin");
+        assert_eq!(config.security.admin_password.expose(), "admin");
+        assert!(config.auth.basic_enabled);
+        assert_eq!(config.users.auto_assign_org_id, 1);
+        assert_eq!(config.compatibility.grafana_version, "13.0.1");
+        assert!(config.unknown.settings.is_empty() && config.unknown.variables.is_empty());
+    }
+
+    #[test]
+    fn settings_hide_secrets_that_are_set() {
+        let config = Directory::new().load(&[("GF_SERVER_DOMAIN", "example.org")], &[]).unwrap();
+        let settings = config.settings();
+        assert_eq!(settings["server"]["root_url"], "http://example.org:3000/");
+        assert_eq!(settings["security"]["admin_password"], "*********");
+        assert_eq!(settings["database"]["url"], "");
+        assert_eq!(settings["auth.basic"]["enabled"], "true");
+    }
+
+    #[test]
+    fn debug_output_holds_no_secret() {
+        let env = [
+            ("GF_DATABASE_URL", "postgres://kymograph:hunter2@db/kymograph"),
+            ("GF_SECURITY_ADMIN_PASSWORD", "hunter2"),
+            ("GF_SMTP_PASSWORD", "hunter2"),
+        ];
+        let config = Directory::new().load(&env, &["cfg:smtp.password=hunter2"]).unwrap();
+        assert!(!format!("{config:?} {:?}", config.settings()).contains("hunter2"));
+    }
+
+    #[test]
+    fn the_sample_documents_every_key_with_its_default() {
+        let mut section = "";
+        let mut documented = Vec::new();
+        for line in SAMPLE.lines() {
+            if let Some(name) = line.strip_prefix('[') {
+                section = name.trim_end_matches(']');
+            } else if let Some(setting) = line.strip_prefix(';') {
+                let (name, default) = setting.split_once('=').unwrap();
+                documented.push((section, name.trim(), default.trim()));
+            }
+        }
+        let expected: Vec<_> =
+            super::keys::KEYS.iter().map(|key| (key.section, key.name, key.default)).collect();
+        assert_eq!(documented, expected);
+    }
+
+    #[test]
+    fn the_sample_loads_as_it_stands_and_uncommented() {
+        let directory = Directory::new();
+        for text in [SAMPLE.to_owned(), SAMPLE.replace("\n;", "\n")] {
+            directory.write("conf/custom.ini", &text);
+            let config: Config = directory.load(&[], &[]).unwrap();
+            assert_eq!(config.unknown.settings, Vec::<String>::new());
+            assert_eq!(config.server.root_url, "http://localhost:3000/");
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! The table of every key the server reads. Whatever is not in it is unknown, and reported as such.
+
+/// How the value of a key is treated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Shown as it is.
+    Plain,
+    /// Shown as it is, and `%(name)s` stands for the plain key of that name in the same section.
+    Template,
+    /// Never shown.
+    Secret,
+}
+
+/// One key with its default.
+#[derive(Debug)]
+pub(super) struct Key {
+    pub(super) section: &'static str,
+    pub(super) name: &'static str,
+    pub(super) default: &'static str,
+    pub(super) kind: Kind,
+}
+
+impl Key {
+    /// The key of this section and name, if the server reads it.
+    pub(super) fn find(section: &str, name: &str) -> Option<&'static Self> {
+        KEYS.iter().find(|key| key.section == section && key.name == name)
+    }
+
+    /// The key that an environment variable sets, if the server reads it.
+    pub(super) fn of_variable(variable: &str) -> Option<&'static Self> {
+        KEYS.iter().find(|key| key.variable() == variable)
+    }
+
+    /// The environment variable that sets the key.
+    pub(super) fn variable(&self) -> String {
+        format!("GF_{}_{}", self.section, self.name).replace(['.', '-'], "_").to_uppercase()
+    }
+}
+
+const fn plain(section: &'static str, name: &'static str, default: &'static str) -> Key {
+    Key { section, name, default, kind: Kind::Plain }
+}
+
+const fn template(section: &'static str, name: &'static str, default: &'static str) -> Key {
+    Key { section, name, default, kind: Kind::Template }
+}
+
+const fn secret(section: &'static str, name: &'static str, default: &'static str) -> Key {
+    Key { section, name, default, kind: Kind::Secret }
+}
+
+/// Every key, in the order of `conf/sample.ini`.
+pub(super) const KEYS: &[Key] = &[
+    plain("server", "protocol", "http"),
+    plain("server", "http_addr", ""),
+    plain("server", "http_port", "3000"),
+    plain("server", "domain", "localhost"),
+    template("server", "root_url", "%(protocol)s://%(domain)s:%(http_port)s/"),
+    plain("server", "serve_from_sub_path", "false"),
+    plain("server", "max_body", "16MiB"),
+    plain("server", "request_timeout", "60s"),
+    plain("server", "drain_timeout", "10s"),
+    plain("paths", "data", "data"),
+    secret("database", "url", ""),
+    plain("database", "max_open_conn", "16"),
+    plain("database", "connect_timeout", "5s"),
+    plain("database", "embedded_user", ""),
+    plain("security", "admin_user", "admin"),
+    secret("security", "admin_password", "admin"),
+    plain("security", "admin_email", "admin@localhost"),
+    plain("security", "cookie_secure", "false"),
+    plain("security", "cookie_samesite", "lax"),
+    plain("security", "csrf_trusted_origins", ""),
+    plain("security", "disable_brute_force_login_protection", "false"),
+    plain("security", "brute_force_login_protection_max_attempts", "5"),
+    plain("auth", "login_cookie_name", "grafana_session"),
+    plain("auth", "login_maximum_inactive_lifetime_duration", "7d"),
+    plain("auth", "login_maximum_lifetime_duration", "30d"),
+    plain("auth", "token_rotation_interval_minutes", "10"),
+    plain("auth.basic", "enabled", "true"),
+    plain("users", "auto_assign_org", "true"),
+    plain("users", "auto_assign_org_id", "1"),
+    plain("users", "auto_assign_org_role", "Viewer"),
+    plain("log", "level", "info"),
+    plain("log.console", "format", "auto"),
+    plain("compatibility", "grafana_version", "13.0.1"),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::{KEYS, Key};
+
+    #[test]
+    fn variables_are_unambiguous() {
+        let variables: BTreeSet<_> = KEYS.iter().map(Key::variable).collect();
+        assert_eq!(variables.len(), KEYS.len());
+        assert!(variables.contains("GF_AUTH_BASIC_ENABLED"));
+        assert!(variables.contains("GF_DATABASE_URL"));
+    }
+}

@@ -1,0 +1,113 @@
+//! `[server]`
+
+use std::time::Duration;
+
+use super::ConfigError;
+use super::value::{self, Parsed};
+use super::values::Values;
+
+/// How the server listens and what it calls itself.
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// The address to listen on; empty for all interfaces.
+    pub http_addr: String,
+    /// The port to listen on; 0 lets the operating system choose one.
+    pub http_port: u16,
+    /// The address that people reach the server by. It ends in a slash.
+    pub root_url: String,
+    /// Whether requests arrive with the path of `root_url` still in front of theirs.
+    pub serve_from_sub_path: bool,
+    /// The largest request body, in bytes.
+    pub max_body: usize,
+    /// How long a request may take.
+    pub request_timeout: Duration,
+    /// How long running requests may go on after the server was told to stop.
+    pub drain_timeout: Duration,
+}
+
+impl ServerConfig {
+    pub(super) fn read(values: &Values) -> Result<Self, ConfigError> {
+        values.get("server", "protocol", protocol)?;
+        Ok(Self {
+            http_addr: values.get("server", "http_addr", value::text)?,
+            http_port: values.get("server", "http_port", value::port)?,
+            root_url: values.get("server", "root_url", root_url)?,
+            serve_from_sub_path: values.get("server", "serve_from_sub_path", value::flag)?,
+            max_body: values.get("server", "max_body", value::size)?,
+            request_timeout: values.get("server", "request_timeout", value::positive_duration)?,
+            drain_timeout: values.get("server", "drain_timeout", value::duration)?,
+        })
+    }
+
+    /// The host and port to bind.
+    #[must_use]
+    pub fn listen_address(&self) -> (&str, u16) {
+        let host = if self.http_addr.is_empty() { "0.0.0.0" } else { &self.http_addr };
+        (host, self.http_port)
+    }
+
+    /// The path of `root_url` without the slash at its end: empty unless the server lives under a sub-path.
+    #[must_use]
+    pub fn sub_path(&self) -> &str {
+        let after_scheme = self.root_url.split_once("://").map_or("", |(_, rest)| rest);
+        after_scheme.find('/').map_or("", |at| after_scheme[at..].trim_end_matches('/'))
+    }
+}
+
+fn protocol(text: &str) -> Parsed<()> {
+    if text == "http" {
+        Ok(())
+    } else {
+        Err("http, as TLS is left to a reverse proxy in front of the server")
+    }
+}
+
+fn root_url(text: &str) -> Parsed<String> {
+    const EXPECTED: &str = "an http:// or https:// URL with a host and neither query nor fragment";
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://")).ok_or(EXPECTED)?;
+    if rest.is_empty() || rest.starts_with(['/', ':']) || rest.contains(['?', '#', ' ']) {
+        return Err(EXPECTED);
+    }
+    Ok(format!("{}/", text.trim_end_matches('/')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::Directory;
+
+    fn sub_path(root_url: &str) -> Option<(String, String)> {
+        let config = Directory::new().load(&[("GF_SERVER_ROOT_URL", root_url)], &[]).ok()?;
+        Some((config.server.root_url.clone(), config.server.sub_path().to_owned()))
+    }
+
+    #[test]
+    fn root_urls_end_in_a_slash_and_tell_the_sub_path() {
+        let cases = [
+            ("https://example.org", "https://example.org/", ""),
+            ("https://example.org:8443/", "https://example.org:8443/", ""),
+            ("http://example.org/a/b", "http://example.org/a/b/", "/a/b"),
+        ];
+        for (given, root_url, path) in cases {
+            assert_eq!(sub_path(given), Some((root_url.to_owned(), path.to_owned())));
+        }
+        for refused in
+            ["example.org", "ftp://example.org", "http://", "http:///a", "http://:80/", "http://a/?b"]
+        {
+            assert_eq!(sub_path(refused), None, "{refused}");
+        }
+    }
+
+    #[test]
+    fn only_plain_http_is_served() {
+        let error = Directory::new().load(&[], &["cfg:server.protocol=https"]).unwrap_err();
+        let expected = "argument cfg:server.protocol: expected http, as TLS is left to a reverse proxy in \
+                        front of the server";
+        assert_eq!(error.to_string(), expected);
+    }
+
+    #[test]
+    fn an_address_narrows_where_the_server_listens() {
+        let config = Directory::new().load(&[("GF_SERVER_HTTP_ADDR", "127.0.0.1")], &[]).unwrap();
+        assert_eq!(config.server.listen_address(), ("127.0.0.1", 3000));
+    }
+}

@@ -1,0 +1,127 @@
+//! Log lines on standard error.
+
+use std::io::{self, IsTerminal};
+
+use tracing::Subscriber;
+use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+use tracing_subscriber::{EnvFilter, Registry, fmt};
+
+use crate::config::{LogConfig, LogFormat};
+
+/// Why logging could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum LoggingError {
+    /// The filter cannot be understood.
+    #[error("the filter of [log] level cannot be understood")]
+    Filter(#[from] ParseError),
+    /// The process has a logger already.
+    #[error("logging is set up already")]
+    Again(#[from] TryInitError),
+}
+
+/// Sends the events of the whole process to standard error.
+pub fn init(log: &LogConfig) -> Result<(), LoggingError> {
+    subscriber(log, io::stderr().is_terminal(), io::stderr)?.try_init()?;
+    Ok(())
+}
+
+/// What turns events into lines. With JSON, a line holds the fields of the event next to its level, and in
+/// `spans` the fields of all spans around it, outermost first: whatever is nested in a `request` span carries
+/// the request id, org and actor of that span.
+fn subscriber<W>(
+    log: &LogConfig,
+    in_terminal: bool,
+    writer: W,
+) -> Result<impl Subscriber + Send + Sync + 'static, ParseError>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let filter = EnvFilter::try_new(&log.filter)?;
+    let layer = fmt::layer().with_writer(writer).with_ansi(in_terminal);
+    let as_text = match log.format {
+        LogFormat::Auto => in_terminal,
+        LogFormat::Text => true,
+        LogFormat::Json => false,
+    };
+    let layer: Box<dyn Layer<Registry> + Send + Sync> = if as_text {
+        layer.boxed()
+    } else {
+        // The current span is the last of the list, so that naming it once more would only lengthen the line.
+        layer.json().flatten_event(true).with_current_span(false).with_span_list(true).boxed()
+    };
+    Ok(tracing_subscriber::registry().with(layer.with_filter(filter)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Write};
+    use std::sync::{Arc, Mutex};
+
+    use serde_json::Value;
+
+    use super::subscriber;
+    use crate::config::{LogConfig, LogFormat};
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What is written while a request is served.
+    fn written(filter: &str, format: LogFormat, in_terminal: bool) -> String {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let log = LogConfig { filter: filter.to_owned(), format };
+        let subscriber = subscriber(&log, in_terminal, move || writer.clone()).unwrap();
+        tracing::subscriber::with_default(subscriber, || {
+            let request = tracing::info_span!("request", id = "r1", org = 7, actor = tracing::field::Empty);
+            let _request = request.enter();
+            request.record("actor", "user:1");
+            let _inner = tracing::info_span!("commit", stream = "dashboard").entered();
+            tracing::info!(version = 3, "saved\nindeed");
+            tracing::debug!("detail");
+        });
+        let bytes = lines.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn json_lines_carry_the_request() {
+        let text = written("info", LogFormat::Auto, false);
+        assert_eq!(text.lines().count(), 1);
+        let line: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!((&line["level"], &line["message"]), (&"INFO".into(), &"saved\nindeed".into()));
+        assert_eq!(line["version"], 3);
+        let request = &line["spans"][0];
+        assert_eq!((&request["name"], &request["id"]), (&"request".into(), &"r1".into()));
+        assert_eq!((&request["org"], &request["actor"]), (&7.into(), &"user:1".into()));
+        assert_eq!(line["spans"][1]["stream"], "dashboard");
+    }
+
+    #[test]
+    fn text_is_for_terminals_or_on_request() {
+        let terminal = written("info", LogFormat::Auto, true);
+        assert!(terminal.contains('\u{1b}') && terminal.contains("saved"), "{terminal}");
+        let file = written("info", LogFormat::Text, false);
+        assert!(!file.contains('\u{1b}') && file.contains("request{id=\"r1\" org=7"), "{file}");
+        assert!(written("info", LogFormat::Json, true).starts_with('{'));
+    }
+
+    #[test]
+    fn the_filter_decides_what_is_written() {
+        assert_eq!(written("debug", LogFormat::Json, false).lines().count(), 2);
+        assert_eq!(written("off", LogFormat::Json, false), "");
+        assert_eq!(written("warn,kymograph=debug", LogFormat::Json, false), "");
+    }
+}

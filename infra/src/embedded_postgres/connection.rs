@@ -1,0 +1,53 @@
+//! How the embedded database is reached, and whether it answers.
+
+use std::path::Path;
+use std::time::Duration;
+
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Config, NoTls};
+
+use super::error::EmbeddedError;
+
+/// The name of the superuser and of the database.
+pub(super) const NAME: &str = "kymograph";
+
+/// Longer than a loaded machine takes to fork a backend, short enough to look at the process again.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How to reach the database through the socket in this folder.
+pub(super) fn config(socket: &Path, port: u16) -> Config {
+    let mut config = Config::new();
+    config.host_path(socket).port(port).user(NAME).dbname(NAME);
+    config
+}
+
+/// Whether the server accepts connections to our database, which is made if it is missing: that way a kill
+/// between the cluster's making and the database's is repaired by the next start.
+pub(super) async fn answers(config: &Config) -> Result<bool, EmbeddedError> {
+    let mut patient = config.clone();
+    patient.connect_timeout(ANSWER_TIMEOUT);
+    let Err(error) = patient.connect(NoTls).await else { return Ok(true) };
+    match error.code() {
+        None => Ok(false),
+        Some(code) if *code == SqlState::UNDEFINED_DATABASE => create_database(patient).await,
+        // It runs, and has more clients than we need to know of.
+        Some(code) if *code == SqlState::TOO_MANY_CONNECTIONS => Ok(true),
+        // Class 57 is about the server's own coming and going.
+        Some(code) if code.code().starts_with("57") => Ok(false),
+        Some(_) => Err(error.into()),
+    }
+}
+
+async fn create_database(mut config: Config) -> Result<bool, EmbeddedError> {
+    let (client, connection) = config.dbname("postgres").connect(NoTls).await?;
+    let create = async move {
+        // The client is dropped with this block, which ends the connection.
+        client.batch_execute(&format!("CREATE DATABASE {NAME}")).await
+    };
+    let (created, _) = tokio::join!(create, connection);
+    match created {
+        // Another process of ours may have been faster.
+        Err(error) if error.code() != Some(&SqlState::DUPLICATE_DATABASE) => Err(error.into()),
+        _ => Ok(true),
+    }
+}

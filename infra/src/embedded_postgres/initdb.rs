@@ -1,0 +1,125 @@
+//! Makes a new cluster, wholly or not at all.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::account::Account;
+use super::binaries::Binaries;
+use super::connection::NAME;
+use super::error::EmbeddedError;
+use super::place::Place;
+
+/// Drafts of clusters are named so, with numbers behind.
+const DRAFT: &str = "postgres.new-";
+
+/// Text compares by bytes, which is fast and the same on every machine, while upper and lower case are known
+/// for all of Unicode. Systems without the locale C.UTF-8 get plain C.
+const LOCALES: [&[&str]; 2] = [&["--locale=C.UTF-8", "--lc-collate=C", "--lc-messages=C"], &["--locale=C"]];
+
+/// Makes the cluster in a folder beside its place and renames it when it is complete and on the disk, so that
+/// a kill at any moment leaves either no cluster or a whole one.
+pub(super) async fn make_if_missing(
+    place: &Place,
+    binaries: &Binaries,
+    account: &Account,
+) -> Result<(), EmbeddedError> {
+    remove_drafts(place);
+    let cluster = &place.cluster;
+    if cluster.join("PG_VERSION").is_file() {
+        return Ok(());
+    }
+    // An empty folder may be there, and the rename will replace it.
+    if fs::read_dir(cluster).is_ok_and(|mut entries| entries.next().is_some()) {
+        return Err(EmbeddedError::NotACluster(cluster.clone()));
+    }
+    let draft = begin_draft(place)?;
+    account.take(&draft)?;
+    tracing::info!(cluster = %cluster.display(), "making the embedded database");
+    if let Err(error) = fill(&draft, binaries, account).await {
+        remove_drafts(place);
+        return Err(error);
+    }
+    fs::rename(&draft, cluster).map_err(EmbeddedError::io("create", cluster))?;
+    File::open(&place.data).and_then(|data| data.sync_all()).map_err(EmbeddedError::io("sync", &place.data))
+}
+
+/// A folder whose name nobody else uses, not even an `initdb` that outlived its killed server and still writes
+/// by name into a folder that we have just removed.
+fn begin_draft(place: &Place) -> Result<PathBuf, EmbeddedError> {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let draft = place.data.join(format!("{DRAFT}{}-{number}", std::process::id()));
+        match DirBuilder::new().mode(0o700).create(&draft) {
+            Ok(()) => return Ok(draft),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(EmbeddedError::io("create", &draft)(error)),
+        }
+    }
+}
+
+/// Removes what killed servers left. What cannot be removed, perhaps because an `initdb` still writes there,
+/// only takes up space, and is tried again by the next start.
+fn remove_drafts(place: &Place) {
+    for entry in fs::read_dir(&place.data).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(DRAFT)
+            && let Err(error) = fs::remove_dir_all(entry.path())
+        {
+            tracing::warn!(draft = %entry.path().display(), %error, "cannot remove an unfinished database");
+        }
+    }
+}
+
+async fn fill(draft: &Path, binaries: &Binaries, account: &Account) -> Result<(), EmbeddedError> {
+    let mut made = Ok(());
+    for locale in LOCALES {
+        made = run_initdb(draft, locale, binaries, account).await;
+        if !matches!(made, Err(EmbeddedError::Init(_))) {
+            break;
+        }
+    }
+    made?;
+    if knows_lz4(draft, binaries, account).await? {
+        let path = draft.join("postgresql.conf");
+        let mut conf =
+            OpenOptions::new().append(true).open(&path).map_err(EmbeddedError::io("write", &path))?;
+        let written = conf.write_all(b"\nwal_compression = lz4\n").and_then(|()| conf.sync_all());
+        written.map_err(EmbeddedError::io("write", &path))?;
+    }
+    Ok(())
+}
+
+async fn run_initdb(
+    draft: &Path,
+    locale: &[&str],
+    binaries: &Binaries,
+    account: &Account,
+) -> Result<(), EmbeddedError> {
+    let program = binaries.initdb();
+    let mut command = account.command(&program, draft);
+    command.arg("--pgdata").arg(draft).args(["--username", NAME, "--encoding=UTF8"]).args(locale);
+    // Whoever reaches the socket, in a folder closed to all others, is trusted; nobody comes by network.
+    command.args(["--auth-local=trust", "--auth-host=reject"]);
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    let done = command.output().await.map_err(|error| account.why_not(&program, draft, error))?;
+    if done.status.success() {
+        return Ok(());
+    }
+    let complaint = String::from_utf8_lossy(&done.stderr).trim().to_owned();
+    Err(EmbeddedError::Init(if complaint.is_empty() { done.status.to_string() } else { complaint }))
+}
+
+/// Whether this Postgres was built with LZ4, which only it can tell. It is asked once, here, since that takes
+/// as long as a tenth of a start.
+async fn knows_lz4(draft: &Path, binaries: &Binaries, account: &Account) -> Result<bool, EmbeddedError> {
+    let program = binaries.postgres();
+    let mut command = account.command(&program, draft);
+    command.args(["-C", "wal_compression", "-c", "wal_compression=lz4", "-D"]).arg(draft);
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    let told = command.output().await.map_err(|error| account.why_not(&program, draft, error))?;
+    Ok(told.status.success())
+}

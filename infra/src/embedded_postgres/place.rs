@@ -1,0 +1,107 @@
+//! Where the parts of the embedded database lie.
+
+use std::fmt::Write;
+use std::fs::{self, DirBuilder, Metadata, Permissions};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::account::Account;
+use super::error::EmbeddedError;
+
+/// The longest path of a unix socket, as the kernel limits it.
+const LONGEST_SOCKET_PATH: usize = 107;
+
+/// The port names the socket's file; nothing listens on the network.
+pub(super) const PORT: u16 = 5432;
+
+/// The folders and files of one data folder.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub(super) data: PathBuf,
+    pub(super) cluster: PathBuf,
+    pub(super) log: PathBuf,
+    pub(super) lock: PathBuf,
+}
+
+impl Place {
+    /// Makes the data folder if it is missing. Its path is made canonical, so that every server finds the same
+    /// socket and recognizes the same processes.
+    pub(super) fn open(data: &Path) -> Result<Self, EmbeddedError> {
+        fs::create_dir_all(data).map_err(EmbeddedError::io("create the data folder", data))?;
+        let data = data.canonicalize().map_err(EmbeddedError::io("find the data folder", data))?;
+        // Postgres tells us of itself in files of text, a path per line.
+        if data.to_str().is_none_or(|path| path.contains('\n')) {
+            let reason = io::Error::new(io::ErrorKind::InvalidInput, "its path is not one line of UTF-8");
+            return Err(EmbeddedError::io("use the data folder", &data)(reason));
+        }
+        Ok(Self {
+            cluster: data.join("postgres"),
+            log: data.join("postgres.log"),
+            lock: data.join("kymograph.lock"),
+            data,
+        })
+    }
+
+    /// The folder of the socket: in the data folder, unless the path would be too long for a socket.
+    pub(super) fn socket_folder(&self) -> PathBuf {
+        let mut short = String::from("kymograph-");
+        for byte in &Sha256::digest(self.data.as_os_str().as_bytes())[..8] {
+            // Writing into a string cannot fail.
+            let _ = write!(short, "{byte:02x}");
+        }
+        let choices = [self.data.join("postgres-socket"), std::env::temp_dir().join(&short)];
+        choices.into_iter().find(|folder| fits(folder)).unwrap_or_else(|| Path::new("/tmp").join(short))
+    }
+
+    /// Makes the socket's folder, which only its owner may enter: whoever reaches the socket is a superuser.
+    /// One that somebody else made beforehand, as anyone can in the system's temporary folder, is refused.
+    pub(super) fn make_socket_folder(&self, folder: &Path, account: &Account) -> Result<(), EmbeddedError> {
+        let is_trusted = |found: &Metadata| {
+            found.is_dir() && (account.owns(found) || found.uid() == rustix::process::geteuid().as_raw())
+        };
+        let look = || fs::symlink_metadata(folder).map_err(EmbeddedError::io("read", folder));
+        // In the data folder it can only be our own, of the time when another user ran Postgres.
+        if folder.starts_with(&self.data) && look().is_ok_and(|found| !is_trusted(&found)) {
+            fs::remove_dir_all(folder).map_err(EmbeddedError::io("remove", folder))?;
+        }
+        match DirBuilder::new().mode(0o700).create(folder) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(EmbeddedError::io("create", folder)(error));
+            }
+            _ => {}
+        }
+        if !is_trusted(&look()?) {
+            return Err(EmbeddedError::SocketFolderTaken(folder.to_owned()));
+        }
+        fs::set_permissions(folder, Permissions::from_mode(0o700))
+            .map_err(EmbeddedError::io("protect", folder))?;
+        account.take(folder)
+    }
+}
+
+fn fits(folder: &Path) -> bool {
+    folder.is_absolute() && folder.join(format!(".s.PGSQL.{PORT}")).as_os_str().len() <= LONGEST_SOCKET_PATH
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_moves_to_the_temporary_folder_when_its_path_is_too_long() {
+        let at = |data: &str| Place {
+            data: PathBuf::from(data),
+            cluster: PathBuf::new(),
+            log: PathBuf::new(),
+            lock: PathBuf::new(),
+        };
+        assert_eq!(at("/data").socket_folder(), Path::new("/data/postgres-socket"));
+        let (long, longer) = (format!("/{}", "d".repeat(100)), format!("/{}", "d".repeat(101)));
+        assert!(fits(&at(&long).socket_folder()));
+        assert_ne!(at(&long).socket_folder(), at(&longer).socket_folder());
+    }
+}
