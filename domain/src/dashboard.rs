@@ -24,6 +24,8 @@ pub struct Dashboard {
     pub folder_uid: Option<Uid>,
     /// The current version, from 1.
     pub version: i64,
+    /// How often a dashboard of this uid was created: each one after a deletion has a history of its own.
+    pub generation: i64,
     /// Whether it is there: created and not deleted since.
     pub exists: bool,
 }
@@ -73,6 +75,8 @@ pub struct DashboardContent {
 pub struct DashboardCreated {
     /// The numeric id.
     pub id: i64,
+    /// Which dashboard of this uid it is, from 1.
+    pub generation: i64,
     /// Its first version.
     pub content: DashboardContent,
 }
@@ -80,6 +84,8 @@ pub struct DashboardCreated {
 /// A new version of a dashboard was saved.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DashboardUpdated {
+    /// Which dashboard of this uid it is, from 1.
+    pub generation: i64,
     /// The new version's number.
     pub version: i64,
     /// The new version.
@@ -89,6 +95,8 @@ pub struct DashboardUpdated {
 /// An older version of a dashboard was made its newest.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DashboardVersionRestored {
+    /// Which dashboard of this uid it is, from 1.
+    pub generation: i64,
     /// The new version's number.
     pub version: i64,
     /// The version it was taken from.
@@ -192,7 +200,13 @@ impl Aggregate for Dashboard {
             DashboardCommand::RestoreVersion { from, content } => {
                 self.must_exist()?;
                 content.check()?;
-                DashboardVersionRestored { version: self.version + 1, restored_from: from, content }.into()
+                DashboardVersionRestored {
+                    generation: self.generation,
+                    version: self.version + 1,
+                    restored_from: from,
+                    content,
+                }
+                .into()
             }
             DashboardCommand::Delete => {
                 self.must_exist()?;
@@ -207,6 +221,7 @@ impl Aggregate for Dashboard {
         match event {
             DashboardEvent::Created(created) => {
                 self.id = created.id;
+                self.generation = created.generation;
                 self.exists = true;
                 self.take(1, created.content);
             }
@@ -230,12 +245,12 @@ impl Dashboard {
     ) -> Result<DashboardEvent, DashboardError> {
         content.check()?;
         if !self.exists {
-            return Ok(DashboardCreated { id: new_id, content }.into());
+            return Ok(DashboardCreated { id: new_id, generation: self.generation + 1, content }.into());
         }
         if expected_version.is_some_and(|expected| expected != self.version) {
             return Err(DashboardError::VersionMismatch);
         }
-        Ok(DashboardUpdated { version: self.version + 1, content }.into())
+        Ok(DashboardUpdated { generation: self.generation, version: self.version + 1, content }.into())
     }
 
     fn take(&mut self, version: i64, content: DashboardContent) {
@@ -282,7 +297,11 @@ mod tests {
     }
 
     fn created() -> DashboardEvent {
-        DashboardCreated { id: 3, content: content("CPU") }.into()
+        created_again(1)
+    }
+
+    fn created_again(generation: i64) -> DashboardEvent {
+        DashboardCreated { id: 3, generation, content: content("CPU") }.into()
     }
 
     fn save(title: &str, expected_version: Option<i64>) -> DashboardCommand {
@@ -304,7 +323,7 @@ mod tests {
             .given(vec![created()])
             .when_async(save("CPU load", Some(1)))
             .await
-            .then_expect_events(vec![DashboardUpdated { version: 2, content: content("CPU load") }.into()]);
+            .then_expect_events(vec![DashboardUpdated { generation: 1, version: 2, content: content("CPU load") }.into()]);
     }
 
     #[tokio::test]
@@ -327,13 +346,13 @@ mod tests {
 
     #[tokio::test]
     async fn restores_as_a_new_version() {
-        let updated = DashboardUpdated { version: 2, content: content("Memory") };
+        let updated = DashboardUpdated { generation: 1, version: 2, content: content("Memory") };
         Framework::with(())
             .given(vec![created(), updated.into()])
             .when_async(DashboardCommand::RestoreVersion { from: 1, content: content("CPU") })
             .await
             .then_expect_events(vec![
-                DashboardVersionRestored { version: 3, restored_from: 1, content: content("CPU") }.into(),
+                DashboardVersionRestored { generation: 1, version: 3, restored_from: 1, content: content("CPU") }.into(),
             ]);
     }
 
@@ -344,6 +363,6 @@ mod tests {
             .given(vec![created(), deleted.into()])
             .when_async(save("CPU", Some(0)))
             .await
-            .then_expect_events(vec![created()]);
+            .then_expect_events(vec![created_again(2)]);
     }
 }

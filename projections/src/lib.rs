@@ -1,1 +1,34 @@
-//! Placeholder.
+//! The read models of Kymograph: for each noun the projector that writes its tables and the queries that read
+//! them, side by side.
+//!
+//! All projectors here are inline: their statements are part of the transaction that appends the events, so
+//! that what a client reads after an acknowledged write shows it. A new read model is registered in
+//! [`projectors`].
+
+pub mod dashboard;
+pub mod database;
+pub mod folder;
+pub mod identity;
+pub mod membership;
+pub mod org;
+pub mod projector;
+pub mod search;
+pub mod statement;
+mod text;
+pub mod user;
+
+pub use database::Database;
+pub use projector::{Projector, Recorded};
+pub use statement::{OnFailure, Statement, Statements};
+
+/// All inline projectors, in the order in which their statements run.
+#[must_use]
+pub fn projectors() -> Vec<Box<dyn Projector>> {
+    vec![
+        Box::new(org::OrgProjector),
+        Box::new(user::UserProjector),
+        Box::new(membership::MembershipProjector),
+        Box::new(folder::FolderProjector),
+        Box::new(dashboard::DashboardProjector),
+    ]
+}

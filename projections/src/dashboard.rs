@@ -1,0 +1,162 @@
+//! Dashboards and their versions.
+
+mod reader;
+
+use std::sync::Arc;
+
+use kymograph_app::cache::ReadCache;
+use kymograph_app::change::ChangeListener;
+use kymograph_app::dashboard::DashboardView;
+use kymograph_domain::dashboard::{DashboardContent, DashboardEvent};
+use kymograph_domain::org::OrgEvent;
+use kymograph_domain::slug::slugify;
+use kymograph_domain::{OrgId, StreamId, Uid};
+
+use crate::folder::check_folder_exists;
+use crate::params;
+use crate::projector::{Projector, Recorded};
+use crate::statement::Statements;
+use crate::text::uid_or_empty;
+
+pub use reader::PgDashboardReader;
+
+/// Keeps `dashboards` and `dashboard_versions`.
+pub struct DashboardProjector;
+
+const INSERT: &str = "INSERT INTO dashboards (org_id, uid, id, generation, title, slug, tags, folder_uid, version,
+    pos, created, created_by, updated, updated_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, $9, $10, $11, $10, $11)";
+const UPDATE: &str = "UPDATE dashboards SET title = $3, slug = $4, tags = $5, folder_uid = $6, version = $7, pos = $8,
+    updated = $9, updated_by = $10 WHERE org_id = $1 AND uid = $2";
+const INSERT_VERSION: &str = "INSERT INTO dashboard_versions (org_id, dashboard_uid, generation, version, pos,
+    restored_from, message, created, created_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+
+/// The numbers of a version.
+struct Version {
+    generation: i64,
+    version: i64,
+    restored_from: i64,
+}
+
+impl Projector for DashboardProjector {
+    fn tables(&self) -> &'static [&'static str] {
+        &["dashboards", "dashboard_versions"]
+    }
+
+    fn project(&self, recorded: &Recorded<'_>, statements: &mut Statements) {
+        let org = recorded.org.0;
+        if let Some(OrgEvent::Deleted(_)) = recorded.event.of() {
+            statements.write("DELETE FROM dashboards WHERE org_id = $1", params![org]);
+            statements.write("DELETE FROM dashboard_versions WHERE org_id = $1", params![org]);
+        }
+        let Some(event) = recorded.event.of::<DashboardEvent>() else { return };
+        match event {
+            DashboardEvent::Created(created) => {
+                insert(recorded, created.id, created.generation, &created.content, statements);
+                let version = Version { generation: created.generation, version: 1, restored_from: 0 };
+                insert_version(recorded, &version, &created.content, statements);
+            }
+            DashboardEvent::Updated(updated) => {
+                let version = Version {
+                    generation: updated.generation,
+                    version: updated.version,
+                    restored_from: 0,
+                };
+                update(recorded, &version, &updated.content, statements);
+            }
+            DashboardEvent::VersionRestored(restored) => {
+                let version = Version {
+                    generation: restored.generation,
+                    version: restored.version,
+                    restored_from: restored.restored_from,
+                };
+                update(recorded, &version, &restored.content, statements);
+            }
+            DashboardEvent::Deleted(deleted) => statements.write(
+                "DELETE FROM dashboards WHERE org_id = $1 AND uid = $2",
+                params![org, deleted.uid.to_string()],
+            ),
+        }
+    }
+}
+
+fn insert(
+    recorded: &Recorded<'_>,
+    id: i64,
+    generation: i64,
+    content: &DashboardContent,
+    statements: &mut Statements,
+) {
+    let (uid, title, tags) = (content.uid.to_string(), content.title.clone(), content.tags.clone());
+    let (slug, folder) = (slugify(&title), uid_or_empty(content.folder_uid.as_ref()));
+    let (at, by) = (recorded.recorded_at.date(), recorded.actor_login.to_owned());
+    let (org, pos) = (recorded.org.0, recorded.position);
+    statements.write(INSERT, params![org, uid, id, generation, title, slug, tags, folder, pos, at, by]);
+    if let Some(folder) = &content.folder_uid {
+        check_folder_exists(org, folder, statements);
+    }
+}
+
+fn update(
+    recorded: &Recorded<'_>,
+    version: &Version,
+    content: &DashboardContent,
+    statements: &mut Statements,
+) {
+    let (uid, title, tags) = (content.uid.to_string(), content.title.clone(), content.tags.clone());
+    let (slug, folder) = (slugify(&title), uid_or_empty(content.folder_uid.as_ref()));
+    let (at, by) = (recorded.recorded_at.date(), recorded.actor_login.to_owned());
+    let (org, pos) = (recorded.org.0, recorded.position);
+    statements
+        .write(UPDATE, params![org, uid, title, slug, tags, folder, version.version, pos, at, by]);
+    if let Some(folder) = &content.folder_uid {
+        check_folder_exists(org, folder, statements);
+    }
+    insert_version(recorded, version, content, statements);
+}
+
+fn insert_version(
+    recorded: &Recorded<'_>,
+    version: &Version,
+    content: &DashboardContent,
+    statements: &mut Statements,
+) {
+    let (at, by) = (recorded.recorded_at.date(), recorded.actor_login.to_owned());
+    let (uid, message) = (content.uid.to_string(), content.message.clone());
+    let Version { generation, version, restored_from } = *version;
+    let (org, pos) = (recorded.org.0, recorded.position);
+    statements
+        .write(INSERT_VERSION, params![org, uid, generation, version, pos, restored_from, message, at, by]);
+}
+
+/// Dashboards that were read, by org and uid, up to a number of bytes.
+pub struct DashboardCache(ReadCache<(OrgId, Uid), Arc<DashboardView>>);
+
+impl DashboardCache {
+    /// A cache that holds documents of up to so many bytes together.
+    #[must_use]
+    pub fn with_bytes(max_bytes: u64) -> Self {
+        Self(ReadCache::with_weight(max_bytes, |_, dashboard| {
+            u32::try_from(dashboard.data.as_str().len() + 500).unwrap_or(u32::MAX)
+        }))
+    }
+}
+
+impl ChangeListener for DashboardCache {
+    fn streams_changed(&self, org: OrgId, streams: &[StreamId]) {
+        for stream in streams {
+            match stream.as_str().split_once('-') {
+                Some(("dashboard", uid)) => {
+                    if let Ok(uid) = Uid::try_new(uid) {
+                        self.0.invalidate(&(org, uid));
+                    }
+                }
+                Some(("org", _)) => self.0.invalidate_all(),
+                _ => {}
+            }
+        }
+    }
+
+    fn everything_changed(&self) {
+        self.0.invalidate_all();
+    }
+}

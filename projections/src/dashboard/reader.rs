@@ -1,0 +1,156 @@
+//! The queries on dashboards.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use kymograph_app::dashboard::{DashboardReader, DashboardView, VersionContent, VersionView};
+use kymograph_app::{Error, Page, Result, Scope};
+use kymograph_domain::dashboard::{DashboardContent, DashboardEvent};
+use kymograph_domain::{OrgId, Uid, registry};
+use tokio_postgres::Row;
+
+use super::DashboardCache;
+use crate::database::Database;
+use crate::text::{optional_uid_column, timestamp_column, uid_column, uid_or_empty};
+
+/// Reads `dashboards` and `dashboard_versions`, and the documents out of the log.
+pub struct PgDashboardReader {
+    database: Database,
+    cache: Arc<DashboardCache>,
+}
+
+impl PgDashboardReader {
+    /// A reader on this database.
+    #[must_use]
+    pub fn new(database: Database, cache: Arc<DashboardCache>) -> Self {
+        Self { database, cache }
+    }
+
+    async fn fetch(&self, org: OrgId, uid: &Uid) -> Result<Option<Arc<DashboardView>>> {
+        let sql = "SELECT d.*, e.type, e.schema_version, e.payload
+            FROM dashboards d JOIN events e ON e.org_id = d.org_id AND e.pos = d.pos
+            WHERE d.org_id = $1 AND d.uid = $2";
+        let row = self.database.read_one(org, sql, &[&org.0, &uid.as_str()]).await?;
+        row.as_ref().map(|row| dashboard_view(row).map(Arc::new)).transpose()
+    }
+
+    async fn find_uid(
+        &self,
+        scope: &Scope,
+        sql: &'static str,
+        params: &[&(dyn tokio_postgres::types::ToSql + Sync)],
+    ) -> Result<Option<Uid>> {
+        let row = self.database.read_one(scope.org(), sql, params).await?;
+        row.as_ref().map(|row| uid_column(row, "uid")).transpose()
+    }
+}
+
+/// The content that the event of a row saved.
+fn content(row: &Row) -> Result<DashboardContent> {
+    let event = registry::decode(row.get("type"), row.get("schema_version"), row.get("payload"))
+        .map_err(Error::internal)?;
+    match event.of::<DashboardEvent>() {
+        Some(DashboardEvent::Created(created)) => Ok(created.content.clone()),
+        Some(DashboardEvent::Updated(updated)) => Ok(updated.content.clone()),
+        Some(DashboardEvent::VersionRestored(restored)) => Ok(restored.content.clone()),
+        _ => Err(Error::internal("the event of a dashboard version has no content")),
+    }
+}
+
+fn dashboard_view(row: &Row) -> Result<DashboardView> {
+    Ok(DashboardView {
+        org_id: OrgId(row.get("org_id")),
+        id: row.get("id"),
+        uid: uid_column(row, "uid")?,
+        title: row.get("title"),
+        slug: row.get("slug"),
+        folder_uid: optional_uid_column(row, "folder_uid")?,
+        version: row.get("version"),
+        created: timestamp_column(row, "created"),
+        created_by: row.get("created_by"),
+        updated: timestamp_column(row, "updated"),
+        updated_by: row.get("updated_by"),
+        data: content(row)?.data,
+    })
+}
+
+fn version_view(row: &Row) -> Result<VersionView> {
+    Ok(VersionView {
+        id: row.get("pos"),
+        dashboard_id: row.get("dashboard_id"),
+        uid: uid_column(row, "dashboard_uid")?,
+        version: row.get("version"),
+        restored_from: row.get("restored_from"),
+        created: timestamp_column(row, "created"),
+        created_by: row.get("created_by"),
+        message: row.get("message"),
+    })
+}
+
+#[async_trait]
+impl DashboardReader for PgDashboardReader {
+    async fn find_dashboard(&self, scope: &Scope, uid: &Uid) -> Result<Option<Arc<DashboardView>>> {
+        let org = scope.org();
+        self.cache.0.get_or_fetch(&(org, uid.clone()), self.fetch(org, uid)).await
+    }
+
+    async fn find_uid_by_id(&self, scope: &Scope, id: i64) -> Result<Option<Uid>> {
+        let sql = "SELECT uid FROM dashboards WHERE org_id = $1 AND id = $2";
+        self.find_uid(scope, sql, &[&scope.org().0, &id]).await
+    }
+
+    async fn find_uid_by_title(
+        &self,
+        scope: &Scope,
+        folder: Option<&Uid>,
+        title: &str,
+    ) -> Result<Option<Uid>> {
+        let sql = "SELECT uid FROM dashboards WHERE org_id = $1 AND folder_uid = $2 AND title = $3
+            ORDER BY uid LIMIT 1";
+        self.find_uid(scope, sql, &[&scope.org().0, &uid_or_empty(folder), &title]).await
+    }
+
+    async fn find_folder_uid_by_id(&self, scope: &Scope, id: i64) -> Result<Option<Uid>> {
+        let sql = "SELECT uid FROM folders WHERE org_id = $1 AND id = $2";
+        self.find_uid(scope, sql, &[&scope.org().0, &id]).await
+    }
+
+    async fn list_versions(
+        &self,
+        scope: &Scope,
+        uid: &Uid,
+        before: Option<i64>,
+        page: Page,
+    ) -> Result<Vec<VersionView>> {
+        let sql = "SELECT v.*, d.id AS dashboard_id
+            FROM dashboards d JOIN dashboard_versions v ON v.org_id = d.org_id AND v.dashboard_uid = d.uid
+                AND v.generation = d.generation
+            WHERE d.org_id = $1 AND d.uid = $2 AND v.version < $3
+            ORDER BY v.version DESC LIMIT $4 OFFSET $5";
+        let (org, before) = (scope.org(), before.unwrap_or(i64::MAX));
+        let rows = self
+            .database
+            .read(org, sql, &[&org.0, &uid.as_str(), &before, &page.size, &page.offset()])
+            .await?;
+        rows.iter().map(version_view).collect()
+    }
+
+    async fn find_version(&self, scope: &Scope, uid: &Uid, version: i64) -> Result<Option<VersionContent>> {
+        let sql = "SELECT v.*, d.id AS dashboard_id, e.type, e.schema_version, e.payload
+            FROM dashboards d JOIN dashboard_versions v ON v.org_id = d.org_id AND v.dashboard_uid = d.uid
+                AND v.generation = d.generation
+            JOIN events e ON e.org_id = v.org_id AND e.pos = v.pos
+            WHERE d.org_id = $1 AND d.uid = $2 AND v.version = $3";
+        let org = scope.org();
+        let Some(row) = self.database.read_one(org, sql, &[&org.0, &uid.as_str(), &version]).await? else {
+            return Ok(None);
+        };
+        let content = content(&row)?;
+        Ok(Some(VersionContent {
+            view: version_view(&row)?,
+            title: content.title,
+            tags: content.tags,
+            data: content.data,
+        }))
+    }
+}

@@ -1,0 +1,130 @@
+//! The connection pool, and reading through it as one tenant.
+
+use std::time::Duration;
+
+use deadpool_postgres::{Object, Pool, PoolError};
+use futures_util::future::{join3, join_all};
+use kymograph_app::{Error, ErrorKind, Result};
+use kymograph_domain::{OrgId, UserId};
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Row, Statement};
+
+/// How long a request waits for a connection before it is told that the database is not available.
+const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(5);
+
+/// Parameters of a query.
+pub type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+/// The database as the application role sees it.
+///
+/// Whatever belongs to a tenant is read through [`Database::read`], which sets the tenant for one transaction.
+/// The three messages of a read leave together at the first poll, with statements prepared before, so that a
+/// request that is dropped half way can never leave a connection with an open transaction or another's tenant.
+#[derive(Clone)]
+pub struct Database {
+    pool: Pool,
+}
+
+impl Database {
+    /// A database behind a pool.
+    #[must_use]
+    pub fn new(pool: Pool) -> Self {
+        Self { pool }
+    }
+
+    /// A connection. No transaction is open on it, and none may be left open.
+    pub async fn connection(&self) -> Result<Object> {
+        match tokio::time::timeout(WAIT_FOR_CONNECTION, self.pool.get()).await {
+            Ok(Ok(connection)) => Ok(connection),
+            Ok(Err(PoolError::Backend(error))) => Err(database_error(&error)),
+            Ok(Err(error)) => Err(Error::unavailable(error)),
+            Err(_) => Err(Error::unavailable("no connection became free")),
+        }
+    }
+
+    /// Runs a query as one tenant.
+    pub async fn read(&self, org: OrgId, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>> {
+        self.read_with(&format!("BEGIN READ ONLY; SET LOCAL app.org_id = '{org}'"), sql, params).await
+    }
+
+    /// Runs a query on what belongs to no tenant.
+    pub async fn read_global(&self, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>> {
+        let connection = self.connection().await?;
+        let statement = prepare(&connection, sql).await?;
+        connection.query(&statement, params).await.map_err(|error| database_error(&error))
+    }
+
+    /// Runs a query on a user's own memberships in all orgs.
+    pub async fn read_as_user(&self, user: UserId, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>> {
+        self.read_with(&format!("BEGIN READ ONLY; SET LOCAL app.user_id = '{user}'"), sql, params).await
+    }
+
+    async fn read_with(&self, begin: &str, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>> {
+        let connection = self.connection().await?;
+        let statement = prepare(&connection, sql).await?;
+        let (begun, rows, committed) = join3(
+            connection.batch_execute(begin),
+            connection.query(&statement, params),
+            connection.batch_execute("COMMIT"),
+        )
+        .await;
+        let rows = begun.and(rows).and_then(|rows| committed.map(|()| rows));
+        rows.map_err(|error| database_error(&error))
+    }
+
+    /// Runs a query as one tenant of which at most one row is wanted.
+    pub async fn read_one(&self, org: OrgId, sql: &'static str, params: Params<'_>) -> Result<Option<Row>> {
+        Ok(self.read(org, sql, params).await?.into_iter().next())
+    }
+
+    /// Runs a query on what belongs to no tenant, of which at most one row is wanted.
+    pub async fn read_global_one(&self, sql: &'static str, params: Params<'_>) -> Result<Option<Row>> {
+        Ok(self.read_global(sql, params).await?.into_iter().next())
+    }
+
+    /// Runs a statement that writes what belongs to no tenant, and returns the number of rows.
+    pub async fn write_global(&self, sql: &'static str, params: Params<'_>) -> Result<u64> {
+        let connection = self.connection().await?;
+        let statement = prepare(&connection, sql).await?;
+        connection.execute(&statement, params).await.map_err(|error| database_error(&error))
+    }
+
+    /// Runs a statement that writes as one tenant, and returns its rows.
+    pub async fn write(&self, org: OrgId, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>> {
+        self.read_with(&format!("BEGIN; SET LOCAL app.org_id = '{org}'"), sql, params).await
+    }
+}
+
+/// Prepares a statement once per connection.
+pub async fn prepare(connection: &Object, sql: &'static str) -> Result<Statement> {
+    connection.prepare_cached(sql).await.map_err(|error| database_error(&error))
+}
+
+/// Prepares statements once per connection, in one flight.
+pub async fn prepare_all(connection: &Object, sqls: &[&'static str]) -> Result<Vec<Statement>> {
+    join_all(sqls.iter().map(|sql| prepare(connection, sql))).await.into_iter().collect()
+}
+
+/// Tells a database that cannot be reached, or is starting or stopping, from a fault of ours.
+#[must_use]
+pub fn database_error(error: &tokio_postgres::Error) -> Error {
+    let detail = match error.as_db_error() {
+        Some(db) => format!("{} ({})", db.message(), db.code().code()),
+        None => error.to_string(),
+    };
+    let Some(code) = error.code() else {
+        // Without a code the server did not answer: the connection could not be made, or was lost. A value
+        // of an unexpected type has no code either, and is the one case that is ours.
+        let is_ours = detail.contains("deserializing") || detail.contains("serializing parameter");
+        return if is_ours { Error::internal(detail) } else { Error::unavailable(detail) };
+    };
+    let is_class = |class: &str| code.code().starts_with(class);
+    if is_class("08") || is_class("57P") || is_class("53") || *code == SqlState::READ_ONLY_SQL_TRANSACTION {
+        return Error::unavailable(detail);
+    }
+    if *code == SqlState::CHARACTER_NOT_IN_REPERTOIRE {
+        return Error::new(ErrorKind::Invalid, "text contains a character that cannot be stored");
+    }
+    Error::internal(detail)
+}

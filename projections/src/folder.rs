@@ -1,0 +1,252 @@
+//! Folders.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use kymograph_app::cache::ReadCache;
+use kymograph_app::change::ChangeListener;
+use kymograph_app::folder::{FolderContents, FolderCounts, FolderReader, FolderView};
+use kymograph_app::{Error, Page, Result, Scope};
+use kymograph_domain::folder::FolderEvent;
+use kymograph_domain::org::OrgEvent;
+use kymograph_domain::slug::slugify;
+use kymograph_domain::{Invariant, OrgId, StreamId, Uid};
+use tokio_postgres::Row;
+
+use crate::database::Database;
+use crate::params;
+use crate::projector::{Projector, Recorded};
+use crate::statement::{OnFailure, Statements};
+use crate::text::{optional_uid_column, timestamp_column, uid_column, uid_or_empty};
+
+/// Keeps `folders`.
+pub struct FolderProjector;
+
+const INSERT: &str = "INSERT INTO folders (org_id, uid, id, title, slug, description, parent_uid, version,
+    created, created_by, updated, updated_by) VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9, $8, $9)";
+const UPDATE: &str = "UPDATE folders SET title = $3, slug = $4, description = $5, version = version + 1,
+    updated = $6, updated_by = $7 WHERE org_id = $1 AND uid = $2";
+const MOVE: &str = "UPDATE folders SET parent_uid = $3, version = version + 1, updated = $4, updated_by = $5
+    WHERE org_id = $1 AND uid = $2";
+const CHECK_EXISTS: &str = "SELECT 1 / (CASE WHEN EXISTS
+    (SELECT FROM folders WHERE org_id = $1 AND uid = $2) THEN 1 ELSE 0 END)";
+const CHECK_NOT_OWN_ANCESTOR: &str = "WITH RECURSIVE up (uid, depth) AS (
+        SELECT parent_uid, 1 FROM folders WHERE org_id = $1 AND uid = $2
+        UNION ALL
+        SELECT f.parent_uid, depth + 1 FROM up JOIN folders f ON f.org_id = $1 AND f.uid = up.uid
+        WHERE depth < 10)
+    SELECT 1 / (CASE WHEN EXISTS (SELECT FROM up WHERE uid = $2) THEN 0 ELSE 1 END)";
+const CHECK_DEPTH: &str = "WITH RECURSIVE up (uid, depth) AS (
+        SELECT parent_uid, 1 FROM folders WHERE org_id = $1 AND uid = $2
+        UNION ALL
+        SELECT f.parent_uid, depth + 1 FROM up JOIN folders f ON f.org_id = $1 AND f.uid = up.uid
+        WHERE depth < 10),
+    down (uid, height) AS (
+        SELECT $2, 0
+        UNION ALL
+        SELECT f.uid, height + 1 FROM down JOIN folders f ON f.org_id = $1 AND f.parent_uid = down.uid
+        WHERE height < 10)
+    SELECT 1 / (CASE WHEN (SELECT max(depth) FROM up) + (SELECT max(height) FROM down) > $3 THEN 0 ELSE 1 END)";
+const CHECK_EMPTY: &str = "SELECT 1 / (CASE WHEN
+    EXISTS (SELECT FROM folders WHERE org_id = $1 AND parent_uid = $2)
+    OR EXISTS (SELECT FROM dashboards WHERE org_id = $1 AND folder_uid = $2) THEN 0 ELSE 1 END)";
+
+impl Projector for FolderProjector {
+    fn tables(&self) -> &'static [&'static str] {
+        &["folders"]
+    }
+
+    fn project(&self, recorded: &Recorded<'_>, statements: &mut Statements) {
+        let (org, at, by) = (recorded.org.0, recorded.recorded_at.date(), recorded.actor_login.to_owned());
+        if let Some(OrgEvent::Deleted(_)) = recorded.event.of() {
+            statements.write("DELETE FROM folders WHERE org_id = $1", params![org]);
+        }
+        let Some(event) = recorded.event.of::<FolderEvent>() else { return };
+        match event {
+            FolderEvent::Created(created) => {
+                let (uid, title) = (created.uid.to_string(), created.title.clone());
+                let parent = uid_or_empty(created.parent_uid.as_ref());
+                let (slug, description) = (slugify(&title), created.description.clone());
+                statements.write(
+                    INSERT,
+                    params![org, uid, created.id, title, slug, description, parent, at, by],
+                );
+                check_place(recorded, &created.uid, created.parent_uid.as_ref(), statements);
+            }
+            FolderEvent::Updated(updated) => {
+                let title = updated.title.clone();
+                let (slug, description) = (slugify(&title), updated.description.clone());
+                statements.write(
+                    UPDATE,
+                    params![org, updated.uid.to_string(), title, slug, description, at, by],
+                );
+            }
+            FolderEvent::Moved(moved) => {
+                let parent = uid_or_empty(moved.parent_uid.as_ref());
+                statements.write(MOVE, params![org, moved.uid.to_string(), parent, at, by]);
+                check_place(recorded, &moved.uid, moved.parent_uid.as_ref(), statements);
+            }
+            FolderEvent::Deleted(deleted) => {
+                let uid = deleted.uid.to_string();
+                statements.write(
+                    "DELETE FROM folders WHERE org_id = $1 AND uid = $2",
+                    params![org, uid.clone()],
+                );
+                // Something was put into the folder after its contents were listed: list them again.
+                statements.check(CHECK_EMPTY, params![org, uid], OnFailure::Conflict);
+            }
+        }
+    }
+}
+
+fn check_place(recorded: &Recorded<'_>, uid: &Uid, parent: Option<&Uid>, statements: &mut Statements) {
+    let Some(parent) = parent else { return };
+    let org = recorded.org.0;
+    check_folder_exists(org, parent, statements);
+    statements.check(
+        CHECK_NOT_OWN_ANCESTOR,
+        params![org, uid.to_string()],
+        OnFailure::Broken(Invariant::FolderNotOwnAncestor),
+    );
+    let max_depth = i32::try_from(kymograph_domain::folder::MAX_DEPTH).unwrap_or(i32::MAX);
+    statements.check(
+        CHECK_DEPTH,
+        params![org, uid.to_string(), max_depth],
+        OnFailure::Broken(Invariant::FolderDepth),
+    );
+}
+
+/// Adds the check that a folder, in which something is put, is there.
+pub(crate) fn check_folder_exists(org: i64, uid: &Uid, statements: &mut Statements) {
+    let on_failure = OnFailure::Broken(Invariant::ParentFolderExists);
+    statements.check(CHECK_EXISTS, params![org, uid.to_string()], on_failure);
+}
+
+/// Reads `folders`.
+pub struct PgFolderReader {
+    database: Database,
+    cache: Arc<FolderCache>,
+}
+
+/// Folders that were read, by org and uid.
+pub struct FolderCache(ReadCache<(OrgId, Uid), Arc<FolderView>>);
+
+impl Default for FolderCache {
+    fn default() -> Self {
+        Self(ReadCache::with_entries(20_000))
+    }
+}
+
+impl ChangeListener for FolderCache {
+    fn streams_changed(&self, org: OrgId, streams: &[StreamId]) {
+        for stream in streams {
+            match stream.as_str().split_once('-') {
+                Some(("folder", uid)) => {
+                    if let Ok(uid) = Uid::try_new(uid) {
+                        self.0.invalidate(&(org, uid));
+                    }
+                }
+                Some(("org", _)) => self.0.invalidate_all(),
+                _ => {}
+            }
+        }
+    }
+
+    fn everything_changed(&self) {
+        self.0.invalidate_all();
+    }
+}
+
+impl PgFolderReader {
+    /// A reader on this database.
+    #[must_use]
+    pub fn new(database: Database, cache: Arc<FolderCache>) -> Self {
+        Self { database, cache }
+    }
+
+    async fn fetch(&self, org: OrgId, uid: &Uid) -> Result<Option<Arc<FolderView>>> {
+        let sql = "SELECT * FROM folders WHERE org_id = $1 AND uid = $2";
+        let row = self.database.read_one(org, sql, &[&org.0, &uid.as_str()]).await?;
+        row.as_ref().map(|row| folder_view(row).map(Arc::new)).transpose()
+    }
+}
+
+fn folder_view(row: &Row) -> Result<FolderView> {
+    Ok(FolderView {
+        org_id: OrgId(row.get("org_id")),
+        id: row.get("id"),
+        uid: uid_column(row, "uid")?,
+        title: row.get("title"),
+        slug: row.get("slug"),
+        description: row.get("description"),
+        parent_uid: optional_uid_column(row, "parent_uid")?,
+        version: row.get("version"),
+        created: timestamp_column(row, "created"),
+        created_by: row.get("created_by"),
+        updated: timestamp_column(row, "updated"),
+        updated_by: row.get("updated_by"),
+    })
+}
+
+#[async_trait]
+impl FolderReader for PgFolderReader {
+    async fn find_folder(&self, scope: &Scope, uid: &Uid) -> Result<Option<Arc<FolderView>>> {
+        let org = scope.org();
+        self.cache.0.get_or_fetch(&(org, uid.clone()), self.fetch(org, uid)).await
+    }
+
+    async fn find_folder_by_id(&self, scope: &Scope, id: i64) -> Result<Option<FolderView>> {
+        let sql = "SELECT * FROM folders WHERE org_id = $1 AND id = $2";
+        let row = self.database.read_one(scope.org(), sql, &[&scope.org().0, &id]).await?;
+        row.as_ref().map(folder_view).transpose()
+    }
+
+    async fn list_folders(
+        &self,
+        scope: &Scope,
+        parent: Option<&Uid>,
+        page: Page,
+    ) -> Result<Vec<FolderView>> {
+        let sql = "SELECT * FROM folders WHERE org_id = $1 AND parent_uid = $2
+            ORDER BY title, uid LIMIT $3 OFFSET $4";
+        let (org, parent) = (scope.org(), uid_or_empty(parent));
+        let rows = self.database.read(org, sql, &[&org.0, &parent, &page.size, &page.offset()]).await?;
+        rows.iter().map(folder_view).collect()
+    }
+
+    async fn count_descendants(&self, scope: &Scope, uid: &Uid) -> Result<FolderCounts> {
+        let sql = "WITH RECURSIVE inside (uid, depth) AS (
+                SELECT uid, 1 FROM folders WHERE org_id = $1 AND uid = $2
+                UNION ALL
+                SELECT f.uid, depth + 1 FROM inside JOIN folders f ON f.org_id = $1 AND f.parent_uid = inside.uid
+                WHERE depth < 10)
+            SELECT (SELECT count(*) - 1 FROM inside) AS folders,
+                (SELECT count(*) FROM dashboards d JOIN inside ON inside.uid = d.folder_uid WHERE d.org_id = $1)
+                    AS dashboards";
+        let org = scope.org();
+        let row = self.database.read_one(org, sql, &[&org.0, &uid.as_str()]).await?;
+        let row = row.ok_or_else(|| Error::internal("a count gave no row"))?;
+        Ok(FolderCounts { folders: row.get("folders"), dashboards: row.get("dashboards") })
+    }
+
+    async fn list_descendants(&self, scope: &Scope, uid: &Uid) -> Result<FolderContents> {
+        let sql = "WITH RECURSIVE inside (uid, depth) AS (
+                SELECT uid, 0 FROM folders WHERE org_id = $1 AND uid = $2
+                UNION ALL
+                SELECT f.uid, depth + 1 FROM inside JOIN folders f ON f.org_id = $1 AND f.parent_uid = inside.uid
+                WHERE depth < 10)
+            SELECT uid, depth, true AS is_folder FROM inside WHERE depth > 0
+            UNION ALL
+            SELECT d.uid, depth, false FROM dashboards d JOIN inside ON inside.uid = d.folder_uid
+                WHERE d.org_id = $1
+            ORDER BY depth, uid";
+        let org = scope.org();
+        let mut contents = FolderContents::default();
+        for row in self.database.read(org, sql, &[&org.0, &uid.as_str()]).await? {
+            let list =
+                if row.get("is_folder") { &mut contents.folders } else { &mut contents.dashboards };
+            list.push(uid_column(&row, "uid")?);
+        }
+        Ok(contents)
+    }
+}

@@ -1,0 +1,69 @@
+//! What is needed to identify a user at each request.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use kymograph_app::identity::{Identified, IdentityReader};
+use kymograph_app::user::password_secret;
+use kymograph_app::{Actor, Result};
+use kymograph_domain::{OrgId, Timestamp, UserId};
+
+use crate::database::Database;
+use crate::text::role_column;
+
+/// Reads users with their memberships and password hash.
+pub struct PgIdentityReader {
+    database: Database,
+}
+
+impl PgIdentityReader {
+    /// A reader on this database.
+    #[must_use]
+    pub fn new(database: Database) -> Self {
+        Self { database }
+    }
+}
+
+#[async_trait]
+impl IdentityReader for PgIdentityReader {
+    async fn find_user_id(&self, login: &str) -> Result<Option<UserId>> {
+        let sql = "SELECT id FROM users WHERE lower(login) = lower($1) OR lower(email) = lower($1)
+            ORDER BY lower(login) <> lower($1) LIMIT 1";
+        Ok(self.database.read_global_one(sql, &[&login]).await?.map(|row| UserId(row.get(0))))
+    }
+
+    async fn identify(&self, user: UserId) -> Result<Option<Identified>> {
+        // The secret and the user are one row of one statement, so that a password that is being changed is
+        // seen with the user it belongs to.
+        let sql = "SELECT u.uid, u.login, u.current_org_id, u.is_server_admin, u.is_disabled, s.value
+            FROM users u JOIN secrets s ON s.org_id = $2 AND s.key = $3 WHERE u.id = $1";
+        let server = OrgId::SERVER;
+        let key = password_secret(user, None).key;
+        let Some(row) = self.database.read_one(server, sql, &[&user.0, &server.0, &key]).await? else {
+            return Ok(None);
+        };
+        let sql = "SELECT org_id, role FROM memberships WHERE user_id = $1 ORDER BY org_id";
+        let memberships = self.database.read_as_user(user, sql, &[&user.0]).await?;
+        Ok(Some(Identified {
+            actor: Arc::new(Actor {
+                user_id: user,
+                uid: row.get("uid"),
+                login: row.get("login"),
+                is_server_admin: row.get("is_server_admin"),
+            }),
+            is_disabled: row.get("is_disabled"),
+            password_hash: row.get("value"),
+            org_id: OrgId(row.get("current_org_id")),
+            memberships: memberships
+                .iter()
+                .map(|row| Ok((OrgId(row.get("org_id")), role_column(row, "role")?)))
+                .collect::<Result<_>>()?,
+        }))
+    }
+
+    async fn touch_user(&self, user: UserId, now: Timestamp) -> Result<()> {
+        let sql = "INSERT INTO user_seen (user_id, seen) VALUES ($1, $2)
+            ON CONFLICT (user_id) DO UPDATE SET seen = greatest(user_seen.seen, excluded.seen)";
+        self.database.write_global(sql, &[&user.0, &now.date()]).await.map(drop)
+    }
+}

@@ -1,0 +1,130 @@
+//! Memberships of users in orgs.
+
+use async_trait::async_trait;
+use kymograph_app::membership::{MemberView, MembershipReader, UserOrgView};
+use kymograph_app::{Page, Result, Scope};
+use kymograph_domain::membership::MembershipEvent;
+use kymograph_domain::org::OrgEvent;
+use kymograph_domain::{Invariant, OrgId, UserId};
+use tokio_postgres::Row;
+
+use crate::database::Database;
+use crate::params;
+use crate::projector::{Projector, Recorded};
+use crate::statement::{OnFailure, Statements};
+use crate::text::{contains_pattern, optional_timestamp_column, role_column, timestamp_column};
+
+/// Keeps `memberships`.
+pub struct MembershipProjector;
+
+const CHECK_ORG: &str =
+    "SELECT 1 / (CASE WHEN EXISTS (SELECT FROM orgs WHERE id = $1) THEN 1 ELSE 0 END)";
+const CHECK_ADMIN: &str = "SELECT 1 / (CASE WHEN EXISTS
+    (SELECT FROM memberships WHERE org_id = $1 AND role = 'Admin') THEN 1 ELSE 0 END)";
+
+impl Projector for MembershipProjector {
+    fn tables(&self) -> &'static [&'static str] {
+        &["memberships"]
+    }
+
+    fn project(&self, recorded: &Recorded<'_>, statements: &mut Statements) {
+        let (org, at) = (recorded.org.0, recorded.recorded_at.date());
+        if let Some(OrgEvent::Deleted(_)) = recorded.event.of() {
+            statements.write("DELETE FROM memberships WHERE org_id = $1", params![org]);
+        }
+        let Some(event) = recorded.event.of::<MembershipEvent>() else { return };
+        match event {
+            MembershipEvent::Added(added) => {
+                statements.write(
+                    "INSERT INTO memberships (org_id, user_id, role, created, updated) VALUES ($1, $2, $3, $4, $4)",
+                    params![org, added.user_id.0, added.role.as_str(), at],
+                );
+                statements.check(CHECK_ORG, params![org], OnFailure::Broken(Invariant::OrgExists));
+            }
+            MembershipEvent::RoleChanged(changed) => {
+                statements.write(
+                    "UPDATE memberships SET role = $3, updated = $4 WHERE org_id = $1 AND user_id = $2",
+                    params![org, changed.user_id.0, changed.role.as_str(), at],
+                );
+                check_admin(org, statements);
+            }
+            MembershipEvent::Removed(removed) => {
+                statements.write(
+                    "DELETE FROM memberships WHERE org_id = $1 AND user_id = $2",
+                    params![org, removed.user_id.0],
+                );
+                check_admin(org, statements);
+            }
+        }
+    }
+}
+
+fn check_admin(org: i64, statements: &mut Statements) {
+    statements.check(CHECK_ADMIN, params![org], OnFailure::Broken(Invariant::OrgKeepsAdmin));
+}
+
+/// Reads `memberships`.
+pub struct PgMembershipReader {
+    database: Database,
+}
+
+impl PgMembershipReader {
+    /// A reader on this database.
+    #[must_use]
+    pub fn new(database: Database) -> Self {
+        Self { database }
+    }
+}
+
+fn member_view(row: &Row) -> Result<MemberView> {
+    Ok(MemberView {
+        org_id: OrgId(row.get("org_id")),
+        user_id: UserId(row.get("user_id")),
+        uid: row.get("uid"),
+        login: row.get("login"),
+        email: row.get("email"),
+        name: row.get("name"),
+        role: role_column(row, "role")?,
+        is_disabled: row.get("is_disabled"),
+        created: timestamp_column(row, "created"),
+        last_seen: optional_timestamp_column(row, "seen"),
+    })
+}
+
+#[async_trait]
+impl MembershipReader for PgMembershipReader {
+    async fn list_members(&self, scope: &Scope, query: &str, page: Page) -> Result<Vec<MemberView>> {
+        let sql = "SELECT m.org_id, m.user_id, m.role, m.created, u.uid, u.login, u.email, u.name, u.is_disabled,
+                s.seen
+            FROM memberships m JOIN users u ON u.id = m.user_id LEFT JOIN user_seen s ON s.user_id = m.user_id
+            WHERE m.org_id = $1 AND (u.login ILIKE $2 OR u.email ILIKE $2 OR u.name ILIKE $2)
+            ORDER BY u.login, u.id LIMIT $3 OFFSET $4";
+        let org = scope.org();
+        let pattern = contains_pattern(query);
+        let rows = self.database.read(org, sql, &[&org.0, &pattern, &page.size, &page.offset()]).await?;
+        rows.iter().map(member_view).collect()
+    }
+
+    async fn count_members(&self, scope: &Scope, query: &str) -> Result<i64> {
+        let sql = "SELECT count(*) FROM memberships m JOIN users u ON u.id = m.user_id
+            WHERE m.org_id = $1 AND (u.login ILIKE $2 OR u.email ILIKE $2 OR u.name ILIKE $2)";
+        let org = scope.org();
+        let row = self.database.read_one(org, sql, &[&org.0, &contains_pattern(query)]).await?;
+        Ok(row.map_or(0, |row| row.get(0)))
+    }
+
+    async fn list_orgs_of_user(&self, user_id: UserId) -> Result<Vec<UserOrgView>> {
+        let sql = "SELECT m.org_id, m.role, o.name FROM memberships m JOIN orgs o ON o.id = m.org_id
+            WHERE m.user_id = $1 ORDER BY o.name, o.id";
+        let rows = self.database.read_as_user(user_id, sql, &[&user_id.0]).await?;
+        rows.iter()
+            .map(|row| {
+                Ok(UserOrgView {
+                    org_id: OrgId(row.get("org_id")),
+                    name: row.get("name"),
+                    role: role_column(row, "role")?,
+                })
+            })
+            .collect()
+    }
+}

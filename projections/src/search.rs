@@ -1,0 +1,87 @@
+//! Searching dashboards and folders together.
+
+use async_trait::async_trait;
+use kymograph_app::search::{SearchHit, SearchHitFolder, SearchQuery, SearchReader};
+use kymograph_app::{Page, Result, Scope};
+use tokio_postgres::Row;
+
+use crate::database::Database;
+use crate::text::{contains_pattern, optional_uid_column, uid_column};
+
+/// Searches `dashboards` and `folders`.
+pub struct PgSearchReader {
+    database: Database,
+}
+
+impl PgSearchReader {
+    /// A reader on this database.
+    #[must_use]
+    pub fn new(database: Database) -> Self {
+        Self { database }
+    }
+}
+
+/// An empty list of uids, ids or folders stands for any; each word of the query and each tag must be there.
+const SEARCH: &str = "WITH hits AS (
+        SELECT id, uid, title, slug, true AS is_folder, '{}'::text[] AS tags, parent_uid AS folder_uid
+            FROM folders WHERE org_id = $1 AND $7 AND $3 = '{}'
+        UNION ALL
+        SELECT id, uid, title, slug, false, tags, folder_uid
+            FROM dashboards WHERE org_id = $1 AND $8 AND tags @> $3
+    )
+    SELECT h.*, f.id AS folder_id, f.title AS folder_title, f.slug AS folder_slug
+    FROM hits h LEFT JOIN folders f ON f.org_id = $1 AND f.uid = h.folder_uid
+    WHERE h.title ILIKE ALL ($2) AND ($4 = '{}' OR h.uid = ANY ($4)) AND ($5 = '{}' OR h.id = ANY ($5))
+        AND ($6 = '{}' OR h.folder_uid = ANY ($6))
+    ORDER BY h.is_folder DESC, lower(h.title), h.uid LIMIT $9 OFFSET $10";
+
+fn search_hit(row: &Row) -> Result<SearchHit> {
+    let folder = match (row.get::<_, Option<i64>>("folder_id"), optional_uid_column(row, "folder_uid")?) {
+        (Some(id), Some(uid)) => {
+            Some(SearchHitFolder { id, uid, title: row.get("folder_title"), slug: row.get("folder_slug") })
+        }
+        _ => None,
+    };
+    Ok(SearchHit {
+        id: row.get("id"),
+        uid: uid_column(row, "uid")?,
+        title: row.get("title"),
+        slug: row.get("slug"),
+        is_folder: row.get("is_folder"),
+        tags: row.get("tags"),
+        folder,
+    })
+}
+
+#[async_trait]
+impl SearchReader for PgSearchReader {
+    async fn search(&self, scope: &Scope, query: &SearchQuery, page: Page) -> Result<Vec<SearchHit>> {
+        let org = scope.org();
+        let words: Vec<_> = query.text.split_whitespace().map(contains_pattern).collect();
+        let folders: Vec<_> = query
+            .folder_uids
+            .iter()
+            .map(|uid| if uid == kymograph_domain::folder::GENERAL_UID { "" } else { uid.as_str() })
+            .collect();
+        let rows = self
+            .database
+            .read(
+                org,
+                SEARCH,
+                &[
+                    &org.0,
+                    &words,
+                    &query.tags,
+                    &query.uids,
+                    &query.ids,
+                    &folders,
+                    &query.folders,
+                    &query.dashboards,
+                    &page.size,
+                    &page.offset(),
+                ],
+            )
+            .await?;
+        rows.iter().map(search_hit).collect()
+    }
+}

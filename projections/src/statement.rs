@@ -1,0 +1,70 @@
+//! SQL statements on their way to the database.
+
+use kymograph_domain::Invariant;
+use tokio_postgres::types::ToSql;
+
+/// A parameter that a statement owns.
+pub type Param = Box<dyn ToSql + Sync + Send>;
+
+/// What it means when a statement fails on a rule of the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnFailure {
+    /// Nothing that a client could cause.
+    Fault,
+    /// The command was decided on a state that has changed: decide again.
+    Conflict,
+    /// The command breaks a rule.
+    Broken(Invariant),
+}
+
+/// One statement with its parameters.
+pub struct Statement {
+    /// The text, which is prepared once per connection.
+    pub sql: &'static str,
+    /// The parameters.
+    pub params: Vec<Param>,
+    /// What a broken rule means.
+    pub on_failure: OnFailure,
+    /// Whether it only looks and fails if what it sees is not allowed. Replays leave such statements out.
+    pub is_check: bool,
+}
+
+/// Collects statements in the order in which they run.
+#[derive(Default)]
+pub struct Statements(Vec<Statement>);
+
+/// Boxes parameters: `params![org.0, uid.as_str().to_owned()]`.
+#[macro_export]
+macro_rules! params {
+    ($($param:expr),* $(,)?) => {
+        vec![$(Box::new($param) as $crate::statement::Param),*]
+    };
+}
+
+impl Statements {
+    /// Adds a statement that writes.
+    pub fn write(&mut self, sql: &'static str, params: Vec<Param>) {
+        self.0.push(Statement { sql, params, on_failure: OnFailure::Fault, is_check: false });
+    }
+
+    /// Adds a statement that writes and that fails, on a unique index, if a rule is broken.
+    pub fn write_unique(&mut self, sql: &'static str, params: Vec<Param>, invariant: Invariant) {
+        self.0.push(Statement {
+            sql,
+            params,
+            on_failure: OnFailure::Broken(invariant),
+            is_check: false,
+        });
+    }
+
+    /// Adds a statement that divides by zero if a rule is broken.
+    pub fn check(&mut self, sql: &'static str, params: Vec<Param>, on_failure: OnFailure) {
+        self.0.push(Statement { sql, params, on_failure, is_check: true });
+    }
+
+    /// The statements.
+    #[must_use]
+    pub fn into_vec(self) -> Vec<Statement> {
+        self.0
+    }
+}

@@ -1,0 +1,165 @@
+//! Users of the server.
+
+use async_trait::async_trait;
+use kymograph_app::user::{UserReader, UserView};
+use kymograph_app::{Page, Result};
+use kymograph_domain::user::{Profile, UserEvent};
+use kymograph_domain::{Invariant, OrgId, Timestamp, UserId};
+use tokio_postgres::Row;
+
+use crate::database::Database;
+use crate::params;
+use crate::projector::{Projector, Recorded};
+use crate::statement::{OnFailure, Statements};
+use crate::text::{contains_pattern, optional_timestamp_column, timestamp_column};
+
+/// Keeps `users`, and ends sessions that an event ends.
+pub struct UserProjector;
+
+const INSERT: &str = "INSERT INTO users (id, uid, login, email, name, theme, current_org_id, is_server_admin,
+    is_disabled, created, updated) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, false, $9, $9)";
+const SET_PROFILE: &str =
+    "UPDATE users SET login = $2, email = $3, name = $4, theme = $5, updated = $6 WHERE id = $1";
+const SET_SERVER_ADMIN: &str = "UPDATE users SET is_server_admin = $2, updated = $3 WHERE id = $1";
+const SET_DISABLED: &str = "UPDATE users SET is_disabled = $2, updated = $3 WHERE id = $1";
+const CHECK_SERVER_ADMIN: &str = "SELECT 1 / (CASE WHEN EXISTS
+    (SELECT FROM users WHERE is_server_admin AND NOT is_disabled) THEN 1 ELSE 0 END)";
+
+impl Projector for UserProjector {
+    fn tables(&self) -> &'static [&'static str] {
+        &["users"]
+    }
+
+    fn project(&self, recorded: &Recorded<'_>, statements: &mut Statements) {
+        let Some(event) = recorded.event.of::<UserEvent>() else { return };
+        let at = recorded.recorded_at.date();
+        match event {
+            UserEvent::Created(created) => {
+                let Profile { login, email, name, theme } = created.profile.clone();
+                let (id, org) = (created.id.0, created.org_id.0);
+                let uid = created.uid.to_string();
+                statements.write_unique(
+                    INSERT,
+                    params![id, uid, login, email, name, theme, org, created.is_server_admin, at],
+                    Invariant::LoginUnique,
+                );
+            }
+            UserEvent::ProfileChanged(changed) => {
+                let Profile { login, email, name, theme } = changed.profile.clone();
+                statements.write_unique(
+                    SET_PROFILE,
+                    params![changed.id.0, login, email, name, theme, at],
+                    Invariant::LoginUnique,
+                );
+            }
+            UserEvent::PasswordChanged(changed) => {
+                statements.write("UPDATE users SET updated = $2 WHERE id = $1", params![changed.id.0, at]);
+                end_sessions(changed.id, statements);
+            }
+            UserEvent::ServerAdminChanged(changed) => {
+                statements.write(SET_SERVER_ADMIN, params![changed.id.0, changed.is_server_admin, at]);
+                check_server_admin(statements);
+            }
+            UserEvent::Disabled(disabled) => {
+                statements.write(SET_DISABLED, params![disabled.id.0, true, at]);
+                end_sessions(disabled.id, statements);
+                check_server_admin(statements);
+            }
+            UserEvent::Enabled(enabled) => {
+                statements.write(SET_DISABLED, params![enabled.id.0, false, at]);
+            }
+            UserEvent::OrgSwitched(switched) => statements.write(
+                "UPDATE users SET current_org_id = $2 WHERE id = $1",
+                params![switched.id.0, switched.org_id.0],
+            ),
+            UserEvent::SessionRevoked(revoked) => statements.write(
+                "DELETE FROM sessions WHERE user_id = $1 AND id = $2",
+                params![revoked.id.0, revoked.session_id],
+            ),
+            UserEvent::LoggedOut(logged_out) => end_sessions(logged_out.id, statements),
+            UserEvent::Deleted(deleted) => {
+                statements.write("DELETE FROM users WHERE id = $1", params![deleted.id.0]);
+                statements.write("DELETE FROM user_seen WHERE user_id = $1", params![deleted.id.0]);
+                end_sessions(deleted.id, statements);
+                check_server_admin(statements);
+            }
+        }
+    }
+}
+
+fn end_sessions(user: UserId, statements: &mut Statements) {
+    statements.write("DELETE FROM sessions WHERE user_id = $1", params![user.0]);
+}
+
+fn check_server_admin(statements: &mut Statements) {
+    statements.check(CHECK_SERVER_ADMIN, params![], OnFailure::Broken(Invariant::ServerKeepsAdmin));
+}
+
+/// Reads `users`.
+pub struct PgUserReader {
+    database: Database,
+}
+
+impl PgUserReader {
+    /// A reader on this database.
+    #[must_use]
+    pub fn new(database: Database) -> Self {
+        Self { database }
+    }
+}
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!("SELECT users.*, user_seen.seen FROM users LEFT JOIN user_seen ON user_id = id ", $rest)
+    };
+}
+
+fn user_view(row: &Row) -> UserView {
+    let seen: Option<Timestamp> = optional_timestamp_column(row, "seen");
+    UserView {
+        id: UserId(row.get("id")),
+        uid: row.get("uid"),
+        profile: Profile {
+            login: row.get("login"),
+            email: row.get("email"),
+            name: row.get("name"),
+            theme: row.get("theme"),
+        },
+        org_id: OrgId(row.get("current_org_id")),
+        is_server_admin: row.get("is_server_admin"),
+        is_disabled: row.get("is_disabled"),
+        created: timestamp_column(row, "created"),
+        updated: timestamp_column(row, "updated"),
+        last_seen: seen,
+    }
+}
+
+#[async_trait]
+impl UserReader for PgUserReader {
+    async fn find_user(&self, id: UserId) -> Result<Option<UserView>> {
+        let sql = select!("WHERE id = $1");
+        Ok(self.database.read_global_one(sql, &[&id.0]).await?.as_ref().map(user_view))
+    }
+
+    async fn find_user_by_login(&self, login: &str) -> Result<Option<UserView>> {
+        let sql = select!(
+            "WHERE lower(login) = lower($1) OR lower(email) = lower($1) ORDER BY lower(login) <> lower($1) LIMIT 1"
+        );
+        Ok(self.database.read_global_one(sql, &[&login]).await?.as_ref().map(user_view))
+    }
+
+    async fn search_users(&self, query: &str, page: Page) -> Result<Vec<UserView>> {
+        let sql = select!(
+            "WHERE login ILIKE $1 OR email ILIKE $1 OR name ILIKE $1 ORDER BY login, id LIMIT $2 OFFSET $3"
+        );
+        let pattern = contains_pattern(query);
+        let rows = self.database.read_global(sql, &[&pattern, &page.size, &page.offset()]).await?;
+        Ok(rows.iter().map(user_view).collect())
+    }
+
+    async fn count_users(&self, query: &str) -> Result<i64> {
+        let sql = "SELECT count(*) FROM users WHERE login ILIKE $1 OR email ILIKE $1 OR name ILIKE $1";
+        let row = self.database.read_global_one(sql, &[&contains_pattern(query)]).await?;
+        Ok(row.map_or(0, |row| row.get(0)))
+    }
+}
