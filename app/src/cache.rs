@@ -72,6 +72,13 @@ where
         self.values.invalidate(key);
     }
 
+    /// Puts a value that is newer than any that is cached or being fetched.
+    pub fn replace(&self, key: &K, value: V) {
+        let mut generation = self.lock(key);
+        *generation += 1;
+        self.values.insert(key.clone(), value);
+    }
+
     /// Drops all values, and whatever is being fetched.
     pub fn invalidate_all(&self) {
         for generation in &self.generations {

@@ -1,1 +1,14 @@
-//! Placeholder.
+//! Adapters: the event store and the database under it, the embedded PostgreSQL, passwords, sessions, and the
+//! verification of the log.
+
+pub mod change_feed;
+pub mod clock;
+pub mod embedded_postgres;
+pub mod event_store;
+pub mod health;
+pub mod id_allocator;
+pub mod login_attempt;
+pub mod migrate;
+pub mod password;
+pub mod pool;
+pub mod session;

@@ -1,10 +1,30 @@
 //! SQL statements on their way to the database.
 
+use std::error::Error;
+use std::sync::Arc;
+
+use bytes::BytesMut;
 use kymograph_domain::Invariant;
-use tokio_postgres::types::ToSql;
+use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 
 /// A parameter that a statement owns.
 pub type Param = Box<dyn ToSql + Sync + Send>;
+
+/// A long text that several attempts to write it share.
+#[derive(Clone, Debug)]
+pub struct SharedText(pub Arc<str>);
+
+impl ToSql for SharedText {
+    fn to_sql(&self, ty: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        (&*self.0).to_sql(ty, out)
+    }
+
+    fn accepts(ty: &Type) -> bool {
+        <&str as ToSql>::accepts(ty)
+    }
+
+    to_sql_checked!();
+}
 
 /// What it means when a statement fails on a rule of the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,191 @@
+//! The log in PostgreSQL.
+//!
+//! [`lane`] gathers the commits of one org that come in while another is under way, [`flight`] writes them in
+//! one pipelined transaction, and this module ties both to the cache of stream ends and tells listeners.
+
+mod flight;
+mod head;
+mod lane;
+mod prepared;
+mod statements;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use kymograph_app::cache::ReadCache;
+use kymograph_app::change::ChangeListener;
+use kymograph_app::clock::Clock;
+use kymograph_app::event_store::{Commit, CommitError, Committed, EventStore, Replay, StreamState};
+use kymograph_app::{Error, Result, Scope};
+use kymograph_domain::{OrgId, StreamId};
+use kymograph_projections::{Database, Projector};
+use tokio::sync::oneshot;
+
+use crate::change_feed::ChangeFeed;
+use head::Heads;
+use lane::Lanes;
+use prepared::Prepared;
+
+pub use statements::{APPEND_EVENT, KEEP_SECRET, MOVE_HEAD, MOVE_STREAM};
+
+/// The log in PostgreSQL.
+pub struct PgEventStore {
+    inner: Arc<Inner>,
+}
+
+/// What the store shares with the tasks that write for it.
+struct Inner {
+    database: Database,
+    clock: Arc<dyn Clock>,
+    projectors: Vec<Box<dyn Projector>>,
+    listeners: Vec<Arc<dyn ChangeListener>>,
+    feed: ChangeFeed,
+    streams: Arc<StreamCache>,
+    heads: Heads,
+    lanes: Lanes,
+}
+
+/// The ends of streams that were read or written, by org and stream.
+pub struct StreamCache(ReadCache<(OrgId, StreamId), StreamState>);
+
+impl Default for StreamCache {
+    fn default() -> Self {
+        Self(ReadCache::with_weight(32 * 1024 * 1024, |(_, stream), end| {
+            u32::try_from(stream.as_str().len() + end.state.len() + 200).unwrap_or(u32::MAX)
+        }))
+    }
+}
+
+impl ChangeListener for StreamCache {
+    fn streams_changed(&self, org: OrgId, streams: &[StreamId]) {
+        for stream in streams {
+            self.0.invalidate(&(org, stream.clone()));
+        }
+    }
+
+    fn everything_changed(&self) {
+        self.0.invalidate_all();
+    }
+}
+
+/// What [`PgEventStore`] is made of.
+pub struct EventStoreParts {
+    /// The database.
+    pub database: Database,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Whose statements are part of each commit.
+    pub projectors: Vec<Box<dyn Projector>>,
+    /// Who is told of commits of this server, before they are acknowledged.
+    pub listeners: Vec<Arc<dyn ChangeListener>>,
+    /// Tells other servers, after commits are acknowledged.
+    pub feed: ChangeFeed,
+    /// Remembers the ends of streams. Must be told of other servers' commits, but not of this one's.
+    pub streams: Arc<StreamCache>,
+}
+
+impl PgEventStore {
+    /// A store made of these parts.
+    #[must_use]
+    pub fn new(parts: EventStoreParts) -> Self {
+        let EventStoreParts { database, clock, projectors, listeners, feed, streams } = parts;
+        let (heads, lanes) = (Heads::default(), Lanes::default());
+        Self {
+            inner: Arc::new(Inner { database, clock, projectors, listeners, feed, streams, heads, lanes }),
+        }
+    }
+}
+
+#[async_trait]
+impl EventStore for PgEventStore {
+    async fn load(&self, org: OrgId, streams: &[StreamId]) -> Result<Vec<Option<StreamState>>> {
+        let store = &self.inner;
+        if let [stream] = streams {
+            let key = (org, stream.clone());
+            return Ok(vec![store.streams.0.get_or_fetch(&key, store.fetch_stream(org, stream)).await?]);
+        }
+        let names: Vec<_> = streams.iter().map(StreamId::as_str).collect();
+        let sql = "SELECT stream_id, version, state FROM streams WHERE org_id = $1 AND stream_id = ANY ($2)";
+        let rows = store.database.read(org, sql, &[&org.0, &names]).await?;
+        let mut found: std::collections::HashMap<&str, StreamState> = rows
+            .iter()
+            .map(|row| {
+                let end =
+                    StreamState { version: row.get("version"), state: row.get::<_, &str>("state").into() };
+                (row.get("stream_id"), end)
+            })
+            .collect();
+        Ok(names.into_iter().map(|name| found.remove(name)).collect())
+    }
+
+    async fn commit(&self, scope: &Scope, commit: Commit) -> Result<Committed, CommitError> {
+        let prepared = Prepared::try_new(scope, commit).map_err(CommitError::Failed)?;
+        let (reply, answer) = oneshot::channel();
+        // The work is a task of its own from here on: a request that is dropped takes nothing back.
+        match prepared.single_org() {
+            Some(org) => lane::enqueue(&self.inner, org, prepared, reply)?,
+            None => {
+                let store = self.inner.clone();
+                tokio::spawn(async move {
+                    let result = store.commit_across_orgs(prepared).await;
+                    // Nobody waits for the answer of a dropped request.
+                    drop(reply.send(result));
+                });
+            }
+        }
+        answer.await.map_err(|_| CommitError::Failed(Error::internal("a commit ended without an answer")))?
+    }
+
+    async fn replay(&self, scope: &Scope, key: &str) -> Result<Option<Replay>> {
+        let sql = "SELECT request_hash, outcome FROM idempotency
+            WHERE org_id = $1 AND key = $2 AND expires_at > $3";
+        let (org, now) = (scope.org(), self.inner.clock.now().date());
+        let Some(row) = self.inner.database.read_one(org, sql, &[&org.0, &key, &now]).await? else {
+            return Ok(None);
+        };
+        let request_hash = row.get::<_, &[u8]>("request_hash").try_into().map_err(Error::internal)?;
+        Ok(Some(Replay { request_hash, outcome: row.get("outcome") }))
+    }
+}
+
+impl Inner {
+    async fn fetch_stream(&self, org: OrgId, stream: &StreamId) -> Result<Option<StreamState>> {
+        let sql = "SELECT version, state FROM streams WHERE org_id = $1 AND stream_id = $2";
+        let row = self.database.read_one(org, sql, &[&org.0, &stream.as_str()]).await?;
+        Ok(row.map(|row| StreamState { version: row.get(0), state: row.get::<_, &str>(1).into() }))
+    }
+
+    /// Commits what touches the logs of several orgs. Such commits are rare, so they are not gathered.
+    async fn commit_across_orgs(&self, prepared: Prepared) -> Result<Committed, CommitError> {
+        let mut batch = vec![prepared];
+        let mut results = flight::fly(self, &mut batch).await;
+        let result = results.pop().unwrap_or_else(|| Err(CommitError::Failed(Error::internal("no result"))));
+        self.landed(&batch, std::slice::from_ref(&result));
+        result
+    }
+
+    /// Brings copies up to date after a flight, before its commits are acknowledged.
+    fn landed(&self, batch: &[Prepared], results: &[Result<Committed, CommitError>]) {
+        for (prepared, result) in batch.iter().zip(results) {
+            for append in &prepared.appends {
+                let key = (append.org, append.stream_id.clone());
+                if result.is_ok() {
+                    let version = append.expected_version + i64::try_from(append.events.len()).unwrap_or(0);
+                    let end = StreamState { version, state: append.state.as_str().into() };
+                    self.streams.0.replace(&key, end);
+                } else {
+                    self.streams.0.invalidate(&key);
+                }
+            }
+            if result.is_ok() {
+                let orgs: BTreeSet<_> = prepared.appends.iter().map(|append| append.org).collect();
+                for org in orgs {
+                    let streams: Vec<_> = prepared.streams_of(org).cloned().collect();
+                    self.listeners.iter().for_each(|listener| listener.streams_changed(org, &streams));
+                    self.feed.publish(org, streams);
+                }
+            }
+        }
+    }
+}

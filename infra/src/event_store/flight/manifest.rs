@@ -1,0 +1,245 @@
+//! The messages of a flight, in the order in which they are sent.
+
+use std::collections::{BTreeSet, HashMap};
+
+use kymograph_app::Result;
+use kymograph_app::event_store::Committed;
+use kymograph_domain::OrgId;
+use kymograph_projections::statement::{Param, SharedText};
+use kymograph_projections::{OnFailure, Recorded, Statements, params};
+
+use super::super::Inner;
+use super::super::head::Head;
+use super::super::prepared::Prepared;
+use super::super::statements::{
+    APPEND_EVENT, FORGET_ANSWERS, FORGET_SECRET, KEEP_ANSWER, KEEP_SECRET, MOVE_HEAD, MOVE_STREAM,
+};
+
+/// For how long the answer of a request is kept, in seconds.
+const KEEP_ANSWER_SECONDS: i64 = 24 * 60 * 60;
+
+/// One message to the database.
+pub(super) enum Message {
+    /// Begins or ends the transaction, or sets its tenant.
+    Control(String),
+    /// A prepared statement.
+    Statement {
+        /// The text.
+        sql: &'static str,
+        /// The parameters.
+        params: Vec<Param>,
+        /// Whose it is.
+        owner: Owner,
+    },
+}
+
+impl Message {
+    pub(super) fn sql(&self) -> Option<&'static str> {
+        match self {
+            Self::Control(_) => None,
+            Self::Statement { sql, .. } => Some(sql),
+        }
+    }
+}
+
+/// Whose fault the failure of a statement is. Numbers are places in the batch.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Owner {
+    /// The place of the whole flight in an org's log.
+    Log,
+    /// The place of a commit's events in a stream.
+    Stream(usize),
+    /// The answer that a commit keeps for a repetition.
+    Answer(usize),
+    /// The read models that a commit changes.
+    Projection(usize, OnFailure),
+    /// The secrets that a commit keeps.
+    Secret(usize),
+}
+
+impl Owner {
+    /// The commit that the statement belongs to.
+    pub(super) fn commit(self) -> Option<usize> {
+        match self {
+            Self::Log => None,
+            Self::Stream(commit) | Self::Answer(commit) | Self::Projection(commit, _) | Self::Secret(commit) => {
+                Some(commit)
+            }
+        }
+    }
+}
+
+/// The messages of a flight, and what holds once they have succeeded.
+pub(super) struct Manifest {
+    pub(super) messages: Vec<Message>,
+    /// Where the orgs' logs end then.
+    pub(super) heads: Vec<(OrgId, Head)>,
+    /// What each commit aboard came to.
+    pub(super) committed: Vec<Committed>,
+}
+
+impl Manifest {
+    /// Assigns places in the logs and writes out all messages.
+    pub(super) async fn load(
+        store: &Inner,
+        batch: &[Prepared],
+        aboard: &[usize],
+        orgs: &BTreeSet<OrgId>,
+    ) -> Result<Self> {
+        let mut messages = Vec::new();
+        let mut heads = Vec::new();
+        let mut committed: HashMap<usize, Committed> = HashMap::new();
+        for (index, org) in orgs.iter().enumerate() {
+            let begin = if index == 0 { "BEGIN; " } else { "" };
+            messages.push(Message::Control(format!("{begin}SET LOCAL app.org_id = '{org}'")));
+            let before = store.heads.get(&store.database, *org).await?;
+            let mut section = Section { store, org: *org, head: before, messages: &mut messages };
+            section.keep_answers(batch, aboard);
+            section.move_streams(batch, aboard);
+            for commit in aboard {
+                let last = section.append_events(*commit, &batch[*commit]);
+                section.keep_secrets(*commit, &batch[*commit]);
+                if let Some(last) = last {
+                    committed.entry(*commit).or_insert(last);
+                }
+            }
+            let after = section.head;
+            if after != before {
+                messages.push(Message::Statement {
+                    sql: MOVE_HEAD,
+                    params: params![org.0, after.position, after.last_at.date(), before.position],
+                    owner: Owner::Log,
+                });
+                heads.push((*org, after));
+            }
+        }
+        messages.push(Message::Control("COMMIT".to_owned()));
+        let nowhere = Committed { position: 0, recorded_at: store.clock.now() };
+        let committed =
+            aboard.iter().map(|commit| committed.remove(commit).unwrap_or_else(|| nowhere.clone())).collect();
+        Ok(Self { messages, heads, committed })
+    }
+}
+
+/// The part of a flight that belongs to one org.
+struct Section<'a> {
+    store: &'a Inner,
+    org: OrgId,
+    head: Head,
+    messages: &'a mut Vec<Message>,
+}
+
+impl Section<'_> {
+    fn push(&mut self, sql: &'static str, params: Vec<Param>, owner: Owner) {
+        self.messages.push(Message::Statement { sql, params, owner });
+    }
+
+    fn keep_answers(&mut self, batch: &[Prepared], aboard: &[usize]) {
+        let now = self.store.clock.now();
+        for commit in aboard {
+            let prepared = &batch[*commit];
+            let Some((key, answer)) = prepared.answer.as_ref().filter(|_| prepared.org == self.org) else {
+                continue;
+            };
+            let expires = now.plus_seconds(KEEP_ANSWER_SECONDS).date();
+            self.push(FORGET_ANSWERS, params![self.org.0, now.date()], Owner::Log);
+            self.push(
+                KEEP_ANSWER,
+                params![self.org.0, key.key.clone(), key.request_hash.to_vec(), answer.clone(), expires],
+                Owner::Answer(*commit),
+            );
+        }
+    }
+
+    /// Moves the ends of all streams, sorted by name, so that two servers lock them in the same order.
+    fn move_streams(&mut self, batch: &[Prepared], aboard: &[usize]) {
+        let org = self.org;
+        let mut appends: Vec<_> = aboard
+            .iter()
+            .flat_map(|commit| batch[*commit].appends.iter().map(move |append| (*commit, append)))
+            .filter(|(_, append)| append.org == org)
+            .collect();
+        appends.sort_by(|(_, one), (_, other)| one.stream_id.cmp(&other.stream_id));
+        for (commit, append) in appends {
+            let version = append.expected_version + i64::try_from(append.events.len()).unwrap_or(0);
+            let stream = append.stream_id.as_str().to_owned();
+            let state = append.state.clone();
+            let expected = append.expected_version;
+            self.push(
+                MOVE_STREAM,
+                params![org.0, stream, append.stream_type, version, state, expected],
+                Owner::Stream(commit),
+            );
+        }
+    }
+
+    /// Appends the events of a commit that belong to this org, each with the statements of the read models.
+    fn append_events(&mut self, commit: usize, prepared: &Prepared) -> Option<Committed> {
+        let mut last = None;
+        for (append, payloads) in prepared.appends.iter().zip(&prepared.payloads) {
+            if append.org != self.org {
+                continue;
+            }
+            for ((event, payload), version) in
+                append.events.iter().zip(payloads).zip(append.expected_version + 1..)
+            {
+                self.head.position += 1;
+                self.head.last_at = self.store.clock.now().max(kymograph_domain::Timestamp(self.head.last_at.0 + 1));
+                let Head { position, last_at } = self.head;
+                self.push(
+                    APPEND_EVENT,
+                    params![
+                        self.org.0,
+                        position,
+                        append.stream_id.as_str().to_owned(),
+                        append.stream_type,
+                        version,
+                        event.stored_type(),
+                        event.schema_version(),
+                        last_at.date(),
+                        prepared.actor.user_id.0,
+                        prepared.actor.login.clone(),
+                        prepared.causation_id.clone(),
+                        prepared.correlation_id.clone(),
+                        prepared.meta.clone(),
+                        SharedText(payload.clone()),
+                    ],
+                    Owner::Log,
+                );
+                self.project(
+                    commit,
+                    &Recorded {
+                        org: self.org,
+                        position,
+                        recorded_at: last_at,
+                        actor_login: &prepared.actor.login,
+                        event: &**event,
+                    },
+                );
+                last = Some(Committed { position, recorded_at: last_at });
+            }
+        }
+        last
+    }
+
+    fn project(&mut self, commit: usize, recorded: &Recorded<'_>) {
+        let mut statements = Statements::default();
+        self.store.projectors.iter().for_each(|projector| projector.project(recorded, &mut statements));
+        for statement in statements.into_vec() {
+            self.push(statement.sql, statement.params, Owner::Projection(commit, statement.on_failure));
+        }
+    }
+
+    fn keep_secrets(&mut self, commit: usize, prepared: &Prepared) {
+        let org = self.org;
+        for secret in prepared.secrets.iter().filter(|secret| secret.org == org) {
+            let key = secret.key.clone();
+            match &secret.value {
+                Some(value) => {
+                    self.push(KEEP_SECRET, params![self.org.0, key, value.clone()], Owner::Secret(commit));
+                }
+                None => self.push(FORGET_SECRET, params![self.org.0, key], Owner::Secret(commit)),
+            }
+        }
+    }
+}

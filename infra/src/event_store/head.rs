@@ -1,0 +1,48 @@
+//! Where each org's log ends, as far as this server knows.
+
+use kymograph_app::Result;
+use kymograph_domain::{OrgId, Timestamp};
+use kymograph_projections::Database;
+use moka::sync::Cache;
+
+use super::statements::READ_HEAD;
+
+/// The end of an org's log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Head {
+    /// The position of the last event, 0 for an empty log.
+    pub(super) position: i64,
+    /// When it was recorded.
+    pub(super) last_at: Timestamp,
+}
+
+/// Remembers ends of logs. Another server may have moved on; the compare-and-set of the head then fails, and
+/// the end is read again.
+pub(super) struct Heads(Cache<OrgId, Head>);
+
+impl Default for Heads {
+    fn default() -> Self {
+        Self(Cache::builder().max_capacity(100_000).build())
+    }
+}
+
+impl Heads {
+    pub(super) async fn get(&self, database: &Database, org: OrgId) -> Result<Head> {
+        if let Some(head) = self.0.get(&org) {
+            return Ok(head);
+        }
+        let row = database.read_one(org, READ_HEAD, &[&org.0]).await?;
+        Ok(row.map_or_else(Head::default, |row| Head {
+            position: row.get("pos"),
+            last_at: Timestamp::from_date(row.get("last_at")),
+        }))
+    }
+
+    pub(super) fn set(&self, org: OrgId, head: Head) {
+        self.0.insert(org, head);
+    }
+
+    pub(super) fn forget(&self, org: OrgId) {
+        self.0.invalidate(&org);
+    }
+}

@@ -1,0 +1,95 @@
+//! A commit with all that can be computed before its place in the log is known.
+
+use std::sync::Arc;
+
+use kymograph_app::event_store::{Append, Commit, SecretWrite};
+use kymograph_app::scope::IdempotencyKey;
+use kymograph_app::{Actor, Error, RequestContext, Result, Scope};
+use kymograph_domain::{OrgId, StreamId};
+use serde::Serialize;
+
+/// A commit that is ready to be written.
+pub(super) struct Prepared {
+    /// The org whose scope it was decided in, which keeps the answer.
+    pub(super) org: OrgId,
+    pub(super) appends: Vec<Append>,
+    /// The payloads of the events of each append.
+    pub(super) payloads: Vec<Vec<Arc<str>>>,
+    pub(super) secrets: Vec<SecretWrite>,
+    pub(super) answer: Option<(IdempotencyKey, String)>,
+    pub(super) actor: Actor,
+    pub(super) causation_id: String,
+    pub(super) correlation_id: String,
+    /// What else is known of the request, as JSON text.
+    pub(super) meta: String,
+}
+
+/// What is kept of the request beside the columns of its own. All values are texts, which is what
+/// `postgres-es` can read.
+#[derive(Serialize)]
+struct Meta<'a> {
+    auth_method: &'a str,
+    token_id: String,
+    ip: &'a str,
+    user_agent: &'a str,
+    trace_id: &'a str,
+}
+
+impl Prepared {
+    pub(super) fn try_new(scope: &Scope, commit: Commit) -> Result<Self> {
+        let RequestContext { request_id, trace_id, correlation_id, auth_method, token_id, ip, user_agent, .. } =
+            scope.request();
+        let meta = Meta {
+            auth_method,
+            token_id: token_id.map(|id| id.to_string()).unwrap_or_default(),
+            ip,
+            user_agent,
+            trace_id,
+        };
+        let payloads = commit
+            .appends
+            .iter()
+            .map(|append| append.events.iter().map(|event| event.payload().map(Arc::from)).collect())
+            .collect::<Result<_, _>>()
+            .map_err(Error::internal)?;
+        Ok(Self {
+            org: scope.org(),
+            appends: commit.appends,
+            payloads,
+            secrets: commit.secrets,
+            answer: commit.replay,
+            actor: scope.actor().clone(),
+            causation_id: request_id.clone(),
+            correlation_id: correlation_id.clone(),
+            meta: serde_json::to_string(&meta).map_err(Error::internal)?,
+        })
+    }
+
+    /// The only org whose tables it writes, if it is one.
+    pub(super) fn single_org(&self) -> Option<OrgId> {
+        let org = self.appends.first()?.org;
+        let answers_elsewhere = self.answer.is_some() && self.org != org;
+        let is_single = self.appends.iter().all(|append| append.org == org)
+            && self.secrets.iter().all(|secret| secret.org == org)
+            && !answers_elsewhere;
+        is_single.then_some(org)
+    }
+
+    /// The orgs whose tables it writes, in the order in which they are locked.
+    pub(super) fn orgs(&self) -> Vec<OrgId> {
+        let appends = self.appends.iter().map(|append| append.org);
+        let secrets = self.secrets.iter().map(|secret| secret.org);
+        let answer = self.answer.iter().map(|_| self.org);
+        let orgs: std::collections::BTreeSet<_> = appends.chain(secrets).chain(answer).collect();
+        orgs.into_iter().collect()
+    }
+
+    pub(super) fn streams_of(&self, org: OrgId) -> impl Iterator<Item = &StreamId> {
+        self.appends.iter().filter(move |append| append.org == org).map(|append| &append.stream_id)
+    }
+
+    /// How many bytes its payloads have.
+    pub(super) fn size(&self) -> usize {
+        self.payloads.iter().flatten().map(|payload| payload.len()).sum()
+    }
+}

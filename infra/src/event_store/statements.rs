@@ -1,0 +1,34 @@
+//! The statements of a commit, apart from those of the projections.
+
+/// Appends one event.
+pub const APPEND_EVENT: &str = "INSERT INTO events (org_id, pos, stream_id, stream_type, version, type,
+    schema_version, recorded_at, actor_id, actor_login, causation_id, correlation_id, meta, payload)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+
+/// Moves the end of a stream, if it still is where it is expected to be; breaks a check if not.
+pub const MOVE_STREAM: &str = "INSERT INTO streams (org_id, stream_id, type, version, state)
+    VALUES ($1, $2, $3, $4, $5)
+    ON CONFLICT (org_id, stream_id) DO UPDATE SET state = excluded.state,
+        version = CASE WHEN streams.version = $6 THEN excluded.version ELSE -1 END";
+
+/// Moves the end of an org's log, if it still is where it is expected to be; breaks a check if not.
+pub const MOVE_HEAD: &str = "INSERT INTO heads (org_id, pos, last_at) VALUES ($1, $2, $3)
+    ON CONFLICT (org_id) DO UPDATE SET last_at = excluded.last_at,
+        pos = CASE WHEN heads.pos = $4 THEN excluded.pos ELSE -1 END";
+
+/// Reads the end of an org's log.
+pub(super) const READ_HEAD: &str = "SELECT pos, last_at FROM heads WHERE org_id = $1";
+
+/// Forgets the answers of an org that have had their time.
+pub(super) const FORGET_ANSWERS: &str = "DELETE FROM idempotency WHERE org_id = $1 AND expires_at <= $2";
+
+/// Keeps the answer of a request.
+pub(super) const KEEP_ANSWER: &str = "INSERT INTO idempotency (org_id, key, request_hash, outcome, expires_at)
+    VALUES ($1, $2, $3, $4, $5)";
+
+/// Keeps a secret.
+pub const KEEP_SECRET: &str = "INSERT INTO secrets (org_id, key, value) VALUES ($1, $2, $3)
+    ON CONFLICT (org_id, key) DO UPDATE SET value = excluded.value";
+
+/// Forgets a secret.
+pub(super) const FORGET_SECRET: &str = "DELETE FROM secrets WHERE org_id = $1 AND key = $2";
