@@ -1,1 +1,100 @@
-//! Placeholder.
+//! The HTTP API: slice routers, wire types, error mapping and the authentication layer.
+//!
+//! A slice is one file by noun that ends in its `routes` function. Slices know their own services only; what
+//! all requests go through is in [`layer`].
+
+pub mod body;
+pub mod dashboard;
+pub mod error;
+pub mod folder;
+pub mod frontend;
+pub mod health;
+pub mod layer;
+pub mod membership;
+pub mod org;
+pub mod query;
+pub mod routes;
+pub mod search;
+pub mod session;
+pub mod user;
+
+use std::sync::Arc;
+
+use axum::Router;
+use kymograph_app::dashboard::Dashboards;
+use kymograph_app::folder::Folders;
+use kymograph_app::health::HealthCheck;
+use kymograph_app::identity::Identity;
+use kymograph_app::membership::Memberships;
+use kymograph_app::org::Orgs;
+use kymograph_app::search::Searches;
+use kymograph_app::session::Sessions;
+use kymograph_app::user::Users;
+
+use crate::health::Readiness;
+use crate::layer::{Authentication, LayerSettings};
+use crate::routes::{Route, Routes};
+use crate::session::CookieSettings;
+
+/// What the API serves.
+pub struct Services {
+    /// Dashboards.
+    pub dashboards: Arc<Dashboards>,
+    /// Folders.
+    pub folders: Arc<Folders>,
+    /// Who is asking.
+    pub identity: Arc<Identity>,
+    /// Memberships.
+    pub memberships: Arc<Memberships>,
+    /// Orgs.
+    pub orgs: Arc<Orgs>,
+    /// Searching.
+    pub searches: Arc<Searches>,
+    /// Sessions.
+    pub sessions: Arc<Sessions>,
+    /// Users.
+    pub users: Arc<Users>,
+    /// Whether the database answers.
+    pub health: Arc<dyn HealthCheck>,
+    /// Whether the server takes requests.
+    pub readiness: Arc<Readiness>,
+}
+
+/// What can be set about the API.
+#[derive(Clone, Debug)]
+pub struct ApiSettings {
+    /// The version of Grafana that it is compatible with.
+    pub grafana_version: String,
+    /// The path under which it is served, empty for the root.
+    pub sub_path: String,
+    /// What all requests go through.
+    pub layer: LayerSettings,
+    /// The session cookie.
+    pub cookie: CookieSettings,
+}
+
+/// The router of the whole API, and the routes that it has.
+pub fn router(services: Services, settings: &ApiSettings) -> (Router, Vec<Route>) {
+    let Services { identity, users, sessions, memberships, .. } = services;
+    let cookie = Arc::new(settings.cookie.clone());
+    let authentication = Authentication {
+        identity: identity.clone(),
+        cookie: cookie.clone(),
+        is_basic_enabled: settings.layer.is_basic_auth_enabled,
+    };
+    let (router, routes) = Routes::default()
+        .merge(health::routes(services.health.clone(), services.readiness, &settings.grafana_version))
+        .merge(frontend::routes(&settings.grafana_version))
+        .merge(session::routes(identity.clone(), sessions, cookie))
+        .merge(org::routes(services.orgs))
+        .merge(membership::routes(memberships.clone()))
+        .merge(user::routes(users, memberships, identity))
+        .merge(folder::routes(services.folders))
+        .merge(dashboard::routes(services.dashboards))
+        .merge(search::routes(services.searches))
+        .into_router(|router| layer::authenticated(router, authentication));
+    let router = layer::all_requests(router, &settings.layer);
+    let router =
+        if settings.sub_path.is_empty() { router } else { Router::new().nest(&settings.sub_path, router) };
+    (router, routes)
+}

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::folder::{FolderReader, FolderView};
 use crate::id_allocator::IdAllocator;
-use crate::{Commands, Page, Permission, Scope};
+use crate::{Commands, Permission, Scope};
 
 pub use save::SaveDashboard;
 pub use version::{VersionContent, VersionView};
@@ -83,13 +83,14 @@ pub trait DashboardReader: Send + Sync {
     -> Result<Option<Uid>>;
     /// The uid of the folder of that numeric id.
     async fn find_folder_uid_by_id(&self, scope: &Scope, id: i64) -> Result<Option<Uid>>;
-    /// Versions from the newest down, from below `before` if given.
+    /// So many versions from the newest down, from below `before` if given, leaving out the first `start`.
     async fn list_versions(
         &self,
         scope: &Scope,
         uid: &Uid,
         before: Option<i64>,
-        page: Page,
+        start: i64,
+        size: i64,
     ) -> Result<Vec<VersionView>>;
     /// One version with its content.
     async fn find_version(&self, scope: &Scope, uid: &Uid, version: i64) -> Result<Option<VersionContent>>;
@@ -147,12 +148,6 @@ impl Dashboards {
 
     async fn find(&self, scope: &Scope, uid: &Uid) -> Result<Arc<DashboardView>> {
         self.reader.find_dashboard(scope, uid).await?.ok_or_else(|| DashboardError::NotFound.into())
-    }
-
-    /// The uid of the dashboard of a numeric id, for the older addresses that name it so.
-    pub async fn uid_of_id(&self, scope: &Scope, id: i64) -> Result<Uid> {
-        scope.require(Permission::DashboardsRead)?;
-        self.reader.find_uid_by_id(scope, id).await?.ok_or_else(|| DashboardError::NotFound.into())
     }
 }
 

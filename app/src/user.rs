@@ -48,6 +48,8 @@ pub trait UserReader: Send + Sync {
     async fn find_user(&self, id: UserId) -> Result<Option<UserView>>;
     /// The user of that login or e-mail address, in any case.
     async fn find_user_by_login(&self, login: &str) -> Result<Option<UserView>>;
+    /// The user of that uid.
+    async fn find_user_by_uid(&self, uid: &str) -> Result<Option<UserView>>;
     /// Users whose login, e-mail address or name contains a text, by login.
     async fn search_users(&self, query: &str, page: Page) -> Result<Vec<UserView>>;
     /// How many users that query finds in all.
@@ -302,6 +304,12 @@ impl Users {
     pub async fn get_user_by_login(&self, scope: &Scope, login: &str) -> Result<UserView> {
         scope.require_on_server(Permission::UsersRead)?;
         self.reader.find_user_by_login(login).await?.ok_or_else(|| UserError::NotFound.into())
+    }
+
+    /// Reads the user of a uid.
+    pub async fn get_user_by_uid(&self, scope: &Scope, uid: &str) -> Result<UserView> {
+        scope.require_on_server(Permission::UsersRead)?;
+        self.reader.find_user_by_uid(uid).await?.ok_or_else(|| UserError::NotFound.into())
     }
 
     /// Searches all users.

@@ -13,6 +13,7 @@ CREATE TABLE users (
     updated timestamptz NOT NULL
 );
 CREATE UNIQUE INDEX users_login ON users (lower(login));
+CREATE UNIQUE INDEX users_uid ON users (uid);
 CREATE UNIQUE INDEX users_email ON users (lower(email));
 
 CREATE TABLE orgs (

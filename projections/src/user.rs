@@ -148,6 +148,11 @@ impl UserReader for PgUserReader {
         Ok(self.database.read_global_one(sql, &[&login]).await?.as_ref().map(user_view))
     }
 
+    async fn find_user_by_uid(&self, uid: &str) -> Result<Option<UserView>> {
+        let sql = select!("WHERE uid = $1");
+        Ok(self.database.read_global_one(sql, &[&uid]).await?.as_ref().map(user_view))
+    }
+
     async fn search_users(&self, query: &str, page: Page) -> Result<Vec<UserView>> {
         let sql = select!(
             "WHERE login ILIKE $1 OR email ILIKE $1 OR name ILIKE $1 ORDER BY login, id LIMIT $2 OFFSET $3"

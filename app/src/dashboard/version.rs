@@ -5,7 +5,7 @@ use kymograph_domain::{CanonicalJson, Timestamp, Uid};
 
 use super::{Dashboards, SavedDashboard, parse_uid};
 use crate::error::Result;
-use crate::{Page, Permission, Scope};
+use crate::{Permission, Scope};
 
 /// A version as it is listed.
 #[derive(Clone, Debug)]
@@ -42,18 +42,19 @@ pub struct VersionContent {
 }
 
 impl Dashboards {
-    /// Lists versions from the newest down, from below `before` if given.
+    /// Lists so many versions from the newest down, from below `before` if given, leaving out the first `start`.
     pub async fn list_versions(
         &self,
         scope: &Scope,
         uid: &str,
         before: Option<i64>,
-        page: Page,
+        start: i64,
+        size: i64,
     ) -> Result<Vec<VersionView>> {
         scope.require(Permission::DashboardsRead)?;
         let uid = parse_uid(uid)?;
         self.find(scope, &uid).await?;
-        self.reader.list_versions(scope, &uid, before, page).await
+        self.reader.list_versions(scope, &uid, before, start, size).await
     }
 
     /// Reads one version.

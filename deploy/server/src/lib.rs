@@ -1,1 +1,8 @@
-//! Placeholder.
+//! The kymograph server: configuration, composition root and subcommands.
+
+pub mod config;
+pub mod database;
+pub mod error;
+pub mod logging;
+pub mod serve;
+pub mod wire;

@@ -1,2 +1,82 @@
-//! The kymograph binary.
-fn main() {}
+//! The `kymograph` program.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use kymograph_infra::migrate::migrate;
+use kymograph_server::config::{Config, Sources};
+use kymograph_server::database::CommandDatabase;
+use kymograph_server::error::ServerError;
+use kymograph_server::{logging, serve};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// An event-sourced, multi-tenant backend that speaks Grafana's HTTP API.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serves the API, on a private PostgreSQL unless a database is configured.
+    Serve(Settings),
+    /// Brings the schema of the database up to date and ends.
+    Migrate(Settings),
+}
+
+#[derive(Args)]
+struct Settings {
+    /// The configuration file; without it conf/custom.ini is read if it is there.
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// Settings that override all others, as `cfg:section.key=value`.
+    #[arg(value_name = "cfg:SECTION.KEY=VALUE")]
+    overrides: Vec<String>,
+}
+
+impl Settings {
+    fn load(self) -> Result<Config, ServerError> {
+        let config = Config::load(&Sources::from_process(self.config, self.overrides)?)?;
+        logging::init(&config.log)?;
+        config.report_unknown();
+        Ok(config)
+    }
+}
+
+fn main() -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error.into()),
+    };
+    match runtime.block_on(run(Cli::parse().command)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+#[allow(clippy::print_stderr, reason = "whoever started the program must see why it ended, logging or not")]
+fn fail(error: &ServerError) -> ExitCode {
+    eprintln!("kymograph: {error}");
+    ExitCode::FAILURE
+}
+
+async fn run(command: Command) -> Result<(), ServerError> {
+    match command {
+        Command::Serve(settings) => serve::serve(&settings.load()?).await,
+        Command::Migrate(settings) => run_migrate(&settings.load()?).await,
+    }
+}
+
+async fn run_migrate(config: &Config) -> Result<(), ServerError> {
+    let database = CommandDatabase::attach(config).await?;
+    let migrated = migrate(&database.config()).await;
+    database.release().await?;
+    let applied = migrated?;
+    tracing::info!(applied, "the schema is up to date");
+    Ok(())
+}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use kymograph_app::dashboard::{DashboardReader, DashboardView, VersionContent, VersionView};
-use kymograph_app::{Error, Page, Result, Scope};
+use kymograph_app::{Error, Result, Scope};
 use kymograph_domain::dashboard::{DashboardContent, DashboardEvent};
 use kymograph_domain::{OrgId, Uid, registry};
 use tokio_postgres::Row;
@@ -120,7 +120,8 @@ impl DashboardReader for PgDashboardReader {
         scope: &Scope,
         uid: &Uid,
         before: Option<i64>,
-        page: Page,
+        start: i64,
+        size: i64,
     ) -> Result<Vec<VersionView>> {
         let sql = "SELECT v.*, d.id AS dashboard_id
             FROM dashboards d JOIN dashboard_versions v ON v.org_id = d.org_id AND v.dashboard_uid = d.uid
@@ -130,7 +131,7 @@ impl DashboardReader for PgDashboardReader {
         let (org, before) = (scope.org(), before.unwrap_or(i64::MAX));
         let rows = self
             .database
-            .read(org, sql, &[&org.0, &uid.as_str(), &before, &page.size, &page.offset()])
+            .read(org, sql, &[&org.0, &uid.as_str(), &before, &size, &start])
             .await?;
         rows.iter().map(version_view).collect()
     }

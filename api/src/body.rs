@@ -1,0 +1,59 @@
+//! Request and response bodies.
+
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{FromRequest, Request};
+use axum::http::{StatusCode, header};
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use serde::Serialize;
+
+use crate::error::ApiError;
+
+/// A JSON request body. An empty body is read as an empty object, as Grafana's clients expect.
+pub struct JsonBody<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let content_type = request.headers().get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or(""));
+        if content_type.is_some_and(|content_type| !is_json(content_type)) {
+            let message = "Content-Type must be application/json";
+            return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
+        }
+        let bytes = Bytes::from_request(request, state).await.map_err(unreadable)?;
+        let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
+        serde_json::from_slice(text).map(Self).map_err(|error| {
+            ApiError::new(StatusCode::BAD_REQUEST, format!("bad request data: {error}"))
+        })
+    }
+}
+
+fn is_json(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/json") || essence.to_ascii_lowercase().ends_with("+json")
+}
+
+/// Says why a body could not be read.
+#[allow(clippy::needless_pass_by_value, reason = "it is what `map_err` hands over")]
+fn unreadable(rejection: BytesRejection) -> ApiError {
+    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "request body is too large")
+    } else {
+        ApiError::new(StatusCode::BAD_REQUEST, "the request body could not be read")
+    }
+}
+
+/// The answer of operations that have nothing but a message to say.
+#[derive(Clone, Debug, Serialize)]
+pub struct Message {
+    /// The message.
+    pub message: String,
+}
+
+impl Message {
+    /// An answer with this message.
+    pub fn json(message: impl Into<String>) -> axum::Json<Self> {
+        axum::Json(Self { message: message.into() })
+    }
+}

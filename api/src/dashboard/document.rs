@@ -1,0 +1,100 @@
+//! Answers that contain a dashboard's document, without parsing or copying it.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::body::Body;
+use axum::http::header;
+use axum::response::Response;
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use kymograph_app::Error;
+use kymograph_app::dashboard::DashboardView;
+use kymograph_domain::{CanonicalJson, Uid};
+use serde::Serialize;
+
+use crate::error::ApiResult;
+
+/// The text between the braces of a document, shared with whoever else keeps the document.
+struct Inside(Arc<DashboardView>);
+
+impl AsRef<[u8]> for Inside {
+    fn as_ref(&self) -> &[u8] {
+        inside(&self.0.data).as_bytes()
+    }
+}
+
+/// The members of a document, without its braces. A document always has a title, so there is one.
+fn inside(data: &CanonicalJson) -> &str {
+    let text = data.as_str();
+    text.strip_prefix('{').and_then(|text| text.strip_suffix('}')).unwrap_or_default()
+}
+
+/// The members that the server puts before the others of a document.
+fn head(id: i64, uid: &Uid, version: i64) -> String {
+    // A uid needs no escaping.
+    format!(r#"{{"id":{id},"uid":"{uid}","version":{version},"#)
+}
+
+/// A whole document: what was saved, with `id`, `uid` and `version`.
+pub(super) fn whole(data: &CanonicalJson, id: i64, uid: &Uid, version: i64) -> String {
+    format!("{}{}}}", head(id, uid, version), inside(data))
+}
+
+/// The answer `{"meta": …, "dashboard": …}`.
+pub(super) fn with_meta(meta: &impl Serialize, dashboard: Arc<DashboardView>) -> ApiResult<Response> {
+    let meta = serde_json::to_string(meta).map_err(Error::internal)?;
+    let head = head(dashboard.id, &dashboard.uid, dashboard.version);
+    let before = Bytes::from(format!(r#"{{"meta":{meta},"dashboard":{head}"#));
+    let document = Bytes::from_owner(Inside(dashboard));
+    let mut response = Response::new(Body::new(Parts::new([before, document, Bytes::from_static(b"}}")])));
+    let json = header::HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    Ok(response)
+}
+
+/// A body of a few parts whose length is known, which are written to the socket as they are.
+struct Parts {
+    parts: [Bytes; 3],
+    next: usize,
+}
+
+impl Parts {
+    fn new(parts: [Bytes; 3]) -> Self {
+        Self { parts, next: 0 }
+    }
+}
+
+impl http_body::Body for Parts {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let index = self.next;
+        self.next += 1;
+        Poll::Ready(self.parts.get_mut(index).map(|part| Ok(Frame::data(std::mem::take(part)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.next == self.parts.len()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.parts.iter().map(|part| part.len() as u64).sum())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn puts_the_servers_members_first() {
+        let data = CanonicalJson::try_new(&serde_json::json!({"title": "CPU", "panels": []})).unwrap();
+        let uid = Uid::try_new("d1").unwrap();
+        let text = whole(&data, 7, &uid, 2);
+        assert_eq!(text, r#"{"id":7,"uid":"d1","version":2,"panels":[],"title":"CPU"}"#);
+    }
+}

@@ -1,0 +1,127 @@
+//! The versions of a dashboard.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::Method;
+use kymograph_app::dashboard::{Dashboards, VersionView};
+use kymograph_app::{Error, Page};
+use kymograph_domain::Uid;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::wire::SavedBody;
+use super::{DashboardState, document};
+use crate::body::JsonBody;
+use crate::error::{ApiError, ApiResult};
+use crate::layer::Caller;
+use crate::query::{Query, parse_id};
+use crate::routes::Routes;
+
+/// How many versions a list has if the client does not say.
+const DEFAULT_PAGE: i64 = 1000;
+
+pub(super) fn routes(state: &Arc<Dashboards>) -> Routes {
+    Routes::default()
+        .private(Method::GET, "/api/dashboards/uid/{uid}/versions", state, get_dashboard_versions_by_uid)
+        .private(
+            Method::GET,
+            "/api/dashboards/uid/{uid}/versions/{version}",
+            state,
+            get_dashboard_version_by_uid,
+        )
+        .private(Method::POST, "/api/dashboards/uid/{uid}/restore", state, restore_dashboard_version_by_uid)
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct VersionsBody {
+    /// What to send as `continueToken` for the next page, empty after the last.
+    continue_token: String,
+    versions: Vec<VersionBody>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct VersionBody {
+    id: i64,
+    dashboard_id: i64,
+    uid: Uid,
+    parent_version: i64,
+    restored_from: i64,
+    version: i64,
+    created: String,
+    created_by: String,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<Box<RawValue>>,
+}
+
+fn version_body(version: VersionView) -> VersionBody {
+    VersionBody {
+        id: version.id,
+        dashboard_id: version.dashboard_id,
+        uid: version.uid,
+        parent_version: version.version - 1,
+        restored_from: version.restored_from,
+        version: version.version,
+        created: version.created.rfc3339(),
+        created_by: version.created_by,
+        message: version.message,
+        data: None,
+    }
+}
+
+async fn get_dashboard_versions_by_uid(
+    State(dashboards): DashboardState,
+    Caller(scope): Caller,
+    Path(uid): Path<String>,
+    query: Query,
+) -> ApiResult<Json<VersionsBody>> {
+    // `start` is how many of the newest versions to leave out; a page is counted in versions, not in pages.
+    let start = query.number("start").unwrap_or_default().max(0);
+    let size = Page::of(None, query.number("limit"), DEFAULT_PAGE).size;
+    let before = match query.text("continueToken").filter(|token| !token.is_empty()) {
+        Some(token) => Some(parse_id("continueToken", token)?),
+        None => None,
+    };
+    let versions = dashboards.list_versions(&scope, &uid, before, start, size).await?;
+    let is_full = i64::try_from(versions.len()).is_ok_and(|found| found == size);
+    let last = versions.last().map(|version| version.version).filter(|version| is_full && *version > 1);
+    Ok(Json(VersionsBody {
+        continue_token: last.map(|version| version.to_string()).unwrap_or_default(),
+        versions: versions.into_iter().map(version_body).collect(),
+    }))
+}
+
+async fn get_dashboard_version_by_uid(
+    State(dashboards): DashboardState,
+    Caller(scope): Caller,
+    Path((uid, version)): Path<(String, String)>,
+) -> ApiResult<Json<VersionBody>> {
+    // A version that is no number is one that is not there; the operation knows no 400.
+    let version = version.parse().map_err(|_| Error::missing("Dashboard version not found"))?;
+    let found = dashboards.get_version(&scope, &uid, version).await?;
+    let view = &found.view;
+    let data = document::whole(&found.data, view.dashboard_id, &view.uid, view.version);
+    let mut body = version_body(found.view);
+    body.data = Some(RawValue::from_string(data).map_err(Error::internal)?);
+    Ok(Json(body))
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct RestoreForm {
+    version: Option<i64>,
+}
+
+async fn restore_dashboard_version_by_uid(
+    State(dashboards): DashboardState,
+    Caller(scope): Caller,
+    Path(uid): Path<String>,
+    JsonBody(form): JsonBody<RestoreForm>,
+) -> ApiResult<Json<SavedBody>> {
+    let version = form.version.ok_or_else(|| ApiError::invalid_parameter("version"))?;
+    Ok(Json(SavedBody::of(dashboards.restore_version(&scope, &uid, version).await?)))
+}

@@ -1,0 +1,123 @@
+//! How dashboards look on the wire.
+
+use kymograph_app::dashboard::{DashboardView, SavedDashboard};
+use kymograph_app::folder::FolderView;
+use kymograph_app::{Permission, Scope};
+use kymograph_domain::slug::slugify;
+use kymograph_domain::{OrgRole, Uid};
+use serde::Serialize;
+
+use crate::folder::folder_url;
+
+/// The address of a dashboard's page.
+pub(crate) fn dashboard_url(uid: &Uid, slug: &str) -> String {
+    format!("/d/{uid}/{slug}")
+}
+
+/// The answer to a save.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct SavedBody {
+    status: &'static str,
+    id: i64,
+    uid: Uid,
+    url: String,
+    slug: String,
+    title: String,
+    version: i64,
+    folder_uid: String,
+}
+
+impl SavedBody {
+    pub(super) fn of(saved: SavedDashboard) -> Self {
+        let slug = slugify(&saved.title);
+        Self {
+            status: "success",
+            id: saved.id,
+            url: dashboard_url(&saved.uid, &slug),
+            uid: saved.uid,
+            slug,
+            title: saved.title,
+            version: saved.version,
+            folder_uid: saved.folder_uid.map(|uid| uid.to_string()).unwrap_or_default(),
+        }
+    }
+}
+
+/// What is said of a dashboard beside its document.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct MetaBody<'a> {
+    r#type: &'static str,
+    can_save: bool,
+    can_edit: bool,
+    can_admin: bool,
+    can_star: bool,
+    can_delete: bool,
+    slug: &'a str,
+    url: String,
+    expires: &'static str,
+    created: String,
+    updated: String,
+    updated_by: &'a str,
+    created_by: &'a str,
+    version: i64,
+    has_acl: bool,
+    is_folder: bool,
+    is_snapshot: bool,
+    folder_id: i64,
+    folder_uid: &'a str,
+    folder_title: &'a str,
+    folder_url: String,
+    provisioned: bool,
+    provisioned_external_id: &'static str,
+    annotations_permissions: AnnotationsPermissions,
+}
+
+/// What may be done with annotations.
+#[derive(Clone, Copy, Serialize)]
+struct AnnotationsPermissions {
+    dashboard: AnnotationActions,
+    organization: AnnotationActions,
+}
+
+#[derive(Clone, Copy, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AnnotationActions {
+    can_add: bool,
+    can_edit: bool,
+    can_delete: bool,
+}
+
+impl<'a> MetaBody<'a> {
+    pub(super) fn of(scope: &Scope, dashboard: &'a DashboardView, folder: Option<&'a FolderView>) -> Self {
+        let can_save = scope.allows(Permission::DashboardsWrite);
+        let annotations = AnnotationActions { can_add: can_save, can_edit: can_save, can_delete: can_save };
+        Self {
+            r#type: "db",
+            can_save,
+            can_edit: can_save,
+            can_admin: scope.role() == OrgRole::Admin,
+            can_star: true,
+            can_delete: scope.allows(Permission::DashboardsDelete),
+            slug: &dashboard.slug,
+            url: dashboard_url(&dashboard.uid, &dashboard.slug),
+            expires: "0001-01-01T00:00:00Z",
+            created: dashboard.created.rfc3339(),
+            updated: dashboard.updated.rfc3339(),
+            updated_by: &dashboard.updated_by,
+            created_by: &dashboard.created_by,
+            version: dashboard.version,
+            has_acl: false,
+            is_folder: false,
+            is_snapshot: false,
+            folder_id: folder.map_or(0, |folder| folder.id),
+            folder_uid: folder.map_or("", |folder| folder.uid.as_str()),
+            folder_title: folder.map_or("General", |folder| &folder.title),
+            folder_url: folder.map(|folder| folder_url(&folder.uid, &folder.slug)).unwrap_or_default(),
+            provisioned: false,
+            provisioned_external_id: "",
+            annotations_permissions: AnnotationsPermissions { dashboard: annotations, organization: annotations },
+        }
+    }
+}

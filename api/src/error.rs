@@ -1,0 +1,105 @@
+//! From the error vocabulary of the use cases to statuses and Grafana's error bodies: the only place where a
+//! kind of error gets its status. Where Grafana answers an operation in its own way, the slice says so with
+//! [`ApiError::when`].
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use kymograph_app::{Error, ErrorKind};
+use serde::Serialize;
+
+/// The result of a handler.
+pub type ApiResult<T> = Result<T, ApiError>;
+
+/// An error on its way to the client.
+#[derive(Debug)]
+pub struct ApiError {
+    status: StatusCode,
+    error: Error,
+}
+
+/// The body of an error.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ErrorBody<'a> {
+    message: &'a str,
+    /// What clients test for 412, like `version-mismatch`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<&'static str>,
+    /// The identifier of the message in Grafana's newer errors, like `password-auth.failed`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message_id: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<&'static str>,
+}
+
+fn status_of(error: &Error) -> StatusCode {
+    match error.kind() {
+        ErrorKind::Invalid => StatusCode::BAD_REQUEST,
+        ErrorKind::Unauthenticated => StatusCode::UNAUTHORIZED,
+        ErrorKind::Forbidden => StatusCode::FORBIDDEN,
+        ErrorKind::Missing => StatusCode::NOT_FOUND,
+        // Grafana answers a dashboard name that is taken like a version that is stale.
+        ErrorKind::Taken if error.code() == Some("name-exists") => StatusCode::PRECONDITION_FAILED,
+        ErrorKind::Taken => StatusCode::CONFLICT,
+        ErrorKind::Stale => StatusCode::PRECONDITION_FAILED,
+        ErrorKind::Contradictory => StatusCode::UNPROCESSABLE_ENTITY,
+        ErrorKind::Overloaded => StatusCode::TOO_MANY_REQUESTS,
+        ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+impl ApiError {
+    /// An error of the transport, such as a body that is too large.
+    pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Self { status, error: Error::invalid(message) }
+    }
+
+    /// A parameter in the path that cannot be what it should be.
+    #[must_use]
+    pub fn invalid_parameter(name: &str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, format!("{name} is invalid"))
+    }
+
+    /// Answers errors of one kind in an operation's own way.
+    #[must_use]
+    pub fn when(self, kind: ErrorKind, status: StatusCode, message: &str) -> Self {
+        if self.error.kind() != kind {
+            return self;
+        }
+        let message = if message.is_empty() { self.error.message() } else { message };
+        Self { status, error: Error::new(kind, message) }
+    }
+}
+
+impl From<Error> for ApiError {
+    fn from(error: Error) -> Self {
+        Self { status: status_of(&error), error }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let Self { status, error } = self;
+        if let Some(detail) = error.internal_detail() {
+            if status == StatusCode::SERVICE_UNAVAILABLE {
+                tracing::warn!(detail, "a needed part is not available");
+            } else {
+                tracing::error!(detail, "a request failed through a fault of ours");
+            }
+        }
+        let is_code_of_precondition = status == StatusCode::PRECONDITION_FAILED;
+        let body = ErrorBody {
+            message: error.message(),
+            status: error.code().filter(|_| is_code_of_precondition),
+            message_id: error.code().filter(|_| !is_code_of_precondition),
+            title: (status == StatusCode::FORBIDDEN).then_some("Access denied"),
+        };
+        let mut response = (status, Json(body)).into_response();
+        if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}

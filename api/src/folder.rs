@@ -1,0 +1,237 @@
+//! Folders.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{Method, StatusCode};
+use kymograph_app::folder::{FolderChange, FolderView, Folders, NewFolder};
+use kymograph_app::{ErrorKind, Permission, Scope};
+use kymograph_domain::{OrgId, Uid};
+use serde::{Deserialize, Serialize};
+
+use crate::body::JsonBody;
+use crate::error::{ApiError, ApiResult};
+use crate::layer::Caller;
+use crate::query::{Query, parse_id};
+use crate::routes::Routes;
+
+/// The routes of folders.
+pub fn routes(folders: Arc<Folders>) -> Routes {
+    let state = &folders;
+    Routes::default()
+        .private(Method::GET, "/api/folders", state, get_folders)
+        .private(Method::POST, "/api/folders", state, create_folder)
+        .private(Method::GET, "/api/folders/id/{folder_id}", state, get_folder_by_id)
+        .private(Method::GET, "/api/folders/{folder_uid}", state, get_folder_by_uid)
+        .private(Method::PUT, "/api/folders/{folder_uid}", state, update_folder)
+        .private(Method::DELETE, "/api/folders/{folder_uid}", state, delete_folder)
+        .private(Method::GET, "/api/folders/{folder_uid}/counts", state, get_folder_descendant_counts)
+        .private(Method::POST, "/api/folders/{folder_uid}/move", state, move_folder)
+}
+
+type FolderState = State<Arc<Folders>>;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct FolderBody {
+    id: i64,
+    uid: Uid,
+    org_id: OrgId,
+    title: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    description: String,
+    url: String,
+    has_acl: bool,
+    can_save: bool,
+    can_edit: bool,
+    can_admin: bool,
+    can_delete: bool,
+    created_by: String,
+    created: String,
+    updated_by: String,
+    updated: String,
+    version: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent_uid: Option<Uid>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    parents: Vec<FolderBody>,
+}
+
+fn folder_body(scope: &Scope, folder: &FolderView) -> FolderBody {
+    let can_save = scope.allows(Permission::FoldersWrite);
+    FolderBody {
+        id: folder.id,
+        uid: folder.uid.clone(),
+        org_id: folder.org_id,
+        title: folder.title.clone(),
+        description: folder.description.clone(),
+        url: folder_url(&folder.uid, &folder.slug),
+        has_acl: false,
+        can_save,
+        can_edit: can_save,
+        can_admin: scope.role() == kymograph_domain::OrgRole::Admin,
+        can_delete: scope.allows(Permission::FoldersDelete),
+        created_by: folder.created_by.clone(),
+        created: folder.created.rfc3339(),
+        updated_by: folder.updated_by.clone(),
+        updated: folder.updated.rfc3339(),
+        version: folder.version,
+        parent_uid: folder.parent_uid.clone(),
+        parents: Vec::new(),
+    }
+}
+
+/// The address of a folder's page.
+pub(crate) fn folder_url(uid: &Uid, slug: &str) -> String {
+    format!("/dashboards/f/{uid}/{slug}")
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct FolderHitBody {
+    id: i64,
+    uid: Uid,
+    title: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent_uid: Option<Uid>,
+}
+
+#[derive(Serialize)]
+struct DeletedFolderBody {
+    message: String,
+    id: i64,
+    title: String,
+}
+
+#[derive(Serialize)]
+struct CountsBody {
+    folder: i64,
+    dashboard: i64,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct NewFolderForm {
+    uid: Option<String>,
+    title: Option<String>,
+    description: Option<String>,
+    parent_uid: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct FolderForm {
+    title: Option<String>,
+    description: Option<String>,
+    version: Option<i64>,
+    overwrite: bool,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct MoveForm {
+    parent_uid: Option<String>,
+}
+
+async fn get_folders(
+    State(folders): FolderState,
+    Caller(scope): Caller,
+    query: Query,
+) -> ApiResult<Json<Vec<FolderHitBody>>> {
+    let found = folders.list_folders(&scope, query.text("parentUid"), query.page("limit", 1000)).await?;
+    let body = |folder: FolderView| FolderHitBody {
+        id: folder.id,
+        uid: folder.uid,
+        title: folder.title,
+        parent_uid: folder.parent_uid,
+    };
+    Ok(Json(found.into_iter().map(body).collect()))
+}
+
+async fn read(folders: &Folders, scope: &Scope, uid: &str) -> ApiResult<Json<FolderBody>> {
+    let (folder, parents) = folders.get_folder(scope, uid).await?;
+    let mut body = folder_body(scope, &folder);
+    body.parents = parents.iter().map(|parent| folder_body(scope, parent)).collect();
+    Ok(Json(body))
+}
+
+async fn get_folder_by_uid(
+    State(folders): FolderState,
+    Caller(scope): Caller,
+    Path(uid): Path<String>,
+) -> ApiResult<Json<FolderBody>> {
+    read(&folders, &scope, &uid).await
+}
+
+async fn get_folder_by_id(
+    State(folders): FolderState,
+    Caller(scope): Caller,
+    Path(id): Path<String>,
+) -> ApiResult<Json<FolderBody>> {
+    let folder = folders.get_folder_by_id(&scope, parse_id("id", &id)?).await?;
+    Ok(Json(folder_body(&scope, &folder)))
+}
+
+async fn create_folder(
+    State(folders): FolderState,
+    Caller(scope): Caller,
+    JsonBody(form): JsonBody<NewFolderForm>,
+) -> ApiResult<Json<FolderBody>> {
+    let new = NewFolder {
+        uid: form.uid,
+        title: form.title.unwrap_or_default(),
+        description: form.description.unwrap_or_default(),
+        parent_uid: form.parent_uid,
+    };
+    // The operation knows no 404: what is missing is the parent, which is part of the input.
+    let uid = folders
+        .create_folder(&scope, &new)
+        .await
+        .map_err(|error| ApiError::from(error).when(ErrorKind::Missing, StatusCode::BAD_REQUEST, ""))?;
+    read(&folders, &scope, uid.as_str()).await
+}
+
+async fn update_folder(
+    State(folders): FolderState,
+    Caller(scope): Caller,
+    Path(uid): Path<String>,
+    JsonBody(form): JsonBody<FolderForm>,
+) -> ApiResult<Json<FolderBody>> {
+    let change = FolderChange {
+        title: form.title,
+        description: form.description,
+        expected_version: (!form.overwrite).then(|| form.version.unwrap_or_default()),
+    };
+    folders.update_folder(&scope, &uid, &change).await?;
+    read(&folders, &scope, &uid).await
+}
+
+async fn move_folder(
+    State(folders): FolderState,
+    Caller(scope): Caller,
+    Path(uid): Path<String>,
+    JsonBody(form): JsonBody<MoveForm>,
+) -> ApiResult<Json<FolderBody>> {
+    folders.move_folder(&scope, &uid, form.parent_uid.as_deref()).await?;
+    read(&folders, &scope, &uid).await
+}
+
+async fn delete_folder(
+    State(folders): FolderState,
+    Caller(scope): Caller,
+    Path(uid): Path<String>,
+) -> ApiResult<Json<DeletedFolderBody>> {
+    let deleted = folders.delete_folder(&scope, &uid).await?;
+    let message = format!("Folder {} deleted", deleted.title);
+    Ok(Json(DeletedFolderBody { message, id: deleted.id, title: deleted.title }))
+}
+
+async fn get_folder_descendant_counts(
+    State(folders): FolderState,
+    Caller(scope): Caller,
+    Path(uid): Path<String>,
+) -> ApiResult<Json<CountsBody>> {
+    let counts = folders.count_descendants(&scope, &uid).await?;
+    Ok(Json(CountsBody { folder: counts.folders, dashboard: counts.dashboards }))
+}

@@ -1,0 +1,35 @@
+//! What clients ask to find out which Grafana they talk to.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::Method;
+use serde_json::{Value, json};
+
+use crate::routes::Routes;
+
+/// The routes of front ends.
+pub fn routes(grafana_version: &str) -> Routes {
+    let version: Arc<str> = grafana_version.into();
+    Routes::default().public(Method::GET, "/api/frontend/settings", &version, get_frontend_settings)
+}
+
+async fn get_frontend_settings(State(version): State<Arc<str>>) -> Json<Value> {
+    Json(json!({
+        "buildInfo": {
+            "version": &*version,
+            "versionString": format!("Kymograph v{} (compatible with Grafana v{version})", env!("CARGO_PKG_VERSION")),
+            "commit": "kymograph",
+            "edition": "Open Source",
+            "env": "production",
+            "grafanaUrl": "",
+            "kymograph": env!("CARGO_PKG_VERSION"),
+        },
+        "namespace": "default",
+        "datasources": {},
+        "featureToggles": {},
+        "anonymousEnabled": false,
+        "disableLoginForm": false,
+    }))
+}

@@ -1,0 +1,78 @@
+//! Whether the server is up, for people, load balancers and orchestrators.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use kymograph_app::health::HealthCheck;
+use serde::Serialize;
+
+use crate::error::{ApiError, ApiResult};
+use crate::routes::Routes;
+
+/// Whether the server wants requests. It does not while it starts, and no longer once it stops.
+#[derive(Default)]
+pub struct Readiness(AtomicBool);
+
+impl Readiness {
+    /// Says whether the server wants requests.
+    pub fn set(&self, is_ready: bool) {
+        self.0.store(is_ready, Ordering::Release);
+    }
+
+    fn get(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+#[derive(Clone)]
+struct HealthState {
+    check: Arc<dyn HealthCheck>,
+    readiness: Arc<Readiness>,
+    version: Arc<str>,
+}
+
+/// The routes of health.
+pub fn routes(check: Arc<dyn HealthCheck>, readiness: Arc<Readiness>, grafana_version: &str) -> Routes {
+    let state = &HealthState { check, readiness, version: grafana_version.into() };
+    Routes::default()
+        .public(Method::GET, "/api/health", state, get_health)
+        .public(Method::GET, "/healthz", &(), live)
+        .public(Method::GET, "/livez", &(), live)
+        .public(Method::GET, "/readyz", state, ready)
+}
+
+#[derive(Serialize)]
+struct HealthBody<'a> {
+    commit: &'static str,
+    database: &'static str,
+    version: &'a str,
+    kymograph: &'static str,
+}
+
+async fn get_health(State(state): State<HealthState>) -> Response {
+    let is_healthy = state.check.check_database().await.is_ok();
+    let body = HealthBody {
+        commit: "kymograph",
+        database: if is_healthy { "ok" } else { "failing" },
+        version: &state.version,
+        kymograph: env!("CARGO_PKG_VERSION"),
+    };
+    let status = if is_healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(body)).into_response()
+}
+
+async fn live() -> &'static str {
+    "Ok"
+}
+
+async fn ready(State(state): State<HealthState>) -> ApiResult<&'static str> {
+    if !state.readiness.get() {
+        return Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "the server is starting or stopping"));
+    }
+    state.check.check_database().await?;
+    Ok("Ok")
+}

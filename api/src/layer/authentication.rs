@@ -1,0 +1,113 @@
+//! From the credentials of a request to the scope that handlers get.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use kymograph_app::identity::{Authenticated, Credentials, Identity};
+use kymograph_app::{Error, RequestContext, Scope};
+use kymograph_domain::OrgId;
+
+use crate::error::ApiError;
+use crate::session::{CookieSettings, session_token};
+
+/// The header by which a client names the org it acts for.
+const ORG_ID: HeaderName = HeaderName::from_static("x-grafana-org-id");
+
+/// The scope of an authenticated request. Only routes behind authentication can take it.
+pub struct Caller(pub Scope);
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let scope = parts.extensions.get::<Scope>().cloned();
+        scope.map(Self).ok_or_else(|| Error::unauthenticated("Unauthorized").into())
+    }
+}
+
+/// Puts authentication before a router.
+pub fn authenticated(router: Router, authentication: Authentication) -> Router {
+    router.route_layer(from_fn_with_state(authentication, authenticate))
+}
+
+/// What authentication needs.
+#[derive(Clone)]
+pub struct Authentication {
+    /// Finds out who is asking.
+    pub identity: Arc<Identity>,
+    /// The session cookie.
+    pub cookie: Arc<CookieSettings>,
+    /// Whether a login and password may come with each request.
+    pub is_basic_enabled: bool,
+}
+
+async fn authenticate(
+    State(authentication): State<Authentication>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let authenticated = match identify(&authentication, &mut request).await {
+        Ok(authenticated) => authenticated,
+        Err(error) => return error.into_response(),
+    };
+    let Authenticated { scope, new_token } = authenticated;
+    let span = tracing::Span::current();
+    span.record("org", scope.org().0).record("actor", scope.actor().login.as_str());
+    request.extensions_mut().insert(scope);
+    let mut response = next.run(request).await;
+    if let Some(token) = new_token {
+        authentication.cookie.set(response.headers_mut(), &token);
+    }
+    response
+}
+
+async fn identify(
+    authentication: &Authentication,
+    request: &mut Request,
+) -> Result<Authenticated, ApiError> {
+    let context = request.extensions_mut().remove::<RequestContext>().unwrap_or_default();
+    let headers = request.headers();
+    let wanted_org = wanted_org(headers, request.uri().query())?;
+    let credentials = credentials(headers, authentication)?;
+    Ok(authentication.identity.authenticate(&credentials, wanted_org, context).await?)
+}
+
+fn credentials(headers: &HeaderMap, authentication: &Authentication) -> Result<Credentials, Error> {
+    if let Some(authorization) = headers.get(header::AUTHORIZATION) {
+        let credentials = basic(authorization).filter(|_| authentication.is_basic_enabled);
+        return credentials.ok_or_else(|| Error::unauthenticated("Unauthorized"));
+    }
+    let token = session_token(headers, &authentication.cookie.name).ok_or_else(|| Error::unauthenticated("Unauthorized"))?;
+    Ok(Credentials::Session(token.to_owned()))
+}
+
+fn basic(authorization: &HeaderValue) -> Option<Credentials> {
+    let (scheme, encoded) = authorization.to_str().ok()?.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let decoded = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
+    let (login, password) = decoded.split_once(':')?;
+    Some(Credentials::Basic { login: login.to_owned(), password: password.to_owned() })
+}
+
+/// The org that a request names, by header or else by the query parameter `orgId`.
+fn wanted_org(headers: &HeaderMap, query: Option<&str>) -> Result<Option<OrgId>, ApiError> {
+    let text = match headers.get(&ORG_ID) {
+        Some(value) => Some(value.to_str().unwrap_or("?")),
+        None => query.and_then(|query| query.split('&').find_map(|pair| pair.strip_prefix("orgId="))),
+    };
+    match text.map(str::trim) {
+        None | Some("" | "0") => Ok(None),
+        Some(text) => {
+            text.parse().map(|id| Some(OrgId(id))).map_err(|_| ApiError::invalid_parameter("orgId"))
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! The members of an org: of the caller's own, and for server admins of any.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{Method, StatusCode};
+use kymograph_app::membership::{MemberView, Memberships};
+use kymograph_app::{ErrorKind, Page, Scope};
+use kymograph_domain::{OrgId, OrgRole, UserId};
+use serde::{Deserialize, Serialize};
+
+use crate::body::{JsonBody, Message};
+use crate::error::{ApiError, ApiResult};
+use crate::layer::Caller;
+use crate::query::{Query, parse_org_id, parse_user_id};
+use crate::routes::Routes;
+use crate::user::wire::{avatar_url, last_seen};
+
+/// How many members a list has if the client does not say.
+const DEFAULT_PAGE: i64 = 1000;
+
+/// The routes of memberships.
+pub fn routes(memberships: Arc<Memberships>) -> Routes {
+    let state = &memberships;
+    Routes::default()
+        .private(Method::GET, "/api/org/users", state, get_org_users_for_current_org)
+        .private(Method::POST, "/api/org/users", state, add_org_user_to_current_org)
+        .private(Method::GET, "/api/org/users/lookup", state, get_org_users_for_current_org_lookup)
+        .private(Method::GET, "/api/org/users/search", state, search_org_users_for_current_org)
+        .private(Method::PATCH, "/api/org/users/{user_id}", state, update_org_user_for_current_org)
+        .private(Method::DELETE, "/api/org/users/{user_id}", state, remove_org_user_for_current_org)
+        .private(Method::GET, "/api/orgs/{org_id}/users", state, get_org_users)
+        .private(Method::POST, "/api/orgs/{org_id}/users", state, add_org_user)
+        .private(Method::GET, "/api/orgs/{org_id}/users/search", state, search_org_users)
+        .private(Method::PATCH, "/api/orgs/{org_id}/users/{user_id}", state, update_org_user)
+        .private(Method::DELETE, "/api/orgs/{org_id}/users/{user_id}", state, remove_org_user)
+}
+
+type Members = State<Arc<Memberships>>;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct MemberBody {
+    org_id: OrgId,
+    user_id: UserId,
+    uid: String,
+    email: String,
+    name: String,
+    avatar_url: String,
+    login: String,
+    role: OrgRole,
+    created: String,
+    last_seen_at: String,
+    last_seen_at_age: String,
+    is_disabled: bool,
+    is_externally_synced: bool,
+    is_provisioned: bool,
+    auth_labels: [&'static str; 0],
+}
+
+fn member_body(member: MemberView) -> MemberBody {
+    let (last_seen_at, last_seen_at_age) = last_seen(member.last_seen);
+    MemberBody {
+        org_id: member.org_id,
+        user_id: member.user_id,
+        uid: member.uid,
+        avatar_url: avatar_url(&member.email),
+        email: member.email,
+        name: member.name,
+        login: member.login,
+        role: member.role,
+        created: member.created.rfc3339(),
+        last_seen_at,
+        last_seen_at_age,
+        is_disabled: member.is_disabled,
+        is_externally_synced: false,
+        is_provisioned: false,
+        auth_labels: [],
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct MemberSearchBody {
+    total_count: i64,
+    org_users: Vec<MemberBody>,
+    page: i64,
+    per_page: i64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct MemberLookupBody {
+    user_id: UserId,
+    uid: String,
+    login: String,
+    avatar_url: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AddedMemberBody {
+    message: &'static str,
+    user_id: UserId,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct MemberForm {
+    login_or_email: Option<String>,
+    role: Option<String>,
+}
+
+impl MemberForm {
+    fn role(&self) -> ApiResult<OrgRole> {
+        let role = OrgRole::try_parse(self.role.as_deref().unwrap_or_default());
+        role.map_err(|error| kymograph_app::Error::from(error).into())
+    }
+}
+
+async fn list(memberships: &Memberships, scope: &Scope, org: OrgId, query: &Query) -> ApiResult<Vec<MemberView>> {
+    let page = Page::of(None, query.number("limit"), DEFAULT_PAGE);
+    Ok(memberships.list_members(scope, org, query.text("query").unwrap_or_default(), page).await?)
+}
+
+async fn get_org_users_for_current_org(
+    State(memberships): Members,
+    Caller(scope): Caller,
+    query: Query,
+) -> ApiResult<Json<Vec<MemberBody>>> {
+    let members = list(&memberships, &scope, scope.org(), &query).await?;
+    Ok(Json(members.into_iter().map(member_body).collect()))
+}
+
+async fn get_org_users(
+    State(memberships): Members,
+    Caller(scope): Caller,
+    Path(org): Path<String>,
+    query: Query,
+) -> ApiResult<Json<Vec<MemberBody>>> {
+    let members = list(&memberships, &scope, parse_org_id(&org)?, &query).await?;
+    Ok(Json(members.into_iter().map(member_body).collect()))
+}
+
+async fn get_org_users_for_current_org_lookup(
+    State(memberships): Members,
+    Caller(scope): Caller,
+    query: Query,
+) -> ApiResult<Json<Vec<MemberLookupBody>>> {
+    let members = list(&memberships, &scope, scope.org(), &query).await?;
+    let body = |member: MemberView| MemberLookupBody {
+        user_id: member.user_id,
+        uid: member.uid,
+        avatar_url: avatar_url(&member.email),
+        login: member.login,
+    };
+    Ok(Json(members.into_iter().map(body).collect()))
+}
+
+async fn search(
+    memberships: &Memberships,
+    scope: &Scope,
+    org: OrgId,
+    query: &Query,
+) -> ApiResult<Json<MemberSearchBody>> {
+    let page = query.page("perpage", DEFAULT_PAGE);
+    let text = query.text("query").unwrap_or_default();
+    let (members, total_count) = memberships.search_members(scope, org, text, page).await?;
+    let org_users = members.into_iter().map(member_body).collect();
+    Ok(Json(MemberSearchBody { total_count, org_users, page: page.number, per_page: page.size }))
+}
+
+async fn search_org_users_for_current_org(
+    State(memberships): Members,
+    Caller(scope): Caller,
+    query: Query,
+) -> ApiResult<Json<MemberSearchBody>> {
+    search(&memberships, &scope, scope.org(), &query).await
+}
+
+async fn search_org_users(
+    State(memberships): Members,
+    Caller(scope): Caller,
+    Path(org): Path<String>,
+    query: Query,
+) -> ApiResult<Json<MemberSearchBody>> {
+    search(&memberships, &scope, parse_org_id(&org)?, &query).await
+}
+
+async fn add(memberships: &Memberships, scope: &Scope, org: OrgId, form: MemberForm) -> ApiResult<Json<AddedMemberBody>> {
+    let role = form.role()?;
+    let login = form.login_or_email.unwrap_or_default();
+    let added = memberships.add_member(scope, org, &login, role).await.map_err(|error| {
+        // The org's own absence has a message that starts in upper case.
+        let is_user = error.message() == "user not found";
+        let message = if is_user { "User not found" } else { "" };
+        ApiError::from(error).when(ErrorKind::Missing, StatusCode::NOT_FOUND, message)
+    })?;
+    Ok(Json(AddedMemberBody { message: "User added to organization", user_id: added.user_id }))
+}
+
+async fn add_org_user_to_current_org(
+    State(memberships): Members,
+    Caller(scope): Caller,
+    JsonBody(form): JsonBody<MemberForm>,
+) -> ApiResult<Json<AddedMemberBody>> {
+    add(&memberships, &scope, scope.org(), form).await
+}
+
+async fn add_org_user(
+    State(memberships): Members,
+    Caller(scope): Caller,
+    Path(org): Path<String>,
+    JsonBody(form): JsonBody<MemberForm>,
+) -> ApiResult<Json<AddedMemberBody>> {
+    add(&memberships, &scope, parse_org_id(&org)?, form).await
+}
+
+/// Grafana answers a change of a membership that is not there with 500.
+async fn update(
+    memberships: &Memberships,
+    scope: &Scope,
+    org: OrgId,
+    user: &str,
+    form: &MemberForm,
+) -> ApiResult<Json<Message>> {
+    let role = form.role()?;
+    memberships.change_role(scope, org, parse_user_id(user)?, role).await.map_err(|error| {
+        let message = "Failed update org user";
+        ApiError::from(error).when(ErrorKind::Missing, StatusCode::INTERNAL_SERVER_ERROR, message)
+    })?;
+    Ok(Message::json("Organization user updated"))
+}
+
+async fn update_org_user_for_current_org(
+    State(memberships): Members,
+    Caller(scope): Caller,
+    Path(user): Path<String>,
+    JsonBody(form): JsonBody<MemberForm>,
+) -> ApiResult<Json<Message>> {
+    update(&memberships, &scope, scope.org(), &user, &form).await
+}
+
+async fn update_org_user(
+    State(memberships): Members,
+    Caller(scope): Caller,
+    Path((org, user)): Path<(String, String)>,
+    JsonBody(form): JsonBody<MemberForm>,
+) -> ApiResult<Json<Message>> {
+    update(&memberships, &scope, parse_org_id(&org)?, &user, &form).await
+}
+
+async fn remove(memberships: &Memberships, scope: &Scope, org: OrgId, user: &str) -> ApiResult<Json<Message>> {
+    memberships.remove_member(scope, org, parse_user_id(user)?).await.map_err(|error| {
+        ApiError::from(error).when(ErrorKind::Missing, StatusCode::NOT_FOUND, "User not found")
+    })?;
+    Ok(Message::json("User removed from organization"))
+}
+
+async fn remove_org_user_for_current_org(
+    State(memberships): Members,
+    Caller(scope): Caller,
+    Path(user): Path<String>,
+) -> ApiResult<Json<Message>> {
+    remove(&memberships, &scope, scope.org(), &user).await
+}
+
+async fn remove_org_user(
+    State(memberships): Members,
+    Caller(scope): Caller,
+    Path((org, user)): Path<(String, String)>,
+) -> ApiResult<Json<Message>> {
+    remove(&memberships, &scope, parse_org_id(&org)?, &user).await
+}

@@ -1,0 +1,205 @@
+//! Orgs: the caller's own, and for server admins all of them.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{Method, StatusCode};
+use kymograph_app::org::{OrgView, Orgs};
+use kymograph_app::{Error, ErrorKind, Page};
+use kymograph_domain::OrgId;
+use kymograph_domain::org::Address;
+use serde::{Deserialize, Serialize};
+
+use crate::body::{JsonBody, Message};
+use crate::error::{ApiError, ApiResult};
+use crate::layer::Caller;
+use crate::query::{Query, parse_org_id};
+use crate::routes::Routes;
+
+/// The routes of orgs.
+pub fn routes(orgs: Arc<Orgs>) -> Routes {
+    Routes::default()
+        .private(Method::GET, "/api/org", &orgs, get_current_org)
+        .private(Method::PUT, "/api/org", &orgs, update_current_org)
+        .private(Method::PUT, "/api/org/address", &orgs, update_current_org_address)
+        .private(Method::GET, "/api/orgs", &orgs, search_orgs)
+        .private(Method::POST, "/api/orgs", &orgs, create_org)
+        .private(Method::GET, "/api/orgs/name/{org_name}", &orgs, get_org_by_name)
+        .private(Method::GET, "/api/orgs/{org_id}", &orgs, get_org_by_id)
+        .private(Method::PUT, "/api/orgs/{org_id}", &orgs, update_org)
+        .private(Method::DELETE, "/api/orgs/{org_id}", &orgs, delete_org_by_id)
+        .private(Method::PUT, "/api/orgs/{org_id}/address", &orgs, update_org_address)
+}
+
+#[derive(Serialize)]
+struct OrgDetailsBody {
+    id: OrgId,
+    name: String,
+    address: Address,
+}
+
+#[derive(Serialize)]
+struct OrgBody {
+    id: OrgId,
+    name: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CreatedOrgBody {
+    message: &'static str,
+    org_id: OrgId,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct OrgForm {
+    name: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct AddressForm {
+    address1: Option<String>,
+    address2: Option<String>,
+    city: Option<String>,
+    #[serde(alias = "zipCode")]
+    zipcode: Option<String>,
+    state: Option<String>,
+    country: Option<String>,
+}
+
+impl From<AddressForm> for Address {
+    fn from(form: AddressForm) -> Self {
+        Self {
+            address1: form.address1.unwrap_or_default(),
+            address2: form.address2.unwrap_or_default(),
+            city: form.city.unwrap_or_default(),
+            zip_code: form.zipcode.unwrap_or_default(),
+            state: form.state.unwrap_or_default(),
+            country: form.country.unwrap_or_default(),
+        }
+    }
+}
+
+fn details_body(org: OrgView) -> Json<OrgDetailsBody> {
+    Json(OrgDetailsBody { id: org.id, name: org.name, address: org.address })
+}
+
+async fn get_current_org(State(orgs): State<Arc<Orgs>>, Caller(scope): Caller) -> ApiResult<Json<OrgDetailsBody>> {
+    Ok(details_body(orgs.get_own_org(&scope).await?))
+}
+
+async fn get_org_by_id(
+    State(orgs): State<Arc<Orgs>>,
+    Caller(scope): Caller,
+    Path(org): Path<String>,
+) -> ApiResult<Json<OrgDetailsBody>> {
+    Ok(details_body(orgs.get_org(&scope, parse_org_id(&org)?).await?))
+}
+
+async fn get_org_by_name(
+    State(orgs): State<Arc<Orgs>>,
+    Caller(scope): Caller,
+    Path(name): Path<String>,
+) -> ApiResult<Json<OrgDetailsBody>> {
+    Ok(details_body(orgs.get_org_by_name(&scope, &name).await?))
+}
+
+/// Unlike all other lists, this one counts its pages from 0.
+async fn search_orgs(
+    State(orgs): State<Arc<Orgs>>,
+    Caller(scope): Caller,
+    query: Query,
+) -> ApiResult<Json<Vec<OrgBody>>> {
+    let number = query.number("page").unwrap_or_default().max(0).saturating_add(1);
+    let page = Page::of(Some(number), query.number("perpage"), 1000);
+    let (name, text) = (query.text("name").unwrap_or_default(), query.text("query").unwrap_or_default());
+    let found = orgs.search_orgs(&scope, name, text, page).await?;
+    Ok(Json(found.into_iter().map(|org| OrgBody { id: org.id, name: org.name }).collect()))
+}
+
+async fn create_org(
+    State(orgs): State<Arc<Orgs>>,
+    Caller(scope): Caller,
+    JsonBody(form): JsonBody<OrgForm>,
+) -> ApiResult<Json<CreatedOrgBody>> {
+    let org_id = orgs.create_org(&scope, &form.name.unwrap_or_default()).await?;
+    Ok(Json(CreatedOrgBody { message: "Organization created", org_id }))
+}
+
+async fn update_current_org(
+    State(orgs): State<Arc<Orgs>>,
+    Caller(scope): Caller,
+    JsonBody(form): JsonBody<OrgForm>,
+) -> ApiResult<Json<Message>> {
+    rename(&orgs, &scope, scope.org(), form).await
+}
+
+async fn update_org(
+    State(orgs): State<Arc<Orgs>>,
+    Caller(scope): Caller,
+    Path(org): Path<String>,
+    JsonBody(form): JsonBody<OrgForm>,
+) -> ApiResult<Json<Message>> {
+    rename(&orgs, &scope, parse_org_id(&org)?, form).await
+}
+
+async fn rename(
+    orgs: &Orgs,
+    scope: &kymograph_app::Scope,
+    org: OrgId,
+    form: OrgForm,
+) -> ApiResult<Json<Message>> {
+    let renamed = orgs.rename_org(scope, org, &form.name.unwrap_or_default()).await;
+    renamed.map_err(|error| update_error(error, "Failed to update organization"))?;
+    Ok(Message::json("Organization updated"))
+}
+
+async fn update_current_org_address(
+    State(orgs): State<Arc<Orgs>>,
+    Caller(scope): Caller,
+    JsonBody(form): JsonBody<AddressForm>,
+) -> ApiResult<Json<Message>> {
+    change_address(&orgs, &scope, scope.org(), form).await
+}
+
+async fn update_org_address(
+    State(orgs): State<Arc<Orgs>>,
+    Caller(scope): Caller,
+    Path(org): Path<String>,
+    JsonBody(form): JsonBody<AddressForm>,
+) -> ApiResult<Json<Message>> {
+    change_address(&orgs, &scope, parse_org_id(&org)?, form).await
+}
+
+async fn change_address(
+    orgs: &Orgs,
+    scope: &kymograph_app::Scope,
+    org: OrgId,
+    form: AddressForm,
+) -> ApiResult<Json<Message>> {
+    let changed = orgs.change_address(scope, org, &form.into()).await;
+    changed.map_err(|error| update_error(error, "Failed to update org address"))?;
+    Ok(Message::json("Address updated"))
+}
+
+/// Grafana answers a change of an org that is not there with 500, and a name that is taken with 400.
+fn update_error(error: Error, missing: &str) -> ApiError {
+    ApiError::from(error)
+        .when(ErrorKind::Missing, StatusCode::INTERNAL_SERVER_ERROR, missing)
+        .when(ErrorKind::Taken, StatusCode::BAD_REQUEST, "")
+}
+
+async fn delete_org_by_id(
+    State(orgs): State<Arc<Orgs>>,
+    Caller(scope): Caller,
+    Path(org): Path<String>,
+) -> ApiResult<Json<Message>> {
+    orgs.delete_org(&scope, parse_org_id(&org)?).await.map_err(|error| {
+        let message = "Failed to delete organization. ID not found";
+        ApiError::from(error).when(ErrorKind::Missing, StatusCode::NOT_FOUND, message)
+    })?;
+    Ok(Message::json("Organization deleted"))
+}

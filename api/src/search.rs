@@ -1,0 +1,99 @@
+//! Searching dashboards and folders.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{Method, StatusCode};
+use kymograph_app::search::{SearchHit, SearchQuery, Searches};
+use kymograph_domain::{OrgId, Uid};
+use serde::Serialize;
+
+use crate::dashboard::dashboard_url;
+use crate::error::{ApiError, ApiResult};
+use crate::folder::folder_url;
+use crate::layer::Caller;
+use crate::query::Query;
+use crate::routes::Routes;
+
+/// The routes of searching.
+pub fn routes(searches: Arc<Searches>) -> Routes {
+    Routes::default().private(Method::GET, "/api/search", &searches, search)
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct HitBody {
+    id: i64,
+    org_id: OrgId,
+    uid: Uid,
+    title: String,
+    uri: String,
+    url: String,
+    slug: &'static str,
+    r#type: &'static str,
+    tags: Vec<String>,
+    is_starred: bool,
+    is_deleted: bool,
+    sort_meta: i64,
+    #[serde(flatten)]
+    folder: Option<HitFolderBody>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct HitFolderBody {
+    folder_id: i64,
+    folder_uid: Uid,
+    folder_title: String,
+    folder_url: String,
+}
+
+fn hit_body(org_id: OrgId, hit: SearchHit) -> HitBody {
+    let url = if hit.is_folder { folder_url(&hit.uid, &hit.slug) } else { dashboard_url(&hit.uid, &hit.slug) };
+    HitBody {
+        id: hit.id,
+        org_id,
+        uid: hit.uid,
+        title: hit.title,
+        uri: format!("db/{}", hit.slug),
+        url,
+        slug: "",
+        r#type: if hit.is_folder { "dash-folder" } else { "dash-db" },
+        tags: hit.tags,
+        is_starred: false,
+        is_deleted: false,
+        sort_meta: 0,
+        folder: hit.folder.map(|folder| HitFolderBody {
+            folder_id: folder.id,
+            folder_url: folder_url(&folder.uid, &folder.slug),
+            folder_uid: folder.uid,
+            folder_title: folder.title,
+        }),
+    }
+}
+
+async fn search(
+    State(searches): State<Arc<Searches>>,
+    Caller(scope): Caller,
+    query: Query,
+) -> ApiResult<Json<Vec<HitBody>>> {
+    let (folders, dashboards) = match query.text("type").unwrap_or_default() {
+        "" => (true, true),
+        "dash-folder" => (true, false),
+        "dash-db" => (false, true),
+        // Grafana's answer, which its clients test.
+        _ => return Err(ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "Search failed")),
+    };
+    let wanted = SearchQuery {
+        text: query.text("query").unwrap_or_default().to_owned(),
+        tags: query.texts("tag"),
+        uids: query.texts("dashboardUIDs"),
+        ids: query.numbers("dashboardIds"),
+        folder_uids: query.texts("folderUIDs"),
+        folders,
+        dashboards,
+    };
+    let hits = searches.search(&scope, wanted, query.page("limit", 1000)).await?;
+    Ok(Json(hits.into_iter().map(|hit| hit_body(scope.org(), hit)).collect()))
+}

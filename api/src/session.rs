@@ -1,0 +1,191 @@
+//! Logging in and out, the session cookie, and the lists of sessions.
+
+mod client;
+mod cookie;
+
+use std::sync::Arc;
+
+use axum::extract::{Extension, Path, State};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::Json;
+use kymograph_app::identity::{Credentials, Identity};
+use kymograph_app::session::{Session, Sessions};
+use kymograph_app::{Error, RequestContext};
+use serde::{Deserialize, Serialize};
+
+use crate::body::{JsonBody, Message};
+use crate::error::{ApiError, ApiResult};
+use crate::layer::Caller;
+use crate::query::parse_user_id;
+use crate::routes::Routes;
+use client::Client;
+
+pub use cookie::{CookieSettings, session_token};
+
+#[derive(Clone)]
+struct LoginState {
+    identity: Arc<Identity>,
+    sessions: Arc<Sessions>,
+    cookie: Arc<CookieSettings>,
+}
+
+/// The routes of sessions.
+pub fn routes(identity: Arc<Identity>, sessions: Arc<Sessions>, cookie: Arc<CookieSettings>) -> Routes {
+    let login = LoginState { identity, sessions: sessions.clone(), cookie };
+    Routes::default()
+        .public(Method::POST, "/login", &login, log_in)
+        .public(Method::GET, "/logout", &login, log_out)
+        .public(Method::POST, "/api/user/auth-tokens/rotate", &login, rotate_user_auth_token)
+        .private(Method::GET, "/api/login/ping", &(), login_ping)
+        .private(Method::GET, "/api/user/auth-tokens", &sessions, get_user_auth_tokens)
+        .private(Method::POST, "/api/user/revoke-auth-token", &sessions, revoke_user_auth_token)
+        .private(Method::GET, "/api/admin/users/{user_id}/auth-tokens", &sessions, admin_get_user_auth_tokens)
+        .private(
+            Method::POST,
+            "/api/admin/users/{user_id}/revoke-auth-token",
+            &sessions,
+            admin_revoke_user_auth_token,
+        )
+        .private(Method::POST, "/api/admin/users/{user_id}/logout", &sessions, admin_logout_user)
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct LoginForm {
+    user: String,
+    password: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LoginBody {
+    message: &'static str,
+    redirect_url: &'static str,
+}
+
+async fn log_in(
+    State(state): State<LoginState>,
+    Extension(context): Extension<RequestContext>,
+    JsonBody(form): JsonBody<LoginForm>,
+) -> ApiResult<Response> {
+    if form.user.is_empty() || form.password.is_empty() {
+        return Err(ApiError::new(StatusCode::BAD_REQUEST, "user and password are required"));
+    }
+    let token = state.identity.log_in(&form.user, &form.password, &context).await?;
+    let mut response = Json(LoginBody { message: "Logged in", redirect_url: "/" }).into_response();
+    state.cookie.set(response.headers_mut(), &token);
+    Ok(response)
+}
+
+/// Ends the session and sends the browser to the log-in page, whether there was a session or not.
+async fn log_out(
+    State(state): State<LoginState>,
+    Extension(context): Extension<RequestContext>,
+    headers: HeaderMap,
+) -> ApiResult<Response> {
+    if let Some(token) = session_token(&headers, &state.cookie.name) {
+        let credentials = Credentials::Session(token.to_owned());
+        if let Ok(authenticated) = state.identity.authenticate(&credentials, None, context).await {
+            state.sessions.log_out(&authenticated.scope).await?;
+        }
+    }
+    let mut response = (StatusCode::FOUND, [(header::LOCATION, "/login")]).into_response();
+    state.cookie.clear(response.headers_mut());
+    Ok(response)
+}
+
+async fn rotate_user_auth_token(
+    State(state): State<LoginState>,
+    Extension(context): Extension<RequestContext>,
+    headers: HeaderMap,
+) -> ApiResult<Response> {
+    let token = session_token(&headers, &state.cookie.name);
+    let token = token.ok_or_else(|| Error::unauthenticated("Unauthorized"))?;
+    let new_token = state.identity.rotate_session(token, &context).await?;
+    let mut response = Message::json("Token rotated").into_response();
+    if let Some(token) = new_token {
+        state.cookie.set(response.headers_mut(), &token);
+    }
+    Ok(response)
+}
+
+async fn login_ping() -> Json<Message> {
+    Message::json("Logged in")
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SessionBody {
+    id: i64,
+    is_active: bool,
+    client_ip: String,
+    #[serde(flatten)]
+    client: Client,
+    created_at: String,
+    seen_at: String,
+}
+
+fn session_body(session: Session, current: Option<i64>) -> SessionBody {
+    SessionBody {
+        id: session.id,
+        is_active: current == Some(session.id),
+        client: Client::of(&session.user_agent),
+        client_ip: session.client_ip,
+        created_at: session.created.rfc3339(),
+        seen_at: session.seen.rfc3339(),
+    }
+}
+
+async fn get_user_auth_tokens(
+    State(sessions): State<Arc<Sessions>>,
+    Caller(scope): Caller,
+) -> ApiResult<Json<Vec<SessionBody>>> {
+    let current = scope.request().token_id;
+    let list = sessions.list_own_sessions(&scope).await?;
+    Ok(Json(list.into_iter().map(|session| session_body(session, current)).collect()))
+}
+
+async fn admin_get_user_auth_tokens(
+    State(sessions): State<Arc<Sessions>>,
+    Caller(scope): Caller,
+    Path(user): Path<String>,
+) -> ApiResult<Json<Vec<SessionBody>>> {
+    let current = scope.request().token_id;
+    let list = sessions.list_sessions(&scope, parse_user_id(&user)?).await?;
+    Ok(Json(list.into_iter().map(|session| session_body(session, current)).collect()))
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct RevokeAuthTokenForm {
+    auth_token_id: i64,
+}
+
+async fn revoke_user_auth_token(
+    State(sessions): State<Arc<Sessions>>,
+    Caller(scope): Caller,
+    JsonBody(form): JsonBody<RevokeAuthTokenForm>,
+) -> ApiResult<Json<Message>> {
+    sessions.revoke_own_session(&scope, form.auth_token_id).await?;
+    Ok(Message::json("User auth token revoked"))
+}
+
+async fn admin_revoke_user_auth_token(
+    State(sessions): State<Arc<Sessions>>,
+    Caller(scope): Caller,
+    Path(user): Path<String>,
+    JsonBody(form): JsonBody<RevokeAuthTokenForm>,
+) -> ApiResult<Json<Message>> {
+    sessions.revoke_session(&scope, parse_user_id(&user)?, form.auth_token_id).await?;
+    Ok(Message::json("User auth token revoked"))
+}
+
+async fn admin_logout_user(
+    State(sessions): State<Arc<Sessions>>,
+    Caller(scope): Caller,
+    Path(user): Path<String>,
+) -> ApiResult<Json<Message>> {
+    sessions.log_user_out(&scope, parse_user_id(&user)?).await?;
+    Ok(Message::json("User logged out"))
+}

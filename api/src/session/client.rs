@@ -1,0 +1,80 @@
+//! What a client's name for itself says of it, for people who look through their sessions.
+
+use serde::Serialize;
+
+/// The client of a session.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Client {
+    device: &'static str,
+    os: &'static str,
+    os_version: String,
+    browser: String,
+    browser_version: String,
+}
+
+impl Client {
+    /// Reads a `User-Agent`.
+    pub(super) fn of(user_agent: &str) -> Self {
+        let (browser, browser_version) = browser(user_agent);
+        let (os, os_version) = os(user_agent);
+        let device = if ["iPhone", "Android"].iter().any(|name| user_agent.contains(name)) { "Mobile" } else { "Other" };
+        Self { device, os, os_version, browser, browser_version }
+    }
+}
+
+/// Browsers name each other, so the order matters: the more particular first. Other clients name themselves
+/// first, like `curl/8.0`.
+fn browser(user_agent: &str) -> (String, String) {
+    const BROWSERS: [(&str, &str); 5] = [
+        ("Edg/", "Edge"),
+        ("OPR/", "Opera"),
+        ("Firefox/", "Firefox"),
+        ("Chrome/", "Chrome"),
+        ("Version/", "Safari"),
+    ];
+    for (token, name) in BROWSERS {
+        if let Some((_, rest)) = user_agent.split_once(token) {
+            return (name.to_owned(), version(rest));
+        }
+    }
+    let (name, rest) = user_agent.split_once('/').unwrap_or((user_agent, ""));
+    (name.chars().take(60).collect(), version(rest))
+}
+
+fn os(user_agent: &str) -> (&'static str, String) {
+    const SYSTEMS: [(&str, &str); 6] = [
+        ("Windows NT ", "Windows"),
+        ("iPhone OS ", "iOS"),
+        ("Android ", "Android"),
+        ("Mac OS X ", "macOS"),
+        ("CrOS ", "ChromeOS"),
+        ("Linux", "Linux"),
+    ];
+    SYSTEMS
+        .iter()
+        .find_map(|(token, name)| user_agent.split_once(token).map(|(_, rest)| (*name, version(rest))))
+        .unwrap_or(("Other", String::new()))
+}
+
+fn version(text: &str) -> String {
+    let is_part = |character: &char| character.is_ascii_digit() || ['.', '_'].contains(character);
+    text.chars().take_while(is_part).take(20).map(|character| if character == '_' { '.' } else { character }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_browsers_apart() {
+        let chrome = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36";
+        let client = Client::of(chrome);
+        assert_eq!((client.browser.as_str(), client.browser_version.as_str(), client.os), ("Chrome", "140.0.0.0", "Linux"));
+        let safari = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605 (KHTML, like Gecko) Version/17.1 Safari/605";
+        let client = Client::of(safari);
+        assert_eq!((client.browser.as_str(), client.os, client.os_version.as_str()), ("Safari", "macOS", "10.15.7"));
+        assert_eq!(Client::of("curl/8.5.0").browser, "curl");
+        assert_eq!(Client::of("").browser, "");
+    }
+}

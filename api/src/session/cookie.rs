@@ -1,0 +1,52 @@
+//! The cookie that carries the token of a session.
+
+use axum::http::{HeaderMap, HeaderValue, header};
+
+/// What can be set about the cookie.
+#[derive(Clone, Debug)]
+pub struct CookieSettings {
+    /// Its name.
+    pub name: String,
+    /// The path it is sent to.
+    pub path: String,
+    /// Whether it is only sent over HTTPS.
+    pub is_secure: bool,
+    /// The `SameSite` attribute, `None` to leave it out.
+    pub same_site: Option<&'static str>,
+    /// How long a browser keeps it, in seconds.
+    pub max_age_seconds: i64,
+}
+
+impl CookieSettings {
+    /// Has the client keep a token.
+    pub fn set(&self, headers: &mut HeaderMap, token: &str) {
+        self.append(headers, token, self.max_age_seconds);
+    }
+
+    /// Has the client forget its token.
+    pub fn clear(&self, headers: &mut HeaderMap) {
+        self.append(headers, "", 0);
+    }
+
+    fn append(&self, headers: &mut HeaderMap, value: &str, max_age: i64) {
+        let Self { name, path, .. } = self;
+        let secure = if self.is_secure { "; Secure" } else { "" };
+        let same_site = self.same_site.map(|value| format!("; SameSite={value}")).unwrap_or_default();
+        let cookie = format!("{name}={value}; Path={path}; Max-Age={max_age}; HttpOnly{secure}{same_site}");
+        // A name that cannot stand in a header was refused with the configuration.
+        if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+            headers.append(header::SET_COOKIE, cookie);
+        }
+    }
+}
+
+/// The token in the cookies of a request.
+#[must_use]
+pub fn session_token<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    cookies
+        .flat_map(|cookies| cookies.split(';'))
+        .filter_map(|cookie| cookie.trim().split_once('='))
+        .find(|(cookie, value)| *cookie == name && !value.is_empty())
+        .map(|(_, value)| value)
+}

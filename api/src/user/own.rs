@@ -1,0 +1,76 @@
+//! The caller's own account.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::Method;
+use serde::Deserialize;
+
+use super::UserState;
+use super::wire::{ProfileBody, ProfileForm, UserOrgBody};
+use crate::body::{JsonBody, Message};
+use crate::error::ApiResult;
+use crate::layer::Caller;
+use crate::query::parse_id;
+use crate::routes::Routes;
+
+pub(super) fn routes(state: &UserState) -> Routes {
+    Routes::default()
+        .private(Method::GET, "/api/user", state, get_signed_in_user)
+        .private(Method::PUT, "/api/user", state, update_signed_in_user)
+        .private(Method::GET, "/api/user/orgs", state, get_signed_in_user_org_list)
+        .private(Method::PUT, "/api/user/password", state, change_user_password)
+        .private(Method::POST, "/api/user/using/{org_id}", state, user_set_using_org)
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct ChangePasswordForm {
+    old_password: Option<String>,
+    new_password: Option<String>,
+}
+
+async fn get_signed_in_user(
+    State(state): State<UserState>,
+    Caller(scope): Caller,
+) -> ApiResult<Json<ProfileBody>> {
+    let mut user = state.users.get_own_user(&scope).await?;
+    user.org_id = scope.org();
+    Ok(Json(ProfileBody::of(user)))
+}
+
+async fn update_signed_in_user(
+    State(state): State<UserState>,
+    Caller(scope): Caller,
+    JsonBody(form): JsonBody<ProfileForm>,
+) -> ApiResult<Json<Message>> {
+    state.users.update_own_profile(&scope, &form.into_change()?).await?;
+    Ok(Message::json("User updated"))
+}
+
+async fn get_signed_in_user_org_list(
+    State(state): State<UserState>,
+    Caller(scope): Caller,
+) -> ApiResult<Json<Vec<UserOrgBody>>> {
+    let orgs = state.memberships.list_own_orgs(&scope).await?;
+    Ok(Json(orgs.into_iter().map(UserOrgBody::of).collect()))
+}
+
+async fn change_user_password(
+    State(state): State<UserState>,
+    Caller(scope): Caller,
+    JsonBody(form): JsonBody<ChangePasswordForm>,
+) -> ApiResult<Json<Message>> {
+    let (old, new) = (form.old_password.unwrap_or_default(), form.new_password.unwrap_or_default());
+    state.identity.change_own_password(&scope, &old, &new).await?;
+    Ok(Message::json("User password changed"))
+}
+
+async fn user_set_using_org(
+    State(state): State<UserState>,
+    Caller(scope): Caller,
+    Path(org): Path<String>,
+) -> ApiResult<Json<Message>> {
+    let org = kymograph_domain::OrgId(parse_id("id", &org)?);
+    state.users.switch_org(&scope, org).await?;
+    Ok(Message::json("Active organization changed"))
+}

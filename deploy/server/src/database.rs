@@ -1,0 +1,91 @@
+//! Which database the program works on: the one that is configured, or the embedded one.
+
+use kymograph_infra::embedded_postgres::{Attached, EmbeddedPostgres, EmbeddedSettings};
+
+use crate::config::Config;
+use crate::error::ServerError;
+
+/// The database of a server.
+pub enum ServerDatabase {
+    /// A server that somebody else runs.
+    External(tokio_postgres::Config),
+    /// The private server under the data folder.
+    Embedded(EmbeddedPostgres),
+}
+
+impl ServerDatabase {
+    /// The configured database, or the embedded one, which is started.
+    pub async fn start(config: &Config) -> Result<Self, ServerError> {
+        match external(config)? {
+            Some(external) => Ok(Self::External(external)),
+            None => Ok(Self::Embedded(EmbeddedPostgres::start(embedded_settings(config)).await?)),
+        }
+    }
+
+    /// How to connect to it.
+    #[must_use]
+    pub fn config(&self) -> tokio_postgres::Config {
+        match self {
+            Self::External(config) => config.clone(),
+            Self::Embedded(embedded) => embedded.config(),
+        }
+    }
+
+    /// Stops it, if it is the embedded one.
+    pub async fn stop(self) -> Result<(), ServerError> {
+        match self {
+            Self::External(_) => Ok(()),
+            Self::Embedded(embedded) => Ok(embedded.stop().await?),
+        }
+    }
+}
+
+/// The database of a command that works beside a running server, or without one.
+pub enum CommandDatabase {
+    /// A server that somebody else runs.
+    External(tokio_postgres::Config),
+    /// The private server under the data folder, started only if nobody has.
+    Embedded(Attached),
+}
+
+impl CommandDatabase {
+    /// The configured database, or the embedded one.
+    pub async fn attach(config: &Config) -> Result<Self, ServerError> {
+        match external(config)? {
+            Some(external) => Ok(Self::External(external)),
+            None => Ok(Self::Embedded(EmbeddedPostgres::attach(embedded_settings(config)).await?)),
+        }
+    }
+
+    /// How to connect to it.
+    #[must_use]
+    pub fn config(&self) -> tokio_postgres::Config {
+        match self {
+            Self::External(config) => config.clone(),
+            Self::Embedded(attached) => attached.config(),
+        }
+    }
+
+    /// Lets it go, and stops it if it was started here.
+    pub async fn release(self) -> Result<(), ServerError> {
+        match self {
+            Self::External(_) => Ok(()),
+            Self::Embedded(attached) => Ok(attached.release().await?),
+        }
+    }
+}
+
+fn external(config: &Config) -> Result<Option<tokio_postgres::Config>, ServerError> {
+    let Some(url) = &config.database.url else { return Ok(None) };
+    let mut parsed: tokio_postgres::Config = url.expose().parse().map_err(ServerError::DatabaseUrl)?;
+    parsed.connect_timeout(config.database.connect_timeout);
+    Ok(Some(parsed))
+}
+
+fn embedded_settings(config: &Config) -> EmbeddedSettings {
+    EmbeddedSettings {
+        data: config.paths.data.clone(),
+        run_as: config.database.embedded_user.clone(),
+        extra: Vec::new(),
+    }
+}

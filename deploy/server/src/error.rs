@@ -1,0 +1,35 @@
+//! Why the program ends without having done its work.
+
+/// An error that ends the program, in words for whoever started it.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] crate::config::ConfigError),
+    /// Logging cannot be set up.
+    #[error(transparent)]
+    Logging(#[from] crate::logging::LoggingError),
+    /// The embedded PostgreSQL cannot be run.
+    #[error(transparent)]
+    Embedded(#[from] kymograph_infra::embedded_postgres::EmbeddedError),
+    /// The database URL cannot be read. The URL itself may hold a password and is not repeated.
+    #[error("[database] url is not a PostgreSQL URL: {0}")]
+    DatabaseUrl(tokio_postgres::Error),
+    /// A use case failed.
+    #[error(transparent)]
+    App(#[from] kymograph_app::Error),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Input or output failed.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// The log and the read models do not agree.
+    #[error("verification found {0} faults")]
+    Unverified(usize),
+}

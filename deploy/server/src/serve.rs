@@ -1,0 +1,106 @@
+//! The server's life: start in order, serve, stop in order.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::extract::Request;
+use axum::serve::ListenerExt;
+use axum::ServiceExt;
+use kymograph_app::setup::FirstUser;
+use kymograph_infra::clock::SystemClock;
+use kymograph_infra::migrate::migrate;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+use tower::Layer;
+use tower_http::normalize_path::NormalizePathLayer;
+
+use crate::config::Config;
+use crate::database::ServerDatabase;
+use crate::error::ServerError;
+use crate::wire::{Wired, wire};
+
+/// Serves until the process is told to stop.
+///
+/// Start: database, migrations, wiring, first user, background work, HTTP. Stop: not ready, drain, background
+/// work, embedded database.
+pub async fn serve(config: &Config) -> Result<(), ServerError> {
+    let started = Instant::now();
+    let database = ServerDatabase::start(config).await?;
+    let served = serve_on(config, &database.config(), started).await;
+    let stopped = database.stop().await;
+    served.and(stopped)
+}
+
+async fn serve_on(
+    config: &Config,
+    database: &tokio_postgres::Config,
+    started: Instant,
+) -> Result<(), ServerError> {
+    migrate(database).await?;
+    let wired = wire(config, database, Arc::new(SystemClock))?;
+    let first = FirstUser {
+        login: config.security.admin_user.clone(),
+        email: config.security.admin_email.clone(),
+        password: config.security.admin_password.expose().to_owned(),
+    };
+    if wired.setup.ensure_first_user(&first).await? {
+        tracing::info!(login = first.login, "made the first org and its admin");
+    }
+    let (host, port) = config.server.listen_address();
+    let address = format!("{host}:{port}");
+    let listener = TcpListener::bind((host, port))
+        .await
+        .map_err(|source| ServerError::Listen { address: address.clone(), source })?;
+    let address = listener.local_addr()?;
+    wired.readiness.set(true);
+    let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    tracing::info!(%address, url = config.server.root_url, milliseconds, "serving");
+    serve_until_stopped(listener, wired, config.server.drain_timeout).await
+}
+
+async fn serve_until_stopped(
+    listener: TcpListener,
+    wired: Wired,
+    drain_timeout: Duration,
+) -> Result<(), ServerError> {
+    let listener = listener.tap_io(|stream| {
+        // Answers go out in few large writes; waiting for more of them only costs time.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "could not set TCP_NODELAY");
+        }
+    });
+    let service = NormalizePathLayer::trim_trailing_slash().layer(wired.router);
+    let service = ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(service);
+    let (stop, stopped) = oneshot::channel::<()>();
+    let drained = async {
+        // The sender is dropped or used; both mean stop.
+        let _ = stopped.await;
+    };
+    let server = tokio::spawn(axum::serve(listener, service).with_graceful_shutdown(drained).into_future());
+    wait_for_stop().await?;
+    tracing::info!("stopping: finishing the requests that are under way");
+    wired.readiness.set(false);
+    drop(stop);
+    match tokio::time::timeout(drain_timeout, server).await {
+        Ok(Ok(result)) => result?,
+        Ok(Err(error)) => tracing::error!(%error, "the server task failed"),
+        Err(_) => tracing::warn!("some requests did not finish in time"),
+    }
+    for task in wired.background {
+        task.abort();
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn wait_for_stop() -> Result<(), ServerError> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,188 @@
+//! The composition root: every part is made here, once, in the order in which the parts need each other. A part
+//! that is missing, or a circle, cannot compile.
+
+use std::sync::Arc;
+
+use axum::Router;
+use kymograph_api::health::Readiness;
+use kymograph_api::layer::LayerSettings;
+use kymograph_api::routes::Route;
+use kymograph_api::session::CookieSettings;
+use kymograph_api::{ApiSettings, Services};
+use kymograph_app::change::ChangeListener;
+use kymograph_app::clock::Clock;
+use kymograph_app::dashboard::Dashboards;
+use kymograph_app::folder::Folders;
+use kymograph_app::identity::{Identity, IdentityCache, IdentityPorts, LockOut};
+use kymograph_app::membership::Memberships;
+use kymograph_app::org::Orgs;
+use kymograph_app::random::random_bytes;
+use kymograph_app::search::Searches;
+use kymograph_app::session::{SessionLifetimes, Sessions};
+use kymograph_app::setup::Setup;
+use kymograph_app::user::{DefaultMembership, Users};
+use kymograph_app::{Commands, Result};
+use kymograph_domain::OrgId;
+use kymograph_infra::change_feed::{self, ChangeFeed};
+use kymograph_infra::event_store::{EventStoreParts, PgEventStore, StreamCache};
+use kymograph_infra::health::PgHealthCheck;
+use kymograph_infra::id_allocator::PgIdAllocator;
+use kymograph_infra::login_attempt::PgLoginAttempts;
+use kymograph_infra::password::Argon2Hasher;
+use kymograph_infra::pool::app_pool;
+use kymograph_infra::session::PgSessionStore;
+use kymograph_projections::dashboard::{DashboardCache, PgDashboardReader};
+use kymograph_projections::folder::{FolderCache, PgFolderReader};
+use kymograph_projections::identity::PgIdentityReader;
+use kymograph_projections::membership::PgMembershipReader;
+use kymograph_projections::org::PgOrgReader;
+use kymograph_projections::search::PgSearchReader;
+use kymograph_projections::user::PgUserReader;
+use kymograph_projections::{Database, projectors};
+use tokio::task::JoinHandle;
+
+use crate::config::{Config, CookieSameSite};
+
+/// How many bytes of documents are kept in memory.
+const DASHBOARD_CACHE_BYTES: u64 = 128 * 1024 * 1024;
+
+/// A server whose parts are put together.
+pub struct Wired {
+    /// Serves requests.
+    pub router: Router,
+    /// The routes that the router has.
+    pub routes: Vec<Route>,
+    /// Prepares an empty database.
+    pub setup: Setup,
+    /// Whether the server wants requests.
+    pub readiness: Arc<Readiness>,
+    /// Work beside the requests, which is aborted at the stop.
+    pub background: Vec<JoinHandle<()>>,
+}
+
+/// Puts a server together on a database that has its schema.
+#[allow(clippy::too_many_lines, reason = "one ordered list of all parts is easier to follow than pieces of it")]
+pub fn wire(config: &Config, database_config: &tokio_postgres::Config, clock: Arc<dyn Clock>) -> Result<Wired> {
+    let database = Database::new(app_pool(database_config, config.database.max_open_conn)?);
+
+    let identity_cache = Arc::new(IdentityCache::new(random_bytes()?));
+    let folder_cache = Arc::new(FolderCache::default());
+    let dashboard_cache = Arc::new(DashboardCache::with_bytes(DASHBOARD_CACHE_BYTES));
+    let streams = Arc::new(StreamCache::default());
+    let read_caches: Vec<Arc<dyn ChangeListener>> =
+        vec![identity_cache.clone(), folder_cache.clone(), dashboard_cache.clone()];
+
+    let users = Arc::new(PgUserReader::new(database.clone()));
+    let orgs = Arc::new(PgOrgReader::new(database.clone()));
+    let memberships = Arc::new(PgMembershipReader::new(database.clone()));
+    let identities = Arc::new(PgIdentityReader::new(database.clone()));
+    let folders = Arc::new(PgFolderReader::new(database.clone(), folder_cache));
+    let dashboards = Arc::new(PgDashboardReader::new(database.clone(), dashboard_cache));
+    let searches = Arc::new(PgSearchReader::new(database.clone()));
+    let sessions = Arc::new(PgSessionStore::new(database.clone()));
+    let attempts = Arc::new(PgLoginAttempts::new(database.clone()));
+    let ids = Arc::new(PgIdAllocator::new(database.clone()));
+    let passwords = Arc::new(Argon2Hasher::default());
+    let health = Arc::new(PgHealthCheck::new(database.clone()));
+
+    let (feed, changes) = ChangeFeed::new();
+    let feed_config = kymograph_infra::pool::app_config(database_config);
+    let mut feed_listeners = read_caches.clone();
+    feed_listeners.push(streams.clone());
+    let feed_task = change_feed::run(feed_config, changes, feed_listeners)?;
+    let store = Arc::new(PgEventStore::new(EventStoreParts {
+        database,
+        clock: clock.clone(),
+        projectors: projectors(),
+        listeners: read_caches,
+        feed,
+        streams,
+    }));
+    let commands = Commands::new(store);
+
+    let user_service = Arc::new(Users::new(
+        commands.clone(),
+        users.clone(),
+        memberships.clone(),
+        ids.clone(),
+        passwords.clone(),
+        default_membership(config),
+    ));
+    let identity = Arc::new(Identity::new(
+        IdentityPorts {
+            reader: identities,
+            sessions: sessions.clone(),
+            attempts,
+            passwords: passwords.clone(),
+            users: user_service.clone(),
+            clock,
+            cache: identity_cache,
+        },
+        session_lifetimes(config),
+        lock_out(config),
+    ));
+    let setup = Setup::new(commands.clone(), users.clone(), ids.clone(), passwords);
+    let readiness = Arc::new(Readiness::default());
+    let services = Services {
+        dashboards: Arc::new(Dashboards::new(commands.clone(), dashboards, folders.clone(), ids.clone())),
+        folders: Arc::new(Folders::new(commands.clone(), folders, ids.clone())),
+        identity,
+        memberships: Arc::new(Memberships::new(commands.clone(), memberships, users.clone(), orgs.clone())),
+        orgs: Arc::new(Orgs::new(commands.clone(), orgs, ids)),
+        searches: Arc::new(Searches::new(searches)),
+        sessions: Arc::new(Sessions::new(commands, sessions, users)),
+        users: user_service,
+        health,
+        readiness: readiness.clone(),
+    };
+    let (router, routes) = kymograph_api::router(services, &api_settings(config));
+    Ok(Wired { router, routes, setup, readiness, background: vec![feed_task] })
+}
+
+fn default_membership(config: &Config) -> DefaultMembership {
+    let org_id = config.users.auto_assign_org.then_some(OrgId(config.users.auto_assign_org_id));
+    DefaultMembership { org_id, role: config.users.auto_assign_org_role }
+}
+
+fn session_lifetimes(config: &Config) -> SessionLifetimes {
+    let seconds = |duration: std::time::Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+    SessionLifetimes {
+        inactive_seconds: seconds(config.auth.login_maximum_inactive_lifetime),
+        total_seconds: seconds(config.auth.login_maximum_lifetime),
+        rotation_seconds: seconds(config.auth.token_rotation_interval),
+    }
+}
+
+fn lock_out(config: &Config) -> LockOut {
+    let security = &config.security;
+    let is_on = !security.disable_brute_force_login_protection;
+    LockOut { max_failures: is_on.then(|| i64::from(security.brute_force_login_protection_max_attempts)) }
+}
+
+fn api_settings(config: &Config) -> ApiSettings {
+    let sub_path =
+        if config.server.serve_from_sub_path { config.server.sub_path().to_owned() } else { String::new() };
+    let same_site = match config.security.cookie_samesite {
+        CookieSameSite::Lax => Some("Lax"),
+        CookieSameSite::Strict => Some("Strict"),
+        CookieSameSite::None => Some("None"),
+        CookieSameSite::Disabled => None,
+    };
+    ApiSettings {
+        grafana_version: config.compatibility.grafana_version.clone(),
+        cookie: CookieSettings {
+            name: config.auth.login_cookie_name.clone(),
+            path: if sub_path.is_empty() { "/".to_owned() } else { sub_path.clone() },
+            is_secure: config.security.cookie_secure,
+            same_site,
+            max_age_seconds: session_lifetimes(config).total_seconds,
+        },
+        sub_path,
+        layer: LayerSettings {
+            max_body_bytes: config.server.max_body,
+            request_timeout: config.server.request_timeout,
+            trusted_origins: config.security.csrf_trusted_origins.clone(),
+            is_basic_auth_enabled: config.auth.basic_enabled,
+        },
+    }
+}

@@ -1,0 +1,58 @@
+//! What all rows of a run share.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::error::Result;
+
+/// The places and lengths of a run.
+pub(crate) struct Bench {
+    /// The folder of build results, in which this program lies.
+    pub(crate) target: PathBuf,
+    /// The programs of the workspace.
+    pub(crate) programs: PathBuf,
+    /// How long a slice of a measurement lasts.
+    pub(crate) slice: Duration,
+}
+
+impl Bench {
+    /// A run with slices of so many seconds.
+    pub(crate) fn try_new(seconds: u64) -> Result<Self> {
+        let program = std::env::current_exe()?;
+        let programs = program.parent().ok_or("this program is in no folder")?.to_owned();
+        let target = programs.parent().ok_or("this program is not in a folder of a build")?.to_owned();
+        Ok(Self { target, programs, slice: Duration::from_secs(seconds) })
+    }
+
+    /// A new and empty folder for a row. Nothing of earlier runs is in it.
+    pub(crate) fn folder(&self, row: &str) -> Result<PathBuf> {
+        self.clear(row)?;
+        let folder = self.place(row);
+        fs::create_dir_all(&folder)?;
+        Ok(folder)
+    }
+
+    /// Removes what a row has written, which can be gigabytes.
+    ///
+    /// A run that was killed could not stop what it had started; to remove files under a PostgreSQL that still
+    /// runs would only lead to confusing numbers.
+    pub(crate) fn clear(&self, row: &str) -> Result<()> {
+        let folder = self.place(row);
+        if !folder.exists() {
+            return Ok(());
+        }
+        if let Ok(left) = fs::read_to_string(folder.join("data/postgres/postmaster.pid")) {
+            let pid = left.lines().next().unwrap_or_default().trim();
+            if Path::new("/proc").join(pid).exists() {
+                let place = folder.display();
+                return Err(format!("the PostgreSQL of an earlier run (pid {pid}) still runs in {place}").into());
+            }
+        }
+        Ok(fs::remove_dir_all(folder)?)
+    }
+
+    fn place(&self, row: &str) -> PathBuf {
+        self.target.join("bench").join(row)
+    }
+}

@@ -1,0 +1,104 @@
+//! Sends requests over several connections at once, from one thread.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use futures_util::future::try_join_all;
+use tokio::runtime::Builder;
+
+use crate::error::Result;
+use crate::http::{Connection, Response};
+use crate::slice::Slice;
+
+/// What one connection sends.
+pub(crate) trait Client: Send {
+    /// The next request.
+    fn request(&mut self) -> &[u8];
+}
+
+/// Sends one and the same request again and again.
+pub(crate) struct Repeat(pub(crate) Vec<u8>);
+
+impl Client for Repeat {
+    fn request(&mut self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// When to stop.
+#[derive(Clone, Copy)]
+pub(crate) enum Until {
+    /// After some time.
+    Elapsed(Duration),
+    /// After so many requests of each client.
+    Each(usize),
+}
+
+/// Where to send requests, and what to expect.
+#[derive(Clone)]
+pub(crate) struct Load {
+    /// Who answers.
+    pub(crate) address: SocketAddr,
+    /// When to stop.
+    pub(crate) until: Until,
+    /// How the body of each response begins.
+    pub(crate) prefix: Vec<u8>,
+    /// How long the body of each response is, if that is known.
+    pub(crate) length: Option<usize>,
+}
+
+impl Load {
+    /// Lets each client send its requests over a connection of its own, one after the other.
+    pub(crate) async fn run(self, clients: Vec<Box<dyn Client>>) -> Result<Slice> {
+        let run = move || Builder::new_current_thread().enable_all().build()?.block_on(self.run_here(clients));
+        tokio::task::spawn_blocking(run).await?
+    }
+
+    async fn run_here(self, clients: Vec<Box<dyn Client>>) -> Result<Slice> {
+        let connections = try_join_all(clients.iter().map(|_| Connection::open(self.address))).await?;
+        let begun = Instant::now();
+        let running = clients.into_iter().zip(connections).map(|(client, connection)| {
+            let load = self.clone();
+            tokio::spawn(load.run_client(begun, client, connection))
+        });
+        let mut slice = Slice::default();
+        for latencies in try_join_all(running).await? {
+            slice.latencies.extend(latencies?);
+        }
+        slice.elapsed = begun.elapsed();
+        slice.count = u32::try_from(slice.latencies.len())?;
+        Ok(slice)
+    }
+
+    async fn run_client(
+        self,
+        begun: Instant,
+        mut client: Box<dyn Client>,
+        mut connection: Connection,
+    ) -> Result<Vec<Duration>> {
+        let mut latencies = Vec::new();
+        while self.goes_on(begun, latencies.len()) {
+            let sent = Instant::now();
+            let response = connection.exchange(client.request()).await?;
+            latencies.push(sent.elapsed());
+            self.check(&response)?;
+        }
+        Ok(latencies)
+    }
+
+    fn goes_on(&self, begun: Instant, sent: usize) -> bool {
+        match self.until {
+            Until::Elapsed(limit) => begun.elapsed() < limit,
+            Until::Each(limit) => sent < limit,
+        }
+    }
+
+    fn check(&self, response: &Response<'_>) -> Result<()> {
+        let has_length = self.length.is_none_or(|length| length == response.body.len());
+        if response.status == 200 && has_length && response.body.starts_with(&self.prefix) {
+            return Ok(());
+        }
+        let text = String::from_utf8_lossy(&response.body[..response.body.len().min(300)]);
+        Err(format!("unexpected response with status {}: {text}", response.status).into())
+    }
+}

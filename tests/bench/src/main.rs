@@ -1,0 +1,123 @@
+//! The benchmarks of Kymograph. Every speed is given as a ratio against a limit that is measured side by side
+//! in the same run, so that the numbers of different machines can be compared.
+//!
+//! `kymograph-bench [--row NAME] [--seconds N]`, after `cargo build --release --workspace`.
+
+mod api;
+mod bare_server;
+mod bench;
+mod document;
+mod error;
+mod http;
+mod load;
+mod machine;
+mod pairs;
+mod pgbench;
+mod report;
+mod row;
+mod script;
+mod server;
+mod slice;
+mod store;
+mod tasks;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
+
+use bench::Bench;
+use error::Result;
+use machine::Noise;
+use report::Report;
+
+/// The allocator of the server, so that the limits do not gain or lose by having another one.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Measures Kymograph against physical limits on this machine.
+#[derive(Parser)]
+struct Arguments {
+    /// Measures only the rows whose name begins with this.
+    #[arg(long)]
+    row: Option<String>,
+    /// How long each slice of a measurement lasts; there are several for each row.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=600))]
+    seconds: u64,
+    #[command(subcommand)]
+    part: Option<Part>,
+}
+
+/// What the program does when it starts itself as a process of its own.
+#[derive(Subcommand)]
+enum Part {
+    /// Answers every request with the bytes of a file, until its standard input is closed.
+    #[command(hide = true)]
+    BareServer {
+        /// The file.
+        body: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let result = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Into::into).and_then(
+        |runtime| {
+            let result = runtime.block_on(run(arguments));
+            // A load generator may still be in the middle of a slice.
+            runtime.shutdown_background();
+            result
+        },
+    );
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            report::progress(&format!("error: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<bool> {
+    if let Some(Part::BareServer { body }) = arguments.part {
+        return bare_server::serve(&body).await.map(|()| true);
+    }
+    let rows: Vec<_> = row::ROWS
+        .iter()
+        .filter(|row| arguments.row.as_ref().is_none_or(|wanted| row.name.starts_with(wanted.as_str())))
+        .collect();
+    if rows.is_empty() {
+        let names: Vec<_> = row::ROWS.iter().map(|row| row.name).collect();
+        return Err(format!("no such row; there are {}", names.join(", ")).into());
+    }
+    let bench = Bench::try_new(arguments.seconds)?;
+    let (mut interrupt, mut terminate) =
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    // Whatever a row has started is stopped when it is dropped, so also when it is interrupted.
+    tokio::select! {
+        result = measure(&bench, &rows) => result,
+        _ = interrupt.recv() => Err("interrupted".into()),
+        _ = terminate.recv() => Err("interrupted".into()),
+    }
+}
+
+/// Measures rows one after the other; false if one of them has missed its floor.
+async fn measure(bench: &Bench, rows: &[&row::Row]) -> Result<bool> {
+    let mut noise = Noise::listen()?;
+    let mut report = Report::default();
+    for row in rows {
+        noise.calibrate();
+        report::progress(&format!("measuring {} …", row.name));
+        match (row.measure)(bench).await {
+            Ok(reading) => report.add(row, reading),
+            Err(error) => report.add_failed(row, &error),
+        }
+        bench.clear(row.name)?;
+    }
+    noise.calibrate();
+    report.print(&noise.warnings()?);
+    report.write(&bench.target.join("bench.json"))?;
+    Ok(report.is_ok())
+}

@@ -1,0 +1,37 @@
+//! Compares two sides by short slices in turn, so that whatever else happens on the machine happens to both.
+
+use crate::error::Result;
+use crate::row::Reading;
+use crate::slice::{Slice, median};
+
+/// How many slices each side gets.
+const PAIRS: usize = 5;
+
+/// How much faster our side is than the other: the median of the ratios of all pairs.
+///
+/// Every other pair begins with the other side, so that what grows during a measurement, such as tables, burdens
+/// both alike.
+pub(crate) async fn compare(
+    mut ours: impl AsyncFnMut() -> Result<Slice>,
+    mut theirs: impl AsyncFnMut() -> Result<Slice>,
+) -> Result<Reading> {
+    let (mut our_sum, mut their_sum) = (Slice::default(), Slice::default());
+    let mut ratios = Vec::with_capacity(PAIRS);
+    for pair in 0..PAIRS {
+        let (our_slice, their_slice) = if pair % 2 == 0 {
+            let first = ours().await?;
+            (first, theirs().await?)
+        } else {
+            let first = theirs().await?;
+            (ours().await?, first)
+        };
+        if our_slice.count == 0 || their_slice.count == 0 {
+            return Err("nothing was finished within a slice: try longer ones, with --seconds".into());
+        }
+        ratios.push(our_slice.rate() / their_slice.rate());
+        our_sum.merge(our_slice);
+        their_sum.merge(their_slice);
+    }
+    let value = median(ratios).ok_or("there were no pairs")?;
+    Ok(Reading { value, ours: Some(our_sum), theirs: Some(their_sum) })
+}

@@ -1,0 +1,89 @@
+//! The rows of the table: what is measured, and how good it must be.
+
+mod append;
+mod long_history;
+mod process;
+mod read;
+mod save;
+
+use std::pin::Pin;
+
+use crate::bench::Bench;
+use crate::error::Result;
+use crate::slice::Slice;
+
+/// What came out for a row.
+pub(crate) struct Reading {
+    /// The value that is compared with the floor and the goal.
+    pub(crate) value: f64,
+    /// What was seen of our side.
+    pub(crate) ours: Option<Slice>,
+    /// What was seen of the side that it is compared with.
+    pub(crate) theirs: Option<Slice>,
+}
+
+impl Reading {
+    /// A value that is compared with nothing.
+    pub(crate) fn alone(value: f64) -> Self {
+        Self { value, ours: None, theirs: None }
+    }
+}
+
+/// On which side of its floor a value must be.
+#[derive(Clone, Copy)]
+pub(crate) enum Bound {
+    /// The floor or more.
+    AtLeast,
+    /// The floor or less.
+    AtMost,
+}
+
+type Measurement<'a> = Pin<Box<dyn Future<Output = Result<Reading>> + 'a>>;
+
+/// One row of the table.
+pub(crate) struct Row {
+    /// Its name, which `--row` takes.
+    pub(crate) name: &'static str,
+    /// What the value is.
+    pub(crate) unit: &'static str,
+    /// On which side of the floor it must be.
+    pub(crate) bound: Bound,
+    /// What it must reach.
+    pub(crate) floor: f64,
+    /// What we want to reach.
+    pub(crate) goal: f64,
+    /// Measures it.
+    pub(crate) measure: for<'a> fn(&'a Bench) -> Measurement<'a>,
+}
+
+macro_rules! rows {
+    ($($(#[$doc:meta])* $name:literal $bound:ident $floor:literal $goal:literal $unit:literal = $measure:path;)+) => {
+        /// All rows, in the order in which they are measured.
+        pub(crate) const ROWS: &[Row] = &[$($(#[$doc])* Row {
+            name: $name,
+            unit: $unit,
+            bound: Bound::$bound,
+            floor: $floor,
+            goal: $goal,
+            measure: |bench| Box::pin($measure(bench, $name)),
+        }),+];
+    };
+}
+
+rows! {
+    // Reads of a dashboard a second, against a handler that does nothing but send the same bytes.
+    "get-session" AtLeast 0.5 0.8 "x" = read::with_session;
+    "get-basic" AtLeast 0.5 0.8 "x" = read::with_basic;
+    // Saves of a dashboard a second, against pgbench sending the same statements.
+    "save-100-orgs" AtLeast 0.6 0.9 "x" = save::in_many_orgs;
+    // The same in one org, against the same in 100 orgs.
+    "save-one-org" AtLeast 0.5 1.0 "x" = save::in_one_org;
+    // Commits of three events with one view a second, against postgres-es.
+    "append-vs-postgres-es" AtLeast 2.0 5.0 "x" = append::against_postgres_es;
+    // The time of a save after 10,000 others, against the second save of a dashboard.
+    "save-version-10001" AtMost 1.15 1.05 "x" = long_history::save;
+    // Resident memory of an idle server, without PostgreSQL.
+    "idle-memory" AtMost 60.0 40.0 "MB" = process::idle_memory;
+    // From the start of the program to the first request that finds it ready.
+    "start" AtMost 1.0 0.5 "s" = process::start;
+}

@@ -1,0 +1,144 @@
+//! The server under measurement, with its embedded PostgreSQL.
+
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use kymograph_infra::embedded_postgres::{EmbeddedPostgres, EmbeddedSettings};
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::time::sleep;
+use tokio_postgres::Config;
+
+use crate::bench::Bench;
+use crate::error::Result;
+use crate::http::{Connection, render};
+use crate::machine;
+use crate::slice::Slice;
+
+/// How long the server may take to become ready, and to stop.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often it is asked whether it is ready: seldom enough not to slow it down.
+const POLL: Duration = Duration::from_millis(2);
+
+/// A server on a data folder of its own, which is stopped when this is dropped.
+///
+/// Measurements of PostgreSQL alone use the embedded one of the server too, so that both sides of a comparison
+/// have the same programs, settings, files and disk.
+pub(crate) struct Server {
+    child: Child,
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    /// How long it took until it was ready.
+    pub(crate) start_took: Duration,
+    data: PathBuf,
+}
+
+impl Server {
+    /// Starts the server in a folder, with the data that are there, and returns when it is ready.
+    pub(crate) async fn start(bench: &Bench, folder: &Path) -> Result<Self> {
+        let program = bench.programs.join("kymograph");
+        if !program.exists() {
+            let path = program.display();
+            return Err(format!("{path} is missing: run `cargo build --release --workspace`").into());
+        }
+        let port = free_port()?;
+        let (data, log) = (folder.join("data"), folder.join("server.log"));
+        let mut command = Command::new(program);
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("GF_") {
+                command.env_remove(name);
+            }
+        }
+        command.arg("serve").current_dir(folder).env("GF_PATHS_DATA", &data);
+        command.env("GF_SERVER_HTTP_ADDR", "127.0.0.1").env("GF_SERVER_HTTP_PORT", port.to_string());
+        command.stdout(File::create(&log)?).stderr(File::options().append(true).open(&log)?);
+        // Ctrl-C in a terminal must reach the benchmark alone, which stops the server in order.
+        command.process_group(0);
+        let begun = Instant::now();
+        let child = command.spawn()?;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let mut server = Self { child, address, start_took: Duration::ZERO, data };
+        server.become_ready(begun, &log).await?;
+        Ok(server)
+    }
+
+    async fn become_ready(&mut self, begun: Instant, log: &Path) -> Result<()> {
+        let request = render("GET", "/readyz", &[], b"");
+        while begun.elapsed() < PATIENCE {
+            if let Ok(mut connection) = Connection::open(self.address).await
+                && connection.exchange(&request).await.is_ok_and(|response| response.status == 200)
+            {
+                self.start_took = begun.elapsed();
+                return Ok(());
+            }
+            if let Some(status) = self.child.try_wait()? {
+                let text = fs::read_to_string(log).unwrap_or_default();
+                let last = text.lines().last().unwrap_or_default();
+                return Err(format!("the server ended ({status}): {last}").into());
+            }
+            sleep(POLL).await;
+        }
+        Err(format!("the server did not become ready within {PATIENCE:?}; see {}", log.display()).into())
+    }
+
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// How to connect to its PostgreSQL, as the superuser.
+    pub(crate) async fn postgres(&self) -> Result<Config> {
+        let settings = EmbeddedSettings { data: self.data.clone(), run_as: None, extra: Vec::new() };
+        // It runs, so that nothing is started here that would have to be released.
+        Ok(EmbeddedPostgres::attach(settings).await?.config())
+    }
+
+    /// The process id of its PostgreSQL.
+    pub(crate) fn postmaster(&self) -> Result<u32> {
+        let file = fs::read_to_string(self.data.join("postgres/postmaster.pid"))?;
+        Ok(file.lines().next().unwrap_or_default().trim().parse()?)
+    }
+
+    /// Adds to what is seen of a slice the processor time of the server and of PostgreSQL.
+    pub(crate) async fn metered(&self, slice: impl Future<Output = Result<Slice>>) -> Result<Slice> {
+        let postmaster = self.postmaster()?;
+        let before = (machine::cpu_of_process(self.pid())?, machine::cpu_of_postgres(postmaster)?);
+        let mut slice = slice.await?;
+        slice.server_cpu = Some(machine::cpu_of_process(self.pid())?.saturating_sub(before.0));
+        slice.postgres_cpu = Some(machine::cpu_of_postgres(postmaster)?.saturating_sub(before.1));
+        Ok(slice)
+    }
+
+    fn stop(&mut self) -> Result<()> {
+        if self.child.try_wait()?.is_some() {
+            return Ok(());
+        }
+        kill_process(Pid::from_child(&self.child), Signal::TERM)?;
+        let begun = Instant::now();
+        while self.child.try_wait()?.is_none() {
+            if begun.elapsed() > PATIENCE {
+                self.child.kill()?;
+                self.child.wait()?;
+                return Err("the server did not stop and was killed; its PostgreSQL may still run".into());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Err(error) = self.stop() {
+            crate::report::progress(&format!("warning: {error}"));
+        }
+    }
+}
+
+fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}

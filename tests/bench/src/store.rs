@@ -1,0 +1,60 @@
+//! The event store of Kymograph in this process, as the server uses it.
+
+use std::sync::Arc;
+
+use kymograph_app::{Actor, Commands, RequestContext, Scope};
+use kymograph_domain::{OrgId, OrgRole, UserId};
+use kymograph_infra::change_feed::{self, ChangeFeed};
+use kymograph_infra::clock::SystemClock;
+use kymograph_infra::event_store::{EventStoreParts, PgEventStore, StreamCache};
+use kymograph_infra::pool::{app_config, app_pool};
+use kymograph_projections::Database;
+use tokio::task::JoinHandle;
+use tokio_postgres::Config;
+
+use crate::error::Result;
+
+/// An event store with all projectors, and the change feed that tells other servers.
+pub(crate) struct Store {
+    /// Runs commands on it.
+    pub(crate) commands: Commands,
+    feed: JoinHandle<()>,
+}
+
+impl Store {
+    /// Opens the store of a database that has the schema.
+    pub(crate) fn open(config: &Config, pool_size: usize) -> Result<Self> {
+        let (feed, changes) = ChangeFeed::new();
+        let feed_task = change_feed::run(app_config(config), changes, Vec::new())?;
+        let store = PgEventStore::new(EventStoreParts {
+            database: Database::new(app_pool(config, pool_size)?),
+            clock: Arc::new(SystemClock),
+            projectors: kymograph_projections::projectors(),
+            listeners: Vec::new(),
+            feed,
+            streams: Arc::new(StreamCache::default()),
+        });
+        Ok(Self { commands: Commands::new(Arc::new(store)), feed: feed_task })
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.feed.abort();
+    }
+}
+
+/// The scope of an admin of an org.
+pub(crate) fn scope(org: i64) -> Scope {
+    let actor = Actor { user_id: UserId(1), uid: "admin".into(), login: "admin".into(), is_server_admin: true };
+    let request = RequestContext {
+        request_id: "0198c0de-0000-7000-8000-000000000000".into(),
+        correlation_id: "0198c0de-0000-7000-8000-000000000000".into(),
+        auth_method: "session",
+        token_id: Some(1),
+        ip: "127.0.0.1".into(),
+        user_agent: "kymograph-bench".into(),
+        ..RequestContext::default()
+    };
+    Scope::of_member(OrgId(org), OrgRole::Admin, Arc::new(actor), Arc::new(request))
+}
