@@ -24,15 +24,16 @@ impl PgSearchReader {
 /// An empty list of uids, ids or folders stands for any; each word of the query and each tag must be there.
 const SEARCH: &str = "WITH hits AS (
         SELECT id, uid, title, slug, true AS is_folder, '{}'::text[] AS tags, parent_uid AS folder_uid
-            FROM folders WHERE org_id = $1 AND $7 AND $3 = '{}'
+            FROM folders WHERE org_id = $1 AND $7 AND $3::text[] = '{}'
         UNION ALL
         SELECT id, uid, title, slug, false, tags, folder_uid
-            FROM dashboards WHERE org_id = $1 AND $8 AND tags @> $3
+            FROM dashboards WHERE org_id = $1 AND $8 AND tags @> $3::text[]
     )
     SELECT h.*, f.id AS folder_id, f.title AS folder_title, f.slug AS folder_slug
     FROM hits h LEFT JOIN folders f ON f.org_id = $1 AND f.uid = h.folder_uid
-    WHERE h.title ILIKE ALL ($2) AND ($4 = '{}' OR h.uid = ANY ($4)) AND ($5 = '{}' OR h.id = ANY ($5))
-        AND ($6 = '{}' OR h.folder_uid = ANY ($6))
+    WHERE h.title ILIKE ALL ($2::text[]) AND ($4::text[] = '{}' OR h.uid = ANY ($4))
+        AND ($5::bigint[] = '{}' OR h.id = ANY ($5))
+        AND ($6::text[] = '{}' OR h.folder_uid = ANY ($6))
     ORDER BY h.is_folder DESC, lower(h.title), h.uid LIMIT $9 OFFSET $10";
 
 fn search_hit(row: &Row) -> Result<SearchHit> {

@@ -1,1 +1,18 @@
-//! Support
+//! What the integration tests stand on: a private PostgreSQL for the run, a database per test, a server on a
+//! free port, and clients with credentials.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    clippy::must_use_candidate,
+    reason = "a test that cannot be set up has failed"
+)]
+
+mod client;
+mod cluster;
+mod server;
+
+pub use client::{Answer, Client};
+pub use cluster::{Cluster, TestDatabase};
+pub use server::TestServer;

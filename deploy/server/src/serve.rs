@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use axum::Router;
 use axum::extract::Request;
+use axum::extract::connect_info::IntoMakeServiceWithConnectInfo;
 use axum::serve::ListenerExt;
 use axum::ServiceExt;
 use kymograph_app::setup::FirstUser;
@@ -14,7 +16,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use tower::Layer;
-use tower_http::normalize_path::NormalizePathLayer;
+use tower_http::normalize_path::{NormalizePath, NormalizePathLayer};
 
 use crate::config::Config;
 use crate::database::ServerDatabase;
@@ -71,8 +73,7 @@ async fn serve_until_stopped(
             tracing::debug!(%error, "could not set TCP_NODELAY");
         }
     });
-    let service = NormalizePathLayer::trim_trailing_slash().layer(wired.router);
-    let service = ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(service);
+    let service = make_service(wired.router);
     let (stop, stopped) = oneshot::channel::<()>();
     let drained = async {
         // The sender is dropped or used; both mean stop.
@@ -93,6 +94,15 @@ async fn serve_until_stopped(
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The service of a router: a slash at the end of a path makes no difference, and requests know their peer.
+#[must_use]
+pub fn make_service(
+    router: Router,
+) -> IntoMakeServiceWithConnectInfo<NormalizePath<Router>, SocketAddr> {
+    let service = NormalizePathLayer::trim_trailing_slash().layer(router);
+    ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(service)
 }
 
 async fn wait_for_stop() -> Result<(), ServerError> {

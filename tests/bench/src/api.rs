@@ -10,6 +10,9 @@ use crate::http::{Connection, render};
 /// The header of the built-in admin for basic authentication: `admin:admin`.
 pub(crate) const BASIC: (&str, &str) = ("authorization", "Basic YWRtaW46YWRtaW4=");
 
+/// Where dashboards are saved.
+pub(crate) const SAVE_PATH: &str = "/api/dashboards/db";
+
 /// A session of the built-in admin.
 pub(crate) struct Api {
     connection: Connection,
@@ -39,10 +42,16 @@ impl Api {
     pub(crate) async fn call(&mut self, method: &str, path: &str, body: Option<&Value>) -> Result<Vec<u8>> {
         let body = body.map(Value::to_string).unwrap_or_default();
         let request = render(method, path, &[("cookie", &self.cookie)], body.as_bytes());
-        let response = self.connection.exchange(&request).await?;
+        self.send(&request).await
+    }
+
+    /// Sends a request that was rendered before.
+    pub(crate) async fn send(&mut self, request: &[u8]) -> Result<Vec<u8>> {
+        let response = self.connection.exchange(request).await?;
         if response.status != 200 {
+            let line = String::from_utf8_lossy(request).lines().next().unwrap_or_default().to_owned();
             let text = String::from_utf8_lossy(response.body);
-            return Err(format!("{method} {path} gave {}: {text}", response.status).into());
+            return Err(format!("{line} gave {}: {text}", response.status).into());
         }
         Ok(response.body.to_vec())
     }
@@ -54,10 +63,15 @@ impl Api {
         created["orgId"].as_i64().ok_or_else(|| format!("no org id in {created}").into())
     }
 
+    /// Renders the request that saves a dashboard, whatever is there.
+    pub(crate) fn render_save(&self, dashboard: &Value) -> Vec<u8> {
+        let body = json!({"dashboard": dashboard, "overwrite": true}).to_string();
+        render("POST", SAVE_PATH, &[("cookie", &self.cookie)], body.as_bytes())
+    }
+
     /// Saves a dashboard, whatever is there, and returns its version.
     pub(crate) async fn save(&mut self, dashboard: &Value) -> Result<i64> {
-        let body = json!({"dashboard": dashboard, "overwrite": true});
-        let saved = self.call("POST", "/api/dashboards/db", Some(&body)).await?;
+        let saved = self.send(&self.render_save(dashboard)).await?;
         let saved: Value = serde_json::from_slice(&saved)?;
         saved["version"].as_i64().ok_or_else(|| format!("no version in {saved}").into())
     }

@@ -50,12 +50,7 @@ async fn measure(
     send(server.address, &request, &body, warm_up).await?;
     send(bare.address, &request, &body, warm_up).await?;
     pairs::compare(
-        async || {
-            let mut slice = server.metered(send(server.address, &request, &body, bench.slice)).await?;
-            // Reads are answered from memory.
-            slice.postgres_cpu = None;
-            Ok(slice)
-        },
+        async || server.metered(send(server.address, &request, &body, bench.slice)).await,
         async || {
             let before = cpu_of_process(bare_pid)?;
             let mut slice = send(bare.address, &request, &body, bench.slice).await?;

@@ -1,0 +1,262 @@
+//! Appending three small events and keeping a view, against postgres-es on the same PostgreSQL.
+//!
+//! Both sides run the same aggregate in this process, with as many tasks and as many connections, and each
+//! operation makes a folder, changes it twice and has one row of a view to show for it. What postgres-es has
+//! easier: it connects as the superuser, without row level security, keeps no org, position or actor, and
+//! updates its view once for three events, after the commit, where nobody learns of a failure. What it has
+//! harder is its own doing: a round trip for each statement.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use cqrs_es::event_sink::EventSink;
+use cqrs_es::persist::GenericQuery;
+use cqrs_es::{Aggregate, EventEnvelope, View};
+use kymograph_app::{Scope, Unit};
+use kymograph_domain::Uid;
+use kymograph_domain::folder::{Folder, FolderCommand, FolderCreated, FolderError, FolderEvent};
+use kymograph_infra::migrate::connect;
+use postgres_es::{PostgresCqrs, PostgresViewRepository, postgres_cqrs};
+use serde::{Deserialize, Serialize};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use tokio_postgres::Config;
+use tokio_postgres::config::Host;
+
+use super::Reading;
+use crate::bench::Bench;
+use crate::error::Result;
+use crate::pairs;
+use crate::server::Server;
+use crate::slice::Slice;
+use crate::store::{Store, scope};
+use crate::tasks;
+
+const TASKS: usize = 32;
+const POOL_SIZE: usize = 16;
+/// Orgs of the tasks, apart from those of the server.
+const FIRST_ORG: i64 = 1_000_000;
+const DATABASE: &str = "postgres_es";
+
+/// The tables of postgres-es as its own documentation gives them.
+const TABLES: &str = "CREATE TABLE events (
+        aggregate_type text NOT NULL, aggregate_id text NOT NULL,
+        sequence bigint CHECK (sequence >= 0) NOT NULL,
+        event_type text NOT NULL, event_version text NOT NULL, payload json NOT NULL, metadata json NOT NULL,
+        PRIMARY KEY (aggregate_type, aggregate_id, sequence));
+    CREATE TABLE folder_view (
+        view_id text NOT NULL, version bigint CHECK (version >= 0) NOT NULL, payload json NOT NULL,
+        PRIMARY KEY (view_id));";
+
+/// Commits a second of our event store, against those of postgres-es.
+pub(super) async fn against_postgres_es(bench: &Bench, name: &str) -> Result<Reading> {
+    let folder = bench.folder(name)?;
+    // The server brings PostgreSQL and the schema; beyond that it idles.
+    let server = Server::start(bench, &folder).await?;
+    let config = server.postgres().await?;
+    let (ours, theirs) = (Arc::new(Ours::open(&config)?), Arc::new(Theirs::open(&config).await?));
+    let warm_up = Duration::from_millis(500);
+    ours.append(warm_up).await?;
+    theirs.append(warm_up).await?;
+    let reading = pairs::compare(
+        async || without_server(server.metered(ours.append(bench.slice)).await?),
+        async || without_server(server.metered(theirs.append(bench.slice)).await?),
+    )
+    .await?;
+    ours.check(&config).await?;
+    theirs.check(&config).await?;
+    Ok(reading)
+}
+
+fn without_server(mut slice: Slice) -> Result<Slice> {
+    slice.server_cpu = None;
+    Ok(slice)
+}
+
+/// Three commands whose events have about 400 bytes each.
+fn commands(uid: &Uid) -> [FolderCommand; 3] {
+    let update = |title: &str| FolderCommand::Update {
+        title: Some(title.to_owned()),
+        description: Some(description()),
+        expected_version: None,
+    };
+    [
+        FolderCommand::Create(FolderCreated {
+            id: 1,
+            uid: uid.clone(),
+            title: "Measured".to_owned(),
+            description: description(),
+            parent_uid: None,
+        }),
+        update("Measured once more"),
+        update("Measured a third time"),
+    ]
+}
+
+fn description() -> String {
+    "What the network of the second data centre does: links, drops, errors. ".repeat(4)
+}
+
+/// Uids that were never used before.
+#[derive(Default)]
+struct Uids(AtomicU64);
+
+impl Uids {
+    fn next(&self) -> Result<Uid> {
+        Ok(Uid::try_new(&format!("folder-{:08}", self.0.fetch_add(1, Ordering::Relaxed)))?)
+    }
+
+    fn count(&self) -> i64 {
+        i64::try_from(self.0.load(Ordering::Relaxed)).unwrap_or(i64::MAX)
+    }
+}
+
+/// Our event store.
+struct Ours {
+    store: Store,
+    scopes: Vec<Scope>,
+    uids: Uids,
+}
+
+impl Ours {
+    fn open(config: &Config) -> Result<Self> {
+        let scopes = (FIRST_ORG..).take(TASKS).map(scope).collect();
+        Ok(Self { store: Store::open(config, POOL_SIZE)?, scopes, uids: Uids::default() })
+    }
+
+    async fn append(self: &Arc<Self>, time: Duration) -> Result<Slice> {
+        let ours = self.clone();
+        tasks::repeat(TASKS, time, move |task| ours.clone().append_once(task)).await
+    }
+
+    async fn append_once(self: Arc<Self>, task: usize) -> Result<()> {
+        let uid = &self.uids.next()?;
+        // The numeric id is unique in its org.
+        let id = self.uids.count();
+        let decide = |mut unit: Unit<'_>| async move {
+            let mut folder = unit.load::<Folder>(uid).await?;
+            for mut command in commands(uid) {
+                if let FolderCommand::Create(created) = &mut command {
+                    created.id = id;
+                }
+                folder.tell(command).await?;
+            }
+            unit.record(folder)?;
+            Ok(unit.decided(()))
+        };
+        Ok(self.store.commands.run(&self.scopes[task], decide).await?)
+    }
+
+    async fn check(&self, config: &Config) -> Result<()> {
+        let counts = "SELECT (SELECT count(*) FROM events WHERE org_id >= $1),
+            (SELECT count(*) FROM folders WHERE org_id >= $1 AND version = 3)";
+        let row = connect(config).await?.query_one(counts, &[&FIRST_ORG]).await?;
+        check_counts("Kymograph", self.uids.count(), row.get(0), row.get(1))
+    }
+}
+
+/// postgres-es, with its views and its queries.
+struct Theirs {
+    framework: PostgresCqrs<Trio>,
+    uids: Uids,
+    /// Views that could not be updated.
+    failures: Arc<AtomicU64>,
+}
+
+impl Theirs {
+    async fn open(config: &Config) -> Result<Self> {
+        connect(config).await?.batch_execute(&format!("CREATE DATABASE {DATABASE}")).await?;
+        connect(config.clone().dbname(DATABASE)).await?.batch_execute(TABLES).await?;
+        let (Some(Host::Unix(socket)), Some(port), Some(user)) =
+            (config.get_hosts().first(), config.get_ports().first(), config.get_user())
+        else {
+            return Err("the embedded PostgreSQL has no socket".into());
+        };
+        let socket: &Path = socket;
+        let options = PgConnectOptions::new_without_pgpass();
+        let options = options.socket(socket).port(*port).username(user).database(DATABASE);
+        let size = u32::try_from(POOL_SIZE)?;
+        let pool = PgPoolOptions::new().max_connections(size).connect_with(options).await?;
+        let views = PostgresViewRepository::<FolderView, Trio>::new("folder_view", pool.clone());
+        let (mut query, failures) = (GenericQuery::new(Arc::new(views)), Arc::new(AtomicU64::new(0)));
+        let counter = failures.clone();
+        query.use_error_handler(Box::new(move |_| {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }));
+        let framework = postgres_cqrs(pool, vec![Box::new(query)], ());
+        Ok(Self { framework, uids: Uids::default(), failures })
+    }
+
+    async fn append(self: &Arc<Self>, time: Duration) -> Result<Slice> {
+        let theirs = self.clone();
+        tasks::repeat(TASKS, time, move |_| theirs.clone().append_once()).await
+    }
+
+    async fn append_once(self: Arc<Self>) -> Result<()> {
+        let uid = self.uids.next()?;
+        let metadata = [("actor", "admin"), ("auth_method", "session"), ("ip", "127.0.0.1")];
+        let metadata: HashMap<_, _> = metadata.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        Ok(self.framework.execute_with_metadata(uid.as_str(), commands(&uid), metadata).await?)
+    }
+
+    async fn check(&self, config: &Config) -> Result<()> {
+        if self.failures.load(Ordering::Relaxed) > 0 {
+            return Err("postgres-es could not update some of its views".into());
+        }
+        let counts = "SELECT (SELECT count(*) FROM events), (SELECT count(*) FROM folder_view)";
+        let row = connect(config.clone().dbname(DATABASE)).await?.query_one(counts, &[]).await?;
+        check_counts("postgres-es", self.uids.count(), row.get(0), row.get(1))
+    }
+}
+
+fn check_counts(who: &str, operations: i64, events: i64, views: i64) -> Result<()> {
+    if events == operations * 3 && views == operations {
+        return Ok(());
+    }
+    Err(format!("{who} made {events} events and {views} views of {operations} operations").into())
+}
+
+/// The folder again, as an aggregate for which three commands are one, because the framework commits each
+/// command on its own.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Trio(Folder);
+
+impl Aggregate for Trio {
+    const TYPE: &'static str = "folder";
+    type Command = [FolderCommand; 3];
+    type Event = FolderEvent;
+    type Error = FolderError;
+    type Services = ();
+
+    async fn handle(
+        &mut self,
+        commands: [FolderCommand; 3],
+        (): &(),
+        sink: &EventSink<Self>,
+    ) -> Result<(), FolderError> {
+        for command in commands {
+            let decided = EventSink::default();
+            self.0.clone().handle(command, &(), &decided).await?;
+            for event in decided.collect().await {
+                sink.write(event, self).await;
+            }
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, event: FolderEvent) {
+        self.0.apply(event);
+    }
+}
+
+/// The view of a folder: what our projector keeps in columns too.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct FolderView(Folder);
+
+impl View<Trio> for FolderView {
+    fn update(&mut self, event: &EventEnvelope<Trio>) {
+        self.0.apply(event.payload.clone());
+    }
+}

@@ -1,0 +1,140 @@
+//! Saving dashboards of 50 KB by 32 clients: in many orgs against PostgreSQL alone, and in one org against many.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::Reading;
+use crate::api::{Api, SAVE_PATH};
+use crate::bench::Bench;
+use crate::document::{MARK, dashboard};
+use crate::error::Result;
+use crate::http::render;
+use crate::load::{Client, Load, Until};
+use crate::pairs;
+use crate::pgbench::{CLIENTS, Pgbench};
+use crate::server::Server;
+use crate::slice::Slice;
+
+const ORGS: usize = 100;
+const BYTES: usize = 50_000;
+/// How many orgs each client saves in, when there are many. Each org is shared by three or four clients.
+const ORGS_OF_CLIENT: usize = 10;
+
+/// Saves in 100 orgs, against pgbench sending the same statements.
+pub(super) async fn in_many_orgs(bench: &Bench, name: &str) -> Result<Reading> {
+    let folder = bench.folder(name)?;
+    let server = Server::start(bench, &folder).await?;
+    let savers = Savers::prepare(&server, ORGS).await?;
+    savers.save(&server, Place::ManyOrgs, Until::Each(ORGS_OF_CLIENT)).await?;
+    let postmaster = server.postmaster()?;
+    let mut pgbench = Pgbench::prepare(&server.postgres().await?, postmaster, &folder, BYTES).await?;
+    // Both sides fill their caches of plans and pages.
+    pgbench.run(Duration::from_secs(1)).await?;
+    pairs::compare(
+        async || savers.save(&server, Place::ManyOrgs, Until::Elapsed(bench.slice)).await,
+        async || {
+            let mut slice = server.metered(pgbench.run(bench.slice)).await?;
+            slice.server_cpu = None;
+            Ok(slice)
+        },
+    )
+    .await
+}
+
+/// Saves in one org, against saves in 100 orgs.
+pub(super) async fn in_one_org(bench: &Bench, name: &str) -> Result<Reading> {
+    let folder = bench.folder(name)?;
+    let server = Server::start(bench, &folder).await?;
+    let savers = Savers::prepare(&server, ORGS).await?;
+    savers.save(&server, Place::ManyOrgs, Until::Each(ORGS_OF_CLIENT)).await?;
+    savers.save(&server, Place::OneOrg, Until::Each(3)).await?;
+    pairs::compare(
+        async || savers.save(&server, Place::OneOrg, Until::Elapsed(bench.slice)).await,
+        async || savers.save(&server, Place::ManyOrgs, Until::Elapsed(bench.slice)).await,
+    )
+    .await
+}
+
+/// Where the clients save.
+#[derive(Clone, Copy)]
+enum Place {
+    /// All in the same org.
+    OneOrg,
+    /// Each in some of many orgs, in turn.
+    ManyOrgs,
+}
+
+/// Makes the clients.
+struct Savers {
+    cookie: String,
+    orgs: Vec<i64>,
+    revision: Arc<AtomicU64>,
+}
+
+impl Savers {
+    /// Creates the orgs.
+    async fn prepare(server: &Server, orgs: usize) -> Result<Self> {
+        let mut api = Api::log_in(server.address).await?;
+        let mut ids = Vec::with_capacity(orgs);
+        for number in 0..orgs {
+            ids.push(api.create_org(&format!("Measured {number:03}")).await?);
+        }
+        Ok(Self { cookie: api.cookie, orgs: ids, revision: Arc::default() })
+    }
+
+    /// Lets all clients save until some time is over or each has saved often enough.
+    async fn save(&self, server: &Server, place: Place, until: Until) -> Result<Slice> {
+        let clients =
+            (0..CLIENTS).map(|number| Box::new(self.client(number, place)) as Box<dyn Client>).collect();
+        let load = Load { address: server.address, until, prefix: b"{".to_vec(), length: None };
+        server.metered(load.run(clients)).await
+    }
+
+    fn client(&self, number: usize, place: Place) -> Saver {
+        let orgs: Vec<i64> = match place {
+            Place::OneOrg => vec![self.orgs[0]],
+            // Coprime to the number of orgs, so that the clients spread over all of them.
+            Place::ManyOrgs => {
+                (0..ORGS_OF_CLIENT).map(|hop| self.orgs[(number * 3 + hop * 7) % ORGS]).collect()
+            }
+        };
+        let document = dashboard(&format!("saved-{number:02}"), BYTES);
+        let body = json!({"dashboard": document, "overwrite": true, "message": "measured"}).to_string();
+        let requests: Vec<_> = orgs
+            .iter()
+            .map(|org| {
+                let headers = [("cookie", self.cookie.as_str()), ("x-grafana-org-id", &org.to_string())];
+                render("POST", SAVE_PATH, &headers, body.as_bytes())
+            })
+            .collect();
+        let marks = requests.iter().map(|request| find(request, MARK.as_bytes())).collect();
+        Saver { requests, marks, next: 0, revision: self.revision.clone() }
+    }
+}
+
+/// One client: saves its dashboard in its orgs in turn, each time with another content.
+struct Saver {
+    requests: Vec<Vec<u8>>,
+    /// Where in each request the number of the revision is.
+    marks: Vec<usize>,
+    next: usize,
+    revision: Arc<AtomicU64>,
+}
+
+impl Client for Saver {
+    fn request(&mut self) -> &[u8] {
+        let at = self.next % self.requests.len();
+        self.next += 1;
+        let revision = format!("{:010}", self.revision.fetch_add(1, Ordering::Relaxed));
+        let (request, mark) = (&mut self.requests[at], self.marks[at]);
+        request[mark..mark + MARK.len()].copy_from_slice(revision.as_bytes());
+        request
+    }
+}
+
+fn find(text: &[u8], part: &[u8]) -> usize {
+    text.windows(part.len()).position(|window| window == part).unwrap_or_default()
+}

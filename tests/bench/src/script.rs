@@ -1,0 +1,210 @@
+//! The statements with which the server saves a dashboard: to be run, and as a script for pgbench.
+//!
+//! Their texts are those of the event store and of the projectors themselves, so that a change there changes
+//! the limit that saves are compared with.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use bytes::BytesMut;
+use kymograph_domain::dashboard::{Dashboard, DashboardContent, DashboardCreated, DashboardEvent, DashboardUpdated};
+use kymograph_domain::{CanonicalJson, OrgId, StoredEvent, Stream, Timestamp, Uid};
+use kymograph_infra::event_store::{APPEND_EVENT, MOVE_HEAD, MOVE_STREAM};
+use kymograph_projections::statement::Param;
+use kymograph_projections::{Recorded, Statements, params, projectors};
+use serde_json::Value;
+use time::OffsetDateTime;
+use tokio_postgres::Client;
+use tokio_postgres::types::{FromSql, IsNull, Type};
+
+use crate::error::Result;
+
+/// What the server keeps of a dashboard that is saved: without the members that are not the author's to choose.
+pub(crate) fn content(dashboard: &Value) -> Result<DashboardContent> {
+    let mut document = dashboard.clone();
+    let members = document.as_object_mut().ok_or("the dashboard is not an object")?;
+    let uid = members.remove("uid").and_then(|uid| Uid::try_new(uid.as_str()?).ok()).ok_or("no uid")?;
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    Ok(DashboardContent {
+        uid,
+        title: text(&document["title"]),
+        tags: document["tags"].as_array().map(|tags| tags.iter().map(text).collect()).unwrap_or_default(),
+        folder_uid: None,
+        message: "measured".to_owned(),
+        data: CanonicalJson::try_new(&document)?,
+    })
+}
+
+/// The place of a save in an org's log. Each org has one dashboard here.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    /// The org.
+    pub(crate) org: i64,
+    /// The position in the log.
+    pub(crate) position: i64,
+    /// The version of the dashboard, 1 for its creation.
+    pub(crate) version: i64,
+}
+
+/// Numbers that occur nowhere else in the parameters, and so show where in them the numbers of a place are.
+const MARKED: Place = Place { org: 1_111_111_111, position: 1_222_222_222, version: 1_333_333_333 };
+
+/// A statement with its parameters.
+type Bound = (&'static str, Vec<Param>);
+
+/// The statements of one save, in the order in which the event store sends them.
+pub(crate) fn statements(content: &DashboardContent, place: Place) -> Result<Vec<Bound>> {
+    let Place { org, position, version } = place;
+    let event = if version == 1 {
+        DashboardEvent::from(DashboardCreated { id: 1, generation: 1, content: content.clone() })
+    } else {
+        DashboardEvent::from(DashboardUpdated { generation: 1, version, content: content.clone() })
+    };
+    let state = serde_json::to_string(&Dashboard {
+        uid: content.uid.clone(),
+        id: 1,
+        title: content.title.clone(),
+        folder_uid: None,
+        version,
+        generation: 1,
+        exists: true,
+    })?;
+    let (login, recorded_at) = ("admin", Timestamp(1_790_000_000_000_000));
+    let (stream, at) = (Dashboard::stream_id(&content.uid).as_str().to_owned(), recorded_at.date());
+    let request = "0198c0de-0000-7000-8000-000000000000".to_owned();
+    let meta = r#"{"auth_method":"session","token_id":"1","ip":"127.0.0.1","user_agent":"","trace_id":""}"#;
+    let mut bound: Vec<Bound> = vec![
+        (MOVE_STREAM, params![org, stream.clone(), "dashboard", version, state, version - 1]),
+        (
+            APPEND_EVENT,
+            params![
+                org, position, stream, "dashboard", version, event.stored_type(), event.schema_version(), at, 1_i64,
+                login, request.clone(), request, meta, event.payload()?
+            ],
+        ),
+    ];
+    let recorded = Recorded { org: OrgId(org), position, recorded_at, actor_login: login, event: &event };
+    let mut views = Statements::default();
+    projectors().iter().for_each(|projector| projector.project(&recorded, &mut views));
+    bound.extend(views.into_vec().into_iter().map(|statement| (statement.sql, statement.params)));
+    bound.push((MOVE_HEAD, params![org, position, at, position - 1]));
+    Ok(bound)
+}
+
+/// A script for pgbench.
+pub(crate) struct Script {
+    /// The text.
+    pub(crate) text: String,
+    /// The variables that it needs, beside `base` and `i`.
+    pub(crate) variables: BTreeMap<String, String>,
+}
+
+/// Turns the statements of a save into a script.
+///
+/// Each client of pgbench saves in four orgs of its own in turn: it could not know where the log of a shared one
+/// ends. So it never waits for another's lock on a head, as the clients of the server do when they meet. Also,
+/// it needs not parse HTTP and JSON, nor decide anything. What it has harder: its statements are not gathered
+/// into shared commits. It sends a transaction in one flight, as the server does, and every parameter over
+/// the wire, the document included.
+pub(crate) async fn script(client: &Client, content: &DashboardContent) -> Result<Script> {
+    let mut variables = BTreeMap::new();
+    let mut text = String::from(
+        "\\set i :i + 1\n\
+         \\set org :base + :client_id * 4 + :i % 4\n\
+         \\set position :i / 4 + 2\n\
+         \\set before :position - 1\n\
+         \\startpipeline\nBEGIN;\nSELECT set_config('app.org_id', :org, true);\n",
+    );
+    for (sql, params) in statements(content, MARKED)? {
+        // PostgreSQL tells the types, which say how to write the parameters as texts.
+        let types = client.prepare(sql).await?.params().to_vec();
+        let mut arguments = Vec::with_capacity(params.len());
+        for (param, kind) in params.iter().zip(&types) {
+            arguments.push(argument(&text_of(param, kind)?, &mut variables));
+        }
+        writeln!(text, "{};", substitute(sql, &arguments)?)?;
+    }
+    text.push_str("COMMIT;\n\\endpipeline\n");
+    Ok(Script { text, variables })
+}
+
+/// How a script names a parameter.
+fn argument(value: &str, variables: &mut BTreeMap<String, String>) -> String {
+    let is = |number: i64| value == number.to_string();
+    if is(MARKED.org) {
+        return ":org".to_owned();
+    }
+    // There is one dashboard in each org, so that versions and positions are the same.
+    if is(MARKED.position) || is(MARKED.version) {
+        return ":position".to_owned();
+    }
+    if is(MARKED.position - 1) || is(MARKED.version - 1) {
+        return ":before".to_owned();
+    }
+    // pgbench takes no empty variables.
+    if value.is_empty() {
+        return "''".to_owned();
+    }
+    let known = variables.iter().find(|(_, known)| *known == value).map(|(name, _)| name.clone());
+    let name = known.unwrap_or_else(|| format!("p{}", variables.len()));
+    variables.insert(name.clone(), value.to_owned());
+    format!(":{name}")
+}
+
+/// Replaces `$1`, `$2` and so on.
+fn substitute(sql: &str, arguments: &[String]) -> Result<String> {
+    let mut parts = sql.split('$');
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let digits = part.find(|c: char| !c.is_ascii_digit()).unwrap_or(part.len());
+        let number: usize = part[..digits].parse()?;
+        let argument = arguments.get(number.wrapping_sub(1)).ok_or("a statement has too few parameters")?;
+        text.push_str(argument);
+        text.push_str(&part[digits..]);
+    }
+    Ok(text)
+}
+
+/// A parameter as PostgreSQL reads it from a text.
+fn text_of(param: &Param, kind: &Type) -> Result<String> {
+    let mut raw = BytesMut::new();
+    if let IsNull::Yes = param.to_sql_checked(kind, &mut raw)? {
+        return Err("a parameter is null, which a variable of pgbench cannot be".into());
+    }
+    match *kind {
+        Type::INT8 => Ok(i64::from_sql(kind, &raw)?.to_string()),
+        Type::INT4 => Ok(i32::from_sql(kind, &raw)?.to_string()),
+        Type::TEXT => Ok(String::from_sql(kind, &raw)?),
+        Type::TIMESTAMPTZ => Ok(Timestamp::from_date(OffsetDateTime::from_sql(kind, &raw)?).rfc3339()),
+        Type::TEXT_ARRAY => Ok(format!("{{{}}}", Vec::<String>::from_sql(kind, &raw)?.join(","))),
+        _ => Err(format!("a parameter is of type {kind}, which this program cannot write as a text").into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::dashboard;
+
+    #[test]
+    fn parameters_are_replaced_whole() {
+        let arguments: Vec<_> = (1..=10).map(|number| format!(":p{number}")).collect();
+        assert_eq!(substitute("($1, $10, $1)", &arguments).unwrap(), "(:p1, :p10, :p1)");
+        assert!(substitute("$11", &arguments).is_err());
+        assert!(substitute("$0", &arguments).is_err());
+    }
+
+    #[test]
+    fn a_save_has_the_statements_of_the_log_and_of_the_views() {
+        let content = content(&dashboard("one", 1_000)).unwrap();
+        let texts = |version| -> Vec<&str> {
+            let place = Place { org: 1, position: 1, version };
+            statements(&content, place).unwrap().into_iter().map(|(sql, _)| sql).collect()
+        };
+        let update = texts(2);
+        assert_eq!((update[0], update[1], update[update.len() - 1]), (MOVE_STREAM, APPEND_EVENT, MOVE_HEAD));
+        assert!(update.iter().any(|sql| sql.starts_with("UPDATE dashboards")));
+        assert!(update.iter().any(|sql| sql.starts_with("INSERT INTO dashboard_versions")));
+        assert!(texts(1).iter().any(|sql| sql.starts_with("INSERT INTO dashboards")));
+    }
+}

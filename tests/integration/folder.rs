@@ -1,0 +1,65 @@
+//! Folders through HTTP.
+
+use kymograph_tests::TestServer;
+use serde_json::json;
+
+#[tokio::test]
+async fn nests_moves_counts_and_deletes_with_contents() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    let mut parent = String::new();
+    for uid in ["a", "b", "c", "d", "e"] {
+        let folder = json!({"title": uid.to_uppercase(), "uid": uid, "parentUid": parent});
+        let body = admin.post("/api/folders", &folder).await.expect(200).body;
+        assert_eq!(body["parents"].as_array().map_or(0, Vec::len), usize::from(uid.as_bytes()[0] - b'a'));
+        parent = uid.to_owned();
+    }
+    let too_deep = json!({"title": "F", "uid": "f", "parentUid": "e"});
+    admin.post("/api/folders", &too_deep).await.expect(400);
+    admin.post("/api/folders/a/move", &json!({"parentUid": "d"})).await.expect(400);
+    admin.post("/api/folders/a/move", &json!({"parentUid": "a"})).await.expect(400);
+    admin.post("/api/folders/c/move", &json!({"parentUid": "gone"})).await.expect(404);
+
+    let dashboard = json!({"dashboard": {"title": "CPU", "uid": "cpu"}, "folderUid": "e"});
+    admin.post("/api/dashboards/db", &dashboard).await.expect(200);
+    let counts = admin.get("/api/folders/a/counts").await.expect(200).body;
+    assert_eq!(counts, json!({"folder": 4, "dashboard": 1}));
+
+    let moved = admin.post("/api/folders/c/move", &json!({"parentUid": ""})).await.expect(200).body;
+    assert_eq!((&moved["parentUid"], &moved["version"]), (&json!(null), &json!(2)));
+    assert_eq!(admin.get("/api/folders").await.expect(200).body.as_array().unwrap().len(), 2);
+
+    admin.delete("/api/folders/c").await.expect_message(200, "Folder C deleted");
+    for path in ["/api/folders/c", "/api/folders/e", "/api/dashboards/uid/cpu"] {
+        admin.get(path).await.expect(404);
+    }
+    admin.get("/api/folders/b").await.expect(200);
+}
+
+#[tokio::test]
+async fn a_stale_version_is_refused() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    let created = admin.post("/api/folders", &json!({"title": "Ops", "uid": "ops"})).await.expect(200).body;
+    let changed = json!({"title": "Net", "version": 1});
+    admin.put("/api/folders/ops", &changed).await.expect(200);
+    let stale = admin.put("/api/folders/ops", &changed).await.expect(412);
+    assert_eq!(stale.body["status"], "version-mismatch");
+    assert_eq!(stale.body["message"], "the folder has been changed by someone else");
+    let overwritten = json!({"title": "Nets", "overwrite": true});
+    let body = admin.put("/api/folders/ops", &overwritten).await.expect(200).body;
+    assert_eq!((&body["version"], &body["created"]), (&json!(3), &created["created"]));
+    admin.post("/api/folders", &json!({"title": "Ops", "uid": "ops"})).await.expect(412);
+}
+
+#[tokio::test]
+async fn bad_input_is_told_clearly() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    admin.post("/api/folders", &json!({"title": null})).await.expect_message(400, "folder title cannot be empty");
+    admin.post("/api/folders", &json!({"title": "x", "uid": "a/b"})).await.expect(400);
+    admin.post("/api/folders", &json!({"title": "x", "uid": "x".repeat(41)})).await.expect(400);
+    admin.post("/api/folders", &json!({"title": "x", "parentUid": "gone"})).await.expect(400);
+    admin.post("/api/folders", &json!({"title": "x", "uid": "general"})).await.expect(400);
+    admin.get("/api/folders/gone").await.expect_message(404, "folder not found");
+}

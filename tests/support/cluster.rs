@@ -1,0 +1,93 @@
+//! One private PostgreSQL for the whole run, and a database of its own for each test.
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use kymograph_infra::embedded_postgres::{EmbeddedPostgres, EmbeddedSettings};
+use kymograph_infra::migrate::{connect, migrate};
+use tokio_postgres::Config;
+
+const TEMPLATE: &str = "kymograph_template";
+
+/// The PostgreSQL of this run.
+pub struct Cluster {
+    config: Config,
+    /// Stops PostgreSQL and removes its folder when this process ends, in whatever way: its standard input is a
+    /// pipe from here.
+    _reaper: Child,
+}
+
+/// A database that one test has for itself.
+pub struct TestDatabase {
+    /// How to connect to it as its owner.
+    pub config: Config,
+}
+
+impl Cluster {
+    /// The cluster, which is started when it is first asked for.
+    pub fn get() -> &'static Self {
+        static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+        CLUSTER.get_or_init(|| std::thread::spawn(Self::start).join().unwrap())
+    }
+
+    fn start() -> Self {
+        let data = std::env::temp_dir().join(format!("kymograph-tests-{}", std::process::id()));
+        std::fs::create_dir_all(&data).unwrap();
+        let reaper = spawn_reaper(&data);
+        // The runtime lives as long as the process, and with it the task that watches PostgreSQL.
+        let runtime = Box::leak(Box::new(
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap(),
+        ));
+        let config = runtime.block_on(async {
+            let extra = vec![("max_connections".into(), "400".into())];
+            let settings = EmbeddedSettings { data, run_as: None, extra };
+            let postgres = Box::leak(Box::new(EmbeddedPostgres::start(settings).await.unwrap()));
+            let config = postgres.config();
+            let client = connect(&config).await.unwrap();
+            client.batch_execute(&format!("CREATE DATABASE {TEMPLATE}")).await.unwrap();
+            let mut template = config.clone();
+            migrate(template.dbname(TEMPLATE)).await.unwrap();
+            config
+        });
+        Self { config, _reaper: reaper }
+    }
+
+    /// A new database with the schema and nothing in it.
+    pub async fn new_database(&self) -> TestDatabase {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        let client = connect(&self.config).await.unwrap();
+        client.batch_execute(&format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}")).await.unwrap();
+        let mut config = self.config.clone();
+        config.dbname(&name);
+        TestDatabase { config }
+    }
+}
+
+impl TestDatabase {
+    /// A connection as the owner, whom row level security of other roles does not bind.
+    pub async fn connect(&self) -> tokio_postgres::Client {
+        connect(&self.config).await.unwrap()
+    }
+
+    /// The first column of the first row of a query.
+    pub async fn scalar<T>(&self, sql: &str) -> T
+    where
+        T: for<'a> tokio_postgres::types::FromSql<'a>,
+    {
+        self.connect().await.query_one(sql, &[]).await.unwrap().get(0)
+    }
+}
+
+fn spawn_reaper(data: &PathBuf) -> Child {
+    let script = r#"cat > /dev/null
+        pid=$(head -n 1 "$0/postgres/postmaster.pid" 2> /dev/null) && kill -QUIT "$pid"
+        for _ in 1 2 3 4 5 6 7 8 9 10; do
+            [ -e "$0/postgres/postmaster.pid" ] || break
+            sleep 0.2
+        done
+        rm -rf "$0""#;
+    Command::new("sh").arg("-c").arg(script).arg(data).stdin(Stdio::piped()).spawn().unwrap()
+}

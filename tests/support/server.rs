@@ -1,0 +1,105 @@
+//! A server in this process, put together by the same `wire` as the real one.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use kymograph_api::routes::Route;
+use kymograph_app::setup::FirstUser;
+use kymograph_infra::clock::SystemClock;
+use kymograph_server::config::{Config, Sources};
+use kymograph_server::serve::make_service;
+use kymograph_server::wire::wire;
+use serde_json::json;
+use tokio::task::JoinHandle;
+
+use crate::{Client, Cluster, TestDatabase};
+
+/// A server on a free port, with a database of its own. It ends with the test.
+pub struct TestServer {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The routes that it has.
+    pub routes: Vec<Route>,
+    /// Its database.
+    pub database: TestDatabase,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl TestServer {
+    /// A server with default settings.
+    pub async fn start() -> Self {
+        Self::with_settings(&[]).await
+    }
+
+    /// A server with settings like `server.max_body=1MiB`.
+    pub async fn with_settings(settings: &[&str]) -> Self {
+        Self::on_database(Cluster::get().new_database().await, settings).await
+    }
+
+    /// A server on a database that may have been used before.
+    pub async fn on_database(database: TestDatabase, settings: &[&str]) -> Self {
+        let config = Config::load(&Sources {
+            config_file: None,
+            env: Vec::new(),
+            overrides: settings.iter().map(|setting| format!("cfg:{setting}")).collect(),
+            working_dir: PathBuf::from("/nonexistent"),
+        })
+        .unwrap();
+        let wired = wire(&config, &database.config, Arc::new(SystemClock)).unwrap();
+        let first =
+            FirstUser { login: "admin".into(), email: "admin@localhost".into(), password: "admin".into() };
+        wired.setup.ensure_first_user(&first).await.unwrap();
+        wired.readiness.set(true);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let serving = tokio::spawn(async move {
+            axum::serve(listener, make_service(wired.router)).await.unwrap();
+        });
+        let mut tasks = wired.background;
+        tasks.push(serving);
+        Self { address, routes: wired.routes, database, tasks }
+    }
+
+    /// Its address as a URL without a slash at the end.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// A client without credentials.
+    pub fn anonymous(&self) -> Client {
+        Client::new(self.url())
+    }
+
+    /// A client with a login and password.
+    pub fn client(&self, login: &str, password: &str) -> Client {
+        Client::new(self.url()).with_basic(login, password)
+    }
+
+    /// The server admin, who is also admin of org 1.
+    pub fn admin(&self) -> Client {
+        self.client("admin", "admin")
+    }
+
+    /// A new org and its id.
+    pub async fn new_org(&self, name: &str) -> i64 {
+        let answer = self.admin().post("/api/orgs", &json!({"name": name})).await;
+        answer.expect(200).body["orgId"].as_i64().unwrap()
+    }
+
+    /// A new user, a member of one org only, with the password `secret`; and its id.
+    pub async fn new_member(&self, org: i64, login: &str, role: &str) -> (Client, i64) {
+        let admin = self.admin();
+        let user = json!({"login": login, "password": "secret", "OrgId": org});
+        let id = admin.post("/api/admin/users", &user).await.expect(200).body["id"].as_i64().unwrap();
+        let path = format!("/api/orgs/{org}/users/{id}");
+        admin.patch(&path, &json!({"role": role})).await.expect(200);
+        (self.client(login, "secret"), id)
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
