@@ -15,7 +15,7 @@ use std::time::Duration;
 use cqrs_es::event_sink::EventSink;
 use cqrs_es::persist::GenericQuery;
 use cqrs_es::{Aggregate, EventEnvelope, View};
-use kymograph_app::{Scope, Unit};
+use kymograph_app::Scope;
 use kymograph_domain::Uid;
 use kymograph_domain::folder::{Folder, FolderCommand, FolderCreated, FolderError, FolderEvent};
 use kymograph_infra::migrate::connect;
@@ -76,7 +76,7 @@ fn without_server(mut slice: Slice) -> Result<Slice> {
 }
 
 /// Three commands whose events have about 400 bytes each.
-fn commands(uid: &Uid) -> [FolderCommand; 3] {
+fn commands(uid: &Uid, id: i64) -> [FolderCommand; 3] {
     let update = |title: &str| FolderCommand::Update {
         title: Some(title.to_owned()),
         description: Some(description()),
@@ -84,7 +84,7 @@ fn commands(uid: &Uid) -> [FolderCommand; 3] {
     };
     [
         FolderCommand::Create(FolderCreated {
-            id: 1,
+            id,
             uid: uid.clone(),
             title: "Measured".to_owned(),
             description: description(),
@@ -135,18 +135,15 @@ impl Ours {
         let uid = &self.uids.next()?;
         // The numeric id is unique in its org.
         let id = self.uids.count();
-        let decide = |mut unit: Unit<'_>| async move {
+        let append = self.store.commands.run(&self.scopes[task], |mut unit| async move {
             let mut folder = unit.load::<Folder>(uid).await?;
-            for mut command in commands(uid) {
-                if let FolderCommand::Create(created) = &mut command {
-                    created.id = id;
-                }
+            for command in commands(uid, id) {
                 folder.tell(command).await?;
             }
             unit.record(folder)?;
             Ok(unit.decided(()))
-        };
-        Ok(self.store.commands.run(&self.scopes[task], decide).await?)
+        });
+        Ok(append.await?)
     }
 
     async fn check(&self, config: &Config) -> Result<()> {
@@ -198,7 +195,7 @@ impl Theirs {
         let uid = self.uids.next()?;
         let metadata = [("actor", "admin"), ("auth_method", "session"), ("ip", "127.0.0.1")];
         let metadata: HashMap<_, _> = metadata.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        Ok(self.framework.execute_with_metadata(uid.as_str(), commands(&uid), metadata).await?)
+        Ok(self.framework.execute_with_metadata(uid.as_str(), commands(&uid, 1), metadata).await?)
     }
 
     async fn check(&self, config: &Config) -> Result<()> {

@@ -61,7 +61,7 @@ async fn write_history(server: &Server) -> Result<()> {
     let (scope, content) = (scope(1), content(&dashboard("long-history", BYTES))?);
     let (scope, content) = (&scope, &content);
     for _ in 0..VERSIONS / BATCH {
-        let decide = |mut unit: kymograph_app::Unit<'_>| async move {
+        let write = store.commands.run(scope, |mut unit| async move {
             let mut dashboard = unit.load::<Dashboard>(&content.uid).await?;
             for _ in 0..BATCH {
                 let (content, new_id) = (content.clone(), 1_000_000);
@@ -69,8 +69,8 @@ async fn write_history(server: &Server) -> Result<()> {
             }
             unit.record(dashboard)?;
             Ok(unit.decided(()))
-        };
-        store.commands.run(scope, decide).await?;
+        });
+        write.await?;
     }
     Ok(())
 }
