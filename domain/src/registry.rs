@@ -72,22 +72,40 @@ pub fn event_types() -> Vec<(&'static str, i32)> {
     TYPES.iter().filter_map(|name| visit(name, EventTypes)).flatten().copied().collect()
 }
 
-/// Folds the events of one stream and returns the state as JSON text, as it is kept beside the stream.
-/// `None` if an event is not of this aggregate type or the state cannot be written.
+/// Folds the events of one stream, one by one.
+pub trait Fold: Send {
+    /// Applies the next event and returns whether it is one of this aggregate's.
+    fn apply(&mut self, event: &dyn StoredEvent) -> bool;
+
+    /// The state as JSON text, as it is kept beside the stream.
+    fn state(&self) -> Result<String, serde_json::Error>;
+}
+
+impl<A: Stream> Fold for A {
+    fn apply(&mut self, event: &dyn StoredEvent) -> bool {
+        let event = event.of::<A::Event>();
+        if let Some(event) = event {
+            Aggregate::apply(self, event.clone());
+        }
+        event.is_some()
+    }
+
+    fn state(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string(self)
+    }
+}
+
+/// A fold for a stream of that aggregate type, before its first event; `None` if there is no such type.
 #[must_use]
-pub fn fold(type_name: &str, events: &[Box<dyn StoredEvent>]) -> Option<String> {
-    struct Fold<'a>(&'a [Box<dyn StoredEvent>]);
-    impl AggregateVisitor for Fold<'_> {
-        type Output = Option<String>;
+pub fn new_fold(type_name: &str) -> Option<Box<dyn Fold>> {
+    struct NewFold;
+    impl AggregateVisitor for NewFold {
+        type Output = Box<dyn Fold>;
         fn visit<A: Stream>(self) -> Self::Output {
-            let mut aggregate = A::default();
-            for event in self.0 {
-                aggregate.apply(event.of::<A::Event>()?.clone());
-            }
-            serde_json::to_string(&aggregate).ok()
+            Box::new(A::default())
         }
     }
-    visit(type_name, Fold(events)).flatten()
+    visit(type_name, NewFold)
 }
 
 struct Decode<'a> {

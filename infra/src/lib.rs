@@ -12,3 +12,4 @@ pub mod migrate;
 pub mod password;
 pub mod pool;
 pub mod session;
+pub mod verify;

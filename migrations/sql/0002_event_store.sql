@@ -24,6 +24,8 @@ CREATE TABLE events (
     correlation_id text NOT NULL,
     meta text NOT NULL,
     payload text NOT NULL,
+    -- SHA-256 of the payload, so that damage to what nothing else repeats is found.
+    digest bytea NOT NULL,
     PRIMARY KEY (org_id, pos),
     UNIQUE (org_id, stream_id, version)
 );
@@ -37,6 +39,13 @@ EXCEPTION WHEN feature_not_supported OR invalid_parameter_value THEN
     NULL;
 END
 $$;
+
+-- The log of the current org as `postgres-es` lays it out, for a fold that shares no code with ours.
+CREATE VIEW postgres_es_events WITH (security_invoker = true) AS
+    SELECT stream_type AS aggregate_type, stream_id AS aggregate_id, version AS sequence, type AS event_type,
+        schema_version::text AS event_version, json_build_object(type, payload::json) AS payload,
+        meta::json AS metadata
+    FROM events WHERE org_id = app_org_id();
 
 -- The end of each stream: how many events it has and what they fold to. The check makes a failed compare-and-set,
 -- which writes -1, an error that rolls the transaction back.

@@ -53,6 +53,10 @@ impl CommandDatabase {
     pub async fn attach(config: &Config) -> Result<Self, ServerError> {
         match external(config)? {
             Some(external) => Ok(Self::External(external)),
+            // A mistyped path must not make a new, empty database that is then found to be in order.
+            None if !config.paths.data.join("postgres").exists() => {
+                Err(ServerError::NoDatabase(config.paths.data.clone()))
+            }
             None => Ok(Self::Embedded(EmbeddedPostgres::attach(embedded_settings(config)).await?)),
         }
     }

@@ -29,6 +29,9 @@ pub enum ServerError {
     /// Input or output failed.
     #[error(transparent)]
     Io(#[from] std::io::Error),
+    /// There is no database to work on.
+    #[error("there is no database under {0}: is [paths] data right?")]
+    NoDatabase(std::path::PathBuf),
     /// The log and the read models do not agree.
     #[error("verification found {0} faults")]
     Unverified(usize),

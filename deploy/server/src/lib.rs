@@ -5,4 +5,5 @@ pub mod database;
 pub mod error;
 pub mod logging;
 pub mod serve;
+pub mod verify;
 pub mod wire;

@@ -8,7 +8,7 @@ use kymograph_infra::migrate::migrate;
 use kymograph_server::config::{Config, Sources};
 use kymograph_server::database::CommandDatabase;
 use kymograph_server::error::ServerError;
-use kymograph_server::{logging, serve};
+use kymograph_server::{logging, serve, verify};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -27,6 +27,8 @@ enum Command {
     Serve(Settings),
     /// Brings the schema of the database up to date and ends.
     Migrate(Settings),
+    /// Proves that the log and the read models agree, beside a running server or without one.
+    Verify(Settings),
 }
 
 #[derive(Args)]
@@ -69,6 +71,7 @@ async fn run(command: Command) -> Result<(), ServerError> {
     match command {
         Command::Serve(settings) => serve::serve(&settings.load()?).await,
         Command::Migrate(settings) => run_migrate(&settings.load()?).await,
+        Command::Verify(settings) => verify::verify(&settings.load()?).await,
     }
 }
 

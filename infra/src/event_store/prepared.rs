@@ -7,6 +7,7 @@ use kymograph_app::scope::IdempotencyKey;
 use kymograph_app::{Actor, Error, RequestContext, Result, Scope};
 use kymograph_domain::{OrgId, StreamId};
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
 /// A commit that is ready to be written.
 pub(super) struct Prepared {
@@ -14,7 +15,7 @@ pub(super) struct Prepared {
     pub(super) org: OrgId,
     pub(super) appends: Vec<Append>,
     /// The payloads of the events of each append.
-    pub(super) payloads: Vec<Vec<Arc<str>>>,
+    pub(super) payloads: Vec<Vec<Payload>>,
     pub(super) secrets: Vec<SecretWrite>,
     pub(super) answer: Option<(IdempotencyKey, String)>,
     pub(super) actor: Actor,
@@ -22,6 +23,20 @@ pub(super) struct Prepared {
     pub(super) correlation_id: String,
     /// What else is known of the request, as JSON text.
     pub(super) meta: String,
+}
+
+/// The payload of an event.
+pub(super) struct Payload {
+    /// Its canonical text.
+    pub(super) text: Arc<str>,
+    /// The SHA-256 of the text.
+    pub(super) digest: [u8; 32],
+}
+
+impl Payload {
+    fn new(text: String) -> Self {
+        Self { digest: Sha256::digest(&text).into(), text: text.into() }
+    }
 }
 
 /// What is kept of the request beside the columns of its own. All values are texts, which is what
@@ -49,7 +64,7 @@ impl Prepared {
         let payloads = commit
             .appends
             .iter()
-            .map(|append| append.events.iter().map(|event| event.payload().map(Arc::from)).collect())
+            .map(|append| append.events.iter().map(|event| event.payload().map(Payload::new)).collect())
             .collect::<Result<_, _>>()
             .map_err(Error::internal)?;
         Ok(Self {
@@ -90,6 +105,6 @@ impl Prepared {
 
     /// How many bytes its payloads have.
     pub(super) fn size(&self) -> usize {
-        self.payloads.iter().flatten().map(|payload| payload.len()).sum()
+        self.payloads.iter().flatten().map(|payload| payload.text.len()).sum()
     }
 }

@@ -2,8 +2,8 @@
 
 /// Appends one event.
 pub const APPEND_EVENT: &str = "INSERT INTO events (org_id, pos, stream_id, stream_type, version, type,
-    schema_version, recorded_at, actor_id, actor_login, causation_id, correlation_id, meta, payload)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+    schema_version, recorded_at, actor_id, actor_login, causation_id, correlation_id, meta, payload, digest)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
 
 /// Moves the end of a stream, if it still is where it is expected to be; breaks a check if not.
 pub const MOVE_STREAM: &str = "INSERT INTO streams (org_id, stream_id, type, version, state)

@@ -1,5 +1,5 @@
-//! The limit of reading: an axum handler that does nothing but answer with bytes it has in memory, in a process
-//! of its own as the server is one.
+//! The limit of reading: an axum handler that does nothing but answer with bytes it has in memory, in a
+//! process of its own as the server is one.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -16,8 +16,8 @@ use tokio::process::{Child, Command};
 
 use crate::error::Result;
 
-/// Answers reads of dashboards with the bytes of a file, until standard input is closed. The port is the first
-/// line on standard output.
+/// Answers reads of dashboards with the bytes of a file, until standard input is closed. The address is the
+/// first line on standard output.
 pub(crate) async fn serve(body: &Path) -> Result<()> {
     let body = Bytes::from(tokio::fs::read(body).await?);
     let answer = move || async move { ([(CONTENT_TYPE, "application/json")], body) };

@@ -35,7 +35,7 @@ impl Bench {
 
     /// Removes what a row has written, which can be gigabytes.
     ///
-    /// A run that was killed could not stop what it had started; to remove files under a PostgreSQL that still
+    /// A run that was killed could not stop what it had started; to remove files under a Postgres that still
     /// runs would only lead to confusing numbers.
     pub(crate) fn clear(&self, row: &str) -> Result<()> {
         let folder = self.place(row);
@@ -45,8 +45,8 @@ impl Bench {
         if let Ok(left) = fs::read_to_string(folder.join("data/postgres/postmaster.pid")) {
             let pid = left.lines().next().unwrap_or_default().trim();
             if Path::new("/proc").join(pid).exists() {
-                let place = folder.display();
-                return Err(format!("the PostgreSQL of an earlier run (pid {pid}) still runs in {place}").into());
+                let folder = folder.display();
+                return Err(format!("an earlier PostgreSQL (pid {pid}) still runs in {folder}").into());
             }
         }
         Ok(fs::remove_dir_all(folder)?)

@@ -10,7 +10,8 @@ pub(crate) const MARK: &str = "##########";
 /// Its texts are made of random words, because one panel repeated would compress far better in the database
 /// than real dashboards do.
 pub(crate) fn dashboard(uid: &str, bytes: usize) -> Value {
-    let mut words = Words(uid.bytes().fold(0x9e37_79b9_7f4a_7c15, |seed, byte| seed.rotate_left(7) ^ u64::from(byte)));
+    let mut words =
+        Words(uid.bytes().fold(0x9e37_79b9_7f4a_7c15, |seed, byte| seed.rotate_left(7) ^ u64::from(byte)));
     let mut panels = Vec::new();
     let mut size = 0;
     while size < bytes {
@@ -28,7 +29,7 @@ pub(crate) fn dashboard(uid: &str, bytes: usize) -> Value {
         "graphTooltip": 1,
         "schemaVersion": 41,
         "time": {"from": "now-6h", "to": "now"},
-        "templating": {"list": [{"name": "job", "type": "query", "query": "label_values(up, job)", "refresh": 1}]},
+        "templating": {"list": [{"name": "job", "type": "query", "query": "label_values(up, job)"}]},
         "annotations": {"list": []},
         "panels": panels,
     })

@@ -50,7 +50,8 @@ pub(crate) struct Load {
 impl Load {
     /// Lets each client send its requests over a connection of its own, one after the other.
     pub(crate) async fn run(self, clients: Vec<Box<dyn Client>>) -> Result<Slice> {
-        let run = move || Builder::new_current_thread().enable_all().build()?.block_on(self.run_here(clients));
+        let run =
+            move || Builder::new_current_thread().enable_all().build()?.block_on(self.run_here(clients));
         tokio::task::spawn_blocking(run).await?
     }
 

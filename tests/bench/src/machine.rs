@@ -39,7 +39,7 @@ pub(crate) fn cpu_of_process(pid: u32) -> Result<Duration> {
     Ok(duration(times(pid)?.own))
 }
 
-/// The processor time that a PostgreSQL has used so far, with all its processes, also those that have ended.
+/// The processor time that a Postgres has used so far, with all its processes, also those that have ended.
 pub(crate) fn cpu_of_postgres(postmaster: u32) -> Result<Duration> {
     let root = times(postmaster)?;
     let mut ticks = root.own + root.ended_children;
@@ -56,7 +56,8 @@ pub(crate) fn cpu_of_postgres(postmaster: u32) -> Result<Duration> {
 /// The memory that a process has resident, in megabytes.
 pub(crate) fn resident_megabytes(pid: u32) -> Result<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("a process without memory")?;
+    let line =
+        status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("a process without memory")?;
     let kilobytes: u32 = line.trim().trim_end_matches(" kB").parse()?;
     Ok(f64::from(kilobytes) / 1024.0)
 }
@@ -85,14 +86,14 @@ impl Noise {
             let variation = most.as_secs_f64() / least.as_secs_f64() - 1.0;
             if variation > TOLERABLE {
                 let percent = variation * 100.0;
-                warnings.push(format!(
-                    "noisy machine: the same work took up to {percent:.0} % longer at times; the ratios suffer less"
-                ));
+                warnings
+                    .push(format!("noisy machine: the same work took up to {percent:.0} % longer at times"));
             }
         }
         let after = stolen_and_all()?;
         let [stolen, all] = [0, 1].map(|index: usize| after[index].saturating_sub(self.before[index]));
-        let share = Duration::from_millis(stolen).as_secs_f64() / Duration::from_millis(all.max(1)).as_secs_f64();
+        let share =
+            Duration::from_millis(stolen).as_secs_f64() / Duration::from_millis(all.max(1)).as_secs_f64();
         if share > TOLERABLE {
             warnings.push(format!("noisy machine: {:.0} % of its time was stolen by others", share * 100.0));
         }
@@ -103,7 +104,8 @@ impl Noise {
 /// Stolen ticks and all ticks of all processors since the machine started.
 fn stolen_and_all() -> Result<[u64; 2]> {
     let stat = fs::read_to_string("/proc/stat")?;
-    let line = stat.lines().next().and_then(|line| line.strip_prefix("cpu ")).ok_or("no times of processors")?;
+    let line =
+        stat.lines().next().and_then(|line| line.strip_prefix("cpu ")).ok_or("no times of processors")?;
     let ticks: Vec<u64> = line.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
     // user, nice, system, idle, iowait, irq, softirq, steal; guest time is part of user time.
     Ok([ticks.get(7).copied().unwrap_or_default(), ticks.iter().take(8).sum()])

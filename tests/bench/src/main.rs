@@ -61,16 +61,7 @@ enum Part {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let result = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Into::into).and_then(
-        |runtime| {
-            let result = runtime.block_on(run(arguments));
-            // A load generator may still be in the middle of a slice.
-            runtime.shutdown_background();
-            result
-        },
-    );
-    match result {
+    match start(Arguments::parse()) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -78,6 +69,14 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn start(arguments: Arguments) -> Result<bool> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(run(arguments));
+    // A load generator may still be in the middle of a slice.
+    runtime.shutdown_background();
+    result
 }
 
 async fn run(arguments: Arguments) -> Result<bool> {
@@ -93,8 +92,7 @@ async fn run(arguments: Arguments) -> Result<bool> {
         return Err(format!("no such row; there are {}", names.join(", ")).into());
     }
     let bench = Bench::try_new(arguments.seconds)?;
-    let (mut interrupt, mut terminate) =
-        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     // Whatever a row has started is stopped when it is dropped, so also when it is interrupted.
     tokio::select! {
         result = measure(&bench, &rows) => result,
@@ -111,10 +109,13 @@ async fn measure(bench: &Bench, rows: &[&row::Row]) -> Result<bool> {
         noise.calibrate();
         report::progress(&format!("measuring {} …", row.name));
         match (row.measure)(bench).await {
-            Ok(reading) => report.add(row, reading),
+            Ok(reading) => {
+                report.add(row, reading);
+                bench.clear(row.name)?;
+            }
+            // The logs stay.
             Err(error) => report.add_failed(row, &error),
         }
-        bench.clear(row.name)?;
     }
     noise.calibrate();
     report.print(&noise.warnings()?);

@@ -9,8 +9,8 @@ const PAIRS: usize = 5;
 
 /// How much faster our side is than the other: the median of the ratios of all pairs.
 ///
-/// Every other pair begins with the other side, so that what grows during a measurement, such as tables, burdens
-/// both alike.
+/// Every other pair begins with the other side, so that what grows during a measurement, such as tables,
+/// burdens both alike.
 pub(crate) async fn compare(
     mut ours: impl AsyncFnMut() -> Result<Slice>,
     mut theirs: impl AsyncFnMut() -> Result<Slice>,

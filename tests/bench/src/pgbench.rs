@@ -1,9 +1,9 @@
-//! The limit of writing: pgbench, which sends PostgreSQL the statements of saves and does nothing else.
+//! The limit of writing: pgbench, which sends Postgres the statements of saves and does nothing else.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use kymograph_domain::dashboard::DashboardContent;
@@ -16,6 +16,7 @@ use tokio_postgres::{Client, Config};
 
 use crate::document::dashboard;
 use crate::error::Result;
+use crate::machine::cpu_of_postgres;
 use crate::script::{Place, Script, content, script, statements};
 use crate::slice::Slice;
 
@@ -31,6 +32,7 @@ const ORGS_OF_RUN: i64 = 1_000;
 /// A program, a script, and the database to run it on.
 pub(crate) struct Pgbench {
     program: PathBuf,
+    postmaster: u32,
     config: Config,
     client: Client,
     content: DashboardContent,
@@ -43,7 +45,12 @@ pub(crate) struct Pgbench {
 
 impl Pgbench {
     /// Prepares to save dashboards of so many bytes in a database.
-    pub(crate) async fn prepare(config: &Config, postmaster: u32, folder: &Path, bytes: usize) -> Result<Self> {
+    pub(crate) async fn prepare(
+        config: &Config,
+        postmaster: u32,
+        folder: &Path,
+        bytes: usize,
+    ) -> Result<Self> {
         let client = connect(config).await?;
         let content = content(&dashboard("pgbench", bytes))?;
         let script = script(&client, &content).await?;
@@ -51,6 +58,7 @@ impl Pgbench {
         Ok(Self {
             // The one that belongs to the running PostgreSQL, of which there may be several versions.
             program: fs::read_link(format!("/proc/{postmaster}/exe"))?.with_file_name("pgbench"),
+            postmaster,
             config: config.clone(),
             client,
             content,
@@ -64,10 +72,10 @@ impl Pgbench {
     pub(crate) async fn run(&mut self, time: Duration) -> Result<Slice> {
         self.base += ORGS_OF_RUN;
         self.create_dashboards().await?;
-        let begun = Instant::now();
+        let before = cpu_of_postgres(self.postmaster)?;
         let output = self.command(time)?.output().await?;
-        let elapsed = begun.elapsed();
-        let slice = self.read(&output, elapsed)?;
+        let mut slice = self.read(&output)?;
+        slice.postgres_cpu = Some(cpu_of_postgres(self.postmaster)?.saturating_sub(before));
         self.check(slice.count).await?;
         Ok(slice)
     }
@@ -121,14 +129,15 @@ impl Pgbench {
 
     /// Reads the time of each transaction from the logs, of which each thread writes one, and takes the rate
     /// from what pgbench says, because it does not count the time in which it connects.
-    fn read(&self, output: &Output, elapsed: Duration) -> Result<Slice> {
+    fn read(&self, output: &Output) -> Result<Slice> {
         let told = String::from_utf8_lossy(&output.stdout);
-        let tps = told.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse::<f64>().ok());
+        let tps =
+            told.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse::<f64>().ok());
         let Some(tps) = tps.filter(|tps| output.status.success() && *tps > 0.0) else {
             let text = String::from_utf8_lossy(&output.stderr);
             return Err(format!("pgbench failed ({}): {}", output.status, text.trim()).into());
         };
-        let mut slice = Slice { elapsed, ..Slice::default() };
+        let mut slice = Slice::default();
         for entry in fs::read_dir(&self.folder)? {
             let entry = entry?;
             if !entry.file_name().to_string_lossy().starts_with(&format!("{}.", self.log_prefix())) {

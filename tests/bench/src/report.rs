@@ -11,9 +11,8 @@ use crate::error::{Error, Result};
 use crate::row::{Bound, Reading, Row};
 use crate::slice::Slice;
 
-const HEADINGS: [&str; 10] = [
-    "row", "value", "floor", "goal", "", "per second", "p50 ms", "p99 ms", "CPU µs: server", "PostgreSQL",
-];
+const HEADINGS: [&str; 10] =
+    ["row", "value", "floor", "goal", "", "per second", "p50 ms", "p99 ms", "CPU µs: server", "PostgreSQL"];
 
 /// Tells what is being done, apart from the results.
 pub(crate) fn progress(text: &str) {
@@ -118,7 +117,9 @@ impl Report {
             let padded = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
             line(padded.collect::<Vec<_>>().join("  ").trim_end());
         }
-        self.failures.iter().chain(warnings).for_each(|text| line(text));
+        for text in self.failures.iter().chain(warnings) {
+            line(text);
+        }
     }
 
     /// Writes the results as JSON.

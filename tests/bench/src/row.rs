@@ -57,9 +57,9 @@ pub(crate) struct Row {
 }
 
 macro_rules! rows {
-    ($($(#[$doc:meta])* $name:literal $bound:ident $floor:literal $goal:literal $unit:literal = $measure:path;)+) => {
+    ($($name:literal $bound:ident $floor:literal $goal:literal $unit:literal = $measure:path;)+) => {
         /// All rows, in the order in which they are measured.
-        pub(crate) const ROWS: &[Row] = &[$($(#[$doc])* Row {
+        pub(crate) const ROWS: &[Row] = &[$(Row {
             name: $name,
             unit: $unit,
             bound: Bound::$bound,

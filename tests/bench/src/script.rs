@@ -7,19 +7,23 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use bytes::BytesMut;
-use kymograph_domain::dashboard::{Dashboard, DashboardContent, DashboardCreated, DashboardEvent, DashboardUpdated};
+use kymograph_app::random::hex;
+use kymograph_domain::dashboard::{
+    Dashboard, DashboardContent, DashboardCreated, DashboardEvent, DashboardUpdated,
+};
 use kymograph_domain::{CanonicalJson, OrgId, StoredEvent, Stream, Timestamp, Uid};
 use kymograph_infra::event_store::{APPEND_EVENT, MOVE_HEAD, MOVE_STREAM};
 use kymograph_projections::statement::Param;
 use kymograph_projections::{Recorded, Statements, params, projectors};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use tokio_postgres::Client;
 use tokio_postgres::types::{FromSql, IsNull, Type};
 
 use crate::error::Result;
 
-/// What the server keeps of a dashboard that is saved: without the members that are not the author's to choose.
+/// What the server keeps of a dashboard that is saved: without the members that are not its author's to say.
 pub(crate) fn content(dashboard: &Value) -> Result<DashboardContent> {
     let mut document = dashboard.clone();
     let members = document.as_object_mut().ok_or("the dashboard is not an object")?;
@@ -49,6 +53,9 @@ pub(crate) struct Place {
 /// Numbers that occur nowhere else in the parameters, and so show where in them the numbers of a place are.
 const MARKED: Place = Place { org: 1_111_111_111, position: 1_222_222_222, version: 1_333_333_333 };
 
+/// Who saves.
+const LOGIN: &str = "admin";
+
 /// A statement with its parameters.
 type Bound = (&'static str, Vec<Param>);
 
@@ -69,26 +76,54 @@ pub(crate) fn statements(content: &DashboardContent, place: Place) -> Result<Vec
         generation: 1,
         exists: true,
     })?;
-    let (login, recorded_at) = ("admin", Timestamp(1_790_000_000_000_000));
+    let recorded_at = Timestamp(1_790_000_000_000_000);
     let (stream, at) = (Dashboard::stream_id(&content.uid).as_str().to_owned(), recorded_at.date());
-    let request = "0198c0de-0000-7000-8000-000000000000".to_owned();
-    let meta = r#"{"auth_method":"session","token_id":"1","ip":"127.0.0.1","user_agent":"","trace_id":""}"#;
     let mut bound: Vec<Bound> = vec![
         (MOVE_STREAM, params![org, stream.clone(), "dashboard", version, state, version - 1]),
-        (
-            APPEND_EVENT,
-            params![
-                org, position, stream, "dashboard", version, event.stored_type(), event.schema_version(), at, 1_i64,
-                login, request.clone(), request, meta, event.payload()?
-            ],
-        ),
+        (APPEND_EVENT, event_params(&event, &stream, place, at)?),
     ];
-    let recorded = Recorded { org: OrgId(org), position, recorded_at, actor_login: login, event: &event };
+    let recorded = Recorded { org: OrgId(org), position, recorded_at, actor_login: LOGIN, event: &event };
     let mut views = Statements::default();
-    projectors().iter().for_each(|projector| projector.project(&recorded, &mut views));
+    for projector in projectors() {
+        projector.project(&recorded, &mut views);
+    }
     bound.extend(views.into_vec().into_iter().map(|statement| (statement.sql, statement.params)));
     bound.push((MOVE_HEAD, params![org, position, at, position - 1]));
     Ok(bound)
+}
+
+/// The parameters of an append, found by the names of the columns, so that a column that is new in the event
+/// store is noticed here.
+fn event_params(
+    event: &DashboardEvent,
+    stream: &str,
+    place: Place,
+    at: OffsetDateTime,
+) -> Result<Vec<Param>> {
+    let request = "0198c0de-0000-7000-8000-000000000000";
+    let meta = r#"{"auth_method":"session","token_id":"1","ip":"127.0.0.1","user_agent":"","trace_id":""}"#;
+    let payload = event.payload()?;
+    let columns = APPEND_EVENT.split(['(', ')']).nth(1).unwrap_or_default().split(',').map(str::trim);
+    let param = |column| -> Result<Param> {
+        Ok(match column {
+            "org_id" => Box::new(place.org),
+            "pos" => Box::new(place.position),
+            "stream_id" => Box::new(stream.to_owned()),
+            "stream_type" => Box::new("dashboard"),
+            "version" => Box::new(place.version),
+            "type" => Box::new(event.stored_type()),
+            "schema_version" => Box::new(event.schema_version()),
+            "recorded_at" => Box::new(at),
+            "actor_id" => Box::new(1_i64),
+            "actor_login" => Box::new(LOGIN),
+            "causation_id" | "correlation_id" => Box::new(request),
+            "meta" => Box::new(meta),
+            "payload" => Box::new(payload.clone()),
+            "digest" => Box::new(Sha256::digest(&payload).to_vec()),
+            _ => return Err(format!("this program does not know the column {column} of events").into()),
+        })
+    };
+    columns.map(param).collect()
 }
 
 /// A script for pgbench.
@@ -101,11 +136,10 @@ pub(crate) struct Script {
 
 /// Turns the statements of a save into a script.
 ///
-/// Each client of pgbench saves in four orgs of its own in turn: it could not know where the log of a shared one
-/// ends. So it never waits for another's lock on a head, as the clients of the server do when they meet. Also,
-/// it needs not parse HTTP and JSON, nor decide anything. What it has harder: its statements are not gathered
-/// into shared commits. It sends a transaction in one flight, as the server does, and every parameter over
-/// the wire, the document included.
+/// Like the server, pgbench sends a transaction in one flight, with the document in it each time. What it has
+/// easier: it has no HTTP, no JSON and no decisions to make, a connection for each client, and four orgs for
+/// each client alone (it could not know where the log of a shared one ends), so that it never waits for
+/// another's lock on a head. What it has harder: its commits are never gathered into one.
 pub(crate) async fn script(client: &Client, content: &DashboardContent) -> Result<Script> {
     let mut variables = BTreeMap::new();
     let mut text = String::from(
@@ -165,7 +199,7 @@ fn substitute(sql: &str, arguments: &[String]) -> Result<String> {
     Ok(text)
 }
 
-/// A parameter as PostgreSQL reads it from a text.
+/// A parameter as Postgres reads it from a text.
 fn text_of(param: &Param, kind: &Type) -> Result<String> {
     let mut raw = BytesMut::new();
     if let IsNull::Yes = param.to_sql_checked(kind, &mut raw)? {
@@ -176,6 +210,7 @@ fn text_of(param: &Param, kind: &Type) -> Result<String> {
         Type::INT4 => Ok(i32::from_sql(kind, &raw)?.to_string()),
         Type::TEXT => Ok(String::from_sql(kind, &raw)?),
         Type::TIMESTAMPTZ => Ok(Timestamp::from_date(OffsetDateTime::from_sql(kind, &raw)?).rfc3339()),
+        Type::BYTEA => Ok(format!("\\x{}", hex(&raw))),
         Type::TEXT_ARRAY => Ok(format!("{{{}}}", Vec::<String>::from_sql(kind, &raw)?.join(","))),
         _ => Err(format!("a parameter is of type {kind}, which this program cannot write as a text").into()),
     }

@@ -1,4 +1,4 @@
-//! The server under measurement, with its embedded PostgreSQL.
+//! The server under measurement, with its embedded Postgres.
 
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -15,7 +15,7 @@ use tokio_postgres::Config;
 use crate::bench::Bench;
 use crate::error::Result;
 use crate::http::{Connection, render};
-use crate::machine;
+use crate::machine::{cpu_of_postgres, cpu_of_process};
 use crate::slice::Slice;
 
 /// How long the server may take to become ready, and to stop.
@@ -26,7 +26,7 @@ const POLL: Duration = Duration::from_millis(2);
 
 /// A server on a data folder of its own, which is stopped when this is dropped.
 ///
-/// Measurements of PostgreSQL alone use the embedded one of the server too, so that both sides of a comparison
+/// Measurements of Postgres alone use the embedded one of the server too, so that both sides of a comparison
 /// have the same programs, settings, files and disk.
 pub(crate) struct Server {
     child: Child,
@@ -90,26 +90,33 @@ impl Server {
         self.child.id()
     }
 
-    /// How to connect to its PostgreSQL, as the superuser.
+    /// How to connect to its Postgres, as the superuser.
     pub(crate) async fn postgres(&self) -> Result<Config> {
         let settings = EmbeddedSettings { data: self.data.clone(), run_as: None, extra: Vec::new() };
         // It runs, so that nothing is started here that would have to be released.
         Ok(EmbeddedPostgres::attach(settings).await?.config())
     }
 
-    /// The process id of its PostgreSQL.
+    /// The process id of its Postgres.
     pub(crate) fn postmaster(&self) -> Result<u32> {
         let file = fs::read_to_string(self.data.join("postgres/postmaster.pid"))?;
         Ok(file.lines().next().unwrap_or_default().trim().parse()?)
     }
 
-    /// Adds to what is seen of a slice the processor time of the server and of PostgreSQL.
+    /// Adds to what is seen of a slice the processor time of the server and of Postgres.
     pub(crate) async fn metered(&self, slice: impl Future<Output = Result<Slice>>) -> Result<Slice> {
+        let before = cpu_of_process(self.pid())?;
+        let mut slice = self.metered_postgres(slice).await?;
+        slice.server_cpu = Some(cpu_of_process(self.pid())?.saturating_sub(before));
+        Ok(slice)
+    }
+
+    /// Adds to what is seen of a slice the processor time of Postgres.
+    pub(crate) async fn metered_postgres(&self, slice: impl Future<Output = Result<Slice>>) -> Result<Slice> {
         let postmaster = self.postmaster()?;
-        let before = (machine::cpu_of_process(self.pid())?, machine::cpu_of_postgres(postmaster)?);
+        let before = cpu_of_postgres(postmaster)?;
         let mut slice = slice.await?;
-        slice.server_cpu = Some(machine::cpu_of_process(self.pid())?.saturating_sub(before.0));
-        slice.postgres_cpu = Some(machine::cpu_of_postgres(postmaster)?.saturating_sub(before.1));
+        slice.postgres_cpu = Some(cpu_of_postgres(postmaster)?.saturating_sub(before));
         Ok(slice)
     }
 

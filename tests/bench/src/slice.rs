@@ -13,7 +13,7 @@ pub(crate) struct Slice {
     pub(crate) latencies: Vec<Duration>,
     /// Processor time of the process that answers.
     pub(crate) server_cpu: Option<Duration>,
-    /// Processor time of PostgreSQL.
+    /// Processor time of Postgres.
     pub(crate) postgres_cpu: Option<Duration>,
 }
 

@@ -46,7 +46,8 @@ impl Drop for Store {
 
 /// The scope of an admin of an org.
 pub(crate) fn scope(org: i64) -> Scope {
-    let actor = Actor { user_id: UserId(1), uid: "admin".into(), login: "admin".into(), is_server_admin: true };
+    let actor =
+        Actor { user_id: UserId(1), uid: "admin".into(), login: "admin".into(), is_server_admin: true };
     let request = RequestContext {
         request_id: "0198c0de-0000-7000-8000-000000000000".into(),
         correlation_id: "0198c0de-0000-7000-8000-000000000000".into(),

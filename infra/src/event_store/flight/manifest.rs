@@ -202,7 +202,8 @@ impl Section<'_> {
                         prepared.causation_id.clone(),
                         prepared.correlation_id.clone(),
                         prepared.meta.clone(),
-                        SharedText(payload.clone()),
+                        SharedText(payload.text.clone()),
+                        payload.digest.to_vec(),
                     ],
                     Owner::Log,
                 );

@@ -1,4 +1,4 @@
-//! Appending three small events and keeping a view, against postgres-es on the same PostgreSQL.
+//! Appending three small events and keeping a view, against postgres-es on the same Postgres.
 //!
 //! Both sides run the same aggregate in this process, with as many tasks and as many connections, and each
 //! operation makes a folder, changes it twice and has one row of a view to show for it. What postgres-es has
@@ -61,18 +61,13 @@ pub(super) async fn against_postgres_es(bench: &Bench, name: &str) -> Result<Rea
     ours.append(warm_up).await?;
     theirs.append(warm_up).await?;
     let reading = pairs::compare(
-        async || without_server(server.metered(ours.append(bench.slice)).await?),
-        async || without_server(server.metered(theirs.append(bench.slice)).await?),
+        async || server.metered_postgres(ours.append(bench.slice)).await,
+        async || server.metered_postgres(theirs.append(bench.slice)).await,
     )
     .await?;
     ours.check(&config).await?;
     theirs.check(&config).await?;
     Ok(reading)
-}
-
-fn without_server(mut slice: Slice) -> Result<Slice> {
-    slice.server_cpu = None;
-    Ok(slice)
 }
 
 /// Three commands whose events have about 400 bytes each.
@@ -194,7 +189,8 @@ impl Theirs {
     async fn append_once(self: Arc<Self>) -> Result<()> {
         let uid = self.uids.next()?;
         let metadata = [("actor", "admin"), ("auth_method", "session"), ("ip", "127.0.0.1")];
-        let metadata: HashMap<_, _> = metadata.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let metadata: HashMap<_, _> =
+            metadata.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         Ok(self.framework.execute_with_metadata(uid.as_str(), commands(&uid, 1), metadata).await?)
     }
 

@@ -34,7 +34,9 @@ pub(super) async fn save(bench: &Bench, name: &str) -> Result<Reading> {
     let long = dashboard("long-history", BYTES);
     let version = api.save(&long).await?;
     if version != VERSIONS + 1 {
-        return Err(format!("the long history has version {version} now, which is not what was written").into());
+        return Err(
+            format!("the long history has version {version} now, which is not what was written").into()
+        );
     }
     let long = api.render_save(&long);
     let fresh: Vec<_> = fresh.iter().map(|dashboard| api.render_save(dashboard)).collect();

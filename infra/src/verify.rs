@@ -1,0 +1,118 @@
+//! Proves that the log and everything that is derived from it agree.
+//!
+//! All reads of the log and the tables share one snapshot, so that a server may write meanwhile. For each org:
+//! positions without a gap, each stream's versions without a gap, payloads as they were written; the stored ends
+//! of streams equal to a fold; the read models equal to what the projectors make of the log from the start; and
+//! an independent fold through `postgres-es`.
+
+mod differential;
+mod log;
+mod read_model;
+mod side_table;
+
+use std::collections::BTreeMap;
+
+use kymograph_app::{Error, Result};
+use kymograph_domain::OrgId;
+use kymograph_domain::registry::Fold;
+use kymograph_projections::projectors;
+use tokio_postgres::{Client, Config, Transaction};
+
+use crate::migrate::{connect, latest_version};
+
+/// How many faults are described; the others are only counted.
+const MAX_DESCRIBED: usize = 50;
+
+/// What was checked, and what was found.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Logs, one an org and one for the server.
+    pub logs: usize,
+    /// Events.
+    pub events: i64,
+    /// Streams, folded by the domain and compared with their stored ends.
+    pub streams: usize,
+    /// Streams that `postgres-es` folded to the same state.
+    pub streams_by_postgres_es: usize,
+    /// Rows of each read model that equal those of a fresh projection.
+    pub tables: BTreeMap<&'static str, i64>,
+    /// Tables that are not derived from the log and were found consistent with it.
+    pub side_tables: Vec<&'static str>,
+    /// Descriptions of faults, the first of them only.
+    pub faults: Vec<String>,
+    /// How many faults there are in all.
+    pub fault_count: usize,
+}
+
+impl Report {
+    fn fault(&mut self, description: impl Into<String>) {
+        self.fault_count += 1;
+        if self.faults.len() < MAX_DESCRIBED {
+            self.faults.push(description.into());
+        }
+    }
+}
+
+/// A stream as it was folded.
+struct Folded {
+    stream_type: String,
+    version: i64,
+    fold: Box<dyn Fold>,
+}
+
+/// The streams of an org by name.
+type FoldedStreams = BTreeMap<String, Folded>;
+
+/// Verifies a database.
+pub async fn verify(config: &Config) -> Result<Report> {
+    let mut client = connect(config).await?;
+    check_schema(&client).await?;
+    let projectors = projectors();
+    read_model::create_shadows(&client).await.map_err(Error::internal)?;
+    let transaction = client
+        .build_transaction()
+        .isolation_level(tokio_postgres::IsolationLevel::RepeatableRead)
+        .read_only(true)
+        .start()
+        .await
+        .map_err(Error::internal)?;
+    let mut report = Report::default();
+    for org in list_orgs(&transaction).await? {
+        set_org(&transaction, org).await?;
+        let Some(streams) = log::check(&transaction, org, &projectors, &mut report).await? else { continue };
+        report.logs += 1;
+        report.streams += streams.len();
+        log::check_stored_ends(&transaction, org, &streams, &mut report).await?;
+        read_model::compare_tenant_tables(&transaction, org, &projectors, &mut report).await?;
+        side_table::check_tenant(&transaction, org, &mut report).await?;
+        differential::check(config, org, &streams, &mut report).await?;
+    }
+    read_model::compare_global_tables(&transaction, &projectors, &mut report).await?;
+    side_table::check_global(&transaction, &mut report).await?;
+    Ok(report)
+}
+
+async fn check_schema(client: &Client) -> Result<()> {
+    let found: Option<i32> = client
+        .query_one("SELECT max(version) FROM schema_migrations", &[])
+        .await
+        .map_err(|error| Error::internal(format!("the database has no schema of kymograph: {error}")))?
+        .get(0);
+    if found == Some(latest_version()) {
+        return Ok(());
+    }
+    Err(Error::internal(format!("the schema has version {found:?}, this program knows {}", latest_version())))
+}
+
+/// All orgs there ever were. Deleted ones keep their log, so they are counted up rather than looked up.
+async fn list_orgs(transaction: &Transaction<'_>) -> Result<Vec<OrgId>> {
+    set_org(transaction, OrgId::SERVER).await?;
+    let sql = "SELECT greatest(
+        (SELECT value FROM counters WHERE org_id = 0 AND name = 'org'), (SELECT max(id) FROM orgs))";
+    let last: Option<i64> = transaction.query_one(sql, &[]).await.map_err(Error::internal)?.get(0);
+    Ok((0..=last.unwrap_or_default()).map(OrgId).collect())
+}
+
+async fn set_org(transaction: &Transaction<'_>, org: OrgId) -> Result<()> {
+    transaction.batch_execute(&format!("SET LOCAL app.org_id = '{org}'")).await.map_err(Error::internal)
+}

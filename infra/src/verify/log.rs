@@ -1,0 +1,171 @@
+//! Reads an org's log from its start: checks it, folds its streams and projects it into shadow tables.
+
+use kymograph_app::{Error, Result};
+use kymograph_domain::registry::{self, new_fold};
+use kymograph_domain::{OrgId, StoredEvent, Timestamp};
+use kymograph_projections::{Projector, Recorded};
+use sha2::{Digest, Sha256};
+use tokio_postgres::{Row, Transaction};
+
+use super::read_model::project;
+use super::{Folded, FoldedStreams, Report};
+
+/// How many events are fetched at once.
+const FETCH: i32 = 500;
+
+/// Checks an org's log. `None` if the org has none.
+pub(super) async fn check(
+    transaction: &Transaction<'_>,
+    org: OrgId,
+    projectors: &[Box<dyn Projector>],
+    report: &mut Report,
+) -> Result<Option<FoldedStreams>> {
+    let head = read_head(transaction, org).await?;
+    let sql = "SELECT pos, stream_id, stream_type, version, type, schema_version, recorded_at, actor_login, payload,
+        digest FROM events WHERE org_id = $1 ORDER BY pos";
+    let portal = transaction.bind(sql, &[&org.0]).await.map_err(Error::internal)?;
+    let mut reader = LogReader { org, last: 0, last_at: Timestamp(i64::MIN), streams: FoldedStreams::new() };
+    loop {
+        let rows = transaction.query_portal(&portal, FETCH).await.map_err(Error::internal)?;
+        if rows.is_empty() {
+            break;
+        }
+        for row in &rows {
+            reader.check_place(row, report);
+            let Some(event) = decode(org, row, report) else { continue };
+            reader.fold(row, &*event, report);
+            let recorded = Recorded {
+                org,
+                position: row.get("pos"),
+                recorded_at: Timestamp::from_date(row.get("recorded_at")),
+                actor_login: row.get("actor_login"),
+                event: &*event,
+            };
+            project(transaction, projectors, &recorded, report).await?;
+        }
+        report.events += i64::try_from(rows.len()).unwrap_or_default();
+    }
+    if head.is_none() && reader.last == 0 {
+        return Ok(None);
+    }
+    if head.map(|(position, _)| position) != Some(reader.last) {
+        report.fault(format!("org {org}: the head says {head:?}, the last event is {}", reader.last));
+    } else if head.map(|(_, at)| at) != Some(reader.last_at) {
+        report.fault(format!("org {org}: the head's time is not that of the last event"));
+    }
+    Ok(Some(reader.streams))
+}
+
+async fn read_head(transaction: &Transaction<'_>, org: OrgId) -> Result<Option<(i64, Timestamp)>> {
+    let sql = "SELECT pos, last_at FROM heads WHERE org_id = $1";
+    let row = transaction.query_opt(sql, &[&org.0]).await.map_err(Error::internal)?;
+    Ok(row.map(|row| (row.get(0), Timestamp::from_date(row.get(1)))))
+}
+
+fn decode(org: OrgId, row: &Row, report: &mut Report) -> Option<Box<dyn StoredEvent>> {
+    let (position, payload): (i64, &str) = (row.get("pos"), row.get("payload"));
+    if Sha256::digest(payload)[..] != *row.get::<_, &[u8]>("digest") {
+        report.fault(format!("org {org}: the payload at position {position} is not what was written"));
+    }
+    match registry::decode(row.get("type"), row.get("schema_version"), payload) {
+        Ok(event) => Some(event),
+        Err(error) => {
+            report.fault(format!("org {org}: the event at position {position} cannot be read: {error}"));
+            None
+        }
+    }
+}
+
+/// Where the reading of a log stands.
+struct LogReader {
+    org: OrgId,
+    last: i64,
+    last_at: Timestamp,
+    streams: FoldedStreams,
+}
+
+impl LogReader {
+    fn check_place(&mut self, row: &Row, report: &mut Report) {
+        let (org, position): (OrgId, i64) = (self.org, row.get("pos"));
+        if position != self.last + 1 {
+            report.fault(format!("org {org}: position {position} follows {}", self.last));
+        }
+        let at = Timestamp::from_date(row.get("recorded_at"));
+        if at <= self.last_at {
+            report.fault(format!("org {org}: position {position} was not recorded after the one before"));
+        }
+        (self.last, self.last_at) = (position, at);
+    }
+
+    fn fold(&mut self, row: &Row, event: &dyn StoredEvent, report: &mut Report) {
+        let (org, position): (OrgId, i64) = (self.org, row.get("pos"));
+        let (stream, stream_type): (&str, &str) = (row.get("stream_id"), row.get("stream_type"));
+        if !self.streams.contains_key(stream) {
+            let Some(fold) = new_fold(stream_type) else {
+                report.fault(format!("org {org}: {stream_type} at position {position} is no aggregate type"));
+                return;
+            };
+            let folded = Folded { stream_type: stream_type.to_owned(), version: 0, fold };
+            self.streams.insert(stream.to_owned(), folded);
+        }
+        let Some(folded) = self.streams.get_mut(stream) else { return };
+        let version: i64 = row.get("version");
+        if version != folded.version + 1 {
+            report.fault(format!("org {org}: version {version} of {stream} follows {}", folded.version));
+        }
+        folded.version = version;
+        if folded.stream_type != stream_type || !folded.fold.apply(event) {
+            report.fault(format!("org {org}: the event at position {position} is not one of {stream}'s type"));
+        }
+    }
+}
+
+/// Compares the stored ends of streams with the folded ones.
+pub(super) async fn check_stored_ends(
+    transaction: &Transaction<'_>,
+    org: OrgId,
+    streams: &FoldedStreams,
+    report: &mut Report,
+) -> Result<()> {
+    let sql = "SELECT stream_id, type, version, state FROM streams WHERE org_id = $1";
+    let portal = transaction.bind(sql, &[&org.0]).await.map_err(Error::internal)?;
+    let mut found = 0;
+    loop {
+        let rows = transaction.query_portal(&portal, FETCH).await.map_err(Error::internal)?;
+        if rows.is_empty() {
+            break;
+        }
+        for row in &rows {
+            let stream: &str = row.get("stream_id");
+            match streams.get(stream) {
+                None => report.fault(format!("org {org}: {stream} has an end and no events")),
+                Some(folded) => {
+                    found += 1;
+                    check_end(org, row, folded, report)?;
+                }
+            }
+        }
+    }
+    if found != streams.len() {
+        report.fault(format!("org {org}: {} streams have events and no end", streams.len() - found));
+    }
+    Ok(())
+}
+
+fn check_end(org: OrgId, row: &Row, folded: &Folded, report: &mut Report) -> Result<()> {
+    let stream: &str = row.get("stream_id");
+    let state = folded.fold.state().map_err(Error::internal)?;
+    let is_same = row.get::<_, &str>("type") == folded.stream_type
+        && row.get::<_, i64>("version") == folded.version
+        && is_same_json(row.get("state"), &state);
+    if !is_same {
+        report.fault(format!("org {org}: the stored end of {stream} is not what its events fold to"));
+    }
+    Ok(())
+}
+
+/// Whether two texts are the same JSON, whatever the order of members is.
+pub(super) fn is_same_json(one: &str, other: &str) -> bool {
+    let parse = |text| serde_json::from_str::<serde_json::Value>(text).ok();
+    one == other || (parse(one).is_some() && parse(one) == parse(other))
+}

@@ -1,0 +1,117 @@
+//! Compares the read models with what the projectors make of the log from its start.
+
+use futures_util::future::try_join_all;
+use kymograph_app::{Error, Result};
+use kymograph_domain::OrgId;
+use kymograph_projections::{Projector, Recorded, Statements};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Transaction};
+
+use super::Report;
+
+/// How many differing rows of a table are described.
+const MAX_ROWS: i64 = 5;
+
+/// Makes an empty temporary table in front of each table, the event store's own excepted: the projectors' own
+/// statements then write there. The transaction in which they run is read-only but for temporary tables.
+pub(super) async fn create_shadows(client: &Client) -> Result<(), tokio_postgres::Error> {
+    let sql = "SELECT quote_ident(table_name) FROM information_schema.tables
+        WHERE table_schema = 'public' AND table_type = 'BASE TABLE' AND table_name NOT IN
+            ('events', 'streams', 'heads', 'idempotency', 'secrets', 'counters', 'schema_migrations')";
+    for row in client.query(sql, &[]).await? {
+        let table: &str = row.get(0);
+        let create = format!("CREATE TEMPORARY TABLE {table} (LIKE public.{table} INCLUDING ALL)");
+        client.batch_execute(&create).await?;
+    }
+    Ok(())
+}
+
+/// Runs the statements of one event on the shadow tables.
+pub(super) async fn project(
+    transaction: &Transaction<'_>,
+    projectors: &[Box<dyn Projector>],
+    recorded: &Recorded<'_>,
+    report: &mut Report,
+) -> Result<()> {
+    let mut statements = Statements::default();
+    projectors.iter().for_each(|projector| projector.project(recorded, &mut statements));
+    let statements = statements.into_vec();
+    let writes = statements.iter().filter(|statement| !statement.is_check).map(async |statement| {
+        let params: Vec<&(dyn ToSql + Sync)> = statement.params.iter().map(|param| &**param as _).collect();
+        transaction.execute(statement.sql, &params).await
+    });
+    if let Err(error) = try_join_all(writes).await {
+        let detail = error.as_db_error().map_or_else(|| error.to_string(), ToString::to_string);
+        let (org, position) = (recorded.org, recorded.position);
+        report.fault(format!("org {org}: the event at position {position} cannot be projected: {detail}"));
+        // The transaction is lost with the first failed statement, so nothing more can be read in it.
+        return Err(Error::internal(format!("{}; verification cannot go on", report.faults.join("; "))));
+    }
+    Ok(())
+}
+
+/// Compares an org's rows.
+pub(super) async fn compare_tenant_tables(
+    transaction: &Transaction<'_>,
+    org: OrgId,
+    projectors: &[Box<dyn Projector>],
+    report: &mut Report,
+) -> Result<()> {
+    for table in tables(projectors) {
+        if has_org(transaction, table).await? {
+            let whose = format!("org {org}: ");
+            compare(transaction, table, "WHERE org_id = app_org_id()", &whose, report).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Compares the rows of tables that belong to no org.
+pub(super) async fn compare_global_tables(
+    transaction: &Transaction<'_>,
+    projectors: &[Box<dyn Projector>],
+    report: &mut Report,
+) -> Result<()> {
+    for table in tables(projectors) {
+        if !has_org(transaction, table).await? {
+            compare(transaction, table, "", "", report).await?;
+        }
+    }
+    Ok(())
+}
+
+fn tables(projectors: &[Box<dyn Projector>]) -> impl Iterator<Item = &'static str> {
+    projectors.iter().flat_map(|projector| projector.tables()).copied()
+}
+
+async fn has_org(transaction: &Transaction<'_>, table: &str) -> Result<bool> {
+    let sql = "SELECT EXISTS (SELECT FROM information_schema.columns
+        WHERE table_schema = 'public' AND table_name = $1 AND column_name = 'org_id')";
+    Ok(transaction.query_one(sql, &[&table]).await.map_err(Error::internal)?.get(0))
+}
+
+async fn compare(
+    transaction: &Transaction<'_>,
+    table: &'static str,
+    filter: &str,
+    whose: &str,
+    report: &mut Report,
+) -> Result<()> {
+    let stored = format!("SELECT * FROM public.{table} {filter}");
+    let fresh = format!("SELECT * FROM pg_temp.{table} {filter}");
+    for (one, other, what) in [
+        (&fresh, &stored, "lacks or has otherwise"),
+        (&stored, &fresh, "has, and should not have so,"),
+    ] {
+        let sql = format!(
+            "SELECT left(to_jsonb(row)::text, 300) FROM ({one} EXCEPT ALL {other}) AS row LIMIT {MAX_ROWS}"
+        );
+        for row in transaction.query(&sql, &[]).await.map_err(Error::internal)? {
+            report.fault(format!("{whose}{table} {what} {}", row.get::<_, &str>(0)));
+        }
+    }
+    let sql = format!("SELECT count(*) FROM public.{table} {filter}");
+    let rows: i64 = transaction.query_one(&sql, &[]).await.map_err(Error::internal)?.get(0);
+    *report.tables.entry(table).or_default() += rows;
+    Ok(())
+}

@@ -1,0 +1,79 @@
+//! Checks the tables that are not derived from the log, as far as the log says something about them.
+
+use kymograph_app::{Error, Result};
+use kymograph_domain::OrgId;
+use tokio_postgres::Transaction;
+
+use super::Report;
+
+/// A table, and a query for the rows in it that cannot be.
+struct Rule {
+    table: &'static str,
+    sql: &'static str,
+    what: &'static str,
+}
+
+/// Rules on the rows of one org. `app_org_id()` is the org.
+const TENANT_RULES: &[Rule] = &[
+    Rule {
+        table: "counters",
+        sql: "SELECT c.name FROM counters c WHERE c.org_id = app_org_id() AND c.value < CASE c.name
+                WHEN 'user' THEN (SELECT coalesce(max(id), 0) FROM public.users)
+                WHEN 'org' THEN (SELECT coalesce(max(id), 0) FROM public.orgs)
+                ELSE greatest((SELECT max(id) FROM public.folders WHERE org_id = app_org_id()),
+                    (SELECT max(id) FROM public.dashboards WHERE org_id = app_org_id()), 0) END",
+        what: "is behind a number that was handed out",
+    },
+    Rule {
+        table: "secrets",
+        sql: "SELECT s.key FROM secrets s WHERE s.org_id = app_org_id() AND s.key LIKE 'user/%/password'
+                AND NOT EXISTS (SELECT FROM public.users u WHERE s.key = 'user/' || u.id || '/password'
+                    AND s.value LIKE '$argon2id$%')",
+        what: "is no password of a user",
+    },
+    Rule {
+        table: "idempotency",
+        sql: "SELECT i.key FROM idempotency i WHERE i.org_id = app_org_id()
+                AND (octet_length(i.request_hash) <> 32 OR i.outcome !~ '^([{\\[\"0-9-]|null|true|false)')",
+        what: "is no answer that could be repeated",
+    },
+];
+
+/// Rules on rows that belong to no org.
+const GLOBAL_RULES: &[Rule] = &[
+    Rule {
+        table: "sessions",
+        sql: "SELECT s.id::text FROM public.sessions s
+            WHERE NOT EXISTS (SELECT FROM public.users u WHERE u.id = s.user_id AND NOT u.is_disabled)
+                OR octet_length(s.token) <> 32",
+        what: "is a session of nobody",
+    },
+    Rule {
+        table: "user_seen",
+        sql: "SELECT s.user_id::text FROM public.user_seen s
+            WHERE NOT EXISTS (SELECT FROM public.users u WHERE u.id = s.user_id)",
+        what: "was seen and is not there",
+    },
+];
+
+/// Checks the rows of one org.
+pub(super) async fn check_tenant(transaction: &Transaction<'_>, org: OrgId, report: &mut Report) -> Result<()> {
+    check(transaction, TENANT_RULES, &format!("org {org}: "), report).await
+}
+
+/// Checks the rows that belong to no org.
+pub(super) async fn check_global(transaction: &Transaction<'_>, report: &mut Report) -> Result<()> {
+    check(transaction, GLOBAL_RULES, "", report).await
+}
+
+async fn check(transaction: &Transaction<'_>, rules: &[Rule], whose: &str, report: &mut Report) -> Result<()> {
+    for rule in rules {
+        for row in transaction.query(rule.sql, &[]).await.map_err(Error::internal)? {
+            report.fault(format!("{whose}{} {} {}", rule.table, row.get::<_, &str>(0), rule.what));
+        }
+        if !report.side_tables.contains(&rule.table) {
+            report.side_tables.push(rule.table);
+        }
+    }
+    Ok(())
+}
