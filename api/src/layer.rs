@@ -4,6 +4,7 @@
 mod authentication;
 mod context;
 mod csrf;
+mod idempotency;
 
 use std::time::Duration;
 

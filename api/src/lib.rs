@@ -21,6 +21,7 @@ pub mod user;
 use std::sync::Arc;
 
 use axum::Router;
+use kymograph_app::Commands;
 use kymograph_app::dashboard::Dashboards;
 use kymograph_app::folder::Folders;
 use kymograph_app::health::HealthCheck;
@@ -38,6 +39,8 @@ use crate::session::CookieSettings;
 
 /// What the API serves.
 pub struct Services {
+    /// Runs commands, and knows which requests came before.
+    pub commands: Commands,
     /// Dashboards.
     pub dashboards: Arc<Dashboards>,
     /// Folders.
@@ -79,6 +82,7 @@ pub fn router(services: Services, settings: &ApiSettings) -> (Router, Vec<Route>
     let cookie = Arc::new(settings.cookie.clone());
     let authentication = Authentication {
         identity: identity.clone(),
+        commands: services.commands,
         cookie: cookie.clone(),
         is_basic_enabled: settings.layer.is_basic_auth_enabled,
     };

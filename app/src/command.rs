@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::event_store::{Commit, CommitError, EventStore, Replay};
+use crate::event_store::{Commit, CommitError, EventStore, KeptResponse, Replay};
 use crate::scope::{IdempotencyKey, Scope};
 use crate::unit::{Decided, Unit};
 
@@ -75,14 +75,30 @@ impl Commands {
     }
 
     async fn replayed<O: DeserializeOwned>(&self, scope: &Scope) -> Result<Option<O>> {
+        let outcome = self.find_replay(scope).await?.and_then(|replay| replay.outcome);
+        outcome.map(|outcome| serde_json::from_str(&outcome).map_err(Error::internal)).transpose()
+    }
+
+    async fn find_replay(&self, scope: &Scope) -> Result<Option<Replay>> {
         let Some(IdempotencyKey { key, request_hash }) = &scope.request().idempotency else { return Ok(None) };
-        match self.store.replay(scope, key).await? {
-            None => Ok(None),
-            Some(Replay { request_hash: first, .. }) if first != *request_hash => Err(Error::new(
-                ErrorKind::Contradictory,
-                "Idempotency-Key was used before for a different request",
-            )),
-            Some(Replay { outcome, .. }) => serde_json::from_str(&outcome).map(Some).map_err(Error::internal),
+        let replay = self.store.replay(scope, key).await?;
+        if replay.as_ref().is_some_and(|replay| replay.request_hash != *request_hash) {
+            let message = "Idempotency-Key was used before for a different request";
+            return Err(Error::new(ErrorKind::Contradictory, message));
+        }
+        Ok(replay)
+    }
+
+    /// The response that was given to a request when it came before.
+    pub async fn repeated_response(&self, scope: &Scope) -> Result<Option<KeptResponse>> {
+        Ok(self.find_replay(scope).await?.and_then(|replay| replay.response))
+    }
+
+    /// Keeps the response to a request, should the request come again.
+    pub async fn keep_response(&self, scope: &Scope, response: &KeptResponse) -> Result<()> {
+        match &scope.request().idempotency {
+            Some(key) => self.store.keep_response(scope, key, response).await,
+            None => Ok(()),
         }
     }
 }

@@ -87,8 +87,19 @@ pub enum CommitError {
 pub struct Replay {
     /// The hash of the request it was given to.
     pub request_hash: [u8; 32],
-    /// The answer, as JSON text.
-    pub outcome: String,
+    /// The outcome of the command, as JSON text, if the request ran one.
+    pub outcome: Option<String>,
+    /// The response, unless the server died before it could be kept.
+    pub response: Option<KeptResponse>,
+}
+
+/// A response that is kept for a repetition of its request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptResponse {
+    /// The status.
+    pub status: u16,
+    /// The body.
+    pub body: String,
 }
 
 /// The log.
@@ -102,4 +113,7 @@ pub trait EventStore: Send + Sync {
 
     /// The answer kept under a key in the scope's org.
     async fn replay(&self, scope: &Scope, key: &str) -> Result<Option<Replay>>;
+
+    /// Keeps the response to a request.
+    async fn keep_response(&self, scope: &Scope, key: &IdempotencyKey, response: &KeptResponse) -> Result<()>;
 }

@@ -16,9 +16,13 @@ use async_trait::async_trait;
 use kymograph_app::cache::ReadCache;
 use kymograph_app::change::ChangeListener;
 use kymograph_app::clock::Clock;
-use kymograph_app::event_store::{Commit, CommitError, Committed, EventStore, Replay, StreamState};
+use kymograph_app::event_store::{
+    Commit, CommitError, Committed, EventStore, KeptResponse, Replay, StreamState,
+};
+use kymograph_app::scope::IdempotencyKey;
 use kymograph_app::{Error, Result, Scope};
 use kymograph_domain::{OrgId, StreamId};
+use kymograph_projections::database::Params;
 use kymograph_projections::{Database, Projector};
 use tokio::sync::oneshot;
 
@@ -138,16 +142,37 @@ impl EventStore for PgEventStore {
     }
 
     async fn replay(&self, scope: &Scope, key: &str) -> Result<Option<Replay>> {
-        let sql = "SELECT request_hash, outcome FROM idempotency
+        let sql = "SELECT request_hash, outcome, status, response FROM idempotency
             WHERE org_id = $1 AND key = $2 AND expires_at > $3";
         let (org, now) = (scope.org(), self.inner.clock.now().date());
         let Some(row) = self.inner.database.read_one(org, sql, &[&org.0, &key, &now]).await? else {
             return Ok(None);
         };
         let request_hash = row.get::<_, &[u8]>("request_hash").try_into().map_err(Error::internal)?;
-        Ok(Some(Replay { request_hash, outcome: row.get("outcome") }))
+        let response = match (row.get::<_, Option<i32>>("status"), row.get("response")) {
+            (Some(status), Some(body)) => {
+                Some(KeptResponse { status: status.try_into().map_err(Error::internal)?, body })
+            }
+            _ => None,
+        };
+        Ok(Some(Replay { request_hash, outcome: row.get("outcome"), response }))
+    }
+
+    async fn keep_response(&self, scope: &Scope, key: &IdempotencyKey, response: &KeptResponse) -> Result<()> {
+        let sql = "INSERT INTO idempotency (org_id, key, request_hash, status, response, expires_at)
+            VALUES ($1, $2, $3, $4, $5, $6)
+            ON CONFLICT (org_id, key) DO UPDATE SET status = excluded.status, response = excluded.response
+                WHERE idempotency.request_hash = excluded.request_hash AND idempotency.response IS NULL";
+        let org = scope.org();
+        let expires = self.inner.clock.now().plus_seconds(KEEP_ANSWER_SECONDS).date();
+        let (hash, status) = (key.request_hash.as_slice(), i32::from(response.status));
+        let params: Params<'_> = &[&org.0, &key.key, &hash, &status, &response.body, &expires];
+        self.inner.database.write(org, sql, params).await.map(drop)
     }
 }
+
+/// For how long the answer of a request is kept, in seconds.
+const KEEP_ANSWER_SECONDS: i64 = 24 * 60 * 60;
 
 impl Inner {
     async fn fetch_stream(&self, org: OrgId, stream: &StreamId) -> Result<Option<StreamState>> {

@@ -66,12 +66,15 @@ CREATE TABLE heads (
     PRIMARY KEY (org_id)
 ) WITH (fillfactor = 50);
 
--- The answers of requests that came with an Idempotency-Key.
+-- The answers of requests that came with an Idempotency-Key. The outcome of a command is kept with its events, so
+-- that it cannot be lost; the response made of it is added before the client gets it.
 CREATE TABLE idempotency (
     org_id bigint NOT NULL,
     key text NOT NULL,
     request_hash bytea NOT NULL,
-    outcome text NOT NULL,
+    outcome text,
+    status integer,
+    response text,
     expires_at timestamptz NOT NULL,
     PRIMARY KEY (org_id, key)
 );

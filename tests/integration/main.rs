@@ -2,4 +2,20 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may stop at what it did not expect")]
 
+mod client;
+mod dashboard;
+mod event_samples;
+mod event_store;
+mod fault;
 mod folder;
+mod idempotency;
+mod identity;
+mod isolation;
+mod membership;
+mod org;
+mod route_examples;
+mod schema;
+mod search;
+mod tidiness;
+mod user;
+mod verify;

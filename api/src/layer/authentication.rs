@@ -11,9 +11,10 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use kymograph_app::identity::{Authenticated, Credentials, Identity};
-use kymograph_app::{Error, RequestContext, Scope};
+use kymograph_app::{Commands, Error, RequestContext, Scope};
 use kymograph_domain::OrgId;
 
+use super::idempotency;
 use crate::error::ApiError;
 use crate::session::{CookieSettings, session_token};
 
@@ -32,9 +33,11 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     }
 }
 
-/// Puts authentication before a router.
+/// Puts authentication, and what needs to know who is asking, before a router.
 pub fn authenticated(router: Router, authentication: Authentication) -> Router {
-    router.route_layer(from_fn_with_state(authentication, authenticate))
+    router
+        .route_layer(from_fn_with_state(authentication.commands.clone(), idempotency::repeat))
+        .route_layer(from_fn_with_state(authentication, authenticate))
 }
 
 /// What authentication needs.
@@ -42,6 +45,8 @@ pub fn authenticated(router: Router, authentication: Authentication) -> Router {
 pub struct Authentication {
     /// Finds out who is asking.
     pub identity: Arc<Identity>,
+    /// Knows which requests came before.
+    pub commands: Commands,
     /// The session cookie.
     pub cookie: Arc<CookieSettings>,
     /// Whether a login and password may come with each request.

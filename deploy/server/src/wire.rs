@@ -124,6 +124,7 @@ pub fn wire(config: &Config, database_config: &tokio_postgres::Config, clock: Ar
     let setup = Setup::new(commands.clone(), users.clone(), ids.clone(), passwords);
     let readiness = Arc::new(Readiness::default());
     let services = Services {
+        commands: commands.clone(),
         dashboards: Arc::new(Dashboards::new(commands.clone(), dashboards, folders.clone(), ids.clone())),
         folders: Arc::new(Folders::new(commands.clone(), folders, ids.clone())),
         identity,

@@ -8,15 +8,12 @@ use kymograph_domain::OrgId;
 use kymograph_projections::statement::{Param, SharedText};
 use kymograph_projections::{OnFailure, Recorded, Statements, params};
 
-use super::super::Inner;
+use super::super::{Inner, KEEP_ANSWER_SECONDS};
 use super::super::head::Head;
 use super::super::prepared::Prepared;
 use super::super::statements::{
     APPEND_EVENT, FORGET_ANSWERS, FORGET_SECRET, KEEP_ANSWER, KEEP_SECRET, MOVE_HEAD, MOVE_STREAM,
 };
-
-/// For how long the answer of a request is kept, in seconds.
-const KEEP_ANSWER_SECONDS: i64 = 24 * 60 * 60;
 
 /// One message to the database.
 pub(super) enum Message {

@@ -1,0 +1,89 @@
+//! Requests that fit the routes of the router, made of objects that exist. The tests over all routes take the
+//! list of routes from the router itself; a route with a parameter or a body unknown here fails them.
+
+use axum::http::Method;
+use kymograph_api::routes::Route;
+use kymograph_tests::{Client, TestServer};
+use serde_json::{Value, json};
+
+/// Objects of one org, named so that they can be recognised in any answer.
+pub(crate) struct Objects {
+    pub(crate) name: String,
+    pub(crate) org: i64,
+    pub(crate) user: i64,
+    pub(crate) session: i64,
+}
+
+impl Objects {
+    /// Makes an org with a member who has a session, nested folders, and a dashboard with two versions.
+    pub(crate) async fn make(server: &TestServer, name: &str) -> Self {
+        let org = server.new_org(&format!("{name} org")).await;
+        let (member, user) = server.new_member(org, &format!("{name}-user"), "Editor").await;
+        let login = json!({"user": format!("{name}-user"), "password": "secret"});
+        server.anonymous().post("/login", &login).await.expect(200);
+        let session = member.get("/api/user/auth-tokens").await.expect(200).body[0]["id"].as_i64().unwrap();
+        let admin = server.admin().in_org(org);
+        let folder = json!({"title": format!("{name} folder"), "uid": format!("{name}-folder")});
+        admin.post("/api/folders", &folder).await.expect(200);
+        for message in ["first", "second"] {
+            let dashboard = json!({
+                "dashboard": {"title": format!("{name} dashboard"), "uid": format!("{name}-dashboard"), "tags": [name]},
+                "folderUid": format!("{name}-folder"), "message": message, "overwrite": true,
+            });
+            admin.post("/api/dashboards/db", &dashboard).await.expect(200);
+        }
+        Self { name: name.to_owned(), org, user, session }
+    }
+
+    /// The path of a route with these objects in the places of its parameters.
+    pub(crate) fn path(&self, route: &Route) -> String {
+        let segments = route.path.split('/').map(|segment| match segment {
+            "{org_id}" => self.org.to_string(),
+            "{org_name}" => format!("{}%20org", self.name),
+            "{user_id}" => self.user.to_string(),
+            "{folder_uid}" => format!("{}-folder", self.name),
+            "{folder_id}" => "1".to_owned(),
+            "{uid}" if route.path.contains("/dashboards/") => format!("{}-dashboard", self.name),
+            "{version}" => "1".to_owned(),
+            parameter if parameter.starts_with('{') => {
+                panic!("{} has {parameter}, which is unknown to the route examples", route.path)
+            }
+            plain => plain.to_owned(),
+        });
+        let path = segments.collect::<Vec<_>>().join("/");
+        if path.ends_with("/users/lookup") { format!("{path}?loginOrEmail={}-user", self.name) } else { path }
+    }
+
+    /// A body that fits a route. The number tells bodies apart where names must be unique.
+    pub(crate) fn body(&self, route: &Route, number: usize) -> Value {
+        let name = format!("{} {number}", self.name);
+        match (route.method.as_str(), route.path) {
+            ("POST", "/api/orgs") | ("PUT", "/api/org" | "/api/orgs/{org_id}") => json!({"name": name}),
+            ("PUT", path) if path.ends_with("/address") => json!({"city": name}),
+            ("POST", path) if path.ends_with("/users") && path.contains("org") => {
+                json!({"loginOrEmail": "admin", "role": "Viewer"})
+            }
+            ("PATCH", path) if path.contains("/users/") => json!({"role": "Viewer"}),
+            ("POST", "/api/admin/users") => json!({"login": name, "password": "secret"}),
+            ("PUT", "/api/user" | "/api/users/{user_id}") => json!({"login": name}),
+            ("PUT", "/api/user/password") => json!({"oldPassword": "secret", "newPassword": "secret"}),
+            ("PUT", path) if path.ends_with("/password") => json!({"password": "secret2"}),
+            ("PUT", path) if path.ends_with("/permissions") => json!({"isGrafanaAdmin": true}),
+            ("POST", path) if path.ends_with("/revoke-auth-token") => json!({"authTokenId": self.session}),
+            ("POST", "/api/folders") => json!({"title": name}),
+            ("PUT", "/api/folders/{folder_uid}") => json!({"title": name, "overwrite": true}),
+            ("POST", "/api/dashboards/db") => json!({"dashboard": {"title": name}}),
+            ("POST", path) if path.ends_with("/restore") => json!({"version": 1}),
+            _ => json!({}),
+        }
+    }
+
+    /// Sends a request that fits a route.
+    pub(crate) async fn call(&self, client: &Client, route: &Route, number: usize) -> kymograph_tests::Answer {
+        let mut request = client.request(route.method.clone(), &self.path(route));
+        if route.method != Method::GET && route.method != Method::DELETE {
+            request = request.json(&self.body(route, number));
+        }
+        client.send(request).await
+    }
+}

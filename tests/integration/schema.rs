@@ -1,0 +1,107 @@
+//! The schema keeps the rules of tenancy and of scale-out.
+
+use kymograph_tests::{Cluster, TestServer};
+use tokio_postgres::Client;
+
+/// Tables without a tenant, and why that is right.
+const WITHOUT_TENANT: &[(&str, &str)] = &[
+    ("users", "belong to the server; a reference table on Citus"),
+    ("orgs", "the list of tenants; a reference table on Citus"),
+    ("sessions", "belong to a user; distributed by user on Citus"),
+    ("user_seen", "belongs to a user; distributed by user on Citus"),
+    ("login_attempts", "come before anybody is known; distributed by login on Citus"),
+    ("schema_migrations", "belong to the schema"),
+];
+
+async fn names(client: &Client, sql: &str) -> Vec<String> {
+    client.query(sql, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
+}
+
+const TENANT_TABLES: &str = "SELECT c.relname::text FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+    WHERE c.relkind IN ('r', 'p') AND c.relnamespace = 'public'::regnamespace AND a.attname = 'org_id'";
+
+#[tokio::test]
+async fn every_table_belongs_to_tenants_or_is_a_known_exception() {
+    let client = Cluster::get().new_database().await.connect().await;
+    let tenant = names(&client, TENANT_TABLES).await;
+    let all = "SELECT relname::text FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace";
+    let all = names(&client, all).await;
+    for table in &all {
+        let is_exception = WITHOUT_TENANT.iter().any(|(name, _)| name == table);
+        assert!(tenant.contains(table) != is_exception, "{table} should have org_id, or be a known exception");
+    }
+    assert!(WITHOUT_TENANT.iter().all(|(name, _)| all.contains(&(*name).to_owned())));
+}
+
+#[tokio::test]
+async fn keys_of_tenant_tables_begin_with_the_tenant() {
+    let client = Cluster::get().new_database().await.connect().await;
+    let sql = format!(
+        "SELECT i.indexrelid::regclass::text FROM pg_index i
+        JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+        WHERE i.indrelid::regclass::text IN ({TENANT_TABLES}) AND i.indisunique AND a.attname <> 'org_id'"
+    );
+    assert_eq!(names(&client, &sql).await, Vec::<String>::new());
+    let without_key = format!(
+        "SELECT t FROM ({TENANT_TABLES}) AS tables (t)
+        WHERE NOT EXISTS (SELECT FROM pg_index WHERE indrelid = t::regclass AND indisprimary)"
+    );
+    assert_eq!(names(&client, &without_key).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn tenant_tables_are_behind_row_level_security_that_is_forced() {
+    let client = Cluster::get().new_database().await.connect().await;
+    let sql = format!(
+        "SELECT relname::text FROM pg_class WHERE relname IN ({TENANT_TABLES})
+            AND NOT (relrowsecurity AND relforcerowsecurity
+                AND EXISTS (SELECT FROM pg_policy WHERE polrelid = pg_class.oid AND polname = 'tenant'))"
+    );
+    assert_eq!(names(&client, &sql).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn nothing_that_citus_cannot_distribute() {
+    let client = Cluster::get().new_database().await.connect().await;
+    let found = "SELECT 'trigger ' || tgname FROM pg_trigger WHERE NOT tgisinternal
+        UNION ALL SELECT 'sequence ' || relname FROM pg_class WHERE relkind = 'S'
+        UNION ALL SELECT 'foreign key ' || conname FROM pg_constraint
+            WHERE contype = 'f' AND connamespace = 'public'::regnamespace";
+    assert_eq!(names(&client, found).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn the_application_role_can_neither_rewrite_the_log_nor_pass_row_level_security() {
+    let server = TestServer::start().await;
+    let client = server.database.connect().await;
+    let row = client
+        .query_one(
+            "SELECT rolsuper OR rolbypassrls OR rolcreaterole OR rolcanlogin FROM pg_roles WHERE rolname = 'kymograph_app'",
+            &[],
+        )
+        .await
+        .unwrap();
+    assert!(!row.get::<_, bool>(0));
+    client.batch_execute("SET ROLE kymograph_app").await.unwrap();
+    for forbidden in [
+        "UPDATE events SET payload = '{}'",
+        "DELETE FROM events",
+        "TRUNCATE events",
+        "DELETE FROM streams",
+        "DELETE FROM heads",
+        "ALTER TABLE events DISABLE ROW LEVEL SECURITY",
+        "CREATE TABLE mine (id int)",
+    ] {
+        let error = client.batch_execute(forbidden).await.expect_err(forbidden);
+        assert_eq!(error.code().unwrap().code(), "42501", "{forbidden}: {error}");
+    }
+    for table in names(&client, TENANT_TABLES).await {
+        let rows: i64 = client.query_one(&format!("SELECT count(*) FROM {table}"), &[]).await.unwrap().get(0);
+        assert_eq!(rows, 0, "{table} shows rows without a tenant");
+    }
+    client.batch_execute("SET app.org_id = '1'").await.unwrap();
+    let rows: i64 = client.query_one("SELECT count(*) FROM events", &[]).await.unwrap().get(0);
+    assert!(rows > 0);
+    let foreign = "INSERT INTO folders SELECT 2, 'x', 1, 'x', 'x', '', '', 1, now(), '', now(), ''";
+    assert!(client.batch_execute(foreign).await.is_err(), "a row of another tenant was written");
+}

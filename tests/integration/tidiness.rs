@@ -1,0 +1,139 @@
+//! The rules of the code that no compiler checks.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use kymograph_domain::registry;
+
+const MAX_LINES: usize = 500;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            rust_files(&path, files);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+}
+
+fn sources(crates: &[&str]) -> Vec<(PathBuf, String)> {
+    let mut files = Vec::new();
+    for name in crates {
+        rust_files(&root().join(name), &mut files);
+    }
+    files
+        .into_iter()
+        .map(|path| {
+            let text = std::fs::read_to_string(&path).unwrap();
+            (path, text)
+        })
+        .collect()
+}
+
+const CRATES: &[&str] =
+    &["domain/src", "app/src", "projections/src", "infra/src", "api/src", "migrations/src", "deploy/server/src"];
+
+/// The kymograph crates that a crate may depend on. Dependencies run one way.
+const LAYERS: &[(&str, &[&str])] = &[
+    ("domain", &[]),
+    ("migrations", &[]),
+    ("app", &["domain"]),
+    ("projections", &["app", "domain"]),
+    ("infra", &["app", "domain", "migrations", "projections"]),
+    ("api", &["app", "domain"]),
+    ("deploy/server", &["api", "app", "domain", "infra", "migrations", "projections"]),
+];
+
+#[test]
+fn dependencies_run_one_way() {
+    for (name, allowed) in LAYERS {
+        let manifest = std::fs::read_to_string(root().join(name).join("Cargo.toml")).unwrap();
+        let used = manifest.lines().filter_map(|line| line.strip_prefix("kymograph-")?.split('.').next());
+        for used in used {
+            assert!(allowed.contains(&used), "{name} must not depend on {used}");
+        }
+    }
+}
+
+#[test]
+fn inner_layers_know_nothing_of_the_outer_world() {
+    let forbidden: &[(&str, &[&str])] = &[
+        ("domain/src", &["tokio_postgres", "axum", "sqlx", "std::fs", "std::net", "reqwest"]),
+        ("app/src", &["tokio_postgres", "axum", "sqlx", "StatusCode", "SELECT "]),
+        ("projections/src", &["axum", "StatusCode"]),
+        ("infra/src", &["axum", "StatusCode"]),
+        ("api/src", &["tokio_postgres", "sqlx", "SELECT "]),
+    ];
+    for (folder, words) in forbidden {
+        for (path, text) in sources(&[folder]) {
+            // Tests may use a runtime.
+            let code = text.split("#[cfg(test)]").next().unwrap();
+            for word in *words {
+                assert!(!code.contains(word), "{} must not know of {word}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn transactions_are_begun_only_where_they_are_ended() {
+    for (path, text) in sources(CRATES) {
+        let may_begin = ["projections/src/database.rs", "flight/manifest.rs"].iter().any(|end| path.ends_with(end));
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        assert!(may_begin || !code.contains("\"BEGIN"), "{} begins a transaction by hand", path.display());
+    }
+}
+
+#[test]
+fn files_stay_small() {
+    for (path, text) in sources(&[CRATES, &["tests"]].concat()) {
+        let lines = text.lines().count();
+        assert!(lines <= MAX_LINES, "{} has {lines} lines, {MAX_LINES} are allowed", path.display());
+    }
+}
+
+#[test]
+fn a_slice_has_its_file_in_every_crate() {
+    for noun in registry::TYPES {
+        for folder in ["domain/src", "app/src", "projections/src", "api/src"] {
+            let file = root().join(folder).join(format!("{noun}.rs"));
+            assert!(file.exists(), "{} is missing", file.display());
+        }
+        let test = root().join("tests/integration").join(format!("{noun}.rs"));
+        assert!(test.exists(), "{} is missing", test.display());
+    }
+}
+
+#[test]
+fn every_read_model_is_registered_and_has_a_migration() {
+    let sql: String = std::fs::read_dir(root().join("migrations/sql"))
+        .unwrap()
+        .map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap())
+        .collect();
+    let mut tables = BTreeSet::new();
+    for projector in kymograph_projections::projectors() {
+        for table in projector.tables() {
+            assert!(sql.contains(&format!("CREATE TABLE {table} (")), "{table} has no migration");
+            assert!(tables.insert(*table), "{table} belongs to two projectors");
+        }
+    }
+    let files = std::fs::read_dir(root().join("migrations/sql")).unwrap().count();
+    assert_eq!(files, kymograph_migrations::MIGRATIONS.len(), "a migration is not registered");
+}
+
+#[test]
+fn no_unfinished_work_is_left_in_the_code() {
+    // Written in parts, so that this file does not find itself.
+    let words = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("X", "XX"), concat!("unimple", "mented!")];
+    for (path, text) in sources(&[CRATES, &["tests"]].concat()) {
+        for word in words {
+            assert!(!text.contains(word), "{} says {word}", path.display());
+        }
+    }
+}
