@@ -11,8 +11,10 @@
 
 mod client;
 mod cluster;
+mod process;
 mod server;
 
 pub use client::{Answer, Client};
 pub use cluster::{Cluster, TestDatabase};
+pub use process::ServerProcess;
 pub use server::TestServer;
