@@ -4,8 +4,8 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, Request};
 use axum::http::{StatusCode, header};
 use bytes::Bytes;
-use serde::de::DeserializeOwned;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::error::ApiError;
 
@@ -16,16 +16,17 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let content_type = request.headers().get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or(""));
+        let content_type =
+            request.headers().get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or(""));
         if content_type.is_some_and(|content_type| !is_json(content_type)) {
             let message = "Content-Type must be application/json";
             return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
         }
         let bytes = Bytes::from_request(request, state).await.map_err(unreadable)?;
         let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
-        serde_json::from_slice(text).map(Self).map_err(|error| {
-            ApiError::new(StatusCode::BAD_REQUEST, format!("bad request data: {error}"))
-        })
+        serde_json::from_slice(text)
+            .map(Self)
+            .map_err(|error| ApiError::new(StatusCode::BAD_REQUEST, format!("bad request data: {error}")))
     }
 }
 
@@ -35,7 +36,6 @@ fn is_json(content_type: &str) -> bool {
 }
 
 /// Says why a body could not be read.
-#[allow(clippy::needless_pass_by_value, reason = "it is what `map_err` hands over")]
 fn unreadable(rejection: BytesRejection) -> ApiError {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
         ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "request body is too large")

@@ -119,7 +119,12 @@ impl MemberForm {
     }
 }
 
-async fn list(memberships: &Memberships, scope: &Scope, org: OrgId, query: &Query) -> ApiResult<Vec<MemberView>> {
+async fn list(
+    memberships: &Memberships,
+    scope: &Scope,
+    org: OrgId,
+    query: &Query,
+) -> ApiResult<Vec<MemberView>> {
     let page = Page::of(None, query.number("limit"), DEFAULT_PAGE);
     Ok(memberships.list_members(scope, org, query.text("query").unwrap_or_default(), page).await?)
 }
@@ -188,7 +193,12 @@ async fn search_org_users(
     search(&memberships, &scope, parse_org_id(&org)?, &query).await
 }
 
-async fn add(memberships: &Memberships, scope: &Scope, org: OrgId, form: MemberForm) -> ApiResult<Json<AddedMemberBody>> {
+async fn add(
+    memberships: &Memberships,
+    scope: &Scope,
+    org: OrgId,
+    form: MemberForm,
+) -> ApiResult<Json<AddedMemberBody>> {
     let role = form.role()?;
     let login = form.login_or_email.unwrap_or_default();
     let added = memberships.add_member(scope, org, &login, role).await.map_err(|error| {
@@ -251,7 +261,12 @@ async fn update_org_user(
     update(&memberships, &scope, parse_org_id(&org)?, &user, &form).await
 }
 
-async fn remove(memberships: &Memberships, scope: &Scope, org: OrgId, user: &str) -> ApiResult<Json<Message>> {
+async fn remove(
+    memberships: &Memberships,
+    scope: &Scope,
+    org: OrgId,
+    user: &str,
+) -> ApiResult<Json<Message>> {
     memberships.remove_member(scope, org, parse_user_id(user)?).await.map_err(|error| {
         ApiError::from(error).when(ErrorKind::Missing, StatusCode::NOT_FOUND, "User not found")
     })?;

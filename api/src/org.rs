@@ -87,7 +87,10 @@ fn details_body(org: OrgView) -> Json<OrgDetailsBody> {
     Json(OrgDetailsBody { id: org.id, name: org.name, address: org.address })
 }
 
-async fn get_current_org(State(orgs): State<Arc<Orgs>>, Caller(scope): Caller) -> ApiResult<Json<OrgDetailsBody>> {
+async fn get_current_org(
+    State(orgs): State<Arc<Orgs>>,
+    Caller(scope): Caller,
+) -> ApiResult<Json<OrgDetailsBody>> {
     Ok(details_body(orgs.get_own_org(&scope).await?))
 }
 
@@ -187,9 +190,11 @@ async fn change_address(
 
 /// Grafana answers a change of an org that is not there with 500, and a name that is taken with 400.
 fn update_error(error: Error, missing: &str) -> ApiError {
-    ApiError::from(error)
-        .when(ErrorKind::Missing, StatusCode::INTERNAL_SERVER_ERROR, missing)
-        .when(ErrorKind::Taken, StatusCode::BAD_REQUEST, "")
+    ApiError::from(error).when(ErrorKind::Missing, StatusCode::INTERNAL_SERVER_ERROR, missing).when(
+        ErrorKind::Taken,
+        StatusCode::BAD_REQUEST,
+        "",
+    )
 }
 
 async fn delete_org_by_id(

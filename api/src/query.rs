@@ -32,7 +32,11 @@ impl Query {
     /// All values of a parameter that are not empty.
     #[must_use]
     pub fn texts(&self, name: &str) -> Vec<String> {
-        self.0.iter().filter(|(key, value)| key == name && !value.is_empty()).map(|(_, v)| v.clone()).collect()
+        self.0
+            .iter()
+            .filter(|(key, value)| key == name && !value.is_empty())
+            .map(|(_, v)| v.clone())
+            .collect()
     }
 
     /// The first value of a parameter as a number. Like Grafana, what is no number counts as absent.

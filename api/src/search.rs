@@ -50,7 +50,8 @@ struct HitFolderBody {
 }
 
 fn hit_body(org_id: OrgId, hit: SearchHit) -> HitBody {
-    let url = if hit.is_folder { folder_url(&hit.uid, &hit.slug) } else { dashboard_url(&hit.uid, &hit.slug) };
+    let url =
+        if hit.is_folder { folder_url(&hit.uid, &hit.slug) } else { dashboard_url(&hit.uid, &hit.slug) };
     HitBody {
         id: hit.id,
         org_id,

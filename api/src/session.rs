@@ -5,10 +5,10 @@ mod cookie;
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::{Extension, Path, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::Json;
 use kymograph_app::identity::{Credentials, Identity};
 use kymograph_app::session::{Session, Sessions};
 use kymograph_app::{Error, RequestContext};

@@ -155,11 +155,7 @@ async fn update_user(
 ) -> ApiResult<Json<Message>> {
     let id = named_user(&state.users, &scope, &user).await.map_err(user_not_found)?;
     let change = form.into_change()?;
-    state
-        .users
-        .update_user(&scope, id, &change)
-        .await
-        .map_err(|error| user_not_found(error.into()))?;
+    state.users.update_user(&scope, id, &change).await.map_err(|error| user_not_found(error.into()))?;
     Ok(Message::json("User updated"))
 }
 
@@ -236,9 +232,13 @@ async fn admin_update_user_permissions(
     Ok(Message::json("User permissions updated"))
 }
 
-async fn set_disabled(state: &UserState, scope: &Scope, user: &str, is_disabled: bool) -> Result<(), ApiError> {
-    let changed: Result<(), Error> =
-        state.users.set_disabled(scope, parse_user_id(user)?, is_disabled).await;
+async fn set_disabled(
+    state: &UserState,
+    scope: &Scope,
+    user: &str,
+    is_disabled: bool,
+) -> Result<(), ApiError> {
+    let changed: Result<(), Error> = state.users.set_disabled(scope, parse_user_id(user)?, is_disabled).await;
     Ok(changed?)
 }
 

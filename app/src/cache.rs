@@ -28,11 +28,7 @@ where
     /// A cache that holds values up to a total weight, which `weigh` gives for each entry.
     pub fn with_weight(max_weight: u64, weigh: fn(&K, &V) -> u32) -> Self {
         let values = Cache::builder().max_capacity(max_weight).weigher(weigh).build();
-        Self {
-            values,
-            generations: (0..SHARDS).map(|_| Mutex::new(0)).collect(),
-            hasher: RandomState::new(),
-        }
+        Self { values, generations: (0..SHARDS).map(|_| Mutex::new(0)).collect(), hasher: RandomState::new() }
     }
 
     /// A cache that holds up to a number of values.

@@ -80,7 +80,9 @@ impl Commands {
     }
 
     async fn find_replay(&self, scope: &Scope) -> Result<Option<Replay>> {
-        let Some(IdempotencyKey { key, request_hash }) = &scope.request().idempotency else { return Ok(None) };
+        let Some(IdempotencyKey { key, request_hash }) = &scope.request().idempotency else {
+            return Ok(None);
+        };
         let replay = self.store.replay(scope, key).await?;
         if replay.as_ref().is_some_and(|replay| replay.request_hash != *request_hash) {
             let message = "Idempotency-Key was used before for a different request";

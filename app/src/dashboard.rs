@@ -79,8 +79,12 @@ pub trait DashboardReader: Send + Sync {
     /// The uid of the dashboard of that numeric id.
     async fn find_uid_by_id(&self, scope: &Scope, id: i64) -> Result<Option<Uid>>;
     /// The uid of a dashboard with that title in that folder.
-    async fn find_uid_by_title(&self, scope: &Scope, folder: Option<&Uid>, title: &str)
-    -> Result<Option<Uid>>;
+    async fn find_uid_by_title(
+        &self,
+        scope: &Scope,
+        folder: Option<&Uid>,
+        title: &str,
+    ) -> Result<Option<Uid>>;
     /// The uid of the folder of that numeric id.
     async fn find_folder_uid_by_id(&self, scope: &Scope, id: i64) -> Result<Option<Uid>>;
     /// So many versions from the newest down, from below `before` if given, leaving out the first `start`.

@@ -115,5 +115,6 @@ pub trait EventStore: Send + Sync {
     async fn replay(&self, scope: &Scope, key: &str) -> Result<Option<Replay>>;
 
     /// Keeps the response to a request.
-    async fn keep_response(&self, scope: &Scope, key: &IdempotencyKey, response: &KeptResponse) -> Result<()>;
+    async fn keep_response(&self, scope: &Scope, key: &IdempotencyKey, response: &KeptResponse)
+    -> Result<()>;
 }

@@ -68,12 +68,7 @@ pub trait FolderReader: Send + Sync {
     /// The folder of that numeric id.
     async fn find_folder_by_id(&self, scope: &Scope, id: i64) -> Result<Option<FolderView>>;
     /// The folders directly inside another, or at the root, by title.
-    async fn list_folders(
-        &self,
-        scope: &Scope,
-        parent: Option<&Uid>,
-        page: Page,
-    ) -> Result<Vec<FolderView>>;
+    async fn list_folders(&self, scope: &Scope, parent: Option<&Uid>, page: Page) -> Result<Vec<FolderView>>;
     /// How much is inside a folder.
     async fn count_descendants(&self, scope: &Scope, uid: &Uid) -> Result<FolderCounts>;
     /// What is inside a folder.
@@ -142,7 +137,8 @@ impl Folders {
                 if let Some(parent) = parent_uid {
                     must_exist(&*unit.load::<Folder>(parent).await?)?;
                 }
-                let id = if folder.exists { 0 } else { self.ids.next_id(scope.org(), IdKind::Object).await? };
+                let id =
+                    if folder.exists { 0 } else { self.ids.next_id(scope.org(), IdKind::Object).await? };
                 folder
                     .tell(FolderCommand::Create(FolderCreated {
                         id,
@@ -187,10 +183,10 @@ impl Folders {
             .run(scope, |mut unit| async move {
                 let mut folder = unit.load::<Folder>(uid).await?;
                 must_exist(&folder)?;
-                if let Some(parent) = parent_uid.as_ref().filter(|parent| *parent != uid) {
-                    if !unit.load::<Folder>(parent).await?.exists {
-                        return Err(FolderError::ParentNotFound.into());
-                    }
+                if let Some(parent) = parent_uid.as_ref().filter(|parent| *parent != uid)
+                    && !unit.load::<Folder>(parent).await?.exists
+                {
+                    return Err(FolderError::ParentNotFound.into());
                 }
                 folder.tell(FolderCommand::Move { parent_uid: parent_uid.clone() }).await?;
                 unit.record(folder)?;

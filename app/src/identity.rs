@@ -153,7 +153,11 @@ impl Identity {
             .await
     }
 
-    async fn check_session(&self, token: &str, request: &RequestContext) -> Result<(i64, UserId, Option<String>)> {
+    async fn check_session(
+        &self,
+        token: &str,
+        request: &RequestContext,
+    ) -> Result<(i64, UserId, Option<String>)> {
         let hash = hash_token(token);
         let session = self
             .cache

@@ -122,7 +122,13 @@ impl Orgs {
     }
 
     /// Searches all orgs.
-    pub async fn search_orgs(&self, scope: &Scope, name: &str, query: &str, page: Page) -> Result<Vec<OrgView>> {
+    pub async fn search_orgs(
+        &self,
+        scope: &Scope,
+        name: &str,
+        query: &str,
+        page: Page,
+    ) -> Result<Vec<OrgView>> {
         scope.require_on_server(Permission::OrgsRead)?;
         self.reader.search_orgs(name, query, page).await
     }

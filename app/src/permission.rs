@@ -182,7 +182,10 @@ mod tests {
     fn a_viewer_reads_and_changes_nothing() {
         let viewer = Rights::of_role(OrgRole::Viewer);
         for permission in Permission::ALL {
-            assert_eq!(viewer.allow(*permission), ["dashboards:read", "folders:read", "orgs:read"].contains(&permission.action()));
+            assert_eq!(
+                viewer.allow(*permission),
+                ["dashboards:read", "folders:read", "orgs:read"].contains(&permission.action())
+            );
         }
     }
 

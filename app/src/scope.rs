@@ -162,10 +162,7 @@ mod tests {
     fn an_org_admin_has_no_say_in_another_org() {
         let admin = scope(1, OrgRole::Admin, false);
         assert!(admin.in_org(OrgId(1), Permission::OrgsWrite).is_ok());
-        assert_eq!(
-            admin.in_org(OrgId(2), Permission::OrgsWrite).unwrap_err().kind(),
-            ErrorKind::Forbidden
-        );
+        assert_eq!(admin.in_org(OrgId(2), Permission::OrgsWrite).unwrap_err().kind(), ErrorKind::Forbidden);
     }
 
     #[test]

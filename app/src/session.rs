@@ -67,8 +67,13 @@ pub trait SessionStore: Send + Sync {
     /// The session that has this current or previous token.
     async fn find_session(&self, token: &TokenHash) -> Result<Option<Session>>;
     /// Replaces the token, if it still is the one given, and returns whether it was.
-    async fn rotate_token(&self, session: &Session, new: &TokenHash, request: &RequestContext, now: Timestamp)
-    -> Result<bool>;
+    async fn rotate_token(
+        &self,
+        session: &Session,
+        new: &TokenHash,
+        request: &RequestContext,
+        now: Timestamp,
+    ) -> Result<bool>;
     /// Notes that a session was used.
     async fn touch_session(&self, id: i64, user: UserId, now: Timestamp) -> Result<()>;
     /// The sessions of a user, the last used first.

@@ -22,9 +22,7 @@ pub struct Entity<A: Stream> {
 impl<A: Stream> Entity<A> {
     fn from_stored(org: OrgId, stream_id: StreamId, stored: Option<StreamState>) -> Result<Self> {
         let (version, state) = match stored {
-            Some(stored) => {
-                (stored.version, serde_json::from_str(&stored.state).map_err(Error::internal)?)
-            }
+            Some(stored) => (stored.version, serde_json::from_str(&stored.state).map_err(Error::internal)?),
             None => (0, A::default()),
         };
         Ok(Self { org, stream_id, version, state, events: Vec::new() })
@@ -86,7 +84,11 @@ impl<'s> Unit<'s> {
         let org = self.scope.org();
         let streams: Vec<_> = keys.iter().map(|key| A::stream_id(key)).collect();
         let stored = self.store.load(org, &streams).await?;
-        streams.into_iter().zip(stored).map(|(stream, stored)| Entity::from_stored(org, stream, stored)).collect()
+        streams
+            .into_iter()
+            .zip(stored)
+            .map(|(stream, stored)| Entity::from_stored(org, stream, stored))
+            .collect()
     }
 
     async fn load_from<A: Stream>(&self, org: OrgId, key: &A::Key) -> Result<Entity<A>> {

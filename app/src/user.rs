@@ -149,7 +149,8 @@ impl Users {
                 unit.record(user)?;
                 unit.keep_secret(password_secret(id, Some(hash.clone())));
                 if let Some(org) = home {
-                    self.add_first_membership(&mut unit, across, org, id, self.default_membership.role).await?;
+                    self.add_first_membership(&mut unit, across, org, id, self.default_membership.role)
+                        .await?;
                 }
                 Ok(unit.decided(CreatedUser { id, uid: uid.to_string() }))
             })

@@ -37,7 +37,9 @@ impl fmt::Display for StreamId {
 /// An aggregate whose events are kept in a stream of its own, and whose state is kept beside them.
 ///
 /// The state must stay small, since it is written with each event: documents belong into events only.
-pub trait Stream: Aggregate<Event: EventSet, Error: Reason + Send + Sync + 'static, Services = ()> + 'static {
+pub trait Stream:
+    Aggregate<Event: EventSet, Error: Reason + Send + Sync + 'static, Services = ()> + 'static
+{
     /// What tells aggregates of this type apart inside an org.
     type Key: fmt::Display + ?Sized;
 

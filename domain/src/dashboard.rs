@@ -323,7 +323,9 @@ mod tests {
             .given(vec![created()])
             .when_async(save("CPU load", Some(1)))
             .await
-            .then_expect_events(vec![DashboardUpdated { generation: 1, version: 2, content: content("CPU load") }.into()]);
+            .then_expect_events(vec![
+                DashboardUpdated { generation: 1, version: 2, content: content("CPU load") }.into(),
+            ]);
     }
 
     #[tokio::test]
@@ -352,7 +354,13 @@ mod tests {
             .when_async(DashboardCommand::RestoreVersion { from: 1, content: content("CPU") })
             .await
             .then_expect_events(vec![
-                DashboardVersionRestored { generation: 1, version: 3, restored_from: 1, content: content("CPU") }.into(),
+                DashboardVersionRestored {
+                    generation: 1,
+                    version: 3,
+                    restored_from: 1,
+                    content: content("CPU"),
+                }
+                .into(),
             ]);
     }
 

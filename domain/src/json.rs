@@ -54,9 +54,9 @@ mod tests {
 
     #[test]
     fn the_same_meaning_has_the_same_text() {
-        let one: Value = serde_json::from_str(r#"{"b": [1, 2.50, -0.0], "a": {"y": null, "x": "é"}}"#).unwrap();
-        let other: Value =
-            serde_json::from_str(r#"{"a":{"x":"\u00e9","y":null},"b":[1,2.5,-0.0]}"#).unwrap();
+        let one: Value =
+            serde_json::from_str(r#"{"b": [1, 2.50, -0.0], "a": {"y": null, "x": "é"}}"#).unwrap();
+        let other: Value = serde_json::from_str(r#"{"a":{"x":"\u00e9","y":null},"b":[1,2.5,-0.0]}"#).unwrap();
         let text = CanonicalJson::try_new(&one).unwrap();
         assert_eq!(text, CanonicalJson::try_new(&other).unwrap());
         assert_eq!(text.as_str(), r#"{"a":{"x":"é","y":null},"b":[1,2.5,-0.0]}"#);
@@ -69,7 +69,8 @@ mod tests {
         struct Payload {
             data: CanonicalJson,
         }
-        let payload = Payload { data: CanonicalJson::try_new(&serde_json::json!({"z": 1, "a": [true]})).unwrap() };
+        let payload =
+            Payload { data: CanonicalJson::try_new(&serde_json::json!({"z": 1, "a": [true]})).unwrap() };
         let text = serde_json::to_string(&payload).unwrap();
         assert_eq!(text, r#"{"data":{"a":[true],"z":1}}"#);
         assert_eq!(serde_json::from_str::<Payload>(&text).unwrap(), payload);

@@ -115,7 +115,12 @@ async fn run_connected(
 }
 
 /// Tells a change with all that have gathered behind it.
-async fn tell(client: &Client, server: &str, first: Change, changes: &mut mpsc::Receiver<Change>) -> Result<()> {
+async fn tell(
+    client: &Client,
+    server: &str,
+    first: Change,
+    changes: &mut mpsc::Receiver<Change>,
+) -> Result<()> {
     let mut gathered: BTreeMap<i64, BTreeSet<StreamId>> = BTreeMap::new();
     let mut next = Some(first);
     while let Some((org, streams)) = next {

@@ -158,7 +158,12 @@ impl EventStore for PgEventStore {
         Ok(Some(Replay { request_hash, outcome: row.get("outcome"), response }))
     }
 
-    async fn keep_response(&self, scope: &Scope, key: &IdempotencyKey, response: &KeptResponse) -> Result<()> {
+    async fn keep_response(
+        &self,
+        scope: &Scope,
+        key: &IdempotencyKey,
+        response: &KeptResponse,
+    ) -> Result<()> {
         let sql = "INSERT INTO idempotency (org_id, key, request_hash, status, response, expires_at)
             VALUES ($1, $2, $3, $4, $5, $6)
             ON CONFLICT (org_id, key) DO UPDATE SET status = excluded.status, response = excluded.response

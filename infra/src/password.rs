@@ -27,7 +27,10 @@ impl Default for Argon2Hasher {
 }
 
 impl Argon2Hasher {
-    async fn compute<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    async fn compute<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let overloaded = |_| Error::new(ErrorKind::Overloaded, "Too many log-ins at once, try again shortly");
         let _place = self.waiting.try_acquire().map_err(overloaded)?;
         let permit = self.running.clone().acquire_owned().await.map_err(Error::internal)?;

@@ -81,7 +81,8 @@ impl SessionStore for PgSessionStore {
         request: &RequestContext,
         now: Timestamp,
     ) -> Result<bool> {
-        let sql = "UPDATE sessions SET token = $4, previous_token = $3, rotated = $5, seen = $5, client_ip = $6,
+        let sql =
+            "UPDATE sessions SET token = $4, previous_token = $3, rotated = $5, seen = $5, client_ip = $6,
                 user_agent = $7
             WHERE user_id = $1 AND id = $2 AND token = $3";
         let rows = self

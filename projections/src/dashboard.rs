@@ -25,9 +25,11 @@ pub struct DashboardProjector;
 
 const INSERT: &str = "INSERT INTO dashboards (org_id, uid, id, generation, title, slug, tags, folder_uid, version,
     pos, created, created_by, updated, updated_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, $9, $10, $11, $10, $11)";
-const UPDATE: &str = "UPDATE dashboards SET title = $3, slug = $4, tags = $5, folder_uid = $6, version = $7, pos = $8,
+const UPDATE: &str =
+    "UPDATE dashboards SET title = $3, slug = $4, tags = $5, folder_uid = $6, version = $7, pos = $8,
     updated = $9, updated_by = $10 WHERE org_id = $1 AND uid = $2";
-const INSERT_VERSION: &str = "INSERT INTO dashboard_versions (org_id, dashboard_uid, generation, version, pos,
+const INSERT_VERSION: &str =
+    "INSERT INTO dashboard_versions (org_id, dashboard_uid, generation, version, pos,
     restored_from, message, created, created_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 
 /// The numbers of a version.
@@ -56,11 +58,8 @@ impl Projector for DashboardProjector {
                 insert_version(recorded, &version, &created.content, statements);
             }
             DashboardEvent::Updated(updated) => {
-                let version = Version {
-                    generation: updated.generation,
-                    version: updated.version,
-                    restored_from: 0,
-                };
+                let version =
+                    Version { generation: updated.generation, version: updated.version, restored_from: 0 };
                 update(recorded, &version, &updated.content, statements);
             }
             DashboardEvent::VersionRestored(restored) => {
@@ -106,8 +105,7 @@ fn update(
     let (slug, folder) = (slugify(&title), uid_or_empty(content.folder_uid.as_ref()));
     let (at, by) = (recorded.recorded_at.date(), recorded.actor_login.to_owned());
     let (org, pos) = (recorded.org.0, recorded.position);
-    statements
-        .write(UPDATE, params![org, uid, title, slug, tags, folder, version.version, pos, at, by]);
+    statements.write(UPDATE, params![org, uid, title, slug, tags, folder, version.version, pos, at, by]);
     if let Some(folder) = &content.folder_uid {
         check_folder_exists(org, folder, statements);
     }

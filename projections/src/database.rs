@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use deadpool_postgres::{Object, Pool, PoolError};
-use futures_util::future::{join3, join_all};
+use futures_util::future::{join_all, join3};
 use kymograph_app::{Error, ErrorKind, Result};
 use kymograph_domain::{OrgId, UserId};
 use tokio_postgres::error::SqlState;
@@ -56,7 +56,12 @@ impl Database {
     }
 
     /// Runs a query on a user's own memberships in all orgs.
-    pub async fn read_as_user(&self, user: UserId, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>> {
+    pub async fn read_as_user(
+        &self,
+        user: UserId,
+        sql: &'static str,
+        params: Params<'_>,
+    ) -> Result<Vec<Row>> {
         self.read_with(&format!("BEGIN READ ONLY; SET LOCAL app.user_id = '{user}'"), sql, params).await
     }
 

@@ -67,19 +67,15 @@ impl Projector for FolderProjector {
                 let (uid, title) = (created.uid.to_string(), created.title.clone());
                 let parent = uid_or_empty(created.parent_uid.as_ref());
                 let (slug, description) = (slugify(&title), created.description.clone());
-                statements.write(
-                    INSERT,
-                    params![org, uid, created.id, title, slug, description, parent, at, by],
-                );
+                statements
+                    .write(INSERT, params![org, uid, created.id, title, slug, description, parent, at, by]);
                 check_place(recorded, &created.uid, created.parent_uid.as_ref(), statements);
             }
             FolderEvent::Updated(updated) => {
                 let title = updated.title.clone();
                 let (slug, description) = (slugify(&title), updated.description.clone());
-                statements.write(
-                    UPDATE,
-                    params![org, updated.uid.to_string(), title, slug, description, at, by],
-                );
+                statements
+                    .write(UPDATE, params![org, updated.uid.to_string(), title, slug, description, at, by]);
             }
             FolderEvent::Moved(moved) => {
                 let parent = uid_or_empty(moved.parent_uid.as_ref());
@@ -88,10 +84,8 @@ impl Projector for FolderProjector {
             }
             FolderEvent::Deleted(deleted) => {
                 let uid = deleted.uid.to_string();
-                statements.write(
-                    "DELETE FROM folders WHERE org_id = $1 AND uid = $2",
-                    params![org, uid.clone()],
-                );
+                statements
+                    .write("DELETE FROM folders WHERE org_id = $1 AND uid = $2", params![org, uid.clone()]);
                 // Something was put into the folder after its contents were listed: list them again.
                 statements.check(CHECK_EMPTY, params![org, uid], OnFailure::Conflict);
             }
@@ -201,12 +195,7 @@ impl FolderReader for PgFolderReader {
         row.as_ref().map(folder_view).transpose()
     }
 
-    async fn list_folders(
-        &self,
-        scope: &Scope,
-        parent: Option<&Uid>,
-        page: Page,
-    ) -> Result<Vec<FolderView>> {
+    async fn list_folders(&self, scope: &Scope, parent: Option<&Uid>, page: Page) -> Result<Vec<FolderView>> {
         let sql = "SELECT * FROM folders WHERE org_id = $1 AND parent_uid = $2
             ORDER BY title, uid LIMIT $3 OFFSET $4";
         let (org, parent) = (scope.org(), uid_or_empty(parent));
@@ -243,8 +232,7 @@ impl FolderReader for PgFolderReader {
         let org = scope.org();
         let mut contents = FolderContents::default();
         for row in self.database.read(org, sql, &[&org.0, &uid.as_str()]).await? {
-            let list =
-                if row.get("is_folder") { &mut contents.folders } else { &mut contents.dashboards };
+            let list = if row.get("is_folder") { &mut contents.folders } else { &mut contents.dashboards };
             list.push(uid_column(&row, "uid")?);
         }
         Ok(contents)

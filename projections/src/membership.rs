@@ -17,8 +17,7 @@ use crate::text::{contains_pattern, optional_timestamp_column, role_column, time
 /// Keeps `memberships`.
 pub struct MembershipProjector;
 
-const CHECK_ORG: &str =
-    "SELECT 1 / (CASE WHEN EXISTS (SELECT FROM orgs WHERE id = $1) THEN 1 ELSE 0 END)";
+const CHECK_ORG: &str = "SELECT 1 / (CASE WHEN EXISTS (SELECT FROM orgs WHERE id = $1) THEN 1 ELSE 0 END)";
 const CHECK_ADMIN: &str = "SELECT 1 / (CASE WHEN EXISTS
     (SELECT FROM memberships WHERE org_id = $1 AND role = 'Admin') THEN 1 ELSE 0 END)";
 
@@ -94,7 +93,8 @@ fn member_view(row: &Row) -> Result<MemberView> {
 #[async_trait]
 impl MembershipReader for PgMembershipReader {
     async fn list_members(&self, scope: &Scope, query: &str, page: Page) -> Result<Vec<MemberView>> {
-        let sql = "SELECT m.org_id, m.user_id, m.role, m.created, u.uid, u.login, u.email, u.name, u.is_disabled,
+        let sql =
+            "SELECT m.org_id, m.user_id, m.role, m.created, u.uid, u.login, u.email, u.name, u.is_disabled,
                 s.seen
             FROM memberships m JOIN users u ON u.id = m.user_id LEFT JOIN user_seen s ON s.user_id = m.user_id
             WHERE m.org_id = $1 AND (u.login ILIKE $2 OR u.email ILIKE $2 OR u.name ILIKE $2)

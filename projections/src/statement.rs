@@ -69,12 +69,7 @@ impl Statements {
 
     /// Adds a statement that writes and that fails, on a unique index, if a rule is broken.
     pub fn write_unique(&mut self, sql: &'static str, params: Vec<Param>, invariant: Invariant) {
-        self.0.push(Statement {
-            sql,
-            params,
-            on_failure: OnFailure::Broken(invariant),
-            is_check: false,
-        });
+        self.0.push(Statement { sql, params, on_failure: OnFailure::Broken(invariant), is_check: false });
     }
 
     /// Adds a statement that divides by zero if a rule is broken.

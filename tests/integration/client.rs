@@ -11,7 +11,8 @@ async fn run_grafana_client(server: &TestServer, files: &[&str]) {
     let mut command = Command::new(program);
     command.arg(server.url()).args(files);
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let text =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{text}");
 }
 

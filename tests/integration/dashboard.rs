@@ -47,7 +47,12 @@ async fn versions_are_listed_in_pages_and_read() {
     }
     let path = "/api/dashboards/uid/cpu/versions";
     let numbers = |body: &Value| -> Vec<i64> {
-        body["versions"].as_array().unwrap().iter().map(|version| version["version"].as_i64().unwrap()).collect()
+        body["versions"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|version| version["version"].as_i64().unwrap())
+            .collect()
     };
     let first = admin.get(&format!("{path}?limit=2")).await.expect(200).body;
     assert_eq!(numbers(&first), [5, 4]);
@@ -124,7 +129,9 @@ async fn bad_input_is_told_clearly_and_loses_nothing() {
     post(json!({"dashboard": {"title": "x", "uid": "x".repeat(41)}})).await.expect(400);
     post(json!({"dashboard": {"title": "x", "uid": 7}})).await.expect(400);
     post(json!({"dashboard": {"title": "x", "note": "a\u{0}b"}})).await.expect(400);
-    post(json!({"dashboard": {"title": "x"}, "folderUid": "gone"})).await.expect_message(400, "folder not found");
+    post(json!({"dashboard": {"title": "x"}, "folderUid": "gone"}))
+        .await
+        .expect_message(400, "folder not found");
     post(json!({"dashboard": {"title": "x", "text": "x".repeat(200_000)}})).await.expect(413);
 
     let request = admin.request(axum::http::Method::POST, "/api/dashboards/db");
@@ -150,7 +157,10 @@ async fn says_all_that_clients_read_in_meta() {
     let meta = &read["meta"];
     assert_eq!(meta["folderUrl"], "/dashboards/f/ops/ops-team");
     assert_eq!(meta["folderTitle"], "Ops Team");
-    assert_eq!((&meta["canSave"], &meta["canDelete"], &meta["canAdmin"]), (&json!(true), &json!(true), &json!(true)));
+    assert_eq!(
+        (&meta["canSave"], &meta["canDelete"], &meta["canAdmin"]),
+        (&json!(true), &json!(true), &json!(true))
+    );
     assert!(read["dashboard"]["id"].is_i64() && read["dashboard"]["version"].is_i64());
 
     admin.put("/api/folders/ops", &json!({"title": "Renamed", "overwrite": true})).await.expect(200);

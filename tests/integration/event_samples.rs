@@ -24,7 +24,9 @@ async fn event_samples_can_be_made() {
     let server = TestServer::start().await;
     for (number, route) in server.routes.iter().enumerate().filter(|(_, route)| !route.is_public) {
         let objects = Objects::make(&server, &format!("sample{number}")).await;
-        for client in [server.admin().in_org(objects.org), server.client(&format!("sample{number}-user"), "secret")] {
+        for client in
+            [server.admin().in_org(objects.org), server.client(&format!("sample{number}-user"), "secret")]
+        {
             objects.call(&client, route, number).await;
         }
     }
@@ -43,12 +45,17 @@ fn every_event_of_every_version_has_a_sample_that_can_be_read() {
         for version in 1..=current {
             let path = path(event_type, version);
             let sample = std::fs::read_to_string(&path);
-            let sample = sample.unwrap_or_else(|_| panic!("{} is missing, see CONTRIBUTING.md", path.display()));
+            let sample =
+                sample.unwrap_or_else(|_| panic!("{} is missing, see CONTRIBUTING.md", path.display()));
             let event = registry::decode(event_type, version, sample.trim());
             let event = event.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
             assert_eq!(event.stored_type(), event_type);
             if version == current {
-                assert_eq!(event.payload().unwrap(), sample.trim(), "{event_type} is written in another way now");
+                assert_eq!(
+                    event.payload().unwrap(),
+                    sample.trim(),
+                    "{event_type} is written in another way now"
+                );
             }
         }
     }

@@ -24,7 +24,8 @@ async fn concurrent_commands_of_one_org_share_transactions_and_leave_no_gap() {
     let saves = "SELECT count(*) FROM events WHERE org_id = 1 AND stream_type = 'dashboard'";
     assert_eq!(server.database.scalar::<i64>(saves).await, 320);
     // Events of one transaction share its id, which the system column shows.
-    let flights = "SELECT count(DISTINCT xmin::text) FROM events WHERE org_id = 1 AND stream_type = 'dashboard'";
+    let flights =
+        "SELECT count(DISTINCT xmin::text) FROM events WHERE org_id = 1 AND stream_type = 'dashboard'";
     let flights: i64 = server.database.scalar(flights).await;
     assert!(flights < 300, "320 commands took {flights} transactions");
     assert_eq!(verify(&server.database.config).await.unwrap().faults, Vec::<String>::new());
@@ -56,7 +57,9 @@ async fn of_many_writers_with_the_same_expected_version_one_wins() {
     admin.post("/api/dashboards/db", &json!({"dashboard": document})).await.expect(200);
     let writers = (0..16).map(|_| {
         let (admin, document) = (server.admin(), document.clone());
-        tokio::spawn(async move { admin.post("/api/dashboards/db", &json!({"dashboard": document})).await.status })
+        tokio::spawn(
+            async move { admin.post("/api/dashboards/db", &json!({"dashboard": document})).await.status },
+        )
     });
     let mut won = 0;
     for writer in writers.collect::<Vec<_>>() {
@@ -87,7 +90,10 @@ async fn a_folder_deleted_while_it_is_filled_leaves_nothing_behind() {
         for filler in fillers {
             assert!([200, 400].contains(&filler.await.unwrap()));
         }
-        let left: i64 = server.database.scalar(&format!("SELECT count(*) FROM dashboards WHERE folder_uid = '{uid}'")).await;
+        let left: i64 = server
+            .database
+            .scalar(&format!("SELECT count(*) FROM dashboards WHERE folder_uid = '{uid}'"))
+            .await;
         assert_eq!(left, 0);
     }
 }

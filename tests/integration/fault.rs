@@ -16,7 +16,13 @@ type Acknowledged = Arc<Mutex<HashMap<String, (String, i64)>>>;
 
 /// Saves versions of one dashboard until told to stop. A save whose answer did not come is repeated with its
 /// idempotency key until it is acknowledged or the writer has to stop.
-async fn write(admin: Client, writer: usize, round: usize, stop: Arc<AtomicBool>, acknowledged: Acknowledged) {
+async fn write(
+    admin: Client,
+    writer: usize,
+    round: usize,
+    stop: Arc<AtomicBool>,
+    acknowledged: Acknowledged,
+) {
     let uid = format!("d{writer}");
     for number in 0.. {
         let message = format!("{writer}/{round}/{number}");
@@ -52,7 +58,8 @@ async fn check_acknowledged(admin: &Client, acknowledged: &Acknowledged) {
     let mut stored: HashMap<String, Vec<(String, i64)>> = HashMap::new();
     for writer in 0..WRITERS {
         let uid = format!("d{writer}");
-        let body = admin.get(&format!("/api/dashboards/uid/{uid}/versions?limit=5000")).await.expect(200).body;
+        let body =
+            admin.get(&format!("/api/dashboards/uid/{uid}/versions?limit=5000")).await.expect(200).body;
         for version in body["versions"].as_array().unwrap() {
             let message = version["message"].as_str().unwrap().to_owned();
             stored.entry(message).or_default().push((uid.clone(), version["version"].as_i64().unwrap()));
@@ -72,7 +79,9 @@ async fn killing_any_process_loses_nothing_that_was_acknowledged() {
     for round in 0..ROUNDS {
         let stop = Arc::new(AtomicBool::new(false));
         let writers: Vec<_> = (0..WRITERS)
-            .map(|writer| tokio::spawn(write(server.admin(), writer, round, stop.clone(), acknowledged.clone())))
+            .map(|writer| {
+                tokio::spawn(write(server.admin(), writer, round, stop.clone(), acknowledged.clone()))
+            })
             .collect();
         tokio::time::sleep(Duration::from_millis(300 + 97 * round as u64)).await;
         let before = acknowledged.lock().unwrap().len();

@@ -56,7 +56,10 @@ async fn a_stale_version_is_refused() {
 async fn bad_input_is_told_clearly() {
     let server = TestServer::start().await;
     let admin = server.admin();
-    admin.post("/api/folders", &json!({"title": null})).await.expect_message(400, "folder title cannot be empty");
+    admin
+        .post("/api/folders", &json!({"title": null}))
+        .await
+        .expect_message(400, "folder title cannot be empty");
     admin.post("/api/folders", &json!({"title": "x", "uid": "a/b"})).await.expect(400);
     admin.post("/api/folders", &json!({"title": "x", "uid": "x".repeat(41)})).await.expect(400);
     admin.post("/api/folders", &json!({"title": "x", "parentUid": "gone"})).await.expect(400);

@@ -37,7 +37,8 @@ async fn a_repeated_request_gets_the_first_response_and_writes_nothing() {
                 server.admin().post("/api/org/users", &member).await.expect(200);
             }
         }
-        let client = caller(&server, &objects, route).with_header("Idempotency-Key", &format!("key-{number}"));
+        let client =
+            caller(&server, &objects, route).with_header("Idempotency-Key", &format!("key-{number}"));
         let mut request = client.request(route.method.clone(), &objects.path(route));
         let mut body = objects.body(route, number);
         if route.path == "/api/org/users" {
@@ -85,7 +86,8 @@ async fn a_key_belongs_to_one_user_and_a_refused_request_does_not_use_it_up() {
     let admin = server.admin().with_header("Idempotency-Key", "k");
     admin.post("/api/folders", &folder("")).await.expect(400);
     let mine = admin.post("/api/folders", &folder("Ops")).await.expect(200);
-    let hers = other.with_header("Idempotency-Key", "k").post("/api/folders", &folder("Ops")).await.expect(200);
+    let hers =
+        other.with_header("Idempotency-Key", "k").post("/api/folders", &folder("Ops")).await.expect(200);
     assert_ne!(mine.body["uid"], hers.body["uid"]);
     let bad = server.admin().with_header("Idempotency-Key", &"k".repeat(200));
     bad.post("/api/folders", &folder("Ops")).await.expect(400);

@@ -9,7 +9,10 @@ async fn log_in(server: &TestServer, login: &str, password: &str) -> (Client, St
     let answer = server.anonymous().post("/login", &json!({"user": login, "password": password})).await;
     let answer = answer.expect_message(200, "Logged in");
     let cookie = answer.headers["set-cookie"].to_str().unwrap();
-    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax") && cookie.contains("Path=/"), "{cookie}");
+    assert!(
+        cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax") && cookie.contains("Path=/"),
+        "{cookie}"
+    );
     let cookie = cookie.split(';').next().unwrap().to_owned();
     (server.anonymous().with_header("cookie", &cookie), cookie)
 }
@@ -94,7 +97,8 @@ async fn wrong_credentials_do_not_tell_which_part_and_lock_the_login() {
         server.client("ADMIN", "guess").get("/api/user").await.expect(401);
     }
     server.anonymous().post("/login", &json!({"user": "admin", "password": "guess"})).await.expect(401);
-    let locked = server.anonymous().post("/login", &json!({"user": "admin", "password": "admin"})).await.expect(401);
+    let locked =
+        server.anonymous().post("/login", &json!({"user": "admin", "password": "admin"})).await.expect(401);
     assert_eq!(locked.body["messageId"], "login-attempt.blocked");
     let aged = "UPDATE login_attempts SET at = at - interval '6 minutes'";
     server.database.connect().await.batch_execute(aged).await.unwrap();
@@ -112,7 +116,10 @@ async fn a_changed_password_and_a_disabled_user_are_refused_on_the_next_request(
     let (session, _) = log_in(&server, "ann", "secret").await;
     ann.get("/api/user").await.expect(200);
     let path = format!("/api/admin/users/{id}");
-    admin.put(&format!("{path}/password"), &json!({"password": "other"})).await.expect_message(200, "User password updated");
+    admin
+        .put(&format!("{path}/password"), &json!({"password": "other"}))
+        .await
+        .expect_message(200, "User password updated");
     ann.get("/api/user").await.expect(401);
     session.get("/api/user").await.expect(401);
     let ann = server.client("ann", "other");
@@ -159,7 +166,8 @@ async fn every_event_says_who_from_where_and_why() {
         .with_header("x-request-id", "req-1")
         .with_header("x-correlation-id", "import-7")
         .with_header("user-agent", "tester/1.0");
-    let answer = client.send(client.request(Method::POST, "/api/folders").json(&json!({"title": "Ops"}))).await;
+    let answer =
+        client.send(client.request(Method::POST, "/api/folders").json(&json!({"title": "Ops"}))).await;
     assert_eq!(answer.expect(200).headers["x-request-id"], "req-1");
     let sql = "SELECT actor_id, actor_login, causation_id, correlation_id, meta FROM events WHERE type = 'folder.created'";
     let row = server.database.connect().await.query_one(sql, &[]).await.unwrap();

@@ -50,8 +50,7 @@ async fn the_admin_of_another_org_gets_and_changes_nothing() {
     assert_eq!(head(&server, zebra.org).await, before, "the other org's log has moved");
     let sql = "SELECT count(*) FROM events WHERE org_id = 0 AND pos > $1 AND actor_login <> 'lion-admin'
         AND stream_id NOT LIKE 'user-%'";
-    let foreign: i64 =
-        server.database.connect().await.query_one(sql, &[&users_before]).await.unwrap().get(0);
+    let foreign: i64 = server.database.connect().await.query_one(sql, &[&users_before]).await.unwrap().get(0);
     assert_eq!(foreign, 0);
 }
 

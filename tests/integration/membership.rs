@@ -13,14 +13,20 @@ async fn members_are_added_changed_and_removed() {
     let member = json!({"loginOrEmail": "ANN", "role": "Editor"});
     admin.post(&path, &member).await.expect_message(200, "User added to organization");
     admin.post(&path, &member).await.expect_message(409, "User is already member of this organization");
-    admin.post(&path, &json!({"loginOrEmail": "bob", "role": "Editor"})).await.expect_message(404, "User not found");
+    admin
+        .post(&path, &json!({"loginOrEmail": "bob", "role": "Editor"}))
+        .await
+        .expect_message(404, "User not found");
     admin.post(&path, &json!({"loginOrEmail": "ann", "role": "King"})).await.expect(400);
     let orgs = ann.get("/api/user/orgs").await.expect(200).body;
     assert_eq!(orgs[0], json!({"orgId": acme, "name": "Acme", "role": "Editor"}));
 
     let one = format!("{path}/{id}");
     admin.patch(&one, &json!({"role": "Admin"})).await.expect_message(200, "Organization user updated");
-    admin.patch(&format!("{path}/9999"), &json!({"role": "Admin"})).await.expect_message(500, "Failed update org user");
+    admin
+        .patch(&format!("{path}/9999"), &json!({"role": "Admin"}))
+        .await
+        .expect_message(500, "Failed update org user");
     let found = admin.get(&format!("{path}/search?query=an&perpage=1&page=1")).await.expect(200).body;
     assert_eq!((&found["totalCount"], &found["orgUsers"][0]["role"]), (&json!(1), &json!("Admin")));
     admin.delete(&one).await.expect_message(200, "User removed from organization");
@@ -58,7 +64,11 @@ async fn a_removed_member_is_refused_on_the_next_request() {
     let acme = server.new_org("Acme").await;
     let (ann, id) = server.new_member(acme, "ann", "Editor").await;
     ann.get("/api/org").await.expect(200);
-    server.admin().patch(&format!("/api/orgs/{acme}/users/{id}"), &json!({"role": "Viewer"})).await.expect(200);
+    server
+        .admin()
+        .patch(&format!("/api/orgs/{acme}/users/{id}"), &json!({"role": "Viewer"}))
+        .await
+        .expect(200);
     ann.post("/api/folders", &json!({"title": "x"})).await.expect(403);
     server.admin().delete(&format!("/api/orgs/{acme}/users/{id}")).await.expect(200);
     ann.clone().in_org(acme).get("/api/folders").await.expect(401);

@@ -20,7 +20,10 @@ async fn are_created_changed_and_deleted_with_all_they_own() {
     assert_eq!(admin.get("/api/orgs/name/Acme%20Inc.").await.expect(200).body["id"], acme);
 
     let inside = admin.clone().in_org(acme);
-    inside.post("/api/dashboards/db", &json!({"dashboard": {"title": "CPU", "uid": "cpu"}})).await.expect(200);
+    inside
+        .post("/api/dashboards/db", &json!({"dashboard": {"title": "CPU", "uid": "cpu"}}))
+        .await
+        .expect(200);
     admin.delete(&path).await.expect_message(200, "Organization deleted");
     admin.delete(&path).await.expect_message(404, "Failed to delete organization. ID not found");
     admin.put(&path, &json!({"name": "x"})).await.expect_message(500, "Failed to update organization");
@@ -30,7 +33,8 @@ async fn are_created_changed_and_deleted_with_all_they_own() {
             server.database.scalar(&format!("SELECT count(*) FROM {table} WHERE org_id = {acme}")).await;
         assert_eq!(rows, 0, "{table}");
     }
-    let events: i64 = server.database.scalar(&format!("SELECT count(*) FROM events WHERE org_id = {acme}")).await;
+    let events: i64 =
+        server.database.scalar(&format!("SELECT count(*) FROM events WHERE org_id = {acme}")).await;
     assert!(events >= 4, "the log of a deleted org is kept");
     admin.delete("/api/orgs/1").await.expect_message(400, "Cannot delete your active organization");
     admin.get("/api/orgs/x").await.expect_message(400, "orgId is invalid");

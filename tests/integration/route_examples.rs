@@ -79,7 +79,12 @@ impl Objects {
     }
 
     /// Sends a request that fits a route.
-    pub(crate) async fn call(&self, client: &Client, route: &Route, number: usize) -> kymograph_tests::Answer {
+    pub(crate) async fn call(
+        &self,
+        client: &Client,
+        route: &Route,
+        number: usize,
+    ) -> kymograph_tests::Answer {
         let mut request = client.request(route.method.clone(), &self.path(route));
         if route.method != Method::GET && route.method != Method::DELETE {
             request = request.json(&self.body(route, number));

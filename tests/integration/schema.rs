@@ -28,7 +28,10 @@ async fn every_table_belongs_to_tenants_or_is_a_known_exception() {
     let all = names(&client, all).await;
     for table in &all {
         let is_exception = WITHOUT_TENANT.iter().any(|(name, _)| name == table);
-        assert!(tenant.contains(table) != is_exception, "{table} should have org_id, or be a known exception");
+        assert!(
+            tenant.contains(table) != is_exception,
+            "{table} should have org_id, or be a known exception"
+        );
     }
     assert!(WITHOUT_TENANT.iter().all(|(name, _)| all.contains(&(*name).to_owned())));
 }

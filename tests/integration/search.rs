@@ -18,7 +18,10 @@ async fn finds_by_words_tags_type_place_and_page() {
         ("100% of it", "all", json!([]), "net"),
     ] {
         let document = json!({"title": title, "uid": uid, "tags": tags});
-        admin.post("/api/dashboards/db", &json!({"dashboard": document, "folderUid": folder})).await.expect(200);
+        admin
+            .post("/api/dashboards/db", &json!({"dashboard": document, "folderUid": folder}))
+            .await
+            .expect(200);
     }
     for (query, expected) in [
         ("", vec!["Network", "100% of it", "CPU load", "Network load"]),

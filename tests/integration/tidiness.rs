@@ -36,8 +36,15 @@ fn sources(crates: &[&str]) -> Vec<(PathBuf, String)> {
         .collect()
 }
 
-const CRATES: &[&str] =
-    &["domain/src", "app/src", "projections/src", "infra/src", "api/src", "migrations/src", "deploy/server/src"];
+const CRATES: &[&str] = &[
+    "domain/src",
+    "app/src",
+    "projections/src",
+    "infra/src",
+    "api/src",
+    "migrations/src",
+    "deploy/server/src",
+];
 
 /// The kymograph crates that a crate may depend on. Dependencies run one way.
 const LAYERS: &[(&str, &[&str])] = &[
@@ -84,7 +91,8 @@ fn inner_layers_know_nothing_of_the_outer_world() {
 #[test]
 fn transactions_are_begun_only_where_they_are_ended() {
     for (path, text) in sources(CRATES) {
-        let may_begin = ["projections/src/database.rs", "flight/manifest.rs"].iter().any(|end| path.ends_with(end));
+        let may_begin =
+            ["projections/src/database.rs", "flight/manifest.rs"].iter().any(|end| path.ends_with(end));
         let code = text.split("#[cfg(test)]").next().unwrap();
         assert!(may_begin || !code.contains("\"BEGIN"), "{} begins a transaction by hand", path.display());
     }
@@ -130,7 +138,8 @@ fn every_read_model_is_registered_and_has_a_migration() {
 #[test]
 fn no_unfinished_work_is_left_in_the_code() {
     // Written in parts, so that this file does not find itself.
-    let words = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("X", "XX"), concat!("unimple", "mented!")];
+    let words =
+        [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("X", "XX"), concat!("unimple", "mented!")];
     for (path, text) in sources(&[CRATES, &["tests"]].concat()) {
         for word in words {
             assert!(!text.contains(word), "{} says {word}", path.display());

@@ -10,7 +10,8 @@ async fn are_created_found_changed_and_deleted() {
     let ann = json!({"login": "ann", "email": "ann@example.org", "name": "Ann", "password": "secret"});
     let created = admin.post("/api/admin/users", &ann).await.expect_message(200, "User created").body;
     let id = created["id"].as_i64().unwrap();
-    let taken = admin.post("/api/admin/users", &json!({"login": "ANN", "password": "secret"})).await.expect(412);
+    let taken =
+        admin.post("/api/admin/users", &json!({"login": "ANN", "password": "secret"})).await.expect(412);
     assert_eq!(taken.body["message"], "User with email '' or username 'ANN' already exists");
     admin.post("/api/admin/users", &json!({"login": "bob", "password": "x"})).await.expect(400);
     admin.post("/api/admin/users", &json!({"password": "secret"})).await.expect(400);
@@ -32,14 +33,19 @@ async fn are_created_found_changed_and_deleted() {
     admin.put(&path, &json!({"login": "admin"})).await.expect(409);
     admin.put(&path, &json!({"login": "anna", "theme": "light"})).await.expect_message(200, "User updated");
     let user = admin.get(&path).await.expect(200).body;
-    assert_eq!((&user["login"], &user["email"], &user["theme"]), (&json!("anna"), &json!("ann@example.org"), &json!("light")));
+    assert_eq!(
+        (&user["login"], &user["email"], &user["theme"]),
+        (&json!("anna"), &json!("ann@example.org"), &json!("light"))
+    );
     assert_eq!(admin.get(&format!("{path}/orgs")).await.expect(200).body[0]["role"], "Viewer");
 
     admin.delete(&format!("/api/admin/users/{id}")).await.expect_message(200, "User deleted");
     admin.delete(&format!("/api/admin/users/{id}")).await.expect(404);
     server.client("anna", "secret").get("/api/user").await.expect(401);
-    let secrets: i64 =
-        server.database.scalar(&format!("SELECT count(*) FROM secrets WHERE key = 'user/{id}/password'")).await;
+    let secrets: i64 = server
+        .database
+        .scalar(&format!("SELECT count(*) FROM secrets WHERE key = 'user/{id}/password'"))
+        .await;
     assert_eq!(secrets, 0);
 }
 
@@ -51,7 +57,9 @@ async fn lists_count_pages_from_one_and_end_with_an_empty_one() {
         let user = json!({"login": format!("user{number}"), "password": "secret"});
         admin.post("/api/admin/users", &user).await.expect(200);
     }
-    for (query, count) in [("perpage=3", 3), ("perpage=3&page=2", 1), ("perpage=3&page=3", 0), ("perpage=0&page=0", 4)] {
+    for (query, count) in
+        [("perpage=3", 3), ("perpage=3&page=2", 1), ("perpage=3&page=3", 0), ("perpage=0&page=0", 4)]
+    {
         let users = admin.get(&format!("/api/users?{query}")).await.expect(200).body;
         assert_eq!(users.as_array().unwrap().len(), count, "{query}");
     }
@@ -104,8 +112,12 @@ async fn look_after_their_own_account() {
     assert_eq!(ann.get("/api/user").await.expect(200).body["name"], "Ann");
     let change = |old: &str, new: &str| json!({"oldPassword": old, "newPassword": new});
     ann.put("/api/user/password", &change("wrong", "new")).await.expect_message(400, "Invalid old password");
-    ann.put("/api/user/password", &change("secret", "new")).await.expect_message(400, "New password is too short");
-    ann.put("/api/user/password", &change("secret", "kymograph")).await.expect_message(200, "User password changed");
+    ann.put("/api/user/password", &change("secret", "new"))
+        .await
+        .expect_message(400, "New password is too short");
+    ann.put("/api/user/password", &change("secret", "kymograph"))
+        .await
+        .expect_message(200, "User password changed");
     ann.get("/api/user").await.expect(401);
     server.client("ann", "kymograph").get("/api/user").await.expect(200);
 }
@@ -115,7 +127,10 @@ async fn work_in_one_of_their_orgs() {
     let server = TestServer::start().await;
     let admin = server.admin();
     let acme = server.new_org("Acme").await;
-    admin.post(&format!("/api/user/using/{acme}"), &json!({})).await.expect_message(200, "Active organization changed");
+    admin
+        .post(&format!("/api/user/using/{acme}"), &json!({}))
+        .await
+        .expect_message(200, "Active organization changed");
     assert_eq!(admin.get("/api/org").await.expect(200).body["name"], "Acme");
     assert_eq!(admin.get("/api/user").await.expect(200).body["orgId"], acme);
     assert_eq!(admin.get("/api/org?orgId=1").await.expect(200).body["name"], "Main Org.");
@@ -123,6 +138,9 @@ async fn work_in_one_of_their_orgs() {
     admin.post("/api/user/using/x", &json!({})).await.expect_message(400, "id is invalid");
     let (_, id) = server.new_member(1, "ann", "Viewer").await;
     admin.post(&format!("/api/users/{id}/using/{acme}"), &json!({})).await.expect(401);
-    admin.post(&format!("/api/users/{id}/using/acme"), &json!({})).await.expect_message(400, "orgId is invalid");
+    admin
+        .post(&format!("/api/users/{id}/using/acme"), &json!({}))
+        .await
+        .expect_message(400, "orgId is invalid");
     admin.post(&format!("/api/users/{id}/using/1"), &json!({})).await.expect(200);
 }

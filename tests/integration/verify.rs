@@ -8,14 +8,26 @@ use crate::route_examples::Objects;
 
 /// Damage to one row of each table, as somebody with access to the database could do it.
 const DAMAGES: &[(&str, &str)] = &[
-    ("events", "UPDATE events SET payload = replace(payload, 'zebra', 'horse') WHERE type = 'dashboard.created'"),
+    (
+        "events",
+        "UPDATE events SET payload = replace(payload, 'zebra', 'horse') WHERE type = 'dashboard.created'",
+    ),
     ("events", "DELETE FROM events WHERE org_id = 2 AND pos = 3"),
-    ("events", "UPDATE events SET pos = 99 WHERE org_id = 2 AND pos = (SELECT max(pos) FROM events WHERE org_id = 2)"),
+    (
+        "events",
+        "UPDATE events SET pos = 99 WHERE org_id = 2 AND pos = (SELECT max(pos) FROM events WHERE org_id = 2)",
+    ),
     ("events", "UPDATE events SET version = version + 1 WHERE org_id = 2 AND type = 'dashboard.updated'"),
     ("events", "UPDATE events SET type = 'folder.deleted' WHERE org_id = 2 AND type = 'dashboard.updated'"),
-    ("events", "UPDATE events SET recorded_at = recorded_at - interval '1 year' WHERE org_id = 2 AND pos = 3"),
+    (
+        "events",
+        "UPDATE events SET recorded_at = recorded_at - interval '1 year' WHERE org_id = 2 AND pos = 3",
+    ),
     ("events", "UPDATE events SET actor_login = 'nobody' WHERE org_id = 2 AND type = 'folder.created'"),
-    ("streams", "UPDATE streams SET state = replace(state, 'zebra', 'horse') WHERE stream_id = 'folder-zebra-folder'"),
+    (
+        "streams",
+        "UPDATE streams SET state = replace(state, 'zebra', 'horse') WHERE stream_id = 'folder-zebra-folder'",
+    ),
     ("streams", "UPDATE streams SET version = version + 1 WHERE stream_id = 'folder-zebra-folder'"),
     ("streams", "DELETE FROM streams WHERE stream_id = 'folder-zebra-folder'"),
     ("heads", "UPDATE heads SET pos = pos + 1 WHERE org_id = 2"),
@@ -58,13 +70,17 @@ async fn finds_damage_in_every_table() {
         let found = verify(config).await.map_or(1, |report| report.fault_count);
         assert!(found > 0, "not found: {damage}");
         let transaction = client.transaction().await.unwrap();
-        transaction.batch_execute(&format!("DELETE FROM {table}; INSERT INTO {table} TABLE backup.copy")).await.unwrap();
+        transaction
+            .batch_execute(&format!("DELETE FROM {table}; INSERT INTO {table} TABLE backup.copy"))
+            .await
+            .unwrap();
         transaction.batch_execute("DROP SCHEMA backup CASCADE").await.unwrap();
         transaction.commit().await.unwrap();
     }
     assert_eq!(verify(config).await.unwrap().fault_count, 0);
 
-    let sql = "SELECT relname::text FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace";
+    let sql =
+        "SELECT relname::text FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace";
     for row in client.query(sql, &[]).await.unwrap() {
         let table: &str = row.get(0);
         let is_known = DAMAGES.iter().any(|(damaged, _)| *damaged == table) || WITHOUT_TRUTH.contains(&table);

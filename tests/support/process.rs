@@ -111,7 +111,8 @@ impl ServerProcess {
 
     /// Whether its PostgreSQL runs.
     pub fn postgres_runs(&self) -> bool {
-        self.postgres_pid().is_some_and(|pid| Path::new("/proc").join(pid.as_raw_nonzero().to_string()).exists())
+        self.postgres_pid()
+            .is_some_and(|pid| Path::new("/proc").join(pid.as_raw_nonzero().to_string()).exists())
     }
 }
 

@@ -71,7 +71,10 @@ impl http_body::Body for Parts {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let index = self.next;
         self.next += 1;
         Poll::Ready(self.parts.get_mut(index).map(|part| Ok(Frame::data(std::mem::take(part)))))

@@ -117,7 +117,10 @@ impl<'a> MetaBody<'a> {
             folder_url: folder.map(|folder| folder_url(&folder.uid, &folder.slug)).unwrap_or_default(),
             provisioned: false,
             provisioned_external_id: "",
-            annotations_permissions: AnnotationsPermissions { dashboard: annotations, organization: annotations },
+            annotations_permissions: AnnotationsPermissions {
+                dashboard: annotations,
+                organization: annotations,
+            },
         }
     }
 }

@@ -73,10 +73,7 @@ async fn authenticate(
     response
 }
 
-async fn identify(
-    authentication: &Authentication,
-    request: &mut Request,
-) -> Result<Authenticated, ApiError> {
+async fn identify(authentication: &Authentication, request: &mut Request) -> Result<Authenticated, ApiError> {
     let context = request.extensions_mut().remove::<RequestContext>().unwrap_or_default();
     let headers = request.headers();
     let wanted_org = wanted_org(headers, request.uri().query())?;
@@ -89,7 +86,8 @@ fn credentials(headers: &HeaderMap, authentication: &Authentication) -> Result<C
         let credentials = basic(authorization).filter(|_| authentication.is_basic_enabled);
         return credentials.ok_or_else(|| Error::unauthenticated("Unauthorized"));
     }
-    let token = session_token(headers, &authentication.cookie.name).ok_or_else(|| Error::unauthenticated("Unauthorized"))?;
+    let token = session_token(headers, &authentication.cookie.name)
+        .ok_or_else(|| Error::unauthenticated("Unauthorized"))?;
     Ok(Credentials::Session(token.to_owned()))
 }
 

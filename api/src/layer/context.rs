@@ -68,13 +68,13 @@ async fn admit(
     next: Next,
 ) -> Result<Response, ApiError> {
     csrf::check(&request, &settings.trusted_origins)?;
-    if is_write(request.method()) {
-        if let Some(key) = request.headers().get(&IDEMPOTENCY_KEY).cloned() {
-            let key = checked_key(&key)?;
-            let (with_body, request_hash) = hash_request(request, settings.max_body_bytes).await?;
-            request = with_body;
-            context.idempotency = Some(IdempotencyKey { key, request_hash });
-        }
+    if is_write(request.method())
+        && let Some(key) = request.headers().get(&IDEMPOTENCY_KEY).cloned()
+    {
+        let key = checked_key(&key)?;
+        let (with_body, request_hash) = hash_request(request, settings.max_body_bytes).await?;
+        request = with_body;
+        context.idempotency = Some(IdempotencyKey { key, request_hash });
     }
     request.extensions_mut().insert(context);
     Ok(next.run(request).await)

@@ -17,7 +17,9 @@ const MAX_KEPT_BYTES: usize = 1024 * 1024;
 pub(super) async fn repeat(State(commands): State<Commands>, request: Request, next: Next) -> Response {
     let scope = request.extensions().get::<Scope>().cloned();
     match scope.filter(|scope| scope.request().idempotency.is_some()) {
-        Some(scope) => try_repeat(&commands, &scope, request, next).await.unwrap_or_else(ApiError::into_response),
+        Some(scope) => {
+            try_repeat(&commands, &scope, request, next).await.unwrap_or_else(ApiError::into_response)
+        }
         None => next.run(request).await,
     }
 }

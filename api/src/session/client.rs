@@ -18,7 +18,11 @@ impl Client {
     pub(super) fn of(user_agent: &str) -> Self {
         let (browser, browser_version) = browser(user_agent);
         let (os, os_version) = os(user_agent);
-        let device = if ["iPhone", "Android"].iter().any(|name| user_agent.contains(name)) { "Mobile" } else { "Other" };
+        let device = if ["iPhone", "Android"].iter().any(|name| user_agent.contains(name)) {
+            "Mobile"
+        } else {
+            "Other"
+        };
         Self { device, os, os_version, browser, browser_version }
     }
 }
@@ -59,7 +63,11 @@ fn os(user_agent: &str) -> (&'static str, String) {
 
 fn version(text: &str) -> String {
     let is_part = |character: &char| character.is_ascii_digit() || ['.', '_'].contains(character);
-    text.chars().take_while(is_part).take(20).map(|character| if character == '_' { '.' } else { character }).collect()
+    text.chars()
+        .take_while(is_part)
+        .take(20)
+        .map(|character| if character == '_' { '.' } else { character })
+        .collect()
 }
 
 #[cfg(test)]
@@ -70,10 +78,16 @@ mod tests {
     fn tells_browsers_apart() {
         let chrome = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36";
         let client = Client::of(chrome);
-        assert_eq!((client.browser.as_str(), client.browser_version.as_str(), client.os), ("Chrome", "140.0.0.0", "Linux"));
+        assert_eq!(
+            (client.browser.as_str(), client.browser_version.as_str(), client.os),
+            ("Chrome", "140.0.0.0", "Linux")
+        );
         let safari = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605 (KHTML, like Gecko) Version/17.1 Safari/605";
         let client = Client::of(safari);
-        assert_eq!((client.browser.as_str(), client.os, client.os_version.as_str()), ("Safari", "macOS", "10.15.7"));
+        assert_eq!(
+            (client.browser.as_str(), client.os, client.os_version.as_str()),
+            ("Safari", "macOS", "10.15.7")
+        );
         assert_eq!(Client::of("curl/8.5.0").browser, "curl");
         assert_eq!(Client::of("").browser, "");
     }

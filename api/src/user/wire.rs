@@ -1,9 +1,9 @@
 //! How users look on the wire.
 
-use kymograph_app::random::hex;
-use kymograph_app::membership::UserOrgView;
-use kymograph_app::user::{ProfileChange, UserView};
 use kymograph_app::Error;
+use kymograph_app::membership::UserOrgView;
+use kymograph_app::random::hex;
+use kymograph_app::user::{ProfileChange, UserView};
 use kymograph_domain::user::UserError;
 use kymograph_domain::{OrgId, OrgRole, Timestamp, UserId};
 use serde::{Deserialize, Serialize};

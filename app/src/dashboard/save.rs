@@ -82,18 +82,16 @@ impl Dashboards {
         let is_new = !(is_named && dashboard.exists);
         scope.require(if is_new { Permission::DashboardsCreate } else { Permission::DashboardsWrite })?;
         let moves = is_new || dashboard.folder_uid != content.folder_uid;
-        if let Some(folder) = content.folder_uid.as_ref().filter(|_| moves) {
-            if !unit.load::<Folder>(folder).await?.exists {
-                return Err(DashboardError::FolderNotFound.into());
-            }
+        if let Some(folder) = content.folder_uid.as_ref().filter(|_| moves)
+            && !unit.load::<Folder>(folder).await?.exists
+        {
+            return Err(DashboardError::FolderNotFound.into());
         }
         if expected_version.is_some() && (moves || dashboard.title != content.title) {
             self.title_must_be_free(scope, content).await?;
         }
         let new_id = if is_new { self.ids.next_id(scope.org(), IdKind::Object).await? } else { dashboard.id };
-        dashboard
-            .tell(DashboardCommand::Save { content: content.clone(), new_id, expected_version })
-            .await?;
+        dashboard.tell(DashboardCommand::Save { content: content.clone(), new_id, expected_version }).await?;
         let saved = SavedDashboard {
             id: dashboard.id,
             uid: dashboard.uid.clone(),

@@ -57,10 +57,11 @@ impl Identity {
     pub(super) async fn check_password(&self, login: &str, password: &str, ip: &str) -> Result<UserId> {
         let key = self.credential_key(login, password);
         if let Some((user_id, fingerprint)) = self.cache.passwords.get(&key) {
-            if let Some(identified) = self.identify(user_id).await? {
-                if !identified.is_disabled && Sha256::digest(&identified.password_hash)[..] == fingerprint {
-                    return Ok(user_id);
-                }
+            if let Some(identified) = self.identify(user_id).await?
+                && !identified.is_disabled
+                && Sha256::digest(&identified.password_hash)[..] == fingerprint
+            {
+                return Ok(user_id);
             }
             self.cache.passwords.invalidate(&key);
         }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
+use axum::ServiceExt;
 use axum::extract::Request;
 use axum::extract::connect_info::IntoMakeServiceWithConnectInfo;
 use axum::serve::ListenerExt;
-use axum::ServiceExt;
 use kymograph_app::setup::FirstUser;
 use kymograph_infra::clock::SystemClock;
 use kymograph_infra::migrate::migrate;
@@ -98,9 +98,7 @@ async fn serve_until_stopped(
 
 /// The service of a router: a slash at the end of a path makes no difference, and requests know their peer.
 #[must_use]
-pub fn make_service(
-    router: Router,
-) -> IntoMakeServiceWithConnectInfo<NormalizePath<Router>, SocketAddr> {
+pub fn make_service(router: Router) -> IntoMakeServiceWithConnectInfo<NormalizePath<Router>, SocketAddr> {
     let service = NormalizePathLayer::trim_trailing_slash().layer(router);
     ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(service)
 }

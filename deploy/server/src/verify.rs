@@ -18,8 +18,14 @@ pub async fn verify(config: &Config) -> Result<(), ServerError> {
 
 #[allow(clippy::print_stdout, reason = "the report is what the command is for")]
 fn print(report: &Report) {
-    println!("logs:    {} ({} events, positions and versions without a gap, payloads as written)", report.logs, report.events);
-    println!("streams: {} folded, {} folded again by postgres-es", report.streams, report.streams_by_postgres_es);
+    println!(
+        "logs:    {} ({} events, positions and versions without a gap, payloads as written)",
+        report.logs, report.events
+    );
+    println!(
+        "streams: {} folded, {} folded again by postgres-es",
+        report.streams, report.streams_by_postgres_es
+    );
     println!("read models, compared row by row with a fresh projection:");
     for (table, rows) in &report.tables {
         println!("  {table}: {rows} rows");

@@ -61,8 +61,15 @@ pub struct Wired {
 }
 
 /// Puts a server together on a database that has its schema.
-#[allow(clippy::too_many_lines, reason = "one ordered list of all parts is easier to follow than pieces of it")]
-pub fn wire(config: &Config, database_config: &tokio_postgres::Config, clock: Arc<dyn Clock>) -> Result<Wired> {
+#[allow(
+    clippy::too_many_lines,
+    reason = "one ordered list of all parts is easier to follow than pieces of it"
+)]
+pub fn wire(
+    config: &Config,
+    database_config: &tokio_postgres::Config,
+    clock: Arc<dyn Clock>,
+) -> Result<Wired> {
     let database = Database::new(app_pool(database_config, config.database.max_open_conn)?);
 
     let identity_cache = Arc::new(IdentityCache::new(random_bytes()?));

@@ -25,10 +25,7 @@ use manifest::{Manifest, Message, Owner};
 const MAX_TRIES: usize = 8;
 
 /// Writes the commits of a batch that can be written, and says for each what became of it.
-pub(super) async fn fly(
-    store: &Inner,
-    batch: &mut [Prepared],
-) -> Vec<Result<Committed, CommitError>> {
+pub(super) async fn fly(store: &Inner, batch: &mut [Prepared]) -> Vec<Result<Committed, CommitError>> {
     let mut results: Vec<Option<Result<Committed, CommitError>>> = Vec::new();
     results.resize_with(batch.len(), || None);
     refuse_overtaken(batch, &mut results);
@@ -99,7 +96,8 @@ async fn try_fly(store: &Inner, batch: &[Prepared], aboard: &[usize]) -> Result<
     let manifest = Manifest::load(store, batch, aboard, &orgs).await?;
     let connection = store.database.connection().await?;
     let sent = send(&connection, &manifest).await;
-    let first_failure = sent?.into_iter().enumerate().find_map(|(index, result)| Some((index, result.err()?)));
+    let first_failure =
+        sent?.into_iter().enumerate().find_map(|(index, result)| Some((index, result.err()?)));
     let Some((index, error)) = first_failure else {
         for (org, head) in manifest.heads {
             store.heads.set(org, head);
@@ -110,19 +108,18 @@ async fn try_fly(store: &Inner, batch: &[Prepared], aboard: &[usize]) -> Result<
     Err(explain(&manifest.messages[index], &error))
 }
 
+/// The answer to a message, to be awaited.
+type Answer<'a> = Pin<Box<dyn Future<Output = Result<(), tokio_postgres::Error>> + Send + 'a>>;
+
 /// Sends all messages at the first poll, before any answer is awaited, and returns the answers in order.
 ///
 /// Nothing can come between the messages of a transaction: either this is never polled and nothing is sent, or
 /// all of it is, its end included. So a flight that is dropped leaves no transaction open.
-async fn send(
-    connection: &Object,
-    manifest: &Manifest,
-) -> Result<Vec<Result<(), tokio_postgres::Error>>> {
+async fn send(connection: &Object, manifest: &Manifest) -> Result<Vec<Result<(), tokio_postgres::Error>>> {
     let texts: Vec<&'static str> = manifest.messages.iter().filter_map(Message::sql).collect();
     let prepared = prepare_all(connection, &texts).await?;
     let mut prepared = prepared.iter();
-    let mut answers: Vec<Pin<Box<dyn Future<Output = Result<(), tokio_postgres::Error>> + Send + '_>>> =
-        Vec::with_capacity(manifest.messages.len());
+    let mut answers: Vec<Answer<'_>> = Vec::with_capacity(manifest.messages.len());
     for message in &manifest.messages {
         answers.push(match message {
             Message::Control(text) => Box::pin(connection.batch_execute(text)),

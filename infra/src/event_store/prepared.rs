@@ -52,8 +52,16 @@ struct Meta<'a> {
 
 impl Prepared {
     pub(super) fn try_new(scope: &Scope, commit: Commit) -> Result<Self> {
-        let RequestContext { request_id, trace_id, correlation_id, auth_method, token_id, ip, user_agent, .. } =
-            scope.request();
+        let RequestContext {
+            request_id,
+            trace_id,
+            correlation_id,
+            auth_method,
+            token_id,
+            ip,
+            user_agent,
+            ..
+        } = scope.request();
         let meta = Meta {
             auth_method,
             token_id: token_id.map(|id| id.to_string()).unwrap_or_default(),

@@ -23,7 +23,8 @@ pub(super) const READ_HEAD: &str = "SELECT pos, last_at FROM heads WHERE org_id 
 pub(super) const FORGET_ANSWERS: &str = "DELETE FROM idempotency WHERE org_id = $1 AND expires_at <= $2";
 
 /// Keeps the answer of a request.
-pub(super) const KEEP_ANSWER: &str = "INSERT INTO idempotency (org_id, key, request_hash, outcome, expires_at)
+pub(super) const KEEP_ANSWER: &str =
+    "INSERT INTO idempotency (org_id, key, request_hash, outcome, expires_at)
     VALUES ($1, $2, $3, $4, $5)";
 
 /// Keeps a secret.

@@ -1,7 +1,7 @@
 //! Folds streams through `postgres-es`, which shares no code with our fold but the aggregates, and compares.
 
-use cqrs_es::EventStore;
 use cqrs_es::AggregateContext;
+use cqrs_es::EventStore;
 use cqrs_es::persist::PersistedEventStore;
 use futures_util::{StreamExt, stream};
 use kymograph_app::{Error, Result};
@@ -9,8 +9,8 @@ use kymograph_domain::registry::{AggregateVisitor, visit};
 use kymograph_domain::upcast::upcasters;
 use kymograph_domain::{OrgId, Stream};
 use postgres_es::PostgresEventRepository;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::PgPool;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio_postgres::Config;
 use tokio_postgres::config::Host;
 
@@ -20,11 +20,16 @@ use super::{FoldedStreams, Report};
 /// The log of the current org in the column layout of `postgres-es`.
 const VIEW: &str = "postgres_es_events";
 /// How many streams are folded at once.
-const CONCURRENCY: usize = 4;
+const CONCURRENCY: u8 = 4;
 
 /// Folds an org's streams again and compares them with ours. A stream that a server has written to since the
 /// snapshot is compared by nobody; it is for the next verification.
-pub(super) async fn check(config: &Config, org: OrgId, streams: &FoldedStreams, report: &mut Report) -> Result<()> {
+pub(super) async fn check(
+    config: &Config,
+    org: OrgId,
+    streams: &FoldedStreams,
+    report: &mut Report,
+) -> Result<()> {
     let pool = pool(config, org)?;
     let mut results = stream::iter(streams)
         .map(|(name, folded)| {
@@ -39,7 +44,7 @@ pub(super) async fn check(config: &Config, org: OrgId, streams: &FoldedStreams, 
                 Ok::<_, Error>((name, (!has_moved_on).then_some(is_same)))
             }
         })
-        .buffer_unordered(CONCURRENCY);
+        .buffer_unordered(CONCURRENCY.into());
     while let Some(result) = results.next().await {
         match result? {
             (_, Some(true)) => report.streams_by_postgres_es += 1,
@@ -103,5 +108,5 @@ fn pool(config: &Config, org: OrgId) -> Result<PgPool> {
     if let Some(password) = config.get_password() {
         options = options.password(std::str::from_utf8(password).map_err(Error::internal)?);
     }
-    Ok(PgPoolOptions::new().max_connections(CONCURRENCY as u32).connect_lazy_with(options))
+    Ok(PgPoolOptions::new().max_connections(CONCURRENCY.into()).connect_lazy_with(options))
 }

@@ -115,7 +115,8 @@ impl LogReader {
         }
         folded.version = version;
         if folded.stream_type != stream_type || !folded.fold.apply(event) {
-            report.fault(format!("org {org}: the event at position {position} is not one of {stream}'s type"));
+            report
+                .fault(format!("org {org}: the event at position {position} is not one of {stream}'s type"));
         }
     }
 }

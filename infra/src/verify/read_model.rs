@@ -99,10 +99,9 @@ async fn compare(
 ) -> Result<()> {
     let stored = format!("SELECT * FROM public.{table} {filter}");
     let fresh = format!("SELECT * FROM pg_temp.{table} {filter}");
-    for (one, other, what) in [
-        (&fresh, &stored, "lacks or has otherwise"),
-        (&stored, &fresh, "has, and should not have so,"),
-    ] {
+    for (one, other, what) in
+        [(&fresh, &stored, "lacks or has otherwise"), (&stored, &fresh, "has, and should not have so,")]
+    {
         let sql = format!(
             "SELECT left(to_jsonb(row)::text, 300) FROM ({one} EXCEPT ALL {other}) AS row LIMIT {MAX_ROWS}"
         );

@@ -57,7 +57,11 @@ const GLOBAL_RULES: &[Rule] = &[
 ];
 
 /// Checks the rows of one org.
-pub(super) async fn check_tenant(transaction: &Transaction<'_>, org: OrgId, report: &mut Report) -> Result<()> {
+pub(super) async fn check_tenant(
+    transaction: &Transaction<'_>,
+    org: OrgId,
+    report: &mut Report,
+) -> Result<()> {
     check(transaction, TENANT_RULES, &format!("org {org}: "), report).await
 }
 
@@ -66,7 +70,12 @@ pub(super) async fn check_global(transaction: &Transaction<'_>, report: &mut Rep
     check(transaction, GLOBAL_RULES, "", report).await
 }
 
-async fn check(transaction: &Transaction<'_>, rules: &[Rule], whose: &str, report: &mut Report) -> Result<()> {
+async fn check(
+    transaction: &Transaction<'_>,
+    rules: &[Rule],
+    whose: &str,
+    report: &mut Report,
+) -> Result<()> {
     for rule in rules {
         for row in transaction.query(rule.sql, &[]).await.map_err(Error::internal)? {
             report.fault(format!("{whose}{} {} {}", rule.table, row.get::<_, &str>(0), rule.what));

@@ -129,10 +129,7 @@ impl DashboardReader for PgDashboardReader {
             WHERE d.org_id = $1 AND d.uid = $2 AND v.version < $3
             ORDER BY v.version DESC LIMIT $4 OFFSET $5";
         let (org, before) = (scope.org(), before.unwrap_or(i64::MAX));
-        let rows = self
-            .database
-            .read(org, sql, &[&org.0, &uid.as_str(), &before, &size, &start])
-            .await?;
+        let rows = self.database.read(org, sql, &[&org.0, &uid.as_str(), &before, &size, &start]).await?;
         rows.iter().map(version_view).collect()
     }
 

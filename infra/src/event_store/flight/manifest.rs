@@ -8,12 +8,12 @@ use kymograph_domain::OrgId;
 use kymograph_projections::statement::{Param, SharedText};
 use kymograph_projections::{OnFailure, Recorded, Statements, params};
 
-use super::super::{Inner, KEEP_ANSWER_SECONDS};
 use super::super::head::Head;
 use super::super::prepared::Prepared;
 use super::super::statements::{
     APPEND_EVENT, FORGET_ANSWERS, FORGET_SECRET, KEEP_ANSWER, KEEP_SECRET, MOVE_HEAD, MOVE_STREAM,
 };
+use super::super::{Inner, KEEP_ANSWER_SECONDS};
 
 /// One message to the database.
 pub(super) enum Message {
@@ -59,9 +59,10 @@ impl Owner {
     pub(super) fn commit(self) -> Option<usize> {
         match self {
             Self::Log => None,
-            Self::Stream(commit) | Self::Answer(commit) | Self::Projection(commit, _) | Self::Secret(commit) => {
-                Some(commit)
-            }
+            Self::Stream(commit)
+            | Self::Answer(commit)
+            | Self::Projection(commit, _)
+            | Self::Secret(commit) => Some(commit),
         }
     }
 }
@@ -181,7 +182,8 @@ impl Section<'_> {
                 append.events.iter().zip(payloads).zip(append.expected_version + 1..)
             {
                 self.head.position += 1;
-                self.head.last_at = self.store.clock.now().max(kymograph_domain::Timestamp(self.head.last_at.0 + 1));
+                self.head.last_at =
+                    self.store.clock.now().max(kymograph_domain::Timestamp(self.head.last_at.0 + 1));
                 let Head { position, last_at } = self.head;
                 self.push(
                     APPEND_EVENT,
