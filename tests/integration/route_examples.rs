@@ -42,9 +42,8 @@ impl Objects {
             "{org_name}" => format!("{}%20org", self.name),
             "{user_id}" => self.user.to_string(),
             "{folder_uid}" => format!("{}-folder", self.name),
-            "{folder_id}" => "1".to_owned(),
+            "{folder_id}" | "{version}" => "1".to_owned(),
             "{uid}" if route.path.contains("/dashboards/") => format!("{}-dashboard", self.name),
-            "{version}" => "1".to_owned(),
             parameter if parameter.starts_with('{') => {
                 panic!("{} has {parameter}, which is unknown to the route examples", route.path)
             }

@@ -45,7 +45,7 @@ pub enum CommandDatabase {
     /// A server that somebody else runs.
     External(tokio_postgres::Config),
     /// The private server under the data folder, started only if nobody has.
-    Embedded(Attached),
+    Embedded(Box<Attached>),
 }
 
 impl CommandDatabase {
@@ -57,7 +57,7 @@ impl CommandDatabase {
             None if !config.paths.data.join("postgres").exists() => {
                 Err(ServerError::NoDatabase(config.paths.data.clone()))
             }
-            None => Ok(Self::Embedded(EmbeddedPostgres::attach(embedded_settings(config)).await?)),
+            None => Ok(Self::Embedded(Box::new(EmbeddedPostgres::attach(embedded_settings(config)).await?))),
         }
     }
 
