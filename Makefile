@@ -8,6 +8,7 @@ run:
 # Runs every test, including real Grafana clients against a real PostgreSQL.
 test:
 	@scripts/install-dependencies cargo postgres python-clients
+	cargo build -p kymograph-server
 	cargo test --workspace
 
 # Runs the benchmarks: all of them, or `make bench ROW=name`.

@@ -1,6 +1,7 @@
 //! Compares two sides by short slices in turn, so that whatever else happens on the machine happens to both.
 
 use crate::error::Result;
+use crate::report;
 use crate::row::Reading;
 use crate::slice::{Slice, median};
 
@@ -28,7 +29,9 @@ pub(crate) async fn compare(
         if our_slice.count == 0 || their_slice.count == 0 {
             return Err("nothing was finished within a slice: try longer ones, with --seconds".into());
         }
-        ratios.push(our_slice.rate() / their_slice.rate());
+        let (our_rate, their_rate) = (our_slice.rate(), their_slice.rate());
+        report::progress(&format!("  {our_rate:.0} / {their_rate:.0} per second"));
+        ratios.push(our_rate / their_rate);
         our_sum.merge(our_slice);
         their_sum.merge(their_slice);
     }

@@ -105,18 +105,20 @@ impl Server {
 
     /// Adds to what is seen of a slice the processor time of the server and of Postgres.
     pub(crate) async fn metered(&self, slice: impl Future<Output = Result<Slice>>) -> Result<Slice> {
-        let before = cpu_of_process(self.pid())?;
-        let mut slice = self.metered_postgres(slice).await?;
-        slice.server_cpu = Some(cpu_of_process(self.pid())?.saturating_sub(before));
-        Ok(slice)
+        self.metered_with(self.pid(), slice).await
     }
 
-    /// Adds to what is seen of a slice the processor time of Postgres.
-    pub(crate) async fn metered_postgres(&self, slice: impl Future<Output = Result<Slice>>) -> Result<Slice> {
+    /// The same for what another process than the server does with its Postgres.
+    pub(crate) async fn metered_with(
+        &self,
+        pid: u32,
+        slice: impl Future<Output = Result<Slice>>,
+    ) -> Result<Slice> {
         let postmaster = self.postmaster()?;
-        let before = cpu_of_postgres(postmaster)?;
+        let before = (cpu_of_process(pid)?, cpu_of_postgres(postmaster)?);
         let mut slice = slice.await?;
-        slice.postgres_cpu = Some(cpu_of_postgres(postmaster)?.saturating_sub(before));
+        slice.server_cpu = Some(cpu_of_process(pid)?.saturating_sub(before.0));
+        slice.postgres_cpu = Some(cpu_of_postgres(postmaster)?.saturating_sub(before.1));
         Ok(slice)
     }
 
