@@ -12,6 +12,7 @@ pub mod health;
 pub mod layer;
 pub mod membership;
 pub mod org;
+pub mod preference;
 pub mod query;
 pub mod routes;
 pub mod search;
@@ -28,6 +29,7 @@ use kymograph_app::health::HealthCheck;
 use kymograph_app::identity::Identity;
 use kymograph_app::membership::Memberships;
 use kymograph_app::org::Orgs;
+use kymograph_app::preference::Preferences;
 use kymograph_app::search::Searches;
 use kymograph_app::session::Sessions;
 use kymograph_app::user::Users;
@@ -51,6 +53,8 @@ pub struct Services {
     pub memberships: Arc<Memberships>,
     /// Orgs.
     pub orgs: Arc<Orgs>,
+    /// Preferences.
+    pub preferences: Arc<Preferences>,
     /// Searching.
     pub searches: Arc<Searches>,
     /// Sessions.
@@ -96,6 +100,7 @@ pub fn router(services: Services, settings: &ApiSettings) -> (Router, Vec<Route>
         .merge(folder::routes(services.folders))
         .merge(dashboard::routes(services.dashboards))
         .merge(search::routes(services.searches))
+        .merge(preference::routes(services.preferences))
         .into_router(|router| layer::authenticated(router, authentication));
     let router = layer::all_requests(router, &settings.layer);
     let router =

@@ -21,6 +21,7 @@ pub mod org;
 pub mod page;
 pub mod password;
 pub mod permission;
+pub mod preference;
 pub mod random;
 pub mod scope;
 pub mod search;

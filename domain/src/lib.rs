@@ -13,6 +13,7 @@ pub mod invariant;
 pub mod json;
 pub mod membership;
 pub mod org;
+pub mod preference;
 pub mod reason;
 pub mod registry;
 pub mod role;

@@ -31,6 +31,7 @@ migrations! {
     3 "0003_identity";
     4 "0004_folder";
     5 "0005_dashboard";
+    6 "0006_preference";
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ pub mod folder;
 pub mod identity;
 pub mod membership;
 pub mod org;
+pub mod preference;
 pub mod projector;
 pub mod search;
 pub mod statement;
@@ -30,5 +31,6 @@ pub fn projectors() -> Vec<Box<dyn Projector>> {
         Box::new(membership::MembershipProjector),
         Box::new(folder::FolderProjector),
         Box::new(dashboard::DashboardProjector),
+        Box::new(preference::PreferenceProjector),
     ]
 }

@@ -13,6 +13,7 @@ mod identity;
 mod isolation;
 mod membership;
 mod org;
+mod preference;
 mod route_examples;
 mod schema;
 mod search;

@@ -16,6 +16,7 @@ use kymograph_app::folder::Folders;
 use kymograph_app::identity::{Identity, IdentityCache, IdentityPorts, LockOut};
 use kymograph_app::membership::Memberships;
 use kymograph_app::org::Orgs;
+use kymograph_app::preference::Preferences;
 use kymograph_app::random::random_bytes;
 use kymograph_app::search::Searches;
 use kymograph_app::session::{SessionLifetimes, Sessions};
@@ -36,6 +37,7 @@ use kymograph_projections::folder::{FolderCache, PgFolderReader};
 use kymograph_projections::identity::PgIdentityReader;
 use kymograph_projections::membership::PgMembershipReader;
 use kymograph_projections::org::PgOrgReader;
+use kymograph_projections::preference::PgPreferenceReader;
 use kymograph_projections::search::PgSearchReader;
 use kymograph_projections::user::PgUserReader;
 use kymograph_projections::{Database, projectors};
@@ -85,6 +87,7 @@ pub fn wire(
     let identities = Arc::new(PgIdentityReader::new(database.clone()));
     let folders = Arc::new(PgFolderReader::new(database.clone(), folder_cache));
     let dashboards = Arc::new(PgDashboardReader::new(database.clone(), dashboard_cache));
+    let preferences = Arc::new(PgPreferenceReader::new(database.clone()));
     let searches = Arc::new(PgSearchReader::new(database.clone()));
     let sessions = Arc::new(PgSessionStore::new(database.clone()));
     let attempts = Arc::new(PgLoginAttempts::new(database.clone()));
@@ -132,11 +135,17 @@ pub fn wire(
     let readiness = Arc::new(Readiness::default());
     let services = Services {
         commands: commands.clone(),
-        dashboards: Arc::new(Dashboards::new(commands.clone(), dashboards, folders.clone(), ids.clone())),
+        dashboards: Arc::new(Dashboards::new(
+            commands.clone(),
+            dashboards.clone(),
+            folders.clone(),
+            ids.clone(),
+        )),
         folders: Arc::new(Folders::new(commands.clone(), folders, ids.clone())),
         identity,
         memberships: Arc::new(Memberships::new(commands.clone(), memberships, users.clone(), orgs.clone())),
         orgs: Arc::new(Orgs::new(commands.clone(), orgs, ids)),
+        preferences: Arc::new(Preferences::new(commands.clone(), preferences, dashboards)),
         searches: Arc::new(Searches::new(searches)),
         sessions: Arc::new(Sessions::new(commands, sessions, users)),
         users: user_service,
