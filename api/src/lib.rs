@@ -17,6 +17,7 @@ pub mod query;
 pub mod routes;
 pub mod search;
 pub mod session;
+pub mod star;
 pub mod user;
 
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use kymograph_app::org::Orgs;
 use kymograph_app::preference::Preferences;
 use kymograph_app::search::Searches;
 use kymograph_app::session::Sessions;
+use kymograph_app::star::Stars;
 use kymograph_app::user::Users;
 
 use crate::health::Readiness;
@@ -59,6 +61,8 @@ pub struct Services {
     pub searches: Arc<Searches>,
     /// Sessions.
     pub sessions: Arc<Sessions>,
+    /// Stars.
+    pub stars: Arc<Stars>,
     /// Users.
     pub users: Arc<Users>,
     /// Whether the database answers.
@@ -98,9 +102,10 @@ pub fn router(services: Services, settings: &ApiSettings) -> (Router, Vec<Route>
         .merge(membership::routes(memberships.clone()))
         .merge(user::routes(users, memberships, identity))
         .merge(folder::routes(services.folders))
-        .merge(dashboard::routes(services.dashboards))
+        .merge(dashboard::routes(services.dashboards, services.stars.clone()))
         .merge(search::routes(services.searches))
         .merge(preference::routes(services.preferences))
+        .merge(star::routes(services.stars))
         .into_router(|router| layer::authenticated(router, authentication));
     let router = layer::all_requests(router, &settings.layer);
     let router =

@@ -27,6 +27,7 @@ pub mod scope;
 pub mod search;
 pub mod session;
 pub mod setup;
+pub mod star;
 pub mod unit;
 pub mod user;
 

@@ -156,10 +156,10 @@ impl Preferences {
                 if !unit.load::<Org>(&scope.org()).await?.exists {
                     return Err(OrgError::NotFound.into());
                 }
-                if let Some(home) = home {
-                    if !unit.load::<Dashboard>(home).await?.exists {
-                        return Err(DashboardError::NotFound.into());
-                    }
+                if let Some(home) = home
+                    && !unit.load::<Dashboard>(home).await?.exists
+                {
+                    return Err(DashboardError::NotFound.into());
                 }
                 let mut preference = unit.load::<Preference>(&owner).await?;
                 let before = match unmentioned {

@@ -18,6 +18,7 @@ pub mod reason;
 pub mod registry;
 pub mod role;
 pub mod slug;
+pub mod star;
 pub mod text;
 pub mod timestamp;
 pub mod uid;

@@ -32,6 +32,7 @@ migrations! {
     4 "0004_folder";
     5 "0005_dashboard";
     6 "0006_preference";
+    7 "0007_star";
 }
 
 #[cfg(test)]

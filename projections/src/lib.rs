@@ -14,6 +14,7 @@ pub mod org;
 pub mod preference;
 pub mod projector;
 pub mod search;
+pub mod star;
 pub mod statement;
 mod text;
 pub mod user;
@@ -32,5 +33,6 @@ pub fn projectors() -> Vec<Box<dyn Projector>> {
         Box::new(folder::FolderProjector),
         Box::new(dashboard::DashboardProjector),
         Box::new(preference::PreferenceProjector),
+        Box::new(star::StarProjector),
     ]
 }

@@ -17,6 +17,7 @@ mod preference;
 mod route_examples;
 mod schema;
 mod search;
+mod star;
 mod tidiness;
 mod user;
 mod verify;

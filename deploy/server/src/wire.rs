@@ -21,6 +21,7 @@ use kymograph_app::random::random_bytes;
 use kymograph_app::search::Searches;
 use kymograph_app::session::{SessionLifetimes, Sessions};
 use kymograph_app::setup::Setup;
+use kymograph_app::star::Stars;
 use kymograph_app::user::{DefaultMembership, Users};
 use kymograph_app::{Commands, Result};
 use kymograph_domain::OrgId;
@@ -39,6 +40,7 @@ use kymograph_projections::membership::PgMembershipReader;
 use kymograph_projections::org::PgOrgReader;
 use kymograph_projections::preference::PgPreferenceReader;
 use kymograph_projections::search::PgSearchReader;
+use kymograph_projections::star::{PgStarReader, StarCache};
 use kymograph_projections::user::PgUserReader;
 use kymograph_projections::{Database, projectors};
 use tokio::task::JoinHandle;
@@ -77,9 +79,10 @@ pub fn wire(
     let identity_cache = Arc::new(IdentityCache::new(random_bytes()?));
     let folder_cache = Arc::new(FolderCache::default());
     let dashboard_cache = Arc::new(DashboardCache::with_bytes(DASHBOARD_CACHE_BYTES));
+    let star_cache = Arc::new(StarCache::default());
     let streams = Arc::new(StreamCache::default());
     let read_caches: Vec<Arc<dyn ChangeListener>> =
-        vec![identity_cache.clone(), folder_cache.clone(), dashboard_cache.clone()];
+        vec![identity_cache.clone(), folder_cache.clone(), dashboard_cache.clone(), star_cache.clone()];
 
     let users = Arc::new(PgUserReader::new(database.clone()));
     let orgs = Arc::new(PgOrgReader::new(database.clone()));
@@ -89,6 +92,7 @@ pub fn wire(
     let dashboards = Arc::new(PgDashboardReader::new(database.clone(), dashboard_cache));
     let preferences = Arc::new(PgPreferenceReader::new(database.clone()));
     let searches = Arc::new(PgSearchReader::new(database.clone()));
+    let stars = Arc::new(PgStarReader::new(database.clone(), star_cache));
     let sessions = Arc::new(PgSessionStore::new(database.clone()));
     let attempts = Arc::new(PgLoginAttempts::new(database.clone()));
     let ids = Arc::new(PgIdAllocator::new(database.clone()));
@@ -147,7 +151,8 @@ pub fn wire(
         orgs: Arc::new(Orgs::new(commands.clone(), orgs, ids)),
         preferences: Arc::new(Preferences::new(commands.clone(), preferences, dashboards)),
         searches: Arc::new(Searches::new(searches)),
-        sessions: Arc::new(Sessions::new(commands, sessions, users)),
+        sessions: Arc::new(Sessions::new(commands.clone(), sessions, users)),
+        stars: Arc::new(Stars::new(commands, stars)),
         users: user_service,
         health,
         readiness: readiness.clone(),
