@@ -1,5 +1,7 @@
 //! Users of the server: creating, changing, deleting and reading them.
 
+mod help_flag;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
