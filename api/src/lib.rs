@@ -9,6 +9,7 @@ pub mod error;
 pub mod folder;
 pub mod frontend;
 pub mod health;
+pub mod invite;
 pub mod layer;
 pub mod membership;
 pub mod org;
@@ -28,6 +29,7 @@ use kymograph_app::dashboard::Dashboards;
 use kymograph_app::folder::Folders;
 use kymograph_app::health::HealthCheck;
 use kymograph_app::identity::Identity;
+use kymograph_app::invite::Invites;
 use kymograph_app::membership::Memberships;
 use kymograph_app::org::Orgs;
 use kymograph_app::preference::Preferences;
@@ -51,6 +53,8 @@ pub struct Services {
     pub folders: Arc<Folders>,
     /// Who is asking.
     pub identity: Arc<Identity>,
+    /// Invites.
+    pub invites: Arc<Invites>,
     /// Memberships.
     pub memberships: Arc<Memberships>,
     /// Orgs.
@@ -76,6 +80,8 @@ pub struct Services {
 pub struct ApiSettings {
     /// The version of Grafana that it is compatible with.
     pub grafana_version: String,
+    /// The address that people reach the server by. It ends in a slash.
+    pub root_url: String,
     /// The path under which it is served, empty for the root.
     pub sub_path: String,
     /// What all requests go through.
@@ -97,6 +103,7 @@ pub fn router(services: Services, settings: &ApiSettings) -> (Router, Vec<Route>
     let (router, routes) = Routes::default()
         .merge(health::routes(services.health.clone(), services.readiness, &settings.grafana_version))
         .merge(frontend::routes(&settings.grafana_version))
+        .merge(invite::routes(services.invites, identity.clone(), cookie.clone(), &settings.root_url))
         .merge(session::routes(identity.clone(), sessions, cookie))
         .merge(org::routes(services.orgs))
         .merge(membership::routes(memberships.clone()))

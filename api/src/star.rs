@@ -18,8 +18,8 @@ pub fn routes(stars: Arc<Stars>) -> Routes {
     let state = &stars;
     Routes::default()
         .private(Method::GET, "/api/user/stars", state, get_stars)
-        .private(Method::POST, "/api/user/stars/dashboard/uid/{uid}", state, star_dashboard_by_uid)
-        .private(Method::DELETE, "/api/user/stars/dashboard/uid/{uid}", state, unstar_dashboard_by_uid)
+        .private(Method::POST, "/api/user/stars/dashboard/uid/{dashboard_uid}", state, star_dashboard_by_uid)
+        .private(Method::DELETE, "/api/user/stars/dashboard/uid/{dashboard_uid}", state, unstar_dashboard_by_uid)
 }
 
 type StarState = State<Arc<Stars>>;

@@ -15,6 +15,7 @@ pub mod folder;
 pub mod health;
 pub mod id_allocator;
 pub mod identity;
+pub mod invite;
 pub mod login_attempt;
 pub mod membership;
 pub mod org;

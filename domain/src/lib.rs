@@ -10,6 +10,7 @@ pub mod event;
 pub mod folder;
 pub mod id;
 pub mod invariant;
+pub mod invite;
 pub mod json;
 pub mod membership;
 pub mod org;

@@ -33,6 +33,7 @@ migrations! {
     5 "0005_dashboard";
     6 "0006_preference";
     7 "0007_star";
+    8 "0008_invite";
 }
 
 #[cfg(test)]

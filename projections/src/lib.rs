@@ -9,6 +9,7 @@ pub mod dashboard;
 pub mod database;
 pub mod folder;
 pub mod identity;
+pub mod invite;
 pub mod membership;
 pub mod org;
 pub mod preference;
@@ -34,5 +35,6 @@ pub fn projectors() -> Vec<Box<dyn Projector>> {
         Box::new(dashboard::DashboardProjector),
         Box::new(preference::PreferenceProjector),
         Box::new(star::StarProjector),
+        Box::new(invite::InviteProjector),
     ]
 }

@@ -10,6 +10,7 @@ mod fault;
 mod folder;
 mod idempotency;
 mod identity;
+mod invite;
 mod isolation;
 mod membership;
 mod org;

@@ -1,6 +1,6 @@
 //! Searching through HTTP.
 
-use kymograph_tests::TestServer;
+use kymograph_tests::{Client, TestServer};
 use serde_json::{Value, json};
 
 fn titles(body: &Value) -> Vec<&str> {

@@ -14,6 +14,7 @@ use kymograph_app::clock::Clock;
 use kymograph_app::dashboard::Dashboards;
 use kymograph_app::folder::Folders;
 use kymograph_app::identity::{Identity, IdentityCache, IdentityPorts, LockOut};
+use kymograph_app::invite::{InvitePorts, Invites};
 use kymograph_app::membership::Memberships;
 use kymograph_app::org::Orgs;
 use kymograph_app::preference::Preferences;
@@ -36,6 +37,7 @@ use kymograph_infra::session::PgSessionStore;
 use kymograph_projections::dashboard::{DashboardCache, PgDashboardReader};
 use kymograph_projections::folder::{FolderCache, PgFolderReader};
 use kymograph_projections::identity::PgIdentityReader;
+use kymograph_projections::invite::PgInviteReader;
 use kymograph_projections::membership::PgMembershipReader;
 use kymograph_projections::org::PgOrgReader;
 use kymograph_projections::preference::PgPreferenceReader;
@@ -90,6 +92,7 @@ pub fn wire(
     let identities = Arc::new(PgIdentityReader::new(database.clone()));
     let folders = Arc::new(PgFolderReader::new(database.clone(), folder_cache));
     let dashboards = Arc::new(PgDashboardReader::new(database.clone(), dashboard_cache));
+    let invites = Arc::new(PgInviteReader::new(database.clone()));
     let preferences = Arc::new(PgPreferenceReader::new(database.clone()));
     let searches = Arc::new(PgSearchReader::new(database.clone()));
     let stars = Arc::new(PgStarReader::new(database.clone(), star_cache));
@@ -129,13 +132,27 @@ pub fn wire(
             attempts,
             passwords: passwords.clone(),
             users: user_service.clone(),
-            clock,
+            clock: clock.clone(),
             cache: identity_cache,
         },
         session_lifetimes(config),
         lock_out(config),
     ));
     let setup = Setup::new(commands.clone(), users.clone(), ids.clone(), passwords);
+    let membership_service =
+        Arc::new(Memberships::new(commands.clone(), memberships, users.clone(), orgs.clone()));
+    let invite_service = Arc::new(Invites::new(
+        commands.clone(),
+        InvitePorts {
+            reader: invites,
+            orgs: orgs.clone(),
+            user_reader: users.clone(),
+            users: user_service.clone(),
+            memberships: membership_service.clone(),
+            ids: ids.clone(),
+            clock,
+        },
+    ));
     let readiness = Arc::new(Readiness::default());
     let services = Services {
         commands: commands.clone(),
@@ -147,7 +164,8 @@ pub fn wire(
         )),
         folders: Arc::new(Folders::new(commands.clone(), folders, ids.clone())),
         identity,
-        memberships: Arc::new(Memberships::new(commands.clone(), memberships, users.clone(), orgs.clone())),
+        invites: invite_service,
+        memberships: membership_service,
         orgs: Arc::new(Orgs::new(commands.clone(), orgs, ids)),
         preferences: Arc::new(Preferences::new(commands.clone(), preferences, dashboards)),
         searches: Arc::new(Searches::new(searches)),
@@ -199,6 +217,7 @@ fn api_settings(config: &Config) -> ApiSettings {
             same_site,
             max_age_seconds: session_lifetimes(config).total_seconds,
         },
+        root_url: config.server.root_url.clone(),
         sub_path,
         layer: LayerSettings {
             max_body_bytes: config.server.max_body,
