@@ -19,7 +19,12 @@ pub fn routes(stars: Arc<Stars>) -> Routes {
     Routes::default()
         .private(Method::GET, "/api/user/stars", state, get_stars)
         .private(Method::POST, "/api/user/stars/dashboard/uid/{dashboard_uid}", state, star_dashboard_by_uid)
-        .private(Method::DELETE, "/api/user/stars/dashboard/uid/{dashboard_uid}", state, unstar_dashboard_by_uid)
+        .private(
+            Method::DELETE,
+            "/api/user/stars/dashboard/uid/{dashboard_uid}",
+            state,
+            unstar_dashboard_by_uid,
+        )
 }
 
 type StarState = State<Arc<Stars>>;
