@@ -9,13 +9,16 @@ pub mod error;
 pub mod folder;
 pub mod frontend;
 pub mod health;
+pub mod invite;
 pub mod layer;
 pub mod membership;
 pub mod org;
+pub mod preference;
 pub mod query;
 pub mod routes;
 pub mod search;
 pub mod session;
+pub mod star;
 pub mod user;
 
 use std::sync::Arc;
@@ -26,10 +29,13 @@ use kymograph_app::dashboard::Dashboards;
 use kymograph_app::folder::Folders;
 use kymograph_app::health::HealthCheck;
 use kymograph_app::identity::Identity;
+use kymograph_app::invite::Invites;
 use kymograph_app::membership::Memberships;
 use kymograph_app::org::Orgs;
+use kymograph_app::preference::Preferences;
 use kymograph_app::search::Searches;
 use kymograph_app::session::Sessions;
+use kymograph_app::star::Stars;
 use kymograph_app::user::Users;
 
 use crate::health::Readiness;
@@ -47,14 +53,20 @@ pub struct Services {
     pub folders: Arc<Folders>,
     /// Who is asking.
     pub identity: Arc<Identity>,
+    /// Invites.
+    pub invites: Arc<Invites>,
     /// Memberships.
     pub memberships: Arc<Memberships>,
     /// Orgs.
     pub orgs: Arc<Orgs>,
+    /// Preferences.
+    pub preferences: Arc<Preferences>,
     /// Searching.
     pub searches: Arc<Searches>,
     /// Sessions.
     pub sessions: Arc<Sessions>,
+    /// Stars.
+    pub stars: Arc<Stars>,
     /// Users.
     pub users: Arc<Users>,
     /// Whether the database answers.
@@ -68,6 +80,8 @@ pub struct Services {
 pub struct ApiSettings {
     /// The version of Grafana that it is compatible with.
     pub grafana_version: String,
+    /// The address that people reach the server by. It ends in a slash.
+    pub root_url: String,
     /// The path under which it is served, empty for the root.
     pub sub_path: String,
     /// What all requests go through.
@@ -89,13 +103,16 @@ pub fn router(services: Services, settings: &ApiSettings) -> (Router, Vec<Route>
     let (router, routes) = Routes::default()
         .merge(health::routes(services.health.clone(), services.readiness, &settings.grafana_version))
         .merge(frontend::routes(&settings.grafana_version))
+        .merge(invite::routes(services.invites, identity.clone(), cookie.clone(), &settings.root_url))
         .merge(session::routes(identity.clone(), sessions, cookie))
         .merge(org::routes(services.orgs))
         .merge(membership::routes(memberships.clone()))
         .merge(user::routes(users, memberships, identity))
         .merge(folder::routes(services.folders))
-        .merge(dashboard::routes(services.dashboards))
+        .merge(dashboard::routes(services.dashboards, services.stars.clone()))
         .merge(search::routes(services.searches))
+        .merge(preference::routes(services.preferences))
+        .merge(star::routes(services.stars))
         .into_router(|router| layer::authenticated(router, authentication));
     let router = layer::all_requests(router, &settings.layer);
     let router =

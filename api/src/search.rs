@@ -62,7 +62,7 @@ fn hit_body(org_id: OrgId, hit: SearchHit) -> HitBody {
         slug: "",
         r#type: if hit.is_folder { "dash-folder" } else { "dash-db" },
         tags: hit.tags,
-        is_starred: false,
+        is_starred: hit.is_starred,
         is_deleted: false,
         sort_meta: 0,
         folder: hit.folder.map(|folder| HitFolderBody {
@@ -92,6 +92,8 @@ async fn search(
         uids: query.texts("dashboardUIDs"),
         ids: query.numbers("dashboardIds"),
         folder_uids: query.texts("folderUIDs"),
+        folder_ids: query.numbers("folderIds"),
+        starred: query.text("starred").is_some_and(|text| text.eq_ignore_ascii_case("true") || text == "1"),
         folders,
         dashboards,
     };

@@ -1,5 +1,6 @@
 //! Users: for server admins all of them, and for everybody their own account, which is in [`own`].
 
+mod help_flag;
 mod own;
 pub(crate) mod wire;
 
@@ -51,6 +52,7 @@ pub fn routes(users: Arc<Users>, memberships: Arc<Memberships>, identity: Arc<Id
         .private(Method::POST, "/api/admin/users/{user_id}/disable", state, admin_disable_user)
         .private(Method::POST, "/api/admin/users/{user_id}/enable", state, admin_enable_user)
         .merge(own::routes(state))
+        .merge(help_flag::routes(state))
 }
 
 #[derive(Serialize)]

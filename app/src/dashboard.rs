@@ -71,6 +71,15 @@ pub struct DeletedDashboard {
     pub title: String,
 }
 
+/// A tag and how many dashboards have it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TagCount {
+    /// The tag.
+    pub term: String,
+    /// The number of dashboards.
+    pub count: i64,
+}
+
 /// Reads dashboards and their versions.
 #[async_trait]
 pub trait DashboardReader: Send + Sync {
@@ -87,6 +96,8 @@ pub trait DashboardReader: Send + Sync {
     ) -> Result<Option<Uid>>;
     /// The uid of the folder of that numeric id.
     async fn find_folder_uid_by_id(&self, scope: &Scope, id: i64) -> Result<Option<Uid>>;
+    /// The tags of all dashboards, in order.
+    async fn count_tags(&self, scope: &Scope) -> Result<Vec<TagCount>>;
     /// So many versions from the newest down, from below `before` if given, leaving out the first `start`.
     async fn list_versions(
         &self,
@@ -135,6 +146,12 @@ impl Dashboards {
         Ok((dashboard, folder))
     }
 
+    /// Lists the tags of all dashboards with how many have each.
+    pub async fn list_tags(&self, scope: &Scope) -> Result<Vec<TagCount>> {
+        scope.require(Permission::DashboardsRead)?;
+        self.reader.count_tags(scope).await
+    }
+
     /// Deletes a dashboard.
     pub async fn delete_dashboard(&self, scope: &Scope, uid: &str) -> Result<DeletedDashboard> {
         scope.require(Permission::DashboardsDelete)?;
@@ -156,6 +173,6 @@ impl Dashboards {
 }
 
 /// A uid in a path. One that cannot be a uid names nothing.
-fn parse_uid(uid: &str) -> Result<Uid> {
+pub(crate) fn parse_uid(uid: &str) -> Result<Uid> {
     Uid::try_new(uid).map_err(|_| Error::from(DashboardError::NotFound))
 }

@@ -47,6 +47,10 @@ permissions! {
     OrgsCreate = "orgs:create";
     /// Delete orgs.
     OrgsDelete = "orgs:delete";
+    /// Read what the org prefers.
+    OrgsPreferencesRead = "orgs.preferences:read";
+    /// Change what the org prefers.
+    OrgsPreferencesWrite = "orgs.preferences:write";
     /// Read the members of an org.
     OrgUsersRead = "org.users:read";
     /// Add members to an org.
@@ -101,7 +105,8 @@ impl Rights {
     #[must_use]
     pub const fn of_role(role: OrgRole) -> Self {
         use Permission as P;
-        const VIEWER: Rights = Rights::of(&[P::DashboardsRead, P::FoldersRead, P::OrgsRead]);
+        const VIEWER: Rights =
+            Rights::of(&[P::DashboardsRead, P::FoldersRead, P::OrgsRead, P::OrgsPreferencesRead]);
         const EDITOR: Rights = VIEWER.and(Rights::of(&[
             P::DashboardsCreate,
             P::DashboardsWrite,
@@ -112,6 +117,7 @@ impl Rights {
         ]));
         const ADMIN: Rights = EDITOR.and(Rights::of(&[
             P::OrgsWrite,
+            P::OrgsPreferencesWrite,
             P::OrgUsersRead,
             P::OrgUsersAdd,
             P::OrgUsersWrite,
@@ -180,12 +186,10 @@ mod tests {
 
     #[test]
     fn a_viewer_reads_and_changes_nothing() {
+        const VIEWED: [&str; 4] = ["dashboards:read", "folders:read", "orgs:read", "orgs.preferences:read"];
         let viewer = Rights::of_role(OrgRole::Viewer);
         for permission in Permission::ALL {
-            assert_eq!(
-                viewer.allow(*permission),
-                ["dashboards:read", "folders:read", "orgs:read"].contains(&permission.action())
-            );
+            assert_eq!(viewer.allow(*permission), VIEWED.contains(&permission.action()));
         }
     }
 

@@ -13,7 +13,7 @@ use crate::{Page, Permission, Scope};
 pub struct SearchQuery {
     /// Words of the title, in any case.
     pub text: String,
-    /// Tags that a dashboard has all of.
+    /// Tags that a dashboard has all of, in which `*` stands for any text.
     pub tags: Vec<String>,
     /// Uids, any of which it has.
     pub uids: Vec<String>,
@@ -21,6 +21,10 @@ pub struct SearchQuery {
     pub ids: Vec<i64>,
     /// Folders, in any of which it is; `general` is the root.
     pub folder_uids: Vec<String>,
+    /// Folders by numeric id: the folders themselves, and the dashboards in them; 0 is the root.
+    pub folder_ids: Vec<i64>,
+    /// Whether only what the actor starred is wanted.
+    pub starred: bool,
     /// Whether folders are wanted.
     pub folders: bool,
     /// Whether dashboards are wanted.
@@ -42,6 +46,8 @@ pub struct SearchHit {
     pub is_folder: bool,
     /// The tags.
     pub tags: Vec<String>,
+    /// Whether the actor starred it.
+    pub is_starred: bool,
     /// The folder it is in.
     pub folder: Option<SearchHitFolder>,
 }

@@ -1,5 +1,7 @@
 //! Users of the server: creating, changing, deleting and reading them.
 
+mod help_flag;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -125,29 +127,20 @@ impl Users {
     /// Creates a user who is a member of one org.
     pub async fn create_user(&self, scope: &Scope, new: &NewUser) -> Result<CreatedUser> {
         let across = scope.across_orgs(Permission::UsersCreate)?;
-        check_password(&new.password)?;
-        for login in [&new.profile.login, &new.profile.email] {
-            if !login.is_empty() && self.reader.find_user_by_login(login).await?.is_some() {
-                return Err(UserError::Taken.into());
-            }
-        }
-        let hash = &self.passwords.hash(&new.password).await?;
+        let hash = &self.prepare_password(&new.profile, &new.password).await?;
         let uid = &random_uid()?;
         let home = new.org_id.or(self.default_membership.org_id);
         self.commands
             .run(scope, |mut unit| async move {
-                let id = UserId(self.ids.next_id(OrgId::SERVER, IdKind::User).await?);
-                let mut user = unit.load_from_server::<User>(&id).await?;
-                user.tell(UserCommand::Create(UserCreated {
+                let id = self.next_user_id().await?;
+                let created = UserCreated {
                     id,
                     uid: uid.clone(),
                     profile: new.profile.clone(),
                     is_server_admin: false,
                     org_id: home.unwrap_or_default(),
-                }))
-                .await?;
-                unit.record(user)?;
-                unit.keep_secret(password_secret(id, Some(hash.clone())));
+                };
+                self.record_created(&mut unit, created, hash).await?;
                 if let Some(org) = home {
                     self.add_first_membership(&mut unit, across, org, id, self.default_membership.role)
                         .await?;
@@ -155,6 +148,37 @@ impl Users {
                 Ok(unit.decided(CreatedUser { id, uid: uid.to_string() }))
             })
             .await
+    }
+
+    /// The id of a user to be created.
+    pub(crate) async fn next_user_id(&self) -> Result<UserId> {
+        Ok(UserId(self.ids.next_id(OrgId::SERVER, IdKind::User).await?))
+    }
+
+    /// Checks that a user can be created with this profile and password, and hashes the password.
+    pub(crate) async fn prepare_password(&self, profile: &Profile, password: &str) -> Result<String> {
+        check_password(password)?;
+        for login in [&profile.login, &profile.email] {
+            if !login.is_empty() && self.reader.find_user_by_login(login).await?.is_some() {
+                return Err(UserError::Taken.into());
+            }
+        }
+        self.passwords.hash(password).await
+    }
+
+    /// Has a new user written, with the password whose hash this is.
+    pub(crate) async fn record_created(
+        &self,
+        unit: &mut Unit<'_>,
+        created: UserCreated,
+        hash: &str,
+    ) -> Result<()> {
+        let id = created.id;
+        let mut user = unit.load_from_server::<User>(&id).await?;
+        user.tell(UserCommand::Create(created)).await?;
+        unit.record(user)?;
+        unit.keep_secret(password_secret(id, Some(hash.to_owned())));
+        Ok(())
     }
 
     async fn add_first_membership(

@@ -6,7 +6,10 @@ use cqrs_es::persist::SerializedEvent;
 use crate::aggregate::Stream;
 use crate::event::{EventSet, StoredEvent};
 use crate::upcast::{upcast, upcasters};
-use crate::{dashboard::Dashboard, folder::Folder, membership::Membership, org::Org, user::User};
+use crate::{
+    dashboard::Dashboard, folder::Folder, invite::Invite, membership::Membership, org::Org,
+    preference::Preference, star::Star, user::User,
+};
 
 /// Something to do with an aggregate whose type is only known by name.
 pub trait AggregateVisitor {
@@ -32,7 +35,7 @@ macro_rules! aggregates {
     };
 }
 
-aggregates!(Dashboard, Folder, Membership, Org, User);
+aggregates!(Dashboard, Folder, Invite, Membership, Org, Preference, Star, User);
 
 /// Why a stored event could not be read.
 #[derive(Debug, thiserror::Error)]

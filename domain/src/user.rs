@@ -30,6 +30,9 @@ pub struct User {
     pub is_server_admin: bool,
     /// Whether the user is kept from logging in.
     pub is_disabled: bool,
+    /// The hints the user has seen, one bit each. Users whose state was kept before there were any have none.
+    #[serde(default)]
+    pub help_flags: i64,
     /// Whether the user is there: created and not deleted since.
     pub exists: bool,
 }
@@ -62,6 +65,10 @@ pub enum UserCommand {
     SetDisabled(bool),
     /// Makes an org the one the user works in.
     SwitchOrg(OrgId),
+    /// Adds bits to the help flags.
+    AddHelpFlags(i64),
+    /// Takes all help flags away.
+    ClearHelpFlags,
     /// Ends one of its sessions.
     RevokeSession(i64),
     /// Ends all its sessions.
@@ -133,6 +140,15 @@ pub struct UserOrgSwitched {
     pub org_id: OrgId,
 }
 
+/// A user has seen other hints.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UserHelpFlagsChanged {
+    /// The user.
+    pub id: UserId,
+    /// The help flags from now on, one bit each.
+    pub help_flags: i64,
+}
+
 /// One of a user's sessions was ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UserSessionRevoked {
@@ -173,6 +189,8 @@ domain_events! {
         Enabled(UserEnabled) = "user.enabled", 1;
         /// It works in another org.
         OrgSwitched(UserOrgSwitched) = "user.org_switched", 1;
+        /// It has seen other hints.
+        HelpFlagsChanged(UserHelpFlagsChanged) = "user.help_flags_changed", 1;
         /// One of its sessions was ended.
         SessionRevoked(UserSessionRevoked) = "user.session_revoked", 1;
         /// All its sessions were ended.
@@ -194,6 +212,9 @@ pub enum UserError {
     /// The theme is none.
     #[error("Invalid theme")]
     ThemeInvalid,
+    /// The number is no set of help flags.
+    #[error("Invalid help flag")]
+    HelpFlagsInvalid,
     /// The password is too short.
     #[error("New password is too short")]
     PasswordTooShort,
@@ -266,6 +287,13 @@ impl Aggregate for User {
             UserCommand::SetDisabled(true) => UserDisabled { id }.into(),
             UserCommand::SetDisabled(false) => UserEnabled { id }.into(),
             UserCommand::SwitchOrg(org_id) => UserOrgSwitched { id, org_id }.into(),
+            UserCommand::AddHelpFlags(flags) if flags < 0 => return Err(UserError::HelpFlagsInvalid),
+            UserCommand::AddHelpFlags(flags) if flags | self.help_flags == self.help_flags => return Ok(()),
+            UserCommand::AddHelpFlags(flags) => {
+                UserHelpFlagsChanged { id, help_flags: flags | self.help_flags }.into()
+            }
+            UserCommand::ClearHelpFlags if self.help_flags == 0 => return Ok(()),
+            UserCommand::ClearHelpFlags => UserHelpFlagsChanged { id, help_flags: 0 }.into(),
             UserCommand::RevokeSession(session_id) => UserSessionRevoked { id, session_id }.into(),
             UserCommand::LogOut => UserLoggedOut { id }.into(),
             UserCommand::Delete => UserDeleted { id }.into(),
@@ -283,6 +311,7 @@ impl Aggregate for User {
                     profile: created.profile,
                     is_server_admin: created.is_server_admin,
                     is_disabled: false,
+                    help_flags: 0,
                     exists: true,
                 };
             }
@@ -290,6 +319,7 @@ impl Aggregate for User {
             UserEvent::ServerAdminChanged(changed) => self.is_server_admin = changed.is_server_admin,
             UserEvent::Disabled(_) => self.is_disabled = true,
             UserEvent::Enabled(_) => self.is_disabled = false,
+            UserEvent::HelpFlagsChanged(changed) => self.help_flags = changed.help_flags,
             UserEvent::PasswordChanged(_)
             | UserEvent::OrgSwitched(_)
             | UserEvent::SessionRevoked(_)
@@ -368,6 +398,24 @@ mod tests {
             .when_async(UserCommand::SetDisabled(true))
             .await
             .then_expect_events(vec![]);
+    }
+
+    #[tokio::test]
+    async fn help_flags_add_up() {
+        let seen = |help_flags| UserHelpFlagsChanged { id: UserId(2), help_flags }.into();
+        let cases = [(4, vec![seen(5)]), (1, vec![])];
+        for (flags, events) in cases {
+            Framework::with(())
+                .given(vec![created("ann", "ann").into(), seen(1)])
+                .when_async(UserCommand::AddHelpFlags(flags))
+                .await
+                .then_expect_events(events);
+        }
+        Framework::with(())
+            .given(vec![created("ann", "ann").into()])
+            .when_async(UserCommand::AddHelpFlags(-1))
+            .await
+            .then_expect_error(UserError::HelpFlagsInvalid);
     }
 
     #[tokio::test]

@@ -31,6 +31,9 @@ migrations! {
     3 "0003_identity";
     4 "0004_folder";
     5 "0005_dashboard";
+    6 "0006_preference";
+    7 "0007_star";
+    8 "0008_invite";
 }
 
 #[cfg(test)]

@@ -9,10 +9,13 @@ pub mod dashboard;
 pub mod database;
 pub mod folder;
 pub mod identity;
+pub mod invite;
 pub mod membership;
 pub mod org;
+pub mod preference;
 pub mod projector;
 pub mod search;
+pub mod star;
 pub mod statement;
 mod text;
 pub mod user;
@@ -30,5 +33,8 @@ pub fn projectors() -> Vec<Box<dyn Projector>> {
         Box::new(membership::MembershipProjector),
         Box::new(folder::FolderProjector),
         Box::new(dashboard::DashboardProjector),
+        Box::new(preference::PreferenceProjector),
+        Box::new(star::StarProjector),
+        Box::new(invite::InviteProjector),
     ]
 }

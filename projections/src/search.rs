@@ -6,7 +6,7 @@ use kymograph_app::{Page, Result, Scope};
 use tokio_postgres::Row;
 
 use crate::database::Database;
-use crate::text::{contains_pattern, optional_uid_column, uid_column};
+use crate::text::{contains_pattern, optional_uid_column, uid_column, wildcard_pattern};
 
 /// Searches `dashboards` and `folders`.
 pub struct PgSearchReader {
@@ -21,19 +21,28 @@ impl PgSearchReader {
     }
 }
 
-/// An empty list of uids, ids or folders stands for any; each word of the query and each tag must be there.
+/// An empty list of uids, ids or folders stands for any; each word of the query, each tag and a tag for each
+/// pattern must be there.
 const SEARCH: &str = "WITH hits AS (
-        SELECT id, uid, title, slug, true AS is_folder, '{}'::text[] AS tags, parent_uid AS folder_uid
-            FROM folders WHERE org_id = $1 AND $7 AND $3::text[] = '{}'
+        SELECT id, uid, title, slug, true AS is_folder, false AS is_starred, '{}'::text[] AS tags,
+            parent_uid AS folder_uid
+            FROM folders WHERE org_id = $1 AND $7 AND $3::text[] = '{}' AND $11::text[] = '{}'
         UNION ALL
-        SELECT id, uid, title, slug, false, tags, folder_uid
-            FROM dashboards WHERE org_id = $1 AND $8 AND tags @> $3::text[]
+        SELECT d.id, uid, title, slug, false, s.user_id IS NOT NULL, tags, folder_uid
+            FROM dashboards d
+            LEFT JOIN stars s ON s.org_id = $1 AND s.user_id = $12 AND s.dashboard_uid = d.uid
+            WHERE d.org_id = $1 AND $8 AND tags @> $3::text[]
+                AND NOT EXISTS (SELECT FROM unnest($11::text[]) AS pattern
+                    WHERE NOT EXISTS (SELECT FROM unnest(tags) AS tag WHERE tag LIKE pattern))
     )
     SELECT h.*, f.id AS folder_id, f.title AS folder_title, f.slug AS folder_slug
     FROM hits h LEFT JOIN folders f ON f.org_id = $1 AND f.uid = h.folder_uid
     WHERE h.title ILIKE ALL ($2::text[]) AND ($4::text[] = '{}' OR h.uid = ANY ($4))
         AND ($5::bigint[] = '{}' OR h.id = ANY ($5))
         AND ($6::text[] = '{}' OR h.folder_uid = ANY ($6))
+        AND ($13::bigint[] = '{}'
+            OR CASE WHEN h.is_folder THEN h.id ELSE coalesce(f.id, 0) END = ANY ($13))
+        AND (h.is_starred OR NOT $14)
     ORDER BY h.is_folder DESC, lower(h.title), h.uid LIMIT $9 OFFSET $10";
 
 fn search_hit(row: &Row) -> Result<SearchHit> {
@@ -50,6 +59,7 @@ fn search_hit(row: &Row) -> Result<SearchHit> {
         slug: row.get("slug"),
         is_folder: row.get("is_folder"),
         tags: row.get("tags"),
+        is_starred: row.get("is_starred"),
         folder,
     })
 }
@@ -64,6 +74,9 @@ impl SearchReader for PgSearchReader {
             .iter()
             .map(|uid| if uid == kymograph_domain::folder::GENERAL_UID { "" } else { uid.as_str() })
             .collect();
+        let (patterns, tags): (Vec<String>, Vec<String>) =
+            query.tags.iter().cloned().partition(|tag| tag.contains('*'));
+        let patterns: Vec<_> = patterns.iter().map(|tag| wildcard_pattern(tag)).collect();
         let rows = self
             .database
             .read(
@@ -72,7 +85,7 @@ impl SearchReader for PgSearchReader {
                 &[
                     &org.0,
                     &words,
-                    &query.tags,
+                    &tags,
                     &query.uids,
                     &query.ids,
                     &folders,
@@ -80,6 +93,10 @@ impl SearchReader for PgSearchReader {
                     &query.dashboards,
                     &page.size,
                     &page.offset(),
+                    &patterns,
+                    &scope.actor().user_id.0,
+                    &query.folder_ids,
+                    &query.starred,
                 ],
             )
             .await?;

@@ -6,8 +6,16 @@ use tokio_postgres::Row;
 
 /// The pattern that finds a text anywhere in a column, with `LIKE`'s wildcards taken literally.
 pub(crate) fn contains_pattern(text: &str) -> String {
-    let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-    format!("%{escaped}%")
+    format!("%{}%", escaped(text))
+}
+
+/// The pattern for a text in which `*` stands for any text, with `LIKE`'s own wildcards taken literally.
+pub(crate) fn wildcard_pattern(text: &str) -> String {
+    escaped(text).replace('*', "%")
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
 }
 
 /// A uid column. What was stored was checked before.

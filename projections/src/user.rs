@@ -72,6 +72,8 @@ impl Projector for UserProjector {
                 "UPDATE users SET current_org_id = $2 WHERE id = $1",
                 params![switched.id.0, switched.org_id.0],
             ),
+            // Only decisions need them, and those take them from the log.
+            UserEvent::HelpFlagsChanged(_) => {}
             UserEvent::SessionRevoked(revoked) => statements.write(
                 "DELETE FROM sessions WHERE user_id = $1 AND id = $2",
                 params![revoked.id.0, revoked.session_id],

@@ -36,7 +36,7 @@ async fn the_admin_of_another_org_gets_and_changes_nothing() {
     let (before, users_before) = (head(&server, zebra.org).await, head(&server, 0).await);
     for (number, route) in server.routes.iter().enumerate() {
         // What the lions name themselves is no secret of the zebras.
-        let mut example = Objects { name: "zebra".into(), ..zebra };
+        let mut example = Objects { name: "zebra".into(), ..zebra.clone() };
         if route.method != Method::GET && !route.path.contains('{') {
             example.name = "lion".into();
         }
@@ -60,7 +60,8 @@ async fn what_is_another_orgs_looks_like_what_is_not_there() {
     let zebra = Objects::make(&server, "zebra").await;
     let lion = server.new_org("lion org").await;
     let (admin, _) = server.new_member(lion, "lion-admin", "Admin").await;
-    let nobody = Objects { name: "nobody".into(), org: 9999, user: 9999, session: 9999 };
+    let (name, invite) = ("nobody".to_owned(), "9999-1-0".to_owned());
+    let nobody = Objects { name, org: 9999, user: 9999, session: 9999, invite };
     for (number, route) in server.routes.iter().enumerate() {
         let names_one_object = route.path.contains('{') && !route.is_public;
         if !names_one_object {

@@ -7,11 +7,13 @@ use kymograph_tests::{Client, TestServer};
 use serde_json::{Value, json};
 
 /// Objects of one org, named so that they can be recognised in any answer.
+#[derive(Clone)]
 pub(crate) struct Objects {
     pub(crate) name: String,
     pub(crate) org: i64,
     pub(crate) user: i64,
     pub(crate) session: i64,
+    pub(crate) invite: String,
 }
 
 impl Objects {
@@ -32,7 +34,12 @@ impl Objects {
             });
             admin.post("/api/dashboards/db", &dashboard).await.expect(200);
         }
-        Self { name: name.to_owned(), org, user, session }
+        member.post(&format!("/api/user/stars/dashboard/uid/{name}-dashboard"), &json!({})).await.expect(200);
+        let invite = json!({"loginOrEmail": format!("{name}@example.org"), "role": "Viewer"});
+        admin.post("/api/org/invites", &invite).await.expect(200);
+        let invites = admin.get("/api/org/invites").await.expect(200).body;
+        let invite = invites[0]["code"].as_str().unwrap().to_owned();
+        Self { name: name.to_owned(), org, user, session, invite }
     }
 
     /// The path of a route with these objects in the places of its parameters.
@@ -42,8 +49,12 @@ impl Objects {
             "{org_name}" => format!("{}%20org", self.name),
             "{user_id}" => self.user.to_string(),
             "{folder_uid}" => format!("{}-folder", self.name),
-            "{folder_id}" | "{version}" => "1".to_owned(),
+            "{folder_id}" | "{version}" | "{flag_id}" => "1".to_owned(),
             "{uid}" if route.path.contains("/dashboards/") => format!("{}-dashboard", self.name),
+            "{dashboard_uid}" => format!("{}-dashboard", self.name),
+            "{invitation_code}" => self.invite.clone(),
+            // Who has the code of an invite may read it without credentials.
+            "{code}" => format!("{}-1-0", self.org),
             parameter if parameter.starts_with('{') => {
                 panic!("{} has {parameter}, which is unknown to the route examples", route.path)
             }
@@ -71,6 +82,10 @@ impl Objects {
             ("POST", path) if path.ends_with("/revoke-auth-token") => json!({"authTokenId": self.session}),
             ("POST", "/api/folders") => json!({"title": name}),
             ("PUT", "/api/folders/{folder_uid}") => json!({"title": name, "overwrite": true}),
+            ("PUT" | "PATCH", path) if path.ends_with("/preferences") => json!({"theme": "dark"}),
+            ("POST", "/api/org/invites") => {
+                json!({"loginOrEmail": format!("{name}@example.org"), "role": "Viewer"})
+            }
             ("POST", "/api/dashboards/db") => json!({"dashboard": {"title": name}}),
             ("POST", path) if path.ends_with("/restore") => json!({"version": 1}),
             _ => json!({}),

@@ -1,6 +1,6 @@
 //! Searching through HTTP.
 
-use kymograph_tests::TestServer;
+use kymograph_tests::{Client, TestServer};
 use serde_json::{Value, json};
 
 fn titles(body: &Value) -> Vec<&str> {
@@ -47,4 +47,69 @@ async fn finds_by_words_tags_type_place_and_page() {
     assert_eq!((&hit["url"], &hit["type"]), (&json!("/d/load/network-load"), &json!("dash-db")));
     assert_eq!((&hit["folderUid"], &hit["folderTitle"]), (&json!("net"), &json!("Network")));
     admin.get("/api/search?type=unknown").await.expect_message(500, "Search failed");
+}
+
+async fn server_with_dashboards() -> (TestServer, i64) {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    let folder = admin.post("/api/folders", &json!({"title": "Ops", "uid": "ops"})).await.expect(200).body;
+    for (uid, tags, folder) in [
+        ("cpu", json!(["foobar", "bazqux"]), "ops"),
+        ("ram", json!(["foobar", "foobar", "50%"]), ""),
+        ("net", json!([]), ""),
+    ] {
+        let dashboard = json!({"dashboard": {"title": uid, "uid": uid, "tags": tags}, "folderUid": folder});
+        admin.post("/api/dashboards/db", &dashboard).await.expect(200);
+    }
+    (server, folder["id"].as_i64().unwrap())
+}
+
+async fn found(client: &Client, query: &str) -> Vec<Value> {
+    let hits = client.get(&format!("/api/search?{query}")).await.expect(200).body;
+    hits.as_array().unwrap().iter().map(|hit| hit["uid"].clone()).collect()
+}
+
+#[tokio::test]
+async fn tags_are_matched_whole_or_by_wildcard() {
+    let (server, _) = server_with_dashboards().await;
+    let admin = server.admin();
+    for (query, uids) in [
+        ("tag=foobar", vec!["cpu", "ram"]),
+        ("tag=foo", vec![]),
+        ("tag=foo*", vec!["cpu", "ram"]),
+        ("tag=foo*&tag=baz*", vec!["cpu"]),
+        ("tag=foo*&tag=bazqux", vec!["cpu"]),
+        ("tag=*%25", vec!["ram"]),
+        ("tag=foo_ar*", vec![]),
+        ("tag=*", vec!["cpu", "ram"]),
+    ] {
+        assert_eq!(found(&admin, query).await, uids, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn folder_ids_find_folders_and_what_is_in_them() {
+    let (server, folder) = server_with_dashboards().await;
+    let admin = server.admin();
+    for (query, uids) in [
+        (format!("folderIds={folder}&type=dash-folder"), vec!["ops"]),
+        (format!("folderIds={folder}&type=dash-db"), vec!["cpu"]),
+        ("folderIds=0&type=dash-db".to_owned(), vec!["net", "ram"]),
+        ("folderIds=999".to_owned(), vec![]),
+    ] {
+        assert_eq!(found(&admin, &query).await, uids, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn tags_are_counted_by_dashboard() {
+    let (server, _) = server_with_dashboards().await;
+    let tags = server.admin().get("/api/dashboards/tags").await.expect(200).body;
+    let expected = json!([
+        {"term": "50%", "count": 1}, {"term": "bazqux", "count": 1}, {"term": "foobar", "count": 2}
+    ]);
+    assert_eq!(tags, expected);
+    let other = server.new_org("Other").await;
+    let (admin, _) = server.new_member(other, "olga", "Admin").await;
+    assert_eq!(admin.get("/api/dashboards/tags").await.expect(200).body, json!([]));
 }

@@ -144,3 +144,29 @@ async fn work_in_one_of_their_orgs() {
         .expect_message(400, "orgId is invalid");
     admin.post(&format!("/api/users/{id}/using/1"), &json!({})).await.expect(200);
 }
+
+#[tokio::test]
+async fn help_flags_add_up_until_they_are_cleared() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    let (viewer, _) = server.new_member(1, "vic", "Viewer").await;
+    for (path, flags) in [("1", 1), ("4", 5), ("4", 5)] {
+        let path = format!("/api/user/helpflags/{path}");
+        let body = viewer.put(&path, &json!({})).await.expect_message(200, "Help flag set").body;
+        assert_eq!(body["helpFlags1"], json!(flags));
+    }
+    let other = admin.put("/api/user/helpflags/2", &json!({})).await.expect(200).body;
+    assert_eq!(other["helpFlags1"], json!(2));
+    let cleared = viewer.get("/api/user/helpflags/clear").await.expect(200).body;
+    assert_eq!(cleared["helpFlags1"], json!(0));
+}
+
+#[tokio::test]
+async fn what_is_no_help_flag_is_told_clearly() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    for flag in ["x", "-1", "9223372036854775808"] {
+        admin.put(&format!("/api/user/helpflags/{flag}"), &json!({})).await.expect(400);
+    }
+    server.anonymous().put("/api/user/helpflags/1", &json!({})).await.expect(401);
+}

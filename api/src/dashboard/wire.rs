@@ -53,6 +53,7 @@ pub(super) struct MetaBody<'a> {
     can_edit: bool,
     can_admin: bool,
     can_star: bool,
+    is_starred: bool,
     can_delete: bool,
     slug: &'a str,
     url: String,
@@ -90,7 +91,12 @@ struct AnnotationActions {
 }
 
 impl<'a> MetaBody<'a> {
-    pub(super) fn of(scope: &Scope, dashboard: &'a DashboardView, folder: Option<&'a FolderView>) -> Self {
+    pub(super) fn of(
+        scope: &Scope,
+        dashboard: &'a DashboardView,
+        folder: Option<&'a FolderView>,
+        is_starred: bool,
+    ) -> Self {
         let can_save = scope.allows(Permission::DashboardsWrite);
         let annotations = AnnotationActions { can_add: can_save, can_edit: can_save, can_delete: can_save };
         Self {
@@ -99,6 +105,7 @@ impl<'a> MetaBody<'a> {
             can_edit: can_save,
             can_admin: scope.role() == OrgRole::Admin,
             can_star: true,
+            is_starred,
             can_delete: scope.allows(Permission::DashboardsDelete),
             slug: &dashboard.slug,
             url: dashboard_url(&dashboard.uid, &dashboard.slug),

@@ -14,12 +14,15 @@ use kymograph_app::clock::Clock;
 use kymograph_app::dashboard::Dashboards;
 use kymograph_app::folder::Folders;
 use kymograph_app::identity::{Identity, IdentityCache, IdentityPorts, LockOut};
+use kymograph_app::invite::{InvitePorts, Invites};
 use kymograph_app::membership::Memberships;
 use kymograph_app::org::Orgs;
+use kymograph_app::preference::Preferences;
 use kymograph_app::random::random_bytes;
 use kymograph_app::search::Searches;
 use kymograph_app::session::{SessionLifetimes, Sessions};
 use kymograph_app::setup::Setup;
+use kymograph_app::star::Stars;
 use kymograph_app::user::{DefaultMembership, Users};
 use kymograph_app::{Commands, Result};
 use kymograph_domain::OrgId;
@@ -34,9 +37,12 @@ use kymograph_infra::session::PgSessionStore;
 use kymograph_projections::dashboard::{DashboardCache, PgDashboardReader};
 use kymograph_projections::folder::{FolderCache, PgFolderReader};
 use kymograph_projections::identity::PgIdentityReader;
+use kymograph_projections::invite::PgInviteReader;
 use kymograph_projections::membership::PgMembershipReader;
 use kymograph_projections::org::PgOrgReader;
+use kymograph_projections::preference::PgPreferenceReader;
 use kymograph_projections::search::PgSearchReader;
+use kymograph_projections::star::{PgStarReader, StarCache};
 use kymograph_projections::user::PgUserReader;
 use kymograph_projections::{Database, projectors};
 use tokio::task::JoinHandle;
@@ -75,9 +81,10 @@ pub fn wire(
     let identity_cache = Arc::new(IdentityCache::new(random_bytes()?));
     let folder_cache = Arc::new(FolderCache::default());
     let dashboard_cache = Arc::new(DashboardCache::with_bytes(DASHBOARD_CACHE_BYTES));
+    let star_cache = Arc::new(StarCache::default());
     let streams = Arc::new(StreamCache::default());
     let read_caches: Vec<Arc<dyn ChangeListener>> =
-        vec![identity_cache.clone(), folder_cache.clone(), dashboard_cache.clone()];
+        vec![identity_cache.clone(), folder_cache.clone(), dashboard_cache.clone(), star_cache.clone()];
 
     let users = Arc::new(PgUserReader::new(database.clone()));
     let orgs = Arc::new(PgOrgReader::new(database.clone()));
@@ -85,7 +92,10 @@ pub fn wire(
     let identities = Arc::new(PgIdentityReader::new(database.clone()));
     let folders = Arc::new(PgFolderReader::new(database.clone(), folder_cache));
     let dashboards = Arc::new(PgDashboardReader::new(database.clone(), dashboard_cache));
+    let invites = Arc::new(PgInviteReader::new(database.clone()));
+    let preferences = Arc::new(PgPreferenceReader::new(database.clone()));
     let searches = Arc::new(PgSearchReader::new(database.clone()));
+    let stars = Arc::new(PgStarReader::new(database.clone(), star_cache));
     let sessions = Arc::new(PgSessionStore::new(database.clone()));
     let attempts = Arc::new(PgLoginAttempts::new(database.clone()));
     let ids = Arc::new(PgIdAllocator::new(database.clone()));
@@ -122,23 +132,45 @@ pub fn wire(
             attempts,
             passwords: passwords.clone(),
             users: user_service.clone(),
-            clock,
+            clock: clock.clone(),
             cache: identity_cache,
         },
         session_lifetimes(config),
         lock_out(config),
     ));
     let setup = Setup::new(commands.clone(), users.clone(), ids.clone(), passwords);
+    let membership_service =
+        Arc::new(Memberships::new(commands.clone(), memberships, users.clone(), orgs.clone()));
+    let invite_service = Arc::new(Invites::new(
+        commands.clone(),
+        InvitePorts {
+            reader: invites,
+            orgs: orgs.clone(),
+            user_reader: users.clone(),
+            users: user_service.clone(),
+            memberships: membership_service.clone(),
+            ids: ids.clone(),
+            clock,
+        },
+    ));
     let readiness = Arc::new(Readiness::default());
     let services = Services {
         commands: commands.clone(),
-        dashboards: Arc::new(Dashboards::new(commands.clone(), dashboards, folders.clone(), ids.clone())),
+        dashboards: Arc::new(Dashboards::new(
+            commands.clone(),
+            dashboards.clone(),
+            folders.clone(),
+            ids.clone(),
+        )),
         folders: Arc::new(Folders::new(commands.clone(), folders, ids.clone())),
         identity,
-        memberships: Arc::new(Memberships::new(commands.clone(), memberships, users.clone(), orgs.clone())),
+        invites: invite_service,
+        memberships: membership_service,
         orgs: Arc::new(Orgs::new(commands.clone(), orgs, ids)),
+        preferences: Arc::new(Preferences::new(commands.clone(), preferences, dashboards)),
         searches: Arc::new(Searches::new(searches)),
-        sessions: Arc::new(Sessions::new(commands, sessions, users)),
+        sessions: Arc::new(Sessions::new(commands.clone(), sessions, users)),
+        stars: Arc::new(Stars::new(commands, stars)),
         users: user_service,
         health,
         readiness: readiness.clone(),
@@ -185,6 +217,7 @@ fn api_settings(config: &Config) -> ApiSettings {
             same_site,
             max_age_seconds: session_lifetimes(config).total_seconds,
         },
+        root_url: config.server.root_url.clone(),
         sub_path,
         layer: LayerSettings {
             max_body_bytes: config.server.max_body,

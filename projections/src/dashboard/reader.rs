@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use kymograph_app::dashboard::{DashboardReader, DashboardView, VersionContent, VersionView};
+use kymograph_app::dashboard::{DashboardReader, DashboardView, TagCount, VersionContent, VersionView};
 use kymograph_app::{Error, Result, Scope};
 use kymograph_domain::dashboard::{DashboardContent, DashboardEvent};
 use kymograph_domain::{OrgId, Uid, registry};
@@ -113,6 +113,15 @@ impl DashboardReader for PgDashboardReader {
     async fn find_folder_uid_by_id(&self, scope: &Scope, id: i64) -> Result<Option<Uid>> {
         let sql = "SELECT uid FROM folders WHERE org_id = $1 AND id = $2";
         self.find_uid(scope, sql, &[&scope.org().0, &id]).await
+    }
+
+    async fn count_tags(&self, scope: &Scope) -> Result<Vec<TagCount>> {
+        // A dashboard can have a tag twice.
+        let sql = "SELECT tag, count(DISTINCT uid) AS dashboards FROM dashboards, unnest(tags) AS tag
+            WHERE org_id = $1 GROUP BY tag ORDER BY tag";
+        let org = scope.org();
+        let rows = self.database.read(org, sql, &[&org.0]).await?;
+        Ok(rows.iter().map(|row| TagCount { term: row.get("tag"), count: row.get("dashboards") }).collect())
     }
 
     async fn list_versions(

@@ -1,0 +1,179 @@
+//! Preferences of the org and of the caller. The dashboard that they lead to is in [`home`].
+
+mod home;
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::Method;
+use kymograph_app::preference::{HomeChoice, PreferenceChange, PreferenceView, Preferences, Unmentioned};
+use kymograph_domain::Uid;
+use serde::{Deserialize, Serialize};
+
+use crate::body::{JsonBody, Message};
+use crate::error::ApiResult;
+use crate::layer::Caller;
+use crate::routes::Routes;
+
+/// The routes of preferences.
+pub fn routes(preferences: Arc<Preferences>) -> Routes {
+    let state = &preferences;
+    Routes::default()
+        .private(Method::GET, "/api/org/preferences", state, get_org_preferences)
+        .private(Method::PUT, "/api/org/preferences", state, update_org_preferences)
+        .private(Method::PATCH, "/api/org/preferences", state, patch_org_preferences)
+        .private(Method::GET, "/api/user/preferences", state, get_user_preferences)
+        .private(Method::PUT, "/api/user/preferences", state, update_user_preferences)
+        .private(Method::PATCH, "/api/user/preferences", state, patch_user_preferences)
+        .merge(home::routes(state))
+}
+
+type PreferenceState = State<Arc<Preferences>>;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PreferenceBody {
+    #[serde(skip_serializing_if = "String::is_empty")]
+    theme: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    timezone: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    week_start: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    language: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    regional_format: String,
+    #[serde(skip_serializing_if = "Option::is_none", rename = "homeDashboardUID")]
+    home_dashboard_uid: Option<Uid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    query_history: Option<QueryHistoryBody>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    navbar: Option<NavbarBody>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct QueryHistoryBody {
+    home_tab: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct NavbarBody {
+    bookmark_urls: Vec<String>,
+}
+
+fn preference_body(preference: PreferenceView) -> PreferenceBody {
+    let settings = preference.settings;
+    let (home_tab, bookmark_urls) = (settings.query_history_tab, settings.bookmark_urls);
+    PreferenceBody {
+        theme: settings.theme,
+        timezone: settings.timezone,
+        week_start: settings.week_start,
+        language: settings.language,
+        regional_format: settings.regional_format,
+        home_dashboard_uid: settings.home_dashboard_uid,
+        query_history: (!home_tab.is_empty()).then_some(QueryHistoryBody { home_tab }),
+        navbar: (!bookmark_urls.is_empty()).then_some(NavbarBody { bookmark_urls }),
+    }
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct PreferenceForm {
+    theme: Option<String>,
+    timezone: Option<String>,
+    week_start: Option<String>,
+    language: Option<String>,
+    regional_format: Option<String>,
+    #[serde(rename = "homeDashboardUID")]
+    home_dashboard_uid: Option<String>,
+    home_dashboard_id: Option<i64>,
+    query_history: Option<QueryHistoryForm>,
+    navbar: Option<NavbarForm>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct QueryHistoryForm {
+    home_tab: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct NavbarForm {
+    bookmark_urls: Option<Vec<String>>,
+}
+
+impl PreferenceForm {
+    fn into_change(self) -> PreferenceChange {
+        // A uid says more than an id; an empty uid and the id 0 both ask for no home dashboard.
+        let home = match (self.home_dashboard_uid, self.home_dashboard_id) {
+            (Some(uid), _) if !uid.is_empty() => Some(HomeChoice::Uid(uid)),
+            (_, Some(id)) if id != 0 => Some(HomeChoice::Id(id)),
+            (None, None) => None,
+            _ => Some(HomeChoice::None),
+        };
+        PreferenceChange {
+            theme: self.theme,
+            timezone: self.timezone,
+            week_start: self.week_start,
+            language: self.language,
+            regional_format: self.regional_format,
+            home,
+            query_history_tab: self.query_history.and_then(|history| history.home_tab),
+            bookmark_urls: self.navbar.and_then(|navbar| navbar.bookmark_urls),
+        }
+    }
+}
+
+async fn get_org_preferences(
+    State(preferences): PreferenceState,
+    Caller(scope): Caller,
+) -> ApiResult<Json<PreferenceBody>> {
+    Ok(Json(preference_body(preferences.get_org_preference(&scope).await?)))
+}
+
+async fn get_user_preferences(
+    State(preferences): PreferenceState,
+    Caller(scope): Caller,
+) -> ApiResult<Json<PreferenceBody>> {
+    Ok(Json(preference_body(preferences.get_own_preference(&scope).await?)))
+}
+
+async fn update_org_preferences(
+    State(preferences): PreferenceState,
+    Caller(scope): Caller,
+    JsonBody(form): JsonBody<PreferenceForm>,
+) -> ApiResult<Json<Message>> {
+    preferences.change_org_preference(&scope, &form.into_change(), Unmentioned::Reset).await?;
+    Ok(Message::json("Preferences updated"))
+}
+
+async fn patch_org_preferences(
+    State(preferences): PreferenceState,
+    Caller(scope): Caller,
+    JsonBody(form): JsonBody<PreferenceForm>,
+) -> ApiResult<Json<Message>> {
+    preferences.change_org_preference(&scope, &form.into_change(), Unmentioned::Keep).await?;
+    Ok(Message::json("Preferences updated"))
+}
+
+async fn update_user_preferences(
+    State(preferences): PreferenceState,
+    Caller(scope): Caller,
+    JsonBody(form): JsonBody<PreferenceForm>,
+) -> ApiResult<Json<Message>> {
+    preferences.change_own_preference(&scope, &form.into_change(), Unmentioned::Reset).await?;
+    Ok(Message::json("Preferences updated"))
+}
+
+async fn patch_user_preferences(
+    State(preferences): PreferenceState,
+    Caller(scope): Caller,
+    JsonBody(form): JsonBody<PreferenceForm>,
+) -> ApiResult<Json<Message>> {
+    preferences.change_own_preference(&scope, &form.into_change(), Unmentioned::Keep).await?;
+    Ok(Message::json("Preferences updated"))
+}

@@ -1,0 +1,52 @@
+//! The caller's stars.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::Method;
+use kymograph_app::star::Stars;
+use kymograph_domain::Uid;
+
+use crate::body::Message;
+use crate::error::ApiResult;
+use crate::layer::Caller;
+use crate::routes::Routes;
+
+/// The routes of stars.
+pub fn routes(stars: Arc<Stars>) -> Routes {
+    let state = &stars;
+    Routes::default()
+        .private(Method::GET, "/api/user/stars", state, get_stars)
+        .private(Method::POST, "/api/user/stars/dashboard/uid/{dashboard_uid}", state, star_dashboard_by_uid)
+        .private(
+            Method::DELETE,
+            "/api/user/stars/dashboard/uid/{dashboard_uid}",
+            state,
+            unstar_dashboard_by_uid,
+        )
+}
+
+type StarState = State<Arc<Stars>>;
+
+async fn get_stars(State(stars): StarState, Caller(scope): Caller) -> ApiResult<Json<Vec<Uid>>> {
+    Ok(Json(stars.list_stars(&scope).await?))
+}
+
+async fn star_dashboard_by_uid(
+    State(stars): StarState,
+    Caller(scope): Caller,
+    Path(uid): Path<String>,
+) -> ApiResult<Json<Message>> {
+    stars.star_dashboard(&scope, &uid).await?;
+    Ok(Message::json("Dashboard starred!"))
+}
+
+async fn unstar_dashboard_by_uid(
+    State(stars): StarState,
+    Caller(scope): Caller,
+    Path(uid): Path<String>,
+) -> ApiResult<Json<Message>> {
+    stars.unstar_dashboard(&scope, &uid).await?;
+    Ok(Message::json("Dashboard unstarred"))
+}

@@ -1,0 +1,90 @@
+//! Stars: the dashboards that a user wants to find again.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use kymograph_domain::Uid;
+use kymograph_domain::dashboard::{Dashboard, DashboardError};
+use kymograph_domain::star::{Star, StarAdded, StarCommand, StarRemoved};
+
+use crate::dashboard::{DashboardView, parse_uid};
+use crate::error::Result;
+use crate::{Commands, Permission, Scope};
+
+/// The starred dashboards of a user by uid, each with its numeric id.
+pub type StarredDashboards = HashMap<Uid, i64>;
+
+/// Reads stars.
+#[async_trait]
+pub trait StarReader: Send + Sync {
+    /// The dashboards of the scope's org that the actor has starred.
+    async fn find_stars(&self, scope: &Scope) -> Result<Arc<StarredDashboards>>;
+    /// The uids of those that are still there, in order.
+    async fn list_starred_uids(&self, scope: &Scope) -> Result<Vec<Uid>>;
+}
+
+/// The use cases of stars.
+pub struct Stars {
+    commands: Commands,
+    reader: Arc<dyn StarReader>,
+}
+
+impl Stars {
+    /// The use cases on these ports.
+    #[must_use]
+    pub fn new(commands: Commands, reader: Arc<dyn StarReader>) -> Self {
+        Self { commands, reader }
+    }
+
+    /// Stars a dashboard for the actor.
+    pub async fn star_dashboard(&self, scope: &Scope, uid: &str) -> Result<()> {
+        scope.require(Permission::DashboardsRead)?;
+        let uid = &parse_uid(uid)?;
+        let user_id = scope.actor().user_id;
+        self.commands
+            .run(scope, |mut unit| async move {
+                let dashboard = unit.load::<Dashboard>(uid).await?;
+                if !dashboard.exists {
+                    return Err(DashboardError::NotFound.into());
+                }
+                let mut star = unit.load::<Star>(&user_id).await?;
+                let added = StarAdded { user_id, dashboard_uid: uid.clone(), dashboard_id: dashboard.id };
+                star.tell(StarCommand::Add(added)).await?;
+                unit.record(star)?;
+                Ok(unit.decided(()))
+            })
+            .await
+    }
+
+    /// Takes the actor's star of a dashboard away, if there is one.
+    pub async fn unstar_dashboard(&self, scope: &Scope, uid: &str) -> Result<()> {
+        scope.require(Permission::DashboardsRead)?;
+        // What cannot be a uid has no star either.
+        let Ok(uid) = &parse_uid(uid) else { return Ok(()) };
+        let user_id = scope.actor().user_id;
+        self.commands
+            .run(scope, |mut unit| async move {
+                let mut star = unit.load::<Star>(&user_id).await?;
+                let removed = StarRemoved { user_id, dashboard_uid: uid.clone() };
+                star.tell(StarCommand::Remove(removed)).await?;
+                unit.record(star)?;
+                Ok(unit.decided(()))
+            })
+            .await
+    }
+
+    /// Lists the uids of the dashboards that the actor has starred.
+    pub async fn list_stars(&self, scope: &Scope) -> Result<Vec<Uid>> {
+        if !scope.allows(Permission::DashboardsRead) {
+            return Ok(Vec::new());
+        }
+        self.reader.list_starred_uids(scope).await
+    }
+
+    /// Whether the actor has starred a dashboard.
+    pub async fn is_starred(&self, scope: &Scope, dashboard: &DashboardView) -> Result<bool> {
+        scope.require(Permission::DashboardsRead)?;
+        Ok(self.reader.find_stars(scope).await?.get(&dashboard.uid) == Some(&dashboard.id))
+    }
+}

@@ -1,0 +1,97 @@
+//! Preferences of orgs and of their members.
+
+use async_trait::async_trait;
+use kymograph_app::preference::{HomeDashboard, PreferenceReader, PreferenceView};
+use kymograph_app::{Result, Scope};
+use kymograph_domain::org::OrgEvent;
+use kymograph_domain::preference::{PreferenceEvent, PreferenceOwner, PreferenceSettings};
+use tokio_postgres::Row;
+
+use crate::database::Database;
+use crate::params;
+use crate::projector::{Projector, Recorded};
+use crate::statement::Statements;
+use crate::text::{uid_column, uid_or_empty};
+
+/// Keeps `preferences`.
+pub struct PreferenceProjector;
+
+const SET: &str =
+    "INSERT INTO preferences (org_id, owner, theme, timezone, week_start, language, regional_format,
+    home_dashboard_uid, query_history_tab, bookmark_urls) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+    ON CONFLICT (org_id, owner) DO UPDATE SET theme = $3, timezone = $4, week_start = $5, language = $6,
+    regional_format = $7, home_dashboard_uid = $8, query_history_tab = $9, bookmark_urls = $10";
+
+impl Projector for PreferenceProjector {
+    fn tables(&self) -> &'static [&'static str] {
+        &["preferences"]
+    }
+
+    fn project(&self, recorded: &Recorded<'_>, statements: &mut Statements) {
+        let org = recorded.org.0;
+        if let Some(OrgEvent::Deleted(_)) = recorded.event.of() {
+            statements.write("DELETE FROM preferences WHERE org_id = $1", params![org]);
+        }
+        let Some(PreferenceEvent::Changed(changed)) = recorded.event.of() else { return };
+        let settings = changed.settings.clone();
+        statements.write(
+            SET,
+            params![
+                org,
+                changed.owner.to_string(),
+                settings.theme,
+                settings.timezone,
+                settings.week_start,
+                settings.language,
+                settings.regional_format,
+                uid_or_empty(settings.home_dashboard_uid.as_ref()),
+                settings.query_history_tab,
+                settings.bookmark_urls,
+            ],
+        );
+    }
+}
+
+/// Reads `preferences`.
+pub struct PgPreferenceReader {
+    database: Database,
+}
+
+impl PgPreferenceReader {
+    /// A reader on this database.
+    #[must_use]
+    pub fn new(database: Database) -> Self {
+        Self { database }
+    }
+}
+
+fn preference_view(row: &Row) -> Result<PreferenceView> {
+    // Without a slug there is no such dashboard any more.
+    let home = match row.get::<_, Option<String>>("slug") {
+        Some(slug) => Some(HomeDashboard { uid: uid_column(row, "home_dashboard_uid")?, slug }),
+        None => None,
+    };
+    let settings = PreferenceSettings {
+        theme: row.get("theme"),
+        timezone: row.get("timezone"),
+        week_start: row.get("week_start"),
+        language: row.get("language"),
+        regional_format: row.get("regional_format"),
+        home_dashboard_uid: home.as_ref().map(|home| home.uid.clone()),
+        query_history_tab: row.get("query_history_tab"),
+        bookmark_urls: row.get("bookmark_urls"),
+    };
+    Ok(PreferenceView { settings, home })
+}
+
+#[async_trait]
+impl PreferenceReader for PgPreferenceReader {
+    async fn find_preference(&self, scope: &Scope, owner: PreferenceOwner) -> Result<PreferenceView> {
+        let sql = "SELECT p.*, d.slug
+            FROM preferences p LEFT JOIN dashboards d ON d.org_id = p.org_id AND d.uid = p.home_dashboard_uid
+            WHERE p.org_id = $1 AND p.owner = $2";
+        let org = scope.org();
+        let row = self.database.read_one(org, sql, &[&org.0, &owner.to_string()]).await?;
+        row.as_ref().map_or_else(|| Ok(PreferenceView::default()), preference_view)
+    }
+}

@@ -1,0 +1,125 @@
+//! Stars of users.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use kymograph_app::cache::ReadCache;
+use kymograph_app::change::ChangeListener;
+use kymograph_app::star::{StarReader, StarredDashboards};
+use kymograph_app::{Result, Scope};
+use kymograph_domain::dashboard::DashboardEvent;
+use kymograph_domain::org::OrgEvent;
+use kymograph_domain::star::StarEvent;
+use kymograph_domain::{OrgId, StreamId, Uid, UserId};
+
+use crate::database::Database;
+use crate::params;
+use crate::projector::{Projector, Recorded};
+use crate::statement::{OnFailure, Statements};
+use crate::text::uid_column;
+
+/// Keeps `stars`.
+pub struct StarProjector;
+
+const INSERT: &str =
+    "INSERT INTO stars (org_id, user_id, dashboard_uid, dashboard_id) VALUES ($1, $2, $3, $4)
+    ON CONFLICT (org_id, user_id, dashboard_uid) DO UPDATE SET dashboard_id = $4";
+const CHECK_DASHBOARD: &str = "SELECT 1 / (CASE WHEN EXISTS
+    (SELECT FROM dashboards WHERE org_id = $1 AND uid = $2 AND id = $3) THEN 1 ELSE 0 END)";
+
+impl Projector for StarProjector {
+    fn tables(&self) -> &'static [&'static str] {
+        &["stars"]
+    }
+
+    fn project(&self, recorded: &Recorded<'_>, statements: &mut Statements) {
+        let org = recorded.org.0;
+        if let Some(OrgEvent::Deleted(_)) = recorded.event.of() {
+            statements.write("DELETE FROM stars WHERE org_id = $1", params![org]);
+        }
+        if let Some(DashboardEvent::Deleted(deleted)) = recorded.event.of() {
+            let sql = "DELETE FROM stars WHERE org_id = $1 AND dashboard_uid = $2";
+            statements.write(sql, params![org, deleted.uid.to_string()]);
+        }
+        let Some(event) = recorded.event.of::<StarEvent>() else { return };
+        match event {
+            StarEvent::Added(added) => {
+                let (uid, id) = (added.dashboard_uid.to_string(), added.dashboard_id);
+                statements.write(INSERT, params![org, added.user_id.0, uid.clone(), id]);
+                // The dashboard was deleted after it was looked up: look again.
+                statements.check(CHECK_DASHBOARD, params![org, uid, id], OnFailure::Conflict);
+            }
+            StarEvent::Removed(removed) => statements.write(
+                "DELETE FROM stars WHERE org_id = $1 AND user_id = $2 AND dashboard_uid = $3",
+                params![org, removed.user_id.0, removed.dashboard_uid.to_string()],
+            ),
+        }
+    }
+}
+
+/// Stars that were read, by org and user.
+///
+/// A deleted dashboard stays in it: nobody asks for its star, and one that is created again has another id.
+pub struct StarCache(ReadCache<(OrgId, UserId), Arc<StarredDashboards>>);
+
+impl Default for StarCache {
+    fn default() -> Self {
+        Self(ReadCache::with_entries(20_000))
+    }
+}
+
+impl ChangeListener for StarCache {
+    fn streams_changed(&self, org: OrgId, streams: &[StreamId]) {
+        for stream in streams {
+            match stream.as_str().split_once('-') {
+                Some(("star", user)) => {
+                    if let Ok(user) = user.parse() {
+                        self.0.invalidate(&(org, UserId(user)));
+                    }
+                }
+                Some(("org", _)) => self.0.invalidate_all(),
+                _ => {}
+            }
+        }
+    }
+
+    fn everything_changed(&self) {
+        self.0.invalidate_all();
+    }
+}
+
+/// Reads `stars`.
+pub struct PgStarReader {
+    database: Database,
+    cache: Arc<StarCache>,
+}
+
+impl PgStarReader {
+    /// A reader on this database.
+    #[must_use]
+    pub fn new(database: Database, cache: Arc<StarCache>) -> Self {
+        Self { database, cache }
+    }
+
+    async fn fetch(&self, org: OrgId, user: UserId) -> Result<StarredDashboards> {
+        let sql = "SELECT dashboard_uid, dashboard_id FROM stars WHERE org_id = $1 AND user_id = $2";
+        let rows = self.database.read(org, sql, &[&org.0, &user.0]).await?;
+        rows.iter().map(|row| Ok((uid_column(row, "dashboard_uid")?, row.get("dashboard_id")))).collect()
+    }
+}
+
+#[async_trait]
+impl StarReader for PgStarReader {
+    async fn find_stars(&self, scope: &Scope) -> Result<Arc<StarredDashboards>> {
+        let key = (scope.org(), scope.actor().user_id);
+        let fetch = async { Ok(Some(Arc::new(self.fetch(key.0, key.1).await?))) };
+        Ok(self.cache.0.get_or_fetch(&key, fetch).await?.unwrap_or_default())
+    }
+
+    async fn list_starred_uids(&self, scope: &Scope) -> Result<Vec<Uid>> {
+        let sql = "SELECT dashboard_uid FROM stars WHERE org_id = $1 AND user_id = $2 ORDER BY dashboard_uid";
+        let (org, user) = (scope.org(), scope.actor().user_id);
+        let rows = self.database.read(org, sql, &[&org.0, &user.0]).await?;
+        rows.iter().map(|row| uid_column(row, "dashboard_uid")).collect()
+    }
+}

@@ -1,0 +1,142 @@
+//! Invites through HTTP.
+
+use kymograph_tests::{Client, TestServer};
+use serde_json::{Value, json};
+
+async fn invite(client: &Client, email: &str) -> Value {
+    let form = json!({"loginOrEmail": email, "name": "Ann", "role": "Editor", "sendEmail": true});
+    let message = format!("Created invite for {email}");
+    client.post("/api/org/invites", &form).await.expect_message(200, &message);
+    let invites = client.get("/api/org/invites").await.expect(200).body;
+    invites.as_array().unwrap().iter().find(|invite| invite["email"] == email).unwrap().clone()
+}
+
+fn completed(code: &str, login: &str) -> Value {
+    json!({
+        "inviteCode": code, "email": format!("{login}@example.org"), "name": "Ann", "username": login,
+        "password": "secret", "confirmPassword": "secret",
+    })
+}
+
+/// The path of what a code leads to without credentials.
+fn info(code: &str) -> String {
+    format!("/api/user/invite/{code}")
+}
+
+#[tokio::test]
+async fn a_guest_becomes_a_member_once() {
+    let server = TestServer::start().await;
+    let (admin, anonymous) = (server.admin(), server.anonymous());
+    let pending = invite(&admin, "ann@example.org").await;
+    let code = pending["code"].as_str().unwrap();
+    assert_eq!((&pending["role"], &pending["status"]), (&json!("Editor"), &json!("InvitePending")));
+    assert_eq!((&pending["orgId"], &pending["invitedByLogin"]), (&json!(1), &json!("admin")));
+    assert!(pending["url"].as_str().unwrap().ends_with(&format!("/invite/{code}")), "{pending}");
+
+    let shown = anonymous.get(&info(code)).await.expect(200).body;
+    let expected = json!({
+        "email": "ann@example.org", "name": "Ann", "username": "ann@example.org", "invitedBy": "admin"
+    });
+    assert_eq!(shown, expected);
+    let path = "/api/user/invite/complete";
+    anonymous.post(path, &completed(code, "admin")).await.expect(412);
+    let answer = anonymous.post(path, &completed(code, "ann")).await;
+    let answer = answer.expect_message(200, "User created and logged in");
+    assert!(answer.headers.contains_key("set-cookie"));
+
+    let ann = server.client("ann", "secret");
+    let user = ann.get("/api/user").await.expect(200).body;
+    assert_eq!((&user["id"], &user["orgId"]), (&answer.body["id"], &json!(1)));
+    assert_eq!(ann.get("/api/user/orgs").await.expect(200).body[0]["role"], "Editor");
+
+    anonymous.post(path, &completed(code, "eve")).await.expect_message(404, "Invite not found");
+    anonymous.get(&info(code)).await.expect(404);
+    assert_eq!(admin.get("/api/org/invites").await.expect(200).body, json!([]));
+}
+
+#[tokio::test]
+async fn a_revoked_or_expired_invite_is_gone() {
+    let server = TestServer::start().await;
+    let (admin, anonymous) = (server.admin(), server.anonymous());
+    let revoked = invite(&admin, "ann@example.org").await["code"].as_str().unwrap().to_owned();
+    let path = format!("/api/org/invites/{revoked}/revoke");
+    admin.delete(&path).await.expect_message(200, "Invite revoked");
+    admin.delete(&path).await.expect_message(404, "Invite not found");
+    let expired = invite(&admin, "bob@example.org").await["code"].as_str().unwrap().to_owned();
+    let sql = "UPDATE invites SET expires_at = now() - interval '1 second'";
+    server.database.connect().await.batch_execute(sql).await.unwrap();
+    assert_eq!(admin.get("/api/org/invites").await.expect(200).body, json!([]));
+    for code in [revoked, expired] {
+        anonymous.get(&info(&code)).await.expect_message(404, "Invite not found");
+        anonymous.post("/api/user/invite/complete", &completed(&code, "eve")).await.expect(404);
+    }
+}
+
+#[tokio::test]
+async fn who_has_an_account_becomes_a_member_at_once() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    let acme = server.new_org("Acme").await;
+    let (_, id) = server.new_member(1, "ann", "Viewer").await;
+    let form = json!({"loginOrEmail": "ann", "role": "Editor"});
+    let admin_of_acme = admin.clone().in_org(acme);
+    let added = admin_of_acme.post("/api/org/invites", &form).await;
+    let added = added.expect_message(200, "Existing Grafana user ann added to org Acme");
+    assert_eq!(added.body["userId"], id);
+    let again = admin_of_acme.post("/api/org/invites", &form).await;
+    again.expect_message(412, "User ann is already added to organization");
+    assert_eq!(admin_of_acme.get("/api/org/invites").await.expect(200).body, json!([]));
+}
+
+#[tokio::test]
+async fn a_code_is_a_secret_of_its_org() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    let code = invite(&admin, "ann@example.org").await["code"].as_str().unwrap().to_owned();
+    let other = server.new_org("Other").await;
+    let (stranger, _) = server.new_member(other, "olga", "Admin").await;
+    assert_eq!(stranger.get("/api/org/invites").await.expect(200).body, json!([]));
+    stranger.delete(&format!("/api/org/invites/{code}/revoke")).await.expect(404);
+    let (viewer, _) = server.new_member(1, "vic", "Viewer").await;
+    viewer.get("/api/org/invites").await.expect(403);
+    viewer.delete(&format!("/api/org/invites/{code}/revoke")).await.expect(403);
+
+    let (place, random) = code.rsplit_once('-').unwrap();
+    for wrong in [format!("{place}-"), format!("{place}-{}", "0".repeat(32)), format!("{other}-1-{random}")] {
+        server.anonymous().get(&info(&wrong)).await.expect_message(404, "Invite not found");
+    }
+    let told: i64 = server
+        .database
+        .scalar(&format!("SELECT count(*) FROM events WHERE payload || meta LIKE '%{random}%'"))
+        .await;
+    assert_eq!(told, 0);
+}
+
+#[tokio::test]
+async fn bad_input_is_told_clearly() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    for form in [
+        json!({"loginOrEmail": "ann@example.org", "role": "Boss"}),
+        json!({"loginOrEmail": " ", "role": "Viewer"}),
+        json!({"loginOrEmail": "x".repeat(1000), "role": "Viewer"}),
+    ] {
+        admin.post("/api/org/invites", &form).await.expect(400);
+    }
+    let form = json!({"loginOrEmail": "ann@example.org", "role": "Viewer"});
+    admin.clone().in_org(999).post("/api/org/invites", &form).await.expect(404);
+    let code = invite(&admin, "ann@example.org").await["code"].as_str().unwrap().to_owned();
+    let complete = async |change: Value| {
+        let mut form = completed(&code, "ann");
+        form.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        server.anonymous().post("/api/user/invite/complete", &form).await
+    };
+    complete(json!({"confirmPassword": "other"})).await.expect_message(400, "Passwords do not match");
+    complete(json!({"password": "x", "confirmPassword": null})).await.expect(400);
+    complete(json!({"inviteCode": null})).await.expect_message(404, "Invite not found");
+    // The e-mail address that was invited stands in for what is left out.
+    complete(json!({"username": null, "email": null}))
+        .await
+        .expect_message(200, "User created and logged in");
+    server.client("ann@example.org", "secret").get("/api/user").await.expect(200);
+}
