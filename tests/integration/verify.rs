@@ -43,6 +43,9 @@ const DAMAGES: &[(&str, &str)] = &[
     ("idempotency", "UPDATE idempotency SET request_hash = ''"),
     ("sessions", "UPDATE sessions SET user_id = 99"),
     ("user_seen", "UPDATE user_seen SET user_id = 99 WHERE user_id = 2"),
+    ("preferences", "UPDATE preferences SET theme = 'dark'"),
+    ("stars", "DELETE FROM stars"),
+    ("invites", "UPDATE invites SET role = 'Admin'"),
 ];
 
 /// Tables of which nothing in the log says what should be in them.
