@@ -29,6 +29,7 @@ pub mod search;
 pub mod session;
 pub mod setup;
 pub mod star;
+pub mod team;
 pub mod unit;
 pub mod user;
 

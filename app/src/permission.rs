@@ -59,6 +59,18 @@ permissions! {
     OrgUsersWrite = "org.users:write";
     /// Remove members from an org.
     OrgUsersRemove = "org.users:remove";
+    /// Read the teams of an org.
+    TeamsRead = "teams:read";
+    /// Create teams.
+    TeamsCreate = "teams:create";
+    /// Change teams.
+    TeamsWrite = "teams:write";
+    /// Delete teams.
+    TeamsDelete = "teams:delete";
+    /// Read who is a member of a team.
+    TeamsPermissionsRead = "teams.permissions:read";
+    /// Change who is a member of a team.
+    TeamsPermissionsWrite = "teams.permissions:write";
     /// Read all users of the server.
     UsersRead = "users:read";
     /// Change any user's profile.
@@ -122,6 +134,12 @@ impl Rights {
             P::OrgUsersAdd,
             P::OrgUsersWrite,
             P::OrgUsersRemove,
+            P::TeamsRead,
+            P::TeamsCreate,
+            P::TeamsWrite,
+            P::TeamsDelete,
+            P::TeamsPermissionsRead,
+            P::TeamsPermissionsWrite,
         ]));
         match role {
             OrgRole::None => Self::NONE,

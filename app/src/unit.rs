@@ -79,6 +79,11 @@ impl<'s> Unit<'s> {
         self.load_from(org, key).await
     }
 
+    /// Loads an aggregate of the org of another scope that the actor has.
+    pub async fn load_in<A: Stream>(&self, scope: &Scope, key: &A::Key) -> Result<Entity<A>> {
+        self.load_from(scope.org(), key).await
+    }
+
     /// Loads many aggregates of the scope's org at once.
     pub async fn load_many<A: Stream>(&self, keys: &[&A::Key]) -> Result<Vec<Entity<A>>> {
         let org = self.scope.org();

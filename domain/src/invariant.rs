@@ -25,4 +25,8 @@ pub enum Invariant {
     FolderDepth,
     /// A deleted folder leaves nothing inside it behind.
     DeletedFolderEmpty,
+    /// Two teams of an org have different names.
+    TeamNameUnique,
+    /// A member of a team is a member of the team's org.
+    TeamMemberInOrg,
 }

@@ -20,6 +20,7 @@ pub mod registry;
 pub mod role;
 pub mod slug;
 pub mod star;
+pub mod team;
 pub mod text;
 pub mod timestamp;
 pub mod uid;
@@ -28,7 +29,7 @@ pub mod user;
 
 pub use aggregate::{Stream, StreamId};
 pub use event::StoredEvent;
-pub use id::{OrgId, UserId};
+pub use id::{OrgId, TeamId, UserId};
 pub use invariant::Invariant;
 pub use json::CanonicalJson;
 pub use reason::{Reason, ReasonKind};

@@ -17,6 +17,7 @@ pub mod projector;
 pub mod search;
 pub mod star;
 pub mod statement;
+pub mod team;
 mod text;
 pub mod user;
 
@@ -31,6 +32,7 @@ pub fn projectors() -> Vec<Box<dyn Projector>> {
         Box::new(org::OrgProjector),
         Box::new(user::UserProjector),
         Box::new(membership::MembershipProjector),
+        Box::new(team::TeamProjector),
         Box::new(folder::FolderProjector),
         Box::new(dashboard::DashboardProjector),
         Box::new(preference::PreferenceProjector),

@@ -19,6 +19,7 @@ mod route_examples;
 mod schema;
 mod search;
 mod star;
+mod team;
 mod tidiness;
 mod user;
 mod verify;
