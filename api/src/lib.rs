@@ -18,6 +18,7 @@ pub mod preference;
 pub mod query;
 pub mod routes;
 pub mod search;
+pub mod service_account;
 pub mod session;
 pub mod star;
 pub mod team;
@@ -36,6 +37,7 @@ use kymograph_app::membership::Memberships;
 use kymograph_app::org::Orgs;
 use kymograph_app::preference::Preferences;
 use kymograph_app::search::Searches;
+use kymograph_app::service_account::ServiceAccounts;
 use kymograph_app::session::Sessions;
 use kymograph_app::star::Stars;
 use kymograph_app::team::Teams;
@@ -66,6 +68,8 @@ pub struct Services {
     pub preferences: Arc<Preferences>,
     /// Searching.
     pub searches: Arc<Searches>,
+    /// Service accounts.
+    pub service_accounts: Arc<ServiceAccounts>,
     /// Sessions.
     pub sessions: Arc<Sessions>,
     /// Stars.
@@ -113,6 +117,7 @@ pub fn router(services: Services, settings: &ApiSettings) -> (Router, Vec<Route>
         .merge(org::routes(services.orgs))
         .merge(membership::routes(memberships.clone()))
         .merge(user::routes(users, memberships, identity))
+        .merge(service_account::routes(&services.service_accounts))
         .merge(team::routes(&services.teams))
         .merge(folder::routes(services.folders))
         .merge(dashboard::routes(services.dashboards, services.stars.clone()))

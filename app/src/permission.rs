@@ -71,6 +71,18 @@ permissions! {
     TeamsPermissionsRead = "teams.permissions:read";
     /// Change who is a member of a team.
     TeamsPermissionsWrite = "teams.permissions:write";
+    /// Read the service accounts of an org.
+    ServiceAccountsRead = "serviceaccounts:read";
+    /// Create service accounts.
+    ServiceAccountsCreate = "serviceaccounts:create";
+    /// Change service accounts and their tokens.
+    ServiceAccountsWrite = "serviceaccounts:write";
+    /// Delete service accounts.
+    ServiceAccountsDelete = "serviceaccounts:delete";
+    /// Read who may use a service account.
+    ServiceAccountsPermissionsRead = "serviceaccounts.permissions:read";
+    /// Change who may use a service account.
+    ServiceAccountsPermissionsWrite = "serviceaccounts.permissions:write";
     /// Read all users of the server.
     UsersRead = "users:read";
     /// Change any user's profile.
@@ -140,6 +152,12 @@ impl Rights {
             P::TeamsDelete,
             P::TeamsPermissionsRead,
             P::TeamsPermissionsWrite,
+            P::ServiceAccountsRead,
+            P::ServiceAccountsCreate,
+            P::ServiceAccountsWrite,
+            P::ServiceAccountsDelete,
+            P::ServiceAccountsPermissionsRead,
+            P::ServiceAccountsPermissionsWrite,
         ]));
         match role {
             OrgRole::None => Self::NONE,

@@ -29,4 +29,8 @@ pub enum Invariant {
     TeamNameUnique,
     /// A member of a team is a member of the team's org.
     TeamMemberInOrg,
+    /// Two service accounts of an org have different logins.
+    ServiceAccountLoginUnique,
+    /// Two tokens of an org have different names.
+    TokenNameUnique,
 }

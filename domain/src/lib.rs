@@ -18,6 +18,7 @@ pub mod preference;
 pub mod reason;
 pub mod registry;
 pub mod role;
+pub mod service_account;
 pub mod slug;
 pub mod star;
 pub mod team;

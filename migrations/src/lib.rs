@@ -35,6 +35,7 @@ migrations! {
     7 "0007_star";
     8 "0008_invite";
     9 "0009_team";
+    10 "0010_service_account";
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ pub mod preference;
 pub mod projector;
 pub mod search;
 pub mod star;
+pub mod service_account;
 pub mod statement;
 pub mod team;
 mod text;
@@ -33,6 +34,7 @@ pub fn projectors() -> Vec<Box<dyn Projector>> {
         Box::new(user::UserProjector),
         Box::new(membership::MembershipProjector),
         Box::new(team::TeamProjector),
+        Box::new(service_account::ServiceAccountProjector),
         Box::new(folder::FolderProjector),
         Box::new(dashboard::DashboardProjector),
         Box::new(preference::PreferenceProjector),

@@ -20,6 +20,7 @@ use kymograph_app::org::Orgs;
 use kymograph_app::preference::Preferences;
 use kymograph_app::random::random_bytes;
 use kymograph_app::search::Searches;
+use kymograph_app::service_account::ServiceAccounts;
 use kymograph_app::session::{SessionLifetimes, Sessions};
 use kymograph_app::setup::Setup;
 use kymograph_app::star::Stars;
@@ -44,6 +45,7 @@ use kymograph_projections::org::PgOrgReader;
 use kymograph_projections::preference::PgPreferenceReader;
 use kymograph_projections::search::PgSearchReader;
 use kymograph_projections::star::{PgStarReader, StarCache};
+use kymograph_projections::service_account::{PgServiceAccountReader, PgTokenReader};
 use kymograph_projections::team::PgTeamReader;
 use kymograph_projections::user::PgUserReader;
 use kymograph_projections::{Database, projectors};
@@ -92,6 +94,8 @@ pub fn wire(
     let orgs = Arc::new(PgOrgReader::new(database.clone()));
     let memberships = Arc::new(PgMembershipReader::new(database.clone()));
     let teams = Arc::new(PgTeamReader::new(database.clone()));
+    let service_accounts = Arc::new(PgServiceAccountReader::new(database.clone()));
+    let tokens = Arc::new(PgTokenReader::new(database.clone()));
     let identities = Arc::new(PgIdentityReader::new(database.clone()));
     let folders = Arc::new(PgFolderReader::new(database.clone(), folder_cache));
     let dashboards = Arc::new(PgDashboardReader::new(database.clone(), dashboard_cache));
@@ -132,6 +136,7 @@ pub fn wire(
     let identity = Arc::new(Identity::new(
         IdentityPorts {
             reader: identities,
+            tokens,
             sessions: sessions.clone(),
             attempts,
             passwords: passwords.clone(),
@@ -159,7 +164,7 @@ pub fn wire(
             users: user_service.clone(),
             memberships: membership_service.clone(),
             ids: ids.clone(),
-            clock,
+            clock: clock.clone(),
         },
     ));
     let readiness = Arc::new(Readiness::default());
@@ -180,6 +185,12 @@ pub fn wire(
         searches: Arc::new(Searches::new(searches)),
         sessions: Arc::new(Sessions::new(commands.clone(), sessions, users.clone())),
         stars: Arc::new(Stars::new(commands.clone(), stars)),
+        service_accounts: Arc::new(ServiceAccounts::new(
+            commands.clone(),
+            service_accounts,
+            ids.clone(),
+            clock,
+        )),
         teams: Arc::new(Teams::new(commands, teams, memberships, users, ids)),
         users: user_service,
         health,
