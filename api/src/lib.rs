@@ -3,6 +3,7 @@
 //! A slice is one file by noun that ends in its `routes` function. Slices know their own services only; what
 //! all requests go through is in [`layer`].
 
+pub(crate) mod access_control;
 pub mod body;
 pub mod dashboard;
 pub mod error;
@@ -17,8 +18,10 @@ pub mod preference;
 pub mod query;
 pub mod routes;
 pub mod search;
+pub mod service_account;
 pub mod session;
 pub mod star;
+pub mod team;
 pub mod user;
 
 use std::sync::Arc;
@@ -34,8 +37,10 @@ use kymograph_app::membership::Memberships;
 use kymograph_app::org::Orgs;
 use kymograph_app::preference::Preferences;
 use kymograph_app::search::Searches;
+use kymograph_app::service_account::ServiceAccounts;
 use kymograph_app::session::Sessions;
 use kymograph_app::star::Stars;
+use kymograph_app::team::Teams;
 use kymograph_app::user::Users;
 
 use crate::health::Readiness;
@@ -63,10 +68,14 @@ pub struct Services {
     pub preferences: Arc<Preferences>,
     /// Searching.
     pub searches: Arc<Searches>,
+    /// Service accounts.
+    pub service_accounts: Arc<ServiceAccounts>,
     /// Sessions.
     pub sessions: Arc<Sessions>,
     /// Stars.
     pub stars: Arc<Stars>,
+    /// Teams.
+    pub teams: Arc<Teams>,
     /// Users.
     pub users: Arc<Users>,
     /// Whether the database answers.
@@ -108,6 +117,8 @@ pub fn router(services: Services, settings: &ApiSettings) -> (Router, Vec<Route>
         .merge(org::routes(services.orgs))
         .merge(membership::routes(memberships.clone()))
         .merge(user::routes(users, memberships, identity))
+        .merge(service_account::routes(&services.service_accounts))
+        .merge(team::routes(&services.teams))
         .merge(folder::routes(services.folders))
         .merge(dashboard::routes(services.dashboards, services.stars.clone()))
         .merge(search::routes(services.searches))

@@ -6,6 +6,8 @@ use kymograph_domain::dashboard::DashboardError;
 use kymograph_domain::folder::FolderError;
 use kymograph_domain::membership::MembershipError;
 use kymograph_domain::org::OrgError;
+use kymograph_domain::service_account::ServiceAccountError;
+use kymograph_domain::team::TeamError;
 use kymograph_domain::user::UserError;
 use kymograph_domain::{Invariant, Reason, ReasonKind};
 
@@ -151,6 +153,10 @@ impl Error {
             Invariant::ParentFolderExists => DashboardError::FolderNotFound.into(),
             Invariant::FolderNotOwnAncestor => FolderError::OwnAncestor.into(),
             Invariant::FolderDepth => FolderError::TooDeep.into(),
+            Invariant::TeamNameUnique => TeamError::NameTaken.into(),
+            Invariant::TeamMemberInOrg => TeamError::NotInOrg.into(),
+            Invariant::ServiceAccountLoginUnique => ServiceAccountError::Taken.into(),
+            Invariant::TokenNameUnique => ServiceAccountError::TokenNameTaken.into(),
             Invariant::DeletedFolderEmpty => {
                 Self::new(ErrorKind::Stale, "the folder has been changed by someone else")
             }

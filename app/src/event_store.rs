@@ -1,10 +1,11 @@
 //! The port to the log: loading streams and committing events.
 
 use async_trait::async_trait;
-use kymograph_domain::{Invariant, OrgId, StoredEvent, StreamId, Timestamp};
+use kymograph_domain::{Invariant, OrgId, StoredEvent, StreamId, Timestamp, UserId};
 
 use crate::error::{Error, Result};
 use crate::scope::{IdempotencyKey, Scope};
+use crate::session::TokenHash;
 
 /// The end of a stream: how many events it has and what they fold to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +50,19 @@ impl std::fmt::Debug for SecretWrite {
     }
 }
 
+/// The hash of a token to be kept outside the log, so that the token's owner is found before an org is known.
+#[derive(Clone, Copy, Debug)]
+pub struct TokenHashWrite {
+    /// The hash.
+    pub hash: TokenHash,
+    /// The org of the service account.
+    pub org: OrgId,
+    /// The service account.
+    pub service_account_id: UserId,
+    /// The token.
+    pub token_id: i64,
+}
+
 /// All that one use case wants written, atomically.
 #[derive(Debug)]
 pub struct Commit {
@@ -56,6 +70,8 @@ pub struct Commit {
     pub appends: Vec<Append>,
     /// Secrets.
     pub secrets: Vec<SecretWrite>,
+    /// Hashes of new tokens, of the org of the first append.
+    pub token_hashes: Vec<TokenHashWrite>,
     /// The answer to keep for a repetition of the request, as JSON text.
     pub replay: Option<(IdempotencyKey, String)>,
 }

@@ -10,7 +10,7 @@ use crate::error::Result;
 pub enum IdKind {
     /// Orgs, numbered on the server.
     Org,
-    /// Users, numbered on the server.
+    /// Users and service accounts, numbered on the server.
     User,
     /// What an org owns, numbered in the org.
     Object,

@@ -2,6 +2,7 @@
 
 mod cache;
 mod login;
+mod token;
 
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use crate::session::{NewToken, SessionLifetimes, SessionStore, hash_token};
 use crate::user::Users;
 
 pub use cache::IdentityCache;
+pub use token::{IdentifiedAccount, TokenOwner, TokenReader};
 
 /// After how many seconds it is noted again that a user or session was seen.
 const SEEN_INTERVAL_SECONDS: i64 = 5 * 60;
@@ -59,6 +61,8 @@ pub enum Credentials {
     },
     /// The token of a session.
     Session(String),
+    /// The token of a service account.
+    Token(String),
 }
 
 /// A request whose sender is known.
@@ -79,6 +83,7 @@ pub struct LockOut {
 /// The use cases of identity.
 pub struct Identity {
     reader: Arc<dyn IdentityReader>,
+    tokens: Arc<dyn TokenReader>,
     sessions: Arc<dyn SessionStore>,
     attempts: Arc<dyn LoginAttempts>,
     passwords: Arc<dyn PasswordHasher>,
@@ -93,6 +98,8 @@ pub struct Identity {
 pub struct IdentityPorts {
     /// Reads users.
     pub reader: Arc<dyn IdentityReader>,
+    /// Reads service accounts.
+    pub tokens: Arc<dyn TokenReader>,
     /// Keeps sessions.
     pub sessions: Arc<dyn SessionStore>,
     /// Counts failed log-ins.
@@ -111,8 +118,8 @@ impl Identity {
     /// The use cases on these ports.
     #[must_use]
     pub fn new(ports: IdentityPorts, lifetimes: SessionLifetimes, lock_out: LockOut) -> Self {
-        let IdentityPorts { reader, sessions, attempts, passwords, users, clock, cache } = ports;
-        Self { reader, sessions, attempts, passwords, users, clock, cache, lifetimes, lock_out }
+        let IdentityPorts { reader, tokens, sessions, attempts, passwords, users, clock, cache } = ports;
+        Self { reader, tokens, sessions, attempts, passwords, users, clock, cache, lifetimes, lock_out }
     }
 
     /// Finds out who sent a request, and for which org: the one it names, else the one the user works in.
@@ -133,14 +140,15 @@ impl Identity {
                 request.token_id = Some(session_id);
                 (user_id, new_token)
             }
+            Credentials::Token(token) => {
+                let scope = self.authenticate_token(token, wanted_org, request).await?;
+                return Ok(Authenticated { scope, new_token: None });
+            }
         };
         let identified = self.identify(user_id).await?.filter(|identified| !identified.is_disabled);
         let identified = identified.ok_or_else(|| Error::unauthenticated("Unauthorized"))?;
         self.note_seen(user_id).await;
-        if let Some(idempotency) = &mut request.idempotency {
-            // Bound to the user, so that nobody can fetch another's answer by guessing a key.
-            idempotency.key = format!("{user_id}/{}", idempotency.key);
-        }
+        request.bind_idempotency(user_id);
         let (org, role) = identified.choose_org(wanted_org)?;
         let scope = Scope::of_member(org, role, identified.actor.clone(), Arc::new(request));
         Ok(Authenticated { scope, new_token })
@@ -202,7 +210,7 @@ impl Identity {
 
     async fn note_seen(&self, user: UserId) {
         let now = self.clock.now();
-        if self.cache.seen_recently(user, now) {
+        if self.cache.users_seen.is_recent(&user, now) {
             return;
         }
         // A request does not fail because it could not be noted that it came.

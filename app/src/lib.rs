@@ -26,9 +26,12 @@ pub mod preference;
 pub mod random;
 pub mod scope;
 pub mod search;
+pub mod service_account;
 pub mod session;
 pub mod setup;
 pub mod star;
+pub mod team;
+pub mod token;
 pub mod unit;
 pub mod user;
 

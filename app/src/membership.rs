@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::org::OrgReader;
+use crate::team::{TeamReader, leave_teams};
 use crate::user::UserReader;
 use crate::{Commands, Error, Page, Permission, Scope};
 
@@ -56,6 +57,8 @@ pub trait MembershipReader: Send + Sync {
     async fn list_members(&self, scope: &Scope, query: &str, page: Page) -> Result<Vec<MemberView>>;
     /// How many members that query finds in all.
     async fn count_members(&self, scope: &Scope, query: &str) -> Result<i64>;
+    /// The members of the scope's org who have one of these logins or e-mail addresses, given in lower case.
+    async fn list_members_by_login(&self, scope: &Scope, logins: &[String]) -> Result<Vec<MemberView>>;
     /// The orgs that a user is a member of, by name.
     async fn list_orgs_of_user(&self, user_id: UserId) -> Result<Vec<UserOrgView>>;
 }
@@ -73,6 +76,7 @@ pub struct Memberships {
     reader: Arc<dyn MembershipReader>,
     users: Arc<dyn UserReader>,
     orgs: Arc<dyn OrgReader>,
+    teams: Arc<dyn TeamReader>,
 }
 
 impl Memberships {
@@ -83,8 +87,9 @@ impl Memberships {
         reader: Arc<dyn MembershipReader>,
         users: Arc<dyn UserReader>,
         orgs: Arc<dyn OrgReader>,
+        teams: Arc<dyn TeamReader>,
     ) -> Self {
-        Self { commands, reader, users, orgs }
+        Self { commands, reader, users, orgs, teams }
     }
 
     /// Makes the user of a login or e-mail address a member.
@@ -117,10 +122,18 @@ impl Memberships {
         self.tell(&scope, user, MembershipCommand::ChangeRole(role)).await
     }
 
-    /// Ends a membership.
+    /// Ends a membership, and with it those in the teams of the org.
     pub async fn remove_member(&self, scope: &Scope, org: OrgId, user: UserId) -> Result<()> {
-        let scope = scope.in_org(org, Permission::OrgUsersRemove)?;
-        self.tell(&scope, user, MembershipCommand::Remove).await
+        let scope = &scope.in_org(org, Permission::OrgUsersRemove)?;
+        self.commands
+            .run(scope, |mut unit| async move {
+                leave_teams(&mut unit, &*self.teams, scope, user).await?;
+                let mut membership = unit.load::<Membership>(&user).await?;
+                membership.tell(MembershipCommand::Remove).await?;
+                unit.record(membership)?;
+                Ok(unit.decided(()))
+            })
+            .await
     }
 
     async fn tell(&self, scope: &Scope, user: UserId, command: MembershipCommand) -> Result<()> {

@@ -59,6 +59,30 @@ permissions! {
     OrgUsersWrite = "org.users:write";
     /// Remove members from an org.
     OrgUsersRemove = "org.users:remove";
+    /// Read the teams of an org.
+    TeamsRead = "teams:read";
+    /// Create teams.
+    TeamsCreate = "teams:create";
+    /// Change teams.
+    TeamsWrite = "teams:write";
+    /// Delete teams.
+    TeamsDelete = "teams:delete";
+    /// Read who is a member of a team.
+    TeamsPermissionsRead = "teams.permissions:read";
+    /// Change who is a member of a team.
+    TeamsPermissionsWrite = "teams.permissions:write";
+    /// Read the service accounts of an org.
+    ServiceAccountsRead = "serviceaccounts:read";
+    /// Create service accounts.
+    ServiceAccountsCreate = "serviceaccounts:create";
+    /// Change service accounts and their tokens.
+    ServiceAccountsWrite = "serviceaccounts:write";
+    /// Delete service accounts.
+    ServiceAccountsDelete = "serviceaccounts:delete";
+    /// Read who may use a service account.
+    ServiceAccountsPermissionsRead = "serviceaccounts.permissions:read";
+    /// Change who may use a service account.
+    ServiceAccountsPermissionsWrite = "serviceaccounts.permissions:write";
     /// Read all users of the server.
     UsersRead = "users:read";
     /// Change any user's profile.
@@ -122,6 +146,18 @@ impl Rights {
             P::OrgUsersAdd,
             P::OrgUsersWrite,
             P::OrgUsersRemove,
+            P::TeamsRead,
+            P::TeamsCreate,
+            P::TeamsWrite,
+            P::TeamsDelete,
+            P::TeamsPermissionsRead,
+            P::TeamsPermissionsWrite,
+            P::ServiceAccountsRead,
+            P::ServiceAccountsCreate,
+            P::ServiceAccountsWrite,
+            P::ServiceAccountsDelete,
+            P::ServiceAccountsPermissionsRead,
+            P::ServiceAccountsPermissionsWrite,
         ]));
         match role {
             OrgRole::None => Self::NONE,

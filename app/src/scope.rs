@@ -40,9 +40,9 @@ pub struct RequestContext {
     pub trace_id: String,
     /// What connects the requests of one undertaking; the client's choice, else the request's id.
     pub correlation_id: String,
-    /// How the credentials were given: `basic`, `session` or `server`.
+    /// How the credentials were given: `basic`, `session`, `token` or `server`.
     pub auth_method: &'static str,
-    /// The id of the session that was used, if one was.
+    /// The id of the session or of the service account's token that was used, if one was.
     pub token_id: Option<i64>,
     /// The address of the peer.
     pub ip: String,
@@ -50,6 +50,16 @@ pub struct RequestContext {
     pub user_agent: String,
     /// The key under which the client may repeat the request.
     pub idempotency: Option<IdempotencyKey>,
+}
+
+impl RequestContext {
+    /// Binds the key under which the client may repeat the request to who asks, so that nobody can fetch
+    /// another's answer by guessing a key.
+    pub(crate) fn bind_idempotency(&mut self, actor: UserId) {
+        if let Some(idempotency) = &mut self.idempotency {
+            idempotency.key = format!("{actor}/{}", idempotency.key);
+        }
+    }
 }
 
 /// A client's promise that requests with this key are one and the same.

@@ -7,7 +7,7 @@ use cqrs_es::event_sink::EventSink;
 use kymograph_domain::{OrgId, StoredEvent, Stream, StreamId};
 
 use crate::error::{Error, Result};
-use crate::event_store::{Append, EventStore, SecretWrite, StreamState};
+use crate::event_store::{Append, EventStore, SecretWrite, StreamState, TokenHashWrite};
 use crate::scope::{AcrossOrgs, Scope};
 
 /// An aggregate as it was loaded, with what was decided on it since.
@@ -57,11 +57,12 @@ pub struct Unit<'s> {
     store: Arc<dyn EventStore>,
     pub(crate) appends: Vec<Append>,
     pub(crate) secrets: Vec<SecretWrite>,
+    pub(crate) token_hashes: Vec<TokenHashWrite>,
 }
 
 impl<'s> Unit<'s> {
     pub(crate) fn new(scope: &'s Scope, store: Arc<dyn EventStore>) -> Self {
-        Self { scope, store, appends: Vec::new(), secrets: Vec::new() }
+        Self { scope, store, appends: Vec::new(), secrets: Vec::new(), token_hashes: Vec::new() }
     }
 
     /// Loads an aggregate of the scope's org; one that never was has the default state.
@@ -77,6 +78,11 @@ impl<'s> Unit<'s> {
     /// Loads an aggregate of any org.
     pub async fn load_across<A: Stream>(&self, _: AcrossOrgs, org: OrgId, key: &A::Key) -> Result<Entity<A>> {
         self.load_from(org, key).await
+    }
+
+    /// Loads an aggregate of the org of another scope that the actor has.
+    pub async fn load_in<A: Stream>(&self, scope: &Scope, key: &A::Key) -> Result<Entity<A>> {
+        self.load_from(scope.org(), key).await
     }
 
     /// Loads many aggregates of the scope's org at once.
@@ -117,6 +123,11 @@ impl<'s> Unit<'s> {
     /// Has a secret kept, or forgotten, together with the events.
     pub fn keep_secret(&mut self, secret: SecretWrite) {
         self.secrets.push(secret);
+    }
+
+    /// Has the hash of a new token kept together with the events.
+    pub fn keep_token_hash(&mut self, hash: TokenHashWrite) {
+        self.token_hashes.push(hash);
     }
 
     /// Ends the unit with what the use case answers.

@@ -18,6 +18,7 @@ use crate::membership::MembershipReader;
 use crate::password::PasswordHasher;
 use crate::random::random_uid;
 use crate::scope::AcrossOrgs;
+use crate::team::{TeamReader, leave_teams};
 use crate::{Commands, Page, Permission, Scope, Unit};
 
 /// A user as it is read.
@@ -105,6 +106,7 @@ pub struct Users {
     commands: Commands,
     reader: Arc<dyn UserReader>,
     memberships: Arc<dyn MembershipReader>,
+    teams: Arc<dyn TeamReader>,
     ids: Arc<dyn IdAllocator>,
     passwords: Arc<dyn PasswordHasher>,
     default_membership: DefaultMembership,
@@ -117,11 +119,12 @@ impl Users {
         commands: Commands,
         reader: Arc<dyn UserReader>,
         memberships: Arc<dyn MembershipReader>,
+        teams: Arc<dyn TeamReader>,
         ids: Arc<dyn IdAllocator>,
         passwords: Arc<dyn PasswordHasher>,
         default_membership: DefaultMembership,
     ) -> Self {
-        Self { commands, reader, memberships, ids, passwords, default_membership }
+        Self { commands, reader, memberships, teams, ids, passwords, default_membership }
     }
 
     /// Creates a user who is a member of one org.
@@ -293,6 +296,8 @@ impl Users {
                 unit.record(user)?;
                 unit.keep_secret(password_secret(id, None));
                 for org in self.memberships.list_orgs_of_user(id).await? {
+                    let org_scope = scope.in_org(org.org_id, Permission::OrgUsersRemove)?;
+                    leave_teams(&mut unit, &*self.teams, &org_scope, id).await?;
                     let mut membership = unit.load_across::<Membership>(across, org.org_id, &id).await?;
                     membership.tell(MembershipCommand::Remove).await?;
                     unit.record(membership)?;

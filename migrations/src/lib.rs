@@ -34,6 +34,8 @@ migrations! {
     6 "0006_preference";
     7 "0007_star";
     8 "0008_invite";
+    9 "0009_team";
+    10 "0010_service_account";
 }
 
 #[cfg(test)]

@@ -16,7 +16,9 @@ pub mod preference;
 pub mod projector;
 pub mod search;
 pub mod star;
+pub mod service_account;
 pub mod statement;
+pub mod team;
 mod text;
 pub mod user;
 
@@ -31,6 +33,8 @@ pub fn projectors() -> Vec<Box<dyn Projector>> {
         Box::new(org::OrgProjector),
         Box::new(user::UserProjector),
         Box::new(membership::MembershipProjector),
+        Box::new(team::TeamProjector),
+        Box::new(service_account::ServiceAccountProjector),
         Box::new(folder::FolderProjector),
         Box::new(dashboard::DashboardProjector),
         Box::new(preference::PreferenceProjector),

@@ -113,6 +113,16 @@ impl MembershipReader for PgMembershipReader {
         Ok(row.map_or(0, |row| row.get(0)))
     }
 
+    async fn list_members_by_login(&self, scope: &Scope, logins: &[String]) -> Result<Vec<MemberView>> {
+        let sql = "SELECT m.org_id, m.user_id, m.role, m.created, u.uid, u.login, u.email, u.name, u.is_disabled,
+                s.seen
+            FROM memberships m JOIN users u ON u.id = m.user_id LEFT JOIN user_seen s ON s.user_id = m.user_id
+            WHERE m.org_id = $1 AND (lower(u.login) = ANY ($2) OR lower(u.email) = ANY ($2))";
+        let org = scope.org();
+        let rows = self.database.read(org, sql, &[&org.0, &logins]).await?;
+        rows.iter().map(member_view).collect()
+    }
+
     async fn list_orgs_of_user(&self, user_id: UserId) -> Result<Vec<UserOrgView>> {
         let sql = "SELECT m.org_id, m.role, o.name FROM memberships m JOIN orgs o ON o.id = m.org_id
             WHERE m.user_id = $1 ORDER BY o.name, o.id";

@@ -27,6 +27,8 @@ async fn grafana_clients_own_tests_pass() {
         "test_health.py",
         "test_organization.py",
         "test_search.py",
+        "test_service_account.py",
+        "test_team.py",
         "test_user.py",
     ];
     run_grafana_client(&server, &files).await;

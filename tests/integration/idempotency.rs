@@ -59,7 +59,12 @@ async fn a_repeated_request_gets_the_first_response_and_writes_nothing() {
             assert_eq!(first.body["message"], "User password changed");
         }
         let second = client.send(again).await;
-        assert_eq!((second.status, &second.text), (first.status, &first.text), "{}", first.request);
+        if first.headers.get("cache-control").is_some_and(|value| value == "no-store") {
+            // What shows a secret once is not kept, so it can only be refused.
+            assert_eq!(second.status, 409, "{}", first.request);
+        } else {
+            assert_eq!((second.status, &second.text), (first.status, &first.text), "{}", first.request);
+        }
         client.send(other).await.expect(422);
         assert_eq!(events(&server).await, before, "{} wrote twice", first.request);
     }

@@ -19,6 +19,8 @@ mod route_examples;
 mod schema;
 mod search;
 mod star;
+mod service_account;
+mod team;
 mod tidiness;
 mod user;
 mod verify;

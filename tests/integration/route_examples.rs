@@ -14,10 +14,14 @@ pub(crate) struct Objects {
     pub(crate) user: i64,
     pub(crate) session: i64,
     pub(crate) invite: String,
+    pub(crate) team: i64,
+    pub(crate) service_account: i64,
+    pub(crate) token: i64,
 }
 
 impl Objects {
-    /// Makes an org with a member who has a session, nested folders, and a dashboard with two versions.
+    /// Makes an org with a member who has a session, a team, a service account with a token that was used, a folder,
+    /// and a dashboard with two versions.
     pub(crate) async fn make(server: &TestServer, name: &str) -> Self {
         let org = server.new_org(&format!("{name} org")).await;
         let (member, user) = server.new_member(org, &format!("{name}-user"), "Editor").await;
@@ -40,7 +44,9 @@ impl Objects {
         admin.post("/api/org/invites", &invite).await.expect(200);
         let invites = admin.get("/api/org/invites").await.expect(200).body;
         let invite = invites[0]["code"].as_str().unwrap().to_owned();
-        Self { name: name.to_owned(), org, user, session, invite }
+        let team = make_team(&admin, name).await;
+        let (service_account, token) = make_service_account(server, &admin, name).await;
+        Self { name: name.to_owned(), org, user, session, invite, team, service_account, token }
     }
 
     /// The path of a route with these objects in the places of its parameters.
@@ -51,6 +57,9 @@ impl Objects {
             "{user_id}" => self.user.to_string(),
             "{folder_uid}" => format!("{}-folder", self.name),
             "{folder_id}" | "{version}" | "{flag_id}" => "1".to_owned(),
+            "{team_id}" => self.team.to_string(),
+            "{service_account_id}" => self.service_account.to_string(),
+            "{token_id}" => self.token.to_string(),
             "{uid}" if route.path.contains("/dashboards/") => format!("{}-dashboard", self.name),
             "{dashboard_uid}" => format!("{}-dashboard", self.name),
             "{invitation_code}" => self.invite.clone(),
@@ -81,6 +90,11 @@ impl Objects {
             ("PUT", path) if path.ends_with("/password") => json!({"password": "secret2"}),
             ("PUT", path) if path.ends_with("/permissions") => json!({"isGrafanaAdmin": true}),
             ("POST", path) if path.ends_with("/revoke-auth-token") => json!({"authTokenId": self.session}),
+            ("POST" | "PUT", "/api/teams" | "/api/teams/{team_id}") => json!({"name": name}),
+            ("POST", "/api/teams/{team_id}/members") => json!({"userId": 1}),
+            ("PUT", "/api/teams/{team_id}/members") => json!({"members": ["admin"]}),
+            ("PUT", "/api/teams/{team_id}/members/{user_id}") => json!({"permission": 4}),
+            ("POST" | "PATCH", path) if path.starts_with("/api/serviceaccounts") => json!({"name": name}),
             ("POST", "/api/folders") => json!({"title": name}),
             ("PUT", "/api/folders/{folder_uid}") => json!({"title": name, "overwrite": true}),
             ("PUT" | "PATCH", path) if path.ends_with("/preferences") => json!({"theme": "dark"}),
@@ -106,4 +120,25 @@ impl Objects {
         }
         client.send(request).await
     }
+}
+
+/// A team whose only member is the user of its name.
+async fn make_team(admin: &Client, name: &str) -> i64 {
+    let team = admin.post("/api/teams", &json!({"name": format!("{name} team")})).await.expect(200);
+    let id = team.body["teamId"].as_i64().unwrap();
+    let members = json!({"members": [format!("{name}-user")]});
+    admin.put(&format!("/api/teams/{id}/members"), &members).await.expect(200);
+    id
+}
+
+/// A service account, and a token of it that was used.
+async fn make_service_account(server: &TestServer, admin: &Client, name: &str) -> (i64, i64) {
+    let account = json!({"name": format!("{name} account"), "role": "Viewer"});
+    let account = admin.post("/api/serviceaccounts", &account).await.expect(201);
+    let id = account.body["id"].as_i64().unwrap();
+    let token = json!({"name": format!("{name} token"), "secondsToLive": 3600});
+    let token = admin.post(&format!("/api/serviceaccounts/{id}/tokens"), &token).await.expect(200).body;
+    let key = token["key"].as_str().unwrap();
+    server.client("api_key", key).get("/api/folders").await.expect(200);
+    (id, token["id"].as_i64().unwrap())
 }

@@ -9,6 +9,7 @@ const WITHOUT_TENANT: &[(&str, &str)] = &[
     ("orgs", "the list of tenants; a reference table on Citus"),
     ("sessions", "belong to a user; distributed by user on Citus"),
     ("user_seen", "belongs to a user; distributed by user on Citus"),
+    ("token_hashes", "lead from a token to its org; a reference table on Citus"),
     ("login_attempts", "come before anybody is known; distributed by login on Citus"),
     ("schema_migrations", "belong to the schema"),
 ];

@@ -21,6 +21,9 @@ use crate::session::{CookieSettings, session_token};
 /// The header by which a client names the org it acts for.
 const ORG_ID: HeaderName = HeaderName::from_static("x-grafana-org-id");
 
+/// The login by which a client says that its password is a token.
+const TOKEN_LOGIN: &str = "api_key";
+
 /// The scope of an authenticated request. Only routes behind authentication can take it.
 pub struct Caller(pub Scope);
 
@@ -83,14 +86,23 @@ async fn identify(authentication: &Authentication, request: &mut Request) -> Res
 
 fn credentials(headers: &HeaderMap, authentication: &Authentication) -> Result<Credentials, Error> {
     if let Some(authorization) = headers.get(header::AUTHORIZATION) {
-        let credentials = basic(authorization).filter(|_| authentication.is_basic_enabled);
-        return credentials.ok_or_else(|| Error::unauthenticated("Unauthorized"));
+        return match bearer(authorization).or_else(|| basic(authorization)) {
+            Some(Credentials::Basic { .. }) if !authentication.is_basic_enabled => None,
+            credentials => credentials,
+        }
+        .ok_or_else(|| Error::unauthenticated("Unauthorized"));
     }
     let token = session_token(headers, &authentication.cookie.name)
         .ok_or_else(|| Error::unauthenticated("Unauthorized"))?;
     Ok(Credentials::Session(token.to_owned()))
 }
 
+fn bearer(authorization: &HeaderValue) -> Option<Credentials> {
+    let (scheme, token) = authorization.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| Credentials::Token(token.trim().to_owned()))
+}
+
+/// A login and password, or a token in place of the password if the login is `api_key`.
 fn basic(authorization: &HeaderValue) -> Option<Credentials> {
     let (scheme, encoded) = authorization.to_str().ok()?.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {
@@ -98,7 +110,12 @@ fn basic(authorization: &HeaderValue) -> Option<Credentials> {
     }
     let decoded = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
     let (login, password) = decoded.split_once(':')?;
-    Some(Credentials::Basic { login: login.to_owned(), password: password.to_owned() })
+    let (login, password) = (login.to_owned(), password.to_owned());
+    Some(if login == TOKEN_LOGIN {
+        Credentials::Token(password)
+    } else {
+        Credentials::Basic { login, password }
+    })
 }
 
 /// The org that a request names, by header or else by the query parameter `orgId`.

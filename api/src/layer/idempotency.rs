@@ -32,7 +32,9 @@ async fn try_repeat(commands: &Commands, scope: &Scope, request: Request, next: 
     }
     let (parts, body) = next.run(request).await.into_parts();
     let body = to_bytes(body, MAX_KEPT_BYTES).await.map_err(Error::internal)?;
-    if parts.status.is_success() {
+    // A response that must not be stored, because it shows a secret once, is not stored here either.
+    let is_secret = parts.headers.get(header::CACHE_CONTROL).is_some_and(|value| value == "no-store");
+    if parts.status.is_success() && !is_secret {
         let body = std::str::from_utf8(&body).map_err(Error::internal)?.to_owned();
         commands.keep_response(scope, &KeptResponse { status: parts.status.as_u16(), body }).await?;
     }

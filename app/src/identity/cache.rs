@@ -1,18 +1,20 @@
 //! What is remembered of users and sessions between requests.
 
+use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
 use kymograph_domain::{OrgId, StreamId, Timestamp, UserId};
 use moka::sync::Cache;
 
-use super::{Identified, SEEN_INTERVAL_SECONDS};
+use super::{Identified, IdentifiedAccount, SEEN_INTERVAL_SECONDS, TokenOwner};
 use crate::cache::ReadCache;
 use crate::change::ChangeListener;
 use crate::session::{Session, TokenHash};
 
-/// Remembers users, sessions and checked passwords. It forgets a user at each event on the user or one of
-/// its memberships, so that the next request meets the new state.
+/// Remembers users, service accounts, sessions and checked passwords. It forgets a user at each event on the user
+/// or one of its memberships, and a service account at each event on it, so that the next request meets the new
+/// state.
 pub struct IdentityCache {
     pub(super) users: ReadCache<UserId, Arc<Identified>>,
     pub(super) sessions: ReadCache<TokenHash, Arc<Session>>,
@@ -21,7 +23,29 @@ pub struct IdentityCache {
     pub(super) passwords: Cache<[u8; 32], (UserId, [u8; 32])>,
     /// Makes the keys of `passwords` useless outside this process.
     pub(super) key: [u8; 32],
-    seen: Cache<UserId, Timestamp>,
+    pub(super) users_seen: SeenCache<UserId>,
+    /// Whose tokens are. It never changes, so nothing is forgotten but for want of room.
+    pub(super) token_owners: ReadCache<TokenHash, TokenOwner>,
+    pub(super) accounts: ReadCache<(OrgId, UserId), Arc<IdentifiedAccount>>,
+    pub(super) tokens_seen: SeenCache<(OrgId, i64)>,
+}
+
+/// Remembers who was noted as seen within the last minutes.
+pub(super) struct SeenCache<K>(Cache<K, Timestamp>);
+
+impl<K: Hash + Eq + Copy + Send + Sync + 'static> SeenCache<K> {
+    fn new() -> Self {
+        Self(Cache::builder().max_capacity(50_000).build())
+    }
+
+    /// Whether somebody was noted within the last minutes; if not, it counts as noted now.
+    pub(super) fn is_recent(&self, key: &K, now: Timestamp) -> bool {
+        let is_recent = self.0.get(key).is_some_and(|seen| seen.plus_seconds(SEEN_INTERVAL_SECONDS) > now);
+        if !is_recent {
+            self.0.insert(*key, now);
+        }
+        is_recent
+    }
 }
 
 impl IdentityCache {
@@ -33,7 +57,10 @@ impl IdentityCache {
             sessions: ReadCache::with_entries(50_000),
             passwords: Cache::builder().max_capacity(20_000).time_to_live(Duration::from_secs(3600)).build(),
             key,
-            seen: Cache::builder().max_capacity(50_000).build(),
+            users_seen: SeenCache::new(),
+            token_owners: ReadCache::with_entries(20_000),
+            accounts: ReadCache::with_entries(20_000),
+            tokens_seen: SeenCache::new(),
         }
     }
 
@@ -41,16 +68,6 @@ impl IdentityCache {
     pub(super) fn forget_session(&self, session: &Session) {
         self.sessions.invalidate(&session.token);
         self.sessions.invalidate(&session.previous_token);
-    }
-
-    /// Whether a user was noted within the last minutes; if not, it counts as noted now.
-    pub(super) fn seen_recently(&self, user: UserId, now: Timestamp) -> bool {
-        let is_recent =
-            self.seen.get(&user).is_some_and(|seen| seen.plus_seconds(SEEN_INTERVAL_SECONDS) > now);
-        if !is_recent {
-            self.seen.insert(user, now);
-        }
-        is_recent
     }
 }
 
@@ -64,9 +81,16 @@ impl ChangeListener for IdentityCache {
                     id.parse().ok()
                 }
                 Some(("membership", id)) => id.parse().ok(),
-                // Deleting an org ends all its memberships without an event on each.
+                Some(("service_account", id)) => {
+                    if let Ok(id) = id.parse() {
+                        self.accounts.invalidate(&(org, UserId(id)));
+                    }
+                    None
+                }
+                // Deleting an org ends all its memberships and service accounts without an event on each.
                 Some(("org", _)) => {
                     self.users.invalidate_all();
+                    self.accounts.invalidate_all();
                     None
                 }
                 _ => None,
@@ -84,5 +108,6 @@ impl ChangeListener for IdentityCache {
     fn everything_changed(&self) {
         self.users.invalidate_all();
         self.sessions.invalidate_all();
+        self.accounts.invalidate_all();
     }
 }

@@ -20,9 +20,11 @@ use kymograph_app::org::Orgs;
 use kymograph_app::preference::Preferences;
 use kymograph_app::random::random_bytes;
 use kymograph_app::search::Searches;
+use kymograph_app::service_account::ServiceAccounts;
 use kymograph_app::session::{SessionLifetimes, Sessions};
 use kymograph_app::setup::Setup;
 use kymograph_app::star::Stars;
+use kymograph_app::team::Teams;
 use kymograph_app::user::{DefaultMembership, Users};
 use kymograph_app::{Commands, Result};
 use kymograph_domain::OrgId;
@@ -43,6 +45,8 @@ use kymograph_projections::org::PgOrgReader;
 use kymograph_projections::preference::PgPreferenceReader;
 use kymograph_projections::search::PgSearchReader;
 use kymograph_projections::star::{PgStarReader, StarCache};
+use kymograph_projections::service_account::{PgServiceAccountReader, PgTokenReader};
+use kymograph_projections::team::PgTeamReader;
 use kymograph_projections::user::PgUserReader;
 use kymograph_projections::{Database, projectors};
 use tokio::task::JoinHandle;
@@ -89,6 +93,9 @@ pub fn wire(
     let users = Arc::new(PgUserReader::new(database.clone()));
     let orgs = Arc::new(PgOrgReader::new(database.clone()));
     let memberships = Arc::new(PgMembershipReader::new(database.clone()));
+    let teams = Arc::new(PgTeamReader::new(database.clone()));
+    let service_accounts = Arc::new(PgServiceAccountReader::new(database.clone()));
+    let tokens = Arc::new(PgTokenReader::new(database.clone()));
     let identities = Arc::new(PgIdentityReader::new(database.clone()));
     let folders = Arc::new(PgFolderReader::new(database.clone(), folder_cache));
     let dashboards = Arc::new(PgDashboardReader::new(database.clone(), dashboard_cache));
@@ -121,6 +128,7 @@ pub fn wire(
         commands.clone(),
         users.clone(),
         memberships.clone(),
+        teams.clone(),
         ids.clone(),
         passwords.clone(),
         default_membership(config),
@@ -128,6 +136,7 @@ pub fn wire(
     let identity = Arc::new(Identity::new(
         IdentityPorts {
             reader: identities,
+            tokens,
             sessions: sessions.clone(),
             attempts,
             passwords: passwords.clone(),
@@ -139,8 +148,13 @@ pub fn wire(
         lock_out(config),
     ));
     let setup = Setup::new(commands.clone(), users.clone(), ids.clone(), passwords);
-    let membership_service =
-        Arc::new(Memberships::new(commands.clone(), memberships, users.clone(), orgs.clone()));
+    let membership_service = Arc::new(Memberships::new(
+        commands.clone(),
+        memberships.clone(),
+        users.clone(),
+        orgs.clone(),
+        teams.clone(),
+    ));
     let invite_service = Arc::new(Invites::new(
         commands.clone(),
         InvitePorts {
@@ -150,7 +164,7 @@ pub fn wire(
             users: user_service.clone(),
             memberships: membership_service.clone(),
             ids: ids.clone(),
-            clock,
+            clock: clock.clone(),
         },
     ));
     let readiness = Arc::new(Readiness::default());
@@ -166,11 +180,18 @@ pub fn wire(
         identity,
         invites: invite_service,
         memberships: membership_service,
-        orgs: Arc::new(Orgs::new(commands.clone(), orgs, ids)),
+        orgs: Arc::new(Orgs::new(commands.clone(), orgs, ids.clone())),
         preferences: Arc::new(Preferences::new(commands.clone(), preferences, dashboards)),
         searches: Arc::new(Searches::new(searches)),
-        sessions: Arc::new(Sessions::new(commands.clone(), sessions, users)),
-        stars: Arc::new(Stars::new(commands, stars)),
+        sessions: Arc::new(Sessions::new(commands.clone(), sessions, users.clone())),
+        stars: Arc::new(Stars::new(commands.clone(), stars)),
+        service_accounts: Arc::new(ServiceAccounts::new(
+            commands.clone(),
+            service_accounts,
+            ids.clone(),
+            clock,
+        )),
+        teams: Arc::new(Teams::new(commands, teams, memberships, users, ids)),
         users: user_service,
         health,
         readiness: readiness.clone(),

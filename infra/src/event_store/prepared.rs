@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kymograph_app::event_store::{Append, Commit, SecretWrite};
+use kymograph_app::event_store::{Append, Commit, SecretWrite, TokenHashWrite};
 use kymograph_app::scope::IdempotencyKey;
 use kymograph_app::{Actor, Error, RequestContext, Result, Scope};
 use kymograph_domain::{OrgId, StreamId};
@@ -17,6 +17,7 @@ pub(super) struct Prepared {
     /// The payloads of the events of each append.
     pub(super) payloads: Vec<Vec<Payload>>,
     pub(super) secrets: Vec<SecretWrite>,
+    pub(super) token_hashes: Vec<TokenHashWrite>,
     pub(super) answer: Option<(IdempotencyKey, String)>,
     pub(super) actor: Actor,
     pub(super) causation_id: String,
@@ -80,6 +81,7 @@ impl Prepared {
             appends: commit.appends,
             payloads,
             secrets: commit.secrets,
+            token_hashes: commit.token_hashes,
             answer: commit.replay,
             actor: scope.actor().clone(),
             causation_id: request_id.clone(),

@@ -33,3 +33,7 @@ pub const KEEP_SECRET: &str = "INSERT INTO secrets (org_id, key, value) VALUES (
 
 /// Forgets a secret.
 pub(super) const FORGET_SECRET: &str = "DELETE FROM secrets WHERE org_id = $1 AND key = $2";
+
+/// Keeps whose a new token is.
+pub(super) const KEEP_TOKEN_HASH: &str =
+    "INSERT INTO token_hashes (hash, owner_org_id, service_account_id, token_id) VALUES ($1, $2, $3, $4)";

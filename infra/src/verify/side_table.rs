@@ -21,7 +21,9 @@ const TENANT_RULES: &[Rule] = &[
                 WHEN 'user' THEN (SELECT coalesce(max(id), 0) FROM public.users)
                 WHEN 'org' THEN (SELECT coalesce(max(id), 0) FROM public.orgs)
                 ELSE greatest((SELECT max(id) FROM public.folders WHERE org_id = app_org_id()),
-                    (SELECT max(id) FROM public.dashboards WHERE org_id = app_org_id()), 0) END",
+                    (SELECT max(id) FROM public.dashboards WHERE org_id = app_org_id()),
+                    (SELECT max(id) FROM public.teams WHERE org_id = app_org_id()),
+                    (SELECT max(id) FROM public.service_account_tokens WHERE org_id = app_org_id()), 0) END",
         what: "is behind a number that was handed out",
     },
     Rule {
@@ -36,6 +38,24 @@ const TENANT_RULES: &[Rule] = &[
         sql: "SELECT i.key FROM idempotency i WHERE i.org_id = app_org_id()
                 AND (octet_length(i.request_hash) <> 32 OR (i.outcome IS NULL AND i.response IS NULL))",
         what: "is no answer that could be repeated",
+    },
+    Rule {
+        table: "service_account_token_seen",
+        sql: "SELECT s.token_id::text FROM public.service_account_token_seen s WHERE s.org_id = app_org_id()
+                AND NOT EXISTS (SELECT FROM public.service_account_tokens t WHERE t.org_id = app_org_id()
+                    AND t.id = s.token_id AND t.service_account_id = s.service_account_id)",
+        what: "was used and is not there",
+    },
+    Rule {
+        table: "token_hashes",
+        sql: "SELECT h.token_id::text FROM public.token_hashes h WHERE h.owner_org_id = app_org_id()
+                AND (octet_length(h.hash) <> 32
+                    OR NOT EXISTS (SELECT FROM public.service_account_tokens t WHERE t.org_id = app_org_id()
+                        AND t.id = h.token_id AND t.service_account_id = h.service_account_id))
+            UNION ALL SELECT t.id::text FROM public.service_account_tokens t WHERE t.org_id = app_org_id()
+                AND 1 <> (SELECT count(*) FROM public.token_hashes h
+                    WHERE h.owner_org_id = app_org_id() AND h.token_id = t.id)",
+        what: "is not the one hash of a token",
     },
 ];
 

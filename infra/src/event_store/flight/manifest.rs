@@ -11,7 +11,7 @@ use kymograph_projections::{OnFailure, Recorded, Statements, params};
 use super::super::head::Head;
 use super::super::prepared::Prepared;
 use super::super::statements::{
-    APPEND_EVENT, FORGET_ANSWERS, FORGET_SECRET, KEEP_ANSWER, KEEP_SECRET, MOVE_HEAD, MOVE_STREAM,
+    APPEND_EVENT, FORGET_ANSWERS, FORGET_SECRET, KEEP_ANSWER, KEEP_SECRET, KEEP_TOKEN_HASH, MOVE_HEAD, MOVE_STREAM,
 };
 use super::super::{Inner, KEEP_ANSWER_SECONDS};
 
@@ -240,6 +240,10 @@ impl Section<'_> {
                 }
                 None => self.push(FORGET_SECRET, params![self.org.0, key], Owner::Secret(commit)),
             }
+        }
+        for token in prepared.token_hashes.iter().filter(|token| token.org == org) {
+            let (hash, account) = (token.hash.to_vec(), token.service_account_id.0);
+            self.push(KEEP_TOKEN_HASH, params![hash, org.0, account, token.token_id], Owner::Secret(commit));
         }
     }
 }

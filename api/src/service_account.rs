@@ -1,0 +1,285 @@
+//! Service accounts and their tokens.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{HeaderName, Method, StatusCode, header};
+use kymograph_app::service_account::{
+    NewServiceAccount, ServiceAccountChange, ServiceAccountView, ServiceAccounts, TokenView,
+};
+use kymograph_app::{Error, Permission, Scope};
+use kymograph_domain::{OrgId, OrgRole, Timestamp, UserId};
+use serde::{Deserialize, Serialize};
+
+use crate::access_control::{AccessControl, asked_access_control};
+use crate::body::{JsonBody, Message};
+use crate::error::ApiResult;
+use crate::layer::Caller;
+use crate::query::{Query, parse_id};
+use crate::routes::Routes;
+use crate::user::wire::avatar_url;
+
+/// How many service accounts a list has if the client does not say.
+const DEFAULT_PAGE: i64 = 1000;
+
+/// The routes of service accounts.
+pub fn routes(accounts: &Arc<ServiceAccounts>) -> Routes {
+    let state = accounts;
+    let one = "/api/serviceaccounts/{service_account_id}";
+    let tokens = "/api/serviceaccounts/{service_account_id}/tokens";
+    Routes::default()
+        .private(Method::POST, "/api/serviceaccounts", state, create_service_account)
+        .private(Method::GET, "/api/serviceaccounts/search", state, search_org_service_accounts_with_paging)
+        .private(Method::GET, one, state, retrieve_service_account)
+        .private(Method::PATCH, one, state, update_service_account)
+        .private(Method::DELETE, one, state, delete_service_account)
+        .private(Method::GET, tokens, state, list_tokens)
+        .private(Method::POST, tokens, state, create_token)
+        .private(
+            Method::DELETE,
+            "/api/serviceaccounts/{service_account_id}/tokens/{token_id}",
+            state,
+            delete_token,
+        )
+}
+
+type AccountState = State<Arc<ServiceAccounts>>;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ServiceAccountBody {
+    id: UserId,
+    uid: String,
+    name: String,
+    login: String,
+    org_id: OrgId,
+    is_disabled: bool,
+    is_external: bool,
+    role: OrgRole,
+    tokens: i64,
+    avatar_url: String,
+    created_at: String,
+    updated_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access_control: Option<AccessControl>,
+}
+
+fn service_account_body(
+    account: ServiceAccountView,
+    access_control: Option<AccessControl>,
+) -> ServiceAccountBody {
+    ServiceAccountBody {
+        id: account.id,
+        uid: account.uid,
+        avatar_url: avatar_url(&account.login),
+        name: account.name,
+        login: account.login,
+        org_id: account.org_id,
+        is_disabled: account.is_disabled,
+        is_external: false,
+        role: account.role,
+        tokens: account.token_count,
+        created_at: account.created.rfc3339(),
+        updated_at: account.updated.rfc3339(),
+        access_control,
+    }
+}
+
+fn account_access_control(query: &Query, scope: &Scope) -> Option<AccessControl> {
+    use Permission as P;
+    let permissions = [
+        P::ServiceAccountsRead,
+        P::ServiceAccountsWrite,
+        P::ServiceAccountsDelete,
+        P::ServiceAccountsPermissionsRead,
+        P::ServiceAccountsPermissionsWrite,
+    ];
+    asked_access_control(query, scope, &permissions)
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ServiceAccountSearchBody {
+    total_count: i64,
+    service_accounts: Vec<ServiceAccountBody>,
+    page: i64,
+    per_page: i64,
+}
+
+#[derive(Serialize)]
+struct UpdatedServiceAccountBody {
+    id: UserId,
+    name: String,
+    message: &'static str,
+    serviceaccount: ServiceAccountBody,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TokenBody {
+    id: i64,
+    name: String,
+    created: String,
+    last_used_at: Option<String>,
+    expiration: Option<String>,
+    seconds_until_expiration: i64,
+    has_expired: bool,
+    is_revoked: bool,
+}
+
+fn token_body(token: TokenView, now: Timestamp) -> TokenBody {
+    let remaining = token.expires.map_or(0, |expires| expires.seconds() - now.seconds());
+    TokenBody {
+        id: token.id,
+        name: token.name,
+        created: token.created.rfc3339(),
+        last_used_at: token.last_used.map(Timestamp::rfc3339),
+        expiration: token.expires.map(Timestamp::rfc3339),
+        seconds_until_expiration: remaining.max(0),
+        has_expired: token.expires.is_some_and(|expires| expires <= now),
+        is_revoked: false,
+    }
+}
+
+#[derive(Serialize)]
+struct NewTokenBody {
+    id: i64,
+    name: String,
+    key: String,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct ServiceAccountForm {
+    name: Option<String>,
+    role: Option<String>,
+    is_disabled: Option<bool>,
+}
+
+impl ServiceAccountForm {
+    fn role(&self) -> ApiResult<Option<OrgRole>> {
+        let role = self.role.as_deref().filter(|role| !role.is_empty());
+        role.map(|role| OrgRole::try_parse(role).map_err(|error| Error::from(error).into())).transpose()
+    }
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct TokenForm {
+    name: Option<String>,
+    seconds_to_live: Option<i64>,
+}
+
+/// The service account that a path names.
+fn parse_account_id(text: &str) -> ApiResult<UserId> {
+    parse_id("serviceAccountId", text).map(UserId)
+}
+
+async fn create_service_account(
+    State(accounts): AccountState,
+    Caller(scope): Caller,
+    JsonBody(form): JsonBody<ServiceAccountForm>,
+) -> ApiResult<(StatusCode, Json<ServiceAccountBody>)> {
+    let new = NewServiceAccount {
+        role: form.role()?.unwrap_or(OrgRole::Viewer),
+        name: form.name.unwrap_or_default(),
+        is_disabled: form.is_disabled.unwrap_or_default(),
+    };
+    let id = accounts.create_service_account(&scope, &new).await?;
+    let account = accounts.get_service_account(&scope, id).await?;
+    Ok((StatusCode::CREATED, Json(service_account_body(account, None))))
+}
+
+async fn search_org_service_accounts_with_paging(
+    State(accounts): AccountState,
+    Caller(scope): Caller,
+    query: Query,
+) -> ApiResult<Json<ServiceAccountSearchBody>> {
+    let page = query.page("perpage", DEFAULT_PAGE);
+    let is_set = |name| query.text(name) == Some("true");
+    // Grafana's description says `Disabled`, its own pages ask for `disabled`.
+    let (is_disabled, has_expired) = (is_set("Disabled") || is_set("disabled"), is_set("expiredTokens"));
+    let text = query.text("query").unwrap_or_default();
+    let (found, total_count) =
+        accounts.search_service_accounts(&scope, text, is_disabled, has_expired, page).await?;
+    let access_control = account_access_control(&query, &scope);
+    let body = |account| service_account_body(account, access_control.clone());
+    let service_accounts = found.into_iter().map(body).collect();
+    Ok(Json(ServiceAccountSearchBody {
+        total_count,
+        service_accounts,
+        page: page.number,
+        per_page: page.size,
+    }))
+}
+
+async fn retrieve_service_account(
+    State(accounts): AccountState,
+    Caller(scope): Caller,
+    Path(id): Path<String>,
+    query: Query,
+) -> ApiResult<Json<ServiceAccountBody>> {
+    let account = accounts.get_service_account(&scope, parse_account_id(&id)?).await?;
+    Ok(Json(service_account_body(account, account_access_control(&query, &scope))))
+}
+
+async fn update_service_account(
+    State(accounts): AccountState,
+    Caller(scope): Caller,
+    Path(id): Path<String>,
+    JsonBody(form): JsonBody<ServiceAccountForm>,
+) -> ApiResult<Json<UpdatedServiceAccountBody>> {
+    let id = parse_account_id(&id)?;
+    let change = ServiceAccountChange { role: form.role()?, name: form.name, is_disabled: form.is_disabled };
+    accounts.update_service_account(&scope, id, &change).await?;
+    let account = accounts.get_service_account(&scope, id).await?;
+    Ok(Json(UpdatedServiceAccountBody {
+        id,
+        name: account.name.clone(),
+        message: "Service account updated",
+        serviceaccount: service_account_body(account, None),
+    }))
+}
+
+async fn delete_service_account(
+    State(accounts): AccountState,
+    Caller(scope): Caller,
+    Path(id): Path<String>,
+) -> ApiResult<Json<Message>> {
+    accounts.delete_service_account(&scope, parse_account_id(&id)?).await?;
+    Ok(Message::json("Service account deleted"))
+}
+
+async fn list_tokens(
+    State(accounts): AccountState,
+    Caller(scope): Caller,
+    Path(id): Path<String>,
+) -> ApiResult<Json<Vec<TokenBody>>> {
+    let (tokens, now) = accounts.list_tokens(&scope, parse_account_id(&id)?).await?;
+    Ok(Json(tokens.into_iter().map(|token| token_body(token, now)).collect()))
+}
+
+async fn create_token(
+    State(accounts): AccountState,
+    Caller(scope): Caller,
+    Path(id): Path<String>,
+    JsonBody(form): JsonBody<TokenForm>,
+) -> ApiResult<([(HeaderName, &'static str); 1], Json<NewTokenBody>)> {
+    let name = form.name.unwrap_or_default();
+    let token = accounts.create_token(&scope, parse_account_id(&id)?, &name, form.seconds_to_live).await?;
+    let (id, name) = (token.id, token.name.clone());
+    let body = NewTokenBody { id, name, key: token.key()? };
+    // Nobody on the way may keep the token, and neither does the layer that repeats responses.
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(body)))
+}
+
+async fn delete_token(
+    State(accounts): AccountState,
+    Caller(scope): Caller,
+    Path((id, token_id)): Path<(String, String)>,
+) -> ApiResult<Json<Message>> {
+    let token_id = parse_id("tokenId", &token_id)?;
+    accounts.delete_token(&scope, parse_account_id(&id)?, token_id).await?;
+    Ok(Message::json("Service account token deleted"))
+}
