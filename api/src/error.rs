@@ -2,6 +2,8 @@
 //! kind of error gets its status. Where Grafana answers an operation in its own way, the slice says so with
 //! [`ApiError::when`].
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -82,13 +84,6 @@ impl From<Error> for ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let Self { status, error } = self;
-        if let Some(detail) = error.internal_detail() {
-            if status == StatusCode::SERVICE_UNAVAILABLE {
-                tracing::warn!(detail, "a needed part is not available");
-            } else {
-                tracing::error!(detail, "a request failed through a fault of ours");
-            }
-        }
         let is_code_of_precondition = status == StatusCode::PRECONDITION_FAILED;
         let body = ErrorBody {
             message: error.message(),
@@ -100,6 +95,13 @@ impl IntoResponse for ApiError {
         if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
+        if let Some(detail) = error.internal_detail() {
+            response.extensions_mut().insert(Failure(detail.into()));
+        }
         response
     }
 }
+
+/// What the log is told of a response that is no fault of the client's. It is logged where the request is known.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure(pub(crate) Arc<str>);

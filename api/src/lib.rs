@@ -109,7 +109,7 @@ pub fn router(services: Services, settings: &ApiSettings) -> (Router, Vec<Route>
         cookie: cookie.clone(),
         is_basic_enabled: settings.layer.is_basic_auth_enabled,
     };
-    let (router, routes) = Routes::default()
+    let (public, private, routes) = Routes::default()
         .merge(health::routes(services.health.clone(), services.readiness, &settings.grafana_version))
         .merge(frontend::routes(&settings.grafana_version))
         .merge(invite::routes(services.invites, identity.clone(), cookie.clone(), &settings.root_url))
@@ -124,8 +124,8 @@ pub fn router(services: Services, settings: &ApiSettings) -> (Router, Vec<Route>
         .merge(search::routes(services.searches))
         .merge(preference::routes(services.preferences))
         .merge(star::routes(services.stars))
-        .into_router(|router| layer::authenticated(router, authentication));
-    let router = layer::all_requests(router, &settings.layer);
+        .into_routers();
+    let router = layer::protected(public, private, &settings.layer, authentication);
     let router =
         if settings.sub_path.is_empty() { router } else { Router::new().nest(&settings.sub_path, router) };
     (router, routes)

@@ -60,9 +60,10 @@ impl Routes {
         self
     }
 
-    /// The router and its routes; `protect` puts authentication before those that need credentials.
-    pub fn into_router(self, protect: impl FnOnce(Router) -> Router) -> (Router, Vec<Route>) {
-        (self.public.merge(protect(self.private)), self.routes)
+    /// The router of what is public, the router of what needs credentials, and all routes.
+    #[must_use]
+    pub fn into_routers(self) -> (Router, Router, Vec<Route>) {
+        (self.public, self.private, self.routes)
     }
 }
 

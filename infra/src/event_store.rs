@@ -3,6 +3,7 @@
 //! [`lane`] gathers the commits of one org that come in while another is under way, [`flight`] writes them in
 //! one pipelined transaction, and this module ties both to the cache of stream ends and tells listeners.
 
+mod append;
 mod flight;
 mod head;
 mod lane;
@@ -31,7 +32,8 @@ use head::Heads;
 use lane::Lanes;
 use prepared::Prepared;
 
-pub use statements::{APPEND_EVENT, KEEP_SECRET, MOVE_HEAD, MOVE_STREAM};
+pub use append::{Payload, PlacedEvent, StreamAppend, checksum};
+pub use statements::MOVE_HEAD;
 
 /// The log in PostgreSQL.
 pub struct PgEventStore {

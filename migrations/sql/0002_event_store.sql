@@ -24,8 +24,8 @@ CREATE TABLE events (
     correlation_id text NOT NULL,
     meta text NOT NULL,
     payload text NOT NULL,
-    -- SHA-256 of the payload, so that damage to what nothing else repeats is found.
-    digest bytea NOT NULL,
+    -- CRC-32 of the payload, so that damage to what nothing else repeats is found.
+    checksum bigint NOT NULL,
     PRIMARY KEY (org_id, pos),
     UNIQUE (org_id, stream_id, version)
 );

@@ -23,14 +23,17 @@ pub use reader::PgDashboardReader;
 /// Keeps `dashboards` and `dashboard_versions`.
 pub struct DashboardProjector;
 
-const INSERT: &str = "INSERT INTO dashboards (org_id, uid, id, generation, title, slug, tags, folder_uid, version,
-    pos, created, created_by, updated, updated_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, $9, $10, $11, $10, $11)";
-const UPDATE: &str =
-    "UPDATE dashboards SET title = $3, slug = $4, tags = $5, folder_uid = $6, version = $7, pos = $8,
-    updated = $9, updated_by = $10 WHERE org_id = $1 AND uid = $2";
-const INSERT_VERSION: &str =
-    "INSERT INTO dashboard_versions (org_id, dashboard_uid, generation, version, pos,
-    restored_from, message, created, created_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+/// The version and the dashboard are written by one statement, because each statement has its price.
+const INSERT: &str = "WITH version AS (
+        INSERT INTO dashboard_versions (org_id, dashboard_uid, generation, version, pos, restored_from, message,
+            created, created_by) VALUES ($1, $2, $4, 1, $9, 0, $12, $10, $11))
+    INSERT INTO dashboards (org_id, uid, id, generation, title, slug, tags, folder_uid, version, pos, created,
+        created_by, updated, updated_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, $9, $10, $11, $10, $11)";
+const UPDATE: &str = "WITH version AS (
+        INSERT INTO dashboard_versions (org_id, dashboard_uid, generation, version, pos, restored_from, message,
+            created, created_by) VALUES ($1, $2, $11, $7, $8, $12, $13, $9, $10))
+    UPDATE dashboards SET title = $3, slug = $4, tags = $5, folder_uid = $6, version = $7, pos = $8, updated = $9,
+        updated_by = $10 WHERE org_id = $1 AND uid = $2";
 
 /// The numbers of a version.
 struct Version {
@@ -54,8 +57,6 @@ impl Projector for DashboardProjector {
         match event {
             DashboardEvent::Created(created) => {
                 insert(recorded, created.id, created.generation, &created.content, statements);
-                let version = Version { generation: created.generation, version: 1, restored_from: 0 };
-                insert_version(recorded, &version, &created.content, statements);
             }
             DashboardEvent::Updated(updated) => {
                 let version =
@@ -88,11 +89,10 @@ fn insert(
     let (uid, title, tags) = (content.uid.to_string(), content.title.clone(), content.tags.clone());
     let (slug, folder) = (slugify(&title), uid_or_empty(content.folder_uid.as_ref()));
     let (at, by) = (recorded.recorded_at.date(), recorded.actor_login.to_owned());
-    let (org, pos) = (recorded.org.0, recorded.position);
-    statements.write(INSERT, params![org, uid, id, generation, title, slug, tags, folder, pos, at, by]);
-    if let Some(folder) = &content.folder_uid {
-        check_folder_exists(org, folder, statements);
-    }
+    let (org, pos, message) = (recorded.org.0, recorded.position, content.message.clone());
+    statements
+        .write(INSERT, params![org, uid, id, generation, title, slug, tags, folder, pos, at, by, message]);
+    check_folder(org, content, statements);
 }
 
 fn update(
@@ -104,26 +104,31 @@ fn update(
     let (uid, title, tags) = (content.uid.to_string(), content.title.clone(), content.tags.clone());
     let (slug, folder) = (slugify(&title), uid_or_empty(content.folder_uid.as_ref()));
     let (at, by) = (recorded.recorded_at.date(), recorded.actor_login.to_owned());
-    let (org, pos) = (recorded.org.0, recorded.position);
-    statements.write(UPDATE, params![org, uid, title, slug, tags, folder, version.version, pos, at, by]);
+    let (org, pos, message) = (recorded.org.0, recorded.position, content.message.clone());
+    let Version { generation, version, restored_from } = *version;
+    let params = params![
+        org,
+        uid,
+        title,
+        slug,
+        tags,
+        folder,
+        version,
+        pos,
+        at,
+        by,
+        generation,
+        restored_from,
+        message
+    ];
+    statements.write(UPDATE, params);
+    check_folder(org, content, statements);
+}
+
+fn check_folder(org: i64, content: &DashboardContent, statements: &mut Statements) {
     if let Some(folder) = &content.folder_uid {
         check_folder_exists(org, folder, statements);
     }
-    insert_version(recorded, version, content, statements);
-}
-
-fn insert_version(
-    recorded: &Recorded<'_>,
-    version: &Version,
-    content: &DashboardContent,
-    statements: &mut Statements,
-) {
-    let (at, by) = (recorded.recorded_at.date(), recorded.actor_login.to_owned());
-    let (uid, message) = (content.uid.to_string(), content.message.clone());
-    let Version { generation, version, restored_from } = *version;
-    let (org, pos) = (recorded.org.0, recorded.position);
-    statements
-        .write(INSERT_VERSION, params![org, uid, generation, version, pos, restored_from, message, at, by]);
 }
 
 /// Dashboards that were read, by org and uid, up to a number of bytes.

@@ -2,19 +2,15 @@
 
 use std::sync::Arc;
 
-use axum::Router;
-use axum::extract::{FromRequestParts, Request, State};
+use axum::extract::{FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
-use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use kymograph_app::identity::{Authenticated, Credentials, Identity};
 use kymograph_app::{Commands, Error, RequestContext, Scope};
 use kymograph_domain::OrgId;
 
-use super::idempotency;
 use crate::error::ApiError;
 use crate::session::{CookieSettings, session_token};
 
@@ -36,13 +32,6 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     }
 }
 
-/// Puts authentication, and what needs to know who is asking, before a router.
-pub fn authenticated(router: Router, authentication: Authentication) -> Router {
-    router
-        .route_layer(from_fn_with_state(authentication.commands.clone(), idempotency::repeat))
-        .route_layer(from_fn_with_state(authentication, authenticate))
-}
-
 /// What authentication needs.
 #[derive(Clone)]
 pub struct Authentication {
@@ -56,32 +45,25 @@ pub struct Authentication {
     pub is_basic_enabled: bool,
 }
 
-async fn authenticate(
-    State(authentication): State<Authentication>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    let authenticated = match identify(&authentication, &mut request).await {
-        Ok(authenticated) => authenticated,
-        Err(error) => return error.into_response(),
-    };
-    let Authenticated { scope, new_token } = authenticated;
-    let span = tracing::Span::current();
-    span.record("org", scope.org().0).record("actor", scope.actor().login.as_str());
-    request.extensions_mut().insert(scope);
-    let mut response = next.run(request).await;
-    if let Some(token) = new_token {
-        authentication.cookie.set(response.headers_mut(), &token);
+impl Authentication {
+    /// Finds out who sent a request and what it may do, for the handler and for the log.
+    pub(super) async fn admit(
+        &self,
+        request: &mut Request,
+        context: RequestContext,
+    ) -> Result<Authenticated, ApiError> {
+        let headers = request.headers();
+        let wanted_org = wanted_org(headers, request.uri().query())?;
+        let credentials = credentials(headers, self)?;
+        let authenticated = self.identity.authenticate(&credentials, wanted_org, context).await?;
+        let scope = &authenticated.scope;
+        let span = tracing::Span::current();
+        if !span.is_disabled() {
+            span.record("org", scope.org().0).record("actor", scope.actor().login.as_str());
+        }
+        request.extensions_mut().insert(scope.clone());
+        Ok(authenticated)
     }
-    response
-}
-
-async fn identify(authentication: &Authentication, request: &mut Request) -> Result<Authenticated, ApiError> {
-    let context = request.extensions_mut().remove::<RequestContext>().unwrap_or_default();
-    let headers = request.headers();
-    let wanted_org = wanted_org(headers, request.uri().query())?;
-    let credentials = credentials(headers, authentication)?;
-    Ok(authentication.identity.authenticate(&credentials, wanted_org, context).await?)
 }
 
 fn credentials(headers: &HeaderMap, authentication: &Authentication) -> Result<Credentials, Error> {

@@ -1,12 +1,12 @@
 //! The context of a request: its ids, where it came from, and the span that its log lines belong to.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::body::Body;
-use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use axum::middleware::Next;
+use axum::extract::{ConnectInfo, DefaultBodyLimit, MatchedPath, Request};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use kymograph_app::RequestContext;
 use kymograph_app::random::{hex, random_bytes};
@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use tracing::Instrument;
 
 use super::{LayerSettings, csrf};
-use crate::error::ApiError;
+use crate::error::{ApiError, Failure};
 
 /// The header that carries the id of a request, both ways.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -23,61 +23,85 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 /// The header under whose value a request may be repeated.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// How much of a client's name for itself is kept.
+const MAX_USER_AGENT_LENGTH: usize = 500;
 /// The longest id or key that is taken over from a client.
 const MAX_ID_LENGTH: usize = 128;
 
-/// Gives a request its context, its span and its limits.
-pub(super) async fn with_context(
-    State(settings): State<Arc<LayerSettings>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let context = match request_context(&request) {
-        Ok(context) => context,
-        Err(error) => return error.into_response(),
-    };
+/// Does the work of a request with a context, a span and the limits of all requests.
+pub(super) async fn with_context<W>(settings: &LayerSettings, request: Request, work: W) -> Response
+where
+    W: AsyncFnOnce(Request, RequestContext) -> Result<Response, ApiError>,
+{
+    let context = request_context(&request);
     let request_id = context.request_id.clone();
-    let span = tracing::info_span!(
-        "request",
-        request_id,
-        method = %request.method(),
-        path = request.uri().path(),
-        org = tracing::field::Empty,
-        actor = tracing::field::Empty,
-    );
+    let span = request_span(&request, &request_id);
     let work = async {
-        let result = tokio::time::timeout(settings.request_timeout, admit(&settings, context, request, next));
-        let response = result.await.unwrap_or_else(|_| {
-            let message = "the request took too long";
-            Err(ApiError::new(StatusCode::GATEWAY_TIMEOUT, message))
+        let admitted = async {
+            let (request, context) = admit(settings, request, context).await?;
+            work(request, context).await
+        };
+        let result = tokio::time::timeout(settings.request_timeout, admitted).await;
+        let result = result.unwrap_or_else(|_| {
+            Err(ApiError::new(StatusCode::GATEWAY_TIMEOUT, "the request took too long"))
         });
-        let mut response = response.unwrap_or_else(ApiError::into_response);
-        if let Ok(value) = HeaderValue::from_str(&request_id) {
+        let mut response = result.unwrap_or_else(ApiError::into_response);
+        log_failure(&response, &request_id);
+        if let Ok(value) = HeaderValue::try_from(request_id) {
             response.headers_mut().insert(REQUEST_ID, value);
         }
         tracing::debug!(status = response.status().as_u16(), "request completed");
         response
     };
-    work.instrument(span).await
+    if span.is_disabled() { work.await } else { work.instrument(span).await }
+}
+
+/// The span of a request. Reads have one at the level `debug` only: it would be a tenth of their work. The path is
+/// the matched one, because a real one can hold a secret, such as the code of an invite.
+fn request_span(request: &Request, request_id: &str) -> tracing::Span {
+    let path = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    macro_rules! request_span {
+        ($macro:ident) => {
+            tracing::$macro!(
+                "request",
+                request_id,
+                method = %request.method(),
+                path,
+                org = tracing::field::Empty,
+                actor = tracing::field::Empty,
+            )
+        };
+    }
+    if is_write(request.method()) { request_span!(info_span) } else { request_span!(debug_span) }
+}
+
+/// Says why a request failed through no fault of the client's, with who sent it.
+fn log_failure(response: &Response, request_id: &str) {
+    let Some(Failure(detail)) = response.extensions().get() else { return };
+    let detail = &**detail;
+    if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+        tracing::warn!(request_id, detail, "a needed part is not available");
+    } else {
+        tracing::error!(request_id, detail, "a request failed through a fault of ours");
+    }
 }
 
 async fn admit(
     settings: &LayerSettings,
-    mut context: RequestContext,
     mut request: Request,
-    next: Next,
-) -> Result<Response, ApiError> {
+    mut context: RequestContext,
+) -> Result<(Request, RequestContext), ApiError> {
     csrf::check(&request, &settings.trusted_origins)?;
-    if is_write(request.method())
-        && let Some(key) = request.headers().get(&IDEMPOTENCY_KEY).cloned()
-    {
-        let key = checked_key(&key)?;
-        let (with_body, request_hash) = hash_request(request, settings.max_body_bytes).await?;
-        request = with_body;
-        context.idempotency = Some(IdempotencyKey { key, request_hash });
+    if is_write(request.method()) {
+        DefaultBodyLimit::max(settings.max_body_bytes).apply(&mut request);
+        if let Some(key) = request.headers().get(&IDEMPOTENCY_KEY).cloned() {
+            let key = checked_key(&key)?;
+            let (with_body, request_hash) = hash_request(request, settings.max_body_bytes).await?;
+            request = with_body;
+            context.idempotency = Some(IdempotencyKey { key, request_hash });
+        }
     }
-    request.extensions_mut().insert(context);
-    Ok(next.run(request).await)
+    Ok((request, context))
 }
 
 fn is_write(method: &Method) -> bool {
@@ -110,26 +134,32 @@ async fn hash_request(request: Request, max_bytes: usize) -> Result<(Request, [u
     Ok((Request::from_parts(parts, Body::from(bytes)), hash.finalize().into()))
 }
 
-fn request_context(request: &Request) -> Result<RequestContext, ApiError> {
+fn request_context(request: &Request) -> RequestContext {
     let headers = request.headers();
-    let request_id = match taken_over(headers, &REQUEST_ID) {
-        Some(id) => id,
-        None => hex(&random_bytes::<16>()?),
-    };
+    let request_id = taken_over(headers, &REQUEST_ID).unwrap_or_else(new_request_id);
     let trace_id = trace_id(headers);
     let correlation_id = taken_over(headers, &CORRELATION_ID)
         .or_else(|| Some(trace_id.clone()).filter(|id| !id.is_empty()))
         .unwrap_or_else(|| request_id.clone());
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    let user_agent = headers.get("user-agent").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    Ok(RequestContext {
+    let user_agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    RequestContext {
         request_id,
         trace_id,
         correlation_id,
         ip: peer.map(|ConnectInfo(address)| address.ip().to_canonical().to_string()).unwrap_or_default(),
-        user_agent: user_agent.chars().take(500).collect(),
+        // What `to_str` accepts is ASCII, so every index is the boundary of a character.
+        user_agent: user_agent[..user_agent.len().min(MAX_USER_AGENT_LENGTH)].to_owned(),
         ..RequestContext::default()
-    })
+    }
+}
+
+/// An id that no other request has: 16 digits drawn once for this process and the number of the request.
+fn new_request_id() -> String {
+    static PROCESS: LazyLock<String> =
+        LazyLock::new(|| random_bytes::<8>().map(|bytes| hex(&bytes)).unwrap_or_default());
+    static NUMBER: AtomicU64 = AtomicU64::new(1);
+    format!("{}{:016x}", *PROCESS, NUMBER.fetch_add(1, Ordering::Relaxed))
 }
 
 /// An id that a client chose, if it is one that can stand in a log line.

@@ -1,26 +1,29 @@
 //! Repeated requests get the response of the first.
 
 use axum::body::{Body, to_bytes};
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use kymograph_app::event_store::KeptResponse;
 use kymograph_app::{Commands, Error, Scope};
 
-use crate::error::{ApiError, ApiResult};
+use crate::error::ApiResult;
 
 /// The largest response that is kept, in bytes. No write answers with a document.
 const MAX_KEPT_BYTES: usize = 1024 * 1024;
 
 /// Answers a repeated request, and keeps the response to one that may be repeated.
-pub(super) async fn repeat(State(commands): State<Commands>, request: Request, next: Next) -> Response {
-    let scope = request.extensions().get::<Scope>().cloned();
-    match scope.filter(|scope| scope.request().idempotency.is_some()) {
-        Some(scope) => {
-            try_repeat(&commands, &scope, request, next).await.unwrap_or_else(ApiError::into_response)
-        }
-        None => next.run(request).await,
+pub(super) async fn repeat(
+    commands: &Commands,
+    scope: &Scope,
+    request: Request,
+    next: Next,
+) -> ApiResult<Response> {
+    if scope.request().idempotency.is_some() {
+        try_repeat(commands, scope, request, next).await
+    } else {
+        Ok(next.run(request).await)
     }
 }
 

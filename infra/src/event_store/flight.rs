@@ -162,9 +162,11 @@ fn explain(message: &Message, error: &tokio_postgres::Error) -> Crash {
         [SqlState::UNIQUE_VIOLATION, SqlState::CHECK_VIOLATION, SqlState::DIVISION_BY_ZERO].contains(code);
     match message {
         Message::Statement { owner: Owner::Log, .. } if broke_rule => Crash::Overtaken,
-        Message::Statement { owner: Owner::Stream(commit), .. } if broke_rule => {
+        // The check is on the stream's version; what must be unique is the place in the log.
+        Message::Statement { owner: Owner::Append(commit), .. } if *code == SqlState::CHECK_VIOLATION => {
             Crash::Commit(*commit, CommitError::Conflict)
         }
+        Message::Statement { owner: Owner::Append(_), .. } if broke_rule => Crash::Overtaken,
         Message::Statement { owner: Owner::Answer(commit), .. } if broke_rule => {
             Crash::Commit(*commit, CommitError::Repeated)
         }

@@ -1,13 +1,12 @@
 //! A commit with all that can be computed before its place in the log is known.
 
-use std::sync::Arc;
-
 use kymograph_app::event_store::{Append, Commit, SecretWrite, TokenHashWrite};
 use kymograph_app::scope::IdempotencyKey;
 use kymograph_app::{Actor, Error, RequestContext, Result, Scope};
 use kymograph_domain::{OrgId, StreamId};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
+
+use super::append::Payload;
 
 /// A commit that is ready to be written.
 pub(super) struct Prepared {
@@ -24,20 +23,6 @@ pub(super) struct Prepared {
     pub(super) correlation_id: String,
     /// What else is known of the request, as JSON text.
     pub(super) meta: String,
-}
-
-/// The payload of an event.
-pub(super) struct Payload {
-    /// Its canonical text.
-    pub(super) text: Arc<str>,
-    /// The SHA-256 of the text.
-    pub(super) digest: [u8; 32],
-}
-
-impl Payload {
-    fn new(text: String) -> Self {
-        Self { digest: Sha256::digest(&text).into(), text: text.into() }
-    }
 }
 
 /// What is kept of the request beside the columns of its own. All values are texts, which is what
@@ -115,6 +100,6 @@ impl Prepared {
 
     /// How many bytes its payloads have.
     pub(super) fn size(&self) -> usize {
-        self.payloads.iter().flatten().map(|payload| payload.text.len()).sum()
+        self.payloads.iter().flatten().map(|payload| payload.len()).sum()
     }
 }

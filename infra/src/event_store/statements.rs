@@ -1,16 +1,5 @@
 //! The statements of a commit, apart from those of the projections.
 
-/// Appends one event.
-pub const APPEND_EVENT: &str = "INSERT INTO events (org_id, pos, stream_id, stream_type, version, type,
-    schema_version, recorded_at, actor_id, actor_login, causation_id, correlation_id, meta, payload, digest)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
-
-/// Moves the end of a stream, if it still is where it is expected to be; breaks a check if not.
-pub const MOVE_STREAM: &str = "INSERT INTO streams (org_id, stream_id, type, version, state)
-    VALUES ($1, $2, $3, $4, $5)
-    ON CONFLICT (org_id, stream_id) DO UPDATE SET state = excluded.state,
-        version = CASE WHEN streams.version = $6 THEN excluded.version ELSE -1 END";
-
 /// Moves the end of an org's log, if it still is where it is expected to be; breaks a check if not.
 pub const MOVE_HEAD: &str = "INSERT INTO heads (org_id, pos, last_at) VALUES ($1, $2, $3)
     ON CONFLICT (org_id) DO UPDATE SET last_at = excluded.last_at,
@@ -28,7 +17,7 @@ pub(super) const KEEP_ANSWER: &str =
     VALUES ($1, $2, $3, $4, $5)";
 
 /// Keeps a secret.
-pub const KEEP_SECRET: &str = "INSERT INTO secrets (org_id, key, value) VALUES ($1, $2, $3)
+pub(super) const KEEP_SECRET: &str = "INSERT INTO secrets (org_id, key, value) VALUES ($1, $2, $3)
     ON CONFLICT (org_id, key) DO UPDATE SET value = excluded.value";
 
 /// Forgets a secret.

@@ -4,10 +4,10 @@ use kymograph_app::{Error, Result};
 use kymograph_domain::registry::{self, new_fold};
 use kymograph_domain::{OrgId, StoredEvent, Timestamp};
 use kymograph_projections::{Projector, Recorded};
-use sha2::{Digest, Sha256};
 use tokio_postgres::{Row, Transaction};
 
 use super::read_model::project;
+use crate::event_store::checksum;
 use super::{Folded, FoldedStreams, Report};
 
 /// How many events are fetched at once.
@@ -22,7 +22,7 @@ pub(super) async fn check(
 ) -> Result<Option<FoldedStreams>> {
     let head = read_head(transaction, org).await?;
     let sql = "SELECT pos, stream_id, stream_type, version, type, schema_version, recorded_at, actor_login, payload,
-        digest FROM events WHERE org_id = $1 ORDER BY pos";
+        checksum FROM events WHERE org_id = $1 ORDER BY pos";
     let portal = transaction.bind(sql, &[&org.0]).await.map_err(Error::internal)?;
     let mut reader = LogReader { org, last: 0, last_at: Timestamp(i64::MIN), streams: FoldedStreams::new() };
     loop {
@@ -64,7 +64,7 @@ async fn read_head(transaction: &Transaction<'_>, org: OrgId) -> Result<Option<(
 
 fn decode(org: OrgId, row: &Row, report: &mut Report) -> Option<Box<dyn StoredEvent>> {
     let (position, payload): (i64, &str) = (row.get("pos"), row.get("payload"));
-    if Sha256::digest(payload)[..] != *row.get::<_, &[u8]>("digest") {
+    if checksum(payload) != row.get::<_, i64>("checksum") {
         report.fault(format!("org {org}: the payload at position {position} is not what was written"));
     }
     match registry::decode(row.get("type"), row.get("schema_version"), payload) {

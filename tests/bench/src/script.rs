@@ -12,12 +12,10 @@ use kymograph_domain::dashboard::{
     Dashboard, DashboardContent, DashboardCreated, DashboardEvent, DashboardUpdated,
 };
 use kymograph_domain::{CanonicalJson, OrgId, StoredEvent, Stream, Timestamp, Uid};
-use kymograph_infra::event_store::{APPEND_EVENT, MOVE_HEAD, MOVE_STREAM};
+use kymograph_infra::event_store::{MOVE_HEAD, Payload, PlacedEvent, StreamAppend};
 use kymograph_projections::statement::Param;
 use kymograph_projections::{Recorded, Statements, params, projectors};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
-use time::OffsetDateTime;
 use tokio_postgres::Client;
 use tokio_postgres::types::{FromSql, IsNull, Type};
 
@@ -77,11 +75,29 @@ pub(crate) fn statements(content: &DashboardContent, place: Place) -> Result<Vec
         exists: true,
     })?;
     let recorded_at = Timestamp(1_790_000_000_000_000);
-    let (stream, at) = (Dashboard::stream_id(&content.uid).as_str().to_owned(), recorded_at.date());
-    let mut bound: Vec<Bound> = vec![
-        (MOVE_STREAM, params![org, stream.clone(), "dashboard", version, state, version - 1]),
-        (APPEND_EVENT, event_params(&event, &stream, place, at)?),
-    ];
+    let at = recorded_at.date();
+    let payload = Payload::new(event.payload()?);
+    let placed = PlacedEvent {
+        position,
+        recorded_at,
+        stored_type: event.stored_type(),
+        schema_version: event.schema_version(),
+        payload: &payload,
+    };
+    let mut bound: Vec<Bound> = StreamAppend {
+        org: OrgId(org),
+        stream_id: &Dashboard::stream_id(&content.uid),
+        stream_type: "dashboard",
+        expected_version: version - 1,
+        state: &state,
+        events: &[placed],
+        actor_id: 1,
+        actor_login: LOGIN,
+        causation_id: "0198c0de-0000-7000-8000-000000000000",
+        correlation_id: "0198c0de-0000-7000-8000-000000000000",
+        meta: r#"{"auth_method":"session","token_id":"1","ip":"127.0.0.1","user_agent":"","trace_id":""}"#,
+    }
+    .statements();
     let recorded = Recorded { org: OrgId(org), position, recorded_at, actor_login: LOGIN, event: &event };
     let mut views = Statements::default();
     for projector in projectors() {
@@ -90,40 +106,6 @@ pub(crate) fn statements(content: &DashboardContent, place: Place) -> Result<Vec
     bound.extend(views.into_vec().into_iter().map(|statement| (statement.sql, statement.params)));
     bound.push((MOVE_HEAD, params![org, position, at, position - 1]));
     Ok(bound)
-}
-
-/// The parameters of an append, found by the names of the columns, so that a column that is new in the event
-/// store is noticed here.
-fn event_params(
-    event: &DashboardEvent,
-    stream: &str,
-    place: Place,
-    at: OffsetDateTime,
-) -> Result<Vec<Param>> {
-    let request = "0198c0de-0000-7000-8000-000000000000";
-    let meta = r#"{"auth_method":"session","token_id":"1","ip":"127.0.0.1","user_agent":"","trace_id":""}"#;
-    let payload = event.payload()?;
-    let columns = APPEND_EVENT.split(['(', ')']).nth(1).unwrap_or_default().split(',').map(str::trim);
-    let param = |column| -> Result<Param> {
-        Ok(match column {
-            "org_id" => Box::new(place.org),
-            "pos" => Box::new(place.position),
-            "stream_id" => Box::new(stream.to_owned()),
-            "stream_type" => Box::new("dashboard"),
-            "version" => Box::new(place.version),
-            "type" => Box::new(event.stored_type()),
-            "schema_version" => Box::new(event.schema_version()),
-            "recorded_at" => Box::new(at),
-            "actor_id" => Box::new(1_i64),
-            "actor_login" => Box::new(LOGIN),
-            "causation_id" | "correlation_id" => Box::new(request),
-            "meta" => Box::new(meta),
-            "payload" => Box::new(payload.clone()),
-            "digest" => Box::new(Sha256::digest(&payload).to_vec()),
-            _ => return Err(format!("this program does not know the column {column} of events").into()),
-        })
-    };
-    columns.map(param).collect()
 }
 
 /// A script for pgbench.
@@ -237,9 +219,9 @@ mod tests {
             statements(&content, place).unwrap().into_iter().map(|(sql, _)| sql).collect()
         };
         let update = texts(2);
-        assert_eq!((update[0], update[1], update[update.len() - 1]), (MOVE_STREAM, APPEND_EVENT, MOVE_HEAD));
-        assert!(update.iter().any(|sql| sql.starts_with("UPDATE dashboards")));
-        assert!(update.iter().any(|sql| sql.starts_with("INSERT INTO dashboard_versions")));
-        assert!(texts(1).iter().any(|sql| sql.starts_with("INSERT INTO dashboards")));
+        assert!(update[0].contains("INSERT INTO streams") && update[0].contains("INSERT INTO events"));
+        assert!(update[1].contains("UPDATE dashboards") && update[1].contains("INSERT INTO dashboard_versions"));
+        assert_eq!(update[2..], [MOVE_HEAD]);
+        assert!(texts(1).iter().any(|sql| sql.contains("INSERT INTO dashboards")));
     }
 }

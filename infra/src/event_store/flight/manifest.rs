@@ -4,14 +4,15 @@ use std::collections::{BTreeSet, HashMap};
 
 use kymograph_app::Result;
 use kymograph_app::event_store::Committed;
-use kymograph_domain::OrgId;
-use kymograph_projections::statement::{Param, SharedText};
+use kymograph_domain::{OrgId, StoredEvent, Timestamp};
+use kymograph_projections::statement::Param;
 use kymograph_projections::{OnFailure, Recorded, Statements, params};
 
+use super::super::append::{Payload, PlacedEvent, StreamAppend};
 use super::super::head::Head;
 use super::super::prepared::Prepared;
 use super::super::statements::{
-    APPEND_EVENT, FORGET_ANSWERS, FORGET_SECRET, KEEP_ANSWER, KEEP_SECRET, KEEP_TOKEN_HASH, MOVE_HEAD, MOVE_STREAM,
+    FORGET_ANSWERS, FORGET_SECRET, KEEP_ANSWER, KEEP_SECRET, KEEP_TOKEN_HASH, MOVE_HEAD,
 };
 use super::super::{Inner, KEEP_ANSWER_SECONDS};
 
@@ -44,8 +45,8 @@ impl Message {
 pub(super) enum Owner {
     /// The place of the whole flight in an org's log.
     Log,
-    /// The place of a commit's events in a stream.
-    Stream(usize),
+    /// The places of a commit's events in a stream and in the log.
+    Append(usize),
     /// The answer that a commit keeps for a repetition.
     Answer(usize),
     /// The read models that a commit changes.
@@ -59,7 +60,7 @@ impl Owner {
     pub(super) fn commit(self) -> Option<usize> {
         match self {
             Self::Log => None,
-            Self::Stream(commit)
+            Self::Append(commit)
             | Self::Answer(commit)
             | Self::Projection(commit, _)
             | Self::Secret(commit) => Some(commit),
@@ -93,7 +94,6 @@ impl Manifest {
             let before = store.heads.get(&store.database, *org).await?;
             let mut section = Section { store, org: *org, head: before, messages: &mut messages };
             section.keep_answers(batch, aboard);
-            section.move_streams(batch, aboard);
             for commit in aboard {
                 let last = section.append_events(*commit, &batch[*commit]);
                 section.keep_secrets(*commit, &batch[*commit]);
@@ -149,77 +149,58 @@ impl Section<'_> {
         }
     }
 
-    /// Moves the ends of all streams, sorted by name, so that two servers lock them in the same order.
-    fn move_streams(&mut self, batch: &[Prepared], aboard: &[usize]) {
-        let org = self.org;
-        let mut appends: Vec<_> = aboard
-            .iter()
-            .flat_map(|commit| batch[*commit].appends.iter().map(move |append| (*commit, append)))
-            .filter(|(_, append)| append.org == org)
-            .collect();
-        appends.sort_by(|(_, one), (_, other)| one.stream_id.cmp(&other.stream_id));
-        for (commit, append) in appends {
-            let version = append.expected_version + i64::try_from(append.events.len()).unwrap_or(0);
-            let stream = append.stream_id.as_str().to_owned();
-            let state = append.state.clone();
-            let expected = append.expected_version;
-            self.push(
-                MOVE_STREAM,
-                params![org.0, stream, append.stream_type, version, state, expected],
-                Owner::Stream(commit),
-            );
-        }
-    }
-
-    /// Appends the events of a commit that belong to this org, each with the statements of the read models.
+    /// Appends the events of a commit that belong to this org, with the statements of the read models.
     fn append_events(&mut self, commit: usize, prepared: &Prepared) -> Option<Committed> {
         let mut last = None;
         for (append, payloads) in prepared.appends.iter().zip(&prepared.payloads) {
             if append.org != self.org {
                 continue;
             }
-            for ((event, payload), version) in
-                append.events.iter().zip(payloads).zip(append.expected_version + 1..)
-            {
-                self.head.position += 1;
-                self.head.last_at =
-                    self.store.clock.now().max(kymograph_domain::Timestamp(self.head.last_at.0 + 1));
-                let Head { position, last_at } = self.head;
-                self.push(
-                    APPEND_EVENT,
-                    params![
-                        self.org.0,
-                        position,
-                        append.stream_id.as_str().to_owned(),
-                        append.stream_type,
-                        version,
-                        event.stored_type(),
-                        event.schema_version(),
-                        last_at.date(),
-                        prepared.actor.user_id.0,
-                        prepared.actor.login.clone(),
-                        prepared.causation_id.clone(),
-                        prepared.correlation_id.clone(),
-                        prepared.meta.clone(),
-                        SharedText(payload.text.clone()),
-                        payload.digest.to_vec(),
-                    ],
-                    Owner::Log,
-                );
-                self.project(
-                    commit,
-                    &Recorded {
-                        org: self.org,
-                        position,
-                        recorded_at: last_at,
-                        actor_login: &prepared.actor.login,
-                        event: &**event,
-                    },
-                );
-                last = Some(Committed { position, recorded_at: last_at });
+            let events: Vec<_> =
+                append.events.iter().zip(payloads).map(|(event, payload)| self.place(&**event, payload)).collect();
+            let statements = StreamAppend {
+                org: self.org,
+                stream_id: &append.stream_id,
+                stream_type: append.stream_type,
+                expected_version: append.expected_version,
+                state: &append.state,
+                events: &events,
+                actor_id: prepared.actor.user_id.0,
+                actor_login: &prepared.actor.login,
+                causation_id: &prepared.causation_id,
+                correlation_id: &prepared.correlation_id,
+                meta: &prepared.meta,
             }
+            .statements();
+            for (sql, params) in statements {
+                self.push(sql, params, Owner::Append(commit));
+            }
+            for (event, placed) in append.events.iter().zip(&events) {
+                let recorded = Recorded {
+                    org: self.org,
+                    position: placed.position,
+                    recorded_at: placed.recorded_at,
+                    actor_login: &prepared.actor.login,
+                    event: &**event,
+                };
+                self.project(commit, &recorded);
+            }
+            last = Some(Committed { position: self.head.position, recorded_at: self.head.last_at });
         }
         last
+    }
+
+    /// Gives an event the next place in the log.
+    fn place<'a>(&mut self, event: &dyn StoredEvent, payload: &'a Payload) -> PlacedEvent<'a> {
+        let now = self.store.clock.now().max(Timestamp(self.head.last_at.0 + 1));
+        self.head = Head { position: self.head.position + 1, last_at: now };
+        PlacedEvent {
+            position: self.head.position,
+            recorded_at: now,
+            stored_type: event.stored_type(),
+            schema_version: event.schema_version(),
+            payload,
+        }
     }
 
     fn project(&mut self, commit: usize, recorded: &Recorded<'_>) {
