@@ -11,7 +11,8 @@ use kymograph_projections::{OnFailure, Recorded, Statements, params};
 use super::super::head::Head;
 use super::super::prepared::Prepared;
 use super::super::statements::{
-    APPEND_EVENT, FORGET_ANSWERS, FORGET_SECRET, KEEP_ANSWER, KEEP_SECRET, KEEP_TOKEN_HASH, MOVE_HEAD, MOVE_STREAM,
+    APPEND_EVENT, FORGET_ANSWERS, FORGET_SECRET, KEEP_ANSWER, KEEP_SECRET, KEEP_TOKEN_HASH, MOVE_HEAD,
+    MOVE_STREAM,
 };
 use super::super::{Inner, KEEP_ANSWER_SECONDS};
 
