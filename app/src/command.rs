@@ -53,7 +53,12 @@ impl Commands {
                 Some(key) => Some((key.clone(), serde_json::to_string(&outcome).map_err(Error::internal)?)),
                 None => None,
             };
-            let commit = Commit { appends: unit.appends, secrets: unit.secrets, token_hashes: unit.token_hashes, replay };
+            let commit = Commit {
+                appends: unit.appends,
+                secrets: unit.secrets,
+                token_hashes: unit.token_hashes,
+                replay,
+            };
             match self.store.commit(scope, commit).await {
                 Ok(_) => return Ok(outcome),
                 Err(CommitError::Conflict) => {

@@ -38,13 +38,9 @@ impl Timestamp {
         // Written digit by digit, because each answer has several and general formatting takes ten times as long.
         let mut text = String::with_capacity(20);
         push_padded(&mut text, date.year().unsigned_abs(), 4);
-        for (separator, number) in [
-            ('-', u8::from(date.month())),
-            ('-', date.day()),
-            ('T', hour),
-            (':', minute),
-            (':', second),
-        ] {
+        for (separator, number) in
+            [('-', u8::from(date.month())), ('-', date.day()), ('T', hour), (':', minute), (':', second)]
+        {
             text.push(separator);
             push_padded(&mut text, number.into(), 2);
         }

@@ -114,7 +114,8 @@ impl MembershipReader for PgMembershipReader {
     }
 
     async fn list_members_by_login(&self, scope: &Scope, logins: &[String]) -> Result<Vec<MemberView>> {
-        let sql = "SELECT m.org_id, m.user_id, m.role, m.created, u.uid, u.login, u.email, u.name, u.is_disabled,
+        let sql =
+            "SELECT m.org_id, m.user_id, m.role, m.created, u.uid, u.login, u.email, u.name, u.is_disabled,
                 s.seen
             FROM memberships m JOIN users u ON u.id = m.user_id LEFT JOIN user_seen s ON s.user_id = m.user_id
             WHERE m.org_id = $1 AND (lower(u.login) = ANY ($2) OR lower(u.email) = ANY ($2))";

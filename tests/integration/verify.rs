@@ -44,7 +44,10 @@ const DAMAGES: &[(&str, &str)] = &[
     ("service_account_tokens", "UPDATE service_account_tokens SET expires = NULL"),
     ("service_account_token_seen", "UPDATE service_account_token_seen SET token_id = 99"),
     ("token_hashes", "UPDATE token_hashes SET token_id = 99"),
-    ("token_hashes", "INSERT INTO token_hashes SELECT sha256('mine'), owner_org_id, service_account_id, token_id FROM token_hashes"),
+    (
+        "token_hashes",
+        "INSERT INTO token_hashes SELECT sha256('mine'), owner_org_id, service_account_id, token_id FROM token_hashes",
+    ),
     ("counters", "UPDATE counters SET value = 0 WHERE name = 'object'"),
     ("secrets", "UPDATE secrets SET key = 'user/99/password' WHERE key = 'user/2/password'"),
     ("idempotency", "UPDATE idempotency SET request_hash = ''"),

@@ -42,9 +42,8 @@ where
             work(request, context).await
         };
         let result = tokio::time::timeout(settings.request_timeout, admitted).await;
-        let result = result.unwrap_or_else(|_| {
-            Err(ApiError::new(StatusCode::GATEWAY_TIMEOUT, "the request took too long"))
-        });
+        let result = result
+            .unwrap_or_else(|_| Err(ApiError::new(StatusCode::GATEWAY_TIMEOUT, "the request took too long")));
         let mut response = result.unwrap_or_else(ApiError::into_response);
         log_failure(&response, &request_id);
         if let Ok(value) = HeaderValue::try_from(request_id) {
@@ -142,7 +141,8 @@ fn request_context(request: &Request) -> RequestContext {
         .or_else(|| Some(trace_id.clone()).filter(|id| !id.is_empty()))
         .unwrap_or_else(|| request_id.clone());
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    let user_agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let user_agent =
+        headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     RequestContext {
         request_id,
         trace_id,

@@ -7,8 +7,8 @@ use kymograph_projections::{Projector, Recorded};
 use tokio_postgres::{Row, Transaction};
 
 use super::read_model::project;
-use crate::event_store::checksum;
 use super::{Folded, FoldedStreams, Report};
+use crate::event_store::checksum;
 
 /// How many events are fetched at once.
 const FETCH: i32 = 500;

@@ -220,7 +220,9 @@ mod tests {
         };
         let update = texts(2);
         assert!(update[0].contains("INSERT INTO streams") && update[0].contains("INSERT INTO events"));
-        assert!(update[1].contains("UPDATE dashboards") && update[1].contains("INSERT INTO dashboard_versions"));
+        assert!(
+            update[1].contains("UPDATE dashboards") && update[1].contains("INSERT INTO dashboard_versions")
+        );
         assert_eq!(update[2..], [MOVE_HEAD]);
         assert!(texts(1).iter().any(|sql| sql.contains("INSERT INTO dashboards")));
     }

@@ -156,8 +156,12 @@ impl Section<'_> {
             if append.org != self.org {
                 continue;
             }
-            let events: Vec<_> =
-                append.events.iter().zip(payloads).map(|(event, payload)| self.place(&**event, payload)).collect();
+            let events: Vec<_> = append
+                .events
+                .iter()
+                .zip(payloads)
+                .map(|(event, payload)| self.place(&**event, payload))
+                .collect();
             let statements = StreamAppend {
                 org: self.org,
                 stream_id: &append.stream_id,
