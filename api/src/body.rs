@@ -4,15 +4,16 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, Request};
 use axum::http::{StatusCode, header};
 use bytes::Bytes;
+use kymograph_domain::json::JsonDocument;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::ApiError;
 
-/// A JSON request body. An empty body is read as an empty object, as Grafana's clients expect.
-pub struct JsonBody<T>(pub T);
+/// The text of a JSON request body. An empty body is read as an empty object, as Grafana's clients expect.
+pub struct JsonText(Vec<u8>);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
+impl<S: Send + Sync> FromRequest<S> for JsonText {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
@@ -23,10 +24,31 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
             return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
         }
         let bytes = Bytes::from_request(request, state).await.map_err(unreadable)?;
-        let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
-        serde_json::from_slice(text)
-            .map(Self)
-            .map_err(|error| ApiError::new(StatusCode::BAD_REQUEST, format!("bad request data: {error}")))
+        // Nobody else has the bytes, so this takes them over without a copy.
+        Ok(Self(if bytes.is_empty() { b"{}".to_vec() } else { bytes.into() }))
+    }
+}
+
+impl JsonText {
+    /// Parses the body as a document whose values are looked at one by one.
+    pub fn document(&mut self) -> Result<JsonDocument<'_>, ApiError> {
+        JsonDocument::try_parse(&mut self.0).map_err(|error| malformed(&error))
+    }
+}
+
+fn malformed(error: &dyn std::error::Error) -> ApiError {
+    ApiError::new(StatusCode::BAD_REQUEST, format!("bad request data: {error}"))
+}
+
+/// A JSON request body.
+pub struct JsonBody<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let text = JsonText::from_request(request, state).await?.0;
+        serde_json::from_slice(&text).map(Self).map_err(|error| malformed(&error))
     }
 }
 

@@ -8,15 +8,15 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::Method;
+use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use kymograph_app::dashboard::{Dashboards, SaveDashboard};
 use kymograph_app::star::Stars;
 use kymograph_domain::Uid;
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use kymograph_domain::json::JsonValue;
+use serde::Serialize;
 
-use crate::body::JsonBody;
+use crate::body::JsonText;
 use crate::error::{ApiError, ApiResult};
 use crate::layer::Caller;
 use crate::routes::Routes;
@@ -45,17 +45,6 @@ struct ReadState {
     stars: Arc<Stars>,
 }
 
-#[derive(Deserialize, Default)]
-#[serde(default, rename_all = "camelCase")]
-struct SaveForm {
-    dashboard: Option<Map<String, Value>>,
-    folder_uid: Option<String>,
-    folder_id: Option<i64>,
-    message: Option<String>,
-    overwrite: bool,
-    is_folder: bool,
-}
-
 #[derive(Serialize)]
 struct DeletedBody {
     message: String,
@@ -66,23 +55,27 @@ struct DeletedBody {
 async fn post_dashboard(
     State(dashboards): DashboardState,
     Caller(scope): Caller,
-    JsonBody(form): JsonBody<SaveForm>,
+    mut body: JsonText,
 ) -> ApiResult<Json<SavedBody>> {
-    let Some(dashboard) = form.dashboard else {
-        return Err(ApiError::new(axum::http::StatusCode::BAD_REQUEST, "bad request data: no dashboard"));
-    };
-    if form.is_folder {
+    let document = body.document()?;
+    let form = document.root();
+    if form.get("isFolder").and_then(JsonValue::as_bool) == Some(true) {
         let message = "folders are created with POST /api/folders";
-        return Err(ApiError::new(axum::http::StatusCode::BAD_REQUEST, message));
+        return Err(ApiError::new(StatusCode::BAD_REQUEST, message));
     }
+    let text = |name| form.get(name).and_then(JsonValue::as_str).map(str::to_owned);
     let save = SaveDashboard {
-        dashboard,
-        folder_uid: form.folder_uid,
-        folder_id: form.folder_id,
-        message: form.message.unwrap_or_default(),
-        overwrite: form.overwrite,
+        dashboard: form.get("dashboard").ok_or_else(no_dashboard)?,
+        folder_uid: text("folderUid"),
+        folder_id: form.get("folderId").and_then(JsonValue::as_i64),
+        message: text("message").unwrap_or_default(),
+        overwrite: form.get("overwrite").and_then(JsonValue::as_bool).unwrap_or_default(),
     };
     Ok(Json(SavedBody::of(dashboards.save_dashboard(&scope, save).await?)))
+}
+
+fn no_dashboard() -> ApiError {
+    ApiError::new(StatusCode::BAD_REQUEST, "bad request data: no dashboard")
 }
 
 async fn get_dashboard_by_uid(

@@ -45,14 +45,7 @@ pub fn is_well_formed(token: &str) -> bool {
 
 /// The CRC32 of a text in little-endian order, as hexadecimal digits.
 fn checksum(text: &str) -> String {
-    hex(&crc32(text.as_bytes()).to_le_bytes())
-}
-
-/// The CRC32 that IEEE 802.3 defines. Bit by bit is fast enough for 37 bytes.
-fn crc32(bytes: &[u8]) -> u32 {
-    let fold = |crc: u32| if crc & 1 == 1 { (crc >> 1) ^ 0xEDB8_8320 } else { crc >> 1 };
-    let step = |crc: u32, byte: &u8| (0..8).fold(crc ^ u32::from(*byte), |crc, _| fold(crc));
-    !bytes.iter().fold(u32::MAX, step)
+    hex(&crc32fast::hash(text.as_bytes()).to_le_bytes())
 }
 
 #[cfg(test)]
@@ -61,7 +54,7 @@ mod tests {
 
     #[test]
     fn the_checksum_is_the_known_one() {
-        assert_eq!(crc32(b"123456789"), 0xCBF4_3926);
+        assert_eq!(crc32fast::hash(b"123456789"), 0xCBF4_3926);
         assert_eq!(checksum("123456789"), "2639f4cb");
     }
 

@@ -279,20 +279,22 @@ impl DashboardContent {
 #[cfg(test)]
 mod tests {
     use cqrs_es::test::TestFramework;
-    use serde_json::json;
 
     use super::*;
+    use crate::json::JsonDocument;
 
     type Framework = TestFramework<Dashboard>;
 
     fn content(title: &str) -> DashboardContent {
+        let mut data = format!(r#"{{"title":"{title}","tags":["ops"]}}"#).into_bytes();
+        let document = JsonDocument::try_parse(&mut data).unwrap();
         DashboardContent {
             uid: Uid::try_new("d1").unwrap(),
             title: title.into(),
             tags: vec!["ops".into()],
             folder_uid: None,
             message: String::new(),
-            data: CanonicalJson::try_new(&json!({"title": title, "tags": ["ops"]})).unwrap(),
+            data: CanonicalJson::try_new(document.root(), &[]).unwrap(),
         }
     }
 

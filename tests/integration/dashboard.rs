@@ -128,7 +128,7 @@ async fn bad_input_is_told_clearly_and_loses_nothing() {
     post(json!({"dashboard": {"title": "x", "uid": "a b"}})).await.expect(400);
     post(json!({"dashboard": {"title": "x", "uid": "x".repeat(41)}})).await.expect(400);
     post(json!({"dashboard": {"title": "x", "uid": 7}})).await.expect(400);
-    post(json!({"dashboard": {"title": "x", "note": "a\u{0}b"}})).await.expect(400);
+    post(json!({"dashboard": {"title": "x", "tags": ["a\u{0}b"]}})).await.expect(400);
     post(json!({"dashboard": {"title": "x"}, "folderUid": "gone"}))
         .await
         .expect_message(400, "folder not found");

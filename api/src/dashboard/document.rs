@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn puts_the_servers_members_first() {
-        let data = CanonicalJson::try_new(&serde_json::json!({"title": "CPU", "panels": []})).unwrap();
+        let data = serde_json::from_str::<CanonicalJson>(r#"{"panels":[],"title":"CPU"}"#).unwrap();
         let uid = Uid::try_new("d1").unwrap();
         let text = whole(&data, 7, &uid, 2);
         assert_eq!(text, r#"{"id":7,"uid":"d1","version":2,"panels":[],"title":"CPU"}"#);

@@ -2,8 +2,8 @@
 
 use kymograph_domain::dashboard::{Dashboard, DashboardCommand, DashboardContent, DashboardError};
 use kymograph_domain::folder::{Folder, GENERAL_UID};
+use kymograph_domain::json::JsonValue;
 use kymograph_domain::{CanonicalJson, Uid};
-use serde_json::{Map, Value};
 
 use super::{Dashboards, SavedDashboard};
 use crate::error::{Error, Result};
@@ -13,9 +13,9 @@ use crate::{Permission, Scope, Unit};
 
 /// A dashboard to save, as clients send it.
 #[derive(Clone, Debug)]
-pub struct SaveDashboard {
+pub struct SaveDashboard<'a> {
     /// The document. Its `uid` or `id` says which dashboard it is, its `version` which one the client has seen.
-    pub dashboard: Map<String, Value>,
+    pub dashboard: JsonValue<'a>,
     /// The folder to put it in; `None` and an empty text mean the root.
     pub folder_uid: Option<String>,
     /// The folder to put it in by numeric id, for older clients; 0 means the root.
@@ -38,7 +38,7 @@ struct Parsed {
 
 impl Dashboards {
     /// Creates a dashboard, or saves a new version of it.
-    pub async fn save_dashboard(&self, scope: &Scope, save: SaveDashboard) -> Result<SavedDashboard> {
+    pub async fn save_dashboard(&self, scope: &Scope, save: SaveDashboard<'_>) -> Result<SavedDashboard> {
         let parsed = Parsed::try_from_document(save.dashboard)?;
         let folder_uid = self.resolve_folder(scope, save.folder_uid.as_deref(), save.folder_id).await?;
         let uid = match (parsed.uid, parsed.id) {
@@ -127,24 +127,27 @@ impl Dashboards {
 }
 
 impl Parsed {
-    /// Takes `id`, `uid` and `version` out of the document: they are the server's to say.
-    fn try_from_document(mut document: Map<String, Value>) -> Result<Self> {
-        let uid = match document.remove("uid") {
-            Some(Value::String(uid)) if !uid.is_empty() => Some(Uid::try_new(&uid)?),
-            None | Some(Value::Null | Value::String(_)) => None,
-            Some(_) => return Err(Error::invalid("dashboard uid must be a text")),
-        };
-        let id = document.remove("id").and_then(|id| id.as_i64()).filter(|id| *id > 0);
-        let version = document.remove("version").and_then(|version| version.as_i64()).unwrap_or_default();
-        let title = document.get("title").and_then(Value::as_str).unwrap_or_default().trim().to_owned();
-        let tags = match document.get("tags") {
-            Some(Value::Array(tags)) => tags.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-            _ => Vec::new(),
-        };
-        let data = CanonicalJson::try_new(&Value::Object(document)).map_err(Error::internal)?;
-        if data.as_str().contains("\\u0000") {
-            return Err(Error::invalid("dashboard contains a NUL character"));
+    /// Leaves `id`, `uid` and `version` out of the document: they are the server's to say.
+    fn try_from_document(document: JsonValue<'_>) -> Result<Self> {
+        if !document.is_object() {
+            return Err(DashboardError::NotAnObject.into());
         }
-        Ok(Self { uid, id, version, title, tags, data })
+        let uid = match document.get("uid").filter(|uid| !uid.is_null()) {
+            Some(uid) => {
+                let uid = uid.as_str().ok_or_else(|| Error::invalid("dashboard uid must be a text"))?;
+                if uid.is_empty() { None } else { Some(Uid::try_new(uid)?) }
+            }
+            None => None,
+        };
+        let title = document.get("title").and_then(JsonValue::as_str).unwrap_or_default();
+        let tags = document.get("tags").into_iter().flat_map(JsonValue::items);
+        Ok(Self {
+            uid,
+            id: document.get("id").and_then(JsonValue::as_i64).filter(|id| *id > 0),
+            version: document.get("version").and_then(JsonValue::as_i64).unwrap_or_default(),
+            title: title.trim().to_owned(),
+            tags: tags.filter_map(JsonValue::as_str).map(str::to_owned).collect(),
+            data: CanonicalJson::try_new(document, &["id", "uid", "version"]).map_err(Error::internal)?,
+        })
     }
 }

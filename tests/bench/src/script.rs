@@ -16,6 +16,7 @@ use kymograph_infra::event_store::{MOVE_HEAD, Payload, PlacedEvent, StreamAppend
 use kymograph_projections::statement::Param;
 use kymograph_projections::{Recorded, Statements, params, projectors};
 use serde_json::Value;
+use time::OffsetDateTime;
 use tokio_postgres::Client;
 use tokio_postgres::types::{FromSql, IsNull, Type};
 
@@ -33,7 +34,7 @@ pub(crate) fn content(dashboard: &Value) -> Result<DashboardContent> {
         tags: document["tags"].as_array().map(|tags| tags.iter().map(text).collect()).unwrap_or_default(),
         folder_uid: None,
         message: "measured".to_owned(),
-        data: CanonicalJson::try_new(&document)?,
+        data: serde_json::from_str::<CanonicalJson>(&document.to_string())?,
     })
 }
 
