@@ -14,12 +14,12 @@ const MAX_DEPTH: usize = 127;
 /// A JSON document as canonical text: no insignificant white space, the members of objects sorted by name,
 /// of repeated members the last. Cloning it copies a pointer, never the text.
 #[derive(Clone, Debug)]
-pub struct CanonicalJson(Arc<RawValue>);
+pub struct CanonicalJson(Arc<Box<RawValue>>);
 
 impl CanonicalJson {
     /// The canonical text of a value, which leaves out some members of it if it is an object.
     pub fn try_new(value: JsonValue<'_>, without: &[&str]) -> Result<Self, serde_json::Error> {
-        serde_json::value::to_raw_value(&Sorted { value, without }).map(|raw| Self(raw.into()))
+        serde_json::value::to_raw_value(&Sorted { value, without }).map(|raw| Self(Arc::new(raw)))
     }
 
     /// The text.
@@ -43,7 +43,7 @@ impl Serialize for CanonicalJson {
 
 impl<'de> Deserialize<'de> for CanonicalJson {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Box::<RawValue>::deserialize(deserializer).map(|raw| Self(raw.into()))
+        Box::<RawValue>::deserialize(deserializer).map(|raw| Self(Arc::new(raw)))
     }
 }
 

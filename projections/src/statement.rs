@@ -12,11 +12,11 @@ pub type Param = Box<dyn ToSql + Sync + Send>;
 
 /// A long text that several attempts to write it share.
 #[derive(Clone, Debug)]
-pub struct SharedText(pub Arc<str>);
+pub struct SharedText(pub Arc<String>);
 
 impl ToSql for SharedText {
     fn to_sql(&self, ty: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
-        (&*self.0).to_sql(ty, out)
+        self.0.as_str().to_sql(ty, out)
     }
 
     fn accepts(ty: &Type) -> bool {

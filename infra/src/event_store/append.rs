@@ -52,7 +52,7 @@ pub struct PlacedEvent<'a> {
 
 /// The payload of an event.
 pub struct Payload {
-    text: Arc<str>,
+    text: Arc<String>,
     checksum: i64,
 }
 
@@ -60,7 +60,7 @@ impl Payload {
     /// A payload with the checksum of its text.
     #[must_use]
     pub fn new(text: String) -> Self {
-        Self { checksum: checksum(&text), text: text.into() }
+        Self { checksum: checksum(&text), text: Arc::new(text) }
     }
 
     /// Its length in bytes.

@@ -36,8 +36,8 @@ use crate::tasks;
 
 const TASKS: usize = 32;
 const POOL_SIZE: usize = 16;
-/// Orgs of the tasks, apart from those of the server.
-const FIRST_ORG: i64 = 1_000_000;
+/// The org of all tasks, apart from those of the server: postgres-es has one log for everybody, and so have we here.
+const ORG: i64 = 1_000_000;
 const DATABASE: &str = "postgres_es";
 
 /// The tables of postgres-es as its own documentation gives them.
@@ -113,26 +113,26 @@ impl Uids {
 /// Our event store.
 struct Ours {
     store: Store,
-    scopes: Vec<Scope>,
+    scope: Scope,
     uids: Uids,
 }
 
 impl Ours {
     fn open(config: &Config) -> Result<Self> {
-        let scopes = (FIRST_ORG..).take(TASKS).map(scope).collect();
-        Ok(Self { store: Store::open(config, POOL_SIZE)?, scopes, uids: Uids::default() })
+        let store = Store::open(config, POOL_SIZE)?;
+        Ok(Self { store, scope: scope(ORG), uids: Uids::default() })
     }
 
     async fn append(self: &Arc<Self>, time: Duration) -> Result<Slice> {
         let ours = self.clone();
-        tasks::repeat(TASKS, time, move |task| ours.clone().append_once(task)).await
+        tasks::repeat(TASKS, time, move |_| ours.clone().append_once()).await
     }
 
-    async fn append_once(self: Arc<Self>, task: usize) -> Result<()> {
+    async fn append_once(self: Arc<Self>) -> Result<()> {
         let uid = &self.uids.next()?;
         // The numeric id is unique in its org.
         let id = self.uids.count();
-        let append = self.store.commands.run(&self.scopes[task], |mut unit| async move {
+        let append = self.store.commands.run(&self.scope, |mut unit| async move {
             let mut folder = unit.load::<Folder>(uid).await?;
             for command in commands(uid, id) {
                 folder.tell(command).await?;
@@ -144,9 +144,9 @@ impl Ours {
     }
 
     async fn check(&self, config: &Config) -> Result<()> {
-        let counts = "SELECT (SELECT count(*) FROM events WHERE org_id >= $1),
-            (SELECT count(*) FROM folders WHERE org_id >= $1 AND version = 3)";
-        let row = connect(config).await?.query_one(counts, &[&FIRST_ORG]).await?;
+        let counts = "SELECT (SELECT count(*) FROM events WHERE org_id = $1),
+            (SELECT count(*) FROM folders WHERE org_id = $1 AND version = 3)";
+        let row = connect(config).await?.query_one(counts, &[&ORG]).await?;
         check_counts("Kymograph", self.uids.count(), row.get(0), row.get(1))
     }
 }
