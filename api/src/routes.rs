@@ -61,7 +61,6 @@ impl Routes {
     }
 
     /// The router of what is public, the router of what needs credentials, and all routes.
-    #[must_use]
     pub fn into_routers(self) -> (Router, Router, Vec<Route>) {
         (self.public, self.private, self.routes)
     }

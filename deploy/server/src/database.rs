@@ -43,7 +43,7 @@ impl ServerDatabase {
 /// The database of a command that works beside a running server, or without one.
 pub enum CommandDatabase {
     /// A server that somebody else runs.
-    External(tokio_postgres::Config),
+    External(Box<tokio_postgres::Config>),
     /// The private server under the data folder, started only if nobody has.
     Embedded(Box<Attached>),
 }
@@ -52,7 +52,7 @@ impl CommandDatabase {
     /// The configured database, or the embedded one.
     pub async fn attach(config: &Config) -> Result<Self, ServerError> {
         match external(config)? {
-            Some(external) => Ok(Self::External(external)),
+            Some(external) => Ok(Self::External(Box::new(external))),
             // A mistyped path must not make a new, empty database that is then found to be in order.
             None if !config.paths.data.join("postgres").exists() => {
                 Err(ServerError::NoDatabase(config.paths.data.clone()))
@@ -65,7 +65,7 @@ impl CommandDatabase {
     #[must_use]
     pub fn config(&self) -> tokio_postgres::Config {
         match self {
-            Self::External(config) => config.clone(),
+            Self::External(config) => tokio_postgres::Config::clone(config),
             Self::Embedded(attached) => attached.config(),
         }
     }

@@ -161,12 +161,11 @@ fn explain(message: &Message, error: &tokio_postgres::Error) -> Crash {
     let broke_rule =
         [SqlState::UNIQUE_VIOLATION, SqlState::CHECK_VIOLATION, SqlState::DIVISION_BY_ZERO].contains(code);
     match message {
-        Message::Statement { owner: Owner::Log, .. } if broke_rule => Crash::Overtaken,
         // The check is on the stream's version; what must be unique is the place in the log.
         Message::Statement { owner: Owner::Append(commit), .. } if *code == SqlState::CHECK_VIOLATION => {
             Crash::Commit(*commit, CommitError::Conflict)
         }
-        Message::Statement { owner: Owner::Append(_), .. } if broke_rule => Crash::Overtaken,
+        Message::Statement { owner: Owner::Log | Owner::Append(_), .. } if broke_rule => Crash::Overtaken,
         Message::Statement { owner: Owner::Answer(commit), .. } if broke_rule => {
             Crash::Commit(*commit, CommitError::Repeated)
         }

@@ -100,6 +100,6 @@ impl Prepared {
 
     /// How many bytes its payloads have.
     pub(super) fn size(&self) -> usize {
-        self.payloads.iter().flatten().map(|payload| payload.len()).sum()
+        self.payloads.iter().flatten().map(Payload::len).sum()
     }
 }
