@@ -31,7 +31,7 @@ pub struct Identified {
     /// Whether the user is kept from logging in.
     pub is_disabled: bool,
     /// The hash of the user's password.
-    pub password_hash: String,
+    pub password_hash: Arc<str>,
     /// The org the user works in.
     pub org_id: OrgId,
     /// The orgs the user is a member of, by id.

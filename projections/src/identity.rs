@@ -52,7 +52,7 @@ impl IdentityReader for PgIdentityReader {
                 is_server_admin: row.get("is_server_admin"),
             }),
             is_disabled: row.get("is_disabled"),
-            password_hash: row.get("value"),
+            password_hash: row.get::<_, &str>("value").into(),
             org_id: OrgId(row.get("current_org_id")),
             memberships: memberships
                 .iter()

@@ -18,9 +18,9 @@ use crate::session::{Session, TokenHash};
 pub struct IdentityCache {
     pub(super) users: ReadCache<UserId, Arc<Identified>>,
     pub(super) sessions: ReadCache<TokenHash, Arc<Session>>,
-    /// Passwords that were found right: a keyed hash of login and password, to the user and the hash of the
-    /// stored password hash it was right for. An entry is worth nothing once the stored hash has changed.
-    pub(super) passwords: Cache<[u8; 32], (UserId, [u8; 32])>,
+    /// Passwords that were found right: a keyed hash of login and password, to the user and the
+    /// stored hash it was right for. An entry is worth nothing once the stored hash has changed.
+    pub(super) passwords: Cache<[u8; 32], (UserId, Arc<str>)>,
     /// Makes the keys of `passwords` useless outside this process.
     pub(super) key: [u8; 32],
     pub(super) users_seen: SeenCache<UserId>,

@@ -1,5 +1,7 @@
 //! Passwords: checking them, logging in with them and changing one's own.
 
+use std::sync::Arc;
+
 use kymograph_domain::UserId;
 use sha2::{Digest, Sha256};
 
@@ -56,10 +58,10 @@ impl Identity {
     /// the user's stored hash is the one it was right for.
     pub(super) async fn check_password(&self, login: &str, password: &str, ip: &str) -> Result<UserId> {
         let key = self.credential_key(login, password);
-        if let Some((user_id, fingerprint)) = self.cache.passwords.get(&key) {
+        if let Some((user_id, right_for)) = self.cache.passwords.get(&key) {
             if let Some(identified) = self.identify(user_id).await?
                 && !identified.is_disabled
-                && Sha256::digest(&identified.password_hash)[..] == fingerprint
+                && identified.password_hash == right_for
             {
                 return Ok(user_id);
             }
@@ -68,9 +70,9 @@ impl Identity {
         let login = login.trim().to_lowercase();
         self.must_not_be_locked(&login).await?;
         match self.verify(&login, password).await? {
-            Some((user_id, fingerprint)) => {
+            Some((user_id, right_for)) => {
                 self.attempts.clear(&login).await?;
-                self.cache.passwords.insert(key, (user_id, fingerprint));
+                self.cache.passwords.insert(key, (user_id, right_for));
                 Ok(user_id)
             }
             None => {
@@ -80,7 +82,7 @@ impl Identity {
         }
     }
 
-    async fn verify(&self, login: &str, password: &str) -> Result<Option<(UserId, [u8; 32])>> {
+    async fn verify(&self, login: &str, password: &str) -> Result<Option<(UserId, Arc<str>)>> {
         let identified = match self.reader.find_user_id(login).await? {
             Some(user_id) => self.identify(user_id).await?,
             None => None,
@@ -90,8 +92,8 @@ impl Identity {
             return Ok(None);
         };
         let is_right = self.passwords.verify(password, &identified.password_hash).await?;
-        let fingerprint = Sha256::digest(&identified.password_hash).into();
-        Ok((is_right && !identified.is_disabled).then_some((identified.actor.user_id, fingerprint)))
+        Ok((is_right && !identified.is_disabled)
+            .then(|| (identified.actor.user_id, identified.password_hash.clone())))
     }
 
     async fn must_not_be_locked(&self, login: &str) -> Result<()> {
