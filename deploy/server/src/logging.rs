@@ -122,6 +122,8 @@ mod tests {
     fn the_filter_decides_what_is_written() {
         assert_eq!(written("debug", LogFormat::Json, false).lines().count(), 2);
         assert_eq!(written("off", LogFormat::Json, false), "");
-        assert_eq!(written("warn,kymograph=debug", LogFormat::Json, false), "");
+        assert_eq!(written("warn,tokio_postgres=debug", LogFormat::Json, false), "");
+        // The name of the program stands for all its crates.
+        assert_eq!(written("warn,kymograph=debug", LogFormat::Json, false).lines().count(), 2);
     }
 }
