@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use kymograph_domain::user::{User, UserCommand, UserError};
+use kymograph_domain::user::{UserCommand, UserError};
 use kymograph_domain::{Timestamp, UserId};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 use crate::random::{hex, random_bytes};
-use crate::user::UserReader;
+use crate::user::{UserReader, tell_user};
 use crate::{Commands, Permission, RequestContext, Scope};
 
 /// The hash of a session token, which is all that is kept of it.
@@ -173,14 +173,6 @@ impl Sessions {
     }
 
     async fn tell(&self, scope: &Scope, id: UserId, command: UserCommand) -> Result<()> {
-        let command = &command;
-        self.commands
-            .run(scope, |mut unit| async move {
-                let mut user = unit.load_from_server::<User>(&id).await?;
-                user.tell(command.clone()).await?;
-                unit.record(user)?;
-                Ok(unit.decided(()))
-            })
-            .await
+        tell_user(&self.commands, scope, id, &command).await
     }
 }

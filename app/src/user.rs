@@ -308,15 +308,7 @@ impl Users {
     }
 
     async fn tell(&self, scope: &Scope, id: UserId, command: UserCommand) -> Result<()> {
-        let command = &command;
-        self.commands
-            .run(scope, |mut unit| async move {
-                let mut user = unit.load_from_server::<User>(&id).await?;
-                user.tell(command.clone()).await?;
-                unit.record(user)?;
-                Ok(unit.decided(()))
-            })
-            .await
+        tell_user(&self.commands, scope, id, &command).await
     }
 
     /// Reads the actor.
@@ -363,4 +355,21 @@ impl Users {
 #[must_use]
 pub fn password_secret(id: UserId, hash: Option<String>) -> SecretWrite {
     SecretWrite { org: OrgId::SERVER, key: format!("user/{id}/password"), value: hash }
+}
+
+/// Tells a user one thing, which has been found to be allowed.
+pub(crate) async fn tell_user(
+    commands: &Commands,
+    scope: &Scope,
+    id: UserId,
+    command: &UserCommand,
+) -> Result<()> {
+    commands
+        .run(scope, |mut unit| async move {
+            let mut user = unit.load_from_server::<User>(&id).await?;
+            user.tell(command.clone()).await?;
+            unit.record(user)?;
+            Ok(unit.decided(()))
+        })
+        .await
 }
