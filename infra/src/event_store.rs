@@ -28,11 +28,12 @@ use kymograph_projections::{Database, Projector};
 use tokio::sync::oneshot;
 
 use crate::change_feed::ChangeFeed;
+use crate::pipeline::PipelinePool;
 use head::Heads;
 use lane::Lanes;
 use prepared::Prepared;
 
-pub use append::{Payload, PlacedEvent, StreamAppend, checksum};
+pub use append::{AppendStatement, Payload, PlacedEvent, StreamAppend, append_statements, checksum};
 pub use statements::MOVE_HEAD;
 
 /// The log in PostgreSQL.
@@ -43,6 +44,7 @@ pub struct PgEventStore {
 /// What the store shares with the tasks that write for it.
 struct Inner {
     database: Database,
+    pipelines: PipelinePool,
     clock: Arc<dyn Clock>,
     projectors: Vec<Box<dyn Projector>>,
     listeners: Vec<Arc<dyn ChangeListener>>,
@@ -77,8 +79,10 @@ impl ChangeListener for StreamCache {
 
 /// What [`PgEventStore`] is made of.
 pub struct EventStoreParts {
-    /// The database.
+    /// The database, to read from.
     pub database: Database,
+    /// The database, to write to.
+    pub pipelines: PipelinePool,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Whose statements are part of each commit.
@@ -95,10 +99,20 @@ impl PgEventStore {
     /// A store made of these parts.
     #[must_use]
     pub fn new(parts: EventStoreParts) -> Self {
-        let EventStoreParts { database, clock, projectors, listeners, feed, streams } = parts;
+        let EventStoreParts { database, pipelines, clock, projectors, listeners, feed, streams } = parts;
         let (heads, lanes) = (Heads::default(), Lanes::default());
         Self {
-            inner: Arc::new(Inner { database, clock, projectors, listeners, feed, streams, heads, lanes }),
+            inner: Arc::new(Inner {
+                database,
+                pipelines,
+                clock,
+                projectors,
+                listeners,
+                feed,
+                streams,
+                heads,
+                lanes,
+            }),
         }
     }
 }

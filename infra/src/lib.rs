@@ -10,6 +10,7 @@ pub mod id_allocator;
 pub mod login_attempt;
 pub mod migrate;
 pub mod password;
+pub mod pipeline;
 pub mod pool;
 pub mod session;
 pub mod verify;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use deadpool_postgres::{Object, Pool, PoolError};
-use futures_util::future::{join_all, join3};
+use futures_util::future::join3;
 use kymograph_app::{Error, ErrorKind, Result};
 use kymograph_domain::{OrgId, UserId};
 use tokio_postgres::error::SqlState;
@@ -106,24 +106,23 @@ pub async fn prepare(connection: &Object, sql: &'static str) -> Result<Statement
     connection.prepare_cached(sql).await.map_err(|error| database_error(&error))
 }
 
-/// Prepares statements once per connection, in one flight.
-pub async fn prepare_all(connection: &Object, sqls: &[&'static str]) -> Result<Vec<Statement>> {
-    join_all(sqls.iter().map(|sql| prepare(connection, sql))).await.into_iter().collect()
-}
-
 /// Tells a database that cannot be reached, or is starting or stopping, from a fault of ours.
 #[must_use]
 pub fn database_error(error: &tokio_postgres::Error) -> Error {
-    let detail = match error.as_db_error() {
-        Some(db) => format!("{} ({})", db.message(), db.code().code()),
-        None => error.to_string(),
-    };
-    let Some(code) = error.code() else {
-        // Without a code the server did not answer: the connection could not be made, or was lost. A value
-        // of an unexpected type has no code either, and is the one case that is ours.
-        let is_ours = detail.contains("deserializing") || detail.contains("serializing parameter");
-        return if is_ours { Error::internal(detail) } else { Error::unavailable(detail) };
-    };
+    if let Some(db) = error.as_db_error() {
+        return server_error(db.code(), db.message());
+    }
+    // Without a code the server did not answer: the connection could not be made, or was lost. A value of an
+    // unexpected type has no code either, and is the one case that is ours.
+    let detail = error.to_string();
+    let is_ours = detail.contains("deserializing") || detail.contains("serializing parameter");
+    if is_ours { Error::internal(detail) } else { Error::unavailable(detail) }
+}
+
+/// What a refusal of the server means.
+#[must_use]
+pub fn server_error(code: &SqlState, message: &str) -> Error {
+    let detail = format!("{message} ({})", code.code());
     let is_class = |class: &str| code.code().starts_with(class);
     if is_class("08") || is_class("57P") || is_class("53") || *code == SqlState::READ_ONLY_SQL_TRANSACTION {
         return Error::unavailable(detail);

@@ -34,7 +34,8 @@ use kymograph_infra::health::PgHealthCheck;
 use kymograph_infra::id_allocator::PgIdAllocator;
 use kymograph_infra::login_attempt::PgLoginAttempts;
 use kymograph_infra::password::Argon2Hasher;
-use kymograph_infra::pool::app_pool;
+use kymograph_infra::pipeline::pipeline_pool;
+use kymograph_infra::pool::{app_config, app_pool};
 use kymograph_infra::session::PgSessionStore;
 use kymograph_projections::dashboard::{DashboardCache, PgDashboardReader};
 use kymograph_projections::folder::{FolderCache, PgFolderReader};
@@ -80,7 +81,11 @@ pub fn wire(
     database_config: &tokio_postgres::Config,
     clock: Arc<dyn Clock>,
 ) -> Result<Wired> {
-    let database = Database::new(app_pool(database_config, config.database.max_open_conn)?);
+    // Half of the connections write; a flight holds one for as long as a flush takes.
+    let writers = (config.database.max_open_conn / 2).max(1);
+    let readers = config.database.max_open_conn.saturating_sub(writers).max(1);
+    let database = Database::new(app_pool(database_config, readers)?);
+    let pipelines = pipeline_pool(app_config(database_config), writers)?;
 
     let identity_cache = Arc::new(IdentityCache::new(random_bytes()?));
     let folder_cache = Arc::new(FolderCache::default());
@@ -110,12 +115,12 @@ pub fn wire(
     let health = Arc::new(PgHealthCheck::new(database.clone()));
 
     let (feed, changes) = ChangeFeed::new();
-    let feed_config = kymograph_infra::pool::app_config(database_config);
     let mut feed_listeners = read_caches.clone();
     feed_listeners.push(streams.clone());
-    let feed_task = change_feed::run(feed_config, changes, feed_listeners)?;
+    let feed_task = change_feed::run(app_config(database_config), changes, feed_listeners)?;
     let store = Arc::new(PgEventStore::new(EventStoreParts {
         database,
+        pipelines,
         clock: clock.clone(),
         projectors: projectors(),
         listeners: read_caches,

@@ -14,12 +14,14 @@ use super::postmaster::Postmaster;
 use super::server_log::ServerLog;
 
 /// What suits a small machine; the settings of the caller override it.
-const DEFAULTS: [(&str, &str); 7] = [
+const DEFAULTS: [(&str, &str); 8] = [
     ("shared_buffers", "128MB"),
     ("max_connections", "200"),
     ("max_wal_size", "2GB"),
     // Our statements are short; compiling one takes longer than running it.
     ("jit", "off"),
+    // A plan made while a table was empty can read all of an org's rows, until the table is analyzed.
+    ("autovacuum_naptime", "10s"),
     ("log_checkpoints", "off"),
     ("timezone", "UTC"),
     ("log_timezone", "UTC"),

@@ -1,19 +1,21 @@
 //! The statement that moves a stream and appends its events.
 
-use std::fmt::Write;
+use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use kymograph_domain::{OrgId, StreamId, Timestamp};
 use kymograph_projections::params;
 use kymograph_projections::statement::{Param, SharedText};
 
-/// How many events one statement appends.
+/// How many events of one stream a statement appends.
 const MAX_EVENTS: usize = 8;
+/// How many events of all streams a statement appends.
+const MAX_ROWS: usize = 32;
+/// How many streams a statement moves: few sizes, because each has a text that each connection prepares.
+const GROUPS: [usize; 4] = [8, 4, 2, 1];
 
 /// Events of one stream with their places, ready to be appended.
 pub struct StreamAppend<'a> {
-    /// The org.
-    pub org: OrgId,
     /// The stream.
     pub stream_id: &'a StreamId,
     /// The type of the aggregate.
@@ -75,31 +77,21 @@ pub fn checksum(payload: &str) -> i64 {
     crc32fast::hash(payload.as_bytes()).into()
 }
 
-impl StreamAppend<'_> {
-    /// The statements with their parameters. The first moves the stream and fails, by breaking a check, if the
-    /// stream is not where it is expected to be.
-    #[must_use]
-    pub fn statements(&self) -> Vec<(&'static str, Vec<Param>)> {
-        let mut versions = self.expected_version + 1..;
-        self.events
-            .chunks(MAX_EVENTS)
-            .enumerate()
-            .map(|(index, events)| {
-                let mut params = self.shared_params();
-                for event in events {
-                    let version = versions.next().unwrap_or_default();
-                    params.extend(event.params(version));
-                }
-                let texts = if index == 0 { &MOVE_AND_APPEND } else { &APPEND };
-                (texts[events.len() - 1].as_str(), params)
-            })
-            .collect()
+impl<'a> StreamAppend<'a> {
+    /// Itself in parts that one statement each can write. Each part leaves the final state, which is the true one
+    /// when the transaction ends.
+    fn parts(self) -> impl Iterator<Item = Self> {
+        let mut expected_version = self.expected_version;
+        self.events.chunks(MAX_EVENTS).map(move |events| {
+            let part = Self { expected_version, events, ..self };
+            expected_version += count(events);
+            part
+        })
     }
 
-    fn shared_params(&self) -> Vec<Param> {
-        let last = self.expected_version + i64::try_from(self.events.len()).unwrap_or_default();
+    /// The parameters of its stream, `$1` left out.
+    fn params(&self) -> Vec<Param> {
         params![
-            self.org.0,
             self.stream_id.as_str().to_owned(),
             self.stream_type,
             self.actor_id,
@@ -107,11 +99,68 @@ impl StreamAppend<'_> {
             self.causation_id.to_owned(),
             self.correlation_id.to_owned(),
             self.meta.to_owned(),
-            last,
+            self.expected_version + count(self.events),
             self.state.to_owned(),
-            self.expected_version,
         ]
     }
+}
+
+fn count(events: &[PlacedEvent<'_>]) -> i64 {
+    i64::try_from(events.len()).unwrap_or(i64::MAX)
+}
+
+/// A statement that appends.
+pub struct AppendStatement {
+    /// The text.
+    pub sql: &'static str,
+    /// The parameters.
+    pub params: Vec<Param>,
+    /// Which of the appends it writes, by their places in the list.
+    pub appends: Vec<usize>,
+}
+
+/// The statements that move streams of an org and append their events. One fails, by breaking a check, if one of
+/// its streams is not where it is expected to be.
+///
+/// Appends of as many events each share a statement if they may, because each statement has its price.
+#[must_use]
+pub fn append_statements(org: OrgId, appends: Vec<StreamAppend<'_>>, may_share: bool) -> Vec<AppendStatement> {
+    let (mut statements, mut by_length) = (Vec::new(), BTreeMap::<usize, Vec<(usize, StreamAppend<'_>)>>::new());
+    for (index, append) in appends.into_iter().enumerate() {
+        // The parts of a long append follow each other.
+        let is_long = append.events.len() > MAX_EVENTS;
+        for part in append.parts() {
+            if is_long || !may_share {
+                statements.push(statement(org, &[(index, part)]));
+            } else {
+                by_length.entry(part.events.len()).or_default().push((index, part));
+            }
+        }
+    }
+    for (length, mut rest) in by_length {
+        while !rest.is_empty() {
+            let fits = |size: &&usize| **size <= rest.len() && **size * length <= MAX_ROWS;
+            let size = GROUPS.iter().find(fits).copied().unwrap_or(1);
+            let group: Vec<_> = rest.drain(..size).collect();
+            statements.push(statement(org, &group));
+        }
+    }
+    statements
+}
+
+fn statement(org: OrgId, group: &[(usize, StreamAppend<'_>)]) -> AppendStatement {
+    let events = group.first().map_or(1, |(_, append)| append.events.len());
+    let mut params = params![org.0];
+    for (_, append) in group {
+        params.extend(append.params());
+        let mut versions = append.expected_version + 1..;
+        for event in append.events {
+            params.extend(event.params(versions.next().unwrap_or_default()));
+        }
+    }
+    let place = GROUPS.iter().position(|size| *size == group.len()).unwrap_or(GROUPS.len() - 1);
+    let sql = TEXTS[place][events - 1].as_str();
+    AppendStatement { sql, params, appends: group.iter().map(|(index, _)| *index).collect() }
 }
 
 impl PlacedEvent<'_> {
@@ -128,38 +177,36 @@ impl PlacedEvent<'_> {
     }
 }
 
-/// How many parameters all events of a statement share, and how many each has of its own.
-const SHARED: usize = 11;
-const OWN: usize = 7;
+/// How many parameters each stream has, and how many each event.
+const OF_STREAM: usize = 9;
+const OF_EVENT: usize = 7;
 
-/// The texts for one to [`MAX_EVENTS`] events, the first statement of an append.
-static MOVE_AND_APPEND: LazyLock<Vec<String>> = LazyLock::new(|| {
-    let moved = "WITH moved AS (
-        INSERT INTO streams (org_id, stream_id, type, version, state) VALUES ($1, $2, $3, $9, $10)
-        ON CONFLICT (org_id, stream_id) DO UPDATE SET state = excluded.state,
-            version = CASE WHEN streams.version = $11 THEN excluded.version ELSE -1 END)";
-    texts(moved)
-});
+/// The texts by number of streams, as in [`GROUPS`], and by number of events of each.
+static TEXTS: LazyLock<[Vec<String>; GROUPS.len()]> =
+    LazyLock::new(|| GROUPS.map(|streams| (1..=MAX_EVENTS).map(|events| text(streams, events)).collect()));
 
-/// The texts for further events of an append. They take the same parameters, so the first ones are named.
-static APPEND: LazyLock<Vec<String>> =
-    LazyLock::new(|| texts("WITH unused AS (SELECT $9::bigint, $10::text, $11::bigint)"));
-
-fn texts(before: &str) -> Vec<String> {
-    (1..=MAX_EVENTS).map(|events| append_text(before, events)).collect()
-}
-
-fn append_text(before: &str, events: usize) -> String {
-    let mut text = format!(
-        "{before} INSERT INTO events (org_id, stream_id, stream_type, actor_id, actor_login, causation_id,
-            correlation_id, meta, pos, version, type, schema_version, recorded_at, payload, checksum) VALUES "
-    );
-    for event in 0..events {
-        let first = SHARED + event * OWN + 1;
-        let own: Vec<_> = (first..first + OWN).map(|number| format!("${number}")).collect();
-        let separator = if event == 0 { "" } else { ", " };
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{separator}($1, $2, $3, $4, $5, $6, $7, $8, {})", own.join(", "));
+fn text(streams: usize, events: usize) -> String {
+    let (mut moved, mut appended) = (Vec::new(), Vec::new());
+    for stream in 0..streams {
+        let first = 2 + stream * (OF_STREAM + events * OF_EVENT);
+        let of_stream: Vec<_> = (first..first + OF_STREAM).map(|number| format!("${number}")).collect();
+        let [id, kind, request @ .., version, state] = of_stream.as_slice() else { continue };
+        moved.push(format!("($1, {id}, {kind}, {version}, {state})"));
+        let shared = format!("$1, {id}, {kind}, {}", request.join(", "));
+        for event in 0..events {
+            let first = first + OF_STREAM + event * OF_EVENT;
+            let of_event: Vec<_> = (first..first + OF_EVENT).map(|number| format!("${number}")).collect();
+            appended.push(format!("({shared}, {})", of_event.join(", ")));
+        }
     }
-    text
+    format!(
+        "WITH moved AS (
+            INSERT INTO streams (org_id, stream_id, type, version, state) VALUES {}
+            ON CONFLICT (org_id, stream_id) DO UPDATE SET state = excluded.state, version = CASE
+                WHEN streams.version = excluded.version - {events} THEN excluded.version ELSE -1 END)
+        INSERT INTO events (org_id, stream_id, stream_type, actor_id, actor_login, causation_id, correlation_id,
+            meta, pos, version, type, schema_version, recorded_at, payload, checksum) VALUES {}",
+        moved.join(", "),
+        appended.join(", ")
+    )
 }

@@ -3,18 +3,14 @@
 mod manifest;
 
 use std::collections::{BTreeSet, HashSet};
-use std::future::poll_fn;
-use std::pin::Pin;
-use std::task::Poll;
 
-use deadpool_postgres::Object;
 use kymograph_app::event_store::{CommitError, Committed};
 use kymograph_app::{Error, Result};
 use kymograph_domain::OrgId;
 use kymograph_projections::OnFailure;
-use kymograph_projections::database::{database_error, prepare_all};
 use tokio_postgres::error::SqlState;
-use tokio_postgres::types::ToSql;
+
+use crate::pipeline::{PipelineError, Refusal};
 
 use super::Inner;
 use super::prepared::Prepared;
@@ -29,19 +25,20 @@ pub(super) async fn fly(store: &Inner, batch: &mut [Prepared]) -> Vec<Result<Com
     let mut results: Vec<Option<Result<Committed, CommitError>>> = Vec::new();
     results.resize_with(batch.len(), || None);
     refuse_overtaken(batch, &mut results);
-    let mut tries = 0;
+    let (mut tries, mut may_share) = (0, true);
     loop {
         let aboard: Vec<usize> = (0..batch.len()).filter(|index| results[*index].is_none()).collect();
         if aboard.is_empty() {
             break;
         }
-        match try_fly(store, batch, &aboard).await {
+        match try_fly(store, batch, &aboard, may_share).await {
             Ok(committed) => {
                 for (index, committed) in aboard.into_iter().zip(committed) {
                     results[index] = Some(Ok(committed));
                 }
             }
             Err(Crash::Commit(index, error)) => results[index] = Some(Err(error)),
+            Err(Crash::Shared) => may_share = false,
             Err(Crash::Overtaken) if tries < MAX_TRIES => tries += 1,
             Err(Crash::Overtaken) => {
                 aboard.into_iter().for_each(|index| results[index] = Some(Err(CommitError::Conflict)));
@@ -66,6 +63,8 @@ pub(super) async fn fly(store: &Inner, batch: &mut [Prepared]) -> Vec<Result<Com
 enum Crash {
     /// One commit cannot be written; the others can.
     Commit(usize, CommitError),
+    /// One of the commits that share a statement cannot be written: try again with a statement for each.
+    Shared,
     /// Another server was faster: try again.
     Overtaken,
     /// None can be written.
@@ -91,97 +90,63 @@ fn refuse_overtaken(batch: &[Prepared], results: &mut [Option<Result<Committed, 
     }
 }
 
-async fn try_fly(store: &Inner, batch: &[Prepared], aboard: &[usize]) -> Result<Vec<Committed>, Crash> {
+async fn try_fly(
+    store: &Inner,
+    batch: &[Prepared],
+    aboard: &[usize],
+    may_share: bool,
+) -> Result<Vec<Committed>, Crash> {
     let orgs: BTreeSet<OrgId> = aboard.iter().flat_map(|index| batch[*index].orgs()).collect();
-    let manifest = Manifest::load(store, batch, aboard, &orgs).await?;
-    let connection = store.database.connection().await?;
-    let sent = send(&connection, &manifest).await;
-    let first_failure =
-        sent?.into_iter().enumerate().find_map(|(index, result)| Some((index, result.err()?)));
-    let Some((index, error)) = first_failure else {
-        for (org, head) in manifest.heads {
-            store.heads.set(org, head);
-        }
-        return Ok(manifest.committed);
-    };
-    orgs.iter().for_each(|org| store.heads.forget(*org));
-    Err(explain(&manifest.messages[index], &error))
-}
-
-/// The answer to a message, to be awaited.
-type Answer<'a> = Pin<Box<dyn Future<Output = Result<(), tokio_postgres::Error>> + Send + 'a>>;
-
-/// Sends all messages at the first poll, before any answer is awaited, and returns the answers in order.
-///
-/// Nothing can come between the messages of a transaction: either this is never polled and nothing is sent, or
-/// all of it is, its end included. So a flight that is dropped leaves no transaction open.
-async fn send(connection: &Object, manifest: &Manifest) -> Result<Vec<Result<(), tokio_postgres::Error>>> {
-    let texts: Vec<&'static str> = manifest.messages.iter().filter_map(Message::sql).collect();
-    let prepared = prepare_all(connection, &texts).await?;
-    let mut prepared = prepared.iter();
-    let mut answers: Vec<Answer<'_>> = Vec::with_capacity(manifest.messages.len());
-    for message in &manifest.messages {
-        answers.push(match message {
-            Message::Control(text) => Box::pin(connection.batch_execute(text)),
-            Message::Statement { params, .. } => {
-                let statement = prepared.next().ok_or_else(|| Error::internal("a statement is missing"))?;
-                let params = params.iter().map(|param| &**param as &(dyn ToSql + Sync));
-                Box::pin(async move { connection.execute_raw(statement, params).await.map(drop) })
+    let manifest = Manifest::load(store, batch, aboard, &orgs, may_share).await?;
+    let mut pipeline = store.pipelines.get().await?;
+    let steps: Vec<_> = manifest.messages.iter().map(Message::step).collect();
+    match pipeline.transaction(&steps).await {
+        Ok(()) => {
+            for (org, head) in manifest.heads {
+                store.heads.set(org, head);
             }
-        });
-    }
-    let mut done: Vec<Option<Result<(), tokio_postgres::Error>>> = Vec::new();
-    poll_fn(|context| {
-        done = answers
-            .iter_mut()
-            .map(|answer| match answer.as_mut().poll(context) {
-                Poll::Ready(result) => Some(result),
-                Poll::Pending => None,
+            Ok(manifest.committed)
+        }
+        Err(error) => {
+            orgs.iter().for_each(|org| store.heads.forget(*org));
+            Err(match error {
+                PipelineError::Refused { step, refusal } => explain(manifest.messages.get(step), &refusal),
+                PipelineError::Failed(error) => Crash::All(error),
             })
-            .collect();
-        Poll::Ready(())
-    })
-    .await;
-    let mut results = Vec::with_capacity(answers.len());
-    for (answer, done) in answers.into_iter().zip(done) {
-        results.push(match done {
-            Some(result) => result,
-            None => answer.await,
-        });
+        }
     }
-    Ok(results)
 }
 
 /// What the failure of a message means for whom.
-fn explain(message: &Message, error: &tokio_postgres::Error) -> Crash {
-    let Some(code) = error.code() else { return Crash::All(database_error(error)) };
+fn explain(message: Option<&Message>, refusal: &Refusal) -> Crash {
+    let code = &refusal.code;
     if [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED].contains(code) {
         return Crash::Overtaken;
     }
     let broke_rule =
         [SqlState::UNIQUE_VIOLATION, SqlState::CHECK_VIOLATION, SqlState::DIVISION_BY_ZERO].contains(code);
-    match message {
+    // What only one commit can have caused, such as a text that cannot be stored, fails that one alone.
+    let is_of_data = code.code().starts_with("22");
+    let Some(Message::Statement { owner, .. }) = message else { return Crash::All(refusal.error()) };
+    match *owner {
+        Owner::Appends if broke_rule || is_of_data => Crash::Shared,
         // The check is on the stream's version; what must be unique is the place in the log.
-        Message::Statement { owner: Owner::Append(commit), .. } if *code == SqlState::CHECK_VIOLATION => {
-            Crash::Commit(*commit, CommitError::Conflict)
+        Owner::Append(commit) if *code == SqlState::CHECK_VIOLATION => {
+            Crash::Commit(commit, CommitError::Conflict)
         }
-        Message::Statement { owner: Owner::Log | Owner::Append(_), .. } if broke_rule => Crash::Overtaken,
-        Message::Statement { owner: Owner::Answer(commit), .. } if broke_rule => {
-            Crash::Commit(*commit, CommitError::Repeated)
-        }
-        Message::Statement { owner: Owner::Projection(commit, on_failure), .. } if broke_rule => {
-            let reason = match on_failure {
+        Owner::Log | Owner::Append(_) if broke_rule => Crash::Overtaken,
+        Owner::Answer(commit) if broke_rule => Crash::Commit(commit, CommitError::Repeated),
+        Owner::Projection(commit, on_failure) if broke_rule => Crash::Commit(
+            commit,
+            match on_failure {
                 OnFailure::Conflict => CommitError::Conflict,
-                OnFailure::Broken(invariant) => CommitError::Broken(*invariant),
-                OnFailure::Fault => CommitError::Failed(database_error(error)),
-            };
-            Crash::Commit(*commit, reason)
-        }
-        // What only one commit can have caused, such as a text that cannot be stored, fails that one alone.
-        Message::Statement { owner, .. } if code.code().starts_with("22") => match owner.commit() {
-            Some(commit) => Crash::Commit(commit, CommitError::Failed(database_error(error))),
-            None => Crash::All(database_error(error)),
+                OnFailure::Broken(invariant) => CommitError::Broken(invariant),
+                OnFailure::Fault => CommitError::Failed(refusal.error()),
+            },
+        ),
+        owner => match owner.commit().filter(|_| is_of_data) {
+            Some(commit) => Crash::Commit(commit, CommitError::Failed(refusal.error())),
+            None => Crash::All(refusal.error()),
         },
-        _ => Crash::All(database_error(error)),
     }
 }

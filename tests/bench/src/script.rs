@@ -12,7 +12,7 @@ use kymograph_domain::dashboard::{
     Dashboard, DashboardContent, DashboardCreated, DashboardEvent, DashboardUpdated,
 };
 use kymograph_domain::{CanonicalJson, OrgId, StoredEvent, Stream, Timestamp, Uid};
-use kymograph_infra::event_store::{MOVE_HEAD, Payload, PlacedEvent, StreamAppend};
+use kymograph_infra::event_store::{MOVE_HEAD, Payload, PlacedEvent, StreamAppend, append_statements};
 use kymograph_projections::statement::Param;
 use kymograph_projections::{Recorded, Statements, params, projectors};
 use serde_json::Value;
@@ -85,8 +85,7 @@ pub(crate) fn statements(content: &DashboardContent, place: Place) -> Result<Vec
         schema_version: event.schema_version(),
         payload: &payload,
     };
-    let mut bound: Vec<Bound> = StreamAppend {
-        org: OrgId(org),
+    let append = StreamAppend {
         stream_id: &Dashboard::stream_id(&content.uid),
         stream_type: "dashboard",
         expected_version: version - 1,
@@ -97,8 +96,10 @@ pub(crate) fn statements(content: &DashboardContent, place: Place) -> Result<Vec
         causation_id: "0198c0de-0000-7000-8000-000000000000",
         correlation_id: "0198c0de-0000-7000-8000-000000000000",
         meta: r#"{"auth_method":"session","token_id":"1","ip":"127.0.0.1","user_agent":"","trace_id":""}"#,
-    }
-    .statements();
+    };
+    let appended = append_statements(OrgId(org), vec![append], true);
+    let mut bound: Vec<Bound> =
+        appended.into_iter().map(|statement| (statement.sql, statement.params)).collect();
     let recorded = Recorded { org: OrgId(org), position, recorded_at, actor_login: LOGIN, event: &event };
     let mut views = Statements::default();
     for projector in projectors() {

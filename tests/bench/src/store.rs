@@ -7,6 +7,7 @@ use kymograph_domain::{OrgId, OrgRole, UserId};
 use kymograph_infra::change_feed::{self, ChangeFeed};
 use kymograph_infra::clock::SystemClock;
 use kymograph_infra::event_store::{EventStoreParts, PgEventStore, StreamCache};
+use kymograph_infra::pipeline::pipeline_pool;
 use kymograph_infra::pool::{app_config, app_pool};
 use kymograph_projections::Database;
 use tokio::task::JoinHandle;
@@ -28,6 +29,7 @@ impl Store {
         let feed_task = change_feed::run(app_config(config), changes, Vec::new())?;
         let store = PgEventStore::new(EventStoreParts {
             database: Database::new(app_pool(config, pool_size)?),
+            pipelines: pipeline_pool(app_config(config), pool_size)?,
             clock: Arc::new(SystemClock),
             projectors: kymograph_projections::projectors(),
             listeners: Vec::new(),

@@ -3,12 +3,14 @@
 use std::collections::{BTreeSet, HashMap};
 
 use kymograph_app::Result;
-use kymograph_app::event_store::Committed;
+use kymograph_app::event_store::{Append, Committed};
 use kymograph_domain::{OrgId, StoredEvent, Timestamp};
 use kymograph_projections::statement::Param;
 use kymograph_projections::{OnFailure, Recorded, Statements, params};
 
-use super::super::append::{Payload, PlacedEvent, StreamAppend};
+use crate::pipeline::Step;
+
+use super::super::append::{Payload, PlacedEvent, StreamAppend, append_statements};
 use super::super::head::Head;
 use super::super::prepared::Prepared;
 use super::super::statements::{
@@ -18,8 +20,8 @@ use super::super::{Inner, KEEP_ANSWER_SECONDS};
 
 /// One message to the database.
 pub(super) enum Message {
-    /// Begins or ends the transaction, or sets its tenant.
-    Control(String),
+    /// Sets the tenant of what follows.
+    Tenant(String),
     /// A prepared statement.
     Statement {
         /// The text.
@@ -32,10 +34,10 @@ pub(super) enum Message {
 }
 
 impl Message {
-    pub(super) fn sql(&self) -> Option<&'static str> {
+    pub(super) fn step(&self) -> Step<'_> {
         match self {
-            Self::Control(_) => None,
-            Self::Statement { sql, .. } => Some(sql),
+            Self::Tenant(text) => Step::Command(text),
+            Self::Statement { sql, params, .. } => Step::Statement { sql, params },
         }
     }
 }
@@ -47,6 +49,8 @@ pub(super) enum Owner {
     Log,
     /// The places of a commit's events in a stream and in the log.
     Append(usize),
+    /// The places of the events of several commits.
+    Appends,
     /// The answer that a commit keeps for a repetition.
     Answer(usize),
     /// The read models that a commit changes.
@@ -59,7 +63,7 @@ impl Owner {
     /// The commit that the statement belongs to.
     pub(super) fn commit(self) -> Option<usize> {
         match self {
-            Self::Log => None,
+            Self::Log | Self::Appends => None,
             Self::Append(commit)
             | Self::Answer(commit)
             | Self::Projection(commit, _)
@@ -78,28 +82,30 @@ pub(super) struct Manifest {
 }
 
 impl Manifest {
-    /// Assigns places in the logs and writes out all messages.
+    /// Assigns places in the logs and writes out all messages. Commits share statements if they may; then nobody
+    /// can tell which of them made one fail.
     pub(super) async fn load(
         store: &Inner,
         batch: &[Prepared],
         aboard: &[usize],
         orgs: &BTreeSet<OrgId>,
+        may_share: bool,
     ) -> Result<Self> {
         let mut messages = Vec::new();
         let mut heads = Vec::new();
         let mut committed: HashMap<usize, Committed> = HashMap::new();
-        for (index, org) in orgs.iter().enumerate() {
-            let begin = if index == 0 { "BEGIN; " } else { "" };
-            messages.push(Message::Control(format!("{begin}SET LOCAL app.org_id = '{org}'")));
+        for org in orgs {
+            messages.push(Message::Tenant(format!("SET LOCAL app.org_id = '{org}'")));
             let before = store.heads.get(&store.database, *org).await?;
             let mut section = Section { store, org: *org, head: before, messages: &mut messages };
             section.keep_answers(batch, aboard);
+            let placed = section.place_events(batch, aboard);
+            section.append(&placed, may_share);
+            for (commit, last) in section.project(&placed) {
+                committed.entry(commit).or_insert(last);
+            }
             for commit in aboard {
-                let last = section.append_events(*commit, &batch[*commit]);
                 section.keep_secrets(*commit, &batch[*commit]);
-                if let Some(last) = last {
-                    committed.entry(*commit).or_insert(last);
-                }
             }
             let after = section.head;
             if after != before {
@@ -111,11 +117,35 @@ impl Manifest {
                 heads.push((*org, after));
             }
         }
-        messages.push(Message::Control("COMMIT".to_owned()));
         let nowhere = Committed { position: 0, recorded_at: store.clock.now() };
         let committed =
             aboard.iter().map(|commit| committed.remove(commit).unwrap_or_else(|| nowhere.clone())).collect();
         Ok(Self { messages, heads, committed })
+    }
+}
+
+/// An append of a commit with the places of its events.
+struct PlacedAppend<'a> {
+    commit: usize,
+    prepared: &'a Prepared,
+    append: &'a Append,
+    events: Vec<PlacedEvent<'a>>,
+}
+
+impl PlacedAppend<'_> {
+    fn stream_append(&self) -> StreamAppend<'_> {
+        StreamAppend {
+            stream_id: &self.append.stream_id,
+            stream_type: self.append.stream_type,
+            expected_version: self.append.expected_version,
+            state: &self.append.state,
+            events: &self.events,
+            actor_id: self.prepared.actor.user_id.0,
+            actor_login: &self.prepared.actor.login,
+            causation_id: &self.prepared.causation_id,
+            correlation_id: &self.prepared.correlation_id,
+            meta: &self.prepared.meta,
+        }
     }
 }
 
@@ -149,37 +179,40 @@ impl Section<'_> {
         }
     }
 
-    /// Appends the events of a commit that belong to this org, with the statements of the read models.
-    fn append_events(&mut self, commit: usize, prepared: &Prepared) -> Option<Committed> {
-        let mut last = None;
-        for (append, payloads) in prepared.appends.iter().zip(&prepared.payloads) {
-            if append.org != self.org {
-                continue;
+    /// Gives the events of this org their places.
+    fn place_events<'a>(&mut self, batch: &'a [Prepared], aboard: &[usize]) -> Vec<PlacedAppend<'a>> {
+        let mut placed = Vec::new();
+        for commit in aboard {
+            let prepared = &batch[*commit];
+            for (append, payloads) in prepared.appends.iter().zip(&prepared.payloads) {
+                if append.org == self.org {
+                    let events = append.events.iter().zip(payloads);
+                    let events = events.map(|(event, payload)| self.place(&**event, payload)).collect();
+                    placed.push(PlacedAppend { commit: *commit, prepared, append, events });
+                }
             }
-            let events: Vec<_> = append
-                .events
-                .iter()
-                .zip(payloads)
-                .map(|(event, payload)| self.place(&**event, payload))
-                .collect();
-            let statements = StreamAppend {
-                org: self.org,
-                stream_id: &append.stream_id,
-                stream_type: append.stream_type,
-                expected_version: append.expected_version,
-                state: &append.state,
-                events: &events,
-                actor_id: prepared.actor.user_id.0,
-                actor_login: &prepared.actor.login,
-                causation_id: &prepared.causation_id,
-                correlation_id: &prepared.correlation_id,
-                meta: &prepared.meta,
-            }
-            .statements();
-            for (sql, params) in statements {
-                self.push(sql, params, Owner::Append(commit));
-            }
-            for (event, placed) in append.events.iter().zip(&events) {
+        }
+        placed
+    }
+
+    /// Adds the statements that append.
+    fn append(&mut self, placed: &[PlacedAppend<'_>], may_share: bool) {
+        let appends = placed.iter().map(PlacedAppend::stream_append).collect();
+        for statement in append_statements(self.org, appends, may_share) {
+            let mut commits = statement.appends.iter().filter_map(|index| placed.get(*index));
+            let owner = match (commits.next(), commits.next()) {
+                (Some(only), None) => Owner::Append(only.commit),
+                _ => Owner::Appends,
+            };
+            self.push(statement.sql, statement.params, owner);
+        }
+    }
+
+    /// Adds the statements of the read models, and tells where each commit's part of this org's log ends.
+    fn project(&mut self, placed: &[PlacedAppend<'_>]) -> HashMap<usize, Committed> {
+        let mut ends = HashMap::new();
+        for PlacedAppend { commit, prepared, append, events } in placed {
+            for (event, placed) in append.events.iter().zip(events) {
                 let recorded = Recorded {
                     org: self.org,
                     position: placed.position,
@@ -187,11 +220,14 @@ impl Section<'_> {
                     actor_login: &prepared.actor.login,
                     event: &**event,
                 };
-                self.project(commit, &recorded);
+                self.project_event(*commit, &recorded);
+                ends.insert(
+                    *commit,
+                    Committed { position: placed.position, recorded_at: placed.recorded_at },
+                );
             }
-            last = Some(Committed { position: self.head.position, recorded_at: self.head.last_at });
         }
-        last
+        ends
     }
 
     /// Gives an event the next place in the log.
@@ -207,7 +243,7 @@ impl Section<'_> {
         }
     }
 
-    fn project(&mut self, commit: usize, recorded: &Recorded<'_>) {
+    fn project_event(&mut self, commit: usize, recorded: &Recorded<'_>) {
         let mut statements = Statements::default();
         self.store.projectors.iter().for_each(|projector| projector.project(recorded, &mut statements));
         for statement in statements.into_vec() {

@@ -1,0 +1,277 @@
+//! Connections on which a whole transaction is one message to PostgreSQL and one answer.
+//!
+//! `tokio-postgres` ends each statement of a pipeline with a Sync, at which PostgreSQL sends what it has: a flight of
+//! a hundred statements wakes both processes a hundred times, which costs more than the statements. Here one Sync
+//! ends them all. See `docs/adr/0017-one-sync-per-flight.md`.
+
+mod connect;
+mod pool;
+
+use std::collections::HashMap;
+use std::io;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use fallible_iterator::FallibleIterator;
+use futures_util::FutureExt;
+use kymograph_app::Error;
+use kymograph_projections::database::server_error;
+use kymograph_projections::statement::Param;
+use postgres_protocol::IsNull;
+use postgres_protocol::message::backend::{ErrorResponseBody, Message};
+use postgres_protocol::message::frontend;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::Type;
+
+pub use pool::{PipelinePool, pipeline_pool};
+
+/// How long an answer may take. PostgreSQL itself gives up on a statement before, so this ends only the wait for a
+/// server that vanished without a word.
+const WAIT_FOR_ANSWER: Duration = Duration::from_secs(120);
+
+/// How many bytes are kept of a buffer that a large flight made grow.
+const KEEP_BUFFER: usize = 1024 * 1024;
+
+/// A byte stream to a server.
+trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Socket for S {}
+
+/// One step of a transaction.
+pub enum Step<'a> {
+    /// A command that takes no parameters and is not worth preparing.
+    Command(&'a str),
+    /// A statement, prepared once per connection.
+    Statement {
+        /// The text.
+        sql: &'static str,
+        /// The parameters.
+        params: &'a [Param],
+    },
+}
+
+/// Why a transaction was not written.
+#[derive(Debug)]
+pub enum PipelineError {
+    /// PostgreSQL refused a step, and rolled back what came before.
+    Refused {
+        /// The place of the step.
+        step: usize,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// The connection was lost, or a value cannot be sent.
+    Failed(Error),
+}
+
+/// What PostgreSQL says of a statement that it refuses.
+#[derive(Debug)]
+pub struct Refusal {
+    /// The code.
+    pub code: SqlState,
+    /// The message.
+    pub message: String,
+}
+
+impl Refusal {
+    fn new(body: &ErrorResponseBody) -> Self {
+        let mut refusal = Self { code: SqlState::INTERNAL_ERROR, message: String::new() };
+        let mut fields = body.fields();
+        while let Ok(Some(field)) = fields.next() {
+            let value = || String::from_utf8_lossy(field.value_bytes());
+            match field.type_() {
+                b'C' => refusal.code = SqlState::from_code(&value()),
+                b'M' => refusal.message = value().into_owned(),
+                _ => {}
+            }
+        }
+        refusal
+    }
+
+    /// The refusal as an error of the application.
+    #[must_use]
+    pub fn error(&self) -> Error {
+        server_error(&self.code, &self.message)
+    }
+}
+
+/// A prepared statement.
+struct Prepared {
+    name: String,
+    types: Vec<Type>,
+}
+
+/// A connection.
+pub struct Pipeline {
+    socket: Box<dyn Socket>,
+    received: BytesMut,
+    statements: HashMap<&'static str, Prepared>,
+    /// Whether something was sent to which the answer has not been read. Such a connection is not used again.
+    is_waiting: bool,
+}
+
+impl Pipeline {
+    fn new(socket: Box<dyn Socket>) -> Self {
+        Self { socket, received: BytesMut::new(), statements: HashMap::new(), is_waiting: false }
+    }
+
+    /// Runs steps as one transaction: all of them, or none.
+    ///
+    /// Nothing is left open when this is dropped half way: the connection is then closed by its pool.
+    pub async fn transaction(&mut self, steps: &[Step<'_>]) -> Result<(), PipelineError> {
+        self.prepare_missing(steps).await?;
+        let mut out = BytesMut::new();
+        self.write_command("BEGIN", &mut out).map_err(lost)?;
+        for step in steps {
+            match step {
+                Step::Command(text) => self.write_command(text, &mut out).map_err(lost)?,
+                Step::Statement { sql, params } => self.write_statement(sql, params, &mut out)?,
+            }
+        }
+        self.write_command("COMMIT", &mut out).map_err(lost)?;
+        frontend::sync(&mut out);
+        let Some((done, refusal)) = self.exchange(&out).await.map_err(lost)? else { return Ok(()) };
+        let mut rollback = BytesMut::new();
+        frontend::query("ROLLBACK", &mut rollback).map_err(lost)?;
+        self.exchange(&rollback).await.map_err(lost)?;
+        // The first thing done is BEGIN, which is none of the caller's steps.
+        Err(PipelineError::Refused { step: done.saturating_sub(1), refusal })
+    }
+
+    /// Prepares what this connection has not met before, outside of the transaction.
+    async fn prepare_missing(&mut self, steps: &[Step<'_>]) -> Result<(), PipelineError> {
+        for step in steps {
+            let Step::Statement { sql, .. } = step else { continue };
+            if self.statements.contains_key(sql) {
+                continue;
+            }
+            let name = format!("k{}", self.statements.len());
+            let mut out = BytesMut::new();
+            let written = frontend::parse(&name, sql, std::iter::empty(), &mut out)
+                .and_then(|()| frontend::describe(b'S', &name, &mut out));
+            written.map_err(lost)?;
+            frontend::sync(&mut out);
+            let types = self.describe(&out).await.map_err(lost)?.map_err(|refusal| {
+                PipelineError::Failed(Error::internal(format!("{} in: {sql}", refusal.message)))
+            })?;
+            self.statements.insert(sql, Prepared { name, types });
+        }
+        Ok(())
+    }
+
+    /// A command by the unnamed statement.
+    fn write_command(&self, text: &str, out: &mut BytesMut) -> io::Result<()> {
+        frontend::parse("", text, std::iter::empty(), out)?;
+        let nothing = |(): (), _: &mut BytesMut| Ok(IsNull::No);
+        frontend::bind("", "", [], [], nothing, [], out).map_err(|_| io::Error::other("cannot bind"))?;
+        frontend::execute("", 0, out)
+    }
+
+    fn write_statement(
+        &self,
+        sql: &'static str,
+        params: &[Param],
+        out: &mut BytesMut,
+    ) -> Result<(), PipelineError> {
+        let ours = |detail: String| PipelineError::Failed(Error::internal(detail));
+        let prepared = self.statements.get(sql).ok_or_else(|| ours("a statement is missing".to_owned()))?;
+        if prepared.types.len() != params.len() {
+            return Err(ours(format!("{} parameters for: {sql}", params.len())));
+        }
+        let values = params.iter().zip(&prepared.types);
+        let serialize = |(param, kind): (&Param, &Type), out: &mut BytesMut| {
+            param.to_sql_checked(kind, out).map(|is_null| match is_null {
+                tokio_postgres::types::IsNull::Yes => IsNull::Yes,
+                tokio_postgres::types::IsNull::No => IsNull::No,
+            })
+        };
+        // One format for all parameters, and for all columns: binary.
+        match frontend::bind("", &prepared.name, [1], values, serialize, [1], out) {
+            Ok(()) => frontend::execute("", 0, out).map_err(lost),
+            Err(frontend::BindError::Conversion(error)) => Err(ours(error.to_string())),
+            Err(frontend::BindError::Serialization(error)) => Err(ours(error.to_string())),
+        }
+    }
+
+    /// Sends messages that end with a Sync, and reads the answer: nothing if all was done, else how many steps were,
+    /// and why the next was not.
+    async fn exchange(&mut self, out: &[u8]) -> io::Result<Option<(usize, Refusal)>> {
+        self.send(out).await?;
+        let (mut done, mut refused) = (0, None);
+        loop {
+            match self.receive().await? {
+                Message::CommandComplete(_) | Message::EmptyQueryResponse => done += 1,
+                Message::ErrorResponse(body) => {
+                    refused.get_or_insert_with(|| (done, Refusal::new(&body)));
+                }
+                Message::ReadyForQuery(_) => {
+                    self.is_waiting = false;
+                    return Ok(refused);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Sends a Parse and a Describe, and reads the types of the parameters.
+    async fn describe(&mut self, out: &[u8]) -> io::Result<Result<Vec<Type>, Refusal>> {
+        self.send(out).await?;
+        let (mut types, mut refused) = (Vec::new(), None);
+        loop {
+            match self.receive().await? {
+                Message::ParameterDescription(body) => {
+                    let mut oids = body.parameters();
+                    while let Some(oid) = oids.next()? {
+                        types.push(Type::from_oid(oid).ok_or_else(|| io::Error::other("an unknown type"))?);
+                    }
+                }
+                Message::ErrorResponse(body) => refused = Some(Refusal::new(&body)),
+                Message::ReadyForQuery(_) => {
+                    self.is_waiting = false;
+                    return Ok(refused.map_or(Ok(types), Err));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    async fn send(&mut self, out: &[u8]) -> io::Result<()> {
+        self.is_waiting = true;
+        // The answers to a flight are far smaller than what the sockets hold, so PostgreSQL never stops reading to
+        // wait for us to read.
+        self.socket.write_all(out).await?;
+        self.socket.flush().await
+    }
+
+    async fn receive(&mut self) -> io::Result<Message> {
+        loop {
+            if let Some(message) = Message::parse(&mut self.received)? {
+                return Ok(message);
+            }
+            let read = tokio::time::timeout(WAIT_FOR_ANSWER, self.socket.read_buf(&mut self.received));
+            if read.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+    }
+
+    /// Whether it can be used: nothing is under way, and the server has not hung up meanwhile.
+    fn is_usable(&mut self) -> bool {
+        if self.is_waiting {
+            return false;
+        }
+        loop {
+            match self.socket.read_buf(&mut self.received).now_or_never() {
+                None => return true,
+                // A notice, of which there may be more.
+                Some(Ok(read)) if read > 0 && self.received.len() < KEEP_BUFFER => {}
+                Some(_) => return false,
+            }
+        }
+    }
+}
+
+fn lost(error: io::Error) -> PipelineError {
+    PipelineError::Failed(Error::unavailable(error))
+}

@@ -1,0 +1,55 @@
+//! The pool of pipelines.
+
+use std::time::Duration;
+
+use deadpool::Runtime;
+use deadpool::managed::{self, Metrics, Object, PoolError, RecycleError, RecycleResult};
+use kymograph_app::{Error, Result};
+use tokio_postgres::Config;
+
+use super::Pipeline;
+use super::connect::connect;
+
+/// How long a flight waits for a connection before its commits are told that the database is not available.
+const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(5);
+
+/// A pool of pipelines.
+#[derive(Clone)]
+pub struct PipelinePool(managed::Pool<Manager>);
+
+impl PipelinePool {
+    pub(crate) async fn get(&self) -> Result<Object<Manager>> {
+        self.0.get().await.map_err(|error| match error {
+            PoolError::Backend(error) => error,
+            error => Error::unavailable(error),
+        })
+    }
+}
+
+/// A pool of pipelines with these settings. None is opened before it is needed.
+pub fn pipeline_pool(config: Config, max_size: usize) -> Result<PipelinePool> {
+    let pool = managed::Pool::builder(Manager { config })
+        .max_size(max_size)
+        .runtime(Runtime::Tokio1)
+        .wait_timeout(Some(WAIT_FOR_CONNECTION))
+        .create_timeout(Some(WAIT_FOR_CONNECTION));
+    pool.build().map(PipelinePool).map_err(Error::internal)
+}
+
+/// Opens pipelines, and throws away those that cannot be used again.
+pub(crate) struct Manager {
+    config: Config,
+}
+
+impl managed::Manager for Manager {
+    type Type = Pipeline;
+    type Error = Error;
+
+    async fn create(&self) -> Result<Pipeline> {
+        connect(&self.config).await
+    }
+
+    async fn recycle(&self, pipeline: &mut Pipeline, _: &Metrics) -> RecycleResult<Error> {
+        if pipeline.is_usable() { Ok(()) } else { Err(RecycleError::message("the connection was lost")) }
+    }
+}
