@@ -124,8 +124,13 @@ pub struct AppendStatement {
 ///
 /// Appends of as many events each share a statement if they may, because each statement has its price.
 #[must_use]
-pub fn append_statements(org: OrgId, appends: Vec<StreamAppend<'_>>, may_share: bool) -> Vec<AppendStatement> {
-    let (mut statements, mut by_length) = (Vec::new(), BTreeMap::<usize, Vec<(usize, StreamAppend<'_>)>>::new());
+pub fn append_statements(
+    org: OrgId,
+    appends: Vec<StreamAppend<'_>>,
+    may_share: bool,
+) -> Vec<AppendStatement> {
+    let (mut statements, mut by_length) =
+        (Vec::new(), BTreeMap::<usize, Vec<(usize, StreamAppend<'_>)>>::new());
     for (index, append) in appends.into_iter().enumerate() {
         // The parts of a long append follow each other.
         let is_long = append.events.len() > MAX_EVENTS;

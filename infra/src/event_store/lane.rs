@@ -90,6 +90,9 @@ async fn fly_until_empty(store: Arc<Inner>, org: OrgId) {
             // Nobody waits for the answer of a dropped request.
             drop(reply.send(result));
         }
+        // Those who were just answered may have more to write: let them queue up first, or the next flight takes
+        // the fastest of them alone and the others wait for another flush.
+        tokio::task::yield_now().await;
     }
 }
 
