@@ -1,35 +1,62 @@
 //! Request and response bodies.
 
-use axum::extract::rejection::BytesRejection;
+use axum::RequestExt;
+use axum::body::HttpBody;
 use axum::extract::{FromRequest, Request};
 use axum::http::{StatusCode, header};
-use bytes::Bytes;
-use kymograph_domain::json::JsonDocument;
+use http_body_util::{BodyExt, LengthLimitError};
+use kymograph_domain::json::{JsonDocument, PADDING};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::ApiError;
 
-/// The text of a JSON request body. An empty body is read as an empty object, as Grafana's clients expect.
+/// How many bytes are made room for before they have come.
+const MAX_RESERVED: usize = 1024 * 1024;
+
+/// The text of a JSON request body, followed by the [`PADDING`] that parsing it in place needs. An empty body is read
+/// as an empty object, as Grafana's clients expect.
 pub struct JsonText(Vec<u8>);
 
 impl<S: Send + Sync> FromRequest<S> for JsonText {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         let content_type =
             request.headers().get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or(""));
         if content_type.is_some_and(|content_type| !is_json(content_type)) {
             let message = "Content-Type must be application/json";
             return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
         }
-        let bytes = Bytes::from_request(request, state).await.map_err(unreadable)?;
-        // Nobody else has the bytes, so this takes them over without a copy.
-        Ok(Self(if bytes.is_empty() { b"{}".to_vec() } else { bytes.into() }))
+        let mut text = read(request).await?;
+        if text.is_empty() {
+            text.extend_from_slice(b"{}");
+        }
+        text.resize(text.len() + PADDING, 0);
+        Ok(Self(text))
     }
 }
 
+/// Reads a body into one text with room for the padding, so that a large one is copied once.
+async fn read(request: Request) -> Result<Vec<u8>, ApiError> {
+    let mut body = request.into_limited_body();
+    let expected = usize::try_from(body.size_hint().exact().unwrap_or_default()).unwrap_or_default();
+    // What a client says of the length is believed only so far.
+    let mut text = Vec::with_capacity(expected.min(MAX_RESERVED) + PADDING);
+    while let Some(frame) = body.frame().await {
+        if let Ok(data) = frame.map_err(unreadable)?.into_data() {
+            text.extend_from_slice(&data);
+        }
+    }
+    Ok(text)
+}
+
 impl JsonText {
+    /// The text without the padding.
+    fn as_slice(&self) -> &[u8] {
+        &self.0[..self.0.len().saturating_sub(PADDING)]
+    }
+
     /// Parses the body as a document whose values are looked at one by one.
     pub fn document(&mut self) -> Result<JsonDocument<'_>, ApiError> {
         JsonDocument::try_parse(&mut self.0).map_err(|error| malformed(&error))
@@ -47,8 +74,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let text = JsonText::from_request(request, state).await?.0;
-        serde_json::from_slice(&text).map(Self).map_err(|error| malformed(&error))
+        let text = JsonText::from_request(request, state).await?;
+        serde_json::from_slice(text.as_slice()).map(Self).map_err(|error| malformed(&error))
     }
 }
 
@@ -58,8 +85,8 @@ fn is_json(content_type: &str) -> bool {
 }
 
 /// Says why a body could not be read.
-fn unreadable(rejection: BytesRejection) -> ApiError {
-    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+fn unreadable(error: axum::Error) -> ApiError {
+    if error.into_inner().is::<LengthLimitError>() {
         ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "request body is too large")
     } else {
         ApiError::new(StatusCode::BAD_REQUEST, "the request body could not be read")

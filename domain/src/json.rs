@@ -1,12 +1,15 @@
 //! JSON documents that are kept whole.
 
+mod write;
+
+use std::cell::RefCell;
 use std::sync::Arc;
 
-use serde::ser::{SerializeMap, SerializeSeq};
+use serde::ser::SerializeStruct;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
-use simd_json::StaticNode;
 use simd_json::tape::{Node, Tape};
+use simd_json::{Buffers, StaticNode};
 
 /// How deep lists and objects may be nested, which is as deep as `serde_json` reads.
 const MAX_DEPTH: usize = 127;
@@ -14,18 +17,18 @@ const MAX_DEPTH: usize = 127;
 /// A JSON document as canonical text: no insignificant white space, the members of objects sorted by name,
 /// of repeated members the last. Cloning it copies a pointer, never the text.
 #[derive(Clone, Debug)]
-pub struct CanonicalJson(Arc<Box<RawValue>>);
+pub struct CanonicalJson(Arc<String>);
 
 impl CanonicalJson {
     /// The canonical text of a value, which leaves out some members of it if it is an object.
     pub fn try_new(value: JsonValue<'_>, without: &[&str]) -> Result<Self, serde_json::Error> {
-        serde_json::value::to_raw_value(&Sorted { value, without }).map(|raw| Self(Arc::new(raw)))
+        write::canonical(value, without).map(|text| Self(Arc::new(text)))
     }
 
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        self.0.get()
+        &self.0
     }
 }
 
@@ -35,17 +38,32 @@ impl PartialEq for CanonicalJson {
     }
 }
 
+/// The name of the struct whose only member `serde_json` writes as it is. Its own `RawValue` is written so, but one
+/// could be made of our text only by parsing the text again.
+const VERBATIM: &str = "$serde_json::private::RawValue";
+
 impl Serialize for CanonicalJson {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(serializer)
+        let mut verbatim = serializer.serialize_struct(VERBATIM, 1)?;
+        verbatim.serialize_field(VERBATIM, self.as_str())?;
+        verbatim.end()
     }
 }
 
 impl<'de> Deserialize<'de> for CanonicalJson {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Box::<RawValue>::deserialize(deserializer).map(|raw| Self(Arc::new(raw)))
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        Ok(Self(Arc::new(Box::<str>::from(raw).into())))
     }
 }
+
+thread_local! {
+    /// What parsing needs beside the text, kept because making it anew costs as much as parsing a small text.
+    static BUFFERS: RefCell<Buffers> = RefCell::default();
+}
+
+/// How many bytes must follow a text that is parsed, because the parser reads it in blocks.
+pub const PADDING: usize = simd_json::INPUT_PADDING;
 
 /// A parsed JSON document that is only looked at and written again.
 ///
@@ -66,9 +84,13 @@ pub enum JsonError {
 }
 
 impl<'a> JsonDocument<'a> {
-    /// Parses a text, whose escapes are resolved in place.
-    pub fn try_parse(text: &'a mut [u8]) -> Result<Self, JsonError> {
-        let tape = simd_json::to_tape(text).map_err(JsonError::Invalid)?;
+    /// Parses a text, whose escapes are resolved in place. After the text there are [`PADDING`] bytes more.
+    pub fn try_parse(padded: &'a mut [u8]) -> Result<Self, JsonError> {
+        let mut tape = Tape(Vec::new());
+        let length = padded.len().saturating_sub(PADDING);
+        BUFFERS
+            .with_borrow_mut(|buffers| simd_json::fill_tape_padded(padded, length, buffers, &mut tape))
+            .map_err(JsonError::Invalid)?;
         if depth(&tape.0) > MAX_DEPTH { Err(JsonError::TooDeep) } else { Ok(Self(tape)) }
     }
 
@@ -176,52 +198,18 @@ fn take_value<'a>(rest: &mut &'a [Node<'a>]) -> JsonValue<'a> {
     value
 }
 
-/// Writes a value with the members of objects sorted by name and each once.
-struct Sorted<'a> {
-    value: JsonValue<'a>,
-    without: &'a [&'a str],
-}
-
-impl Serialize for Sorted<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.value.0.first() {
-            None | Some(Node::Static(StaticNode::Null)) => serializer.serialize_unit(),
-            Some(Node::Static(StaticNode::Bool(value))) => serializer.serialize_bool(*value),
-            Some(Node::Static(StaticNode::U64(number))) => serializer.serialize_u64(*number),
-            Some(Node::Static(StaticNode::I64(number))) => serializer.serialize_i64(*number),
-            Some(Node::Static(StaticNode::F64(number))) => serializer.serialize_f64(*number),
-            Some(Node::String(text)) => serializer.serialize_str(text),
-            Some(Node::Array { len, .. }) => {
-                let mut list = serializer.serialize_seq(Some(*len))?;
-                for value in self.value.items() {
-                    list.serialize_element(&Sorted { value, without: &[] })?;
-                }
-                list.end()
-            }
-            Some(Node::Object { .. }) => {
-                let is_wanted = |name: &str| !self.without.contains(&name);
-                let mut members: Vec<_> = self.value.members().filter(|(name, _)| is_wanted(name)).collect();
-                // A stable sort keeps repeated members in order, so that the last of them can be kept.
-                members.sort_by_key(|(name, _)| *name);
-                let mut map = serializer.serialize_map(None)?;
-                for (index, (name, value)) in members.iter().enumerate() {
-                    let is_repeated = members.get(index + 1).is_some_and(|(next, _)| next == name);
-                    if !is_repeated {
-                        map.serialize_entry(name, &Sorted { value: *value, without: &[] })?;
-                    }
-                }
-                map.end()
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn canonical(text: &str) -> CanonicalJson {
+    fn padded(text: &str) -> Vec<u8> {
         let mut text = text.as_bytes().to_vec();
+        text.resize(text.len() + PADDING, b'!');
+        text
+    }
+
+    fn canonical(text: &str) -> CanonicalJson {
+        let mut text = padded(text);
         CanonicalJson::try_new(JsonDocument::try_parse(&mut text).unwrap().root(), &[]).unwrap()
     }
 
@@ -247,7 +235,7 @@ mod tests {
 
     #[test]
     fn members_are_found_and_left_out() {
-        let mut text = br#"{"id":7,"uid":"x","a":-1,"tags":["b",["c"],"d"],"uid":"y"}"#.to_vec();
+        let mut text = padded(r#"{"id":7,"uid":"x","a":-1,"tags":["b",["c"],"d"],"uid":"y"}"#);
         let document = JsonDocument::try_parse(&mut text).unwrap();
         let root = document.root();
         assert_eq!(root.get("a").and_then(JsonValue::as_i64), Some(-1));
@@ -262,9 +250,9 @@ mod tests {
     #[test]
     fn what_is_no_json_or_too_deep_is_refused() {
         for text in ["", "{", "[1,]", "{\"a\" 1}", "nul", "\"\u{1}\""] {
-            assert!(JsonDocument::try_parse(&mut text.as_bytes().to_vec()).is_err(), "{text}");
+            assert!(JsonDocument::try_parse(&mut padded(text)).is_err(), "{text}");
         }
-        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth)).into_bytes();
+        let nested = |depth: usize| padded(&format!("{}{}", "[".repeat(depth), "]".repeat(depth)));
         assert!(JsonDocument::try_parse(&mut nested(MAX_DEPTH)).is_ok());
         assert!(matches!(JsonDocument::try_parse(&mut nested(MAX_DEPTH + 1)), Err(JsonError::TooDeep)));
         assert!(JsonDocument::try_parse(&mut nested(100_000)).is_err());

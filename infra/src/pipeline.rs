@@ -105,6 +105,8 @@ struct Prepared {
 /// A connection.
 pub struct Pipeline {
     socket: Box<dyn Socket>,
+    /// What is sent next. It is kept because a large flight would make a new one grow, and copy it, many times.
+    out: BytesMut,
     received: BytesMut,
     statements: HashMap<&'static str, Prepared>,
     /// Whether something was sent to which the answer has not been read. Such a connection is not used again.
@@ -113,7 +115,8 @@ pub struct Pipeline {
 
 impl Pipeline {
     fn new(socket: Box<dyn Socket>) -> Self {
-        Self { socket, received: BytesMut::new(), statements: HashMap::new(), is_waiting: false }
+        let (out, received) = (BytesMut::new(), BytesMut::new());
+        Self { socket, out, received, statements: HashMap::new(), is_waiting: false }
     }
 
     /// Runs steps as one transaction: all of them, or none.
@@ -121,22 +124,35 @@ impl Pipeline {
     /// Nothing is left open when this is dropped half way: the connection is then closed by its pool.
     pub async fn transaction(&mut self, steps: &[Step<'_>]) -> Result<(), PipelineError> {
         self.prepare_missing(steps).await?;
-        let mut out = BytesMut::new();
-        self.write_command("BEGIN", &mut out).map_err(lost)?;
-        for step in steps {
-            match step {
-                Step::Command(text) => self.write_command(text, &mut out).map_err(lost)?,
-                Step::Statement { sql, params } => self.write_statement(sql, params, &mut out)?,
-            }
+        let mut out = std::mem::take(&mut self.out);
+        let written = self.write_transaction(steps, &mut out);
+        let answer = match written {
+            Ok(()) => self.exchange(&out).await.map_err(lost),
+            Err(error) => Err(error),
+        };
+        out.clear();
+        if out.capacity() <= KEEP_BUFFER {
+            self.out = out;
         }
-        self.write_command("COMMIT", &mut out).map_err(lost)?;
-        frontend::sync(&mut out);
-        let Some((done, refusal)) = self.exchange(&out).await.map_err(lost)? else { return Ok(()) };
+        let Some((done, refusal)) = answer? else { return Ok(()) };
         let mut rollback = BytesMut::new();
         frontend::query("ROLLBACK", &mut rollback).map_err(lost)?;
         self.exchange(&rollback).await.map_err(lost)?;
         // The first thing done is BEGIN, which is none of the caller's steps.
         Err(PipelineError::Refused { step: done.saturating_sub(1), refusal })
+    }
+
+    fn write_transaction(&self, steps: &[Step<'_>], out: &mut BytesMut) -> Result<(), PipelineError> {
+        self.write_command("BEGIN", out).map_err(lost)?;
+        for step in steps {
+            match step {
+                Step::Command(text) => self.write_command(text, out).map_err(lost)?,
+                Step::Statement { sql, params } => self.write_statement(sql, params, out)?,
+            }
+        }
+        self.write_command("COMMIT", out).map_err(lost)?;
+        frontend::sync(out);
+        Ok(())
     }
 
     /// Prepares what this connection has not met before, outside of the transaction.
