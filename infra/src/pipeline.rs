@@ -33,6 +33,9 @@ const WAIT_FOR_ANSWER: Duration = Duration::from_secs(120);
 /// How many bytes are kept of a buffer that a large flight made grow.
 const KEEP_BUFFER: usize = 1024 * 1024;
 
+const BEGIN: &str = "BEGIN";
+const COMMIT: &str = "COMMIT";
+
 /// A byte stream to a server.
 trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
 
@@ -143,22 +146,25 @@ impl Pipeline {
     }
 
     fn write_transaction(&self, steps: &[Step<'_>], out: &mut BytesMut) -> Result<(), PipelineError> {
-        self.write_command("BEGIN", out).map_err(lost)?;
+        self.write_statement(BEGIN, &[], out)?;
         for step in steps {
             match step {
                 Step::Command(text) => self.write_command(text, out).map_err(lost)?,
                 Step::Statement { sql, params } => self.write_statement(sql, params, out)?,
             }
         }
-        self.write_command("COMMIT", out).map_err(lost)?;
+        self.write_statement(COMMIT, &[], out)?;
         frontend::sync(out);
         Ok(())
     }
 
     /// Prepares what this connection has not met before, outside of the transaction.
     async fn prepare_missing(&mut self, steps: &[Step<'_>]) -> Result<(), PipelineError> {
-        for step in steps {
-            let Step::Statement { sql, .. } = step else { continue };
+        let sqls = steps.iter().filter_map(|step| match step {
+            Step::Command(_) => None,
+            Step::Statement { sql, .. } => Some(*sql),
+        });
+        for sql in [BEGIN, COMMIT].into_iter().chain(sqls) {
             if self.statements.contains_key(sql) {
                 continue;
             }

@@ -3,7 +3,7 @@
 //! A dashboard has thousands of nodes, so this writes straight into one text: no call through a serializer for each
 //! node, and no list of its own for the members of each object.
 
-use serde::Serialize;
+use serde::ser::Error;
 use simd_json::StaticNode;
 use simd_json::tape::Node;
 
@@ -14,94 +14,114 @@ const BYTES_OF_NODE: usize = 10;
 
 /// The canonical text of a value, which leaves out some members of it if it is an object.
 pub(super) fn canonical(value: JsonValue<'_>, without: &[&str]) -> Result<String, serde_json::Error> {
-    let nodes = match value.0.first() {
-        Some(Node::Object { count, .. } | Node::Array { count, .. }) => *count,
-        _ => 1,
-    };
-    let mut writer = Writer { text: String::with_capacity(nodes * BYTES_OF_NODE), members: Vec::new() };
-    writer.value(value, without)?;
-    Ok(writer.text)
+    let text = Vec::with_capacity(nodes_of(value.0) * BYTES_OF_NODE);
+    let mut writer = Writer { text, members: Vec::new() };
+    writer.value(value.0, without)?;
+    String::from_utf8(writer.text).map_err(serde_json::Error::custom)
 }
 
+/// How many nodes the first value of a list has.
+fn nodes_of(nodes: &[Node<'_>]) -> usize {
+    match nodes.first() {
+        Some(Node::Object { count, .. } | Node::Array { count, .. }) => count + 1,
+        Some(_) => 1,
+        None => 0,
+    }
+}
+
+/// A member of an object: its name, and the nodes from its value on.
+type Member<'a> = (&'a str, &'a [Node<'a>]);
+
 struct Writer<'a> {
-    text: String,
+    text: Vec<u8>,
     /// The members of the objects that are being written, those of the innermost last.
-    members: Vec<(&'a str, JsonValue<'a>)>,
+    members: Vec<Member<'a>>,
 }
 
 impl<'a> Writer<'a> {
-    fn value(&mut self, value: JsonValue<'a>, without: &[&str]) -> Result<(), serde_json::Error> {
-        match value.0.first() {
-            None | Some(Node::Static(StaticNode::Null)) => self.text.push_str("null"),
-            Some(Node::Static(StaticNode::Bool(true))) => self.text.push_str("true"),
-            Some(Node::Static(StaticNode::Bool(false))) => self.text.push_str("false"),
-            Some(Node::Static(StaticNode::U64(number))) => self.plain(number)?,
-            Some(Node::Static(StaticNode::I64(number))) => self.plain(number)?,
-            Some(Node::Static(StaticNode::F64(number))) => self.plain(number)?,
-            Some(Node::String(text)) => self.string(text)?,
-            Some(Node::Array { .. }) => {
-                self.text.push('[');
-                for (index, item) in value.items().enumerate() {
-                    if index > 0 {
-                        self.text.push(',');
-                    }
-                    self.value(item, &[])?;
-                }
-                self.text.push(']');
-            }
-            Some(Node::Object { .. }) => self.object(value, without)?,
+    /// Writes the first value of a list, and returns what follows it.
+    fn value(&mut self, nodes: &'a [Node<'a>], without: &[&str]) -> Result<&'a [Node<'a>], serde_json::Error> {
+        let Some((node, rest)) = nodes.split_first() else { return Ok(nodes) };
+        match node {
+            Node::String(text) => self.string(text)?,
+            Node::Static(StaticNode::U64(number)) => serde_json::to_writer(&mut self.text, number)?,
+            Node::Static(StaticNode::I64(number)) => serde_json::to_writer(&mut self.text, number)?,
+            Node::Static(StaticNode::F64(number)) => serde_json::to_writer(&mut self.text, number)?,
+            Node::Static(StaticNode::Null) => self.text.extend_from_slice(b"null"),
+            Node::Static(StaticNode::Bool(true)) => self.text.extend_from_slice(b"true"),
+            Node::Static(StaticNode::Bool(false)) => self.text.extend_from_slice(b"false"),
+            Node::Array { len, .. } => return self.array(*len, rest),
+            Node::Object { len, .. } => return self.object(*len, rest, without),
         }
-        Ok(())
+        Ok(rest)
     }
 
-    fn object(&mut self, object: JsonValue<'a>, without: &[&str]) -> Result<(), serde_json::Error> {
+    fn array(&mut self, length: usize, mut rest: &'a [Node<'a>]) -> Result<&'a [Node<'a>], serde_json::Error> {
+        self.text.push(b'[');
+        for index in 0..length {
+            if index > 0 {
+                self.text.push(b',');
+            }
+            rest = self.value(rest, &[])?;
+        }
+        self.text.push(b']');
+        Ok(rest)
+    }
+
+    fn object(
+        &mut self,
+        length: usize,
+        mut rest: &'a [Node<'a>],
+        without: &[&str],
+    ) -> Result<&'a [Node<'a>], serde_json::Error> {
         let first = self.members.len();
-        self.members.extend(object.members().filter(|(name, _)| !without.contains(name)));
+        for _ in 0..length {
+            let Some((Node::String(name), value)) = rest.split_first() else { break };
+            if !without.contains(name) {
+                self.members.push((name, value));
+            }
+            rest = value.get(nodes_of(value)..).unwrap_or_default();
+        }
         // A stable sort keeps repeated members in order, so that the last of them can be kept.
         self.members[first..].sort_by_key(|(name, _)| *name);
         let end = self.members.len();
-        self.text.push('{');
-        let mut is_first = true;
+        let mut separator = b'{';
         for index in first..end {
             let (name, value) = self.members[index];
-            // What follows the members of this object belongs to objects inside of it, which have ended.
             if index + 1 < end && self.members[index + 1].0 == name {
                 continue;
             }
-            if !is_first {
-                self.text.push(',');
-            }
-            is_first = false;
+            self.text.push(separator);
+            separator = b',';
             self.string(name)?;
-            self.text.push(':');
+            self.text.push(b':');
             self.value(value, &[])?;
         }
-        self.text.push('}');
+        if separator == b'{' {
+            self.text.push(b'{');
+        }
+        self.text.push(b'}');
         self.members.truncate(first);
-        Ok(())
+        Ok(rest)
     }
 
     fn string(&mut self, text: &str) -> Result<(), serde_json::Error> {
-        if needs_escapes(text) {
-            return self.plain(text);
+        if needs_escapes(text.as_bytes()) {
+            return serde_json::to_writer(&mut self.text, text);
         }
-        self.text.push('"');
-        self.text.push_str(text);
-        self.text.push('"');
-        Ok(())
-    }
-
-    /// Writes what needs no care of ours, as all other JSON is written.
-    fn plain<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), serde_json::Error> {
-        self.text.push_str(&serde_json::to_string(value)?);
+        self.text.reserve(text.len() + 2);
+        self.text.push(b'"');
+        self.text.extend_from_slice(text.as_bytes());
+        self.text.push(b'"');
         Ok(())
     }
 }
 
-/// Whether a text has characters that cannot stand for themselves. Looks at blocks without leaving early, which the
+/// Whether a text has bytes that cannot stand for themselves. Looks at blocks without leaving early, which the
 /// compiler turns into a few instructions for a block.
-fn needs_escapes(text: &str) -> bool {
-    text.as_bytes().chunks(32).any(|block| {
-        block.iter().fold(false, |found, byte| found | (*byte < 0x20) | (*byte == b'"') | (*byte == b'\\'))
-    })
+fn needs_escapes(text: &[u8]) -> bool {
+    let needs = |byte: u8| (byte < 0x20) | (byte == b'"') | (byte == b'\\');
+    let (blocks, rest) = text.as_chunks::<16>();
+    blocks.iter().any(|block| block.iter().fold(false, |found, byte| found | needs(*byte)))
+        || rest.iter().any(|byte| needs(*byte))
 }
