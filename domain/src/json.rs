@@ -1,5 +1,7 @@
 //! JSON documents that are kept whole.
 
+pub mod diff;
+
 use std::sync::Arc;
 
 use serde::ser::{SerializeMap, SerializeSeq};
@@ -19,7 +21,8 @@ pub struct CanonicalJson(Arc<Box<RawValue>>);
 impl CanonicalJson {
     /// The canonical text of a value, which leaves out some members of it if it is an object.
     pub fn try_new(value: JsonValue<'_>, without: &[&str]) -> Result<Self, serde_json::Error> {
-        serde_json::value::to_raw_value(&Sorted { value, without }).map(|raw| Self(Arc::new(raw)))
+        serde_json::value::to_raw_value(&Sorted { value, without, rewrite: None })
+            .map(|raw| Self(Arc::new(raw)))
     }
 
     /// The text.
@@ -100,6 +103,9 @@ fn depth(nodes: &[Node<'_>]) -> usize {
 #[derive(Clone, Copy, Debug)]
 pub struct JsonValue<'a>(&'a [Node<'a>]);
 
+/// Gives a text its new form, or nothing to leave it.
+pub type Rewrite<'a> = &'a dyn Fn(&str) -> Option<String>;
+
 impl<'a> JsonValue<'a> {
     /// The last member of that name, if the value is an object that has one.
     #[must_use]
@@ -147,6 +153,17 @@ impl<'a> JsonValue<'a> {
         matches!(self.0.first(), Some(Node::Object { .. }))
     }
 
+    /// Whether it is a list.
+    #[must_use]
+    pub fn is_list(self) -> bool {
+        matches!(self.0.first(), Some(Node::Array { .. }))
+    }
+
+    /// The canonical text of the value with its texts, though not the names of members, rewritten.
+    pub fn rewritten(self, without: &[&str], rewrite: Rewrite<'_>) -> Result<Vec<u8>, serde_json::Error> {
+        serde_json::to_vec(&Sorted { value: self, without, rewrite: Some(rewrite) })
+    }
+
     /// The items, if it is a list; nothing if not.
     pub fn items(self) -> impl Iterator<Item = JsonValue<'a>> {
         let length = if let Some(Node::Array { len, .. }) = self.0.first() { *len } else { 0 };
@@ -155,7 +172,7 @@ impl<'a> JsonValue<'a> {
     }
 
     /// The members in the order in which they were written, if it is an object; nothing if not.
-    fn members(self) -> impl Iterator<Item = (&'a str, JsonValue<'a>)> {
+    pub fn members(self) -> impl Iterator<Item = (&'a str, JsonValue<'a>)> {
         let length = if let Some(Node::Object { len, .. }) = self.0.first() { *len } else { 0 };
         let mut rest = &self.0[1.min(self.0.len())..];
         (0..length).map(move |_| {
@@ -168,18 +185,38 @@ impl<'a> JsonValue<'a> {
 /// Takes the first value off a list of nodes.
 fn take_value<'a>(rest: &mut &'a [Node<'a>]) -> JsonValue<'a> {
     let value = JsonValue(rest);
-    let nodes = match rest.first() {
-        Some(Node::Object { count, .. } | Node::Array { count, .. }) => count + 1,
-        _ => 1,
-    };
-    *rest = &rest[nodes.min(rest.len())..];
+    *rest = &rest[value.own().len()..];
     value
+}
+
+impl<'a> JsonValue<'a> {
+    /// The nodes of the value without those that follow it.
+    fn own(self) -> &'a [Node<'a>] {
+        let nodes = match self.0.first() {
+            Some(Node::Object { count, .. } | Node::Array { count, .. }) => count + 1,
+            _ => 1,
+        };
+        &self.0[..nodes.min(self.0.len())]
+    }
+}
+
+impl Serialize for JsonValue<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Sorted { value: *self, without: &[], rewrite: None }.serialize(serializer)
+    }
 }
 
 /// Writes a value with the members of objects sorted by name and each once.
 struct Sorted<'a> {
     value: JsonValue<'a>,
     without: &'a [&'a str],
+    rewrite: Option<Rewrite<'a>>,
+}
+
+impl<'a> Sorted<'a> {
+    fn inner(&self, value: JsonValue<'a>) -> Self {
+        Self { value, without: &[], rewrite: self.rewrite }
+    }
 }
 
 impl Serialize for Sorted<'_> {
@@ -190,11 +227,14 @@ impl Serialize for Sorted<'_> {
             Some(Node::Static(StaticNode::U64(number))) => serializer.serialize_u64(*number),
             Some(Node::Static(StaticNode::I64(number))) => serializer.serialize_i64(*number),
             Some(Node::Static(StaticNode::F64(number))) => serializer.serialize_f64(*number),
-            Some(Node::String(text)) => serializer.serialize_str(text),
+            Some(Node::String(text)) => match self.rewrite.and_then(|rewrite| rewrite(text)) {
+                Some(rewritten) => serializer.serialize_str(&rewritten),
+                None => serializer.serialize_str(text),
+            },
             Some(Node::Array { len, .. }) => {
                 let mut list = serializer.serialize_seq(Some(*len))?;
                 for value in self.value.items() {
-                    list.serialize_element(&Sorted { value, without: &[] })?;
+                    list.serialize_element(&self.inner(value))?;
                 }
                 list.end()
             }
@@ -207,7 +247,7 @@ impl Serialize for Sorted<'_> {
                 for (index, (name, value)) in members.iter().enumerate() {
                     let is_repeated = members.get(index + 1).is_some_and(|(next, _)| next == name);
                     if !is_repeated {
-                        map.serialize_entry(name, &Sorted { value: *value, without: &[] })?;
+                        map.serialize_entry(name, &self.inner(*value))?;
                     }
                 }
                 map.end()
