@@ -14,8 +14,7 @@ use crate::error::ApiError;
 /// How many bytes are made room for before they have come.
 const MAX_RESERVED: usize = 1024 * 1024;
 
-/// The text of a JSON request body, followed by the [`PADDING`] that parsing it in place needs. An empty body is read
-/// as an empty object, as Grafana's clients expect.
+/// The text of a JSON request body. An empty body is read as an empty object, as Grafana's clients expect.
 pub struct JsonText(Vec<u8>);
 
 impl<S: Send + Sync> FromRequest<S> for JsonText {
@@ -32,7 +31,6 @@ impl<S: Send + Sync> FromRequest<S> for JsonText {
         if text.is_empty() {
             text.extend_from_slice(b"{}");
         }
-        text.resize(text.len() + PADDING, 0);
         Ok(Self(text))
     }
 }
@@ -52,11 +50,6 @@ async fn read(request: Request) -> Result<Vec<u8>, ApiError> {
 }
 
 impl JsonText {
-    /// The text without the padding.
-    fn as_slice(&self) -> &[u8] {
-        &self.0[..self.0.len().saturating_sub(PADDING)]
-    }
-
     /// Parses the body as a document whose values are looked at one by one.
     pub fn document(&mut self) -> Result<JsonDocument<'_>, ApiError> {
         JsonDocument::try_parse(&mut self.0).map_err(|error| malformed(&error))
@@ -75,7 +68,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         let text = JsonText::from_request(request, state).await?;
-        serde_json::from_slice(text.as_slice()).map(Self).map_err(|error| malformed(&error))
+        serde_json::from_slice(&text.0).map(Self).map_err(|error| malformed(&error))
     }
 }
 

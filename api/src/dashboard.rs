@@ -1,6 +1,9 @@
 //! Dashboards. Their versions are in [`version`].
 
+mod diff;
 mod document;
+mod import;
+mod trash;
 mod version;
 mod wire;
 
@@ -12,15 +15,15 @@ use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use kymograph_app::dashboard::{Dashboards, SaveDashboard};
 use kymograph_app::star::Stars;
-use kymograph_domain::Uid;
 use kymograph_domain::json::JsonValue;
 use serde::Serialize;
 
 use crate::body::JsonText;
 use crate::error::{ApiError, ApiResult};
 use crate::layer::Caller;
+use crate::query::Query;
 use crate::routes::Routes;
-use wire::{MetaBody, SavedBody};
+use wire::{DeletedBody, MetaBody, SavedBody};
 
 pub(crate) use wire::dashboard_url;
 
@@ -33,7 +36,10 @@ pub fn routes(dashboards: Arc<Dashboards>, stars: Arc<Stars>) -> Routes {
         .private(Method::GET, "/api/dashboards/tags", state, get_dashboard_tags)
         .private(Method::GET, "/api/dashboards/uid/{uid}", read_state, get_dashboard_by_uid)
         .private(Method::DELETE, "/api/dashboards/uid/{uid}", state, delete_dashboard_by_uid)
+        .merge(import::routes(state))
+        .merge(trash::routes(state))
         .merge(version::routes(state))
+        .merge(diff::routes(state))
 }
 
 type DashboardState = State<Arc<Dashboards>>;
@@ -43,13 +49,6 @@ type DashboardState = State<Arc<Dashboards>>;
 struct ReadState {
     dashboards: Arc<Dashboards>,
     stars: Arc<Stars>,
-}
-
-#[derive(Serialize)]
-struct DeletedBody {
-    message: String,
-    title: String,
-    uid: Uid,
 }
 
 async fn post_dashboard(
@@ -82,11 +81,24 @@ async fn get_dashboard_by_uid(
     State(state): State<ReadState>,
     Caller(scope): Caller,
     Path(uid): Path<String>,
+    query: Query,
 ) -> ApiResult<Response> {
+    check_api_version(&query)?;
     let (dashboard, folder) = state.dashboards.get_dashboard(&scope, &uid).await?;
     let is_starred = state.stars.is_starred(&scope, &dashboard).await?;
     let meta = MetaBody::of(&scope, &dashboard, folder.as_deref(), is_starred);
     document::with_meta(&meta, dashboard.clone())
+}
+
+/// A client can ask for a schema of dashboards. All versions up to 1 share the one that is stored here.
+fn check_api_version(query: &Query) -> ApiResult<()> {
+    let asked = query.text("apiVersion").unwrap_or_default();
+    let version = asked.strip_prefix("dashboard.grafana.app/").unwrap_or(asked);
+    if matches!(version, "" | "v0alpha1" | "v1alpha1" | "v1beta1" | "v1") {
+        return Ok(());
+    }
+    let message = format!("dashboards are not served in the version {version:?}");
+    Err(ApiError::new(StatusCode::NOT_ACCEPTABLE, message))
 }
 
 #[derive(Serialize)]
@@ -109,6 +121,5 @@ async fn delete_dashboard_by_uid(
     Path(uid): Path<String>,
 ) -> ApiResult<Json<DeletedBody>> {
     let deleted = dashboards.delete_dashboard(&scope, &uid).await?;
-    let message = format!("Dashboard {} deleted", deleted.title);
-    Ok(Json(DeletedBody { message, title: deleted.title, uid: deleted.uid }))
+    Ok(Json(DeletedBody::of(deleted, "deleted")))
 }

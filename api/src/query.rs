@@ -45,6 +45,12 @@ impl Query {
         self.text(name)?.trim().parse().ok()
     }
 
+    /// Whether the first value of a parameter says yes.
+    #[must_use]
+    pub fn flag(&self, name: &str) -> bool {
+        self.text(name).is_some_and(|text| text.eq_ignore_ascii_case("true") || text == "1")
+    }
+
     /// All values of a parameter that are numbers.
     #[must_use]
     pub fn numbers(&self, name: &str) -> Vec<i64> {

@@ -49,7 +49,7 @@ struct HitFolderBody {
     folder_url: String,
 }
 
-fn hit_body(org_id: OrgId, hit: SearchHit) -> HitBody {
+fn hit_body(org_id: OrgId, is_deleted: bool, hit: SearchHit) -> HitBody {
     let url =
         if hit.is_folder { folder_url(&hit.uid, &hit.slug) } else { dashboard_url(&hit.uid, &hit.slug) };
     HitBody {
@@ -63,7 +63,7 @@ fn hit_body(org_id: OrgId, hit: SearchHit) -> HitBody {
         r#type: if hit.is_folder { "dash-folder" } else { "dash-db" },
         tags: hit.tags,
         is_starred: hit.is_starred,
-        is_deleted: false,
+        is_deleted,
         sort_meta: 0,
         folder: hit.folder.map(|folder| HitFolderBody {
             folder_id: folder.id,
@@ -86,6 +86,7 @@ async fn search(
         // Grafana's answer, which its clients test.
         _ => return Err(ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "Search failed")),
     };
+    let deleted = query.flag("deleted");
     let wanted = SearchQuery {
         text: query.text("query").unwrap_or_default().to_owned(),
         tags: query.texts("tag"),
@@ -93,10 +94,11 @@ async fn search(
         ids: query.numbers("dashboardIds"),
         folder_uids: query.texts("folderUIDs"),
         folder_ids: query.numbers("folderIds"),
-        starred: query.text("starred").is_some_and(|text| text.eq_ignore_ascii_case("true") || text == "1"),
+        starred: query.flag("starred"),
+        deleted,
         folders,
         dashboards,
     };
     let hits = searches.search(&scope, wanted, query.page("limit", 1000)).await?;
-    Ok(Json(hits.into_iter().map(|hit| hit_body(scope.org(), hit)).collect()))
+    Ok(Json(hits.into_iter().map(|hit| hit_body(scope.org(), deleted, hit)).collect()))
 }

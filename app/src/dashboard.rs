@@ -1,6 +1,8 @@
-//! Dashboards: saving, reading and deleting them. Their versions are in [`version`].
+//! Dashboards: saving, importing, reading, deleting and undeleting them. Their versions are in [`version`].
 
+mod import;
 mod save;
+mod trash;
 pub mod version;
 
 use std::sync::Arc;
@@ -15,8 +17,9 @@ use crate::folder::{FolderReader, FolderView};
 use crate::id_allocator::IdAllocator;
 use crate::{Commands, Permission, Scope};
 
+pub use import::{ImportDashboard, ImportInput, ImportedDashboard};
 pub use save::SaveDashboard;
-pub use version::{VersionContent, VersionView};
+pub use version::{VersionContent, VersionTarget, VersionView};
 
 /// A dashboard as it is read.
 #[derive(Clone, Debug)]
@@ -152,7 +155,7 @@ impl Dashboards {
         self.reader.count_tags(scope).await
     }
 
-    /// Deletes a dashboard.
+    /// Deletes a dashboard, which moves it to the trash.
     pub async fn delete_dashboard(&self, scope: &Scope, uid: &str) -> Result<DeletedDashboard> {
         scope.require(Permission::DashboardsDelete)?;
         let uid = &parse_uid(uid)?;

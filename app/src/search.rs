@@ -25,6 +25,8 @@ pub struct SearchQuery {
     pub folder_ids: Vec<i64>,
     /// Whether only what the actor starred is wanted.
     pub starred: bool,
+    /// Whether what is in the trash is wanted, instead of what is not.
+    pub deleted: bool,
     /// Whether folders are wanted.
     pub folders: bool,
     /// Whether dashboards are wanted.
@@ -86,8 +88,10 @@ impl Searches {
 
     /// Searches dashboards and folders that the actor may read.
     pub async fn search(&self, scope: &Scope, mut query: SearchQuery, page: Page) -> Result<Vec<SearchHit>> {
-        query.folders &= scope.allows(Permission::FoldersRead);
-        query.dashboards &= scope.allows(Permission::DashboardsRead);
+        // The trash holds dashboards only, and is shown to who can take them out of it.
+        let read = if query.deleted { Permission::DashboardsWrite } else { Permission::DashboardsRead };
+        query.folders &= scope.allows(Permission::FoldersRead) && !query.deleted;
+        query.dashboards &= scope.allows(read);
         if !query.folders && !query.dashboards {
             return Ok(Vec::new());
         }

@@ -28,6 +28,10 @@ pub struct Dashboard {
     pub generation: i64,
     /// Whether it is there: created and not deleted since.
     pub exists: bool,
+    /// Whether it is in the trash: deleted, and not purged since. States of older servers do not have this, so it is
+    /// left out where it is false.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub in_trash: bool,
 }
 
 /// What a dashboard can be told.
@@ -49,8 +53,15 @@ pub enum DashboardCommand {
         /// What that version contained.
         content: DashboardContent,
     },
-    /// Deletes it.
+    /// Moves it to the trash.
     Delete,
+    /// Takes it out of the trash.
+    RestoreDeleted {
+        /// The folder to put it in.
+        folder_uid: Option<Uid>,
+    },
+    /// Removes it from the trash for good.
+    Purge,
 }
 
 /// What a version of a dashboard contains.
@@ -110,6 +121,24 @@ pub struct DashboardVersionRestored {
 pub struct DashboardDeleted {
     /// The uid.
     pub uid: Uid,
+    /// Whether it was moved to the trash. Before there was one, nothing of it was kept.
+    pub in_trash: bool,
+}
+
+/// A deleted dashboard was taken out of the trash, with its history.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DashboardRestored {
+    /// The uid.
+    pub uid: Uid,
+    /// The folder it is in from now on.
+    pub folder_uid: Option<Uid>,
+}
+
+/// A deleted dashboard was removed from the trash for good.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DashboardPurged {
+    /// The uid.
+    pub uid: Uid,
 }
 
 domain_events! {
@@ -122,7 +151,11 @@ domain_events! {
         /// An older version was made the newest.
         VersionRestored(DashboardVersionRestored) = "dashboard.version_restored", 1;
         /// It was deleted.
-        Deleted(DashboardDeleted) = "dashboard.deleted", 1;
+        Deleted(DashboardDeleted) = "dashboard.deleted", 2;
+        /// It was taken out of the trash.
+        Restored(DashboardRestored) = "dashboard.restored", 1;
+        /// It was removed from the trash for good.
+        Purged(DashboardPurged) = "dashboard.purged", 1;
     }
 }
 
@@ -210,7 +243,15 @@ impl Aggregate for Dashboard {
             }
             DashboardCommand::Delete => {
                 self.must_exist()?;
-                DashboardDeleted { uid: self.uid.clone() }.into()
+                DashboardDeleted { uid: self.uid.clone(), in_trash: true }.into()
+            }
+            DashboardCommand::RestoreDeleted { folder_uid } => {
+                self.must_be_in_trash()?;
+                DashboardRestored { uid: self.uid.clone(), folder_uid }.into()
+            }
+            DashboardCommand::Purge => {
+                self.must_be_in_trash()?;
+                DashboardPurged { uid: self.uid.clone() }.into()
             }
         };
         decide(self, sink, event).await;
@@ -223,11 +264,21 @@ impl Aggregate for Dashboard {
                 self.id = created.id;
                 self.generation = created.generation;
                 self.exists = true;
+                self.in_trash = false;
                 self.take(1, created.content);
             }
             DashboardEvent::Updated(updated) => self.take(updated.version, updated.content),
             DashboardEvent::VersionRestored(restored) => self.take(restored.version, restored.content),
-            DashboardEvent::Deleted(_) => self.exists = false,
+            DashboardEvent::Deleted(deleted) => {
+                self.exists = false;
+                self.in_trash = deleted.in_trash;
+            }
+            DashboardEvent::Restored(restored) => {
+                self.exists = true;
+                self.in_trash = false;
+                self.folder_uid = restored.folder_uid;
+            }
+            DashboardEvent::Purged(_) => self.in_trash = false,
         }
     }
 }
@@ -235,6 +286,10 @@ impl Aggregate for Dashboard {
 impl Dashboard {
     fn must_exist(&self) -> Result<(), DashboardError> {
         if self.exists { Ok(()) } else { Err(DashboardError::NotFound) }
+    }
+
+    fn must_be_in_trash(&self) -> Result<(), DashboardError> {
+        if self.in_trash { Ok(()) } else { Err(DashboardError::NotFound) }
     }
 
     fn save(
@@ -274,6 +329,11 @@ impl DashboardContent {
         }
         Ok(())
     }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "this is how serde asks")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 #[cfg(test)]
@@ -368,11 +428,51 @@ mod tests {
 
     #[tokio::test]
     async fn a_recreated_one_starts_again_at_version_one() {
-        let deleted = DashboardDeleted { uid: Uid::try_new("d1").unwrap() };
         Framework::with(())
-            .given(vec![created(), deleted.into()])
+            .given(vec![created(), deleted(true)])
             .when_async(save("CPU", Some(0)))
             .await
             .then_expect_events(vec![created_again(2)]);
+    }
+
+    fn uid() -> Uid {
+        Uid::try_new("d1").unwrap()
+    }
+
+    fn deleted(in_trash: bool) -> DashboardEvent {
+        DashboardDeleted { uid: uid(), in_trash }.into()
+    }
+
+    #[tokio::test]
+    async fn what_is_in_the_trash_comes_back_or_is_purged() {
+        let folder_uid = Some(Uid::try_new("ops").unwrap());
+        Framework::with(())
+            .given(vec![created(), deleted(true)])
+            .when_async(DashboardCommand::RestoreDeleted { folder_uid: folder_uid.clone() })
+            .await
+            .then_expect_events(vec![DashboardRestored { uid: uid(), folder_uid }.into()]);
+        Framework::with(())
+            .given(vec![created(), deleted(true)])
+            .when_async(DashboardCommand::Purge)
+            .await
+            .then_expect_events(vec![DashboardPurged { uid: uid() }.into()]);
+    }
+
+    #[tokio::test]
+    async fn nothing_else_comes_back() {
+        let purged = vec![created(), deleted(true), DashboardPurged { uid: uid() }.into()];
+        let restored =
+            vec![created(), deleted(true), DashboardRestored { uid: uid(), folder_uid: None }.into()];
+        let recreated = vec![created(), deleted(true), created_again(2)];
+        for events in [vec![], vec![created()], vec![created(), deleted(false)], purged, restored, recreated]
+        {
+            for command in [DashboardCommand::RestoreDeleted { folder_uid: None }, DashboardCommand::Purge] {
+                Framework::with(())
+                    .given(events.clone())
+                    .when_async(command)
+                    .await
+                    .then_expect_error(DashboardError::NotFound);
+            }
+        }
     }
 }

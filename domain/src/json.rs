@@ -1,5 +1,6 @@
 //! JSON documents that are kept whole.
 
+pub mod diff;
 mod write;
 
 use std::cell::RefCell;
@@ -22,7 +23,7 @@ pub struct CanonicalJson(Arc<String>);
 impl CanonicalJson {
     /// The canonical text of a value, which leaves out some members of it if it is an object.
     pub fn try_new(value: JsonValue<'_>, without: &[&str]) -> Result<Self, serde_json::Error> {
-        write::canonical(value, without).map(|text| Self(Arc::new(text)))
+        write::canonical(value, without, None).map(|text| Self(Arc::new(text)))
     }
 
     /// The text.
@@ -42,11 +43,15 @@ impl PartialEq for CanonicalJson {
 /// could be made of our text only by parsing the text again.
 const VERBATIM: &str = "$serde_json::private::RawValue";
 
+fn serialize_verbatim<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut verbatim = serializer.serialize_struct(VERBATIM, 1)?;
+    verbatim.serialize_field(VERBATIM, text)?;
+    verbatim.end()
+}
+
 impl Serialize for CanonicalJson {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut verbatim = serializer.serialize_struct(VERBATIM, 1)?;
-        verbatim.serialize_field(VERBATIM, self.as_str())?;
-        verbatim.end()
+        serialize_verbatim(self.as_str(), serializer)
     }
 }
 
@@ -62,7 +67,8 @@ thread_local! {
     static BUFFERS: RefCell<Buffers> = RefCell::default();
 }
 
-/// How many bytes must follow a text that is parsed, because the parser reads it in blocks.
+/// How many bytes are put after a text that is parsed, because the parser reads it in blocks. A text with room for
+/// them is not copied.
 pub const PADDING: usize = simd_json::INPUT_PADDING;
 
 /// A parsed JSON document that is only looked at and written again.
@@ -84,12 +90,13 @@ pub enum JsonError {
 }
 
 impl<'a> JsonDocument<'a> {
-    /// Parses a text, whose escapes are resolved in place. After the text there are [`PADDING`] bytes more.
-    pub fn try_parse(padded: &'a mut [u8]) -> Result<Self, JsonError> {
+    /// Parses a text, whose escapes are resolved in place.
+    pub fn try_parse(text: &'a mut Vec<u8>) -> Result<Self, JsonError> {
         let mut tape = Tape(Vec::new());
-        let length = padded.len().saturating_sub(PADDING);
+        let length = text.len();
+        text.resize(length + PADDING, 0);
         BUFFERS
-            .with_borrow_mut(|buffers| simd_json::fill_tape_padded(padded, length, buffers, &mut tape))
+            .with_borrow_mut(|buffers| simd_json::fill_tape_padded(text, length, buffers, &mut tape))
             .map_err(JsonError::Invalid)?;
         if depth(&tape.0) > MAX_DEPTH { Err(JsonError::TooDeep) } else { Ok(Self(tape)) }
     }
@@ -121,6 +128,9 @@ fn depth(nodes: &[Node<'_>]) -> usize {
 /// A value inside a document: the nodes from its own on.
 #[derive(Clone, Copy, Debug)]
 pub struct JsonValue<'a>(&'a [Node<'a>]);
+
+/// Gives a text its new form, or nothing to leave it.
+pub type Rewrite<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 impl<'a> JsonValue<'a> {
     /// The last member of that name, if the value is an object that has one.
@@ -169,6 +179,17 @@ impl<'a> JsonValue<'a> {
         matches!(self.0.first(), Some(Node::Object { .. }))
     }
 
+    /// Whether it is a list.
+    #[must_use]
+    pub fn is_list(self) -> bool {
+        matches!(self.0.first(), Some(Node::Array { .. }))
+    }
+
+    /// The canonical text of the value with its texts, though not the names of members, rewritten.
+    pub fn rewritten(self, without: &[&str], rewrite: Rewrite<'_>) -> Result<Vec<u8>, serde_json::Error> {
+        write::canonical(self, without, Some(rewrite)).map(String::into_bytes)
+    }
+
     /// The items, if it is a list; nothing if not.
     pub fn items(self) -> impl Iterator<Item = JsonValue<'a>> {
         let length = if let Some(Node::Array { len, .. }) = self.0.first() { *len } else { 0 };
@@ -177,7 +198,7 @@ impl<'a> JsonValue<'a> {
     }
 
     /// The members in the order in which they were written, if it is an object; nothing if not.
-    fn members(self) -> impl Iterator<Item = (&'a str, JsonValue<'a>)> {
+    pub fn members(self) -> impl Iterator<Item = (&'a str, JsonValue<'a>)> {
         let length = if let Some(Node::Object { len, .. }) = self.0.first() { *len } else { 0 };
         let mut rest = &self.0[1.min(self.0.len())..];
         (0..length).map(move |_| {
@@ -190,26 +211,30 @@ impl<'a> JsonValue<'a> {
 /// Takes the first value off a list of nodes.
 fn take_value<'a>(rest: &mut &'a [Node<'a>]) -> JsonValue<'a> {
     let value = JsonValue(rest);
-    let nodes = match rest.first() {
-        Some(Node::Object { count, .. } | Node::Array { count, .. }) => count + 1,
-        _ => 1,
-    };
-    *rest = &rest[nodes.min(rest.len())..];
+    *rest = &rest[value.own().len()..];
     value
+}
+
+impl<'a> JsonValue<'a> {
+    /// The nodes of the value without those that follow it.
+    fn own(self) -> &'a [Node<'a>] {
+        self.0.get(..write::nodes_of(self.0)).unwrap_or(self.0)
+    }
+}
+
+impl Serialize for JsonValue<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let text = write::canonical(*self, &[], None).map_err(serde::ser::Error::custom)?;
+        serialize_verbatim(&text, serializer)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn padded(text: &str) -> Vec<u8> {
-        let mut text = text.as_bytes().to_vec();
-        text.resize(text.len() + PADDING, b'!');
-        text
-    }
-
     fn canonical(text: &str) -> CanonicalJson {
-        let mut text = padded(text);
+        let mut text = text.as_bytes().to_vec();
         CanonicalJson::try_new(JsonDocument::try_parse(&mut text).unwrap().root(), &[]).unwrap()
     }
 
@@ -235,7 +260,7 @@ mod tests {
 
     #[test]
     fn members_are_found_and_left_out() {
-        let mut text = padded(r#"{"id":7,"uid":"x","a":-1,"tags":["b",["c"],"d"],"uid":"y"}"#);
+        let mut text = br#"{"id":7,"uid":"x","a":-1,"tags":["b",["c"],"d"],"uid":"y"}"#.to_vec();
         let document = JsonDocument::try_parse(&mut text).unwrap();
         let root = document.root();
         assert_eq!(root.get("a").and_then(JsonValue::as_i64), Some(-1));
@@ -250,9 +275,9 @@ mod tests {
     #[test]
     fn what_is_no_json_or_too_deep_is_refused() {
         for text in ["", "{", "[1,]", "{\"a\" 1}", "nul", "\"\u{1}\""] {
-            assert!(JsonDocument::try_parse(&mut padded(text)).is_err(), "{text}");
+            assert!(JsonDocument::try_parse(&mut text.as_bytes().to_vec()).is_err(), "{text}");
         }
-        let nested = |depth: usize| padded(&format!("{}{}", "[".repeat(depth), "]".repeat(depth)));
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth)).into_bytes();
         assert!(JsonDocument::try_parse(&mut nested(MAX_DEPTH)).is_ok());
         assert!(matches!(JsonDocument::try_parse(&mut nested(MAX_DEPTH + 1)), Err(JsonError::TooDeep)));
         assert!(JsonDocument::try_parse(&mut nested(100_000)).is_err());

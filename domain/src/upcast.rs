@@ -1,14 +1,39 @@
 //! Bridges from older shapes of event payloads to the current ones.
 
 use cqrs_es::persist::{EventUpcaster, SerializedEvent};
+use serde_json::Value;
 
 /// The upcasters of all aggregates, in the order in which they are applied.
-///
-/// No shape has changed since the first release, so there is none yet. One that raises `folder.updated` from
-/// version 1 to 2 takes the payload as JSON, returns the new payload and sets `event_version` to `"2"`.
 #[must_use]
 pub fn upcasters() -> Vec<Box<dyn EventUpcaster>> {
-    Vec::new()
+    vec![Box::new(Upcaster {
+        event_type: "dashboard.deleted",
+        from: 1,
+        // There was no trash, and what was deleted then is not found in it later.
+        change: |payload| payload["in_trash"] = Value::Bool(false),
+    })]
+}
+
+/// Raises the payload of one type of event from one version to the next.
+struct Upcaster {
+    event_type: &'static str,
+    from: i32,
+    change: fn(&mut Value),
+}
+
+impl EventUpcaster for Upcaster {
+    fn can_upcast(&self, event_type: &str, event_version: &str) -> bool {
+        event_type == self.event_type && event_version.parse() == Ok(self.from)
+    }
+
+    fn upcast(&self, mut event: SerializedEvent) -> SerializedEvent {
+        // What is no object has not the shape of its version, and is refused when it is read.
+        if event.payload.is_object() {
+            (self.change)(&mut event.payload);
+        }
+        event.event_version = (self.from + 1).to_string();
+        event
+    }
 }
 
 /// Applies to an event every upcaster that knows its type and version.

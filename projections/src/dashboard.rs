@@ -7,7 +7,7 @@ use std::sync::Arc;
 use kymograph_app::cache::ReadCache;
 use kymograph_app::change::ChangeListener;
 use kymograph_app::dashboard::DashboardView;
-use kymograph_domain::dashboard::{DashboardContent, DashboardEvent};
+use kymograph_domain::dashboard::{DashboardContent, DashboardDeleted, DashboardEvent, DashboardPurged};
 use kymograph_domain::org::OrgEvent;
 use kymograph_domain::slug::slugify;
 use kymograph_domain::{OrgId, StreamId, Uid};
@@ -23,12 +23,17 @@ pub use reader::PgDashboardReader;
 /// Keeps `dashboards` and `dashboard_versions`.
 pub struct DashboardProjector;
 
-/// The version and the dashboard are written by one statement, because each statement has its price.
+/// The version and the dashboard are written by one statement, because each statement has its price. A dashboard of
+/// the same uid can be in the trash, where the new one takes its place.
 const INSERT: &str = "WITH version AS (
         INSERT INTO dashboard_versions (org_id, dashboard_uid, generation, version, pos, restored_from, message,
             created, created_by) VALUES ($1, $2, $4, 1, $9, 0, $12, $10, $11))
     INSERT INTO dashboards (org_id, uid, id, generation, title, slug, tags, folder_uid, version, pos, created,
-        created_by, updated, updated_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, $9, $10, $11, $10, $11)";
+        created_by, updated, updated_by, deleted)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, $9, $10, $11, $10, $11, NULL)
+    ON CONFLICT (org_id, uid) DO UPDATE SET id = $3, generation = $4, title = $5, slug = $6, tags = $7,
+        folder_uid = $8, version = 1, pos = $9, created = $10, created_by = $11, updated = $10, updated_by = $11,
+        deleted = NULL";
 const UPDATE: &str = "WITH version AS (
         INSERT INTO dashboard_versions (org_id, dashboard_uid, generation, version, pos, restored_from, message,
             created, created_by) VALUES ($1, $2, $11, $7, $8, $12, $13, $9, $10))
@@ -71,10 +76,22 @@ impl Projector for DashboardProjector {
                 };
                 update(recorded, &version, &restored.content, statements);
             }
-            DashboardEvent::Deleted(deleted) => statements.write(
-                "DELETE FROM dashboards WHERE org_id = $1 AND uid = $2",
-                params![org, deleted.uid.to_string()],
-            ),
+            DashboardEvent::Deleted(deleted) if deleted.in_trash => {
+                let sql = "UPDATE dashboards SET deleted = $3 WHERE org_id = $1 AND uid = $2";
+                statements.write(sql, params![org, deleted.uid.to_string(), recorded.recorded_at.date()]);
+            }
+            DashboardEvent::Deleted(DashboardDeleted { uid, .. })
+            | DashboardEvent::Purged(DashboardPurged { uid }) => {
+                let sql = "DELETE FROM dashboards WHERE org_id = $1 AND uid = $2";
+                statements.write(sql, params![org, uid.to_string()]);
+            }
+            DashboardEvent::Restored(restored) => {
+                let sql =
+                    "UPDATE dashboards SET deleted = NULL, folder_uid = $3 WHERE org_id = $1 AND uid = $2";
+                let folder = uid_or_empty(restored.folder_uid.as_ref());
+                statements.write(sql, params![org, restored.uid.to_string(), folder]);
+                check_folder(org, restored.folder_uid.as_ref(), statements);
+            }
         }
     }
 }
@@ -92,7 +109,7 @@ fn insert(
     let (org, pos, message) = (recorded.org.0, recorded.position, content.message.clone());
     statements
         .write(INSERT, params![org, uid, id, generation, title, slug, tags, folder, pos, at, by, message]);
-    check_folder(org, content, statements);
+    check_folder(org, content.folder_uid.as_ref(), statements);
 }
 
 fn update(
@@ -122,11 +139,11 @@ fn update(
         message
     ];
     statements.write(UPDATE, params);
-    check_folder(org, content, statements);
+    check_folder(org, content.folder_uid.as_ref(), statements);
 }
 
-fn check_folder(org: i64, content: &DashboardContent, statements: &mut Statements) {
-    if let Some(folder) = &content.folder_uid {
+fn check_folder(org: i64, folder: Option<&Uid>, statements: &mut Statements) {
+    if let Some(folder) = folder {
         check_folder_exists(org, folder, statements);
     }
 }

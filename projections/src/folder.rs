@@ -49,7 +49,8 @@ const CHECK_DEPTH: &str = "WITH RECURSIVE up (uid, depth) AS (
     SELECT 1 / (CASE WHEN (SELECT max(depth) FROM up) + (SELECT max(height) FROM down) > $3 THEN 0 ELSE 1 END)";
 const CHECK_EMPTY: &str = "SELECT 1 / (CASE WHEN
     EXISTS (SELECT FROM folders WHERE org_id = $1 AND parent_uid = $2)
-    OR EXISTS (SELECT FROM dashboards WHERE org_id = $1 AND folder_uid = $2) THEN 0 ELSE 1 END)";
+    OR EXISTS (SELECT FROM dashboards WHERE org_id = $1 AND folder_uid = $2 AND deleted IS NULL)
+        THEN 0 ELSE 1 END)";
 
 impl Projector for FolderProjector {
     fn tables(&self) -> &'static [&'static str] {
@@ -210,8 +211,8 @@ impl FolderReader for PgFolderReader {
                 SELECT f.uid, depth + 1 FROM inside JOIN folders f ON f.org_id = $1 AND f.parent_uid = inside.uid
                 WHERE depth < 10)
             SELECT (SELECT count(*) - 1 FROM inside) AS folders,
-                (SELECT count(*) FROM dashboards d JOIN inside ON inside.uid = d.folder_uid WHERE d.org_id = $1)
-                    AS dashboards";
+                (SELECT count(*) FROM dashboards d JOIN inside ON inside.uid = d.folder_uid
+                    WHERE d.org_id = $1 AND d.deleted IS NULL) AS dashboards";
         let org = scope.org();
         let row = self.database.read_one(org, sql, &[&org.0, &uid.as_str()]).await?;
         let row = row.ok_or_else(|| Error::internal("a count gave no row"))?;
@@ -227,7 +228,7 @@ impl FolderReader for PgFolderReader {
             SELECT uid, depth, true AS is_folder FROM inside WHERE depth > 0
             UNION ALL
             SELECT d.uid, depth, false FROM dashboards d JOIN inside ON inside.uid = d.folder_uid
-                WHERE d.org_id = $1
+                WHERE d.org_id = $1 AND d.deleted IS NULL
             ORDER BY depth, uid";
         let org = scope.org();
         let mut contents = FolderContents::default();

@@ -89,6 +89,7 @@ impl PreferenceReader for PgPreferenceReader {
     async fn find_preference(&self, scope: &Scope, owner: PreferenceOwner) -> Result<PreferenceView> {
         let sql = "SELECT p.*, d.slug
             FROM preferences p LEFT JOIN dashboards d ON d.org_id = p.org_id AND d.uid = p.home_dashboard_uid
+                AND d.deleted IS NULL
             WHERE p.org_id = $1 AND p.owner = $2";
         let org = scope.org();
         let row = self.database.read_one(org, sql, &[&org.0, &owner.to_string()]).await?;

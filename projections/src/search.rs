@@ -31,7 +31,7 @@ const SEARCH: &str = "WITH hits AS (
         SELECT d.id, uid, title, slug, false, s.user_id IS NOT NULL, tags, folder_uid
             FROM dashboards d
             LEFT JOIN stars s ON s.org_id = $1 AND s.user_id = $12 AND s.dashboard_uid = d.uid
-            WHERE d.org_id = $1 AND $8 AND tags @> $3::text[]
+            WHERE d.org_id = $1 AND $8 AND (d.deleted IS NOT NULL) = $15 AND tags @> $3::text[]
                 AND NOT EXISTS (SELECT FROM unnest($11::text[]) AS pattern
                     WHERE NOT EXISTS (SELECT FROM unnest(tags) AS tag WHERE tag LIKE pattern))
     )
@@ -97,6 +97,7 @@ impl SearchReader for PgSearchReader {
                     &scope.actor().user_id.0,
                     &query.folder_ids,
                     &query.starred,
+                    &query.deleted,
                 ],
             )
             .await?;

@@ -25,7 +25,7 @@ const INSERT: &str =
     "INSERT INTO stars (org_id, user_id, dashboard_uid, dashboard_id) VALUES ($1, $2, $3, $4)
     ON CONFLICT (org_id, user_id, dashboard_uid) DO UPDATE SET dashboard_id = $4";
 const CHECK_DASHBOARD: &str = "SELECT 1 / (CASE WHEN EXISTS
-    (SELECT FROM dashboards WHERE org_id = $1 AND uid = $2 AND id = $3) THEN 1 ELSE 0 END)";
+    (SELECT FROM dashboards WHERE org_id = $1 AND uid = $2 AND id = $3 AND deleted IS NULL) THEN 1 ELSE 0 END)";
 
 impl Projector for StarProjector {
     fn tables(&self) -> &'static [&'static str] {
@@ -37,9 +37,9 @@ impl Projector for StarProjector {
         if let Some(OrgEvent::Deleted(_)) = recorded.event.of() {
             statements.write("DELETE FROM stars WHERE org_id = $1", params![org]);
         }
-        if let Some(DashboardEvent::Deleted(deleted)) = recorded.event.of() {
+        if let Some(uid) = recorded.event.of().and_then(losing_its_stars) {
             let sql = "DELETE FROM stars WHERE org_id = $1 AND dashboard_uid = $2";
-            statements.write(sql, params![org, deleted.uid.to_string()]);
+            statements.write(sql, params![org, uid.to_string()]);
         }
         let Some(event) = recorded.event.of::<StarEvent>() else { return };
         match event {
@@ -54,6 +54,17 @@ impl Projector for StarProjector {
                 params![org, removed.user_id.0, removed.dashboard_uid.to_string()],
             ),
         }
+    }
+}
+
+/// The uid whose stars an event takes away. One in the trash keeps them, because it may come back; another one that
+/// is created in its place has none.
+fn losing_its_stars(event: &DashboardEvent) -> Option<&Uid> {
+    match event {
+        DashboardEvent::Created(created) if created.generation > 1 => Some(&created.content.uid),
+        DashboardEvent::Deleted(deleted) if !deleted.in_trash => Some(&deleted.uid),
+        DashboardEvent::Purged(purged) => Some(&purged.uid),
+        _ => None,
     }
 }
 
@@ -117,7 +128,9 @@ impl StarReader for PgStarReader {
     }
 
     async fn list_starred_uids(&self, scope: &Scope) -> Result<Vec<Uid>> {
-        let sql = "SELECT dashboard_uid FROM stars WHERE org_id = $1 AND user_id = $2 ORDER BY dashboard_uid";
+        let sql = "SELECT s.dashboard_uid FROM stars s
+            JOIN dashboards d ON d.org_id = s.org_id AND d.uid = s.dashboard_uid AND d.deleted IS NULL
+            WHERE s.org_id = $1 AND s.user_id = $2 ORDER BY s.dashboard_uid";
         let (org, user) = (scope.org(), scope.actor().user_id);
         let rows = self.database.read(org, sql, &[&org.0, &user.0]).await?;
         rows.iter().map(|row| uid_column(row, "dashboard_uid")).collect()

@@ -167,6 +167,13 @@ async fn says_all_that_clients_read_in_meta() {
     let read = admin.get("/api/dashboards/uid/cpu").await.expect(200).body;
     assert_eq!(read["meta"]["folderTitle"], "Renamed");
 
+    for version in ["", "v0alpha1", "v1", "dashboard.grafana.app/v1beta1"] {
+        admin.get(&format!("/api/dashboards/uid/cpu?apiVersion={version}")).await.expect(200);
+    }
+    for version in ["v2", "v2beta1", "playlist.grafana.app/v1", "x"] {
+        admin.get(&format!("/api/dashboards/uid/cpu?apiVersion={version}")).await.expect(406);
+    }
+
     let (viewer, _) = server.new_member(1, "ann", "Viewer").await;
     let meta = viewer.get("/api/dashboards/uid/cpu").await.expect(200).body["meta"].clone();
     assert_eq!((&meta["canSave"], &meta["canDelete"]), (&json!(false), &json!(false)));

@@ -7,6 +7,9 @@ use serde_json::json;
 
 use crate::route_examples::Objects;
 
+/// Routes that take what they read about in a body, and write nothing that could be written twice.
+const READS: &[&str] = &["/api/dashboards/calculate-diff", "/api/dashboards/interpolate"];
+
 /// The number of events in all logs.
 async fn events(server: &TestServer) -> i64 {
     server.database.scalar("SELECT count(*) FROM events").await
@@ -28,7 +31,8 @@ fn caller(server: &TestServer, objects: &Objects, route: &Route) -> Client {
 #[tokio::test]
 async fn a_repeated_request_gets_the_first_response_and_writes_nothing() {
     let server = TestServer::start().await;
-    let writes = server.routes.iter().filter(|route| route.method != Method::GET && !route.is_public);
+    let is_write = |route: &&Route| route.method != Method::GET && !READS.contains(&route.path);
+    let writes = server.routes.iter().filter(is_write).filter(|route| !route.is_public);
     for (number, route) in writes.enumerate() {
         let objects = Objects::make(&server, &format!("n{number}")).await;
         if route.path.starts_with("/api/org/users") {

@@ -4,6 +4,8 @@
 
 mod client;
 mod dashboard;
+mod dashboard_diff;
+mod dashboard_import;
 mod event_samples;
 mod event_store;
 mod fault;
@@ -22,5 +24,6 @@ mod service_account;
 mod star;
 mod team;
 mod tidiness;
+mod trash;
 mod user;
 mod verify;

@@ -21,7 +21,7 @@ pub(crate) struct Objects {
 
 impl Objects {
     /// Makes an org with a member who has a session, a team, a service account with a token that was used, a folder,
-    /// and a dashboard with two versions.
+    /// a dashboard with two versions, and one in the trash.
     pub(crate) async fn make(server: &TestServer, name: &str) -> Self {
         let org = server.new_org(&format!("{name} org")).await;
         let (member, user) = server.new_member(org, &format!("{name}-user"), "Editor").await;
@@ -38,6 +38,9 @@ impl Objects {
             });
             admin.post("/api/dashboards/db", &dashboard).await.expect(200);
         }
+        let deleted = json!({"title": format!("{name} deleted"), "uid": format!("{name}-deleted")});
+        admin.post("/api/dashboards/db", &json!({"dashboard": deleted})).await.expect(200);
+        admin.delete(&format!("/api/dashboards/uid/{name}-deleted")).await.expect(200);
         member.post(&format!("/api/user/stars/dashboard/uid/{name}-dashboard"), &json!({})).await.expect(200);
         member.put("/api/user/preferences", &json!({"timezone": "utc"})).await.expect(200);
         let invite = json!({"loginOrEmail": format!("{name}@example.org"), "role": "Viewer"});
@@ -60,6 +63,7 @@ impl Objects {
             "{team_id}" => self.team.to_string(),
             "{service_account_id}" => self.service_account.to_string(),
             "{token_id}" => self.token.to_string(),
+            "{uid}" if route.path.ends_with("/trash") => format!("{}-deleted", self.name),
             "{uid}" if route.path.contains("/dashboards/") => format!("{}-dashboard", self.name),
             "{dashboard_uid}" => format!("{}-dashboard", self.name),
             "{invitation_code}" => self.invite.clone(),
@@ -101,7 +105,14 @@ impl Objects {
             ("POST", "/api/org/invites") => {
                 json!({"loginOrEmail": format!("{name}@example.org"), "role": "Viewer"})
             }
-            ("POST", "/api/dashboards/db") => json!({"dashboard": {"title": name}}),
+            ("POST", "/api/dashboards/db" | "/api/dashboards/import" | "/api/dashboards/interpolate") => {
+                json!({"dashboard": {"title": name}})
+            }
+            ("POST", "/api/dashboards/calculate-diff") => {
+                let version =
+                    |version: i64| json!({"uid": format!("{}-dashboard", self.name), "version": version});
+                json!({"base": version(1), "new": version(2)})
+            }
             ("POST", path) if path.ends_with("/restore") => json!({"version": 1}),
             _ => json!({}),
         }

@@ -64,7 +64,7 @@ async fn search_finds_what_is_starred() {
 }
 
 #[tokio::test]
-async fn a_deleted_dashboard_loses_its_stars() {
+async fn a_deleted_dashboard_keeps_its_stars_only_until_it_is_replaced() {
     let server = TestServer::start().await;
     let admin = server.admin();
     save(&admin, "cpu").await;
@@ -72,6 +72,9 @@ async fn a_deleted_dashboard_loses_its_stars() {
     assert_eq!(is_starred(&admin, "cpu").await, [true; 2]);
     admin.delete("/api/dashboards/uid/cpu").await.expect(200);
     assert_eq!(stars(&admin).await, json!([]));
+    admin.patch("/api/dashboards/uid/cpu/trash", &json!({})).await.expect(200);
+    assert_eq!((stars(&admin).await, is_starred(&admin, "cpu").await), (json!(["cpu"]), [true; 2]));
+    admin.delete("/api/dashboards/uid/cpu").await.expect(200);
     save(&admin, "cpu").await;
     assert_eq!((stars(&admin).await, is_starred(&admin, "cpu").await), (json!([]), [false; 2]));
     star(&admin, "cpu").await;

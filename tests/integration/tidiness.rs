@@ -98,6 +98,25 @@ fn transactions_are_begun_only_where_they_are_ended() {
     }
 }
 
+/// The literal texts of a source, roughly: what stands between quotes, escaped ones apart.
+fn literals(code: &str) -> impl Iterator<Item = &str> {
+    code.split('"').skip(1).step_by(2)
+}
+
+#[test]
+fn every_query_on_dashboards_says_whether_it_means_those_in_the_trash() {
+    let mut queries = 0;
+    for (path, text) in sources(&["projections/src", "infra/src"]) {
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        for literal in literals(code).filter(|literal| literal.contains("SELECT")) {
+            let reads = literal.contains("FROM dashboards") || literal.contains("JOIN dashboards");
+            assert!(!reads || literal.contains("deleted"), "{}: {literal}", path.display());
+            queries += usize::from(reads);
+        }
+    }
+    assert!(queries > 5, "the queries on dashboards were not found");
+}
+
 #[test]
 fn files_stay_small() {
     for (path, text) in sources(&[CRATES, &["tests"]].concat()) {

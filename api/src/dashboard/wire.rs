@@ -1,6 +1,6 @@
 //! How dashboards look on the wire.
 
-use kymograph_app::dashboard::{DashboardView, SavedDashboard};
+use kymograph_app::dashboard::{DashboardView, DeletedDashboard, SavedDashboard};
 use kymograph_app::folder::FolderView;
 use kymograph_app::{Permission, Scope};
 use kymograph_domain::slug::slugify;
@@ -41,6 +41,21 @@ impl SavedBody {
             version: saved.version,
             folder_uid: saved.folder_uid.map(|uid| uid.to_string()).unwrap_or_default(),
         }
+    }
+}
+
+/// The answer to what ends or undoes the deletion of a dashboard, or deletes one.
+#[derive(Serialize)]
+pub(super) struct DeletedBody {
+    message: String,
+    title: String,
+    uid: Uid,
+}
+
+impl DeletedBody {
+    pub(super) fn of(deleted: DeletedDashboard, what_was_done: &str) -> Self {
+        let message = format!("Dashboard {} {what_was_done}", deleted.title);
+        Self { message, title: deleted.title, uid: deleted.uid }
     }
 }
 

@@ -10,7 +10,7 @@ use kymograph_app::{Commands, Error, Scope};
 
 use crate::error::ApiResult;
 
-/// The largest response that is kept, in bytes. No write answers with a document.
+/// The largest response that is kept, in bytes. Only what is not stored can be larger.
 const MAX_KEPT_BYTES: usize = 1024 * 1024;
 
 /// Answers a repeated request, and keeps the response to one that may be repeated.
@@ -33,13 +33,15 @@ async fn try_repeat(commands: &Commands, scope: &Scope, request: Request, next: 
         let json = HeaderValue::from_static("application/json");
         return Ok((status, [(header::CONTENT_TYPE, json)], kept.body).into_response());
     }
-    let (parts, body) = next.run(request).await.into_parts();
-    let body = to_bytes(body, MAX_KEPT_BYTES).await.map_err(Error::internal)?;
+    let response = next.run(request).await;
     // A response that must not be stored, because it shows a secret once, is not stored here either.
-    let is_secret = parts.headers.get(header::CACHE_CONTROL).is_some_and(|value| value == "no-store");
-    if parts.status.is_success() && !is_secret {
-        let body = std::str::from_utf8(&body).map_err(Error::internal)?.to_owned();
-        commands.keep_response(scope, &KeptResponse { status: parts.status.as_u16(), body }).await?;
+    let is_stored = response.headers().get(header::CACHE_CONTROL).is_none_or(|value| value != "no-store");
+    if !response.status().is_success() || !is_stored {
+        return Ok(response);
     }
+    let (parts, body) = response.into_parts();
+    let body = to_bytes(body, MAX_KEPT_BYTES).await.map_err(Error::internal)?;
+    let text = std::str::from_utf8(&body).map_err(Error::internal)?.to_owned();
+    commands.keep_response(scope, &KeptResponse { status: parts.status.as_u16(), body: text }).await?;
     Ok(Response::from_parts(parts, Body::from(body)))
 }

@@ -112,7 +112,12 @@ impl Dashboards {
         }
     }
 
-    async fn resolve_folder(&self, scope: &Scope, uid: Option<&str>, id: Option<i64>) -> Result<Option<Uid>> {
+    pub(super) async fn resolve_folder(
+        &self,
+        scope: &Scope,
+        uid: Option<&str>,
+        id: Option<i64>,
+    ) -> Result<Option<Uid>> {
         match (uid.filter(|uid| !uid.is_empty()), id.unwrap_or_default()) {
             (Some(GENERAL_UID), _) | (None, ..=0) => Ok(None),
             (Some(uid), _) => {

@@ -41,6 +41,17 @@ pub struct VersionContent {
     pub data: CanonicalJson,
 }
 
+/// Which version of which dashboard.
+#[derive(Clone, Debug)]
+pub struct VersionTarget {
+    /// The uid of the dashboard.
+    pub uid: Option<String>,
+    /// The numeric id of the dashboard, for clients that do not name its uid.
+    pub id: i64,
+    /// The version's number.
+    pub version: i64,
+}
+
 impl Dashboards {
     /// Lists so many versions from the newest down, from below `before` if given, leaving out the first `start`.
     pub async fn list_versions(
@@ -64,6 +75,19 @@ impl Dashboards {
         self.find(scope, &uid).await?;
         let found = self.reader.find_version(scope, &uid, version).await?;
         found.ok_or_else(|| DashboardError::VersionNotFound.into())
+    }
+
+    /// Reads one version of a dashboard that is named by its uid or else by its numeric id.
+    pub async fn find_version(&self, scope: &Scope, target: &VersionTarget) -> Result<VersionContent> {
+        scope.require(Permission::DashboardsRead)?;
+        let uid = match &target.uid {
+            Some(uid) => uid.clone(),
+            None => {
+                let uid = self.reader.find_uid_by_id(scope, target.id).await?;
+                uid.ok_or(DashboardError::NotFound)?.to_string()
+            }
+        };
+        self.get_version(scope, &uid, target.version).await
     }
 
     /// Saves an older version as the newest one. The dashboard stays in the folder it is in.

@@ -7,21 +7,26 @@ use serde::ser::Error;
 use simd_json::StaticNode;
 use simd_json::tape::Node;
 
-use super::JsonValue;
+use super::{JsonValue, Rewrite};
 
 /// How many bytes a node has on the average, for the first size of the text.
 const BYTES_OF_NODE: usize = 10;
 
-/// The canonical text of a value, which leaves out some members of it if it is an object.
-pub(super) fn canonical(value: JsonValue<'_>, without: &[&str]) -> Result<String, serde_json::Error> {
+/// The canonical text of a value, which leaves out some members of it if it is an object, and has other texts for
+/// those that are rewritten.
+pub(super) fn canonical(
+    value: JsonValue<'_>,
+    without: &[&str],
+    rewrite: Option<Rewrite<'_>>,
+) -> Result<String, serde_json::Error> {
     let text = Vec::with_capacity(nodes_of(value.0) * BYTES_OF_NODE);
-    let mut writer = Writer { text, members: Vec::new() };
+    let mut writer = Writer { text, members: Vec::new(), rewrite };
     writer.value(value.0, without)?;
     String::from_utf8(writer.text).map_err(serde_json::Error::custom)
 }
 
 /// How many nodes the first value of a list has.
-fn nodes_of(nodes: &[Node<'_>]) -> usize {
+pub(super) fn nodes_of(nodes: &[Node<'_>]) -> usize {
     match nodes.first() {
         Some(Node::Object { count, .. } | Node::Array { count, .. }) => count + 1,
         Some(_) => 1,
@@ -32,18 +37,22 @@ fn nodes_of(nodes: &[Node<'_>]) -> usize {
 /// A member of an object: its name, and the nodes from its value on.
 type Member<'a> = (&'a str, &'a [Node<'a>]);
 
-struct Writer<'a> {
+struct Writer<'a, 'r> {
     text: Vec<u8>,
+    rewrite: Option<Rewrite<'r>>,
     /// The members of the objects that are being written, those of the innermost last.
     members: Vec<Member<'a>>,
 }
 
-impl<'a> Writer<'a> {
+impl<'a> Writer<'a, '_> {
     /// Writes the first value of a list, and returns what follows it.
     fn value(&mut self, nodes: &'a [Node<'a>], without: &[&str]) -> Result<&'a [Node<'a>], serde_json::Error> {
         let Some((node, rest)) = nodes.split_first() else { return Ok(nodes) };
         match node {
-            Node::String(text) => self.string(text)?,
+            Node::String(text) => match self.rewrite.and_then(|rewrite| rewrite(text)) {
+                Some(rewritten) => self.string(&rewritten)?,
+                None => self.string(text)?,
+            },
             Node::Static(StaticNode::U64(number)) => serde_json::to_writer(&mut self.text, number)?,
             Node::Static(StaticNode::I64(number)) => serde_json::to_writer(&mut self.text, number)?,
             Node::Static(StaticNode::F64(number)) => serde_json::to_writer(&mut self.text, number)?,

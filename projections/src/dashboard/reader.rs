@@ -29,7 +29,7 @@ impl PgDashboardReader {
     async fn fetch(&self, org: OrgId, uid: &Uid) -> Result<Option<Arc<DashboardView>>> {
         let sql = "SELECT d.*, e.type, e.schema_version, e.payload
             FROM dashboards d JOIN events e ON e.org_id = d.org_id AND e.pos = d.pos
-            WHERE d.org_id = $1 AND d.uid = $2";
+            WHERE d.org_id = $1 AND d.uid = $2 AND d.deleted IS NULL";
         let row = self.database.read_one(org, sql, &[&org.0, &uid.as_str()]).await?;
         row.as_ref().map(|row| dashboard_view(row).map(Arc::new)).transpose()
     }
@@ -95,7 +95,7 @@ impl DashboardReader for PgDashboardReader {
     }
 
     async fn find_uid_by_id(&self, scope: &Scope, id: i64) -> Result<Option<Uid>> {
-        let sql = "SELECT uid FROM dashboards WHERE org_id = $1 AND id = $2";
+        let sql = "SELECT uid FROM dashboards WHERE org_id = $1 AND id = $2 AND deleted IS NULL";
         self.find_uid(scope, sql, &[&scope.org().0, &id]).await
     }
 
@@ -106,7 +106,7 @@ impl DashboardReader for PgDashboardReader {
         title: &str,
     ) -> Result<Option<Uid>> {
         let sql = "SELECT uid FROM dashboards WHERE org_id = $1 AND folder_uid = $2 AND title = $3
-            ORDER BY uid LIMIT 1";
+                AND deleted IS NULL ORDER BY uid LIMIT 1";
         self.find_uid(scope, sql, &[&scope.org().0, &uid_or_empty(folder), &title]).await
     }
 
@@ -118,7 +118,7 @@ impl DashboardReader for PgDashboardReader {
     async fn count_tags(&self, scope: &Scope) -> Result<Vec<TagCount>> {
         // A dashboard can have a tag twice.
         let sql = "SELECT tag, count(DISTINCT uid) AS dashboards FROM dashboards, unnest(tags) AS tag
-            WHERE org_id = $1 GROUP BY tag ORDER BY tag";
+            WHERE org_id = $1 AND deleted IS NULL GROUP BY tag ORDER BY tag";
         let org = scope.org();
         let rows = self.database.read(org, sql, &[&org.0]).await?;
         Ok(rows.iter().map(|row| TagCount { term: row.get("tag"), count: row.get("dashboards") }).collect())
@@ -135,7 +135,7 @@ impl DashboardReader for PgDashboardReader {
         let sql = "SELECT v.*, d.id AS dashboard_id
             FROM dashboards d JOIN dashboard_versions v ON v.org_id = d.org_id AND v.dashboard_uid = d.uid
                 AND v.generation = d.generation
-            WHERE d.org_id = $1 AND d.uid = $2 AND v.version < $3
+            WHERE d.org_id = $1 AND d.uid = $2 AND d.deleted IS NULL AND v.version < $3
             ORDER BY v.version DESC LIMIT $4 OFFSET $5";
         let (org, before) = (scope.org(), before.unwrap_or(i64::MAX));
         let rows = self.database.read(org, sql, &[&org.0, &uid.as_str(), &before, &size, &start]).await?;
@@ -147,7 +147,7 @@ impl DashboardReader for PgDashboardReader {
             FROM dashboards d JOIN dashboard_versions v ON v.org_id = d.org_id AND v.dashboard_uid = d.uid
                 AND v.generation = d.generation
             JOIN events e ON e.org_id = v.org_id AND e.pos = v.pos
-            WHERE d.org_id = $1 AND d.uid = $2 AND v.version = $3";
+            WHERE d.org_id = $1 AND d.uid = $2 AND d.deleted IS NULL AND v.version = $3";
         let org = scope.org();
         let Some(row) = self.database.read_one(org, sql, &[&org.0, &uid.as_str(), &version]).await? else {
             return Ok(None);

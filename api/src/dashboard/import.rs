@@ -1,0 +1,109 @@
+//! Importing dashboards, and filling in their inputs without saving them.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use kymograph_app::dashboard::{Dashboards, ImportDashboard, ImportInput};
+use kymograph_domain::Uid;
+use kymograph_domain::json::JsonValue;
+use kymograph_domain::slug::slugify;
+use serde::Serialize;
+
+use super::{DashboardState, dashboard_url};
+use crate::body::JsonText;
+use crate::error::{ApiError, ApiResult};
+use crate::layer::Caller;
+use crate::routes::Routes;
+
+pub(super) fn routes(state: &Arc<Dashboards>) -> Routes {
+    Routes::default().private(Method::POST, "/api/dashboards/import", state, import_dashboard).private(
+        Method::POST,
+        "/api/dashboards/interpolate",
+        state,
+        interpolate_dashboard,
+    )
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ImportedBody {
+    uid: Uid,
+    plugin_id: &'static str,
+    title: String,
+    imported: bool,
+    imported_uri: String,
+    imported_url: String,
+    slug: String,
+    dashboard_id: i64,
+    folder_uid: String,
+    imported_revision: i64,
+    revision: i64,
+    description: &'static str,
+    path: &'static str,
+    removed: bool,
+}
+
+fn import_of(form: JsonValue<'_>) -> ApiResult<ImportDashboard<'_>> {
+    let text = |value: JsonValue<'_>, name| value.get(name).and_then(JsonValue::as_str).map(str::to_owned);
+    let dashboard = form.get("dashboard").filter(|dashboard| !dashboard.is_null()).ok_or_else(|| {
+        let message = match text(form, "pluginId").unwrap_or_default().as_str() {
+            "" => "Dashboard must be set",
+            _ => "No plugin of this server brings dashboards along: the dashboard must be set",
+        };
+        ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, message)
+    })?;
+    let input = |input: JsonValue<'_>| ImportInput {
+        name: text(input, "name").unwrap_or_default(),
+        kind: text(input, "type").unwrap_or_default(),
+        value: text(input, "value").unwrap_or_default(),
+    };
+    Ok(ImportDashboard {
+        dashboard,
+        inputs: form.get("inputs").into_iter().flat_map(JsonValue::items).map(input).collect(),
+        folder_uid: text(form, "folderUid"),
+        folder_id: form.get("folderId").and_then(JsonValue::as_i64),
+        overwrite: form.get("overwrite").and_then(JsonValue::as_bool).unwrap_or_default(),
+    })
+}
+
+async fn import_dashboard(
+    State(dashboards): DashboardState,
+    Caller(scope): Caller,
+    mut body: JsonText,
+) -> ApiResult<Json<ImportedBody>> {
+    let document = body.document()?;
+    let imported = dashboards.import_dashboard(&scope, import_of(document.root())?).await?;
+    let saved = imported.saved;
+    let slug = slugify(&saved.title);
+    Ok(Json(ImportedBody {
+        plugin_id: "",
+        imported: true,
+        imported_uri: format!("db/{slug}"),
+        imported_url: dashboard_url(&saved.uid, &slug),
+        uid: saved.uid,
+        title: saved.title,
+        slug,
+        dashboard_id: saved.id,
+        folder_uid: saved.folder_uid.map(|uid| uid.to_string()).unwrap_or_default(),
+        imported_revision: imported.revision,
+        revision: imported.revision,
+        description: "",
+        path: "",
+        removed: false,
+    }))
+}
+
+async fn interpolate_dashboard(
+    State(dashboards): DashboardState,
+    Caller(scope): Caller,
+    mut body: JsonText,
+) -> ApiResult<Response> {
+    let document = body.document()?;
+    let text = dashboards.interpolate_dashboard(&scope, &import_of(document.root())?)?;
+    // Nothing was written, so a repetition may as well be answered anew.
+    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
+    Ok((headers, text).into_response())
+}

@@ -1,0 +1,149 @@
+//! What is different between two documents.
+
+use super::JsonValue;
+
+/// How a value of one document differs from the one in its place in another.
+#[derive(Clone, Debug)]
+pub enum Difference<'a> {
+    /// It does not.
+    Same(JsonValue<'a>),
+    /// It is new.
+    Added(JsonValue<'a>),
+    /// It is gone.
+    Removed(JsonValue<'a>),
+    /// Another one is in its place.
+    Replaced(JsonValue<'a>, JsonValue<'a>),
+    /// Both are objects, and some of their members differ. All members are here, by name.
+    Object(Vec<(&'a str, Difference<'a>)>),
+    /// Both are lists, and some of their items differ. All items are here, in order.
+    List(Vec<Difference<'a>>),
+}
+
+impl Difference<'_> {
+    /// Whether there is no difference.
+    #[must_use]
+    pub fn is_same(&self) -> bool {
+        matches!(self, Self::Same(_))
+    }
+}
+
+/// Compares values of canonical documents. It takes one pass, so items of lists are compared with those in the same
+/// place from the first that differs to the last.
+#[must_use]
+pub fn compare<'a>(old: JsonValue<'a>, new: JsonValue<'a>) -> Difference<'a> {
+    if is_same(old, new) {
+        Difference::Same(new)
+    } else if old.is_object() && new.is_object() {
+        Difference::Object(compare_members(old, new))
+    } else if old.is_list() && new.is_list() {
+        Difference::List(compare_items(old, new))
+    } else {
+        Difference::Replaced(old, new)
+    }
+}
+
+/// The members of canonical objects are sorted, so that the same value is the same list of nodes.
+fn is_same(old: JsonValue<'_>, new: JsonValue<'_>) -> bool {
+    old.own() == new.own()
+}
+
+fn compare_members<'a>(old: JsonValue<'a>, new: JsonValue<'a>) -> Vec<(&'a str, Difference<'a>)> {
+    let (mut old, mut new) = (old.members().peekable(), new.members().peekable());
+    let mut members = Vec::new();
+    loop {
+        // Names without a counterpart sort before the next name of the other side.
+        let order = match (old.peek(), new.peek()) {
+            (Some((old, _)), Some((new, _))) => old.cmp(new),
+            (Some(_), None) => std::cmp::Ordering::Less,
+            (None, Some(_)) => std::cmp::Ordering::Greater,
+            (None, None) => return members,
+        };
+        let old = if order.is_le() { old.next() } else { None };
+        let new = if order.is_ge() { new.next() } else { None };
+        members.extend(match (old, new) {
+            (Some((name, old)), Some((_, new))) => Some((name, compare(old, new))),
+            (Some((name, old)), None) => Some((name, Difference::Removed(old))),
+            (None, Some((name, new))) => Some((name, Difference::Added(new))),
+            (None, None) => None,
+        });
+    }
+}
+
+fn compare_items<'a>(old: JsonValue<'a>, new: JsonValue<'a>) -> Vec<Difference<'a>> {
+    let (old, new): (Vec<_>, Vec<_>) = (old.items().collect(), new.items().collect());
+    let same = |(old, new): &(&JsonValue<'a>, &JsonValue<'a>)| is_same(**old, **new);
+    let before = old.iter().zip(&new).take_while(same).count();
+    let (head, new) = new.split_at(before);
+    let old = &old[before..];
+    let after = old.iter().rev().zip(new.iter().rev()).take_while(same).count();
+    let (new, tail) = new.split_at(new.len() - after);
+    let old = &old[..old.len() - after];
+    let paired = old.len().min(new.len());
+
+    let mut items = Vec::with_capacity(head.len() + old.len().max(new.len()) + tail.len());
+    items.extend(head.iter().map(|item| Difference::Same(*item)));
+    items.extend(old.iter().zip(new).map(|(old, new)| compare(*old, *new)));
+    items.extend(old[paired..].iter().map(|item| Difference::Removed(*item)));
+    items.extend(new[paired..].iter().map(|item| Difference::Added(*item)));
+    items.extend(tail.iter().map(|item| Difference::Same(*item)));
+    items
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{CanonicalJson, JsonDocument};
+    use super::*;
+
+    /// The differences one a line, as `path sign`.
+    fn walk(path: &str, difference: &Difference<'_>, lines: &mut Vec<String>) {
+        let sign = match difference {
+            Difference::Same(_) => return,
+            Difference::Added(_) => "+",
+            Difference::Removed(_) => "-",
+            Difference::Replaced(..) => "~",
+            Difference::Object(members) => {
+                members.iter().for_each(|(name, member)| walk(&format!("{path}.{name}"), member, lines));
+                return;
+            }
+            Difference::List(items) => {
+                items.iter().enumerate().for_each(|(at, item)| walk(&format!("{path}[{at}]"), item, lines));
+                return;
+            }
+        };
+        lines.push(format!("{path} {sign}"));
+    }
+
+    fn differences(old: &str, new: &str) -> Vec<String> {
+        let texts = [old, new].map(|text| {
+            let mut text = text.as_bytes().to_vec();
+            let document = JsonDocument::try_parse(&mut text).unwrap();
+            CanonicalJson::try_new(document.root(), &[]).unwrap()
+        });
+        let [mut old, mut new] = texts.map(|text| text.as_str().as_bytes().to_vec());
+        let (old, new) =
+            (JsonDocument::try_parse(&mut old).unwrap(), JsonDocument::try_parse(&mut new).unwrap());
+        let mut lines = Vec::new();
+        walk("", &compare(old.root(), new.root()), &mut lines);
+        lines
+    }
+
+    #[test]
+    fn members_are_found_by_name() {
+        let found = differences(r#"{"a":1,"b":{"x":1,"y":2},"d":[]}"#, r#"{"c":1,"b":{"y":3,"x":1},"d":[]}"#);
+        assert_eq!(found, [".a -", ".b.y ~", ".c +"]);
+        assert_eq!(differences(r#"{"a":{"b":1}}"#, r#"{"a":[1]}"#), [".a ~"]);
+        assert_eq!(
+            differences(r#"{"b":1,"a":[1.5,null]}"#, r#"{"a":[1.5,null],"b":1}"#),
+            Vec::<String>::new()
+        );
+    }
+
+    #[test]
+    fn items_keep_their_place_before_and_after_what_differs() {
+        assert_eq!(differences("[1,2,3]", "[1,9,2,3]"), ["[1] +"]);
+        assert_eq!(differences("[1,2,3,4]", "[1,4]"), ["[1] -", "[2] -"]);
+        assert_eq!(differences(r#"[{"a":1},{"a":2}]"#, r#"[{"a":1},{"a":3}]"#), ["[1].a ~"]);
+        assert_eq!(differences("[1,1]", "[1,1,1]"), ["[2] +"]);
+        assert_eq!(differences("[]", "[[]]"), ["[0] +"]);
+    }
+}
