@@ -192,7 +192,7 @@ pub fn wire(
         invites: invite_service,
         memberships: membership_service,
         orgs: Arc::new(Orgs::new(commands.clone(), orgs, ids.clone())),
-        preferences: Arc::new(Preferences::new(commands.clone(), preferences, dashboards)),
+        preferences: Arc::new(Preferences::new(commands.clone(), preferences, dashboards, teams.clone())),
         searches: Arc::new(Searches::new(searches)),
         sessions: Arc::new(Sessions::new(commands.clone(), sessions, users.clone())),
         settings: Arc::new(Settings::new(config.settings().clone())),
