@@ -31,5 +31,6 @@ async fn get_frontend_settings(State(version): State<Arc<str>>) -> Json<Value> {
         "featureToggles": {},
         "anonymousEnabled": false,
         "disableLoginForm": false,
+        "pluginAdminEnabled": false,
     }))
 }

@@ -20,7 +20,9 @@ pub mod routes;
 pub mod search;
 pub mod service_account;
 pub mod session;
+pub mod setting;
 pub mod star;
+pub mod statistic;
 pub mod team;
 pub mod user;
 
@@ -39,7 +41,9 @@ use kymograph_app::preference::Preferences;
 use kymograph_app::search::Searches;
 use kymograph_app::service_account::ServiceAccounts;
 use kymograph_app::session::Sessions;
+use kymograph_app::setting::Settings;
 use kymograph_app::star::Stars;
+use kymograph_app::statistic::Statistics;
 use kymograph_app::team::Teams;
 use kymograph_app::user::Users;
 
@@ -72,8 +76,12 @@ pub struct Services {
     pub service_accounts: Arc<ServiceAccounts>,
     /// Sessions.
     pub sessions: Arc<Sessions>,
+    /// Settings.
+    pub settings: Arc<Settings>,
     /// Stars.
     pub stars: Arc<Stars>,
+    /// Statistics.
+    pub statistics: Arc<Statistics>,
     /// Teams.
     pub teams: Arc<Teams>,
     /// Users.
@@ -114,6 +122,8 @@ pub fn router(services: Services, settings: &ApiSettings) -> (Router, Vec<Route>
         .merge(frontend::routes(&settings.grafana_version))
         .merge(invite::routes(services.invites, identity.clone(), cookie.clone(), &settings.root_url))
         .merge(session::routes(identity.clone(), sessions, cookie))
+        .merge(setting::routes(&services.settings))
+        .merge(statistic::routes(&services.statistics))
         .merge(org::routes(services.orgs))
         .merge(membership::routes(memberships.clone()))
         .merge(user::routes(users, memberships, identity))

@@ -1,11 +1,11 @@
-//! Preferences of the org and of the caller. The dashboard that they lead to is in [`home`].
+//! Preferences of the org, of teams and of the caller. The dashboard that they lead to is in [`home`].
 
 mod home;
 
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::Method;
 use kymograph_app::preference::{HomeChoice, PreferenceChange, PreferenceView, Preferences, Unmentioned};
 use kymograph_domain::Uid;
@@ -23,6 +23,8 @@ pub fn routes(preferences: Arc<Preferences>) -> Routes {
         .private(Method::GET, "/api/org/preferences", state, get_org_preferences)
         .private(Method::PUT, "/api/org/preferences", state, update_org_preferences)
         .private(Method::PATCH, "/api/org/preferences", state, patch_org_preferences)
+        .private(Method::GET, "/api/teams/{team_id}/preferences", state, get_team_preferences)
+        .private(Method::PUT, "/api/teams/{team_id}/preferences", state, update_team_preferences)
         .private(Method::GET, "/api/user/preferences", state, get_user_preferences)
         .private(Method::PUT, "/api/user/preferences", state, update_user_preferences)
         .private(Method::PATCH, "/api/user/preferences", state, patch_user_preferences)
@@ -135,6 +137,14 @@ async fn get_org_preferences(
     Ok(Json(preference_body(preferences.get_org_preference(&scope).await?)))
 }
 
+async fn get_team_preferences(
+    State(preferences): PreferenceState,
+    Caller(scope): Caller,
+    Path(team): Path<String>,
+) -> ApiResult<Json<PreferenceBody>> {
+    Ok(Json(preference_body(preferences.get_team_preference(&scope, &team).await?)))
+}
+
 async fn get_user_preferences(
     State(preferences): PreferenceState,
     Caller(scope): Caller,
@@ -157,6 +167,16 @@ async fn patch_org_preferences(
     JsonBody(form): JsonBody<PreferenceForm>,
 ) -> ApiResult<Json<Message>> {
     preferences.change_org_preference(&scope, &form.into_change(), Unmentioned::Keep).await?;
+    Ok(Message::json("Preferences updated"))
+}
+
+async fn update_team_preferences(
+    State(preferences): PreferenceState,
+    Caller(scope): Caller,
+    Path(team): Path<String>,
+    JsonBody(form): JsonBody<PreferenceForm>,
+) -> ApiResult<Json<Message>> {
+    preferences.change_team_preference(&scope, &team, &form.into_change(), Unmentioned::Reset).await?;
     Ok(Message::json("Preferences updated"))
 }
 

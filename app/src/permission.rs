@@ -105,6 +105,10 @@ permissions! {
     UsersAuthTokenWrite = "users.authtoken:write";
     /// Log any user out.
     UsersLogout = "users:logout";
+    /// Read the settings the server runs with.
+    SettingsRead = "settings:read";
+    /// Read how much there is on the whole server.
+    ServerStatsRead = "server:stats:read";
 }
 
 /// A set of permissions.
@@ -191,6 +195,8 @@ impl Rights {
             P::UsersAuthTokenRead,
             P::UsersAuthTokenWrite,
             P::UsersLogout,
+            P::SettingsRead,
+            P::ServerStatsRead,
         ])
     };
 

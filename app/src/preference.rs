@@ -1,4 +1,4 @@
-//! Preferences of orgs and of their members, and the dashboard to begin with.
+//! Preferences of orgs, teams and users, and the dashboard to begin with.
 
 use std::sync::Arc;
 
@@ -7,10 +7,12 @@ use kymograph_domain::Uid;
 use kymograph_domain::dashboard::{Dashboard, DashboardError};
 use kymograph_domain::org::{Org, OrgError};
 use kymograph_domain::preference::{Preference, PreferenceCommand, PreferenceOwner, PreferenceSettings};
+use kymograph_domain::team::{Team, TeamError};
 
 use crate::dashboard::DashboardReader;
 use crate::error::Result;
-use crate::{Commands, Permission, Scope};
+use crate::team::{TeamReader, resolve_team};
+use crate::{Commands, Permission, Scope, Unit};
 
 /// Preferences as they are read.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +37,9 @@ pub struct HomeDashboard {
 pub trait PreferenceReader: Send + Sync {
     /// What an owner prefers; who never said anything prefers nothing.
     async fn find_preference(&self, scope: &Scope, owner: PreferenceOwner) -> Result<PreferenceView>;
+    /// The dashboard that the actor begins with: its own choice, else that of one of its teams, the youngest first,
+    /// else the org's.
+    async fn find_home(&self, scope: &Scope) -> Result<Option<HomeDashboard>>;
 }
 
 /// A change of preferences; what is `None` is not mentioned.
@@ -83,6 +88,7 @@ pub struct Preferences {
     commands: Commands,
     reader: Arc<dyn PreferenceReader>,
     dashboards: Arc<dyn DashboardReader>,
+    teams: Arc<dyn TeamReader>,
 }
 
 impl Preferences {
@@ -92,14 +98,23 @@ impl Preferences {
         commands: Commands,
         reader: Arc<dyn PreferenceReader>,
         dashboards: Arc<dyn DashboardReader>,
+        teams: Arc<dyn TeamReader>,
     ) -> Self {
-        Self { commands, reader, dashboards }
+        Self { commands, reader, dashboards, teams }
     }
 
     /// Reads what the org prefers.
     pub async fn get_org_preference(&self, scope: &Scope) -> Result<PreferenceView> {
         scope.require(Permission::OrgsPreferencesRead)?;
         self.reader.find_preference(scope, PreferenceOwner::Org).await
+    }
+
+    /// Reads what a team prefers.
+    pub async fn get_team_preference(&self, scope: &Scope, team: &str) -> Result<PreferenceView> {
+        scope.require(Permission::TeamsRead)?;
+        let id = resolve_team(&*self.teams, scope, team).await?;
+        self.teams.find_team(scope, id).await?.ok_or(TeamError::NotFound)?;
+        self.reader.find_preference(scope, PreferenceOwner::Team(id)).await
     }
 
     /// Reads what the actor prefers in the org.
@@ -118,6 +133,19 @@ impl Preferences {
         self.change(scope, PreferenceOwner::Org, change, unmentioned).await
     }
 
+    /// Changes what a team prefers.
+    pub async fn change_team_preference(
+        &self,
+        scope: &Scope,
+        team: &str,
+        change: &PreferenceChange,
+        unmentioned: Unmentioned,
+    ) -> Result<()> {
+        scope.require(Permission::TeamsWrite)?;
+        let id = resolve_team(&*self.teams, scope, team).await?;
+        self.change(scope, PreferenceOwner::Team(id), change, unmentioned).await
+    }
+
     /// Changes what the actor prefers in the org.
     pub async fn change_own_preference(
         &self,
@@ -128,17 +156,13 @@ impl Preferences {
         self.change(scope, own(scope), change, unmentioned).await
     }
 
-    /// Reads which dashboard the actor begins with: the actor's choice, else the org's, else none.
+    /// Reads which dashboard the actor begins with, if somebody has chosen one.
     pub async fn get_home_dashboard(&self, scope: &Scope) -> Result<Option<HomeDashboard>> {
         // Who may not read dashboards would be sent to a page that cannot be opened.
         if !scope.allows(Permission::DashboardsRead) {
             return Ok(None);
         }
-        let own = self.reader.find_preference(scope, own(scope)).await?;
-        match own.home {
-            Some(home) => Ok(Some(home)),
-            None => Ok(self.reader.find_preference(scope, PreferenceOwner::Org).await?.home),
-        }
+        self.reader.find_home(scope).await
     }
 
     async fn change(
@@ -152,10 +176,7 @@ impl Preferences {
         let home = home.as_ref();
         self.commands
             .run(scope, |mut unit| async move {
-                // A server admin can name an org that is not there, and who is a member of none acts in one.
-                if !unit.load::<Org>(&scope.org()).await?.exists {
-                    return Err(OrgError::NotFound.into());
-                }
+                owner_must_exist(scope, &unit, owner).await?;
                 if let Some(home) = home
                     && !unit.load::<Dashboard>(home).await?.exists
                 {
@@ -183,6 +204,17 @@ impl Preferences {
             Some(HomeChoice::Id(id)) => self.dashboards.find_uid_by_id(scope, *id).await?,
         };
         found.map(Some).ok_or_else(|| DashboardError::NotFound.into())
+    }
+}
+
+async fn owner_must_exist(scope: &Scope, unit: &Unit<'_>, owner: PreferenceOwner) -> Result<()> {
+    // A server admin can name an org that is not there, and who is a member of none acts in one.
+    if !unit.load::<Org>(&scope.org()).await?.exists {
+        return Err(OrgError::NotFound.into());
+    }
+    match owner {
+        PreferenceOwner::Team(id) if !unit.load::<Team>(&id).await?.exists => Err(TeamError::NotFound.into()),
+        _ => Ok(()),
     }
 }
 

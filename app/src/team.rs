@@ -214,7 +214,7 @@ impl Teams {
     }
 
     async fn tell(&self, scope: &Scope, team: &str, command: TeamCommand) -> Result<()> {
-        let id = &self.resolve(scope, team).await?;
+        let id = &resolve_team(&*self.reader, scope, team).await?;
         let command = &command;
         self.commands
             .run(scope, |mut unit| async move {
@@ -226,19 +226,10 @@ impl Teams {
             .await
     }
 
-    /// The team that a client names by id or by uid.
-    async fn resolve(&self, scope: &Scope, team: &str) -> Result<TeamId> {
-        if let Ok(id) = team.parse() {
-            return Ok(TeamId(id));
-        }
-        let uid = Uid::try_new(team).map_err(|_| TeamError::NotFound)?;
-        Ok(self.reader.find_team_id(scope, &uid).await?.ok_or(TeamError::NotFound)?)
-    }
-
     /// Reads a team.
     pub async fn get_team(&self, scope: &Scope, team: &str) -> Result<TeamView> {
         scope.require(Permission::TeamsRead)?;
-        let id = self.resolve(scope, team).await?;
+        let id = resolve_team(&*self.reader, scope, team).await?;
         self.reader.find_team(scope, id).await?.ok_or_else(|| TeamError::NotFound.into())
     }
 
@@ -261,7 +252,7 @@ impl Teams {
         team: &str,
     ) -> Result<(TeamView, Vec<TeamMemberView>)> {
         scope.require(Permission::TeamsPermissionsRead)?;
-        let id = self.resolve(scope, team).await?;
+        let id = resolve_team(&*self.reader, scope, team).await?;
         let team = self.reader.find_team(scope, id).await?.ok_or(TeamError::NotFound)?;
         Ok((team, self.reader.list_team_members(scope, id).await?))
     }
@@ -278,6 +269,15 @@ impl Teams {
         self.users.find_user(user).await?.ok_or(UserError::NotFound)?;
         self.reader.list_teams_of_user(scope, user).await
     }
+}
+
+/// The team that a client names by id or by uid. An id need not be a team's.
+pub(crate) async fn resolve_team(reader: &dyn TeamReader, scope: &Scope, team: &str) -> Result<TeamId> {
+    if let Ok(id) = team.parse() {
+        return Ok(TeamId(id));
+    }
+    let uid = Uid::try_new(team).map_err(|_| TeamError::NotFound)?;
+    Ok(reader.find_team_id(scope, &uid).await?.ok_or(TeamError::NotFound)?)
 }
 
 /// Takes a user out of all teams of an org, which comes before the end of its membership: a team has no members

@@ -1,4 +1,4 @@
-//! What an org or one of its members prefers: the look, the language and the dashboard to begin with.
+//! What an org, a team or a user prefers: the look, the language and the dashboard to begin with.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::aggregate::{Stream, decide};
 use crate::domain_events;
-use crate::id::UserId;
+use crate::id::{TeamId, UserId};
 use crate::reason::{Reason, ReasonKind};
 use crate::text::is_storable;
 use crate::uid::Uid;
@@ -28,6 +28,8 @@ const MAX_BOOKMARKS: usize = 100;
 pub enum PreferenceOwner {
     /// The org, for all its members who have no preference of their own.
     Org,
+    /// A team, for its members who have no preference of their own.
+    Team(TeamId),
     /// A user, in one org.
     User(UserId),
 }
@@ -36,6 +38,7 @@ impl fmt::Display for PreferenceOwner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Org => f.write_str("org"),
+            Self::Team(id) => write!(f, "team-{id}"),
             Self::User(id) => write!(f, "user-{id}"),
         }
     }
@@ -242,5 +245,7 @@ mod tests {
     fn streams_are_named_by_owner() {
         assert_eq!(Preference::stream_id(&PreferenceOwner::Org).as_str(), "preference-org");
         assert_eq!(Preference::stream_id(&OWNER).as_str(), "preference-user-5");
+        let team = PreferenceOwner::Team(TeamId(5));
+        assert_eq!(Preference::stream_id(&team).as_str(), "preference-team-5");
     }
 }

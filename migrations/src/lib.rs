@@ -36,7 +36,8 @@ migrations! {
     8 "0008_invite";
     9 "0009_team";
     10 "0010_service_account";
-    14 "0014_trash";
+    11 "0011_trash";
+    12 "0012_quota";
 }
 
 #[cfg(test)]

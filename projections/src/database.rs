@@ -5,7 +5,7 @@ use std::time::Duration;
 use deadpool_postgres::{Object, Pool, PoolError};
 use futures_util::future::join3;
 use kymograph_app::{Error, ErrorKind, Result};
-use kymograph_domain::{OrgId, UserId};
+use kymograph_domain::OrgId;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Row, Statement};
@@ -53,16 +53,6 @@ impl Database {
         let connection = self.connection().await?;
         let statement = prepare(&connection, sql).await?;
         connection.query(&statement, params).await.map_err(|error| database_error(&error))
-    }
-
-    /// Runs a query on a user's own memberships in all orgs.
-    pub async fn read_as_user(
-        &self,
-        user: UserId,
-        sql: &'static str,
-        params: Params<'_>,
-    ) -> Result<Vec<Row>> {
-        self.read_with(&format!("BEGIN READ ONLY; SET LOCAL app.user_id = '{user}'"), sql, params).await
     }
 
     async fn read_with(&self, begin: &str, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>> {

@@ -42,8 +42,8 @@ impl IdentityReader for PgIdentityReader {
         let Some(row) = self.database.read_one(server, sql, &[&user.0, &server.0, &key]).await? else {
             return Ok(None);
         };
-        let sql = "SELECT org_id, role FROM memberships WHERE user_id = $1 ORDER BY org_id";
-        let memberships = self.database.read_as_user(user, sql, &[&user.0]).await?;
+        let sql = "SELECT member_org_id, role FROM user_orgs WHERE user_id = $1 ORDER BY member_org_id";
+        let memberships = self.database.read_global(sql, &[&user.0]).await?;
         Ok(Some(Identified {
             actor: Arc::new(Actor {
                 user_id: user,
@@ -56,7 +56,7 @@ impl IdentityReader for PgIdentityReader {
             org_id: OrgId(row.get("current_org_id")),
             memberships: memberships
                 .iter()
-                .map(|row| Ok((OrgId(row.get("org_id")), role_column(row, "role")?)))
+                .map(|row| Ok((OrgId(row.get("member_org_id")), role_column(row, "role")?)))
                 .collect::<Result<_>>()?,
         }))
     }

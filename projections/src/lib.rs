@@ -14,10 +14,12 @@ pub mod membership;
 pub mod org;
 pub mod preference;
 pub mod projector;
+pub mod quota;
 pub mod search;
 pub mod service_account;
 pub mod star;
 pub mod statement;
+pub mod statistic;
 pub mod team;
 mod text;
 pub mod user;
@@ -30,6 +32,7 @@ pub use statement::{OnFailure, Statement, Statements};
 #[must_use]
 pub fn projectors() -> Vec<Box<dyn Projector>> {
     vec![
+        Box::new(quota::QuotaProjector),
         Box::new(org::OrgProjector),
         Box::new(user::UserProjector),
         Box::new(membership::MembershipProjector),

@@ -14,44 +14,49 @@ use crate::projector::{Projector, Recorded};
 use crate::statement::{OnFailure, Statements};
 use crate::text::{contains_pattern, optional_timestamp_column, role_column, timestamp_column};
 
-/// Keeps `memberships`.
+/// Keeps `memberships`, and `user_orgs`, which has them by user.
 pub struct MembershipProjector;
 
+const INSERT: &str =
+    "INSERT INTO memberships (org_id, user_id, role, created, updated) VALUES ($1, $2, $3, $4, $4)";
+const INSERT_OF_USER: &str = "INSERT INTO user_orgs (user_id, member_org_id, role) VALUES ($1, $2, $3)";
+const CHANGE_ROLE: &str = "UPDATE memberships SET role = $3, updated = $4 WHERE org_id = $1 AND user_id = $2";
+const CHANGE_ROLE_OF_USER: &str = "UPDATE user_orgs SET role = $3 WHERE user_id = $1 AND member_org_id = $2";
+const DELETE: &str = "DELETE FROM memberships WHERE org_id = $1 AND user_id = $2";
+const DELETE_OF_USER: &str = "DELETE FROM user_orgs WHERE user_id = $1 AND member_org_id = $2";
 const CHECK_ORG: &str = "SELECT 1 / (CASE WHEN EXISTS (SELECT FROM orgs WHERE id = $1) THEN 1 ELSE 0 END)";
 const CHECK_ADMIN: &str = "SELECT 1 / (CASE WHEN EXISTS
     (SELECT FROM memberships WHERE org_id = $1 AND role = 'Admin') THEN 1 ELSE 0 END)";
 
 impl Projector for MembershipProjector {
     fn tables(&self) -> &'static [&'static str] {
-        &["memberships"]
+        &["memberships", "user_orgs"]
     }
 
     fn project(&self, recorded: &Recorded<'_>, statements: &mut Statements) {
         let (org, at) = (recorded.org.0, recorded.recorded_at.date());
         if let Some(OrgEvent::Deleted(_)) = recorded.event.of() {
             statements.write("DELETE FROM memberships WHERE org_id = $1", params![org]);
+            statements.write("DELETE FROM user_orgs WHERE member_org_id = $1", params![org]);
         }
         let Some(event) = recorded.event.of::<MembershipEvent>() else { return };
         match event {
             MembershipEvent::Added(added) => {
-                statements.write(
-                    "INSERT INTO memberships (org_id, user_id, role, created, updated) VALUES ($1, $2, $3, $4, $4)",
-                    params![org, added.user_id.0, added.role.as_str(), at],
-                );
+                let (user, role) = (added.user_id.0, added.role.as_str());
+                statements.write(INSERT, params![org, user, role, at]);
+                statements.write(INSERT_OF_USER, params![user, org, role]);
                 statements.check(CHECK_ORG, params![org], OnFailure::Broken(Invariant::OrgExists));
             }
             MembershipEvent::RoleChanged(changed) => {
-                statements.write(
-                    "UPDATE memberships SET role = $3, updated = $4 WHERE org_id = $1 AND user_id = $2",
-                    params![org, changed.user_id.0, changed.role.as_str(), at],
-                );
+                let (user, role) = (changed.user_id.0, changed.role.as_str());
+                statements.write(CHANGE_ROLE, params![org, user, role, at]);
+                statements.write(CHANGE_ROLE_OF_USER, params![user, org, role]);
                 check_admin(org, statements);
             }
             MembershipEvent::Removed(removed) => {
-                statements.write(
-                    "DELETE FROM memberships WHERE org_id = $1 AND user_id = $2",
-                    params![org, removed.user_id.0],
-                );
+                let user = removed.user_id.0;
+                statements.write(DELETE, params![org, user]);
+                statements.write(DELETE_OF_USER, params![user, org]);
                 check_admin(org, statements);
             }
         }
@@ -125,13 +130,13 @@ impl MembershipReader for PgMembershipReader {
     }
 
     async fn list_orgs_of_user(&self, user_id: UserId) -> Result<Vec<UserOrgView>> {
-        let sql = "SELECT m.org_id, m.role, o.name FROM memberships m JOIN orgs o ON o.id = m.org_id
+        let sql = "SELECT o.id, o.name, m.role FROM user_orgs m JOIN orgs o ON o.id = m.member_org_id
             WHERE m.user_id = $1 ORDER BY o.name, o.id";
-        let rows = self.database.read_as_user(user_id, sql, &[&user_id.0]).await?;
+        let rows = self.database.read_global(sql, &[&user_id.0]).await?;
         rows.iter()
             .map(|row| {
                 Ok(UserOrgView {
-                    org_id: OrgId(row.get("org_id")),
+                    org_id: OrgId(row.get("id")),
                     name: row.get("name"),
                     role: role_column(row, "role")?,
                 })

@@ -1,16 +1,17 @@
-//! Preferences of orgs and of their members.
+//! Preferences of orgs, teams and users.
 
 use async_trait::async_trait;
 use kymograph_app::preference::{HomeDashboard, PreferenceReader, PreferenceView};
 use kymograph_app::{Result, Scope};
 use kymograph_domain::org::OrgEvent;
 use kymograph_domain::preference::{PreferenceEvent, PreferenceOwner, PreferenceSettings};
+use kymograph_domain::team::TeamEvent;
 use tokio_postgres::Row;
 
 use crate::database::Database;
 use crate::params;
 use crate::projector::{Projector, Recorded};
-use crate::statement::Statements;
+use crate::statement::{OnFailure, Statements};
 use crate::text::{uid_column, uid_or_empty};
 
 /// Keeps `preferences`.
@@ -22,6 +23,9 @@ const SET: &str =
     ON CONFLICT (org_id, owner) DO UPDATE SET theme = $3, timezone = $4, week_start = $5, language = $6,
     regional_format = $7, home_dashboard_uid = $8, query_history_tab = $9, bookmark_urls = $10";
 
+const CHECK_TEAM: &str = "SELECT 1 / (CASE WHEN EXISTS
+    (SELECT FROM teams WHERE org_id = $1 AND id = $2) THEN 1 ELSE 0 END)";
+
 impl Projector for PreferenceProjector {
     fn tables(&self) -> &'static [&'static str] {
         &["preferences"]
@@ -31,6 +35,10 @@ impl Projector for PreferenceProjector {
         let org = recorded.org.0;
         if let Some(OrgEvent::Deleted(_)) = recorded.event.of() {
             statements.write("DELETE FROM preferences WHERE org_id = $1", params![org]);
+        }
+        if let Some(TeamEvent::Deleted(deleted)) = recorded.event.of() {
+            let owner = PreferenceOwner::Team(deleted.id).to_string();
+            statements.write("DELETE FROM preferences WHERE org_id = $1 AND owner = $2", params![org, owner]);
         }
         let Some(PreferenceEvent::Changed(changed)) = recorded.event.of() else { return };
         let settings = changed.settings.clone();
@@ -49,6 +57,10 @@ impl Projector for PreferenceProjector {
                 settings.bookmark_urls,
             ],
         );
+        if let PreferenceOwner::Team(team) = changed.owner {
+            // The team was deleted after it was looked up: look again.
+            statements.check(CHECK_TEAM, params![org, team.0], OnFailure::Conflict);
+        }
     }
 }
 
@@ -94,5 +106,20 @@ impl PreferenceReader for PgPreferenceReader {
         let org = scope.org();
         let row = self.database.read_one(org, sql, &[&org.0, &owner.to_string()]).await?;
         row.as_ref().map_or_else(|| Ok(PreferenceView::default()), preference_view)
+    }
+
+    async fn find_home(&self, scope: &Scope) -> Result<Option<HomeDashboard>> {
+        let sql = "SELECT p.home_dashboard_uid, d.slug
+            FROM preferences p JOIN dashboards d ON d.org_id = p.org_id AND d.uid = p.home_dashboard_uid
+            LEFT JOIN team_members m
+                ON m.org_id = p.org_id AND m.user_id = $2 AND p.owner = 'team-' || m.team_id
+            WHERE p.org_id = $1 AND (p.owner IN ('org', 'user-' || $2) OR m.team_id IS NOT NULL)
+            ORDER BY p.owner = 'org', m.team_id DESC NULLS FIRST LIMIT 1";
+        let (org, user) = (scope.org(), scope.actor().user_id);
+        let row = self.database.read_one(org, sql, &[&org.0, &user.0]).await?;
+        let home = |row: &Row| {
+            Ok(HomeDashboard { uid: uid_column(row, "home_dashboard_uid")?, slug: row.get("slug") })
+        };
+        row.as_ref().map(home).transpose()
     }
 }

@@ -1,5 +1,6 @@
 //! Preferences through HTTP, and the home dashboard that they lead to.
 
+use kymograph_infra::verify::verify;
 use kymograph_tests::{Client, TestServer};
 use serde_json::{Value, json};
 
@@ -104,4 +105,48 @@ async fn bad_input_is_told_clearly() {
         }
         server.anonymous().get(path).await.expect(401);
     }
+}
+
+#[tokio::test]
+async fn a_team_prefers_between_its_members_and_the_org() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    for uid in ["ours", "first", "second", "mine"] {
+        save(&admin, uid, uid).await;
+    }
+    let (ann, id) = server.new_member(1, "ann", "Viewer").await;
+    let home = async || ann.get("/api/dashboards/home").await.expect(200).body["redirectUri"].clone();
+    let choose = |uid: &str| json!({"homeDashboardUID": uid});
+    let mut paths = Vec::new();
+    for name in ["first", "second"] {
+        let team = admin.post("/api/teams", &json!({"name": name})).await.expect(200).body;
+        let path = format!("/api/teams/{}", team["teamId"]);
+        admin.post(&format!("{path}/members"), &json!({"userId": id})).await.expect(200);
+        let by_uid = format!("/api/teams/{}/preferences", team["uid"].as_str().unwrap());
+        assert_eq!(admin.get(&by_uid).await.expect(200).body, json!({}));
+        admin.put(&by_uid, &choose(name)).await.expect_message(200, "Preferences updated");
+        assert_eq!(admin.get(&format!("{path}/preferences")).await.expect(200).body, choose(name));
+        paths.push(path);
+    }
+    let preferences = format!("{}/preferences", paths[1]);
+    ann.get(&preferences).await.expect(403);
+    ann.put(&preferences, &json!({})).await.expect(403);
+
+    admin.put(ORG, &choose("ours")).await.expect(200);
+    assert_eq!(home().await, "/d/second/second");
+    ann.put(OWN, &choose("mine")).await.expect(200);
+    assert_eq!(home().await, "/d/mine/mine");
+    ann.put(OWN, &json!({})).await.expect(200);
+    admin.put(&preferences, &json!({"theme": "dark"})).await.expect(200);
+    assert_eq!(home().await, "/d/first/first");
+    admin.put(&preferences, &choose("second")).await.expect(200);
+    admin.delete(&paths[1]).await.expect(200);
+    assert_eq!(home().await, "/d/first/first");
+    admin.delete(&format!("{}/members/{id}", paths[0])).await.expect(200);
+    assert_eq!(home().await, "/d/ours/ours");
+
+    admin.get(&preferences).await.expect_message(404, "Team not found");
+    admin.put(&preferences, &json!({})).await.expect_message(404, "Team not found");
+    admin.put(&format!("{}/preferences", paths[0]), &json!({"theme": "pink"})).await.expect(400);
+    assert_eq!(verify(&server.database.config).await.unwrap().faults, Vec::<String>::new());
 }

@@ -7,6 +7,8 @@ use tokio_postgres::Client;
 const WITHOUT_TENANT: &[(&str, &str)] = &[
     ("users", "belong to the server; a reference table on Citus"),
     ("orgs", "the list of tenants; a reference table on Citus"),
+    ("quotas", "numbers that are added up over all orgs; distributed by org on Citus"),
+    ("user_orgs", "belong to a user; distributed by user on Citus"),
     ("sessions", "belong to a user; distributed by user on Citus"),
     ("user_seen", "belongs to a user; distributed by user on Citus"),
     ("token_hashes", "lead from a token to its org; a reference table on Citus"),

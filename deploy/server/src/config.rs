@@ -24,7 +24,9 @@ use std::collections::BTreeMap;
 pub use access::{AuthConfig, CookieSameSite, SecurityConfig};
 pub use error::ConfigError;
 pub use secret::Secret;
-pub use sections::{CompatibilityConfig, DatabaseConfig, LogConfig, LogFormat, PathsConfig, UsersConfig};
+pub use sections::{
+    CompatibilityConfig, DatabaseConfig, LogConfig, LogFormat, PathsConfig, PluginsConfig, UsersConfig,
+};
 pub use server::ServerConfig;
 pub use sources::Sources;
 
@@ -46,6 +48,8 @@ pub struct Config {
     pub auth: AuthConfig,
     /// `[users]`
     pub users: UsersConfig,
+    /// `[plugins]`
+    pub plugins: PluginsConfig,
     /// `[log]` and `[log.console]`
     pub log: LogConfig,
     /// `[compatibility]`
@@ -66,6 +70,7 @@ impl Config {
             security: SecurityConfig::read(&values)?,
             auth: AuthConfig::read(&values)?,
             users: UsersConfig::read(&values)?,
+            plugins: PluginsConfig::read(&values)?,
             log: LogConfig::read(&values)?,
             compatibility: CompatibilityConfig::read(&values)?,
             raw: values.redacted(),
@@ -83,6 +88,9 @@ impl Config {
     /// Logs what was configured but means nothing here. Call it once logging is set up, which needs the
     /// configuration first. People carry over their Grafana files and environment, so this is no error.
     pub fn report_unknown(&self) {
+        if self.plugins.admin_enabled {
+            tracing::warn!("[plugins] plugin_admin_enabled has no effect: plugins cannot be installed yet");
+        }
         let Unknown { settings, variables } = &self.unknown;
         if !settings.is_empty() {
             tracing::info!(settings = settings.join(", "), "ignoring unknown settings");

@@ -22,12 +22,14 @@ use kymograph_app::random::random_bytes;
 use kymograph_app::search::Searches;
 use kymograph_app::service_account::ServiceAccounts;
 use kymograph_app::session::{SessionLifetimes, Sessions};
+use kymograph_app::setting::Settings;
 use kymograph_app::setup::Setup;
 use kymograph_app::star::Stars;
+use kymograph_app::statistic::Statistics;
 use kymograph_app::team::Teams;
 use kymograph_app::user::{DefaultMembership, Users};
 use kymograph_app::{Commands, Result};
-use kymograph_domain::OrgId;
+use kymograph_domain::{OrgId, Timestamp};
 use kymograph_infra::change_feed::{self, ChangeFeed};
 use kymograph_infra::event_store::{EventStoreParts, PgEventStore, StreamCache};
 use kymograph_infra::health::PgHealthCheck;
@@ -47,6 +49,7 @@ use kymograph_projections::preference::PgPreferenceReader;
 use kymograph_projections::search::PgSearchReader;
 use kymograph_projections::service_account::{PgServiceAccountReader, PgTokenReader};
 use kymograph_projections::star::{PgStarReader, StarCache};
+use kymograph_projections::statistic::{PgStatisticReader, TagCounts};
 use kymograph_projections::team::PgTeamReader;
 use kymograph_projections::user::PgUserReader;
 use kymograph_projections::{Database, projectors};
@@ -91,9 +94,15 @@ pub fn wire(
     let folder_cache = Arc::new(FolderCache::default());
     let dashboard_cache = Arc::new(DashboardCache::with_bytes(DASHBOARD_CACHE_BYTES));
     let star_cache = Arc::new(StarCache::default());
+    let tag_counts = Arc::new(TagCounts::default());
     let streams = Arc::new(StreamCache::default());
-    let read_caches: Vec<Arc<dyn ChangeListener>> =
-        vec![identity_cache.clone(), folder_cache.clone(), dashboard_cache.clone(), star_cache.clone()];
+    let read_caches: Vec<Arc<dyn ChangeListener>> = vec![
+        identity_cache.clone(),
+        folder_cache.clone(),
+        dashboard_cache.clone(),
+        star_cache.clone(),
+        tag_counts.clone(),
+    ];
 
     let users = Arc::new(PgUserReader::new(database.clone()));
     let orgs = Arc::new(PgOrgReader::new(database.clone()));
@@ -108,6 +117,8 @@ pub fn wire(
     let preferences = Arc::new(PgPreferenceReader::new(database.clone()));
     let searches = Arc::new(PgSearchReader::new(database.clone()));
     let stars = Arc::new(PgStarReader::new(database.clone(), star_cache));
+    let statistics = Arc::new(PgStatisticReader::new(database.clone(), tag_counts));
+    let warm_up = warm_up(statistics.clone(), clock.now());
     let sessions = Arc::new(PgSessionStore::new(database.clone()));
     let attempts = Arc::new(PgLoginAttempts::new(database.clone()));
     let ids = Arc::new(PgIdAllocator::new(database.clone()));
@@ -186,10 +197,12 @@ pub fn wire(
         invites: invite_service,
         memberships: membership_service,
         orgs: Arc::new(Orgs::new(commands.clone(), orgs, ids.clone())),
-        preferences: Arc::new(Preferences::new(commands.clone(), preferences, dashboards)),
+        preferences: Arc::new(Preferences::new(commands.clone(), preferences, dashboards, teams.clone())),
         searches: Arc::new(Searches::new(searches)),
         sessions: Arc::new(Sessions::new(commands.clone(), sessions, users.clone())),
+        settings: Arc::new(Settings::new(config.settings().clone())),
         stars: Arc::new(Stars::new(commands.clone(), stars)),
+        statistics: Arc::new(Statistics::new(statistics, clock.clone())),
         service_accounts: Arc::new(ServiceAccounts::new(
             commands.clone(),
             service_accounts,
@@ -202,7 +215,11 @@ pub fn wire(
         readiness: readiness.clone(),
     };
     let (router, routes) = kymograph_api::router(services, &api_settings(config));
-    Ok(Wired { router, routes, setup, readiness, background: vec![feed_task] })
+    Ok(Wired { router, routes, setup, readiness, background: vec![feed_task, warm_up] })
+}
+
+fn warm_up(statistics: Arc<PgStatisticReader>, now: Timestamp) -> JoinHandle<()> {
+    tokio::spawn(async move { statistics.warm_up(now).await })
 }
 
 fn default_membership(config: &Config) -> DefaultMembership {

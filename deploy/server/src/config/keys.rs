@@ -81,6 +81,7 @@ pub(super) const KEYS: &[Key] = &[
     plain("users", "auto_assign_org", "true"),
     plain("users", "auto_assign_org_id", "1"),
     plain("users", "auto_assign_org_role", "Viewer"),
+    plain("plugins", "plugin_admin_enabled", "false"),
     plain("log", "level", "info"),
     plain("log.console", "format", "auto"),
     plain("compatibility", "grafana_version", "13.0.1"),

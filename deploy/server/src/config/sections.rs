@@ -1,4 +1,4 @@
-//! The small sections: `[paths]`, `[database]`, `[users]`, `[log]` and `[compatibility]`.
+//! The small sections: `[paths]`, `[database]`, `[users]`, `[plugins]`, `[log]` and `[compatibility]`.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -83,6 +83,20 @@ impl UsersConfig {
             auto_assign_org_id: values.get("users", "auto_assign_org_id", value::positive)?,
             auto_assign_org_role: values.get("users", "auto_assign_org_role", role)?,
         })
+    }
+}
+
+/// Plugins, of which there are none yet.
+#[derive(Clone, Copy, Debug)]
+pub struct PluginsConfig {
+    /// Whether somebody wants to install plugins through the server. Grafana's default, which people carry over,
+    /// so it is no error; the log says that nothing comes of it.
+    pub admin_enabled: bool,
+}
+
+impl PluginsConfig {
+    pub(super) fn read(values: &Values) -> Result<Self, ConfigError> {
+        Ok(Self { admin_enabled: values.get("plugins", "plugin_admin_enabled", value::flag)? })
     }
 }
 

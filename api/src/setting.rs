@@ -1,0 +1,25 @@
+//! The settings the server runs with.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::Method;
+use axum::response::{IntoResponse, Response};
+use kymograph_app::setting::Settings;
+
+use crate::error::ApiResult;
+use crate::layer::Caller;
+use crate::routes::Routes;
+
+/// The routes of settings.
+pub fn routes(settings: &Arc<Settings>) -> Routes {
+    Routes::default().private(Method::GET, "/api/admin/settings", settings, admin_get_settings)
+}
+
+async fn admin_get_settings(
+    State(settings): State<Arc<Settings>>,
+    Caller(scope): Caller,
+) -> ApiResult<Response> {
+    Ok(Json(settings.get_settings(&scope)?).into_response())
+}
