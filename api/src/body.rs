@@ -7,6 +7,7 @@ use bytes::Bytes;
 use kymograph_domain::json::JsonDocument;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use utoipa::ToSchema;
 
 use crate::error::ApiError;
 
@@ -67,7 +68,7 @@ fn unreadable(rejection: BytesRejection) -> ApiError {
 }
 
 /// The answer of operations that have nothing but a message to say.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Message {
     /// The message.
     pub message: String,

@@ -7,7 +7,7 @@ mod wire;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use kymograph_app::dashboard::{Dashboards, SaveDashboard};
@@ -15,12 +15,15 @@ use kymograph_app::star::Stars;
 use kymograph_domain::Uid;
 use kymograph_domain::json::JsonValue;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::body::JsonText;
 use crate::error::{ApiError, ApiResult};
 use crate::layer::Caller;
+use crate::openapi::operation;
+use crate::query::Path;
 use crate::routes::Routes;
-use wire::{MetaBody, SavedBody};
+use wire::{DashboardBody, MetaBody, SaveForm, SavedBody};
 
 pub(crate) use wire::dashboard_url;
 
@@ -29,10 +32,15 @@ pub fn routes(dashboards: Arc<Dashboards>, stars: Arc<Stars>) -> Routes {
     let state = &dashboards;
     let read_state = &ReadState { dashboards: dashboards.clone(), stars };
     Routes::default()
+        .group("dashboards")
         .private(Method::POST, "/api/dashboards/db", state, post_dashboard)
+        .describe(operation("postDashboard", "Create a dashboard, or save a new version of it").details("Saving over a version other than the current one is 412 with `version-mismatch`, beside another dashboard of the same title in the folder 412 with `name-exists`; both unless `overwrite` is set.").takes::<SaveForm>().fails(&[404]))
         .private(Method::GET, "/api/dashboards/tags", state, get_dashboard_tags)
+        .describe(operation("getDashboardTags", "List the tags of all dashboards, and how many have each"))
         .private(Method::GET, "/api/dashboards/uid/{uid}", read_state, get_dashboard_by_uid)
+        .describe(operation("getDashboardByUID", "Read a dashboard").answers::<DashboardBody>(200, "The dashboard, and what is said of it").fails(&[404]))
         .private(Method::DELETE, "/api/dashboards/uid/{uid}", state, delete_dashboard_by_uid)
+        .describe(operation("deleteDashboardByUID", "Delete a dashboard").fails(&[404]))
         .merge(version::routes(state))
 }
 
@@ -45,7 +53,7 @@ struct ReadState {
     stars: Arc<Stars>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct DeletedBody {
     message: String,
     title: String,
@@ -89,7 +97,7 @@ async fn get_dashboard_by_uid(
     document::with_meta(&meta, dashboard.clone())
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct TagBody {
     term: String,
     count: i64,
