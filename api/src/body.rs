@@ -8,6 +8,7 @@ use http_body_util::{BodyExt, LengthLimitError};
 use kymograph_domain::json::{JsonDocument, PADDING};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use utoipa::ToSchema;
 
 use crate::error::ApiError;
 
@@ -87,7 +88,7 @@ fn unreadable(error: axum::Error) -> ApiError {
 }
 
 /// The answer of operations that have nothing but a message to say.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Message {
     /// The message.
     pub message: String,

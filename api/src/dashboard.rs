@@ -10,20 +10,22 @@ mod wire;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use kymograph_app::dashboard::{Dashboards, SaveDashboard};
 use kymograph_app::star::Stars;
 use kymograph_domain::json::JsonValue;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::body::JsonText;
 use crate::error::{ApiError, ApiResult};
 use crate::layer::Caller;
-use crate::query::Query;
+use crate::openapi::operation;
+use crate::query::{Path, Query};
 use crate::routes::Routes;
-use wire::{DeletedBody, MetaBody, SavedBody};
+use wire::{DashboardBody, DeletedBody, MetaBody, SaveForm, SavedBody};
 
 pub(crate) use wire::dashboard_url;
 
@@ -32,10 +34,15 @@ pub fn routes(dashboards: Arc<Dashboards>, stars: Arc<Stars>) -> Routes {
     let state = &dashboards;
     let read_state = &ReadState { dashboards: dashboards.clone(), stars };
     Routes::default()
+        .group("dashboards")
         .private(Method::POST, "/api/dashboards/db", state, post_dashboard)
+        .describe(operation("postDashboard", "Create a dashboard, or save a new version of it").details("Saving over a version other than the current one is 412 with `version-mismatch`, beside another dashboard of the same title in the folder 412 with `name-exists`; both unless `overwrite` is set.").takes::<SaveForm>().fails(&[404]))
         .private(Method::GET, "/api/dashboards/tags", state, get_dashboard_tags)
+        .describe(operation("getDashboardTags", "List the tags of all dashboards, and how many have each"))
         .private(Method::GET, "/api/dashboards/uid/{uid}", read_state, get_dashboard_by_uid)
+        .describe(operation("getDashboardByUID", "Read a dashboard").answers::<DashboardBody>(200, "The dashboard, and what is said of it").fails(&[404]))
         .private(Method::DELETE, "/api/dashboards/uid/{uid}", state, delete_dashboard_by_uid)
+        .describe(operation("deleteDashboardByUID", "Delete a dashboard").fails(&[404]))
         .merge(import::routes(state))
         .merge(trash::routes(state))
         .merge(version::routes(state))
@@ -101,7 +108,7 @@ fn check_api_version(query: &Query) -> ApiResult<()> {
     Err(ApiError::new(StatusCode::NOT_ACCEPTABLE, message))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct TagBody {
     term: String,
     count: i64,

@@ -9,6 +9,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use kymograph_app::{Error, ErrorKind};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// The result of a handler.
 pub type ApiResult<T> = Result<T, ApiError>;
@@ -21,18 +22,37 @@ pub struct ApiError {
 }
 
 /// The body of an error.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct ErrorBody<'a> {
+pub(crate) struct ErrorBody<'a> {
+    /// What went wrong, for people.
     message: &'a str,
-    /// What clients test for 412, like `version-mismatch`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<&'static str>,
     /// The identifier of the message in Grafana's newer errors, like `password-auth.failed`.
     #[serde(skip_serializing_if = "Option::is_none")]
     message_id: Option<&'static str>,
+    /// What kind of error it is, where the caller may not do something.
     #[serde(skip_serializing_if = "Option::is_none")]
     title: Option<&'static str>,
+}
+
+/// The body of an error with the status 412.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct PreconditionErrorBody<'a> {
+    /// What stands in the way, for people.
+    message: &'a str,
+    /// The same for programs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<PreconditionStatus>)]
+    status: Option<&'static str>,
+}
+
+/// What programs test for 412: a stale version, or a title that is taken.
+#[derive(ToSchema)]
+#[schema(rename_all = "kebab-case")]
+#[expect(dead_code, reason = "what it describes is written as text")]
+enum PreconditionStatus {
+    VersionMismatch,
+    NameExists,
 }
 
 fn status_of(error: &Error) -> StatusCode {
@@ -84,14 +104,13 @@ impl From<Error> for ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let Self { status, error } = self;
-        let is_code_of_precondition = status == StatusCode::PRECONDITION_FAILED;
-        let body = ErrorBody {
-            message: error.message(),
-            status: error.code().filter(|_| is_code_of_precondition),
-            message_id: error.code().filter(|_| !is_code_of_precondition),
-            title: (status == StatusCode::FORBIDDEN).then_some("Access denied"),
+        let (message, code) = (error.message(), error.code());
+        let mut response = if status == StatusCode::PRECONDITION_FAILED {
+            (status, Json(PreconditionErrorBody { message, status: code })).into_response()
+        } else {
+            let title = (status == StatusCode::FORBIDDEN).then_some("Access denied");
+            (status, Json(ErrorBody { message, message_id: code, title })).into_response()
         };
-        let mut response = (status, Json(body)).into_response();
         if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }

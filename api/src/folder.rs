@@ -3,36 +3,65 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{Method, StatusCode};
 use kymograph_app::folder::{FolderChange, FolderView, Folders, NewFolder};
 use kymograph_app::{ErrorKind, Permission, Scope};
 use kymograph_domain::{OrgId, Uid};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::body::JsonBody;
 use crate::error::{ApiError, ApiResult};
 use crate::layer::Caller;
-use crate::query::{Query, parse_id};
+use crate::openapi::operation;
+use crate::openapi::parameter::matching;
+use crate::query::{Path, Query, parse_id};
 use crate::routes::Routes;
+
+/// How many folders a list has if the client does not say.
+const DEFAULT_PAGE: i64 = 1000;
 
 /// The routes of folders.
 pub fn routes(folders: Arc<Folders>) -> Routes {
     let state = &folders;
     Routes::default()
+        .group("folders")
         .private(Method::GET, "/api/folders", state, get_folders)
+        .describe(
+            operation("getFolders", "List the folders inside another one, or at the root")
+                .query("parentUid", matching("^[a-zA-Z0-9_-]*$"), "The folder to look into")
+                .pages("limit", DEFAULT_PAGE),
+        )
         .private(Method::POST, "/api/folders", state, create_folder)
+        .describe(
+            operation("createFolder", "Create a folder")
+                .details("A uid that is taken is 412 with `version-mismatch`."),
+        )
         .private(Method::GET, "/api/folders/id/{folder_id}", state, get_folder_by_id)
+        .describe(operation("getFolderByID", "Read a folder by its numeric id").fails(&[404]))
         .private(Method::GET, "/api/folders/{folder_uid}", state, get_folder_by_uid)
+        .describe(operation("getFolderByUID", "Read a folder and the folders that it is in").fails(&[404]))
         .private(Method::PUT, "/api/folders/{folder_uid}", state, update_folder)
+        .describe(
+            operation("updateFolder", "Change the title or the description of a folder")
+                .details("Needs the current `version`, or `overwrite`.")
+                .fails(&[404]),
+        )
         .private(Method::DELETE, "/api/folders/{folder_uid}", state, delete_folder)
+        .describe(operation("deleteFolder", "Delete a folder with all that is inside it").fails(&[404]))
         .private(Method::GET, "/api/folders/{folder_uid}/counts", state, get_folder_descendant_counts)
+        .describe(
+            operation("getFolderDescendantCounts", "Count what is inside a folder, at any depth")
+                .fails(&[404]),
+        )
         .private(Method::POST, "/api/folders/{folder_uid}/move", state, move_folder)
+        .describe(operation("moveFolder", "Put a folder into another one, or at the root").fails(&[404]))
 }
 
 type FolderState = State<Arc<Folders>>;
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct FolderBody {
     id: i64,
@@ -55,6 +84,7 @@ struct FolderBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     parent_uid: Option<Uid>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(no_recursion)]
     parents: Vec<FolderBody>,
 }
 
@@ -87,7 +117,7 @@ pub(crate) fn folder_url(uid: &Uid, slug: &str) -> String {
     format!("/dashboards/f/{uid}/{slug}")
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct FolderHitBody {
     id: i64,
@@ -97,20 +127,20 @@ struct FolderHitBody {
     parent_uid: Option<Uid>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct DeletedFolderBody {
     message: String,
     id: i64,
     title: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct CountsBody {
     folder: i64,
     dashboard: i64,
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, ToSchema)]
 #[serde(default, rename_all = "camelCase")]
 struct NewFolderForm {
     uid: Option<String>,
@@ -119,7 +149,7 @@ struct NewFolderForm {
     parent_uid: Option<String>,
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, ToSchema)]
 #[serde(default)]
 struct FolderForm {
     title: Option<String>,
@@ -128,7 +158,7 @@ struct FolderForm {
     overwrite: bool,
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, ToSchema)]
 #[serde(default, rename_all = "camelCase")]
 struct MoveForm {
     parent_uid: Option<String>,
@@ -139,7 +169,8 @@ async fn get_folders(
     Caller(scope): Caller,
     query: Query,
 ) -> ApiResult<Json<Vec<FolderHitBody>>> {
-    let found = folders.list_folders(&scope, query.text("parentUid"), query.page("limit", 1000)).await?;
+    let found =
+        folders.list_folders(&scope, query.text("parentUid"), query.page("limit", DEFAULT_PAGE)).await?;
     let body = |folder: FolderView| FolderHitBody {
         id: folder.id,
         uid: folder.uid,

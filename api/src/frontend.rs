@@ -7,12 +7,16 @@ use axum::extract::State;
 use axum::http::Method;
 use serde_json::{Value, json};
 
+use crate::openapi::operation;
 use crate::routes::Routes;
 
 /// The routes of front ends.
 pub fn routes(grafana_version: &str) -> Routes {
     let version: Arc<str> = grafana_version.into();
-    Routes::default().public(Method::GET, "/api/frontend/settings", &version, get_frontend_settings)
+    Routes::default()
+        .group("frontend")
+        .public(Method::GET, "/api/frontend/settings", &version, get_frontend_settings)
+        .describe(operation("getFrontendSettings", "Read what front ends need to know of the server"))
 }
 
 async fn get_frontend_settings(State(version): State<Arc<str>>) -> Json<Value> {

@@ -9,8 +9,10 @@ use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use kymograph_app::health::HealthCheck;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::error::{ApiError, ApiResult};
+use crate::openapi::operation;
 use crate::routes::Routes;
 
 /// Whether the server wants requests. It does not while it starts, and no longer once it stops.
@@ -39,13 +41,22 @@ struct HealthState {
 pub fn routes(check: Arc<dyn HealthCheck>, readiness: Arc<Readiness>, grafana_version: &str) -> Routes {
     let state = &HealthState { check, readiness, version: grafana_version.into() };
     Routes::default()
+        .group("health")
         .public(Method::GET, "/api/health", state, get_health)
+        .describe(
+            operation("getHealth", "Read whether the server and its database are up")
+                .answers::<HealthBody>(200, "Both are")
+                .answers::<HealthBody>(503, "The database cannot be reached"),
+        )
         .public(Method::GET, "/healthz", &(), live)
+        .describe(operation("healthz", "Find out whether the server runs"))
         .public(Method::GET, "/livez", &(), live)
+        .describe(operation("livez", "Find out whether the server runs"))
         .public(Method::GET, "/readyz", state, ready)
+        .describe(operation("readyz", "Find out whether the server wants requests"))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct HealthBody<'a> {
     commit: &'static str,
     database: &'static str,

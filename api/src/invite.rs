@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Extension, State};
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use kymograph_app::identity::Identity;
@@ -12,10 +12,13 @@ use kymograph_app::{Error, ErrorKind, RequestContext};
 use kymograph_domain::invite::{Guest, InviteId};
 use kymograph_domain::{OrgId, OrgRole, UserId};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::body::{JsonBody, Message};
 use crate::error::{ApiError, ApiResult};
 use crate::layer::Caller;
+use crate::openapi::operation;
+use crate::query::Path;
 use crate::routes::Routes;
 use crate::session::CookieSettings;
 
@@ -37,14 +40,21 @@ pub fn routes(
 ) -> Routes {
     let state = &InviteState { invites, identity, cookie, root_url: root_url.into() };
     Routes::default()
+        .group("org")
         .private(Method::GET, "/api/org/invites", state, get_pending_org_invites)
+        .describe(operation("getPendingOrgInvites", "List the invites that are open"))
         .private(Method::POST, "/api/org/invites", state, add_org_invite)
+        .describe(operation("addOrgInvite", "Invite somebody into the org").details("Who has an account becomes a member at once. No e-mail is sent: the list of invites has the link."))
         .private(Method::DELETE, "/api/org/invites/{invitation_code}/revoke", state, revoke_invite)
+        .describe(operation("revokeInvite", "Take an invite back").fails(&[404]))
+        .group("invites")
         .public(Method::GET, "/api/user/invite/{code}", state, get_invite_info_by_code)
+        .describe(operation("getInviteInfoByCode", "Read whom an invite is for").fails(&[404]))
         .public(Method::POST, "/api/user/invite/complete", state, complete_invite)
+        .describe(operation("completeInvite", "Accept an invite: create an account and log in").answers::<CompletedBody>(200, "The account is there, and the session cookie is set").fails(&[404, 412, 429]))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct InviteBody {
     id: InviteId,
@@ -83,7 +93,7 @@ fn invite_body(root_url: &str, invite: InviteView) -> InviteBody {
 }
 
 /// Whether to send an e-mail is left unread: none is sent, and the link is in the list.
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, ToSchema)]
 #[serde(default, rename_all = "camelCase")]
 struct InviteForm {
     login_or_email: Option<String>,
@@ -91,7 +101,7 @@ struct InviteForm {
     role: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct AddedBody {
     message: String,
@@ -139,7 +149,7 @@ async fn revoke_invite(
     Ok(Message::json("Invite revoked"))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct InviteInfoBody {
     email: String,
@@ -163,7 +173,7 @@ async fn get_invite_info_by_code(
     }))
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, ToSchema)]
 #[serde(default, rename_all = "camelCase")]
 struct CompleteForm {
     invite_code: Option<String>,
@@ -174,7 +184,7 @@ struct CompleteForm {
     confirm_password: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct CompletedBody {
     message: &'static str,
     id: UserId,

@@ -21,6 +21,7 @@ use axum::response::Response;
 use crate::error::ApiError;
 
 pub use authentication::{Authentication, Caller};
+pub(crate) use context::MAX_ID_LENGTH;
 
 /// What can be set about all requests.
 #[derive(Clone, Debug)]

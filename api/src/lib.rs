@@ -13,6 +13,7 @@ pub mod health;
 pub mod invite;
 pub mod layer;
 pub mod membership;
+pub mod openapi;
 pub mod org;
 pub mod preference;
 pub mod query;
@@ -49,6 +50,7 @@ use kymograph_app::user::Users;
 
 use crate::health::Readiness;
 use crate::layer::{Authentication, LayerSettings};
+use crate::openapi::Document;
 use crate::routes::{Route, Routes};
 use crate::session::CookieSettings;
 
@@ -107,8 +109,19 @@ pub struct ApiSettings {
     pub cookie: CookieSettings,
 }
 
-/// The router of the whole API, and the routes that it has.
-pub fn router(services: Services, settings: &ApiSettings) -> (Router, Vec<Route>) {
+/// The API, put together.
+pub struct Api {
+    /// Serves requests.
+    pub router: Router,
+    /// The routes that it has.
+    pub routes: Vec<Route>,
+    /// The document that describes them.
+    pub document: Arc<Document>,
+}
+
+/// Puts the API together.
+#[must_use]
+pub fn api(services: Services, settings: &ApiSettings) -> Api {
     let Services { identity, users, sessions, memberships, .. } = services;
     let cookie = Arc::new(settings.cookie.clone());
     let authentication = Authentication {
@@ -117,9 +130,11 @@ pub fn router(services: Services, settings: &ApiSettings) -> (Router, Vec<Route>
         cookie: cookie.clone(),
         is_basic_enabled: settings.layer.is_basic_auth_enabled,
     };
+    let document = Document::new(settings);
     let (public, private, routes) = Routes::default()
         .merge(health::routes(services.health.clone(), services.readiness, &settings.grafana_version))
         .merge(frontend::routes(&settings.grafana_version))
+        .merge(openapi::routes(&document))
         .merge(invite::routes(services.invites, identity.clone(), cookie.clone(), &settings.root_url))
         .merge(session::routes(identity.clone(), sessions, cookie))
         .merge(setting::routes(&services.settings))
@@ -138,5 +153,6 @@ pub fn router(services: Services, settings: &ApiSettings) -> (Router, Vec<Route>
     let router = layer::protected(public, private, &settings.layer, authentication);
     let router =
         if settings.sub_path.is_empty() { router } else { Router::new().nest(&settings.sub_path, router) };
-    (router, routes)
+    document.set_routes(routes.clone());
+    Api { router, routes, document }
 }

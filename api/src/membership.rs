@@ -3,43 +3,89 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{Method, StatusCode};
 use kymograph_app::membership::{MemberView, Memberships};
 use kymograph_app::{ErrorKind, Page, Scope};
 use kymograph_domain::{OrgId, OrgRole, UserId};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::body::{JsonBody, Message};
 use crate::error::{ApiError, ApiResult};
 use crate::layer::Caller;
-use crate::query::{Query, parse_org_id, parse_user_id};
+use crate::openapi::operation;
+use crate::openapi::parameter::text;
+use crate::query::{Path, Query, parse_org_id, parse_user_id};
 use crate::routes::Routes;
 use crate::user::wire::{avatar_url, last_seen};
 
 /// How many members a list has if the client does not say.
 const DEFAULT_PAGE: i64 = 1000;
 
+/// What the parameter `query` finds.
+const QUERY: &str = "A part of the login, the name or the e-mail address";
+
+/// How Grafana answers a change of what is not there.
+const NO_MEMBER: &str = "The user is no member, or a fault of the server's";
+
 /// The routes of memberships.
 pub fn routes(memberships: Arc<Memberships>) -> Routes {
     let state = &memberships;
     Routes::default()
+        .group("org")
         .private(Method::GET, "/api/org/users", state, get_org_users_for_current_org)
+        .describe(
+            operation("getOrgUsersForCurrentOrg", "List the members of the org")
+                .query("query", text(), QUERY)
+                .limit("limit", DEFAULT_PAGE),
+        )
         .private(Method::POST, "/api/org/users", state, add_org_user_to_current_org)
+        .describe(operation("addOrgUserToCurrentOrg", "Make a user a member of the org").fails(&[404, 409]))
         .private(Method::GET, "/api/org/users/lookup", state, get_org_users_for_current_org_lookup)
+        .describe(
+            operation("getOrgUsersForCurrentOrgLookup", "List the members of the org in brief")
+                .query("query", text(), QUERY)
+                .limit("limit", DEFAULT_PAGE),
+        )
         .private(Method::GET, "/api/org/users/search", state, search_org_users_for_current_org)
+        .describe(
+            operation("searchOrgUsersForCurrentOrg", "List the members of the org page by page")
+                .query("query", text(), QUERY)
+                .pages("perpage", DEFAULT_PAGE),
+        )
         .private(Method::PATCH, "/api/org/users/{user_id}", state, update_org_user_for_current_org)
+        .describe(
+            operation("updateOrgUserForCurrentOrg", "Give a member another role").fails_when(500, NO_MEMBER),
+        )
         .private(Method::DELETE, "/api/org/users/{user_id}", state, remove_org_user_for_current_org)
+        .describe(operation("removeOrgUserForCurrentOrg", "Remove a member from the org").fails(&[404]))
+        .group("orgs")
         .private(Method::GET, "/api/orgs/{org_id}/users", state, get_org_users)
+        .describe(
+            operation("getOrgUsers", "List the members of an org")
+                .query("query", text(), QUERY)
+                .limit("limit", DEFAULT_PAGE),
+        )
         .private(Method::POST, "/api/orgs/{org_id}/users", state, add_org_user)
+        .describe(operation("addOrgUser", "Make a user a member of an org").fails(&[404, 409]))
         .private(Method::GET, "/api/orgs/{org_id}/users/search", state, search_org_users)
+        .describe(
+            operation("searchOrgUsers", "List the members of an org page by page")
+                .query("query", text(), QUERY)
+                .pages("perpage", DEFAULT_PAGE),
+        )
         .private(Method::PATCH, "/api/orgs/{org_id}/users/{user_id}", state, update_org_user)
+        .describe(
+            operation("updateOrgUser", "Give a member of an org another role").fails_when(500, NO_MEMBER),
+        )
         .private(Method::DELETE, "/api/orgs/{org_id}/users/{user_id}", state, remove_org_user)
+        .describe(operation("removeOrgUser", "Remove a member from an org").fails(&[404]))
 }
 
 type Members = State<Arc<Memberships>>;
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct MemberBody {
     org_id: OrgId,
@@ -80,7 +126,7 @@ fn member_body(member: MemberView) -> MemberBody {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct MemberSearchBody {
     total_count: i64,
@@ -89,7 +135,7 @@ struct MemberSearchBody {
     per_page: i64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct MemberLookupBody {
     user_id: UserId,
@@ -98,14 +144,14 @@ struct MemberLookupBody {
     avatar_url: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct AddedMemberBody {
     message: &'static str,
     user_id: UserId,
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, ToSchema)]
 #[serde(default, rename_all = "camelCase")]
 struct MemberForm {
     login_or_email: Option<String>,

@@ -3,62 +3,109 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{Method, StatusCode};
 use kymograph_app::org::{OrgView, Orgs};
 use kymograph_app::{Error, ErrorKind, Page};
 use kymograph_domain::OrgId;
 use kymograph_domain::org::Address;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::body::{JsonBody, Message};
 use crate::error::{ApiError, ApiResult};
 use crate::layer::Caller;
-use crate::query::{Query, parse_org_id};
+use crate::openapi::operation;
+use crate::openapi::parameter::text;
+use crate::query::{Path, Query, parse_org_id};
 use crate::routes::Routes;
+
+/// How many orgs a list has if the client does not say.
+const DEFAULT_PAGE: i64 = 1000;
+
+/// How Grafana answers a change of what is not there.
+const NO_ORG: &str = "The org is not there, or a fault of the server's";
 
 /// The routes of orgs.
 pub fn routes(orgs: Arc<Orgs>) -> Routes {
     Routes::default()
+        .group("org")
         .private(Method::GET, "/api/org", &orgs, get_current_org)
+        .describe(operation("getCurrentOrg", "Read the org").fails(&[404]))
         .private(Method::PUT, "/api/org", &orgs, update_current_org)
+        .describe(operation("updateCurrentOrg", "Rename the org").fails_when(500, NO_ORG))
         .private(Method::PUT, "/api/org/address", &orgs, update_current_org_address)
+        .describe(
+            operation("updateCurrentOrgAddress", "Change the address of the org").fails_when(500, NO_ORG),
+        )
+        .group("orgs")
         .private(Method::GET, "/api/orgs", &orgs, search_orgs)
+        .describe(
+            operation("searchOrgs", "List the orgs of the server")
+                .details("Unlike all other lists, this one counts its pages from 0.")
+                .query("query", text(), "A part of the name")
+                .query("name", text(), "The whole name")
+                .pages_from_zero("perpage", DEFAULT_PAGE),
+        )
         .private(Method::POST, "/api/orgs", &orgs, create_org)
+        .describe(operation("createOrg", "Create an org").fails(&[409]))
         .private(Method::GET, "/api/orgs/name/{org_name}", &orgs, get_org_by_name)
+        .describe(operation("getOrgByName", "Read an org by its name").fails(&[404]))
         .private(Method::GET, "/api/orgs/{org_id}", &orgs, get_org_by_id)
+        .describe(operation("getOrgByID", "Read an org").fails(&[404]))
         .private(Method::PUT, "/api/orgs/{org_id}", &orgs, update_org)
+        .describe(operation("updateOrg", "Rename an org").fails_when(500, NO_ORG))
         .private(Method::DELETE, "/api/orgs/{org_id}", &orgs, delete_org_by_id)
+        .describe(operation("deleteOrgByID", "Delete an org with all it owns").fails(&[404]))
         .private(Method::PUT, "/api/orgs/{org_id}/address", &orgs, update_org_address)
+        .describe(operation("updateOrgAddress", "Change the address of an org").fails_when(500, NO_ORG))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct OrgDetailsBody {
     id: OrgId,
     name: String,
-    address: Address,
+    address: AddressBody,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct AddressBody {
+    address1: String,
+    address2: String,
+    city: String,
+    zip_code: String,
+    state: String,
+    country: String,
+}
+
+impl From<Address> for AddressBody {
+    fn from(address: Address) -> Self {
+        let Address { address1, address2, city, zip_code, state, country } = address;
+        Self { address1, address2, city, zip_code, state, country }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
 struct OrgBody {
     id: OrgId,
     name: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct CreatedOrgBody {
     message: &'static str,
     org_id: OrgId,
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, ToSchema)]
 #[serde(default)]
 struct OrgForm {
     name: Option<String>,
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, ToSchema)]
 #[serde(default)]
 struct AddressForm {
     address1: Option<String>,
@@ -84,7 +131,7 @@ impl From<AddressForm> for Address {
 }
 
 fn details_body(org: OrgView) -> Json<OrgDetailsBody> {
-    Json(OrgDetailsBody { id: org.id, name: org.name, address: org.address })
+    Json(OrgDetailsBody { id: org.id, name: org.name, address: org.address.into() })
 }
 
 async fn get_current_org(
@@ -117,7 +164,7 @@ async fn search_orgs(
     query: Query,
 ) -> ApiResult<Json<Vec<OrgBody>>> {
     let number = query.number("page").unwrap_or_default().max(0).saturating_add(1);
-    let page = Page::of(Some(number), query.number("perpage"), 1000);
+    let page = Page::of(Some(number), query.number("perpage"), DEFAULT_PAGE);
     let (name, text) = (query.text("name").unwrap_or_default(), query.text("query").unwrap_or_default());
     let found = orgs.search_orgs(&scope, name, text, page).await?;
     Ok(Json(found.into_iter().map(|org| OrgBody { id: org.id, name: org.name }).collect()))

@@ -5,35 +5,66 @@ mod home;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::Method;
 use kymograph_app::preference::{HomeChoice, PreferenceChange, PreferenceView, Preferences, Unmentioned};
 use kymograph_domain::Uid;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::body::{JsonBody, Message};
 use crate::error::ApiResult;
 use crate::layer::Caller;
+use crate::openapi::operation;
+use crate::query::Path;
 use crate::routes::Routes;
 
 /// The routes of preferences.
 pub fn routes(preferences: Arc<Preferences>) -> Routes {
     let state = &preferences;
     Routes::default()
+        .group("org")
         .private(Method::GET, "/api/org/preferences", state, get_org_preferences)
+        .describe(operation("getOrgPreferences", "Read what the org prefers"))
         .private(Method::PUT, "/api/org/preferences", state, update_org_preferences)
+        .describe(
+            operation("updateOrgPreferences", "Set what the org prefers")
+                .details("What is left out is reset.")
+                .fails(&[404]),
+        )
         .private(Method::PATCH, "/api/org/preferences", state, patch_org_preferences)
+        .describe(operation("patchOrgPreferences", "Change some of what the org prefers").fails(&[404]))
+        .group("teams")
         .private(Method::GET, "/api/teams/{team_id}/preferences", state, get_team_preferences)
+        .describe(operation("getTeamPreferences", "Read what a team prefers").fails(&[404]))
         .private(Method::PUT, "/api/teams/{team_id}/preferences", state, update_team_preferences)
+        .describe(
+            operation("updateTeamPreferences", "Set what a team prefers")
+                .details("What is left out is reset.")
+                .fails(&[404]),
+        )
+        .group("signed_in_user")
         .private(Method::GET, "/api/user/preferences", state, get_user_preferences)
+        .describe(operation("getUserPreferences", "Read what the caller prefers").for_everybody())
         .private(Method::PUT, "/api/user/preferences", state, update_user_preferences)
+        .describe(
+            operation("updateUserPreferences", "Set what the caller prefers")
+                .details("What is left out is reset.")
+                .for_everybody()
+                .fails(&[404]),
+        )
         .private(Method::PATCH, "/api/user/preferences", state, patch_user_preferences)
+        .describe(
+            operation("patchUserPreferences", "Change some of what the caller prefers")
+                .for_everybody()
+                .fails(&[404]),
+        )
         .merge(home::routes(state))
 }
 
 type PreferenceState = State<Arc<Preferences>>;
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct PreferenceBody {
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -54,13 +85,13 @@ struct PreferenceBody {
     navbar: Option<NavbarBody>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct QueryHistoryBody {
     home_tab: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct NavbarBody {
     bookmark_urls: Vec<String>,
@@ -81,8 +112,8 @@ fn preference_body(preference: PreferenceView) -> PreferenceBody {
     }
 }
 
-#[derive(Deserialize, Default)]
-#[serde(default, rename_all = "camelCase")]
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 struct PreferenceForm {
     theme: Option<String>,
     timezone: Option<String>,
@@ -96,14 +127,14 @@ struct PreferenceForm {
     navbar: Option<NavbarForm>,
 }
 
-#[derive(Deserialize, Default)]
-#[serde(default, rename_all = "camelCase")]
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 struct QueryHistoryForm {
     home_tab: Option<String>,
 }
 
-#[derive(Deserialize, Default)]
-#[serde(default, rename_all = "camelCase")]
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 struct NavbarForm {
     bookmark_urls: Option<Vec<String>>,
 }

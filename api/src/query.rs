@@ -3,9 +3,11 @@
 use std::convert::Infallible;
 
 use axum::extract::FromRequestParts;
+use axum::http::StatusCode;
 use axum::http::request::Parts;
 use kymograph_app::Page;
 use kymograph_domain::{OrgId, UserId};
+use serde::de::DeserializeOwned;
 
 use crate::error::ApiError;
 
@@ -61,6 +63,20 @@ impl Query {
     #[must_use]
     pub fn page(&self, size: &str, default_size: i64) -> Page {
         Page::of(self.number("page"), self.number(size), default_size)
+    }
+}
+
+/// The parameters of the path.
+pub struct Path<T>(pub T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let path = axum::extract::Path::from_request_parts(parts, state).await;
+        // What can be wrong with it is that it is no UTF-8.
+        path.map(|axum::extract::Path(parameters)| Self(parameters))
+            .map_err(|rejection| ApiError::new(StatusCode::BAD_REQUEST, rejection.body_text()))
     }
 }
 

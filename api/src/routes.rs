@@ -5,8 +5,10 @@ use axum::handler::Handler;
 use axum::http::Method;
 use axum::routing::{MethodFilter, MethodRouter, on};
 
+use crate::openapi::{Describe, Operation, Signature};
+
 /// One route, as it is matched.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Route {
     /// The method.
     pub method: Method,
@@ -14,40 +16,73 @@ pub struct Route {
     pub path: &'static str,
     /// Whether it is served without credentials.
     pub is_public: bool,
+    /// The group of operations that it belongs to.
+    pub group: &'static str,
+    /// What it does.
+    pub operation: Option<Operation>,
+    /// What the types of its handler say of it.
+    pub signature: fn() -> Signature,
 }
 
 /// Collects the routes of slices. A route needs credentials unless it is added with [`Routes::public`].
 #[derive(Default)]
 pub struct Routes {
+    group: &'static str,
     routes: Vec<Route>,
     public: Router,
     private: Router,
 }
 
 impl Routes {
+    /// Puts the routes that are added from here on into a group.
+    #[must_use]
+    pub fn group(mut self, group: &'static str) -> Self {
+        self.group = group;
+        self
+    }
+
+    /// Says what the route does that was added last.
+    #[must_use]
+    pub fn describe(mut self, operation: Operation) -> Self {
+        if let Some(route) = self.routes.last_mut() {
+            route.operation = Some(operation);
+        }
+        self
+    }
+
     /// Adds a route that needs credentials.
     #[must_use]
-    pub fn private<S, H, T>(mut self, method: Method, path: &'static str, state: &S, handler: H) -> Self
+    pub fn private<S, H, T, D>(mut self, method: Method, path: &'static str, state: &S, handler: H) -> Self
     where
         S: Clone + Send + Sync + 'static,
-        H: Handler<T, S>,
+        H: Handler<T, S> + Describe<D>,
         T: 'static,
     {
         self.private = self.private.route(path, method_router(&method, handler, state));
-        self.routes.push(Route { method, path, is_public: false });
-        self
+        self.record(method, path, false, H::signature)
     }
 
     /// Adds a route that is served to anybody.
     #[must_use]
-    pub fn public<S, H, T>(mut self, method: Method, path: &'static str, state: &S, handler: H) -> Self
+    pub fn public<S, H, T, D>(mut self, method: Method, path: &'static str, state: &S, handler: H) -> Self
     where
         S: Clone + Send + Sync + 'static,
-        H: Handler<T, S>,
+        H: Handler<T, S> + Describe<D>,
         T: 'static,
     {
         self.public = self.public.route(path, method_router(&method, handler, state));
-        self.routes.push(Route { method, path, is_public: true });
+        self.record(method, path, true, H::signature)
+    }
+
+    fn record(
+        mut self,
+        method: Method,
+        path: &'static str,
+        is_public: bool,
+        signature: fn() -> Signature,
+    ) -> Self {
+        let group = self.group;
+        self.routes.push(Route { method, path, is_public, group, operation: None, signature });
         self
     }
 

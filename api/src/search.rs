@@ -8,20 +8,39 @@ use axum::http::{Method, StatusCode};
 use kymograph_app::search::{SearchHit, SearchQuery, Searches};
 use kymograph_domain::{OrgId, Uid};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::dashboard::dashboard_url;
 use crate::error::{ApiError, ApiResult};
 use crate::folder::folder_url;
 use crate::layer::Caller;
+use crate::openapi::operation;
+use crate::openapi::parameter::{flag, many, number, one_of, text, uid};
 use crate::query::Query;
 use crate::routes::Routes;
 
+/// How many hits a list has if the client does not say.
+const DEFAULT_PAGE: i64 = 1000;
+
 /// The routes of searching.
 pub fn routes(searches: Arc<Searches>) -> Routes {
-    Routes::default().private(Method::GET, "/api/search", &searches, search)
+    Routes::default().group("search").private(Method::GET, "/api/search", &searches, search).describe(
+        operation("search", "Find dashboards and folders")
+            .query("query", text(), "A part of the title")
+            .query("tag", many(text()), "A tag; of more than one, all")
+            .query("type", one_of(&["dash-db", "dash-folder"]), "Dashboards or folders only")
+            .query("dashboardUIDs", many(uid()), "Dashboards by uid")
+            .query("dashboardIds", many(number(1)), "Dashboards by numeric id")
+            .query("folderUIDs", many(uid()), "What is in these folders; `general` is the root")
+            .query("folderIds", many(number(0)), "What is in these folders, and the folders themselves")
+            .query("starred", flag(), "Only what the caller has starred")
+            .pages("limit", DEFAULT_PAGE)
+            .for_everybody()
+            .fails_when(500, "The `type` is unknown, or a fault of the server's"),
+    )
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct HitBody {
     id: i64,
@@ -40,7 +59,7 @@ struct HitBody {
     folder: Option<HitFolderBody>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct HitFolderBody {
     folder_id: i64,
@@ -99,6 +118,6 @@ async fn search(
         folders,
         dashboards,
     };
-    let hits = searches.search(&scope, wanted, query.page("limit", 1000)).await?;
+    let hits = searches.search(&scope, wanted, query.page("limit", DEFAULT_PAGE)).await?;
     Ok(Json(hits.into_iter().map(|hit| hit_body(scope.org(), deleted, hit)).collect()))
 }

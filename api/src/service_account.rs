@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderName, Method, StatusCode, header};
 use kymograph_app::service_account::{
     NewServiceAccount, ServiceAccountChange, ServiceAccountView, ServiceAccounts, TokenView,
@@ -11,12 +11,15 @@ use kymograph_app::service_account::{
 use kymograph_app::{Error, Permission, Scope};
 use kymograph_domain::{OrgId, OrgRole, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::access_control::{AccessControl, asked_access_control};
 use crate::body::{JsonBody, Message};
 use crate::error::ApiResult;
 use crate::layer::Caller;
-use crate::query::{Query, parse_id};
+use crate::openapi::operation;
+use crate::openapi::parameter::{flag, text};
+use crate::query::{Path, Query, parse_id};
 use crate::routes::Routes;
 use crate::user::wire::avatar_url;
 
@@ -29,24 +32,33 @@ pub fn routes(accounts: &Arc<ServiceAccounts>) -> Routes {
     let one = "/api/serviceaccounts/{service_account_id}";
     let tokens = "/api/serviceaccounts/{service_account_id}/tokens";
     Routes::default()
+        .group("service_accounts")
         .private(Method::POST, "/api/serviceaccounts", state, create_service_account)
+        .describe(operation("createServiceAccount", "Create a service account").succeeds_with(StatusCode::CREATED))
         .private(Method::GET, "/api/serviceaccounts/search", state, search_org_service_accounts_with_paging)
+        .describe(operation("searchOrgServiceAccountsWithPaging", "List the service accounts of the org").query("query", text(), "A part of the name or the login").query("disabled", flag(), "Only those that are disabled").query("expiredTokens", flag(), "Only those with a token that has ended").pages("perpage", DEFAULT_PAGE).query("accesscontrol", flag(), "Whether to say what the caller may do with it"))
         .private(Method::GET, one, state, retrieve_service_account)
+        .describe(operation("retrieveServiceAccount", "Read a service account").query("accesscontrol", flag(), "Whether to say what the caller may do with it").fails(&[404]))
         .private(Method::PATCH, one, state, update_service_account)
+        .describe(operation("updateServiceAccount", "Change a service account").fails(&[404]))
         .private(Method::DELETE, one, state, delete_service_account)
+        .describe(operation("deleteServiceAccount", "Delete a service account with its tokens").fails(&[404]))
         .private(Method::GET, tokens, state, list_tokens)
+        .describe(operation("listTokens", "List the tokens of a service account"))
         .private(Method::POST, tokens, state, create_token)
+        .describe(operation("createToken", "Create a token of a service account").details("It is shown this once and kept nowhere: the same request with the same `Idempotency-Key` is 409.").fails(&[404, 409]))
         .private(
             Method::DELETE,
             "/api/serviceaccounts/{service_account_id}/tokens/{token_id}",
             state,
             delete_token,
         )
+        .describe(operation("deleteToken", "Delete a token of a service account").fails(&[404]))
 }
 
 type AccountState = State<Arc<ServiceAccounts>>;
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct ServiceAccountBody {
     id: UserId,
@@ -98,7 +110,7 @@ fn account_access_control(query: &Query, scope: &Scope) -> Option<AccessControl>
     asked_access_control(query, scope, &permissions)
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct ServiceAccountSearchBody {
     total_count: i64,
@@ -107,7 +119,7 @@ struct ServiceAccountSearchBody {
     per_page: i64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct UpdatedServiceAccountBody {
     id: UserId,
     name: String,
@@ -115,7 +127,7 @@ struct UpdatedServiceAccountBody {
     serviceaccount: ServiceAccountBody,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct TokenBody {
     id: i64,
@@ -142,14 +154,14 @@ fn token_body(token: TokenView, now: Timestamp) -> TokenBody {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct NewTokenBody {
     id: i64,
     name: String,
     key: String,
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, ToSchema)]
 #[serde(default, rename_all = "camelCase")]
 struct ServiceAccountForm {
     name: Option<String>,
@@ -164,7 +176,7 @@ impl ServiceAccountForm {
     }
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, ToSchema)]
 #[serde(default, rename_all = "camelCase")]
 struct TokenForm {
     name: Option<String>,

@@ -6,18 +6,20 @@ mod cookie;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use kymograph_app::identity::{Credentials, Identity};
 use kymograph_app::session::{Session, Sessions};
 use kymograph_app::{Error, RequestContext};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::body::{JsonBody, Message};
 use crate::error::{ApiError, ApiResult};
 use crate::layer::Caller;
-use crate::query::parse_user_id;
+use crate::openapi::operation;
+use crate::query::{Path, parse_user_id};
 use crate::routes::Routes;
 use client::Client;
 
@@ -34,30 +36,56 @@ struct LoginState {
 pub fn routes(identity: Arc<Identity>, sessions: Arc<Sessions>, cookie: Arc<CookieSettings>) -> Routes {
     let login = LoginState { identity, sessions: sessions.clone(), cookie };
     Routes::default()
+        .group("session")
         .public(Method::POST, "/login", &login, log_in)
+        .describe(
+            operation("loginPost", "Log in with a login and password")
+                .answers::<LoginBody>(200, "The session cookie is set")
+                .fails(&[401, 429]),
+        )
         .public(Method::GET, "/logout", &login, log_out)
+        .describe(
+            operation("logout", "Log out and go to the log-in page")
+                .answers_nothing(302, "The session has ended, if there was one")
+                .fails(&[412, 429]),
+        )
         .public(Method::POST, "/api/user/auth-tokens/rotate", &login, rotate_user_auth_token)
+        .describe(
+            operation("rotateUserAuthToken", "Replace the token of the session")
+                .answers::<Message>(200, "The session cookie is set anew")
+                .fails(&[401]),
+        )
         .private(Method::GET, "/api/login/ping", &(), login_ping)
+        .describe(operation("loginPing", "Find out whether the credentials are good").for_everybody())
+        .group("signed_in_user")
         .private(Method::GET, "/api/user/auth-tokens", &sessions, get_user_auth_tokens)
+        .describe(operation("getUserAuthTokens", "List the sessions of the caller").for_everybody())
         .private(Method::POST, "/api/user/revoke-auth-token", &sessions, revoke_user_auth_token)
+        .describe(
+            operation("revokeUserAuthToken", "End a session of the caller").for_everybody().fails(&[404]),
+        )
+        .group("admin_users")
         .private(Method::GET, "/api/admin/users/{user_id}/auth-tokens", &sessions, admin_get_user_auth_tokens)
+        .describe(operation("adminGetUserAuthTokens", "List the sessions of a user").fails(&[404]))
         .private(
             Method::POST,
             "/api/admin/users/{user_id}/revoke-auth-token",
             &sessions,
             admin_revoke_user_auth_token,
         )
+        .describe(operation("adminRevokeUserAuthToken", "End a session of a user").fails(&[404]))
         .private(Method::POST, "/api/admin/users/{user_id}/logout", &sessions, admin_logout_user)
+        .describe(operation("adminLogoutUser", "End all sessions of a user").fails(&[404]))
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, ToSchema)]
 #[serde(default)]
 struct LoginForm {
     user: String,
     password: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct LoginBody {
     message: &'static str,
@@ -114,7 +142,7 @@ async fn login_ping() -> Json<Message> {
     Message::json("Logged in")
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct SessionBody {
     id: i64,
@@ -156,7 +184,7 @@ async fn admin_get_user_auth_tokens(
     Ok(Json(list.into_iter().map(|session| session_body(session, current)).collect()))
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, ToSchema)]
 #[serde(default, rename_all = "camelCase")]
 struct RevokeAuthTokenForm {
     auth_token_id: i64,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::Method;
 use kymograph_app::star::Stars;
 use kymograph_domain::Uid;
@@ -11,20 +11,26 @@ use kymograph_domain::Uid;
 use crate::body::Message;
 use crate::error::ApiResult;
 use crate::layer::Caller;
+use crate::openapi::operation;
+use crate::query::Path;
 use crate::routes::Routes;
 
 /// The routes of stars.
 pub fn routes(stars: Arc<Stars>) -> Routes {
     let state = &stars;
     Routes::default()
+        .group("signed_in_user")
         .private(Method::GET, "/api/user/stars", state, get_stars)
+        .describe(operation("getStars", "List the dashboards that the caller has starred").for_everybody())
         .private(Method::POST, "/api/user/stars/dashboard/uid/{dashboard_uid}", state, star_dashboard_by_uid)
+        .describe(operation("starDashboardByUID", "Star a dashboard").fails(&[404]))
         .private(
             Method::DELETE,
             "/api/user/stars/dashboard/uid/{dashboard_uid}",
             state,
             unstar_dashboard_by_uid,
         )
+        .describe(operation("unstarDashboardByUID", "Take the star from a dashboard").fails(&[404]))
 }
 
 type StarState = State<Arc<Stars>>;

@@ -7,17 +7,22 @@ use axum::extract::State;
 use axum::http::Method;
 use kymograph_app::statistic::{ServerStatistics, Statistics};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::error::ApiResult;
 use crate::layer::Caller;
+use crate::openapi::operation;
 use crate::routes::Routes;
 
 /// The routes of statistics.
 pub fn routes(statistics: &Arc<Statistics>) -> Routes {
-    Routes::default().private(Method::GET, "/api/admin/stats", statistics, admin_get_stats)
+    Routes::default()
+        .group("admin")
+        .private(Method::GET, "/api/admin/stats", statistics, admin_get_stats)
+        .describe(operation("adminGetStats", "Count what there is on the server"))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct StatsBody {
     orgs: i64,

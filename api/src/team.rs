@@ -3,19 +3,22 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{Method, StatusCode};
 use kymograph_app::team::{NewTeam, TeamFilter, TeamMemberView, TeamView, Teams, WantedMembers};
 use kymograph_app::{Permission, Scope};
 use kymograph_domain::team::TeamPermission;
 use kymograph_domain::{OrgId, TeamId, Uid, UserId};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::access_control::{AccessControl, asked_access_control};
 use crate::body::{JsonBody, Message};
 use crate::error::{ApiError, ApiResult};
 use crate::layer::Caller;
-use crate::query::{Query, parse_user_id};
+use crate::openapi::operation;
+use crate::openapi::parameter::{flag, text};
+use crate::query::{Path, Query, parse_user_id};
 use crate::routes::Routes;
 use crate::user::wire::avatar_url;
 
@@ -26,23 +29,54 @@ const DEFAULT_PAGE: i64 = 1000;
 pub fn routes(teams: &Arc<Teams>) -> Routes {
     let state = teams;
     Routes::default()
+        .group("teams")
         .private(Method::POST, "/api/teams", state, create_team)
+        .describe(operation("createTeam", "Create a team").fails(&[409]))
         .private(Method::GET, "/api/teams/search", state, search_teams)
+        .describe(
+            operation("searchTeams", "List the teams of the org")
+                .query("query", text(), "A part of the name")
+                .query("name", text(), "The whole name")
+                .pages("perpage", DEFAULT_PAGE)
+                .query("accesscontrol", flag(), "Whether to say what the caller may do with it"),
+        )
         .private(Method::GET, "/api/teams/{team_id}", state, get_team_by_id)
+        .describe(
+            operation("getTeamByID", "Read a team")
+                .query("accesscontrol", flag(), "Whether to say what the caller may do with it")
+                .fails(&[404]),
+        )
         .private(Method::PUT, "/api/teams/{team_id}", state, update_team)
+        .describe(
+            operation("updateTeam", "Change a team")
+                .details("A name that is left out stays, an e-mail address that is left out is cleared.")
+                .fails(&[404, 409]),
+        )
         .private(Method::DELETE, "/api/teams/{team_id}", state, delete_team_by_id)
+        .describe(operation("deleteTeamByID", "Delete a team").fails(&[404]))
         .private(Method::GET, "/api/teams/{team_id}/members", state, get_team_members)
+        .describe(operation("getTeamMembers", "List the members of a team").fails(&[404]))
         .private(Method::POST, "/api/teams/{team_id}/members", state, add_team_member)
+        .describe(operation("addTeamMember", "Make a member of the org a member of a team").fails(&[404]))
         .private(Method::PUT, "/api/teams/{team_id}/members", state, set_team_memberships)
+        .describe(
+            operation("setTeamMemberships", "Say who is in a team, by e-mail address or login").fails(&[404]),
+        )
         .private(Method::PUT, "/api/teams/{team_id}/members/{user_id}", state, update_team_member)
+        .describe(operation("updateTeamMember", "Give a member of a team another permission").fails(&[404]))
         .private(Method::DELETE, "/api/teams/{team_id}/members/{user_id}", state, remove_team_member)
+        .describe(operation("removeTeamMember", "Remove a member from a team").fails(&[404]))
+        .group("signed_in_user")
         .private(Method::GET, "/api/user/teams", state, get_signed_in_user_team_list)
+        .describe(operation("getSignedInUserTeamList", "List the teams of the caller").for_everybody())
+        .group("users")
         .private(Method::GET, "/api/users/{user_id}/teams", state, get_user_teams)
+        .describe(operation("getUserTeams", "List the teams of a user").fails(&[404]))
 }
 
 type TeamState = State<Arc<Teams>>;
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct TeamBody {
     id: TeamId,
@@ -92,7 +126,7 @@ fn permission_number(permission: TeamPermission) -> i32 {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct TeamMemberBody {
     org_id: OrgId,
@@ -129,7 +163,7 @@ fn team_member_body(team: &TeamView, member: TeamMemberView) -> TeamMemberBody {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct CreatedTeamBody {
     team_id: TeamId,
@@ -137,7 +171,7 @@ struct CreatedTeamBody {
     message: &'static str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct TeamSearchBody {
     total_count: i64,
@@ -146,26 +180,26 @@ struct TeamSearchBody {
     per_page: i64,
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, ToSchema)]
 #[serde(default)]
 struct TeamForm {
     name: Option<String>,
     email: Option<String>,
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, ToSchema)]
 #[serde(default, rename_all = "camelCase")]
 struct NewMemberForm {
     user_id: Option<i64>,
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, ToSchema)]
 #[serde(default)]
 struct PermissionForm {
     permission: Option<i64>,
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, ToSchema)]
 #[serde(default)]
 struct MembersForm {
     admins: Option<Vec<String>>,

@@ -7,7 +7,7 @@ pub(crate) mod wire;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{Method, StatusCode};
 use kymograph_app::identity::Identity;
 use kymograph_app::membership::Memberships;
@@ -16,16 +16,22 @@ use kymograph_app::{Error, ErrorKind, Scope};
 use kymograph_domain::user::Profile;
 use kymograph_domain::{OrgId, UserId};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::body::{JsonBody, Message};
 use crate::error::{ApiError, ApiResult};
 use crate::layer::Caller;
-use crate::query::{Query, parse_id, parse_org_id, parse_user_id};
+use crate::openapi::operation;
+use crate::openapi::parameter::{matching, text};
+use crate::query::{Path, Query, parse_id, parse_org_id, parse_user_id};
 use crate::routes::Routes;
 use wire::{ProfileBody, ProfileForm, UserHitBody, UserOrgBody};
 
 /// How many users a list has if the client does not say.
 const DEFAULT_PAGE: i64 = 1000;
+
+/// What the parameter `query` finds.
+const QUERY: &str = "A part of the login, the name or the e-mail address";
 
 #[derive(Clone)]
 struct UserState {
@@ -38,24 +44,68 @@ struct UserState {
 pub fn routes(users: Arc<Users>, memberships: Arc<Memberships>, identity: Arc<Identity>) -> Routes {
     let state = &UserState { users, memberships, identity };
     Routes::default()
+        .group("users")
         .private(Method::GET, "/api/users", state, search_users)
+        .describe(
+            operation("searchUsers", "List the users of the server")
+                .query("query", text(), QUERY)
+                .pages("perpage", DEFAULT_PAGE),
+        )
         .private(Method::GET, "/api/users/search", state, search_users_with_paging)
+        .describe(
+            operation("searchUsersWithPaging", "List the users of the server, and count them")
+                .query("query", text(), QUERY)
+                .pages("perpage", DEFAULT_PAGE),
+        )
         .private(Method::GET, "/api/users/lookup", state, get_user_by_login_or_email)
+        .describe(
+            operation("getUserByLoginOrEmail", "Read a user by login or e-mail address")
+                .required_query("loginOrEmail", text(), "The login or the e-mail address")
+                .fails(&[404]),
+        )
         .private(Method::GET, "/api/users/{user_id}", state, get_user_by_id)
+        .describe(
+            operation("getUserByID", "Read a user")
+                .path("user_id", matching("^[a-zA-Z0-9_-]+$"), "The id of a user, or its uid")
+                .fails(&[404]),
+        )
         .private(Method::PUT, "/api/users/{user_id}", state, update_user)
+        .describe(
+            operation("updateUser", "Change the profile of a user")
+                .path("user_id", matching("^[a-zA-Z0-9_-]+$"), "The id of a user, or its uid")
+                .fails(&[404, 409]),
+        )
         .private(Method::GET, "/api/users/{user_id}/orgs", state, get_user_org_list)
+        .describe(
+            operation("getUserOrgList", "List the orgs of a user")
+                .path("user_id", matching("^[a-zA-Z0-9_-]+$"), "The id of a user, or its uid")
+                .fails(&[404]),
+        )
         .private(Method::POST, "/api/users/{user_id}/using/{org_id}", state, admin_set_user_using_org)
+        .describe(
+            operation("adminSetUserUsingOrg", "Have a user work in another one of its orgs").fails(&[404]),
+        )
+        .group("admin_users")
         .private(Method::POST, "/api/admin/users", state, admin_create_user)
+        .describe(operation("adminCreateUser", "Create a user"))
         .private(Method::DELETE, "/api/admin/users/{user_id}", state, admin_delete_user)
+        .describe(operation("adminDeleteUser", "Delete a user").fails(&[404]))
         .private(Method::PUT, "/api/admin/users/{user_id}/password", state, admin_update_user_password)
+        .describe(operation("adminUpdateUserPassword", "Give a user another password").fails(&[404]))
         .private(Method::PUT, "/api/admin/users/{user_id}/permissions", state, admin_update_user_permissions)
+        .describe(
+            operation("adminUpdateUserPermissions", "Make a user a server admin, or one no more")
+                .fails(&[404]),
+        )
         .private(Method::POST, "/api/admin/users/{user_id}/disable", state, admin_disable_user)
+        .describe(operation("adminDisableUser", "Keep a user from logging in").fails(&[404]))
         .private(Method::POST, "/api/admin/users/{user_id}/enable", state, admin_enable_user)
+        .describe(operation("adminEnableUser", "Let a user log in again").fails(&[404]))
         .merge(own::routes(state))
         .merge(help_flag::routes(state))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct UserSearchBody {
     total_count: i64,
@@ -64,7 +114,7 @@ struct UserSearchBody {
     per_page: i64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct CreatedUserBody {
     id: UserId,
     uid: String,
@@ -72,7 +122,7 @@ struct CreatedUserBody {
 }
 
 /// Go reads the names of members in any case, and clients in the field rely on it for `OrgId`.
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, ToSchema)]
 #[serde(default)]
 struct NewUserForm {
     name: Option<String>,
@@ -83,13 +133,13 @@ struct NewUserForm {
     org_id: Option<i64>,
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, ToSchema)]
 #[serde(default)]
 struct PasswordForm {
     password: Option<String>,
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, ToSchema)]
 #[serde(default, rename_all = "camelCase")]
 struct PermissionsForm {
     is_grafana_admin: bool,

@@ -21,6 +21,7 @@ pub const LIFETIME_SECONDS: i64 = 24 * 60 * 60;
 
 /// The id of an invite, unique in the org.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(transparent)]
 pub struct InviteId(pub i64);
 

@@ -8,6 +8,7 @@ use crate::reason::{Reason, ReasonKind};
 
 /// What a member may do in an org, from nothing to everything.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum OrgRole {
     /// No rights of its own.
     #[default]

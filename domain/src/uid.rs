@@ -11,6 +11,8 @@ pub const MAX_UID_LENGTH: usize = 40;
 
 /// A checked uid: 1 to 40 characters of `[a-zA-Z0-9_-]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "schema", schema(min_length = 1, max_length = 40, pattern = "^[a-zA-Z0-9_-]+$"))]
 #[serde(transparent)]
 pub struct Uid(String);
 

@@ -86,12 +86,16 @@ fn project_content(recorded: &Recorded<'_>, statements: &mut Statements) {
         Some(FolderEvent::Updated(_) | FolderEvent::Moved(_)) | None => {}
     }
     match event.of::<DashboardEvent>() {
-        Some(DashboardEvent::Created(_)) => statements.write(ADD, one_more(org, DASHBOARD)),
+        Some(DashboardEvent::Created(_) | DashboardEvent::Restored(_)) => {
+            statements.write(ADD, one_more(org, DASHBOARD));
+        }
         Some(DashboardEvent::Deleted(deleted)) => {
             statements.write(ADD, one_less(org, DASHBOARD));
             statements.write(REMOVE_STARS, params![org.0, deleted.uid.to_string()]);
         }
-        Some(DashboardEvent::Updated(_) | DashboardEvent::VersionRestored(_)) | None => {}
+        // What is purged was in the trash, where it no longer counts.
+        Some(DashboardEvent::Updated(_) | DashboardEvent::VersionRestored(_) | DashboardEvent::Purged(_))
+        | None => {}
     }
     match event.of::<StarEvent>() {
         Some(StarEvent::Added(added)) => {

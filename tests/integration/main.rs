@@ -15,6 +15,7 @@ mod identity;
 mod invite;
 mod isolation;
 mod membership;
+mod openapi;
 mod org;
 mod preference;
 mod route_examples;

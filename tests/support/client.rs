@@ -3,6 +3,8 @@
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 
+use crate::openapi::{Contract, Exchange};
+
 /// A client with credentials, or without.
 #[derive(Clone)]
 pub struct Client {
@@ -71,9 +73,19 @@ impl Client {
     pub async fn send(&self, request: RequestBuilder) -> Answer {
         let request = request.build().unwrap();
         let described = format!("{} {}", request.method(), request.url());
+        let (method, path) = (request.method().clone(), request.url().path().to_owned());
+        let request_body = request.body().and_then(|body| body.as_bytes()).map(<[u8]>::to_vec);
         let response = self.http.execute(request).await.unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = response.text().await.unwrap();
+        Contract::get().check(&Exchange {
+            method: method.as_str(),
+            path: &path,
+            request_body: request_body.as_deref(),
+            status,
+            headers: &headers,
+            text: &text,
+        });
         let body = serde_json::from_str(&text).unwrap_or_default();
         Answer { request: described, status, headers, body, text }
     }

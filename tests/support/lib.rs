@@ -11,10 +11,12 @@
 
 mod client;
 mod cluster;
+mod openapi;
 mod process;
 mod server;
 
 pub use client::{Answer, Client};
 pub use cluster::{Cluster, TestDatabase};
+pub use openapi::Contract;
 pub use process::ServerProcess;
 pub use server::TestServer;

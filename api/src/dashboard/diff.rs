@@ -14,27 +14,37 @@ use kymograph_domain::json::diff::{Difference, compare};
 use kymograph_domain::json::{JsonDocument, JsonValue};
 use serde::Deserialize;
 use serde::ser::{Serialize, SerializeMap, Serializer};
+use utoipa::ToSchema;
 
 use super::DashboardState;
 use crate::body::JsonBody;
 use crate::error::{ApiError, ApiResult};
 use crate::layer::Caller;
+use crate::openapi::operation;
 use crate::routes::Routes;
 
 pub(super) fn routes(state: &Arc<Dashboards>) -> Routes {
-    Routes::default().private(Method::POST, "/api/dashboards/calculate-diff", state, calculate_dashboard_diff)
+    Routes::default()
+        .private(Method::POST, "/api/dashboards/calculate-diff", state, calculate_dashboard_diff)
+        .describe(
+            operation("calculateDashboardDiff", "Compare two versions of dashboards")
+                .details("The answer is HTML for `basic` and `json`, and JSON in the format of jsondiffpatch for `delta`.")
+                .answers_text(200, "What is different", "text/html")
+                .answers::<serde_json::Value>(200, "What is different")
+                .fails(&[404]),
+        )
 }
 
-#[derive(Deserialize, Default)]
-#[serde(default, rename_all = "camelCase")]
+#[derive(Deserialize, Default, ToSchema)]
+#[serde(rename_all = "camelCase")]
 struct DiffForm {
     base: Option<TargetForm>,
     new: Option<TargetForm>,
     diff_type: Option<DiffType>,
 }
 
-#[derive(Deserialize, Default)]
-#[serde(default, rename_all = "camelCase")]
+#[derive(Deserialize, Default, ToSchema)]
+#[serde(rename_all = "camelCase")]
 struct TargetForm {
     dashboard_id: Option<i64>,
     uid: Option<String>,
@@ -42,7 +52,7 @@ struct TargetForm {
 }
 
 /// How a difference is shown.
-#[derive(Clone, Copy, Deserialize, Default)]
+#[derive(Clone, Copy, Deserialize, Default, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum DiffType {
     /// What changed, for people.

@@ -11,23 +11,60 @@ use kymograph_domain::Uid;
 use kymograph_domain::json::JsonValue;
 use kymograph_domain::slug::slugify;
 use serde::Serialize;
+use utoipa::ToSchema;
 
+use super::wire::DashboardDocument;
 use super::{DashboardState, dashboard_url};
 use crate::body::JsonText;
 use crate::error::{ApiError, ApiResult};
 use crate::layer::Caller;
+use crate::openapi::operation;
 use crate::routes::Routes;
 
 pub(super) fn routes(state: &Arc<Dashboards>) -> Routes {
-    Routes::default().private(Method::POST, "/api/dashboards/import", state, import_dashboard).private(
-        Method::POST,
-        "/api/dashboards/interpolate",
-        state,
-        interpolate_dashboard,
-    )
+    Routes::default()
+        .private(Method::POST, "/api/dashboards/import", state, import_dashboard)
+        .describe(
+            operation("importDashboard", "Create a dashboard of a file, with its inputs filled in")
+                .takes::<ImportForm>()
+                .fails(&[404, 412, 422]),
+        )
+        .private(Method::POST, "/api/dashboards/interpolate", state, interpolate_dashboard)
+        .describe(
+            operation("interpolateDashboard", "Fill in the inputs of a dashboard without saving it")
+                .takes::<ImportForm>()
+                .answers::<DashboardDocument>(200, "The dashboard")
+                .fails(&[422]),
+        )
 }
 
-#[derive(Serialize)]
+/// A dashboard to import.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "the form is looked at without being parsed into a type")]
+#[schema(rename_all = "camelCase")]
+struct ImportForm {
+    dashboard: DashboardDocument,
+    /// What to put where the dashboard names an input.
+    inputs: Option<Vec<ImportInputForm>>,
+    /// The folder to save it in.
+    folder_uid: Option<String>,
+    /// The same by its numeric id, for old clients.
+    folder_id: Option<i64>,
+    /// Whether to save over a dashboard of the same uid.
+    overwrite: Option<bool>,
+}
+
+/// An input of a dashboard that is imported.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "the form is looked at without being parsed into a type")]
+struct ImportInputForm {
+    name: String,
+    #[schema(rename = "type")]
+    kind: String,
+    value: String,
+}
+
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct ImportedBody {
     uid: Uid,

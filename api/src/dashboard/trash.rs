@@ -3,31 +3,36 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::Path;
 use axum::extract::State;
 use axum::http::Method;
 use kymograph_app::dashboard::Dashboards;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::DashboardState;
 use super::wire::DeletedBody;
 use crate::body::JsonBody;
 use crate::error::ApiResult;
 use crate::layer::Caller;
+use crate::openapi::operation;
+use crate::query::Path;
 use crate::routes::Routes;
 
 pub(super) fn routes(state: &Arc<Dashboards>) -> Routes {
     const PATH: &str = "/api/dashboards/uid/{uid}/trash";
-    Routes::default().private(Method::PATCH, PATH, state, restore_deleted_dashboard_by_uid).private(
-        Method::DELETE,
-        PATH,
-        state,
-        hard_delete_dashboard_by_uid,
-    )
+    Routes::default()
+        .private(Method::PATCH, PATH, state, restore_deleted_dashboard_by_uid)
+        .describe(
+            operation("restoreDeletedDashboardByUID", "Take a dashboard out of the trash").fails(&[404, 412]),
+        )
+        .private(Method::DELETE, PATH, state, hard_delete_dashboard_by_uid)
+        .describe(
+            operation("hardDeleteDashboardByUID", "Delete a dashboard in the trash for good").fails(&[404]),
+        )
 }
 
-#[derive(Deserialize, Default)]
-#[serde(default, rename_all = "camelCase")]
+#[derive(Deserialize, Default, ToSchema)]
+#[serde(rename_all = "camelCase")]
 struct RestoreDeletedForm {
     /// Nothing puts it where it was; an empty text means the root.
     folder_uid: Option<String>,

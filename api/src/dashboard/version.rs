@@ -3,20 +3,23 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::Method;
 use kymograph_app::dashboard::{Dashboards, VersionView};
 use kymograph_app::{Error, Page};
 use kymograph_domain::Uid;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
-use super::wire::SavedBody;
+use super::wire::{DashboardDocument, SavedBody};
 use super::{DashboardState, document};
 use crate::body::JsonBody;
 use crate::error::{ApiError, ApiResult};
 use crate::layer::Caller;
-use crate::query::{Query, parse_id};
+use crate::openapi::operation;
+use crate::openapi::parameter::{number, text};
+use crate::query::{Path, Query, parse_id};
 use crate::routes::Routes;
 
 /// How many versions a list has if the client does not say.
@@ -24,17 +27,33 @@ const DEFAULT_PAGE: i64 = 1000;
 
 pub(super) fn routes(state: &Arc<Dashboards>) -> Routes {
     Routes::default()
+        .group("dashboards")
         .private(Method::GET, "/api/dashboards/uid/{uid}/versions", state, get_dashboard_versions_by_uid)
+        .describe(
+            operation("getDashboardVersionsByUID", "List the versions of a dashboard, newest first")
+                .limit("limit", DEFAULT_PAGE)
+                .query("start", number(0), "How many of the newest versions to leave out")
+                .query("continueToken", text(), "The `continueToken` of the page before")
+                .fails(&[404]),
+        )
         .private(
             Method::GET,
             "/api/dashboards/uid/{uid}/versions/{version}",
             state,
             get_dashboard_version_by_uid,
         )
+        .describe(
+            operation("getDashboardVersionByUID", "Read a version of a dashboard with its document")
+                .fails(&[404]),
+        )
         .private(Method::POST, "/api/dashboards/uid/{uid}/restore", state, restore_dashboard_version_by_uid)
+        .describe(
+            operation("restoreDashboardVersionByUID", "Make an old version of a dashboard the newest")
+                .fails(&[404]),
+        )
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct VersionsBody {
     /// What to send as `continueToken` for the next page, empty after the last.
@@ -42,7 +61,7 @@ struct VersionsBody {
     versions: Vec<VersionBody>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct VersionBody {
     id: i64,
@@ -55,6 +74,7 @@ struct VersionBody {
     created_by: String,
     message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<DashboardDocument>)]
     data: Option<Box<RawValue>>,
 }
 
@@ -110,7 +130,7 @@ async fn get_dashboard_version_by_uid(
     Ok(Json(body))
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, ToSchema)]
 #[serde(default)]
 struct RestoreForm {
     version: Option<i64>,

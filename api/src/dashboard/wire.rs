@@ -6,8 +6,10 @@ use kymograph_app::{Permission, Scope};
 use kymograph_domain::slug::slugify;
 use kymograph_domain::{OrgRole, Uid};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::folder::folder_url;
+use crate::openapi::text::{LongText, Name, ParentUid};
 
 /// The address of a dashboard's page.
 pub(crate) fn dashboard_url(uid: &Uid, slug: &str) -> String {
@@ -15,7 +17,7 @@ pub(crate) fn dashboard_url(uid: &Uid, slug: &str) -> String {
 }
 
 /// The answer to a save.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct SavedBody {
     status: &'static str,
@@ -45,7 +47,7 @@ impl SavedBody {
 }
 
 /// The answer to what ends or undoes the deletion of a dashboard, or deletes one.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct DeletedBody {
     message: String,
     title: String,
@@ -60,7 +62,7 @@ impl DeletedBody {
 }
 
 /// What is said of a dashboard beside its document.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct MetaBody<'a> {
     r#type: &'static str,
@@ -91,13 +93,13 @@ pub(super) struct MetaBody<'a> {
 }
 
 /// What may be done with annotations.
-#[derive(Clone, Copy, Serialize)]
+#[derive(Clone, Copy, Serialize, ToSchema)]
 struct AnnotationsPermissions {
     dashboard: AnnotationActions,
     organization: AnnotationActions,
 }
 
-#[derive(Clone, Copy, Serialize)]
+#[derive(Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct AnnotationActions {
     can_add: bool,
@@ -145,4 +147,47 @@ impl<'a> MetaBody<'a> {
             },
         }
     }
+}
+
+/// A dashboard as people and programs write it. Whatever else is in it is kept as it is.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documents pass as text, this describes them")]
+pub(super) struct DashboardDocument {
+    /// The numeric id, unique in the org.
+    id: Option<i64>,
+    uid: Option<Uid>,
+    /// The title.
+    #[schema(value_type = Name)]
+    title: String,
+    #[serde(default)]
+    tags: Vec<String>,
+    /// How often it was saved, from 1. A save must name the one it is based on, unless it overwrites.
+    version: Option<i64>,
+}
+
+/// A dashboard, and what is said of it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documents pass as text, this describes them")]
+pub(super) struct DashboardBody {
+    meta: MetaBody<'static>,
+    dashboard: DashboardDocument,
+}
+
+/// A dashboard to save.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "the form is looked at without being parsed into a type")]
+#[schema(rename_all = "camelCase")]
+pub(super) struct SaveForm {
+    dashboard: DashboardDocument,
+    /// The folder to save it in.
+    #[schema(value_type = Option<ParentUid>)]
+    folder_uid: Option<String>,
+    /// The same by its numeric id, for old clients.
+    folder_id: Option<i64>,
+    /// What was changed and why, for the list of versions.
+    #[schema(value_type = Option<LongText>)]
+    message: Option<String>,
+    /// Whether to save over a version that is not the one it is based on, and beside another one of the same title.
+    #[serde(default)]
+    overwrite: bool,
 }

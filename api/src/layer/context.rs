@@ -26,7 +26,7 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// How much of a client's name for itself is kept.
 const MAX_USER_AGENT_LENGTH: usize = 500;
 /// The longest id or key that is taken over from a client.
-const MAX_ID_LENGTH: usize = 128;
+pub(crate) const MAX_ID_LENGTH: usize = 128;
 
 /// Does the work of a request with a context, a span and the limits of all requests.
 pub(super) async fn with_context<W>(settings: &LayerSettings, request: Request, work: W) -> Response

@@ -8,18 +8,27 @@ use axum::http::Method;
 use kymograph_app::preference::Preferences;
 use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::PreferenceState;
 use crate::dashboard::dashboard_url;
 use crate::error::ApiResult;
 use crate::layer::Caller;
+use crate::openapi::operation;
 use crate::routes::Routes;
 
 pub(super) fn routes(state: &Arc<Preferences>) -> Routes {
-    Routes::default().private(Method::GET, "/api/dashboards/home", state, get_home_dashboard)
+    Routes::default()
+        .group("dashboards")
+        .private(Method::GET, "/api/dashboards/home", state, get_home_dashboard)
+        .describe(
+            operation("getHomeDashboard", "Read which dashboard to begin with")
+                .details("Where to go, or a whole dashboard if nothing was chosen.")
+                .for_everybody(),
+        )
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 enum HomeBody {
     /// Where to go.
@@ -30,7 +39,7 @@ enum HomeBody {
 }
 
 /// What is said of the built-in home dashboard, which nobody owns and nobody can change.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct HomeMetaBody {
     is_home: bool,

@@ -1,9 +1,10 @@
 //! What a client's name for itself says of it, for people who look through their sessions.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// The client of a session.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Client {
     device: &'static str,

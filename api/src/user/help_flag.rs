@@ -1,26 +1,32 @@
 //! Which hints the caller has seen.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::Method;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::UserState;
 use crate::error::ApiResult;
 use crate::layer::Caller;
-use crate::query::parse_id;
+use crate::openapi::operation;
+use crate::query::{Path, parse_id};
 use crate::routes::Routes;
 
 pub(super) fn routes(state: &UserState) -> Routes {
-    Routes::default().private(Method::PUT, "/api/user/helpflags/{flag_id}", state, set_help_flag).private(
-        Method::GET,
-        "/api/user/helpflags/clear",
-        state,
-        clear_help_flags,
-    )
+    Routes::default()
+        .group("signed_in_user")
+        .private(Method::PUT, "/api/user/helpflags/{flag_id}", state, set_help_flag)
+        .describe(
+            operation("setHelpFlag", "Say that the caller has seen a hint").for_everybody().fails(&[404]),
+        )
+        .private(Method::GET, "/api/user/helpflags/clear", state, clear_help_flags)
+        .describe(
+            operation("clearHelpFlags", "Show the caller all hints again").for_everybody().fails(&[404, 412]),
+        )
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct HelpFlagsBody {
     message: &'static str,

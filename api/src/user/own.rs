@@ -1,28 +1,44 @@
 //! The caller's own account.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::Method;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::UserState;
 use super::wire::{ProfileBody, ProfileForm, UserOrgBody};
 use crate::body::{JsonBody, Message};
 use crate::error::ApiResult;
 use crate::layer::Caller;
-use crate::query::parse_id;
+use crate::openapi::operation;
+use crate::query::{Path, parse_id};
 use crate::routes::Routes;
 
 pub(super) fn routes(state: &UserState) -> Routes {
     Routes::default()
+        .group("signed_in_user")
         .private(Method::GET, "/api/user", state, get_signed_in_user)
+        .describe(operation("getSignedInUser", "Read the caller's account").for_everybody().fails(&[404]))
         .private(Method::PUT, "/api/user", state, update_signed_in_user)
+        .describe(
+            operation("updateSignedInUser", "Change the caller's profile").for_everybody().fails(&[404, 409]),
+        )
         .private(Method::GET, "/api/user/orgs", state, get_signed_in_user_org_list)
+        .describe(operation("getSignedInUserOrgList", "List the orgs of the caller").for_everybody())
         .private(Method::PUT, "/api/user/password", state, change_user_password)
+        .describe(
+            operation("changeUserPassword", "Change the caller's password").for_everybody().fails(&[404]),
+        )
         .private(Method::POST, "/api/user/using/{org_id}", state, user_set_using_org)
+        .describe(
+            operation("userSetUsingOrg", "Work in another one of the caller's orgs")
+                .for_everybody()
+                .fails(&[404]),
+        )
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, ToSchema)]
 #[serde(default, rename_all = "camelCase")]
 struct ChangePasswordForm {
     old_password: Option<String>,

@@ -8,11 +8,12 @@ use kymograph_domain::user::UserError;
 use kymograph_domain::{OrgId, OrgRole, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
 
 use crate::error::ApiResult;
 
 /// A user as its own page shows it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ProfileBody {
     id: UserId,
@@ -59,7 +60,7 @@ impl ProfileBody {
 }
 
 /// A user in a list.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct UserHitBody {
     id: UserId,
@@ -99,7 +100,7 @@ impl UserHitBody {
 }
 
 /// An org in the list of a user's orgs.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct UserOrgBody {
     org_id: OrgId,
@@ -114,7 +115,7 @@ impl UserOrgBody {
 }
 
 /// A change of a profile.
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, ToSchema)]
 #[serde(default)]
 pub(super) struct ProfileForm {
     login: Option<String>,

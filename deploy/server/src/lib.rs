@@ -4,6 +4,7 @@ pub mod config;
 pub mod database;
 pub mod error;
 pub mod logging;
+pub mod openapi;
 pub mod serve;
 pub mod verify;
 pub mod wire;

@@ -8,7 +8,7 @@ use kymograph_infra::migrate::migrate;
 use kymograph_server::config::{Config, Sources};
 use kymograph_server::database::CommandDatabase;
 use kymograph_server::error::ServerError;
-use kymograph_server::{logging, serve, verify};
+use kymograph_server::{logging, openapi, serve, verify};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -29,6 +29,8 @@ enum Command {
     Migrate(Settings),
     /// Proves that the log and the read models agree, beside a running server or without one.
     Verify(Settings),
+    /// Prints the OpenAPI document of the API, without a server or a database.
+    Openapi(Settings),
 }
 
 #[derive(Args)]
@@ -42,8 +44,12 @@ struct Settings {
 }
 
 impl Settings {
+    fn read(self) -> Result<Config, ServerError> {
+        Ok(Config::load(&Sources::from_process(self.config, self.overrides)?)?)
+    }
+
     fn load(self) -> Result<Config, ServerError> {
-        let config = Config::load(&Sources::from_process(self.config, self.overrides)?)?;
+        let config = self.read()?;
         logging::init(&config.log)?;
         config.report_unknown();
         Ok(config)
@@ -72,6 +78,7 @@ async fn run(command: Command) -> Result<(), ServerError> {
         Command::Serve(settings) => serve::serve(&settings.load()?).await,
         Command::Migrate(settings) => run_migrate(&settings.load()?).await,
         Command::Verify(settings) => verify::verify(&settings.load()?).await,
+        Command::Openapi(settings) => openapi::print(&settings.read()?),
     }
 }
 

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use axum::Router;
 use kymograph_api::health::Readiness;
 use kymograph_api::layer::LayerSettings;
+use kymograph_api::openapi::Document;
 use kymograph_api::routes::Route;
 use kymograph_api::session::CookieSettings;
-use kymograph_api::{ApiSettings, Services};
+use kymograph_api::{Api, ApiSettings, Services};
 use kymograph_app::change::ChangeListener;
 use kymograph_app::clock::Clock;
 use kymograph_app::dashboard::Dashboards;
@@ -66,6 +67,8 @@ pub struct Wired {
     pub router: Router,
     /// The routes that the router has.
     pub routes: Vec<Route>,
+    /// The document that describes them.
+    pub document: Arc<Document>,
     /// Prepares an empty database.
     pub setup: Setup,
     /// Whether the server wants requests.
@@ -214,8 +217,8 @@ pub fn wire(
         health,
         readiness: readiness.clone(),
     };
-    let (router, routes) = kymograph_api::router(services, &api_settings(config));
-    Ok(Wired { router, routes, setup, readiness, background: vec![feed_task, warm_up] })
+    let Api { router, routes, document } = kymograph_api::api(services, &api_settings(config));
+    Ok(Wired { router, routes, document, setup, readiness, background: vec![feed_task, warm_up] })
 }
 
 fn warm_up(statistics: Arc<PgStatisticReader>, now: Timestamp) -> JoinHandle<()> {
