@@ -14,6 +14,7 @@ pub mod invite;
 pub mod layer;
 pub mod membership;
 pub mod org;
+pub mod portal;
 pub mod preference;
 pub mod query;
 pub mod routes;
@@ -101,6 +102,8 @@ pub struct ApiSettings {
     pub root_url: String,
     /// The path under which it is served, empty for the root.
     pub sub_path: String,
+    /// The portal.
+    pub portal: portal::PortalFiles,
     /// What all requests go through.
     pub layer: LayerSettings,
     /// The session cookie.
@@ -135,7 +138,8 @@ pub fn router(services: Services, settings: &ApiSettings) -> (Router, Vec<Route>
         .merge(preference::routes(services.preferences))
         .merge(star::routes(services.stars))
         .into_routers();
-    let router = layer::protected(public, private, &settings.layer, authentication);
+    let router = layer::protected(public, private, &settings.layer, authentication)
+        .merge(portal::router(settings.portal, &settings.root_url));
     let router =
         if settings.sub_path.is_empty() { router } else { Router::new().nest(&settings.sub_path, router) };
     (router, routes)

@@ -1,0 +1,33 @@
+import { useDocumentTitle } from "@mantine/hooks";
+import { useQueryClient } from "@tanstack/react-query";
+import { useNavigate, useSearch } from "@tanstack/react-router";
+import { Mark } from "../shell/Mark";
+import { LoginForm } from "./LoginForm";
+import css from "./LoginPage.module.css";
+import { meQuery } from "./session";
+
+/** Where somebody without a session starts. */
+export function LoginPage() {
+  const navigate = useNavigate();
+  const queries = useQueryClient();
+  const { to } = useSearch({ from: "/login" });
+  useDocumentTitle("Log in · Kymograph");
+  return (
+    <main className={css.page}>
+      <div className={css.box}>
+        <div className={css.brand}>
+          <Mark size={40} />
+          <h1>Log in to Kymograph</h1>
+          <p>Every change is recorded, and can be undone.</p>
+        </div>
+        <LoginForm
+          onDone={async () => {
+            queries.clear();
+            await queries.fetchQuery(meQuery);
+            await navigate({ to: to?.startsWith("/") ? to : "/" });
+          }}
+        />
+      </div>
+    </main>
+  );
+}
