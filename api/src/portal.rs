@@ -132,8 +132,7 @@ impl Portal {
         let headers = response.headers_mut();
         headers.insert(header::ETAG, etag.clone());
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        headers
-            .insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY));
+        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY));
         headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         response
@@ -216,10 +215,12 @@ mod tests {
 
     #[tokio::test]
     async fn files_are_sent_compressed_and_kept_for_ever() {
-        let (response, body) = get("http://a/", "/portal/assets/a-1.js", &[("accept-encoding", "gzip, br")]).await;
+        let (response, body) =
+            get("http://a/", "/portal/assets/a-1.js", &[("accept-encoding", "gzip, br")]).await;
         assert_eq!((response.headers()["content-encoding"].to_str().unwrap(), body.as_str()), ("br", "B"));
         assert!(response.headers()["cache-control"].to_str().unwrap().contains("immutable"));
-        let (response, body) = get("http://a/", "/portal/assets/a-1.js", &[("accept-encoding", "gzip, br;q=0")]).await;
+        let (response, body) =
+            get("http://a/", "/portal/assets/a-1.js", &[("accept-encoding", "gzip, br;q=0")]).await;
         assert_eq!((response.headers()["content-encoding"].to_str().unwrap(), body.as_str()), ("gzip", "G"));
         let (response, _) = get("http://a/", "/portal/assets/gone.js", &[]).await;
         assert_eq!(response.status(), 404);

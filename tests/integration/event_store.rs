@@ -92,7 +92,9 @@ async fn a_folder_deleted_while_it_is_filled_leaves_nothing_behind() {
         }
         let left: i64 = server
             .database
-            .scalar(&format!("SELECT count(*) FROM dashboards WHERE folder_uid = '{uid}' AND deleted IS NULL"))
+            .scalar(&format!(
+                "SELECT count(*) FROM dashboards WHERE folder_uid = '{uid}' AND deleted IS NULL"
+            ))
             .await;
         assert_eq!(left, 0);
     }

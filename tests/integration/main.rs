@@ -16,6 +16,7 @@ mod invite;
 mod isolation;
 mod membership;
 mod org;
+mod portal;
 mod preference;
 mod route_examples;
 mod schema;

@@ -46,7 +46,11 @@ struct Writer<'a, 'r> {
 
 impl<'a> Writer<'a, '_> {
     /// Writes the first value of a list, and returns what follows it.
-    fn value(&mut self, nodes: &'a [Node<'a>], without: &[&str]) -> Result<&'a [Node<'a>], serde_json::Error> {
+    fn value(
+        &mut self,
+        nodes: &'a [Node<'a>],
+        without: &[&str],
+    ) -> Result<&'a [Node<'a>], serde_json::Error> {
         let Some((node, rest)) = nodes.split_first() else { return Ok(nodes) };
         match node {
             Node::String(text) => match self.rewrite.and_then(|rewrite| rewrite(text)) {
@@ -65,7 +69,11 @@ impl<'a> Writer<'a, '_> {
         Ok(rest)
     }
 
-    fn array(&mut self, length: usize, mut rest: &'a [Node<'a>]) -> Result<&'a [Node<'a>], serde_json::Error> {
+    fn array(
+        &mut self,
+        length: usize,
+        mut rest: &'a [Node<'a>],
+    ) -> Result<&'a [Node<'a>], serde_json::Error> {
         self.text.push(b'[');
         for index in 0..length {
             if index > 0 {

@@ -62,7 +62,7 @@ export function EventDialog({ event, onClose, onFilter }: EventDialogProps) {
                     <Button
                       size="compact-xs"
                       variant="subtle"
-                      aria-label={`Show only entries with the same value of ${label}`}
+                      aria-label={`Only these: ${label}`}
                       onClick={() => {
                         filter();
                         onClose();

@@ -199,7 +199,7 @@ function LayoutTab({ document }: { document: DashboardDocument }) {
       )}
       <Card
         title={`${count} ${count === 1 ? "panel" : "panels"}`}
-        aside={<span className={ui.dim}>where they are on the dashboard</span>}
+        aside={<span className={`${ui.dim} ${ui.wideOnly}`}>where they are on the dashboard</span>}
       >
         <LayoutPicture document={document} />
       </Card>

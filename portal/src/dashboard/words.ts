@@ -157,6 +157,11 @@ export function changeWords(change: PanelChange): string {
   return [...(change.isMoved ? ["moved"] : []), ...change.words].join("; ");
 }
 
+/** “panel CPU moved”, but “panel CPU: its query changed”. */
+function sentence(name: string, words: string): string {
+  return `panel “${name}”${words.startsWith("its ") ? ":" : ""} ${words}`;
+}
+
 /** Panels that only moved because others did are told as one. */
 const MANY_MOVES = 4;
 
@@ -167,7 +172,7 @@ export function inWords(difference: Difference): string[] {
   const isMany = onlyMoved.length >= MANY_MOVES;
   const words = changed
     .filter((change) => !isMany || !onlyMoved.includes(change))
-    .map((change) => `panel “${panelName(change.after ?? change.before)}” ${changeWords(change)}`);
+    .map((change) => sentence(panelName(change.after ?? change.before), changeWords(change)));
   if (isMany) words.push(`${onlyMoved.length} panels moved`);
   return [...words, ...difference.others];
 }

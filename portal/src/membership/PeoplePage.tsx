@@ -132,7 +132,7 @@ export function PeoplePage() {
             size="compact-sm"
             variant="subtle"
             color="red"
-            aria-label={`Remove ${member.login.slice(0, 60)}`}
+            aria-label={`${member.userId === ownId ? "Leave" : "Remove"}… ${member.login.slice(0, 60)}`}
             onClick={() => void remove(member)}
           >
             {member.userId === ownId ? "Leave…" : "Remove…"}

@@ -138,7 +138,7 @@ function OrgSwitcher() {
   return (
     <Menu width="target" position="bottom-start" shadow="md">
       <Menu.Target>
-        <UnstyledButton className={css.org} aria-label={`Organization ${me.org?.name ?? "none"}: switch`}>
+        <UnstyledButton className={css.org} title="Switch organization">
           {label}
           <UpDownIcon size={14} />
         </UnstyledButton>
@@ -177,7 +177,7 @@ function AccountMenu() {
   return (
     <Menu width={224} position="top-start" shadow="md">
       <Menu.Target>
-        <UnstyledButton className={css.account} aria-label={`Account of ${name.slice(0, 60)}`}>
+        <UnstyledButton className={css.account} title="Account and theme">
           <Avatar size={26} name={name} color="accent" />
           <span className={css.orgName}>
             <bdi>{name}</bdi>

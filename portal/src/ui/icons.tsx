@@ -90,7 +90,7 @@ export const ChevronIcon = (props: IconProps) => (
 );
 export const DotsIcon = (props: IconProps) => (
   <Icon {...props}>
-    <path d="M5 12h.01M12 12h.01M19 12h.01" />
+    <path d="M5 12h.01M12 12h.01M19 12h.01" strokeWidth="3" />
   </Icon>
 );
 export const UploadIcon = (props: IconProps) => (

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { dashboardIn } from "./import";
+import { dashboardIn } from "./file";
 
 describe("the dashboard in a file", () => {
   it("is found as it was exported and as the API answers it", () => {
