@@ -47,6 +47,15 @@ describe("sessions", () => {
     await page.getByText("this session").waitFor();
   });
 
+  it("lead to a page with all that its address says", async () => {
+    const { page } = await open("/dashboards?starred=true", { login: "" });
+    await page.getByLabel("Login or e-mail").fill("pat");
+    await page.getByRole("textbox", { name: "Password" }).fill("secret");
+    await page.getByRole("button", { name: "Log in" }).click();
+    await page.getByRole("heading", { name: "Dashboards" }).waitFor();
+    expect(await page.getByRole("switch", { name: "Starred" }).isChecked()).toBe(true);
+  });
+
   it("can be ended, all others at once", async () => {
     const other = await open("/", { login: "pat", password: "secret" });
     const { page } = await open("/profile", { login: "pat", password: "secret" });

@@ -2,7 +2,7 @@ import { Button, MultiSelect, Switch, TextInput } from "@mantine/core";
 import { useDebouncedValue, useDisclosure } from "@mantine/hooks";
 import { keepPreviousData, useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
-import { useEffect, useMemo, useState } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 import { client, of } from "../api/client";
 import { FolderDialog } from "../folder/FolderDialogs";
 import { FolderTree } from "../folder/FolderTree";
@@ -43,6 +43,13 @@ export function DashboardsPage() {
   useEffect(() => {
     void navigate({ search: (old) => ({ ...old, query: wanted || undefined }), replace: true });
   }, [wanted, navigate]);
+
+  const shown = useRef(folder);
+  useEffect(() => {
+    // Who opens a folder wants to see what is in it, not what was searched before.
+    if (shown.current !== folder) setTyped("");
+    shown.current = folder;
+  }, [folder]);
 
   const isFiltered = wanted !== "" || tags.length > 0 || starred;
   const parameters = useMemo(

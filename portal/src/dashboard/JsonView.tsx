@@ -29,6 +29,9 @@ function extensions(isDark: boolean): Extension[] {
         color: isDark ? "#9aa7b2" : "#586570",
       },
       ".cm-scroller": { fontFamily: "ui-monospace, SFMono-Regular, Menlo, Consolas, monospace" },
+      // The sign that CodeMirror puts here is in few fonts.
+      ".cm-collapsedLines:before, .cm-collapsedLines:after": { content: '"…"' },
+      ".cm-collapsedLines": isDark ? { background: "#1c2329", color: "#c3ced7" } : { color: "#3c4852" },
       "&.cm-focused": { outline: "2px solid #1f998d" },
     },
     { dark: isDark },

@@ -1,6 +1,6 @@
 import { useDocumentTitle } from "@mantine/hooks";
 import { useQueryClient } from "@tanstack/react-query";
-import { useNavigate, useSearch } from "@tanstack/react-router";
+import { useNavigate, useRouter, useSearch } from "@tanstack/react-router";
 import { Mark } from "../shell/Mark";
 import { LoginForm } from "./LoginForm";
 import css from "./LoginPage.module.css";
@@ -9,6 +9,7 @@ import { meQuery } from "./session";
 /** Where somebody without a session starts. */
 export function LoginPage() {
   const navigate = useNavigate();
+  const router = useRouter();
   const queries = useQueryClient();
   const { to } = useSearch({ from: "/login" });
   useDocumentTitle("Log in · Kymograph");
@@ -24,7 +25,9 @@ export function LoginPage() {
           onDone={async () => {
             queries.clear();
             await queries.fetchQuery(meQuery);
-            await navigate({ to: to?.startsWith("/") ? to : "/" });
+            // Only the path and the query count: nobody is led to another host.
+            const { pathname, search } = new URL(to ?? "/", "http://portal");
+            await navigate({ to: pathname, search: router.options.parseSearch(search) as never });
           }}
         />
       </div>

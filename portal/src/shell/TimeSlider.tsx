@@ -38,7 +38,12 @@ export function TimeSlider() {
   return (
     <Popover opened={isOpen} onChange={setOpen} width={340} position="bottom-end" shadow="md" trapFocus>
       <Popover.Target>
-        <Button variant="default" leftSection={<ClockIcon size={15} />} onClick={() => setOpen(!isOpen)}>
+        <Button
+          variant="default"
+          title="Look at the past"
+          leftSection={<ClockIcon size={15} />}
+          onClick={() => setOpen(!isOpen)}
+        >
           {at === undefined ? "Now" : exact(at)}
         </Button>
       </Popover.Target>
