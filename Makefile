@@ -7,18 +7,22 @@ run:
 
 # Runs every test, including real Grafana clients against a real PostgreSQL.
 test:
-	@scripts/install-dependencies cargo postgres python-clients
+	@scripts/install-dependencies cargo postgres python-clients node chromium
+	scripts/portal build
+	scripts/portal check
 	cargo build -p kymograph-server
 	cargo test --workspace
 
 # Runs the benchmarks: all of them, or `make bench ROW=name`.
 bench:
 	@scripts/install-dependencies cargo postgres
+	scripts/portal build
 	cargo build --release --workspace
 	$${CARGO_TARGET_DIR:-target}/release/kymograph-bench $(if $(ROW),--row $(ROW))
 
 fmt:
 	cargo fmt --all
+	scripts/portal fmt
 
 lint:
 	cargo fmt --all --check

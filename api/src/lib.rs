@@ -15,6 +15,7 @@ pub mod layer;
 pub mod membership;
 pub mod openapi;
 pub mod org;
+pub mod portal;
 pub mod preference;
 pub mod query;
 pub mod routes;
@@ -103,6 +104,8 @@ pub struct ApiSettings {
     pub root_url: String,
     /// The path under which it is served, empty for the root.
     pub sub_path: String,
+    /// The portal.
+    pub portal: portal::PortalFiles,
     /// What all requests go through.
     pub layer: LayerSettings,
     /// The session cookie.
@@ -150,7 +153,8 @@ pub fn api(services: Services, settings: &ApiSettings) -> Api {
         .merge(preference::routes(services.preferences))
         .merge(star::routes(services.stars))
         .into_routers();
-    let router = layer::protected(public, private, &settings.layer, authentication);
+    let router = layer::protected(public, private, &settings.layer, authentication)
+        .merge(portal::router(settings.portal, &settings.root_url));
     let router =
         if settings.sub_path.is_empty() { router } else { Router::new().nest(&settings.sub_path, router) };
     document.set_routes(routes.clone());

@@ -17,6 +17,7 @@ mod isolation;
 mod membership;
 mod openapi;
 mod org;
+mod portal;
 mod preference;
 mod route_examples;
 mod schema;

@@ -58,7 +58,8 @@ async fn serve_on(
     let address = listener.local_addr()?;
     wired.readiness.set(true);
     let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    tracing::info!(%address, url = config.server.root_url, milliseconds, "serving");
+    let url = &config.server.root_url;
+    tracing::info!(%address, url, portal = format!("{url}portal"), milliseconds, "serving");
     serve_until_stopped(listener, wired, config.server.drain_timeout).await
 }
 

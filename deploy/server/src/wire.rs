@@ -7,6 +7,7 @@ use axum::Router;
 use kymograph_api::health::Readiness;
 use kymograph_api::layer::LayerSettings;
 use kymograph_api::openapi::Document;
+use kymograph_api::portal::PortalFiles;
 use kymograph_api::routes::Route;
 use kymograph_api::session::CookieSettings;
 use kymograph_api::{Api, ApiSettings, Services};
@@ -76,6 +77,9 @@ pub struct Wired {
     /// Work beside the requests, which is aborted at the stop.
     pub background: Vec<JoinHandle<()>>,
 }
+
+/// The portal, if it was built before the server was.
+const PORTAL_FILES: PortalFiles = include!(concat!(env!("OUT_DIR"), "/portal_files.rs"));
 
 /// Puts a server together on a database that has its schema.
 #[allow(
@@ -265,6 +269,7 @@ fn api_settings(config: &Config) -> ApiSettings {
         },
         root_url: config.server.root_url.clone(),
         sub_path,
+        portal: PORTAL_FILES,
         layer: LayerSettings {
             max_body_bytes: config.server.max_body,
             request_timeout: config.server.request_timeout,

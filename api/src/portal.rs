@@ -1,0 +1,234 @@
+//! The portal: the files of a web application that uses the same API as everybody else.
+//!
+//! Its routes are no operations of the API, so they are not among [`crate::routes::Routes`]. The files were compressed
+//! when they were built and are sent as they lie in the binary.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::get;
+use bytes::Bytes;
+use kymograph_app::random::hex;
+use sha2::{Digest, Sha256};
+
+/// What a page of the portal may do: load its own files and talk to its own server, and nothing else. There is no
+/// exception for inline scripts and styles, nor for other hosts.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+    font-src 'self'; connect-src 'self'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'";
+
+/// What the built page says of where it is served from, for the server to replace.
+const BUILT_BASE: &str = r#"<base href="/portal/" />"#;
+
+/// What is shown when the server was built without the portal.
+const NOT_BUILT: &str = "This server was built without its portal. `make run` builds both.\n";
+
+/// A file of the portal.
+#[derive(Clone, Copy, Debug)]
+pub struct PortalFile {
+    /// Its path under `/portal/`.
+    pub path: &'static str,
+    /// Its content, compressed with Brotli.
+    pub brotli: &'static [u8],
+    /// Its content, compressed with gzip.
+    pub gzip: &'static [u8],
+}
+
+/// The portal as it was built. Without an index it was not.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PortalFiles {
+    /// The page that loads all others.
+    pub index: Option<&'static str>,
+    /// What the page loads, sorted by path.
+    pub files: &'static [PortalFile],
+}
+
+struct Portal {
+    index: Option<Index>,
+    files: &'static [PortalFile],
+    home: String,
+}
+
+struct Index {
+    html: Bytes,
+    etag: HeaderValue,
+}
+
+/// The routes of the portal. `root_url` is the address that people reach the server by, which tells the page where it is.
+pub fn router(files: PortalFiles, root_url: &str) -> Router {
+    let after_scheme = root_url.split_once("://").map_or("", |(_, rest)| rest);
+    let sub_path = after_scheme.find('/').map_or("", |at| after_scheme[at..].trim_end_matches('/'));
+    let home = format!("{sub_path}/portal");
+    let index = files.index.and_then(|html| {
+        let html = html.replace(BUILT_BASE, &format!(r#"<base href="{}/" />"#, escaped(&home)));
+        let hash = hex(&Sha256::digest(&html)[..16]);
+        let etag = HeaderValue::try_from(format!("\"{hash}\"")).ok()?;
+        Some(Index { html: html.into(), etag })
+    });
+    let portal = Arc::new(Portal { index, files: files.files, home });
+    Router::new()
+        .route("/", get(redirect))
+        .route("/login", get(redirect))
+        .route("/portal", get(serve_index))
+        .route("/portal/{*path}", get(serve_path))
+        .with_state(portal)
+}
+
+/// A text as the value of an attribute. A sub-path is what an operator configured, which is no reason to trust it.
+fn escaped(text: &str) -> String {
+    text.chars().fold(String::new(), |mut out, character| {
+        match character {
+            '"' | '&' | '<' | '>' => {
+                // Writing to a text cannot fail.
+                let _ = write!(out, "&#{};", u32::from(character));
+            }
+            _ => out.push(character),
+        }
+        out
+    })
+}
+
+async fn redirect(State(portal): State<Arc<Portal>>) -> Redirect {
+    Redirect::temporary(&portal.home)
+}
+
+async fn serve_index(State(portal): State<Arc<Portal>>, headers: HeaderMap) -> Response {
+    portal.respond_index(&headers)
+}
+
+/// A file, or else the page: what follows `/portal/` is for the page to understand.
+async fn serve_path(
+    State(portal): State<Arc<Portal>>,
+    Path(path): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    match portal.files.binary_search_by_key(&path.as_str(), |file| file.path) {
+        Ok(found) => portal.files.get(found).map_or_else(not_found, |file| respond_file(file, &headers)),
+        // A page that was loaded from an older server must learn that a file is gone, not take the page for it.
+        Err(_) if path.starts_with("assets/") => not_found(),
+        Err(_) => portal.respond_index(&headers),
+    }
+}
+
+fn not_found() -> Response {
+    (StatusCode::NOT_FOUND, [(header::CACHE_CONTROL, "no-store")], "Not found").into_response()
+}
+
+impl Portal {
+    fn respond_index(&self, headers: &HeaderMap) -> Response {
+        let Some(Index { html, etag }) = &self.index else {
+            let headers = [(header::CACHE_CONTROL, "no-store")];
+            return (StatusCode::NOT_FOUND, headers, NOT_BUILT).into_response();
+        };
+        let known = headers.get(header::IF_NONE_MATCH);
+        let mut response = if known == Some(etag) {
+            StatusCode::NOT_MODIFIED.into_response()
+        } else {
+            ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], html.clone()).into_response()
+        };
+        let headers = response.headers_mut();
+        headers.insert(header::ETAG, etag.clone());
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY));
+        headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        response
+    }
+}
+
+/// A file in the better of its two forms that the client takes. A client that says nothing takes any.
+fn respond_file(file: &PortalFile, headers: &HeaderMap) -> Response {
+    let accepted = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
+    let takes_brotli = accepted.is_some_and(|accepted| {
+        accepted.split(',').any(|coding| {
+            let mut parts = coding.split(';').map(str::trim);
+            parts.next() == Some("br") && parts.next() != Some("q=0")
+        })
+    });
+    let (encoding, content) = if takes_brotli { ("br", file.brotli) } else { ("gzip", file.gzip) };
+    // The name of a file has its hash, except what browsers ask for by a fixed name.
+    let caching = if file.path.starts_with("assets/") {
+        "public, max-age=31536000, immutable"
+    } else {
+        "public, max-age=3600"
+    };
+    let headers = [
+        (header::CONTENT_TYPE, content_type(file.path)),
+        (header::CONTENT_ENCODING, encoding),
+        (header::VARY, "Accept-Encoding"),
+        (header::CACHE_CONTROL, caching),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    (headers, Bytes::from_static(content)).into_response()
+}
+
+fn content_type(path: &str) -> &'static str {
+    match path.rsplit_once('.').map(|(_, extension)| extension) {
+        Some("js") => "text/javascript; charset=utf-8",
+        Some("css") => "text/css; charset=utf-8",
+        Some("svg") => "image/svg+xml",
+        Some("woff2") => "font/woff2",
+        Some("json") => "application/json",
+        _ => "application/octet-stream",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::{Body, to_bytes};
+    use axum::http::Request;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    const INDEX: &str = r#"<html><base href="/portal/" /></html>"#;
+    const FILES: &[PortalFile] = &[PortalFile { path: "assets/a-1.js", brotli: b"B", gzip: b"G" }];
+
+    async fn get(root_url: &str, path: &str, headers: &[(&str, &str)]) -> (Response, String) {
+        let router = router(PortalFiles { index: Some(INDEX), files: FILES }, root_url);
+        let mut request = Request::builder().uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut response = router.oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let body = to_bytes(std::mem::take(response.body_mut()), 1 << 20).await.unwrap();
+        (response, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn every_path_is_the_page_and_the_page_knows_where_it_is() {
+        for path in ["/portal", "/portal/dashboards/a/versions"] {
+            let (response, body) = get("http://example.org/k/", path, &[]).await;
+            assert_eq!(response.status(), 200);
+            assert!(body.contains(r#"<base href="/k/portal/" />"#), "{body}");
+            assert_eq!(response.headers()["cache-control"], "no-cache");
+            let etag = response.headers()["etag"].to_str().unwrap();
+            let (again, _) = get("http://example.org/k/", path, &[("if-none-match", etag)]).await;
+            assert_eq!(again.status(), 304);
+        }
+        let (response, _) = get("http://example.org/", "/", &[]).await;
+        assert_eq!(response.headers()["location"], "/portal");
+    }
+
+    #[tokio::test]
+    async fn files_are_sent_compressed_and_kept_for_ever() {
+        let (response, body) =
+            get("http://a/", "/portal/assets/a-1.js", &[("accept-encoding", "gzip, br")]).await;
+        assert_eq!((response.headers()["content-encoding"].to_str().unwrap(), body.as_str()), ("br", "B"));
+        assert!(response.headers()["cache-control"].to_str().unwrap().contains("immutable"));
+        let (response, body) =
+            get("http://a/", "/portal/assets/a-1.js", &[("accept-encoding", "gzip, br;q=0")]).await;
+        assert_eq!((response.headers()["content-encoding"].to_str().unwrap(), body.as_str()), ("gzip", "G"));
+        let (response, _) = get("http://a/", "/portal/assets/gone.js", &[]).await;
+        assert_eq!(response.status(), 404);
+    }
+
+    #[tokio::test]
+    async fn a_sub_path_cannot_break_out_of_the_page() {
+        let (_, body) = get("http://a/\"><script>/", "/portal", &[]).await;
+        assert!(!body.contains("<script>"), "{body}");
+    }
+}

@@ -1,0 +1,83 @@
+import { beforeAll, describe, expect, it } from "vitest";
+import { api, open, realDashboard, SERVER, saveDashboard, violations, withBrowser } from "./support";
+
+withBrowser();
+
+const HOSTILE = '<img src=x onerror="document.title=1"> مرحبا بالعالم 🎉 ';
+const PAGES = [
+  "",
+  "dashboards",
+  "dashboards?folder=hostile",
+  "dashboards?query=img",
+  "dashboards/hostile",
+  "dashboards/hostile?tab=history",
+  "dashboards/hostile?tab=variables",
+  "dashboards/hostile?tab=json",
+  "dashboards/hostile/compare?from=1&to=2",
+  "dashboards/hostile/compare?from=1&to=2&as=json",
+  "dashboards/real",
+  "trash",
+  "people",
+  "profile",
+  "admin/orgs",
+  "admin/users",
+  "no-such-page",
+];
+
+describe("every page", () => {
+  beforeAll(async () => {
+    await api("POST", "/api/folders", { uid: "hostile", title: `${HOSTILE}${"x".repeat(150)}` });
+    const dashboard = {
+      uid: "hostile",
+      title: `${HOSTILE}${"W".repeat(4000)}`,
+      description: HOSTILE.repeat(20),
+      tags: ["<script>alert(1)</script>", "x".repeat(200)],
+      links: [{ title: HOSTILE, url: "javascript:alert(1)" }],
+      templating: { list: [{ name: HOSTILE, type: "query", query: "y".repeat(2000) }] },
+      panels: [
+        { id: 1, type: "stat", title: "Z".repeat(3000), gridPos: { x: 0, y: 0, w: 2, h: 2 } },
+        { id: 2, type: HOSTILE, title: HOSTILE, gridPos: { x: 2, y: 0, w: 22, h: 4 } },
+      ],
+    };
+    await saveDashboard(dashboard, HOSTILE, "hostile");
+    await saveDashboard({ ...dashboard, tags: [HOSTILE] }, "m".repeat(400), "hostile");
+    await saveDashboard({ ...realDashboard("node-exporter-full"), uid: "real" });
+    const user = { login: `hostile${"l".repeat(150)}`, name: HOSTILE, email: "", password: "secret", orgId: 1 };
+    await api("POST", "/api/admin/users", user);
+    await api("POST", "/api/orgs", { name: `${HOSTILE}${"o".repeat(150)}` });
+  });
+
+  for (const scheme of ["light", "dark"] as const) {
+    for (const width of [1440, 375]) {
+      it(`is whole and accessible in the ${scheme} theme, ${width} pixels wide`, async () => {
+        const watched = await open("/", { scheme, width });
+        const { page, complaints } = watched;
+        const found: string[] = [];
+        for (const path of PAGES) {
+          await page.goto(`${SERVER}/portal/${path}`);
+          await page.getByRole("heading", { level: 1 }).waitFor();
+          await page.waitForLoadState("networkidle");
+          found.push(...(await violations(watched)).map((violation) => `${path}: ${violation}`));
+          const sideways = await page.evaluate(() => {
+            const { scrollWidth, clientWidth } = document.documentElement;
+            return scrollWidth - clientWidth;
+          });
+          if (sideways > 0) found.push(`${path}: scrolls ${sideways} pixels sideways`);
+          expect(await page.title()).toContain("Kymograph");
+        }
+        expect(found).toEqual([]);
+        expect(complaints).toEqual([]);
+      });
+    }
+  }
+
+  it("says where it is when there is no session", async () => {
+    const watched = await open("/login", { login: "" });
+    await watched.page.getByRole("button", { name: "Log in" }).waitFor();
+    expect(await violations(watched)).toEqual([]);
+    const answer = await fetch(`${SERVER}/`, { redirect: "manual" });
+    expect(answer.headers.get("location")).toBe("/portal");
+    const policy = (await fetch(`${SERVER}/portal`)).headers.get("content-security-policy") ?? "";
+    expect(policy).not.toContain("unsafe");
+  });
+});

@@ -1,0 +1,126 @@
+import { beforeAll, describe, expect, it } from "vitest";
+import { api, open, SERVER, withBrowser } from "./support";
+
+withBrowser();
+
+async function newUser(login: string, role: string): Promise<number> {
+  const body = { login, password: "secret", orgId: 1 };
+  const { id } = (await api("POST", "/api/admin/users", body)) as { id: number };
+  await api("PATCH", `/api/org/users/${id}`, { role });
+  return id;
+}
+
+describe("sessions", () => {
+  beforeAll(async () => {
+    await newUser("sally", "Viewer");
+    await newUser("locked", "Viewer");
+    await newUser("pat", "Editor");
+  });
+
+  it("begin with a log-in that explains a lock-out", async () => {
+    const { page } = await open("/dashboards?query=x", { login: "" });
+    await page.getByRole("heading", { name: "Log in to Kymograph" }).waitFor();
+    const attempt = async (password: string) => {
+      await page.getByLabel("Login or e-mail").fill("locked");
+      await page.getByRole("textbox", { name: "Password" }).fill(password);
+      await page.getByRole("button", { name: "Log in" }).click();
+    };
+    await attempt("wrong");
+    await page.getByText("Invalid username or password").waitFor();
+    for (let tries = 1; tries < 6; tries++) {
+      await fetch(`${SERVER}/login`, {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body: JSON.stringify({ user: "locked", password: "wrong" }),
+      });
+    }
+    await attempt("secret");
+    await page.getByText("locked for five minutes").waitFor();
+  });
+
+  it("lead to where somebody wanted to go", async () => {
+    const { page } = await open("/profile", { login: "" });
+    await page.getByLabel("Login or e-mail").fill("pat");
+    await page.getByRole("textbox", { name: "Password" }).fill("secret");
+    await page.getByRole("button", { name: "Log in" }).click();
+    await page.getByRole("heading", { name: "Profile" }).waitFor();
+    await page.getByText("this session").waitFor();
+  });
+
+  it("lead to a page with all that its address says", async () => {
+    const { page } = await open("/dashboards?starred=true", { login: "" });
+    await page.getByLabel("Login or e-mail").fill("pat");
+    await page.getByRole("textbox", { name: "Password" }).fill("secret");
+    await page.getByRole("button", { name: "Log in" }).click();
+    await page.getByRole("heading", { name: "Dashboards" }).waitFor();
+    expect(await page.getByRole("switch", { name: "Starred" }).isChecked()).toBe(true);
+  });
+
+  it("can be ended, all others at once", async () => {
+    const other = await open("/", { login: "pat", password: "secret" });
+    const { page } = await open("/profile", { login: "pat", password: "secret" });
+    await page.getByRole("button", { name: "End all others…" }).click();
+    await page.getByRole("button", { name: "End all others", exact: true }).click();
+    await page.getByText(/session(s)? ended/i).waitFor();
+    await other.page.reload();
+    await other.page.getByRole("heading", { name: "Log in to Kymograph" }).waitFor();
+  });
+
+  it("that end while a form is open lose nothing that was typed", async () => {
+    const { page, context } = await open("/dashboards", { login: "pat", password: "secret" });
+    await page.getByRole("button", { name: "New folder" }).click();
+    await page.getByLabel("Title").fill("Typed before the end");
+    await context.clearCookies();
+    await page.getByRole("button", { name: "Create folder" }).click();
+    const dialog = page.getByRole("dialog", { name: "Your session has ended" });
+    await dialog.waitFor();
+    expect(await dialog.getByLabel("Login or e-mail").inputValue()).toBe("pat");
+    await dialog.getByRole("textbox", { name: "Password" }).fill("secret");
+    await dialog.getByRole("button", { name: "Log in" }).click();
+    // The request that waited is carried out: the folder is there, without another click.
+    await page.getByRole("link", { name: "Typed before the end" }).waitFor();
+  });
+
+  it("change the password", async () => {
+    const { page } = await open("/profile", { login: "sally", password: "secret" });
+    await page.getByRole("textbox", { name: "Old password" }).fill("secret");
+    await page.getByRole("textbox", { name: "New password", exact: true }).fill("better");
+    await page.getByRole("textbox", { name: "New password again" }).fill("bettr");
+    await page.getByText("The two are different").waitFor();
+    await page.getByRole("textbox", { name: "New password again" }).fill("better");
+    await page.getByRole("button", { name: "Change password" }).click();
+    await page.getByText("Password changed", { exact: true }).waitFor();
+    await open("/", { login: "sally", password: "better" });
+    await api("PUT", "/api/admin/users/2/password", { password: "secret" }).catch(() => undefined);
+  });
+
+  it("of a Viewer show no admin page, and the server refuses the calls, too", async () => {
+    await newUser("vera", "Viewer");
+    const { page, context } = await open("/people", { login: "vera", password: "secret" });
+    await page.getByRole("heading", { name: "Overview" }).waitFor();
+    const nav = page.getByRole("navigation", { name: "Pages" });
+    expect(await nav.getByRole("link").allInnerTexts()).toEqual(["Overview", "Dashboards"]);
+    for (const path of ["people", "audit", "admin/orgs", "admin/users", "admin/stats", "trash"]) {
+      await page.goto(`${SERVER}/portal/${path}`);
+      await page.getByRole("heading", { name: "Overview" }).waitFor();
+    }
+    for (const path of ["/api/org/users/search", "/api/orgs", "/api/users/search"]) {
+      expect((await context.request.get(`${SERVER}${path}`)).status(), path).toBe(403);
+    }
+  });
+
+  it("survive a server that is away for a while", async () => {
+    const { page } = await open("/dashboards");
+    await page.getByRole("heading", { name: "Dashboards" }).waitFor();
+    await page.route("**/api/**", (route) => route.abort());
+    await page.route("**/readyz", (route) => route.abort());
+    await page.getByRole("button", { name: "New folder" }).click();
+    await page.getByLabel("Title").fill("Saved after the restart");
+    await page.getByRole("button", { name: "Create folder" }).click();
+    await page.getByText("The server does not answer").waitFor();
+    await page.unroute("**/api/**");
+    await page.unroute("**/readyz");
+    await page.getByRole("link", { name: "Saved after the restart" }).waitFor();
+    expect(await page.getByText("The server does not answer").count()).toBe(0);
+  });
+});

@@ -1,0 +1,121 @@
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import { afterAll, beforeAll, expect } from "vitest";
+
+/** The server that is driven. It is fresh: nothing but its first user is there. */
+export const SERVER = process.env.KYMOGRAPH_TEST_URL ?? "http://localhost:3000";
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+let browser: Browser;
+
+/** Has a browser for the tests of a file. */
+export function withBrowser() {
+  beforeAll(async () => {
+    browser = await chromium.launch({
+      executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+      // The tests may run as root in a container, where Chromium's sandbox cannot.
+      args: ["--no-sandbox"],
+    });
+  });
+  afterAll(() => browser.close());
+}
+
+export interface Options {
+  login?: string;
+  password?: string;
+  width?: number;
+  scheme?: "light" | "dark";
+}
+
+/** A page whose complaints and requests are watched. */
+export interface Watched {
+  page: Page;
+  context: BrowserContext;
+  /** What the page wrote to the console as an error, and requests to other hosts. */
+  complaints: string[];
+}
+
+/** Opens a page of the portal as somebody. */
+export async function open(path: string, options: Options = {}): Promise<Watched> {
+  const { login = "admin", password = "admin", width = 1280, scheme = "light" } = options;
+  const context = await browser.newContext({
+    viewport: { width, height: 900 },
+    colorScheme: scheme,
+    acceptDownloads: true,
+  });
+  if (login !== "") {
+    const answer = await context.request.post(`${SERVER}/login`, { data: { user: login, password } });
+    expect(answer.status(), await answer.text()).toBe(200);
+  }
+  const page = await context.newPage();
+  const complaints: string[] = [];
+  page.on("console", (message) => {
+    if (message.type() === "error") complaints.push(`${page.url()}: ${message.text()}`);
+  });
+  page.on("pageerror", (error) => complaints.push(`${page.url()}: ${error.message}`));
+  page.on("request", (request) => {
+    if (/^https?:/.test(request.url()) && new URL(request.url()).origin !== new URL(SERVER).origin) {
+      complaints.push(`request to ${request.url()}`);
+    }
+  });
+  await page.goto(`${SERVER}/portal${path}`);
+  return { page, context, complaints };
+}
+
+/** Calls the API as somebody. */
+export async function api(method: string, path: string, body?: unknown, auth = "admin:admin"): Promise<unknown> {
+  const response = await fetch(`${SERVER}${path}`, {
+    method,
+    headers: { Authorization: `Basic ${btoa(auth)}`, "Content-Type": "application/json" },
+    body: body === undefined ? undefined : JSON.stringify(body),
+  });
+  const text = await response.text();
+  if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);
+  return JSON.parse(text) as unknown;
+}
+
+/** One of the real dashboards of the repository. */
+export function realDashboard(name: string): Record<string, unknown> {
+  const url = new URL(`../../tests/data/dashboards/${name}.json`, import.meta.url);
+  return JSON.parse(readFileSync(url, "utf8")) as Record<string, unknown>;
+}
+
+/** Saves a dashboard and answers with its uid. */
+export async function saveDashboard(dashboard: object, message = "", folderUid = ""): Promise<string> {
+  const body = { dashboard: { ...dashboard, id: null }, message, folderUid, overwrite: true };
+  return ((await api("POST", "/api/dashboards/db", body)) as { uid: string }).uid;
+}
+
+/** What axe finds serious or critical on a page. */
+export async function violations({ page, context }: Watched): Promise<string[]> {
+  // The policy of the page forbids it to run text as a script; the debugger may.
+  const debug = await context.newCDPSession(page);
+  await debug.send("Runtime.evaluate", { expression: AXE });
+  const found = await page.evaluate(async () => {
+    const { axe } = window as unknown as { axe: { run: () => Promise<{ violations: Violation[] }> } };
+    return (await axe.run()).violations;
+  });
+  await debug.detach();
+  return found
+    .filter(({ impact }) => impact === "serious" || impact === "critical")
+    .map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target.join(" ")).join(", ")}`);
+}
+
+interface Violation {
+  id: string;
+  impact: string;
+  nodes: { target: string[] }[];
+}
+
+/** Drops files on a page. */
+export async function drop(page: Page, files: { name: string; content: string }[]) {
+  const transfer = await page.evaluateHandle((list) => {
+    const data = new DataTransfer();
+    for (const { name, content } of list) data.items.add(new File([content], name, { type: "application/json" }));
+    return data;
+  }, files);
+  await page.dispatchEvent("body", "dragenter", { dataTransfer: transfer });
+  await page.dispatchEvent("body", "drop", { dataTransfer: transfer });
+}

@@ -1,0 +1,37 @@
+/** What went wrong, in the server's words, and what to try. */
+export class Problem extends Error {
+  readonly status: number;
+  /** The code that programs test, like `version-mismatch`. */
+  readonly code: string | undefined;
+  readonly requestId: string | undefined;
+
+  constructor(status: number, message: string, code?: string, requestId?: string) {
+    super(message);
+    this.name = "Problem";
+    this.status = status;
+    this.code = code;
+    this.requestId = requestId;
+  }
+
+  /** What somebody can do about it. */
+  get advice(): string {
+    if (this.status === 0 || this.status === 502 || this.status === 503) {
+      return "The server does not answer at the moment. Try again in a few seconds.";
+    }
+    if (this.status === 403)
+      return "Your role does not allow this. An admin of the organization can do it, or change your role.";
+    if (this.status === 404) return "Somebody may have moved or deleted it. The audit log knows.";
+    if (this.status === 409 || this.status === 412)
+      return "Somebody else changed it meanwhile. Load it again to see what is new.";
+    if (this.status === 413) return "It is larger than the server takes. An admin can raise the limit.";
+    if (this.status === 429) return "Wait a moment, then try again.";
+    if (this.status >= 500) return "This is a fault of the server. Its log has the details under the request id.";
+    return "Check what you entered and try again.";
+  }
+}
+
+/** Any error as a problem. */
+export function asProblem(error: unknown): Problem {
+  if (error instanceof Problem) return error;
+  return new Problem(-1, error instanceof Error ? error.message : String(error));
+}

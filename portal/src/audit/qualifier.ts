@@ -1,0 +1,182 @@
+/** What the search box of the audit log means. */
+export interface AuditFilter {
+  actors: string[];
+  actions: string[];
+  targetType: string | undefined;
+  targetUid: string | undefined;
+  outcome: string | undefined;
+  /** Moments in the form that the API takes. */
+  from: string | undefined;
+  to: string | undefined;
+  traceId: string | undefined;
+  /** What must not be: qualifier and value. */
+  without: { key: "actor" | "action" | "outcome"; value: string }[];
+  /** Words that mean nothing, each with why. */
+  problems: string[];
+}
+
+/** The qualifiers and what stands after them. */
+export const QUALIFIERS: Record<string, string> = {
+  actor: "who did it: a login, or its beginning with *",
+  action: "what was done: dashboard.saved, or dashboard.*",
+  target: "to what: a type, or type/uid",
+  outcome: "success, denied or failure",
+  after: "from a day or moment on",
+  before: "until a day or moment",
+  trace: "the id of a trace",
+};
+
+export const OUTCOMES = ["success", "denied", "failure"];
+
+/** Splits at spaces outside of quotes. */
+export function words(text: string): string[] {
+  return (text.match(/(?:[^\s"]+|"[^"]*"?)+/g) ?? []).map((word) => word.replaceAll('"', ""));
+}
+
+const DAY = /^\d{4}-\d{2}-\d{2}$/;
+
+/** A day or a moment as the API takes it: a day means its beginning, or its end. */
+export function moment(value: string, isEnd: boolean): string | undefined {
+  const time = new Date(DAY.test(value) ? `${value}T00:00:00` : value);
+  if (Number.isNaN(time.getTime())) return undefined;
+  if (isEnd && DAY.test(value)) {
+    time.setDate(time.getDate() + 1);
+    return new Date(time.getTime() - 1).toISOString();
+  }
+  return time.toISOString();
+}
+
+/** The filter that a text means. */
+export function parse(text: string): AuditFilter {
+  const filter: AuditFilter = {
+    actors: [],
+    actions: [],
+    targetType: undefined,
+    targetUid: undefined,
+    outcome: undefined,
+    from: undefined,
+    to: undefined,
+    traceId: undefined,
+    without: [],
+    problems: [],
+  };
+  for (const word of words(text)) {
+    const isNegative = word.startsWith("-");
+    const [key = "", ...rest] = (isNegative ? word.slice(1) : word).split(":");
+    const value = rest.join(":");
+    if (rest.length === 0) {
+      // A word without a qualifier is somebody, unless it looks like an action.
+      (word.includes(".") ? filter.actions : filter.actors).push(word);
+    } else if (value === "") {
+      // Somebody is still typing.
+    } else if (isNegative) {
+      exclude(filter, key, value);
+    } else {
+      include(filter, key, value);
+    }
+  }
+  return filter;
+}
+
+function exclude(filter: AuditFilter, key: string, value: string) {
+  if (key === "actor" || key === "action" || key === "outcome") filter.without.push({ key, value });
+  else filter.problems.push(`“-${key}:” is not known: actor, action and outcome can be left out`);
+}
+
+function include(filter: AuditFilter, key: string, value: string) {
+  if (key === "actor") filter.actors.push(value);
+  else if (key === "action") filter.actions.push(value);
+  else if (key === "target") [filter.targetType, filter.targetUid] = target(value);
+  else if (key === "outcome") setOutcome(filter, value);
+  else if (key === "trace") filter.traceId = value;
+  else if (key === "after" || key === "before") setMoment(filter, key, value);
+  else filter.problems.push(`“${key}:” is not known: use ${Object.keys(QUALIFIERS).join(", ")}`);
+}
+
+function target(value: string): [string, string | undefined] {
+  const [type = "", ...uid] = value.split("/");
+  return [type, uid.length > 0 && uid.join("/") !== "" ? uid.join("/") : undefined];
+}
+
+function setOutcome(filter: AuditFilter, value: string) {
+  if (OUTCOMES.includes(value)) filter.outcome = value;
+  else filter.problems.push(`“outcome:${value}” is not known: use ${OUTCOMES.join(", ")}`);
+}
+
+function setMoment(filter: AuditFilter, key: "after" | "before", value: string) {
+  const time = moment(value, key === "before");
+  if (time === undefined) filter.problems.push(`“${value}” is no day: use one like 2026-11-01`);
+  else if (key === "after") filter.from = time;
+  else filter.to = time;
+}
+
+/** The parameters of the API for a filter. */
+export function parameters(filter: AuditFilter): Record<string, string | string[] | undefined> {
+  return {
+    actor: filter.actors.length > 0 ? filter.actors : undefined,
+    action: filter.actions.length > 0 ? filter.actions : undefined,
+    targetType: filter.targetType,
+    targetUid: filter.targetUid,
+    outcome: filter.outcome,
+    from: filter.from,
+    to: filter.to,
+    traceId: filter.traceId,
+  };
+}
+
+function matches(pattern: string, value: string): boolean {
+  const [a, b] = [pattern.toLowerCase(), value.toLowerCase()];
+  return a.endsWith("*") ? b.startsWith(a.slice(0, -1)) : a === b;
+}
+
+/** What an entry is judged by. */
+interface Judged {
+  action: string;
+  outcome: string;
+  actor: { login: string };
+}
+
+/** Whether an entry is none of those that are left out. The API has no way to leave out, so this page does. */
+export function isKept(filter: AuditFilter, entry: Judged): boolean {
+  const values = { actor: entry.actor.login, action: entry.action, outcome: entry.outcome };
+  return filter.without.every(({ key, value }) => !matches(value, values[key]));
+}
+
+/** A text with a qualifier set to a value, or taken away. */
+export function withQualifier(text: string, key: string, value: string | undefined): string {
+  const others = (text.match(/(?:[^\s"]+|"[^"]*"?)+/g) ?? []).filter((word) => !word.startsWith(`${key}:`));
+  if (value !== undefined) others.push(`${key}:${/\s/.test(value) ? `"${value}"` : value}`);
+  return others.join(" ");
+}
+
+/** What the last word of a text could become, as whole texts. */
+export function completions(text: string, known: { actors: string[]; actions: string[]; types: string[] }): string[] {
+  const at = text.search(/\S*$/);
+  const [before, last] = [text.slice(0, at), text.slice(at)];
+  const sign = last.startsWith("-") ? "-" : "";
+  const word = last.slice(sign.length).toLowerCase();
+  const nouns = [...new Set(known.actions.map((action) => `${action.split(".")[0]}.*`))];
+  const values: Record<string, string[]> = {
+    actor: known.actors,
+    action: [...nouns, ...known.actions],
+    target: known.types,
+    outcome: OUTCOMES,
+    after: [daysAgo(0), daysAgo(7), daysAgo(30)],
+    before: [daysAgo(0), daysAgo(7), daysAgo(30)],
+  };
+  const [key = "", value] = word.split(":", 2);
+  const options =
+    value === undefined
+      ? Object.keys(QUALIFIERS).map((name) => `${name}:`)
+      : (values[key] ?? []).map((option) => `${key}:${/\s/.test(option) ? `"${option}"` : option}`);
+  return options
+    .filter((option) => option.toLowerCase().startsWith(word) && option.toLowerCase() !== word)
+    .slice(0, 12)
+    .map((option) => `${before}${sign}${option}`);
+}
+
+function daysAgo(days: number): string {
+  const time = new Date(Date.now() - days * 86_400_000);
+  const pad = (number: number) => String(number).padStart(2, "0");
+  return `${time.getFullYear()}-${pad(time.getMonth() + 1)}-${pad(time.getDate())}`;
+}

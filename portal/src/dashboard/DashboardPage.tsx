@@ -1,0 +1,276 @@
+import { ActionIcon, Badge, Menu, Skeleton, Tabs } from "@mantine/core";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
+import { lazy, Suspense, useState } from "react";
+import { client, of } from "../api/client";
+import { PickFolderDialog } from "../folder/FolderDialogs";
+import { TimeSlider } from "../shell/TimeSlider";
+import { DotsIcon, StarIcon } from "../ui/icons";
+import { Card, Empty, Page } from "../ui/Page";
+import { ProblemBox, tellDone, tellProblem } from "../ui/ProblemBox";
+import ui from "../ui/ui.module.css";
+import { When } from "../ui/When";
+import { deleteDashboard, saveDashboard, setStarred } from "./actions";
+import list from "./DashboardsPage.module.css";
+import { type DashboardDocument, links, panels, safeUrl, text, variables } from "./document";
+import { HistoryTab } from "./HistoryTab";
+import { LayoutPicture } from "./LayoutPicture";
+import { restoreDeleted } from "./trash";
+
+const JsonView = lazy(() => import("./JsonView"));
+
+export type DashboardTab = "layout" | "history" | "variables" | "json";
+
+/** What the address bar says about the page of a dashboard. */
+export interface DashboardSearch {
+  tab?: DashboardTab;
+  at?: string;
+}
+
+/** A dashboard as it is read. */
+export function dashboardQuery(uid: string, at: string | undefined) {
+  return {
+    queryKey: ["dashboard", uid, at],
+    queryFn: () => of(client.GET("/api/dashboards/uid/{uid}", { params: { path: { uid } } })),
+  };
+}
+
+/** One dashboard: what it shows, what it needs, and how it came to be. */
+export function DashboardPage() {
+  const { uid } = useParams({ from: "/shell/dashboards/$uid" });
+  const { tab = "layout", at } = useSearch({ from: "/shell/dashboards/$uid" });
+  const navigate = useNavigate({ from: "/dashboards/$uid" });
+  const queries = useQueryClient();
+  const [isMoving, setMoving] = useState(false);
+  const found = useQuery(dashboardQuery(uid, at));
+  if (found.isError) {
+    return (
+      <Page title="Dashboard" actions={<TimeSlider />}>
+        <ProblemBox error={found.error} onRetry={() => void found.refetch()} />
+      </Page>
+    );
+  }
+  const meta = found.data?.meta;
+  const document = (found.data?.dashboard ?? {}) as DashboardDocument;
+  const title = text(document.title);
+  const canEdit = meta?.canSave === true && at === undefined;
+
+  async function act(work: () => Promise<unknown>, done?: string) {
+    try {
+      await work();
+      await queries.invalidateQueries();
+      if (done !== undefined) tellDone(done);
+    } catch (error) {
+      tellProblem(error);
+    }
+  }
+
+  async function remove() {
+    await act(async () => {
+      await deleteDashboard(uid);
+      await navigate({ to: "/dashboards", search: { folder: meta?.folderUid || undefined } });
+      tellDone(`“${title.slice(0, 80)}” moved to the trash`, () => void act(() => restoreDeleted(uid), "Restored"));
+    });
+  }
+
+  return (
+    <Page
+      title={found.isPending ? "Dashboard" : title}
+      description={
+        meta === undefined ? (
+          " "
+        ) : (
+          <nav aria-label="Where this dashboard is" className={list.crumbs}>
+            <Link to="/dashboards" search={{ at }}>
+              Dashboards
+            </Link>
+            {meta.folderUid !== "" && (
+              <Link to="/dashboards" search={{ folder: meta.folderUid, at }}>
+                <bdi>{meta.folderTitle}</bdi>
+              </Link>
+            )}
+            <span>
+              version {meta.version}, changed <When time={meta.updated} /> by <bdi>{meta.updatedBy}</bdi>
+            </span>
+          </nav>
+        )
+      }
+      actions={
+        <>
+          <TimeSlider />
+          {meta !== undefined && (
+            <ActionIcon
+              size={36}
+              variant="default"
+              className={list.star}
+              aria-pressed={meta.isStarred}
+              aria-label={meta.isStarred ? "Remove the star" : "Star"}
+              onClick={() => void act(() => setStarred(uid, !meta.isStarred))}
+            >
+              <StarIcon size={17} />
+            </ActionIcon>
+          )}
+          {canEdit && (
+            <Menu position="bottom-end" shadow="md">
+              <Menu.Target>
+                <ActionIcon size={36} variant="default" aria-label="What can be done with this dashboard">
+                  <DotsIcon size={17} />
+                </ActionIcon>
+              </Menu.Target>
+              <Menu.Dropdown>
+                <Menu.Item onClick={() => setMoving(true)}>Move…</Menu.Item>
+                <Menu.Item color="red" onClick={() => void remove()}>
+                  Move to trash
+                </Menu.Item>
+              </Menu.Dropdown>
+            </Menu>
+          )}
+        </>
+      }
+    >
+      <Tabs
+        value={tab}
+        onChange={(value) => void navigate({ search: (old) => ({ ...old, tab: value as DashboardTab }) })}
+        keepMounted={false}
+      >
+        <Tabs.List>
+          <Tabs.Tab value="layout">Layout</Tabs.Tab>
+          <Tabs.Tab value="history">History</Tabs.Tab>
+          <Tabs.Tab value="variables">Variables and links</Tabs.Tab>
+          <Tabs.Tab value="json">JSON</Tabs.Tab>
+        </Tabs.List>
+        <Tabs.Panel value="layout" pt="md">
+          {found.isPending ? <Skeleton height={360} radius="md" /> : <LayoutTab document={document} />}
+        </Tabs.Panel>
+        <Tabs.Panel value="history" pt="md">
+          <HistoryTab uid={uid} canEdit={canEdit} />
+        </Tabs.Panel>
+        <Tabs.Panel value="variables" pt="md">
+          <VariablesTab document={document} />
+        </Tabs.Panel>
+        <Tabs.Panel value="json" pt="md">
+          <Suspense fallback={<Skeleton height={360} radius="md" />}>
+            {!found.isPending && <JsonView after={document} />}
+          </Suspense>
+        </Tabs.Panel>
+      </Tabs>
+      {isMoving && (
+        <PickFolderDialog
+          title="Move to"
+          onClose={() => setMoving(false)}
+          onPick={(folderUid) => {
+            setMoving(false);
+            void act(
+              () =>
+                saveDashboard({
+                  dashboard: document as never,
+                  folderUid: folderUid ?? "",
+                  message: "Moved",
+                  overwrite: false,
+                }),
+              "Moved",
+            );
+          }}
+        />
+      )}
+    </Page>
+  );
+}
+
+function LayoutTab({ document }: { document: DashboardDocument }) {
+  const tags = Array.isArray(document.tags) ? document.tags.map(String) : [];
+  const description = text(document.description);
+  const count = panels(document).length;
+  return (
+    <div className={ui.stack}>
+      {(description !== "" || tags.length > 0) && (
+        <div className={ui.bar}>
+          {description !== "" && (
+            <p style={{ margin: 0, flex: "1 1 24rem", overflowWrap: "anywhere" }}>
+              <bdi>{description}</bdi>
+            </p>
+          )}
+          {tags.map((tag) => (
+            <Badge key={tag} color="gray" variant="light" tt="none" fw={500} maw={240}>
+              {tag}
+            </Badge>
+          ))}
+        </div>
+      )}
+      <Card
+        title={`${count} ${count === 1 ? "panel" : "panels"}`}
+        aside={<span className={`${ui.dim} ${ui.wideOnly}`}>where they are on the dashboard</span>}
+      >
+        <LayoutPicture document={document} />
+      </Card>
+    </div>
+  );
+}
+
+function VariablesTab({ document }: { document: DashboardDocument }) {
+  const all = variables(document);
+  const to = links(document);
+  return (
+    <div className={ui.stack}>
+      <Card title="Variables" isFlush>
+        {all.length === 0 ? (
+          <Empty title="No variables">What its panels show does not depend on a choice.</Empty>
+        ) : (
+          <div className={ui.scroll}>
+            <table className={ui.table} aria-label="Variables">
+              <thead>
+                <tr>
+                  <th scope="col">Name</th>
+                  <th scope="col">Type</th>
+                  <th scope="col">Query</th>
+                </tr>
+              </thead>
+              <tbody>
+                {all.map((variable, index) => (
+                  // Two variables can have the same name in a document.
+                  // biome-ignore lint/suspicious/noArrayIndexKey: the list is drawn anew with each document.
+                  <tr key={index}>
+                    <td>
+                      <bdi>{variable.label || variable.name}</bdi>
+                      <div className={ui.dim}>
+                        <code>${variable.name}</code>
+                      </div>
+                    </td>
+                    <td>{variable.type}</td>
+                    <td style={{ overflowWrap: "anywhere" }}>
+                      <code>{variable.query.slice(0, 500)}</code>
+                    </td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </div>
+        )}
+      </Card>
+      <Card title="Links">
+        {to.length === 0 ? (
+          <Empty title="No links">It leads nowhere else.</Empty>
+        ) : (
+          <ul style={{ margin: 0, paddingLeft: "1.25rem" }}>
+            {to.map((link, index) => {
+              const url = safeUrl(link.url);
+              return (
+                // biome-ignore lint/suspicious/noArrayIndexKey: the list is drawn anew with each document.
+                <li key={index}>
+                  {url === undefined ? (
+                    <bdi>{link.title}</bdi>
+                  ) : (
+                    <a href={url} rel="noreferrer noopener" target="_blank">
+                      <bdi>{link.title}</bdi>
+                    </a>
+                  )}{" "}
+                  <span className={ui.dim}>{link.tags.join(", ")}</span>
+                </li>
+              );
+            })}
+          </ul>
+        )}
+      </Card>
+    </div>
+  );
+}

@@ -1,0 +1,197 @@
+import { Button, MultiSelect, Switch, TextInput } from "@mantine/core";
+import { useDebouncedValue, useDisclosure } from "@mantine/hooks";
+import { keepPreviousData, useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
+import { Link, useNavigate, useSearch } from "@tanstack/react-router";
+import { useEffect, useMemo, useRef, useState } from "react";
+import { client, of } from "../api/client";
+import { FolderDialog } from "../folder/FolderDialogs";
+import { FolderTree } from "../folder/FolderTree";
+import { folderQuery } from "../folder/folder";
+import { useMe } from "../session/session";
+import { TimeSlider } from "../shell/TimeSlider";
+import { PlusIcon, SearchIcon, UploadIcon } from "../ui/icons";
+import { Card, Page } from "../ui/Page";
+import { ProblemBox } from "../ui/ProblemBox";
+import ui from "../ui/ui.module.css";
+import css from "./DashboardsPage.module.css";
+import { HitList } from "./HitList";
+import { ImportDialog, useDrop } from "./ImportDialog";
+import { pagedSearchQuery } from "./search";
+
+/** What the address bar says about the page of dashboards. */
+export interface DashboardsSearch {
+  folder?: string;
+  query?: string;
+  tags?: string[];
+  starred?: boolean;
+  at?: string;
+}
+
+/** Folders and dashboards: a tree beside a list. */
+export function DashboardsPage() {
+  const { folder, query = "", tags = [], starred = false, at } = useSearch({ from: "/shell/dashboards" });
+  const navigate = useNavigate({ from: "/dashboards" });
+  const queries = useQueryClient();
+  const me = useMe();
+  const [typed, setTyped] = useState(query);
+  const [wanted] = useDebouncedValue(typed.trim(), 60);
+  const [isMaking, making] = useDisclosure(false);
+  const [isChanging, changing] = useDisclosure(false);
+  const [files, setFiles] = useState<File[]>();
+  const canEdit = me.isEditor && at === undefined;
+  const isDropping = useDrop(canEdit ? setFiles : undefined);
+  useEffect(() => {
+    void navigate({ search: (old) => ({ ...old, query: wanted || undefined }), replace: true });
+  }, [wanted, navigate]);
+
+  const shown = useRef(folder);
+  useEffect(() => {
+    // Who opens a folder wants to see what is in it, not what was searched before.
+    if (shown.current !== folder) setTyped("");
+    shown.current = folder;
+  }, [folder]);
+
+  const isFiltered = wanted !== "" || tags.length > 0 || starred;
+  const parameters = useMemo(
+    () => ({
+      query: wanted || undefined,
+      tag: tags.length > 0 ? tags : undefined,
+      starred: starred || undefined,
+      folderUIDs: folder === undefined ? (isFiltered ? undefined : ["general"]) : [folder],
+    }),
+    [wanted, tags, starred, folder, isFiltered],
+  );
+  const hits = useInfiniteQuery({ ...pagedSearchQuery(parameters, at), placeholderData: keepPreviousData });
+  const found = useMemo(() => hits.data?.pages.flat(), [hits.data]);
+  const current = useQuery({ ...folderQuery(folder ?? "", at), enabled: folder !== undefined });
+  const tagList = useQuery({ queryKey: ["tags"], queryFn: () => of(client.GET("/api/dashboards/tags")) });
+  const parents = current.data?.parents ?? [];
+  const reload = () => queries.invalidateQueries();
+
+  return (
+    <Page
+      title={folder === undefined ? "Dashboards" : (current.data?.title ?? "Folder")}
+      description={
+        folder === undefined ? undefined : (
+          <nav aria-label="Where this folder is" className={css.crumbs}>
+            <Link to="/dashboards" search={(old) => ({ ...old, folder: undefined })}>
+              Dashboards
+            </Link>
+            {parents.map((parent) => (
+              <Link key={parent.uid} to="/dashboards" search={(old) => ({ ...old, folder: parent.uid })}>
+                <bdi>{parent.title}</bdi>
+              </Link>
+            ))}
+            {current.data?.description && <bdi>{current.data.description}</bdi>}
+          </nav>
+        )
+      }
+      actions={
+        <>
+          <TimeSlider />
+          {canEdit && folder !== undefined && current.data !== undefined && (
+            <Button variant="default" onClick={changing.open}>
+              Rename
+            </Button>
+          )}
+          {canEdit && (
+            <>
+              <Button variant="default" leftSection={<PlusIcon size={15} />} onClick={making.open}>
+                New folder
+              </Button>
+              <Button leftSection={<UploadIcon size={15} />} onClick={() => setFiles([])}>
+                Import
+              </Button>
+            </>
+          )}
+        </>
+      }
+    >
+      <div className={css.columns}>
+        <aside className={css.side}>
+          <Card isFlush>
+            <FolderTree
+              selected={folder}
+              open={[...parents.map((parent) => parent.uid as string), ...(folder === undefined ? [] : [folder])]}
+              onSelect={(uid) => void navigate({ search: (old) => ({ ...old, folder: uid }) })}
+              at={at}
+            />
+          </Card>
+        </aside>
+        <div className={ui.stack}>
+          <div className={ui.bar}>
+            <TextInput
+              className={ui.grow}
+              leftSection={<SearchIcon size={16} />}
+              placeholder={folder === undefined ? "Search all folders and dashboards" : "Search this folder"}
+              aria-label="Search folders and dashboards"
+              value={typed}
+              onChange={(event) => setTyped(event.currentTarget.value)}
+            />
+            <MultiSelect
+              className={css.tags}
+              data={(tagList.data ?? []).map((tag) => tag.term)}
+              value={tags}
+              onChange={(value) =>
+                void navigate({ search: (old) => ({ ...old, tags: value.length > 0 ? value : undefined }) })
+              }
+              placeholder={tags.length === 0 ? "Tags" : undefined}
+              aria-label="Tags"
+              limit={50}
+              searchable
+              clearable
+            />
+            <Switch
+              label="Starred"
+              checked={starred}
+              onChange={(event) => {
+                const isOn = event.currentTarget.checked;
+                void navigate({ search: (old) => ({ ...old, starred: isOn || undefined }) });
+              }}
+            />
+          </div>
+          {hits.isError ? (
+            <ProblemBox error={hits.error} onRetry={() => void hits.refetch()} />
+          ) : (
+            <HitList
+              hits={found}
+              isFiltered={isFiltered}
+              canEdit={canEdit}
+              showsFolder={isFiltered}
+              at={at}
+              hasMore={hits.hasNextPage}
+              onMore={() => void hits.fetchNextPage()}
+              onImport={() => setFiles([])}
+              onChanged={reload}
+            />
+          )}
+        </div>
+      </div>
+      {isMaking && (
+        <FolderDialog
+          parentUid={folder}
+          onClose={making.close}
+          onDone={() => {
+            making.close();
+            void reload();
+          }}
+        />
+      )}
+      {isChanging && current.data !== undefined && (
+        <FolderDialog
+          folder={current.data}
+          parentUid={folder}
+          onClose={changing.close}
+          onDone={() => {
+            changing.close();
+            void reload();
+          }}
+        />
+      )}
+      {files !== undefined && (
+        <ImportDialog files={files} folderUid={folder} onClose={() => setFiles(undefined)} onImported={reload} />
+      )}
+      {isDropping && <div className={css.drop}>Drop dashboards here to import them</div>}
+    </Page>
+  );
+}

@@ -1,0 +1,149 @@
+import { Button, Checkbox, Skeleton } from "@mantine/core";
+import { useInfiniteQuery, useQueries, useQueryClient } from "@tanstack/react-query";
+import { useNavigate } from "@tanstack/react-router";
+import { useMemo, useState } from "react";
+import { confirm } from "../ui/confirm";
+import { Card, Empty } from "../ui/Page";
+import { ProblemBox, tellDone, tellProblem } from "../ui/ProblemBox";
+import ui from "../ui/ui.module.css";
+import { When } from "../ui/When";
+import type { DashboardDocument } from "./document";
+import css from "./HistoryTab.module.css";
+import { restoreVersion, type Version, versionQuery, versionsQuery } from "./version";
+import { compare, inWords } from "./words";
+
+const MAX_WORDS = 6;
+
+/** The versions of a dashboard, each with who made it and what it changed. */
+export function HistoryTab({ uid, canEdit }: { uid: string; canEdit: boolean }) {
+  const pages = useInfiniteQuery(versionsQuery(uid));
+  const versions = useMemo(() => pages.data?.pages.flatMap((page) => page.versions), [pages.data]);
+  const navigate = useNavigate();
+  const queries = useQueryClient();
+  const [chosen, setChosen] = useState<number[]>([]);
+  if (pages.isError) return <ProblemBox error={pages.error} onRetry={() => void pages.refetch()} />;
+  if (versions === undefined) return <Skeleton height={240} radius="md" />;
+  const newest = versions[0]?.version ?? 0;
+
+  function toggle(version: number) {
+    setChosen((old) => (old.includes(version) ? old.filter((one) => one !== version) : [...old.slice(-1), version]));
+  }
+  function compareVersions(from: number, to: number) {
+    void navigate({ to: "/dashboards/$uid/compare", params: { uid }, search: { from, to } });
+  }
+  async function restore(version: number) {
+    const isSure = await confirm({
+      title: `Restore version ${version}?`,
+      body: `A new version ${newest + 1} will be made that is like version ${version}. Nothing is lost: version ${newest} stays in the history.`,
+      action: "Restore",
+      isDestructive: false,
+    });
+    if (!isSure) return;
+    try {
+      const saved = await restoreVersion(uid, version);
+      await queries.invalidateQueries();
+      tellDone(`Version ${saved.version} is like version ${version}`);
+    } catch (error) {
+      tellProblem(error);
+    }
+  }
+
+  return (
+    <Card
+      isFlush
+      title="Versions"
+      aside={
+        <Button
+          size="compact-sm"
+          variant="default"
+          disabled={chosen.length !== 2}
+          onClick={() => compareVersions(Math.min(...chosen), Math.max(...chosen))}
+        >
+          {chosen.length === 2 ? "Compare the two" : "Choose two to compare"}
+        </Button>
+      }
+    >
+      {versions.length === 0 && <Empty title="No versions" />}
+      <ol className={css.line} aria-label="Versions, newest first">
+        {versions.map((version) => (
+          <li key={version.version} className={css.entry}>
+            <Checkbox
+              size="xs"
+              aria-label={`Compare version ${version.version}`}
+              checked={chosen.includes(version.version)}
+              onChange={() => toggle(version.version)}
+            />
+            <div className={css.what}>
+              <div className={css.head}>
+                <strong>Version {version.version}</strong>
+                <span className={ui.dim}>
+                  <bdi>{version.createdBy}</bdi>, <When time={version.created} />
+                </span>
+                {version.restoredFrom > 0 && (
+                  <span className={ui.dim}>restored from version {version.restoredFrom}</span>
+                )}
+              </div>
+              {version.message !== "" && (
+                <div className={css.message}>
+                  <bdi>{version.message}</bdi>
+                </div>
+              )}
+              <Words uid={uid} version={version} />
+            </div>
+            <div className={css.actions}>
+              {version.parentVersion > 0 && (
+                <Button
+                  size="compact-sm"
+                  variant="subtle"
+                  onClick={() => compareVersions(version.parentVersion, version.version)}
+                >
+                  See the change
+                </Button>
+              )}
+              {canEdit && version.version !== newest && (
+                <Button size="compact-sm" variant="subtle" onClick={() => void restore(version.version)}>
+                  Restore
+                </Button>
+              )}
+            </div>
+          </li>
+        ))}
+      </ol>
+      {pages.hasNextPage && (
+        <div className={css.more}>
+          <Button variant="default" loading={pages.isFetchingNextPage} onClick={() => void pages.fetchNextPage()}>
+            Show older versions
+          </Button>
+        </div>
+      )}
+    </Card>
+  );
+}
+
+/** What a version changed against the one before it. */
+function Words({ uid, version }: { uid: string; version: Version }) {
+  const isFirst = version.parentVersion <= 0;
+  const [before, after] = useQueries({
+    queries: [
+      { ...versionQuery(uid, version.parentVersion), enabled: !isFirst },
+      { ...versionQuery(uid, version.version), enabled: !isFirst },
+    ],
+  });
+  const words = useMemo(() => {
+    if (before.data === undefined || after.data === undefined) return undefined;
+    return inWords(compare(before.data.data as DashboardDocument, after.data.data as DashboardDocument));
+  }, [before.data, after.data]);
+  if (isFirst) return <div className={css.words}>Created</div>;
+  if (words === undefined) return before.isError || after.isError ? null : <Skeleton height={12} mt={6} width="60%" />;
+  if (words.length === 0) return <div className={css.words}>Nothing that is shown changed</div>;
+  return (
+    <ul className={css.words} aria-label={`What version ${version.version} changed`}>
+      {words.slice(0, MAX_WORDS).map((word) => (
+        <li key={word}>
+          <bdi>{word}</bdi>
+        </li>
+      ))}
+      {words.length > MAX_WORDS && <li>and {words.length - MAX_WORDS} more changes</li>}
+    </ul>
+  );
+}

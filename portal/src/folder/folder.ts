@@ -1,0 +1,27 @@
+import { queryOptions } from "@tanstack/react-query";
+import { client, of } from "../api/client";
+import type { components } from "../api/schema";
+
+export type FolderHit = components["schemas"]["FolderHitBody"];
+export type Folder = components["schemas"]["FolderBody"];
+
+/** The folders in a folder, or at the root. */
+export function childFoldersQuery(parentUid: string | undefined, at: string | undefined) {
+  return queryOptions({
+    queryKey: ["folders", parentUid ?? null, at],
+    queryFn: () => of(client.GET("/api/folders", { params: { query: { parentUid, limit: 1000 } } })),
+  });
+}
+
+/** A folder with the folders it is in. */
+export function folderQuery(uid: string, at: string | undefined) {
+  return queryOptions({
+    queryKey: ["folder", uid, at],
+    queryFn: () => of(client.GET("/api/folders/{folder_uid}", { params: { path: { folder_uid: uid } } })),
+  });
+}
+
+/** How much a folder holds, at any depth. */
+export function countsIn(uid: string) {
+  return of(client.GET("/api/folders/{folder_uid}/counts", { params: { path: { folder_uid: uid } } }));
+}

@@ -1,0 +1,258 @@
+import { Badge, Button, Group, Modal, NativeSelect, Pagination, TextInput } from "@mantine/core";
+import { useDebouncedValue, useDisclosure } from "@mantine/hooks";
+import { keepPreviousData, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useNavigate, useSearch } from "@tanstack/react-router";
+import { useEffect, useMemo, useState } from "react";
+import { client, of } from "../api/client";
+import type { components } from "../api/schema";
+import { type OrgRole, useMe } from "../session/session";
+import { confirm } from "../ui/confirm";
+import { type Column, DataTable } from "../ui/DataTable";
+import { PlusIcon, SearchIcon } from "../ui/icons";
+import { Card, Empty, Name, Page } from "../ui/Page";
+import { ProblemBox, tellDone, tellProblem } from "../ui/ProblemBox";
+import ui from "../ui/ui.module.css";
+import { When } from "../ui/When";
+
+type Member = components["schemas"]["MemberBody"];
+
+const ROLES: OrgRole[] = ["Admin", "Editor", "Viewer", "None"];
+const PAGE = 50;
+
+/** What the address bar says about the page of people. */
+export interface PeopleSearch {
+  query?: string;
+  page?: number;
+}
+
+/** The members of the org. */
+export function PeoplePage() {
+  const { query = "", page = 1 } = useSearch({ from: "/shell/people" });
+  const navigate = useNavigate({ from: "/people" });
+  const queries = useQueryClient();
+  const me = useMe();
+  const [typed, setTyped] = useState(query);
+  const [wanted] = useDebouncedValue(typed.trim(), 100);
+  const [isAdding, adding] = useDisclosure(false);
+  useEffect(() => {
+    if (wanted !== query) void navigate({ search: { query: wanted || undefined }, replace: true });
+  }, [wanted, query, navigate]);
+  const found = useQuery({
+    queryKey: ["members", wanted, page],
+    queryFn: ({ signal }) =>
+      of(client.GET("/api/org/users/search", { params: { query: { query: wanted, page, perpage: PAGE } }, signal })),
+    placeholderData: keepPreviousData,
+  });
+  const total = found.data?.totalCount ?? 0;
+  const ownId = me.profile.id;
+
+  const columns = useMemo((): Column<Member>[] => {
+    async function setRole(member: Member, role: OrgRole) {
+      const params = { path: { user_id: member.userId } };
+      const send = (to: OrgRole) => of(client.PATCH("/api/org/users/{user_id}", { params, body: { role: to } }));
+      try {
+        await send(role);
+        tellDone(`${member.login.slice(0, 60)} is now ${role}`, () => {
+          send(member.role)
+            .then(() => queries.invalidateQueries())
+            .catch(tellProblem);
+        });
+      } catch (error) {
+        tellProblem(error);
+      }
+      await queries.invalidateQueries();
+    }
+    async function remove(member: Member) {
+      const isSure = await confirm({
+        title: "Remove from the organization?",
+        body: (
+          <>
+            <bdi>{member.login}</bdi> loses all access to this organization and leaves its teams. The account stays; it
+            can be added again.
+          </>
+        ),
+        action: "Remove",
+      });
+      if (!isSure) return;
+      try {
+        await of(client.DELETE("/api/org/users/{user_id}", { params: { path: { user_id: member.userId } } }));
+        tellDone(`${member.login.slice(0, 60)} removed`);
+      } catch (error) {
+        tellProblem(error);
+      }
+      await queries.invalidateQueries();
+    }
+    return [
+      {
+        id: "name",
+        header: "Name",
+        cell: (member) => (
+          <>
+            <Name>{member.name || member.login}</Name>
+            <span className={ui.dim}>
+              <Name>{member.email || member.login}</Name>
+            </span>
+          </>
+        ),
+      },
+      { id: "login", header: "Login", isWideOnly: true, cell: (member) => <Name>{member.login}</Name> },
+      {
+        id: "role",
+        header: "Role",
+        cell: (member) => (
+          <NativeSelect
+            size="xs"
+            w={96}
+            aria-label={`Role of ${member.login.slice(0, 60)}`}
+            data={ROLES}
+            value={member.role}
+            onChange={(event) => void setRole(member, event.currentTarget.value as OrgRole)}
+          />
+        ),
+      },
+      {
+        id: "seen",
+        header: "Last seen",
+        isWideOnly: true,
+        cell: (member) =>
+          member.isDisabled ? (
+            <Badge color="gray" variant="light" tt="none">
+              disabled
+            </Badge>
+          ) : (
+            <When time={member.lastSeenAt} />
+          ),
+      },
+      {
+        id: "actions",
+        header: <span className="visually-hidden">Actions</span>,
+        isAtEnd: true,
+        cell: (member) => (
+          <Button
+            size="compact-sm"
+            variant="subtle"
+            color="red"
+            aria-label={`${member.userId === ownId ? "Leave" : "Remove"}… ${member.login.slice(0, 60)}`}
+            onClick={() => void remove(member)}
+          >
+            {member.userId === ownId ? "Leave…" : "Remove…"}
+          </Button>
+        ),
+      },
+    ];
+  }, [queries, ownId]);
+
+  return (
+    <Page
+      title="People"
+      description={
+        found.data === undefined
+          ? " "
+          : `${total.toLocaleString("en")} ${total === 1 ? "member" : "members"}${wanted === "" ? "" : " match"}`
+      }
+      actions={
+        <Button leftSection={<PlusIcon size={15} />} onClick={adding.open}>
+          Add member
+        </Button>
+      }
+    >
+      <TextInput
+        leftSection={<SearchIcon size={16} />}
+        placeholder="Search by name, login or e-mail"
+        aria-label="Search members"
+        value={typed}
+        onChange={(event) => setTyped(event.currentTarget.value)}
+      />
+      {found.isError ? (
+        <ProblemBox error={found.error} onRetry={() => void found.refetch()} />
+      ) : (
+        <Card isFlush>
+          <DataTable
+            label="Members"
+            columns={columns}
+            rows={found.data?.orgUsers}
+            rowId={(member) => String(member.userId)}
+            empty={
+              <Empty title="Nobody is called like this" action={<Button onClick={adding.open}>Add member</Button>}>
+                Members can be found by their name, login or e-mail. Who is not a member yet can be added.
+              </Empty>
+            }
+          />
+        </Card>
+      )}
+      {total > PAGE && (
+        <Pagination
+          total={Math.ceil(total / PAGE)}
+          value={page}
+          onChange={(value) => void navigate({ search: (old) => ({ ...old, page: value }) })}
+          getControlProps={(control) => ({ "aria-label": `${control} page` })}
+          size="sm"
+        />
+      )}
+      {isAdding && (
+        <AddMemberDialog
+          onClose={adding.close}
+          onDone={() => {
+            adding.close();
+            void queries.invalidateQueries();
+          }}
+        />
+      )}
+    </Page>
+  );
+}
+
+function AddMemberDialog({ onClose, onDone }: { onClose: () => void; onDone: () => void }) {
+  const [loginOrEmail, setLogin] = useState("");
+  const [role, setRole] = useState<OrgRole>("Viewer");
+  const [error, setError] = useState<unknown>();
+  const [isBusy, setBusy] = useState(false);
+  async function add() {
+    setBusy(true);
+    setError(undefined);
+    try {
+      await of(client.POST("/api/org/users", { body: { loginOrEmail: loginOrEmail.trim(), role } }));
+      tellDone(`${loginOrEmail.slice(0, 60)} added`);
+      onDone();
+    } catch (failure) {
+      setError(failure);
+      setBusy(false);
+    }
+  }
+  return (
+    <Modal opened onClose={onClose} title="Add member">
+      <form
+        className={ui.stack}
+        onSubmit={(event) => {
+          event.preventDefault();
+          void add();
+        }}
+      >
+        {error !== undefined && <ProblemBox error={error} />}
+        <TextInput
+          label="Login or e-mail"
+          description="Of somebody who has an account on this server"
+          required
+          withAsterisk={false}
+          value={loginOrEmail}
+          onChange={(event) => setLogin(event.currentTarget.value)}
+          data-autofocus
+        />
+        <NativeSelect
+          label="Role"
+          data={ROLES}
+          value={role}
+          onChange={(event) => setRole(event.currentTarget.value as OrgRole)}
+        />
+        <Group justify="flex-end" gap="xs">
+          <Button variant="default" onClick={onClose}>
+            Cancel
+          </Button>
+          <Button type="submit" loading={isBusy}>
+            Add member
+          </Button>
+        </Group>
+      </form>
+    </Modal>
+  );
+}

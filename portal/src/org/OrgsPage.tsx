@@ -1,0 +1,215 @@
+import { Button, Group, Modal, NumberInput, Skeleton, TextInput } from "@mantine/core";
+import { useDebouncedValue } from "@mantine/hooks";
+import { keepPreviousData, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useMemo, useState } from "react";
+import { client, of } from "../api/client";
+import type { components } from "../api/schema";
+import { call } from "../api/upcoming";
+import { confirm } from "../ui/confirm";
+import { type Column, DataTable } from "../ui/DataTable";
+import { PlusIcon, SearchIcon } from "../ui/icons";
+import { Card, Empty, Name, Page } from "../ui/Page";
+import { ProblemBox, tellDone, tellProblem } from "../ui/ProblemBox";
+import ui from "../ui/ui.module.css";
+import type { Quota } from "./quota";
+
+type Org = components["schemas"]["OrgBody"];
+
+type Dialog = { kind: "create" } | { kind: "rename" | "quotas"; org: Org };
+
+/** All orgs of the server. */
+export function OrgsPage() {
+  const queries = useQueryClient();
+  const [typed, setTyped] = useState("");
+  const [wanted] = useDebouncedValue(typed.trim(), 100);
+  const [dialog, setDialog] = useState<Dialog>();
+  const orgs = useQuery({
+    queryKey: ["orgs", wanted],
+    queryFn: ({ signal }) =>
+      of(client.GET("/api/orgs", { params: { query: { query: wanted || undefined, perpage: 1000 } }, signal })),
+    placeholderData: keepPreviousData,
+  });
+  const columns = useMemo((): Column<Org>[] => {
+    async function remove(org: Org) {
+      const isSure = await confirm({
+        title: "Delete this organization?",
+        body: (
+          <>
+            All folders, dashboards, teams and service accounts of <bdi>{org.name}</bdi> will be gone, and its members
+            lose access. This cannot be undone. Its audit log is kept.
+          </>
+        ),
+        action: "Delete organization",
+        typed: org.name,
+      });
+      if (!isSure) return;
+      try {
+        await of(client.DELETE("/api/orgs/{org_id}", { params: { path: { org_id: org.id } } }));
+        tellDone(`${org.name.slice(0, 60)} deleted`);
+      } catch (error) {
+        tellProblem(error);
+      }
+      await queries.invalidateQueries();
+    }
+    return [
+      { id: "id", header: "Id", isWideOnly: true, cell: (org) => org.id },
+      { id: "name", header: "Name", cell: (org) => <Name>{org.name}</Name> },
+      {
+        id: "actions",
+        header: <span className="visually-hidden">Actions</span>,
+        isAtEnd: true,
+        cell: (org) => (
+          <Group gap={4} justify="flex-end">
+            <Button size="compact-sm" variant="subtle" onClick={() => setDialog({ kind: "rename", org })}>
+              Rename
+            </Button>
+            <Button size="compact-sm" variant="subtle" onClick={() => setDialog({ kind: "quotas", org })}>
+              Quotas
+            </Button>
+            <Button size="compact-sm" variant="subtle" color="red" onClick={() => void remove(org)}>
+              Delete…
+            </Button>
+          </Group>
+        ),
+      },
+    ];
+  }, [queries]);
+  const close = () => setDialog(undefined);
+  return (
+    <Page
+      title="Organizations"
+      description="Tenants of this server. They see nothing of each other."
+      actions={
+        <Button leftSection={<PlusIcon size={15} />} onClick={() => setDialog({ kind: "create" })}>
+          New organization
+        </Button>
+      }
+    >
+      <TextInput
+        leftSection={<SearchIcon size={16} />}
+        placeholder="Search by name"
+        aria-label="Search organizations"
+        value={typed}
+        onChange={(event) => setTyped(event.currentTarget.value)}
+      />
+      {orgs.isError ? (
+        <ProblemBox error={orgs.error} onRetry={() => void orgs.refetch()} />
+      ) : (
+        <Card isFlush>
+          <DataTable
+            label="Organizations"
+            columns={columns}
+            rows={orgs.data}
+            rowId={(org) => String(org.id)}
+            empty={<Empty title="No organization is called like this">Search by another part of the name.</Empty>}
+          />
+        </Card>
+      )}
+      {dialog?.kind === "create" && <OrgDialog onClose={close} onDone={() => void queries.invalidateQueries()} />}
+      {dialog?.kind === "rename" && (
+        <OrgDialog org={dialog.org} onClose={close} onDone={() => void queries.invalidateQueries()} />
+      )}
+      {dialog?.kind === "quotas" && <QuotaDialog org={dialog.org} onClose={close} />}
+    </Page>
+  );
+}
+
+function OrgDialog({ org, onClose, onDone }: { org?: Org; onClose: () => void; onDone: () => void }) {
+  const [name, setName] = useState(org?.name ?? "");
+  const [error, setError] = useState<unknown>();
+  const [isBusy, setBusy] = useState(false);
+  async function save() {
+    setBusy(true);
+    setError(undefined);
+    try {
+      if (org === undefined) await of(client.POST("/api/orgs", { body: { name } }));
+      else await of(client.PUT("/api/orgs/{org_id}", { params: { path: { org_id: org.id } }, body: { name } }));
+      tellDone(org === undefined ? `${name.slice(0, 60)} created` : "Renamed");
+      onDone();
+      onClose();
+    } catch (failure) {
+      setError(failure);
+      setBusy(false);
+    }
+  }
+  return (
+    <Modal opened onClose={onClose} title={org === undefined ? "New organization" : "Rename organization"}>
+      <form
+        className={ui.stack}
+        onSubmit={(event) => {
+          event.preventDefault();
+          void save();
+        }}
+      >
+        {error !== undefined && <ProblemBox error={error} />}
+        <TextInput
+          label="Name"
+          required
+          withAsterisk={false}
+          value={name}
+          onChange={(event) => setName(event.currentTarget.value)}
+          data-autofocus
+        />
+        <Group justify="flex-end" gap="xs">
+          <Button variant="default" onClick={onClose}>
+            Cancel
+          </Button>
+          <Button type="submit" loading={isBusy}>
+            {org === undefined ? "Create organization" : "Rename"}
+          </Button>
+        </Group>
+      </form>
+    </Modal>
+  );
+}
+
+function QuotaDialog({ org, onClose }: { org: Org; onClose: () => void }) {
+  const path = { org_id: org.id };
+  const quotas = useQuery({
+    queryKey: ["quotas", org.id],
+    queryFn: () => call<Quota[]>("get", "/api/orgs/{org_id}/quotas", { path }),
+  });
+  async function save(target: string, limit: number) {
+    try {
+      await call("put", "/api/orgs/{org_id}/quotas/{target}", { path: { ...path, target }, body: { target, limit } });
+      tellDone("Quota saved");
+    } catch (error) {
+      tellProblem(error);
+    }
+    await quotas.refetch();
+  }
+  return (
+    <Modal
+      opened
+      onClose={onClose}
+      title={
+        <>
+          Quotas of <bdi>{org.name.slice(0, 80)}</bdi>
+        </>
+      }
+    >
+      <div className={ui.stack}>
+        <span className={ui.dim}>-1 means no limit. What is there already stays, even above a new limit.</span>
+        {quotas.isError && <ProblemBox error={quotas.error} />}
+        {quotas.isPending && <Skeleton height={160} />}
+        {quotas.data?.map((quota) => (
+          <NumberInput
+            key={quota.target}
+            label={quota.target.replaceAll("_", " ")}
+            description={`${quota.used.toLocaleString("en")} in use`}
+            defaultValue={quota.limit}
+            min={-1}
+            allowDecimal={false}
+            onBlur={(event) => {
+              const limit = Number(event.currentTarget.value);
+              if (Number.isInteger(limit) && limit !== quota.limit) void save(quota.target, limit);
+            }}
+          />
+        ))}
+        {quotas.data?.length === 0 && (
+          <Empty title="No quotas">Quotas are switched off in the server's settings.</Empty>
+        )}
+      </div>
+    </Modal>
+  );
+}

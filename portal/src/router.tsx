@@ -1,0 +1,219 @@
+import type { QueryClient } from "@tanstack/react-query";
+import {
+  createRootRouteWithContext,
+  createRoute,
+  createRouter,
+  type ErrorComponentProps,
+  Link,
+  lazyRouteComponent,
+  Outlet,
+  redirect,
+} from "@tanstack/react-router";
+import { lookAt, PORTAL_PATH } from "./api/client";
+import { asProblem } from "./api/problem";
+import type { AuditSearch } from "./audit/AuditPage";
+import type { CompareSearch } from "./dashboard/ComparePage";
+import type { DashboardSearch, DashboardTab } from "./dashboard/DashboardPage";
+import type { DashboardsSearch } from "./dashboard/DashboardsPage";
+import type { PeopleSearch } from "./membership/PeoplePage";
+import { OverviewPage } from "./overview/OverviewPage";
+import { LoginPage } from "./session/LoginPage";
+import { type Me, meQuery } from "./session/session";
+import { Shell } from "./shell/Shell";
+import { Empty, Page } from "./ui/Page";
+import { ProblemBox } from "./ui/ProblemBox";
+
+type Raw = Record<string, unknown>;
+
+function optionalText(value: unknown): string | undefined {
+  if (typeof value === "number") return String(value);
+  return typeof value === "string" && value !== "" ? value : undefined;
+}
+
+/** A moment in the address bar; anything else means now. */
+function optionalMoment(value: unknown): string | undefined {
+  const text = optionalText(value);
+  return text !== undefined && !Number.isNaN(new Date(text).getTime()) ? text : undefined;
+}
+
+function positive(value: unknown): number | undefined {
+  const number = Number(value);
+  return Number.isInteger(number) && number > 0 ? number : undefined;
+}
+
+const root = createRootRouteWithContext<{ queries: QueryClient }>()({
+  component: Outlet,
+  notFoundComponent: NotFound,
+});
+
+const login = createRoute({
+  getParentRoute: () => root,
+  path: "/login",
+  component: LoginPage,
+  validateSearch: (raw: Raw): { to?: string } => ({ to: optionalText(raw.to) }),
+});
+
+const shell = createRoute({
+  getParentRoute: () => root,
+  id: "shell",
+  component: Shell,
+  errorComponent: Failed,
+  beforeLoad: async ({ context, location, preload }): Promise<{ me: Me }> => {
+    // A page that is only loaded ahead must not change what the one that is seen asks for.
+    if (!preload) lookAt(optionalMoment((location.search as Raw).at));
+    try {
+      return { me: await context.queries.ensureQueryData(meQuery) };
+    } catch (error) {
+      if (asProblem(error).status !== 401) throw error;
+      const to = location.href === "/" ? undefined : location.href;
+      throw redirect({ to: "/login", search: { to } });
+    }
+  },
+});
+
+/** Turns away who a page is not for. The server refuses the calls of the page, too. */
+function only(isFor: (me: Me) => boolean) {
+  return ({ context }: { context: { me: Me } }) => {
+    if (!isFor(context.me)) throw redirect({ to: "/" });
+  };
+}
+
+const overview = createRoute({ getParentRoute: () => shell, path: "/", component: OverviewPage });
+
+const dashboards = createRoute({
+  getParentRoute: () => shell,
+  path: "/dashboards",
+  component: lazyRouteComponent(() => import("./dashboard/DashboardsPage"), "DashboardsPage"),
+  validateSearch: (raw: Raw): DashboardsSearch => ({
+    folder: optionalText(raw.folder),
+    query: optionalText(raw.query),
+    tags: Array.isArray(raw.tags) ? raw.tags.map(String) : undefined,
+    starred: raw.starred === true || undefined,
+    at: optionalMoment(raw.at),
+  }),
+});
+
+const TABS: DashboardTab[] = ["layout", "history", "variables", "json"];
+
+const dashboard = createRoute({
+  getParentRoute: () => shell,
+  path: "/dashboards/$uid",
+  component: lazyRouteComponent(() => import("./dashboard/DashboardPage"), "DashboardPage"),
+  validateSearch: (raw: Raw): DashboardSearch => ({
+    tab: TABS.find((tab) => tab === raw.tab),
+    at: optionalMoment(raw.at),
+  }),
+});
+
+const compare = createRoute({
+  getParentRoute: () => shell,
+  path: "/dashboards/$uid/compare",
+  component: lazyRouteComponent(() => import("./dashboard/ComparePage"), "ComparePage"),
+  validateSearch: (raw: Raw): CompareSearch => ({
+    from: positive(raw.from) ?? 1,
+    to: positive(raw.to) ?? 1,
+    as: raw.as === "json" ? "json" : undefined,
+  }),
+});
+
+const trash = createRoute({
+  getParentRoute: () => shell,
+  path: "/trash",
+  component: lazyRouteComponent(() => import("./dashboard/TrashPage"), "TrashPage"),
+  beforeLoad: only((me) => me.isEditor),
+});
+
+const people = createRoute({
+  getParentRoute: () => shell,
+  path: "/people",
+  component: lazyRouteComponent(() => import("./membership/PeoplePage"), "PeoplePage"),
+  validateSearch: (raw: Raw): PeopleSearch => ({ query: optionalText(raw.query), page: positive(raw.page) }),
+  beforeLoad: only((me) => me.isAdmin),
+});
+
+const audit = createRoute({
+  getParentRoute: () => shell,
+  path: "/audit",
+  component: lazyRouteComponent(() => import("./audit/AuditPage"), "AuditPage"),
+  validateSearch: (raw: Raw): AuditSearch => ({ q: optionalText(raw.q) }),
+  beforeLoad: only((me) => me.isAdmin),
+});
+
+const profile = createRoute({
+  getParentRoute: () => shell,
+  path: "/profile",
+  component: lazyRouteComponent(() => import("./user/ProfilePage"), "ProfilePage"),
+});
+
+const adminOrgs = createRoute({
+  getParentRoute: () => shell,
+  path: "/admin/orgs",
+  component: lazyRouteComponent(() => import("./org/OrgsPage"), "OrgsPage"),
+  beforeLoad: only((me) => me.isServerAdmin),
+});
+
+const adminUsers = createRoute({
+  getParentRoute: () => shell,
+  path: "/admin/users",
+  component: lazyRouteComponent(() => import("./user/UsersPage"), "UsersPage"),
+  beforeLoad: only((me) => me.isServerAdmin),
+});
+
+const adminStats = createRoute({
+  getParentRoute: () => shell,
+  path: "/admin/stats",
+  component: lazyRouteComponent(() => import("./statistic/StatsPage"), "StatsPage"),
+  beforeLoad: only((me) => me.isServerAdmin),
+});
+
+function NotFound() {
+  return (
+    <Page title="There is no such page">
+      <Empty title="Nothing is here" action={<Link to="/">Go to the overview</Link>}>
+        The address may be misspelt, or the page has moved.
+      </Empty>
+    </Page>
+  );
+}
+
+/** What is shown instead of a page that failed. */
+export function Failed({ error, reset }: ErrorComponentProps) {
+  return (
+    <Page title="This page could not be shown">
+      <ProblemBox error={error} onRetry={reset} />
+    </Page>
+  );
+}
+
+/** The router of the portal, under whatever path it is served. */
+export function makeRouter(queries: QueryClient) {
+  return createRouter({
+    routeTree: root.addChildren([
+      login,
+      shell.addChildren([
+        overview,
+        dashboards,
+        dashboard,
+        compare,
+        trash,
+        people,
+        audit,
+        profile,
+        adminOrgs,
+        adminUsers,
+        adminStats,
+      ]),
+    ]),
+    basepath: PORTAL_PATH,
+    context: { queries },
+    defaultPreload: "intent",
+    defaultErrorComponent: Failed,
+    scrollRestoration: true,
+  });
+}
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: ReturnType<typeof makeRouter>;
+  }
+}

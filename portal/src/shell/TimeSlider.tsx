@@ -1,0 +1,125 @@
+import { Button, Popover, Slider, TextInput } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { useNavigate, useSearch } from "@tanstack/react-router";
+import { useState } from "react";
+import { call } from "../api/upcoming";
+import { ClockIcon } from "../ui/icons";
+import ui from "../ui/ui.module.css";
+import { exact } from "../ui/When";
+import css from "./Shell.module.css";
+
+const STEPS = 1000;
+/** Who may not read the log gets a slider of this many days. */
+const DEFAULT_DAYS = 30;
+
+/** When the org's log begins. */
+function useBeginning(): number {
+  const first = useQuery({
+    queryKey: ["beginning"],
+    queryFn: () =>
+      call<{ events: { occurredAt: string }[] }>("get", "/api/audit/events", { query: { order: "oldest", limit: 1 } }),
+    staleTime: Number.POSITIVE_INFINITY,
+    retry: false,
+  });
+  const time = first.data?.events[0]?.occurredAt;
+  return time === undefined ? Date.now() - DEFAULT_DAYS * 86_400_000 : new Date(time).getTime();
+}
+
+/** A moment as the field of a form wants it. */
+function local(time: Date): string {
+  const shifted = new Date(time.getTime() - time.getTimezoneOffset() * 60_000);
+  return shifted.toISOString().slice(0, 19);
+}
+
+/** Chooses a past moment that folders and dashboards are shown at. */
+export function TimeSlider() {
+  const { at } = useSearch({ strict: false });
+  const [isOpen, setOpen] = useState(false);
+  return (
+    <Popover opened={isOpen} onChange={setOpen} width={340} position="bottom-end" shadow="md" trapFocus>
+      <Popover.Target>
+        <Button
+          variant="default"
+          title="Look at the past"
+          leftSection={<ClockIcon size={15} />}
+          onClick={() => setOpen(!isOpen)}
+        >
+          {at === undefined ? "Now" : exact(at)}
+        </Button>
+      </Popover.Target>
+      <Popover.Dropdown>
+        <Choice at={at} />
+      </Popover.Dropdown>
+    </Popover>
+  );
+}
+
+function Choice({ at }: { at: string | undefined }) {
+  const navigate = useNavigate();
+  const beginning = useBeginning();
+  const [now] = useState(() => Date.now());
+  const chosen = at === undefined ? now : new Date(at).getTime();
+  const [place, setPlace] = useState<number>();
+  const span = Math.max(now - beginning, 1);
+  const shown = place ?? Math.round(((chosen - beginning) / span) * STEPS);
+  const moment = new Date(beginning + (span * shown) / STEPS);
+  function go(time: Date | undefined) {
+    const isPast = time !== undefined && time.getTime() < now - 1000;
+    void navigate({ to: ".", search: (old) => ({ ...old, at: isPast ? time.toISOString() : undefined }) });
+  }
+  return (
+    <div className={ui.stack}>
+      <div>
+        <strong>Look at the past</strong>
+        <div className={css.small}>Folders and dashboards as they were. Nothing is changed by looking.</div>
+      </div>
+      <Slider
+        min={0}
+        max={STEPS}
+        value={shown}
+        label={null}
+        onChange={setPlace}
+        onChangeEnd={(value) => {
+          setPlace(undefined);
+          go(value >= STEPS ? undefined : new Date(beginning + (span * value) / STEPS));
+        }}
+        thumbLabel="Moment"
+        thumbProps={{ "aria-valuetext": exact(moment) } as object}
+      />
+      <TextInput
+        type="datetime-local"
+        step={1}
+        label="Exact moment"
+        key={at ?? "now"}
+        defaultValue={local(moment)}
+        max={local(new Date(now))}
+        onBlur={(event) => {
+          const time = new Date(event.currentTarget.value);
+          if (!Number.isNaN(time.getTime()) && local(time) !== local(moment)) go(time);
+        }}
+      />
+      <Button variant="light" disabled={at === undefined} onClick={() => go(undefined)}>
+        Back to now
+      </Button>
+    </div>
+  );
+}
+
+/** Says plainly that what is shown is the past. */
+export function PastBanner() {
+  const { at } = useSearch({ strict: false });
+  const navigate = useNavigate();
+  if (at === undefined) return null;
+  return (
+    <div className={css.banner} role="status">
+      <ClockIcon size={16} /> You are looking at the past: {exact(at)}. Nothing can be changed there.
+      <Button
+        size="compact-sm"
+        variant="default"
+        onClick={() => void navigate({ to: ".", search: (old) => ({ ...old, at: undefined }) })}
+      >
+        Back to now
+      </Button>
+    </div>
+  );
+}

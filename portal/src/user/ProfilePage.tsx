@@ -1,0 +1,196 @@
+import { Button, PasswordInput, TextInput } from "@mantine/core";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useCallback, useState } from "react";
+import { client, of } from "../api/client";
+import { type Session, SessionTable } from "../session/SessionTable";
+import { useMe } from "../session/session";
+import { confirm } from "../ui/confirm";
+import { Card, Page } from "../ui/Page";
+import { ProblemBox, tellDone, tellProblem } from "../ui/ProblemBox";
+import ui from "../ui/ui.module.css";
+
+/** The caller's own account. */
+export function ProfilePage() {
+  return (
+    <Page title="Profile" description="Your account on this server, in all organizations.">
+      <div style={{ maxWidth: "44rem" }} className={ui.stack}>
+        <ProfileCard />
+        <PasswordCard />
+        <SessionsCard />
+      </div>
+    </Page>
+  );
+}
+
+/** A form's work: busy while it lasts, with its error. */
+function useWork() {
+  const [error, setError] = useState<unknown>();
+  const [isBusy, setBusy] = useState(false);
+  async function run(work: () => Promise<void>) {
+    setBusy(true);
+    setError(undefined);
+    try {
+      await work();
+    } catch (failure) {
+      setError(failure);
+    } finally {
+      setBusy(false);
+    }
+  }
+  return { error, isBusy, run };
+}
+
+function ProfileCard() {
+  const { profile } = useMe();
+  const queries = useQueryClient();
+  const [name, setName] = useState(profile.name);
+  const [login, setLogin] = useState(profile.login);
+  const [email, setEmail] = useState(profile.email);
+  const { error, isBusy, run } = useWork();
+  return (
+    <Card title="Name and addresses">
+      <form
+        className={ui.stack}
+        onSubmit={(event) => {
+          event.preventDefault();
+          void run(async () => {
+            await of(client.PUT("/api/user", { body: { name, login, email } }));
+            await queries.invalidateQueries({ queryKey: ["me"] });
+            tellDone("Profile saved");
+          });
+        }}
+      >
+        {error !== undefined && <ProblemBox error={error} />}
+        <TextInput
+          label="Name"
+          value={name}
+          autoComplete="name"
+          onChange={(event) => setName(event.currentTarget.value)}
+        />
+        <TextInput
+          label="Login"
+          value={login}
+          autoComplete="username"
+          onChange={(event) => setLogin(event.currentTarget.value)}
+        />
+        <TextInput
+          label="E-mail"
+          value={email}
+          autoComplete="email"
+          onChange={(event) => setEmail(event.currentTarget.value)}
+        />
+        <div>
+          <Button type="submit" loading={isBusy}>
+            Save
+          </Button>
+        </div>
+      </form>
+    </Card>
+  );
+}
+
+function PasswordCard() {
+  const [oldPassword, setOld] = useState("");
+  const [newPassword, setNew] = useState("");
+  const [again, setAgain] = useState("");
+  const { error, isBusy, run } = useWork();
+  const isDifferent = again !== "" && again !== newPassword;
+  return (
+    <Card title="Change password">
+      <form
+        className={ui.stack}
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (isDifferent) return;
+          void run(async () => {
+            await of(client.PUT("/api/user/password", { body: { oldPassword, newPassword } }));
+            for (const set of [setOld, setNew, setAgain]) set("");
+            tellDone("Password changed");
+          });
+        }}
+      >
+        {error !== undefined && <ProblemBox error={error} />}
+        <PasswordInput
+          label="Old password"
+          required
+          withAsterisk={false}
+          autoComplete="current-password"
+          value={oldPassword}
+          onChange={(event) => setOld(event.currentTarget.value)}
+        />
+        <PasswordInput
+          label="New password"
+          required
+          withAsterisk={false}
+          autoComplete="new-password"
+          value={newPassword}
+          onChange={(event) => setNew(event.currentTarget.value)}
+        />
+        <PasswordInput
+          label="New password again"
+          required
+          withAsterisk={false}
+          autoComplete="new-password"
+          value={again}
+          error={isDifferent && "The two are different"}
+          onChange={(event) => setAgain(event.currentTarget.value)}
+        />
+        <div>
+          <Button type="submit" loading={isBusy}>
+            Change password
+          </Button>
+        </div>
+      </form>
+    </Card>
+  );
+}
+
+function SessionsCard() {
+  const queries = useQueryClient();
+  const sessions = useQuery({
+    queryKey: ["sessions"],
+    queryFn: () => of(client.GET("/api/user/auth-tokens")),
+  });
+  const revoke = useCallback(
+    async (list: Session[]) => {
+      try {
+        for (const session of list) {
+          await of(client.POST("/api/user/revoke-auth-token", { body: { authTokenId: session.id } }));
+        }
+        tellDone(list.length === 1 ? "Session ended" : `${list.length} sessions ended`);
+      } catch (error) {
+        tellProblem(error);
+      }
+      await queries.invalidateQueries({ queryKey: ["sessions"] });
+    },
+    [queries],
+  );
+  const others = (sessions.data ?? []).filter((session) => !session.isActive);
+  async function revokeOthers() {
+    const isSure = await confirm({
+      title: "End all other sessions?",
+      body: `${others.length} ${others.length === 1 ? "session is" : "sessions are"} logged out at once. This one stays.`,
+      action: "End all others",
+    });
+    if (isSure) await revoke(others);
+  }
+  return (
+    <Card
+      isFlush
+      title="Sessions"
+      aside={
+        others.length > 0 && (
+          <Button size="compact-sm" variant="default" onClick={() => void revokeOthers()}>
+            End all others…
+          </Button>
+        )
+      }
+    >
+      {sessions.isError ? (
+        <ProblemBox error={sessions.error} />
+      ) : (
+        <SessionTable sessions={sessions.data} onRevoke={(session) => void revoke([session])} />
+      )}
+    </Card>
+  );
+}
