@@ -3,7 +3,9 @@
 //! A slice is one file by noun that ends in its `routes` function. Slices know their own services only; what
 //! all requests go through is in [`layer`].
 
+pub(crate) mod access;
 pub(crate) mod access_control;
+pub mod audit;
 pub mod body;
 pub mod dashboard;
 pub mod error;
@@ -28,6 +30,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use kymograph_app::Commands;
+use kymograph_app::access::AccessLog;
+use kymograph_app::audit::Audits;
 use kymograph_app::dashboard::Dashboards;
 use kymograph_app::folder::Folders;
 use kymograph_app::health::HealthCheck;
@@ -50,6 +54,10 @@ use crate::session::CookieSettings;
 
 /// What the API serves.
 pub struct Services {
+    /// Records who was denied what.
+    pub access: AccessLog,
+    /// The audit log.
+    pub audits: Arc<Audits>,
     /// Runs commands, and knows which requests came before.
     pub commands: Commands,
     /// Dashboards.
@@ -106,6 +114,7 @@ pub fn router(services: Services, settings: &ApiSettings) -> (Router, Vec<Route>
     let authentication = Authentication {
         identity: identity.clone(),
         commands: services.commands,
+        access: services.access,
         cookie: cookie.clone(),
         is_basic_enabled: settings.layer.is_basic_auth_enabled,
     };
@@ -124,6 +133,7 @@ pub fn router(services: Services, settings: &ApiSettings) -> (Router, Vec<Route>
         .merge(search::routes(services.searches))
         .merge(preference::routes(services.preferences))
         .merge(star::routes(services.stars))
+        .merge(audit::routes(services.audits))
         .into_routers();
     let router = layer::protected(public, private, &settings.layer, authentication);
     let router =

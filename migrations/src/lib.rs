@@ -36,6 +36,7 @@ migrations! {
     8 "0008_invite";
     9 "0009_team";
     10 "0010_service_account";
+    13 "0013_audit";
     14 "0014_trash";
 }
 

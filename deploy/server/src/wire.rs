@@ -9,6 +9,8 @@ use kymograph_api::layer::LayerSettings;
 use kymograph_api::routes::Route;
 use kymograph_api::session::CookieSettings;
 use kymograph_api::{ApiSettings, Services};
+use kymograph_app::access::AccessLog;
+use kymograph_app::audit::Audits;
 use kymograph_app::change::ChangeListener;
 use kymograph_app::clock::Clock;
 use kymograph_app::dashboard::Dashboards;
@@ -36,7 +38,9 @@ use kymograph_infra::login_attempt::PgLoginAttempts;
 use kymograph_infra::password::Argon2Hasher;
 use kymograph_infra::pipeline::pipeline_pool;
 use kymograph_infra::pool::{app_config, app_pool};
+use kymograph_infra::server_key::PgServerKeys;
 use kymograph_infra::session::PgSessionStore;
+use kymograph_projections::audit::PgAuditReader;
 use kymograph_projections::dashboard::{DashboardCache, PgDashboardReader};
 use kymograph_projections::folder::{FolderCache, PgFolderReader};
 use kymograph_projections::identity::PgIdentityReader;
@@ -65,6 +69,8 @@ pub struct Wired {
     pub routes: Vec<Route>,
     /// Prepares an empty database.
     pub setup: Setup,
+    /// Records who was refused; has to be flushed before the background work is aborted.
+    pub access: AccessLog,
     /// Whether the server wants requests.
     pub readiness: Arc<Readiness>,
     /// Work beside the requests, which is aborted at the stop.
@@ -108,6 +114,8 @@ pub fn wire(
     let preferences = Arc::new(PgPreferenceReader::new(database.clone()));
     let searches = Arc::new(PgSearchReader::new(database.clone()));
     let stars = Arc::new(PgStarReader::new(database.clone(), star_cache));
+    let audits = Arc::new(PgAuditReader::new(database.clone()));
+    let server_keys = Arc::new(PgServerKeys::new(database.clone()));
     let sessions = Arc::new(PgSessionStore::new(database.clone()));
     let attempts = Arc::new(PgLoginAttempts::new(database.clone()));
     let ids = Arc::new(PgIdAllocator::new(database.clone()));
@@ -128,6 +136,8 @@ pub fn wire(
         streams,
     }));
     let commands = Commands::new(store);
+    let (access, recorder) = AccessLog::new(commands.clone(), clock.clone());
+    let access_task = tokio::spawn(recorder.run());
 
     let user_service = Arc::new(Users::new(
         commands.clone(),
@@ -148,6 +158,7 @@ pub fn wire(
             users: user_service.clone(),
             clock: clock.clone(),
             cache: identity_cache,
+            access: access.clone(),
         },
         session_lifetimes(config),
         lock_out(config),
@@ -174,6 +185,8 @@ pub fn wire(
     ));
     let readiness = Arc::new(Readiness::default());
     let services = Services {
+        access: access.clone(),
+        audits: Arc::new(Audits::new(audits, server_keys, clock.clone())),
         commands: commands.clone(),
         dashboards: Arc::new(Dashboards::new(
             commands.clone(),
@@ -202,7 +215,7 @@ pub fn wire(
         readiness: readiness.clone(),
     };
     let (router, routes) = kymograph_api::router(services, &api_settings(config));
-    Ok(Wired { router, routes, setup, readiness, background: vec![feed_task] })
+    Ok(Wired { router, routes, setup, access, readiness, background: vec![feed_task, access_task] })
 }
 
 fn default_membership(config: &Config) -> DefaultMembership {
