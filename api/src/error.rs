@@ -114,6 +114,9 @@ impl IntoResponse for ApiError {
         if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
+        if status == StatusCode::FORBIDDEN {
+            response.extensions_mut().insert(Refused(error.message().into()));
+        }
         if let Some(detail) = error.internal_detail() {
             response.extensions_mut().insert(Failure(detail.into()));
         }
@@ -124,3 +127,7 @@ impl IntoResponse for ApiError {
 /// What the log is told of a response that is no fault of the client's. It is logged where the request is known.
 #[derive(Clone, Debug)]
 pub(crate) struct Failure(pub(crate) Arc<str>);
+
+/// Why a request was denied. It is recorded where it is known who sent the request.
+#[derive(Clone, Debug)]
+pub(crate) struct Refused(pub(crate) Arc<str>);

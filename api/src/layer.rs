@@ -18,6 +18,7 @@ use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 
+use crate::access::Asked;
 use crate::error::ApiError;
 
 pub use authentication::{Authentication, Caller};
@@ -65,7 +66,11 @@ async fn guarded(
 ) -> Response {
     context::with_context(&settings, request, async |mut request, context| {
         let scope = authentication.admit(&mut request, context).await?;
+        let asked = Asked::of(&request);
         let mut response = idempotency::repeat(&authentication.commands, &scope.scope, request, next).await?;
+        if response.status() == StatusCode::FORBIDDEN {
+            authentication.access.denied(&scope.scope, asked.denied(&response));
+        }
         if let Some(token) = scope.new_token {
             authentication.cookie.set(response.headers_mut(), &token);
         }

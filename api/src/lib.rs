@@ -3,7 +3,9 @@
 //! A slice is one file by noun that ends in its `routes` function. Slices know their own services only; what
 //! all requests go through is in [`layer`].
 
+pub(crate) mod access;
 pub(crate) mod access_control;
+pub mod audit;
 pub mod body;
 pub mod dashboard;
 pub mod error;
@@ -32,6 +34,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use kymograph_app::Commands;
+use kymograph_app::access::AccessLog;
+use kymograph_app::audit::Audits;
 use kymograph_app::dashboard::Dashboards;
 use kymograph_app::folder::Folders;
 use kymograph_app::health::HealthCheck;
@@ -57,6 +61,10 @@ use crate::session::CookieSettings;
 
 /// What the API serves.
 pub struct Services {
+    /// Records who was denied what.
+    pub access: AccessLog,
+    /// The audit log.
+    pub audits: Arc<Audits>,
     /// Runs commands, and knows which requests came before.
     pub commands: Commands,
     /// Dashboards.
@@ -130,6 +138,7 @@ pub fn api(services: Services, settings: &ApiSettings) -> Api {
     let authentication = Authentication {
         identity: identity.clone(),
         commands: services.commands,
+        access: services.access,
         cookie: cookie.clone(),
         is_basic_enabled: settings.layer.is_basic_auth_enabled,
     };
@@ -152,6 +161,7 @@ pub fn api(services: Services, settings: &ApiSettings) -> Api {
         .merge(search::routes(services.searches))
         .merge(preference::routes(services.preferences))
         .merge(star::routes(services.stars))
+        .merge(audit::routes(services.audits))
         .into_routers();
     let router = layer::protected(public, private, &settings.layer, authentication)
         .merge(portal::router(settings.portal, &settings.root_url));

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use kymograph_domain::{OrgId, OrgRole, Timestamp, UserId};
 
+use crate::access::AccessLog;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::login_attempt::LoginAttempts;
@@ -90,6 +91,7 @@ pub struct Identity {
     users: Arc<Users>,
     clock: Arc<dyn Clock>,
     cache: Arc<IdentityCache>,
+    access: AccessLog,
     lifetimes: SessionLifetimes,
     lock_out: LockOut,
 }
@@ -112,14 +114,29 @@ pub struct IdentityPorts {
     pub clock: Arc<dyn Clock>,
     /// Remembers who was identified.
     pub cache: Arc<IdentityCache>,
+    /// Records who was refused and who logged in.
+    pub access: AccessLog,
 }
 
 impl Identity {
     /// The use cases on these ports.
     #[must_use]
     pub fn new(ports: IdentityPorts, lifetimes: SessionLifetimes, lock_out: LockOut) -> Self {
-        let IdentityPorts { reader, tokens, sessions, attempts, passwords, users, clock, cache } = ports;
-        Self { reader, tokens, sessions, attempts, passwords, users, clock, cache, lifetimes, lock_out }
+        let IdentityPorts { reader, tokens, sessions, attempts, passwords, users, clock, cache, access } =
+            ports;
+        Self {
+            reader,
+            tokens,
+            sessions,
+            attempts,
+            passwords,
+            users,
+            clock,
+            cache,
+            access,
+            lifetimes,
+            lock_out,
+        }
     }
 
     /// Finds out who sent a request, and for which org: the one it names, else the one the user works in.
@@ -132,7 +149,7 @@ impl Identity {
         let (user_id, new_token) = match credentials {
             Credentials::Basic { login, password } => {
                 request.auth_method = "basic";
-                (self.check_password(login, password, &request.ip).await?, None)
+                (self.check_password(login, password, &request).await?, None)
             }
             Credentials::Session(token) => {
                 request.auth_method = "session";
@@ -149,7 +166,10 @@ impl Identity {
         let identified = identified.ok_or_else(|| Error::unauthenticated("Unauthorized"))?;
         self.note_seen(user_id).await;
         request.bind_idempotency(user_id);
-        let (org, role) = identified.choose_org(wanted_org)?;
+        let Ok((org, role)) = identified.choose_org(wanted_org) else {
+            self.access.org_denied(&identified.actor, wanted_org.unwrap_or_default(), &request);
+            return Err(Error::unauthenticated("Unauthorized"));
+        };
         let scope = Scope::of_member(org, role, identified.actor.clone(), Arc::new(request));
         Ok(Authenticated { scope, new_token })
     }

@@ -4,6 +4,8 @@
 //! A use case takes a [`Scope`] first: whoever has none can neither read nor write what a tenant owns.
 //! Commands go through [`Commands::run`], which gives each one idempotency, retry and one atomic commit.
 
+pub mod access;
+pub mod audit;
 pub mod cache;
 pub mod change;
 pub mod clock;
@@ -26,6 +28,7 @@ pub mod preference;
 pub mod random;
 pub mod scope;
 pub mod search;
+pub mod server_key;
 pub mod service_account;
 pub mod session;
 pub mod setting;

@@ -83,6 +83,10 @@ permissions! {
     ServiceAccountsPermissionsRead = "serviceaccounts.permissions:read";
     /// Change who may use a service account.
     ServiceAccountsPermissionsWrite = "serviceaccounts.permissions:write";
+    /// Read the audit log of the org.
+    AuditRead = "audit:read";
+    /// Read the audit log of what belongs to no org.
+    ServerAuditRead = "server.audit:read";
     /// Read all users of the server.
     UsersRead = "users:read";
     /// Change any user's profile.
@@ -162,6 +166,7 @@ impl Rights {
             P::ServiceAccountsDelete,
             P::ServiceAccountsPermissionsRead,
             P::ServiceAccountsPermissionsWrite,
+            P::AuditRead,
         ]));
         match role {
             OrgRole::None => Self::NONE,
@@ -197,6 +202,7 @@ impl Rights {
             P::UsersLogout,
             P::SettingsRead,
             P::ServerStatsRead,
+            P::ServerAuditRead,
         ])
     };
 

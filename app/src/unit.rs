@@ -103,6 +103,16 @@ impl<'s> Unit<'s> {
         Entity::from_stored(org, stream_id, stored)
     }
 
+    /// Whether there is, or was, an aggregate with this stream, in the scope's org or on the server.
+    pub(crate) async fn is_known(&self, stream: &StreamId) -> Result<bool> {
+        for org in [self.scope.org(), OrgId::SERVER] {
+            if self.store.load(org, std::slice::from_ref(stream)).await?.iter().any(Option::is_some) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Has the decisions of an aggregate written. An aggregate that decided nothing is left alone.
     pub fn record<A: Stream>(&mut self, entity: Entity<A>) -> Result<()> {
         if entity.events.is_empty() {

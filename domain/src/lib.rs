@@ -4,6 +4,7 @@
 //! Nothing here does I/O, knows the time or draws random numbers; whatever a decision needs is part of the
 //! command. One noun is one file: [`folder`], [`dashboard`], [`membership`], [`org`], [`user`].
 
+pub mod access;
 pub mod aggregate;
 pub mod dashboard;
 pub mod event;

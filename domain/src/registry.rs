@@ -7,7 +7,7 @@ use crate::aggregate::Stream;
 use crate::event::{EventSet, StoredEvent};
 use crate::upcast::{upcast, upcasters};
 use crate::{
-    dashboard::Dashboard, folder::Folder, invite::Invite, membership::Membership, org::Org,
+    access::Access, dashboard::Dashboard, folder::Folder, invite::Invite, membership::Membership, org::Org,
     preference::Preference, service_account::ServiceAccount, star::Star, team::Team, user::User,
 };
 
@@ -35,7 +35,7 @@ macro_rules! aggregates {
     };
 }
 
-aggregates!(Dashboard, Folder, Invite, Membership, Org, Preference, ServiceAccount, Star, Team, User);
+aggregates!(Access, Dashboard, Folder, Invite, Membership, Org, Preference, ServiceAccount, Star, Team, User);
 
 /// Why a stored event could not be read.
 #[derive(Debug, thiserror::Error)]

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// Microseconds since the Unix epoch, UTC.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -24,6 +25,22 @@ impl Timestamp {
             .unwrap_or(OffsetDateTime::UNIX_EPOCH)
     }
 
+    /// The end of the year 9999, after which no time is accepted.
+    pub const MAX: Self = Self(253_402_300_799_999_999);
+
+    /// Reads RFC 3339, like `2026-11-01T10:00:00+01:00`, or a number of milliseconds since the epoch. `None` for what
+    /// is neither, or not in the years 1 to 9999.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let timestamp = match text.parse::<i64>() {
+            Ok(milliseconds) => milliseconds.checked_mul(1_000).map(Self),
+            Err(_) => OffsetDateTime::parse(text, &Rfc3339).ok().map(Self::from_date),
+        };
+        let is_supported =
+            |timestamp: &Self| *timestamp <= Self::MAX && timestamp.0 >= -62_135_596_800_000_000;
+        timestamp.filter(is_supported)
+    }
+
     /// Whole seconds since the epoch.
     #[must_use]
     pub fn seconds(self) -> i64 {
@@ -33,19 +50,34 @@ impl Timestamp {
     /// RFC 3339 with whole seconds, as Grafana writes dates: `2026-11-01T10:00:00Z`.
     #[must_use]
     pub fn rfc3339(self) -> String {
+        let mut text = String::with_capacity(20);
+        self.push_seconds(&mut text);
+        text.push('Z');
+        text
+    }
+
+    /// RFC 3339 with all that is known of the time: `2026-11-01T10:00:00.123456Z`.
+    #[must_use]
+    pub fn rfc3339_micros(self) -> String {
+        let mut text = String::with_capacity(27);
+        self.push_seconds(&mut text);
+        text.push('.');
+        push_padded(&mut text, self.date().microsecond(), 6);
+        text.push('Z');
+        text
+    }
+
+    fn push_seconds(self, text: &mut String) {
         let date = self.date();
         let (hour, minute, second) = date.to_hms();
         // Written digit by digit, because each answer has several and general formatting takes ten times as long.
-        let mut text = String::with_capacity(20);
-        push_padded(&mut text, date.year().unsigned_abs(), 4);
+        push_padded(text, date.year().unsigned_abs(), 4);
         for (separator, number) in
             [('-', u8::from(date.month())), ('-', date.day()), ('T', hour), (':', minute), (':', second)]
         {
             text.push(separator);
-            push_padded(&mut text, number.into(), 2);
+            push_padded(text, number.into(), 2);
         }
-        text.push('Z');
-        text
     }
 
     /// The timestamp that many seconds later, or earlier for a negative number.
@@ -71,6 +103,27 @@ mod tests {
     fn formats_like_grafana() {
         assert_eq!(Timestamp(1_730_455_200_123_456).rfc3339(), "2024-11-01T10:00:00Z");
         assert_eq!(Timestamp(0).rfc3339(), "1970-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn tells_all_it_knows_when_asked_to() {
+        assert_eq!(Timestamp(1_730_455_200_003_456).rfc3339_micros(), "2024-11-01T10:00:00.003456Z");
+    }
+
+    #[test]
+    fn reads_dates_and_milliseconds() {
+        let timestamp = Some(Timestamp(1_730_455_200_123_000));
+        assert_eq!(Timestamp::parse("1730455200123"), timestamp);
+        assert_eq!(Timestamp::parse("2024-11-01T11:00:00.123+01:00"), timestamp);
+        for wrong in ["", "yesterday", "2024-11-01", "1e9", "9223372036854775807", "999999999999999"] {
+            assert_eq!(Timestamp::parse(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_last_time_is_one() {
+        assert_eq!(Timestamp::from_date(Timestamp::MAX.date()), Timestamp::MAX);
+        assert_eq!(Timestamp::MAX.rfc3339(), "9999-12-31T23:59:59Z");
     }
 
     #[test]

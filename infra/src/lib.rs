@@ -12,5 +12,6 @@ pub mod migrate;
 pub mod password;
 pub mod pipeline;
 pub mod pool;
+pub mod server_key;
 pub mod session;
 pub mod verify;

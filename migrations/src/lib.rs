@@ -38,6 +38,7 @@ migrations! {
     10 "0010_service_account";
     11 "0011_trash";
     12 "0012_quota";
+    13 "0013_audit";
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! that what a client reads after an acknowledged write shows it. A new read model is registered in
 //! [`projectors`].
 
+pub mod audit;
 pub mod dashboard;
 pub mod database;
 pub mod folder;
@@ -35,6 +36,7 @@ pub fn projectors() -> Vec<Box<dyn Projector>> {
         Box::new(quota::QuotaProjector),
         Box::new(org::OrgProjector),
         Box::new(user::UserProjector),
+        Box::new(audit::ActorProjector),
         Box::new(membership::MembershipProjector),
         Box::new(team::TeamProjector),
         Box::new(service_account::ServiceAccountProjector),

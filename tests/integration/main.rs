@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may stop at what it did not expect")]
 
+mod access;
+mod audit;
 mod client;
 mod dashboard;
 mod dashboard_diff;

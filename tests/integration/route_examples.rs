@@ -59,7 +59,7 @@ impl Objects {
             "{org_name}" => format!("{}%20org", self.name),
             "{user_id}" => self.user.to_string(),
             "{folder_uid}" => format!("{}-folder", self.name),
-            "{folder_id}" | "{version}" | "{flag_id}" => "1".to_owned(),
+            "{folder_id}" | "{version}" | "{flag_id}" | "{event_id}" => "1".to_owned(),
             "{team_id}" => self.team.to_string(),
             "{service_account_id}" => self.service_account.to_string(),
             "{token_id}" => self.token.to_string(),

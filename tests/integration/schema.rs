@@ -13,6 +13,7 @@ const WITHOUT_TENANT: &[(&str, &str)] = &[
     ("user_seen", "belongs to a user; distributed by user on Citus"),
     ("token_hashes", "lead from a token to its org; a reference table on Citus"),
     ("login_attempts", "come before anybody is known; distributed by login on Citus"),
+    ("actor_logins", "lead from a login to a user or service account; a reference table on Citus"),
     ("schema_migrations", "belong to the schema"),
 ];
 

@@ -128,8 +128,13 @@ fn files_stay_small() {
 
 #[test]
 fn a_slice_has_its_file_in_every_crate() {
+    // Attempts have no read model: they are read as audit entries.
+    const WITHOUT_READ_MODEL: &[&str] = &["access"];
     for noun in registry::TYPES {
         for folder in ["domain/src", "app/src", "projections/src", "api/src"] {
+            if folder == "projections/src" && WITHOUT_READ_MODEL.contains(noun) {
+                continue;
+            }
             let file = root().join(folder).join(format!("{noun}.rs"));
             assert!(file.exists(), "{} is missing", file.display());
         }

@@ -24,6 +24,7 @@ const DAMAGES: &[(&str, &str)] = &[
         "UPDATE events SET recorded_at = recorded_at - interval '1 year' WHERE org_id = 2 AND pos = 3",
     ),
     ("events", "UPDATE events SET actor_login = 'nobody' WHERE org_id = 2 AND type = 'folder.created'"),
+    ("events", "UPDATE events SET trace_id = 'forged' WHERE org_id = 2 AND type = 'folder.created'"),
     (
         "streams",
         "UPDATE streams SET state = replace(state, 'zebra', 'horse') WHERE stream_id = 'folder-zebra-folder'",
@@ -33,6 +34,7 @@ const DAMAGES: &[(&str, &str)] = &[
     ("heads", "UPDATE heads SET pos = pos + 1 WHERE org_id = 2"),
     ("heads", "DELETE FROM heads WHERE org_id = 2"),
     ("users", "UPDATE users SET is_server_admin = true WHERE login = 'zebra-user'"),
+    ("actor_logins", "DELETE FROM actor_logins WHERE login = 'zebra-user'"),
     ("orgs", "UPDATE orgs SET name = 'horse org' WHERE id = 2"),
     ("memberships", "UPDATE memberships SET role = 'Admin' WHERE role = 'Editor'"),
     ("user_orgs", "UPDATE user_orgs SET role = 'Admin' WHERE role = 'Editor'"),
@@ -70,6 +72,8 @@ async fn finds_damage_in_every_table() {
     let zebra = Objects::make(&server, "zebra").await;
     let keyed = server.admin().in_org(zebra.org).with_header("Idempotency-Key", "k");
     keyed.post("/api/folders", &json!({"title": "Other"})).await.expect(200);
+    server.client("zebra-user", "secret").post("/api/teams", &json!({"name": "x"})).await.expect(403);
+    server.access.flush().await;
     let config = &server.database.config;
     let report = verify(config).await.unwrap();
     assert_eq!(report.faults, Vec::<String>::new());

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use kymograph_api::routes::Route;
+use kymograph_app::access::AccessLog;
 use kymograph_app::setup::FirstUser;
 use kymograph_infra::clock::SystemClock;
 use kymograph_server::config::{Config, Sources};
-use kymograph_server::serve::make_service;
+use kymograph_server::serve::{make_listener, make_service};
 use kymograph_server::wire::wire;
 use serde_json::json;
 use tokio::task::JoinHandle;
@@ -23,6 +24,8 @@ pub struct TestServer {
     pub routes: Vec<Route>,
     /// Its database.
     pub database: TestDatabase,
+    /// Records refusals in the background.
+    pub access: AccessLog,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -53,17 +56,27 @@ impl TestServer {
         wired.readiness.set(true);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
+        let write_timeout = config.server.write_timeout;
         let serving = tokio::spawn(async move {
-            axum::serve(listener, make_service(wired.router)).await.unwrap();
+            axum::serve(make_listener(listener, write_timeout), make_service(wired.router)).await.unwrap();
         });
         let mut tasks = wired.background;
         tasks.push(serving);
-        Self { address, routes: wired.routes, database, tasks }
+        Self { address, routes: wired.routes, database, access: wired.access, tasks }
     }
 
     /// Its address as a URL without a slash at the end.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// How many connections its clients have to it, as the kernel sees them.
+    pub fn open_connections(&self) -> usize {
+        const ESTABLISHED: &str = "01";
+        let local = format!("0100007F:{:04X}", self.address.port());
+        let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+        let columns = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        columns.filter(|columns| columns[1] == local && columns[3] == ESTABLISHED).count()
     }
 
     /// A client without credentials.

@@ -7,6 +7,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use kymograph_app::access::AccessLog;
 use kymograph_app::identity::{Authenticated, Credentials, Identity};
 use kymograph_app::{Commands, Error, RequestContext, Scope};
 use kymograph_domain::OrgId;
@@ -39,6 +40,8 @@ pub struct Authentication {
     pub identity: Arc<Identity>,
     /// Knows which requests came before.
     pub commands: Commands,
+    /// Records who was denied what.
+    pub access: AccessLog,
     /// The session cookie.
     pub cookie: Arc<CookieSettings>,
     /// Whether a login and password may come with each request.

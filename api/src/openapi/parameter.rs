@@ -111,6 +111,7 @@ fn of_name(name: &str) -> Option<(Kind, &'static str)> {
     Some(match name {
         "code" | "invitation_code" => (text(), "The code of an invite"),
         "dashboard_uid" | "uid" => (uid(), "The uid of a dashboard"),
+        "event_id" => (number(1), "The id of an entry"),
         "flag_id" => (number(0), "The bits to set"),
         "folder_id" => (number(1), "The numeric id of a folder"),
         "folder_uid" => (uid(), "The uid of a folder"),

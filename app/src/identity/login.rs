@@ -20,13 +20,19 @@ fn locked() -> Error {
     Error::unauthenticated("Invalid username or password").with_code("login-attempt.blocked")
 }
 
+/// The user and the stored hash that a password is right for; or whose it is not, and why, for the log only.
+type Verified = Result<(UserId, Arc<str>), (Option<UserId>, &'static str)>;
+
 impl Identity {
     /// Logs in and returns the token of a new session.
     pub async fn log_in(&self, login: &str, password: &str, request: &RequestContext) -> Result<String> {
-        let user_id = self.check_password(login, password, &request.ip).await?;
+        let request = &RequestContext { auth_method: "password", ..request.clone() };
+        let user_id = self.check_password(login, password, request).await?;
+        let identified = self.identify(user_id).await?.ok_or_else(refused)?;
         let token = NewToken::try_random()?;
         let now = self.clock.now();
-        self.sessions
+        let session_id = self
+            .sessions
             .insert_session(&Session {
                 id: 0,
                 user_id,
@@ -39,6 +45,8 @@ impl Identity {
                 user_agent: request.user_agent.clone(),
             })
             .await?;
+        // Nobody gets a session of which the log knows nothing.
+        self.access.logged_in(&identified.actor, session_id, request).await?;
         Ok(token.token)
     }
 
@@ -56,7 +64,12 @@ impl Identity {
     ///
     /// A pair that was right before is recognised by its keyed hash and costs no password hashing, as long as
     /// the user's stored hash is the one it was right for.
-    pub(super) async fn check_password(&self, login: &str, password: &str, ip: &str) -> Result<UserId> {
+    pub(super) async fn check_password(
+        &self,
+        login: &str,
+        password: &str,
+        request: &RequestContext,
+    ) -> Result<UserId> {
         let key = self.credential_key(login, password);
         if let Some((user_id, right_for)) = self.cache.passwords.get(&key) {
             if let Some(identified) = self.identify(user_id).await?
@@ -68,38 +81,48 @@ impl Identity {
             self.cache.passwords.invalidate(&key);
         }
         let login = login.trim().to_lowercase();
-        self.must_not_be_locked(&login).await?;
+        if self.is_locked(&login).await? {
+            let user = self.reader.find_user_id(&login).await?;
+            self.access.login_failed(user, "too many failed log-ins", request);
+            return Err(locked());
+        }
         match self.verify(&login, password).await? {
-            Some((user_id, right_for)) => {
+            Ok((user_id, right_for)) => {
                 self.attempts.clear(&login).await?;
                 self.cache.passwords.insert(key, (user_id, right_for));
                 Ok(user_id)
             }
-            None => {
-                self.attempts.record_failure(&login, self.clock.now(), ip).await?;
+            Err((user, reason)) => {
+                self.access.login_failed(user, reason, request);
+                self.attempts.record_failure(&login, self.clock.now(), &request.ip).await?;
                 Err(refused())
             }
         }
     }
 
-    async fn verify(&self, login: &str, password: &str) -> Result<Option<(UserId, Arc<str>)>> {
+    async fn verify(&self, login: &str, password: &str) -> Result<Verified> {
         let identified = match self.reader.find_user_id(login).await? {
             Some(user_id) => self.identify(user_id).await?,
             None => None,
         };
         let Some(identified) = identified else {
             self.passwords.verify_nothing(password).await?;
-            return Ok(None);
+            return Ok(Err((None, "unknown login")));
         };
-        let is_right = self.passwords.verify(password, &identified.password_hash).await?;
-        Ok((is_right && !identified.is_disabled)
-            .then(|| (identified.actor.user_id, identified.password_hash.clone())))
+        let user_id = identified.actor.user_id;
+        Ok(if !self.passwords.verify(password, &identified.password_hash).await? {
+            Err((Some(user_id), "wrong password"))
+        } else if identified.is_disabled {
+            Err((Some(user_id), "the user is disabled"))
+        } else {
+            Ok((user_id, identified.password_hash.clone()))
+        })
     }
 
-    async fn must_not_be_locked(&self, login: &str) -> Result<()> {
-        let Some(max) = self.lock_out.max_failures else { return Ok(()) };
+    async fn is_locked(&self, login: &str) -> Result<bool> {
+        let Some(max) = self.lock_out.max_failures else { return Ok(false) };
         let since = self.clock.now().plus_seconds(-WINDOW_SECONDS);
-        if self.attempts.failures_since(login, since).await? >= max { Err(locked()) } else { Ok(()) }
+        Ok(self.attempts.failures_since(login, since).await? >= max)
     }
 
     fn credential_key(&self, login: &str, password: &str) -> [u8; 32] {

@@ -60,29 +60,40 @@ impl Identity {
         wanted_org: Option<OrgId>,
         mut request: RequestContext,
     ) -> Result<Scope> {
-        // The checksum keeps what was never a token from costing a look at the database.
-        if !is_well_formed(token) {
+        request.auth_method = "token";
+        let Some(owner) = self.find_owner(token).await? else {
+            self.access.token_refused(None, "unknown token", &request);
             return Err(refused());
-        }
-        let hash = hash_token(token);
-        let owner = async { self.tokens.find_token_owner(&hash).await };
-        let owner = self.cache.token_owners.get_or_fetch(&hash, owner).await?.ok_or_else(refused)?;
+        };
+        request.token_id = Some(owner.token_id);
         let key = (owner.org, owner.service_account_id);
         let account = async { Ok(self.tokens.identify_account(key.0, key.1).await?.map(Arc::new)) };
-        let account = self.cache.accounts.get_or_fetch(&key, account).await?.ok_or_else(refused)?;
-        let expires = account.tokens.get(&owner.token_id).ok_or_else(refused)?;
+        let account = self.cache.accounts.get_or_fetch(&key, account).await?;
         let now = self.clock.now();
-        if account.is_disabled || expires.is_some_and(|expires| expires <= now) {
-            return Err(refused());
-        }
-        if wanted_org.is_some_and(|wanted| wanted != owner.org) {
+        let account = match usable(account, &owner, now) {
+            Ok(account) => account,
+            Err(reason) => {
+                self.access.token_refused(Some(key), reason, &request);
+                return Err(refused());
+            }
+        };
+        if let Some(wanted) = wanted_org.filter(|wanted| *wanted != owner.org) {
+            self.access.org_denied(&account.actor, wanted, &request);
             return Err(Error::unauthenticated("Unauthorized"));
         }
         self.note_used(&owner, now).await;
-        request.auth_method = "token";
-        request.token_id = Some(owner.token_id);
         request.bind_idempotency(owner.service_account_id);
         Ok(Scope::of_member(owner.org, account.role, account.actor.clone(), Arc::new(request)))
+    }
+
+    async fn find_owner(&self, token: &str) -> Result<Option<TokenOwner>> {
+        // The checksum keeps what was never a token from costing a look at the database.
+        if !is_well_formed(token) {
+            return Ok(None);
+        }
+        let hash = hash_token(token);
+        let owner = async { self.tokens.find_token_owner(&hash).await };
+        self.cache.token_owners.get_or_fetch(&hash, owner).await
     }
 
     async fn note_used(&self, owner: &TokenOwner, now: Timestamp) {
@@ -94,4 +105,21 @@ impl Identity {
             tracing::warn!(%error, token = owner.token_id, "could not note that the token was used");
         }
     }
+}
+
+/// The account of a token that can be used, or why it cannot, for the log only.
+fn usable(
+    account: Option<Arc<IdentifiedAccount>>,
+    owner: &TokenOwner,
+    now: Timestamp,
+) -> Result<Arc<IdentifiedAccount>, &'static str> {
+    let account = account.ok_or("the service account was deleted")?;
+    let expires = account.tokens.get(&owner.token_id).ok_or("the token was deleted")?;
+    if account.is_disabled {
+        return Err("the service account is disabled");
+    }
+    if expires.is_some_and(|expires| expires <= now) {
+        return Err("the token has expired");
+    }
+    Ok(account)
 }

@@ -11,6 +11,8 @@ use kymograph_api::portal::PortalFiles;
 use kymograph_api::routes::Route;
 use kymograph_api::session::CookieSettings;
 use kymograph_api::{Api, ApiSettings, Services};
+use kymograph_app::access::AccessLog;
+use kymograph_app::audit::Audits;
 use kymograph_app::change::ChangeListener;
 use kymograph_app::clock::Clock;
 use kymograph_app::dashboard::Dashboards;
@@ -40,7 +42,9 @@ use kymograph_infra::login_attempt::PgLoginAttempts;
 use kymograph_infra::password::Argon2Hasher;
 use kymograph_infra::pipeline::pipeline_pool;
 use kymograph_infra::pool::{app_config, app_pool};
+use kymograph_infra::server_key::PgServerKeys;
 use kymograph_infra::session::PgSessionStore;
+use kymograph_projections::audit::PgAuditReader;
 use kymograph_projections::dashboard::{DashboardCache, PgDashboardReader};
 use kymograph_projections::folder::{FolderCache, PgFolderReader};
 use kymograph_projections::identity::PgIdentityReader;
@@ -72,6 +76,8 @@ pub struct Wired {
     pub document: Arc<Document>,
     /// Prepares an empty database.
     pub setup: Setup,
+    /// Records who was refused; has to be flushed before the background work is aborted.
+    pub access: AccessLog,
     /// Whether the server wants requests.
     pub readiness: Arc<Readiness>,
     /// Work beside the requests, which is aborted at the stop.
@@ -126,6 +132,8 @@ pub fn wire(
     let stars = Arc::new(PgStarReader::new(database.clone(), star_cache));
     let statistics = Arc::new(PgStatisticReader::new(database.clone(), tag_counts));
     let warm_up = warm_up(statistics.clone(), clock.now());
+    let audits = Arc::new(PgAuditReader::new(database.clone()));
+    let server_keys = Arc::new(PgServerKeys::new(database.clone()));
     let sessions = Arc::new(PgSessionStore::new(database.clone()));
     let attempts = Arc::new(PgLoginAttempts::new(database.clone()));
     let ids = Arc::new(PgIdAllocator::new(database.clone()));
@@ -146,6 +154,8 @@ pub fn wire(
         streams,
     }));
     let commands = Commands::new(store);
+    let (access, recorder) = AccessLog::new(commands.clone(), clock.clone());
+    let access_task = tokio::spawn(recorder.run());
 
     let user_service = Arc::new(Users::new(
         commands.clone(),
@@ -166,6 +176,7 @@ pub fn wire(
             users: user_service.clone(),
             clock: clock.clone(),
             cache: identity_cache,
+            access: access.clone(),
         },
         session_lifetimes(config),
         lock_out(config),
@@ -192,6 +203,8 @@ pub fn wire(
     ));
     let readiness = Arc::new(Readiness::default());
     let services = Services {
+        access: access.clone(),
+        audits: Arc::new(Audits::new(audits, server_keys, clock.clone())),
         commands: commands.clone(),
         dashboards: Arc::new(Dashboards::new(
             commands.clone(),
@@ -222,7 +235,8 @@ pub fn wire(
         readiness: readiness.clone(),
     };
     let Api { router, routes, document } = kymograph_api::api(services, &api_settings(config));
-    Ok(Wired { router, routes, document, setup, readiness, background: vec![feed_task, warm_up] })
+    let background = vec![feed_task, access_task, warm_up];
+    Ok(Wired { router, routes, document, setup, access, readiness, background })
 }
 
 fn warm_up(statistics: Arc<PgStatisticReader>, now: Timestamp) -> JoinHandle<()> {

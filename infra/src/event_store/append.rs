@@ -36,6 +36,8 @@ pub struct StreamAppend<'a> {
     pub correlation_id: &'a str,
     /// What else is known of the request, as JSON text.
     pub meta: &'a str,
+    /// The trace that the request belongs to, empty for none.
+    pub trace_id: &'a str,
 }
 
 /// An event with its place in the log.
@@ -99,6 +101,7 @@ impl<'a> StreamAppend<'a> {
             self.causation_id.to_owned(),
             self.correlation_id.to_owned(),
             self.meta.to_owned(),
+            self.trace_id.to_owned(),
             self.expected_version + count(self.events),
             self.state.to_owned(),
         ]
@@ -183,7 +186,7 @@ impl PlacedEvent<'_> {
 }
 
 /// How many parameters each stream has, and how many each event.
-const OF_STREAM: usize = 9;
+const OF_STREAM: usize = 10;
 const OF_EVENT: usize = 7;
 
 /// The texts by number of streams, as in [`GROUPS`], and by number of events of each.
@@ -210,7 +213,7 @@ fn text(streams: usize, events: usize) -> String {
             ON CONFLICT (org_id, stream_id) DO UPDATE SET state = excluded.state, version = CASE
                 WHEN streams.version = excluded.version - {events} THEN excluded.version ELSE -1 END)
         INSERT INTO events (org_id, stream_id, stream_type, actor_id, actor_login, causation_id, correlation_id,
-            meta, pos, version, type, schema_version, recorded_at, payload, checksum) VALUES {}",
+            meta, trace_id, pos, version, type, schema_version, recorded_at, payload, checksum) VALUES {}",
         moved.join(", "),
         appended.join(", ")
     )

@@ -23,6 +23,7 @@ pub(super) struct Prepared {
     pub(super) correlation_id: String,
     /// What else is known of the request, as JSON text.
     pub(super) meta: String,
+    pub(super) trace_id: String,
 }
 
 /// What is kept of the request beside the columns of its own. All values are texts, which is what
@@ -72,6 +73,7 @@ impl Prepared {
             causation_id: request_id.clone(),
             correlation_id: correlation_id.clone(),
             meta: serde_json::to_string(&meta).map_err(Error::internal)?,
+            trace_id: trace_id.clone(),
         })
     }
 

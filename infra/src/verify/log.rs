@@ -4,6 +4,7 @@ use kymograph_app::{Error, Result};
 use kymograph_domain::registry::{self, new_fold};
 use kymograph_domain::{OrgId, StoredEvent, Timestamp};
 use kymograph_projections::{Projector, Recorded};
+use serde::Deserialize;
 use tokio_postgres::{Row, Transaction};
 
 use super::read_model::project;
@@ -22,7 +23,7 @@ pub(super) async fn check(
 ) -> Result<Option<FoldedStreams>> {
     let head = read_head(transaction, org).await?;
     let sql = "SELECT pos, stream_id, stream_type, version, type, schema_version, recorded_at, actor_login, payload,
-        checksum FROM events WHERE org_id = $1 ORDER BY pos";
+        checksum, trace_id, meta FROM events WHERE org_id = $1 ORDER BY pos";
     let portal = transaction.bind(sql, &[&org.0]).await.map_err(Error::internal)?;
     let mut reader = LogReader { org, last: 0, last_at: Timestamp(i64::MIN), streams: FoldedStreams::new() };
     loop {
@@ -67,6 +68,10 @@ fn decode(org: OrgId, row: &Row, report: &mut Report) -> Option<Box<dyn StoredEv
     if checksum(payload) != row.get::<_, i64>("checksum") {
         report.fault(format!("org {org}: the payload at position {position} is not what was written"));
     }
+    let meta: Meta<'_> = serde_json::from_str(row.get("meta")).unwrap_or_default();
+    if meta.trace_id != row.get::<_, &str>("trace_id") {
+        report.fault(format!("org {org}: the trace at position {position} is not that of the request"));
+    }
     match registry::decode(row.get("type"), row.get("schema_version"), payload) {
         Ok(event) => Some(event),
         Err(error) => {
@@ -74,6 +79,12 @@ fn decode(org: OrgId, row: &Row, report: &mut Report) -> Option<Box<dyn StoredEv
             None
         }
     }
+}
+
+/// What a column repeats of what is kept of a request.
+#[derive(Deserialize, Default)]
+struct Meta<'a> {
+    trace_id: &'a str,
 }
 
 /// Where the reading of a log stands.

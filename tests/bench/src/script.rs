@@ -96,6 +96,7 @@ pub(crate) fn statements(content: &DashboardContent, place: Place) -> Result<Vec
         causation_id: "0198c0de-0000-7000-8000-000000000000",
         correlation_id: "0198c0de-0000-7000-8000-000000000000",
         meta: r#"{"auth_method":"session","token_id":"1","ip":"127.0.0.1","user_agent":"","trace_id":""}"#,
+        trace_id: "",
     };
     let appended = append_statements(OrgId(org), vec![append], true);
     let mut bound: Vec<Bound> =

@@ -59,6 +59,7 @@ pub(super) const KEYS: &[Key] = &[
     plain("server", "serve_from_sub_path", "false"),
     plain("server", "max_body", "16MiB"),
     plain("server", "request_timeout", "60s"),
+    plain("server", "write_timeout", "60s"),
     plain("server", "drain_timeout", "10s"),
     plain("paths", "data", "data"),
     secret("database", "url", ""),

@@ -21,6 +21,8 @@ pub struct ServerConfig {
     pub max_body: usize,
     /// How long a request may take.
     pub request_timeout: Duration,
+    /// How long a client may leave the server waiting to send, before its connection is closed.
+    pub write_timeout: Duration,
     /// How long running requests may go on after the server was told to stop.
     pub drain_timeout: Duration,
 }
@@ -35,6 +37,7 @@ impl ServerConfig {
             serve_from_sub_path: values.get("server", "serve_from_sub_path", value::flag)?,
             max_body: values.get("server", "max_body", value::size)?,
             request_timeout: values.get("server", "request_timeout", value::positive_duration)?,
+            write_timeout: values.get("server", "write_timeout", value::positive_duration)?,
             drain_timeout: values.get("server", "drain_timeout", value::duration)?,
         })
     }

@@ -145,6 +145,7 @@ impl PlacedAppend<'_> {
             causation_id: &self.prepared.causation_id,
             correlation_id: &self.prepared.correlation_id,
             meta: &self.prepared.meta,
+            trace_id: &self.prepared.trace_id,
         }
     }
 }

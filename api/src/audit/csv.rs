@@ -1,0 +1,105 @@
+//! An audit entry as a line of comma-separated values, as RFC 4180 has it.
+
+use std::io::Write;
+
+use kymograph_app::audit::AuditRecord;
+
+/// The names of the columns.
+pub(super) const HEADER: &str = "id,orgId,occurredAt,action,schemaVersion,outcome,actorType,actorId,actorLogin,targetType,\
+    targetUid,targetName,ip,userAgent,requestId,correlationId,traceId,tokenId,authMethod,reason,count\r\n";
+
+/// Writes an entry and the end of its line.
+pub(super) fn write_line(out: &mut Vec<u8>, record: &AuditRecord<'_>) {
+    push_number(out, record.id);
+    out.push(b',');
+    push_number(out, record.org.0);
+    push_text(out, &record.occurred_at.rfc3339_micros());
+    push_text(out, record.action);
+    out.push(b',');
+    push_number(out, record.schema_version.into());
+    push_text(out, record.outcome.name());
+    push_text(out, record.actor.kind);
+    out.push(b',');
+    push_number(out, record.actor.id.0);
+    push_text(out, record.actor.login);
+    push_text(out, record.target.kind);
+    push_text(out, record.target.uid);
+    push_text(out, record.target.name.unwrap_or_default());
+    push_text(out, &record.ip);
+    push_text(out, &record.user_agent);
+    push_text(out, record.request_id);
+    push_text(out, record.correlation_id);
+    push_text(out, record.trace_id);
+    out.push(b',');
+    if let Some(id) = record.token_id {
+        push_number(out, id);
+    }
+    push_text(out, &record.auth_method);
+    let access = record.access.as_ref();
+    push_text(out, access.and_then(|access| access.reason.as_deref()).unwrap_or_default());
+    out.push(b',');
+    if let Some(count) = access.and_then(|access| access.count) {
+        push_number(out, count);
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+fn push_number(out: &mut Vec<u8>, number: i64) {
+    // Writing to memory cannot fail.
+    let _ = write!(out, "{number}");
+}
+
+/// Adds a comma and a text. A text that a spreadsheet could take for a formula begins with an apostrophe: many of them
+/// are chosen by people, some of them by people who are not even known.
+fn push_text(out: &mut Vec<u8>, text: &str) {
+    out.push(b',');
+    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']);
+    let needs_quotes = text.bytes().any(|byte| b",\"\r\n".contains(&byte));
+    if !is_formula && !needs_quotes {
+        out.extend_from_slice(text.as_bytes());
+        return;
+    }
+    out.push(b'"');
+    if is_formula {
+        out.push(b'\'');
+    }
+    for (index, part) in text.split('"').enumerate() {
+        if index > 0 {
+            out.extend_from_slice(b"\"\"");
+        }
+        out.extend_from_slice(part.as_bytes());
+    }
+    out.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cell(text: &str) -> String {
+        let mut out = Vec::new();
+        push_text(&mut out, text);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn plain_texts_stay_plain() {
+        assert_eq!(cell("curl/8.0 (x; y)"), ",curl/8.0 (x; y)");
+        assert_eq!(cell(""), ",");
+        assert_eq!(cell("a=b"), ",a=b");
+    }
+
+    #[test]
+    fn texts_that_would_break_the_line_are_quoted() {
+        assert_eq!(cell("a,b"), r#","a,b""#);
+        assert_eq!(cell("say \"x\"\n"), ",\"say \"\"x\"\"\n\"");
+    }
+
+    #[test]
+    fn no_text_is_a_formula() {
+        for formula in ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\r=1", "＝1"] {
+            assert_eq!(cell(formula), format!(",\"'{formula}\""));
+        }
+        assert_eq!(cell("=HYPERLINK(\"http://x\")"), ",\"'=HYPERLINK(\"\"http://x\"\")\"");
+    }
+}

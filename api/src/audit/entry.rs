@@ -1,0 +1,124 @@
+//! An audit entry as JSON.
+
+use kymograph_app::audit::{AccessDetails, AuditActor, AuditRecord, AuditTarget};
+use kymograph_domain::Timestamp;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct EntryBody<'a> {
+    id: i64,
+    org_id: i64,
+    occurred_at: String,
+    action: &'a str,
+    schema_version: i32,
+    outcome: &'static str,
+    actor: ActorBody<'a>,
+    #[schema(value_type = Vec<TargetBody<'static>>)]
+    targets: [TargetBody<'a>; 1],
+    context: ContextBody<'a>,
+    request_id: &'a str,
+    correlation_id: &'a str,
+    trace_id: &'a str,
+    token_id: Option<i64>,
+    auth_method: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access: Option<AccessBody<'a>>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct ActorBody<'a> {
+    r#type: &'static str,
+    id: i64,
+    login: &'a str,
+}
+
+#[derive(Serialize, ToSchema)]
+struct TargetBody<'a> {
+    r#type: &'a str,
+    uid: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<i64>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct ContextBody<'a> {
+    ip: &'a str,
+    user_agent: &'a str,
+}
+
+#[derive(Serialize, ToSchema)]
+struct AccessBody<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    method: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    route: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    count: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<String>,
+}
+
+impl<'a> ActorBody<'a> {
+    fn of(actor: &AuditActor<'a>) -> Self {
+        Self { r#type: actor.kind, id: actor.id.0, login: actor.login }
+    }
+}
+
+impl<'a> TargetBody<'a> {
+    fn of(target: &AuditTarget<'a>) -> Self {
+        let AuditTarget { kind, uid, name, version } = *target;
+        Self { r#type: kind, uid, name, version }
+    }
+}
+
+impl<'a> AccessBody<'a> {
+    fn of(access: &'a AccessDetails<'_>) -> Self {
+        Self {
+            reason: access.reason.as_deref(),
+            method: access.method.as_deref().filter(|method| !method.is_empty()),
+            route: access.route.as_deref().filter(|route| !route.is_empty()),
+            count: access.count,
+            since: access.since.map(Timestamp::rfc3339_micros),
+        }
+    }
+}
+
+fn body<'a>(record: &'a AuditRecord<'_>) -> EntryBody<'a> {
+    EntryBody {
+        id: record.id,
+        org_id: record.org.0,
+        occurred_at: record.occurred_at.rfc3339_micros(),
+        action: record.action,
+        schema_version: record.schema_version,
+        outcome: record.outcome.name(),
+        actor: ActorBody::of(&record.actor),
+        targets: [TargetBody::of(&record.target)],
+        context: ContextBody { ip: &record.ip, user_agent: &record.user_agent },
+        request_id: record.request_id,
+        correlation_id: record.correlation_id,
+        trace_id: record.trace_id,
+        token_id: record.token_id,
+        auth_method: &record.auth_method,
+        access: record.access.as_ref().map(AccessBody::of),
+    }
+}
+
+/// An entry as JSON text.
+pub(super) fn raw(record: &AuditRecord<'_>) -> serde_json::Result<Box<RawValue>> {
+    serde_json::value::to_raw_value(&body(record))
+}
+
+/// Writes an entry and the end of its line.
+pub(super) fn write_line(out: &mut Vec<u8>, record: &AuditRecord<'_>) -> serde_json::Result<()> {
+    serde_json::to_writer(&mut *out, &body(record))?;
+    out.push(b'\n');
+    Ok(())
+}

@@ -1,0 +1,136 @@
+//! An export as a body that is written while it is read.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderValue, header};
+use axum::response::Response;
+use bytes::Bytes;
+use http_body::Frame;
+use kymograph_app::audit::{AuditExport, AuditRecord};
+use kymograph_app::{Error, Result};
+use tokio::sync::mpsc;
+
+use super::{csv, entry};
+
+/// How many pieces of an export may wait for the client to take them.
+const MAX_WAITING: usize = 2;
+/// How long the client may take for the next piece.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// In which form entries are exported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    /// A JSON object on each line.
+    Ndjson,
+    /// Comma-separated values with a header.
+    Csv,
+}
+
+impl Format {
+    /// The format of that name.
+    pub(super) fn try_parse(text: &str) -> Result<Self> {
+        match text {
+            "" | "ndjson" => Ok(Self::Ndjson),
+            "csv" => Ok(Self::Csv),
+            _ => Err(Error::invalid("format is invalid: use ndjson or csv")),
+        }
+    }
+
+    fn headers(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Ndjson => ("application/x-ndjson", "attachment; filename=\"audit.ndjson\""),
+            Self::Csv => ("text/csv; charset=utf-8", "attachment; filename=\"audit.csv\""),
+        }
+    }
+
+    fn write(self, out: &mut Vec<u8>, record: &AuditRecord<'_>) -> Result<()> {
+        match self {
+            Self::Ndjson => entry::write_line(out, record).map_err(Error::internal),
+            Self::Csv => {
+                csv::write_line(out, record);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The answer with an export.
+pub(super) fn response(export: AuditExport, format: Format) -> Response {
+    let (pieces, body) = mpsc::channel(MAX_WAITING);
+    tokio::spawn(async move {
+        let end = produce(export, format, &pieces).await;
+        if let Err(error) = &end {
+            tracing::warn!(%error, "an export was broken off");
+        }
+        // The end is told apart from a producer that is gone: a client must not take a part for the whole.
+        let _ = pieces.send(end.map(|()| None)).await;
+    });
+    let mut response = Response::new(Body::new(Pieces { body, is_done: false }));
+    let (content_type, disposition) = format.headers();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static(disposition));
+    response
+}
+
+/// A piece of an export; `None` is its end.
+type Piece = Result<Option<Bytes>>;
+
+async fn produce(mut export: AuditExport, format: Format, pieces: &mpsc::Sender<Piece>) -> Result<()> {
+    let mut out = Vec::new();
+    if format == Format::Csv {
+        out.extend_from_slice(csv::HEADER.as_bytes());
+    }
+    while let Some(batch) = export.next_batch().await? {
+        let mut written = Ok(());
+        batch.emit(false, &mut |record| {
+            if written.is_ok() {
+                written = format.write(&mut out, record);
+            }
+        });
+        written?;
+        let capacity = out.len();
+        let piece = Bytes::from(std::mem::replace(&mut out, Vec::with_capacity(capacity)));
+        let sent = tokio::time::timeout(PATIENCE, pieces.send(Ok(Some(piece)))).await;
+        match sent {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return Err(Error::invalid("the client went away")),
+            Err(_) => return Err(Error::invalid("the client did not read")),
+        }
+    }
+    if !out.is_empty() && pieces.send(Ok(Some(Bytes::from(out)))).await.is_err() {
+        return Err(Error::invalid("the client went away"));
+    }
+    Ok(())
+}
+
+struct Pieces {
+    body: mpsc::Receiver<Piece>,
+    is_done: bool,
+}
+
+impl http_body::Body for Pieces {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        if self.is_done {
+            return Poll::Ready(None);
+        }
+        self.body.poll_recv(context).map(|piece| {
+            self.is_done = !matches!(piece, Some(Ok(Some(_))));
+            match piece {
+                Some(Ok(Some(piece))) => Some(Ok(Frame::data(piece))),
+                Some(Ok(None)) => None,
+                Some(Err(error)) => Some(Err(error)),
+                None => Some(Err(Error::internal("an export ended without an end"))),
+            }
+        })
+    }
+}

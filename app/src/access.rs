@@ -1,0 +1,167 @@
+//! Recording who was refused and who logged in.
+//!
+//! A refusal is recorded after its answer was given, by a task of its own behind a bounded queue, so that it can
+//! neither slow down nor fail a request. The first refusal of a kind is recorded at once; those that follow within a
+//! minute become one entry that counts them, so that nobody can flood the log.
+
+mod fold;
+mod recorder;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use kymograph_domain::access::{Access, AccessCommand, AccessLoggedIn, AccessTarget};
+use kymograph_domain::{OrgId, OrgRole, UserId};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::audit::ANONYMOUS;
+use crate::clock::Clock;
+use crate::error::Result;
+use crate::scope::Actor;
+use crate::{Commands, RequestContext, Scope};
+use fold::{Attempt, What};
+
+pub use recorder::AccessRecorder;
+
+/// How many refusals may wait to be looked at. Beyond that they are only counted.
+const MAX_WAITING: usize = 4096;
+
+/// A request that was denied.
+#[derive(Clone, Debug, Default)]
+pub struct DeniedRequest {
+    /// The method.
+    pub method: String,
+    /// The path, with parameters in braces.
+    pub route: String,
+    /// The object it was about.
+    pub target: AccessTarget,
+    /// What the client was told.
+    pub reason: String,
+}
+
+/// Records refusals and log-ins.
+#[derive(Clone)]
+pub struct AccessLog {
+    commands: Commands,
+    queue: mpsc::Sender<Message>,
+    dropped: Arc<AtomicU64>,
+}
+
+/// What the recorder is told.
+enum Message {
+    /// Somebody was refused.
+    Refused(Box<Attempt>),
+    /// Write down what was only counted so far, and say when it is done.
+    Flush(oneshot::Sender<()>),
+}
+
+impl AccessLog {
+    /// A log, and the recorder that has to run for it.
+    #[must_use]
+    pub fn new(commands: Commands, clock: Arc<dyn Clock>) -> (Self, AccessRecorder) {
+        let (queue, messages) = mpsc::channel(MAX_WAITING);
+        let dropped = Arc::new(AtomicU64::new(0));
+        let recorder = AccessRecorder::new(commands.clone(), clock, messages, dropped.clone());
+        (Self { commands, queue, dropped }, recorder)
+    }
+
+    /// Records that somebody who is known was denied something in an org. Never waits.
+    pub fn denied(&self, scope: &Scope, request: DeniedRequest) {
+        let DeniedRequest { method, route, target, reason } = request;
+        self.report(Attempt {
+            org: scope.org(),
+            actor: scope.actor().clone(),
+            request: scope.request().clone(),
+            target,
+            reason,
+            what: What::Denied { method, route },
+        });
+    }
+
+    /// Records that somebody wanted to act for an org that is not there, or not there for them. Never waits.
+    pub(crate) fn org_denied(&self, actor: &Actor, wanted: OrgId, request: &RequestContext) {
+        self.report(Attempt {
+            org: OrgId::SERVER,
+            actor: actor.clone(),
+            request: request.clone(),
+            target: AccessTarget { kind: "org".into(), uid: wanted.to_string() },
+            reason: format!("no member of organization {wanted}"),
+            what: What::Denied { method: String::new(), route: String::new() },
+        });
+    }
+
+    /// Records that a log-in failed, of a user if the login is one's. Never waits.
+    pub(crate) fn login_failed(&self, user: Option<UserId>, reason: &str, request: &RequestContext) {
+        self.report(Attempt {
+            org: OrgId::SERVER,
+            actor: nobody(),
+            request: request.clone(),
+            target: target("user", user),
+            reason: reason.into(),
+            what: What::LoginFailed,
+        });
+    }
+
+    /// Records that a token was refused, of a service account of an org if it is one's. Never waits.
+    pub(crate) fn token_refused(
+        &self,
+        owner: Option<(OrgId, UserId)>,
+        reason: &str,
+        request: &RequestContext,
+    ) {
+        self.report(Attempt {
+            org: owner.map_or(OrgId::SERVER, |(org, _)| org),
+            actor: nobody(),
+            request: request.clone(),
+            target: target("service_account", owner.map(|(_, id)| id)),
+            reason: reason.into(),
+            what: What::TokenRefused,
+        });
+    }
+
+    /// Records that somebody logged in, before the client gets the session.
+    pub(crate) async fn logged_in(
+        &self,
+        actor: &Arc<Actor>,
+        session_id: i64,
+        request: &RequestContext,
+    ) -> Result<()> {
+        let request = RequestContext { token_id: Some(session_id), idempotency: None, ..request.clone() };
+        let scope = &Scope::of_member(OrgId::SERVER, OrgRole::None, actor.clone(), Arc::new(request));
+        let user_id = actor.user_id;
+        let target = target("user", Some(user_id));
+        let logged_in = &AccessLoggedIn { target, user_id, session_id };
+        self.commands
+            .run(scope, |mut unit| async move {
+                let mut access = unit.load::<Access>(&logged_in.target).await?;
+                access.tell(AccessCommand::LogIn(logged_in.clone())).await?;
+                unit.record(access)?;
+                Ok(unit.decided(()))
+            })
+            .await
+    }
+
+    /// Writes down what was only counted so far. For the end of the server, and of tests.
+    pub async fn flush(&self) {
+        let (done, is_done) = oneshot::channel();
+        if self.queue.send(Message::Flush(done)).await.is_ok() {
+            // A recorder that ended meanwhile has nothing left to write.
+            let _ = is_done.await;
+        }
+    }
+
+    fn report(&self, attempt: Attempt) {
+        if self.queue.try_send(Message::Refused(Box::new(attempt))).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+fn target(kind: &str, id: Option<UserId>) -> AccessTarget {
+    AccessTarget { kind: kind.into(), uid: id.map(|id| id.to_string()).unwrap_or_default() }
+}
+
+/// Who acts before anybody is known.
+fn nobody() -> Actor {
+    Actor { user_id: ANONYMOUS, ..Actor::default() }
+}

@@ -1,0 +1,146 @@
+//! The task that writes refusals into the log.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use kymograph_domain::access::{
+    Access, AccessCommand, AccessDenied, AccessLoginFailed, AccessTarget, AccessTokenRefused,
+};
+use kymograph_domain::org::Org;
+use kymograph_domain::text::MAX_NAME_BYTES;
+use kymograph_domain::{OrgId, OrgRole, StreamId};
+use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
+
+use super::Message;
+use super::fold::{Attempt, Entry, Folds, What};
+use crate::clock::Clock;
+use crate::error::Result;
+use crate::{Commands, RequestContext, Scope, Unit};
+
+/// How often it is looked whether a window of time has ended.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Writes refusals into the log, one after the other.
+pub struct AccessRecorder {
+    commands: Commands,
+    clock: Arc<dyn Clock>,
+    messages: mpsc::Receiver<Message>,
+    dropped: Arc<AtomicU64>,
+    folds: Folds,
+}
+
+impl AccessRecorder {
+    pub(super) fn new(
+        commands: Commands,
+        clock: Arc<dyn Clock>,
+        messages: mpsc::Receiver<Message>,
+        dropped: Arc<AtomicU64>,
+    ) -> Self {
+        Self { commands, clock, messages, dropped, folds: Folds::default() }
+    }
+
+    /// Records until nobody reports any more.
+    pub async fn run(mut self) {
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                message = self.messages.recv() => match message {
+                    Some(Message::Refused(attempt)) => self.take(*attempt).await,
+                    Some(Message::Flush(done)) => {
+                        let entries = self.folds.all();
+                        self.write_all(entries).await;
+                        // Who asked may have gone away.
+                        let _ = done.send(());
+                    }
+                    None => return,
+                },
+                _ = ticks.tick() => {
+                    let entries = self.folds.ended(self.clock.now());
+                    self.write_all(entries).await;
+                    self.tell_of_dropped();
+                }
+            }
+        }
+    }
+
+    async fn take(&mut self, attempt: Attempt) {
+        match self.folds.take(attempt, self.clock.now()) {
+            Ok(Some(entry)) => self.write_all(vec![entry]).await,
+            Ok(None) => {}
+            Err(()) => drop(self.dropped.fetch_add(1, Ordering::Relaxed)),
+        }
+    }
+
+    async fn write_all(&self, entries: Vec<Entry>) {
+        for entry in entries {
+            let count = entry.refusal.count;
+            if let Err(error) = self.write(entry).await {
+                tracing::warn!(%error, "a refusal could not be recorded");
+                self.dropped.fetch_add(count.unsigned_abs(), Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn tell_of_dropped(&self) {
+        let dropped = self.dropped.swap(0, Ordering::Relaxed);
+        if dropped > 0 {
+            tracing::warn!(
+                dropped,
+                "refusals were not recorded, because there were too many or writing failed"
+            );
+        }
+    }
+
+    async fn write(&self, entry: Entry) -> Result<()> {
+        // What happens in no org, or in one that is not there, is recorded for the server.
+        if self.write_in(entry.attempt.org, &entry).await? {
+            return Ok(());
+        }
+        self.write_in(OrgId::SERVER, &entry).await.map(drop)
+    }
+
+    /// Writes into the log of an org, and returns whether there is such an org.
+    async fn write_in(&self, org: OrgId, entry: &Entry) -> Result<bool> {
+        let Attempt { actor, request, .. } = &entry.attempt;
+        let request = RequestContext { idempotency: None, ..request.clone() };
+        let scope = &Scope::of_member(org, OrgRole::None, Arc::new(actor.clone()), Arc::new(request));
+        self.commands
+            .run(scope, |mut unit| async move {
+                if org != OrgId::SERVER && !unit.load::<Org>(&org).await?.exists {
+                    return Ok(unit.decided(false));
+                }
+                let target = known_target(&unit, &entry.attempt.target).await?;
+                let mut access = unit.load::<Access>(&target).await?;
+                access.tell(command(entry, target)).await?;
+                unit.record(access)?;
+                Ok(unit.decided(true))
+            })
+            .await
+    }
+}
+
+/// The target, with its uid only if there is or was such an object: texts that anybody can choose would make as
+/// many streams as somebody likes to try.
+async fn known_target(unit: &Unit<'_>, target: &AccessTarget) -> Result<AccessTarget> {
+    let stream = StreamId::from_stored(target.to_string());
+    let is_nameable = !target.uid.is_empty() && target.to_string().len() <= MAX_NAME_BYTES;
+    let is_known = is_nameable && !target.uid.contains('\0') && unit.is_known(&stream).await?;
+    Ok(if is_known { target.clone() } else { AccessTarget { uid: String::new(), ..target.clone() } })
+}
+
+fn command(entry: &Entry, target: AccessTarget) -> AccessCommand {
+    let mut refusal = entry.refusal.clone();
+    // A character has four bytes at most.
+    refusal.reason = refusal.reason.chars().take(MAX_NAME_BYTES / 4).collect();
+    match &entry.attempt.what {
+        What::Denied { method, route } => {
+            let (method, route) = (method.clone(), route.clone());
+            AccessCommand::Deny(AccessDenied { target, method, route, refusal })
+        }
+        What::LoginFailed => AccessCommand::FailLogin(AccessLoginFailed { target, refusal }),
+        What::TokenRefused => AccessCommand::RefuseToken(AccessTokenRefused { target, refusal }),
+    }
+}

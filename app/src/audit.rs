@@ -1,0 +1,293 @@
+//! The audit log: who did what to which object, when, from where, with which credentials, and with what outcome.
+//!
+//! Its entries are the events of an org's log, so there is nothing that could be forgotten or differ. What belongs to
+//! no org is in the server's log, which server admins read in the same form.
+
+mod activity;
+mod cursor;
+mod export;
+mod filter;
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use kymograph_domain::access::Outcome;
+use kymograph_domain::{OrgId, Timestamp, UserId};
+use tokio::sync::{OnceCell, Semaphore};
+
+use crate::clock::Clock;
+use crate::error::{Error, Result};
+use crate::server_key::{ServerKey, ServerKeys};
+use crate::{Permission, Scope};
+use cursor::{Cursor, Seal};
+
+pub use activity::{Activity, ActivityBucket, Interval};
+pub use export::AuditExport;
+pub use filter::{ActorFilter, AuditQuery};
+
+/// How many entries a page has if the client does not say.
+pub const DEFAULT_PAGE: i64 = 100;
+/// How many entries a page has at most.
+const MAX_PAGE: i64 = 5000;
+/// How many exports run at the same time.
+const MAX_EXPORTS: usize = 8;
+
+/// The id of who acts before anybody is known.
+pub const ANONYMOUS: UserId = UserId(-1);
+
+/// An entry, borrowed from where it was read.
+#[derive(Clone, Debug)]
+pub struct AuditRecord<'a> {
+    /// Its position in the org's log.
+    pub id: i64,
+    /// The org.
+    pub org: OrgId,
+    /// When it happened.
+    pub occurred_at: Timestamp,
+    /// What was done: the stored name of the event.
+    pub action: &'a str,
+    /// The version of the event's shape.
+    pub schema_version: i32,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// Who did it.
+    pub actor: AuditActor<'a>,
+    /// To what.
+    pub target: AuditTarget<'a>,
+    /// The address it came from.
+    pub ip: Cow<'a, str>,
+    /// The client's name for itself.
+    pub user_agent: Cow<'a, str>,
+    /// The request.
+    pub request_id: &'a str,
+    /// What connects the requests of one undertaking.
+    pub correlation_id: &'a str,
+    /// The trace that the request belongs to, empty for none.
+    pub trace_id: &'a str,
+    /// The session or token that was used, if one was.
+    pub token_id: Option<i64>,
+    /// How the credentials were given.
+    pub auth_method: Cow<'a, str>,
+    /// What else is known if it was about access.
+    pub access: Option<AccessDetails<'a>>,
+}
+
+/// Who did something.
+#[derive(Clone, Copy, Debug)]
+pub struct AuditActor<'a> {
+    /// `user`, `serviceAccount`, `server` or `anonymous`.
+    pub kind: &'static str,
+    /// The id, 0 for the server and for who is not known.
+    pub id: UserId,
+    /// The login at that time.
+    pub login: &'a str,
+}
+
+/// What something was done to.
+#[derive(Clone, Copy, Debug)]
+pub struct AuditTarget<'a> {
+    /// The type, like `dashboard`.
+    pub kind: &'a str,
+    /// The uid, or the numeric id of what has none; empty if no single object was meant.
+    pub uid: &'a str,
+    /// The name that the object has now, or had last.
+    pub name: Option<&'a str>,
+    /// Which of the changes of the object it was, from 1. `None` if it was none.
+    pub version: Option<i64>,
+}
+
+/// What is known of somebody who was let in or not.
+#[derive(Clone, Debug)]
+pub struct AccessDetails<'a> {
+    /// Why not.
+    pub reason: Option<Cow<'a, str>>,
+    /// The method of the request.
+    pub method: Option<Cow<'a, str>>,
+    /// The path of the request, with parameters in braces.
+    pub route: Option<Cow<'a, str>>,
+    /// How often in a short time.
+    pub count: Option<i64>,
+    /// When the first of them came.
+    pub since: Option<Timestamp>,
+}
+
+/// Which entries are wanted, resolved to what the log is indexed by. `None` stands for any.
+#[derive(Clone, Debug, Default)]
+pub struct AuditSelect {
+    /// Only those after this position.
+    pub after: i64,
+    /// Only those before this position.
+    pub before: i64,
+    /// Only events of these types.
+    pub types: Option<Vec<&'static str>>,
+    /// Only those of these actors.
+    pub actors: Option<Vec<i64>>,
+    /// Only those of these streams.
+    pub streams: Option<Vec<String>>,
+    /// Only those of this trace.
+    pub trace_id: Option<String>,
+    /// Whether the newest are wanted rather than the oldest.
+    pub newest: bool,
+    /// How many at most.
+    pub limit: i64,
+}
+
+impl AuditSelect {
+    /// Whether nothing can be found.
+    fn is_empty(&self) -> bool {
+        let is_none = |length: Option<usize>| length == Some(0);
+        self.after + 1 >= self.before
+            || is_none(self.types.as_ref().map(Vec::len))
+            || is_none(self.actors.as_ref().map(Vec::len))
+            || is_none(self.streams.as_ref().map(Vec::len))
+    }
+}
+
+/// Takes entries, one after the other.
+pub type AuditSink<'s> = dyn FnMut(&AuditRecord<'_>) + Send + 's;
+
+/// Entries that were read together, in the order in which they were wanted.
+pub trait AuditBatch: Send + Sync {
+    /// The positions of the first and the last entry, if there is one.
+    fn ends(&self) -> Option<(i64, i64)>;
+    /// Whether there are more of them.
+    fn has_more(&self) -> bool;
+    /// Hands out the entries, in the opposite order if asked to.
+    fn emit(&self, reversed: bool, sink: &mut AuditSink<'_>);
+}
+
+/// The names of objects by stream, remembered while many entries are read.
+pub type TargetNames = HashMap<String, Option<String>>;
+
+/// Reads audit entries.
+#[async_trait]
+pub trait AuditReader: Send + Sync {
+    /// So many of the entries that are wanted.
+    async fn read_audit(
+        &self,
+        scope: &Scope,
+        select: &AuditSelect,
+        names: &mut TargetNames,
+    ) -> Result<Box<dyn AuditBatch>>;
+    /// The ids of actors of the org that a filter means, at most so many.
+    async fn find_actors(&self, scope: &Scope, filter: &ActorFilter, limit: i64) -> Result<Vec<i64>>;
+    /// For each time, the position of the last event that was recorded by then, 0 if there was none.
+    async fn positions_at(&self, scope: &Scope, times: &[Timestamp]) -> Result<Vec<i64>>;
+    /// For each pair of neighbouring positions, and each type, how many events there are after the first, up to and
+    /// with the second: pairs from the first, with the index of the type.
+    async fn count_between(
+        &self,
+        scope: &Scope,
+        positions: &[i64],
+        types: &[&str],
+    ) -> Result<Vec<(usize, usize, i64)>>;
+}
+
+/// How to go on from a page.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PageLinks {
+    /// What to send as `cursor` for what follows.
+    pub next: Option<String>,
+    /// What to send as `cursor` for what comes before; with the newest first also for what comes later in time.
+    pub previous: Option<String>,
+}
+
+/// The use cases of the audit log.
+pub struct Audits {
+    reader: Arc<dyn AuditReader>,
+    keys: Arc<dyn ServerKeys>,
+    clock: Arc<dyn Clock>,
+    cursor_key: OnceCell<ServerKey>,
+    exports: Arc<Semaphore>,
+}
+
+impl Audits {
+    /// The use cases on these ports.
+    #[must_use]
+    pub fn new(reader: Arc<dyn AuditReader>, keys: Arc<dyn ServerKeys>, clock: Arc<dyn Clock>) -> Self {
+        let exports = Arc::new(Semaphore::new(MAX_EXPORTS));
+        Self { reader, keys, clock, cursor_key: OnceCell::new(), exports }
+    }
+
+    /// The scope in which a server admin reads the log of what belongs to no org.
+    pub fn server_scope(scope: &Scope) -> Result<Scope> {
+        scope.in_org(OrgId::SERVER, Permission::ServerAuditRead)
+    }
+
+    /// Reads a page of entries, handing each to `sink`.
+    pub async fn list_events(
+        &self,
+        scope: &Scope,
+        query: &AuditQuery,
+        sink: &mut AuditSink<'_>,
+    ) -> Result<PageLinks> {
+        require(scope)?;
+        let mut select = self.select(scope, query).await?;
+        let newest_first = query.newest_first(true)?;
+        let seal = self.seal(scope, query).await?;
+        let cursor = query.cursor.as_deref().map(|text| seal.open(text)).transpose()?;
+        // Going back reads against the order of the list, from where the cursor stands.
+        let is_back = cursor.is_some_and(|cursor| cursor.newer == newest_first);
+        if let Some(cursor) = cursor {
+            cursor.narrow(&mut select);
+        }
+        select.newest = newest_first != is_back;
+        select.limit = query.limit.filter(|limit| *limit > 0).unwrap_or(DEFAULT_PAGE).min(MAX_PAGE);
+        let batch = self.read(scope, &select).await?;
+        let Some(batch) = batch.filter(|batch| batch.ends().is_some()) else {
+            return Ok(empty_page(&seal, cursor.filter(|_| is_back)));
+        };
+        batch.emit(is_back, sink);
+        let (first, last) = batch.ends().map_or((0, 0), |(a, b)| if is_back { (b, a) } else { (a, b) });
+        let has_next = is_back || batch.has_more();
+        let has_previous = newest_first || if is_back { batch.has_more() } else { cursor.is_some() };
+        let link = |newer, position| seal.close(Cursor { newer, position });
+        Ok(PageLinks {
+            next: has_next.then(|| link(!newest_first, last)),
+            previous: has_previous.then(|| link(newest_first, first)),
+        })
+    }
+
+    /// Reads one entry.
+    pub async fn get_event(&self, scope: &Scope, id: i64, sink: &mut AuditSink<'_>) -> Result<()> {
+        require(scope)?;
+        let after = id.saturating_sub(1);
+        let select =
+            AuditSelect { after, before: after.saturating_add(2), limit: 1, ..AuditSelect::default() };
+        match self.read(scope, &select).await? {
+            Some(batch) if batch.ends().is_some() => batch.emit(false, sink),
+            _ => return Err(Error::missing("audit event not found")),
+        }
+        Ok(())
+    }
+
+    async fn read(&self, scope: &Scope, select: &AuditSelect) -> Result<Option<Box<dyn AuditBatch>>> {
+        if select.is_empty() {
+            return Ok(None);
+        }
+        self.reader.read_audit(scope, select, &mut TargetNames::new()).await.map(Some)
+    }
+
+    async fn seal(&self, scope: &Scope, query: &AuditQuery) -> Result<Seal> {
+        let key = self.cursor_key.get_or_try_init(|| self.keys.server_key("audit-cursor")).await?;
+        Ok(Seal::new(*key, scope.org(), query.identity()))
+    }
+}
+
+/// A page without entries still leads back to where the client came from, and on to what may come later.
+fn empty_page(seal: &Seal, back: Option<Cursor>) -> PageLinks {
+    let Some(cursor) = back else { return PageLinks::default() };
+    let beside = if cursor.newer { cursor.position + 1 } else { cursor.position - 1 };
+    PageLinks {
+        next: Some(seal.close(Cursor { newer: !cursor.newer, position: beside })),
+        previous: Some(seal.close(cursor)),
+    }
+}
+
+/// What belongs to no org needs a permission that its scope was made with.
+fn require(scope: &Scope) -> Result<()> {
+    let is_server = scope.org() == OrgId::SERVER;
+    scope.require(if is_server { Permission::ServerAuditRead } else { Permission::AuditRead })
+}

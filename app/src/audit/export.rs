@@ -1,0 +1,80 @@
+//! All entries that are wanted, batch by batch.
+
+use std::sync::Arc;
+
+use kymograph_domain::Timestamp;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::JoinHandle;
+
+use super::{AuditBatch, AuditQuery, AuditReader, AuditSelect, Audits, TargetNames, require};
+use crate::Scope;
+use crate::error::{Error, ErrorKind, Result};
+
+/// How many entries are read at once.
+const BATCH: i64 = 2000;
+/// How many names of objects are remembered on the way.
+const MAX_NAMES: usize = 20_000;
+
+/// An export under way. While one batch is written out, the next is read; between two of them nothing is held, no
+/// connection and no transaction, so a client may take its time.
+pub struct AuditExport {
+    reader: Arc<dyn AuditReader>,
+    scope: Scope,
+    select: AuditSelect,
+    coming: Option<Coming>,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// A batch that is being read, with the names that are known by then.
+type Coming = JoinHandle<Result<(Box<dyn AuditBatch>, TargetNames)>>;
+
+impl Audits {
+    /// Begins an export of all entries that a query means, whatever page it asks for. What is recorded after this
+    /// is not part of it.
+    pub async fn export(&self, scope: &Scope, query: &AuditQuery) -> Result<AuditExport> {
+        require(scope)?;
+        let permit =
+            self.exports.clone().try_acquire_owned().map_err(|_| {
+                Error::new(ErrorKind::Overloaded, "Too many exports at once, try again shortly")
+            })?;
+        let mut select = self.select(scope, query).await?;
+        select.newest = query.newest_first(false)?;
+        select.limit = BATCH;
+        let now = self.reader.positions_at(scope, &[Timestamp::MAX]).await?;
+        select.before = select.before.min(now.first().copied().unwrap_or_default() + 1);
+        let (reader, scope) = (self.reader.clone(), scope.clone());
+        let mut export = AuditExport { reader, scope, select, coming: None, _permit: permit };
+        if !export.select.is_empty() {
+            export.read_ahead(TargetNames::new());
+        }
+        Ok(export)
+    }
+}
+
+impl AuditExport {
+    /// The next batch; `None` after the last.
+    pub async fn next_batch(&mut self) -> Result<Option<Box<dyn AuditBatch>>> {
+        let Some(coming) = self.coming.take() else { return Ok(None) };
+        let (batch, mut names) = coming.await.map_err(Error::internal)??;
+        if let Some((_, last)) = batch.ends().filter(|_| batch.has_more()) {
+            if self.select.newest {
+                self.select.before = last;
+            } else {
+                self.select.after = last;
+            }
+            if names.len() > MAX_NAMES {
+                names.clear();
+            }
+            self.read_ahead(names);
+        }
+        Ok(Some(batch))
+    }
+
+    fn read_ahead(&mut self, mut names: TargetNames) {
+        let (reader, scope, select) = (self.reader.clone(), self.scope.clone(), self.select.clone());
+        self.coming = Some(tokio::spawn(async move {
+            let batch = reader.read_audit(&scope, &select, &mut names).await?;
+            Ok((batch, names))
+        }));
+    }
+}

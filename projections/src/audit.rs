@@ -1,0 +1,155 @@
+//! The audit log: queries on the log itself, and the logins that actors ever had.
+
+mod record;
+mod select;
+
+use async_trait::async_trait;
+use kymograph_app::audit::{ActorFilter, AuditBatch, AuditReader, AuditSelect, TargetNames};
+use kymograph_app::{Error, Result, Scope};
+use kymograph_domain::Timestamp;
+use kymograph_domain::service_account::ServiceAccountEvent;
+use kymograph_domain::user::UserEvent;
+
+use crate::database::Database;
+use crate::params;
+use crate::projector::{Projector, Recorded};
+use crate::statement::Statements;
+use record::Batch;
+
+/// Keeps `actor_logins`.
+pub struct ActorProjector;
+
+const KEEP_LOGIN: &str =
+    "INSERT INTO actor_logins (login, actor_id) VALUES (lower($1), $2) ON CONFLICT DO NOTHING";
+
+impl Projector for ActorProjector {
+    fn tables(&self) -> &'static [&'static str] {
+        &["actor_logins"]
+    }
+
+    fn project(&self, recorded: &Recorded<'_>, statements: &mut Statements) {
+        let (login, id) = match (recorded.event.of(), recorded.event.of()) {
+            (Some(UserEvent::Created(created)), _) => (&created.profile.login, created.id),
+            (Some(UserEvent::ProfileChanged(changed)), _) => (&changed.profile.login, changed.id),
+            (_, Some(ServiceAccountEvent::Created(created))) => (&created.login, created.id),
+            _ => return,
+        };
+        statements.write(KEEP_LOGIN, params![login.clone(), id.0]);
+    }
+}
+
+/// Finds the last event by a time by halving the log, whose times increase with its positions. `LIMIT` keeps each
+/// step a look at one row, whatever the planner thinks of the size of the log.
+const POSITIONS_AT: &str = "WITH RECURSIVE search (number, at, low, high) AS (
+        SELECT number, at, 0::bigint, coalesce((SELECT pos FROM heads WHERE org_id = $1), 0)
+            FROM unnest($2::timestamptz[]) WITH ORDINALITY AS times (at, number)
+        UNION ALL
+        SELECT number, at, CASE WHEN e.recorded_at <= at THEN e.pos ELSE low END,
+                CASE WHEN e.recorded_at <= at THEN high ELSE e.pos - 1 END
+            FROM search CROSS JOIN LATERAL (SELECT pos, recorded_at FROM events
+                WHERE org_id = $1 AND pos = (low + high + 1) / 2 LIMIT 1) AS e
+            WHERE low < high)
+    SELECT low FROM search WHERE low = high ORDER BY number";
+
+/// Finds the last version of a stream by a position in the same way.
+const VERSION_AT: &str = "WITH RECURSIVE search (low, high) AS (
+        SELECT 0::bigint,
+            coalesce((SELECT version FROM streams WHERE org_id = $1 AND stream_id = $2), 0)
+        UNION ALL
+        SELECT CASE WHEN e.pos <= $3 THEN e.version ELSE low END,
+                CASE WHEN e.pos <= $3 THEN high ELSE e.version - 1 END
+            FROM search CROSS JOIN LATERAL (SELECT pos, version FROM events
+                WHERE org_id = $1 AND stream_id = $2 AND version = (low + high + 1) / 2 LIMIT 1) AS e
+            WHERE low < high)
+    SELECT low FROM search WHERE low = high";
+
+const COUNT_BETWEEN: &str = "SELECT bounds.number, types.number, counted.count
+    FROM unnest($2::bigint[], $3::bigint[]) WITH ORDINALITY AS bounds (low, high, number)
+    CROSS JOIN unnest($4::text[]) WITH ORDINALITY AS types (type, number)
+    CROSS JOIN LATERAL (SELECT count(*) FROM events WHERE org_id = $1 AND type = types.type
+        AND pos > bounds.low AND pos <= bounds.high) AS counted
+    WHERE bounds.low < bounds.high AND counted.count > 0";
+
+/// Of the actors with a login, those who did something in the org.
+macro_rules! find_actors {
+    ($where:literal) => {
+        concat!(
+            "SELECT DISTINCT actor_id FROM actor_logins l WHERE ",
+            $where,
+            " AND EXISTS (SELECT FROM events e WHERE e.org_id = $1 AND e.actor_id = l.actor_id) LIMIT $3"
+        )
+    };
+}
+
+/// Reads the log as an audit log.
+pub struct PgAuditReader {
+    database: Database,
+}
+
+impl PgAuditReader {
+    /// A reader on this database.
+    #[must_use]
+    pub fn new(database: Database) -> Self {
+        Self { database }
+    }
+
+    async fn version_at(&self, scope: &Scope, stream: &str, position: i64) -> Result<i64> {
+        let org = scope.org();
+        let row = self.database.read_one(org, VERSION_AT, &[&org.0, &stream, &position]).await?;
+        let row = row.ok_or_else(|| Error::internal(format!("{stream} of org {org} lacks a version")))?;
+        Ok(row.get(0))
+    }
+}
+
+#[async_trait]
+impl AuditReader for PgAuditReader {
+    async fn read_audit(
+        &self,
+        scope: &Scope,
+        select: &AuditSelect,
+        names: &mut TargetNames,
+    ) -> Result<Box<dyn AuditBatch>> {
+        let rows = self.select(scope, select).await?;
+        let batch = Batch::new(scope.org(), rows, select.limit)?;
+        self.complete_names(scope, &batch, names).await?;
+        Ok(Box::new(batch.with_names(names)))
+    }
+
+    async fn find_actors(&self, scope: &Scope, filter: &ActorFilter, limit: i64) -> Result<Vec<i64>> {
+        let (sql, login) = match filter {
+            ActorFilter::Login(login) => (find_actors!("login = lower($2)"), login),
+            // The last character there is comes after all that begin so.
+            ActorFilter::Prefix(login) => {
+                (find_actors!("login >= lower($2) AND login <= lower($2) || chr(1114111)"), login)
+            }
+        };
+        let org = scope.org();
+        let rows = self.database.read(org, sql, &[&org.0, login, &limit]).await?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+
+    async fn positions_at(&self, scope: &Scope, times: &[Timestamp]) -> Result<Vec<i64>> {
+        let org = scope.org();
+        let dates: Vec<_> = times.iter().map(|time| time.date()).collect();
+        let rows = self.database.read(org, POSITIONS_AT, &[&org.0, &dates]).await?;
+        if rows.len() != times.len() {
+            return Err(Error::internal(format!("the log of org {org} has a gap")));
+        }
+        Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+
+    async fn count_between(
+        &self,
+        scope: &Scope,
+        positions: &[i64],
+        types: &[&str],
+    ) -> Result<Vec<(usize, usize, i64)>> {
+        let org = scope.org();
+        let (lows, highs) =
+            (&positions[..positions.len().saturating_sub(1)], &positions[1.min(positions.len())..]);
+        let rows = self.database.read(org, COUNT_BETWEEN, &[&org.0, &lows, &highs, &types]).await?;
+        // Ordinals begin at 1.
+        let index = |ordinal: i64| usize::try_from(ordinal - 1).map_err(Error::internal);
+        rows.iter().map(|row| Ok((index(row.get(0))?, index(row.get(1))?, row.get(2)))).collect()
+    }
+}

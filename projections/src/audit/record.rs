@@ -1,0 +1,241 @@
+//! From rows of the log to audit entries.
+
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap};
+
+use kymograph_app::audit::{
+    ANONYMOUS, AccessDetails, AuditActor, AuditBatch, AuditRecord, AuditSink, AuditTarget, TargetNames,
+};
+use kymograph_app::{Error, Result, Scope};
+use kymograph_domain::access::Outcome;
+use kymograph_domain::{OrgId, Timestamp, UserId};
+use serde::Deserialize;
+use tokio_postgres::Row;
+
+use super::PgAuditReader;
+
+// The columns of a row by number, because looking for their names would be a fifth of the work on a row.
+const POS: usize = 0;
+const STREAM_ID: usize = 1;
+const STREAM_TYPE: usize = 2;
+const VERSION: usize = 3;
+const TYPE: usize = 4;
+const SCHEMA_VERSION: usize = 5;
+const RECORDED_AT: usize = 6;
+const ACTOR_ID: usize = 7;
+const ACTOR_LOGIN: usize = 8;
+const CAUSATION_ID: usize = 9;
+const CORRELATION_ID: usize = 10;
+const TRACE_ID: usize = 11;
+const META: usize = 12;
+const ACCESS: usize = 13;
+
+/// What is kept of a request beside the columns of its own.
+#[derive(Deserialize)]
+struct Meta<'a> {
+    #[serde(borrow)]
+    auth_method: Cow<'a, str>,
+    #[serde(borrow)]
+    token_id: Cow<'a, str>,
+    #[serde(borrow)]
+    ip: Cow<'a, str>,
+    #[serde(borrow)]
+    user_agent: Cow<'a, str>,
+}
+
+/// What events on access say, whichever they are.
+#[derive(Deserialize)]
+struct Access<'a> {
+    #[serde(borrow)]
+    target: AccessTarget<'a>,
+    #[serde(borrow)]
+    reason: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    method: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    route: Option<Cow<'a, str>>,
+    count: Option<i64>,
+    since: Option<Timestamp>,
+}
+
+#[derive(Deserialize)]
+struct AccessTarget<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    uid: &'a str,
+}
+
+/// What states say of the name of their object: whichever of these they have.
+#[derive(Deserialize)]
+struct Named {
+    title: Option<String>,
+    name: Option<String>,
+    profile: Option<Login>,
+    user_id: Option<UserId>,
+}
+
+#[derive(Deserialize)]
+struct Login {
+    login: String,
+}
+
+/// Rows of the log that were read together.
+pub(super) struct Batch {
+    org: OrgId,
+    rows: Vec<Row>,
+    has_more: bool,
+    names: TargetNames,
+}
+
+impl Batch {
+    /// The rows up to a number; one more only tells that there are more.
+    pub(super) fn new(org: OrgId, mut rows: Vec<Row>, limit: i64) -> Result<Self> {
+        let limit = usize::try_from(limit).map_err(Error::internal)?;
+        let has_more = rows.len() > limit;
+        rows.truncate(limit);
+        Ok(Self { org, rows, has_more, names: TargetNames::new() })
+    }
+
+    pub(super) fn with_names(self, names: &TargetNames) -> Self {
+        let streams = self.target_streams();
+        let names = streams.into_iter().filter_map(|stream| names.get_key_value(&*stream));
+        let names = names.map(|(stream, name)| (stream.clone(), name.clone())).collect();
+        Self { names, ..self }
+    }
+
+    /// The streams of the objects that something was done to.
+    fn target_streams(&self) -> BTreeSet<Cow<'_, str>> {
+        self.rows.iter().map(target_stream).collect()
+    }
+
+    fn record<'r>(&'r self, row: &'r Row) -> AuditRecord<'r> {
+        let meta: Meta<'r> = serde_json::from_str(row.get(META)).unwrap_or(Meta::NONE);
+        let access = access(row);
+        let (action, stream_type): (&str, &str) = (row.get(TYPE), row.get(STREAM_TYPE));
+        let (kind, uid, version) = match &access {
+            Some(access) => (access.target.kind, access.target.uid, None),
+            None => {
+                let stream: &str = row.get(STREAM_ID);
+                let key = stream.get(stream_type.len() + 1..).unwrap_or_default();
+                (stream_type, key, Some(row.get(VERSION)))
+            }
+        };
+        let name = self.names.get(&*target_stream(row)).and_then(Option::as_deref);
+        AuditRecord {
+            id: row.get(POS),
+            org: self.org,
+            occurred_at: Timestamp::from_date(row.get(RECORDED_AT)),
+            action,
+            schema_version: row.get(SCHEMA_VERSION),
+            outcome: Outcome::of_event(action),
+            actor: actor(row, &meta.auth_method),
+            target: AuditTarget { kind, uid, name, version },
+            ip: meta.ip,
+            user_agent: meta.user_agent,
+            request_id: row.get(CAUSATION_ID),
+            correlation_id: row.get(CORRELATION_ID),
+            trace_id: row.get(TRACE_ID),
+            token_id: meta.token_id.parse().ok(),
+            auth_method: meta.auth_method,
+            access: access.map(|access| AccessDetails {
+                reason: access.reason,
+                method: access.method,
+                route: access.route,
+                count: access.count,
+                since: access.since,
+            }),
+        }
+    }
+}
+
+impl Meta<'_> {
+    /// Of an event whose request nothing is known of.
+    const NONE: Self = Self {
+        auth_method: Cow::Borrowed(""),
+        token_id: Cow::Borrowed(""),
+        ip: Cow::Borrowed(""),
+        user_agent: Cow::Borrowed(""),
+    };
+}
+
+fn access(row: &Row) -> Option<Access<'_>> {
+    serde_json::from_str(row.get::<_, Option<&str>>(ACCESS)?).ok()
+}
+
+/// The stream of the object that something was done to. That of access to an object is named after the object.
+fn target_stream(row: &Row) -> Cow<'_, str> {
+    match access(row) {
+        Some(access) => format!("{}-{}", access.target.kind, access.target.uid).into(),
+        None => row.get::<_, &str>(STREAM_ID).into(),
+    }
+}
+
+fn actor<'r>(row: &'r Row, auth_method: &str) -> AuditActor<'r> {
+    let id = UserId(row.get(ACTOR_ID));
+    let kind = match (id, auth_method) {
+        (ANONYMOUS, _) => "anonymous",
+        (UserId(0), _) => "server",
+        (_, "token") => "serviceAccount",
+        _ => "user",
+    };
+    AuditActor { kind, id: id.max(UserId(0)), login: row.get(ACTOR_LOGIN) }
+}
+
+impl AuditBatch for Batch {
+    fn ends(&self) -> Option<(i64, i64)> {
+        Some((self.rows.first()?.get(POS), self.rows.last()?.get(POS)))
+    }
+
+    fn has_more(&self) -> bool {
+        self.has_more
+    }
+
+    fn emit(&self, reversed: bool, sink: &mut AuditSink<'_>) {
+        if reversed {
+            self.rows.iter().rev().for_each(|row| sink(&self.record(row)));
+        } else {
+            self.rows.iter().for_each(|row| sink(&self.record(row)));
+        }
+    }
+}
+
+impl PgAuditReader {
+    /// Finds the names of the objects of a batch that are not known yet. A name is the one that the object has now, or
+    /// had last; a membership is named after its user.
+    pub(super) async fn complete_names(
+        &self,
+        scope: &Scope,
+        batch: &Batch,
+        names: &mut TargetNames,
+    ) -> Result<()> {
+        let streams = batch.target_streams();
+        let unknown: Vec<_> = streams.into_iter().filter(|stream| !names.contains_key(&**stream)).collect();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let org = scope.org();
+        let sql = "SELECT stream_id, state FROM streams WHERE org_id = $1 AND stream_id = ANY ($2)";
+        let mut members = HashMap::new();
+        for row in self.database.read(org, sql, &[&org.0, &unknown]).await? {
+            let stream: String = row.get("stream_id");
+            let Ok(state) = serde_json::from_str::<Named>(row.get("state")) else { continue };
+            if let Some(user) = state.user_id {
+                members.insert(user.0, stream.clone());
+            }
+            let name = state.title.or(state.name).or(state.profile.map(|profile| profile.login));
+            names.insert(stream, name);
+        }
+        let ids: Vec<_> = members.keys().copied().collect();
+        if !ids.is_empty() {
+            let sql = "SELECT id, login FROM users WHERE id = ANY ($1)";
+            for row in self.database.read_global(sql, &[&ids]).await? {
+                let stream = members.remove(&row.get::<_, i64>("id"));
+                stream.map(|stream| names.insert(stream, row.get("login")));
+            }
+        }
+        for stream in unknown {
+            names.entry(stream.into_owned()).or_insert(None);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,106 @@
+//! Selecting events by what is asked for, each time by the index that leads straight to them.
+
+use kymograph_app::audit::AuditSelect;
+use kymograph_app::{Result, Scope};
+use kymograph_domain::registry;
+use tokio_postgres::Row;
+
+use super::PgAuditReader;
+
+/// The columns of an entry. Payloads stay where they are, but for the small ones that tell of access.
+macro_rules! columns {
+    () => {
+        "SELECT e.pos, e.stream_id, e.stream_type, e.version, e.type, e.schema_version, e.recorded_at, e.actor_id,
+            e.actor_login, e.causation_id, e.correlation_id, e.trace_id, e.meta,
+            CASE WHEN e.stream_type = 'access' THEN e.payload END AS access "
+    };
+}
+
+/// One statement for each direction: `$dir` is the order in which the index is read.
+macro_rules! both_ways {
+    ($name:ident, $($part:tt)+) => {
+        const $name: [&str; 2] = [both_ways!(@one "ASC", $($part)+), both_ways!(@one "DESC", $($part)+)];
+    };
+    (@one $dir:literal, $($part:tt)+) => { both_ways!(@concat $dir, [] $($part)+) };
+    (@concat $dir:literal, [$($done:tt)*] DIR $($rest:tt)*) => {
+        both_ways!(@concat $dir, [$($done)* $dir,] $($rest)*)
+    };
+    (@concat $dir:literal, [$($done:tt)*] $text:literal $($rest:tt)*) => {
+        both_ways!(@concat $dir, [$($done)* $text,] $($rest)*)
+    };
+    (@concat $dir:literal, [$($done:tt)*]) => { concat!(columns!(), $($done)*) };
+}
+
+both_ways!(BY_POSITION,
+    "FROM events e WHERE e.org_id = $1 AND e.pos > $2 AND e.pos < $3 ORDER BY e.pos " DIR " LIMIT $4");
+
+// An index that begins with the type has the events of one type in order. Those of several types are merged: so many
+// of each are more than enough.
+both_ways!(BY_TYPE,
+    "FROM (SELECT found.pos FROM unnest($5::text[]) AS types (type) CROSS JOIN LATERAL (
+            SELECT pos FROM events WHERE org_id = $1 AND type = types.type AND pos > $2 AND pos < $3
+            ORDER BY pos " DIR " LIMIT $4) AS found
+        ORDER BY found.pos " DIR " LIMIT $4) AS found
+    JOIN events e ON e.org_id = $1 AND e.pos = found.pos ORDER BY e.pos " DIR);
+
+both_ways!(BY_ACTOR,
+    "FROM (SELECT found.pos FROM unnest($6::bigint[]) AS actors (id)
+        CROSS JOIN unnest($5::text[]) AS types (type) CROSS JOIN LATERAL (
+            SELECT pos FROM events WHERE org_id = $1 AND actor_id = actors.id AND type = types.type
+                AND pos > $2 AND pos < $3
+            ORDER BY pos " DIR " LIMIT $4) AS found
+        ORDER BY found.pos " DIR " LIMIT $4) AS found
+    JOIN events e ON e.org_id = $1 AND e.pos = found.pos ORDER BY e.pos " DIR);
+
+// A stream's versions and positions increase together, and the index has the versions.
+both_ways!(BY_STREAM,
+    "FROM (SELECT found.pos FROM unnest($2::text[], $3::bigint[], $7::bigint[]) AS streams (id, low, high)
+        CROSS JOIN LATERAL (
+            SELECT pos FROM events WHERE org_id = $1 AND stream_id = streams.id
+                AND version > streams.low AND version <= streams.high
+                AND type = ANY ($5::text[]) AND ($6::bigint[] = '{}' OR actor_id = ANY ($6))
+            ORDER BY version " DIR " LIMIT $4) AS found
+        ORDER BY found.pos " DIR " LIMIT $4) AS found
+    JOIN events e ON e.org_id = $1 AND e.pos = found.pos ORDER BY e.pos " DIR);
+
+// The index has only what belongs to a trace, which the planner must be able to see.
+both_ways!(BY_TRACE,
+    "FROM events e WHERE e.org_id = $1 AND e.trace_id = $7 AND e.trace_id <> '' AND e.pos > $2 AND e.pos < $3
+        AND e.type = ANY ($5::text[]) AND ($6::bigint[] = '{}' OR e.actor_id = ANY ($6))
+        AND ($8::text[] = '{}' OR e.stream_id = ANY ($8))
+    ORDER BY e.pos " DIR " LIMIT $4");
+
+impl PgAuditReader {
+    /// The rows that are wanted, and one more if there is one.
+    pub(super) async fn select(&self, scope: &Scope, select: &AuditSelect) -> Result<Vec<Row>> {
+        let (org, way) = (scope.org(), usize::from(select.newest));
+        let (after, before, limit) = (&select.after, &select.before, &(select.limit + 1));
+        let all_types = || registry::event_types().into_iter().map(|(name, _)| name).collect();
+        let types = &select.types.clone().unwrap_or_else(all_types);
+        let actors = &select.actors.clone().unwrap_or_default();
+        let database = &self.database;
+        if let Some(trace_id) = &select.trace_id {
+            let streams = &select.streams.clone().unwrap_or_default();
+            return database
+                .read(org, BY_TRACE[way], &[&org.0, after, before, limit, types, actors, trace_id, streams])
+                .await;
+        }
+        if let Some(streams) = &select.streams {
+            let (mut lows, mut highs) = (Vec::new(), Vec::new());
+            for stream in streams {
+                lows.push(self.version_at(scope, stream, *after).await?);
+                highs.push(self.version_at(scope, stream, before - 1).await?);
+            }
+            return database
+                .read(org, BY_STREAM[way], &[&org.0, streams, &lows, limit, types, actors, &highs])
+                .await;
+        }
+        if select.actors.is_some() {
+            return database.read(org, BY_ACTOR[way], &[&org.0, after, before, limit, types, actors]).await;
+        }
+        if select.types.is_some() {
+            return database.read(org, BY_TYPE[way], &[&org.0, after, before, limit, types]).await;
+        }
+        database.read(org, BY_POSITION[way], &[&org.0, after, before, limit]).await
+    }
+}

@@ -1,0 +1,414 @@
+//! The audit log through HTTP: each filter, pages, cursors, exports and who may read it.
+
+use std::time::Duration;
+
+use kymograph_tests::{Client, TestServer};
+use serde_json::{Value, json};
+
+async fn events(client: &Client, query: &str) -> Vec<Value> {
+    let body = client.get(&format!("/api/audit/events?{query}")).await.expect(200).body;
+    body["events"].as_array().unwrap().clone()
+}
+
+async fn actions(client: &Client, query: &str) -> Vec<String> {
+    let events = events(client, query).await;
+    events.iter().map(|event| event["action"].as_str().unwrap().to_owned()).collect()
+}
+
+async fn save(client: &Client, uid: &str, number: usize) {
+    let dashboard = json!({"title": uid, "uid": uid, "number": number});
+    client.post("/api/dashboards/db", &json!({"dashboard": dashboard, "overwrite": true})).await.expect(200);
+}
+
+#[tokio::test]
+async fn an_entry_says_who_did_what_when_from_where_and_how() {
+    let server = TestServer::start().await;
+    let trace = "0af7651916cd43dd8448eb211c80319c";
+    let admin = server
+        .admin()
+        .with_header("traceparent", &format!("00-{trace}-b7ad6b7169203331-01"))
+        .with_header("x-request-id", "req-1")
+        .with_header("x-correlation-id", "import-7")
+        .with_header("user-agent", "tester/1.0");
+    save(&admin, "cpu", 1).await;
+    save(&admin, "cpu", 2).await;
+    let entry = &events(&admin, "action=dashboard.updated").await[0];
+    let expected = json!({
+        "id": entry["id"], "orgId": 1, "occurredAt": entry["occurredAt"], "action": "dashboard.updated",
+        "schemaVersion": 1, "outcome": "success", "actor": {"type": "user", "id": 1, "login": "admin"},
+        "targets": [{"type": "dashboard", "uid": "cpu", "name": "cpu", "version": 2}],
+        "context": {"ip": "127.0.0.1", "userAgent": "tester/1.0"}, "requestId": "req-1",
+        "correlationId": "import-7", "traceId": trace, "tokenId": null, "authMethod": "basic",
+    });
+    assert_eq!(entry, &expected);
+    let path = format!("/api/audit/events/{}", entry["id"]);
+    let one = admin.get(&path).await.expect(200).body;
+    assert_eq!(one["targets"], entry["targets"]);
+    assert_eq!(events(&admin, &format!("traceId={}", trace.to_uppercase())).await.len(), 2);
+    assert_eq!(actions(&admin, &format!("traceId={trace}&action=folder.*")).await.len(), 0);
+}
+
+/// A server on which some people did some things in one org, in this order.
+async fn busy_server() -> (TestServer, i64, i64) {
+    let server = TestServer::start().await;
+    let (ann, ann_id) = server.new_member(1, "ann", "Editor").await;
+    let (andy, andy_id) = server.new_member(1, "Andy", "Editor").await;
+    ann.post("/api/folders", &json!({"title": "Ops", "uid": "ops"})).await.expect(200);
+    save(&andy, "cpu", 1).await;
+    save(&ann, "cpu", 2).await;
+    save(&ann, "ram", 1).await;
+    andy.delete("/api/dashboards/uid/cpu").await.expect(200);
+    (server, ann_id, andy_id)
+}
+
+#[tokio::test]
+async fn each_filter_finds_what_it_should() {
+    let (server, ann, andy) = busy_server().await;
+    let admin = server.admin();
+    let (anns, andys) = (
+        ["dashboard.created", "dashboard.updated", "folder.created"],
+        ["dashboard.deleted", "dashboard.created"],
+    );
+    for actor in ["ann".to_owned(), "ANN".to_owned(), ann.to_string(), "ann*".to_owned()] {
+        assert_eq!(actions(&admin, &format!("actor={actor}")).await, anns, "{actor}");
+    }
+    assert_eq!(actions(&admin, "actor=andy").await, andys);
+    assert_eq!(actions(&admin, &format!("actor={andy}")).await, andys);
+    assert_eq!(actions(&admin, "actor=an*").await.len(), 5);
+    assert_eq!(actions(&admin, "actor=ann&actor=andy").await.len(), 5);
+    assert_eq!(actions(&admin, "actor=nobody").await.len(), 0);
+    assert_eq!(actions(&admin, "actor=server").await, ["membership.added", "org.created"]);
+    assert_eq!(actions(&admin, "action=dashboard.*").await.len(), 4);
+    assert_eq!(actions(&admin, "action=dashboard.deleted&action=folder.*").await.len(), 2);
+    assert_eq!(actions(&admin, "actor=ann&action=dashboard.*").await, anns[..2]);
+    assert_eq!(actions(&admin, "targetType=dashboard&targetUid=cpu").await.len(), 3);
+    assert_eq!(actions(&admin, "targetType=dashboard&targetUid=cpu&actor=ann").await, ["dashboard.updated"]);
+    assert_eq!(actions(&admin, "targetType=dashboard&targetUid=cpu&action=dashboard.deleted").await.len(), 1);
+    assert_eq!(actions(&admin, "targetType=dashboard&targetUid=gone").await.len(), 0);
+    assert_eq!(actions(&admin, "targetType=folder").await, ["folder.created"]);
+    assert_eq!(actions(&admin, "targetType=folder&actor=andy").await.len(), 0);
+    assert_eq!(actions(&admin, "outcome=denied").await.len(), 0);
+    assert_eq!(
+        actions(&admin, "outcome=success&action=dashboard.*&order=oldest").await[0],
+        "dashboard.created"
+    );
+    let all = events(&admin, "").await;
+    assert_eq!(all.first().unwrap()["action"], "dashboard.deleted");
+    assert_eq!(all.last().unwrap()["action"], "org.created");
+    // A name is the one that the object had last, and a membership is named after its user.
+    let membership = events(&admin, &format!("targetType=membership&targetUid={ann}")).await;
+    assert_eq!(membership[0]["targets"][0]["name"], "ann");
+}
+
+#[tokio::test]
+async fn times_are_inclusive_and_may_be_given_in_two_ways() {
+    let (server, ..) = busy_server().await;
+    let admin = server.admin();
+    let all = events(&admin, "order=oldest").await;
+    let time = |index: usize| all[index]["occurredAt"].as_str().unwrap().to_owned();
+    let between = format!("from={}&to={}&order=oldest", time(2), time(4));
+    assert_eq!(events(&admin, &between).await, all[2..=4]);
+    assert_eq!(events(&admin, &format!("{between}&action=*")).await, all[2..=4]);
+    assert_eq!(events(&admin, &format!("to={}", time(0))).await, all[..1]);
+    assert_eq!(events(&admin, "to=0").await.len(), 0);
+    assert_eq!(events(&admin, "from=2999-01-01T00:00:00Z").await.len(), 0);
+    assert_eq!(events(&admin, "from=0&to=32503680000000&limit=1000").await.len(), all.len());
+}
+
+#[tokio::test]
+async fn who_was_renamed_or_deleted_is_still_found() {
+    let (server, ann, _) = busy_server().await;
+    let admin = server.admin();
+    admin.put(&format!("/api/users/{ann}"), &json!({"login": "maria"})).await.expect(200);
+    for login in ["ann", "maria"] {
+        assert_eq!(actions(&admin, &format!("actor={login}")).await.len(), 3, "{login}");
+    }
+    admin.delete(&format!("/api/admin/users/{ann}")).await.expect(200);
+    assert_eq!(actions(&admin, "actor=ann").await.len(), 3);
+    assert_eq!(actions(&admin, "actor=mar*").await.len(), 3);
+}
+
+#[tokio::test]
+async fn bad_input_is_told_clearly() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    let many = "actor=a&".repeat(101);
+    for (query, message) in [
+        ("outcome=maybe", "outcome is invalid: use success, denied or failure"),
+        ("order=up", "order is invalid: use newest or oldest"),
+        ("from=yesterday", "from is invalid: use RFC 3339 or milliseconds since 1970"),
+        ("to=2026-13-01T00:00:00Z", "to is invalid: use RFC 3339 or milliseconds since 1970"),
+        ("from=20&to=10", "from is after to"),
+        ("action=comet.seen", "action comet.seen is unknown"),
+        ("targetUid=cpu", "targetUid needs a targetType"),
+        ("cursor=00", "cursor is invalid: it does not belong to this list"),
+        (&many, "a filter can have at most 100 values"),
+        ("traceId=%00", "a filter is too long or contains a character that cannot be stored"),
+    ] {
+        for path in ["/api/audit/events", "/api/admin/audit/events"] {
+            admin.get(&format!("{path}?{query}")).await.expect_message(400, message);
+        }
+        if !query.starts_with("cursor") {
+            admin.get(&format!("/api/audit/events/export?{query}")).await.expect_message(400, message);
+        }
+    }
+    let unknown = admin.get("/api/audit/events?targetType=comet").await.expect(400).body;
+    assert!(unknown["message"].as_str().unwrap().starts_with("targetType is invalid: use access, dashboard"));
+    admin.get("/api/audit/events/export?format=xls").await.expect(400);
+    admin.get("/api/audit/events/x").await.expect_message(400, "id is invalid");
+    for id in ["0", "-1", "999999", "9223372036854775807", "-9223372036854775808"] {
+        admin.get(&format!("/api/audit/events/{id}")).await.expect_message(404, "audit event not found");
+    }
+    admin.get("/api/audit/activity?days=1000").await.expect(400);
+    admin.get("/api/audit/activity?interval=year").await.expect(400);
+}
+
+#[tokio::test]
+async fn only_admins_read_the_log_and_only_their_own() {
+    let (server, ..) = busy_server().await;
+    let acme = server.new_org("Acme").await;
+    let (olga, _) = server.new_member(acme, "olga", "Admin").await;
+    let (editor, _) = server.new_member(1, "ed", "Editor").await;
+    let (viewer, _) = server.new_member(acme, "vic", "Viewer").await;
+    for path in
+        ["/api/audit/events", "/api/audit/events/1", "/api/audit/events/export", "/api/audit/activity"]
+    {
+        editor.get(path).await.expect(403);
+        olga.get(&path.replace("audit", "admin/audit")).await.expect(403);
+        server.admin().get(&path.replace("audit", "admin/audit")).await.expect(200);
+        viewer.get(path).await.expect(403);
+        olga.get(path).await.expect(200);
+    }
+    let boss = json!({"login": "boss", "password": "secret", "OrgId": 1});
+    let id = server.admin().post("/api/admin/users", &boss).await.expect(200).body["id"].as_i64().unwrap();
+    let permissions = json!({"isGrafanaAdmin": true});
+    server.admin().put(&format!("/api/admin/users/{id}/permissions"), &permissions).await.expect(200);
+    // Administering the server opens no org's log.
+    let boss = server.client("boss", "secret").in_org(acme);
+    boss.get("/api/audit/events").await.expect(403);
+    boss.get("/api/admin/audit/events").await.expect(200);
+    let own = events(&olga, "limit=1000").await;
+    assert!(!own.is_empty() && own.iter().all(|event| event["orgId"] == acme));
+}
+
+#[tokio::test]
+async fn a_cursor_holds_for_its_list_only() {
+    let (server, ..) = busy_server().await;
+    let admin = server.admin();
+    let acme = server.new_org("Acme").await;
+    let page = admin.get("/api/audit/events?limit=2").await.expect(200).body;
+    let next = page["next"].as_str().unwrap();
+    admin.get(&format!("/api/audit/events?limit=3&cursor={next}")).await.expect(200);
+    let refused = "cursor is invalid: it does not belong to this list";
+    for (index, digit) in next.char_indices() {
+        let mut tampered = next.to_owned();
+        tampered.replace_range(index..=index, if digit == '0' { "1" } else { "0" });
+        admin.get(&format!("/api/audit/events?cursor={tampered}")).await.expect_message(400, refused);
+    }
+    for other in ["&action=dashboard.*", "&order=oldest", "&actor=ann", "&to=32503680000000"] {
+        admin.get(&format!("/api/audit/events?cursor={next}{other}")).await.expect_message(400, refused);
+    }
+    let path = format!("/api/audit/events?cursor={next}");
+    admin.clone().in_org(acme).get(&path).await.expect_message(400, refused);
+    admin.get(&path.replace("/api/audit", "/api/admin/audit")).await.expect_message(400, refused);
+}
+
+#[tokio::test]
+async fn pages_lead_forward_and_back() {
+    let (server, ..) = busy_server().await;
+    let admin = server.admin();
+    for filter in ["", "&action=dashboard.*", "&actor=an*", "&order=oldest", "&order=oldest&action=*"] {
+        let all = events(&admin, &format!("limit=1000{filter}")).await;
+        let (mut forward, mut pages, mut cursor) = (Vec::new(), Vec::new(), String::new());
+        loop {
+            let page =
+                admin.get(&format!("/api/audit/events?limit=2{filter}{cursor}")).await.expect(200).body;
+            forward.extend(page["events"].as_array().unwrap().clone());
+            let next = page["next"].as_str().map(|next| format!("&cursor={next}"));
+            pages.push(page);
+            let Some(next) = next else { break };
+            cursor = next;
+        }
+        assert_eq!(forward, all, "{filter}");
+        for pair in pages.windows(2).rev() {
+            let previous = pair[1]["previous"].as_str().unwrap();
+            let path = format!("/api/audit/events?limit=2{filter}&cursor={previous}");
+            let back = admin.get(&path).await.expect(200).body;
+            assert_eq!(back["events"], pair[0]["events"], "{filter}");
+            let again = back["next"].as_str().unwrap();
+            let path = format!("/api/audit/events?limit=2{filter}&cursor={again}");
+            assert_eq!(admin.get(&path).await.expect(200).body["events"], pair[1]["events"], "{filter}");
+        }
+    }
+    // With the newest first, the way back from the first page leads to what happens later.
+    let first = admin.get("/api/audit/events?limit=2").await.expect(200).body;
+    let path = format!("/api/audit/events?limit=2&cursor={}", first["previous"].as_str().unwrap());
+    let nothing = admin.get(&path).await.expect(200).body;
+    assert_eq!((nothing["events"].as_array().unwrap().len(), &nothing["previous"]), (0, &first["previous"]));
+    save(&admin, "new", 1).await;
+    let later = admin.get(&path).await.expect(200).body;
+    assert_eq!(later["events"][0]["targets"][0]["uid"], "new");
+    let path = format!("/api/audit/events?limit=2&cursor={}", nothing["next"].as_str().unwrap());
+    assert_eq!(admin.get(&path).await.expect(200).body["events"], first["events"]);
+}
+
+#[tokio::test]
+async fn nothing_is_skipped_or_repeated_while_eight_write() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    let writers: Vec<_> = (0..8)
+        .map(|writer| {
+            let admin = server.admin();
+            tokio::spawn(async move {
+                for number in 0..15 {
+                    save(&admin, &format!("d{writer}"), number).await;
+                }
+            })
+        })
+        .collect();
+    let (mut seen, mut path) = (Vec::new(), "/api/audit/events?order=newest&limit=7".to_owned());
+    while seen.len() < 122 {
+        let page = admin.get(&path).await.expect(200).body;
+        let Some(previous) = page["previous"].as_str() else { continue };
+        let mut ids: Vec<_> =
+            page["events"].as_array().unwrap().iter().map(|event| event["id"].as_i64().unwrap()).collect();
+        ids.reverse();
+        if seen.is_empty() {
+            // The first page has the newest so far: what came before it is read downwards.
+            let mut next = page["next"].as_str().map(str::to_owned);
+            let mut older = Vec::new();
+            while let Some(cursor) = next {
+                let page =
+                    admin.get(&format!("/api/audit/events?order=newest&limit=7&cursor={cursor}")).await;
+                let page = page.expect(200).body;
+                older.extend(
+                    page["events"].as_array().unwrap().iter().map(|event| event["id"].as_i64().unwrap()),
+                );
+                next = page["next"].as_str().map(str::to_owned);
+            }
+            older.reverse();
+            seen = older;
+        }
+        seen.extend(ids);
+        path = format!("/api/audit/events?order=newest&limit=7&cursor={previous}");
+    }
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    assert_eq!(seen, (1..=122).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn exports_have_all_that_the_filter_finds() {
+    let (server, ..) = busy_server().await;
+    let admin = server.admin();
+    let evil = admin.clone().with_header("user-agent", "=HYPERLINK(\"http://evil\")");
+    save(&evil, "evil", 1).await;
+    for filter in ["", "&action=dashboard.*", "&actor=ann", "&order=newest"] {
+        let order = if filter.contains("newest") { "" } else { "&order=oldest" };
+        let all = events(&admin, &format!("limit=1000{filter}{order}")).await;
+        let answer = admin.get(&format!("/api/audit/events/export?format=ndjson{filter}")).await.expect(200);
+        assert_eq!(answer.headers["content-type"], "application/x-ndjson");
+        let lines: Vec<Value> = answer.text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(lines, all, "{filter}");
+        let csv = admin.get(&format!("/api/audit/events/export?format=csv{filter}")).await.expect(200);
+        assert_eq!(csv.text.lines().count(), all.len() + 1, "{filter}");
+    }
+    let csv = admin.get("/api/audit/events/export?format=csv").await.expect(200);
+    assert!(csv.headers["content-disposition"].to_str().unwrap().contains("audit.csv"));
+    assert!(csv.text.starts_with("id,orgId,occurredAt,action,"));
+    assert!(csv.text.contains(",\"'=HYPERLINK(\"\"http://evil\"\")\","), "{}", csv.text);
+    let none = admin.get("/api/audit/events/export?format=csv&actor=nobody").await.expect(200);
+    assert_eq!(none.text.lines().count(), 1);
+    let server_log = admin.get("/api/admin/audit/events/export").await.expect(200).text;
+    assert!(
+        server_log.lines().all(|line| line.contains("\"orgId\":0")) && server_log.contains("user.created")
+    );
+}
+
+/// Adds many events to the log of an org, as far as reading them as entries goes.
+async fn fill_log(server: &TestServer, number: i64) {
+    let sql = format!(
+        "INSERT INTO events SELECT org_id, pos + n, 'dashboard-filler', 'dashboard', n, 'dashboard.updated', 1,
+            recorded_at + n * interval '1 second', actor_id, actor_login, 'filler', 'filler', meta, '{{}}', 0, ''
+        FROM events, generate_series(1, {number}) AS n
+        WHERE org_id = 1 AND pos = (SELECT max(pos) FROM events WHERE org_id = 1)"
+    );
+    let client = server.database.connect().await;
+    client.batch_execute(&sql).await.unwrap();
+    client.batch_execute(&format!("UPDATE heads SET pos = pos + {number} WHERE org_id = 1")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_long_export_is_complete_and_ends_with_what_was_there_when_it_began() {
+    let server = TestServer::start().await;
+    fill_log(&server, 9_990).await;
+    let answer = server.admin().get("/api/audit/events/export").await.expect(200);
+    let ids: Vec<_> = answer
+        .text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["id"].as_i64().unwrap())
+        .collect();
+    assert_eq!(ids, (1..=9_992).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn who_stops_reading_keeps_neither_memory_nor_a_connection() {
+    let server = TestServer::with_settings(&["server.write_timeout=1s"]).await;
+    fill_log(&server, 100_000).await;
+    let admin = server.admin();
+    let request = admin.request(reqwest::Method::GET, "/api/audit/events/export");
+    let mut response = request.send().await.unwrap();
+    assert!(response.chunk().await.unwrap().is_some());
+    // The client holds the connection open and reads no more, so that the kernel's buffers fill up.
+    let connections = || server.open_connections();
+    assert!(connections() > 0);
+    for attempt in 0.. {
+        if connections() == 0 {
+            break;
+        }
+        assert!(attempt < 300, "the connection was kept");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let mut is_whole = false;
+    while let Ok(chunk) = response.chunk().await {
+        if chunk.is_none() {
+            is_whole = true;
+            break;
+        }
+    }
+    assert!(!is_whole, "a part of an export must not look like the whole");
+    admin.get("/api/audit/events").await.expect(200);
+}
+
+#[tokio::test]
+async fn activity_counts_days_and_hours_by_outcome() {
+    let (server, ..) = busy_server().await;
+    let admin = server.admin();
+    let (viewer, _) = server.new_member(1, "vic", "Viewer").await;
+    viewer.post("/api/folders", &json!({"title": "x"})).await.expect(403);
+    server.access.flush().await;
+    let all = events(&admin, "limit=1000").await;
+    let back = "UPDATE events SET recorded_at = recorded_at - interval '1 day' WHERE org_id = 1 AND pos <= 3";
+    server.database.connect().await.batch_execute(back).await.unwrap();
+    let days = admin.get("/api/audit/activity?days=3").await.expect(200).body["buckets"].clone();
+    let days = days.as_array().unwrap();
+    let numbers = |bucket: &Value| {
+        ["success", "denied", "failure"].map(|name| usize::try_from(bucket[name].as_u64().unwrap()).unwrap())
+    };
+    assert_eq!(days.len(), 3);
+    assert_eq!(numbers(&days[0]), [0, 0, 0]);
+    assert_eq!(numbers(&days[1]), [3, 0, 0]);
+    assert_eq!(numbers(&days[2]), [all.len() - 4, 1, 0]);
+    assert!(days[2]["from"].as_str().unwrap().ends_with("T00:00:00Z"));
+    assert_eq!(
+        admin.get("/api/audit/activity").await.expect(200).body["buckets"].as_array().unwrap().len(),
+        30
+    );
+    let hours =
+        admin.get("/api/audit/activity?days=2&interval=hour").await.expect(200).body["buckets"].clone();
+    let hours = hours.as_array().unwrap();
+    assert_eq!(hours.len(), 48);
+    let sum = hours.iter().map(|hour| numbers(hour).iter().sum::<usize>()).sum::<usize>();
+    assert_eq!(sum, all.len());
+}
