@@ -74,6 +74,7 @@ pub(crate) fn statements(content: &DashboardContent, place: Place) -> Result<Vec
         version,
         generation: 1,
         exists: true,
+        in_trash: false,
     })?;
     let recorded_at = Timestamp(1_790_000_000_000_000);
     let at = recorded_at.date();
