@@ -29,7 +29,7 @@ describe("every page", () => {
     await api("POST", "/api/folders", { uid: "hostile", title: `${HOSTILE}${"x".repeat(150)}` });
     const dashboard = {
       uid: "hostile",
-      title: `${HOSTILE}${"W".repeat(4000)}`,
+      title: `${HOSTILE}${"W".repeat(600)}`,
       description: HOSTILE.repeat(20),
       tags: ["<script>alert(1)</script>", "x".repeat(200)],
       links: [{ title: HOSTILE, url: "javascript:alert(1)" }],
@@ -70,6 +70,23 @@ describe("every page", () => {
       });
     }
   }
+
+  it("takes less than 300 KB for the first load", async () => {
+    const { page, context } = await open("/login", { login: "" });
+    const debug = await context.newCDPSession(page);
+    let bytes = 0;
+    debug.on("Network.loadingFinished", ({ encodedDataLength }) => {
+      bytes += encodedDataLength;
+    });
+    await debug.send("Network.enable");
+    await debug.send("Network.setCacheDisabled", { cacheDisabled: true });
+    await context.request.post(`${SERVER}/login`, { data: { user: "admin", password: "admin" } });
+    await page.goto(`${SERVER}/portal`);
+    await page.getByRole("heading", { name: "Overview" }).waitFor();
+    await page.waitForLoadState("networkidle");
+    expect(bytes).toBeGreaterThan(50_000);
+    expect(bytes).toBeLessThan(300_000);
+  });
 
   it("says where it is when there is no session", async () => {
     const watched = await open("/login", { login: "" });
