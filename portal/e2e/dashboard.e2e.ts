@@ -82,6 +82,7 @@ describe("dashboards", () => {
     const { page } = await open("/");
     await page.getByRole("heading", { name: "Overview" }).waitFor();
     await page.keyboard.press("Control+k");
+    await page.getByRole("combobox", { name: "Pages, folders, dashboards" }).waitFor();
     await page.keyboard.type("jump to me");
     await page.getByRole("option", { name: /Jump to me/ }).waitFor();
     await page.keyboard.press("Enter");

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import { api, open, realDashboard, SERVER, saveDashboard, violations, withBrowser } from "./support";
+import { api, open, realDashboard, SERVER, SERVES, saveDashboard, violations, withBrowser } from "./support";
 
 withBrowser();
 
@@ -21,6 +21,9 @@ const PAGES = [
   "profile",
   "admin/orgs",
   "admin/users",
+  "admin/stats",
+  ...(SERVES.audit ? ["audit"] : []),
+  ...(SERVES.past ? ["dashboards?at=2026-01-01T00%3A00%3A00Z"] : []),
   "no-such-page",
 ];
 
@@ -29,7 +32,7 @@ describe("every page", () => {
     await api("POST", "/api/folders", { uid: "hostile", title: `${HOSTILE}${"x".repeat(150)}` });
     const dashboard = {
       uid: "hostile",
-      title: `${HOSTILE}${"W".repeat(4000)}`,
+      title: `${HOSTILE}${"W".repeat(600)}`,
       description: HOSTILE.repeat(20),
       tags: ["<script>alert(1)</script>", "x".repeat(200)],
       links: [{ title: HOSTILE, url: "javascript:alert(1)" }],
@@ -70,6 +73,23 @@ describe("every page", () => {
       });
     }
   }
+
+  it("takes less than 300 KB for the first load", async () => {
+    const { page, context } = await open("/login", { login: "" });
+    const debug = await context.newCDPSession(page);
+    let bytes = 0;
+    debug.on("Network.loadingFinished", ({ encodedDataLength }) => {
+      bytes += encodedDataLength;
+    });
+    await debug.send("Network.enable");
+    await debug.send("Network.setCacheDisabled", { cacheDisabled: true });
+    await context.request.post(`${SERVER}/login`, { data: { user: "admin", password: "admin" } });
+    await page.goto(`${SERVER}/portal`);
+    await page.getByRole("heading", { name: "Overview" }).waitFor();
+    await page.waitForLoadState("networkidle");
+    expect(bytes).toBeGreaterThan(50_000);
+    expect(bytes).toBeLessThan(300_000);
+  });
 
   it("says where it is when there is no session", async () => {
     const watched = await open("/login", { login: "" });

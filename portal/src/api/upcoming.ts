@@ -20,5 +20,5 @@ export function call<T>(
     path: string,
     init: unknown,
   ) => Promise<{ data?: T; error?: unknown; response: Response }>;
-  return of((client.request as unknown as Loose)(method, path, { params, body, signal }));
+  return of((client.request as unknown as Loose)(method.toUpperCase(), path, { params, body, signal }));
 }

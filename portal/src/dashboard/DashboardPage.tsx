@@ -133,7 +133,7 @@ export function DashboardPage() {
         onChange={(value) => void navigate({ search: (old) => ({ ...old, tab: value as DashboardTab }) })}
         keepMounted={false}
       >
-        <Tabs.List>
+        <Tabs.List className={list.tabs}>
           <Tabs.Tab value="layout">Layout</Tabs.Tab>
           <Tabs.Tab value="history">History</Tabs.Tab>
           <Tabs.Tab value="variables">Variables and links</Tabs.Tab>

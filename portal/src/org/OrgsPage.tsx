@@ -4,6 +4,7 @@ import { keepPreviousData, useQuery, useQueryClient } from "@tanstack/react-quer
 import { useMemo, useState } from "react";
 import { client, of } from "../api/client";
 import type { components } from "../api/schema";
+import { SERVED } from "../api/served";
 import { call } from "../api/upcoming";
 import { confirm } from "../ui/confirm";
 import { type Column, DataTable } from "../ui/DataTable";
@@ -63,9 +64,11 @@ export function OrgsPage() {
             <Button size="compact-sm" variant="subtle" onClick={() => setDialog({ kind: "rename", org })}>
               Rename
             </Button>
-            <Button size="compact-sm" variant="subtle" onClick={() => setDialog({ kind: "quotas", org })}>
-              Quotas
-            </Button>
+            {SERVED.quotas && (
+              <Button size="compact-sm" variant="subtle" onClick={() => setDialog({ kind: "quotas", org })}>
+                Quotas
+              </Button>
+            )}
             <Button size="compact-sm" variant="subtle" color="red" onClick={() => void remove(org)}>
               Delete…
             </Button>

@@ -2,6 +2,7 @@ import { Button, Progress, Skeleton } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
 import { lazy, Suspense, useState } from "react";
+import { SERVED } from "../api/served";
 import { call } from "../api/upcoming";
 import { type AuditEvent, activityQuery, recentQuery } from "../audit/event";
 import { searchQuery } from "../dashboard/search";
@@ -23,10 +24,10 @@ export function OverviewPage() {
   const me = useMe();
   return (
     <Page title="Overview" description={me.org === undefined ? undefined : <bdi>{me.org.name}</bdi>}>
-      <Counts />
-      {me.isAdmin && <Activity />}
+      {SERVED.quotas && <Counts />}
+      {SERVED.audit && me.isAdmin && <Activity />}
       <div className={css.columns}>
-        {me.isAdmin && <News />}
+        {SERVED.audit && me.isAdmin && <News />}
         <Starred />
       </div>
     </Page>

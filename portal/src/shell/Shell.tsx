@@ -16,7 +16,10 @@ import css from "./Shell.module.css";
 import { PastBanner } from "./TimeSlider";
 
 // The palette is not needed before somebody asks for it.
-const CommandPalette = lazy(() => import("./CommandPalette"));
+const loadPalette = () => import("./CommandPalette");
+const CommandPalette = lazy(loadPalette);
+/** How long after the first page it is loaded ahead, so that it opens at once. */
+const PALETTE_DELAY_MS = 1500;
 
 const SHORTCUT = /Mac|iPhone|iPad/.test(navigator.userAgent) ? "⌘K" : "Ctrl K";
 
@@ -39,6 +42,10 @@ export function Shell() {
     window.addEventListener("keydown", onKey);
     return () => window.removeEventListener("keydown", onKey);
   }, [search, menu]);
+  useEffect(() => {
+    const timer = setTimeout(() => void loadPalette(), PALETTE_DELAY_MS);
+    return () => clearTimeout(timer);
+  }, []);
   const groups = [undefined, "Server"];
   return (
     <>

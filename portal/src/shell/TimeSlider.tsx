@@ -2,7 +2,9 @@ import { Button, Popover, Slider, TextInput } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
+import { SERVED } from "../api/served";
 import { call } from "../api/upcoming";
+import { useMe } from "../session/session";
 import { ClockIcon } from "../ui/icons";
 import ui from "../ui/ui.module.css";
 import { exact } from "../ui/When";
@@ -14,12 +16,14 @@ const DEFAULT_DAYS = 30;
 
 /** When the org's log begins. */
 function useBeginning(): number {
+  const { isAdmin } = useMe();
   const first = useQuery({
     queryKey: ["beginning"],
     queryFn: () =>
       call<{ events: { occurredAt: string }[] }>("get", "/api/audit/events", { query: { order: "oldest", limit: 1 } }),
     staleTime: Number.POSITIVE_INFINITY,
     retry: false,
+    enabled: SERVED.audit && isAdmin,
   });
   const time = first.data?.events[0]?.occurredAt;
   return time === undefined ? Date.now() - DEFAULT_DAYS * 86_400_000 : new Date(time).getTime();
@@ -35,6 +39,7 @@ function local(time: Date): string {
 export function TimeSlider() {
   const { at } = useSearch({ strict: false });
   const [isOpen, setOpen] = useState(false);
+  if (!SERVED.past) return null;
   return (
     <Popover opened={isOpen} onChange={setOpen} width={340} position="bottom-end" shadow="md" trapFocus>
       <Popover.Target>
@@ -109,7 +114,7 @@ function Choice({ at }: { at: string | undefined }) {
 export function PastBanner() {
   const { at } = useSearch({ strict: false });
   const navigate = useNavigate();
-  if (at === undefined) return null;
+  if (at === undefined || !SERVED.past) return null;
   return (
     <div className={css.banner} role="status">
       <ClockIcon size={16} /> You are looking at the past: {exact(at)}. Nothing can be changed there.

@@ -1,3 +1,4 @@
+import { SERVED } from "../api/served";
 import type { Me } from "../session/session";
 import { AuditIcon, DashboardIcon, HomeIcon, OrgIcon, PeopleIcon, ServerIcon, TrashIcon, UserIcon } from "../ui/icons";
 
@@ -24,14 +25,20 @@ export const DESTINATIONS: Destination[] = [
     keywords: "folders import tags starred",
     isFor: everybody,
   },
-  { to: "/trash", label: "Trash", icon: TrashIcon, keywords: "deleted restore", isFor: (me) => me.isEditor },
+  {
+    to: "/trash",
+    label: "Trash",
+    icon: TrashIcon,
+    keywords: "deleted restore",
+    isFor: (me) => SERVED.trash && me.isEditor,
+  },
   { to: "/people", label: "People", icon: PeopleIcon, keywords: "members users roles", isFor: (me) => me.isAdmin },
   {
     to: "/audit",
     label: "Audit log",
     icon: AuditIcon,
     keywords: "history who changed export",
-    isFor: (me) => me.isAdmin,
+    isFor: (me) => SERVED.audit && me.isAdmin,
   },
   {
     to: "/admin/orgs",
@@ -55,6 +62,6 @@ export const DESTINATIONS: Destination[] = [
     group: "Server",
     icon: ServerIcon,
     keywords: "counts",
-    isFor: (me) => me.isServerAdmin,
+    isFor: (me) => SERVED.statistics && me.isServerAdmin,
   },
 ];

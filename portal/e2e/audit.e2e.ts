@@ -1,0 +1,80 @@
+import { readFileSync } from "node:fs";
+import { beforeAll, describe, expect, it } from "vitest";
+import { api, open, SERVES, saveDashboard, withBrowser } from "./support";
+
+withBrowser();
+
+interface Entry {
+  action: string;
+  actor: { login: string };
+  outcome: string;
+}
+
+// Pages for the log show once the API has it.
+describe.runIf(SERVES.audit)("the audit log", () => {
+  beforeAll(async () => {
+    await api("POST", "/api/admin/users", { login: "olga", password: "secret", orgId: 1 });
+    const { id } = (await api("GET", "/api/users/lookup?loginOrEmail=olga")) as { id: number };
+    await api("PATCH", `/api/org/users/${id}`, { role: "Editor" });
+    const dashboard = { uid: "audited", title: "Audited", panels: [panel("up")] };
+    await saveDashboard(dashboard, "first");
+    const body = { dashboard: { ...dashboard, id: null, panels: [panel("down")] }, message: "oops", overwrite: true };
+    await api("POST", "/api/dashboards/db", body, "olga:secret");
+  });
+
+  it("tells who changed a panel, what, and takes it back", async () => {
+    const { page, complaints } = await open("/");
+    await page.getByRole("link", { name: "Audit log" }).first().click();
+    await page
+      .getByRole("combobox", { name: "Search the audit log" })
+      .fill("actor:olga action:dashboard.* -outcome:denied");
+    const entries = page.getByRole("table", { name: "Entries, newest first" });
+    await entries
+      .getByRole("row", { name: /olga.*Audited/ })
+      .first()
+      .waitFor();
+    await page.keyboard.press("Escape");
+    await entries
+      .getByRole("row", { name: /olga.*Audited/ })
+      .first()
+      .getByRole("button")
+      .click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByText("panel “CPU”: its query changed").waitFor();
+    await dialog.getByRole("button", { name: "See before and after, or undo" }).click();
+    await page.getByRole("button", { name: "Restore version 1" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Restore version 1" }).click();
+    await page.getByText("restored from version 1").waitFor();
+    const now = (await api("GET", "/api/dashboards/uid/audited")) as { dashboard: { version: number } };
+    expect(now.dashboard.version).toBe(3);
+    expect(complaints).toEqual([]);
+  });
+
+  it("keeps its filter in the address, to be shared", async () => {
+    const { page } = await open("/audit?q=outcome%3Asuccess%20target%3Afolder");
+    expect(await page.getByRole("combobox", { name: "Outcome" }).inputValue()).toBe("success");
+    await page.getByRole("combobox", { name: "Outcome" }).selectOption("denied");
+    await page.waitForURL(/outcome%3Adenied/);
+    await page.getByRole("combobox", { name: "Search the audit log" }).fill("colour:red");
+    await page.getByText("“colour:” is not known").waitFor();
+  });
+
+  it("is exported as it is filtered", async () => {
+    const { page } = await open("/audit?q=actor%3Aolga%20action%3Adashboard.*");
+    await page.getByRole("button", { name: "Export" }).click();
+    const downloading = page.waitForEvent("download");
+    await page.getByRole("menuitem", { name: "As JSON" }).click();
+    const file = await (await downloading).path();
+    const lines = readFileSync(file, "utf8").trim().split("\n");
+    const rows = lines.map((line) => JSON.parse(line) as Entry);
+    expect(rows.length).toBeGreaterThan(0);
+    for (const row of rows) {
+      expect(row.actor.login).toBe("olga");
+      expect(row.action).toMatch(/^dashboard\./);
+    }
+  });
+});
+
+function panel(expr: string) {
+  return { id: 1, type: "timeseries", title: "CPU", gridPos: { h: 8, w: 12, x: 0, y: 0 }, targets: [{ expr }] };
+}
