@@ -44,7 +44,7 @@ describe.runIf(SERVES.audit)("the audit log", () => {
     await dialog.getByRole("button", { name: "See before and after, or undo" }).click();
     await page.getByRole("button", { name: "Restore version 1" }).click();
     await page.getByRole("dialog").getByRole("button", { name: "Restore version 1" }).click();
-    await page.getByText("restored from version 1").waitFor();
+    await page.getByText("restored from version 1", { exact: true }).waitFor();
     const now = (await api("GET", "/api/dashboards/uid/audited")) as { dashboard: { version: number } };
     expect(now.dashboard.version).toBe(3);
     expect(complaints).toEqual([]);

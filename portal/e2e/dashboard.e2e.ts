@@ -68,7 +68,7 @@ describe("dashboards", () => {
     await page.locator(".cm-changedText").first().waitFor();
     await page.getByRole("button", { name: "Restore version 1" }).click();
     await page.getByRole("dialog").getByRole("button", { name: "Restore version 1" }).click();
-    await page.getByText("restored from version 1").waitFor();
+    await page.getByText("restored from version 1", { exact: true }).waitFor();
     const now = (await api("GET", "/api/dashboards/uid/watched")) as {
       dashboard: { version: number; panels: unknown[] };
     };
@@ -93,7 +93,7 @@ describe("dashboards", () => {
     await api("POST", "/api/folders", { uid: "shared", title: "Shared" });
     const { page } = await open("/dashboards?folder=shared");
     await page.getByRole("button", { name: "Rename" }).click();
-    await page.getByLabel("Title").fill("Mine");
+    await page.getByRole("dialog").getByLabel("Title").fill("Mine");
     await api("PUT", "/api/folders/shared", { title: "Theirs", overwrite: true });
     await page.getByRole("button", { name: "Save" }).click();
     await page.getByText("it is now called “Theirs”").waitFor();

@@ -69,7 +69,7 @@ describe("sessions", () => {
   it("that end while a form is open lose nothing that was typed", async () => {
     const { page, context } = await open("/dashboards", { login: "pat", password: "secret" });
     await page.getByRole("button", { name: "New folder" }).click();
-    await page.getByLabel("Title").fill("Typed before the end");
+    await page.getByRole("dialog").getByLabel("Title").fill("Typed before the end");
     await context.clearCookies();
     await page.getByRole("button", { name: "Create folder" }).click();
     const dialog = page.getByRole("dialog", { name: "Your session has ended" });
@@ -115,7 +115,7 @@ describe("sessions", () => {
     await page.route("**/api/**", (route) => route.abort());
     await page.route("**/readyz", (route) => route.abort());
     await page.getByRole("button", { name: "New folder" }).click();
-    await page.getByLabel("Title").fill("Saved after the restart");
+    await page.getByRole("dialog").getByLabel("Title").fill("Saved after the restart");
     await page.getByRole("button", { name: "Create folder" }).click();
     await page.getByText("The server does not answer").waitFor();
     await page.unroute("**/api/**");

@@ -58,6 +58,7 @@ export async function open(path: string, options: Options = {}): Promise<Watched
     expect(answer.status(), await answer.text()).toBe(200);
   }
   const page = await context.newPage();
+  page.setDefaultTimeout(15_000);
   const complaints: string[] = [];
   page.on("console", (message) => {
     if (message.type() === "error") complaints.push(`${page.url()}: ${message.text()}`);

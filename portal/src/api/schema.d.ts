@@ -4,6 +4,59 @@
  */
 
 export interface paths {
+    "/api/admin/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: {
+            parameters: {
+                query?: never;
+                header?: {
+                    /** @description The org to act in, instead of the one that the caller works in */
+                    "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                400: components["responses"]["BadRequest"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
+                504: components["responses"]["Timeout"];
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/stats": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Count what there is on the server */
+        get: operations["adminGetStats"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/admin/users": {
         parameters: {
             query?: never;
@@ -157,6 +210,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/dashboards/calculate-diff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Compare two versions of dashboards
+         * @description The answer is HTML for `basic` and `json`, and JSON in the format of jsondiffpatch for `delta`.
+         */
+        post: operations["calculateDashboardDiff"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/dashboards/db": {
         parameters: {
             query?: never;
@@ -191,6 +264,40 @@ export interface paths {
         get: operations["getHomeDashboard"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/dashboards/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Create a dashboard of a file, with its inputs filled in */
+        post: operations["importDashboard"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/dashboards/interpolate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Fill in the inputs of a dashboard without saving it */
+        post: operations["interpolateDashboard"];
         delete?: never;
         options?: never;
         head?: never;
@@ -247,6 +354,24 @@ export interface paths {
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/api/dashboards/uid/{uid}/trash": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Delete a dashboard in the trash for good */
+        delete: operations["hardDeleteDashboardByUID"];
+        options?: never;
+        head?: never;
+        /** Take a dashboard out of the trash */
+        patch: operations["restoreDeletedDashboardByUID"];
         trace?: never;
     };
     "/api/dashboards/uid/{uid}/versions": {
@@ -938,6 +1063,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/teams/{team_id}/preferences": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read what a team prefers */
+        get: operations["getTeamPreferences"];
+        /**
+         * Set what a team prefers
+         * @description What is left out is reset.
+         */
+        put: operations["updateTeamPreferences"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/user": {
         parameters: {
             query?: never;
@@ -1512,6 +1658,7 @@ export interface components {
              */
             version?: number | null;
         };
+        /** @description The answer to what ends or undoes the deletion of a dashboard, or deletes one. */
         DeletedBody: {
             message: string;
             title: string;
@@ -1523,6 +1670,16 @@ export interface components {
             message: string;
             title: string;
         };
+        DiffForm: {
+            base?: components["schemas"]["TargetForm"] | null;
+            diffType?: components["schemas"]["DiffType"] | null;
+            new?: components["schemas"]["TargetForm"] | null;
+        };
+        /**
+         * @description How a difference is shown.
+         * @enum {string}
+         */
+        DiffType: "basic" | "json" | "delta";
         /** @description The body of an error. */
         ErrorBody: {
             /** @description What went wrong, for people. */
@@ -1630,6 +1787,46 @@ export interface components {
             url: string;
             /** Format: int64 */
             version: number;
+        };
+        /** @description A dashboard to import. */
+        ImportForm: {
+            dashboard: components["schemas"]["DashboardDocument"];
+            /**
+             * Format: int64
+             * @description The same by its numeric id, for old clients.
+             */
+            folderId?: number | null;
+            /** @description The folder to save it in. */
+            folderUid?: string | null;
+            /** @description What to put where the dashboard names an input. */
+            inputs?: components["schemas"]["ImportInputForm"][] | null;
+            /** @description Whether to save over a dashboard of the same uid. */
+            overwrite?: boolean | null;
+        };
+        /** @description An input of a dashboard that is imported. */
+        ImportInputForm: {
+            name: string;
+            type: string;
+            value: string;
+        };
+        ImportedBody: {
+            /** Format: int64 */
+            dashboardId: number;
+            description: string;
+            folderUid: string;
+            imported: boolean;
+            /** Format: int64 */
+            importedRevision: number;
+            importedUri: string;
+            importedUrl: string;
+            path: string;
+            pluginId: string;
+            removed: boolean;
+            /** Format: int64 */
+            revision: number;
+            slug: string;
+            title: string;
+            uid: components["schemas"]["Uid"];
         };
         InviteBody: {
             code: string;
@@ -1888,6 +2085,10 @@ export interface components {
         QueryHistoryForm: {
             homeTab?: string | null;
         };
+        RestoreDeletedForm: {
+            /** @description Nothing puts it where it was; an empty text means the root. */
+            folderUid?: string | null;
+        };
         RestoreForm: {
             /** Format: int64 */
             version?: number | null;
@@ -1963,10 +2164,67 @@ export interface components {
             isActive: boolean;
             seenAt: string;
         };
+        StatsBody: {
+            /** Format: int64 */
+            activeAdmins: number;
+            /** Format: int64 */
+            activeDevices: number;
+            /** Format: int64 */
+            activeEditors: number;
+            /** Format: int64 */
+            activeSessions: number;
+            /** Format: int64 */
+            activeUsers: number;
+            /** Format: int64 */
+            activeViewers: number;
+            /** Format: int64 */
+            admins: number;
+            /** Format: int64 */
+            alerts: number;
+            /** Format: int64 */
+            dailyActiveAdmins: number;
+            /** Format: int64 */
+            dailyActiveEditors: number;
+            /** Format: int64 */
+            dailyActiveSessions: number;
+            /** Format: int64 */
+            dailyActiveUsers: number;
+            /** Format: int64 */
+            dailyActiveViewers: number;
+            /** Format: int64 */
+            dashboards: number;
+            /** Format: int64 */
+            datasources: number;
+            /** Format: int64 */
+            editors: number;
+            /** Format: int64 */
+            monthlyActiveUsers: number;
+            /** Format: int64 */
+            orgs: number;
+            /** Format: int64 */
+            playlists: number;
+            /** Format: int64 */
+            snapshots: number;
+            /** Format: int64 */
+            stars: number;
+            /** Format: int64 */
+            tags: number;
+            /** Format: int64 */
+            users: number;
+            /** Format: int64 */
+            viewers: number;
+        };
         TagBody: {
             /** Format: int64 */
             count: number;
             term: string;
+        };
+        TargetForm: {
+            /** Format: int64 */
+            dashboardId?: number | null;
+            uid?: string | null;
+            /** Format: int64 */
+            version?: number | null;
         };
         TeamBody: {
             accessControl?: components["schemas"]["BTreeMap"] | null;
@@ -2244,6 +2502,36 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    adminGetStats: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StatsBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
     adminCreateUser: {
         parameters: {
             query?: never;
@@ -2606,6 +2894,47 @@ export interface operations {
             504: components["responses"]["Timeout"];
         };
     };
+    calculateDashboardDiff: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["DiffForm"];
+            };
+        };
+        responses: {
+            /** @description What is different */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
     postDashboard: {
         parameters: {
             query?: never;
@@ -2670,6 +2999,87 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    importDashboard: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ImportForm"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImportedBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    interpolateDashboard: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ImportForm"];
+            };
+        };
+        responses: {
+            /** @description The dashboard */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DashboardDocument"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Contradictory"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -2807,6 +3217,89 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SavedBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    hardDeleteDashboardByUID: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The uid of a dashboard */
+                uid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeletedBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    restoreDeletedDashboardByUID: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The uid of a dashboard */
+                uid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RestoreDeletedForm"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeletedBody"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -5192,6 +5685,84 @@ export interface operations {
             404: components["responses"]["NotFound"];
             412: components["responses"]["PreconditionFailed"];
             413: components["responses"]["TooLarge"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getTeamPreferences: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path: {
+                /** @description The id of a team, or its uid */
+                team_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PreferenceBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    updateTeamPreferences: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The id of a team, or its uid */
+                team_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["PreferenceForm"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["Contradictory"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["Internal"];

@@ -1,12 +1,15 @@
 import { Skeleton } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { call } from "../api/upcoming";
+import { client, of } from "../api/client";
+import type { paths } from "../api/schema";
 import { Card, Page } from "../ui/Page";
 import { ProblemBox } from "../ui/ProblemBox";
 import css from "./StatsPage.module.css";
 
+type Stats = paths["/api/admin/stats"]["get"]["responses"]["200"]["content"]["application/json"];
+
 /** What the server counts, and what it is called here. */
-const GROUPS: [string, [string, string][]][] = [
+const GROUPS: [string, [keyof Stats, string][]][] = [
   [
     "What there is",
     [
@@ -42,7 +45,7 @@ const GROUPS: [string, [string, string][]][] = [
 export function StatsPage() {
   const stats = useQuery({
     queryKey: ["stats"],
-    queryFn: () => call<Record<string, number>>("get", "/api/admin/stats"),
+    queryFn: () => of(client.GET("/api/admin/stats")),
   });
   return (
     <Page title="Statistics" description="Of the whole server, over all organizations.">
