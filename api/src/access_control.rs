@@ -15,9 +15,13 @@ pub(crate) fn asked_access_control(
     scope: &Scope,
     permissions: &[Permission],
 ) -> Option<AccessControl> {
-    let is_asked = query.text("accesscontrol") == Some("true");
-    is_asked.then(|| {
+    is_access_control_asked(query).then(|| {
         let allowed = permissions.iter().filter(|permission| scope.allows(**permission));
         allowed.map(|permission| (permission.action(), true)).collect()
     })
+}
+
+/// Whether the query asks for what the caller may do.
+pub(crate) fn is_access_control_asked(query: &Query) -> bool {
+    query.text("accesscontrol") == Some("true")
 }

@@ -91,10 +91,10 @@ async fn get_dashboard_by_uid(
     query: Query,
 ) -> ApiResult<Response> {
     check_api_version(&query)?;
-    let (dashboard, folder) = state.dashboards.get_dashboard(&scope, &uid).await?;
-    let is_starred = state.stars.is_starred(&scope, &dashboard).await?;
-    let meta = MetaBody::of(&scope, &dashboard, folder.as_deref(), is_starred);
-    document::with_meta(&meta, dashboard.clone())
+    let opened = state.dashboards.get_dashboard(&scope, &uid).await?;
+    let is_starred = state.stars.is_starred(&scope, &opened.dashboard).await?;
+    let meta = MetaBody::of(&scope, &opened, is_starred);
+    document::with_meta(&meta, opened.dashboard.clone())
 }
 
 /// A client can ask for a schema of dashboards. All versions up to 1 share the one that is stored here.

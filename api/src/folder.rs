@@ -5,17 +5,20 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::{Method, StatusCode};
-use kymograph_app::folder::{FolderChange, FolderView, Folders, NewFolder};
-use kymograph_app::{ErrorKind, Permission, Scope};
-use kymograph_domain::{OrgId, Uid};
+use kymograph_app::authorization::permissions_of;
+use kymograph_app::folder::{FolderChange, FolderRight, FolderView, Folders, NewFolder};
+use kymograph_app::{ErrorKind, Scope};
+use kymograph_domain::resource_permission::ResourceKind;
+use kymograph_domain::{AccessLevel, OrgId, Uid};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::access_control::{AccessControl, is_access_control_asked};
 use crate::body::JsonBody;
 use crate::error::{ApiError, ApiResult};
 use crate::layer::Caller;
 use crate::openapi::operation;
-use crate::openapi::parameter::matching;
+use crate::openapi::parameter::{flag, matching, text};
 use crate::query::{Path, Query, parse_id};
 use crate::routes::Routes;
 
@@ -31,6 +34,7 @@ pub fn routes(folders: Arc<Folders>) -> Routes {
         .describe(
             operation("getFolders", "List the folders inside another one, or at the root")
                 .query("parentUid", matching("^[a-zA-Z0-9_-]*$"), "The folder to look into")
+                .query("permission", text(), "`Edit` for those only that the caller may change")
                 .pages("limit", DEFAULT_PAGE),
         )
         .private(Method::POST, "/api/folders", state, create_folder)
@@ -39,9 +43,18 @@ pub fn routes(folders: Arc<Folders>) -> Routes {
                 .details("A uid that is taken is 412 with `version-mismatch`."),
         )
         .private(Method::GET, "/api/folders/id/{folder_id}", state, get_folder_by_id)
-        .describe(operation("getFolderByID", "Read a folder by its numeric id").fails(&[404]))
+        .describe(
+            operation("getFolderByID", "Read a folder by its numeric id")
+                .query("accesscontrol", flag(), "Whether to say what the caller may do with it")
+                .fails(&[404]),
+        )
         .private(Method::GET, "/api/folders/{folder_uid}", state, get_folder_by_uid)
-        .describe(operation("getFolderByUID", "Read a folder and the folders that it is in").fails(&[404]))
+        .describe(
+            operation("getFolderByUID", "Read a folder and the folders that it is in")
+                .details("Of a folder around that the caller may not see, uid and title are `redacted`.")
+                .query("accesscontrol", flag(), "Whether to say what the caller may do with it")
+                .fails(&[404]),
+        )
         .private(Method::PUT, "/api/folders/{folder_uid}", state, update_folder)
         .describe(
             operation("updateFolder", "Change the title or the description of a folder")
@@ -61,11 +74,11 @@ pub fn routes(folders: Arc<Folders>) -> Routes {
 
 type FolderState = State<Arc<Folders>>;
 
-#[derive(Serialize, ToSchema)]
+#[derive(Default, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct FolderBody {
     id: i64,
-    uid: Uid,
+    uid: String,
     org_id: OrgId,
     title: String,
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -86,22 +99,32 @@ struct FolderBody {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(no_recursion)]
     parents: Vec<FolderBody>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access_control: Option<AccessControl>,
 }
 
-fn folder_body(scope: &Scope, folder: &FolderView) -> FolderBody {
-    let can_save = scope.allows(Permission::FoldersWrite);
+/// What stands in the place of the uid and title of a folder around that the caller may not see.
+const REDACTED: &str = "redacted";
+/// What stands in the place of its dates.
+const NEVER: &str = "0001-01-01T00:00:00Z";
+
+fn folder_body(right: &FolderRight, with_access_control: bool) -> FolderBody {
+    let FolderRight { folder, level } = right;
+    let can = |needed| *level >= Some(needed);
+    let allowed = level.iter().flat_map(|level| permissions_of(ResourceKind::Folder, *level));
+    let access_control = with_access_control.then(|| allowed.map(|action| (action.action(), true)).collect());
     FolderBody {
         id: folder.id,
-        uid: folder.uid.clone(),
+        uid: folder.uid.to_string(),
         org_id: folder.org_id,
         title: folder.title.clone(),
         description: folder.description.clone(),
         url: folder_url(&folder.uid, &folder.slug),
         has_acl: false,
-        can_save,
-        can_edit: can_save,
-        can_admin: scope.role() == kymograph_domain::OrgRole::Admin,
-        can_delete: scope.allows(Permission::FoldersDelete),
+        can_save: can(AccessLevel::Edit),
+        can_edit: can(AccessLevel::Edit),
+        can_admin: can(AccessLevel::Admin),
+        can_delete: can(AccessLevel::Edit),
         created_by: folder.created_by.clone(),
         created: folder.created.rfc3339(),
         updated_by: folder.updated_by.clone(),
@@ -109,6 +132,22 @@ fn folder_body(scope: &Scope, folder: &FolderView) -> FolderBody {
         version: folder.version,
         parent_uid: folder.parent_uid.clone(),
         parents: Vec::new(),
+        access_control,
+    }
+}
+
+/// A folder around another. Of one that the caller may not see there is nothing but its place.
+fn parent_body(org_id: OrgId, parent: Option<&FolderRight>) -> FolderBody {
+    match parent {
+        Some(parent) => folder_body(parent, false),
+        None => FolderBody {
+            uid: REDACTED.to_owned(),
+            title: REDACTED.to_owned(),
+            org_id,
+            created: NEVER.to_owned(),
+            updated: NEVER.to_owned(),
+            ..FolderBody::default()
+        },
     }
 }
 
@@ -169,8 +208,9 @@ async fn get_folders(
     Caller(scope): Caller,
     query: Query,
 ) -> ApiResult<Json<Vec<FolderHitBody>>> {
-    let found =
-        folders.list_folders(&scope, query.text("parentUid"), query.page("limit", DEFAULT_PAGE)).await?;
+    let level = wanted_level(&query);
+    let page = query.page("limit", DEFAULT_PAGE);
+    let found = folders.list_folders(&scope, query.text("parentUid"), level, page).await?;
     let body = |folder: FolderView| FolderHitBody {
         id: folder.id,
         uid: folder.uid,
@@ -180,28 +220,48 @@ async fn get_folders(
     Ok(Json(found.into_iter().map(body).collect()))
 }
 
-async fn read(folders: &Folders, scope: &Scope, uid: &str) -> ApiResult<Json<FolderBody>> {
-    let (folder, parents) = folders.get_folder(scope, uid).await?;
-    let mut body = folder_body(scope, &folder);
-    body.parents = parents.iter().map(|parent| folder_body(scope, parent)).collect();
-    Ok(Json(body))
+/// The level that a list is asked to show.
+pub(crate) fn wanted_level(query: &Query) -> AccessLevel {
+    match query.text("permission") {
+        Some("Edit") => AccessLevel::Edit,
+        _ => AccessLevel::View,
+    }
+}
+
+fn with_parents(
+    folder: &FolderRight,
+    parents: &[Option<FolderRight>],
+    with_access_control: bool,
+) -> Json<FolderBody> {
+    let mut body = folder_body(folder, with_access_control);
+    let org_id = folder.folder.org_id;
+    body.parents = parents.iter().map(|parent| parent_body(org_id, parent.as_ref())).collect();
+    Json(body)
+}
+
+async fn read_changed(folders: &Folders, scope: &Scope, uid: &str) -> ApiResult<Json<FolderBody>> {
+    let (folder, parents) = folders.get_changed_folder(scope, uid).await?;
+    Ok(with_parents(&folder, &parents, false))
 }
 
 async fn get_folder_by_uid(
     State(folders): FolderState,
     Caller(scope): Caller,
     Path(uid): Path<String>,
+    query: Query,
 ) -> ApiResult<Json<FolderBody>> {
-    read(&folders, &scope, &uid).await
+    let (folder, parents) = folders.get_folder(&scope, &uid).await?;
+    Ok(with_parents(&folder, &parents, is_access_control_asked(&query)))
 }
 
 async fn get_folder_by_id(
     State(folders): FolderState,
     Caller(scope): Caller,
     Path(id): Path<String>,
+    query: Query,
 ) -> ApiResult<Json<FolderBody>> {
     let folder = folders.get_folder_by_id(&scope, parse_id("id", &id)?).await?;
-    Ok(Json(folder_body(&scope, &folder)))
+    Ok(Json(folder_body(&folder, is_access_control_asked(&query))))
 }
 
 async fn create_folder(
@@ -220,7 +280,7 @@ async fn create_folder(
         .create_folder(&scope, &new)
         .await
         .map_err(|error| ApiError::from(error).when(ErrorKind::Missing, StatusCode::BAD_REQUEST, ""))?;
-    read(&folders, &scope, uid.as_str()).await
+    read_changed(&folders, &scope, uid.as_str()).await
 }
 
 async fn update_folder(
@@ -235,7 +295,7 @@ async fn update_folder(
         expected_version: (!form.overwrite).then(|| form.version.unwrap_or_default()),
     };
     folders.update_folder(&scope, &uid, &change).await?;
-    read(&folders, &scope, &uid).await
+    read_changed(&folders, &scope, &uid).await
 }
 
 async fn move_folder(
@@ -245,7 +305,7 @@ async fn move_folder(
     JsonBody(form): JsonBody<MoveForm>,
 ) -> ApiResult<Json<FolderBody>> {
     folders.move_folder(&scope, &uid, form.parent_uid.as_deref()).await?;
-    read(&folders, &scope, &uid).await
+    read_changed(&folders, &scope, &uid).await
 }
 
 async fn delete_folder(

@@ -20,6 +20,7 @@ pub mod org;
 pub mod portal;
 pub mod preference;
 pub mod query;
+pub mod resource_permission;
 pub mod routes;
 pub mod search;
 pub mod service_account;
@@ -44,6 +45,7 @@ use kymograph_app::invite::Invites;
 use kymograph_app::membership::Memberships;
 use kymograph_app::org::Orgs;
 use kymograph_app::preference::Preferences;
+use kymograph_app::resource_permission::ResourcePermissions;
 use kymograph_app::search::Searches;
 use kymograph_app::service_account::ServiceAccounts;
 use kymograph_app::session::Sessions;
@@ -81,6 +83,8 @@ pub struct Services {
     pub orgs: Arc<Orgs>,
     /// Preferences.
     pub preferences: Arc<Preferences>,
+    /// Permissions of folders and dashboards.
+    pub resource_permissions: Arc<ResourcePermissions>,
     /// Searching.
     pub searches: Arc<Searches>,
     /// Service accounts.
@@ -158,6 +162,7 @@ pub fn api(services: Services, settings: &ApiSettings) -> Api {
         .merge(team::routes(&services.teams))
         .merge(folder::routes(services.folders))
         .merge(dashboard::routes(services.dashboards, services.stars.clone()))
+        .merge(resource_permission::routes(&services.resource_permissions))
         .merge(search::routes(services.searches))
         .merge(preference::routes(services.preferences))
         .merge(star::routes(services.stars))

@@ -6,13 +6,13 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{Method, StatusCode};
 use kymograph_app::search::{SearchHit, SearchQuery, Searches};
-use kymograph_domain::{OrgId, Uid};
+use kymograph_domain::{AccessLevel, OrgId, Uid};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::dashboard::dashboard_url;
 use crate::error::{ApiError, ApiResult};
-use crate::folder::folder_url;
+use crate::folder::{folder_url, wanted_level};
 use crate::layer::Caller;
 use crate::openapi::operation;
 use crate::openapi::parameter::{flag, many, number, one_of, text, uid};
@@ -34,6 +34,7 @@ pub fn routes(searches: Arc<Searches>) -> Routes {
             .query("folderUIDs", many(uid()), "What is in these folders; `general` is the root")
             .query("folderIds", many(number(0)), "What is in these folders, and the folders themselves")
             .query("starred", flag(), "Only what the caller has starred")
+            .query("permission", text(), "`Edit` for what the caller may change only")
             .pages("limit", DEFAULT_PAGE)
             .for_everybody()
             .fails_when(500, "The `type` is unknown, or a fault of the server's"),
@@ -117,6 +118,7 @@ async fn search(
         deleted,
         folders,
         dashboards,
+        editable: wanted_level(&query) == AccessLevel::Edit,
     };
     let hits = searches.search(&scope, wanted, query.page("limit", DEFAULT_PAGE)).await?;
     Ok(Json(hits.into_iter().map(|hit| hit_body(scope.org(), deleted, hit)).collect()))

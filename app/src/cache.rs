@@ -9,6 +9,9 @@ use crate::error::Result;
 
 const SHARDS: usize = 64;
 
+/// What a cache knew before a fetch of several values began.
+pub struct BeforeFetch(Vec<u64>);
+
 /// Caches values that are read from the database.
 ///
 /// A plain cache can keep a stale value for ever: a reader fetches the old row, a writer commits and
@@ -61,6 +64,21 @@ where
         Ok(Some(value))
     }
 
+    /// What is remembered before values of several keys are fetched at once, to [`Self::keep`] them.
+    #[must_use]
+    pub fn before_fetch(&self) -> BeforeFetch {
+        let generation = |shard: &Mutex<u64>| *shard.lock().unwrap_or_else(PoisonError::into_inner);
+        BeforeFetch(self.generations.iter().map(generation).collect())
+    }
+
+    /// Keeps a fetched value, unless its key was invalidated since the fetch began.
+    pub fn keep(&self, before: &BeforeFetch, key: &K, value: V) {
+        let current = self.lock(key);
+        if before.0.get(self.shard(key)) == Some(&*current) {
+            self.values.insert(key.clone(), value);
+        }
+    }
+
     /// Drops the value of a key, and whatever is being fetched for it.
     pub fn invalidate(&self, key: &K) {
         let mut generation = self.lock(key);
@@ -83,9 +101,12 @@ where
         self.values.invalidate_all();
     }
 
+    fn shard(&self, key: &K) -> usize {
+        usize::try_from(self.hasher.hash_one(key) % SHARDS as u64).unwrap_or_default()
+    }
+
     fn lock(&self, key: &K) -> std::sync::MutexGuard<'_, u64> {
-        let shard = usize::try_from(self.hasher.hash_one(key) % SHARDS as u64).unwrap_or_default();
-        self.generations[shard].lock().unwrap_or_else(PoisonError::into_inner)
+        self.generations[self.shard(key)].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -105,6 +126,19 @@ mod tests {
             .unwrap();
         assert_eq!(fetched, Some("old"));
         assert_eq!(cache.get(&1), None);
+    }
+
+    #[test]
+    fn of_several_values_those_that_changed_meanwhile_are_not_kept() {
+        let cache = ReadCache::<u8, &str>::with_entries(10);
+        let before = cache.before_fetch();
+        cache.keep(&before, &1, "value");
+        cache.invalidate(&1);
+        assert_eq!(cache.get(&1), None);
+        cache.keep(&before, &1, "old");
+        assert_eq!(cache.get(&1), None);
+        cache.keep(&cache.before_fetch(), &1, "new");
+        assert_eq!(cache.get(&1), Some("new"));
     }
 
     #[tokio::test]

@@ -9,13 +9,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use kymograph_domain::dashboard::{Dashboard, DashboardCommand, DashboardError};
-use kymograph_domain::{CanonicalJson, OrgId, Timestamp, Uid};
+use kymograph_domain::{AccessLevel, CanonicalJson, OrgId, Timestamp, Uid};
 use serde::{Deserialize, Serialize};
 
+use crate::authorization::{ContentFilter, Guarded};
 use crate::error::{Error, Result};
 use crate::folder::{FolderReader, FolderView};
 use crate::id_allocator::IdAllocator;
-use crate::{Commands, Permission, Scope};
+use crate::{Authorization, Commands, Permission, Scope};
 
 pub use import::{ImportDashboard, ImportInput, ImportedDashboard};
 pub use save::SaveDashboard;
@@ -48,6 +49,24 @@ pub struct DashboardView {
     pub updated_by: String,
     /// The document without its members `id`, `uid` and `version`.
     pub data: CanonicalJson,
+}
+
+impl DashboardView {
+    /// The dashboard as it is guarded.
+    pub(crate) fn guarded(&self) -> Guarded<'_> {
+        Guarded::Dashboard { id: self.id, folder: self.folder_uid.as_ref() }
+    }
+}
+
+/// A dashboard to open, with the folder it is in and what the actor may do with it.
+#[derive(Clone, Debug)]
+pub struct OpenedDashboard {
+    /// The dashboard.
+    pub dashboard: Arc<DashboardView>,
+    /// The folder it is in.
+    pub folder: Option<Arc<FolderView>>,
+    /// What the actor may do.
+    pub level: AccessLevel,
 }
 
 /// What a save, or a restore, came to.
@@ -99,8 +118,8 @@ pub trait DashboardReader: Send + Sync {
     ) -> Result<Option<Uid>>;
     /// The uid of the folder of that numeric id.
     async fn find_folder_uid_by_id(&self, scope: &Scope, id: i64) -> Result<Option<Uid>>;
-    /// The tags of all dashboards, in order.
-    async fn count_tags(&self, scope: &Scope) -> Result<Vec<TagCount>>;
+    /// The tags of all dashboards that a filter lets through, in order.
+    async fn count_tags(&self, scope: &Scope, filter: &ContentFilter) -> Result<Vec<TagCount>>;
     /// So many versions from the newest down, from below `before` if given, leaving out the first `start`.
     async fn list_versions(
         &self,
@@ -119,6 +138,7 @@ pub struct Dashboards {
     commands: Commands,
     reader: Arc<dyn DashboardReader>,
     folders: Arc<dyn FolderReader>,
+    authorization: Arc<Authorization>,
     ids: Arc<dyn IdAllocator>,
 }
 
@@ -129,39 +149,36 @@ impl Dashboards {
         commands: Commands,
         reader: Arc<dyn DashboardReader>,
         folders: Arc<dyn FolderReader>,
+        authorization: Arc<Authorization>,
         ids: Arc<dyn IdAllocator>,
     ) -> Self {
-        Self { commands, reader, folders, ids }
+        Self { commands, reader, folders, authorization, ids }
     }
 
     /// Reads a dashboard with the folder it is in.
-    pub async fn get_dashboard(
-        &self,
-        scope: &Scope,
-        uid: &str,
-    ) -> Result<(Arc<DashboardView>, Option<Arc<FolderView>>)> {
-        scope.require(Permission::DashboardsRead)?;
-        let dashboard = self.find(scope, &parse_uid(uid)?).await?;
+    pub async fn get_dashboard(&self, scope: &Scope, uid: &str) -> Result<OpenedDashboard> {
+        let (dashboard, level) = self.find_visible(scope, &parse_uid(uid)?).await?;
         let folder = match &dashboard.folder_uid {
             Some(folder) => self.folders.find_folder(scope, folder).await?,
             None => None,
         };
-        Ok((dashboard, folder))
+        Ok(OpenedDashboard { dashboard, folder, level })
     }
 
-    /// Lists the tags of all dashboards with how many have each.
+    /// Lists the tags of all dashboards that the actor may read, with how many have each.
     pub async fn list_tags(&self, scope: &Scope) -> Result<Vec<TagCount>> {
-        scope.require(Permission::DashboardsRead)?;
-        self.reader.count_tags(scope).await
+        scope.require_member(Permission::DashboardsRead)?;
+        let filter = self.authorization.filter(scope, AccessLevel::View).await?;
+        self.reader.count_tags(scope, &filter).await
     }
 
     /// Deletes a dashboard, which moves it to the trash.
     pub async fn delete_dashboard(&self, scope: &Scope, uid: &str) -> Result<DeletedDashboard> {
-        scope.require(Permission::DashboardsDelete)?;
         let uid = &parse_uid(uid)?;
         self.commands
             .run(scope, |mut unit| async move {
                 let mut dashboard = unit.load::<Dashboard>(uid).await?;
+                self.require_edit(scope, &dashboard, Permission::DashboardsDelete).await?;
                 dashboard.tell(DashboardCommand::Delete).await?;
                 let title = dashboard.title.clone();
                 unit.record(dashboard)?;
@@ -172,6 +189,23 @@ impl Dashboards {
 
     async fn find(&self, scope: &Scope, uid: &Uid) -> Result<Arc<DashboardView>> {
         self.reader.find_dashboard(scope, uid).await?.ok_or_else(|| DashboardError::NotFound.into())
+    }
+
+    /// A dashboard that the actor may read, and what else it may do with it.
+    async fn find_visible(&self, scope: &Scope, uid: &Uid) -> Result<(Arc<DashboardView>, AccessLevel)> {
+        let dashboard = self.find(scope, uid).await?;
+        let (view, permission) = (AccessLevel::View, Permission::DashboardsRead);
+        let level = self.authorization.require(scope, dashboard.guarded(), view, permission).await?;
+        Ok((dashboard, level))
+    }
+
+    /// Fails unless the dashboard is there and the actor may change it.
+    async fn require_edit(&self, scope: &Scope, dashboard: &Dashboard, permission: Permission) -> Result<()> {
+        if !dashboard.exists {
+            return Err(DashboardError::NotFound.into());
+        }
+        let guarded = Guarded::Dashboard { id: dashboard.id, folder: dashboard.folder_uid.as_ref() };
+        self.authorization.require(scope, guarded, AccessLevel::Edit, permission).await.map(drop)
     }
 }
 

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use kymograph_domain::dashboard::{Dashboard, DashboardCommand};
 use kymograph_domain::folder::{Folder, FolderCommand, FolderCreated, FolderError};
-use kymograph_domain::{OrgId, Timestamp, Uid};
+use kymograph_domain::{AccessLevel, OrgId, Timestamp, Uid, UserId};
 use serde::{Deserialize, Serialize};
 
+use crate::authorization::{ContentFilter, Guarded};
 use crate::error::{Error, Result};
 use crate::id_allocator::{IdAllocator, IdKind};
 use crate::random::random_uid;
-use crate::{Commands, Page, Permission, Scope};
+use crate::scope::denied;
+use crate::{Authorization, Commands, Page, Permission, Scope};
 
 /// A folder as it is read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,12 +36,23 @@ pub struct FolderView {
     pub version: i64,
     /// When it was created.
     pub created: Timestamp,
+    /// Who created it.
+    pub creator_id: UserId,
     /// The login of who created it.
     pub created_by: String,
     /// When it was last changed.
     pub updated: Timestamp,
     /// The login of who changed it last.
     pub updated_by: String,
+}
+
+/// A folder, and what the actor may do with it.
+#[derive(Clone, Debug)]
+pub struct FolderRight {
+    /// The folder.
+    pub folder: Arc<FolderView>,
+    /// What the actor may do; `None` if nothing.
+    pub level: Option<AccessLevel>,
 }
 
 /// How much is inside a folder, at any depth.
@@ -67,8 +80,14 @@ pub trait FolderReader: Send + Sync {
     async fn find_folder(&self, scope: &Scope, uid: &Uid) -> Result<Option<Arc<FolderView>>>;
     /// The folder of that numeric id.
     async fn find_folder_by_id(&self, scope: &Scope, id: i64) -> Result<Option<FolderView>>;
-    /// The folders directly inside another, or at the root, by title.
-    async fn list_folders(&self, scope: &Scope, parent: Option<&Uid>, page: Page) -> Result<Vec<FolderView>>;
+    /// The folders directly inside another, or at the root, that a filter lets through, by title.
+    async fn list_folders(
+        &self,
+        scope: &Scope,
+        parent: Option<&Uid>,
+        filter: &ContentFilter,
+        page: Page,
+    ) -> Result<Vec<FolderView>>;
     /// How much is inside a folder.
     async fn count_descendants(&self, scope: &Scope, uid: &Uid) -> Result<FolderCounts>;
     /// What is inside a folder.
@@ -112,19 +131,24 @@ pub struct DeletedFolder {
 pub struct Folders {
     commands: Commands,
     reader: Arc<dyn FolderReader>,
+    authorization: Arc<Authorization>,
     ids: Arc<dyn IdAllocator>,
 }
 
 impl Folders {
     /// The use cases on these ports.
     #[must_use]
-    pub fn new(commands: Commands, reader: Arc<dyn FolderReader>, ids: Arc<dyn IdAllocator>) -> Self {
-        Self { commands, reader, ids }
+    pub fn new(
+        commands: Commands,
+        reader: Arc<dyn FolderReader>,
+        authorization: Arc<Authorization>,
+        ids: Arc<dyn IdAllocator>,
+    ) -> Self {
+        Self { commands, reader, authorization, ids }
     }
 
     /// Creates a folder and returns its uid.
     pub async fn create_folder(&self, scope: &Scope, new: &NewFolder) -> Result<Uid> {
-        scope.require(Permission::FoldersCreate)?;
         let uid = match new.uid.as_deref().filter(|uid| !uid.is_empty()) {
             Some(uid) => Uid::try_new(uid)?,
             None => random_uid()?,
@@ -137,6 +161,8 @@ impl Folders {
                 if let Some(parent) = parent_uid {
                     must_exist(&*unit.load::<Folder>(parent).await?)?;
                 }
+                let (parent, permission) = (parent_uid.as_ref(), Permission::FoldersCreate);
+                self.authorization.require_place(scope, parent, permission).await?;
                 let id =
                     if folder.exists { 0 } else { self.ids.next_id(scope.org(), IdKind::Object).await? };
                 folder
@@ -156,11 +182,11 @@ impl Folders {
 
     /// Changes a folder's title or description.
     pub async fn update_folder(&self, scope: &Scope, uid: &str, change: &FolderChange) -> Result<()> {
-        scope.require(Permission::FoldersWrite)?;
         let uid = &parse_uid(uid)?;
         self.commands
             .run(scope, |mut unit| async move {
                 let mut folder = unit.load::<Folder>(uid).await?;
+                self.require_edit(scope, &folder, Permission::FoldersWrite).await?;
                 folder
                     .tell(FolderCommand::Update {
                         title: change.title.as_deref().map(|title| title.trim().to_owned()),
@@ -176,17 +202,18 @@ impl Folders {
 
     /// Puts a folder into another one, or at the root.
     pub async fn move_folder(&self, scope: &Scope, uid: &str, parent_uid: Option<&str>) -> Result<()> {
-        scope.require(Permission::FoldersWrite)?;
         let uid = &parse_uid(uid)?;
         let parent_uid = &parse_parent(parent_uid)?;
         self.commands
             .run(scope, |mut unit| async move {
                 let mut folder = unit.load::<Folder>(uid).await?;
-                must_exist(&folder)?;
-                if let Some(parent) = parent_uid.as_ref().filter(|parent| *parent != uid)
-                    && !unit.load::<Folder>(parent).await?.exists
-                {
-                    return Err(FolderError::ParentNotFound.into());
+                self.require_edit(scope, &folder, Permission::FoldersWrite).await?;
+                if let Some(parent) = parent_uid.as_ref().filter(|parent| *parent != uid) {
+                    must_exist(&*unit.load::<Folder>(parent).await?)?;
+                }
+                if folder.parent_uid != *parent_uid {
+                    let (parent, permission) = (parent_uid.as_ref(), Permission::FoldersCreate);
+                    self.authorization.require_place(scope, parent, permission).await?;
                 }
                 folder.tell(FolderCommand::Move { parent_uid: parent_uid.clone() }).await?;
                 unit.record(folder)?;
@@ -197,11 +224,11 @@ impl Folders {
 
     /// Deletes a folder with all that is inside it, in one commit.
     pub async fn delete_folder(&self, scope: &Scope, uid: &str) -> Result<DeletedFolder> {
-        scope.require(Permission::FoldersDelete)?;
         let uid = &parse_uid(uid)?;
         self.commands
             .run(scope, |mut unit| async move {
                 let mut folder = unit.load::<Folder>(uid).await?;
+                self.require_edit(scope, &folder, Permission::FoldersDelete).await?;
                 let deleted = DeletedFolder { id: folder.id, title: folder.title.clone() };
                 folder.tell(FolderCommand::Delete).await?;
                 let contents = self.reader.list_descendants(scope, uid).await?;
@@ -222,53 +249,87 @@ impl Folders {
             .await
     }
 
-    /// Reads a folder with the folders it is in, outermost first.
+    /// Reads a folder with the folders it is in, outermost first; `None` for those that the actor may not see.
     pub async fn get_folder(
         &self,
         scope: &Scope,
         uid: &str,
-    ) -> Result<(Arc<FolderView>, Vec<Arc<FolderView>>)> {
-        scope.require(Permission::FoldersRead)?;
+    ) -> Result<(FolderRight, Vec<Option<FolderRight>>)> {
+        let (folder, parents) = self.get_changed_folder(scope, uid).await?;
+        may_view(&folder)?;
+        Ok((folder, parents))
+    }
+
+    /// Reads a folder that the actor has just changed, which is shown also if the change took the actor's rights.
+    pub async fn get_changed_folder(
+        &self,
+        scope: &Scope,
+        uid: &str,
+    ) -> Result<(FolderRight, Vec<Option<FolderRight>>)> {
         let folder = self.find(scope, &parse_uid(uid)?).await?;
+        // This first, because it brings the folders around into memory.
+        let folder = self.with_right(scope, folder).await?;
         let mut parents = Vec::new();
-        let mut next = folder.parent_uid.clone();
+        let mut next = folder.folder.parent_uid.clone();
         while let Some(parent) = next.take().filter(|_| parents.len() < kymograph_domain::folder::MAX_DEPTH) {
             // A parent can be deleted between two reads; what was read so far is then all there is to say.
             let Some(parent) = self.reader.find_folder(scope, &parent).await? else { break };
             next.clone_from(&parent.parent_uid);
-            parents.push(parent);
+            parents.push(Some(self.with_right(scope, parent).await?).filter(|parent| parent.level.is_some()));
         }
         parents.reverse();
         Ok((folder, parents))
     }
 
     /// Reads a folder by its numeric id.
-    pub async fn get_folder_by_id(&self, scope: &Scope, id: i64) -> Result<FolderView> {
-        scope.require(Permission::FoldersRead)?;
-        self.reader.find_folder_by_id(scope, id).await?.ok_or_else(|| FolderError::NotFound.into())
+    pub async fn get_folder_by_id(&self, scope: &Scope, id: i64) -> Result<FolderRight> {
+        let folder = self.reader.find_folder_by_id(scope, id).await?.ok_or(FolderError::NotFound)?;
+        let folder = self.with_right(scope, Arc::new(folder)).await?;
+        may_view(&folder)?;
+        Ok(folder)
     }
 
-    /// Lists the folders inside another, or at the root.
+    /// Lists the folders inside another, or at the root, with which the actor may do so much.
     pub async fn list_folders(
         &self,
         scope: &Scope,
         parent_uid: Option<&str>,
+        level: AccessLevel,
         page: Page,
     ) -> Result<Vec<FolderView>> {
-        scope.require(Permission::FoldersRead)?;
+        scope.require_member(Permission::FoldersRead)?;
         let parent_uid = parse_parent(parent_uid)?;
         if let Some(parent) = &parent_uid {
-            self.find(scope, parent).await?;
+            self.find_visible(scope, parent).await?;
         }
-        self.reader.list_folders(scope, parent_uid.as_ref(), page).await
+        let filter = self.authorization.filter(scope, level).await?;
+        self.reader.list_folders(scope, parent_uid.as_ref(), &filter, page).await
     }
 
-    /// Counts what is inside a folder.
+    /// Counts what is inside a folder. Who may see the folder may see all that.
     pub async fn count_descendants(&self, scope: &Scope, uid: &str) -> Result<FolderCounts> {
-        scope.require(Permission::FoldersRead)?;
         let uid = parse_uid(uid)?;
-        self.find(scope, &uid).await?;
+        self.find_visible(scope, &uid).await?;
         self.reader.count_descendants(scope, &uid).await
+    }
+
+    async fn find_visible(&self, scope: &Scope, uid: &Uid) -> Result<()> {
+        let folder = self.find(scope, uid).await?;
+        may_view(&self.with_right(scope, folder).await?)
+    }
+
+    async fn with_right(&self, scope: &Scope, folder: Arc<FolderView>) -> Result<FolderRight> {
+        let level = self.authorization.level(scope, Guarded::Folder(&folder.uid)).await?;
+        Ok(FolderRight { folder, level })
+    }
+
+    /// Fails unless the folder is there and the actor may change it.
+    async fn require_edit(&self, scope: &Scope, folder: &Folder, permission: Permission) -> Result<()> {
+        if !folder.exists {
+            return Err(FolderError::NotFound.into());
+        }
+        let guarded = Guarded::Folder(&folder.uid);
+        self.authorization.require(scope, guarded, AccessLevel::Edit, permission).await.map(drop)
     }
 
     async fn find(&self, scope: &Scope, uid: &Uid) -> Result<Arc<FolderView>> {
@@ -287,6 +348,10 @@ fn parse_parent(uid: Option<&str>) -> Result<Option<Uid>> {
         None | Some("" | kymograph_domain::folder::GENERAL_UID) => Ok(None),
         Some(uid) => Uid::try_new(uid).map(Some).map_err(Error::from),
     }
+}
+
+fn may_view(folder: &FolderRight) -> Result<()> {
+    if folder.level.is_some() { Ok(()) } else { Err(denied(Permission::FoldersRead)) }
 }
 
 fn must_exist(folder: &Folder) -> Result<()> {

@@ -36,7 +36,18 @@ pub struct Identified {
     /// The org the user works in.
     pub org_id: OrgId,
     /// The orgs the user is a member of, by id.
-    pub memberships: Vec<(OrgId, OrgRole)>,
+    pub memberships: Vec<IdentifiedMembership>,
+}
+
+/// What is known of a user's membership at each request.
+#[derive(Clone, Copy, Debug)]
+pub struct IdentifiedMembership {
+    /// The org.
+    pub org: OrgId,
+    /// The user's role there.
+    pub role: OrgRole,
+    /// When the user became a member.
+    pub since: Timestamp,
 }
 
 /// Reads what is needed to identify a user.
@@ -166,11 +177,13 @@ impl Identity {
         let identified = identified.ok_or_else(|| Error::unauthenticated("Unauthorized"))?;
         self.note_seen(user_id).await;
         request.bind_idempotency(user_id);
-        let Ok((org, role)) = identified.choose_org(wanted_org) else {
+        let Ok((org, membership)) = identified.choose_org(wanted_org) else {
             self.access.org_denied(&identified.actor, wanted_org.unwrap_or_default(), &request);
             return Err(Error::unauthenticated("Unauthorized"));
         };
-        let scope = Scope::of_member(org, role, identified.actor.clone(), Arc::new(request));
+        let role = membership.map_or(OrgRole::None, |membership| membership.role);
+        let scope = Scope::of_member(org, role, identified.actor.clone(), Arc::new(request))
+            .since(membership.map(|membership| membership.since));
         Ok(Authenticated { scope, new_token })
     }
 
@@ -241,23 +254,19 @@ impl Identity {
 }
 
 impl Identified {
-    /// The org to act for, and the role there. Server admins may name any org, in which they have no role.
-    fn choose_org(&self, wanted: Option<OrgId>) -> Result<(OrgId, OrgRole)> {
-        let role_in = |org: OrgId| {
-            self.memberships.iter().find(|(member_of, _)| *member_of == org).map(|(_, role)| *role)
-        };
+    /// The org to act for, and the membership there. Server admins may name any org, of which they need not be members.
+    fn choose_org(&self, wanted: Option<OrgId>) -> Result<(OrgId, Option<IdentifiedMembership>)> {
+        let find = |org: OrgId| self.memberships.iter().find(|membership| membership.org == org).copied();
         if let Some(wanted) = wanted {
-            return match role_in(wanted) {
-                Some(role) => Ok((wanted, role)),
-                None if self.actor.is_server_admin && wanted.0 > 0 => Ok((wanted, OrgRole::None)),
+            return match find(wanted) {
+                Some(membership) => Ok((wanted, Some(membership))),
+                None if self.actor.is_server_admin && wanted.0 > 0 => Ok((wanted, None)),
                 None => Err(Error::unauthenticated("Unauthorized")),
             };
         }
-        if let Some(role) = role_in(self.org_id) {
-            return Ok((self.org_id, role));
-        }
         // Who was removed from the org they worked in works in another one of theirs, or in none.
-        Ok(self.memberships.first().copied().unwrap_or((NO_ORG, OrgRole::None)))
+        let membership = find(self.org_id).or_else(|| self.memberships.first().copied());
+        Ok((membership.map_or(NO_ORG, |membership| membership.org), membership))
     }
 }
 

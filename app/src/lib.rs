@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod audit;
+pub mod authorization;
 pub mod cache;
 pub mod change;
 pub mod clock;
@@ -26,6 +27,7 @@ pub mod password;
 pub mod permission;
 pub mod preference;
 pub mod random;
+pub mod resource_permission;
 pub mod scope;
 pub mod search;
 pub mod server_key;
@@ -40,6 +42,7 @@ pub mod token;
 pub mod unit;
 pub mod user;
 
+pub use authorization::Authorization;
 pub use command::Commands;
 pub use error::{Error, ErrorKind, Result};
 pub use page::Page;

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use kymograph_domain::membership::{Membership, MembershipCommand};
+use kymograph_domain::resource_permission::Grantee;
 use kymograph_domain::user::{User, UserError};
 use kymograph_domain::{OrgId, OrgRole, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::org::OrgReader;
+use crate::resource_permission::{ResourcePermissionReader, drop_grants};
 use crate::team::{TeamReader, leave_teams};
 use crate::user::UserReader;
 use crate::{Commands, Error, Page, Permission, Scope};
@@ -77,6 +79,7 @@ pub struct Memberships {
     users: Arc<dyn UserReader>,
     orgs: Arc<dyn OrgReader>,
     teams: Arc<dyn TeamReader>,
+    permissions: Arc<dyn ResourcePermissionReader>,
 }
 
 impl Memberships {
@@ -88,8 +91,9 @@ impl Memberships {
         users: Arc<dyn UserReader>,
         orgs: Arc<dyn OrgReader>,
         teams: Arc<dyn TeamReader>,
+        permissions: Arc<dyn ResourcePermissionReader>,
     ) -> Self {
-        Self { commands, reader, users, orgs, teams }
+        Self { commands, reader, users, orgs, teams, permissions }
     }
 
     /// Makes the user of a login or e-mail address a member.
@@ -122,12 +126,13 @@ impl Memberships {
         self.tell(&scope, user, MembershipCommand::ChangeRole(role)).await
     }
 
-    /// Ends a membership, and with it those in the teams of the org.
+    /// Ends a membership, and with it those in the teams of the org and what was granted to the user there.
     pub async fn remove_member(&self, scope: &Scope, org: OrgId, user: UserId) -> Result<()> {
         let scope = &scope.in_org(org, Permission::OrgUsersRemove)?;
         self.commands
             .run(scope, |mut unit| async move {
                 leave_teams(&mut unit, &*self.teams, scope, user).await?;
+                drop_grants(&mut unit, &*self.permissions, scope, Grantee::User(user)).await?;
                 let mut membership = unit.load::<Membership>(&user).await?;
                 membership.tell(MembershipCommand::Remove).await?;
                 unit.record(membership)?;

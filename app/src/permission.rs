@@ -31,6 +31,10 @@ permissions! {
     DashboardsWrite = "dashboards:write";
     /// Delete dashboards.
     DashboardsDelete = "dashboards:delete";
+    /// Read who may do what with dashboards.
+    DashboardsPermissionsRead = "dashboards.permissions:read";
+    /// Change who may do what with dashboards.
+    DashboardsPermissionsWrite = "dashboards.permissions:write";
     /// Read folders.
     FoldersRead = "folders:read";
     /// Create folders.
@@ -39,6 +43,10 @@ permissions! {
     FoldersWrite = "folders:write";
     /// Delete folders.
     FoldersDelete = "folders:delete";
+    /// Read who may do what with folders.
+    FoldersPermissionsRead = "folders.permissions:read";
+    /// Change who may do what with folders.
+    FoldersPermissionsWrite = "folders.permissions:write";
     /// Read the current org; with server rights any org.
     OrgsRead = "orgs:read";
     /// Change the current org; with server rights any org.
@@ -115,6 +123,26 @@ permissions! {
     ServerStatsRead = "server:stats:read";
 }
 
+impl Permission {
+    /// The objects, by Grafana's names, on which who has it on everything has it; empty for what has no object.
+    #[must_use]
+    pub fn scopes(self) -> &'static [&'static str] {
+        use Permission as P;
+        let (object, verb) = self.action().split_once(':').unwrap_or_default();
+        match (object, verb) {
+            _ if matches!(self, P::DashboardsCreate) => &["folders:*"],
+            (_, "create") if object != "folders" => &[""],
+            ("dashboards" | "dashboards.permissions", _) => &["dashboards:*", "folders:*"],
+            ("folders" | "folders.permissions", _) => &["folders:*"],
+            ("org.users", _) => &["users:*"],
+            ("teams" | "teams.permissions", _) => &["teams:*"],
+            ("serviceaccounts" | "serviceaccounts.permissions", _) => &["serviceaccounts:*"],
+            ("users" | "users.password" | "users.permissions" | "users.authtoken", _) => &["global.users:*"],
+            _ => &[""],
+        }
+    }
+}
+
 /// A set of permissions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rights(u64);
@@ -148,6 +176,10 @@ impl Rights {
             P::FoldersDelete,
         ]));
         const ADMIN: Rights = EDITOR.and(Rights::of(&[
+            P::DashboardsPermissionsRead,
+            P::DashboardsPermissionsWrite,
+            P::FoldersPermissionsRead,
+            P::FoldersPermissionsWrite,
             P::OrgsWrite,
             P::OrgsPreferencesWrite,
             P::OrgUsersRead,

@@ -12,7 +12,7 @@ use kymograph_domain::team::{Team, TeamError};
 use crate::dashboard::DashboardReader;
 use crate::error::Result;
 use crate::team::{TeamReader, resolve_team};
-use crate::{Commands, Permission, Scope, Unit};
+use crate::{Authorization, Commands, Permission, Scope, Unit};
 
 /// Preferences as they are read.
 #[derive(Clone, Debug, Default)]
@@ -89,6 +89,7 @@ pub struct Preferences {
     reader: Arc<dyn PreferenceReader>,
     dashboards: Arc<dyn DashboardReader>,
     teams: Arc<dyn TeamReader>,
+    authorization: Arc<Authorization>,
 }
 
 impl Preferences {
@@ -99,8 +100,9 @@ impl Preferences {
         reader: Arc<dyn PreferenceReader>,
         dashboards: Arc<dyn DashboardReader>,
         teams: Arc<dyn TeamReader>,
+        authorization: Arc<Authorization>,
     ) -> Self {
-        Self { commands, reader, dashboards, teams }
+        Self { commands, reader, dashboards, teams, authorization }
     }
 
     /// Reads what the org prefers.
@@ -158,11 +160,19 @@ impl Preferences {
 
     /// Reads which dashboard the actor begins with, if somebody has chosen one.
     pub async fn get_home_dashboard(&self, scope: &Scope) -> Result<Option<HomeDashboard>> {
-        // Who may not read dashboards would be sent to a page that cannot be opened.
-        if !scope.allows(Permission::DashboardsRead) {
-            return Ok(None);
+        // Who may not read it would be sent to a page that cannot be opened.
+        match self.reader.find_home(scope).await? {
+            Some(home) if self.can_view(scope, &home.uid).await? => Ok(Some(home)),
+            _ => Ok(None),
         }
-        self.reader.find_home(scope).await
+    }
+
+    async fn can_view(&self, scope: &Scope, uid: &Uid) -> Result<bool> {
+        if scope.administers_content() {
+            return Ok(true);
+        }
+        let Some(dashboard) = self.dashboards.find_dashboard(scope, uid).await? else { return Ok(false) };
+        Ok(self.authorization.level(scope, dashboard.guarded()).await?.is_some())
     }
 
     async fn change(
@@ -198,12 +208,14 @@ impl Preferences {
     async fn resolve_home(&self, scope: &Scope, choice: Option<&HomeChoice>) -> Result<Option<Uid>> {
         let found = match choice {
             None | Some(HomeChoice::None) => return Ok(None),
-            // To who may not read dashboards there are none, and the answer must not tell otherwise.
-            Some(_) if !scope.allows(Permission::DashboardsRead) => None,
             Some(HomeChoice::Uid(uid)) => Uid::try_new(uid).ok(),
             Some(HomeChoice::Id(id)) => self.dashboards.find_uid_by_id(scope, *id).await?,
         };
-        found.map(Some).ok_or_else(|| DashboardError::NotFound.into())
+        match found {
+            // To who may not read it it is not there, and the answer must not tell otherwise.
+            Some(home) if self.can_view(scope, &home).await? => Ok(Some(home)),
+            _ => Err(DashboardError::NotFound.into()),
+        }
     }
 }
 

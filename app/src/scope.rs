@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kymograph_domain::{OrgId, OrgRole, UserId};
+use kymograph_domain::{OrgId, OrgRole, Timestamp, UserId};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::permission::{Permission, Rights};
@@ -12,6 +12,7 @@ use crate::permission::{Permission, Rights};
 pub struct Scope {
     org: OrgId,
     role: OrgRole,
+    member_since: Option<Timestamp>,
     rights: Rights,
     server_rights: Rights,
     actor: Arc<Actor>,
@@ -80,7 +81,14 @@ impl Scope {
     #[must_use]
     pub fn of_member(org: OrgId, role: OrgRole, actor: Arc<Actor>, request: Arc<RequestContext>) -> Self {
         let server_rights = if actor.is_server_admin { Rights::SERVER_ADMIN } else { Rights::NONE };
-        Self { org, role, rights: Rights::of_role(role).and(server_rights), server_rights, actor, request }
+        let rights = Rights::of_role(role).and(server_rights);
+        Self { org, role, member_since: None, rights, server_rights, actor, request }
+    }
+
+    /// The same scope of a user who has been a member of the org since then.
+    #[must_use]
+    pub fn since(self, member_since: Option<Timestamp>) -> Self {
+        Self { member_since, ..self }
     }
 
     /// The scope of the server's own acts, such as the first set-up.
@@ -101,6 +109,19 @@ impl Scope {
     #[must_use]
     pub fn role(&self) -> OrgRole {
         self.role
+    }
+
+    /// Whether the actor may do everything with all folders and dashboards of the org. A server admin may where it
+    /// is a member with a role, but not in orgs that it only administers.
+    #[must_use]
+    pub fn administers_content(&self) -> bool {
+        self.role == OrgRole::Admin || (self.actor.is_server_admin && self.role != OrgRole::None)
+    }
+
+    /// Since when the actor has been a member of the org; `None` if it is none.
+    #[must_use]
+    pub fn member_since(&self) -> Option<Timestamp> {
+        self.member_since
     }
 
     /// Who acts.
@@ -126,6 +147,11 @@ impl Scope {
         if self.allows(permission) { Ok(()) } else { Err(denied(permission)) }
     }
 
+    /// Fails unless the actor is a member of the org, whose role or grants then say what it finds there.
+    pub fn require_member(&self, permission: Permission) -> Result<()> {
+        if self.member_since.is_some() { Ok(()) } else { self.require(permission) }
+    }
+
     /// Fails unless the actor may do something on the whole server.
     pub fn require_on_server(&self, permission: Permission) -> Result<()> {
         if self.server_rights.allow(permission) { Ok(()) } else { Err(denied(permission)) }
@@ -145,11 +171,13 @@ impl Scope {
             return Ok(self.clone());
         }
         self.require_on_server(permission)?;
-        Ok(Self { org, role: OrgRole::None, rights: self.server_rights, ..self.clone() })
+        let rights = self.server_rights;
+        Ok(Self { org, role: OrgRole::None, member_since: None, rights, ..self.clone() })
     }
 }
 
-fn denied(permission: Permission) -> Error {
+/// The error of who may not do something.
+pub(crate) fn denied(permission: Permission) -> Error {
     Error::new(
         ErrorKind::Forbidden,
         format!(
@@ -181,5 +209,8 @@ mod tests {
         assert_eq!(other.org(), OrgId(2));
         assert!(other.allows(Permission::OrgUsersAdd));
         assert!(!other.allows(Permission::DashboardsRead));
+        assert!(!other.administers_content());
+        assert!(scope(1, OrgRole::Viewer, true).administers_content());
+        assert!(!scope(1, OrgRole::Editor, false).administers_content());
     }
 }

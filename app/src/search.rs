@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use kymograph_domain::Uid;
+use kymograph_domain::{AccessLevel, Uid};
 
+use crate::authorization::ContentFilter;
 use crate::error::Result;
-use crate::{Page, Permission, Scope};
+use crate::{Authorization, Page, Scope};
 
 /// What to look for.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +32,8 @@ pub struct SearchQuery {
     pub folders: bool,
     /// Whether dashboards are wanted.
     pub dashboards: bool,
+    /// Whether only what the actor may change is wanted.
+    pub editable: bool,
 }
 
 /// A dashboard or folder that was found.
@@ -70,31 +73,39 @@ pub struct SearchHitFolder {
 /// Searches read models.
 #[async_trait]
 pub trait SearchReader: Send + Sync {
-    /// The hits of a page: folders first, then by title.
-    async fn search(&self, scope: &Scope, query: &SearchQuery, page: Page) -> Result<Vec<SearchHit>>;
+    /// The hits of a page that a filter lets through: folders first, then by title.
+    async fn search(
+        &self,
+        scope: &Scope,
+        query: &SearchQuery,
+        filter: &ContentFilter,
+        page: Page,
+    ) -> Result<Vec<SearchHit>>;
 }
 
 /// The use cases of searching.
 pub struct Searches {
     reader: Arc<dyn SearchReader>,
+    authorization: Arc<Authorization>,
 }
 
 impl Searches {
-    /// The use cases on this port.
+    /// The use cases on these ports.
     #[must_use]
-    pub fn new(reader: Arc<dyn SearchReader>) -> Self {
-        Self { reader }
+    pub fn new(reader: Arc<dyn SearchReader>, authorization: Arc<Authorization>) -> Self {
+        Self { reader, authorization }
     }
 
     /// Searches dashboards and folders that the actor may read.
     pub async fn search(&self, scope: &Scope, mut query: SearchQuery, page: Page) -> Result<Vec<SearchHit>> {
         // The trash holds dashboards only, and is shown to who can take them out of it.
-        let read = if query.deleted { Permission::DashboardsWrite } else { Permission::DashboardsRead };
-        query.folders &= scope.allows(Permission::FoldersRead) && !query.deleted;
-        query.dashboards &= scope.allows(read);
+        query.folders &= !query.deleted;
         if !query.folders && !query.dashboards {
             return Ok(Vec::new());
         }
-        self.reader.search(scope, &query, page).await
+        let is_edit = query.editable || query.deleted;
+        let level = if is_edit { AccessLevel::Edit } else { AccessLevel::View };
+        let filter = self.authorization.filter(scope, level).await?;
+        self.reader.search(scope, &query, &filter, page).await
     }
 }

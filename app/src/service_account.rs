@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use kymograph_domain::resource_permission::Grantee;
 use kymograph_domain::service_account::{
     ServiceAccount, ServiceAccountCommand, ServiceAccountCreated, ServiceAccountError, token_expiry,
 };
@@ -15,6 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event_store::TokenHashWrite;
 use crate::id_allocator::{IdAllocator, IdKind};
 use crate::random::random_uid;
+use crate::resource_permission::{ResourcePermissionReader, drop_grants};
 use crate::token::NewApiToken;
 use crate::{Commands, Page, Permission, Scope};
 
@@ -134,6 +136,7 @@ impl CreatedToken {
 pub struct ServiceAccounts {
     commands: Commands,
     reader: Arc<dyn ServiceAccountReader>,
+    permissions: Arc<dyn ResourcePermissionReader>,
     ids: Arc<dyn IdAllocator>,
     clock: Arc<dyn Clock>,
 }
@@ -144,10 +147,11 @@ impl ServiceAccounts {
     pub fn new(
         commands: Commands,
         reader: Arc<dyn ServiceAccountReader>,
+        permissions: Arc<dyn ResourcePermissionReader>,
         ids: Arc<dyn IdAllocator>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { commands, reader, ids, clock }
+        Self { commands, reader, permissions, ids, clock }
     }
 
     /// Creates a service account and returns its id.
@@ -192,10 +196,18 @@ impl ServiceAccounts {
         self.tell(scope, id, ServiceAccountCommand::Update { name, role, is_disabled }).await
     }
 
-    /// Deletes a service account with its tokens.
+    /// Deletes a service account with its tokens and what was granted to it.
     pub async fn delete_service_account(&self, scope: &Scope, id: UserId) -> Result<()> {
         scope.require(Permission::ServiceAccountsDelete)?;
-        self.tell(scope, id, ServiceAccountCommand::Delete).await
+        self.commands
+            .run(scope, |mut unit| async move {
+                let mut account = unit.load::<ServiceAccount>(&id).await?;
+                account.tell(ServiceAccountCommand::Delete).await?;
+                drop_grants(&mut unit, &*self.permissions, scope, Grantee::User(id)).await?;
+                unit.record(account)?;
+                Ok(unit.decided(()))
+            })
+            .await
     }
 
     /// Gives a service account a new token, which is returned this once.

@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use kymograph_domain::Uid;
 use kymograph_domain::dashboard::{Dashboard, DashboardError};
 use kymograph_domain::star::{Star, StarAdded, StarCommand, StarRemoved};
+use kymograph_domain::{AccessLevel, Uid};
 
+use crate::authorization::{ContentFilter, Guarded};
 use crate::dashboard::{DashboardView, parse_uid};
 use crate::error::Result;
-use crate::{Commands, Permission, Scope};
+use crate::{Authorization, Commands, Permission, Scope};
 
 /// The starred dashboards of a user by uid, each with its numeric id.
 pub type StarredDashboards = HashMap<Uid, i64>;
@@ -20,26 +21,26 @@ pub type StarredDashboards = HashMap<Uid, i64>;
 pub trait StarReader: Send + Sync {
     /// The dashboards of the scope's org that the actor has starred.
     async fn find_stars(&self, scope: &Scope) -> Result<Arc<StarredDashboards>>;
-    /// The uids of those that are still there, in order.
-    async fn list_starred_uids(&self, scope: &Scope) -> Result<Vec<Uid>>;
+    /// The uids of those that are still there and that a filter lets through, in order.
+    async fn list_starred_uids(&self, scope: &Scope, filter: &ContentFilter) -> Result<Vec<Uid>>;
 }
 
 /// The use cases of stars.
 pub struct Stars {
     commands: Commands,
     reader: Arc<dyn StarReader>,
+    authorization: Arc<Authorization>,
 }
 
 impl Stars {
     /// The use cases on these ports.
     #[must_use]
-    pub fn new(commands: Commands, reader: Arc<dyn StarReader>) -> Self {
-        Self { commands, reader }
+    pub fn new(commands: Commands, reader: Arc<dyn StarReader>, authorization: Arc<Authorization>) -> Self {
+        Self { commands, reader, authorization }
     }
 
     /// Stars a dashboard for the actor.
     pub async fn star_dashboard(&self, scope: &Scope, uid: &str) -> Result<()> {
-        scope.require(Permission::DashboardsRead)?;
         let uid = &parse_uid(uid)?;
         let user_id = scope.actor().user_id;
         self.commands
@@ -48,6 +49,9 @@ impl Stars {
                 if !dashboard.exists {
                     return Err(DashboardError::NotFound.into());
                 }
+                let guarded = Guarded::Dashboard { id: dashboard.id, folder: dashboard.folder_uid.as_ref() };
+                let (view, permission) = (AccessLevel::View, Permission::DashboardsRead);
+                self.authorization.require(scope, guarded, view, permission).await?;
                 let mut star = unit.load::<Star>(&user_id).await?;
                 let added = StarAdded { user_id, dashboard_uid: uid.clone(), dashboard_id: dashboard.id };
                 star.tell(StarCommand::Add(added)).await?;
@@ -59,7 +63,6 @@ impl Stars {
 
     /// Takes the actor's star of a dashboard away, if there is one.
     pub async fn unstar_dashboard(&self, scope: &Scope, uid: &str) -> Result<()> {
-        scope.require(Permission::DashboardsRead)?;
         // What cannot be a uid has no star either.
         let Ok(uid) = &parse_uid(uid) else { return Ok(()) };
         let user_id = scope.actor().user_id;
@@ -74,17 +77,14 @@ impl Stars {
             .await
     }
 
-    /// Lists the uids of the dashboards that the actor has starred.
+    /// Lists the uids of the dashboards that the actor has starred and may read.
     pub async fn list_stars(&self, scope: &Scope) -> Result<Vec<Uid>> {
-        if !scope.allows(Permission::DashboardsRead) {
-            return Ok(Vec::new());
-        }
-        self.reader.list_starred_uids(scope).await
+        let filter = self.authorization.filter(scope, AccessLevel::View).await?;
+        self.reader.list_starred_uids(scope, &filter).await
     }
 
-    /// Whether the actor has starred a dashboard.
+    /// Whether the actor has starred a dashboard that it has read.
     pub async fn is_starred(&self, scope: &Scope, dashboard: &DashboardView) -> Result<bool> {
-        scope.require(Permission::DashboardsRead)?;
         Ok(self.reader.find_stars(scope).await?.get(&dashboard.uid) == Some(&dashboard.id))
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use kymograph_domain::membership::Membership;
+use kymograph_domain::resource_permission::Grantee;
 use kymograph_domain::team::{
     MAX_MEMBERS, Team, TeamCommand, TeamCreated, TeamError, TeamMembers, TeamPermission,
 };
@@ -15,6 +16,7 @@ use crate::error::Result;
 use crate::id_allocator::{IdAllocator, IdKind};
 use crate::membership::MembershipReader;
 use crate::random::random_uid;
+use crate::resource_permission::{ResourcePermissionReader, drop_grants};
 use crate::user::UserReader;
 use crate::{Commands, Page, Permission, Scope, Unit};
 
@@ -104,6 +106,7 @@ pub struct Teams {
     reader: Arc<dyn TeamReader>,
     memberships: Arc<dyn MembershipReader>,
     users: Arc<dyn UserReader>,
+    permissions: Arc<dyn ResourcePermissionReader>,
     ids: Arc<dyn IdAllocator>,
 }
 
@@ -115,9 +118,10 @@ impl Teams {
         reader: Arc<dyn TeamReader>,
         memberships: Arc<dyn MembershipReader>,
         users: Arc<dyn UserReader>,
+        permissions: Arc<dyn ResourcePermissionReader>,
         ids: Arc<dyn IdAllocator>,
     ) -> Self {
-        Self { commands, reader, memberships, users, ids }
+        Self { commands, reader, memberships, users, permissions, ids }
     }
 
     /// Creates a team, which whoever creates it administers if it is a member of the org. Returns id and uid.
@@ -155,10 +159,19 @@ impl Teams {
             .await
     }
 
-    /// Deletes a team. Its members stay members of the org.
+    /// Deletes a team, and with it what was granted to it. Its members stay members of the org.
     pub async fn delete_team(&self, scope: &Scope, team: &str) -> Result<()> {
         scope.require(Permission::TeamsDelete)?;
-        self.tell(scope, team, TeamCommand::Delete).await
+        let id = &resolve_team(&*self.reader, scope, team).await?;
+        self.commands
+            .run(scope, |mut unit| async move {
+                let mut team = unit.load::<Team>(id).await?;
+                team.tell(TeamCommand::Delete).await?;
+                drop_grants(&mut unit, &*self.permissions, scope, Grantee::Team(*id)).await?;
+                unit.record(team)?;
+                Ok(unit.decided(()))
+            })
+            .await
     }
 
     /// Makes a member of the org a member of a team.

@@ -87,7 +87,15 @@ impl<'s> Unit<'s> {
 
     /// Loads many aggregates of the scope's org at once.
     pub async fn load_many<A: Stream>(&self, keys: &[&A::Key]) -> Result<Vec<Entity<A>>> {
-        let org = self.scope.org();
+        self.load_many_in(self.scope, keys).await
+    }
+
+    /// Loads many aggregates of the org of another scope that the actor has at once.
+    pub async fn load_many_in<A: Stream>(&self, scope: &Scope, keys: &[&A::Key]) -> Result<Vec<Entity<A>>> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let org = scope.org();
         let streams: Vec<_> = keys.iter().map(|key| A::stream_id(key)).collect();
         let stored = self.store.load(org, &streams).await?;
         streams

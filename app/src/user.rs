@@ -7,6 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use kymograph_domain::membership::{Membership, MembershipCommand};
 use kymograph_domain::org::Org;
+use kymograph_domain::resource_permission::Grantee;
 use kymograph_domain::user::{Profile, User, UserCommand, UserCreated, UserError, check_password};
 use kymograph_domain::{OrgId, OrgRole, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,7 @@ use crate::id_allocator::{IdAllocator, IdKind};
 use crate::membership::MembershipReader;
 use crate::password::PasswordHasher;
 use crate::random::random_uid;
+use crate::resource_permission::{ResourcePermissionReader, drop_grants};
 use crate::scope::AcrossOrgs;
 use crate::team::{TeamReader, leave_teams};
 use crate::{Commands, Page, Permission, Scope, Unit};
@@ -107,24 +109,34 @@ pub struct Users {
     reader: Arc<dyn UserReader>,
     memberships: Arc<dyn MembershipReader>,
     teams: Arc<dyn TeamReader>,
+    permissions: Arc<dyn ResourcePermissionReader>,
     ids: Arc<dyn IdAllocator>,
     passwords: Arc<dyn PasswordHasher>,
     default_membership: DefaultMembership,
 }
 
+/// What [`Users`] is made of.
+pub struct UserPorts {
+    /// Reads users.
+    pub reader: Arc<dyn UserReader>,
+    /// Reads memberships.
+    pub memberships: Arc<dyn MembershipReader>,
+    /// Reads teams.
+    pub teams: Arc<dyn TeamReader>,
+    /// Reads what is granted to users.
+    pub permissions: Arc<dyn ResourcePermissionReader>,
+    /// Hands out ids.
+    pub ids: Arc<dyn IdAllocator>,
+    /// Hashes passwords.
+    pub passwords: Arc<dyn PasswordHasher>,
+}
+
 impl Users {
     /// The use cases on these ports.
     #[must_use]
-    pub fn new(
-        commands: Commands,
-        reader: Arc<dyn UserReader>,
-        memberships: Arc<dyn MembershipReader>,
-        teams: Arc<dyn TeamReader>,
-        ids: Arc<dyn IdAllocator>,
-        passwords: Arc<dyn PasswordHasher>,
-        default_membership: DefaultMembership,
-    ) -> Self {
-        Self { commands, reader, memberships, teams, ids, passwords, default_membership }
+    pub fn new(commands: Commands, ports: UserPorts, default_membership: DefaultMembership) -> Self {
+        let UserPorts { reader, memberships, teams, permissions, ids, passwords } = ports;
+        Self { commands, reader, memberships, teams, permissions, ids, passwords, default_membership }
     }
 
     /// Creates a user who is a member of one org.
@@ -298,6 +310,7 @@ impl Users {
                 for org in self.memberships.list_orgs_of_user(id).await? {
                     let org_scope = scope.in_org(org.org_id, Permission::OrgUsersRemove)?;
                     leave_teams(&mut unit, &*self.teams, &org_scope, id).await?;
+                    drop_grants(&mut unit, &*self.permissions, &org_scope, Grantee::User(id)).await?;
                     let mut membership = unit.load_across::<Membership>(across, org.org_id, &id).await?;
                     membership.tell(MembershipCommand::Remove).await?;
                     unit.record(membership)?;

@@ -8,7 +8,8 @@ use crate::event::{EventSet, StoredEvent};
 use crate::upcast::{upcast, upcasters};
 use crate::{
     access::Access, dashboard::Dashboard, folder::Folder, invite::Invite, membership::Membership, org::Org,
-    preference::Preference, service_account::ServiceAccount, star::Star, team::Team, user::User,
+    preference::Preference, resource_permission::ResourcePermission, service_account::ServiceAccount,
+    star::Star, team::Team, user::User,
 };
 
 /// Something to do with an aggregate whose type is only known by name.
@@ -35,7 +36,20 @@ macro_rules! aggregates {
     };
 }
 
-aggregates!(Access, Dashboard, Folder, Invite, Membership, Org, Preference, ServiceAccount, Star, Team, User);
+aggregates!(
+    Access,
+    Dashboard,
+    Folder,
+    Invite,
+    Membership,
+    Org,
+    Preference,
+    ResourcePermission,
+    ServiceAccount,
+    Star,
+    Team,
+    User
+);
 
 /// Why a stored event could not be read.
 #[derive(Debug, thiserror::Error)]

@@ -29,11 +29,11 @@ const INSERT: &str = "WITH version AS (
         INSERT INTO dashboard_versions (org_id, dashboard_uid, generation, version, pos, restored_from, message,
             created, created_by) VALUES ($1, $2, $4, 1, $9, 0, $12, $10, $11))
     INSERT INTO dashboards (org_id, uid, id, generation, title, slug, tags, folder_uid, version, pos, created,
-        created_by, updated, updated_by, deleted)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, $9, $10, $11, $10, $11, NULL)
+        created_by, updated, updated_by, deleted, creator_id)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, $9, $10, $11, $10, $11, NULL, $13)
     ON CONFLICT (org_id, uid) DO UPDATE SET id = $3, generation = $4, title = $5, slug = $6, tags = $7,
         folder_uid = $8, version = 1, pos = $9, created = $10, created_by = $11, updated = $10, updated_by = $11,
-        deleted = NULL";
+        deleted = NULL, creator_id = $13";
 const UPDATE: &str = "WITH version AS (
         INSERT INTO dashboard_versions (org_id, dashboard_uid, generation, version, pos, restored_from, message,
             created, created_by) VALUES ($1, $2, $11, $7, $8, $12, $13, $9, $10))
@@ -107,8 +107,9 @@ fn insert(
     let (slug, folder) = (slugify(&title), uid_or_empty(content.folder_uid.as_ref()));
     let (at, by) = (recorded.recorded_at.date(), recorded.actor_login.to_owned());
     let (org, pos, message) = (recorded.org.0, recorded.position, content.message.clone());
-    statements
-        .write(INSERT, params![org, uid, id, generation, title, slug, tags, folder, pos, at, by, message]);
+    let creator = recorded.actor_id.0;
+    let params = params![org, uid, id, generation, title, slug, tags, folder, pos, at, by, message, creator];
+    statements.write(INSERT, params);
     check_folder(org, content.folder_uid.as_ref(), statements);
 }
 

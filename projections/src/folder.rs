@@ -3,19 +3,21 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use kymograph_app::cache::ReadCache;
+use kymograph_app::authorization::ContentFilter;
+use kymograph_app::cache::{BeforeFetch, ReadCache};
 use kymograph_app::change::ChangeListener;
 use kymograph_app::folder::{FolderContents, FolderCounts, FolderReader, FolderView};
 use kymograph_app::{Error, Page, Result, Scope};
 use kymograph_domain::folder::FolderEvent;
 use kymograph_domain::org::OrgEvent;
 use kymograph_domain::slug::slugify;
-use kymograph_domain::{Invariant, OrgId, StreamId, Uid};
+use kymograph_domain::{Invariant, OrgId, StreamId, Uid, UserId};
 use tokio_postgres::Row;
 
 use crate::database::Database;
 use crate::params;
 use crate::projector::{Projector, Recorded};
+use crate::resource_permission::filter::{FilterParams, allowed_folders, allows_folder};
 use crate::statement::{OnFailure, Statements};
 use crate::text::{optional_uid_column, timestamp_column, uid_column, uid_or_empty};
 
@@ -23,7 +25,8 @@ use crate::text::{optional_uid_column, timestamp_column, uid_column, uid_or_empt
 pub struct FolderProjector;
 
 const INSERT: &str = "INSERT INTO folders (org_id, uid, id, title, slug, description, parent_uid, version,
-    created, created_by, updated, updated_by) VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9, $8, $9)";
+    created, created_by, updated, updated_by, creator_id)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9, $8, $9, $10)";
 const UPDATE: &str = "UPDATE folders SET title = $3, slug = $4, description = $5, version = version + 1,
     updated = $6, updated_by = $7 WHERE org_id = $1 AND uid = $2";
 const MOVE: &str = "UPDATE folders SET parent_uid = $3, version = version + 1, updated = $4, updated_by = $5
@@ -68,8 +71,9 @@ impl Projector for FolderProjector {
                 let (uid, title) = (created.uid.to_string(), created.title.clone());
                 let parent = uid_or_empty(created.parent_uid.as_ref());
                 let (slug, description) = (slugify(&title), created.description.clone());
-                statements
-                    .write(INSERT, params![org, uid, created.id, title, slug, description, parent, at, by]);
+                let creator = recorded.actor_id.0;
+                let params = params![org, uid, created.id, title, slug, description, parent, at, by, creator];
+                statements.write(INSERT, params);
                 check_place(recorded, &created.uid, created.parent_uid.as_ref(), statements);
             }
             FolderEvent::Updated(updated) => {
@@ -132,6 +136,20 @@ impl Default for FolderCache {
     }
 }
 
+impl FolderCache {
+    pub(crate) fn get(&self, key: &(OrgId, Uid)) -> Option<Arc<FolderView>> {
+        self.0.get(key)
+    }
+
+    pub(crate) fn before_fetch(&self) -> BeforeFetch {
+        self.0.before_fetch()
+    }
+
+    pub(crate) fn keep(&self, before: &BeforeFetch, key: &(OrgId, Uid), folder: Arc<FolderView>) {
+        self.0.keep(before, key, folder);
+    }
+}
+
 impl ChangeListener for FolderCache {
     fn streams_changed(&self, org: OrgId, streams: &[StreamId]) {
         for stream in streams {
@@ -166,7 +184,7 @@ impl PgFolderReader {
     }
 }
 
-fn folder_view(row: &Row) -> Result<FolderView> {
+pub(crate) fn folder_view(row: &Row) -> Result<FolderView> {
     Ok(FolderView {
         org_id: OrgId(row.get("org_id")),
         id: row.get("id"),
@@ -177,6 +195,7 @@ fn folder_view(row: &Row) -> Result<FolderView> {
         parent_uid: optional_uid_column(row, "parent_uid")?,
         version: row.get("version"),
         created: timestamp_column(row, "created"),
+        creator_id: UserId(row.get("creator_id")),
         created_by: row.get("created_by"),
         updated: timestamp_column(row, "updated"),
         updated_by: row.get("updated_by"),
@@ -196,11 +215,25 @@ impl FolderReader for PgFolderReader {
         row.as_ref().map(folder_view).transpose()
     }
 
-    async fn list_folders(&self, scope: &Scope, parent: Option<&Uid>, page: Page) -> Result<Vec<FolderView>> {
-        let sql = "SELECT * FROM folders WHERE org_id = $1 AND parent_uid = $2
-            ORDER BY title, uid LIMIT $3 OFFSET $4";
+    async fn list_folders(
+        &self,
+        scope: &Scope,
+        parent: Option<&Uid>,
+        filter: &ContentFilter,
+        page: Page,
+    ) -> Result<Vec<FolderView>> {
+        let sql = concat!(
+            "WITH RECURSIVE ",
+            allowed_folders!("$5", "$6", "$7", "$8", "$9", "$10"),
+            " SELECT f.* FROM folders f LEFT JOIN allowed_folders ON allowed_uid = f.uid
+            WHERE f.org_id = $1 AND f.parent_uid = $2 AND ",
+            allows_folder!("$5"),
+            " ORDER BY f.title, f.uid LIMIT $3 OFFSET $4"
+        );
         let (org, parent) = (scope.org(), uid_or_empty(parent));
-        let rows = self.database.read(org, sql, &[&org.0, &parent, &page.size, &page.offset()]).await?;
+        let (filter, offset) = (FilterParams::of(filter), page.offset());
+        let params = filter.after(&[&org.0, &parent, &page.size, &offset]);
+        let rows = self.database.read(org, sql, &params).await?;
         rows.iter().map(folder_view).collect()
     }
 

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use kymograph_app::identity::{Identified, IdentityReader};
+use kymograph_app::identity::{Identified, IdentifiedMembership, IdentityReader};
 use kymograph_app::user::password_secret;
 use kymograph_app::{Actor, Result};
 use kymograph_domain::{OrgId, Timestamp, UserId};
 
 use crate::database::Database;
-use crate::text::role_column;
+use crate::text::{role_column, timestamp_column};
 
 /// Reads users with their memberships and password hash.
 pub struct PgIdentityReader {
@@ -42,7 +42,8 @@ impl IdentityReader for PgIdentityReader {
         let Some(row) = self.database.read_one(server, sql, &[&user.0, &server.0, &key]).await? else {
             return Ok(None);
         };
-        let sql = "SELECT member_org_id, role FROM user_orgs WHERE user_id = $1 ORDER BY member_org_id";
+        let sql =
+            "SELECT member_org_id, role, since FROM user_orgs WHERE user_id = $1 ORDER BY member_org_id";
         let memberships = self.database.read_global(sql, &[&user.0]).await?;
         Ok(Some(Identified {
             actor: Arc::new(Actor {
@@ -56,7 +57,13 @@ impl IdentityReader for PgIdentityReader {
             org_id: OrgId(row.get("current_org_id")),
             memberships: memberships
                 .iter()
-                .map(|row| Ok((OrgId(row.get("member_org_id")), role_column(row, "role")?)))
+                .map(|row| {
+                    Ok(IdentifiedMembership {
+                        org: OrgId(row.get("member_org_id")),
+                        role: role_column(row, "role")?,
+                        since: timestamp_column(row, "since"),
+                    })
+                })
                 .collect::<Result<_>>()?,
         }))
     }

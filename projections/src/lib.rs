@@ -16,6 +16,7 @@ pub mod org;
 pub mod preference;
 pub mod projector;
 pub mod quota;
+pub mod resource_permission;
 pub mod search;
 pub mod service_account;
 pub mod star;
@@ -42,6 +43,7 @@ pub fn projectors() -> Vec<Box<dyn Projector>> {
         Box::new(service_account::ServiceAccountProjector),
         Box::new(folder::FolderProjector),
         Box::new(dashboard::DashboardProjector),
+        Box::new(resource_permission::ResourcePermissionProjector),
         Box::new(preference::PreferenceProjector),
         Box::new(star::StarProjector),
         Box::new(invite::InviteProjector),

@@ -19,7 +19,8 @@ pub struct MembershipProjector;
 
 const INSERT: &str =
     "INSERT INTO memberships (org_id, user_id, role, created, updated) VALUES ($1, $2, $3, $4, $4)";
-const INSERT_OF_USER: &str = "INSERT INTO user_orgs (user_id, member_org_id, role) VALUES ($1, $2, $3)";
+const INSERT_OF_USER: &str =
+    "INSERT INTO user_orgs (user_id, member_org_id, role, since) VALUES ($1, $2, $3, $4)";
 const CHANGE_ROLE: &str = "UPDATE memberships SET role = $3, updated = $4 WHERE org_id = $1 AND user_id = $2";
 const CHANGE_ROLE_OF_USER: &str = "UPDATE user_orgs SET role = $3 WHERE user_id = $1 AND member_org_id = $2";
 const DELETE: &str = "DELETE FROM memberships WHERE org_id = $1 AND user_id = $2";
@@ -44,7 +45,7 @@ impl Projector for MembershipProjector {
             MembershipEvent::Added(added) => {
                 let (user, role) = (added.user_id.0, added.role.as_str());
                 statements.write(INSERT, params![org, user, role, at]);
-                statements.write(INSERT_OF_USER, params![user, org, role]);
+                statements.write(INSERT_OF_USER, params![user, org, role, at]);
                 statements.check(CHECK_ORG, params![org], OnFailure::Broken(Invariant::OrgExists));
             }
             MembershipEvent::RoleChanged(changed) => {

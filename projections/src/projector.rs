@@ -1,6 +1,6 @@
 //! What a projection is made of.
 
-use kymograph_domain::{OrgId, StoredEvent, Timestamp};
+use kymograph_domain::{OrgId, StoredEvent, Timestamp, UserId};
 
 use crate::statement::Statements;
 
@@ -13,6 +13,8 @@ pub struct Recorded<'a> {
     pub position: i64,
     /// When it was recorded.
     pub recorded_at: Timestamp,
+    /// Who caused it.
+    pub actor_id: UserId,
     /// The login of who caused it.
     pub actor_login: &'a str,
     /// The event.

@@ -1,11 +1,13 @@
 //! Searching dashboards and folders together.
 
 use async_trait::async_trait;
+use kymograph_app::authorization::ContentFilter;
 use kymograph_app::search::{SearchHit, SearchHitFolder, SearchQuery, SearchReader};
 use kymograph_app::{Page, Result, Scope};
 use tokio_postgres::Row;
 
 use crate::database::Database;
+use crate::resource_permission::filter::{FilterParams, allowed_folders, allows_dashboard, allows_folder};
 use crate::text::{contains_pattern, optional_uid_column, uid_column, wildcard_pattern};
 
 /// Searches `dashboards` and `folders`.
@@ -23,18 +25,26 @@ impl PgSearchReader {
 
 /// An empty list of uids, ids or folders stands for any; each word of the query, each tag and a tag for each
 /// pattern must be there.
-const SEARCH: &str = "WITH hits AS (
+const SEARCH: &str = concat!(
+    "WITH RECURSIVE ",
+    allowed_folders!("$16", "$17", "$18", "$19", "$20", "$21"),
+    ", hits AS (
         SELECT id, uid, title, slug, true AS is_folder, false AS is_starred, '{}'::text[] AS tags,
             parent_uid AS folder_uid
-            FROM folders WHERE org_id = $1 AND $7 AND $3::text[] = '{}' AND $11::text[] = '{}'
-        UNION ALL
+            FROM folders f LEFT JOIN allowed_folders ON allowed_uid = uid
+            WHERE org_id = $1 AND $7 AND $3::text[] = '{}' AND $11::text[] = '{}' AND ",
+    allows_folder!("$16"),
+    " UNION ALL
         SELECT d.id, uid, title, slug, false, s.user_id IS NOT NULL, tags, folder_uid
             FROM dashboards d
             LEFT JOIN stars s ON s.org_id = $1 AND s.user_id = $12 AND s.dashboard_uid = d.uid
+            LEFT JOIN allowed_folders ON allowed_uid = folder_uid
             WHERE d.org_id = $1 AND $8 AND (d.deleted IS NOT NULL) = $15 AND tags @> $3::text[]
                 AND NOT EXISTS (SELECT FROM unnest($11::text[]) AS pattern
                     WHERE NOT EXISTS (SELECT FROM unnest(tags) AS tag WHERE tag LIKE pattern))
-    )
+                AND ",
+    allows_dashboard!("$16", "$17", "$18", "$19", "$20", "$21"),
+    ")
     SELECT h.*, f.id AS folder_id, f.title AS folder_title, f.slug AS folder_slug
     FROM hits h LEFT JOIN folders f ON f.org_id = $1 AND f.uid = h.folder_uid
     WHERE h.title ILIKE ALL ($2::text[]) AND ($4::text[] = '{}' OR h.uid = ANY ($4))
@@ -43,7 +53,8 @@ const SEARCH: &str = "WITH hits AS (
         AND ($13::bigint[] = '{}'
             OR CASE WHEN h.is_folder THEN h.id ELSE coalesce(f.id, 0) END = ANY ($13))
         AND (h.is_starred OR NOT $14)
-    ORDER BY h.is_folder DESC, lower(h.title), h.uid LIMIT $9 OFFSET $10";
+    ORDER BY h.is_folder DESC, lower(h.title), h.uid LIMIT $9 OFFSET $10"
+);
 
 fn search_hit(row: &Row) -> Result<SearchHit> {
     let folder = match (row.get::<_, Option<i64>>("folder_id"), optional_uid_column(row, "folder_uid")?) {
@@ -66,7 +77,13 @@ fn search_hit(row: &Row) -> Result<SearchHit> {
 
 #[async_trait]
 impl SearchReader for PgSearchReader {
-    async fn search(&self, scope: &Scope, query: &SearchQuery, page: Page) -> Result<Vec<SearchHit>> {
+    async fn search(
+        &self,
+        scope: &Scope,
+        query: &SearchQuery,
+        filter: &ContentFilter,
+        page: Page,
+    ) -> Result<Vec<SearchHit>> {
         let org = scope.org();
         let words: Vec<_> = query.text.split_whitespace().map(contains_pattern).collect();
         let folders: Vec<_> = query
@@ -77,30 +94,25 @@ impl SearchReader for PgSearchReader {
         let (patterns, tags): (Vec<String>, Vec<String>) =
             query.tags.iter().cloned().partition(|tag| tag.contains('*'));
         let patterns: Vec<_> = patterns.iter().map(|tag| wildcard_pattern(tag)).collect();
-        let rows = self
-            .database
-            .read(
-                org,
-                SEARCH,
-                &[
-                    &org.0,
-                    &words,
-                    &tags,
-                    &query.uids,
-                    &query.ids,
-                    &folders,
-                    &query.folders,
-                    &query.dashboards,
-                    &page.size,
-                    &page.offset(),
-                    &patterns,
-                    &scope.actor().user_id.0,
-                    &query.folder_ids,
-                    &query.starred,
-                    &query.deleted,
-                ],
-            )
-            .await?;
+        let (filter, offset) = (FilterParams::of(filter), page.offset());
+        let params = filter.after(&[
+            &org.0,
+            &words,
+            &tags,
+            &query.uids,
+            &query.ids,
+            &folders,
+            &query.folders,
+            &query.dashboards,
+            &page.size,
+            &offset,
+            &patterns,
+            &scope.actor().user_id.0,
+            &query.folder_ids,
+            &query.starred,
+            &query.deleted,
+        ]);
+        let rows = self.database.read(org, SEARCH, &params).await?;
         rows.iter().map(search_hit).collect()
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use kymograph_app::authorization::ContentFilter;
 use kymograph_app::cache::ReadCache;
 use kymograph_app::change::ChangeListener;
 use kymograph_app::star::{StarReader, StarredDashboards};
@@ -15,6 +16,7 @@ use kymograph_domain::{OrgId, StreamId, Uid, UserId};
 use crate::database::Database;
 use crate::params;
 use crate::projector::{Projector, Recorded};
+use crate::resource_permission::filter::{FilterParams, allowed_folders, allows_dashboard};
 use crate::statement::{OnFailure, Statements};
 use crate::text::uid_column;
 
@@ -127,12 +129,19 @@ impl StarReader for PgStarReader {
         Ok(self.cache.0.get_or_fetch(&key, fetch).await?.unwrap_or_default())
     }
 
-    async fn list_starred_uids(&self, scope: &Scope) -> Result<Vec<Uid>> {
-        let sql = "SELECT s.dashboard_uid FROM stars s
-            JOIN dashboards d ON d.org_id = s.org_id AND d.uid = s.dashboard_uid AND d.deleted IS NULL
-            WHERE s.org_id = $1 AND s.user_id = $2 ORDER BY s.dashboard_uid";
+    async fn list_starred_uids(&self, scope: &Scope, filter: &ContentFilter) -> Result<Vec<Uid>> {
+        let sql = concat!(
+            "WITH RECURSIVE ",
+            allowed_folders!("$3", "$4", "$5", "$6", "$7", "$8"),
+            " SELECT d.uid FROM stars s
+            JOIN dashboards d ON d.org_id = $1 AND d.uid = s.dashboard_uid AND d.deleted IS NULL
+            LEFT JOIN allowed_folders ON allowed_uid = d.folder_uid
+            WHERE s.org_id = $1 AND s.user_id = $2 AND ",
+            allows_dashboard!("$3", "$4", "$5", "$6", "$7", "$8"),
+            " ORDER BY d.uid"
+        );
         let (org, user) = (scope.org(), scope.actor().user_id);
-        let rows = self.database.read(org, sql, &[&org.0, &user.0]).await?;
-        rows.iter().map(|row| uid_column(row, "dashboard_uid")).collect()
+        let rows = self.database.read(org, sql, &FilterParams::of(filter).after(&[&org.0, &user.0])).await?;
+        rows.iter().map(|row| uid_column(row, "uid")).collect()
     }
 }

@@ -4,6 +4,7 @@
 
 mod access;
 mod audit;
+mod authorization;
 mod client;
 mod dashboard;
 mod dashboard_diff;
@@ -21,6 +22,7 @@ mod openapi;
 mod org;
 mod portal;
 mod preference;
+mod resource_permission;
 mod route_examples;
 mod schema;
 mod search;

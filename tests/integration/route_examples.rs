@@ -20,8 +20,8 @@ pub(crate) struct Objects {
 }
 
 impl Objects {
-    /// Makes an org with a member who has a session, a team, a service account with a token that was used, a folder,
-    /// a dashboard with two versions, and one in the trash.
+    /// Makes an org with a member who has a session, a team, a service account with a token that was used, a folder with
+    /// permissions, a dashboard with two versions, and one in the trash.
     pub(crate) async fn make(server: &TestServer, name: &str) -> Self {
         let org = server.new_org(&format!("{name} org")).await;
         let (member, user) = server.new_member(org, &format!("{name}-user"), "Editor").await;
@@ -49,6 +49,11 @@ impl Objects {
         let invite = invites[0]["code"].as_str().unwrap().to_owned();
         let team = make_team(&admin, name).await;
         let (service_account, token) = make_service_account(server, &admin, name).await;
+        let permissions = json!({"items": [
+            {"role": "Viewer", "permission": 1}, {"role": "Editor", "permission": 2},
+            {"teamId": team, "permission": 1}, {"userId": user, "permission": 4},
+        ]});
+        admin.post(&format!("/api/folders/{name}-folder/permissions"), &permissions).await.expect(200);
         Self { name: name.to_owned(), org, user, session, invite, team, service_account, token }
     }
 
@@ -64,6 +69,7 @@ impl Objects {
             "{service_account_id}" => self.service_account.to_string(),
             "{token_id}" => self.token.to_string(),
             "{uid}" if route.path.ends_with("/trash") => format!("{}-deleted", self.name),
+            "{role}" => "Viewer".to_owned(),
             "{uid}" if route.path.contains("/dashboards/") => format!("{}-dashboard", self.name),
             "{dashboard_uid}" => format!("{}-dashboard", self.name),
             "{invitation_code}" => self.invite.clone(),
@@ -113,6 +119,13 @@ impl Objects {
                     |version: i64| json!({"uid": format!("{}-dashboard", self.name), "version": version});
                 json!({"base": version(1), "new": version(2)})
             }
+            ("POST", path) if path.ends_with("/permissions") => {
+                json!({"items": [{"role": "Viewer", "permission": 2}]})
+            }
+            ("POST", "/api/access-control/folders/{folder_uid}" | "/api/access-control/dashboards/{uid}") => {
+                json!({"permissions": [{"builtInRole": "Viewer", "permission": "Edit"}]})
+            }
+            ("POST", path) if path.starts_with("/api/access-control/") => json!({"permission": "Edit"}),
             ("POST", path) if path.ends_with("/restore") => json!({"version": 1}),
             _ => json!({}),
         }

@@ -109,6 +109,6 @@ async fn the_application_role_can_neither_rewrite_the_log_nor_pass_row_level_sec
     client.batch_execute("SET app.org_id = '1'").await.unwrap();
     let rows: i64 = client.query_one("SELECT count(*) FROM events", &[]).await.unwrap().get(0);
     assert!(rows > 0);
-    let foreign = "INSERT INTO folders SELECT 2, 'x', 1, 'x', 'x', '', '', 1, now(), '', now(), ''";
+    let foreign = "INSERT INTO folders SELECT 2, 'x', 1, 'x', 'x', '', '', 1, now(), '', now(), '', 1";
     assert!(client.batch_execute(foreign).await.is_err(), "a row of another tenant was written");
 }

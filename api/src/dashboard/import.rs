@@ -139,7 +139,7 @@ async fn interpolate_dashboard(
     mut body: JsonText,
 ) -> ApiResult<Response> {
     let document = body.document()?;
-    let text = dashboards.interpolate_dashboard(&scope, &import_of(document.root())?)?;
+    let text = dashboards.interpolate_dashboard(&scope, &import_of(document.root())?).await?;
     // Nothing was written, so a repetition may as well be answered anew.
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     Ok((headers, text).into_response())

@@ -1,10 +1,9 @@
 //! How dashboards look on the wire.
 
-use kymograph_app::dashboard::{DashboardView, DeletedDashboard, SavedDashboard};
-use kymograph_app::folder::FolderView;
+use kymograph_app::dashboard::{DeletedDashboard, OpenedDashboard, SavedDashboard};
 use kymograph_app::{Permission, Scope};
 use kymograph_domain::slug::slugify;
-use kymograph_domain::{OrgRole, Uid};
+use kymograph_domain::{AccessLevel, Uid};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -108,22 +107,18 @@ struct AnnotationActions {
 }
 
 impl<'a> MetaBody<'a> {
-    pub(super) fn of(
-        scope: &Scope,
-        dashboard: &'a DashboardView,
-        folder: Option<&'a FolderView>,
-        is_starred: bool,
-    ) -> Self {
-        let can_save = scope.allows(Permission::DashboardsWrite);
-        let annotations = AnnotationActions { can_add: can_save, can_edit: can_save, can_delete: can_save };
+    pub(super) fn of(scope: &Scope, opened: &'a OpenedDashboard, is_starred: bool) -> Self {
+        let (dashboard, folder) = (&*opened.dashboard, opened.folder.as_deref());
+        let can_save = opened.level >= AccessLevel::Edit;
+        let annotations = |can| AnnotationActions { can_add: can, can_edit: can, can_delete: can };
         Self {
             r#type: "db",
             can_save,
             can_edit: can_save,
-            can_admin: scope.role() == OrgRole::Admin,
+            can_admin: opened.level >= AccessLevel::Admin,
             can_star: true,
             is_starred,
-            can_delete: scope.allows(Permission::DashboardsDelete),
+            can_delete: can_save,
             slug: &dashboard.slug,
             url: dashboard_url(&dashboard.uid, &dashboard.slug),
             expires: "0001-01-01T00:00:00Z",
@@ -142,8 +137,8 @@ impl<'a> MetaBody<'a> {
             provisioned: false,
             provisioned_external_id: "",
             annotations_permissions: AnnotationsPermissions {
-                dashboard: annotations,
-                organization: annotations,
+                dashboard: annotations(can_save),
+                organization: annotations(scope.allows(Permission::DashboardsWrite)),
             },
         }
     }

@@ -117,6 +117,7 @@ fn of_name(name: &str) -> Option<(Kind, &'static str)> {
         "folder_uid" => (uid(), "The uid of a folder"),
         "org_id" => (number(1), "The id of an org"),
         "org_name" => (text(), "The name of an org"),
+        "role" => (one_of(&["Viewer", "Editor", "Admin"]), "A role in the org"),
         "service_account_id" => (number(1), "The id of a service account"),
         "team_id" => (uid(), "The id of a team, or its uid"),
         "token_id" => (number(1), "The id of a token"),

@@ -58,7 +58,6 @@ impl Dashboards {
         scope: &Scope,
         import: ImportDashboard<'_>,
     ) -> Result<ImportedDashboard> {
-        scope.require(Permission::DashboardsCreate)?;
         let mut text = interpolate(import.dashboard, &import.inputs)?;
         let document = JsonDocument::try_parse(&mut text).map_err(Error::internal)?;
         let revision = document.root().get("revision").and_then(JsonValue::as_i64).unwrap_or_default();
@@ -74,8 +73,13 @@ impl Dashboards {
     }
 
     /// The text of the document that an import would save.
-    pub fn interpolate_dashboard(&self, scope: &Scope, import: &ImportDashboard<'_>) -> Result<Vec<u8>> {
-        scope.require(Permission::DashboardsCreate)?;
+    pub async fn interpolate_dashboard(
+        &self,
+        scope: &Scope,
+        import: &ImportDashboard<'_>,
+    ) -> Result<Vec<u8>> {
+        let folder = self.resolve_folder(scope, import.folder_uid.as_deref(), import.folder_id).await?;
+        self.authorization.require_place(scope, folder.as_ref(), Permission::DashboardsCreate).await?;
         interpolate(import.dashboard, &import.inputs)
     }
 }

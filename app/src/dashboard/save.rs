@@ -80,12 +80,18 @@ impl Dashboards {
     ) -> Result<crate::unit::Decided<'s, SavedDashboard>> {
         let mut dashboard = unit.load::<Dashboard>(&content.uid).await?;
         let is_new = !(is_named && dashboard.exists);
-        scope.require(if is_new { Permission::DashboardsCreate } else { Permission::DashboardsWrite })?;
+        if !is_new {
+            self.require_edit(scope, &dashboard, Permission::DashboardsWrite).await?;
+        }
         let moves = is_new || dashboard.folder_uid != content.folder_uid;
         if let Some(folder) = content.folder_uid.as_ref().filter(|_| moves)
             && !unit.load::<Folder>(folder).await?.exists
         {
             return Err(DashboardError::FolderNotFound.into());
+        }
+        if moves {
+            let (folder, permission) = (content.folder_uid.as_ref(), Permission::DashboardsCreate);
+            self.authorization.require_place(scope, folder, permission).await?;
         }
         if expected_version.is_some() && (moves || dashboard.title != content.title) {
             self.title_must_be_free(scope, content).await?;

@@ -1,10 +1,11 @@
 //! The trash: deleted dashboards that can come back, with their history.
 
-use kymograph_domain::Uid;
 use kymograph_domain::dashboard::{Dashboard, DashboardCommand, DashboardError};
 use kymograph_domain::folder::Folder;
+use kymograph_domain::{AccessLevel, Uid};
 
 use super::{Dashboards, DeletedDashboard, parse_uid};
+use crate::authorization::Guarded;
 use crate::error::Result;
 use crate::{Permission, Scope};
 
@@ -16,7 +17,6 @@ impl Dashboards {
         uid: &str,
         folder: Option<&str>,
     ) -> Result<DeletedDashboard> {
-        scope.require(Permission::DashboardsWrite)?;
         let uid = &parse_uid(uid)?;
         let folder = &match folder {
             Some(folder) => Some(self.resolve_folder(scope, Some(folder), None).await?),
@@ -25,12 +25,18 @@ impl Dashboards {
         self.commands
             .run(scope, |mut unit| async move {
                 let mut dashboard = unit.load::<Dashboard>(uid).await?;
-                let folder_uid = folder.clone().unwrap_or_else(|| dashboard.folder_uid.clone());
+                self.require_edit_in_trash(scope, &dashboard, Permission::DashboardsWrite).await?;
+                let before = dashboard.folder_uid.clone();
+                let folder_uid = folder.clone().unwrap_or_else(|| before.clone());
                 dashboard.tell(DashboardCommand::RestoreDeleted { folder_uid }).await?;
                 if let Some(folder) = &dashboard.folder_uid
                     && !unit.load::<Folder>(folder).await?.exists
                 {
                     return Err(DashboardError::FolderNotFound.into());
+                }
+                if dashboard.folder_uid != before {
+                    let (folder, permission) = (dashboard.folder_uid.as_ref(), Permission::DashboardsCreate);
+                    self.authorization.require_place(scope, folder, permission).await?;
                 }
                 let restored = left_to_say(uid, &dashboard);
                 unit.record(dashboard)?;
@@ -41,17 +47,32 @@ impl Dashboards {
 
     /// Removes a dashboard from the trash for good.
     pub async fn purge_dashboard(&self, scope: &Scope, uid: &str) -> Result<DeletedDashboard> {
-        scope.require(Permission::DashboardsDelete)?;
         let uid = &parse_uid(uid)?;
         self.commands
             .run(scope, |mut unit| async move {
                 let mut dashboard = unit.load::<Dashboard>(uid).await?;
+                self.require_edit_in_trash(scope, &dashboard, Permission::DashboardsDelete).await?;
                 dashboard.tell(DashboardCommand::Purge).await?;
                 let purged = left_to_say(uid, &dashboard);
                 unit.record(dashboard)?;
                 Ok(unit.decided(purged))
             })
             .await
+    }
+
+    /// Fails unless the dashboard is in the trash and the actor may change it. Its folder may be gone: then nothing but
+    /// its own list grants anything.
+    async fn require_edit_in_trash(
+        &self,
+        scope: &Scope,
+        dashboard: &Dashboard,
+        permission: Permission,
+    ) -> Result<()> {
+        if !dashboard.in_trash {
+            return Err(DashboardError::NotFound.into());
+        }
+        let guarded = Guarded::Dashboard { id: dashboard.id, folder: dashboard.folder_uid.as_ref() };
+        self.authorization.require(scope, guarded, AccessLevel::Edit, permission).await.map(drop)
     }
 }
 

@@ -62,24 +62,21 @@ impl Dashboards {
         start: i64,
         size: i64,
     ) -> Result<Vec<VersionView>> {
-        scope.require(Permission::DashboardsRead)?;
         let uid = parse_uid(uid)?;
-        self.find(scope, &uid).await?;
+        self.find_visible(scope, &uid).await?;
         self.reader.list_versions(scope, &uid, before, start, size).await
     }
 
     /// Reads one version.
     pub async fn get_version(&self, scope: &Scope, uid: &str, version: i64) -> Result<VersionContent> {
-        scope.require(Permission::DashboardsRead)?;
         let uid = parse_uid(uid)?;
-        self.find(scope, &uid).await?;
+        self.find_visible(scope, &uid).await?;
         let found = self.reader.find_version(scope, &uid, version).await?;
         found.ok_or_else(|| DashboardError::VersionNotFound.into())
     }
 
     /// Reads one version of a dashboard that is named by its uid or else by its numeric id.
     pub async fn find_version(&self, scope: &Scope, target: &VersionTarget) -> Result<VersionContent> {
-        scope.require(Permission::DashboardsRead)?;
         let uid = match &target.uid {
             Some(uid) => uid.clone(),
             None => {
@@ -92,15 +89,15 @@ impl Dashboards {
 
     /// Saves an older version as the newest one. The dashboard stays in the folder it is in.
     pub async fn restore_version(&self, scope: &Scope, uid: &str, version: i64) -> Result<SavedDashboard> {
-        scope.require(Permission::DashboardsWrite)?;
         let uid = parse_uid(uid)?;
-        self.find(scope, &uid).await?;
+        self.find_visible(scope, &uid).await?;
         let from = self.reader.find_version(scope, &uid, version).await?;
         let from = &from.ok_or(DashboardError::VersionNotFound)?;
         let uid = &uid;
         self.commands
             .run(scope, |mut unit| async move {
                 let mut dashboard = unit.load::<Dashboard>(uid).await?;
+                self.require_edit(scope, &dashboard, Permission::DashboardsWrite).await?;
                 let content = DashboardContent {
                     uid: uid.clone(),
                     title: from.title.clone(),

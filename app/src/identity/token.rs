@@ -83,7 +83,9 @@ impl Identity {
         }
         self.note_used(&owner, now).await;
         request.bind_idempotency(owner.service_account_id);
-        Ok(Scope::of_member(owner.org, account.role, account.actor.clone(), Arc::new(request)))
+        // No other account ever has its id, so whatever it created, it created as a member.
+        let since = Some(Timestamp(0));
+        Ok(Scope::of_member(owner.org, account.role, account.actor.clone(), Arc::new(request)).since(since))
     }
 
     async fn find_owner(&self, token: &str) -> Result<Option<TokenOwner>> {

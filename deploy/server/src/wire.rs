@@ -23,6 +23,7 @@ use kymograph_app::membership::Memberships;
 use kymograph_app::org::Orgs;
 use kymograph_app::preference::Preferences;
 use kymograph_app::random::random_bytes;
+use kymograph_app::resource_permission::{ResourcePermissionPorts, ResourcePermissions};
 use kymograph_app::search::Searches;
 use kymograph_app::service_account::ServiceAccounts;
 use kymograph_app::session::{SessionLifetimes, Sessions};
@@ -31,8 +32,8 @@ use kymograph_app::setup::Setup;
 use kymograph_app::star::Stars;
 use kymograph_app::statistic::Statistics;
 use kymograph_app::team::Teams;
-use kymograph_app::user::{DefaultMembership, Users};
-use kymograph_app::{Commands, Result};
+use kymograph_app::user::{DefaultMembership, UserPorts, Users};
+use kymograph_app::{Authorization, Commands, Result};
 use kymograph_domain::{OrgId, Timestamp};
 use kymograph_infra::change_feed::{self, ChangeFeed};
 use kymograph_infra::event_store::{EventStoreParts, PgEventStore, StreamCache};
@@ -52,6 +53,7 @@ use kymograph_projections::invite::PgInviteReader;
 use kymograph_projections::membership::PgMembershipReader;
 use kymograph_projections::org::PgOrgReader;
 use kymograph_projections::preference::PgPreferenceReader;
+use kymograph_projections::resource_permission::{PgResourcePermissionReader, ResourcePermissionCache};
 use kymograph_projections::search::PgSearchReader;
 use kymograph_projections::service_account::{PgServiceAccountReader, PgTokenReader};
 use kymograph_projections::star::{PgStarReader, StarCache};
@@ -108,6 +110,7 @@ pub fn wire(
     let dashboard_cache = Arc::new(DashboardCache::with_bytes(DASHBOARD_CACHE_BYTES));
     let star_cache = Arc::new(StarCache::default());
     let tag_counts = Arc::new(TagCounts::default());
+    let permission_cache = Arc::new(ResourcePermissionCache::default());
     let streams = Arc::new(StreamCache::default());
     let read_caches: Vec<Arc<dyn ChangeListener>> = vec![
         identity_cache.clone(),
@@ -115,6 +118,7 @@ pub fn wire(
         dashboard_cache.clone(),
         star_cache.clone(),
         tag_counts.clone(),
+        permission_cache.clone(),
     ];
 
     let users = Arc::new(PgUserReader::new(database.clone()));
@@ -124,6 +128,8 @@ pub fn wire(
     let service_accounts = Arc::new(PgServiceAccountReader::new(database.clone()));
     let tokens = Arc::new(PgTokenReader::new(database.clone()));
     let identities = Arc::new(PgIdentityReader::new(database.clone()));
+    let permissions =
+        Arc::new(PgResourcePermissionReader::new(database.clone(), permission_cache, folder_cache.clone()));
     let folders = Arc::new(PgFolderReader::new(database.clone(), folder_cache));
     let dashboards = Arc::new(PgDashboardReader::new(database.clone(), dashboard_cache));
     let invites = Arc::new(PgInviteReader::new(database.clone()));
@@ -156,14 +162,18 @@ pub fn wire(
     let commands = Commands::new(store);
     let (access, recorder) = AccessLog::new(commands.clone(), clock.clone());
     let access_task = tokio::spawn(recorder.run());
+    let authorization = Arc::new(Authorization::new(permissions.clone()));
 
     let user_service = Arc::new(Users::new(
         commands.clone(),
-        users.clone(),
-        memberships.clone(),
-        teams.clone(),
-        ids.clone(),
-        passwords.clone(),
+        UserPorts {
+            reader: users.clone(),
+            memberships: memberships.clone(),
+            teams: teams.clone(),
+            permissions: permissions.clone(),
+            ids: ids.clone(),
+            passwords: passwords.clone(),
+        },
         default_membership(config),
     ));
     let identity = Arc::new(Identity::new(
@@ -188,6 +198,7 @@ pub fn wire(
         users.clone(),
         orgs.clone(),
         teams.clone(),
+        permissions.clone(),
     ));
     let invite_service = Arc::new(Invites::new(
         commands.clone(),
@@ -210,26 +221,48 @@ pub fn wire(
             commands.clone(),
             dashboards.clone(),
             folders.clone(),
+            authorization.clone(),
             ids.clone(),
         )),
-        folders: Arc::new(Folders::new(commands.clone(), folders, ids.clone())),
+        folders: Arc::new(Folders::new(
+            commands.clone(),
+            folders.clone(),
+            authorization.clone(),
+            ids.clone(),
+        )),
         identity,
         invites: invite_service,
         memberships: membership_service,
         orgs: Arc::new(Orgs::new(commands.clone(), orgs, ids.clone())),
-        preferences: Arc::new(Preferences::new(commands.clone(), preferences, dashboards, teams.clone())),
-        searches: Arc::new(Searches::new(searches)),
+        preferences: Arc::new(Preferences::new(
+            commands.clone(),
+            preferences,
+            dashboards.clone(),
+            teams.clone(),
+            authorization.clone(),
+        )),
+        resource_permissions: Arc::new(ResourcePermissions::new(
+            commands.clone(),
+            ResourcePermissionPorts {
+                reader: permissions.clone(),
+                authorization: authorization.clone(),
+                folders,
+                dashboards,
+            },
+        )),
+        searches: Arc::new(Searches::new(searches, authorization.clone())),
         sessions: Arc::new(Sessions::new(commands.clone(), sessions, users.clone())),
         settings: Arc::new(Settings::new(config.settings().clone())),
-        stars: Arc::new(Stars::new(commands.clone(), stars)),
+        stars: Arc::new(Stars::new(commands.clone(), stars, authorization)),
         statistics: Arc::new(Statistics::new(statistics, clock.clone())),
         service_accounts: Arc::new(ServiceAccounts::new(
             commands.clone(),
             service_accounts,
+            permissions.clone(),
             ids.clone(),
             clock,
         )),
-        teams: Arc::new(Teams::new(commands, teams, memberships, users, ids)),
+        teams: Arc::new(Teams::new(commands, teams, memberships, users, permissions, ids)),
         users: user_service,
         health,
         readiness: readiness.clone(),

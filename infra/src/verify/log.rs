@@ -2,7 +2,7 @@
 
 use kymograph_app::{Error, Result};
 use kymograph_domain::registry::{self, new_fold};
-use kymograph_domain::{OrgId, StoredEvent, Timestamp};
+use kymograph_domain::{OrgId, StoredEvent, Timestamp, UserId};
 use kymograph_projections::{Projector, Recorded};
 use serde::Deserialize;
 use tokio_postgres::{Row, Transaction};
@@ -22,8 +22,8 @@ pub(super) async fn check(
     report: &mut Report,
 ) -> Result<Option<FoldedStreams>> {
     let head = read_head(transaction, org).await?;
-    let sql = "SELECT pos, stream_id, stream_type, version, type, schema_version, recorded_at, actor_login, payload,
-        checksum, trace_id, meta FROM events WHERE org_id = $1 ORDER BY pos";
+    let sql = "SELECT pos, stream_id, stream_type, version, type, schema_version, recorded_at, actor_id, actor_login,
+        payload, checksum, trace_id, meta FROM events WHERE org_id = $1 ORDER BY pos";
     let portal = transaction.bind(sql, &[&org.0]).await.map_err(Error::internal)?;
     let mut reader = LogReader { org, last: 0, last_at: Timestamp(i64::MIN), streams: FoldedStreams::new() };
     loop {
@@ -39,6 +39,7 @@ pub(super) async fn check(
                 org,
                 position: row.get("pos"),
                 recorded_at: Timestamp::from_date(row.get("recorded_at")),
+                actor_id: UserId(row.get("actor_id")),
                 actor_login: row.get("actor_login"),
                 event: &*event,
             };

@@ -33,6 +33,7 @@ export interface AuditSearch {
 const NOUNS = [
   "dashboard",
   "folder",
+  "resource_permission",
   "membership",
   "org",
   "user",

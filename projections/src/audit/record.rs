@@ -71,7 +71,13 @@ struct Named {
     title: Option<String>,
     name: Option<String>,
     profile: Option<Login>,
+    resource: Option<NamedResource>,
     user_id: Option<UserId>,
+}
+
+#[derive(Deserialize)]
+struct NamedResource {
+    uid: String,
 }
 
 #[derive(Deserialize)]
@@ -223,6 +229,7 @@ impl PgAuditReader {
                 members.insert(user.0, stream.clone());
             }
             let name = state.title.or(state.name).or(state.profile.map(|profile| profile.login));
+            let name = name.or(state.resource.map(|resource| resource.uid));
             names.insert(stream, name);
         }
         let ids: Vec<_> = members.keys().copied().collect();

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use kymograph_app::authorization::ContentFilter;
 use kymograph_app::dashboard::{DashboardReader, DashboardView, TagCount, VersionContent, VersionView};
 use kymograph_app::{Error, Result, Scope};
 use kymograph_domain::dashboard::{DashboardContent, DashboardEvent};
@@ -11,6 +12,7 @@ use tokio_postgres::Row;
 
 use super::DashboardCache;
 use crate::database::Database;
+use crate::resource_permission::filter::{FilterParams, allowed_folders, allows_dashboard};
 use crate::text::{optional_uid_column, timestamp_column, uid_column, uid_or_empty};
 
 /// Reads `dashboards` and `dashboard_versions`, and the documents out of the log.
@@ -115,12 +117,19 @@ impl DashboardReader for PgDashboardReader {
         self.find_uid(scope, sql, &[&scope.org().0, &id]).await
     }
 
-    async fn count_tags(&self, scope: &Scope) -> Result<Vec<TagCount>> {
+    async fn count_tags(&self, scope: &Scope, filter: &ContentFilter) -> Result<Vec<TagCount>> {
         // A dashboard can have a tag twice.
-        let sql = "SELECT tag, count(DISTINCT uid) AS dashboards FROM dashboards, unnest(tags) AS tag
-            WHERE org_id = $1 AND deleted IS NULL GROUP BY tag ORDER BY tag";
+        let sql = concat!(
+            "WITH RECURSIVE ",
+            allowed_folders!("$2", "$3", "$4", "$5", "$6", "$7"),
+            " SELECT tag, count(DISTINCT d.uid) AS dashboards FROM dashboards d
+            LEFT JOIN allowed_folders ON allowed_uid = d.folder_uid CROSS JOIN unnest(d.tags) AS tag
+            WHERE d.org_id = $1 AND d.deleted IS NULL AND ",
+            allows_dashboard!("$2", "$3", "$4", "$5", "$6", "$7"),
+            " GROUP BY tag ORDER BY tag"
+        );
         let org = scope.org();
-        let rows = self.database.read(org, sql, &[&org.0]).await?;
+        let rows = self.database.read(org, sql, &FilterParams::of(filter).after(&[&org.0])).await?;
         Ok(rows.iter().map(|row| TagCount { term: row.get("tag"), count: row.get("dashboards") }).collect())
     }
 

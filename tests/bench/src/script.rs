@@ -11,7 +11,7 @@ use kymograph_app::random::hex;
 use kymograph_domain::dashboard::{
     Dashboard, DashboardContent, DashboardCreated, DashboardEvent, DashboardUpdated,
 };
-use kymograph_domain::{CanonicalJson, OrgId, StoredEvent, Stream, Timestamp, Uid};
+use kymograph_domain::{CanonicalJson, OrgId, StoredEvent, Stream, Timestamp, Uid, UserId};
 use kymograph_infra::event_store::{MOVE_HEAD, Payload, PlacedEvent, StreamAppend, append_statements};
 use kymograph_projections::statement::Param;
 use kymograph_projections::{Recorded, Statements, params, projectors};
@@ -102,7 +102,9 @@ pub(crate) fn statements(content: &DashboardContent, place: Place) -> Result<Vec
     let appended = append_statements(OrgId(org), vec![append], true);
     let mut bound: Vec<Bound> =
         appended.into_iter().map(|statement| (statement.sql, statement.params)).collect();
-    let recorded = Recorded { org: OrgId(org), position, recorded_at, actor_login: LOGIN, event: &event };
+    let (org_id, actor_id) = (OrgId(org), UserId(1));
+    let recorded =
+        Recorded { org: org_id, position, recorded_at, actor_id, actor_login: LOGIN, event: &event };
     let mut views = Statements::default();
     for projector in projectors() {
         projector.project(&recorded, &mut views);

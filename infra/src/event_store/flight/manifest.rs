@@ -218,6 +218,7 @@ impl Section<'_> {
                     org: self.org,
                     position: placed.position,
                     recorded_at: placed.recorded_at,
+                    actor_id: prepared.actor.user_id,
                     actor_login: &prepared.actor.login,
                     event: &**event,
                 };

@@ -1,0 +1,150 @@
+//! Permissions of folders and dashboards. What is kept in memory of them is in [`cache`], the queries on them in
+//! [`reader`], and the part of other nouns' queries that leaves out what an actor may not see in [`filter`].
+
+mod cache;
+pub(crate) mod filter;
+mod reader;
+
+use kymograph_domain::dashboard::DashboardEvent;
+use kymograph_domain::folder::FolderEvent;
+use kymograph_domain::membership::MembershipEvent;
+use kymograph_domain::org::OrgEvent;
+use kymograph_domain::resource_permission::{Grantee, Resource, ResourceKind, ResourcePermissionEvent};
+use kymograph_domain::service_account::ServiceAccountEvent;
+use kymograph_domain::team::TeamEvent;
+use kymograph_domain::{OrgId, Uid};
+
+use crate::params;
+use crate::projector::{Projector, Recorded};
+use crate::statement::{OnFailure, Statements};
+
+pub use cache::ResourcePermissionCache;
+pub use reader::PgResourcePermissionReader;
+
+/// Keeps `resource_permissions` and `resource_grants`.
+pub struct ResourcePermissionProjector;
+
+const INSERT: &str =
+    "INSERT INTO resource_permissions (org_id, kind, uid, resource_id) VALUES ($1, $2, $3, $4)";
+const GRANT: &str = "INSERT INTO resource_grants
+    (org_id, kind, uid, grantee, level, resource_id, pos, created, updated)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)
+    ON CONFLICT (org_id, kind, uid, grantee) DO UPDATE SET level = $5, pos = $7, updated = $8";
+const REVOKE: &str =
+    "DELETE FROM resource_grants WHERE org_id = $1 AND kind = $2 AND uid = $3 AND grantee = $4";
+/// Deletes the lists of the org `$1`.
+const DELETE_ORG: &[&str] =
+    &["DELETE FROM resource_grants WHERE org_id = $1", "DELETE FROM resource_permissions WHERE org_id = $1"];
+/// Deletes the list of the resource of the kind `$2` with the uid `$3`.
+const DELETE_RESOURCE: &[&str] = &[
+    "DELETE FROM resource_grants WHERE org_id = $1 AND kind = $2 AND uid = $3",
+    "DELETE FROM resource_permissions WHERE org_id = $1 AND kind = $2 AND uid = $3",
+];
+const CHECK_FOLDER: &str = "SELECT 1 / (CASE WHEN EXISTS
+    (SELECT FROM folders WHERE org_id = $1 AND uid = $2 AND id = $3) THEN 1 ELSE 0 END)";
+const CHECK_DASHBOARD: &str = "SELECT 1 / (CASE WHEN EXISTS
+    (SELECT FROM dashboards WHERE org_id = $1 AND uid = $2 AND id = $3 AND deleted IS NULL) THEN 1 ELSE 0 END)";
+const CHECK_USER: &str = "SELECT 1 / (CASE WHEN
+    EXISTS (SELECT FROM memberships WHERE org_id = $1 AND user_id = $2)
+    OR EXISTS (SELECT FROM service_accounts WHERE org_id = $1 AND id = $2) THEN 1 ELSE 0 END)";
+const CHECK_TEAM: &str = "SELECT 1 / (CASE WHEN EXISTS
+    (SELECT FROM teams WHERE org_id = $1 AND id = $2) THEN 1 ELSE 0 END)";
+const CHECK_NOTHING_GRANTED: &str = "SELECT 1 / (CASE WHEN EXISTS
+    (SELECT FROM resource_grants WHERE org_id = $1 AND grantee = $2) THEN 0 ELSE 1 END)";
+
+impl Projector for ResourcePermissionProjector {
+    fn tables(&self) -> &'static [&'static str] {
+        &["resource_permissions", "resource_grants"]
+    }
+
+    fn project(&self, recorded: &Recorded<'_>, statements: &mut Statements) {
+        let (org, event) = (recorded.org, recorded.event);
+        if let Some(OrgEvent::Deleted(_)) = event.of() {
+            for sql in DELETE_ORG {
+                statements.write(sql, params![org.0]);
+            }
+        }
+        if let Some(FolderEvent::Deleted(deleted)) = event.of() {
+            forget(org, ResourceKind::Folder, deleted.uid.as_str(), statements);
+        }
+        if let Some(uid) = event.of().and_then(without_list) {
+            forget(org, ResourceKind::Dashboard, uid.as_str(), statements);
+        }
+        if let Some(MembershipEvent::Removed(removed)) = event.of() {
+            check_nothing_granted(org, Grantee::User(removed.user_id), statements);
+        }
+        if let Some(ServiceAccountEvent::Deleted(deleted)) = event.of() {
+            check_nothing_granted(org, Grantee::User(deleted.id), statements);
+        }
+        if let Some(TeamEvent::Deleted(deleted)) = event.of() {
+            check_nothing_granted(org, Grantee::Team(deleted.id), statements);
+        }
+        if let Some(event) = event.of() {
+            project(recorded, event, statements);
+        }
+    }
+}
+
+fn project(recorded: &Recorded<'_>, event: &ResourcePermissionEvent, statements: &mut Statements) {
+    let (org, at) = (recorded.org.0, recorded.recorded_at.date());
+    match event {
+        ResourcePermissionEvent::Customized(customized) => {
+            let Resource { kind, uid, id } = &customized.resource;
+            statements.write(INSERT, params![org, kind.as_str(), uid.to_string(), *id]);
+            check_resource(recorded.org, &customized.resource, statements);
+        }
+        ResourcePermissionEvent::Granted(granted) => {
+            let Resource { kind, uid, id } = &granted.resource;
+            let (kind, uid, grantee) = (kind.as_str(), uid.to_string(), granted.grantee.to_string());
+            let level = granted.level.number();
+            statements.write(GRANT, params![org, kind, uid, grantee, level, *id, recorded.position, at]);
+            check_resource(recorded.org, &granted.resource, statements);
+            check_grantee(recorded.org, granted.grantee, statements);
+        }
+        ResourcePermissionEvent::Revoked(revoked) => {
+            let (kind, uid) = (revoked.resource.kind.as_str(), revoked.resource.uid.to_string());
+            statements.write(REVOKE, params![org, kind, uid, revoked.grantee.to_string()]);
+        }
+    }
+}
+
+/// The dashboard that has lost its list by an event. One in the trash keeps it, lest it come back open to everybody,
+/// until it is purged, or another one takes its place.
+fn without_list(event: &DashboardEvent) -> Option<&Uid> {
+    match event {
+        DashboardEvent::Created(created) if created.generation > 1 => Some(&created.content.uid),
+        DashboardEvent::Deleted(deleted) if !deleted.in_trash => Some(&deleted.uid),
+        DashboardEvent::Purged(purged) => Some(&purged.uid),
+        _ => None,
+    }
+}
+
+fn forget(org: OrgId, kind: ResourceKind, uid: &str, statements: &mut Statements) {
+    for sql in DELETE_RESOURCE {
+        statements.write(sql, params![org.0, kind.as_str(), uid.to_owned()]);
+    }
+}
+
+/// The resource was deleted after it was looked up: look again.
+fn check_resource(org: OrgId, resource: &Resource, statements: &mut Statements) {
+    let sql = match resource.kind {
+        ResourceKind::Folder => CHECK_FOLDER,
+        ResourceKind::Dashboard => CHECK_DASHBOARD,
+    };
+    statements.check(sql, params![org.0, resource.uid.to_string(), resource.id], OnFailure::Conflict);
+}
+
+/// Who is granted something left after being looked up: look again.
+fn check_grantee(org: OrgId, grantee: Grantee, statements: &mut Statements) {
+    match grantee {
+        Grantee::User(id) => statements.check(CHECK_USER, params![org.0, id.0], OnFailure::Conflict),
+        Grantee::Team(id) => statements.check(CHECK_TEAM, params![org.0, id.0], OnFailure::Conflict),
+        Grantee::Role(_) => {}
+    }
+}
+
+/// Something was granted to who leaves after the grants were listed: list them again.
+fn check_nothing_granted(org: OrgId, grantee: Grantee, statements: &mut Statements) {
+    let params = params![org.0, grantee.to_string()];
+    statements.check(CHECK_NOTHING_GRANTED, params, OnFailure::Conflict);
+}
