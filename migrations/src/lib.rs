@@ -37,6 +37,7 @@ migrations! {
     9 "0009_team";
     10 "0010_service_account";
     14 "0014_trash";
+    15 "0015_search";
 }
 
 #[cfg(test)]
