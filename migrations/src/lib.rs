@@ -39,6 +39,7 @@ migrations! {
     11 "0011_trash";
     12 "0012_quota";
     13 "0013_audit";
+    14 "0014_search";
 }
 
 #[cfg(test)]
