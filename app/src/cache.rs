@@ -63,7 +63,11 @@ where
     }
 
     /// The cached values of some keys, and of the others what `fetch` finds, which is then cached.
-    pub async fn get_many_or_fetch<F>(&self, keys: Vec<K>, fetch: impl FnOnce(Vec<K>) -> F) -> Result<HashMap<K, V>>
+    pub async fn get_many_or_fetch<F>(
+        &self,
+        keys: Vec<K>,
+        fetch: impl FnOnce(Vec<K>) -> F,
+    ) -> Result<HashMap<K, V>>
     where
         F: Future<Output = Result<Vec<(K, V)>>>,
     {

@@ -94,10 +94,7 @@ async fn finds_damage_in_every_table() {
         let columns: String = client.query_one(columns, &[table]).await.unwrap().get(0);
         let transaction = client.transaction().await.unwrap();
         let restore = format!("INSERT INTO {table} ({columns}) SELECT {columns} FROM backup.copy");
-        transaction
-            .batch_execute(&format!("DELETE FROM {table}; {restore}"))
-            .await
-            .unwrap();
+        transaction.batch_execute(&format!("DELETE FROM {table}; {restore}")).await.unwrap();
         transaction.batch_execute("DROP SCHEMA backup CASCADE").await.unwrap();
         transaction.commit().await.unwrap();
     }

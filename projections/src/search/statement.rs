@@ -28,8 +28,12 @@ macro_rules! dashboards {
     ($source:expr, $condition:expr) => {
         concat!(
             "SELECT d.id, d.uid, d.title, d.lower_title, d.slug, false, d.tags, d.folder_uid
-            FROM ", $source, " d
-            WHERE $8 AND ", $condition, "
+            FROM ",
+            $source,
+            " d
+            WHERE $8 AND ",
+            $condition,
+            "
                 AND ($3::text[] = '{}' OR d.tags @> $3)
                 AND ($12::text[] = '{}' OR NOT EXISTS (SELECT FROM unnest($12) AS pattern
                     WHERE NOT EXISTS (SELECT FROM unnest(d.tags) AS tag WHERE tag LIKE pattern)))
@@ -47,9 +51,15 @@ macro_rules! dashboards {
 macro_rules! folders_first {
     ($source:expr, $condition:expr, $order:expr) => {
         concat!(
-            "(", folders!(), " ORDER BY lower_title, uid LIMIT $9 OFFSET $10) UNION ALL (",
-            dashboards!($source, $condition), $order, " LIMIT least($9, $11) OFFSET CASE WHEN $10 = 0 THEN 0
-                ELSE greatest($10 - (SELECT count(*) FROM (", folders!(), ") AS before), 0) END)"
+            "(",
+            folders!(),
+            " ORDER BY lower_title, uid LIMIT $9 OFFSET $10) UNION ALL (",
+            dashboards!($source, $condition),
+            $order,
+            " LIMIT least($9, $11) OFFSET CASE WHEN $10 = 0 THEN 0
+                ELSE greatest($10 - (SELECT count(*) FROM (",
+            folders!(),
+            ") AS before), 0) END)"
         )
     };
 }
@@ -59,12 +69,27 @@ macro_rules! mixed {
     ($source:expr, $condition:expr, $direction:expr) => {
         concat!(
             "SELECT * FROM (
-                (", folders!(), " ORDER BY lower_title ", $direction, ", uid ", $direction, " LIMIT $11)
+                (",
+            folders!(),
+            " ORDER BY lower_title ",
+            $direction,
+            ", uid ",
+            $direction,
+            " LIMIT $11)
                 UNION ALL
-                (", dashboards!($source, $condition),
-                    " ORDER BY d.lower_title ", $direction, ", d.uid ", $direction, " LIMIT $11)
+                (",
+            dashboards!($source, $condition),
+            " ORDER BY d.lower_title ",
+            $direction,
+            ", d.uid ",
+            $direction,
+            " LIMIT $11)
             ) AS found
-            ORDER BY lower_title ", $direction, ", uid ", $direction, " LIMIT $9 OFFSET $10"
+            ORDER BY lower_title ",
+            $direction,
+            ", uid ",
+            $direction,
+            " LIMIT $9 OFFSET $10"
         )
     };
 }
