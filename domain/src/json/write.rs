@@ -40,7 +40,11 @@ struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     /// Writes the first value of a list, and returns what follows it.
-    fn value(&mut self, nodes: &'a [Node<'a>], without: &[&str]) -> Result<&'a [Node<'a>], serde_json::Error> {
+    fn value(
+        &mut self,
+        nodes: &'a [Node<'a>],
+        without: &[&str],
+    ) -> Result<&'a [Node<'a>], serde_json::Error> {
         let Some((node, rest)) = nodes.split_first() else { return Ok(nodes) };
         match node {
             Node::String(text) => self.string(text)?,
@@ -56,7 +60,11 @@ impl<'a> Writer<'a> {
         Ok(rest)
     }
 
-    fn array(&mut self, length: usize, mut rest: &'a [Node<'a>]) -> Result<&'a [Node<'a>], serde_json::Error> {
+    fn array(
+        &mut self,
+        length: usize,
+        mut rest: &'a [Node<'a>],
+    ) -> Result<&'a [Node<'a>], serde_json::Error> {
         self.text.push(b'[');
         for index in 0..length {
             if index > 0 {
@@ -117,11 +125,9 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// Whether a text has bytes that cannot stand for themselves. Looks at blocks without leaving early, which the
+/// Whether a text has bytes that cannot stand for themselves. Counts them in blocks without leaving early, which the
 /// compiler turns into a few instructions for a block.
 fn needs_escapes(text: &[u8]) -> bool {
-    let needs = |byte: u8| (byte < 0x20) | (byte == b'"') | (byte == b'\\');
-    let (blocks, rest) = text.as_chunks::<16>();
-    blocks.iter().any(|block| block.iter().fold(false, |found, byte| found | needs(*byte)))
-        || rest.iter().any(|byte| needs(*byte))
+    let needs = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
+    text.chunks(16).any(|block| block.iter().map(|byte| u8::from(needs(*byte))).sum::<u8>() > 0)
 }
