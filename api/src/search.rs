@@ -42,7 +42,7 @@ pub fn routes(searches: Arc<Searches>) -> Routes {
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct HitBody {
+struct SearchHitBody {
     id: i64,
     org_id: OrgId,
     uid: Uid,
@@ -50,28 +50,42 @@ struct HitBody {
     uri: String,
     url: String,
     slug: &'static str,
-    r#type: &'static str,
+    r#type: HitType,
     tags: Vec<String>,
     is_starred: bool,
     is_deleted: bool,
     sort_meta: i64,
     #[serde(flatten)]
+    #[schema(value_type = HitFolderBody)]
     folder: Option<HitFolderBody>,
 }
 
 #[derive(Serialize, ToSchema)]
+enum HitType {
+    #[serde(rename = "dash-db")]
+    Dashboard,
+    #[serde(rename = "dash-folder")]
+    Folder,
+}
+
+/// The folder that a hit is in, absent at the root.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct HitFolderBody {
+    #[schema(required = false)]
     folder_id: i64,
+    #[schema(required = false)]
     folder_uid: Uid,
+    #[schema(required = false)]
     folder_title: String,
+    #[schema(required = false)]
     folder_url: String,
 }
 
-fn hit_body(org_id: OrgId, hit: SearchHit) -> HitBody {
+fn hit_body(org_id: OrgId, hit: SearchHit) -> SearchHitBody {
     let url =
         if hit.is_folder { folder_url(&hit.uid, &hit.slug) } else { dashboard_url(&hit.uid, &hit.slug) };
-    HitBody {
+    SearchHitBody {
         id: hit.id,
         org_id,
         uid: hit.uid,
@@ -79,7 +93,7 @@ fn hit_body(org_id: OrgId, hit: SearchHit) -> HitBody {
         uri: format!("db/{}", hit.slug),
         url,
         slug: "",
-        r#type: if hit.is_folder { "dash-folder" } else { "dash-db" },
+        r#type: if hit.is_folder { HitType::Folder } else { HitType::Dashboard },
         tags: hit.tags,
         is_starred: hit.is_starred,
         is_deleted: false,
@@ -97,7 +111,7 @@ async fn search(
     State(searches): State<Arc<Searches>>,
     Caller(scope): Caller,
     query: Query,
-) -> ApiResult<Json<Vec<HitBody>>> {
+) -> ApiResult<Json<Vec<SearchHitBody>>> {
     let (folders, dashboards) = match query.text("type").unwrap_or_default() {
         "" => (true, true),
         "dash-folder" => (true, false),

@@ -61,7 +61,8 @@ const LAYERS: &[(&str, &[&str])] = &[
 fn dependencies_run_one_way() {
     for (name, allowed) in LAYERS {
         let manifest = std::fs::read_to_string(root().join(name).join("Cargo.toml")).unwrap();
-        let used = manifest.lines().filter_map(|line| line.strip_prefix("kymograph-")?.split(['.', ' ']).next());
+        let used =
+            manifest.lines().filter_map(|line| line.strip_prefix("kymograph-")?.split(['.', ' ']).next());
         for used in used {
             assert!(allowed.contains(&used), "{name} must not depend on {used}");
         }
