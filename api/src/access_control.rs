@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 
 use kymograph_app::{Permission, Scope};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::query::Query;
 
 /// The part of a body that says which actions the caller may do, as Grafana shows it.
-pub(crate) type AccessControl = BTreeMap<&'static str, bool>;
+#[derive(Clone, Serialize, ToSchema)]
+pub(crate) struct AccessControl(BTreeMap<&'static str, bool>);
 
 /// Those of some permissions that the caller has, if the query asks for them.
 pub(crate) fn asked_access_control(
@@ -18,6 +21,6 @@ pub(crate) fn asked_access_control(
     let is_asked = query.text("accesscontrol") == Some("true");
     is_asked.then(|| {
         let allowed = permissions.iter().filter(|permission| scope.allows(**permission));
-        allowed.map(|permission| (permission.action(), true)).collect()
+        AccessControl(allowed.map(|permission| (permission.action(), true)).collect())
     })
 }

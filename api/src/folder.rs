@@ -16,6 +16,7 @@ use crate::error::{ApiError, ApiResult};
 use crate::layer::Caller;
 use crate::openapi::operation;
 use crate::openapi::parameter::matching;
+use crate::openapi::text::{LongText, Name, NewUid, ParentUid};
 use crate::query::{Path, Query, parse_id};
 use crate::routes::Routes;
 
@@ -77,8 +78,10 @@ struct FolderBody {
     can_admin: bool,
     can_delete: bool,
     created_by: String,
+    #[schema(format = DateTime)]
     created: String,
     updated_by: String,
+    #[schema(format = DateTime)]
     updated: String,
     version: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -135,7 +138,7 @@ struct DeletedFolderBody {
 }
 
 #[derive(Serialize, ToSchema)]
-struct CountsBody {
+struct FolderCountsBody {
     folder: i64,
     dashboard: i64,
 }
@@ -143,24 +146,33 @@ struct CountsBody {
 #[derive(Deserialize, Default, ToSchema)]
 #[serde(default, rename_all = "camelCase")]
 struct NewFolderForm {
+    #[schema(value_type = Option<NewUid>)]
     uid: Option<String>,
+    #[schema(value_type = Name, required)]
     title: Option<String>,
+    #[schema(value_type = Option<LongText>)]
     description: Option<String>,
+    #[schema(value_type = Option<ParentUid>)]
     parent_uid: Option<String>,
 }
 
 #[derive(Deserialize, Default, ToSchema)]
 #[serde(default)]
 struct FolderForm {
+    #[schema(value_type = Option<Name>)]
     title: Option<String>,
+    #[schema(value_type = Option<LongText>)]
     description: Option<String>,
+    /// The version that the change is based on.
     version: Option<i64>,
+    /// Whether to change it whatever its version is.
     overwrite: bool,
 }
 
 #[derive(Deserialize, Default, ToSchema)]
 #[serde(default, rename_all = "camelCase")]
-struct MoveForm {
+struct MoveFolderForm {
+    #[schema(value_type = Option<ParentUid>)]
     parent_uid: Option<String>,
 }
 
@@ -242,7 +254,7 @@ async fn move_folder(
     State(folders): FolderState,
     Caller(scope): Caller,
     Path(uid): Path<String>,
-    JsonBody(form): JsonBody<MoveForm>,
+    JsonBody(form): JsonBody<MoveFolderForm>,
 ) -> ApiResult<Json<FolderBody>> {
     folders.move_folder(&scope, &uid, form.parent_uid.as_deref()).await?;
     read(&folders, &scope, &uid).await
@@ -262,7 +274,7 @@ async fn get_folder_descendant_counts(
     State(folders): FolderState,
     Caller(scope): Caller,
     Path(uid): Path<String>,
-) -> ApiResult<Json<CountsBody>> {
+) -> ApiResult<Json<FolderCountsBody>> {
     let counts = folders.count_descendants(&scope, &uid).await?;
-    Ok(Json(CountsBody { folder: counts.folders, dashboard: counts.dashboards }))
+    Ok(Json(FolderCountsBody { folder: counts.folders, dashboard: counts.dashboards }))
 }

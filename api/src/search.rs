@@ -89,7 +89,7 @@ async fn list_sort_options(Caller(_): Caller) -> Json<SortOptionsBody> {
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct HitBody {
+struct SearchHitBody {
     id: i64,
     org_id: OrgId,
     uid: Uid,
@@ -97,28 +97,42 @@ struct HitBody {
     uri: String,
     url: String,
     slug: &'static str,
-    r#type: &'static str,
+    r#type: HitType,
     tags: Vec<String>,
     is_starred: bool,
     is_deleted: bool,
     sort_meta: i64,
     #[serde(flatten)]
+    #[schema(value_type = HitFolderBody)]
     folder: Option<HitFolderBody>,
 }
 
 #[derive(Serialize, ToSchema)]
+enum HitType {
+    #[serde(rename = "dash-db")]
+    Dashboard,
+    #[serde(rename = "dash-folder")]
+    Folder,
+}
+
+/// The folder that a hit is in, absent at the root.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct HitFolderBody {
+    #[schema(required = false)]
     folder_id: i64,
+    #[schema(required = false)]
     folder_uid: Uid,
+    #[schema(required = false)]
     folder_title: String,
+    #[schema(required = false)]
     folder_url: String,
 }
 
-fn hit_body(org_id: OrgId, is_deleted: bool, hit: SearchHit) -> HitBody {
+fn hit_body(org_id: OrgId, is_deleted: bool, hit: SearchHit) -> SearchHitBody {
     let found = hit.found;
     let url = if found.is_folder { folder_url } else { dashboard_url };
-    HitBody {
+    SearchHitBody {
         id: found.id,
         org_id,
         url: url(&found.uid, &found.slug),
@@ -126,7 +140,7 @@ fn hit_body(org_id: OrgId, is_deleted: bool, hit: SearchHit) -> HitBody {
         title: found.title,
         uri: format!("db/{}", found.slug),
         slug: "",
-        r#type: if found.is_folder { "dash-folder" } else { "dash-db" },
+        r#type: if found.is_folder { HitType::Folder } else { HitType::Dashboard },
         tags: found.tags,
         is_starred: hit.is_starred,
         is_deleted,
@@ -149,7 +163,7 @@ async fn search(
     State(searches): State<Arc<Searches>>,
     Caller(scope): Caller,
     query: Query,
-) -> ApiResult<Json<Vec<HitBody>>> {
+) -> ApiResult<Json<Vec<SearchHitBody>>> {
     let (folders, dashboards) = match query.text("type").unwrap_or_default() {
         "" => (true, true),
         "dash-folder" => (true, false),
