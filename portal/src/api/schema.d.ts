@@ -1015,6 +1015,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/search/sorting": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the ways to sort hits */
+        get: operations["listSortOptions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/serviceaccounts": {
         parameters: {
             query?: never;
@@ -2355,6 +2372,17 @@ export interface components {
             id: number;
             isActive: boolean;
             seenAt: string;
+        };
+        /** @description A way to sort hits, by the name that clients ask for it. */
+        SortOptionBody: {
+            description: string;
+            displayName: string;
+            /** @description What a hit shows as its sort value; titles are shown anyway. */
+            meta: string;
+            name: string;
+        };
+        SortOptionsBody: {
+            sortOptions: components["schemas"]["SortOptionBody"][];
         };
         StatsBody: {
             /** Format: int64 */
@@ -5468,6 +5496,8 @@ export interface operations {
                 folderIds?: number[];
                 /** @description Only what the caller has starred */
                 starred?: boolean;
+                /** @description How hits are sorted */
+                sort?: "alpha-asc" | "alpha-desc";
                 /** @description The page of the list */
                 page?: number;
                 /** @description How many entries to answer with */
@@ -5503,6 +5533,35 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    listSortOptions: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SortOptionsBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
             504: components["responses"]["Timeout"];
         };
