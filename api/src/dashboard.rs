@@ -71,13 +71,6 @@ struct ReadState {
     stars: Arc<Stars>,
 }
 
-#[derive(Serialize, ToSchema)]
-struct DeletedDashboardBody {
-    message: String,
-    title: String,
-    uid: Uid,
-}
-
 async fn post_dashboard(
     State(dashboards): DashboardState,
     Caller(scope): Caller,
