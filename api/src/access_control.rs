@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 
 use kymograph_app::{Permission, Scope};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::query::Query;
 
 /// The part of a body that says which actions the caller may do, as Grafana shows it.
-pub(crate) type AccessControl = BTreeMap<&'static str, bool>;
+#[derive(Clone, Serialize, ToSchema)]
+pub(crate) struct AccessControl(BTreeMap<&'static str, bool>);
 
 /// Those of some permissions that the caller has, if the query asks for them.
 pub(crate) fn asked_access_control(
@@ -15,10 +18,13 @@ pub(crate) fn asked_access_control(
     scope: &Scope,
     permissions: &[Permission],
 ) -> Option<AccessControl> {
-    is_access_control_asked(query).then(|| {
-        let allowed = permissions.iter().filter(|permission| scope.allows(**permission));
-        allowed.map(|permission| (permission.action(), true)).collect()
-    })
+    let allowed = || permissions.iter().copied().filter(|permission| scope.allows(*permission));
+    is_access_control_asked(query).then(|| access_control(allowed()))
+}
+
+/// How it looks that the caller has some permissions.
+pub(crate) fn access_control(permissions: impl Iterator<Item = Permission>) -> AccessControl {
+    AccessControl(permissions.map(|permission| (permission.action(), true)).collect())
 }
 
 /// Whether the query asks for what the caller may do.

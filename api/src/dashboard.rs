@@ -25,9 +25,13 @@ use crate::layer::Caller;
 use crate::openapi::operation;
 use crate::query::{Path, Query};
 use crate::routes::Routes;
-use wire::{DashboardBody, DeletedBody, MetaBody, SaveForm, SavedBody};
+use wire::{DashboardBody, DashboardMetaBody, DeletedDashboardBody, SaveDashboardForm, SavedDashboardBody};
 
 pub(crate) use wire::dashboard_url;
+
+/// When saving is refused, and how it is not.
+const CONFLICTS: &str = "Saving over a version other than the current one is 412 with `version-mismatch`, \
+    beside another dashboard of the same title in the folder 412 with `name-exists`; both unless `overwrite` is set.";
 
 /// The routes of dashboards.
 pub fn routes(dashboards: Arc<Dashboards>, stars: Arc<Stars>) -> Routes {
@@ -36,11 +40,20 @@ pub fn routes(dashboards: Arc<Dashboards>, stars: Arc<Stars>) -> Routes {
     Routes::default()
         .group("dashboards")
         .private(Method::POST, "/api/dashboards/db", state, post_dashboard)
-        .describe(operation("postDashboard", "Create a dashboard, or save a new version of it").details("Saving over a version other than the current one is 412 with `version-mismatch`, beside another dashboard of the same title in the folder 412 with `name-exists`; both unless `overwrite` is set.").takes::<SaveForm>().fails(&[404]))
+        .describe(
+            operation("postDashboard", "Create a dashboard, or save a new version of it")
+                .details(CONFLICTS)
+                .takes::<SaveDashboardForm>()
+                .fails(&[404]),
+        )
         .private(Method::GET, "/api/dashboards/tags", state, get_dashboard_tags)
         .describe(operation("getDashboardTags", "List the tags of all dashboards, and how many have each"))
         .private(Method::GET, "/api/dashboards/uid/{uid}", read_state, get_dashboard_by_uid)
-        .describe(operation("getDashboardByUID", "Read a dashboard").answers::<DashboardBody>(200, "The dashboard, and what is said of it").fails(&[404]))
+        .describe(
+            operation("getDashboardByUID", "Read a dashboard")
+                .answers::<DashboardBody>(200, "The dashboard, and what is said of it")
+                .fails(&[404]),
+        )
         .private(Method::DELETE, "/api/dashboards/uid/{uid}", state, delete_dashboard_by_uid)
         .describe(operation("deleteDashboardByUID", "Delete a dashboard").fails(&[404]))
         .merge(import::routes(state))
@@ -62,7 +75,7 @@ async fn post_dashboard(
     State(dashboards): DashboardState,
     Caller(scope): Caller,
     mut body: JsonText,
-) -> ApiResult<Json<SavedBody>> {
+) -> ApiResult<Json<SavedDashboardBody>> {
     let document = body.document()?;
     let form = document.root();
     if form.get("isFolder").and_then(JsonValue::as_bool) == Some(true) {
@@ -77,7 +90,7 @@ async fn post_dashboard(
         message: text("message").unwrap_or_default(),
         overwrite: form.get("overwrite").and_then(JsonValue::as_bool).unwrap_or_default(),
     };
-    Ok(Json(SavedBody::of(dashboards.save_dashboard(&scope, save).await?)))
+    Ok(Json(SavedDashboardBody::of(dashboards.save_dashboard(&scope, save).await?)))
 }
 
 fn no_dashboard() -> ApiError {
@@ -93,7 +106,7 @@ async fn get_dashboard_by_uid(
     check_api_version(&query)?;
     let opened = state.dashboards.get_dashboard(&scope, &uid).await?;
     let is_starred = state.stars.is_starred(&scope, &opened.dashboard).await?;
-    let meta = MetaBody::of(&scope, &opened, is_starred);
+    let meta = DashboardMetaBody::of(&scope, &opened, is_starred);
     document::with_meta(&meta, opened.dashboard.clone())
 }
 
@@ -126,7 +139,7 @@ async fn delete_dashboard_by_uid(
     State(dashboards): DashboardState,
     Caller(scope): Caller,
     Path(uid): Path<String>,
-) -> ApiResult<Json<DeletedBody>> {
+) -> ApiResult<Json<DeletedDashboardBody>> {
     let deleted = dashboards.delete_dashboard(&scope, &uid).await?;
-    Ok(Json(DeletedBody::of(deleted, "deleted")))
+    Ok(Json(DeletedDashboardBody::of(deleted, "deleted")))
 }

@@ -13,12 +13,13 @@ use kymograph_domain::{AccessLevel, OrgId, Uid};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::access_control::{AccessControl, is_access_control_asked};
+use crate::access_control::{AccessControl, access_control, is_access_control_asked};
 use crate::body::JsonBody;
 use crate::error::{ApiError, ApiResult};
 use crate::layer::Caller;
 use crate::openapi::operation;
 use crate::openapi::parameter::{flag, matching, text};
+use crate::openapi::text::{LongText, Name, NewUid, ParentUid};
 use crate::query::{Path, Query, parse_id};
 use crate::routes::Routes;
 
@@ -90,8 +91,10 @@ struct FolderBody {
     can_admin: bool,
     can_delete: bool,
     created_by: String,
+    #[schema(format = DateTime)]
     created: String,
     updated_by: String,
+    #[schema(format = DateTime)]
     updated: String,
     version: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -112,7 +115,7 @@ fn folder_body(right: &FolderRight, with_access_control: bool) -> FolderBody {
     let FolderRight { folder, level } = right;
     let can = |needed| *level >= Some(needed);
     let allowed = level.iter().flat_map(|level| permissions_of(ResourceKind::Folder, *level));
-    let access_control = with_access_control.then(|| allowed.map(|action| (action.action(), true)).collect());
+    let access_control = with_access_control.then(|| access_control(allowed));
     FolderBody {
         id: folder.id,
         uid: folder.uid.to_string(),
@@ -174,7 +177,7 @@ struct DeletedFolderBody {
 }
 
 #[derive(Serialize, ToSchema)]
-struct CountsBody {
+struct FolderCountsBody {
     folder: i64,
     dashboard: i64,
 }
@@ -182,24 +185,33 @@ struct CountsBody {
 #[derive(Deserialize, Default, ToSchema)]
 #[serde(default, rename_all = "camelCase")]
 struct NewFolderForm {
+    #[schema(value_type = Option<NewUid>)]
     uid: Option<String>,
+    #[schema(value_type = Name, required)]
     title: Option<String>,
+    #[schema(value_type = Option<LongText>)]
     description: Option<String>,
+    #[schema(value_type = Option<ParentUid>)]
     parent_uid: Option<String>,
 }
 
 #[derive(Deserialize, Default, ToSchema)]
 #[serde(default)]
 struct FolderForm {
+    #[schema(value_type = Option<Name>)]
     title: Option<String>,
+    #[schema(value_type = Option<LongText>)]
     description: Option<String>,
+    /// The version that the change is based on.
     version: Option<i64>,
+    /// Whether to change it whatever its version is.
     overwrite: bool,
 }
 
 #[derive(Deserialize, Default, ToSchema)]
 #[serde(default, rename_all = "camelCase")]
-struct MoveForm {
+struct MoveFolderForm {
+    #[schema(value_type = Option<ParentUid>)]
     parent_uid: Option<String>,
 }
 
@@ -302,7 +314,7 @@ async fn move_folder(
     State(folders): FolderState,
     Caller(scope): Caller,
     Path(uid): Path<String>,
-    JsonBody(form): JsonBody<MoveForm>,
+    JsonBody(form): JsonBody<MoveFolderForm>,
 ) -> ApiResult<Json<FolderBody>> {
     folders.move_folder(&scope, &uid, form.parent_uid.as_deref()).await?;
     read_changed(&folders, &scope, &uid).await
@@ -322,7 +334,7 @@ async fn get_folder_descendant_counts(
     State(folders): FolderState,
     Caller(scope): Caller,
     Path(uid): Path<String>,
-) -> ApiResult<Json<CountsBody>> {
+) -> ApiResult<Json<FolderCountsBody>> {
     let counts = folders.count_descendants(&scope, &uid).await?;
-    Ok(Json(CountsBody { folder: counts.folders, dashboard: counts.dashboards }))
+    Ok(Json(FolderCountsBody { folder: counts.folders, dashboard: counts.dashboards }))
 }

@@ -18,6 +18,7 @@ use crate::body::{JsonBody, Message};
 use crate::error::{ApiError, ApiResult};
 use crate::layer::Caller;
 use crate::openapi::operation;
+use crate::openapi::text::{Name, NewPassword, ShortText};
 use crate::query::Path;
 use crate::routes::Routes;
 use crate::session::CookieSettings;
@@ -44,14 +45,22 @@ pub fn routes(
         .private(Method::GET, "/api/org/invites", state, get_pending_org_invites)
         .describe(operation("getPendingOrgInvites", "List the invites that are open"))
         .private(Method::POST, "/api/org/invites", state, add_org_invite)
-        .describe(operation("addOrgInvite", "Invite somebody into the org").details("Who has an account becomes a member at once. No e-mail is sent: the list of invites has the link."))
+        .describe(
+            operation("addOrgInvite", "Invite somebody into the org")
+                .details("Who has an account becomes a member at once. The list of invites has the link.")
+                .fails(&[404]),
+        )
         .private(Method::DELETE, "/api/org/invites/{invitation_code}/revoke", state, revoke_invite)
         .describe(operation("revokeInvite", "Take an invite back").fails(&[404]))
         .group("invites")
         .public(Method::GET, "/api/user/invite/{code}", state, get_invite_info_by_code)
         .describe(operation("getInviteInfoByCode", "Read whom an invite is for").fails(&[404]))
         .public(Method::POST, "/api/user/invite/complete", state, complete_invite)
-        .describe(operation("completeInvite", "Accept an invite: create an account and log in").answers::<CompletedBody>(200, "The account is there, and the session cookie is set").fails(&[404, 412, 429]))
+        .describe(
+            operation("completeInvite", "Accept an invite: create an account and log in")
+                .answers::<CompletedInviteBody>(200, "The account is there, and the session cookie is set")
+                .fails(&[404, 412, 429]),
+        )
 }
 
 #[derive(Serialize, ToSchema)]
@@ -70,6 +79,7 @@ struct InviteBody {
     url: String,
     email_sent: bool,
     email_sent_on: &'static str,
+    #[schema(format = DateTime)]
     created_on: String,
 }
 
@@ -96,14 +106,17 @@ fn invite_body(root_url: &str, invite: InviteView) -> InviteBody {
 #[derive(Deserialize, Default, ToSchema)]
 #[serde(default, rename_all = "camelCase")]
 struct InviteForm {
+    #[schema(value_type = Name, required)]
     login_or_email: Option<String>,
+    #[schema(value_type = Option<ShortText>)]
     name: Option<String>,
+    #[schema(value_type = OrgRole, required)]
     role: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct AddedBody {
+struct AddedInviteBody {
     message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     user_id: Option<UserId>,
@@ -121,7 +134,7 @@ async fn add_org_invite(
     State(state): State<InviteState>,
     Caller(scope): Caller,
     JsonBody(form): JsonBody<InviteForm>,
-) -> ApiResult<Json<AddedBody>> {
+) -> ApiResult<Json<AddedInviteBody>> {
     let role = OrgRole::try_parse(form.role.as_deref().unwrap_or_default()).map_err(Error::from)?;
     let email = form.login_or_email.unwrap_or_default().trim().to_owned();
     let guest = Guest { email, name: form.name.unwrap_or_default(), role };
@@ -131,9 +144,9 @@ async fn add_org_invite(
     })?;
     Ok(Json(match invited {
         Invited::Invite => {
-            AddedBody { message: format!("Created invite for {}", guest.email), user_id: None }
+            AddedInviteBody { message: format!("Created invite for {}", guest.email), user_id: None }
         }
-        Invited::Member { user_id, name, org_name } => AddedBody {
+        Invited::Member { user_id, name, org_name } => AddedInviteBody {
             message: format!("Existing Grafana user {name} added to org {org_name}"),
             user_id: Some(user_id),
         },
@@ -175,17 +188,22 @@ async fn get_invite_info_by_code(
 
 #[derive(Deserialize, Default, ToSchema)]
 #[serde(default, rename_all = "camelCase")]
-struct CompleteForm {
+struct CompleteInviteForm {
+    #[schema(value_type = String, required)]
     invite_code: Option<String>,
+    #[schema(value_type = Option<ShortText>)]
     email: Option<String>,
+    #[schema(value_type = Option<ShortText>)]
     name: Option<String>,
+    #[schema(value_type = Option<ShortText>)]
     username: Option<String>,
+    #[schema(value_type = NewPassword, required)]
     password: Option<String>,
     confirm_password: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
-struct CompletedBody {
+struct CompletedInviteBody {
     message: &'static str,
     id: UserId,
 }
@@ -194,7 +212,7 @@ struct CompletedBody {
 async fn complete_invite(
     State(state): State<InviteState>,
     Extension(context): Extension<RequestContext>,
-    JsonBody(form): JsonBody<CompleteForm>,
+    JsonBody(form): JsonBody<CompleteInviteForm>,
 ) -> ApiResult<Response> {
     let acceptance = Acceptance {
         code: form.invite_code.unwrap_or_default(),
@@ -215,9 +233,10 @@ async fn complete_invite(
     // log in under that name, must not look like a failure.
     let id = accepted.user_id;
     let Ok(token) = state.identity.log_in(&accepted.login, password, &context).await else {
-        return Ok(Json(CompletedBody { message: "User created", id }).into_response());
+        return Ok(Json(CompletedInviteBody { message: "User created", id }).into_response());
     };
-    let mut response = Json(CompletedBody { message: "User created and logged in", id }).into_response();
+    let mut response =
+        Json(CompletedInviteBody { message: "User created and logged in", id }).into_response();
     state.cookie.set(response.headers_mut(), &token);
     Ok(response)
 }

@@ -16,6 +16,7 @@ use crate::error::{ApiError, ApiResult};
 use crate::layer::Caller;
 use crate::openapi::operation;
 use crate::openapi::parameter::text;
+use crate::openapi::text::Name;
 use crate::query::{Path, Query, parse_org_id, parse_user_id};
 use crate::routes::Routes;
 use crate::user::wire::{avatar_url, last_seen};
@@ -96,7 +97,9 @@ struct MemberBody {
     avatar_url: String,
     login: String,
     role: OrgRole,
+    #[schema(format = DateTime)]
     created: String,
+    #[schema(format = DateTime)]
     last_seen_at: String,
     last_seen_at_age: String,
     is_disabled: bool,
@@ -153,16 +156,23 @@ struct AddedMemberBody {
 
 #[derive(Deserialize, Default, ToSchema)]
 #[serde(default, rename_all = "camelCase")]
-struct MemberForm {
+struct NewMemberForm {
+    #[schema(value_type = Name, required)]
     login_or_email: Option<String>,
+    #[schema(value_type = OrgRole, required)]
     role: Option<String>,
 }
 
-impl MemberForm {
-    fn role(&self) -> ApiResult<OrgRole> {
-        let role = OrgRole::try_parse(self.role.as_deref().unwrap_or_default());
-        role.map_err(|error| kymograph_app::Error::from(error).into())
-    }
+#[derive(Deserialize, Default, ToSchema)]
+#[serde(default)]
+struct RoleForm {
+    #[schema(value_type = OrgRole, required)]
+    role: Option<String>,
+}
+
+fn parse_role(role: Option<&str>) -> ApiResult<OrgRole> {
+    let role = OrgRole::try_parse(role.unwrap_or_default());
+    role.map_err(|error| kymograph_app::Error::from(error).into())
 }
 
 async fn list(
@@ -243,9 +253,9 @@ async fn add(
     memberships: &Memberships,
     scope: &Scope,
     org: OrgId,
-    form: MemberForm,
+    form: NewMemberForm,
 ) -> ApiResult<Json<AddedMemberBody>> {
-    let role = form.role()?;
+    let role = parse_role(form.role.as_deref())?;
     let login = form.login_or_email.unwrap_or_default();
     let added = memberships.add_member(scope, org, &login, role).await.map_err(|error| {
         // The org's own absence has a message that starts in upper case.
@@ -259,7 +269,7 @@ async fn add(
 async fn add_org_user_to_current_org(
     State(memberships): Members,
     Caller(scope): Caller,
-    JsonBody(form): JsonBody<MemberForm>,
+    JsonBody(form): JsonBody<NewMemberForm>,
 ) -> ApiResult<Json<AddedMemberBody>> {
     add(&memberships, &scope, scope.org(), form).await
 }
@@ -268,7 +278,7 @@ async fn add_org_user(
     State(memberships): Members,
     Caller(scope): Caller,
     Path(org): Path<String>,
-    JsonBody(form): JsonBody<MemberForm>,
+    JsonBody(form): JsonBody<NewMemberForm>,
 ) -> ApiResult<Json<AddedMemberBody>> {
     add(&memberships, &scope, parse_org_id(&org)?, form).await
 }
@@ -279,9 +289,9 @@ async fn update(
     scope: &Scope,
     org: OrgId,
     user: &str,
-    form: &MemberForm,
+    form: &RoleForm,
 ) -> ApiResult<Json<Message>> {
-    let role = form.role()?;
+    let role = parse_role(form.role.as_deref())?;
     memberships.change_role(scope, org, parse_user_id(user)?, role).await.map_err(|error| {
         let message = "Failed update org user";
         ApiError::from(error).when(ErrorKind::Missing, StatusCode::INTERNAL_SERVER_ERROR, message)
@@ -293,7 +303,7 @@ async fn update_org_user_for_current_org(
     State(memberships): Members,
     Caller(scope): Caller,
     Path(user): Path<String>,
-    JsonBody(form): JsonBody<MemberForm>,
+    JsonBody(form): JsonBody<RoleForm>,
 ) -> ApiResult<Json<Message>> {
     update(&memberships, &scope, scope.org(), &user, &form).await
 }
@@ -302,7 +312,7 @@ async fn update_org_user(
     State(memberships): Members,
     Caller(scope): Caller,
     Path((org, user)): Path<(String, String)>,
-    JsonBody(form): JsonBody<MemberForm>,
+    JsonBody(form): JsonBody<RoleForm>,
 ) -> ApiResult<Json<Message>> {
     update(&memberships, &scope, parse_org_id(&org)?, &user, &form).await
 }

@@ -2,9 +2,11 @@
 
 mod document;
 mod operation;
+mod page;
 pub(crate) mod parameter;
 mod schema;
 mod signature;
+mod simplify;
 mod status;
 pub(crate) mod text;
 
@@ -13,6 +15,8 @@ use std::sync::{Arc, OnceLock};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use kymograph_app::Error;
 use kymograph_app::random::hex;
@@ -32,6 +36,7 @@ pub struct Document {
     settings: ApiSettings,
     routes: OnceLock<Vec<Route>>,
     json: OnceLock<Served>,
+    page: OnceLock<Served>,
 }
 
 /// Bytes that stay the same as long as the server runs.
@@ -43,7 +48,12 @@ struct Served {
 impl Document {
     /// The document of a server with these settings, whose routes are not known yet.
     pub(crate) fn new(settings: &ApiSettings) -> Arc<Self> {
-        Arc::new(Self { settings: settings.clone(), routes: OnceLock::new(), json: OnceLock::new() })
+        Arc::new(Self {
+            settings: settings.clone(),
+            routes: OnceLock::new(),
+            json: OnceLock::new(),
+            page: OnceLock::new(),
+        })
     }
 
     /// Says which routes there are. These of the document are among them.
@@ -83,6 +93,9 @@ impl Served {
     }
 }
 
+/// What 304 means.
+const NOT_MODIFIED: &str = "It is the one that the client has, by its `ETag`";
+
 /// The routes of the document.
 pub(crate) fn routes(document: &Arc<Document>) -> Routes {
     Routes::default()
@@ -91,19 +104,47 @@ pub(crate) fn routes(document: &Arc<Document>) -> Routes {
         .describe(
             operation("getOpenapi", "Read this document")
                 .answers::<Value>(200, "The document")
-                .answers_nothing(304, "It is the one that the client has, by its `ETag`"),
+                .answers_nothing(304, NOT_MODIFIED),
+        )
+        .public(Method::GET, "/api/docs", document, get_docs)
+        .describe(
+            operation("getDocs", "Browse this document")
+                .answers_text(200, "A page", "text/html")
+                .answers_nothing(304, NOT_MODIFIED),
         )
 }
 
 async fn get_openapi(State(document): State<Arc<Document>>, headers: HeaderMap) -> ApiResult<Response> {
-    let json = match document.json.get() {
-        Some(json) => json,
-        None => {
-            let value = document.json()?;
-            let bytes = serde_json::to_vec(&value).map_err(Error::internal)?;
-            let served = Served::new(bytes)?;
-            document.json.get_or_init(|| served)
-        }
-    };
+    let json = served(&document.json, || {
+        let json = serde_json::to_vec(&document.json()?).map_err(Error::internal)?;
+        Served::new(json)
+    })?;
     Ok(json.respond(&headers, "application/json"))
+}
+
+async fn get_docs(State(document): State<Arc<Document>>, headers: HeaderMap) -> ApiResult<Response> {
+    let page = served(&document.page, || Served::new(page::page(&document.json()?).into_bytes()))?;
+    let mut response = page.respond(&headers, "text/html; charset=utf-8");
+    let policy = HeaderValue::try_from(content_security_policy()).map_err(Error::internal)?;
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    Ok(response)
+}
+
+/// What is served, which is made when it is first asked for.
+fn served(kept: &OnceLock<Served>, make: impl FnOnce() -> ApiResult<Served>) -> ApiResult<&Served> {
+    match kept.get() {
+        Some(served) => Ok(served),
+        None => {
+            let served = make()?;
+            Ok(kept.get_or_init(|| served))
+        }
+    }
+}
+
+/// The page may show itself in its own style and do nothing else.
+fn content_security_policy() -> String {
+    let style = STANDARD.encode(Sha256::digest(page::STYLE));
+    format!(
+        "default-src 'none'; style-src 'sha256-{style}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
 }

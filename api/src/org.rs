@@ -17,6 +17,7 @@ use crate::error::{ApiError, ApiResult};
 use crate::layer::Caller;
 use crate::openapi::operation;
 use crate::openapi::parameter::text;
+use crate::openapi::text::{Name, ShortText};
 use crate::query::{Path, Query, parse_org_id};
 use crate::routes::Routes;
 
@@ -102,18 +103,25 @@ struct CreatedOrgBody {
 #[derive(Deserialize, Default, ToSchema)]
 #[serde(default)]
 struct OrgForm {
+    #[schema(value_type = Name, required)]
     name: Option<String>,
 }
 
 #[derive(Deserialize, Default, ToSchema)]
 #[serde(default)]
 struct AddressForm {
+    #[schema(value_type = Option<ShortText>)]
     address1: Option<String>,
+    #[schema(value_type = Option<ShortText>)]
     address2: Option<String>,
+    #[schema(value_type = Option<ShortText>)]
     city: Option<String>,
+    #[schema(value_type = Option<ShortText>)]
     #[serde(alias = "zipCode")]
     zipcode: Option<String>,
+    #[schema(value_type = Option<ShortText>)]
     state: Option<String>,
+    #[schema(value_type = Option<ShortText>)]
     country: Option<String>,
 }
 

@@ -17,6 +17,7 @@ use crate::error::ApiResult;
 use crate::layer::Caller;
 use crate::openapi::operation;
 use crate::query::Path;
+use crate::openapi::text::{Theme, Word};
 use crate::routes::Routes;
 
 /// The routes of preferences.
@@ -112,16 +113,38 @@ fn preference_body(preference: PreferenceView) -> PreferenceBody {
     }
 }
 
+/// The day a week begins with. Nothing leaves it to the server.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "the domain checks the text that this describes")]
+enum WeekStart {
+    #[schema(rename = "")]
+    Unset,
+    Saturday,
+    Sunday,
+    Monday,
+    Browser,
+}
+
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct PreferenceForm {
+    #[schema(value_type = Option<Theme>)]
     theme: Option<String>,
+    /// The name of a time zone, `utc` or `browser`.
+    #[schema(max_length = 64, pattern = "^[a-zA-Z0-9/_+-]*$")]
     timezone: Option<String>,
+    #[schema(value_type = Option<WeekStart>)]
     week_start: Option<String>,
+    #[schema(value_type = Option<Word>)]
     language: Option<String>,
+    #[schema(value_type = Option<Word>)]
     regional_format: Option<String>,
+    /// The dashboard to begin with, none for an empty text.
     #[serde(rename = "homeDashboardUID")]
+    #[schema(max_length = 40, pattern = "^[a-zA-Z0-9_-]*$")]
     home_dashboard_uid: Option<String>,
+    /// The same by its numeric id, for old clients.
     home_dashboard_id: Option<i64>,
     query_history: Option<QueryHistoryForm>,
     navbar: Option<NavbarForm>,
@@ -130,12 +153,14 @@ struct PreferenceForm {
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct QueryHistoryForm {
+    #[schema(value_type = Option<Word>)]
     home_tab: Option<String>,
 }
 
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct NavbarForm {
+    #[schema(max_items = 100)]
     bookmark_urls: Option<Vec<String>>,
 }
 

@@ -236,7 +236,6 @@ struct SetPermissionForm {
 }
 
 #[derive(Deserialize, Default, ToSchema)]
-#[serde(default)]
 struct SetPermissionsForm {
     permissions: Option<Vec<GrantForm>>,
 }

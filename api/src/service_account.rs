@@ -19,12 +19,17 @@ use crate::error::ApiResult;
 use crate::layer::Caller;
 use crate::openapi::operation;
 use crate::openapi::parameter::{flag, text};
+use crate::openapi::text::Name;
 use crate::query::{Path, Query, parse_id};
 use crate::routes::Routes;
 use crate::user::wire::avatar_url;
 
 /// How many service accounts a list has if the client does not say.
 const DEFAULT_PAGE: i64 = 1000;
+
+/// What a client should know before it asks for a token.
+const SHOWN_ONCE: &str = "It is shown this once and kept nowhere: the same request with the same \
+    `Idempotency-Key` is 409.";
 
 /// The routes of service accounts.
 pub fn routes(accounts: &Arc<ServiceAccounts>) -> Routes {
@@ -34,11 +39,24 @@ pub fn routes(accounts: &Arc<ServiceAccounts>) -> Routes {
     Routes::default()
         .group("service_accounts")
         .private(Method::POST, "/api/serviceaccounts", state, create_service_account)
-        .describe(operation("createServiceAccount", "Create a service account").succeeds_with(StatusCode::CREATED))
+        .describe(
+            operation("createServiceAccount", "Create a service account").succeeds_with(StatusCode::CREATED),
+        )
         .private(Method::GET, "/api/serviceaccounts/search", state, search_org_service_accounts_with_paging)
-        .describe(operation("searchOrgServiceAccountsWithPaging", "List the service accounts of the org").query("query", text(), "A part of the name or the login").query("disabled", flag(), "Only those that are disabled").query("expiredTokens", flag(), "Only those with a token that has ended").pages("perpage", DEFAULT_PAGE).query("accesscontrol", flag(), "Whether to say what the caller may do with it"))
+        .describe(
+            operation("searchOrgServiceAccountsWithPaging", "List the service accounts of the org")
+                .query("query", text(), "A part of the name or the login")
+                .query("disabled", flag(), "Only those that are disabled")
+                .query("expiredTokens", flag(), "Only those with a token that has ended")
+                .pages("perpage", DEFAULT_PAGE)
+                .query("accesscontrol", flag(), "Whether to say what the caller may do with it"),
+        )
         .private(Method::GET, one, state, retrieve_service_account)
-        .describe(operation("retrieveServiceAccount", "Read a service account").query("accesscontrol", flag(), "Whether to say what the caller may do with it").fails(&[404]))
+        .describe(
+            operation("retrieveServiceAccount", "Read a service account")
+                .query("accesscontrol", flag(), "Whether to say what the caller may do with it")
+                .fails(&[404]),
+        )
         .private(Method::PATCH, one, state, update_service_account)
         .describe(operation("updateServiceAccount", "Change a service account").fails(&[404]))
         .private(Method::DELETE, one, state, delete_service_account)
@@ -46,7 +64,11 @@ pub fn routes(accounts: &Arc<ServiceAccounts>) -> Routes {
         .private(Method::GET, tokens, state, list_tokens)
         .describe(operation("listTokens", "List the tokens of a service account"))
         .private(Method::POST, tokens, state, create_token)
-        .describe(operation("createToken", "Create a token of a service account").details("It is shown this once and kept nowhere: the same request with the same `Idempotency-Key` is 409.").fails(&[404, 409]))
+        .describe(
+            operation("createToken", "Create a token of a service account")
+                .details(SHOWN_ONCE)
+                .fails(&[404, 409]),
+        )
         .private(
             Method::DELETE,
             "/api/serviceaccounts/{service_account_id}/tokens/{token_id}",
@@ -71,7 +93,9 @@ struct ServiceAccountBody {
     role: OrgRole,
     tokens: i64,
     avatar_url: String,
+    #[schema(format = DateTime)]
     created_at: String,
+    #[schema(format = DateTime)]
     updated_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     access_control: Option<AccessControl>,
@@ -132,8 +156,11 @@ struct UpdatedServiceAccountBody {
 struct TokenBody {
     id: i64,
     name: String,
+    #[schema(format = DateTime)]
     created: String,
+    #[schema(format = DateTime, required)]
     last_used_at: Option<String>,
+    #[schema(format = DateTime, required)]
     expiration: Option<String>,
     seconds_until_expiration: i64,
     has_expired: bool,
@@ -163,23 +190,36 @@ struct NewTokenBody {
 
 #[derive(Deserialize, Default, ToSchema)]
 #[serde(default, rename_all = "camelCase")]
-struct ServiceAccountForm {
+struct NewServiceAccountForm {
+    #[schema(value_type = Name, required)]
     name: Option<String>,
+    #[schema(value_type = Option<OrgRole>)]
     role: Option<String>,
     is_disabled: Option<bool>,
 }
 
-impl ServiceAccountForm {
-    fn role(&self) -> ApiResult<Option<OrgRole>> {
-        let role = self.role.as_deref().filter(|role| !role.is_empty());
-        role.map(|role| OrgRole::try_parse(role).map_err(|error| Error::from(error).into())).transpose()
-    }
+#[derive(Deserialize, Default, ToSchema)]
+#[serde(default, rename_all = "camelCase")]
+struct ServiceAccountForm {
+    #[schema(value_type = Option<Name>)]
+    name: Option<String>,
+    #[schema(value_type = Option<OrgRole>)]
+    role: Option<String>,
+    is_disabled: Option<bool>,
+}
+
+fn parse_role(role: Option<&str>) -> ApiResult<Option<OrgRole>> {
+    let role = role.filter(|role| !role.is_empty());
+    role.map(|role| OrgRole::try_parse(role).map_err(|error| Error::from(error).into())).transpose()
 }
 
 #[derive(Deserialize, Default, ToSchema)]
 #[serde(default, rename_all = "camelCase")]
 struct TokenForm {
+    #[schema(value_type = Name, required)]
     name: Option<String>,
+    /// After how many seconds it ends. Zero means never.
+    #[schema(minimum = 0, maximum = 3_162_240_000_i64)]
     seconds_to_live: Option<i64>,
 }
 
@@ -191,10 +231,10 @@ fn parse_account_id(text: &str) -> ApiResult<UserId> {
 async fn create_service_account(
     State(accounts): AccountState,
     Caller(scope): Caller,
-    JsonBody(form): JsonBody<ServiceAccountForm>,
+    JsonBody(form): JsonBody<NewServiceAccountForm>,
 ) -> ApiResult<(StatusCode, Json<ServiceAccountBody>)> {
     let new = NewServiceAccount {
-        role: form.role()?.unwrap_or(OrgRole::Viewer),
+        role: parse_role(form.role.as_deref())?.unwrap_or(OrgRole::Viewer),
         name: form.name.unwrap_or_default(),
         is_disabled: form.is_disabled.unwrap_or_default(),
     };
@@ -243,7 +283,8 @@ async fn update_service_account(
     JsonBody(form): JsonBody<ServiceAccountForm>,
 ) -> ApiResult<Json<UpdatedServiceAccountBody>> {
     let id = parse_account_id(&id)?;
-    let change = ServiceAccountChange { role: form.role()?, name: form.name, is_disabled: form.is_disabled };
+    let role = parse_role(form.role.as_deref())?;
+    let change = ServiceAccountChange { role, name: form.name, is_disabled: form.is_disabled };
     accounts.update_service_account(&scope, id, &change).await?;
     let account = accounts.get_service_account(&scope, id).await?;
     Ok(Json(UpdatedServiceAccountBody {

@@ -21,7 +21,7 @@ use crate::layer::Caller;
 use crate::openapi::operation;
 use crate::query::{Path, parse_user_id};
 use crate::routes::Routes;
-use client::Client;
+use client::SessionClientBody;
 
 pub use cookie::{CookieSettings, session_token};
 
@@ -81,7 +81,9 @@ pub fn routes(identity: Arc<Identity>, sessions: Arc<Sessions>, cookie: Arc<Cook
 #[derive(Deserialize, Default, ToSchema)]
 #[serde(default)]
 struct LoginForm {
+    #[schema(required, min_length = 1)]
     user: String,
+    #[schema(required, min_length = 1)]
     password: String,
 }
 
@@ -149,8 +151,10 @@ struct SessionBody {
     is_active: bool,
     client_ip: String,
     #[serde(flatten)]
-    client: Client,
+    client: SessionClientBody,
+    #[schema(format = DateTime)]
     created_at: String,
+    #[schema(format = DateTime)]
     seen_at: String,
 }
 
@@ -158,7 +162,7 @@ fn session_body(session: Session, current: Option<i64>) -> SessionBody {
     SessionBody {
         id: session.id,
         is_active: current == Some(session.id),
-        client: Client::of(&session.user_agent),
+        client: SessionClientBody::of(&session.user_agent),
         client_ip: session.client_ip,
         created_at: session.created.rfc3339(),
         seen_at: session.seen.rfc3339(),
@@ -187,6 +191,7 @@ async fn admin_get_user_auth_tokens(
 #[derive(Deserialize, Default, ToSchema)]
 #[serde(default, rename_all = "camelCase")]
 struct RevokeAuthTokenForm {
+    #[schema(required)]
     auth_token_id: i64,
 }
 

@@ -11,6 +11,7 @@ use kymograph_domain::team::TeamPermission;
 use kymograph_domain::{OrgId, TeamId, Uid, UserId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use utoipa::openapi::{ObjectBuilder, Type};
 
 use crate::access_control::{AccessControl, asked_access_control};
 use crate::body::{JsonBody, Message};
@@ -18,6 +19,7 @@ use crate::error::{ApiError, ApiResult};
 use crate::layer::Caller;
 use crate::openapi::operation;
 use crate::openapi::parameter::{flag, text};
+use crate::openapi::text::{Name, ShortText};
 use crate::query::{Path, Query, parse_user_id};
 use crate::routes::Routes;
 use crate::user::wire::avatar_url;
@@ -89,6 +91,7 @@ struct TeamBody {
     is_provisioned: bool,
     avatar_url: String,
     member_count: i64,
+    #[schema(schema_with = permission_numbers)]
     permission: i32,
     #[serde(skip_serializing_if = "Option::is_none")]
     access_control: Option<AccessControl>,
@@ -118,6 +121,11 @@ fn team_access_control(query: &Query, scope: &Scope) -> Option<AccessControl> {
     asked_access_control(query, scope, &permissions)
 }
 
+/// The numbers that stand for permissions: 0 for a member, 4 for an admin.
+fn permission_numbers() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::Integer).enum_values(Some([0, 4]))
+}
+
 /// The number that stands for a permission on the wire.
 fn permission_number(permission: TeamPermission) -> i32 {
     match permission {
@@ -143,6 +151,7 @@ struct TeamMemberBody {
     login: String,
     avatar_url: String,
     labels: [&'static str; 0],
+    #[schema(schema_with = permission_numbers)]
     permission: i32,
 }
 
@@ -182,34 +191,49 @@ struct TeamSearchBody {
 
 #[derive(Deserialize, Default, ToSchema)]
 #[serde(default)]
-struct TeamForm {
+struct NewTeamForm {
+    #[schema(value_type = Name, required)]
     name: Option<String>,
+    #[schema(value_type = Option<ShortText>)]
+    email: Option<String>,
+}
+
+#[derive(Deserialize, Default, ToSchema)]
+#[serde(default)]
+struct TeamForm {
+    #[schema(value_type = Option<ShortText>)]
+    name: Option<String>,
+    #[schema(value_type = Option<ShortText>)]
     email: Option<String>,
 }
 
 #[derive(Deserialize, Default, ToSchema)]
 #[serde(default, rename_all = "camelCase")]
-struct NewMemberForm {
+struct NewTeamMemberForm {
+    #[schema(value_type = UserId, required)]
     user_id: Option<i64>,
 }
 
 #[derive(Deserialize, Default, ToSchema)]
 #[serde(default)]
-struct PermissionForm {
+struct TeamPermissionForm {
+    #[schema(schema_with = permission_numbers)]
     permission: Option<i64>,
 }
 
 #[derive(Deserialize, Default, ToSchema)]
 #[serde(default)]
-struct MembersForm {
+struct TeamMembersForm {
+    #[schema(max_items = 5000)]
     admins: Option<Vec<String>>,
+    #[schema(max_items = 5000)]
     members: Option<Vec<String>>,
 }
 
 async fn create_team(
     State(teams): TeamState,
     Caller(scope): Caller,
-    JsonBody(form): JsonBody<TeamForm>,
+    JsonBody(form): JsonBody<NewTeamForm>,
 ) -> ApiResult<Json<CreatedTeamBody>> {
     let new = NewTeam { name: form.name.unwrap_or_default(), email: form.email.unwrap_or_default() };
     let (team_id, uid) = teams.create_team(&scope, &new).await?;
@@ -274,7 +298,7 @@ async fn add_team_member(
     State(teams): TeamState,
     Caller(scope): Caller,
     Path(team): Path<String>,
-    JsonBody(form): JsonBody<NewMemberForm>,
+    JsonBody(form): JsonBody<NewTeamMemberForm>,
 ) -> ApiResult<Json<Message>> {
     let user_id = form.user_id.ok_or_else(|| ApiError::invalid_parameter("userId"))?;
     teams.add_team_member(&scope, &team, UserId(user_id)).await?;
@@ -285,7 +309,7 @@ async fn set_team_memberships(
     State(teams): TeamState,
     Caller(scope): Caller,
     Path(team): Path<String>,
-    JsonBody(form): JsonBody<MembersForm>,
+    JsonBody(form): JsonBody<TeamMembersForm>,
 ) -> ApiResult<Json<Message>> {
     let (admins, members) = (form.admins.unwrap_or_default(), form.members.unwrap_or_default());
     teams.set_team_members(&scope, &team, &WantedMembers { admins, members }).await?;
@@ -296,7 +320,7 @@ async fn update_team_member(
     State(teams): TeamState,
     Caller(scope): Caller,
     Path((team, user)): Path<(String, String)>,
-    JsonBody(form): JsonBody<PermissionForm>,
+    JsonBody(form): JsonBody<TeamPermissionForm>,
 ) -> ApiResult<Json<Message>> {
     let permission = match form.permission {
         None | Some(0) => TeamPermission::Member,

@@ -23,6 +23,7 @@ use crate::error::{ApiError, ApiResult};
 use crate::layer::Caller;
 use crate::openapi::operation;
 use crate::openapi::parameter::{matching, text};
+use crate::openapi::text::{NewPassword, ShortText};
 use crate::query::{Path, Query, parse_id, parse_org_id, parse_user_id};
 use crate::routes::Routes;
 use wire::{ProfileBody, ProfileForm, UserHitBody, UserOrgBody};
@@ -125,9 +126,13 @@ struct CreatedUserBody {
 #[derive(Deserialize, Default, ToSchema)]
 #[serde(default)]
 struct NewUserForm {
+    #[schema(value_type = Option<ShortText>)]
     name: Option<String>,
+    #[schema(value_type = Option<ShortText>)]
     login: Option<String>,
+    #[schema(value_type = Option<ShortText>)]
     email: Option<String>,
+    #[schema(value_type = NewPassword, required)]
     password: Option<String>,
     #[serde(alias = "OrgId", alias = "orgid", rename = "orgId")]
     org_id: Option<i64>,
@@ -136,12 +141,14 @@ struct NewUserForm {
 #[derive(Deserialize, Default, ToSchema)]
 #[serde(default)]
 struct PasswordForm {
+    #[schema(value_type = NewPassword, required)]
     password: Option<String>,
 }
 
 #[derive(Deserialize, Default, ToSchema)]
 #[serde(default, rename_all = "camelCase")]
-struct PermissionsForm {
+struct ServerAdminForm {
+    #[schema(required)]
     is_grafana_admin: bool,
 }
 
@@ -278,7 +285,7 @@ async fn admin_update_user_permissions(
     State(state): State<UserState>,
     Caller(scope): Caller,
     Path(user): Path<String>,
-    JsonBody(form): JsonBody<PermissionsForm>,
+    JsonBody(form): JsonBody<ServerAdminForm>,
 ) -> ApiResult<Json<Message>> {
     state.users.set_server_admin(&scope, parse_user_id(&user)?, form.is_grafana_admin).await?;
     Ok(Message::json("User permissions updated"))

@@ -1,5 +1,6 @@
 //! A read-through cache that never keeps a value older than the last change it was told of.
 
+use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::{Mutex, PoisonError};
 
@@ -79,6 +80,42 @@ where
         }
     }
 
+    /// The cached values of some keys, and of the others what `fetch` finds, which is then cached.
+    pub async fn get_many_or_fetch<F>(
+        &self,
+        keys: Vec<K>,
+        fetch: impl FnOnce(Vec<K>) -> F,
+    ) -> Result<HashMap<K, V>>
+    where
+        F: Future<Output = Result<Vec<(K, V)>>>,
+    {
+        let mut found = HashMap::with_capacity(keys.len());
+        let mut generations = HashMap::new();
+        for key in keys {
+            match self.values.get(&key) {
+                Some(value) => {
+                    found.insert(key, value);
+                }
+                None => {
+                    let generation = *self.lock(&key);
+                    generations.insert(key, generation);
+                }
+            }
+        }
+        if generations.is_empty() {
+            return Ok(found);
+        }
+        for (key, value) in fetch(generations.keys().cloned().collect()).await? {
+            let current = self.lock(&key);
+            if generations.get(&key) == Some(&*current) {
+                self.values.insert(key.clone(), value.clone());
+            }
+            drop(current);
+            found.insert(key, value);
+        }
+        Ok(found)
+    }
+
     /// Drops the value of a key, and whatever is being fetched for it.
     pub fn invalidate(&self, key: &K) {
         let mut generation = self.lock(key);
@@ -139,6 +176,20 @@ mod tests {
         assert_eq!(cache.get(&1), None);
         cache.keep(&cache.before_fetch(), &1, "new");
         assert_eq!(cache.get(&1), Some("new"));
+    }
+
+    #[tokio::test]
+    async fn many_values_are_fetched_only_if_they_are_not_there() {
+        let cache = ReadCache::<u8, &str>::with_entries(10);
+        cache.replace(&1, "cached");
+        let fetched = cache.get_many_or_fetch(vec![1, 2, 3], async |missing| {
+            assert!(!missing.contains(&1) && missing.len() == 2);
+            cache.invalidate(&3);
+            Ok(vec![(2, "two"), (3, "old")])
+        });
+        let expected = HashMap::from([(1, "cached"), (2, "two"), (3, "old")]);
+        assert_eq!(fetched.await.unwrap(), expected);
+        assert_eq!((cache.get(&2), cache.get(&3)), (Some("two"), None));
     }
 
     #[tokio::test]

@@ -1,5 +1,6 @@
 //! Folders: creating, changing, moving, deleting and reading them.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -78,6 +79,8 @@ pub struct FolderContents {
 pub trait FolderReader: Send + Sync {
     /// The folder of that uid.
     async fn find_folder(&self, scope: &Scope, uid: &Uid) -> Result<Option<Arc<FolderView>>>;
+    /// Those of some folders that are there.
+    async fn find_folders(&self, scope: &Scope, uids: Vec<Uid>) -> Result<HashMap<Uid, Arc<FolderView>>>;
     /// The folder of that numeric id.
     async fn find_folder_by_id(&self, scope: &Scope, id: i64) -> Result<Option<FolderView>>;
     /// The folders directly inside another, or at the root, that a filter lets through, by title.

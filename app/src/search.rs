@@ -1,5 +1,6 @@
 //! Searching dashboards and folders.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -7,6 +8,8 @@ use kymograph_domain::{AccessLevel, Uid};
 
 use crate::authorization::ContentFilter;
 use crate::error::Result;
+use crate::folder::{FolderReader, FolderView};
+use crate::star::{StarReader, StarredDashboards};
 use crate::{Authorization, Page, Scope};
 
 /// What to look for.
@@ -34,11 +37,22 @@ pub struct SearchQuery {
     pub dashboards: bool,
     /// Whether only what the actor may change is wanted.
     pub editable: bool,
+    /// How hits are sorted; if it is not said, folders come first.
+    pub sort: Option<SearchSort>,
+}
+
+/// How hits can be sorted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SearchSort {
+    /// By title.
+    TitleAscending,
+    /// By title, from the last to the first.
+    TitleDescending,
 }
 
 /// A dashboard or folder that was found.
 #[derive(Clone, Debug)]
-pub struct SearchHit {
+pub struct FoundObject {
     /// The numeric id.
     pub id: i64,
     /// The uid.
@@ -51,49 +65,52 @@ pub struct SearchHit {
     pub is_folder: bool,
     /// The tags.
     pub tags: Vec<String>,
+    /// The folder it is in.
+    pub folder_uid: Option<Uid>,
+}
+
+/// What was found, with what else a client is shown of it.
+#[derive(Clone, Debug)]
+pub struct SearchHit {
+    /// What was found.
+    pub found: FoundObject,
     /// Whether the actor starred it.
     pub is_starred: bool,
     /// The folder it is in.
-    pub folder: Option<SearchHitFolder>,
-}
-
-/// The folder that a hit is in.
-#[derive(Clone, Debug)]
-pub struct SearchHitFolder {
-    /// The numeric id.
-    pub id: i64,
-    /// The uid.
-    pub uid: Uid,
-    /// The title.
-    pub title: String,
-    /// The readable part of its address.
-    pub slug: String,
+    pub folder: Option<Arc<FolderView>>,
 }
 
 /// Searches read models.
 #[async_trait]
 pub trait SearchReader: Send + Sync {
-    /// The hits of a page that a filter lets through: folders first, then by title.
+    /// What is found for a page that a filter lets through. It knows nothing of stars: who asks for them names ids.
     async fn search(
         &self,
         scope: &Scope,
         query: &SearchQuery,
         filter: &ContentFilter,
         page: Page,
-    ) -> Result<Vec<SearchHit>>;
+    ) -> Result<Vec<FoundObject>>;
 }
 
 /// The use cases of searching.
 pub struct Searches {
     reader: Arc<dyn SearchReader>,
     authorization: Arc<Authorization>,
+    folders: Arc<dyn FolderReader>,
+    stars: Arc<dyn StarReader>,
 }
 
 impl Searches {
     /// The use cases on these ports.
     #[must_use]
-    pub fn new(reader: Arc<dyn SearchReader>, authorization: Arc<Authorization>) -> Self {
-        Self { reader, authorization }
+    pub fn new(
+        reader: Arc<dyn SearchReader>,
+        authorization: Arc<Authorization>,
+        folders: Arc<dyn FolderReader>,
+        stars: Arc<dyn StarReader>,
+    ) -> Self {
+        Self { reader, authorization, folders, stars }
     }
 
     /// Searches dashboards and folders that the actor may read.
@@ -106,6 +123,30 @@ impl Searches {
         let is_edit = query.editable || query.deleted;
         let level = if is_edit { AccessLevel::Edit } else { AccessLevel::View };
         let filter = self.authorization.filter(scope, level).await?;
-        self.reader.search(scope, &query, &filter, page).await
+        let stars = self.stars.find_stars(scope).await?;
+        if query.starred {
+            query.only_starred(&stars);
+            if query.ids.is_empty() {
+                return Ok(Vec::new());
+            }
+        }
+        let found = self.reader.search(scope, &query, &filter, page).await?;
+        let folders: BTreeSet<_> = found.iter().filter_map(|found| found.folder_uid.as_ref()).collect();
+        let folders = self.folders.find_folders(scope, folders.into_iter().cloned().collect()).await?;
+        let hit = |found: FoundObject| SearchHit {
+            is_starred: !found.is_folder && stars.get(&found.uid) == Some(&found.id),
+            folder: found.folder_uid.as_ref().and_then(|folder| folders.get(folder).cloned()),
+            found,
+        };
+        Ok(found.into_iter().map(hit).collect())
+    }
+}
+
+impl SearchQuery {
+    /// Looks for nothing but these dashboards. They are known by their ids, because a uid can be used again.
+    fn only_starred(&mut self, stars: &StarredDashboards) {
+        let is_wanted = |id: &i64| self.ids.is_empty() || self.ids.contains(id);
+        self.ids = stars.values().copied().filter(is_wanted).collect();
+        self.folders = false;
     }
 }

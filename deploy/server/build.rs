@@ -14,7 +14,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let index = site.join("index.html");
     let mut code = String::from("kymograph_api::portal::PortalFiles {\n");
     if index.is_file() {
-        writeln!(code, "    index: Some(include_str!({index:?})),")?;
+        writeln!(code, "    index: Some(include_str!({})),", literal(&index)?)?;
     } else {
         code.push_str("    index: None,\n");
     }
@@ -22,8 +22,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (name, file) in compressed_files(&site)? {
         writeln!(code, "        kymograph_api::portal::PortalFile {{")?;
         writeln!(code, "            path: {name:?},")?;
-        writeln!(code, "            brotli: include_bytes!({:?}),", with_added(&file, "br"))?;
-        writeln!(code, "            gzip: include_bytes!({:?}),", with_added(&file, "gz"))?;
+        writeln!(code, "            brotli: include_bytes!({}),", literal(&with_added(&file, "br"))?)?;
+        writeln!(code, "            gzip: include_bytes!({}),", literal(&with_added(&file, "gz"))?)?;
         writeln!(code, "        }},")?;
     }
     code.push_str("    ],\n}\n");
@@ -49,6 +49,11 @@ fn compressed_files(site: &Path) -> Result<Vec<(String, PathBuf)>, Box<dyn Error
     }
     found.sort();
     Ok(found)
+}
+
+/// The path as a literal in Rust.
+fn literal(path: &Path) -> Result<String, Box<dyn Error>> {
+    Ok(format!("{:?}", path.to_str().ok_or("a path is not UTF-8")?))
 }
 
 /// The path with another ending behind its own.

@@ -149,7 +149,7 @@ impl Pipeline {
         self.write_statement(BEGIN, &[], out)?;
         for step in steps {
             match step {
-                Step::Command(text) => self.write_command(text, out).map_err(lost)?,
+                Step::Command(text) => write_command(text, out).map_err(lost)?,
                 Step::Statement { sql, params } => self.write_statement(sql, params, out)?,
             }
         }
@@ -180,14 +180,6 @@ impl Pipeline {
             self.statements.insert(sql, Prepared { name, types });
         }
         Ok(())
-    }
-
-    /// A command by the unnamed statement.
-    fn write_command(&self, text: &str, out: &mut BytesMut) -> io::Result<()> {
-        frontend::parse("", text, std::iter::empty(), out)?;
-        let nothing = |(): (), _: &mut BytesMut| Ok(IsNull::No);
-        frontend::bind("", "", [], [], nothing, [], out).map_err(|_| io::Error::other("cannot bind"))?;
-        frontend::execute("", 0, out)
     }
 
     fn write_statement(
@@ -292,6 +284,14 @@ impl Pipeline {
             }
         }
     }
+}
+
+/// Writes a command as the unnamed statement.
+fn write_command(text: &str, out: &mut BytesMut) -> io::Result<()> {
+    frontend::parse("", text, std::iter::empty(), out)?;
+    let nothing = |(): (), _: &mut BytesMut| Ok(IsNull::No);
+    frontend::bind("", "", [], [], nothing, [], out).map_err(|_| io::Error::other("cannot bind"))?;
+    frontend::execute("", 0, out)
 }
 
 fn lost(error: io::Error) -> PipelineError {

@@ -39,7 +39,8 @@ migrations! {
     11 "0011_trash";
     12 "0012_quota";
     13 "0013_audit";
-    14 "0014_resource_permission";
+    14 "0014_search";
+    15 "0015_resource_permission";
 }
 
 #[cfg(test)]

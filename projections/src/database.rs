@@ -16,6 +16,15 @@ const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(5);
 /// Parameters of a query.
 pub type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
 
+/// How often a query is planned. PostgreSQL guesses which is better, and guesses badly about long queries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Planning {
+    /// Once per connection: the best way to the rows is the same for all parameters.
+    Once,
+    /// For its parameters each time.
+    EachTime,
+}
+
 /// The database as the application role sees it.
 ///
 /// Whatever belongs to a tenant is read through [`Database::read`], which sets the tenant for one transaction.
@@ -46,6 +55,23 @@ impl Database {
     /// Runs a query as one tenant.
     pub async fn read(&self, org: OrgId, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>> {
         self.read_with(&format!("BEGIN READ ONLY; SET LOCAL app.org_id = '{org}'"), sql, params).await
+    }
+
+    /// Runs a query as one tenant that is planned as often as is said.
+    pub async fn read_planned(
+        &self,
+        org: OrgId,
+        planning: Planning,
+        sql: &'static str,
+        params: Params<'_>,
+    ) -> Result<Vec<Row>> {
+        let mode = match planning {
+            Planning::Once => "force_generic_plan",
+            Planning::EachTime => "force_custom_plan",
+        };
+        let begin =
+            format!("BEGIN READ ONLY; SET LOCAL app.org_id = '{org}'; SET LOCAL plan_cache_mode = {mode}");
+        self.read_with(&begin, sql, params).await
     }
 
     /// Runs a query on what belongs to no tenant.

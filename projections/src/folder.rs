@@ -1,5 +1,6 @@
 //! Folders.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -207,6 +208,19 @@ impl FolderReader for PgFolderReader {
     async fn find_folder(&self, scope: &Scope, uid: &Uid) -> Result<Option<Arc<FolderView>>> {
         let org = scope.org();
         self.cache.0.get_or_fetch(&(org, uid.clone()), self.fetch(org, uid)).await
+    }
+
+    async fn find_folders(&self, scope: &Scope, uids: Vec<Uid>) -> Result<HashMap<Uid, Arc<FolderView>>> {
+        let org = scope.org();
+        let keys = uids.into_iter().map(|uid| (org, uid)).collect();
+        let found = self.cache.0.get_many_or_fetch(keys, async |missing| {
+            let sql = "SELECT * FROM folders WHERE org_id = $1 AND uid = ANY ($2)";
+            let uids: Vec<_> = missing.iter().map(|(_, uid)| uid.as_str()).collect();
+            let rows = self.database.read(org, sql, &[&org.0, &uids]).await?;
+            let folder = |row| folder_view(row).map(|folder| ((org, folder.uid.clone()), Arc::new(folder)));
+            rows.iter().map(folder).collect()
+        });
+        Ok(found.await?.into_iter().map(|((_, uid), folder)| (uid, folder)).collect())
     }
 
     async fn find_folder_by_id(&self, scope: &Scope, id: i64) -> Result<Option<FolderView>> {

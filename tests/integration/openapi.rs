@@ -1,20 +1,38 @@
-//! The OpenAPI document: it describes what the router serves, all of it and nothing else.
+//! The OpenAPI document: it describes what the router serves, all of it and nothing else, and says what clients
+//! that are generated from it need. Whether answers are as it says is checked at every request of every test.
 
 use std::collections::BTreeSet;
 
-use kymograph_tests::{Contract, TestServer};
+use axum::http::Method;
+use kymograph_api::routes::Route;
+use kymograph_tests::{Contract, TestServer, program};
 use serde_json::Value;
 
-/// All operations of the document: method, path and description.
-fn operations() -> Vec<(String, &'static str, &'static Value)> {
+use crate::route_examples::Objects;
+
+/// All operations of the document by method and path.
+fn operations() -> impl Iterator<Item = (String, &'static str, &'static Value)> {
     let paths = Contract::get().document()["paths"].as_object().unwrap();
-    let operations = paths.iter().flat_map(|(path, item)| {
-        item.as_object()
-            .unwrap()
-            .iter()
-            .map(|(method, operation)| (method.to_uppercase(), path.as_str(), operation))
-    });
-    operations.collect()
+    paths.iter().flat_map(|(path, item)| {
+        let operations = item.as_object().unwrap().iter();
+        operations.map(|(method, operation)| (method.to_uppercase(), path.as_str(), operation))
+    })
+}
+
+fn operation(route: &Route) -> &'static Value {
+    &Contract::get().document()["paths"][route.path][route.method.as_str().to_lowercase()]
+}
+
+/// What a reference refers to, or the part itself.
+fn resolve(part: &'static Value) -> &'static Value {
+    match part["$ref"].as_str() {
+        Some(reference) => Contract::get().document().pointer(&reference[1..]).unwrap(),
+        None => part,
+    }
+}
+
+fn parameters(operation: &'static Value) -> impl Iterator<Item = &'static Value> {
+    operation["parameters"].as_array().into_iter().flatten().map(resolve)
 }
 
 #[tokio::test]
@@ -22,8 +40,129 @@ async fn describes_every_route_and_nothing_else() {
     let server = TestServer::start().await;
     let served: BTreeSet<_> =
         server.routes.iter().map(|route| (route.method.to_string(), route.path)).collect();
-    let described = operations().into_iter().map(|(method, path, _)| (method, path)).collect();
+    let described = operations().map(|(method, path, _)| (method, path)).collect();
     assert_eq!(served, described);
-    let served = server.anonymous().get("/api/openapi.json").await.expect(200).body;
-    assert_eq!(&served, Contract::get().document());
+    let document = server.anonymous().get("/api/openapi.json").await.expect(200).body;
+    assert_eq!(&document, Contract::get().document());
+}
+
+#[tokio::test]
+async fn says_of_each_operation_what_clients_need() {
+    let known: BTreeSet<_> = Contract::get().document()["tags"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|tag| tag["name"].as_str().unwrap())
+        .collect();
+    let mut ids = BTreeSet::new();
+    for (method, path, operation) in operations() {
+        let name = format!("{method} {path}");
+        let id = operation["operationId"].as_str();
+        let id = id.unwrap_or_else(|| panic!("{name} has no description: add .describe(…) to its route"));
+        assert!(id.chars().all(char::is_alphanumeric) && id.starts_with(char::is_lowercase), "{name}: {id}");
+        assert!(ids.insert(id), "{name} has the same id as another operation: {id}");
+        let summary = operation["summary"].as_str().unwrap_or_default();
+        assert!(!summary.is_empty() && !summary.ends_with('.'), "{name}: {summary:?} is no summary");
+        let tag = operation["tags"][0].as_str().unwrap_or_default();
+        assert!(known.contains(tag), "{name}: the group {tag:?} is not in api/src/openapi/document.rs");
+        for parameter in parameters(operation) {
+            let told = parameter["description"].as_str().unwrap_or_default();
+            let parameter = &parameter["name"];
+            assert!(!told.is_empty(), "{name}: {parameter} is not in api/src/openapi/parameter.rs");
+        }
+        let mut statuses = operation["responses"].as_object().unwrap().keys();
+        let succeeds = statuses.any(|status| status.starts_with(['2', '3']));
+        assert!(succeeds, "{name} does not say what it answers with: add .answers(…)");
+    }
+}
+
+#[tokio::test]
+async fn says_what_the_handlers_read() {
+    let server = TestServer::start().await;
+    for route in &server.routes {
+        let name = format!("{} {}", route.method, route.path);
+        let operation = operation(route);
+        let has_query = parameters(operation).any(|parameter| parameter["in"] == "query");
+        let signature = (route.signature)();
+        assert_eq!(has_query, signature.has_query, "{name} and its query string: add .query(…)");
+        assert_eq!(operation["requestBody"].is_object(), signature.has_body, "{name} and its body");
+    }
+}
+
+#[tokio::test]
+async fn names_the_types_of_bodies() {
+    let schemas = Contract::get().document()["components"]["schemas"].as_object().unwrap();
+    for (name, schema) in schemas {
+        jsonschema::draft202012::meta::validate(schema).unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+    for (method, path, operation) in operations() {
+        let responses = operation["responses"].as_object().unwrap().values().map(resolve);
+        for body in responses.chain([&operation["requestBody"]]) {
+            let schema = &body["content"]["application/json"]["schema"];
+            let is_unnamed = schema["properties"].is_object() || schema["items"]["properties"].is_object();
+            assert!(!is_unnamed, "{method} {path} has a body whose type has no name: {schema}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_may_do_nothing_is_refused_where_it_says_so() {
+    let server = TestServer::start().await;
+    let objects = Objects::make(&server, "zebra").await;
+    let (nobody, _) = server.new_member(objects.org, "nobody", "None").await;
+    for (number, route) in server.routes.iter().enumerate() {
+        // Writes can be refused to anybody, for their origin.
+        if route.is_public || route.method != Method::GET {
+            continue;
+        }
+        let answer = objects.call(&nobody, route, number).await;
+        let is_named = operation(route)["responses"].get("403").is_some();
+        assert_eq!(answer.status == 403, is_named, "{} and .for_everybody(): {}", route.path, answer.status);
+    }
+}
+
+#[tokio::test]
+async fn costs_nothing_who_has_it() {
+    let server = TestServer::start().await;
+    for path in ["/api/openapi.json", "/api/docs"] {
+        let first = server.anonymous().get(path).await.expect(200);
+        let etag = first.headers["etag"].to_str().unwrap();
+        for known in [etag.to_owned(), format!("\"other\", W/{etag}"), "*".to_owned()] {
+            let again = server.anonymous().with_header("If-None-Match", &known).get(path).await.expect(304);
+            assert_eq!(again.headers["etag"], etag);
+        }
+        server.anonymous().with_header("If-None-Match", "\"other\"").get(path).await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn can_be_browsed_without_script() {
+    let server = TestServer::start().await;
+    let page = server.anonymous().get("/api/docs").await.expect(200);
+    let policy = page.headers["content-security-policy"].to_str().unwrap();
+    assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
+    for forbidden in ["<script", "style=", " src=", "http://", "https://"] {
+        assert!(!page.text.contains(forbidden), "the page has {forbidden}");
+    }
+    for (.., operation) in operations() {
+        let id = operation["operationId"].as_str().unwrap();
+        assert!(page.text.contains(&format!("id=\"{id}\"")), "the page does not show {id}");
+    }
+    // Every link leads somewhere.
+    for link in page.text.split("href=\"#").skip(1) {
+        let id = link.split('"').next().unwrap();
+        assert!(page.text.contains(&format!("id=\"{id}\"")), "the page links to {id}, which is not there");
+    }
+}
+
+#[tokio::test]
+async fn is_printed_without_a_server() {
+    let output = std::process::Command::new(program())
+        .args(["openapi"])
+        .current_dir(std::env::temp_dir())
+        .output()
+        .unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    let printed: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(&printed, Contract::get().document());
 }

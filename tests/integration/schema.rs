@@ -1,6 +1,7 @@
 //! The schema keeps the rules of tenancy and of scale-out.
 
 use kymograph_tests::{Cluster, TestServer};
+use serde_json::json;
 use tokio_postgres::Client;
 
 /// Tables without a tenant, and why that is right.
@@ -80,6 +81,7 @@ async fn nothing_that_citus_cannot_distribute() {
 #[tokio::test]
 async fn the_application_role_can_neither_rewrite_the_log_nor_pass_row_level_security() {
     let server = TestServer::start().await;
+    server.admin().post("/api/dashboards/db", &json!({"dashboard": {"title": "CPU"}})).await.expect(200);
     let client = server.database.connect().await;
     let row = client
         .query_one(
@@ -89,6 +91,11 @@ async fn the_application_role_can_neither_rewrite_the_log_nor_pass_row_level_sec
         .await
         .unwrap();
     assert!(!row.get::<_, bool>(0));
+    let sql = "SELECT count(*) FROM pg_class WHERE relowner = 'kymograph_search'::regrole";
+    assert_eq!(client.query_one(sql, &[]).await.unwrap().get::<_, i64>(0), 0);
+    let sql = "SELECT string_agg(DISTINCT table_name || ' ' || privilege_type, ', ')
+        FROM information_schema.role_table_grants WHERE grantee = 'kymograph_search'";
+    assert_eq!(client.query_one(sql, &[]).await.unwrap().get::<_, &str>(0), "dashboards SELECT");
     client.batch_execute("SET ROLE kymograph_app").await.unwrap();
     for forbidden in [
         "UPDATE events SET payload = '{}'",
@@ -109,6 +116,13 @@ async fn the_application_role_can_neither_rewrite_the_log_nor_pass_row_level_sec
     client.batch_execute("SET app.org_id = '1'").await.unwrap();
     let rows: i64 = client.query_one("SELECT count(*) FROM events", &[]).await.unwrap().get(0);
     assert!(rows > 0);
+    let words = |org: i64| format!("SELECT count(*) FROM match_dashboards({org}, '{{%}}', NULL, false)");
+    client.batch_execute("SET app.org_id = '2'").await.unwrap();
+    let rows: i64 = client.query_one(&words(1), &[]).await.unwrap().get(0);
+    assert_eq!(rows, 0, "the words of another tenant were searched");
+    client.batch_execute("SET app.org_id = '1'").await.unwrap();
+    let rows: i64 = client.query_one(&words(1), &[]).await.unwrap().get(0);
+    assert_eq!(rows, 1);
     let foreign = "INSERT INTO folders SELECT 2, 'x', 1, 'x', 'x', '', '', 1, now(), '', now(), '', 1";
     assert!(client.batch_execute(foreign).await.is_err(), "a row of another tenant was written");
 }

@@ -38,6 +38,17 @@ async fn finds_by_words_tags_type_place_and_page() {
         ("limit=2&page=2", vec!["CPU load", "Network load"]),
         ("limit=2&page=3", vec![]),
         ("limit=0&page=0&query=cpu", vec!["CPU load"]),
+        ("query=load+NET&limit=1&page=2", vec![]),
+        ("query=load&limit=1&page=2", vec!["Network load"]),
+        ("query=load&tag=host&limit=1", vec!["CPU load"]),
+        ("query=net", vec!["Network", "Network load"]),
+        ("query=net&limit=1&page=2", vec!["Network load"]),
+        ("sort=alpha-asc", vec!["100% of it", "CPU load", "Network", "Network load"]),
+        ("sort=alpha-desc", vec!["Network load", "Network", "CPU load", "100% of it"]),
+        ("sort=alpha-desc&query=net&limit=1&page=2", vec!["Network"]),
+        ("sort=alpha-desc&limit=3&page=2", vec!["100% of it"]),
+        ("sort=viewed-most&type=dash-db&limit=1", vec!["100% of it"]),
+        ("query=l%25+o", vec![]),
     ] {
         let answer = admin.get(&format!("/api/search?{query}")).await.expect(200);
         assert_eq!(titles(&answer.body), expected, "{query}");
@@ -46,6 +57,12 @@ async fn finds_by_words_tags_type_place_and_page() {
     let hit = admin.get("/api/search?query=network+load").await.expect(200).body[0].clone();
     assert_eq!((&hit["url"], &hit["type"]), (&json!("/d/load/network-load"), &json!("dash-db")));
     assert_eq!((&hit["folderUid"], &hit["folderTitle"]), (&json!("net"), &json!("Network")));
+    let long = admin.get(&format!("/api/search?query={}", "load+".repeat(40))).await.expect(200);
+    assert_eq!(titles(&long.body), ["CPU load", "Network load"]);
+    admin.get(&format!("/api/search?page={}&query=load", i64::MAX)).await.expect(200);
+    admin.get("/api/search?query=a%00b").await.expect(400);
+    let options = admin.get("/api/search/sorting").await.expect(200).body;
+    assert_eq!(options["sortOptions"][1]["name"], "alpha-desc");
     admin.get("/api/search?type=unknown").await.expect_message(500, "Search failed");
 }
 
@@ -112,4 +129,28 @@ async fn tags_are_counted_by_dashboard() {
     let other = server.new_org("Other").await;
     let (admin, _) = server.new_member(other, "olga", "Admin").await;
     assert_eq!(admin.get("/api/dashboards/tags").await.expect(200).body, json!([]));
+}
+
+#[tokio::test]
+async fn words_are_found_in_any_case_and_only_in_the_own_org() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    let other = server.new_org("Other").await;
+    let there = admin.clone().in_org(other);
+    for (client, title) in [(&admin, "Größe ÉTÉ"), (&admin, "ΟΔΟΣ"), (&there, "Große Größe")] {
+        let dashboard = json!({"dashboard": {"title": title}});
+        client.post("/api/dashboards/db", &dashboard).await.expect(200);
+    }
+    for (query, expected) in [
+        ("GRÖSSE", vec![]),
+        ("GRÖßE", vec!["Größe ÉTÉ"]),
+        ("été", vec!["Größe ÉTÉ"]),
+        ("οδοσ", vec!["ΟΔΟΣ"]),
+        ("ΟΔ", vec!["ΟΔΟΣ"]),
+    ] {
+        let request = admin.request(axum::http::Method::GET, "/api/search").query(&[("query", query)]);
+        assert_eq!(titles(&admin.send(request).await.expect(200).body), expected, "{query}");
+    }
+    let request = there.request(axum::http::Method::GET, "/api/search").query(&[("query", "größe")]);
+    assert_eq!(titles(&there.send(request).await.expect(200).body), ["Große Größe"]);
 }

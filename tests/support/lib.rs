@@ -18,5 +18,5 @@ mod server;
 pub use client::{Answer, Client};
 pub use cluster::{Cluster, TestDatabase};
 pub use openapi::Contract;
-pub use process::ServerProcess;
+pub use process::{ServerProcess, program};
 pub use server::TestServer;

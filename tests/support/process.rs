@@ -126,7 +126,7 @@ impl Drop for ServerProcess {
 }
 
 /// The program, beside the tests' own.
-fn program() -> PathBuf {
+pub fn program() -> PathBuf {
     let tests = std::env::current_exe().unwrap();
     let program = tests.parent().and_then(Path::parent).unwrap().join("kymograph");
     assert!(program.exists(), "{} is missing: run `make test`, which builds it", program.display());

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::DashboardState;
-use super::wire::DeletedBody;
+use super::wire::DeletedDashboardBody;
 use crate::body::JsonBody;
 use crate::error::ApiResult;
 use crate::layer::Caller;
@@ -43,16 +43,16 @@ async fn restore_deleted_dashboard_by_uid(
     Caller(scope): Caller,
     Path(uid): Path<String>,
     JsonBody(form): JsonBody<RestoreDeletedForm>,
-) -> ApiResult<Json<DeletedBody>> {
+) -> ApiResult<Json<DeletedDashboardBody>> {
     let restored = dashboards.restore_deleted_dashboard(&scope, &uid, form.folder_uid.as_deref()).await?;
-    Ok(Json(DeletedBody::of(restored, "restored")))
+    Ok(Json(DeletedDashboardBody::of(restored, "restored")))
 }
 
 async fn hard_delete_dashboard_by_uid(
     State(dashboards): DashboardState,
     Caller(scope): Caller,
     Path(uid): Path<String>,
-) -> ApiResult<Json<DeletedBody>> {
+) -> ApiResult<Json<DeletedDashboardBody>> {
     let purged = dashboards.purge_dashboard(&scope, &uid).await?;
-    Ok(Json(DeletedBody::of(purged, "deleted")))
+    Ok(Json(DeletedDashboardBody::of(purged, "deleted")))
 }

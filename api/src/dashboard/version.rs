@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use super::wire::{DashboardDocument, SavedBody};
+use super::wire::{DashboardDocument, SavedDashboardBody};
 use super::{DashboardState, document};
 use crate::body::JsonBody;
 use crate::error::{ApiError, ApiResult};
@@ -70,6 +70,7 @@ struct VersionBody {
     parent_version: i64,
     restored_from: i64,
     version: i64,
+    #[schema(format = DateTime)]
     created: String,
     created_by: String,
     message: String,
@@ -132,7 +133,8 @@ async fn get_dashboard_version_by_uid(
 
 #[derive(Deserialize, Default, ToSchema)]
 #[serde(default)]
-struct RestoreForm {
+struct RestoreVersionForm {
+    #[schema(value_type = i64, required, minimum = 1)]
     version: Option<i64>,
 }
 
@@ -140,8 +142,8 @@ async fn restore_dashboard_version_by_uid(
     State(dashboards): DashboardState,
     Caller(scope): Caller,
     Path(uid): Path<String>,
-    JsonBody(form): JsonBody<RestoreForm>,
-) -> ApiResult<Json<SavedBody>> {
+    JsonBody(form): JsonBody<RestoreVersionForm>,
+) -> ApiResult<Json<SavedDashboardBody>> {
     let version = form.version.ok_or_else(|| ApiError::invalid_parameter("version"))?;
-    Ok(Json(SavedBody::of(dashboards.restore_version(&scope, &uid, version).await?)))
+    Ok(Json(SavedDashboardBody::of(dashboards.restore_version(&scope, &uid, version).await?)))
 }

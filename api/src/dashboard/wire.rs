@@ -1,14 +1,17 @@
 //! How dashboards look on the wire.
 
+use std::collections::BTreeMap;
+
 use kymograph_app::dashboard::{DeletedDashboard, OpenedDashboard, SavedDashboard};
 use kymograph_app::{Permission, Scope};
 use kymograph_domain::slug::slugify;
 use kymograph_domain::{AccessLevel, Uid};
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::folder::folder_url;
-use crate::openapi::text::{LongText, Name, ParentUid};
+use crate::openapi::text::{LongText, Name, NewUid, ParentUid};
 
 /// The address of a dashboard's page.
 pub(crate) fn dashboard_url(uid: &Uid, slug: &str) -> String {
@@ -18,7 +21,7 @@ pub(crate) fn dashboard_url(uid: &Uid, slug: &str) -> String {
 /// The answer to a save.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct SavedBody {
+pub(super) struct SavedDashboardBody {
     status: &'static str,
     id: i64,
     uid: Uid,
@@ -29,7 +32,7 @@ pub(super) struct SavedBody {
     folder_uid: String,
 }
 
-impl SavedBody {
+impl SavedDashboardBody {
     pub(super) fn of(saved: SavedDashboard) -> Self {
         let slug = slugify(&saved.title);
         Self {
@@ -47,13 +50,13 @@ impl SavedBody {
 
 /// The answer to what ends or undoes the deletion of a dashboard, or deletes one.
 #[derive(Serialize, ToSchema)]
-pub(super) struct DeletedBody {
+pub(super) struct DeletedDashboardBody {
     message: String,
     title: String,
     uid: Uid,
 }
 
-impl DeletedBody {
+impl DeletedDashboardBody {
     pub(super) fn of(deleted: DeletedDashboard, what_was_done: &str) -> Self {
         let message = format!("Dashboard {} {what_was_done}", deleted.title);
         Self { message, title: deleted.title, uid: deleted.uid }
@@ -63,7 +66,7 @@ impl DeletedBody {
 /// What is said of a dashboard beside its document.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct MetaBody<'a> {
+pub(super) struct DashboardMetaBody<'a> {
     r#type: &'static str,
     can_save: bool,
     can_edit: bool,
@@ -74,7 +77,9 @@ pub(super) struct MetaBody<'a> {
     slug: &'a str,
     url: String,
     expires: &'static str,
+    #[schema(format = DateTime)]
     created: String,
+    #[schema(format = DateTime)]
     updated: String,
     updated_by: &'a str,
     created_by: &'a str,
@@ -106,7 +111,7 @@ struct AnnotationActions {
     can_delete: bool,
 }
 
-impl<'a> MetaBody<'a> {
+impl<'a> DashboardMetaBody<'a> {
     pub(super) fn of(scope: &Scope, opened: &'a OpenedDashboard, is_starred: bool) -> Self {
         let (dashboard, folder) = (&*opened.dashboard, opened.folder.as_deref());
         let can_save = opened.level >= AccessLevel::Edit;
@@ -144,27 +149,42 @@ impl<'a> MetaBody<'a> {
     }
 }
 
-/// A dashboard as people and programs write it. Whatever else is in it is kept as it is.
+/// A dashboard as it is read: what was saved, with what the server says of it.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "documents pass as text, this describes them")]
 pub(super) struct DashboardDocument {
     /// The numeric id, unique in the org.
+    id: i64,
+    uid: Uid,
+    /// How often it was saved, from 1.
+    version: i64,
+    title: String,
+    #[serde(flatten)]
+    others: BTreeMap<String, Value>,
+}
+
+/// A dashboard to save. Whatever else is in it is kept as it is.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documents pass as text, this describes them")]
+struct DashboardForm {
+    /// The numeric id of the dashboard to save over, for old clients.
     id: Option<i64>,
-    uid: Option<Uid>,
-    /// The title.
+    #[schema(value_type = Option<NewUid>)]
+    uid: Option<String>,
+    /// The version that the change is based on.
+    version: Option<i64>,
     #[schema(value_type = Name)]
     title: String,
-    #[serde(default)]
-    tags: Vec<String>,
-    /// How often it was saved, from 1. A save must name the one it is based on, unless it overwrites.
-    version: Option<i64>,
+    tags: Option<Vec<String>>,
+    #[serde(flatten)]
+    others: BTreeMap<String, Value>,
 }
 
 /// A dashboard, and what is said of it.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "documents pass as text, this describes them")]
 pub(super) struct DashboardBody {
-    meta: MetaBody<'static>,
+    meta: DashboardMetaBody<'static>,
     dashboard: DashboardDocument,
 }
 
@@ -172,8 +192,8 @@ pub(super) struct DashboardBody {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "the form is looked at without being parsed into a type")]
 #[schema(rename_all = "camelCase")]
-pub(super) struct SaveForm {
-    dashboard: DashboardDocument,
+pub(super) struct SaveDashboardForm {
+    dashboard: DashboardForm,
     /// The folder to save it in.
     #[schema(value_type = Option<ParentUid>)]
     folder_uid: Option<String>,

@@ -11,6 +11,7 @@ use utoipa::openapi::{
 use super::operation::complete;
 use super::parameter::{self, matching, number};
 use super::schema::Schemas;
+use super::simplify::simplify;
 use super::status;
 use crate::ApiSettings;
 use crate::layer::MAX_ID_LENGTH;
@@ -73,7 +74,7 @@ pub(super) fn document(routes: &[Route], settings: &ApiSettings) -> serde_json::
         .components(Some(components(schemas, &settings.cookie.name)))
         .build();
     let mut document = serde_json::to_value(document)?;
-    without_null_defaults(&mut document);
+    simplify(&mut document);
     Ok(document)
 }
 
@@ -120,16 +121,4 @@ fn idempotency_header() -> Parameter {
     let description = "A text of your choice that no other request has. Sent again with the same key, this \
         request is not carried out again";
     parameter::header("Idempotency-Key", matching(&pattern), description)
-}
-
-/// Takes out the default `null` of members that may be left out: it says nothing.
-fn without_null_defaults(value: &mut Value) {
-    match value {
-        Value::Object(members) => {
-            members.retain(|name, member| name != "default" || !member.is_null());
-            members.values_mut().for_each(without_null_defaults);
-        }
-        Value::Array(items) => items.iter_mut().for_each(without_null_defaults),
-        _ => {}
-    }
 }

@@ -30,11 +30,11 @@ pub(crate) enum Content {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Signature {
     /// Whether it reads a body.
-    pub(crate) has_body: bool,
+    pub has_body: bool,
     /// The type of the body, if the handler has it parsed.
     pub(crate) body: Option<SchemaOf>,
     /// Whether it reads the query string.
-    pub(crate) has_query: bool,
+    pub has_query: bool,
     /// What it answers with, if its type says so.
     pub(crate) answer: Option<Content>,
     /// Whether it can fail.

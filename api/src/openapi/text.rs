@@ -41,3 +41,19 @@ pub(crate) struct ParentUid(String);
 #[derive(ToSchema)]
 #[schema(min_length = 4, max_length = 1024)]
 pub(crate) struct NewPassword(String);
+
+/// A word of at most 64 bytes without NUL, or nothing.
+#[derive(ToSchema)]
+#[schema(max_length = 64, pattern = r"^[^\u0000]*$")]
+pub(crate) struct Word(String);
+
+/// The colours of pages. Nothing leaves them to the server.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub(crate) enum Theme {
+    #[schema(rename = "")]
+    Unset,
+    Light,
+    Dark,
+    System,
+}

@@ -35,7 +35,11 @@ enum HomeBody {
     #[serde(rename_all = "camelCase")]
     Chosen { redirect_uri: String },
     /// What to show to who has chosen nothing.
-    BuiltIn { meta: HomeMetaBody, dashboard: Value },
+    BuiltIn {
+        meta: HomeMetaBody,
+        #[schema(value_type = Object, additional_properties)]
+        dashboard: Value,
+    },
 }
 
 /// What is said of the built-in home dashboard, which nobody owns and nobody can change.

@@ -127,7 +127,6 @@ fn acl_body(resource: &ResourcePermissionView, permission: PermissionView) -> Ac
 }
 
 #[derive(Deserialize, Default, ToSchema)]
-#[serde(default)]
 struct AclForm {
     items: Option<Vec<AclItemForm>>,
 }

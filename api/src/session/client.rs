@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 /// The client of a session.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Client {
+pub(super) struct SessionClientBody {
     device: &'static str,
     os: &'static str,
     os_version: String,
@@ -14,7 +14,7 @@ pub(super) struct Client {
     browser_version: String,
 }
 
-impl Client {
+impl SessionClientBody {
     /// Reads a `User-Agent`.
     pub(super) fn of(user_agent: &str) -> Self {
         let (browser, browser_version) = browser(user_agent);
@@ -78,18 +78,18 @@ mod tests {
     #[test]
     fn tells_browsers_apart() {
         let chrome = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36";
-        let client = Client::of(chrome);
+        let client = SessionClientBody::of(chrome);
         assert_eq!(
             (client.browser.as_str(), client.browser_version.as_str(), client.os),
             ("Chrome", "140.0.0.0", "Linux")
         );
         let safari = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605 (KHTML, like Gecko) Version/17.1 Safari/605";
-        let client = Client::of(safari);
+        let client = SessionClientBody::of(safari);
         assert_eq!(
             (client.browser.as_str(), client.os, client.os_version.as_str()),
             ("Safari", "macOS", "10.15.7")
         );
-        assert_eq!(Client::of("curl/8.5.0").browser, "curl");
-        assert_eq!(Client::of("").browser, "");
+        assert_eq!(SessionClientBody::of("curl/8.5.0").browser, "curl");
+        assert_eq!(SessionClientBody::of("").browser, "");
     }
 }

@@ -12,6 +12,7 @@ use crate::body::{JsonBody, Message};
 use crate::error::ApiResult;
 use crate::layer::Caller;
 use crate::openapi::operation;
+use crate::openapi::text::NewPassword;
 use crate::query::{Path, parse_id};
 use crate::routes::Routes;
 
@@ -41,7 +42,9 @@ pub(super) fn routes(state: &UserState) -> Routes {
 #[derive(Deserialize, Default, ToSchema)]
 #[serde(default, rename_all = "camelCase")]
 struct ChangePasswordForm {
+    #[schema(value_type = String, required)]
     old_password: Option<String>,
+    #[schema(value_type = NewPassword, required)]
     new_password: Option<String>,
 }
 

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 use crate::error::ApiResult;
+use crate::openapi::text::{ShortText, Theme};
 
 /// A user as its own page shows it.
 #[derive(Serialize, ToSchema)]
@@ -30,7 +31,9 @@ pub(super) struct ProfileBody {
     is_grafana_admin_externally_synced: bool,
     is_provisioned: bool,
     auth_labels: [&'static str; 0],
+    #[schema(format = DateTime)]
     created_at: String,
+    #[schema(format = DateTime)]
     updated_at: String,
     avatar_url: String,
 }
@@ -72,7 +75,9 @@ pub(super) struct UserHitBody {
     is_admin: bool,
     is_disabled: bool,
     is_provisioned: bool,
+    #[schema(format = DateTime)]
     created: String,
+    #[schema(format = DateTime)]
     last_seen_at: String,
     last_seen_at_age: String,
     auth_labels: [&'static str; 0],
@@ -118,9 +123,13 @@ impl UserOrgBody {
 #[derive(Deserialize, Default, ToSchema)]
 #[serde(default)]
 pub(super) struct ProfileForm {
+    #[schema(value_type = Option<ShortText>)]
     login: Option<String>,
+    #[schema(value_type = Option<ShortText>)]
     email: Option<String>,
+    #[schema(value_type = Option<ShortText>)]
     name: Option<String>,
+    #[schema(value_type = Option<Theme>)]
     theme: Option<String>,
 }
 

@@ -246,11 +246,11 @@ pub fn wire(
             ResourcePermissionPorts {
                 reader: permissions.clone(),
                 authorization: authorization.clone(),
-                folders,
+                folders: folders.clone(),
                 dashboards,
             },
         )),
-        searches: Arc::new(Searches::new(searches, authorization.clone())),
+        searches: Arc::new(Searches::new(searches, authorization.clone(), folders.clone(), stars.clone())),
         sessions: Arc::new(Sessions::new(commands.clone(), sessions, users.clone())),
         settings: Arc::new(Settings::new(config.settings().clone())),
         stars: Arc::new(Stars::new(commands.clone(), stars, authorization)),

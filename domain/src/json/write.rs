@@ -134,11 +134,9 @@ impl<'a> Writer<'a, '_> {
     }
 }
 
-/// Whether a text has bytes that cannot stand for themselves. Looks at blocks without leaving early, which the
+/// Whether a text has bytes that cannot stand for themselves. Counts them in blocks without leaving early, which the
 /// compiler turns into a few instructions for a block.
 fn needs_escapes(text: &[u8]) -> bool {
-    let needs = |byte: u8| (byte < 0x20) | (byte == b'"') | (byte == b'\\');
-    let (blocks, rest) = text.as_chunks::<16>();
-    blocks.iter().any(|block| block.iter().fold(false, |found, byte| found | needs(*byte)))
-        || rest.iter().any(|byte| needs(*byte))
+    let needs = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
+    text.chunks(16).any(|block| block.iter().map(|byte| u8::from(needs(*byte))).sum::<u8>() > 0)
 }

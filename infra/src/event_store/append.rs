@@ -79,7 +79,7 @@ pub fn checksum(payload: &str) -> i64 {
     crc32fast::hash(payload.as_bytes()).into()
 }
 
-impl<'a> StreamAppend<'a> {
+impl StreamAppend<'_> {
     /// Itself in parts that one statement each can write. Each part leaves the final state, which is the true one
     /// when the transaction ends.
     fn parts(self) -> impl Iterator<Item = Self> {

@@ -4,6 +4,74 @@
  */
 
 export interface paths {
+    "/api/admin/audit/activity": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Count what was done on the server over time */
+        get: operations["getServerAuditActivity"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/audit/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List what was done that belongs to no org */
+        get: operations["getServerAuditEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/audit/events/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Export the audit log of the server */
+        get: operations["exportServerAuditEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/audit/events/{event_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read an entry of the audit log of the server */
+        get: operations["getServerAuditEvent"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/admin/settings": {
         parameters: {
             query?: never;
@@ -204,6 +272,74 @@ export interface paths {
         put?: never;
         /** End a session of a user */
         post: operations["adminRevokeUserAuthToken"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/audit/activity": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Count what was done in the org over time */
+        get: operations["getAuditActivity"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/audit/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List what was done in the org, by whom, and with what outcome */
+        get: operations["getAuditEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/audit/events/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Export the audit log of the org */
+        get: operations["exportAuditEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/audit/events/{event_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read an entry of the audit log of the org */
+        get: operations["getAuditEvent"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -871,6 +1007,23 @@ export interface paths {
         };
         /** Find dashboards and folders */
         get: operations["search"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/search/sorting": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the ways to sort hits */
+        get: operations["listSortOptions"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1555,6 +1708,23 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        AccessBody: {
+            /** Format: int64 */
+            count?: number | null;
+            method?: string | null;
+            reason?: string | null;
+            route?: string | null;
+            since?: string | null;
+        };
+        ActivityBody: {
+            buckets: components["schemas"]["BucketBody"][];
+        };
+        ActorBody: {
+            /** Format: int64 */
+            id: number;
+            login: string;
+            type: string;
+        };
         AddedBody: {
             message: string;
             userId?: components["schemas"]["UserId"] | null;
@@ -1592,6 +1762,15 @@ export interface components {
         BTreeMap: {
             [key: string]: boolean;
         };
+        BucketBody: {
+            /** Format: int64 */
+            denied: number;
+            /** Format: int64 */
+            failure: number;
+            from: string;
+            /** Format: int64 */
+            success: number;
+        };
         ChangePasswordForm: {
             newPassword?: string | null;
             oldPassword?: string | null;
@@ -1615,6 +1794,10 @@ export interface components {
         CompletedBody: {
             id: components["schemas"]["UserId"];
             message: string;
+        };
+        ContextBody: {
+            ip: string;
+            userAgent: string;
         };
         CountsBody: {
             /** Format: int64 */
@@ -1680,6 +1863,27 @@ export interface components {
          * @enum {string}
          */
         DiffType: "basic" | "json" | "delta";
+        EntryBody: {
+            access?: components["schemas"]["AccessBody"] | null;
+            action: string;
+            actor: components["schemas"]["ActorBody"];
+            authMethod: string;
+            context: components["schemas"]["ContextBody"];
+            correlationId: string;
+            /** Format: int64 */
+            id: number;
+            occurredAt: string;
+            /** Format: int64 */
+            orgId: number;
+            outcome: string;
+            requestId: string;
+            /** Format: int32 */
+            schemaVersion: number;
+            targets: components["schemas"]["TargetBody"][];
+            /** Format: int64 */
+            tokenId?: number | null;
+            traceId: string;
+        };
         /** @description The body of an error. */
         ErrorBody: {
             /** @description What went wrong, for people. */
@@ -1688,6 +1892,11 @@ export interface components {
             messageId?: string | null;
             /** @description What kind of error it is, where the caller may not do something. */
             title?: string | null;
+        };
+        EventsBody: {
+            events: components["schemas"]["EntryBody"][];
+            next?: string | null;
+            previous?: string | null;
         };
         FolderBody: {
             canAdmin: boolean;
@@ -2164,6 +2373,17 @@ export interface components {
             isActive: boolean;
             seenAt: string;
         };
+        /** @description A way to sort hits, by the name that clients ask for it. */
+        SortOptionBody: {
+            description: string;
+            displayName: string;
+            /** @description What a hit shows as its sort value; titles are shown anyway. */
+            meta: string;
+            name: string;
+        };
+        SortOptionsBody: {
+            sortOptions: components["schemas"]["SortOptionBody"][];
+        };
         StatsBody: {
             /** Format: int64 */
             activeAdmins: number;
@@ -2218,6 +2438,13 @@ export interface components {
             /** Format: int64 */
             count: number;
             term: string;
+        };
+        TargetBody: {
+            name?: string | null;
+            type: string;
+            uid: string;
+            /** Format: int64 */
+            version?: number | null;
         };
         TargetForm: {
             /** Format: int64 */
@@ -2502,6 +2729,181 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    getServerAuditActivity: {
+        parameters: {
+            query?: {
+                /** @description How many days */
+                days?: number;
+                /** @description How long each bucket is */
+                interval?: "hour" | "day";
+            };
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ActivityBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getServerAuditEvents: {
+        parameters: {
+            query?: {
+                /** @description Who did it: a login, an id, or the beginning of a login with `*` */
+                actor?: string[];
+                /** @description What was done, like `dashboard.updated` or `dashboard.*` */
+                action?: string[];
+                /** @description The type of what it was done to, like `dashboard` */
+                targetType?: string;
+                /** @description The uid or id of what it was done to */
+                targetUid?: string;
+                /** @description What came of it */
+                outcome?: "success" | "denied" | "failure";
+                /** @description Not before this time, in RFC 3339 or milliseconds */
+                from?: string;
+                /** @description Before this time, in RFC 3339 or milliseconds */
+                to?: string;
+                /** @description The trace that the request belonged to */
+                traceId?: string;
+                /** @description The newest first, or the oldest */
+                order?: "desc" | "asc";
+                /** @description `next` or `previous` of a page */
+                cursor?: string;
+                /** @description How many entries to answer with */
+                limit?: number;
+            };
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventsBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    exportServerAuditEvents: {
+        parameters: {
+            query?: {
+                /** @description Who did it: a login, an id, or the beginning of a login with `*` */
+                actor?: string[];
+                /** @description What was done, like `dashboard.updated` or `dashboard.*` */
+                action?: string[];
+                /** @description The type of what it was done to, like `dashboard` */
+                targetType?: string;
+                /** @description The uid or id of what it was done to */
+                targetUid?: string;
+                /** @description What came of it */
+                outcome?: "success" | "denied" | "failure";
+                /** @description Not before this time, in RFC 3339 or milliseconds */
+                from?: string;
+                /** @description Before this time, in RFC 3339 or milliseconds */
+                to?: string;
+                /** @description The trace that the request belonged to */
+                traceId?: string;
+                /** @description The newest first, or the oldest */
+                order?: "desc" | "asc";
+                /** @description `next` or `previous` of a page */
+                cursor?: string;
+                /** @description How entries are written, one a line */
+                format?: "ndjson" | "csv";
+            };
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The entries */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getServerAuditEvent: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path: {
+                /** @description The id of an entry */
+                event_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The entry */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EntryBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
     adminGetStats: {
         parameters: {
             query?: never;
@@ -2888,6 +3290,181 @@ export interface operations {
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getAuditActivity: {
+        parameters: {
+            query?: {
+                /** @description How many days */
+                days?: number;
+                /** @description How long each bucket is */
+                interval?: "hour" | "day";
+            };
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ActivityBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getAuditEvents: {
+        parameters: {
+            query?: {
+                /** @description Who did it: a login, an id, or the beginning of a login with `*` */
+                actor?: string[];
+                /** @description What was done, like `dashboard.updated` or `dashboard.*` */
+                action?: string[];
+                /** @description The type of what it was done to, like `dashboard` */
+                targetType?: string;
+                /** @description The uid or id of what it was done to */
+                targetUid?: string;
+                /** @description What came of it */
+                outcome?: "success" | "denied" | "failure";
+                /** @description Not before this time, in RFC 3339 or milliseconds */
+                from?: string;
+                /** @description Before this time, in RFC 3339 or milliseconds */
+                to?: string;
+                /** @description The trace that the request belonged to */
+                traceId?: string;
+                /** @description The newest first, or the oldest */
+                order?: "desc" | "asc";
+                /** @description `next` or `previous` of a page */
+                cursor?: string;
+                /** @description How many entries to answer with */
+                limit?: number;
+            };
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventsBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    exportAuditEvents: {
+        parameters: {
+            query?: {
+                /** @description Who did it: a login, an id, or the beginning of a login with `*` */
+                actor?: string[];
+                /** @description What was done, like `dashboard.updated` or `dashboard.*` */
+                action?: string[];
+                /** @description The type of what it was done to, like `dashboard` */
+                targetType?: string;
+                /** @description The uid or id of what it was done to */
+                targetUid?: string;
+                /** @description What came of it */
+                outcome?: "success" | "denied" | "failure";
+                /** @description Not before this time, in RFC 3339 or milliseconds */
+                from?: string;
+                /** @description Before this time, in RFC 3339 or milliseconds */
+                to?: string;
+                /** @description The trace that the request belonged to */
+                traceId?: string;
+                /** @description The newest first, or the oldest */
+                order?: "desc" | "asc";
+                /** @description `next` or `previous` of a page */
+                cursor?: string;
+                /** @description How entries are written, one a line */
+                format?: "ndjson" | "csv";
+            };
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The entries */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getAuditEvent: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path: {
+                /** @description The id of an entry */
+                event_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The entry */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EntryBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -4919,6 +5496,8 @@ export interface operations {
                 folderIds?: number[];
                 /** @description Only what the caller has starred */
                 starred?: boolean;
+                /** @description How hits are sorted */
+                sort?: "alpha-asc" | "alpha-desc";
                 /** @description The page of the list */
                 page?: number;
                 /** @description How many entries to answer with */
@@ -4954,6 +5533,35 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    listSortOptions: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SortOptionsBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
             504: components["responses"]["Timeout"];
         };

@@ -1,32 +1,10 @@
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
-import { orgHeader, problemOf, SERVER_PATH } from "../api/client";
-import { call } from "../api/upcoming";
+import { client, of, orgHeader, problemOf, SERVER_PATH } from "../api/client";
+import type { components } from "../api/schema";
 import { type AuditFilter, isKept, parameters } from "./qualifier";
 
 /** An entry of the audit log. */
-export interface AuditEvent {
-  id: number;
-  orgId: number;
-  occurredAt: string;
-  action: string;
-  schemaVersion: number;
-  outcome: "success" | "denied" | "failure";
-  actor: { type: string; id: number; login: string };
-  targets: { type: string; uid: string; name?: string; version?: number }[];
-  context: { ip: string; userAgent: string };
-  requestId: string;
-  correlationId: string;
-  traceId: string;
-  tokenId: number | null;
-  authMethod: string;
-  access?: { reason?: string; method?: string; route?: string; count?: number; since?: string };
-}
-
-interface EventPage {
-  events: AuditEvent[];
-  next: string | null;
-  previous: string | null;
-}
+export type AuditEvent = components["schemas"]["EntryBody"];
 
 const PAGE = 500;
 
@@ -35,10 +13,12 @@ export function eventsQuery(filter: AuditFilter) {
   return infiniteQueryOptions({
     queryKey: ["audit", parameters(filter)],
     queryFn: ({ pageParam, signal }) =>
-      call<EventPage>("get", "/api/audit/events", {
-        query: { ...parameters(filter), limit: PAGE, cursor: pageParam || undefined },
-        signal,
-      }),
+      of(
+        client.GET("/api/audit/events", {
+          params: { query: { ...parameters(filter), limit: PAGE, cursor: pageParam || undefined } },
+          signal,
+        }),
+      ),
     initialPageParam: "",
     getNextPageParam: (last) => last.next ?? undefined,
   });
@@ -48,24 +28,19 @@ export function eventsQuery(filter: AuditFilter) {
 export function recentQuery(from: string | undefined, limit: number) {
   return queryOptions({
     queryKey: ["audit", "recent", from, limit],
-    queryFn: () => call<EventPage>("get", "/api/audit/events", { query: { from, limit } }),
+    queryFn: () => of(client.GET("/api/audit/events", { params: { query: { from, limit } } })),
     retry: false,
   });
 }
 
 /** How much happened in a stretch of time. */
-export interface Bucket {
-  from: string;
-  success: number;
-  denied: number;
-  failure: number;
-}
+export type Bucket = components["schemas"]["BucketBody"];
 
 /** How much happened on each of the last days. */
 export function activityQuery(days: number) {
   return queryOptions({
     queryKey: ["activity", days],
-    queryFn: () => call<{ buckets: Bucket[] }>("get", "/api/audit/activity", { query: { days, interval: "day" } }),
+    queryFn: () => of(client.GET("/api/audit/activity", { params: { query: { days, interval: "day" } } })),
     retry: false,
   });
 }

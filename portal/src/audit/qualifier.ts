@@ -4,7 +4,7 @@ export interface AuditFilter {
   actions: string[];
   targetType: string | undefined;
   targetUid: string | undefined;
-  outcome: string | undefined;
+  outcome: Outcome | undefined;
   /** Moments in the form that the API takes. */
   from: string | undefined;
   to: string | undefined;
@@ -26,7 +26,8 @@ export const QUALIFIERS: Record<string, string> = {
   trace: "the id of a trace",
 };
 
-export const OUTCOMES = ["success", "denied", "failure"];
+export const OUTCOMES = ["success", "denied", "failure"] as const;
+export type Outcome = (typeof OUTCOMES)[number];
 
 /** Splits at spaces outside of quotes. */
 export function words(text: string): string[] {
@@ -99,7 +100,8 @@ function target(value: string): [string, string | undefined] {
 }
 
 function setOutcome(filter: AuditFilter, value: string) {
-  if (OUTCOMES.includes(value)) filter.outcome = value;
+  const outcome = OUTCOMES.find((known) => known === value);
+  if (outcome !== undefined) filter.outcome = outcome;
   else filter.problems.push(`“outcome:${value}” is not known: use ${OUTCOMES.join(", ")}`);
 }
 
@@ -111,7 +113,7 @@ function setMoment(filter: AuditFilter, key: "after" | "before", value: string) 
 }
 
 /** The parameters of the API for a filter. */
-export function parameters(filter: AuditFilter): Record<string, string | string[] | undefined> {
+export function parameters(filter: AuditFilter) {
   return {
     actor: filter.actors.length > 0 ? filter.actors : undefined,
     action: filter.actions.length > 0 ? filter.actions : undefined,
@@ -156,7 +158,7 @@ export function completions(text: string, known: { actors: string[]; actions: st
   const sign = last.startsWith("-") ? "-" : "";
   const word = last.slice(sign.length).toLowerCase();
   const nouns = [...new Set(known.actions.map((action) => `${action.split(".")[0]}.*`))];
-  const values: Record<string, string[]> = {
+  const values: Record<string, readonly string[]> = {
     actor: known.actors,
     action: [...nouns, ...known.actions],
     target: known.types,

@@ -122,7 +122,7 @@ function News() {
       title="Changed since your last visit"
       aside={<span className={ui.dim}>{since === undefined ? "this is your first" : exact(since)}</span>}
     >
-      {recent.isPending && <Skeleton height={120} m="md" />}
+      {recent.isPending && <Skeleton height={120} m="md" w="auto" />}
       {recent.isError && <Empty title="The log could not be read">{recent.error.message}</Empty>}
       {events?.length === 0 && <Empty title="Nothing changed">All is as you left it.</Empty>}
       <ul className={css.list}>
@@ -166,7 +166,7 @@ function Starred() {
   const me = useMe();
   return (
     <Card isFlush title="Your starred dashboards">
-      {starred.isPending && <Skeleton height={120} m="md" />}
+      {starred.isPending && <Skeleton height={120} m="md" w="auto" />}
       {starred.data?.length === 0 && (
         <Empty
           title="No stars yet"

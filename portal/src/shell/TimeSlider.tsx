@@ -2,8 +2,8 @@ import { Button, Popover, Slider, TextInput } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
+import { client, of } from "../api/client";
 import { SERVED } from "../api/served";
-import { call } from "../api/upcoming";
 import { useMe } from "../session/session";
 import { ClockIcon } from "../ui/icons";
 import ui from "../ui/ui.module.css";
@@ -19,8 +19,7 @@ function useBeginning(): number {
   const { isAdmin } = useMe();
   const first = useQuery({
     queryKey: ["beginning"],
-    queryFn: () =>
-      call<{ events: { occurredAt: string }[] }>("get", "/api/audit/events", { query: { order: "oldest", limit: 1 } }),
+    queryFn: () => of(client.GET("/api/audit/events", { params: { query: { order: "asc", limit: 1 } } })),
     staleTime: Number.POSITIVE_INFINITY,
     retry: false,
     enabled: SERVED.audit && isAdmin,

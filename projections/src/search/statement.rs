@@ -1,0 +1,231 @@
+//! The statements of a search. Each looks for dashboards in its own way, and all ask the same of what they find.
+
+use kymograph_app::search::{SearchQuery, SearchSort};
+
+use crate::database::Planning;
+use crate::resource_permission::filter::{allowed_folders, allows_dashboard, allows_folder};
+
+/// How many words the index on parts of titles is asked for at once.
+const MAX_INDEXED_WORDS: usize = 30;
+
+/// The folders that match.
+///
+/// An empty list of words, uids, ids or folders stands for any; each word must be there. The patterns of the words come
+/// as one text of lines: what is made of it with immutable functions is known to the planner, and titles are lowered by
+/// the same function as what is looked for in them.
+macro_rules! folders {
+    ($who:ident) => {
+        concat!(
+            "SELECT f.id, f.uid, f.title, f.lower_title, f.slug, true AS is_folder, '{}'::text[] AS tags,
+                f.parent_uid AS folder_uid
+            FROM folders f",
+            join!($who, "f.uid"),
+            "
+            WHERE f.org_id = $1 AND $7 AND f.lower_title LIKE ALL (string_to_array(lower($2), E'\n'))
+                AND ($4::text[] = '{}' OR f.uid = ANY ($4)) AND ($5::bigint[] = '{}' OR f.id = ANY ($5))
+                AND ($6::text[] = '{}' OR f.parent_uid = ANY ($6)) AND ($13::bigint[] = '{}' OR f.id = ANY ($13))",
+            allows!($who, folder)
+        )
+    };
+}
+
+/// The dashboards that match, looked for in a table or function, which of its rows are looked at being up to a
+/// condition. Each tag and a tag for each pattern of tags must be there.
+macro_rules! dashboards {
+    ($who:ident, $source:expr, $condition:expr) => {
+        concat!(
+            "SELECT d.id, d.uid, d.title, d.lower_title, d.slug, false, d.tags, d.folder_uid
+            FROM ",
+            $source,
+            " d",
+            join!($who, "d.folder_uid"),
+            "
+            WHERE $8 AND ",
+            $condition,
+            "
+                AND ($3::text[] = '{}' OR d.tags @> $3)
+                AND ($12::text[] = '{}' OR NOT EXISTS (SELECT FROM unnest($12) AS pattern
+                    WHERE NOT EXISTS (SELECT FROM unnest(d.tags) AS tag WHERE tag LIKE pattern)))
+                AND ($4::text[] = '{}' OR d.uid = ANY ($4)) AND ($5::bigint[] = '{}' OR d.id = ANY ($5))
+                AND ($6::text[] = '{}' OR d.folder_uid = ANY ($6))
+                AND ($13::bigint[] = '{}' OR (d.folder_uid = '' AND 0 = ANY ($13)) OR d.folder_uid = ANY (
+                    ARRAY(SELECT uid FROM folders WHERE org_id = $1 AND id = ANY ($13))))",
+            allows!($who, dashboard)
+        )
+    };
+}
+
+/// What a statement begins with: nothing for those who may see all, the folders that the others may see.
+macro_rules! with {
+    (all) => {
+        ""
+    };
+    (allowed) => {
+        concat!("WITH RECURSIVE ", allowed_folders!("$14", "$15", "$16", "$17", "$18", "$19"), " ")
+    };
+}
+
+/// Joins the folders that the actor may see.
+macro_rules! join {
+    (all, $folder:literal) => {
+        ""
+    };
+    (allowed, $folder:literal) => {
+        concat!(" LEFT JOIN allowed_folders ON allowed_uid = ", $folder)
+    };
+}
+
+/// The condition that the actor may see a row.
+macro_rules! allows {
+    (all, $kind:ident) => {
+        ""
+    };
+    (allowed,folder) => {
+        concat!(" AND ", allows_folder!("$14"))
+    };
+    (allowed,dashboard) => {
+        concat!(" AND ", allows_dashboard!("$14", "$15", "$16", "$17", "$18", "$19"))
+    };
+}
+
+/// A page of the folders and then the dashboards. The parts are cut by themselves and come one after the other, so that
+/// nothing is sorted twice; there may be more dashboards than the page has room for. The limit is `$9`: `$11`, which is
+/// never less, is there because all statements have the same parameters.
+macro_rules! folders_first {
+    ($who:ident, $source:expr, $condition:expr, $order:expr) => {
+        concat!(
+            with!($who),
+            "(",
+            folders!($who),
+            " ORDER BY lower_title, uid LIMIT $9 OFFSET $10) UNION ALL (",
+            dashboards!($who, $source, $condition),
+            $order,
+            " LIMIT least($9, $11) OFFSET CASE WHEN $10 = 0 THEN 0
+                ELSE greatest($10 - (SELECT count(*) FROM (",
+            folders!($who),
+            ") AS before), 0) END)"
+        )
+    };
+}
+
+/// A page of folders and dashboards together.
+macro_rules! mixed {
+    ($who:ident, $source:expr, $condition:expr, $direction:expr) => {
+        concat!(
+            with!($who),
+            "SELECT * FROM (
+                (",
+            folders!($who),
+            " ORDER BY lower_title ",
+            $direction,
+            ", uid ",
+            $direction,
+            " LIMIT $11)
+                UNION ALL
+                (",
+            dashboards!($who, $source, $condition),
+            " ORDER BY d.lower_title ",
+            $direction,
+            ", d.uid ",
+            $direction,
+            " LIMIT $11)
+            ) AS found
+            ORDER BY lower_title ",
+            $direction,
+            ", uid ",
+            $direction,
+            " LIMIT $9 OFFSET $10"
+        )
+    };
+}
+
+/// A statement for each order.
+struct Orders {
+    folders_first: &'static str,
+    ascending: &'static str,
+    descending: &'static str,
+}
+
+/// The statements for those who may see all and for the others, and how often they are planned. Where dashboards are
+/// looked for in the order of titles, planning for the parameters tells whether that is the better way.
+struct Way {
+    all: Orders,
+    allowed: Orders,
+    planning: Planning,
+}
+
+/// The ways through the table itself.
+macro_rules! table {
+    ($planning:ident, $condition:expr) => {
+        table!(@ $planning, concat!(
+            "d.org_id = $1 AND ", $condition, " AND d.lower_title LIKE ALL (string_to_array(lower($2), E'\n'))"
+        ))
+    };
+    (@ $planning:ident, $condition:expr) => {
+        Way {
+            all: table!(@@ all, $condition),
+            allowed: table!(@@ allowed, $condition),
+            planning: Planning::$planning,
+        }
+    };
+    (@@ $who:ident, $condition:expr) => {
+        Orders {
+            folders_first: folders_first!($who, "dashboards", $condition, " ORDER BY d.lower_title, d.uid"),
+            ascending: mixed!($who, "dashboards", $condition, "ASC"),
+            descending: mixed!($who, "dashboards", $condition, "DESC"),
+        }
+    };
+}
+
+/// The ways through the function that finds the words of titles, which gives what it finds in order.
+macro_rules! function {
+    ($who:ident, $at_most:literal) => {
+        Orders {
+            folders_first: folders_first!($who, function!(@ $at_most, "false"), "true", ""),
+            ascending: mixed!($who, function!(@ $at_most, "false"), "true", "ASC"),
+            descending: mixed!($who, function!(@ $at_most, "true"), "true", "DESC"),
+        }
+    };
+    (@ $at_most:literal, $descending:literal) => {
+        concat!("match_dashboards($1, string_to_array($2, E'\n'), ", $at_most, ", ", $descending, ")")
+    };
+}
+
+/// Through the titles in order, until there are enough.
+const BY_TITLE: Way = table!(EachTime, "d.deleted IS NULL");
+/// By the words of titles. For those who may see all, no more is asked for than the page can need.
+const BY_WORDS: Way =
+    Way { all: function!(all, "$11"), allowed: function!(allowed, "NULL"), planning: Planning::Once };
+/// By the words of titles, and then by what else is asked for.
+const BY_WORDS_AND_MORE: Way =
+    Way { all: function!(all, "NULL"), allowed: function!(allowed, "NULL"), planning: Planning::Once };
+const BY_UID: Way = table!(Once, "d.deleted IS NULL AND d.uid = ANY ($4)");
+const BY_ID: Way = table!(Once, "d.deleted IS NULL AND d.id = ANY ($5)");
+const BY_FOLDER: Way = table!(Once, "d.deleted IS NULL AND d.folder_uid = ANY ($6)");
+const IN_TRASH: Way = table!(EachTime, "d.deleted IS NOT NULL");
+
+/// The statement that finds what a query asks for by looking at the least, and how often to plan it. The statements for
+/// those who may see all have no parameters of a filter.
+pub(super) fn statement(query: &SearchQuery, words: usize, is_unlimited: bool) -> (&'static str, Planning) {
+    let way = if query.deleted {
+        &IN_TRASH
+    } else if !query.uids.is_empty() {
+        &BY_UID
+    } else if !query.ids.is_empty() {
+        &BY_ID
+    } else if (1..=MAX_INDEXED_WORDS).contains(&words) {
+        let is_all = query.tags.is_empty() && query.folder_uids.is_empty() && query.folder_ids.is_empty();
+        if is_all { &BY_WORDS } else { &BY_WORDS_AND_MORE }
+    } else if !query.folder_uids.is_empty() {
+        &BY_FOLDER
+    } else {
+        &BY_TITLE
+    };
+    let orders = if is_unlimited { &way.all } else { &way.allowed };
+    let sql = match query.sort {
+        None => orders.folders_first,
+        Some(SearchSort::TitleAscending) => orders.ascending,
+        Some(SearchSort::TitleDescending) => orders.descending,
+    };
+    (sql, way.planning)
+}
