@@ -39,7 +39,7 @@ fn status_of(error: &Error) -> StatusCode {
     match error.kind() {
         ErrorKind::Invalid => StatusCode::BAD_REQUEST,
         ErrorKind::Unauthenticated => StatusCode::UNAUTHORIZED,
-        ErrorKind::Forbidden => StatusCode::FORBIDDEN,
+        ErrorKind::Forbidden | ErrorKind::Exhausted => StatusCode::FORBIDDEN,
         ErrorKind::Missing => StatusCode::NOT_FOUND,
         // Grafana answers a dashboard name that is taken like a version that is stale.
         ErrorKind::Taken if error.code() == Some("name-exists") => StatusCode::PRECONDITION_FAILED,
@@ -89,7 +89,8 @@ impl IntoResponse for ApiError {
             message: error.message(),
             status: error.code().filter(|_| is_code_of_precondition),
             message_id: error.code().filter(|_| !is_code_of_precondition),
-            title: (status == StatusCode::FORBIDDEN).then_some("Access denied"),
+            title: (status == StatusCode::FORBIDDEN && error.kind() != ErrorKind::Exhausted)
+                .then_some("Access denied"),
         };
         let mut response = (status, Json(body)).into_response();
         if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {

@@ -16,6 +16,7 @@ pub mod membership;
 pub mod org;
 pub mod preference;
 pub mod query;
+pub mod quota;
 pub mod routes;
 pub mod search;
 pub mod service_account;
@@ -38,6 +39,7 @@ use kymograph_app::invite::Invites;
 use kymograph_app::membership::Memberships;
 use kymograph_app::org::Orgs;
 use kymograph_app::preference::Preferences;
+use kymograph_app::quota::Quotas;
 use kymograph_app::search::Searches;
 use kymograph_app::service_account::ServiceAccounts;
 use kymograph_app::session::Sessions;
@@ -70,6 +72,8 @@ pub struct Services {
     pub orgs: Arc<Orgs>,
     /// Preferences.
     pub preferences: Arc<Preferences>,
+    /// Quotas.
+    pub quotas: Arc<Quotas>,
     /// Searching.
     pub searches: Arc<Searches>,
     /// Service accounts.
@@ -131,6 +135,7 @@ pub fn router(services: Services, settings: &ApiSettings) -> (Router, Vec<Route>
         .merge(team::routes(&services.teams))
         .merge(folder::routes(services.folders))
         .merge(dashboard::routes(services.dashboards, services.stars.clone()))
+        .merge(quota::routes(&services.quotas))
         .merge(search::routes(services.searches))
         .merge(preference::routes(services.preferences))
         .merge(star::routes(services.stars))

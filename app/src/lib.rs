@@ -23,6 +23,7 @@ pub mod page;
 pub mod password;
 pub mod permission;
 pub mod preference;
+pub mod quota;
 pub mod random;
 pub mod scope;
 pub mod search;

@@ -8,7 +8,8 @@ use crate::event::{EventSet, StoredEvent};
 use crate::upcast::{upcast, upcasters};
 use crate::{
     dashboard::Dashboard, folder::Folder, invite::Invite, membership::Membership, org::Org,
-    preference::Preference, service_account::ServiceAccount, star::Star, team::Team, user::User,
+    preference::Preference, quota::Quota, service_account::ServiceAccount, star::Star, team::Team,
+    user::User,
 };
 
 /// Something to do with an aggregate whose type is only known by name.
@@ -35,7 +36,7 @@ macro_rules! aggregates {
     };
 }
 
-aggregates!(Dashboard, Folder, Invite, Membership, Org, Preference, ServiceAccount, Star, Team, User);
+aggregates!(Dashboard, Folder, Invite, Membership, Org, Preference, Quota, ServiceAccount, Star, Team, User);
 
 /// Why a stored event could not be read.
 #[derive(Debug, thiserror::Error)]

@@ -27,7 +27,7 @@ fn caller(server: &TestServer, objects: &Objects, route: &Route) -> Client {
 
 #[tokio::test]
 async fn a_repeated_request_gets_the_first_response_and_writes_nothing() {
-    let server = TestServer::start().await;
+    let server = TestServer::with_settings(&["quota.enabled=true"]).await;
     let writes = server.routes.iter().filter(|route| route.method != Method::GET && !route.is_public);
     for (number, route) in writes.enumerate() {
         let objects = Objects::make(&server, &format!("n{number}")).await;

@@ -15,6 +15,7 @@ mod isolation;
 mod membership;
 mod org;
 mod preference;
+mod quota;
 mod route_examples;
 mod schema;
 mod search;

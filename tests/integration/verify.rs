@@ -37,6 +37,8 @@ const DAMAGES: &[(&str, &str)] = &[
     ("memberships", "UPDATE memberships SET role = 'Admin' WHERE role = 'Editor'"),
     ("user_orgs", "UPDATE user_orgs SET role = 'Admin' WHERE role = 'Editor'"),
     ("quotas", "UPDATE quotas SET used = used - 1 WHERE owner_org_id = 2 AND target = 'dashboard'"),
+    ("quotas", "UPDATE quotas SET max = 5 WHERE owner_org_id = 2 AND target = 'dashboard'"),
+    ("user_quotas", "UPDATE user_quotas SET max = max + 1"),
     ("quotas", "DELETE FROM quotas WHERE owner_org_id = 0 AND target = 'org'"),
     ("folders", "DELETE FROM folders"),
     ("dashboards", "UPDATE dashboards SET version = 7"),
@@ -66,8 +68,10 @@ const WITHOUT_TRUTH: &[&str] = &["login_attempts", "schema_migrations"];
 
 #[tokio::test]
 async fn finds_damage_in_every_table() {
-    let server = TestServer::start().await;
+    let server = TestServer::with_settings(&["quota.enabled=true"]).await;
     let zebra = Objects::make(&server, "zebra").await;
+    let quota = format!("/api/admin/users/{}/quotas/org", zebra.user);
+    server.admin().put(&quota, &json!({"limit": 9})).await.expect(200);
     let keyed = server.admin().in_org(zebra.org).with_header("Idempotency-Key", "k");
     keyed.post("/api/folders", &json!({"title": "Other"})).await.expect(200);
     let config = &server.database.config;

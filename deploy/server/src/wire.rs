@@ -18,6 +18,7 @@ use kymograph_app::invite::{InvitePorts, Invites};
 use kymograph_app::membership::Memberships;
 use kymograph_app::org::Orgs;
 use kymograph_app::preference::Preferences;
+use kymograph_app::quota::Quotas;
 use kymograph_app::random::random_bytes;
 use kymograph_app::search::Searches;
 use kymograph_app::service_account::ServiceAccounts;
@@ -45,13 +46,14 @@ use kymograph_projections::invite::PgInviteReader;
 use kymograph_projections::membership::PgMembershipReader;
 use kymograph_projections::org::PgOrgReader;
 use kymograph_projections::preference::PgPreferenceReader;
+use kymograph_projections::quota::PgQuotaReader;
 use kymograph_projections::search::PgSearchReader;
 use kymograph_projections::service_account::{PgServiceAccountReader, PgTokenReader};
 use kymograph_projections::star::{PgStarReader, StarCache};
 use kymograph_projections::statistic::{PgStatisticReader, TagCounts};
 use kymograph_projections::team::PgTeamReader;
 use kymograph_projections::user::PgUserReader;
-use kymograph_projections::{Database, projectors};
+use kymograph_projections::{Database, projectors_within};
 use tokio::task::JoinHandle;
 
 use crate::config::{Config, CookieSameSite};
@@ -110,11 +112,12 @@ pub fn wire(
     let dashboards = Arc::new(PgDashboardReader::new(database.clone(), dashboard_cache));
     let invites = Arc::new(PgInviteReader::new(database.clone()));
     let preferences = Arc::new(PgPreferenceReader::new(database.clone()));
+    let quotas = Arc::new(PgQuotaReader::new(database.clone()));
     let searches = Arc::new(PgSearchReader::new(database.clone()));
     let stars = Arc::new(PgStarReader::new(database.clone(), star_cache));
     let statistics = Arc::new(PgStatisticReader::new(database.clone(), tag_counts));
     let warm_up = warm_up(statistics.clone(), clock.now());
-    let sessions = Arc::new(PgSessionStore::new(database.clone()));
+    let sessions = Arc::new(PgSessionStore::new(database.clone(), config.quota.max_sessions));
     let attempts = Arc::new(PgLoginAttempts::new(database.clone()));
     let ids = Arc::new(PgIdAllocator::new(database.clone()));
     let passwords = Arc::new(Argon2Hasher::default());
@@ -128,7 +131,7 @@ pub fn wire(
     let store = Arc::new(PgEventStore::new(EventStoreParts {
         database,
         clock: clock.clone(),
-        projectors: projectors(),
+        projectors: projectors_within(config.quota.limits.as_ref()),
         listeners: read_caches,
         feed,
         streams,
@@ -193,6 +196,7 @@ pub fn wire(
         memberships: membership_service,
         orgs: Arc::new(Orgs::new(commands.clone(), orgs, ids.clone())),
         preferences: Arc::new(Preferences::new(commands.clone(), preferences, dashboards, teams.clone())),
+        quotas: Arc::new(Quotas::new(commands.clone(), quotas, config.quota.limits.clone())),
         searches: Arc::new(Searches::new(searches)),
         sessions: Arc::new(Sessions::new(commands.clone(), sessions, users.clone())),
         settings: Arc::new(Settings::new(config.settings().clone())),
