@@ -13,6 +13,7 @@ pub mod error;
 pub mod event_store;
 pub mod folder;
 pub mod health;
+pub mod housekeeping;
 pub mod id_allocator;
 pub mod identity;
 pub mod invite;

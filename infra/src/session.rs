@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use kymograph_app::random::random_bytes;
-use kymograph_app::session::{Session, SessionStore, TokenHash};
+use kymograph_app::session::{Session, SessionLifetimes, SessionStore, TokenHash};
 use kymograph_app::{Error, RequestContext, Result};
 use kymograph_domain::quota::QuotaError;
 use kymograph_domain::{Timestamp, UserId};
@@ -126,6 +126,13 @@ impl SessionStore for PgSessionStore {
     async fn touch_session(&self, id: i64, user: UserId, now: Timestamp) -> Result<()> {
         let sql = "UPDATE sessions SET seen = $3 WHERE user_id = $1 AND id = $2";
         self.database.write_global(sql, &[&user.0, &id, &now.date()]).await.map(drop)
+    }
+
+    async fn forget_sessions(&self, lifetimes: &SessionLifetimes, now: Timestamp) -> Result<()> {
+        let sql = "DELETE FROM sessions WHERE greatest(seen, rotated) <= $1 OR created <= $2";
+        let unused_since = now.plus_seconds(-lifetimes.inactive_seconds).date();
+        let created_before = now.plus_seconds(-lifetimes.total_seconds).date();
+        self.database.write_global(sql, &[&unused_since, &created_before]).await.map(drop)
     }
 
     async fn list_sessions(&self, user: UserId) -> Result<Vec<Session>> {

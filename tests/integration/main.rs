@@ -8,6 +8,7 @@ mod event_samples;
 mod event_store;
 mod fault;
 mod folder;
+mod housekeeping;
 mod idempotency;
 mod identity;
 mod invite;

@@ -55,6 +55,7 @@ const DAMAGES: &[(&str, &str)] = &[
     ),
     ("counters", "UPDATE counters SET value = 0 WHERE name = 'object'"),
     ("secrets", "UPDATE secrets SET key = 'user/99/password' WHERE key = 'user/2/password'"),
+    ("secrets", "INSERT INTO secrets VALUES (2, 'invite/99/code', 'x')"),
     ("idempotency", "UPDATE idempotency SET request_hash = ''"),
     ("sessions", "UPDATE sessions SET user_id = 99"),
     ("user_seen", "UPDATE user_seen SET user_id = 99 WHERE user_id = 2"),

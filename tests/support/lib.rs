@@ -10,11 +10,13 @@
 )]
 
 mod client;
+mod clock;
 mod cluster;
 mod process;
 mod server;
 
 pub use client::{Answer, Client};
+pub use clock::TestClock;
 pub use cluster::{Cluster, TestDatabase};
 pub use process::ServerProcess;
 pub use server::TestServer;

@@ -5,15 +5,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use kymograph_api::routes::Route;
+use kymograph_app::housekeeping::Housekeeping;
 use kymograph_app::setup::FirstUser;
-use kymograph_infra::clock::SystemClock;
 use kymograph_server::config::{Config, Sources};
 use kymograph_server::serve::make_service;
 use kymograph_server::wire::wire;
 use serde_json::json;
 use tokio::task::JoinHandle;
 
-use crate::{Client, Cluster, TestDatabase};
+use crate::{Client, Cluster, TestClock, TestDatabase};
 
 /// A server on a free port, with a database of its own. It ends with the test.
 pub struct TestServer {
@@ -23,6 +23,10 @@ pub struct TestServer {
     pub routes: Vec<Route>,
     /// Its database.
     pub database: TestDatabase,
+    /// Its time.
+    pub clock: Arc<TestClock>,
+    /// What it does by itself once an hour.
+    pub housekeeping: Arc<Housekeeping>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -46,7 +50,8 @@ impl TestServer {
             working_dir: PathBuf::from("/nonexistent"),
         })
         .unwrap();
-        let wired = wire(&config, &database.config, Arc::new(SystemClock)).unwrap();
+        let clock = Arc::new(TestClock::default());
+        let wired = wire(&config, &database.config, clock.clone()).unwrap();
         let first =
             FirstUser { login: "admin".into(), email: "admin@localhost".into(), password: "admin".into() };
         wired.setup.ensure_first_user(&first).await.unwrap();
@@ -58,7 +63,8 @@ impl TestServer {
         });
         let mut tasks = wired.background;
         tasks.push(serving);
-        Self { address, routes: wired.routes, database, tasks }
+        let (routes, housekeeping) = (wired.routes, wired.housekeeping);
+        Self { address, routes, database, clock, housekeeping, tasks }
     }
 
     /// Its address as a URL without a slash at the end.

@@ -2,6 +2,7 @@
 //! that is missing, or a circle, cannot compile.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use kymograph_api::health::Readiness;
@@ -13,6 +14,7 @@ use kymograph_app::change::ChangeListener;
 use kymograph_app::clock::Clock;
 use kymograph_app::dashboard::Dashboards;
 use kymograph_app::folder::Folders;
+use kymograph_app::housekeeping::{Housekeeping, HousekeepingPorts};
 use kymograph_app::identity::{Identity, IdentityCache, IdentityPorts, LockOut};
 use kymograph_app::invite::{InvitePorts, Invites};
 use kymograph_app::membership::Memberships;
@@ -61,6 +63,9 @@ use crate::config::{Config, CookieSameSite};
 /// How many bytes of documents are kept in memory.
 const DASHBOARD_CACHE_BYTES: u64 = 128 * 1024 * 1024;
 
+/// How often what has had its time is forgotten.
+const TIDYING_INTERVAL: Duration = Duration::from_secs(60 * 60);
+
 /// A server whose parts are put together.
 pub struct Wired {
     /// Serves requests.
@@ -69,6 +74,8 @@ pub struct Wired {
     pub routes: Vec<Route>,
     /// Prepares an empty database.
     pub setup: Setup,
+    /// Forgets what has had its time, which is also done by itself.
+    pub housekeeping: Arc<Housekeeping>,
     /// Whether the server wants requests.
     pub readiness: Arc<Readiness>,
     /// Work beside the requests, which is aborted at the stop.
@@ -136,7 +143,7 @@ pub fn wire(
         feed,
         streams,
     }));
-    let commands = Commands::new(store);
+    let commands = Commands::new(store.clone());
 
     let user_service = Arc::new(Users::new(
         commands.clone(),
@@ -181,6 +188,15 @@ pub fn wire(
             clock: clock.clone(),
         },
     ));
+    let ports = HousekeepingPorts {
+        store,
+        orgs: orgs.clone(),
+        invites: invite_service.clone(),
+        sessions: sessions.clone(),
+        clock: clock.clone(),
+    };
+    let housekeeping = Arc::new(Housekeeping::new(ports, session_lifetimes(config)));
+    let tidying = tidy_hourly(housekeeping.clone());
     let readiness = Arc::new(Readiness::default());
     let services = Services {
         commands: commands.clone(),
@@ -214,7 +230,19 @@ pub fn wire(
         readiness: readiness.clone(),
     };
     let (router, routes) = kymograph_api::router(services, &api_settings(config));
-    Ok(Wired { router, routes, setup, readiness, background: vec![feed_task, warm_up] })
+    let background = vec![feed_task, warm_up, tidying];
+    Ok(Wired { router, routes, setup, housekeeping, readiness, background })
+}
+
+fn tidy_hourly(housekeeping: Arc<Housekeeping>) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        loop {
+            if let Err(error) = housekeeping.tidy().await {
+                tracing::warn!(%error, "what has had its time could not be forgotten");
+            }
+            tokio::time::sleep(TIDYING_INTERVAL).await;
+        }
+    })
 }
 
 fn warm_up(statistics: Arc<PgStatisticReader>, now: Timestamp) -> JoinHandle<()> {
@@ -227,7 +255,7 @@ fn default_membership(config: &Config) -> DefaultMembership {
 }
 
 fn session_lifetimes(config: &Config) -> SessionLifetimes {
-    let seconds = |duration: std::time::Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+    let seconds = |duration: Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
     SessionLifetimes {
         inactive_seconds: seconds(config.auth.login_maximum_inactive_lifetime),
         total_seconds: seconds(config.auth.login_maximum_lifetime),
