@@ -59,7 +59,7 @@ fn status_of(error: &Error) -> StatusCode {
     match error.kind() {
         ErrorKind::Invalid => StatusCode::BAD_REQUEST,
         ErrorKind::Unauthenticated => StatusCode::UNAUTHORIZED,
-        ErrorKind::Forbidden => StatusCode::FORBIDDEN,
+        ErrorKind::Forbidden | ErrorKind::Exhausted => StatusCode::FORBIDDEN,
         ErrorKind::Missing => StatusCode::NOT_FOUND,
         // Grafana answers a dashboard name that is taken like a version that is stale.
         ErrorKind::Taken if error.code() == Some("name-exists") => StatusCode::PRECONDITION_FAILED,
@@ -108,7 +108,8 @@ impl IntoResponse for ApiError {
         let mut response = if status == StatusCode::PRECONDITION_FAILED {
             (status, Json(PreconditionErrorBody { message, status: code })).into_response()
         } else {
-            let title = (status == StatusCode::FORBIDDEN).then_some("Access denied");
+            let is_denied = status == StatusCode::FORBIDDEN && error.kind() != ErrorKind::Exhausted;
+            let title = is_denied.then_some("Access denied");
             (status, Json(ErrorBody { message, message_id: code, title })).into_response()
         };
         if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {

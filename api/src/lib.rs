@@ -20,6 +20,7 @@ pub mod org;
 pub mod portal;
 pub mod preference;
 pub mod query;
+pub mod quota;
 pub mod resource_permission;
 pub mod routes;
 pub mod search;
@@ -45,6 +46,7 @@ use kymograph_app::invite::Invites;
 use kymograph_app::membership::Memberships;
 use kymograph_app::org::Orgs;
 use kymograph_app::preference::Preferences;
+use kymograph_app::quota::Quotas;
 use kymograph_app::resource_permission::ResourcePermissions;
 use kymograph_app::search::Searches;
 use kymograph_app::service_account::ServiceAccounts;
@@ -83,6 +85,8 @@ pub struct Services {
     pub orgs: Arc<Orgs>,
     /// Preferences.
     pub preferences: Arc<Preferences>,
+    /// Quotas.
+    pub quotas: Arc<Quotas>,
     /// Permissions of folders and dashboards.
     pub resource_permissions: Arc<ResourcePermissions>,
     /// Searching.
@@ -162,6 +166,7 @@ pub fn api(services: Services, settings: &ApiSettings) -> Api {
         .merge(team::routes(&services.teams))
         .merge(folder::routes(services.folders))
         .merge(dashboard::routes(services.dashboards, services.stars.clone()))
+        .merge(quota::routes(&services.quotas))
         .merge(resource_permission::routes(&services.resource_permissions))
         .merge(search::routes(services.searches))
         .merge(preference::routes(services.preferences))

@@ -57,6 +57,7 @@ impl Commands {
                 appends: unit.appends,
                 secrets: unit.secrets,
                 token_hashes: unit.token_hashes,
+                forgotten: unit.forgotten,
                 replay,
             };
             match self.store.commit(scope, commit).await {

@@ -6,6 +6,7 @@ use kymograph_domain::dashboard::DashboardError;
 use kymograph_domain::folder::FolderError;
 use kymograph_domain::membership::MembershipError;
 use kymograph_domain::org::OrgError;
+use kymograph_domain::quota::QuotaError;
 use kymograph_domain::service_account::ServiceAccountError;
 use kymograph_domain::team::TeamError;
 use kymograph_domain::user::UserError;
@@ -31,6 +32,8 @@ pub enum ErrorKind {
     Stale,
     /// The input is well-formed and contradicts what was said before.
     Contradictory,
+    /// There is as much as there may be.
+    Exhausted,
     /// More requests than can be taken in now.
     Overloaded,
     /// A part that is needed, such as the database, cannot be reached now.
@@ -133,6 +136,7 @@ impl<R: Reason> From<R> for Error {
             ReasonKind::Missing => ErrorKind::Missing,
             ReasonKind::Taken => ErrorKind::Taken,
             ReasonKind::Stale => ErrorKind::Stale,
+            ReasonKind::Exhausted => ErrorKind::Exhausted,
         };
         let mut error = Self::new(kind, reason.to_string());
         error.code = reason.code();
@@ -157,6 +161,7 @@ impl Error {
             Invariant::TeamMemberInOrg => TeamError::NotInOrg.into(),
             Invariant::ServiceAccountLoginUnique => ServiceAccountError::Taken.into(),
             Invariant::TokenNameUnique => ServiceAccountError::TokenNameTaken.into(),
+            Invariant::QuotaKept => QuotaError::Reached.into(),
             Invariant::DeletedFolderEmpty => {
                 Self::new(ErrorKind::Stale, "the folder has been changed by someone else")
             }

@@ -72,6 +72,8 @@ pub struct Commit {
     pub secrets: Vec<SecretWrite>,
     /// Hashes of new tokens, of the org of the first append.
     pub token_hashes: Vec<TokenHashWrite>,
+    /// An org that ends, whose secrets and kept answers are forgotten.
+    pub forgotten: Option<OrgId>,
     /// The answer to keep for a repetition of the request, as JSON text.
     pub replay: Option<(IdempotencyKey, String)>,
 }
@@ -127,10 +129,13 @@ pub trait EventStore: Send + Sync {
     /// Writes everything or nothing. Once called it runs to its end, even if the caller goes away.
     async fn commit(&self, scope: &Scope, commit: Commit) -> Result<Committed, CommitError>;
 
-    /// The answer kept under a key in the scope's org.
+    /// The answer kept under a key in the scope's home.
     async fn replay(&self, scope: &Scope, key: &str) -> Result<Option<Replay>>;
 
     /// Keeps the response to a request.
     async fn keep_response(&self, scope: &Scope, key: &IdempotencyKey, response: &KeptResponse)
     -> Result<()>;
+
+    /// Forgets the answers of the scope's org that have had their time.
+    async fn forget_answers(&self, scope: &Scope) -> Result<()>;
 }

@@ -13,7 +13,7 @@ use kymograph_domain::{OrgId, OrgRole, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::id_allocator::{IdAllocator, IdKind};
 use crate::membership::Memberships;
 use crate::org::OrgReader;
@@ -46,6 +46,8 @@ pub struct InviteView {
 pub trait InviteReader: Send + Sync {
     /// The invites of the scope's org, the newest first.
     async fn list_invites(&self, scope: &Scope) -> Result<Vec<InviteView>>;
+    /// Some of the scope's org's invites whose time is over.
+    async fn list_expired_invites(&self, scope: &Scope, now: Timestamp) -> Result<Vec<InviteId>>;
     /// The invite of that id.
     async fn find_invite(&self, scope: &Scope, id: InviteId) -> Result<Option<InviteView>>;
 }
@@ -178,6 +180,32 @@ impl Invites {
             .run(scope, |mut unit| async move {
                 let mut invite = unit.load::<Invite>(&id).await?;
                 invite.tell(InviteCommand::Revoke).await?;
+                unit.record(invite)?;
+                unit.keep_secret(forgotten(scope.org(), id));
+                Ok(unit.decided(()))
+            })
+            .await
+    }
+
+    /// Ends the invites of the scope's org whose time is over. They could not be accepted any more; with their end
+    /// their codes and the addresses of guests who never came are forgotten.
+    pub async fn expire_invites(&self, scope: &Scope) -> Result<()> {
+        scope.require(Permission::OrgUsersAdd)?;
+        for id in self.reader.list_expired_invites(scope, self.clock.now()).await? {
+            let expired = self.expire_invite(scope, id).await;
+            // Another server may have been faster.
+            if expired.as_ref().is_err_and(|error| error.kind() != ErrorKind::Missing) {
+                return expired;
+            }
+        }
+        Ok(())
+    }
+
+    async fn expire_invite(&self, scope: &Scope, id: InviteId) -> Result<()> {
+        self.commands
+            .run(scope, |mut unit| async move {
+                let mut invite = unit.load::<Invite>(&id).await?;
+                invite.tell(InviteCommand::Expire { now: self.clock.now() }).await?;
                 unit.record(invite)?;
                 unit.keep_secret(forgotten(scope.org(), id));
                 Ok(unit.decided(()))

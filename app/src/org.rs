@@ -30,6 +30,8 @@ pub trait OrgReader: Send + Sync {
     async fn find_org(&self, id: OrgId) -> Result<Option<OrgView>>;
     /// The org of that name.
     async fn find_org_by_name(&self, name: &str) -> Result<Option<OrgView>>;
+    /// The highest id that an org has or had.
+    async fn last_org_id(&self) -> Result<OrgId>;
     /// Orgs whose name is a text, if one is given, and contains another, by name.
     async fn search_orgs(&self, name: &str, query: &str, page: Page) -> Result<Vec<OrgView>>;
 }
@@ -87,8 +89,16 @@ impl Orgs {
         if org == scope.org() {
             return Err(Error::invalid("Cannot delete your active organization"));
         }
-        let scope = scope.in_org(org, Permission::OrgsDelete)?;
-        self.tell(&scope, OrgCommand::Delete).await
+        let scope = &scope.in_org(org, Permission::OrgsDelete)?;
+        self.commands
+            .run(scope, |mut unit| async move {
+                let mut ending = unit.load::<Org>(&org).await?;
+                ending.tell(OrgCommand::Delete).await?;
+                unit.record(ending)?;
+                unit.forget_org();
+                Ok(unit.decided(()))
+            })
+            .await
     }
 
     async fn tell(&self, scope: &Scope, command: OrgCommand) -> Result<()> {

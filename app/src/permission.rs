@@ -59,6 +59,10 @@ permissions! {
     OrgsPreferencesRead = "orgs.preferences:read";
     /// Change what the org prefers.
     OrgsPreferencesWrite = "orgs.preferences:write";
+    /// Read how much an org has and may have.
+    OrgsQuotasRead = "orgs.quotas:read";
+    /// Change how much an org may have.
+    OrgsQuotasWrite = "orgs.quotas:write";
     /// Read the members of an org.
     OrgUsersRead = "org.users:read";
     /// Add members to an org.
@@ -117,6 +121,10 @@ permissions! {
     UsersAuthTokenWrite = "users.authtoken:write";
     /// Log any user out.
     UsersLogout = "users:logout";
+    /// Read how much a user has and may have.
+    UsersQuotasRead = "users.quotas:read";
+    /// Change how much a user may have.
+    UsersQuotasWrite = "users.quotas:write";
     /// Read the settings the server runs with.
     SettingsRead = "settings:read";
     /// Read how much there is on the whole server.
@@ -165,8 +173,13 @@ impl Rights {
     #[must_use]
     pub const fn of_role(role: OrgRole) -> Self {
         use Permission as P;
-        const VIEWER: Rights =
-            Rights::of(&[P::DashboardsRead, P::FoldersRead, P::OrgsRead, P::OrgsPreferencesRead]);
+        const VIEWER: Rights = Rights::of(&[
+            P::DashboardsRead,
+            P::FoldersRead,
+            P::OrgsRead,
+            P::OrgsPreferencesRead,
+            P::OrgsQuotasRead,
+        ]);
         const EDITOR: Rights = VIEWER.and(Rights::of(&[
             P::DashboardsCreate,
             P::DashboardsWrite,
@@ -217,6 +230,8 @@ impl Rights {
             P::OrgsWrite,
             P::OrgsCreate,
             P::OrgsDelete,
+            P::OrgsQuotasRead,
+            P::OrgsQuotasWrite,
             P::OrgUsersRead,
             P::OrgUsersAdd,
             P::OrgUsersWrite,
@@ -232,6 +247,8 @@ impl Rights {
             P::UsersAuthTokenRead,
             P::UsersAuthTokenWrite,
             P::UsersLogout,
+            P::UsersQuotasRead,
+            P::UsersQuotasWrite,
             P::SettingsRead,
             P::ServerStatsRead,
             P::ServerAuditRead,
@@ -266,7 +283,8 @@ mod tests {
 
     #[test]
     fn a_viewer_reads_and_changes_nothing() {
-        const VIEWED: [&str; 4] = ["dashboards:read", "folders:read", "orgs:read", "orgs.preferences:read"];
+        const VIEWED: [&str; 5] =
+            ["dashboards:read", "folders:read", "orgs:read", "orgs.preferences:read", "orgs.quotas:read"];
         let viewer = Rights::of_role(OrgRole::Viewer);
         for permission in Permission::ALL {
             assert_eq!(viewer.allow(*permission), VIEWED.contains(&permission.action()));

@@ -11,6 +11,8 @@ use crate::permission::{Permission, Rights};
 #[derive(Clone, Debug)]
 pub struct Scope {
     org: OrgId,
+    /// The org that the request came for, whatever org it is led to.
+    home: OrgId,
     role: OrgRole,
     member_since: Option<Timestamp>,
     rights: Rights,
@@ -82,7 +84,7 @@ impl Scope {
     pub fn of_member(org: OrgId, role: OrgRole, actor: Arc<Actor>, request: Arc<RequestContext>) -> Self {
         let server_rights = if actor.is_server_admin { Rights::SERVER_ADMIN } else { Rights::NONE };
         let rights = Rights::of_role(role).and(server_rights);
-        Self { org, role, member_since: None, rights, server_rights, actor, request }
+        Self { org, home: org, role, member_since: None, rights, server_rights, actor, request }
     }
 
     /// The same scope of a user who has been a member of the org since then.
@@ -103,6 +105,13 @@ impl Scope {
     #[must_use]
     pub fn org(&self) -> OrgId {
         self.org
+    }
+
+    /// The org that the request came for. What is kept for a repetition of the request belongs there, because the org
+    /// that it acts on may be gone by then.
+    #[must_use]
+    pub fn home(&self) -> OrgId {
+        self.home
     }
 
     /// The role of the actor in the org.
@@ -206,7 +215,7 @@ mod tests {
     #[test]
     fn a_server_admin_administers_other_orgs_without_reading_them() {
         let other = scope(1, OrgRole::Admin, true).in_org(OrgId(2), Permission::OrgsWrite).unwrap();
-        assert_eq!(other.org(), OrgId(2));
+        assert_eq!((other.org(), other.home()), (OrgId(2), OrgId(1)));
         assert!(other.allows(Permission::OrgUsersAdd));
         assert!(!other.allows(Permission::DashboardsRead));
         assert!(!other.administers_content());

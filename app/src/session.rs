@@ -76,6 +76,8 @@ pub trait SessionStore: Send + Sync {
     ) -> Result<bool>;
     /// Notes that a session was used.
     async fn touch_session(&self, id: i64, user: UserId, now: Timestamp) -> Result<()>;
+    /// Forgets the sessions that count no more.
+    async fn forget_sessions(&self, lifetimes: &SessionLifetimes, now: Timestamp) -> Result<()>;
     /// The sessions of a user, the last used first.
     async fn list_sessions(&self, user: UserId) -> Result<Vec<Session>>;
 }

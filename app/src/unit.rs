@@ -58,11 +58,13 @@ pub struct Unit<'s> {
     pub(crate) appends: Vec<Append>,
     pub(crate) secrets: Vec<SecretWrite>,
     pub(crate) token_hashes: Vec<TokenHashWrite>,
+    pub(crate) forgotten: Option<OrgId>,
 }
 
 impl<'s> Unit<'s> {
     pub(crate) fn new(scope: &'s Scope, store: Arc<dyn EventStore>) -> Self {
-        Self { scope, store, appends: Vec::new(), secrets: Vec::new(), token_hashes: Vec::new() }
+        let (appends, secrets, token_hashes) = (Vec::new(), Vec::new(), Vec::new());
+        Self { scope, store, appends, secrets, token_hashes, forgotten: None }
     }
 
     /// Loads an aggregate of the scope's org; one that never was has the default state.
@@ -141,6 +143,11 @@ impl<'s> Unit<'s> {
     /// Has a secret kept, or forgotten, together with the events.
     pub fn keep_secret(&mut self, secret: SecretWrite) {
         self.secrets.push(secret);
+    }
+
+    /// Has all secrets and kept answers of the scope's org forgotten, because it ends.
+    pub fn forget_org(&mut self) {
+        self.forgotten = Some(self.scope.org());
     }
 
     /// Has the hash of a new token kept together with the events.

@@ -33,4 +33,6 @@ pub enum Invariant {
     ServiceAccountLoginUnique,
     /// Two tokens of an org have different names.
     TokenNameUnique,
+    /// Nobody has more than it may have.
+    QuotaKept,
 }

@@ -60,6 +60,11 @@ pub enum InviteCommand {
     },
     /// Makes its code worthless.
     Revoke,
+    /// Ends it, if its time is over.
+    Expire {
+        /// The time now.
+        now: Timestamp,
+    },
     /// Uses it up.
     Accept {
         /// The user who was created with it.
@@ -109,6 +114,13 @@ pub struct InviteAccepted {
     pub user_id: UserId,
 }
 
+/// The time of an invite was over.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InviteExpired {
+    /// The id.
+    pub id: InviteId,
+}
+
 domain_events! {
     /// What happens to an invite.
     pub enum InviteEvent {
@@ -118,6 +130,8 @@ domain_events! {
         Revoked(InviteRevoked) = "invite.revoked", 1;
         /// It was accepted.
         Accepted(InviteAccepted) = "invite.accepted", 1;
+        /// Its time was over.
+        Expired(InviteExpired) = "invite.expired", 1;
     }
 }
 
@@ -173,6 +187,8 @@ impl Aggregate for Invite {
             }
             _ if !self.is_open => return Err(InviteError::NotFound),
             InviteCommand::Revoke => InviteRevoked { id: self.id }.into(),
+            InviteCommand::Expire { now } if now < self.expires_at => return Ok(()),
+            InviteCommand::Expire { .. } => InviteExpired { id: self.id }.into(),
             InviteCommand::Accept { now, .. } if now >= self.expires_at => return Err(InviteError::NotFound),
             InviteCommand::Accept { user_id, .. } => InviteAccepted { id: self.id, user_id }.into(),
         };
@@ -190,7 +206,9 @@ impl Aggregate for Invite {
                     is_open: true,
                 };
             }
-            InviteEvent::Revoked(_) | InviteEvent::Accepted(_) => self.is_open = false,
+            InviteEvent::Revoked(_) | InviteEvent::Accepted(_) | InviteEvent::Expired(_) => {
+                self.is_open = false;
+            }
         }
     }
 }
@@ -258,8 +276,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn expires_when_its_time_is_over_and_not_before() {
+        let expired = InviteExpired { id: InviteId(7) }.into();
+        for (seconds, events) in [(LIFETIME_SECONDS - 1, vec![]), (LIFETIME_SECONDS, vec![expired])] {
+            Framework::with(())
+                .given(vec![created()])
+                .when_async(InviteCommand::Expire { now: NOW.plus_seconds(seconds) })
+                .await
+                .then_expect_events(events);
+        }
+    }
+
+    #[tokio::test]
     async fn is_used_up_once() {
-        for ended in [accepted(), InviteRevoked { id: InviteId(7) }.into()] {
+        let id = InviteId(7);
+        for ended in [accepted(), InviteRevoked { id }.into(), InviteExpired { id }.into()] {
             for command in [accept_after(1), InviteCommand::Revoke] {
                 Framework::with(())
                     .given(vec![created(), ended.clone()])

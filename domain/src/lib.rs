@@ -16,6 +16,7 @@ pub mod json;
 pub mod membership;
 pub mod org;
 pub mod preference;
+pub mod quota;
 pub mod reason;
 pub mod registry;
 pub mod resource_permission;

@@ -11,6 +11,8 @@ pub enum ReasonKind {
     Taken,
     /// The object has changed since the client read it.
     Stale,
+    /// There is as much as there may be.
+    Exhausted,
 }
 
 /// An error by which the domain refuses a command. Its `Display` text is what the client reads.

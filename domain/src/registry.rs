@@ -8,8 +8,8 @@ use crate::event::{EventSet, StoredEvent};
 use crate::upcast::{upcast, upcasters};
 use crate::{
     access::Access, dashboard::Dashboard, folder::Folder, invite::Invite, membership::Membership, org::Org,
-    preference::Preference, resource_permission::ResourcePermission, service_account::ServiceAccount,
-    star::Star, team::Team, user::User,
+    preference::Preference, quota::Quota, resource_permission::ResourcePermission,
+    service_account::ServiceAccount, star::Star, team::Team, user::User,
 };
 
 /// Something to do with an aggregate whose type is only known by name.
@@ -44,6 +44,7 @@ aggregates!(
     Membership,
     Org,
     Preference,
+    Quota,
     ResourcePermission,
     ServiceAccount,
     Star,

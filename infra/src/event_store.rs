@@ -32,6 +32,7 @@ use crate::pipeline::PipelinePool;
 use head::Heads;
 use lane::Lanes;
 use prepared::Prepared;
+use statements::FORGET_ANSWERS;
 
 pub use append::{AppendStatement, Payload, PlacedEvent, StreamAppend, append_statements, checksum};
 pub use statements::MOVE_HEAD;
@@ -160,7 +161,7 @@ impl EventStore for PgEventStore {
     async fn replay(&self, scope: &Scope, key: &str) -> Result<Option<Replay>> {
         let sql = "SELECT request_hash, outcome, status, response FROM idempotency
             WHERE org_id = $1 AND key = $2 AND expires_at > $3";
-        let (org, now) = (scope.org(), self.inner.clock.now().date());
+        let (org, now) = (scope.home(), self.inner.clock.now().date());
         let Some(row) = self.inner.database.read_one(org, sql, &[&org.0, &key, &now]).await? else {
             return Ok(None);
         };
@@ -184,11 +185,16 @@ impl EventStore for PgEventStore {
             VALUES ($1, $2, $3, $4, $5, $6)
             ON CONFLICT (org_id, key) DO UPDATE SET status = excluded.status, response = excluded.response
                 WHERE idempotency.request_hash = excluded.request_hash AND idempotency.response IS NULL";
-        let org = scope.org();
+        let org = scope.home();
         let expires = self.inner.clock.now().plus_seconds(KEEP_ANSWER_SECONDS).date();
         let (hash, status) = (key.request_hash.as_slice(), i32::from(response.status));
         let params: Params<'_> = &[&org.0, &key.key, &hash, &status, &response.body, &expires];
         self.inner.database.write(org, sql, params).await.map(drop)
+    }
+
+    async fn forget_answers(&self, scope: &Scope) -> Result<()> {
+        let (org, now) = (scope.org(), self.inner.clock.now().date());
+        self.inner.database.write(org, FORGET_ANSWERS, &[&org.0, &now]).await.map(drop)
     }
 }
 

@@ -1,12 +1,21 @@
--- How much each org has: numbers only, which the server adds up over all orgs, so the table belongs to no tenant and
--- has no row level security. On Citus it is distributed by owner_org_id. The rows of org 0 count the orgs and users of
--- the server.
+-- How much each org has, and how much it may have: numbers only, which the server adds up over all orgs, so the table
+-- belongs to no tenant and has no row level security. On Citus it is distributed by owner_org_id. The rows of org 0
+-- count the orgs and users of the server. A max that is null leaves the limit to the settings of the server.
 CREATE TABLE quotas (
     owner_org_id bigint NOT NULL,
     target text NOT NULL,
     used bigint NOT NULL,
+    max bigint,
     PRIMARY KEY (owner_org_id, target)
 ) WITH (fillfactor = 50);
+
+-- How much a user may have. What it has are its rows in user_orgs. On Citus it is distributed by user.
+CREATE TABLE user_quotas (
+    user_id bigint NOT NULL,
+    target text NOT NULL,
+    max bigint NOT NULL,
+    PRIMARY KEY (user_id, target)
+);
 
 -- Memberships once more, by user: an org's memberships are shown to that org only, but a user's orgs are counted over
 -- all of them. On Citus it is distributed by user.
@@ -18,7 +27,7 @@ CREATE TABLE user_orgs (
 );
 CREATE INDEX ON user_orgs (member_org_id);
 
-GRANT SELECT, INSERT, UPDATE, DELETE ON quotas, user_orgs TO kymograph_app;
+GRANT SELECT, INSERT, UPDATE, DELETE ON quotas, user_quotas, user_orgs TO kymograph_app;
 
 -- What is there already. Row level security shows the owner of the tables, too, one org at a time only.
 DO $$

@@ -111,6 +111,18 @@ impl Database {
         connection.execute(&statement, params).await.map_err(|error| database_error(&error))
     }
 
+    /// Runs a statement that writes what belongs to no tenant, alone among all that name the same lock, and returns its
+    /// rows. It sees all that was committed before it was its turn.
+    pub async fn write_global_alone(
+        &self,
+        lock: &'static str,
+        sql: &'static str,
+        params: Params<'_>,
+    ) -> Result<Vec<Row>> {
+        let begin = format!("BEGIN; SELECT pg_advisory_xact_lock(hashtextextended('{lock}', 0))");
+        self.read_with(&begin, sql, params).await
+    }
+
     /// Runs a statement that writes as one tenant, and returns its rows.
     pub async fn write(&self, org: OrgId, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>> {
         self.read_with(&format!("BEGIN; SET LOCAL app.org_id = '{org}'"), sql, params).await

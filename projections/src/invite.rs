@@ -3,10 +3,10 @@
 use async_trait::async_trait;
 use kymograph_app::invite::{InviteReader, InviteView};
 use kymograph_app::{Result, Scope};
-use kymograph_domain::OrgId;
 use kymograph_domain::invite::{Guest, InviteEvent, InviteId};
 use kymograph_domain::org::OrgEvent;
 use kymograph_domain::user::Profile;
+use kymograph_domain::{OrgId, Timestamp};
 use tokio_postgres::Row;
 
 use crate::database::Database;
@@ -40,6 +40,7 @@ impl Projector for InviteProjector {
             }
             InviteEvent::Revoked(revoked) => delete(org, revoked.id, statements),
             InviteEvent::Accepted(accepted) => delete(org, accepted.id, statements),
+            InviteEvent::Expired(expired) => delete(org, expired.id, statements),
         }
     }
 }
@@ -98,6 +99,12 @@ impl InviteReader for PgInviteReader {
         let sql = select!("ORDER BY i.created DESC, i.id DESC");
         let rows = self.database.read(scope.org(), sql, &[&scope.org().0]).await?;
         rows.iter().map(invite_view).collect()
+    }
+
+    async fn list_expired_invites(&self, scope: &Scope, now: Timestamp) -> Result<Vec<InviteId>> {
+        let sql = "SELECT id FROM invites WHERE org_id = $1 AND expires_at <= $2 LIMIT 1000";
+        let rows = self.database.read(scope.org(), sql, &[&scope.org().0, &now.date()]).await?;
+        Ok(rows.iter().map(|row| InviteId(row.get(0))).collect())
     }
 
     async fn find_invite(&self, scope: &Scope, id: InviteId) -> Result<Option<InviteView>> {

@@ -26,15 +26,23 @@ pub mod team;
 mod text;
 pub mod user;
 
+use kymograph_app::quota::QuotaLimits;
+
 pub use database::Database;
 pub use projector::{Projector, Recorded};
 pub use statement::{OnFailure, Statement, Statements};
 
-/// All inline projectors, in the order in which their statements run.
+/// All inline projectors, in the order in which their statements run, for replays and for servers without limits.
 #[must_use]
 pub fn projectors() -> Vec<Box<dyn Projector>> {
+    projectors_within(None)
+}
+
+/// All inline projectors of a server that keeps limits.
+#[must_use]
+pub fn projectors_within(limits: Option<&QuotaLimits>) -> Vec<Box<dyn Projector>> {
     vec![
-        Box::new(quota::QuotaProjector),
+        Box::new(quota::QuotaProjector::new(limits.cloned())),
         Box::new(org::OrgProjector),
         Box::new(user::UserProjector),
         Box::new(audit::ActorProjector),

@@ -1,54 +1,69 @@
-//! How much each org has.
+//! How much orgs and users have, and how much they may have.
 
-use kymograph_domain::OrgId;
+mod limit;
+
+use async_trait::async_trait;
+use kymograph_app::quota::{QuotaLimits, QuotaReader, StoredQuota};
+use kymograph_app::{Result, Scope};
 use kymograph_domain::dashboard::DashboardEvent;
 use kymograph_domain::folder::FolderEvent;
 use kymograph_domain::membership::MembershipEvent;
 use kymograph_domain::org::OrgEvent;
+use kymograph_domain::quota::{QuotaEvent, QuotaOwner, QuotaTarget};
 use kymograph_domain::service_account::ServiceAccountEvent;
 use kymograph_domain::star::StarEvent;
 use kymograph_domain::user::UserEvent;
+use kymograph_domain::{OrgId, UserId};
+use tokio_postgres::Row;
 
+use crate::database::Database;
 use crate::params;
 use crate::projector::{Projector, Recorded};
 use crate::star::losing_its_stars;
-use crate::statement::{Param, Statements};
+use crate::statement::{OnFailure, Statements};
+use limit::Limits;
 
-/// What is counted, by the names under which it is kept.
-pub(crate) const ALERT_RULE: &str = "alert_rule";
-pub(crate) const DASHBOARD: &str = "dashboard";
-pub(crate) const DATA_SOURCE: &str = "data_source";
-pub(crate) const ORG: &str = "org";
+/// The names of what is counted and has no limit of an org.
 pub(crate) const STAR: &str = "star";
-const API_KEY: &str = "api_key";
-const FOLDER: &str = "folder";
-const MEMBER: &str = "org_user";
-const USER: &str = "user";
+pub(crate) const ORG: &str = "org";
+pub(crate) const USER: &str = "user";
 
-/// Counts what there is in `quotas`. It comes before the projectors that delete rows with what they belong to, because
+/// Keeps `quotas` and `user_quotas`. It comes before the projectors that delete rows with what they belong to, because
 /// it has to count those rows.
-pub struct QuotaProjector;
+pub struct QuotaProjector {
+    limits: Limits,
+}
 
 /// The rows of a new org.
 const INSERT: &str =
     "INSERT INTO quotas (owner_org_id, target, used) VALUES ($1, 'org_user', 0), ($1, 'dashboard', 0),
     ($1, 'folder', 0), ($1, 'api_key', 0), ($1, 'star', 0), ($1, 'data_source', 0), ($1, 'alert_rule', 0)";
-const ADD: &str = "UPDATE quotas SET used = used + $3 WHERE owner_org_id = $1 AND target = $2";
-/// Orgs and users are counted for the server, whose rows nothing else makes.
-const ADD_TO_SERVER: &str = "INSERT INTO quotas (owner_org_id, target, used) VALUES (0, $1, $2)
-    ON CONFLICT (owner_org_id, target) DO UPDATE SET used = quotas.used + excluded.used";
+const REMOVE: &str = "UPDATE quotas SET used = used - 1 WHERE owner_org_id = $1 AND target = $2";
+const REMOVE_FROM_SERVER: &str = "UPDATE quotas SET used = used - 1 WHERE owner_org_id = 0 AND target = $1";
 /// A star can be taken back after its dashboard was deleted, and put on another one of that uid: what counts is whether
 /// there is a row.
-const ADD_STAR: &str = "UPDATE quotas SET used = used + $4 - (SELECT count(*) FROM stars
+const SET_STAR: &str = "UPDATE quotas SET used = used + $4 - (SELECT count(*) FROM stars
     WHERE org_id = $1 AND user_id = $2 AND dashboard_uid = $3) WHERE owner_org_id = $1 AND target = 'star'";
 const REMOVE_STARS: &str = "UPDATE quotas SET used = used - (SELECT count(*) FROM stars
     WHERE org_id = $1 AND dashboard_uid = $2) WHERE owner_org_id = $1 AND target = 'star'";
 const REMOVE_TOKENS: &str = "UPDATE quotas SET used = used - (SELECT count(*) FROM service_account_tokens
     WHERE org_id = $1 AND service_account_id = $2) WHERE owner_org_id = $1 AND target = 'api_key'";
+const SET_MAX: &str = "UPDATE quotas SET max = $3 WHERE owner_org_id = $1 AND target = $2";
+const SET_MAX_OF_USER: &str = "INSERT INTO user_quotas (user_id, target, max) VALUES ($1, $2, $3)
+    ON CONFLICT (user_id, target) DO UPDATE SET max = excluded.max";
+const CHECK_USER: &str = "SELECT 1 / (CASE WHEN EXISTS (SELECT FROM users WHERE id = $1) THEN 1 ELSE 0 END)";
+
+impl QuotaProjector {
+    /// A projector that keeps these limits, or none.
+    #[must_use]
+    pub fn new(limits: Option<QuotaLimits>) -> Self {
+        Self { limits: Limits(limits) }
+    }
+}
 
 impl Projector for QuotaProjector {
     fn tables(&self) -> &'static [&'static str] {
-        &["quotas"]
+        &["quotas", "user_quotas"]
     }
 
     fn project(&self, recorded: &Recorded<'_>, statements: &mut Statements) {
@@ -56,73 +71,134 @@ impl Projector for QuotaProjector {
         match event.of::<OrgEvent>() {
             Some(OrgEvent::Created(_)) => {
                 statements.write(INSERT, params![org.0]);
-                statements.write(ADD_TO_SERVER, params![ORG, 1_i64]);
+                self.limits.add_to_server(ORG, statements);
             }
             Some(OrgEvent::Deleted(_)) => {
                 statements.write("DELETE FROM quotas WHERE owner_org_id = $1", params![org.0]);
-                statements.write(ADD_TO_SERVER, params![ORG, -1_i64]);
+                statements.write(REMOVE_FROM_SERVER, params![ORG]);
             }
             Some(OrgEvent::Renamed(_) | OrgEvent::AddressChanged(_)) | None => {}
         }
         match event.of::<UserEvent>() {
-            Some(UserEvent::Created(_)) => statements.write(ADD_TO_SERVER, params![USER, 1_i64]),
-            Some(UserEvent::Deleted(_)) => statements.write(ADD_TO_SERVER, params![USER, -1_i64]),
+            Some(UserEvent::Created(_)) => self.limits.add_to_server(USER, statements),
+            Some(UserEvent::Deleted(deleted)) => {
+                statements.write("DELETE FROM user_quotas WHERE user_id = $1", params![deleted.id.0]);
+                statements.write(REMOVE_FROM_SERVER, params![USER]);
+            }
             _ => {}
         }
         match event.of::<MembershipEvent>() {
-            Some(MembershipEvent::Added(_)) => statements.write(ADD, one_more(org, MEMBER)),
-            Some(MembershipEvent::Removed(_)) => statements.write(ADD, one_less(org, MEMBER)),
+            Some(MembershipEvent::Added(added)) => {
+                self.limits.check_orgs_of(added.user_id, statements);
+                self.limits.add(org, QuotaTarget::OrgUser, statements);
+            }
+            Some(MembershipEvent::Removed(_)) => remove(org, QuotaTarget::OrgUser, statements),
             Some(MembershipEvent::RoleChanged(_)) | None => {}
         }
-        project_content(recorded, statements);
+        self.project_content(recorded, statements);
+        if let Some(event) = event.of() {
+            project_quota(org, event, statements);
+        }
     }
 }
 
-/// What an org owns.
-fn project_content(recorded: &Recorded<'_>, statements: &mut Statements) {
-    let (org, event) = (recorded.org, recorded.event);
-    match event.of::<FolderEvent>() {
-        Some(FolderEvent::Created(_)) => statements.write(ADD, one_more(org, FOLDER)),
-        Some(FolderEvent::Deleted(_)) => statements.write(ADD, one_less(org, FOLDER)),
-        Some(FolderEvent::Updated(_) | FolderEvent::Moved(_)) | None => {}
-    }
-    match event.of::<DashboardEvent>() {
-        Some(DashboardEvent::Created(_) | DashboardEvent::Restored(_)) => {
-            statements.write(ADD, one_more(org, DASHBOARD));
+impl QuotaProjector {
+    /// What an org owns.
+    fn project_content(&self, recorded: &Recorded<'_>, statements: &mut Statements) {
+        let (org, event) = (recorded.org, recorded.event);
+        match event.of::<FolderEvent>() {
+            Some(FolderEvent::Created(_)) => self.limits.add(org, QuotaTarget::Folder, statements),
+            Some(FolderEvent::Deleted(_)) => remove(org, QuotaTarget::Folder, statements),
+            Some(FolderEvent::Updated(_) | FolderEvent::Moved(_)) | None => {}
         }
-        Some(DashboardEvent::Deleted(_)) => statements.write(ADD, one_less(org, DASHBOARD)),
-        // What is purged was in the trash, where it no longer counts.
-        Some(DashboardEvent::Updated(_) | DashboardEvent::VersionRestored(_) | DashboardEvent::Purged(_))
-        | None => {}
-    }
-    if let Some(uid) = event.of().and_then(losing_its_stars) {
-        statements.write(REMOVE_STARS, params![org.0, uid.to_string()]);
-    }
-    match event.of::<StarEvent>() {
-        Some(StarEvent::Added(added)) => {
-            let uid = added.dashboard_uid.to_string();
-            statements.write(ADD_STAR, params![org.0, added.user_id.0, uid, 1_i64]);
+        match event.of::<DashboardEvent>() {
+            Some(DashboardEvent::Created(_) | DashboardEvent::Restored(_)) => {
+                self.limits.add(org, QuotaTarget::Dashboard, statements);
+            }
+            Some(DashboardEvent::Deleted(_)) => remove(org, QuotaTarget::Dashboard, statements),
+            // What is purged was in the trash, where it no longer counts.
+            Some(
+                DashboardEvent::Updated(_) | DashboardEvent::VersionRestored(_) | DashboardEvent::Purged(_),
+            )
+            | None => {}
         }
-        Some(StarEvent::Removed(removed)) => {
-            let uid = removed.dashboard_uid.to_string();
-            statements.write(ADD_STAR, params![org.0, removed.user_id.0, uid, 0_i64]);
+        if let Some(uid) = event.of().and_then(losing_its_stars) {
+            statements.write(REMOVE_STARS, params![org.0, uid.to_string()]);
         }
-        None => {}
-    }
-    match event.of::<ServiceAccountEvent>() {
-        Some(ServiceAccountEvent::TokenAdded(_)) => statements.write(ADD, one_more(org, API_KEY)),
-        Some(ServiceAccountEvent::TokenDeleted(_)) => statements.write(ADD, one_less(org, API_KEY)),
-        Some(ServiceAccountEvent::Deleted(deleted)) => {
-            statements.write(REMOVE_TOKENS, params![org.0, deleted.id.0]);
+        match event.of::<StarEvent>() {
+            Some(StarEvent::Added(added)) => {
+                let uid = added.dashboard_uid.to_string();
+                statements.write(SET_STAR, params![org.0, added.user_id.0, uid, 1_i64]);
+            }
+            Some(StarEvent::Removed(removed)) => {
+                let uid = removed.dashboard_uid.to_string();
+                statements.write(SET_STAR, params![org.0, removed.user_id.0, uid, 0_i64]);
+            }
+            None => {}
         }
-        Some(ServiceAccountEvent::Created(_) | ServiceAccountEvent::Updated(_)) | None => {}
+        match event.of::<ServiceAccountEvent>() {
+            Some(ServiceAccountEvent::TokenAdded(_)) => self.limits.add(org, QuotaTarget::ApiKey, statements),
+            Some(ServiceAccountEvent::TokenDeleted(_)) => remove(org, QuotaTarget::ApiKey, statements),
+            Some(ServiceAccountEvent::Deleted(deleted)) => {
+                statements.write(REMOVE_TOKENS, params![org.0, deleted.id.0]);
+            }
+            Some(ServiceAccountEvent::Created(_) | ServiceAccountEvent::Updated(_)) | None => {}
+        }
     }
 }
 
-fn one_more(org: OrgId, target: &'static str) -> Vec<Param> {
-    params![org.0, target, 1_i64]
+fn remove(org: OrgId, target: QuotaTarget, statements: &mut Statements) {
+    statements.write(REMOVE, params![org.0, target.as_str()]);
 }
 
-fn one_less(org: OrgId, target: &'static str) -> Vec<Param> {
-    params![org.0, target, -1_i64]
+fn project_quota(org: OrgId, event: &QuotaEvent, statements: &mut Statements) {
+    let QuotaEvent::Changed(changed) = event;
+    let (target, limit) = (changed.target.as_str(), changed.limit);
+    match changed.owner {
+        QuotaOwner::Org => statements.write(SET_MAX, params![org.0, target, limit]),
+        QuotaOwner::User(user) => {
+            statements.write(SET_MAX_OF_USER, params![user.0, target, limit]);
+            // The user was deleted after it was looked up: look again.
+            statements.check(CHECK_USER, params![user.0], OnFailure::Conflict);
+        }
+    }
+}
+
+/// Reads `quotas` and `user_quotas`.
+pub struct PgQuotaReader {
+    database: Database,
+}
+
+impl PgQuotaReader {
+    /// A reader on this database.
+    #[must_use]
+    pub fn new(database: Database) -> Self {
+        Self { database }
+    }
+}
+
+#[async_trait]
+impl QuotaReader for PgQuotaReader {
+    async fn list_quotas(&self, scope: &Scope) -> Result<Vec<StoredQuota>> {
+        let sql = "SELECT target, max, used FROM quotas WHERE owner_org_id = $1";
+        let rows = self.database.read_global(sql, &[&scope.org().0]).await?;
+        let quota = |target: &QuotaTarget| {
+            let row = rows.iter().find(|row| row.get::<_, &str>("target") == target.as_str())?;
+            Some(StoredQuota { target: *target, limit: row.get("max"), used: row.get("used") })
+        };
+        Ok(QuotaTarget::OF_ORG.iter().filter_map(quota).collect())
+    }
+
+    async fn list_quotas_of_user(&self, user: UserId) -> Result<Vec<StoredQuota>> {
+        let sql = "SELECT (SELECT max FROM user_quotas WHERE user_id = $1 AND target = 'org') AS max,
+                (SELECT count(*) FROM user_orgs WHERE user_id = $1) AS used
+            FROM users WHERE id = $1";
+        let row = self.database.read_global_one(sql, &[&user.0]).await?;
+        let quota = |row: &Row| StoredQuota {
+            target: QuotaTarget::Org,
+            limit: row.get("max"),
+            used: row.get("used"),
+        };
+        Ok(row.as_ref().map(quota).into_iter().collect())
+    }
 }

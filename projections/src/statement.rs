@@ -69,6 +69,11 @@ impl Statements {
 
     /// Adds a statement that writes and that fails, on a unique index, if a rule is broken.
     pub fn write_unique(&mut self, sql: &'static str, params: Vec<Param>, invariant: Invariant) {
+        self.write_within(sql, params, invariant);
+    }
+
+    /// Adds a statement that writes and that divides by zero if a rule is broken by that.
+    pub fn write_within(&mut self, sql: &'static str, params: Vec<Param>, invariant: Invariant) {
         self.0.push(Statement { sql, params, on_failure: OnFailure::Broken(invariant), is_check: false });
     }
 

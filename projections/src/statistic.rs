@@ -9,10 +9,11 @@ use async_trait::async_trait;
 use kymograph_app::statistic::{ServerStatistics, StatisticReader, UserCounts};
 use kymograph_app::{Error, Result};
 use kymograph_domain::Timestamp;
+use kymograph_domain::quota::QuotaTarget;
 use tokio_postgres::Row;
 
 use crate::database::Database;
-use crate::quota;
+use crate::quota::{ORG, STAR};
 use tag_count::TagCounter;
 
 pub use tag_count::TagCounts;
@@ -86,12 +87,12 @@ impl StatisticReader for PgStatisticReader {
         };
         let sessions = self.read_row(SESSIONS, now).await?;
         Ok(ServerStatistics {
-            orgs: used(quota::ORG),
-            dashboards: used(quota::DASHBOARD),
-            stars: used(quota::STAR),
+            orgs: used(ORG),
+            dashboards: used(QuotaTarget::Dashboard.as_str()),
+            stars: used(STAR),
             tags: self.tags.count_all(now).await?,
-            data_sources: used(quota::DATA_SOURCE),
-            alert_rules: used(quota::ALERT_RULE),
+            data_sources: used(QuotaTarget::DataSource.as_str()),
+            alert_rules: used(QuotaTarget::AlertRule.as_str()),
             users: counts("all"),
             active: counts("active"),
             active_today: counts("today"),

@@ -21,7 +21,7 @@ async fn event_samples_can_be_made() {
     if std::env::var_os("UPDATE_SAMPLES").is_none() {
         return;
     }
-    let server = TestServer::start().await;
+    let server = TestServer::with_settings(&["quota.enabled=true"]).await;
     for (number, route) in server.routes.iter().enumerate().filter(|(_, route)| !route.is_public) {
         let objects = Objects::make(&server, &format!("sample{number}")).await;
         for client in

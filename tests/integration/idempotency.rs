@@ -30,7 +30,7 @@ fn caller(server: &TestServer, objects: &Objects, route: &Route) -> Client {
 
 #[tokio::test]
 async fn a_repeated_request_gets_the_first_response_and_writes_nothing() {
-    let server = TestServer::start().await;
+    let server = TestServer::with_settings(&["quota.enabled=true"]).await;
     let is_write = |route: &&Route| route.method != Method::GET && !READS.contains(&route.path);
     let writes = server.routes.iter().filter(is_write).filter(|route| !route.is_public);
     for (number, route) in writes.enumerate() {

@@ -65,6 +65,8 @@ impl Objects {
             "{user_id}" => self.user.to_string(),
             "{folder_uid}" => format!("{}-folder", self.name),
             "{folder_id}" | "{version}" | "{flag_id}" | "{event_id}" => "1".to_owned(),
+            "{quota_target}" if route.path.contains("{org_id}") => "dashboard".to_owned(),
+            "{quota_target}" => "org".to_owned(),
             "{team_id}" => self.team.to_string(),
             "{service_account_id}" => self.service_account.to_string(),
             "{token_id}" => self.token.to_string(),
@@ -107,6 +109,7 @@ impl Objects {
             ("POST" | "PATCH", path) if path.starts_with("/api/serviceaccounts") => json!({"name": name}),
             ("POST", "/api/folders") => json!({"title": name}),
             ("PUT", "/api/folders/{folder_uid}") => json!({"title": name, "overwrite": true}),
+            ("PUT", path) if path.ends_with("/{quota_target}") => json!({"limit": 1000}),
             ("PUT" | "PATCH", path) if path.ends_with("/preferences") => json!({"theme": "dark"}),
             ("POST", "/api/org/invites") => {
                 json!({"loginOrEmail": format!("{name}@example.org"), "role": "Viewer"})

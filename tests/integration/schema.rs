@@ -9,6 +9,7 @@ const WITHOUT_TENANT: &[(&str, &str)] = &[
     ("users", "belong to the server; a reference table on Citus"),
     ("orgs", "the list of tenants; a reference table on Citus"),
     ("quotas", "numbers that are added up over all orgs; distributed by org on Citus"),
+    ("user_quotas", "belong to a user; distributed by user on Citus"),
     ("user_orgs", "belong to a user; distributed by user on Citus"),
     ("sessions", "belong to a user; distributed by user on Citus"),
     ("user_seen", "belongs to a user; distributed by user on Citus"),

@@ -108,3 +108,26 @@ async fn belong_to_who_administers_the_server() {
     org_admin.get(PATH).await.expect(403);
     assert_eq!(server.anonymous().get(PATH).await.expect(401).body["orgs"], Value::Null);
 }
+
+#[tokio::test]
+async fn the_tags_of_a_large_org_are_counted_once_a_minute() {
+    let server = TestServer::start().await;
+    let fill = "INSERT INTO dashboards SELECT 1, 'd' || g, g + 1000, 1, 'd', 'd', ARRAY['t' || g % 7], '', 1, 1, now(),
+            'admin', now(), 'admin' FROM generate_series(1, 6000) g;
+        UPDATE quotas SET used = 6000 WHERE owner_org_id = 1 AND target = 'dashboard'";
+    server.database.connect().await.batch_execute(fill).await.unwrap();
+    assert_eq!(read(&server, ["tags"]).await, [7]);
+    save(&server.admin(), "cpu", &["prod"]).await;
+    server.clock.advance(59);
+    assert_eq!(read(&server, ["tags"]).await, [7]);
+    server.clock.advance(1);
+    // Who asks first still gets the old number, so that nobody waits.
+    assert_eq!(read(&server, ["tags"]).await, [7]);
+    for attempt in 0.. {
+        if read(&server, ["tags"]).await == [8] {
+            break;
+        }
+        assert!(attempt < 100, "the tags were not counted again");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+}

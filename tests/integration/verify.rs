@@ -39,6 +39,8 @@ const DAMAGES: &[(&str, &str)] = &[
     ("memberships", "UPDATE memberships SET role = 'Admin' WHERE role = 'Editor'"),
     ("user_orgs", "UPDATE user_orgs SET role = 'Admin' WHERE role = 'Editor'"),
     ("quotas", "UPDATE quotas SET used = used - 1 WHERE owner_org_id = 2 AND target = 'dashboard'"),
+    ("quotas", "UPDATE quotas SET max = 5 WHERE owner_org_id = 2 AND target = 'dashboard'"),
+    ("user_quotas", "UPDATE user_quotas SET max = max + 1"),
     ("quotas", "DELETE FROM quotas WHERE owner_org_id = 0 AND target = 'org'"),
     ("folders", "DELETE FROM folders"),
     ("dashboards", "UPDATE dashboards SET version = 7"),
@@ -57,6 +59,7 @@ const DAMAGES: &[(&str, &str)] = &[
     ),
     ("counters", "UPDATE counters SET value = 0 WHERE name = 'object'"),
     ("secrets", "UPDATE secrets SET key = 'user/99/password' WHERE key = 'user/2/password'"),
+    ("secrets", "INSERT INTO secrets VALUES (2, 'invite/99/code', 'x')"),
     ("idempotency", "UPDATE idempotency SET request_hash = ''"),
     ("sessions", "UPDATE sessions SET user_id = 99"),
     ("user_seen", "UPDATE user_seen SET user_id = 99 WHERE user_id = 2"),
@@ -70,8 +73,10 @@ const WITHOUT_TRUTH: &[&str] = &["login_attempts", "schema_migrations"];
 
 #[tokio::test]
 async fn finds_damage_in_every_table() {
-    let server = TestServer::start().await;
+    let server = TestServer::with_settings(&["quota.enabled=true"]).await;
     let zebra = Objects::make(&server, "zebra").await;
+    let quota = format!("/api/admin/users/{}/quotas/org", zebra.user);
+    server.admin().put(&quota, &json!({"limit": 9})).await.expect(200);
     let keyed = server.admin().in_org(zebra.org).with_header("Idempotency-Key", "k");
     keyed.post("/api/folders", &json!({"title": "Other"})).await.expect(200);
     server.client("zebra-user", "secret").post("/api/teams", &json!({"name": "x"})).await.expect(403);

@@ -10,12 +10,14 @@
 )]
 
 mod client;
+mod clock;
 mod cluster;
 mod openapi;
 mod process;
 mod server;
 
 pub use client::{Answer, Client};
+pub use clock::TestClock;
 pub use cluster::{Cluster, TestDatabase};
 pub use openapi::Contract;
 pub use process::{ServerProcess, program};

@@ -6,15 +6,15 @@ use std::sync::Arc;
 
 use kymograph_api::routes::Route;
 use kymograph_app::access::AccessLog;
+use kymograph_app::housekeeping::Housekeeping;
 use kymograph_app::setup::FirstUser;
-use kymograph_infra::clock::SystemClock;
 use kymograph_server::config::{Config, Sources};
 use kymograph_server::serve::{make_listener, make_service};
 use kymograph_server::wire::wire;
 use serde_json::json;
 use tokio::task::JoinHandle;
 
-use crate::{Client, Cluster, TestDatabase};
+use crate::{Client, Cluster, TestClock, TestDatabase};
 
 /// A server on a free port, with a database of its own. It ends with the test.
 pub struct TestServer {
@@ -26,6 +26,10 @@ pub struct TestServer {
     pub database: TestDatabase,
     /// Records refusals in the background.
     pub access: AccessLog,
+    /// Its time.
+    pub clock: Arc<TestClock>,
+    /// What it does by itself once an hour.
+    pub housekeeping: Arc<Housekeeping>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -49,7 +53,8 @@ impl TestServer {
             working_dir: PathBuf::from("/nonexistent"),
         })
         .unwrap();
-        let wired = wire(&config, &database.config, Arc::new(SystemClock)).unwrap();
+        let clock = Arc::new(TestClock::default());
+        let wired = wire(&config, &database.config, clock.clone()).unwrap();
         let first =
             FirstUser { login: "admin".into(), email: "admin@localhost".into(), password: "admin".into() };
         wired.setup.ensure_first_user(&first).await.unwrap();
@@ -62,7 +67,8 @@ impl TestServer {
         });
         let mut tasks = wired.background;
         tasks.push(serving);
-        Self { address, routes: wired.routes, database, access: wired.access, tasks }
+        let (routes, access, housekeeping) = (wired.routes, wired.access, wired.housekeeping);
+        Self { address, routes, database, access, clock, housekeeping, tasks }
     }
 
     /// Its address as a URL without a slash at the end.

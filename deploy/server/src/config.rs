@@ -9,6 +9,7 @@ mod expand;
 mod ini_file;
 mod keys;
 mod layers;
+mod quota;
 mod secret;
 mod sections;
 mod server;
@@ -23,6 +24,7 @@ use std::collections::BTreeMap;
 
 pub use access::{AuthConfig, CookieSameSite, SecurityConfig};
 pub use error::ConfigError;
+pub use quota::QuotaConfig;
 pub use secret::Secret;
 pub use sections::{
     CompatibilityConfig, DatabaseConfig, LogConfig, LogFormat, PathsConfig, PluginsConfig, UsersConfig,
@@ -48,6 +50,8 @@ pub struct Config {
     pub auth: AuthConfig,
     /// `[users]`
     pub users: UsersConfig,
+    /// `[quota]`
+    pub quota: QuotaConfig,
     /// `[plugins]`
     pub plugins: PluginsConfig,
     /// `[log]` and `[log.console]`
@@ -70,6 +74,7 @@ impl Config {
             security: SecurityConfig::read(&values)?,
             auth: AuthConfig::read(&values)?,
             users: UsersConfig::read(&values)?,
+            quota: QuotaConfig::read(&values)?,
             plugins: PluginsConfig::read(&values)?,
             log: LogConfig::read(&values)?,
             compatibility: CompatibilityConfig::read(&values)?,

@@ -2,6 +2,7 @@
 //! that is missing, or a circle, cannot compile.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use kymograph_api::health::Readiness;
@@ -17,11 +18,13 @@ use kymograph_app::change::ChangeListener;
 use kymograph_app::clock::Clock;
 use kymograph_app::dashboard::Dashboards;
 use kymograph_app::folder::Folders;
+use kymograph_app::housekeeping::{Housekeeping, HousekeepingPorts};
 use kymograph_app::identity::{Identity, IdentityCache, IdentityPorts, LockOut};
 use kymograph_app::invite::{InvitePorts, Invites};
 use kymograph_app::membership::Memberships;
 use kymograph_app::org::Orgs;
 use kymograph_app::preference::Preferences;
+use kymograph_app::quota::Quotas;
 use kymograph_app::random::random_bytes;
 use kymograph_app::resource_permission::{ResourcePermissionPorts, ResourcePermissions};
 use kymograph_app::search::Searches;
@@ -53,6 +56,7 @@ use kymograph_projections::invite::PgInviteReader;
 use kymograph_projections::membership::PgMembershipReader;
 use kymograph_projections::org::PgOrgReader;
 use kymograph_projections::preference::PgPreferenceReader;
+use kymograph_projections::quota::PgQuotaReader;
 use kymograph_projections::resource_permission::{PgResourcePermissionReader, ResourcePermissionCache};
 use kymograph_projections::search::PgSearchReader;
 use kymograph_projections::service_account::{PgServiceAccountReader, PgTokenReader};
@@ -60,13 +64,16 @@ use kymograph_projections::star::{PgStarReader, StarCache};
 use kymograph_projections::statistic::{PgStatisticReader, TagCounts};
 use kymograph_projections::team::PgTeamReader;
 use kymograph_projections::user::PgUserReader;
-use kymograph_projections::{Database, projectors};
+use kymograph_projections::{Database, projectors_within};
 use tokio::task::JoinHandle;
 
 use crate::config::{Config, CookieSameSite};
 
 /// How many bytes of documents are kept in memory.
 const DASHBOARD_CACHE_BYTES: u64 = 128 * 1024 * 1024;
+
+/// How often what has had its time is forgotten.
+const TIDYING_INTERVAL: Duration = Duration::from_secs(60 * 60);
 
 /// A server whose parts are put together.
 pub struct Wired {
@@ -80,6 +87,8 @@ pub struct Wired {
     pub setup: Setup,
     /// Records who was refused; has to be flushed before the background work is aborted.
     pub access: AccessLog,
+    /// Forgets what has had its time, which is also done by itself.
+    pub housekeeping: Arc<Housekeeping>,
     /// Whether the server wants requests.
     pub readiness: Arc<Readiness>,
     /// Work beside the requests, which is aborted at the stop.
@@ -134,13 +143,14 @@ pub fn wire(
     let dashboards = Arc::new(PgDashboardReader::new(database.clone(), dashboard_cache));
     let invites = Arc::new(PgInviteReader::new(database.clone()));
     let preferences = Arc::new(PgPreferenceReader::new(database.clone()));
+    let quotas = Arc::new(PgQuotaReader::new(database.clone()));
     let searches = Arc::new(PgSearchReader::new(database.clone()));
     let stars = Arc::new(PgStarReader::new(database.clone(), star_cache));
     let statistics = Arc::new(PgStatisticReader::new(database.clone(), tag_counts));
     let warm_up = warm_up(statistics.clone(), clock.now());
     let audits = Arc::new(PgAuditReader::new(database.clone()));
     let server_keys = Arc::new(PgServerKeys::new(database.clone()));
-    let sessions = Arc::new(PgSessionStore::new(database.clone()));
+    let sessions = Arc::new(PgSessionStore::new(database.clone(), config.quota.max_sessions));
     let attempts = Arc::new(PgLoginAttempts::new(database.clone()));
     let ids = Arc::new(PgIdAllocator::new(database.clone()));
     let passwords = Arc::new(Argon2Hasher::default());
@@ -154,15 +164,16 @@ pub fn wire(
         database,
         pipelines,
         clock: clock.clone(),
-        projectors: projectors(),
+        projectors: projectors_within(config.quota.limits.as_ref()),
         listeners: read_caches,
         feed,
         streams,
     }));
-    let commands = Commands::new(store);
+    let commands = Commands::new(store.clone());
     let (access, recorder) = AccessLog::new(commands.clone(), clock.clone());
     let access_task = tokio::spawn(recorder.run());
     let authorization = Arc::new(Authorization::new(permissions.clone()));
+    let commands = Commands::new(store.clone());
 
     let user_service = Arc::new(Users::new(
         commands.clone(),
@@ -212,6 +223,15 @@ pub fn wire(
             clock: clock.clone(),
         },
     ));
+    let ports = HousekeepingPorts {
+        store,
+        orgs: orgs.clone(),
+        invites: invite_service.clone(),
+        sessions: sessions.clone(),
+        clock: clock.clone(),
+    };
+    let housekeeping = Arc::new(Housekeeping::new(ports, session_lifetimes(config)));
+    let tidying = tidy_hourly(housekeeping.clone());
     let readiness = Arc::new(Readiness::default());
     let services = Services {
         access: access.clone(),
@@ -241,6 +261,7 @@ pub fn wire(
             teams.clone(),
             authorization.clone(),
         )),
+        quotas: Arc::new(Quotas::new(commands.clone(), quotas, config.quota.limits.clone())),
         resource_permissions: Arc::new(ResourcePermissions::new(
             commands.clone(),
             ResourcePermissionPorts {
@@ -268,8 +289,19 @@ pub fn wire(
         readiness: readiness.clone(),
     };
     let Api { router, routes, document } = kymograph_api::api(services, &api_settings(config));
-    let background = vec![feed_task, access_task, warm_up];
-    Ok(Wired { router, routes, document, setup, access, readiness, background })
+    let background = vec![feed_task, access_task, warm_up, tidying];
+    Ok(Wired { router, routes, document, setup, access, housekeeping, readiness, background })
+}
+
+fn tidy_hourly(housekeeping: Arc<Housekeeping>) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        loop {
+            if let Err(error) = housekeeping.tidy().await {
+                tracing::warn!(%error, "what has had its time could not be forgotten");
+            }
+            tokio::time::sleep(TIDYING_INTERVAL).await;
+        }
+    })
 }
 
 fn warm_up(statistics: Arc<PgStatisticReader>, now: Timestamp) -> JoinHandle<()> {
@@ -282,7 +314,7 @@ fn default_membership(config: &Config) -> DefaultMembership {
 }
 
 fn session_lifetimes(config: &Config) -> SessionLifetimes {
-    let seconds = |duration: std::time::Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+    let seconds = |duration: Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
     SessionLifetimes {
         inactive_seconds: seconds(config.auth.login_maximum_inactive_lifetime),
         total_seconds: seconds(config.auth.login_maximum_lifetime),

@@ -10,13 +10,15 @@ use super::append::Payload;
 
 /// A commit that is ready to be written.
 pub(super) struct Prepared {
-    /// The org whose scope it was decided in, which keeps the answer.
-    pub(super) org: OrgId,
+    /// The org that the request came for, which keeps the answer.
+    pub(super) home: OrgId,
     pub(super) appends: Vec<Append>,
     /// The payloads of the events of each append.
     pub(super) payloads: Vec<Vec<Payload>>,
     pub(super) secrets: Vec<SecretWrite>,
     pub(super) token_hashes: Vec<TokenHashWrite>,
+    /// An org that ends with it.
+    pub(super) forgotten: Option<OrgId>,
     pub(super) answer: Option<(IdempotencyKey, String)>,
     pub(super) actor: Actor,
     pub(super) causation_id: String,
@@ -63,11 +65,12 @@ impl Prepared {
             .collect::<Result<_, _>>()
             .map_err(Error::internal)?;
         Ok(Self {
-            org: scope.org(),
+            home: scope.home(),
             appends: commit.appends,
             payloads,
             secrets: commit.secrets,
             token_hashes: commit.token_hashes,
+            forgotten: commit.forgotten,
             answer: commit.replay,
             actor: scope.actor().clone(),
             causation_id: request_id.clone(),
@@ -80,7 +83,7 @@ impl Prepared {
     /// The only org whose tables it writes, if it is one.
     pub(super) fn single_org(&self) -> Option<OrgId> {
         let org = self.appends.first()?.org;
-        let answers_elsewhere = self.answer.is_some() && self.org != org;
+        let answers_elsewhere = self.answer.is_some() && self.home != org;
         let is_single = self.appends.iter().all(|append| append.org == org)
             && self.secrets.iter().all(|secret| secret.org == org)
             && !answers_elsewhere;
@@ -91,7 +94,7 @@ impl Prepared {
     pub(super) fn orgs(&self) -> Vec<OrgId> {
         let appends = self.appends.iter().map(|append| append.org);
         let secrets = self.secrets.iter().map(|secret| secret.org);
-        let answer = self.answer.iter().map(|_| self.org);
+        let answer = self.answer.iter().map(|_| self.home);
         let orgs: std::collections::BTreeSet<_> = appends.chain(secrets).chain(answer).collect();
         orgs.into_iter().collect()
     }

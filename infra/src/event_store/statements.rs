@@ -11,6 +11,9 @@ pub(super) const READ_HEAD: &str = "SELECT pos, last_at FROM heads WHERE org_id 
 /// Forgets the answers of an org that have had their time.
 pub(super) const FORGET_ANSWERS: &str = "DELETE FROM idempotency WHERE org_id = $1 AND expires_at <= $2";
 
+/// Forgets all answers of an org.
+pub(super) const FORGET_ALL_ANSWERS: &str = "DELETE FROM idempotency WHERE org_id = $1";
+
 /// Keeps the answer of a request.
 pub(super) const KEEP_ANSWER: &str =
     "INSERT INTO idempotency (org_id, key, request_hash, outcome, expires_at)
@@ -22,6 +25,9 @@ pub(super) const KEEP_SECRET: &str = "INSERT INTO secrets (org_id, key, value) V
 
 /// Forgets a secret.
 pub(super) const FORGET_SECRET: &str = "DELETE FROM secrets WHERE org_id = $1 AND key = $2";
+
+/// Forgets all secrets of an org.
+pub(super) const FORGET_ALL_SECRETS: &str = "DELETE FROM secrets WHERE org_id = $1";
 
 /// Keeps whose a new token is.
 pub(super) const KEEP_TOKEN_HASH: &str =

@@ -28,10 +28,12 @@ const TENANT_RULES: &[Rule] = &[
     },
     Rule {
         table: "secrets",
-        sql: "SELECT s.key FROM secrets s WHERE s.org_id = app_org_id() AND s.key LIKE 'user/%/password'
-                AND NOT EXISTS (SELECT FROM public.users u WHERE s.key = 'user/' || u.id || '/password'
-                    AND s.value LIKE '$argon2id$%')",
-        what: "is no password of a user",
+        sql: "SELECT s.key FROM secrets s WHERE s.org_id = app_org_id()
+                AND NOT EXISTS (SELECT FROM public.users u WHERE app_org_id() = 0
+                    AND s.key = 'user/' || u.id || '/password' AND s.value LIKE '$argon2id$%')
+                AND NOT EXISTS (SELECT FROM public.invites i WHERE i.org_id = app_org_id()
+                    AND s.key = 'invite/' || i.id || '/code')",
+        what: "is neither the password of a user nor the code of an open invite",
     },
     Rule {
         table: "idempotency",

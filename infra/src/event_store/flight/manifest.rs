@@ -14,7 +14,8 @@ use super::super::append::{Payload, PlacedEvent, StreamAppend, append_statements
 use super::super::head::Head;
 use super::super::prepared::Prepared;
 use super::super::statements::{
-    FORGET_ANSWERS, FORGET_SECRET, KEEP_ANSWER, KEEP_SECRET, KEEP_TOKEN_HASH, MOVE_HEAD,
+    FORGET_ALL_ANSWERS, FORGET_ALL_SECRETS, FORGET_ANSWERS, FORGET_SECRET, KEEP_ANSWER, KEEP_SECRET,
+    KEEP_TOKEN_HASH, MOVE_HEAD,
 };
 use super::super::{Inner, KEEP_ANSWER_SECONDS};
 
@@ -167,7 +168,7 @@ impl Section<'_> {
         let now = self.store.clock.now();
         for commit in aboard {
             let prepared = &batch[*commit];
-            let Some((key, answer)) = prepared.answer.as_ref().filter(|_| prepared.org == self.org) else {
+            let Some((key, answer)) = prepared.answer.as_ref().filter(|_| prepared.home == self.org) else {
                 continue;
             };
             let expires = now.plus_seconds(KEEP_ANSWER_SECONDS).date();
@@ -255,6 +256,10 @@ impl Section<'_> {
 
     fn keep_secrets(&mut self, commit: usize, prepared: &Prepared) {
         let org = self.org;
+        if prepared.forgotten == Some(org) {
+            self.push(FORGET_ALL_SECRETS, params![org.0], Owner::Secret(commit));
+            self.push(FORGET_ALL_ANSWERS, params![org.0], Owner::Secret(commit));
+        }
         for secret in prepared.secrets.iter().filter(|secret| secret.org == org) {
             let key = secret.key.clone();
             match &secret.value {

@@ -1,0 +1,58 @@
+//! Forgetting in time what has had its time.
+
+use std::sync::Arc;
+
+use kymograph_domain::OrgId;
+
+use crate::clock::Clock;
+use crate::error::Result;
+use crate::event_store::EventStore;
+use crate::invite::Invites;
+use crate::org::OrgReader;
+use crate::session::{SessionLifetimes, SessionStore};
+use crate::{Permission, Scope};
+
+/// Forgets what has had its time. Nothing depends on when that happens: whatever has a time is refused once it is over.
+pub struct Housekeeping {
+    store: Arc<dyn EventStore>,
+    orgs: Arc<dyn OrgReader>,
+    invites: Arc<Invites>,
+    sessions: Arc<dyn SessionStore>,
+    lifetimes: SessionLifetimes,
+    clock: Arc<dyn Clock>,
+}
+
+/// What [`Housekeeping`] is made of.
+pub struct HousekeepingPorts {
+    /// Forgets kept answers.
+    pub store: Arc<dyn EventStore>,
+    /// Tells which orgs there are.
+    pub orgs: Arc<dyn OrgReader>,
+    /// Ends invites.
+    pub invites: Arc<Invites>,
+    /// Forgets sessions.
+    pub sessions: Arc<dyn SessionStore>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Housekeeping {
+    /// Housekeeping on these ports.
+    #[must_use]
+    pub fn new(ports: HousekeepingPorts, lifetimes: SessionLifetimes) -> Self {
+        let HousekeepingPorts { store, orgs, invites, sessions, clock } = ports;
+        Self { store, orgs, invites, sessions, lifetimes, clock }
+    }
+
+    /// Goes once through the whole server, one org after the other, so that requests hardly notice. Orgs that were
+    /// deleted are looked at too: a request that was under way then may have kept its answer.
+    pub async fn tidy(&self) -> Result<()> {
+        self.sessions.forget_sessions(&self.lifetimes, self.clock.now()).await?;
+        for id in OrgId::SERVER.0..=self.orgs.last_org_id().await?.0 {
+            let scope = Scope::of_server().in_org(OrgId(id), Permission::OrgUsersAdd)?;
+            self.store.forget_answers(&scope).await?;
+            self.invites.expire_invites(&scope).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,86 @@
+//! Who may do what: every route by every role, held against `tests/rights.tsv`.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use kymograph_api::routes::Route;
+use kymograph_tests::{Client, TestServer};
+use serde_json::json;
+
+use crate::route_examples::Objects;
+
+/// The columns of the table: the roles in the org, and a server admin who has none in it.
+const ROLES: [&str; 5] = ["None", "Viewer", "Editor", "Admin", "Server"];
+const TABLE: &str = include_str!("../rights.tsv");
+
+/// Who may do what by method and path: a mark for each role.
+fn table() -> BTreeMap<(&'static str, &'static str), Vec<bool>> {
+    let row = |line: &'static str| {
+        let mut cells = line.split('\t');
+        let route = (cells.next().unwrap(), cells.next().unwrap());
+        (route, cells.map(|cell| cell == "yes").collect())
+    };
+    TABLE.lines().skip(1).map(row).collect()
+}
+
+/// One user for each role. They are the same in all orgs, because hashing a password takes its time.
+async fn people(server: &TestServer) -> Vec<Client> {
+    let mut people = Vec::new();
+    for role in ROLES {
+        let (client, id) = server.new_member(1, &role.to_lowercase(), "None").await;
+        if role == "Server" {
+            let rights = json!({"isGrafanaAdmin": true});
+            server.admin().put(&format!("/api/admin/users/{id}/permissions"), &rights).await.expect(200);
+        }
+        people.push(client);
+    }
+    people
+}
+
+async fn objects_with_members(server: &TestServer, number: usize) -> Objects {
+    let objects = Objects::make(server, &format!("r{number}")).await;
+    for role in ROLES {
+        let org_role = if role == "Server" { "None" } else { role };
+        let member = json!({"loginOrEmail": role.to_lowercase(), "role": org_role});
+        server.admin().post(&format!("/api/orgs/{}/users", objects.org), &member).await.expect(200);
+    }
+    objects
+}
+
+async fn may(objects: &Objects, client: &Client, role: &str, route: &Route, number: usize) -> bool {
+    let client = client.clone().in_org(objects.org);
+    let mut request = client.request(route.method.clone(), &objects.path(route));
+    if route.path == "/api/user" {
+        request = request.json(&json!({"login": role.to_lowercase()}));
+    } else {
+        request = request.json(&objects.body(route, number));
+    }
+    client.send(request).await.status != 403
+}
+
+#[tokio::test]
+async fn every_role_may_do_what_the_table_says_and_nothing_else() {
+    let server = TestServer::with_settings(&["quota.enabled=true"]).await;
+    let people = people(&server).await;
+    let mut expected = table();
+    let mut wrong = String::new();
+    for (number, route) in server.routes.iter().filter(|route| !route.is_public).enumerate() {
+        let objects = objects_with_members(&server, number).await;
+        let named = expected.remove(&(route.method.as_str(), route.path)).unwrap_or_default();
+        let expects = |role: usize| named.get(role).copied().unwrap_or_default();
+        // Who may not comes first, because those who may can leave nothing behind that could be refused.
+        let mut order: Vec<_> = (0..ROLES.len()).collect();
+        order.sort_by_key(|role| expects(*role));
+        let mut found = vec![false; ROLES.len()];
+        for role in order {
+            found[role] = may(&objects, &people[role], ROLES[role], route, number * 10 + role).await;
+        }
+        if found != named {
+            let marks = found.iter().map(|may| if *may { "yes" } else { "no" });
+            let marks = marks.collect::<Vec<_>>().join("\t");
+            writeln!(wrong, "{}\t{}\t{marks}", route.method, route.path).unwrap();
+        }
+    }
+    assert!(wrong.is_empty(), "these may do something else than tests/rights.tsv says:\n{wrong}");
+    assert!(expected.is_empty(), "tests/rights.tsv has rows of no route: {:?}", expected.keys());
+}

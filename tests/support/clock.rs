@@ -1,0 +1,26 @@
+//! A clock that tests can put forward.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use kymograph_app::clock::Clock;
+use kymograph_domain::Timestamp;
+use kymograph_infra::clock::SystemClock;
+
+/// The time of the system, and what it was put forward by.
+#[derive(Default)]
+pub struct TestClock {
+    ahead_seconds: AtomicI64,
+}
+
+impl TestClock {
+    /// Puts the clock forward.
+    pub fn advance(&self, seconds: i64) {
+        self.ahead_seconds.fetch_add(seconds, Ordering::SeqCst);
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        SystemClock.now().plus_seconds(self.ahead_seconds.load(Ordering::SeqCst))
+    }
+}
