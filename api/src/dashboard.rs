@@ -48,7 +48,10 @@ pub fn routes(dashboards: Arc<Dashboards>, stars: Arc<Stars>) -> Routes {
                 .fails(&[404]),
         )
         .private(Method::GET, "/api/dashboards/tags", state, get_dashboard_tags)
-        .describe(operation("getDashboardTags", "List the tags of all dashboards, and how many have each"))
+        .describe(
+            operation("getDashboardTags", "List the tags of all dashboards, and how many have each")
+                .for_everybody(),
+        )
         .private(Method::GET, "/api/dashboards/uid/{uid}", read_state, get_dashboard_by_uid)
         .describe(
             operation("getDashboardByUID", "Read a dashboard")

@@ -36,7 +36,9 @@ pub fn routes(folders: Arc<Folders>) -> Routes {
             operation("getFolders", "List the folders inside another one, or at the root")
                 .query("parentUid", matching("^[a-zA-Z0-9_-]*$"), "The folder to look into")
                 .query("permission", text(), "`Edit` for those only that the caller may change")
-                .pages("limit", DEFAULT_PAGE),
+                .pages("limit", DEFAULT_PAGE)
+                .for_everybody()
+                .fails(&[403]),
         )
         .private(Method::POST, "/api/folders", state, create_folder)
         .describe(

@@ -8,6 +8,7 @@ pub(crate) mod access_control;
 pub mod audit;
 pub mod body;
 pub mod dashboard;
+pub mod data_source;
 pub mod error;
 pub mod folder;
 pub mod frontend;
@@ -168,6 +169,7 @@ pub fn api(services: Services, settings: &ApiSettings) -> Api {
         .merge(dashboard::routes(services.dashboards, services.stars.clone()))
         .merge(quota::routes(&services.quotas))
         .merge(resource_permission::routes(&services.resource_permissions))
+        .merge(data_source::routes())
         .merge(search::routes(services.searches))
         .merge(preference::routes(services.preferences))
         .merge(star::routes(services.stars))

@@ -86,9 +86,11 @@ impl Routes {
         self
     }
 
-    /// Adds the routes of another slice.
+    /// Adds the routes of another slice, or of a part of this one, which belong to its group unless they name another.
     #[must_use]
-    pub fn merge(mut self, other: Self) -> Self {
+    pub fn merge(mut self, mut other: Self) -> Self {
+        let group = self.group;
+        other.routes.iter_mut().filter(|route| route.group.is_empty()).for_each(|route| route.group = group);
         self.routes.extend(other.routes);
         self.public = self.public.merge(other.public);
         self.private = self.private.merge(other.private);

@@ -121,7 +121,7 @@ impl Orgs {
 
     /// Reads any org.
     pub async fn get_org(&self, scope: &Scope, org: OrgId) -> Result<OrgView> {
-        scope.require_on_server(Permission::OrgsRead)?;
+        scope.in_org(org, Permission::OrgsRead)?;
         self.reader.find_org(org).await?.ok_or_else(|| OrgError::NotFound.into())
     }
 

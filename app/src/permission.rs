@@ -47,6 +47,8 @@ permissions! {
     FoldersPermissionsRead = "folders.permissions:read";
     /// Change who may do what with folders.
     FoldersPermissionsWrite = "folders.permissions:write";
+    /// Read data sources.
+    DataSourcesRead = "datasources:read";
     /// Read the current org; with server rights any org.
     OrgsRead = "orgs:read";
     /// Change the current org; with server rights any org.
@@ -193,6 +195,7 @@ impl Rights {
             P::DashboardsPermissionsWrite,
             P::FoldersPermissionsRead,
             P::FoldersPermissionsWrite,
+            P::DataSourcesRead,
             P::OrgsWrite,
             P::OrgsPreferencesWrite,
             P::OrgUsersRead,

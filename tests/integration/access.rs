@@ -56,7 +56,7 @@ async fn repetitions_are_counted_and_do_not_fill_the_log() {
         viewer.post("/api/folders", &json!({"title": "x"})).await.expect(403);
     }
     for number in 0..60 {
-        viewer.delete(&format!("/api/folders/f{number}")).await.expect(403);
+        viewer.delete(&format!("/api/teams/{number}")).await.expect(403);
     }
     server.access.flush().await;
     let denied = admin.get("/api/audit/events?outcome=denied&limit=1000").await.expect(200).body;

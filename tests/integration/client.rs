@@ -3,13 +3,14 @@
 use std::path::Path;
 use std::process::Command;
 
-use kymograph_tests::TestServer;
+use kymograph_tests::{Client, TestServer};
+use serde_json::{Value, json};
 
-/// Runs test files of grafana-client, whose tests make and delete what they like on the server.
-async fn run_grafana_client(server: &TestServer, files: &[&str]) {
-    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/run");
+/// Runs one of the programs in `tests/clients`.
+async fn run(program: &str, arguments: &[&str]) {
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients").join(program);
     let mut command = Command::new(program);
-    command.arg(server.url()).args(files);
+    command.args(arguments);
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     let text =
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
@@ -18,7 +19,6 @@ async fn run_grafana_client(server: &TestServer, files: &[&str]) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn grafana_clients_own_tests_pass() {
-    let server = TestServer::start().await;
     let files = [
         "test_admin.py",
         "test_dashboard.py",
@@ -31,5 +31,60 @@ async fn grafana_clients_own_tests_pass() {
         "test_team.py",
         "test_user.py",
     ];
-    run_grafana_client(&server, &files).await;
+    for version in ["12.4.3", "13.0.1"] {
+        let server = TestServer::with_settings(&[&format!("compatibility.grafana_version={version}")]).await;
+        run("grafana-client", &[&[&*server.url()], &files[..]].concat()).await;
+    }
+}
+
+async fn token(admin: &Client) -> String {
+    let account = json!({"name": "backup", "role": "Admin"});
+    let account = admin.post("/api/serviceaccounts", &account).await.expect(201).body;
+    let path = format!("/api/serviceaccounts/{}/tokens", account["id"]);
+    let token = admin.post(&path, &json!({"name": "backup"})).await.expect(200).body;
+    token["key"].as_str().unwrap().to_owned()
+}
+
+/// All folders with the folders around them, and all dashboards with the folders they are in.
+async fn contents(admin: &Client) -> Vec<Value> {
+    let hits = admin.get("/api/search?sort=alpha-asc").await.expect(200).body;
+    let mut contents = Vec::new();
+    for hit in hits.as_array().unwrap() {
+        let uid = hit["uid"].as_str().unwrap();
+        if hit["type"] == "dash-folder" {
+            let folder = admin.get(&format!("/api/folders/{uid}")).await.expect(200).body;
+            contents.push(json!([uid, folder["title"], folder["parentUid"]]));
+        } else {
+            let mut saved = admin.get(&format!("/api/dashboards/uid/{uid}")).await.expect(200).body;
+            for counted in ["id", "version"] {
+                saved["dashboard"][counted] = Value::Null;
+            }
+            contents.push(json!([uid, saved["dashboard"], saved["meta"]["folderUid"]]));
+        }
+    }
+    contents
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn grafana_backup_saves_an_org_and_restores_it() {
+    let (from, to) = (TestServer::start().await, TestServer::start().await);
+    let admin = from.admin();
+    for (uid, parent) in [("ops", ""), ("linux", "ops"), ("kernel", "linux"), ("team", "")] {
+        let folder = json!({"title": format!("The {uid} folder"), "uid": uid, "parentUid": parent});
+        admin.post("/api/folders", &folder).await.expect(200);
+    }
+    for (uid, folder) in
+        [("cpu", "kernel"), ("ram", "linux"), ("disk", "ops"), ("sales", "team"), ("all", "")]
+    {
+        let panels = json!([{"id": 1, "type": "graph", "title": "Σ of all", "targets": [{"expr": "a < b"}]}]);
+        let dashboard =
+            json!({"title": format!("The {uid} dashboard"), "uid": uid, "panels": panels, "tags": ["x"]});
+        let save = json!({"dashboard": dashboard, "folderUid": folder});
+        admin.post("/api/dashboards/db", &save).await.expect(200);
+    }
+    let (from_token, to_token) = (token(&admin).await, token(&to.admin()).await);
+    run("grafana-backup", &[&from.url(), &from_token, &to.url(), &to_token]).await;
+    let saved = contents(&admin).await;
+    assert_eq!(saved.len(), 9);
+    assert_eq!(contents(&to.admin()).await, saved);
 }

@@ -216,10 +216,13 @@ async fn what_is_created_again_starts_without_a_list() {
         viewer.get("/api/dashboards/uid/cpu").await.expect(200);
         admin.delete("/api/folders/ops").await.expect(200);
         admin.delete("/api/dashboards/uid/ram").await.expect(200);
-        let rows =
-            "SELECT (SELECT count(*) FROM resource_grants) + (SELECT count(*) FROM resource_permissions)";
-        assert_eq!(server.database.scalar::<i64>(rows).await, 0);
     }
+    // What is in the trash keeps its list, lest it come back open to everybody.
+    for uid in ["cpu", "ram"] {
+        admin.delete(&format!("/api/dashboards/uid/{uid}/trash")).await.expect(200);
+    }
+    let rows = "SELECT (SELECT count(*) FROM resource_grants) + (SELECT count(*) FROM resource_permissions)";
+    assert_eq!(server.database.scalar::<i64>(rows).await, 0);
 }
 
 #[tokio::test]

@@ -23,11 +23,15 @@ fn table() -> BTreeMap<(&'static str, &'static str), Vec<bool>> {
     TABLE.lines().skip(1).map(row).collect()
 }
 
+fn login(role: &str) -> String {
+    format!("the-{}", role.to_lowercase())
+}
+
 /// One user for each role. They are the same in all orgs, because hashing a password takes its time.
 async fn people(server: &TestServer) -> Vec<Client> {
     let mut people = Vec::new();
     for role in ROLES {
-        let (client, id) = server.new_member(1, &role.to_lowercase(), "None").await;
+        let (client, id) = server.new_member(1, &login(role), "None").await;
         if role == "Server" {
             let rights = json!({"isGrafanaAdmin": true});
             server.admin().put(&format!("/api/admin/users/{id}/permissions"), &rights).await.expect(200);
@@ -41,7 +45,7 @@ async fn objects_with_members(server: &TestServer, number: usize) -> Objects {
     let objects = Objects::make(server, &format!("r{number}")).await;
     for role in ROLES {
         let org_role = if role == "Server" { "None" } else { role };
-        let member = json!({"loginOrEmail": role.to_lowercase(), "role": org_role});
+        let member = json!({"loginOrEmail": login(role), "role": org_role});
         server.admin().post(&format!("/api/orgs/{}/users", objects.org), &member).await.expect(200);
     }
     objects
@@ -51,7 +55,7 @@ async fn may(objects: &Objects, client: &Client, role: &str, route: &Route, numb
     let client = client.clone().in_org(objects.org);
     let mut request = client.request(route.method.clone(), &objects.path(route));
     if route.path == "/api/user" {
-        request = request.json(&json!({"login": role.to_lowercase()}));
+        request = request.json(&json!({"login": login(role)}));
     } else {
         request = request.json(&objects.body(route, number));
     }

@@ -112,8 +112,11 @@ async fn belong_to_who_administers_the_server() {
 #[tokio::test]
 async fn the_tags_of_a_large_org_are_counted_once_a_minute() {
     let server = TestServer::start().await;
-    let fill = "INSERT INTO dashboards SELECT 1, 'd' || g, g + 1000, 1, 'd', 'd', ARRAY['t' || g % 7], '', 1, 1, now(),
-            'admin', now(), 'admin' FROM generate_series(1, 6000) g;
+    let fill =
+        "INSERT INTO dashboards (org_id, uid, id, generation, title, slug, tags, folder_uid, version, pos,
+            created, created_by, updated, updated_by, creator_id)
+        SELECT 1, 'd' || g, g + 1000, 1, 'd', 'd', ARRAY['t' || g % 7], '', 1, 1,
+            now(), 'admin', now(), 'admin', 1 FROM generate_series(1, 6000) g;
         UPDATE quotas SET used = 6000 WHERE owner_org_id = 1 AND target = 'dashboard'";
     server.database.connect().await.batch_execute(fill).await.unwrap();
     assert_eq!(read(&server, ["tags"]).await, [7]);

@@ -18,7 +18,7 @@ use crate::layer::MAX_ID_LENGTH;
 use crate::routes::Route;
 
 /// The groups of operations, in the order in which they are shown.
-const GROUPS: [(&str, &str); 18] = [
+const GROUPS: [(&str, &str); 20] = [
     ("search", "Dashboards and folders by name, tag and place"),
     ("dashboards", "Dashboards and their versions"),
     ("folders", "Folders, which nest"),
@@ -33,7 +33,9 @@ const GROUPS: [(&str, &str); 18] = [
     ("admin_users", "What server admins do to users"),
     ("admin", "What the server is set to, and how much it holds"),
     ("audit", "Who did what, when, from where, and with what outcome"),
+    ("datasources", "What dashboards get their data from"),
     ("quota", "How much orgs and users may have"),
+    ("access_control", "Who may do what with single folders and dashboards"),
     ("health", "Whether the server is up"),
     ("frontend", "What clients ask to find out whom they talk to"),
     ("openapi", "This description of the API"),

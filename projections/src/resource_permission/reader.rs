@@ -85,8 +85,8 @@ impl PgResourcePermissionReader {
     }
 }
 
-/// A row for the dashboard `$2`, in the trash or not, if one is meant, one for each folder from `$3` up, innermost first, and a last
-/// one with the teams of the user `$4`.
+/// A row for the dashboard `$2`, in the trash or not, if one is meant, one for each folder from `$3` up, innermost first,
+/// and a last one with the teams of the user `$4`.
 const FETCH: &str = "WITH RECURSIVE up AS (
         SELECT f.*, 1 AS depth FROM folders f WHERE f.org_id = $1 AND f.uid = $3
         UNION ALL
@@ -95,7 +95,7 @@ const FETCH: &str = "WITH RECURSIVE up AS (
         SELECT d.org_id, d.uid, d.id, '' AS title, '' AS slug, '' AS description, d.folder_uid AS parent_uid,
             d.version, d.created, d.created_by, d.updated, d.updated_by, d.creator_id, 0 AS depth,
             'dashboard' AS kind
-            FROM dashboards d WHERE d.org_id = $1 AND d.id = $2
+            FROM dashboards d WHERE d.org_id = $1 AND d.id = $2 -- and be it deleted
         UNION ALL
         SELECT org_id, uid, id, title, slug, description, parent_uid, version, created, created_by, updated,
             updated_by, creator_id, depth, 'folder' FROM up
