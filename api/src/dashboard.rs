@@ -52,6 +52,7 @@ pub fn routes(dashboards: Arc<Dashboards>, stars: Arc<Stars>) -> Routes {
         .private(Method::GET, "/api/dashboards/uid/{uid}", read_state, get_dashboard_by_uid)
         .describe(
             operation("getDashboardByUID", "Read a dashboard")
+                .at()
                 .answers::<DashboardBody>(200, "The dashboard, and what is said of it")
                 .query("apiVersion", text(), "The schema that the caller wants, like `v1`")
                 .fails(&[404])
@@ -107,7 +108,10 @@ async fn get_dashboard_by_uid(
     query: Query,
 ) -> ApiResult<Response> {
     check_api_version(&query)?;
-    let (dashboard, folder) = state.dashboards.get_dashboard(&scope, &uid).await?;
+    let (dashboard, folder) = match query.text("at") {
+        Some(at) => state.dashboards.get_dashboard_at(&scope, &uid, at).await?,
+        None => state.dashboards.get_dashboard(&scope, &uid).await?,
+    };
     let is_starred = state.stars.is_starred(&scope, &dashboard).await?;
     let meta = DashboardMetaBody::of(&scope, &dashboard, folder.as_deref(), is_starred);
     document::with_meta(&meta, dashboard.clone())

@@ -32,6 +32,7 @@ pub fn routes(folders: Arc<Folders>) -> Routes {
         .describe(
             operation("getFolders", "List the folders inside another one, or at the root")
                 .query("parentUid", matching("^[a-zA-Z0-9_-]*$"), "The folder to look into")
+                .at()
                 .pages("limit", DEFAULT_PAGE),
         )
         .private(Method::POST, "/api/folders", state, create_folder)
@@ -42,7 +43,9 @@ pub fn routes(folders: Arc<Folders>) -> Routes {
         .private(Method::GET, "/api/folders/id/{folder_id}", state, get_folder_by_id)
         .describe(operation("getFolderByID", "Read a folder by its numeric id").fails(&[404]))
         .private(Method::GET, "/api/folders/{folder_uid}", state, get_folder_by_uid)
-        .describe(operation("getFolderByUID", "Read a folder and the folders that it is in").fails(&[404]))
+        .describe(
+            operation("getFolderByUID", "Read a folder and the folders that it is in").at().fails(&[404]),
+        )
         .private(Method::PUT, "/api/folders/{folder_uid}", state, update_folder)
         .describe(
             operation("updateFolder", "Change the title or the description of a folder")
@@ -181,8 +184,11 @@ async fn get_folders(
     Caller(scope): Caller,
     query: Query,
 ) -> ApiResult<Json<Vec<FolderHitBody>>> {
-    let found =
-        folders.list_folders(&scope, query.text("parentUid"), query.page("limit", DEFAULT_PAGE)).await?;
+    let (parent, page) = (query.text("parentUid"), query.page("limit", DEFAULT_PAGE));
+    let found = match query.text("at") {
+        Some(at) => folders.list_folders_at(&scope, parent, page, at).await?,
+        None => folders.list_folders(&scope, parent, page).await?,
+    };
     let body = |folder: FolderView| FolderHitBody {
         id: folder.id,
         uid: folder.uid,
@@ -194,17 +200,24 @@ async fn get_folders(
 
 async fn read(folders: &Folders, scope: &Scope, uid: &str) -> ApiResult<Json<FolderBody>> {
     let (folder, parents) = folders.get_folder(scope, uid).await?;
-    let mut body = folder_body(scope, &folder);
+    Ok(Json(body_with_parents(scope, &folder, &parents)))
+}
+
+fn body_with_parents(scope: &Scope, folder: &FolderView, parents: &[Arc<FolderView>]) -> FolderBody {
+    let mut body = folder_body(scope, folder);
     body.parents = parents.iter().map(|parent| folder_body(scope, parent)).collect();
-    Ok(Json(body))
+    body
 }
 
 async fn get_folder_by_uid(
     State(folders): FolderState,
     Caller(scope): Caller,
     Path(uid): Path<String>,
+    query: Query,
 ) -> ApiResult<Json<FolderBody>> {
-    read(&folders, &scope, &uid).await
+    let Some(at) = query.text("at") else { return read(&folders, &scope, &uid).await };
+    let (folder, parents) = folders.get_folder_at(&scope, &uid, at).await?;
+    Ok(Json(body_with_parents(&scope, &folder, &parents)))
 }
 
 async fn get_folder_by_id(

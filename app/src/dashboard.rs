@@ -1,6 +1,7 @@
 //! Dashboards: saving, importing, reading, deleting and undeleting them. Their versions are in [`version`].
 
 mod import;
+mod past;
 mod save;
 mod trash;
 pub mod version;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::folder::{FolderReader, FolderView};
 use crate::id_allocator::IdAllocator;
+use crate::moment::{Moments, Then};
 use crate::{Commands, Permission, Scope};
 
 pub use import::{ImportDashboard, ImportInput, ImportedDashboard};
@@ -101,6 +103,9 @@ pub trait DashboardReader: Send + Sync {
     async fn find_folder_uid_by_id(&self, scope: &Scope, id: i64) -> Result<Option<Uid>>;
     /// The tags of all dashboards, in order.
     async fn count_tags(&self, scope: &Scope) -> Result<Vec<TagCount>>;
+    /// The dashboard of that uid as it was at a position of the log.
+    async fn find_dashboard_at(&self, scope: &Scope, uid: &Uid, position: i64)
+    -> Result<Then<DashboardView>>;
     /// So many versions from the newest down, from below `before` if given, leaving out the first `start`.
     async fn list_versions(
         &self,
@@ -119,6 +124,7 @@ pub struct Dashboards {
     commands: Commands,
     reader: Arc<dyn DashboardReader>,
     folders: Arc<dyn FolderReader>,
+    moments: Arc<Moments>,
     ids: Arc<dyn IdAllocator>,
 }
 
@@ -129,9 +135,10 @@ impl Dashboards {
         commands: Commands,
         reader: Arc<dyn DashboardReader>,
         folders: Arc<dyn FolderReader>,
+        moments: Arc<Moments>,
         ids: Arc<dyn IdAllocator>,
     ) -> Self {
-        Self { commands, reader, folders, ids }
+        Self { commands, reader, folders, moments, ids }
     }
 
     /// Reads a dashboard with the folder it is in.

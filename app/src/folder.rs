@@ -1,5 +1,7 @@
 //! Folders: creating, changing, moving, deleting and reading them.
 
+mod past;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -11,8 +13,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::id_allocator::{IdAllocator, IdKind};
+use crate::moment::Moments;
 use crate::random::random_uid;
 use crate::{Commands, Page, Permission, Scope};
+
+pub use past::FolderTree;
 
 /// A folder as it is read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -72,6 +77,8 @@ pub trait FolderReader: Send + Sync {
     async fn find_folder_by_id(&self, scope: &Scope, id: i64) -> Result<Option<FolderView>>;
     /// The folders directly inside another, or at the root, by title.
     async fn list_folders(&self, scope: &Scope, parent: Option<&Uid>, page: Page) -> Result<Vec<FolderView>>;
+    /// All folders as they were at a position of the log.
+    async fn folders_at(&self, scope: &Scope, position: i64) -> Result<Arc<FolderTree>>;
     /// How much is inside a folder.
     async fn count_descendants(&self, scope: &Scope, uid: &Uid) -> Result<FolderCounts>;
     /// What is inside a folder.
@@ -115,14 +122,20 @@ pub struct DeletedFolder {
 pub struct Folders {
     commands: Commands,
     reader: Arc<dyn FolderReader>,
+    moments: Arc<Moments>,
     ids: Arc<dyn IdAllocator>,
 }
 
 impl Folders {
     /// The use cases on these ports.
     #[must_use]
-    pub fn new(commands: Commands, reader: Arc<dyn FolderReader>, ids: Arc<dyn IdAllocator>) -> Self {
-        Self { commands, reader, ids }
+    pub fn new(
+        commands: Commands,
+        reader: Arc<dyn FolderReader>,
+        moments: Arc<Moments>,
+        ids: Arc<dyn IdAllocator>,
+    ) -> Self {
+        Self { commands, reader, moments, ids }
     }
 
     /// Creates a folder and returns its uid.

@@ -1,13 +1,14 @@
 //! Searching dashboards and folders.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use kymograph_domain::Uid;
 
-use crate::error::Result;
-use crate::folder::{FolderReader, FolderView};
+use crate::error::{Error, Result};
+use crate::folder::{FolderReader, FolderTree, FolderView};
+use crate::moment::Moments;
 use crate::star::{StarReader, StarredDashboards};
 use crate::{Page, Permission, Scope};
 
@@ -77,11 +78,26 @@ pub struct SearchHit {
     pub folder: Option<Arc<FolderView>>,
 }
 
+/// A time whose dashboards and folders are searched.
+#[derive(Debug)]
+pub struct SearchedPast {
+    /// The position in the log.
+    pub position: i64,
+    /// The folders there were.
+    pub folders: Arc<FolderTree>,
+}
+
 /// Searches read models.
 #[async_trait]
 pub trait SearchReader: Send + Sync {
-    /// What is found for a page. It knows nothing of stars: who asks for them names ids.
-    async fn search(&self, scope: &Scope, query: &SearchQuery, page: Page) -> Result<Vec<FoundObject>>;
+    /// What is found for a page, now or in the past. It knows nothing of stars: who asks for them names ids.
+    async fn search(
+        &self,
+        scope: &Scope,
+        query: &SearchQuery,
+        past: Option<&SearchedPast>,
+        page: Page,
+    ) -> Result<Vec<FoundObject>>;
 }
 
 /// The use cases of searching.
@@ -89,6 +105,7 @@ pub struct Searches {
     reader: Arc<dyn SearchReader>,
     folders: Arc<dyn FolderReader>,
     stars: Arc<dyn StarReader>,
+    moments: Arc<Moments>,
 }
 
 impl Searches {
@@ -98,12 +115,26 @@ impl Searches {
         reader: Arc<dyn SearchReader>,
         folders: Arc<dyn FolderReader>,
         stars: Arc<dyn StarReader>,
+        moments: Arc<Moments>,
     ) -> Self {
-        Self { reader, folders, stars }
+        Self { reader, folders, stars, moments }
     }
 
-    /// Searches dashboards and folders that the actor may read.
-    pub async fn search(&self, scope: &Scope, mut query: SearchQuery, page: Page) -> Result<Vec<SearchHit>> {
+    /// Searches dashboards and folders that the actor may read, as they are or as they were at a time.
+    pub async fn search(
+        &self,
+        scope: &Scope,
+        mut query: SearchQuery,
+        at: Option<&str>,
+        page: Page,
+    ) -> Result<Vec<SearchHit>> {
+        let past = match at {
+            Some(_) if query.deleted => {
+                return Err(Error::invalid("at cannot be combined with deleted: only today's trash is kept"));
+            }
+            Some(at) => Some(self.find_past(scope, at).await?),
+            None => None,
+        };
         // The trash holds dashboards only, and is shown to who can take them out of it.
         let read = if query.deleted { Permission::DashboardsWrite } else { Permission::DashboardsRead };
         query.folders &= scope.allows(Permission::FoldersRead) && !query.deleted;
@@ -118,15 +149,36 @@ impl Searches {
                 return Ok(Vec::new());
             }
         }
-        let found = self.reader.search(scope, &query, page).await?;
-        let folders: BTreeSet<_> = found.iter().filter_map(|found| found.folder_uid.as_ref()).collect();
-        let folders = self.folders.find_folders(scope, folders.into_iter().cloned().collect()).await?;
+        let found = self.reader.search(scope, &query, past.as_ref(), page).await?;
+        let folders = self.find_folders(scope, &found, past.as_ref()).await?;
         let hit = |found: FoundObject| SearchHit {
             is_starred: !found.is_folder && stars.get(&found.uid) == Some(&found.id),
             folder: found.folder_uid.as_ref().and_then(|folder| folders.get(folder).cloned()),
             found,
         };
         Ok(found.into_iter().map(hit).collect())
+    }
+
+    async fn find_past(&self, scope: &Scope, at: &str) -> Result<SearchedPast> {
+        let position = self.moments.resolve(scope, at).await?;
+        Ok(SearchedPast { position, folders: self.folders.folders_at(scope, position).await? })
+    }
+
+    /// The folders that something was found in.
+    async fn find_folders(
+        &self,
+        scope: &Scope,
+        found: &[FoundObject],
+        past: Option<&SearchedPast>,
+    ) -> Result<HashMap<Uid, Arc<FolderView>>> {
+        let uids: BTreeSet<_> = found.iter().filter_map(|found| found.folder_uid.clone()).collect();
+        match past {
+            None => self.folders.find_folders(scope, uids.into_iter().collect()).await,
+            Some(past) => {
+                let folder = |uid| past.folders.find(&uid).map(|folder| (uid, folder.clone()));
+                Ok(uids.into_iter().filter_map(folder).collect())
+            }
+        }
     }
 }
 

@@ -40,6 +40,7 @@ migrations! {
     12 "0012_quota";
     13 "0013_audit";
     14 "0014_search";
+    15 "0015_history";
 }
 
 #[cfg(test)]

@@ -1,12 +1,14 @@
 //! Folders.
 
+mod past;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use kymograph_app::cache::ReadCache;
 use kymograph_app::change::ChangeListener;
-use kymograph_app::folder::{FolderContents, FolderCounts, FolderReader, FolderView};
+use kymograph_app::folder::{FolderContents, FolderCounts, FolderReader, FolderTree, FolderView};
 use kymograph_app::{Error, Page, Result, Scope};
 use kymograph_domain::folder::FolderEvent;
 use kymograph_domain::org::OrgEvent;
@@ -19,6 +21,7 @@ use crate::params;
 use crate::projector::{Projector, Recorded};
 use crate::statement::{OnFailure, Statements};
 use crate::text::{optional_uid_column, timestamp_column, uid_column, uid_or_empty};
+use past::FolderTrees;
 
 /// Keeps `folders`.
 pub struct FolderProjector;
@@ -122,6 +125,7 @@ pub(crate) fn check_folder_exists(org: i64, uid: &Uid, statements: &mut Statemen
 pub struct PgFolderReader {
     database: Database,
     cache: Arc<FolderCache>,
+    trees: FolderTrees,
 }
 
 /// Folders that were read, by org and uid.
@@ -157,7 +161,7 @@ impl PgFolderReader {
     /// A reader on this database.
     #[must_use]
     pub fn new(database: Database, cache: Arc<FolderCache>) -> Self {
-        Self { database, cache }
+        Self { database, cache, trees: FolderTrees::default() }
     }
 
     async fn fetch(&self, org: OrgId, uid: &Uid) -> Result<Option<Arc<FolderView>>> {
@@ -216,6 +220,10 @@ impl FolderReader for PgFolderReader {
         let (org, parent) = (scope.org(), uid_or_empty(parent));
         let rows = self.database.read(org, sql, &[&org.0, &parent, &page.size, &page.offset()]).await?;
         rows.iter().map(folder_view).collect()
+    }
+
+    async fn folders_at(&self, scope: &Scope, position: i64) -> Result<Arc<FolderTree>> {
+        self.trees.at(&self.database, scope.org(), position).await
     }
 
     async fn count_descendants(&self, scope: &Scope, uid: &Uid) -> Result<FolderCounts> {

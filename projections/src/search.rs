@@ -3,13 +3,16 @@
 mod statement;
 
 use async_trait::async_trait;
-use kymograph_app::search::{FoundObject, SearchQuery, SearchReader};
+use kymograph_app::folder::FolderTree;
+use kymograph_app::search::{FoundObject, SearchQuery, SearchReader, SearchedPast};
 use kymograph_app::{Page, Result, Scope};
 use kymograph_domain::folder::GENERAL_UID;
+use kymograph_domain::slug::slugify;
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
-use crate::database::{Database, Params};
-use crate::text::{contains_pattern, optional_uid_column, uid_column, wildcard_pattern};
+use crate::database::Database;
+use crate::text::{contains_pattern, optional_uid_column, uid_column, uid_or_empty, wildcard_pattern};
 use statement::statement;
 
 /// Searches `dashboards` and `folders`.
@@ -26,20 +29,52 @@ impl PgSearchReader {
 }
 
 fn found_object(row: &Row) -> Result<FoundObject> {
+    let (title, slug): (String, String) = (row.get("title"), row.get("slug"));
     Ok(FoundObject {
         id: row.get("id"),
         uid: uid_column(row, "uid")?,
-        title: row.get("title"),
-        slug: row.get("slug"),
+        // Of a dashboard as it was the title alone is kept.
+        slug: if slug.is_empty() { slugify(&title) } else { slug },
+        title,
         is_folder: row.get("is_folder"),
         tags: row.get("tags"),
         folder_uid: optional_uid_column(row, "folder_uid")?,
     })
 }
 
+/// Folders as columns.
+#[derive(Default)]
+struct FolderColumns {
+    uids: Vec<String>,
+    ids: Vec<i64>,
+    titles: Vec<String>,
+    slugs: Vec<String>,
+    parents: Vec<String>,
+}
+
+impl FolderColumns {
+    fn of(tree: &FolderTree) -> Self {
+        let mut columns = Self::default();
+        for folder in tree.folders.values() {
+            columns.uids.push(folder.uid.to_string());
+            columns.ids.push(folder.id);
+            columns.titles.push(folder.title.clone());
+            columns.slugs.push(folder.slug.clone());
+            columns.parents.push(uid_or_empty(folder.parent_uid.as_ref()));
+        }
+        columns
+    }
+}
+
 #[async_trait]
 impl SearchReader for PgSearchReader {
-    async fn search(&self, scope: &Scope, query: &SearchQuery, page: Page) -> Result<Vec<FoundObject>> {
+    async fn search(
+        &self,
+        scope: &Scope,
+        query: &SearchQuery,
+        past: Option<&SearchedPast>,
+        page: Page,
+    ) -> Result<Vec<FoundObject>> {
         let org = scope.org();
         let words: Vec<_> = query.text.split_whitespace().map(contains_pattern).collect();
         let folder_uids: Vec<_> =
@@ -49,11 +84,12 @@ impl SearchReader for PgSearchReader {
         let patterns: Vec<_> = patterns.iter().map(|tag| wildcard_pattern(tag)).collect();
         // Folders have no tags.
         let folders = query.folders && query.tags.is_empty();
-        let reach = page.offset().saturating_add(page.size);
-        let (sql, planning) = statement(query, words.len());
-        let params: Params<'_> = &[
+        let (offset, reach) = (page.offset(), page.offset().saturating_add(page.size));
+        let (sql, planning) = statement(query, words.len(), past.is_some());
+        let words = words.join("\n");
+        let mut params: Vec<&(dyn ToSql + Sync)> = vec![
             &org.0,
-            &words.join("\n"),
+            &words,
             &tags,
             &query.uids,
             &query.ids,
@@ -61,12 +97,16 @@ impl SearchReader for PgSearchReader {
             &folders,
             &query.dashboards,
             &page.size,
-            &page.offset(),
+            &offset,
             &reach,
             &patterns,
             &query.folder_ids,
         ];
-        let rows = self.database.read_planned(org, planning, sql, params).await?;
+        let past = past.map(|past| (past.position, FolderColumns::of(&past.folders)));
+        if let Some((position, FolderColumns { uids, ids, titles, slugs, parents })) = &past {
+            params.extend::<[&(dyn ToSql + Sync); 6]>([position, uids, ids, titles, slugs, parents]);
+        }
+        let rows = self.database.read_planned(org, planning, sql, &params).await?;
         let size = usize::try_from(page.size).unwrap_or_default();
         rows.iter().take(size).map(found_object).collect()
     }

@@ -43,6 +43,7 @@ impl Objects {
         admin.delete(&format!("/api/dashboards/uid/{name}-deleted")).await.expect(200);
         member.post(&format!("/api/user/stars/dashboard/uid/{name}-dashboard"), &json!({})).await.expect(200);
         member.put("/api/user/preferences", &json!({"timezone": "utc"})).await.expect(200);
+        admin.put("/api/org/preferences", &json!({"timezone": "utc"})).await.expect(200);
         let invite = json!({"loginOrEmail": format!("{name}@example.org"), "role": "Viewer"});
         admin.post("/api/org/invites", &invite).await.expect(200);
         let invites = admin.get("/api/org/invites").await.expect(200).body;
@@ -98,6 +99,7 @@ impl Objects {
             ("POST", "/api/teams/{team_id}/members") => json!({"userId": 1}),
             ("PUT", "/api/teams/{team_id}/members") => json!({"members": ["admin"]}),
             ("PUT", "/api/teams/{team_id}/members/{user_id}") => json!({"permission": 4}),
+            ("POST", path) if path.ends_with("/restore") => json!({"version": 1}),
             ("POST" | "PATCH", path) if path.starts_with("/api/serviceaccounts") => json!({"name": name}),
             ("POST", "/api/folders") => json!({"title": name}),
             ("PUT", "/api/folders/{folder_uid}") => json!({"title": name, "overwrite": true}),
@@ -113,7 +115,6 @@ impl Objects {
                     |version: i64| json!({"uid": format!("{}-dashboard", self.name), "version": version});
                 json!({"base": version(1), "new": version(2)})
             }
-            ("POST", path) if path.ends_with("/restore") => json!({"version": 1}),
             _ => json!({}),
         }
     }

@@ -43,6 +43,8 @@ const DAMAGES: &[(&str, &str)] = &[
     ("folders", "DELETE FROM folders"),
     ("dashboards", "UPDATE dashboards SET version = 7"),
     ("dashboard_versions", "UPDATE dashboard_versions SET message = 'forged' WHERE version = 2"),
+    ("dashboard_versions", "UPDATE dashboard_versions SET folder_uid = 'forged'"),
+    ("dashboard_lives", "UPDATE dashboard_lives SET to_pos = 7"),
     ("teams", "UPDATE teams SET name = 'horse team'"),
     ("team_members", "DELETE FROM team_members"),
     ("service_accounts", "UPDATE service_accounts SET role = 'Admin'"),

@@ -18,7 +18,7 @@ use crate::layer::MAX_ID_LENGTH;
 use crate::routes::Route;
 
 /// The groups of operations, in the order in which they are shown.
-const GROUPS: [(&str, &str); 17] = [
+const GROUPS: [(&str, &str); 18] = [
     ("search", "Dashboards and folders by name, tag and place"),
     ("dashboards", "Dashboards and their versions"),
     ("folders", "Folders, which nest"),
@@ -33,6 +33,7 @@ const GROUPS: [(&str, &str); 17] = [
     ("admin_users", "What server admins do to users"),
     ("admin", "What the server is set to, and how much it holds"),
     ("audit", "Who did what, when, from where, and with what outcome"),
+    ("history", "What became of an object, how it differs from what it was, and bringing that back"),
     ("health", "Whether the server is up"),
     ("frontend", "What clients ask to find out whom they talk to"),
     ("openapi", "This description of the API"),

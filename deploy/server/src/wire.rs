@@ -17,9 +17,11 @@ use kymograph_app::change::ChangeListener;
 use kymograph_app::clock::Clock;
 use kymograph_app::dashboard::Dashboards;
 use kymograph_app::folder::Folders;
+use kymograph_app::history::Histories;
 use kymograph_app::identity::{Identity, IdentityCache, IdentityPorts, LockOut};
 use kymograph_app::invite::{InvitePorts, Invites};
 use kymograph_app::membership::Memberships;
+use kymograph_app::moment::Moments;
 use kymograph_app::org::Orgs;
 use kymograph_app::preference::Preferences;
 use kymograph_app::random::random_bytes;
@@ -47,6 +49,7 @@ use kymograph_infra::session::PgSessionStore;
 use kymograph_projections::audit::PgAuditReader;
 use kymograph_projections::dashboard::{DashboardCache, PgDashboardReader};
 use kymograph_projections::folder::{FolderCache, PgFolderReader};
+use kymograph_projections::history::PgHistoryReader;
 use kymograph_projections::identity::PgIdentityReader;
 use kymograph_projections::invite::PgInviteReader;
 use kymograph_projections::membership::PgMembershipReader;
@@ -57,6 +60,7 @@ use kymograph_projections::service_account::{PgServiceAccountReader, PgTokenRead
 use kymograph_projections::star::{PgStarReader, StarCache};
 use kymograph_projections::statistic::{PgStatisticReader, TagCounts};
 use kymograph_projections::team::PgTeamReader;
+use kymograph_projections::timeline::PgLogReader;
 use kymograph_projections::user::PgUserReader;
 use kymograph_projections::{Database, projectors};
 use tokio::task::JoinHandle;
@@ -132,7 +136,9 @@ pub fn wire(
     let stars = Arc::new(PgStarReader::new(database.clone(), star_cache));
     let statistics = Arc::new(PgStatisticReader::new(database.clone(), tag_counts));
     let warm_up = warm_up(statistics.clone(), clock.now());
-    let audits = Arc::new(PgAuditReader::new(database.clone()));
+    let log = Arc::new(PgLogReader::new(database.clone()));
+    let audits = Arc::new(PgAuditReader::new(database.clone(), log.clone()));
+    let histories = Arc::new(PgHistoryReader::new(database.clone()));
     let server_keys = Arc::new(PgServerKeys::new(database.clone()));
     let sessions = Arc::new(PgSessionStore::new(database.clone()));
     let attempts = Arc::new(PgLoginAttempts::new(database.clone()));
@@ -202,23 +208,26 @@ pub fn wire(
         },
     ));
     let readiness = Arc::new(Readiness::default());
+    let moments = Arc::new(Moments::new(log.clone(), clock.clone()));
     let services = Services {
         access: access.clone(),
-        audits: Arc::new(Audits::new(audits, server_keys, clock.clone())),
+        audits: Arc::new(Audits::new(audits, log, histories.clone(), server_keys, clock.clone())),
         commands: commands.clone(),
         dashboards: Arc::new(Dashboards::new(
             commands.clone(),
             dashboards.clone(),
             folders.clone(),
+            moments.clone(),
             ids.clone(),
         )),
-        folders: Arc::new(Folders::new(commands.clone(), folders.clone(), ids.clone())),
+        folders: Arc::new(Folders::new(commands.clone(), folders.clone(), moments.clone(), ids.clone())),
+        histories: Arc::new(Histories::new(commands.clone(), histories)),
         identity,
         invites: invite_service,
         memberships: membership_service,
         orgs: Arc::new(Orgs::new(commands.clone(), orgs, ids.clone())),
         preferences: Arc::new(Preferences::new(commands.clone(), preferences, dashboards, teams.clone())),
-        searches: Arc::new(Searches::new(searches, folders.clone(), stars.clone())),
+        searches: Arc::new(Searches::new(searches, folders, stars.clone(), moments)),
         sessions: Arc::new(Sessions::new(commands.clone(), sessions, users.clone())),
         settings: Arc::new(Settings::new(config.settings().clone())),
         stars: Arc::new(Stars::new(commands.clone(), stars)),

@@ -45,6 +45,31 @@ macro_rules! dashboards {
     };
 }
 
+/// Folders and dashboards as they were at a position of the log, which have the names of the tables here. A dashboard was
+/// what its last version by then says, but one that came out of the trash since that version is in the folder that it was
+/// put into, and has the id that it had. Its title tells the readable part of its address.
+macro_rules! past {
+    () => {
+        "WITH folders AS (
+            SELECT $1::bigint AS org_id, past.*, lower(title) AS lower_title
+            FROM unnest($15::text[], $16::bigint[], $17::text[], $18::text[], $19::text[])
+                AS past (uid, id, title, slug, parent_uid)),
+        dashboards AS (
+            SELECT l.org_id, l.uid, v.title, lower(v.title) AS lower_title, ''::text AS slug, v.tags,
+                (SELECT id FROM dashboard_lives born WHERE born.org_id = $1 AND born.uid = l.uid
+                    AND born.from_pos <= $14 AND born.id > 0 ORDER BY born.from_pos DESC LIMIT 1) AS id,
+                CASE WHEN v.pos < l.from_pos THEN l.folder_uid ELSE v.folder_uid END AS folder_uid
+            FROM dashboard_lives l CROSS JOIN LATERAL (
+                SELECT generation, version FROM dashboard_versions
+                WHERE org_id = $1 AND dashboard_uid = l.uid AND pos <= $14
+                ORDER BY generation DESC, version DESC LIMIT 1) AS last
+            JOIN dashboard_versions v ON v.org_id = $1 AND v.dashboard_uid = l.uid
+                AND v.generation = last.generation AND v.version = last.version
+            WHERE l.org_id = $1 AND l.from_pos <= $14 AND l.to_pos > $14)
+        "
+    };
+}
+
 /// A page of the folders and then the dashboards. The parts are cut by themselves and come one after the other, so that
 /// nothing is sorted twice; there may be more dashboards than the page has room for. The limit is `$9`: `$11`, which is
 /// never less, is there because all statements have the same parameters.
@@ -103,18 +128,23 @@ struct Way {
     planning: Planning,
 }
 
-/// The ways through the table itself.
+/// The ways through the table itself, or through what has its name.
 macro_rules! table {
     ($planning:ident, $condition:expr) => {
-        table!(@ $planning, concat!(
+        table!("", $planning, $condition)
+    };
+    ($with:expr, $planning:ident, $condition:expr) => {
+        table!(@ $with, $planning, concat!(
             "d.org_id = $1 AND ", $condition, " AND d.lower_title LIKE ALL (string_to_array(lower($2), E'\n'))"
         ))
     };
-    (@ $planning:ident, $condition:expr) => {
+    (@ $with:expr, $planning:ident, $condition:expr) => {
         Way {
-            folders_first: folders_first!("dashboards", $condition, " ORDER BY d.lower_title, d.uid"),
-            ascending: mixed!("dashboards", $condition, "ASC"),
-            descending: mixed!("dashboards", $condition, "DESC"),
+            folders_first: concat!(
+                $with, folders_first!("dashboards", $condition, " ORDER BY d.lower_title, d.uid")
+            ),
+            ascending: concat!($with, mixed!("dashboards", $condition, "ASC")),
+            descending: concat!($with, mixed!("dashboards", $condition, "DESC")),
             planning: Planning::$planning,
         }
     };
@@ -145,10 +175,13 @@ const BY_UID: Way = table!(Once, "d.deleted IS NULL AND d.uid = ANY ($4)");
 const BY_ID: Way = table!(Once, "d.deleted IS NULL AND d.id = ANY ($5)");
 const BY_FOLDER: Way = table!(Once, "d.deleted IS NULL AND d.folder_uid = ANY ($6)");
 const IN_TRASH: Way = table!(EachTime, "d.deleted IS NOT NULL");
+const IN_PAST: Way = table!(past!(), EachTime, "true");
 
 /// The statement that finds what a query asks for by looking at the least, and how often to plan it.
-pub(super) fn statement(query: &SearchQuery, words: usize) -> (&'static str, Planning) {
-    let way = if query.deleted {
+pub(super) fn statement(query: &SearchQuery, words: usize, is_past: bool) -> (&'static str, Planning) {
+    let way = if is_past {
+        &IN_PAST
+    } else if query.deleted {
         &IN_TRASH
     } else if !query.uids.is_empty() {
         &BY_UID
