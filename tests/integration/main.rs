@@ -30,6 +30,7 @@ mod service_account;
 mod setting;
 mod star;
 mod statistic;
+mod story;
 mod team;
 mod tidiness;
 mod trash;
