@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 
 use crate::error::ApiResult;
 use crate::layer::Caller;
-use crate::openapi::parameter::{many, number, one_of, text};
+use crate::openapi::parameter::{flag, many, number, one_of, text};
 use crate::openapi::{Operation, operation};
 use crate::query::{Path, Query, parse_id};
 use crate::routes::Routes;
@@ -59,15 +59,19 @@ fn filtered(id: &'static str, summary: &'static str) -> Operation {
         .query("targetUid", text(), "The uid or id of what it was done to")
         .query("outcome", one_of(&["success", "denied", "failure"]), "What came of it")
         .query("from", text(), "Not before this time, in RFC 3339 or milliseconds")
-        .query("to", text(), "Before this time, in RFC 3339 or milliseconds")
+        .query("to", text(), "Not after this time, in RFC 3339 or milliseconds")
         .query("traceId", text(), "The trace that the request belonged to")
-        .query("order", one_of(&["desc", "asc"]), "The newest first, or the oldest")
+        .query("order", one_of(&["newest", "oldest"]), "What comes first")
         .query("cursor", text(), "`next` or `previous` of a page")
         .fails(&[400])
 }
 
 fn events(id: &'static str, summary: &'static str) -> Operation {
-    filtered(id, summary).limit("limit", DEFAULT_PAGE)
+    filtered(id, summary).limit("limit", DEFAULT_PAGE).query(
+        "changes",
+        flag(),
+        "Whether each entry says what it changed, of which there are at most 100 then",
+    )
 }
 
 fn export_of(id: &'static str, summary: &'static str) -> Operation {
@@ -125,6 +129,7 @@ fn audit_query(query: &Query) -> AuditQuery {
         order: text("order"),
         limit: query.number("limit"),
         cursor: text("cursor").filter(|cursor| !cursor.is_empty()),
+        with_changes: query.flag("changes"),
     }
 }
 

@@ -55,6 +55,7 @@ pub fn routes(dashboards: Arc<Dashboards>, stars: Arc<Stars>) -> Routes {
         .private(Method::GET, "/api/dashboards/uid/{uid}", read_state, get_dashboard_by_uid)
         .describe(
             operation("getDashboardByUID", "Read a dashboard")
+                .at()
                 .answers::<DashboardBody>(200, "The dashboard, and what is said of it")
                 .query("apiVersion", text(), "The schema that the caller wants, like `v1`")
                 .fails(&[404])
@@ -110,7 +111,10 @@ async fn get_dashboard_by_uid(
     query: Query,
 ) -> ApiResult<Response> {
     check_api_version(&query)?;
-    let opened = state.dashboards.get_dashboard(&scope, &uid).await?;
+    let opened = match query.text("at") {
+        Some(at) => state.dashboards.get_dashboard_at(&scope, &uid, at).await?,
+        None => state.dashboards.get_dashboard(&scope, &uid).await?,
+    };
     let is_starred = state.stars.is_starred(&scope, &opened.dashboard).await?;
     let meta = DashboardMetaBody::of(&scope, &opened, is_starred);
     document::with_meta(&meta, opened.dashboard.clone())

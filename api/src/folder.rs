@@ -36,6 +36,7 @@ pub fn routes(folders: Arc<Folders>) -> Routes {
             operation("getFolders", "List the folders inside another one, or at the root")
                 .query("parentUid", matching("^[a-zA-Z0-9_-]*$"), "The folder to look into")
                 .query("permission", text(), "`Edit` for those only that the caller may change")
+                .at()
                 .pages("limit", DEFAULT_PAGE)
                 .for_everybody()
                 .fails(&[403]),
@@ -54,6 +55,7 @@ pub fn routes(folders: Arc<Folders>) -> Routes {
         .private(Method::GET, "/api/folders/{folder_uid}", state, get_folder_by_uid)
         .describe(
             operation("getFolderByUID", "Read a folder and the folders that it is in")
+                .at()
                 .details("Of a folder around that the caller may not see, uid and title are `redacted`.")
                 .query("accesscontrol", flag(), "Whether to say what the caller may do with it")
                 .fails(&[404]),
@@ -224,7 +226,11 @@ async fn get_folders(
 ) -> ApiResult<Json<Vec<FolderHitBody>>> {
     let level = wanted_level(&query);
     let page = query.page("limit", DEFAULT_PAGE);
-    let found = folders.list_folders(&scope, query.text("parentUid"), level, page).await?;
+    let parent = query.text("parentUid");
+    let found = match query.text("at") {
+        Some(at) => folders.list_folders_at(&scope, parent, level, page, at).await?,
+        None => folders.list_folders(&scope, parent, level, page).await?,
+    };
     let body = |folder: FolderView| FolderHitBody {
         id: folder.id,
         uid: folder.uid,
@@ -264,7 +270,10 @@ async fn get_folder_by_uid(
     Path(uid): Path<String>,
     query: Query,
 ) -> ApiResult<Json<FolderBody>> {
-    let (folder, parents) = folders.get_folder(&scope, &uid).await?;
+    let (folder, parents) = match query.text("at") {
+        Some(at) => folders.get_folder_at(&scope, &uid, at).await?,
+        None => folders.get_folder(&scope, &uid).await?,
+    };
     Ok(with_parents(&folder, &parents, is_access_control_asked(&query)))
 }
 

@@ -13,6 +13,7 @@ pub mod error;
 pub mod folder;
 pub mod frontend;
 pub mod health;
+pub mod history;
 pub mod invite;
 pub mod layer;
 pub mod membership;
@@ -42,6 +43,7 @@ use kymograph_app::audit::Audits;
 use kymograph_app::dashboard::Dashboards;
 use kymograph_app::folder::Folders;
 use kymograph_app::health::HealthCheck;
+use kymograph_app::history::Histories;
 use kymograph_app::identity::Identity;
 use kymograph_app::invite::Invites;
 use kymograph_app::membership::Memberships;
@@ -76,6 +78,8 @@ pub struct Services {
     pub dashboards: Arc<Dashboards>,
     /// Folders.
     pub folders: Arc<Folders>,
+    /// Histories of anything.
+    pub histories: Arc<Histories>,
     /// Who is asking.
     pub identity: Arc<Identity>,
     /// Invites.
@@ -174,6 +178,7 @@ pub fn api(services: Services, settings: &ApiSettings) -> Api {
         .merge(preference::routes(services.preferences))
         .merge(star::routes(services.stars))
         .merge(audit::routes(services.audits))
+        .merge(history::routes(&services.histories))
         .into_routers();
     let router = layer::protected(public, private, &settings.layer, authentication)
         .merge(portal::router(settings.portal, &settings.root_url));

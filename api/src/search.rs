@@ -29,6 +29,7 @@ pub fn routes(searches: Arc<Searches>) -> Routes {
         .private(Method::GET, "/api/search", &searches, search)
         .describe(
             operation("search", "Find dashboards and folders")
+                .at()
                 .query("query", text(), "A part of the title")
                 .query("tag", many(text()), "A tag; of more than one, all")
                 .query("type", one_of(&["dash-db", "dash-folder"]), "Dashboards or folders only")
@@ -187,6 +188,6 @@ async fn search(
         editable: wanted_level(&query) == AccessLevel::Edit,
         sort: query.text("sort").and_then(sort),
     };
-    let hits = searches.search(&scope, wanted, query.page("limit", DEFAULT_PAGE)).await?;
+    let hits = searches.search(&scope, wanted, query.text("at"), query.page("limit", DEFAULT_PAGE)).await?;
     Ok(Json(hits.into_iter().map(|hit| hit_body(scope.org(), deleted, hit)).collect()))
 }

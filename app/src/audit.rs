@@ -14,11 +14,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use kymograph_domain::access::Outcome;
-use kymograph_domain::{OrgId, Timestamp, UserId};
+use kymograph_domain::{OrgId, StreamId, Timestamp, UserId};
 use tokio::sync::{OnceCell, Semaphore};
 
 use crate::clock::Clock;
 use crate::error::{Error, Result};
+use crate::history::{Diff, HistoryReader, Images, MAX_LISTED_BYTES};
+use crate::moment::LogReader;
 use crate::server_key::{ServerKey, ServerKeys};
 use crate::{Permission, Scope};
 use cursor::{Cursor, Seal};
@@ -31,6 +33,8 @@ pub use filter::{ActorFilter, AuditQuery};
 pub const DEFAULT_PAGE: i64 = 100;
 /// How many entries a page has at most.
 const MAX_PAGE: i64 = 5000;
+/// How many at most if each comes with what it changed.
+const MAX_PAGE_WITH_CHANGES: i64 = 100;
 /// How many exports run at the same time.
 const MAX_EXPORTS: usize = 8;
 
@@ -72,6 +76,19 @@ pub struct AuditRecord<'a> {
     pub auth_method: Cow<'a, str>,
     /// What else is known if it was about access.
     pub access: Option<AccessDetails<'a>>,
+    /// What it changed, if that was asked for.
+    pub changes: Option<&'a Diff>,
+}
+
+/// What kind of actor somebody is: `user`, `serviceAccount`, `server` or `anonymous`.
+#[must_use]
+pub fn actor_kind(id: UserId, auth_method: &str) -> &'static str {
+    match (id, auth_method) {
+        (ANONYMOUS, _) => "anonymous",
+        (UserId(0), _) => "server",
+        (_, "token") => "serviceAccount",
+        _ => "user",
+    }
 }
 
 /// Who did something.
@@ -173,8 +190,6 @@ pub trait AuditReader: Send + Sync {
     ) -> Result<Box<dyn AuditBatch>>;
     /// The ids of actors of the org that a filter means, at most so many.
     async fn find_actors(&self, scope: &Scope, filter: &ActorFilter, limit: i64) -> Result<Vec<i64>>;
-    /// For each time, the position of the last event that was recorded by then, 0 if there was none.
-    async fn positions_at(&self, scope: &Scope, times: &[Timestamp]) -> Result<Vec<i64>>;
     /// For each pair of neighbouring positions, and each type, how many events there are after the first, up to and
     /// with the second: pairs from the first, with the index of the type.
     async fn count_between(
@@ -197,6 +212,8 @@ pub struct PageLinks {
 /// The use cases of the audit log.
 pub struct Audits {
     reader: Arc<dyn AuditReader>,
+    log: Arc<dyn LogReader>,
+    histories: Arc<dyn HistoryReader>,
     keys: Arc<dyn ServerKeys>,
     clock: Arc<dyn Clock>,
     cursor_key: OnceCell<ServerKey>,
@@ -206,9 +223,15 @@ pub struct Audits {
 impl Audits {
     /// The use cases on these ports.
     #[must_use]
-    pub fn new(reader: Arc<dyn AuditReader>, keys: Arc<dyn ServerKeys>, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(
+        reader: Arc<dyn AuditReader>,
+        log: Arc<dyn LogReader>,
+        histories: Arc<dyn HistoryReader>,
+        keys: Arc<dyn ServerKeys>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let exports = Arc::new(Semaphore::new(MAX_EXPORTS));
-        Self { reader, keys, clock, cursor_key: OnceCell::new(), exports }
+        Self { reader, log, histories, keys, clock, cursor_key: OnceCell::new(), exports }
     }
 
     /// The scope in which a server admin reads the log of what belongs to no org.
@@ -234,12 +257,13 @@ impl Audits {
             cursor.narrow(&mut select);
         }
         select.newest = newest_first != is_back;
-        select.limit = query.limit.filter(|limit| *limit > 0).unwrap_or(DEFAULT_PAGE).min(MAX_PAGE);
+        let max = if query.with_changes { MAX_PAGE_WITH_CHANGES } else { MAX_PAGE };
+        select.limit = query.limit.filter(|limit| *limit > 0).unwrap_or(DEFAULT_PAGE).min(max);
         let batch = self.read(scope, &select).await?;
         let Some(batch) = batch.filter(|batch| batch.ends().is_some()) else {
             return Ok(empty_page(&seal, cursor.filter(|_| is_back)));
         };
-        batch.emit(is_back, sink);
+        self.emit(scope, &*batch, is_back, query.with_changes, sink).await?;
         let (first, last) = batch.ends().map_or((0, 0), |(a, b)| if is_back { (b, a) } else { (a, b) });
         let has_next = is_back || batch.has_more();
         let has_previous = newest_first || if is_back { batch.has_more() } else { cursor.is_some() };
@@ -257,10 +281,48 @@ impl Audits {
         let select =
             AuditSelect { after, before: after.saturating_add(2), limit: 1, ..AuditSelect::default() };
         match self.read(scope, &select).await? {
-            Some(batch) if batch.ends().is_some() => batch.emit(false, sink),
-            _ => return Err(Error::missing("audit event not found")),
+            Some(batch) if batch.ends().is_some() => self.emit(scope, &*batch, false, true, sink).await,
+            _ => Err(Error::missing("audit event not found")),
         }
+    }
+
+    /// Hands out the entries of a batch, with what each changed if that is wanted.
+    async fn emit(
+        &self,
+        scope: &Scope,
+        batch: &dyn AuditBatch,
+        reversed: bool,
+        with_changes: bool,
+        sink: &mut AuditSink<'_>,
+    ) -> Result<()> {
+        if !with_changes {
+            batch.emit(reversed, sink);
+            return Ok(());
+        }
+        let mut places = Vec::new();
+        batch.emit(reversed, &mut |record| {
+            let AuditTarget { kind, uid, version, .. } = record.target;
+            places.push((kind.to_owned(), StreamId::from_stored(format!("{kind}-{uid}")), version));
+        });
+        let mut diffs = Vec::with_capacity(places.len());
+        for (noun, stream, version) in &places {
+            diffs.push(match version {
+                Some(version) => Some(self.changes(scope, noun, stream, *version).await?),
+                None => None,
+            });
+        }
+        let mut diffs = diffs.iter();
+        batch.emit(reversed, &mut |record| {
+            let changes = diffs.next().and_then(Option::as_ref);
+            sink(&AuditRecord { changes, ..record.clone() });
+        });
         Ok(())
+    }
+
+    async fn changes(&self, scope: &Scope, noun: &str, stream: &StreamId, version: i64) -> Result<Diff> {
+        let mut images = Images::new(&*self.histories, scope, stream, noun).up_to(version);
+        let (before, after) = (images.at(version - 1).await?, images.at(version).await?);
+        Diff::between(noun, &before, &after, MAX_LISTED_BYTES)
     }
 
     async fn read(&self, scope: &Scope, select: &AuditSelect) -> Result<Option<Box<dyn AuditBatch>>> {

@@ -1,6 +1,7 @@
 //! Dashboards: saving, importing, reading, deleting and undeleting them. Their versions are in [`version`].
 
 mod import;
+mod past;
 mod save;
 mod trash;
 pub mod version;
@@ -16,6 +17,7 @@ use crate::authorization::{ContentFilter, Guarded};
 use crate::error::{Error, Result};
 use crate::folder::{FolderReader, FolderView};
 use crate::id_allocator::IdAllocator;
+use crate::moment::{Moments, Then};
 use crate::{Authorization, Commands, Permission, Scope};
 
 pub use import::{ImportDashboard, ImportInput, ImportedDashboard};
@@ -118,6 +120,9 @@ pub trait DashboardReader: Send + Sync {
     ) -> Result<Option<Uid>>;
     /// The uid of the folder of that numeric id.
     async fn find_folder_uid_by_id(&self, scope: &Scope, id: i64) -> Result<Option<Uid>>;
+    /// The dashboard of that uid as it was at a position of the log.
+    async fn find_dashboard_at(&self, scope: &Scope, uid: &Uid, position: i64)
+    -> Result<Then<DashboardView>>;
     /// The tags of all dashboards that a filter lets through, in order.
     async fn count_tags(&self, scope: &Scope, filter: &ContentFilter) -> Result<Vec<TagCount>>;
     /// So many versions from the newest down, from below `before` if given, leaving out the first `start`.
@@ -139,6 +144,7 @@ pub struct Dashboards {
     reader: Arc<dyn DashboardReader>,
     folders: Arc<dyn FolderReader>,
     authorization: Arc<Authorization>,
+    moments: Arc<Moments>,
     ids: Arc<dyn IdAllocator>,
 }
 
@@ -150,9 +156,10 @@ impl Dashboards {
         reader: Arc<dyn DashboardReader>,
         folders: Arc<dyn FolderReader>,
         authorization: Arc<Authorization>,
+        moments: Arc<Moments>,
         ids: Arc<dyn IdAllocator>,
     ) -> Self {
-        Self { commands, reader, folders, authorization, ids }
+        Self { commands, reader, folders, authorization, moments, ids }
     }
 
     /// Reads a dashboard with the folder it is in.
@@ -197,6 +204,11 @@ impl Dashboards {
         let (view, permission) = (AccessLevel::View, Permission::DashboardsRead);
         let level = self.authorization.require(scope, dashboard.guarded(), view, permission).await?;
         Ok((dashboard, level))
+    }
+
+    /// What the actor may do with a dashboard that is there.
+    pub(crate) async fn level(&self, scope: &Scope, uid: &Uid) -> Result<AccessLevel> {
+        Ok(self.find_visible(scope, uid).await?.1)
     }
 
     /// Fails unless the dashboard is there and the actor may change it.

@@ -1,6 +1,8 @@
 //! Folders: creating, changing, moving, deleting and reading them.
 
-use std::collections::HashMap;
+mod past;
+
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -12,9 +14,12 @@ use serde::{Deserialize, Serialize};
 use crate::authorization::{ContentFilter, Guarded};
 use crate::error::{Error, Result};
 use crate::id_allocator::{IdAllocator, IdKind};
+use crate::moment::Moments;
 use crate::random::random_uid;
 use crate::scope::denied;
 use crate::{Authorization, Commands, Page, Permission, Scope};
+
+pub use past::FolderTree;
 
 /// A folder as it is read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -91,6 +96,24 @@ pub trait FolderReader: Send + Sync {
         filter: &ContentFilter,
         page: Page,
     ) -> Result<Vec<FolderView>>;
+    /// The numeric ids of all folders that a filter lets through.
+    async fn find_allowed(&self, scope: &Scope, filter: &ContentFilter) -> Result<HashSet<i64>>;
+    /// All folders as they were at a position of the log.
+    async fn folders_at(&self, scope: &Scope, position: i64) -> Result<Arc<FolderTree>>;
+    /// Those of them that a filter lets through today. What is there no more, only who may see all may see.
+    async fn allowed_folders_at(
+        &self,
+        scope: &Scope,
+        position: i64,
+        filter: &ContentFilter,
+    ) -> Result<Arc<FolderTree>> {
+        let tree = self.folders_at(scope, position).await?;
+        if filter.is_unlimited {
+            return Ok(tree);
+        }
+        let allowed = self.find_allowed(scope, filter).await?;
+        Ok(Arc::new(tree.only(&allowed)))
+    }
     /// How much is inside a folder.
     async fn count_descendants(&self, scope: &Scope, uid: &Uid) -> Result<FolderCounts>;
     /// What is inside a folder.
@@ -135,6 +158,7 @@ pub struct Folders {
     commands: Commands,
     reader: Arc<dyn FolderReader>,
     authorization: Arc<Authorization>,
+    moments: Arc<Moments>,
     ids: Arc<dyn IdAllocator>,
 }
 
@@ -145,9 +169,10 @@ impl Folders {
         commands: Commands,
         reader: Arc<dyn FolderReader>,
         authorization: Arc<Authorization>,
+        moments: Arc<Moments>,
         ids: Arc<dyn IdAllocator>,
     ) -> Self {
-        Self { commands, reader, authorization, ids }
+        Self { commands, reader, authorization, moments, ids }
     }
 
     /// Creates a folder and returns its uid.
@@ -319,6 +344,12 @@ impl Folders {
     async fn find_visible(&self, scope: &Scope, uid: &Uid) -> Result<()> {
         let folder = self.find(scope, uid).await?;
         may_view(&self.with_right(scope, folder).await?)
+    }
+
+    /// What the actor may do with a folder that is there.
+    pub(crate) async fn level(&self, scope: &Scope, uid: &Uid) -> Result<AccessLevel> {
+        let folder = self.find(scope, uid).await?;
+        self.with_right(scope, folder).await?.level.ok_or_else(|| denied(Permission::FoldersRead))
     }
 
     async fn with_right(&self, scope: &Scope, folder: Arc<FolderView>) -> Result<FolderRight> {

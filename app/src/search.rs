@@ -1,14 +1,15 @@
 //! Searching dashboards and folders.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use kymograph_domain::{AccessLevel, Uid};
 
 use crate::authorization::ContentFilter;
-use crate::error::Result;
-use crate::folder::{FolderReader, FolderView};
+use crate::error::{Error, Result};
+use crate::folder::{FolderReader, FolderTree, FolderView};
+use crate::moment::Moments;
 use crate::star::{StarReader, StarredDashboards};
 use crate::{Authorization, Page, Scope};
 
@@ -80,15 +81,25 @@ pub struct SearchHit {
     pub folder: Option<Arc<FolderView>>,
 }
 
+/// A time whose dashboards and folders are searched.
+#[derive(Debug)]
+pub struct SearchedPast {
+    /// The position in the log.
+    pub position: i64,
+    /// The folders there were.
+    pub folders: Arc<FolderTree>,
+}
+
 /// Searches read models.
 #[async_trait]
 pub trait SearchReader: Send + Sync {
-    /// What is found for a page that a filter lets through. It knows nothing of stars: who asks for them names ids.
+    /// What is found for a page that a filter lets through, now or in the past. It knows nothing of stars: who asks for them names ids.
     async fn search(
         &self,
         scope: &Scope,
         query: &SearchQuery,
         filter: &ContentFilter,
+        past: Option<&SearchedPast>,
         page: Page,
     ) -> Result<Vec<FoundObject>>;
 }
@@ -99,6 +110,7 @@ pub struct Searches {
     authorization: Arc<Authorization>,
     folders: Arc<dyn FolderReader>,
     stars: Arc<dyn StarReader>,
+    moments: Arc<Moments>,
 }
 
 impl Searches {
@@ -109,12 +121,22 @@ impl Searches {
         authorization: Arc<Authorization>,
         folders: Arc<dyn FolderReader>,
         stars: Arc<dyn StarReader>,
+        moments: Arc<Moments>,
     ) -> Self {
-        Self { reader, authorization, folders, stars }
+        Self { reader, authorization, folders, stars, moments }
     }
 
-    /// Searches dashboards and folders that the actor may read.
-    pub async fn search(&self, scope: &Scope, mut query: SearchQuery, page: Page) -> Result<Vec<SearchHit>> {
+    /// Searches dashboards and folders that the actor may read, as they are or as they were at a time.
+    pub async fn search(
+        &self,
+        scope: &Scope,
+        mut query: SearchQuery,
+        at: Option<&str>,
+        page: Page,
+    ) -> Result<Vec<SearchHit>> {
+        if at.is_some() && query.deleted {
+            return Err(Error::invalid("at cannot be combined with deleted: only today's trash is kept"));
+        }
         // The trash holds dashboards only, and is shown to who can take them out of it.
         query.folders &= !query.deleted;
         if !query.folders && !query.dashboards {
@@ -123,6 +145,10 @@ impl Searches {
         let is_edit = query.editable || query.deleted;
         let level = if is_edit { AccessLevel::Edit } else { AccessLevel::View };
         let filter = self.authorization.filter(scope, level).await?;
+        let past = match at {
+            Some(at) => Some(self.find_past(scope, at, &filter).await?),
+            None => None,
+        };
         let stars = self.stars.find_stars(scope).await?;
         if query.starred {
             query.only_starred(&stars);
@@ -130,15 +156,38 @@ impl Searches {
                 return Ok(Vec::new());
             }
         }
-        let found = self.reader.search(scope, &query, &filter, page).await?;
-        let folders: BTreeSet<_> = found.iter().filter_map(|found| found.folder_uid.as_ref()).collect();
-        let folders = self.folders.find_folders(scope, folders.into_iter().cloned().collect()).await?;
+        let found = self.reader.search(scope, &query, &filter, past.as_ref(), page).await?;
+        let folders = self.find_folders(scope, &found, past.as_ref()).await?;
         let hit = |found: FoundObject| SearchHit {
             is_starred: !found.is_folder && stars.get(&found.uid) == Some(&found.id),
             folder: found.folder_uid.as_ref().and_then(|folder| folders.get(folder).cloned()),
             found,
         };
         Ok(found.into_iter().map(hit).collect())
+    }
+
+    /// What there was, as far as the actor may see it today.
+    async fn find_past(&self, scope: &Scope, at: &str, filter: &ContentFilter) -> Result<SearchedPast> {
+        let position = self.moments.resolve(scope, at).await?;
+        let folders = self.folders.allowed_folders_at(scope, position, filter).await?;
+        Ok(SearchedPast { position, folders })
+    }
+
+    /// The folders that something was found in.
+    async fn find_folders(
+        &self,
+        scope: &Scope,
+        found: &[FoundObject],
+        past: Option<&SearchedPast>,
+    ) -> Result<HashMap<Uid, Arc<FolderView>>> {
+        let uids: BTreeSet<_> = found.iter().filter_map(|found| found.folder_uid.clone()).collect();
+        match past {
+            None => self.folders.find_folders(scope, uids.into_iter().collect()).await,
+            Some(past) => {
+                let folder = |uid| past.folders.find(&uid).map(|folder| (uid, folder.clone()));
+                Ok(uids.into_iter().filter_map(folder).collect())
+            }
+        }
     }
 }
 

@@ -28,6 +28,12 @@ impl<A: Stream> Entity<A> {
         Ok(Self { org, stream_id, version, state, events: Vec::new() })
     }
 
+    /// How many events it has, those included that were decided since it was loaded.
+    #[must_use]
+    pub fn version(&self) -> i64 {
+        self.version + i64::try_from(self.events.len()).unwrap_or_default()
+    }
+
     /// Tells the aggregate to do something; what it decides is kept until the entity is recorded.
     pub async fn tell(&mut self, command: A::Command) -> Result<()> {
         let sink = EventSink::default();
@@ -107,8 +113,16 @@ impl<'s> Unit<'s> {
             .collect()
     }
 
+    /// Loads an aggregate of the scope's org by the name of its stream.
+    pub async fn load_stream<A: Stream>(&self, stream_id: &StreamId) -> Result<Entity<A>> {
+        self.load_stream_from(self.scope.org(), stream_id.clone()).await
+    }
+
     async fn load_from<A: Stream>(&self, org: OrgId, key: &A::Key) -> Result<Entity<A>> {
-        let stream_id = A::stream_id(key);
+        self.load_stream_from(org, A::stream_id(key)).await
+    }
+
+    async fn load_stream_from<A: Stream>(&self, org: OrgId, stream_id: StreamId) -> Result<Entity<A>> {
         let stored = self.store.load(org, std::slice::from_ref(&stream_id)).await?.pop().flatten();
         Entity::from_stored(org, stream_id, stored)
     }

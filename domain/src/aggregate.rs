@@ -7,6 +7,8 @@ use cqrs_es::event_sink::EventSink;
 use serde::{Deserialize, Serialize};
 
 use crate::event::EventSet;
+use crate::json::JsonValue;
+use crate::past::{Sentence, image_of};
 use crate::reason::Reason;
 
 /// The name of a stream inside an org: the aggregate's type and its key, like `folder-abc`.
@@ -38,15 +40,41 @@ impl fmt::Display for StreamId {
 ///
 /// The state must stay small, since it is written with each event: documents belong into events only.
 pub trait Stream:
-    Aggregate<Event: EventSet, Error: Reason + Send + Sync + 'static, Services = ()> + 'static
+    Aggregate<Command: Send, Event: EventSet, Error: Reason + Send + Sync + 'static, Services = ()> + 'static
 {
     /// What tells aggregates of this type apart inside an org.
     type Key: fmt::Display + ?Sized;
+
+    /// The stored names of events that tell all of the object, so that its history need not be read from the start.
+    const COMPLETE: &'static [&'static str] = &[];
 
     /// The name of the stream of the aggregate with this key.
     #[must_use]
     fn stream_id(key: &Self::Key) -> StreamId {
         StreamId(format!("{}-{key}", Self::TYPE))
+    }
+
+    /// The object as people see it in its history, as JSON text, `null` if it is not there.
+    ///
+    /// `self` is what the events fold to: all there were by then, or those from the last that tells all of it. By
+    /// default the state is what people see.
+    fn image(&self, events: &[Self::Event]) -> Result<String, serde_json::Error> {
+        let _ = events;
+        image_of(self)
+    }
+
+    /// The commands that make the object, as it is now, what it was when its events folded to `past`. Whether each
+    /// can be done is decided when it is told. `None` if this is nothing that can be brought back.
+    fn restoration(&self, past: &Self, events: &[Self::Event]) -> Option<Vec<Self::Command>> {
+        let _ = (past, events);
+        None
+    }
+
+    /// Says in words what was changed from one image to another.
+    #[must_use]
+    fn describe(before: JsonValue<'_>, after: JsonValue<'_>) -> Vec<Sentence> {
+        let _ = (before, after);
+        Vec::new()
     }
 }
 

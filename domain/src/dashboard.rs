@@ -1,12 +1,16 @@
 //! A dashboard: a JSON document with versions.
 
+mod past;
+pub mod summary;
+
 use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;
 use serde::{Deserialize, Serialize};
 
 use crate::aggregate::{Stream, decide};
 use crate::domain_events;
-use crate::json::CanonicalJson;
+use crate::json::{CanonicalJson, JsonValue};
+use crate::past::Sentence;
 use crate::reason::{Reason, ReasonKind};
 use crate::text::{MAX_DESCRIPTION_BYTES, MAX_NAME_BYTES, is_storable};
 use crate::uid::Uid;
@@ -211,6 +215,21 @@ impl Reason for DashboardError {
 
 impl Stream for Dashboard {
     type Key = Uid;
+
+    const COMPLETE: &'static [&'static str] =
+        &["dashboard.created", "dashboard.updated", "dashboard.version_restored"];
+
+    fn image(&self, events: &[DashboardEvent]) -> Result<String, serde_json::Error> {
+        past::image(events)
+    }
+
+    fn restoration(&self, _: &Self, events: &[DashboardEvent]) -> Option<Vec<DashboardCommand>> {
+        past::restoration(self, events)
+    }
+
+    fn describe(before: JsonValue<'_>, after: JsonValue<'_>) -> Vec<Sentence> {
+        summary::summarize(before, after)
+    }
 }
 
 impl Aggregate for Dashboard {

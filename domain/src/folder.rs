@@ -164,6 +164,29 @@ impl Reason for FolderError {
 
 impl Stream for Folder {
     type Key = Uid;
+
+    /// What was inside a deleted folder comes back by itself, one by one.
+    fn restoration(&self, past: &Self, _: &[FolderEvent]) -> Option<Vec<FolderCommand>> {
+        if !self.exists {
+            return Some(vec![FolderCommand::Create(FolderCreated {
+                id: self.id,
+                uid: self.uid.clone(),
+                title: past.title.clone(),
+                description: past.description.clone(),
+                parent_uid: past.parent_uid.clone(),
+            })]);
+        }
+        let mut commands = Vec::new();
+        if (&past.title, &past.description) != (&self.title, &self.description) {
+            commands.push(FolderCommand::Update {
+                title: Some(past.title.clone()),
+                description: Some(past.description.clone()),
+                expected_version: None,
+            });
+        }
+        commands.push(FolderCommand::Move { parent_uid: past.parent_uid.clone() });
+        Some(commands)
+    }
 }
 
 impl Aggregate for Folder {

@@ -1,5 +1,6 @@
 //! JSON documents that are kept whole.
 
+pub mod changes;
 pub mod diff;
 mod write;
 

@@ -15,6 +15,7 @@ pub mod invite;
 pub mod json;
 pub mod membership;
 pub mod org;
+pub mod past;
 pub mod preference;
 pub mod quota;
 pub mod reason;

@@ -100,6 +100,11 @@ impl Reason for MembershipError {
 
 impl Stream for Membership {
     type Key = UserId;
+
+    /// The role comes back. Who left is added anew, if there still is such a user.
+    fn restoration(&self, past: &Self, _: &[MembershipEvent]) -> Option<Vec<MembershipCommand>> {
+        self.exists.then(|| vec![MembershipCommand::ChangeRole(past.role)])
+    }
 }
 
 impl Aggregate for Membership {

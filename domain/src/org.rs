@@ -127,6 +127,21 @@ impl Reason for OrgError {
 
 impl Stream for Org {
     type Key = OrgId;
+
+    /// A deleted org does not come back.
+    fn restoration(&self, past: &Self, _: &[OrgEvent]) -> Option<Vec<OrgCommand>> {
+        if !self.exists {
+            return None;
+        }
+        let mut commands = Vec::new();
+        if past.name != self.name {
+            commands.push(OrgCommand::Rename(past.name.clone()));
+        }
+        if past.address != self.address {
+            commands.push(OrgCommand::ChangeAddress(past.address.clone()));
+        }
+        Some(commands)
+    }
 }
 
 impl Aggregate for Org {

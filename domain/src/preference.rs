@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::aggregate::{Stream, decide};
 use crate::domain_events;
 use crate::id::{TeamId, UserId};
+use crate::past::image_of;
 use crate::reason::{Reason, ReasonKind};
 use crate::text::is_storable;
 use crate::uid::Uid;
@@ -129,6 +130,17 @@ impl Reason for PreferenceError {
 
 impl Stream for Preference {
     type Key = PreferenceOwner;
+
+    const COMPLETE: &'static [&'static str] = &["preference.changed"];
+
+    fn image(&self, _: &[PreferenceEvent]) -> Result<String, serde_json::Error> {
+        image_of(&self.settings)
+    }
+
+    fn restoration(&self, past: &Self, events: &[PreferenceEvent]) -> Option<Vec<PreferenceCommand>> {
+        let PreferenceEvent::Changed(changed) = events.last()?;
+        Some(vec![PreferenceCommand::Set { owner: changed.owner, settings: past.settings.clone() }])
+    }
 }
 
 impl Aggregate for Preference {

@@ -5,6 +5,8 @@ use cqrs_es::persist::SerializedEvent;
 
 use crate::aggregate::Stream;
 use crate::event::{EventSet, StoredEvent};
+use crate::json::JsonValue;
+use crate::past::{AnyPast, Past, Sentence};
 use crate::upcast::{upcast, upcasters};
 use crate::{
     access::Access, dashboard::Dashboard, folder::Folder, invite::Invite, membership::Membership, org::Org,
@@ -126,6 +128,45 @@ pub fn new_fold(type_name: &str) -> Option<Box<dyn Fold>> {
     visit(type_name, NewFold)
 }
 
+/// The past of an object of that aggregate type, before its first event; `None` if there is no such type.
+#[must_use]
+pub fn new_past(type_name: &str) -> Option<Box<dyn AnyPast>> {
+    struct NewPast;
+    impl AggregateVisitor for NewPast {
+        type Output = Box<dyn AnyPast>;
+        fn visit<A: Stream>(self) -> Self::Output {
+            Box::new(Past::<A>::default())
+        }
+    }
+    visit(type_name, NewPast)
+}
+
+/// The stored names of events that tell all of an object of that aggregate type.
+#[must_use]
+pub fn complete_events(type_name: &str) -> &'static [&'static str] {
+    struct Complete;
+    impl AggregateVisitor for Complete {
+        type Output = &'static [&'static str];
+        fn visit<A: Stream>(self) -> Self::Output {
+            A::COMPLETE
+        }
+    }
+    visit(type_name, Complete).unwrap_or_default()
+}
+
+/// Says in words what was changed from one image of an object of that aggregate type to another.
+#[must_use]
+pub fn describe(type_name: &str, before: JsonValue<'_>, after: JsonValue<'_>) -> Vec<Sentence> {
+    struct Describe<'a>(JsonValue<'a>, JsonValue<'a>);
+    impl AggregateVisitor for Describe<'_> {
+        type Output = Vec<Sentence>;
+        fn visit<A: Stream>(self) -> Self::Output {
+            A::describe(self.0, self.1)
+        }
+    }
+    visit(type_name, Describe(before, after)).unwrap_or_default()
+}
+
 struct Decode<'a> {
     stored_type: &'a str,
     schema_version: i32,
@@ -187,6 +228,16 @@ mod tests {
         for (event_type, _) in event_types() {
             let (aggregate, verb) = event_type.split_once('.').unwrap();
             assert!(TYPES.contains(&aggregate) && !verb.is_empty(), "{event_type}");
+        }
+    }
+
+    #[test]
+    fn what_tells_all_of_an_object_is_an_event_of_it() {
+        for name in TYPES {
+            for event in complete_events(name) {
+                assert!(event_types().iter().any(|(known, _)| known == event), "{event}");
+                assert!(event.starts_with(&format!("{name}.")), "{event}");
+            }
         }
     }
 

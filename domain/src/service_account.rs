@@ -209,6 +209,17 @@ pub fn token_expiry(
 
 impl Stream for ServiceAccount {
     type Key = UserId;
+
+    /// Tokens do not come back, and so a deleted account does not either: its tokens are all it was good for.
+    fn restoration(&self, past: &Self, _: &[ServiceAccountEvent]) -> Option<Vec<ServiceAccountCommand>> {
+        self.exists.then(|| {
+            vec![ServiceAccountCommand::Update {
+                name: Some(past.name.clone()),
+                role: Some(past.role),
+                is_disabled: Some(past.is_disabled),
+            }]
+        })
+    }
 }
 
 impl Aggregate for ServiceAccount {

@@ -201,6 +201,17 @@ impl Reason for TeamError {
 
 impl Stream for Team {
     type Key = TeamId;
+
+    fn restoration(&self, past: &Self, events: &[TeamEvent]) -> Option<Vec<TeamCommand>> {
+        let (name, email) = (past.name.clone(), past.email.clone());
+        let first = if self.exists {
+            TeamCommand::Update { name: Some(name), email: Some(email) }
+        } else {
+            let TeamEvent::Created(created) = events.first()? else { return None };
+            TeamCommand::Create(TeamCreated { name, email, ..created.clone() })
+        };
+        Some(vec![first, TeamCommand::SetMembers(past.members.clone())])
+    }
 }
 
 impl Aggregate for Team {

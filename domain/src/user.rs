@@ -244,6 +244,11 @@ impl Reason for UserError {
 
 impl Stream for User {
     type Key = UserId;
+
+    /// Only the profile comes back: rights and passwords are nothing that anybody should get by looking back.
+    fn restoration(&self, past: &Self, _: &[UserEvent]) -> Option<Vec<UserCommand>> {
+        self.exists.then(|| vec![UserCommand::ChangeProfile(past.profile.clone())])
+    }
 }
 
 impl Aggregate for User {

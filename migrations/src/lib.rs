@@ -41,6 +41,7 @@ migrations! {
     13 "0013_audit";
     14 "0014_search";
     15 "0015_resource_permission";
+    16 "0016_history";
 }
 
 #[cfg(test)]

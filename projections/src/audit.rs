@@ -3,10 +3,12 @@
 mod record;
 mod select;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use kymograph_app::audit::{ActorFilter, AuditBatch, AuditReader, AuditSelect, TargetNames};
+use kymograph_app::moment::LogReader;
 use kymograph_app::{Error, Result, Scope};
-use kymograph_domain::Timestamp;
 use kymograph_domain::service_account::ServiceAccountEvent;
 use kymograph_domain::user::UserEvent;
 
@@ -38,31 +40,6 @@ impl Projector for ActorProjector {
     }
 }
 
-/// Finds the last event by a time by halving the log, whose times increase with its positions. `LIMIT` keeps each
-/// step a look at one row, whatever the planner thinks of the size of the log.
-const POSITIONS_AT: &str = "WITH RECURSIVE search (number, at, low, high) AS (
-        SELECT number, at, 0::bigint, coalesce((SELECT pos FROM heads WHERE org_id = $1), 0)
-            FROM unnest($2::timestamptz[]) WITH ORDINALITY AS times (at, number)
-        UNION ALL
-        SELECT number, at, CASE WHEN e.recorded_at <= at THEN e.pos ELSE low END,
-                CASE WHEN e.recorded_at <= at THEN high ELSE e.pos - 1 END
-            FROM search CROSS JOIN LATERAL (SELECT pos, recorded_at FROM events
-                WHERE org_id = $1 AND pos = (low + high + 1) / 2 LIMIT 1) AS e
-            WHERE low < high)
-    SELECT low FROM search WHERE low = high ORDER BY number";
-
-/// Finds the last version of a stream by a position in the same way.
-const VERSION_AT: &str = "WITH RECURSIVE search (low, high) AS (
-        SELECT 0::bigint,
-            coalesce((SELECT version FROM streams WHERE org_id = $1 AND stream_id = $2), 0)
-        UNION ALL
-        SELECT CASE WHEN e.pos <= $3 THEN e.version ELSE low END,
-                CASE WHEN e.pos <= $3 THEN high ELSE e.version - 1 END
-            FROM search CROSS JOIN LATERAL (SELECT pos, version FROM events
-                WHERE org_id = $1 AND stream_id = $2 AND version = (low + high + 1) / 2 LIMIT 1) AS e
-            WHERE low < high)
-    SELECT low FROM search WHERE low = high";
-
 const COUNT_BETWEEN: &str = "SELECT bounds.number, types.number, counted.count
     FROM unnest($2::bigint[], $3::bigint[]) WITH ORDINALITY AS bounds (low, high, number)
     CROSS JOIN unnest($4::text[]) WITH ORDINALITY AS types (type, number)
@@ -84,20 +61,14 @@ macro_rules! find_actors {
 /// Reads the log as an audit log.
 pub struct PgAuditReader {
     database: Database,
+    log: Arc<dyn LogReader>,
 }
 
 impl PgAuditReader {
     /// A reader on this database.
     #[must_use]
-    pub fn new(database: Database) -> Self {
-        Self { database }
-    }
-
-    async fn version_at(&self, scope: &Scope, stream: &str, position: i64) -> Result<i64> {
-        let org = scope.org();
-        let row = self.database.read_one(org, VERSION_AT, &[&org.0, &stream, &position]).await?;
-        let row = row.ok_or_else(|| Error::internal(format!("{stream} of org {org} lacks a version")))?;
-        Ok(row.get(0))
+    pub fn new(database: Database, log: Arc<dyn LogReader>) -> Self {
+        Self { database, log }
     }
 }
 
@@ -125,16 +96,6 @@ impl AuditReader for PgAuditReader {
         };
         let org = scope.org();
         let rows = self.database.read(org, sql, &[&org.0, login, &limit]).await?;
-        Ok(rows.iter().map(|row| row.get(0)).collect())
-    }
-
-    async fn positions_at(&self, scope: &Scope, times: &[Timestamp]) -> Result<Vec<i64>> {
-        let org = scope.org();
-        let dates: Vec<_> = times.iter().map(|time| time.date()).collect();
-        let rows = self.database.read(org, POSITIONS_AT, &[&org.0, &dates]).await?;
-        if rows.len() != times.len() {
-            return Err(Error::internal(format!("the log of org {org} has a gap")));
-        }
         Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 

@@ -1,5 +1,6 @@
 //! Dashboards and their versions.
 
+mod past;
 mod reader;
 
 use std::sync::Arc;
@@ -20,14 +21,17 @@ use crate::text::uid_or_empty;
 
 pub use reader::PgDashboardReader;
 
-/// Keeps `dashboards` and `dashboard_versions`.
+/// Keeps `dashboards`, `dashboard_versions` and `dashboard_lives`.
 pub struct DashboardProjector;
 
 /// The version and the dashboard are written by one statement, because each statement has its price. A dashboard of
 /// the same uid can be in the trash, where the new one takes its place.
 const INSERT: &str = "WITH version AS (
         INSERT INTO dashboard_versions (org_id, dashboard_uid, generation, version, pos, restored_from, message,
-            created, created_by) VALUES ($1, $2, $4, 1, $9, 0, $12, $10, $11))
+            created, created_by, title, tags, folder_uid)
+            VALUES ($1, $2, $4, 1, $9, 0, $12, $10, $11, $5, $7, $8)),
+    life AS (INSERT INTO dashboard_lives (org_id, uid, from_pos, to_pos, id, folder_uid)
+        VALUES ($1, $2, $9, 9223372036854775807, $3, $8))
     INSERT INTO dashboards (org_id, uid, id, generation, title, slug, tags, folder_uid, version, pos, created,
         created_by, updated, updated_by, deleted, creator_id)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, $9, $10, $11, $10, $11, NULL, $13)
@@ -36,9 +40,15 @@ const INSERT: &str = "WITH version AS (
         deleted = NULL, creator_id = $13";
 const UPDATE: &str = "WITH version AS (
         INSERT INTO dashboard_versions (org_id, dashboard_uid, generation, version, pos, restored_from, message,
-            created, created_by) VALUES ($1, $2, $11, $7, $8, $12, $13, $9, $10))
+            created, created_by, title, tags, folder_uid)
+            VALUES ($1, $2, $11, $7, $8, $12, $13, $9, $10, $3, $5, $6))
     UPDATE dashboards SET title = $3, slug = $4, tags = $5, folder_uid = $6, version = $7, pos = $8, updated = $9,
         updated_by = $10 WHERE org_id = $1 AND uid = $2";
+
+const END_LIFE: &str = "UPDATE dashboard_lives SET to_pos = $3
+    WHERE org_id = $1 AND uid = $2 AND to_pos = 9223372036854775807";
+const BEGIN_LIFE_AGAIN: &str = "INSERT INTO dashboard_lives (org_id, uid, from_pos, to_pos, id, folder_uid)
+    VALUES ($1, $2, $3, 9223372036854775807, 0, $4)";
 
 /// The numbers of a version.
 struct Version {
@@ -49,7 +59,7 @@ struct Version {
 
 impl Projector for DashboardProjector {
     fn tables(&self) -> &'static [&'static str] {
-        &["dashboards", "dashboard_versions"]
+        &["dashboards", "dashboard_versions", "dashboard_lives"]
     }
 
     fn project(&self, recorded: &Recorded<'_>, statements: &mut Statements) {
@@ -57,8 +67,12 @@ impl Projector for DashboardProjector {
         if let Some(OrgEvent::Deleted(_)) = recorded.event.of() {
             statements.write("DELETE FROM dashboards WHERE org_id = $1", params![org]);
             statements.write("DELETE FROM dashboard_versions WHERE org_id = $1", params![org]);
+            statements.write("DELETE FROM dashboard_lives WHERE org_id = $1", params![org]);
         }
         let Some(event) = recorded.event.of::<DashboardEvent>() else { return };
+        if let DashboardEvent::Deleted(deleted) = event {
+            statements.write(END_LIFE, params![org, deleted.uid.to_string(), recorded.position]);
+        }
         match event {
             DashboardEvent::Created(created) => {
                 insert(recorded, created.id, created.generation, &created.content, statements);
@@ -89,7 +103,9 @@ impl Projector for DashboardProjector {
                 let sql =
                     "UPDATE dashboards SET deleted = NULL, folder_uid = $3 WHERE org_id = $1 AND uid = $2";
                 let folder = uid_or_empty(restored.folder_uid.as_ref());
-                statements.write(sql, params![org, restored.uid.to_string(), folder]);
+                statements.write(sql, params![org, restored.uid.to_string(), folder.clone()]);
+                let uid = restored.uid.to_string();
+                statements.write(BEGIN_LIFE_AGAIN, params![org, uid, recorded.position, folder]);
                 check_folder(org, restored.folder_uid.as_ref(), statements);
             }
         }

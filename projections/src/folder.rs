@@ -1,13 +1,15 @@
 //! Folders.
 
-use std::collections::HashMap;
+mod past;
+
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use kymograph_app::authorization::ContentFilter;
 use kymograph_app::cache::{BeforeFetch, ReadCache};
 use kymograph_app::change::ChangeListener;
-use kymograph_app::folder::{FolderContents, FolderCounts, FolderReader, FolderView};
+use kymograph_app::folder::{FolderContents, FolderCounts, FolderReader, FolderTree, FolderView};
 use kymograph_app::{Error, Page, Result, Scope};
 use kymograph_domain::folder::FolderEvent;
 use kymograph_domain::org::OrgEvent;
@@ -21,6 +23,7 @@ use crate::projector::{Projector, Recorded};
 use crate::resource_permission::filter::{FilterParams, allowed_folders, allows_folder};
 use crate::statement::{OnFailure, Statements};
 use crate::text::{optional_uid_column, timestamp_column, uid_column, uid_or_empty};
+use past::FolderTrees;
 
 /// Keeps `folders`.
 pub struct FolderProjector;
@@ -126,6 +129,7 @@ pub(crate) fn check_folder_exists(org: i64, uid: &Uid, statements: &mut Statemen
 pub struct PgFolderReader {
     database: Database,
     cache: Arc<FolderCache>,
+    trees: FolderTrees,
 }
 
 /// Folders that were read, by org and uid.
@@ -175,7 +179,7 @@ impl PgFolderReader {
     /// A reader on this database.
     #[must_use]
     pub fn new(database: Database, cache: Arc<FolderCache>) -> Self {
-        Self { database, cache }
+        Self { database, cache, trees: FolderTrees::default() }
     }
 
     async fn fetch(&self, org: OrgId, uid: &Uid) -> Result<Option<Arc<FolderView>>> {
@@ -249,6 +253,24 @@ impl FolderReader for PgFolderReader {
         let params = filter.after(&[&org.0, &parent, &page.size, &offset]);
         let rows = self.database.read(org, sql, &params).await?;
         rows.iter().map(folder_view).collect()
+    }
+
+    async fn find_allowed(&self, scope: &Scope, filter: &ContentFilter) -> Result<HashSet<i64>> {
+        let sql = concat!(
+            "WITH RECURSIVE ",
+            allowed_folders!("$2", "$3", "$4", "$5", "$6", "$7"),
+            " SELECT f.id FROM folders f LEFT JOIN allowed_folders ON allowed_uid = f.uid
+            WHERE f.org_id = $1 AND ",
+            allows_folder!("$2")
+        );
+        let org = scope.org();
+        let filter = FilterParams::of(filter);
+        let rows = self.database.read(org, sql, &filter.after(&[&org.0])).await?;
+        Ok(rows.iter().map(|row| row.get("id")).collect())
+    }
+
+    async fn folders_at(&self, scope: &Scope, position: i64) -> Result<Arc<FolderTree>> {
+        self.trees.at(&self.database, scope.org(), position).await
     }
 
     async fn count_descendants(&self, scope: &Scope, uid: &Uid) -> Result<FolderCounts> {

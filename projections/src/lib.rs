@@ -9,6 +9,7 @@ pub mod audit;
 pub mod dashboard;
 pub mod database;
 pub mod folder;
+pub mod history;
 pub mod identity;
 pub mod invite;
 pub mod membership;
@@ -24,6 +25,7 @@ pub mod statement;
 pub mod statistic;
 pub mod team;
 mod text;
+pub mod timeline;
 pub mod user;
 
 use kymograph_app::quota::QuotaLimits;

@@ -4,15 +4,17 @@ mod statement;
 
 use async_trait::async_trait;
 use kymograph_app::authorization::ContentFilter;
-use kymograph_app::search::{FoundObject, SearchQuery, SearchReader};
+use kymograph_app::folder::FolderTree;
+use kymograph_app::search::{FoundObject, SearchQuery, SearchReader, SearchedPast};
 use kymograph_app::{Page, Result, Scope};
 use kymograph_domain::folder::GENERAL_UID;
+use kymograph_domain::slug::slugify;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use crate::database::Database;
 use crate::resource_permission::filter::FilterParams;
-use crate::text::{contains_pattern, optional_uid_column, uid_column, wildcard_pattern};
+use crate::text::{contains_pattern, optional_uid_column, uid_column, uid_or_empty, wildcard_pattern};
 use statement::statement;
 
 /// Searches `dashboards` and `folders`.
@@ -29,15 +31,41 @@ impl PgSearchReader {
 }
 
 fn found_object(row: &Row) -> Result<FoundObject> {
+    let (title, slug): (String, String) = (row.get("title"), row.get("slug"));
     Ok(FoundObject {
         id: row.get("id"),
         uid: uid_column(row, "uid")?,
-        title: row.get("title"),
-        slug: row.get("slug"),
+        // Of a dashboard as it was the title alone is kept.
+        slug: if slug.is_empty() { slugify(&title) } else { slug },
+        title,
         is_folder: row.get("is_folder"),
         tags: row.get("tags"),
         folder_uid: optional_uid_column(row, "folder_uid")?,
     })
+}
+
+/// Folders as columns.
+#[derive(Default)]
+struct FolderColumns {
+    uids: Vec<String>,
+    ids: Vec<i64>,
+    titles: Vec<String>,
+    slugs: Vec<String>,
+    parents: Vec<String>,
+}
+
+impl FolderColumns {
+    fn of(tree: &FolderTree) -> Self {
+        let mut columns = Self::default();
+        for folder in tree.folders.values() {
+            columns.uids.push(folder.uid.to_string());
+            columns.ids.push(folder.id);
+            columns.titles.push(folder.title.clone());
+            columns.slugs.push(folder.slug.clone());
+            columns.parents.push(uid_or_empty(folder.parent_uid.as_ref()));
+        }
+        columns
+    }
 }
 
 #[async_trait]
@@ -47,6 +75,7 @@ impl SearchReader for PgSearchReader {
         scope: &Scope,
         query: &SearchQuery,
         filter: &ContentFilter,
+        past: Option<&SearchedPast>,
         page: Page,
     ) -> Result<Vec<FoundObject>> {
         let org = scope.org();
@@ -58,9 +87,9 @@ impl SearchReader for PgSearchReader {
         let patterns: Vec<_> = patterns.iter().map(|tag| wildcard_pattern(tag)).collect();
         // Folders have no tags.
         let folders = query.folders && query.tags.is_empty();
-        let reach = page.offset().saturating_add(page.size);
-        let (sql, planning) = statement(query, words.len(), filter.is_unlimited);
-        let (words, offset) = (words.join("\n"), page.offset());
+        let (offset, reach) = (page.offset(), page.offset().saturating_add(page.size));
+        let (sql, planning) = statement(query, words.len(), filter.is_unlimited, past.is_some());
+        let words = words.join("\n");
         let own: [&(dyn ToSql + Sync); 13] = [
             &org.0,
             &words,
@@ -76,9 +105,14 @@ impl SearchReader for PgSearchReader {
             &patterns,
             &query.folder_ids,
         ];
-        // A statement for those who may see all has no place for a filter.
         let filter_params = FilterParams::of(filter);
-        let params = if filter.is_unlimited { own.to_vec() } else { filter_params.after(&own) };
+        // The statements of today have no place for a filter that lets all through.
+        let is_filtered = !filter.is_unlimited || past.is_some();
+        let mut params = if is_filtered { filter_params.after(&own) } else { own.to_vec() };
+        let past = past.map(|past| (past.position, FolderColumns::of(&past.folders)));
+        if let Some((position, FolderColumns { uids, ids, titles, slugs, parents })) = &past {
+            params.extend::<[&(dyn ToSql + Sync); 6]>([position, uids, ids, titles, slugs, parents]);
+        }
         let rows = self.database.read_planned(org, planning, sql, &params).await?;
         let size = usize::try_from(page.size).unwrap_or_default();
         rows.iter().take(size).map(found_object).collect()

@@ -43,6 +43,7 @@ impl Objects {
         admin.delete(&format!("/api/dashboards/uid/{name}-deleted")).await.expect(200);
         member.post(&format!("/api/user/stars/dashboard/uid/{name}-dashboard"), &json!({})).await.expect(200);
         member.put("/api/user/preferences", &json!({"timezone": "utc"})).await.expect(200);
+        admin.put("/api/org/preferences", &json!({"timezone": "utc"})).await.expect(200);
         let invite = json!({"loginOrEmail": format!("{name}@example.org"), "role": "Viewer"});
         admin.post("/api/org/invites", &invite).await.expect(200);
         let invites = admin.get("/api/org/invites").await.expect(200).body;

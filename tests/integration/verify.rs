@@ -47,6 +47,8 @@ const DAMAGES: &[(&str, &str)] = &[
     ("dashboard_versions", "UPDATE dashboard_versions SET message = 'forged' WHERE version = 2"),
     ("resource_permissions", "DELETE FROM resource_permissions"),
     ("resource_grants", "UPDATE resource_grants SET level = 4 WHERE level = 1"),
+    ("dashboard_versions", "UPDATE dashboard_versions SET folder_uid = 'forged'"),
+    ("dashboard_lives", "UPDATE dashboard_lives SET to_pos = 7"),
     ("teams", "UPDATE teams SET name = 'horse team'"),
     ("team_members", "DELETE FROM team_members"),
     ("service_accounts", "UPDATE service_accounts SET role = 'Admin'"),

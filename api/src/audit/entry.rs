@@ -6,6 +6,8 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
+use crate::history::ChangeBody;
+
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct EntryBody<'a> {
@@ -27,6 +29,16 @@ pub(super) struct EntryBody<'a> {
     auth_method: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     access: Option<AccessBody<'a>>,
+    /// What was changed in the object.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<ChangeBody>>)]
+    changes: Option<&'a RawValue>,
+    /// Whether there is more than `changes` says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    truncated: Option<bool>,
+    /// What was changed, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    summary: Option<Vec<&'a str>>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -109,6 +121,9 @@ fn body<'a>(record: &'a AuditRecord<'_>) -> EntryBody<'a> {
         token_id: record.token_id,
         auth_method: &record.auth_method,
         access: record.access.as_ref().map(AccessBody::of),
+        changes: record.changes.map(|diff| &*diff.changes),
+        truncated: record.changes.map(|diff| diff.is_cut),
+        summary: record.changes.map(|diff| diff.summary.iter().map(|part| part.text.as_str()).collect()),
     }
 }
 

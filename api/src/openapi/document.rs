@@ -18,7 +18,7 @@ use crate::layer::MAX_ID_LENGTH;
 use crate::routes::Route;
 
 /// The groups of operations, in the order in which they are shown.
-const GROUPS: [(&str, &str); 20] = [
+const GROUPS: [(&str, &str); 21] = [
     ("search", "Dashboards and folders by name, tag and place"),
     ("dashboards", "Dashboards and their versions"),
     ("folders", "Folders, which nest"),
@@ -36,6 +36,7 @@ const GROUPS: [(&str, &str); 20] = [
     ("datasources", "What dashboards get their data from"),
     ("quota", "How much orgs and users may have"),
     ("access_control", "Who may do what with single folders and dashboards"),
+    ("history", "What became of an object, how it differs from what it was, and bringing that back"),
     ("health", "Whether the server is up"),
     ("frontend", "What clients ask to find out whom they talk to"),
     ("openapi", "This description of the API"),

@@ -85,6 +85,17 @@ impl Operation {
         self
     }
 
+    /// Adds the parameter that asks for an answer as of a time, which can be one that there never was.
+    pub(crate) fn at(self) -> Self {
+        let kind = parameter::text();
+        self.query(
+            "at",
+            kind,
+            "Answer as of this time (RFC 3339 or milliseconds), or of this position of the log",
+        )
+        .fails(&[400, 404])
+    }
+
     /// Says what a parameter of the path is, where it is something else than in other paths.
     pub(crate) fn path(mut self, name: &'static str, kind: Kind, description: &'static str) -> Self {
         self.path.push((name, kind, description));

@@ -77,7 +77,7 @@ impl Audits {
             .map(|index| Timestamp((current - (length - 1 - index) * seconds) * 1_000_000))
             .collect();
         let ends: Vec<_> = starts.iter().map(|start| Timestamp(start.0 - 1)).collect();
-        let positions = self.reader.positions_at(scope, &ends).await?;
+        let positions = self.log.positions_at(scope, &ends).await?;
         let refusals: Vec<_> = registry::event_types()
             .into_iter()
             .map(|(name, _)| name)

@@ -40,7 +40,7 @@ impl Audits {
         let mut select = self.select(scope, query).await?;
         select.newest = query.newest_first(false)?;
         select.limit = BATCH;
-        let now = self.reader.positions_at(scope, &[Timestamp::MAX]).await?;
+        let now = self.log.positions_at(scope, &[Timestamp::MAX]).await?;
         select.before = select.before.min(now.first().copied().unwrap_or_default() + 1);
         let (reader, scope) = (self.reader.clone(), scope.clone());
         let mut export = AuditExport { reader, scope, select, coming: None, _permit: permit };

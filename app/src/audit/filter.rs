@@ -39,6 +39,8 @@ pub struct AuditQuery {
     pub limit: Option<i64>,
     /// Where to go on.
     pub cursor: Option<String>,
+    /// Whether each entry shall say what it changed.
+    pub with_changes: bool,
 }
 
 /// Whom a filter means.
@@ -171,7 +173,7 @@ impl Audits {
         let times: Vec<_> =
             [from.map(|from| Timestamp(from.0.saturating_sub(1))), to].into_iter().flatten().collect();
         if !times.is_empty() {
-            let mut positions = self.reader.positions_at(scope, &times).await?.into_iter();
+            let mut positions = self.log.positions_at(scope, &times).await?.into_iter();
             if from.is_some() {
                 select.after = positions.next().unwrap_or_default();
             }

@@ -18,10 +18,12 @@ use kymograph_app::change::ChangeListener;
 use kymograph_app::clock::Clock;
 use kymograph_app::dashboard::Dashboards;
 use kymograph_app::folder::Folders;
+use kymograph_app::history::Histories;
 use kymograph_app::housekeeping::{Housekeeping, HousekeepingPorts};
 use kymograph_app::identity::{Identity, IdentityCache, IdentityPorts, LockOut};
 use kymograph_app::invite::{InvitePorts, Invites};
 use kymograph_app::membership::Memberships;
+use kymograph_app::moment::Moments;
 use kymograph_app::org::Orgs;
 use kymograph_app::preference::Preferences;
 use kymograph_app::quota::Quotas;
@@ -51,6 +53,7 @@ use kymograph_infra::session::PgSessionStore;
 use kymograph_projections::audit::PgAuditReader;
 use kymograph_projections::dashboard::{DashboardCache, PgDashboardReader};
 use kymograph_projections::folder::{FolderCache, PgFolderReader};
+use kymograph_projections::history::PgHistoryReader;
 use kymograph_projections::identity::PgIdentityReader;
 use kymograph_projections::invite::PgInviteReader;
 use kymograph_projections::membership::PgMembershipReader;
@@ -63,6 +66,7 @@ use kymograph_projections::service_account::{PgServiceAccountReader, PgTokenRead
 use kymograph_projections::star::{PgStarReader, StarCache};
 use kymograph_projections::statistic::{PgStatisticReader, TagCounts};
 use kymograph_projections::team::PgTeamReader;
+use kymograph_projections::timeline::PgLogReader;
 use kymograph_projections::user::PgUserReader;
 use kymograph_projections::{Database, projectors_within};
 use tokio::task::JoinHandle;
@@ -148,7 +152,9 @@ pub fn wire(
     let stars = Arc::new(PgStarReader::new(database.clone(), star_cache));
     let statistics = Arc::new(PgStatisticReader::new(database.clone(), tag_counts));
     let warm_up = warm_up(statistics.clone(), clock.now());
-    let audits = Arc::new(PgAuditReader::new(database.clone()));
+    let log = Arc::new(PgLogReader::new(database.clone()));
+    let audits = Arc::new(PgAuditReader::new(database.clone(), log.clone()));
+    let histories = Arc::new(PgHistoryReader::new(database.clone()));
     let server_keys = Arc::new(PgServerKeys::new(database.clone()));
     let sessions = Arc::new(PgSessionStore::new(database.clone(), config.quota.max_sessions));
     let attempts = Arc::new(PgLoginAttempts::new(database.clone()));
@@ -232,24 +238,36 @@ pub fn wire(
     };
     let housekeeping = Arc::new(Housekeeping::new(ports, session_lifetimes(config)));
     let tidying = tidy_hourly(housekeeping.clone());
+    let moments = Arc::new(Moments::new(log.clone(), clock.clone()));
+    let dashboard_service = Arc::new(Dashboards::new(
+        commands.clone(),
+        dashboards.clone(),
+        folders.clone(),
+        authorization.clone(),
+        moments.clone(),
+        ids.clone(),
+    ));
+    let folder_service = Arc::new(Folders::new(
+        commands.clone(),
+        folders.clone(),
+        authorization.clone(),
+        moments.clone(),
+        ids.clone(),
+    ));
     let readiness = Arc::new(Readiness::default());
     let services = Services {
         access: access.clone(),
-        audits: Arc::new(Audits::new(audits, server_keys, clock.clone())),
+        audits: Arc::new(Audits::new(audits, log, histories.clone(), server_keys, clock.clone())),
         commands: commands.clone(),
-        dashboards: Arc::new(Dashboards::new(
+        histories: Arc::new(Histories::new(
             commands.clone(),
-            dashboards.clone(),
-            folders.clone(),
+            histories,
             authorization.clone(),
-            ids.clone(),
+            dashboard_service.clone(),
+            folder_service.clone(),
         )),
-        folders: Arc::new(Folders::new(
-            commands.clone(),
-            folders.clone(),
-            authorization.clone(),
-            ids.clone(),
-        )),
+        dashboards: dashboard_service,
+        folders: folder_service,
         identity,
         invites: invite_service,
         memberships: membership_service,
@@ -271,7 +289,7 @@ pub fn wire(
                 dashboards,
             },
         )),
-        searches: Arc::new(Searches::new(searches, authorization.clone(), folders.clone(), stars.clone())),
+        searches: Arc::new(Searches::new(searches, authorization.clone(), folders, stars.clone(), moments)),
         sessions: Arc::new(Sessions::new(commands.clone(), sessions, users.clone())),
         settings: Arc::new(Settings::new(config.settings().clone())),
         stars: Arc::new(Stars::new(commands.clone(), stars, authorization)),

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
 use kymograph_app::audit::{
-    ANONYMOUS, AccessDetails, AuditActor, AuditBatch, AuditRecord, AuditSink, AuditTarget, TargetNames,
+    AccessDetails, AuditActor, AuditBatch, AuditRecord, AuditSink, AuditTarget, TargetNames, actor_kind,
 };
 use kymograph_app::{Error, Result, Scope};
 use kymograph_domain::access::Outcome;
@@ -150,6 +150,7 @@ impl Batch {
                 count: access.count,
                 since: access.since,
             }),
+            changes: None,
         }
     }
 }
@@ -178,13 +179,7 @@ fn target_stream(row: &Row) -> Cow<'_, str> {
 
 fn actor<'r>(row: &'r Row, auth_method: &str) -> AuditActor<'r> {
     let id = UserId(row.get(ACTOR_ID));
-    let kind = match (id, auth_method) {
-        (ANONYMOUS, _) => "anonymous",
-        (UserId(0), _) => "server",
-        (_, "token") => "serviceAccount",
-        _ => "user",
-    };
-    AuditActor { kind, id: id.max(UserId(0)), login: row.get(ACTOR_LOGIN) }
+    AuditActor { kind: actor_kind(id, auth_method), id: id.max(UserId(0)), login: row.get(ACTOR_LOGIN) }
 }
 
 impl AuditBatch for Batch {

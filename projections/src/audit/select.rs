@@ -2,7 +2,7 @@
 
 use kymograph_app::audit::AuditSelect;
 use kymograph_app::{Result, Scope};
-use kymograph_domain::registry;
+use kymograph_domain::{StreamId, registry};
 use tokio_postgres::Row;
 
 use super::PgAuditReader;
@@ -88,8 +88,9 @@ impl PgAuditReader {
         if let Some(streams) = &select.streams {
             let (mut lows, mut highs) = (Vec::new(), Vec::new());
             for stream in streams {
-                lows.push(self.version_at(scope, stream, *after).await?);
-                highs.push(self.version_at(scope, stream, before - 1).await?);
+                let stream = StreamId::from_stored(stream.clone());
+                lows.push(self.log.version_at(scope, &stream, *after).await?);
+                highs.push(self.log.version_at(scope, &stream, before - 1).await?);
             }
             return database
                 .read(org, BY_STREAM[way], &[&org.0, streams, &lows, limit, types, actors, &highs])

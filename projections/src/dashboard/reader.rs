@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use kymograph_app::authorization::ContentFilter;
 use kymograph_app::dashboard::{DashboardReader, DashboardView, TagCount, VersionContent, VersionView};
+use kymograph_app::moment::Then;
 use kymograph_app::{Error, Result, Scope};
 use kymograph_domain::dashboard::{DashboardContent, DashboardEvent};
 use kymograph_domain::{OrgId, Uid, registry};
@@ -17,7 +18,7 @@ use crate::text::{optional_uid_column, timestamp_column, uid_column, uid_or_empt
 
 /// Reads `dashboards` and `dashboard_versions`, and the documents out of the log.
 pub struct PgDashboardReader {
-    database: Database,
+    pub(super) database: Database,
     cache: Arc<DashboardCache>,
 }
 
@@ -48,7 +49,7 @@ impl PgDashboardReader {
 }
 
 /// The content that the event of a row saved.
-fn content(row: &Row) -> Result<DashboardContent> {
+pub(super) fn content(row: &Row) -> Result<DashboardContent> {
     let event = registry::decode(row.get("type"), row.get("schema_version"), row.get("payload"))
         .map_err(Error::internal)?;
     match event.of::<DashboardEvent>() {
@@ -131,6 +132,15 @@ impl DashboardReader for PgDashboardReader {
         let org = scope.org();
         let rows = self.database.read(org, sql, &FilterParams::of(filter).after(&[&org.0])).await?;
         Ok(rows.iter().map(|row| TagCount { term: row.get("tag"), count: row.get("dashboards") }).collect())
+    }
+
+    async fn find_dashboard_at(
+        &self,
+        scope: &Scope,
+        uid: &Uid,
+        position: i64,
+    ) -> Result<Then<DashboardView>> {
+        self.find_at(scope.org(), uid, position).await
     }
 
     async fn list_versions(

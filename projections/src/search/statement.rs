@@ -18,7 +18,9 @@ macro_rules! folders {
         concat!(
             "SELECT f.id, f.uid, f.title, f.lower_title, f.slug, true AS is_folder, '{}'::text[] AS tags,
                 f.parent_uid AS folder_uid
-            FROM folders f",
+            FROM ",
+            folders_table!($who),
+            " f",
             join!($who, "f.uid"),
             "
             WHERE f.org_id = $1 AND $7 AND f.lower_title LIKE ALL (string_to_array(lower($2), E'\n'))
@@ -49,13 +51,20 @@ macro_rules! dashboards {
                 AND ($4::text[] = '{}' OR d.uid = ANY ($4)) AND ($5::bigint[] = '{}' OR d.id = ANY ($5))
                 AND ($6::text[] = '{}' OR d.folder_uid = ANY ($6))
                 AND ($13::bigint[] = '{}' OR (d.folder_uid = '' AND 0 = ANY ($13)) OR d.folder_uid = ANY (
-                    ARRAY(SELECT uid FROM folders WHERE org_id = $1 AND id = ANY ($13))))",
+                    ARRAY(SELECT uid FROM ",
+            folders_table!($who),
+            " WHERE org_id = $1 AND id = ANY ($13))))",
             allows!($who, dashboard)
         )
     };
 }
 
-/// What a statement begins with: nothing for those who may see all, the folders that the others may see.
+/// What a statement begins with: nothing for those who may see all, the folders that the others may see, and for what
+/// was, all that there was.
+///
+/// A dashboard was what its last version by then says, but one that came out of the trash since that version is in the
+/// folder that it was put into, and has the id that it had. Its title tells the readable part of its address. Who may not
+/// see all sees what is still there and can be seen today.
 macro_rules! with {
     (all) => {
         ""
@@ -63,28 +72,66 @@ macro_rules! with {
     (allowed) => {
         concat!("WITH RECURSIVE ", allowed_folders!("$14", "$15", "$16", "$17", "$18", "$19"), " ")
     };
+    (past) => {
+        concat!(
+            with!(allowed),
+            ", visible AS (
+                SELECT d.id FROM dashboards d LEFT JOIN allowed_folders ON allowed_uid = d.folder_uid
+                WHERE d.org_id = $1 AND d.deleted IS NULL AND ",
+            allows_dashboard!("$14", "$15", "$16", "$17", "$18", "$19"),
+            "),
+            past_folders AS (
+                SELECT $1::bigint AS org_id, past.*, lower(title) AS lower_title
+                FROM unnest($21::text[], $22::bigint[], $23::text[], $24::text[], $25::text[])
+                    AS past (uid, id, title, slug, parent_uid)),
+            past_dashboards AS (SELECT * FROM (
+                SELECT l.org_id, l.uid, v.title, lower(v.title) AS lower_title, ''::text AS slug, v.tags,
+                    (SELECT id FROM dashboard_lives born WHERE born.org_id = $1 AND born.uid = l.uid
+                        AND born.from_pos <= $20 AND born.id > 0 ORDER BY born.from_pos DESC LIMIT 1) AS id,
+                    CASE WHEN v.pos < l.from_pos THEN l.folder_uid ELSE v.folder_uid END AS folder_uid
+                FROM dashboard_lives l CROSS JOIN LATERAL (
+                    SELECT generation, version FROM dashboard_versions
+                    WHERE org_id = $1 AND dashboard_uid = l.uid AND pos <= $20
+                    ORDER BY generation DESC, version DESC LIMIT 1) AS last
+                JOIN dashboard_versions v ON v.org_id = $1 AND v.dashboard_uid = l.uid
+                    AND v.generation = last.generation AND v.version = last.version
+                WHERE l.org_id = $1 AND l.from_pos <= $20 AND l.to_pos > $20) AS past
+                WHERE $14::boolean OR id IN (SELECT id FROM visible))
+            "
+        )
+    };
+}
+
+/// Where folders are looked for.
+macro_rules! folders_table {
+    (past) => {
+        "past_folders"
+    };
+    ($who:ident) => {
+        "folders"
+    };
 }
 
 /// Joins the folders that the actor may see.
 macro_rules! join {
-    (all, $folder:literal) => {
-        ""
-    };
     (allowed, $folder:literal) => {
         concat!(" LEFT JOIN allowed_folders ON allowed_uid = ", $folder)
+    };
+    ($who:ident, $folder:literal) => {
+        ""
     };
 }
 
 /// The condition that the actor may see a row.
 macro_rules! allows {
-    (all, $kind:ident) => {
-        ""
-    };
     (allowed,folder) => {
         concat!(" AND ", allows_folder!("$14"))
     };
     (allowed,dashboard) => {
         concat!(" AND ", allows_dashboard!("$14", "$15", "$16", "$17", "$18", "$19"))
+    };
+    ($who:ident, $kind:ident) => {
+        ""
     };
 }
 
@@ -154,25 +201,25 @@ struct Way {
     planning: Planning,
 }
 
-/// The ways through the table itself.
+/// The ways through a table.
 macro_rules! table {
-    ($planning:ident, $condition:expr) => {
-        table!(@ $planning, concat!(
-            "d.org_id = $1 AND ", $condition, " AND d.lower_title LIKE ALL (string_to_array(lower($2), E'\n'))"
-        ))
-    };
-    (@ $planning:ident, $condition:expr) => {
+    ($planning:ident, $condition:literal) => {
         Way {
-            all: table!(@@ all, $condition),
-            allowed: table!(@@ allowed, $condition),
+            all: table!(all, "dashboards", $condition),
+            allowed: table!(allowed, "dashboards", $condition),
             planning: Planning::$planning,
         }
     };
-    (@@ $who:ident, $condition:expr) => {
+    ($who:ident, $source:expr, $condition:expr) => {
+        table!(@ $who, $source, concat!(
+            "d.org_id = $1 AND ", $condition, " AND d.lower_title LIKE ALL (string_to_array(lower($2), E'\n'))"
+        ))
+    };
+    (@ $who:ident, $source:expr, $condition:expr) => {
         Orders {
-            folders_first: folders_first!($who, "dashboards", $condition, " ORDER BY d.lower_title, d.uid"),
-            ascending: mixed!($who, "dashboards", $condition, "ASC"),
-            descending: mixed!($who, "dashboards", $condition, "DESC"),
+            folders_first: folders_first!($who, $source, $condition, " ORDER BY d.lower_title, d.uid"),
+            ascending: mixed!($who, $source, $condition, "ASC"),
+            descending: mixed!($who, $source, $condition, "DESC"),
         }
     };
 }
@@ -203,11 +250,32 @@ const BY_UID: Way = table!(Once, "d.deleted IS NULL AND d.uid = ANY ($4)");
 const BY_ID: Way = table!(Once, "d.deleted IS NULL AND d.id = ANY ($5)");
 const BY_FOLDER: Way = table!(Once, "d.deleted IS NULL AND d.folder_uid = ANY ($6)");
 const IN_TRASH: Way = table!(EachTime, "d.deleted IS NOT NULL");
+const IN_PAST: Orders = table!(past, "past_dashboards", "true");
 
 /// The statement that finds what a query asks for by looking at the least, and how often to plan it. The statements for
-/// those who may see all have no parameters of a filter.
-pub(super) fn statement(query: &SearchQuery, words: usize, is_unlimited: bool) -> (&'static str, Planning) {
-    let way = if query.deleted {
+/// those who may see all have no parameters of a filter; those for what was always do.
+pub(super) fn statement(
+    query: &SearchQuery,
+    words: usize,
+    is_unlimited: bool,
+    is_past: bool,
+) -> (&'static str, Planning) {
+    let way = way(query, words);
+    let (orders, planning) = match (is_past, is_unlimited) {
+        (true, _) => (&IN_PAST, Planning::EachTime),
+        (false, true) => (&way.all, way.planning),
+        (false, false) => (&way.allowed, way.planning),
+    };
+    let sql = match query.sort {
+        None => orders.folders_first,
+        Some(SearchSort::TitleAscending) => orders.ascending,
+        Some(SearchSort::TitleDescending) => orders.descending,
+    };
+    (sql, planning)
+}
+
+fn way(query: &SearchQuery, words: usize) -> &'static Way {
+    if query.deleted {
         &IN_TRASH
     } else if !query.uids.is_empty() {
         &BY_UID
@@ -220,12 +288,5 @@ pub(super) fn statement(query: &SearchQuery, words: usize, is_unlimited: bool) -
         &BY_FOLDER
     } else {
         &BY_TITLE
-    };
-    let orders = if is_unlimited { &way.all } else { &way.allowed };
-    let sql = match query.sort {
-        None => orders.folders_first,
-        Some(SearchSort::TitleAscending) => orders.ascending,
-        Some(SearchSort::TitleDescending) => orders.descending,
-    };
-    (sql, way.planning)
+    }
 }

@@ -1,0 +1,37 @@
+//! Dashboards as they were.
+
+use std::sync::Arc;
+
+use kymograph_domain::AccessLevel;
+
+use super::{Dashboards, OpenedDashboard, parse_uid};
+use crate::authorization::Guarded;
+use crate::error::{ErrorKind, Result};
+use crate::{Permission, Scope};
+
+impl Dashboards {
+    /// Reads a dashboard with the folder it was in, as of a time, for who may read it now. Nothing can be done with what
+    /// was.
+    pub async fn get_dashboard_at(&self, scope: &Scope, uid: &str, at: &str) -> Result<OpenedDashboard> {
+        scope.require_member(Permission::DashboardsRead)?;
+        let position = self.moments.resolve(scope, at).await?;
+        let uid = &parse_uid(uid)?;
+        let today = match self.find_visible(scope, uid).await {
+            Ok((dashboard, _)) => Some(dashboard),
+            Err(error) if error.kind() == ErrorKind::Missing => None,
+            Err(error) => return Err(error),
+        };
+        let dashboard = self.reader.find_dashboard_at(scope, uid, position).await?.there("Dashboard")?;
+        let level = AccessLevel::View;
+        if today.is_none_or(|today| today.id != dashboard.id) {
+            // It is in the trash, where it keeps its rights, or is there no more.
+            let guarded = Guarded::Dashboard { id: dashboard.id, folder: dashboard.folder_uid.as_ref() };
+            self.authorization.require(scope, guarded, level, Permission::DashboardsRead).await?;
+        }
+        let folder = match &dashboard.folder_uid {
+            Some(folder) => self.folders.folders_at(scope, position).await?.find(folder).cloned(),
+            None => None,
+        };
+        Ok(OpenedDashboard { dashboard: Arc::new(dashboard), folder, level })
+    }
+}

@@ -1,0 +1,107 @@
+//! Folders as they were.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use kymograph_domain::folder::MAX_DEPTH;
+use kymograph_domain::{AccessLevel, Uid};
+
+use super::{FolderRight, FolderView, Folders, parse_parent, parse_uid};
+use crate::error::Result;
+use crate::moment::Then;
+use crate::scope::denied;
+use crate::{Page, Permission, Scope};
+
+/// All folders of an org at some time.
+#[derive(Debug, Default)]
+pub struct FolderTree {
+    /// Those that were there.
+    pub folders: HashMap<Uid, Arc<FolderView>>,
+    /// Those that had been deleted.
+    pub gone: HashSet<Uid>,
+}
+
+impl FolderTree {
+    /// A folder that was there.
+    #[must_use]
+    pub fn find(&self, uid: &Uid) -> Option<&Arc<FolderView>> {
+        self.folders.get(uid)
+    }
+
+    /// Those with these numeric ids.
+    pub(crate) fn only(&self, ids: &HashSet<i64>) -> Self {
+        let is_kept = |(_, folder): &(&Uid, &Arc<FolderView>)| ids.contains(&folder.id);
+        let folders = self.folders.iter().filter(is_kept);
+        Self {
+            folders: folders.map(|(uid, folder)| (uid.clone(), folder.clone())).collect(),
+            gone: HashSet::new(),
+        }
+    }
+
+    fn then(&self, uid: &Uid) -> Then<Arc<FolderView>> {
+        match self.find(uid) {
+            Some(folder) => Then::There(folder.clone()),
+            None if self.gone.contains(uid) => Then::Gone,
+            None => Then::NotYet,
+        }
+    }
+
+    /// The folders that a folder was in, the outermost first.
+    fn parents(&self, folder: &FolderView) -> Vec<Arc<FolderView>> {
+        let parent = |folder: &FolderView| self.find(folder.parent_uid.as_ref()?).cloned();
+        let mut parents: Vec<_> =
+            std::iter::successors(parent(folder), |folder| parent(folder)).take(MAX_DEPTH).collect();
+        parents.reverse();
+        parents
+    }
+}
+
+impl Folders {
+    /// Reads a folder with the folders it was in, outermost first, as of a time, for who may read it now; `None` for
+    /// those that the actor may not see now. Nothing can be done with what was.
+    pub async fn get_folder_at(
+        &self,
+        scope: &Scope,
+        uid: &str,
+        at: &str,
+    ) -> Result<(FolderRight, Vec<Option<FolderRight>>)> {
+        let position = self.moments.resolve(scope, at).await?;
+        let filter = self.authorization.filter(scope, AccessLevel::View).await?;
+        let tree = self.reader.folders_at(scope, position).await?;
+        let allowed = self.reader.allowed_folders_at(scope, position, &filter).await?;
+        let folder = tree.then(&parse_uid(uid)?).there("folder")?;
+        if allowed.find(&folder.uid).is_none() {
+            return Err(denied(Permission::FoldersRead));
+        }
+        let right = |folder: Arc<FolderView>| FolderRight { folder, level: Some(AccessLevel::View) };
+        let parent = |parent: Arc<FolderView>| allowed.find(&parent.uid).cloned().map(right);
+        let parents = tree.parents(&folder).into_iter().map(parent).collect();
+        Ok((right(folder), parents))
+    }
+
+    /// Lists the folders that were inside another, or at the root, as of a time, and with which the actor may do so much
+    /// now.
+    pub async fn list_folders_at(
+        &self,
+        scope: &Scope,
+        parent_uid: Option<&str>,
+        level: AccessLevel,
+        page: Page,
+        at: &str,
+    ) -> Result<Vec<FolderView>> {
+        scope.require_member(Permission::FoldersRead)?;
+        let position = self.moments.resolve(scope, at).await?;
+        let parent_uid = parse_parent(parent_uid)?;
+        if let Some(parent) = &parent_uid {
+            self.get_folder_at(scope, parent.as_str(), at).await?;
+        }
+        let filter = self.authorization.filter(scope, level).await?;
+        let tree = self.reader.allowed_folders_at(scope, position, &filter).await?;
+        let mut inside: Vec<_> =
+            tree.folders.values().filter(|folder| folder.parent_uid == parent_uid).collect();
+        inside.sort_by(|one, other| (&one.title, &one.uid).cmp(&(&other.title, &other.uid)));
+        let number = |number: i64| usize::try_from(number).unwrap_or(usize::MAX);
+        let inside = inside.into_iter().skip(number(page.offset())).take(number(page.size));
+        Ok(inside.map(|folder| FolderView::clone(folder)).collect())
+    }
+}

@@ -1,0 +1,283 @@
+//! The history of anything: what was done to an object, what that changed, and undoing it.
+//!
+//! Every aggregate has it by being one: its events are its history, what they fold to is what it was. A noun says in
+//! [`kymograph_domain::Stream`] how it is shown and which commands bring it back.
+
+mod diff;
+mod image;
+mod restore;
+mod right;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use kymograph_domain::{AccessLevel, OrgId, StreamId, Timestamp, Uid, UserId};
+
+use crate::dashboard::Dashboards;
+use crate::error::{Error, Result};
+use crate::folder::Folders;
+use crate::{Authorization, Commands, Permission, Scope};
+
+pub use diff::Diff;
+pub(crate) use image::Images;
+pub use restore::Restored;
+
+/// How many entries a page has if the client does not say.
+pub const DEFAULT_PAGE: i64 = 50;
+/// How many entries a page has at most.
+const MAX_PAGE: i64 = 200;
+/// How many at most if each comes with what it changed.
+const MAX_PAGE_WITH_CHANGES: i64 = 50;
+/// How long what one entry of a list changed may be, in bytes, before values are left out.
+pub(crate) const MAX_LISTED_BYTES: usize = 1024 * 1024;
+/// How long a single comparison may be.
+const MAX_DIFF_BYTES: usize = 32 * 1024 * 1024;
+
+/// Whose history is served: a noun, what its objects are called, and who may look and who may bring back.
+#[derive(Clone, Copy, Debug)]
+pub struct HistoryOf {
+    /// The type of the aggregate.
+    pub noun: &'static str,
+    /// What the client is told when there is no such object.
+    pub missing: &'static str,
+    /// How a request names the object.
+    pub key: KeyOf,
+    /// What is needed to look; nothing for what is one's own.
+    pub read: Option<Permission>,
+    /// What is needed to bring back an earlier state.
+    pub write: Option<Permission>,
+    /// What is needed as well if the object has been deleted.
+    pub create: Option<Permission>,
+}
+
+/// How a request names an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyOf {
+    /// By a uid in the path. Rights on the folder or dashboard itself decide who may do what.
+    Uid,
+    /// By a number in the path.
+    Number,
+    /// By a number in the path, of what belongs to no org.
+    ServerNumber,
+    /// It is the caller's org.
+    Org,
+    /// What the caller's org prefers.
+    OrgPreference,
+    /// What the caller prefers.
+    OwnPreference,
+}
+
+/// An event of an object, as it is stored.
+#[derive(Clone, Debug)]
+pub struct StoredChange {
+    /// The number among the object's events, from 1.
+    pub version: i64,
+    /// The stored name of its type.
+    pub stored_type: String,
+    /// The version of its shape.
+    pub schema_version: i32,
+    /// The payload.
+    pub payload: String,
+}
+
+/// Reads the events of objects.
+#[async_trait]
+pub trait HistoryReader: Send + Sync {
+    /// So many entries below a version, the newest first, without what they changed.
+    async fn list_entries(
+        &self,
+        scope: &Scope,
+        stream: &StreamId,
+        below: i64,
+        limit: i64,
+    ) -> Result<Vec<HistoryEntry>>;
+    /// So many events from a version on, the oldest first.
+    async fn read_changes(
+        &self,
+        scope: &Scope,
+        stream: &StreamId,
+        from: i64,
+        limit: i64,
+    ) -> Result<Vec<StoredChange>>;
+    /// The last version, up to one, whose event is of one of these types.
+    async fn find_last_of(
+        &self,
+        scope: &Scope,
+        stream: &StreamId,
+        types: &[&str],
+        version: i64,
+    ) -> Result<Option<i64>>;
+}
+
+/// An entry of a history.
+#[derive(Debug)]
+pub struct HistoryEntry {
+    /// The number among the object's events, from 1.
+    pub version: i64,
+    /// The position in the org's log, which is the id of the audit entry.
+    pub position: i64,
+    /// When it happened.
+    pub recorded_at: Timestamp,
+    /// What was done.
+    pub action: String,
+    /// As [`crate::audit::actor_kind`] says.
+    pub actor_kind: &'static str,
+    /// Who did it.
+    pub actor_id: UserId,
+    /// The login of who did it, at that time.
+    pub actor_login: String,
+    /// What the author said of it.
+    pub message: String,
+    /// What it changed, if that was asked for.
+    pub diff: Option<Diff>,
+}
+
+/// The use cases of histories.
+pub struct Histories {
+    commands: Commands,
+    reader: Arc<dyn HistoryReader>,
+    authorization: Arc<Authorization>,
+    dashboards: Arc<Dashboards>,
+    folders: Arc<Folders>,
+}
+
+/// An object whose history is asked for.
+struct Subject {
+    scope: Scope,
+    stream: StreamId,
+    of: &'static HistoryOf,
+}
+
+impl Histories {
+    /// The use cases on these ports.
+    #[must_use]
+    pub fn new(
+        commands: Commands,
+        reader: Arc<dyn HistoryReader>,
+        authorization: Arc<Authorization>,
+        dashboards: Arc<Dashboards>,
+        folders: Arc<Folders>,
+    ) -> Self {
+        Self { commands, reader, authorization, dashboards, folders }
+    }
+
+    /// Lists what was done to an object, the newest first, from below a version if one is given.
+    pub async fn list_history(
+        &self,
+        scope: &Scope,
+        of: &'static HistoryOf,
+        key: &str,
+        below: Option<i64>,
+        limit: Option<i64>,
+        with_changes: bool,
+    ) -> Result<(Vec<HistoryEntry>, Option<i64>)> {
+        let subject = self.subject(scope, of, key, AccessLevel::View).await?;
+        let max = if with_changes { MAX_PAGE_WITH_CHANGES } else { MAX_PAGE };
+        let limit = limit.filter(|limit| *limit > 0).unwrap_or(DEFAULT_PAGE).min(max);
+        let Subject { scope, stream, .. } = &subject;
+        let mut entries = self.reader.list_entries(scope, stream, below.unwrap_or(i64::MAX), limit).await?;
+        if entries.is_empty() {
+            self.last(&subject).await?;
+        }
+        let next = entries.last().map(|entry| entry.version).filter(|version| *version > 1);
+        if with_changes && let Some(newest) = entries.first().map(|entry| entry.version) {
+            let mut images = self.images(&subject).up_to(newest);
+            // From the oldest on, so that only two images are held at a time.
+            for entry in entries.iter_mut().rev() {
+                let before = images.at(entry.version - 1).await?;
+                let after = images.at(entry.version).await?;
+                entry.diff = Some(Diff::between(of.noun, &before, &after, MAX_LISTED_BYTES)?);
+            }
+        }
+        Ok((entries, next))
+    }
+
+    /// Compares an object at two versions. Before the first, which is 0, there is nothing.
+    pub async fn compare(
+        &self,
+        scope: &Scope,
+        of: &'static HistoryOf,
+        key: &str,
+        from: Option<i64>,
+        to: Option<i64>,
+    ) -> Result<Comparison> {
+        let subject = self.subject(scope, of, key, AccessLevel::View).await?;
+        let last = self.last(&subject).await?;
+        let to = to.unwrap_or(last.version);
+        let from = from.unwrap_or(to - 1);
+        let mut images = self.images(&subject);
+        let (mut sides, mut texts) = (Vec::new(), Vec::new());
+        for version in [from, to] {
+            sides.push(if version == 0 { None } else { Some(self.entry(&subject, version).await?) });
+            texts.push(images.at(version).await?);
+        }
+        let diff = match texts.as_slice() {
+            [before, after] => Diff::between(of.noun, before, after, MAX_DIFF_BYTES)?,
+            _ => return Err(Error::internal("a comparison needs two sides")),
+        };
+        let to = sides.pop().flatten();
+        Ok(Comparison { from: sides.pop().flatten(), to, diff })
+    }
+
+    /// The object that a request means, for who may look at it or, with a higher level, change it. Text that cannot name
+    /// an object names none.
+    async fn subject(
+        &self,
+        scope: &Scope,
+        of: &'static HistoryOf,
+        key: &str,
+        level: AccessLevel,
+    ) -> Result<Subject> {
+        let missing = || Error::missing(of.missing);
+        let number = || key.parse::<i64>().map(|number| number.to_string()).map_err(|_| missing());
+        let permission = if level == AccessLevel::View { of.read } else { of.write };
+        let mut scope = scope.clone();
+        match (of.key, permission) {
+            (KeyOf::Uid, _) => {}
+            (KeyOf::ServerNumber, Some(permission)) => {
+                scope = scope.in_org(OrgId::SERVER, permission)?;
+            }
+            (_, Some(permission)) => scope.require(permission)?,
+            (_, None) => {}
+        }
+        let key = match of.key {
+            KeyOf::Uid => {
+                let uid = Uid::try_new(key).map_err(|_| missing())?;
+                self.require_level(&scope, of, &uid, level).await?;
+                uid.to_string()
+            }
+            KeyOf::Number | KeyOf::ServerNumber => number()?,
+            KeyOf::Org => scope.org().to_string(),
+            KeyOf::OrgPreference => "org".to_owned(),
+            KeyOf::OwnPreference => format!("user-{}", scope.actor().user_id),
+        };
+        Ok(Subject { scope, stream: StreamId::from_stored(format!("{}-{key}", of.noun)), of })
+    }
+
+    fn images<'s>(&'s self, subject: &'s Subject) -> Images<'s> {
+        Images::new(&*self.reader, &subject.scope, &subject.stream, subject.of.noun)
+    }
+
+    async fn last(&self, subject: &Subject) -> Result<HistoryEntry> {
+        let entries = self.reader.list_entries(&subject.scope, &subject.stream, i64::MAX, 1).await?;
+        entries.into_iter().next().ok_or_else(|| Error::missing(subject.of.missing))
+    }
+
+    async fn entry(&self, subject: &Subject, version: i64) -> Result<HistoryEntry> {
+        let missing = || Error::missing(format!("version {version} not found"));
+        let below = version.checked_add(1).filter(|_| version > 0).ok_or_else(missing)?;
+        let entries = self.reader.list_entries(&subject.scope, &subject.stream, below, 1).await?;
+        entries.into_iter().next().filter(|entry| entry.version == version).ok_or_else(missing)
+    }
+}
+
+/// An object at two versions.
+#[derive(Debug)]
+pub struct Comparison {
+    /// The version it is compared with; `None` for before the first.
+    pub from: Option<HistoryEntry>,
+    /// The version that is compared.
+    pub to: Option<HistoryEntry>,
+    /// The differences.
+    pub diff: Diff,
+}

@@ -1,0 +1,263 @@
+//! What was changed in a dashboard, in words: panel by panel, then variables and what belongs to the dashboard as a whole.
+
+use std::collections::BTreeMap;
+
+use crate::json::JsonValue;
+use crate::json::changes::is_same;
+use crate::past::Sentence;
+
+/// Describes what was changed from one image of a dashboard to another; nothing for one that is not there. Of a panel it
+/// says `added`, `removed`, `moved`, `resized`, `title`, `type`, `query`, `datasource` or `options`.
+#[must_use]
+pub fn summarize(before: JsonValue<'_>, after: JsonValue<'_>) -> Vec<Sentence> {
+    let (Some(old), Some(new)) = (before.get("dashboard"), after.get("dashboard")) else {
+        return Vec::new();
+    };
+    let mut sentences = describe_panels(old, new);
+    sentences.extend(describe_variables(old, new));
+    sentences.extend(describe_rest(before, after, old, new));
+    sentences
+}
+
+/// What is said of a panel in other words than that its options changed. What is inside a row is told of itself.
+const TOLD_OF_PANELS: [&str; 6] = ["gridPos", "title", "type", "targets", "datasource", "panels"];
+
+/// A panel, and the row it is in.
+#[derive(Clone, Copy)]
+struct Panel<'a> {
+    value: JsonValue<'a>,
+    row: Option<i64>,
+}
+
+/// All panels by id, those inside rows too. A panel without an id cannot be followed.
+fn panels<'a>(dashboard: JsonValue<'a>) -> BTreeMap<i64, Panel<'a>> {
+    let mut panels = BTreeMap::new();
+    let mut add = |value: JsonValue<'a>, row| {
+        if let Some(id) = id_of(value) {
+            panels.insert(id, Panel { value, row });
+        }
+    };
+    let lists = [dashboard.get("panels"), dashboard.get("rows")];
+    for value in lists.into_iter().flatten().flat_map(JsonValue::items) {
+        add(value, None);
+        value.get("panels").into_iter().flat_map(JsonValue::items).for_each(|inner| add(inner, id_of(value)));
+    }
+    panels
+}
+
+fn id_of(value: JsonValue<'_>) -> Option<i64> {
+    value.get("id").and_then(JsonValue::as_i64)
+}
+
+fn text_of<'a>(value: JsonValue<'a>, member: &str) -> &'a str {
+    value.get(member).and_then(JsonValue::as_str).unwrap_or_default()
+}
+
+fn differs(old: JsonValue<'_>, new: JsonValue<'_>, member: &str) -> bool {
+    match (old.get(member), new.get(member)) {
+        (Some(old), Some(new)) => !is_same(old, new),
+        (None, None) => false,
+        _ => true,
+    }
+}
+
+fn describe_panels(old: JsonValue<'_>, new: JsonValue<'_>) -> Vec<Sentence> {
+    let (old, new) = (panels(old), panels(new));
+    let mut sentences = Vec::new();
+    for (id, panel) in &new {
+        let changes = match old.get(id) {
+            None => vec![("added".to_owned(), "was added".to_owned())],
+            Some(before) => describe_panel(*before, *panel),
+        };
+        sentences.extend(panel_sentence(*id, panel.value, changes));
+    }
+    for (id, panel) in old.iter().filter(|(id, _)| !new.contains_key(id)) {
+        let removed = vec![("removed".to_owned(), "was removed".to_owned())];
+        sentences.extend(panel_sentence(*id, panel.value, removed));
+    }
+    sentences
+}
+
+/// What became of a panel: a word and a phrase for each change.
+fn describe_panel(before: Panel<'_>, after: Panel<'_>) -> Vec<(String, String)> {
+    let (old, new) = (before.value, after.value);
+    let place = |panel: JsonValue<'_>, members: [&str; 2]| {
+        let grid = panel.get("gridPos");
+        members.map(|member| grid.and_then(|grid| grid.get(member)).and_then(JsonValue::as_i64))
+    };
+    let mut changes = Vec::new();
+    let mut note = |word: &str, phrase: String| changes.push((word.to_owned(), phrase));
+    if before.row != after.row || place(old, ["x", "y"]) != place(new, ["x", "y"]) {
+        note("moved", "moved".into());
+    }
+    if place(old, ["w", "h"]) != place(new, ["w", "h"]) {
+        note("resized", "was resized".into());
+    }
+    if differs(old, new, "title") {
+        note("title", format!("was called “{}” before", text_of(old, "title")));
+    }
+    if differs(old, new, "type") {
+        note("type", format!("its type changed from {} to {}", text_of(old, "type"), text_of(new, "type")));
+    }
+    if differs(old, new, "targets") {
+        note("query", "its query changed".into());
+    }
+    if differs(old, new, "datasource") {
+        note("datasource", "its data source changed".into());
+    }
+    if members_that_differ(old, new).any(|member| !TOLD_OF_PANELS.contains(&member)) {
+        note("options", "its options changed".into());
+    }
+    changes
+}
+
+/// The names of the members that are not the same in both.
+fn members_that_differ<'a>(old: JsonValue<'a>, new: JsonValue<'a>) -> impl Iterator<Item = &'a str> {
+    let mut names: Vec<_> = old.members().chain(new.members()).map(|(name, _)| name).collect();
+    names.sort_unstable();
+    names.dedup();
+    names.into_iter().filter(move |name| differs(old, new, name))
+}
+
+fn panel_sentence(id: i64, panel: JsonValue<'_>, changes: Vec<(String, String)>) -> Option<Sentence> {
+    let title = text_of(panel, "title");
+    let name = if title.is_empty() { format!("panel {id}") } else { format!("panel “{title}”") };
+    sentence("panel", Some(id), title, &name, changes)
+}
+
+fn sentence(
+    subject: &'static str,
+    id: Option<i64>,
+    title: &str,
+    name: &str,
+    changes: Vec<(String, String)>,
+) -> Option<Sentence> {
+    if changes.is_empty() {
+        return None;
+    }
+    let (changed, phrases): (Vec<_>, Vec<_>) = changes.into_iter().unzip();
+    let text = format!("{name} {}", phrases.join("; "));
+    Some(Sentence { subject, id, title: title.to_owned(), changed, text })
+}
+
+fn describe_variables(old: JsonValue<'_>, new: JsonValue<'_>) -> Vec<Sentence> {
+    fn variables(dashboard: JsonValue<'_>) -> BTreeMap<&str, JsonValue<'_>> {
+        let list = dashboard.get("templating").and_then(|templating| templating.get("list"));
+        list.into_iter()
+            .flat_map(JsonValue::items)
+            .map(|variable| (text_of(variable, "name"), variable))
+            .collect()
+    }
+    let (old, new) = (variables(old), variables(new));
+    let mut names: Vec<_> = old.keys().chain(new.keys()).copied().collect();
+    names.sort_unstable();
+    names.dedup();
+    let describe = |name: &str| {
+        let (word, phrase) = match (old.get(name), new.get(name)) {
+            (None, _) => ("added", "was added"),
+            (_, None) => ("removed", "was removed"),
+            (Some(old), Some(new)) if is_same(*old, *new) => return None,
+            _ => ("changed", "changed"),
+        };
+        let changes = vec![(word.to_owned(), phrase.to_owned())];
+        sentence("variable", None, name, &format!("variable “{name}”"), changes)
+    };
+    names.into_iter().filter_map(describe).collect()
+}
+
+fn describe_rest(
+    before: JsonValue<'_>,
+    after: JsonValue<'_>,
+    old: JsonValue<'_>,
+    new: JsonValue<'_>,
+) -> Option<Sentence> {
+    const TOLD: [&str; 3] = ["panels", "rows", "templating"];
+    let mut changes = Vec::new();
+    if differs(before, after, "folderUid") {
+        changes.push(("folder".to_owned(), "moved to another folder".to_owned()));
+    }
+    for member in members_that_differ(old, new).filter(|member| !TOLD.contains(member)) {
+        let phrase = match member {
+            "title" => format!("was called “{}” before", text_of(old, "title")),
+            "time" => "its time range changed".to_owned(),
+            other => format!("its {other} changed"),
+        };
+        changes.push((member.to_owned(), phrase));
+    }
+    sentence("dashboard", None, "", "the dashboard", changes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::{CanonicalJson, JsonDocument};
+
+    fn sentences(before: &str, after: &str) -> Vec<Sentence> {
+        let canonical = |text: &str| {
+            let mut text = text.as_bytes().to_vec();
+            let document = JsonDocument::try_parse(&mut text).unwrap();
+            CanonicalJson::try_new(document.root(), &[]).unwrap().as_str().as_bytes().to_vec()
+        };
+        let (mut before, mut after) = (canonical(before), canonical(after));
+        let (before, after) =
+            (JsonDocument::try_parse(&mut before).unwrap(), JsonDocument::try_parse(&mut after).unwrap());
+        summarize(before.root(), after.root())
+    }
+
+    fn texts(before: &str, after: &str) -> Vec<String> {
+        sentences(before, after).into_iter().map(|sentence| sentence.text).collect()
+    }
+
+    #[test]
+    fn panels_are_followed_by_id() {
+        let before = r#"{"dashboard":{"panels":[
+            {"id":1,"title":"CPU","type":"graph","gridPos":{"x":0,"y":0,"w":12,"h":8},"targets":[{"expr":"a"}]},
+            {"id":2,"title":"RAM"}, {"id":4,"title":"Net","fieldConfig":{}}]}}"#;
+        let after = r#"{"dashboard":{"panels":[
+            {"id":4,"title":"Net","fieldConfig":{"x":1}}, {"id":3},
+            {"id":1,"title":"CPU","type":"graph","gridPos":{"x":12,"y":0,"w":12,"h":8},"targets":[{"expr":"b"}]}]}}"#;
+        let found = sentences(before, after);
+        let expected = [
+            "panel “CPU” moved; its query changed",
+            "panel 3 was added",
+            "panel “Net” its options changed",
+            "panel “RAM” was removed",
+        ];
+        assert_eq!(found.iter().map(|sentence| sentence.text.as_str()).collect::<Vec<_>>(), expected);
+        assert_eq!(
+            (found[0].id, found[0].changed.as_slice()),
+            (Some(1), ["moved", "query"].map(String::from).as_slice())
+        );
+    }
+
+    #[test]
+    fn a_panel_put_into_a_row_has_moved() {
+        let before = r#"{"dashboard":{"panels":[{"id":1,"title":"CPU"},{"id":9,"type":"row","panels":[]}]}}"#;
+        let after = r#"{"dashboard":{"panels":[{"id":9,"type":"row","panels":[{"id":1,"title":"CPU"}]}]}}"#;
+        assert_eq!(texts(before, after), ["panel “CPU” moved"]);
+    }
+
+    #[test]
+    fn titles_types_variables_and_settings_are_told() {
+        let before = r#"{"folderUid":"a","dashboard":{"title":"Old","panels":[{"id":1,"title":"A","type":"graph"}],
+            "templating":{"list":[{"name":"job"},{"name":"host","q":1}]},"time":{"from":"now-1h"}}}"#;
+        let after = r#"{"folderUid":"b","dashboard":{"title":"New","panels":[{"id":1,"title":"B","type":"stat"}],
+            "templating":{"list":[{"name":"host","q":2},{"name":"dc"}]},"time":{"from":"now-6h"},"refresh":"5s"}}"#;
+        assert_eq!(
+            texts(before, after),
+            [
+                "panel “B” was called “A” before; its type changed from graph to stat",
+                "variable “dc” was added",
+                "variable “host” changed",
+                "variable “job” was removed",
+                "the dashboard moved to another folder; its refresh changed; its time range changed; was called “Old” before",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_not_there_is_not_described() {
+        assert!(texts("null", r#"{"dashboard":{}}"#).is_empty());
+        assert!(texts(r#"{"dashboard":{"panels":7}}"#, r#"{"dashboard":{"panels":7}}"#).is_empty());
+    }
+}

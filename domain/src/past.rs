@@ -1,0 +1,125 @@
+//! What an object was like after some of its events.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::aggregate::Stream;
+use crate::event::StoredEvent;
+
+/// What there is instead of an image of an object that is not there.
+pub const NOTHING: &str = "null";
+
+/// An object after some of its events.
+#[derive(Debug)]
+pub struct Past<A: Stream> {
+    /// What the events fold to.
+    pub state: A,
+    /// The events, from the first or from one that tells all of the object.
+    pub events: Vec<A::Event>,
+}
+
+impl<A: Stream> Default for Past<A> {
+    fn default() -> Self {
+        Self { state: A::default(), events: Vec::new() }
+    }
+}
+
+/// The past of an object whose type is only known by name.
+pub trait AnyPast: Send {
+    /// Adds the next event, and returns whether it is one of such an object.
+    fn push(&mut self, event: &dyn StoredEvent) -> bool;
+
+    /// The object as people see it, as JSON text.
+    fn image(&self) -> Result<String, serde_json::Error>;
+}
+
+impl<A: Stream> AnyPast for Past<A> {
+    fn push(&mut self, event: &dyn StoredEvent) -> bool {
+        let Some(event) = event.of::<A::Event>() else { return false };
+        self.state.apply(event.clone());
+        self.events.push(event.clone());
+        true
+    }
+
+    fn image(&self) -> Result<String, serde_json::Error> {
+        if self.events.is_empty() { Ok(NOTHING.to_owned()) } else { self.state.image(&self.events) }
+    }
+}
+
+/// What became of a part of an object, in words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Sentence {
+    /// What it is about, like `panel`.
+    pub subject: &'static str,
+    /// The id of the part, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<i64>,
+    /// What people call the part.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub title: String,
+    /// What became of it, one word for each change.
+    pub changed: Vec<String>,
+    /// The same as a sentence.
+    pub text: String,
+}
+
+/// Whether the object with this state is there. A state that does not say so is of something that always is.
+pub fn is_there(state: &impl Serialize) -> Result<bool, serde_json::Error> {
+    Ok(serde_json::to_value(state)?.get("exists") != Some(&Value::Bool(false)))
+}
+
+/// A state as people see it: its members named as in the API, and nothing if it is of an object that is not there.
+pub(crate) fn image_of(state: &impl Serialize) -> Result<String, serde_json::Error> {
+    let mut image = serde_json::Map::new();
+    if let Value::Object(members) = serde_json::to_value(state)? {
+        for (name, value) in members {
+            match name.as_str() {
+                "exists" if value == Value::Bool(false) => return Ok(NOTHING.to_owned()),
+                "exists" => {}
+                _ => drop(image.insert(camel_case(&name), value)),
+            }
+        }
+    }
+    serde_json::to_string(&image)
+}
+
+/// `week_start` as `weekStart`. Only for the members of states: keys of maps are people's own.
+fn camel_case(name: &str) -> String {
+    let mut words = name.split('_');
+    let mut text = words.next().unwrap_or_default().to_owned();
+    for word in words {
+        let mut letters = word.chars();
+        text.extend(letters.next().map(|letter| letter.to_ascii_uppercase()));
+        text.push_str(letters.as_str());
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::UserId;
+    use crate::membership::{Membership, MembershipAdded, MembershipEvent, MembershipRemoved};
+    use crate::role::OrgRole;
+
+    #[test]
+    fn an_image_is_the_state_while_the_object_is_there() {
+        let mut past = Past::<Membership>::default();
+        assert_eq!(past.image().unwrap(), "null");
+        let user_id = UserId(5);
+        let added: MembershipEvent = MembershipAdded { user_id, role: OrgRole::Editor }.into();
+        assert!(past.push(&added));
+        assert_eq!(past.image().unwrap(), r#"{"role":"Editor","userId":5}"#);
+        assert!(is_there(&past.state).unwrap());
+        let removed: MembershipEvent = MembershipRemoved { user_id }.into();
+        assert!(past.push(&removed));
+        assert_eq!(past.image().unwrap(), "null");
+        assert!(!is_there(&past.state).unwrap());
+    }
+
+    #[test]
+    fn members_are_named_as_in_the_api() {
+        assert_eq!(camel_case("home_dashboard_uid"), "homeDashboardUid");
+        assert_eq!(camel_case("name"), "name");
+    }
+}

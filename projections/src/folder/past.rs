@@ -1,0 +1,123 @@
+//! Folders as they were: the events on folders, which are small and few, folded up to a position.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use cqrs_es::Aggregate;
+use kymograph_app::cache::ReadCache;
+use kymograph_app::folder::{FolderTree, FolderView};
+use kymograph_app::{Error, Result};
+use kymograph_domain::event::EventSet;
+use kymograph_domain::folder::{Folder, FolderEvent};
+use kymograph_domain::slug::slugify;
+use kymograph_domain::{OrgId, Timestamp, UserId, registry};
+use tokio_postgres::Row;
+
+use crate::database::Database;
+use crate::text::timestamp_column;
+
+/// How many folders of all trees together are kept.
+const MAX_FOLDERS: u64 = 200_000;
+/// How many events are read at once.
+const BATCH: i64 = 5000;
+
+const LAST_EVENT: &str = "SELECT max(found.pos) FROM unnest($2::text[]) AS types (type)
+    CROSS JOIN LATERAL (SELECT pos FROM events WHERE org_id = $1 AND type = types.type AND pos <= $3
+        ORDER BY pos DESC LIMIT 1) AS found";
+const EVENTS: &str =
+    "SELECT e.pos, e.stream_id, e.type, e.schema_version, e.payload, e.recorded_at, e.actor_id, e.actor_login
+    FROM (SELECT found.pos FROM unnest($2::text[]) AS types (type) CROSS JOIN LATERAL (
+            SELECT pos FROM events WHERE org_id = $1 AND type = types.type AND pos > $3 AND pos <= $4
+            ORDER BY pos LIMIT $5) AS found
+        ORDER BY found.pos LIMIT $5) AS found
+    JOIN events e ON e.org_id = $1 AND e.pos = found.pos ORDER BY e.pos";
+
+/// Trees of folders by org and by the last event that made them. They are past, so nothing about them changes.
+pub(super) struct FolderTrees(ReadCache<(OrgId, i64), Arc<FolderTree>>);
+
+impl Default for FolderTrees {
+    fn default() -> Self {
+        Self(ReadCache::with_weight(MAX_FOLDERS, |_, tree| {
+            u32::try_from(tree.folders.len() + tree.gone.len() + 10).unwrap_or(u32::MAX)
+        }))
+    }
+}
+
+impl FolderTrees {
+    /// The folders of an org at a position.
+    pub(super) async fn at(&self, database: &Database, org: OrgId, position: i64) -> Result<Arc<FolderTree>> {
+        let types: Vec<_> = FolderEvent::TYPES.iter().map(|(name, _)| *name).collect();
+        let last = database.read_one(org, LAST_EVENT, &[&org.0, &types, &position]).await?;
+        let Some(last) = last.and_then(|row| row.get::<_, Option<i64>>(0)) else {
+            return Ok(Arc::default());
+        };
+        let key = (org, last);
+        let tree = self.0.get_or_fetch(&key, async { fold(database, org, &types, last).await.map(Some) });
+        tree.await?.ok_or_else(|| Error::internal("a tree of folders was not made"))
+    }
+}
+
+/// A folder, with when it was made and changed.
+#[derive(Default)]
+struct Dated {
+    folder: Folder,
+    creator: UserId,
+    created: (Timestamp, String),
+    updated: (Timestamp, String),
+}
+
+async fn fold(database: &Database, org: OrgId, types: &[&str], last: i64) -> Result<Arc<FolderTree>> {
+    let mut folders = HashMap::<String, Dated>::new();
+    let mut after = 0;
+    while after < last {
+        let rows = database.read(org, EVENTS, &[&org.0, &types, &after, &last, &BATCH]).await?;
+        for row in &rows {
+            let dated = folders.entry(row.get("stream_id")).or_default();
+            apply(dated, row)?;
+        }
+        after = rows.last().map_or(last, |row| row.get("pos"));
+    }
+    let mut tree = FolderTree::default();
+    for dated in folders.into_values() {
+        if dated.folder.exists {
+            tree.folders.insert(dated.folder.uid.clone(), Arc::new(view(org, dated)));
+        } else {
+            tree.gone.insert(dated.folder.uid);
+        }
+    }
+    Ok(Arc::new(tree))
+}
+
+fn apply(dated: &mut Dated, row: &Row) -> Result<()> {
+    let event = registry::decode(row.get("type"), row.get("schema_version"), row.get("payload"))
+        .map_err(Error::internal)?;
+    let Some(event) = event.of::<FolderEvent>() else {
+        return Err(Error::internal("an event on a folder is of another type"));
+    };
+    dated.updated = (timestamp_column(row, "recorded_at"), row.get("actor_login"));
+    if matches!(event, FolderEvent::Created(_)) {
+        dated.created.clone_from(&dated.updated);
+        dated.creator = UserId(row.get("actor_id"));
+    }
+    dated.folder.apply(event.clone());
+    Ok(())
+}
+
+fn view(org: OrgId, dated: Dated) -> FolderView {
+    let Dated { folder, creator, created, updated } = dated;
+    FolderView {
+        org_id: org,
+        id: folder.id,
+        uid: folder.uid,
+        slug: slugify(&folder.title),
+        title: folder.title,
+        description: folder.description,
+        parent_uid: folder.parent_uid,
+        version: folder.version,
+        created: created.0,
+        created_by: created.1,
+        updated: updated.0,
+        updated_by: updated.1,
+        creator_id: creator,
+    }
+}

@@ -1,0 +1,107 @@
+//! The events of an object, for its history.
+
+use async_trait::async_trait;
+use kymograph_app::audit::actor_kind;
+use kymograph_app::history::{HistoryEntry, HistoryReader, StoredChange};
+use kymograph_app::{Result, Scope};
+use kymograph_domain::{StreamId, UserId};
+use serde::Deserialize;
+use tokio_postgres::Row;
+
+use crate::database::Database;
+use crate::text::timestamp_column;
+
+/// What the author said is somewhere in a payload that can be long, so it is taken out of it where it is. PostgreSQL
+/// cannot say the character that is replaced.
+const LIST_ENTRIES: &str = r"SELECT pos, version, recorded_at, type, actor_id, actor_login, meta,
+        coalesce(nullif(said ->> 'message', ''), said -> 'content' ->> 'message', '') AS message
+    FROM events, LATERAL (SELECT replace(payload, '\u0000', '\ufffd')::json) AS payloads (said)
+    WHERE org_id = $1 AND stream_id = $2 AND version < $3 ORDER BY version DESC LIMIT $4";
+const READ_CHANGES: &str = "SELECT version, type, schema_version, payload FROM events
+    WHERE org_id = $1 AND stream_id = $2 AND version >= $3 ORDER BY version LIMIT $4";
+const FIND_LAST_OF: &str = "SELECT version FROM events WHERE org_id = $1 AND stream_id = $2 AND version <= $3
+    AND type = ANY ($4) ORDER BY version DESC LIMIT 1";
+
+/// Reads the events of objects.
+pub struct PgHistoryReader {
+    database: Database,
+}
+
+impl PgHistoryReader {
+    /// A reader on this database.
+    #[must_use]
+    pub fn new(database: Database) -> Self {
+        Self { database }
+    }
+}
+
+/// What a history shows of what is kept of a request.
+#[derive(Deserialize, Default)]
+struct Meta {
+    auth_method: String,
+}
+
+fn entry(row: &Row) -> HistoryEntry {
+    let meta: Meta = serde_json::from_str(row.get("meta")).unwrap_or_default();
+    let actor_id = UserId(row.get("actor_id"));
+    HistoryEntry {
+        version: row.get("version"),
+        position: row.get("pos"),
+        recorded_at: timestamp_column(row, "recorded_at"),
+        action: row.get("type"),
+        actor_kind: actor_kind(actor_id, &meta.auth_method),
+        actor_id: actor_id.max(UserId(0)),
+        actor_login: row.get("actor_login"),
+        message: row.get("message"),
+        diff: None,
+    }
+}
+
+fn stored_change(row: &Row) -> StoredChange {
+    StoredChange {
+        version: row.get("version"),
+        stored_type: row.get("type"),
+        schema_version: row.get("schema_version"),
+        payload: row.get("payload"),
+    }
+}
+
+#[async_trait]
+impl HistoryReader for PgHistoryReader {
+    async fn list_entries(
+        &self,
+        scope: &Scope,
+        stream: &StreamId,
+        below: i64,
+        limit: i64,
+    ) -> Result<Vec<HistoryEntry>> {
+        let org = scope.org();
+        let rows = self.database.read(org, LIST_ENTRIES, &[&org.0, &stream.as_str(), &below, &limit]).await?;
+        Ok(rows.iter().map(entry).collect())
+    }
+
+    async fn read_changes(
+        &self,
+        scope: &Scope,
+        stream: &StreamId,
+        from: i64,
+        limit: i64,
+    ) -> Result<Vec<StoredChange>> {
+        let org = scope.org();
+        let rows = self.database.read(org, READ_CHANGES, &[&org.0, &stream.as_str(), &from, &limit]).await?;
+        Ok(rows.iter().map(stored_change).collect())
+    }
+
+    async fn find_last_of(
+        &self,
+        scope: &Scope,
+        stream: &StreamId,
+        types: &[&str],
+        version: i64,
+    ) -> Result<Option<i64>> {
+        let org = scope.org();
+        let row =
+            self.database.read_one(org, FIND_LAST_OF, &[&org.0, &stream.as_str(), &version, &types]).await?;
+        Ok(row.map(|row| row.get(0)))
+    }
+}
