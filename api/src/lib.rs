@@ -6,6 +6,7 @@
 pub(crate) mod access;
 pub(crate) mod access_control;
 pub mod audit;
+pub mod avatar;
 pub mod body;
 pub mod dashboard;
 pub mod error;
@@ -146,6 +147,7 @@ pub fn api(services: Services, settings: &ApiSettings) -> Api {
     let (public, private, routes) = Routes::default()
         .merge(health::routes(services.health.clone(), services.readiness, &settings.grafana_version))
         .merge(frontend::routes(&settings.grafana_version))
+        .merge(avatar::routes())
         .merge(openapi::routes(&document))
         .merge(invite::routes(services.invites, identity.clone(), cookie.clone(), &settings.root_url))
         .merge(session::routes(identity.clone(), sessions, cookie))

@@ -12,6 +12,7 @@ mod event_samples;
 mod event_store;
 mod fault;
 mod folder;
+mod frontend;
 mod idempotency;
 mod identity;
 mod invite;

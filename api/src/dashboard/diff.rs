@@ -25,6 +25,7 @@ use crate::routes::Routes;
 
 pub(super) fn routes(state: &Arc<Dashboards>) -> Routes {
     Routes::default()
+        .group("dashboards")
         .private(Method::POST, "/api/dashboards/calculate-diff", state, calculate_dashboard_diff)
         .describe(
             operation("calculateDashboardDiff", "Compare two versions of dashboards")

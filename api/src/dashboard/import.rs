@@ -23,6 +23,7 @@ use crate::routes::Routes;
 
 pub(super) fn routes(state: &Arc<Dashboards>) -> Routes {
     Routes::default()
+        .group("dashboards")
         .private(Method::POST, "/api/dashboards/import", state, import_dashboard)
         .describe(
             operation("importDashboard", "Create a dashboard of a file, with its inputs filled in")

@@ -21,6 +21,7 @@ use crate::routes::Routes;
 pub(super) fn routes(state: &Arc<Dashboards>) -> Routes {
     const PATH: &str = "/api/dashboards/uid/{uid}/trash";
     Routes::default()
+        .group("dashboards")
         .private(Method::PATCH, PATH, state, restore_deleted_dashboard_by_uid)
         .describe(
             operation("restoreDeletedDashboardByUID", "Take a dashboard out of the trash").fails(&[404, 412]),
