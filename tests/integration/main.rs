@@ -5,6 +5,7 @@
 mod access;
 mod audit;
 mod client;
+mod contract;
 mod dashboard;
 mod dashboard_diff;
 mod dashboard_import;
