@@ -16,6 +16,7 @@ pub mod health;
 pub mod invite;
 pub mod layer;
 pub mod membership;
+pub mod metrics;
 pub mod openapi;
 pub mod org;
 pub mod portal;
@@ -53,9 +54,11 @@ use kymograph_app::star::Stars;
 use kymograph_app::statistic::Statistics;
 use kymograph_app::team::Teams;
 use kymograph_app::user::Users;
+use prometheus::Registry;
 
 use crate::health::Readiness;
 use crate::layer::{Authentication, LayerSettings};
+use crate::metrics::{HttpMetrics, MetricsSettings};
 use crate::openapi::Document;
 use crate::routes::{Route, Routes};
 use crate::session::CookieSettings;
@@ -102,6 +105,8 @@ pub struct Services {
     pub health: Arc<dyn HealthCheck>,
     /// Whether the server takes requests.
     pub readiness: Arc<Readiness>,
+    /// What is counted.
+    pub metrics: Registry,
 }
 
 /// What can be set about the API.
@@ -119,6 +124,8 @@ pub struct ApiSettings {
     pub layer: LayerSettings,
     /// The session cookie.
     pub cookie: CookieSettings,
+    /// The page of metrics. Without one, requests are not counted.
+    pub metrics: Option<MetricsSettings>,
 }
 
 /// The API, put together.
@@ -131,9 +138,8 @@ pub struct Api {
     pub document: Arc<Document>,
 }
 
-/// Puts the API together.
-#[must_use]
-pub fn api(services: Services, settings: &ApiSettings) -> Api {
+/// Puts the API together. It fails if a metric is registered already.
+pub fn api(services: Services, settings: &ApiSettings) -> prometheus::Result<Api> {
     let Services { identity, users, sessions, memberships, .. } = services;
     let cookie = Arc::new(settings.cookie.clone());
     let authentication = Authentication {
@@ -144,8 +150,10 @@ pub fn api(services: Services, settings: &ApiSettings) -> Api {
         is_basic_enabled: settings.layer.is_basic_auth_enabled,
     };
     let document = Document::new(settings);
+    let metrics_page = |page: &MetricsSettings| metrics::routes(services.metrics.clone(), page.clone());
     let (public, private, routes) = Routes::default()
         .merge(health::routes(services.health.clone(), services.readiness, &settings.grafana_version))
+        .merge(settings.metrics.as_ref().map(metrics_page).unwrap_or_default())
         .merge(frontend::routes(&settings.grafana_version))
         .merge(avatar::routes())
         .merge(openapi::routes(&document))
@@ -165,10 +173,14 @@ pub fn api(services: Services, settings: &ApiSettings) -> Api {
         .merge(star::routes(services.stars))
         .merge(audit::routes(services.audits))
         .into_routers();
-    let router = layer::protected(public, private, &settings.layer, authentication)
+    let metrics = match settings.metrics {
+        Some(_) => Some(HttpMetrics::try_new(&services.metrics, &routes, &settings.sub_path)?),
+        None => None,
+    };
+    let router = layer::protected(public, private, &settings.layer, metrics, authentication)
         .merge(portal::router(settings.portal, &settings.root_url));
     let router =
         if settings.sub_path.is_empty() { router } else { Router::new().nest(&settings.sub_path, router) };
     document.set_routes(routes.clone());
-    Api { router, routes, document }
+    Ok(Api { router, routes, document })
 }

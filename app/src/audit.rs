@@ -217,6 +217,7 @@ impl Audits {
     }
 
     /// Reads a page of entries, handing each to `sink`.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn list_events(
         &self,
         scope: &Scope,
@@ -251,6 +252,7 @@ impl Audits {
     }
 
     /// Reads one entry.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_event(&self, scope: &Scope, id: i64, sink: &mut AuditSink<'_>) -> Result<()> {
         require(scope)?;
         let after = id.saturating_sub(1);

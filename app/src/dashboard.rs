@@ -135,6 +135,7 @@ impl Dashboards {
     }
 
     /// Reads a dashboard with the folder it is in.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_dashboard(
         &self,
         scope: &Scope,
@@ -150,12 +151,14 @@ impl Dashboards {
     }
 
     /// Lists the tags of all dashboards with how many have each.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn list_tags(&self, scope: &Scope) -> Result<Vec<TagCount>> {
         scope.require(Permission::DashboardsRead)?;
         self.reader.count_tags(scope).await
     }
 
     /// Deletes a dashboard, which moves it to the trash.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn delete_dashboard(&self, scope: &Scope, uid: &str) -> Result<DeletedDashboard> {
         scope.require(Permission::DashboardsDelete)?;
         let uid = &parse_uid(uid)?;

@@ -126,6 +126,7 @@ impl Folders {
     }
 
     /// Creates a folder and returns its uid.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn create_folder(&self, scope: &Scope, new: &NewFolder) -> Result<Uid> {
         scope.require(Permission::FoldersCreate)?;
         let uid = match new.uid.as_deref().filter(|uid| !uid.is_empty()) {
@@ -158,6 +159,7 @@ impl Folders {
     }
 
     /// Changes a folder's title or description.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn update_folder(&self, scope: &Scope, uid: &str, change: &FolderChange) -> Result<()> {
         scope.require(Permission::FoldersWrite)?;
         let uid = &parse_uid(uid)?;
@@ -178,6 +180,7 @@ impl Folders {
     }
 
     /// Puts a folder into another one, or at the root.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn move_folder(&self, scope: &Scope, uid: &str, parent_uid: Option<&str>) -> Result<()> {
         scope.require(Permission::FoldersWrite)?;
         let uid = &parse_uid(uid)?;
@@ -199,6 +202,7 @@ impl Folders {
     }
 
     /// Deletes a folder with all that is inside it, in one commit.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn delete_folder(&self, scope: &Scope, uid: &str) -> Result<DeletedFolder> {
         scope.require(Permission::FoldersDelete)?;
         let uid = &parse_uid(uid)?;
@@ -226,6 +230,7 @@ impl Folders {
     }
 
     /// Reads a folder with the folders it is in, outermost first.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_folder(
         &self,
         scope: &Scope,
@@ -246,12 +251,14 @@ impl Folders {
     }
 
     /// Reads a folder by its numeric id.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_folder_by_id(&self, scope: &Scope, id: i64) -> Result<FolderView> {
         scope.require(Permission::FoldersRead)?;
         self.reader.find_folder_by_id(scope, id).await?.ok_or_else(|| FolderError::NotFound.into())
     }
 
     /// Lists the folders inside another, or at the root.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn list_folders(
         &self,
         scope: &Scope,
@@ -267,6 +274,7 @@ impl Folders {
     }
 
     /// Counts what is inside a folder.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn count_descendants(&self, scope: &Scope, uid: &str) -> Result<FolderCounts> {
         scope.require(Permission::FoldersRead)?;
         let uid = parse_uid(uid)?;

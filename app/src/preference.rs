@@ -104,12 +104,14 @@ impl Preferences {
     }
 
     /// Reads what the org prefers.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_org_preference(&self, scope: &Scope) -> Result<PreferenceView> {
         scope.require(Permission::OrgsPreferencesRead)?;
         self.reader.find_preference(scope, PreferenceOwner::Org).await
     }
 
     /// Reads what a team prefers.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_team_preference(&self, scope: &Scope, team: &str) -> Result<PreferenceView> {
         scope.require(Permission::TeamsRead)?;
         let id = resolve_team(&*self.teams, scope, team).await?;
@@ -118,11 +120,13 @@ impl Preferences {
     }
 
     /// Reads what the actor prefers in the org.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_own_preference(&self, scope: &Scope) -> Result<PreferenceView> {
         self.reader.find_preference(scope, own(scope)).await
     }
 
     /// Changes what the org prefers.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn change_org_preference(
         &self,
         scope: &Scope,
@@ -134,6 +138,7 @@ impl Preferences {
     }
 
     /// Changes what a team prefers.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn change_team_preference(
         &self,
         scope: &Scope,
@@ -147,6 +152,7 @@ impl Preferences {
     }
 
     /// Changes what the actor prefers in the org.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn change_own_preference(
         &self,
         scope: &Scope,
@@ -157,6 +163,7 @@ impl Preferences {
     }
 
     /// Reads which dashboard the actor begins with, if somebody has chosen one.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_home_dashboard(&self, scope: &Scope) -> Result<Option<HomeDashboard>> {
         // Who may not read dashboards would be sent to a page that cannot be opened.
         if !scope.allows(Permission::DashboardsRead) {

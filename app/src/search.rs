@@ -103,6 +103,7 @@ impl Searches {
     }
 
     /// Searches dashboards and folders that the actor may read.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn search(&self, scope: &Scope, mut query: SearchQuery, page: Page) -> Result<Vec<SearchHit>> {
         // The trash holds dashboards only, and is shown to who can take them out of it.
         let read = if query.deleted { Permission::DashboardsWrite } else { Permission::DashboardsRead };

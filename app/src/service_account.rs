@@ -151,6 +151,7 @@ impl ServiceAccounts {
     }
 
     /// Creates a service account and returns its id.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn create_service_account(&self, scope: &Scope, new: &NewServiceAccount) -> Result<UserId> {
         scope.require(Permission::ServiceAccountsCreate)?;
         let uid = &random_uid()?;
@@ -180,6 +181,7 @@ impl ServiceAccounts {
     }
 
     /// Changes a service account.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn update_service_account(
         &self,
         scope: &Scope,
@@ -193,12 +195,14 @@ impl ServiceAccounts {
     }
 
     /// Deletes a service account with its tokens.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn delete_service_account(&self, scope: &Scope, id: UserId) -> Result<()> {
         scope.require(Permission::ServiceAccountsDelete)?;
         self.tell(scope, id, ServiceAccountCommand::Delete).await
     }
 
     /// Gives a service account a new token, which is returned this once.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn create_token(
         &self,
         scope: &Scope,
@@ -230,6 +234,7 @@ impl ServiceAccounts {
     }
 
     /// Takes a token from a service account.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn delete_token(&self, scope: &Scope, id: UserId, token_id: i64) -> Result<()> {
         scope.require(Permission::ServiceAccountsWrite)?;
         self.tell(scope, id, ServiceAccountCommand::DeleteToken(token_id)).await
@@ -248,6 +253,7 @@ impl ServiceAccounts {
     }
 
     /// Reads a service account.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_service_account(&self, scope: &Scope, id: UserId) -> Result<ServiceAccountView> {
         scope.require(Permission::ServiceAccountsRead)?;
         let account = self.reader.find_service_account(scope, id).await?;
@@ -255,6 +261,7 @@ impl ServiceAccounts {
     }
 
     /// Searches the service accounts of the org; returns a page of them with their number in all.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn search_service_accounts(
         &self,
         scope: &Scope,
@@ -271,6 +278,7 @@ impl ServiceAccounts {
     }
 
     /// Lists the tokens of a service account, and says when that was. One that is not there has none.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn list_tokens(&self, scope: &Scope, id: UserId) -> Result<(Vec<TokenView>, Timestamp)> {
         scope.require(Permission::ServiceAccountsRead)?;
         Ok((self.reader.list_tokens(scope, id).await?, self.clock.now()))

@@ -38,6 +38,7 @@ impl Stars {
     }
 
     /// Stars a dashboard for the actor.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn star_dashboard(&self, scope: &Scope, uid: &str) -> Result<()> {
         scope.require(Permission::DashboardsRead)?;
         let uid = &parse_uid(uid)?;
@@ -58,6 +59,7 @@ impl Stars {
     }
 
     /// Takes the actor's star of a dashboard away, if there is one.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn unstar_dashboard(&self, scope: &Scope, uid: &str) -> Result<()> {
         scope.require(Permission::DashboardsRead)?;
         // What cannot be a uid has no star either.
@@ -75,6 +77,7 @@ impl Stars {
     }
 
     /// Lists the uids of the dashboards that the actor has starred.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn list_stars(&self, scope: &Scope) -> Result<Vec<Uid>> {
         if !scope.allows(Permission::DashboardsRead) {
             return Ok(Vec::new());
@@ -83,6 +86,7 @@ impl Stars {
     }
 
     /// Whether the actor has starred a dashboard.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn is_starred(&self, scope: &Scope, dashboard: &DashboardView) -> Result<bool> {
         scope.require(Permission::DashboardsRead)?;
         Ok(self.reader.find_stars(scope).await?.get(&dashboard.uid) == Some(&dashboard.id))

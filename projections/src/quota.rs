@@ -21,9 +21,9 @@ pub(crate) const DATA_SOURCE: &str = "data_source";
 pub(crate) const ORG: &str = "org";
 pub(crate) const STAR: &str = "star";
 const API_KEY: &str = "api_key";
-const FOLDER: &str = "folder";
+pub(crate) const FOLDER: &str = "folder";
 const MEMBER: &str = "org_user";
-const USER: &str = "user";
+pub(crate) const USER: &str = "user";
 
 /// Counts what there is in `quotas`. It comes before the projectors that delete rows with what they belong to, because
 /// it has to count those rows.

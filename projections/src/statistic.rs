@@ -41,6 +41,19 @@ const SESSIONS: &str = "SELECT count(*) FILTER (WHERE used > $1::timestamptz - i
         count(*) FILTER (WHERE used > $1 - interval '1 day') AS today
     FROM (SELECT greatest(rotated, seen) AS used FROM sessions) AS found";
 
+/// How much there is of what is counted with each write.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Orgs.
+    pub orgs: i64,
+    /// Users.
+    pub users: i64,
+    /// Dashboards of all orgs.
+    pub dashboards: i64,
+    /// Folders of all orgs.
+    pub folders: i64,
+}
+
 /// Reads how much there is.
 pub struct PgStatisticReader {
     database: Database,
@@ -59,6 +72,18 @@ impl PgStatisticReader {
         if let Err(error) = self.tags.count_all(now).await {
             tracing::warn!(%error, "tags could not be counted");
         }
+    }
+
+    /// How much there is of what costs nothing to count.
+    pub async fn read_totals(&self) -> Result<Totals> {
+        let used = self.count_used().await?;
+        let used = |target: &str| used.get(target).copied().unwrap_or_default();
+        Ok(Totals {
+            orgs: used(quota::ORG),
+            users: used(quota::USER),
+            dashboards: used(quota::DASHBOARD),
+            folders: used(quota::FOLDER),
+        })
     }
 
     async fn count_used(&self) -> Result<HashMap<String, i64>> {

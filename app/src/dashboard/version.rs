@@ -54,6 +54,7 @@ pub struct VersionTarget {
 
 impl Dashboards {
     /// Lists so many versions from the newest down, from below `before` if given, leaving out the first `start`.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn list_versions(
         &self,
         scope: &Scope,
@@ -69,6 +70,7 @@ impl Dashboards {
     }
 
     /// Reads one version.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_version(&self, scope: &Scope, uid: &str, version: i64) -> Result<VersionContent> {
         scope.require(Permission::DashboardsRead)?;
         let uid = parse_uid(uid)?;
@@ -78,6 +80,7 @@ impl Dashboards {
     }
 
     /// Reads one version of a dashboard that is named by its uid or else by its numeric id.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn find_version(&self, scope: &Scope, target: &VersionTarget) -> Result<VersionContent> {
         scope.require(Permission::DashboardsRead)?;
         let uid = match &target.uid {
@@ -91,6 +94,7 @@ impl Dashboards {
     }
 
     /// Saves an older version as the newest one. The dashboard stays in the folder it is in.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn restore_version(&self, scope: &Scope, uid: &str, version: i64) -> Result<SavedDashboard> {
         scope.require(Permission::DashboardsWrite)?;
         let uid = parse_uid(uid)?;

@@ -13,6 +13,7 @@ mod secret;
 mod sections;
 mod server;
 mod sources;
+mod telemetry;
 mod value;
 mod values;
 
@@ -29,6 +30,7 @@ pub use sections::{
 };
 pub use server::ServerConfig;
 pub use sources::Sources;
+pub use telemetry::{MetricsConfig, TracingConfig};
 
 use layers::{Layers, Unknown};
 use values::Values;
@@ -52,6 +54,10 @@ pub struct Config {
     pub plugins: PluginsConfig,
     /// `[log]` and `[log.console]`
     pub log: LogConfig,
+    /// `[metrics]`
+    pub metrics: MetricsConfig,
+    /// `[tracing.opentelemetry]` and `[tracing.opentelemetry.otlp]`
+    pub tracing: TracingConfig,
     /// `[compatibility]`
     pub compatibility: CompatibilityConfig,
     raw: BTreeMap<&'static str, BTreeMap<&'static str, String>>,
@@ -72,6 +78,8 @@ impl Config {
             users: UsersConfig::read(&values)?,
             plugins: PluginsConfig::read(&values)?,
             log: LogConfig::read(&values)?,
+            metrics: MetricsConfig::read(&values)?,
+            tracing: TracingConfig::read(&values, sources)?,
             compatibility: CompatibilityConfig::read(&values)?,
             raw: values.redacted(),
             unknown: layers.into_unknown(),

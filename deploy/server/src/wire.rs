@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use kymograph_api::health::Readiness;
 use kymograph_api::layer::LayerSettings;
+use kymograph_api::metrics::MetricsSettings;
 use kymograph_api::openapi::Document;
 use kymograph_api::portal::PortalFiles;
 use kymograph_api::routes::Route;
@@ -32,13 +33,14 @@ use kymograph_app::star::Stars;
 use kymograph_app::statistic::Statistics;
 use kymograph_app::team::Teams;
 use kymograph_app::user::{DefaultMembership, Users};
-use kymograph_app::{Commands, Result};
+use kymograph_app::{Commands, Error, Result};
 use kymograph_domain::{OrgId, Timestamp};
 use kymograph_infra::change_feed::{self, ChangeFeed};
 use kymograph_infra::event_store::{EventStoreParts, PgEventStore, StreamCache};
 use kymograph_infra::health::PgHealthCheck;
 use kymograph_infra::id_allocator::PgIdAllocator;
 use kymograph_infra::login_attempt::PgLoginAttempts;
+use kymograph_infra::metrics::FlightMetrics;
 use kymograph_infra::password::Argon2Hasher;
 use kymograph_infra::pipeline::pipeline_pool;
 use kymograph_infra::pool::{app_config, app_pool};
@@ -59,9 +61,11 @@ use kymograph_projections::statistic::{PgStatisticReader, TagCounts};
 use kymograph_projections::team::PgTeamReader;
 use kymograph_projections::user::PgUserReader;
 use kymograph_projections::{Database, projectors};
+use prometheus::Registry;
 use tokio::task::JoinHandle;
 
 use crate::config::{Config, CookieSameSite};
+use crate::metrics::{self, Counted};
 
 /// How many bytes of documents are kept in memory.
 const DASHBOARD_CACHE_BYTES: u64 = 128 * 1024 * 1024;
@@ -102,6 +106,7 @@ pub fn wire(
     let readers = config.database.max_open_conn.saturating_sub(writers).max(1);
     let database = Database::new(app_pool(database_config, readers)?);
     let pipelines = pipeline_pool(app_config(database_config), writers)?;
+    let registry = Registry::new();
 
     let identity_cache = Arc::new(IdentityCache::new(random_bytes()?));
     let folder_cache = Arc::new(FolderCache::default());
@@ -145,17 +150,25 @@ pub fn wire(
     feed_listeners.push(streams.clone());
     let feed_task = change_feed::run(app_config(database_config), changes, feed_listeners)?;
     let store = Arc::new(PgEventStore::new(EventStoreParts {
-        database,
-        pipelines,
+        database: database.clone(),
+        pipelines: pipelines.clone(),
         clock: clock.clone(),
         projectors: projectors(),
         listeners: read_caches,
         feed,
         streams,
+        metrics: FlightMetrics::try_new(&registry).map_err(Error::internal)?,
     }));
     let commands = Commands::new(store);
     let (access, recorder) = AccessLog::new(commands.clone(), clock.clone());
     let access_task = tokio::spawn(recorder.run());
+    let counted = Counted {
+        readers: database,
+        writers: pipelines,
+        access: access.clone(),
+        statistics: statistics.clone(),
+    };
+    let totals = metrics::register(&registry, config, counted).map_err(Error::internal)?;
 
     let user_service = Arc::new(Users::new(
         commands.clone(),
@@ -233,9 +246,11 @@ pub fn wire(
         users: user_service,
         health,
         readiness: readiness.clone(),
+        metrics: registry,
     };
-    let Api { router, routes, document } = kymograph_api::api(services, &api_settings(config));
-    let background = vec![feed_task, access_task, warm_up];
+    let Api { router, routes, document } =
+        kymograph_api::api(services, &api_settings(config)).map_err(Error::internal)?;
+    let background = [feed_task, access_task, warm_up].into_iter().chain(totals).collect();
     Ok(Wired { router, routes, document, setup, access, readiness, background })
 }
 
@@ -290,5 +305,6 @@ fn api_settings(config: &Config) -> ApiSettings {
             trusted_origins: config.security.csrf_trusted_origins.clone(),
             is_basic_auth_enabled: config.auth.basic_enabled,
         },
+        metrics: config.metrics.enabled.then(|| MetricsSettings::new(config.metrics.credentials())),
     }
 }
