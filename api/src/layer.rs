@@ -8,6 +8,7 @@ mod authentication;
 mod context;
 mod csrf;
 mod idempotency;
+mod trace;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,7 @@ use axum::response::Response;
 
 use crate::access::Asked;
 use crate::error::ApiError;
+use crate::metrics::HttpMetrics;
 
 pub use authentication::{Authentication, Caller};
 pub(crate) use context::MAX_ID_LENGTH;
@@ -42,17 +44,24 @@ pub fn protected(
     public: Router,
     private: Router,
     settings: &LayerSettings,
+    metrics: Option<HttpMetrics>,
     authentication: Authentication,
 ) -> Router {
-    let settings = Arc::new(settings.clone());
+    let shared = Arc::new(Shared { settings: settings.clone(), metrics });
     let authentication = Arc::new(authentication);
-    let private = private.route_layer(from_fn_with_state((settings.clone(), authentication), guarded));
-    let public = public.fallback(not_found).layer(from_fn_with_state(settings, open));
+    let private = private.route_layer(from_fn_with_state((shared.clone(), authentication), guarded));
+    let public = public.fallback(not_found).layer(from_fn_with_state(shared, open));
     public.merge(private).method_not_allowed_fallback(not_found)
 }
 
-async fn open(State(settings): State<Arc<LayerSettings>>, request: Request, next: Next) -> Response {
-    context::with_context(&settings, request, async |mut request, context| {
+/// What all requests share.
+struct Shared {
+    settings: LayerSettings,
+    metrics: Option<HttpMetrics>,
+}
+
+async fn open(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    context::with_context(&shared, request, async |mut request, context| {
         request.extensions_mut().insert(context);
         Ok(next.run(request).await)
     })
@@ -60,11 +69,11 @@ async fn open(State(settings): State<Arc<LayerSettings>>, request: Request, next
 }
 
 async fn guarded(
-    State((settings, authentication)): State<(Arc<LayerSettings>, Arc<Authentication>)>,
+    State((shared, authentication)): State<(Arc<Shared>, Arc<Authentication>)>,
     request: Request,
     next: Next,
 ) -> Response {
-    context::with_context(&settings, request, async |mut request, context| {
+    context::with_context(&shared, request, async |mut request, context| {
         let scope = authentication.admit(&mut request, context).await?;
         let asked = Asked::of(&request);
         let mut response = idempotency::repeat(&authentication.commands, &scope.scope, request, next).await?;

@@ -6,6 +6,7 @@
 pub(crate) mod access;
 pub(crate) mod access_control;
 pub mod audit;
+pub mod avatar;
 pub mod body;
 pub mod dashboard;
 pub mod data_source;
@@ -17,6 +18,7 @@ pub mod history;
 pub mod invite;
 pub mod layer;
 pub mod membership;
+pub mod metrics;
 pub mod openapi;
 pub mod org;
 pub mod portal;
@@ -59,9 +61,11 @@ use kymograph_app::star::Stars;
 use kymograph_app::statistic::Statistics;
 use kymograph_app::team::Teams;
 use kymograph_app::user::Users;
+use prometheus::Registry;
 
 use crate::health::Readiness;
 use crate::layer::{Authentication, LayerSettings};
+use crate::metrics::{HttpMetrics, MetricsSettings};
 use crate::openapi::Document;
 use crate::routes::{Route, Routes};
 use crate::session::CookieSettings;
@@ -114,6 +118,8 @@ pub struct Services {
     pub health: Arc<dyn HealthCheck>,
     /// Whether the server takes requests.
     pub readiness: Arc<Readiness>,
+    /// What is counted.
+    pub metrics: Registry,
 }
 
 /// What can be set about the API.
@@ -131,6 +137,8 @@ pub struct ApiSettings {
     pub layer: LayerSettings,
     /// The session cookie.
     pub cookie: CookieSettings,
+    /// The page of metrics. Without one, requests are not counted.
+    pub metrics: Option<MetricsSettings>,
 }
 
 /// The API, put together.
@@ -143,9 +151,8 @@ pub struct Api {
     pub document: Arc<Document>,
 }
 
-/// Puts the API together.
-#[must_use]
-pub fn api(services: Services, settings: &ApiSettings) -> Api {
+/// Puts the API together. It fails if a metric is registered already.
+pub fn api(services: Services, settings: &ApiSettings) -> prometheus::Result<Api> {
     let Services { identity, users, sessions, memberships, .. } = services;
     let cookie = Arc::new(settings.cookie.clone());
     let authentication = Authentication {
@@ -156,9 +163,12 @@ pub fn api(services: Services, settings: &ApiSettings) -> Api {
         is_basic_enabled: settings.layer.is_basic_auth_enabled,
     };
     let document = Document::new(settings);
+    let metrics_page = |page: &MetricsSettings| metrics::routes(services.metrics.clone(), page.clone());
     let (public, private, routes) = Routes::default()
         .merge(health::routes(services.health.clone(), services.readiness, &settings.grafana_version))
+        .merge(settings.metrics.as_ref().map(metrics_page).unwrap_or_default())
         .merge(frontend::routes(&settings.grafana_version))
+        .merge(avatar::routes())
         .merge(openapi::routes(&document))
         .merge(invite::routes(services.invites, identity.clone(), cookie.clone(), &settings.root_url))
         .merge(session::routes(identity.clone(), sessions, cookie))
@@ -180,10 +190,14 @@ pub fn api(services: Services, settings: &ApiSettings) -> Api {
         .merge(audit::routes(services.audits))
         .merge(history::routes(&services.histories))
         .into_routers();
-    let router = layer::protected(public, private, &settings.layer, authentication)
+    let metrics = match settings.metrics {
+        Some(_) => Some(HttpMetrics::try_new(&services.metrics, &routes, &settings.sub_path)?),
+        None => None,
+    };
+    let router = layer::protected(public, private, &settings.layer, metrics, authentication)
         .merge(portal::router(settings.portal, &settings.root_url));
     let router =
         if settings.sub_path.is_empty() { router } else { Router::new().nest(&settings.sub_path, router) };
     document.set_routes(routes.clone());
-    Api { router, routes, document }
+    Ok(Api { router, routes, document })
 }

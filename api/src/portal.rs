@@ -9,7 +9,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use bytes::Bytes;
 use kymograph_app::random::hex;
@@ -91,8 +91,8 @@ fn escaped(text: &str) -> String {
     })
 }
 
-async fn redirect(State(portal): State<Arc<Portal>>) -> Redirect {
-    Redirect::temporary(&portal.home)
+async fn redirect(State(portal): State<Arc<Portal>>) -> Response {
+    (StatusCode::FOUND, [(header::LOCATION, portal.home.clone())]).into_response()
 }
 
 async fn serve_index(State(portal): State<Arc<Portal>>, headers: HeaderMap) -> Response {

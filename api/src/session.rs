@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Extension, State};
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use kymograph_app::identity::{Credentials, Identity};
 use kymograph_app::session::{Session, Sessions};
-use kymograph_app::{Error, RequestContext};
+use kymograph_app::{Error, ErrorKind, RequestContext};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -19,7 +19,8 @@ use crate::body::{JsonBody, Message};
 use crate::error::{ApiError, ApiResult};
 use crate::layer::Caller;
 use crate::openapi::operation;
-use crate::query::{Path, parse_user_id};
+use crate::openapi::parameter::text;
+use crate::query::{Path, Query, parse_user_id};
 use crate::routes::Routes;
 use client::SessionClientBody;
 
@@ -54,6 +55,13 @@ pub fn routes(identity: Arc<Identity>, sessions: Arc<Sessions>, cookie: Arc<Cook
             operation("rotateUserAuthToken", "Replace the token of the session")
                 .answers::<Message>(200, "The session cookie is set anew")
                 .fails(&[401]),
+        )
+        .public(Method::GET, "/user/auth-tokens/rotate", &login, rotate_user_auth_token_redirect)
+        .describe(
+            operation("rotateUserAuthTokenRedirect", "Replace the token of the session on the way to a page")
+                .query("redirectTo", text(), "The path of the page")
+                .answers_nothing(302, "To the page, or without a session to the log-in page")
+                .fails(&[429]),
         )
         .private(Method::GET, "/api/login/ping", &(), login_ping)
         .describe(operation("loginPing", "Find out whether the credentials are good").for_everybody())
@@ -138,6 +146,40 @@ async fn rotate_user_auth_token(
         state.cookie.set(response.headers_mut(), &token);
     }
     Ok(response)
+}
+
+/// Rotates the token of a browser that is on its way to a page, and sends it there; without a session, to the log-in page.
+async fn rotate_user_auth_token_redirect(
+    State(state): State<LoginState>,
+    Extension(context): Extension<RequestContext>,
+    headers: HeaderMap,
+    query: Query,
+) -> ApiResult<Response> {
+    let rotated = match session_token(&headers, &state.cookie.name) {
+        Some(token) => state.identity.rotate_session(token, &context).await,
+        None => Err(Error::unauthenticated("Unauthorized")),
+    };
+    let (target, new_token) = match rotated {
+        Ok(new_token) => {
+            (query.text("redirectTo").filter(|path| is_own_path(path)).unwrap_or("/"), new_token)
+        }
+        Err(error) if error.kind() == ErrorKind::Unauthenticated => ("/login", None),
+        Err(error) => return Err(error.into()),
+    };
+    let location = HeaderValue::from_bytes(target.as_bytes()).map_err(Error::internal)?;
+    let mut response = (StatusCode::FOUND, [(header::LOCATION, location)]).into_response();
+    if let Some(token) = new_token {
+        state.cookie.set(response.headers_mut(), &token);
+    }
+    Ok(response)
+}
+
+/// Whether a target stays on this server. Browsers read `//` and `/\` as the start of another host.
+fn is_own_path(target: &str) -> bool {
+    let mut characters = target.chars();
+    characters.next() == Some('/')
+        && !matches!(characters.next(), Some('/' | '\\'))
+        && !target.contains(|character: char| character.is_ascii_control())
 }
 
 async fn login_ping() -> Json<Message> {

@@ -39,12 +39,34 @@ pub struct DeniedRequest {
     pub reason: String,
 }
 
+/// How many refusals there were since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Refusals {
+    /// Requests of somebody who is known.
+    pub denied: u64,
+    /// Log-ins.
+    pub logins: u64,
+    /// Tokens.
+    pub tokens: u64,
+    /// Those of them that are missing in the log, because there were too many or writing failed.
+    pub unrecorded: u64,
+}
+
+/// Counts refusals.
+#[derive(Default)]
+struct Counts {
+    denied: AtomicU64,
+    logins: AtomicU64,
+    tokens: AtomicU64,
+    unrecorded: AtomicU64,
+}
+
 /// Records refusals and log-ins.
 #[derive(Clone)]
 pub struct AccessLog {
     commands: Commands,
     queue: mpsc::Sender<Message>,
-    dropped: Arc<AtomicU64>,
+    counts: Arc<Counts>,
 }
 
 /// What the recorder is told.
@@ -60,9 +82,22 @@ impl AccessLog {
     #[must_use]
     pub fn new(commands: Commands, clock: Arc<dyn Clock>) -> (Self, AccessRecorder) {
         let (queue, messages) = mpsc::channel(MAX_WAITING);
-        let dropped = Arc::new(AtomicU64::new(0));
-        let recorder = AccessRecorder::new(commands.clone(), clock, messages, dropped.clone());
-        (Self { commands, queue, dropped }, recorder)
+        let counts = Arc::new(Counts::default());
+        let recorder = AccessRecorder::new(commands.clone(), clock, messages, counts.clone());
+        (Self { commands, queue, counts }, recorder)
+    }
+
+    /// How many refusals there were, whether they are recorded already or not.
+    #[must_use]
+    pub fn refusals(&self) -> Refusals {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let Counts { denied, logins, tokens, unrecorded } = &*self.counts;
+        Refusals {
+            denied: count(denied),
+            logins: count(logins),
+            tokens: count(tokens),
+            unrecorded: count(unrecorded),
+        }
     }
 
     /// Records that somebody who is known was denied something in an org. Never waits.
@@ -151,8 +186,14 @@ impl AccessLog {
     }
 
     fn report(&self, attempt: Attempt) {
+        let counter = match attempt.what {
+            What::Denied { .. } => &self.counts.denied,
+            What::LoginFailed => &self.counts.logins,
+            What::TokenRefused => &self.counts.tokens,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
         if self.queue.try_send(Message::Refused(Box::new(attempt))).is_err() {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
+            self.counts.unrecorded.fetch_add(1, Ordering::Relaxed);
         }
     }
 }

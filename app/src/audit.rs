@@ -240,6 +240,7 @@ impl Audits {
     }
 
     /// Reads a page of entries, handing each to `sink`.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn list_events(
         &self,
         scope: &Scope,
@@ -275,6 +276,7 @@ impl Audits {
     }
 
     /// Reads one entry.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_event(&self, scope: &Scope, id: i64, sink: &mut AuditSink<'_>) -> Result<()> {
         require(scope)?;
         let after = id.saturating_sub(1);

@@ -34,6 +34,7 @@ impl Commands {
     /// A repeated request, known by its idempotency key, gets the outcome of the first without being decided
     /// again. When another command was faster on a stream, this one is decided anew on what is there now, so
     /// a decision that names the version it expects fails then by itself.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", name = "command", skip_all)]
     pub async fn run<'s, O, F, D>(&self, scope: &'s Scope, decide: F) -> Result<O>
     where
         O: Serialize + DeserializeOwned,

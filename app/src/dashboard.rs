@@ -163,6 +163,7 @@ impl Dashboards {
     }
 
     /// Reads a dashboard with the folder it is in.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_dashboard(&self, scope: &Scope, uid: &str) -> Result<OpenedDashboard> {
         let (dashboard, level) = self.find_visible(scope, &parse_uid(uid)?).await?;
         let folder = match &dashboard.folder_uid {
@@ -173,6 +174,7 @@ impl Dashboards {
     }
 
     /// Lists the tags of all dashboards that the actor may read, with how many have each.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn list_tags(&self, scope: &Scope) -> Result<Vec<TagCount>> {
         scope.require_member(Permission::DashboardsRead)?;
         let filter = self.authorization.filter(scope, AccessLevel::View).await?;
@@ -180,6 +182,7 @@ impl Dashboards {
     }
 
     /// Deletes a dashboard, which moves it to the trash.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn delete_dashboard(&self, scope: &Scope, uid: &str) -> Result<DeletedDashboard> {
         let uid = &parse_uid(uid)?;
         self.commands

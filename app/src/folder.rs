@@ -176,6 +176,7 @@ impl Folders {
     }
 
     /// Creates a folder and returns its uid.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn create_folder(&self, scope: &Scope, new: &NewFolder) -> Result<Uid> {
         let uid = match new.uid.as_deref().filter(|uid| !uid.is_empty()) {
             Some(uid) => Uid::try_new(uid)?,
@@ -209,6 +210,7 @@ impl Folders {
     }
 
     /// Changes a folder's title or description.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn update_folder(&self, scope: &Scope, uid: &str, change: &FolderChange) -> Result<()> {
         let uid = &parse_uid(uid)?;
         self.commands
@@ -229,6 +231,7 @@ impl Folders {
     }
 
     /// Puts a folder into another one, or at the root.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn move_folder(&self, scope: &Scope, uid: &str, parent_uid: Option<&str>) -> Result<()> {
         let uid = &parse_uid(uid)?;
         let parent_uid = &parse_parent(parent_uid)?;
@@ -251,6 +254,7 @@ impl Folders {
     }
 
     /// Deletes a folder with all that is inside it, in one commit.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn delete_folder(&self, scope: &Scope, uid: &str) -> Result<DeletedFolder> {
         let uid = &parse_uid(uid)?;
         self.commands
@@ -278,6 +282,7 @@ impl Folders {
     }
 
     /// Reads a folder with the folders it is in, outermost first; `None` for those that the actor may not see.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_folder(
         &self,
         scope: &Scope,
@@ -310,6 +315,7 @@ impl Folders {
     }
 
     /// Reads a folder by its numeric id.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_folder_by_id(&self, scope: &Scope, id: i64) -> Result<FolderRight> {
         let folder = self.reader.find_folder_by_id(scope, id).await?.ok_or(FolderError::NotFound)?;
         let folder = self.with_right(scope, Arc::new(folder)).await?;
@@ -318,6 +324,7 @@ impl Folders {
     }
 
     /// Lists the folders inside another, or at the root, with which the actor may do so much.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn list_folders(
         &self,
         scope: &Scope,
@@ -335,6 +342,7 @@ impl Folders {
     }
 
     /// Counts what is inside a folder. Who may see the folder may see all that.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn count_descendants(&self, scope: &Scope, uid: &str) -> Result<FolderCounts> {
         let uid = parse_uid(uid)?;
         self.find_visible(scope, &uid).await?;

@@ -162,6 +162,7 @@ impl Histories {
     }
 
     /// Lists what was done to an object, the newest first, from below a version if one is given.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn list_history(
         &self,
         scope: &Scope,
@@ -193,6 +194,7 @@ impl Histories {
     }
 
     /// Compares an object at two versions. Before the first, which is 0, there is nothing.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn compare(
         &self,
         scope: &Scope,

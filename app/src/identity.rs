@@ -151,6 +151,7 @@ impl Identity {
     }
 
     /// Finds out who sent a request, and for which org: the one it names, else the one the user works in.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn authenticate(
         &self,
         credentials: &Credentials,

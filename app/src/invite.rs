@@ -131,6 +131,7 @@ impl Invites {
     }
 
     /// Invites somebody: who has an account becomes a member at once.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn invite(&self, scope: &Scope, guest: &Guest) -> Result<Invited> {
         scope.require(Permission::OrgUsersAdd)?;
         let Some(user) = self.user_reader.find_user_by_login(&guest.email).await? else {
@@ -164,6 +165,7 @@ impl Invites {
     }
 
     /// Lists the invites that can still be accepted.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn list_invites(&self, scope: &Scope) -> Result<Vec<InviteView>> {
         scope.require(Permission::OrgUsersAdd)?;
         let now = self.clock.now();
@@ -172,6 +174,7 @@ impl Invites {
     }
 
     /// Makes the code of an invite worthless.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn revoke_invite(&self, scope: &Scope, code: &str) -> Result<()> {
         scope.require(Permission::OrgUsersAdd)?;
         let code = InviteCode::parse(code).filter(|code| code.org == scope.org());

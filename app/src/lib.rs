@@ -46,6 +46,10 @@ pub mod token;
 pub mod unit;
 pub mod user;
 
+/// The target of spans that are for a collector of traces. They are at the level `trace`, so that they cost nothing
+/// where none is set.
+pub const TRACE_TARGET: &str = "kymograph_trace";
+
 pub use authorization::Authorization;
 pub use command::Commands;
 pub use error::{Error, ErrorKind, Result};

@@ -97,6 +97,7 @@ impl Memberships {
     }
 
     /// Makes the user of a login or e-mail address a member.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn add_member(
         &self,
         scope: &Scope,
@@ -121,12 +122,14 @@ impl Memberships {
     }
 
     /// Gives a member another role.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn change_role(&self, scope: &Scope, org: OrgId, user: UserId, role: OrgRole) -> Result<()> {
         let scope = scope.in_org(org, Permission::OrgUsersWrite)?;
         self.tell(&scope, user, MembershipCommand::ChangeRole(role)).await
     }
 
     /// Ends a membership, and with it those in the teams of the org and what was granted to the user there.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn remove_member(&self, scope: &Scope, org: OrgId, user: UserId) -> Result<()> {
         let scope = &scope.in_org(org, Permission::OrgUsersRemove)?;
         self.commands
@@ -153,6 +156,7 @@ impl Memberships {
     }
 
     /// Lists the members of an org.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn list_members(
         &self,
         scope: &Scope,
@@ -165,6 +169,7 @@ impl Memberships {
     }
 
     /// Lists the members of an org with their number in all.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn search_members(
         &self,
         scope: &Scope,
@@ -178,11 +183,13 @@ impl Memberships {
     }
 
     /// Lists the orgs that the actor is a member of.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn list_own_orgs(&self, scope: &Scope) -> Result<Vec<UserOrgView>> {
         self.reader.list_orgs_of_user(scope.actor().user_id).await
     }
 
     /// Lists the orgs that a user is a member of.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn list_orgs_of_user(&self, scope: &Scope, user: UserId) -> Result<Vec<UserOrgView>> {
         scope.require_on_server(Permission::UsersRead)?;
         self.users.find_user(user).await?.ok_or(UserError::NotFound)?;

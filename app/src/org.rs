@@ -51,6 +51,7 @@ impl Orgs {
     }
 
     /// Creates an org with the actor as its admin.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn create_org(&self, scope: &Scope, name: &str) -> Result<OrgId> {
         let across = scope.across_orgs(Permission::OrgsCreate)?;
         let user_id = scope.actor().user_id;
@@ -72,18 +73,21 @@ impl Orgs {
     }
 
     /// Gives an org another name.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn rename_org(&self, scope: &Scope, org: OrgId, name: &str) -> Result<()> {
         let scope = scope.in_org(org, Permission::OrgsWrite)?;
         self.tell(&scope, OrgCommand::Rename(name.to_owned())).await
     }
 
     /// Gives an org another address.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn change_address(&self, scope: &Scope, org: OrgId, address: &Address) -> Result<()> {
         let scope = scope.in_org(org, Permission::OrgsWrite)?;
         self.tell(&scope, OrgCommand::ChangeAddress(address.clone())).await
     }
 
     /// Deletes an org with all it owns. Its log stays, so that what was done in it can still be proved.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn delete_org(&self, scope: &Scope, org: OrgId) -> Result<()> {
         scope.require_on_server(Permission::OrgsDelete)?;
         if org == scope.org() {
@@ -114,24 +118,28 @@ impl Orgs {
     }
 
     /// Reads the actor's org.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_own_org(&self, scope: &Scope) -> Result<OrgView> {
         scope.require(Permission::OrgsRead)?;
         self.reader.find_org(scope.org()).await?.ok_or_else(|| OrgError::NotFound.into())
     }
 
     /// Reads any org.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_org(&self, scope: &Scope, org: OrgId) -> Result<OrgView> {
         scope.in_org(org, Permission::OrgsRead)?;
         self.reader.find_org(org).await?.ok_or_else(|| OrgError::NotFound.into())
     }
 
     /// Reads an org by its name.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_org_by_name(&self, scope: &Scope, name: &str) -> Result<OrgView> {
         scope.require_on_server(Permission::OrgsRead)?;
         self.reader.find_org_by_name(name).await?.ok_or_else(|| OrgError::NotFound.into())
     }
 
     /// Searches all orgs.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn search_orgs(
         &self,
         scope: &Scope,

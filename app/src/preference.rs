@@ -106,12 +106,14 @@ impl Preferences {
     }
 
     /// Reads what the org prefers.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_org_preference(&self, scope: &Scope) -> Result<PreferenceView> {
         scope.require(Permission::OrgsPreferencesRead)?;
         self.reader.find_preference(scope, PreferenceOwner::Org).await
     }
 
     /// Reads what a team prefers.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_team_preference(&self, scope: &Scope, team: &str) -> Result<PreferenceView> {
         scope.require(Permission::TeamsRead)?;
         let id = resolve_team(&*self.teams, scope, team).await?;
@@ -120,11 +122,13 @@ impl Preferences {
     }
 
     /// Reads what the actor prefers in the org.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_own_preference(&self, scope: &Scope) -> Result<PreferenceView> {
         self.reader.find_preference(scope, own(scope)).await
     }
 
     /// Changes what the org prefers.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn change_org_preference(
         &self,
         scope: &Scope,
@@ -136,6 +140,7 @@ impl Preferences {
     }
 
     /// Changes what a team prefers.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn change_team_preference(
         &self,
         scope: &Scope,
@@ -149,6 +154,7 @@ impl Preferences {
     }
 
     /// Changes what the actor prefers in the org.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn change_own_preference(
         &self,
         scope: &Scope,
@@ -159,6 +165,7 @@ impl Preferences {
     }
 
     /// Reads which dashboard the actor begins with, if somebody has chosen one.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_home_dashboard(&self, scope: &Scope) -> Result<Option<HomeDashboard>> {
         // Who may not read it would be sent to a page that cannot be opened.
         match self.reader.find_home(scope).await? {

@@ -112,6 +112,7 @@ impl Quotas {
     }
 
     /// Reads the quotas of an org.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_org_quotas(&self, scope: &Scope, org: OrgId) -> Result<Vec<QuotaView>> {
         let scope = scope.in_org(org, Permission::OrgsQuotasRead)?;
         let limits = self.limits()?;
@@ -123,11 +124,13 @@ impl Quotas {
     }
 
     /// Reads the quotas of the actor.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_own_quotas(&self, scope: &Scope) -> Result<Vec<QuotaView>> {
         self.read_user_quotas(scope.actor().user_id).await
     }
 
     /// Reads the quotas of any user.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_user_quotas(&self, scope: &Scope, user: UserId) -> Result<Vec<QuotaView>> {
         scope.require_on_server(Permission::UsersQuotasRead)?;
         self.read_user_quotas(user).await
@@ -143,6 +146,7 @@ impl Quotas {
     }
 
     /// Limits how much an org may have. What it has already it keeps.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn set_org_quota(&self, scope: &Scope, org: OrgId, target: &str, limit: i64) -> Result<()> {
         let scope = &scope.in_org(org, Permission::OrgsQuotasWrite)?;
         self.limits()?;
@@ -162,6 +166,7 @@ impl Quotas {
     }
 
     /// Limits how much a user may have. What it has already it keeps.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn set_user_quota(&self, scope: &Scope, user: UserId, target: &str, limit: i64) -> Result<()> {
         scope.require_on_server(Permission::UsersQuotasWrite)?;
         self.limits()?;

@@ -163,6 +163,7 @@ impl ResourcePermissions {
     }
 
     /// Reads the permissions of a folder or dashboard, inherited ones included.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_permissions(
         &self,
         scope: &Scope,
@@ -270,6 +271,7 @@ impl ResourcePermissions {
     }
 
     /// Fails unless the actor may read the permissions of some folder, or of some dashboard.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn require_some(&self, scope: &Scope, kind: ResourceKind) -> Result<()> {
         if scope.allows(read_permission(kind)) || scope.administers_content() {
             return Ok(());
@@ -282,6 +284,7 @@ impl ResourcePermissions {
     }
 
     /// Lists what the actor may do by name, and with what: each action with its scopes.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn list_own_permissions(
         &self,
         scope: &Scope,

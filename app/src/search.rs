@@ -127,6 +127,7 @@ impl Searches {
     }
 
     /// Searches dashboards and folders that the actor may read, as they are or as they were at a time.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn search(
         &self,
         scope: &Scope,

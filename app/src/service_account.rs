@@ -155,6 +155,7 @@ impl ServiceAccounts {
     }
 
     /// Creates a service account and returns its id.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn create_service_account(&self, scope: &Scope, new: &NewServiceAccount) -> Result<UserId> {
         scope.require(Permission::ServiceAccountsCreate)?;
         let uid = &random_uid()?;
@@ -184,6 +185,7 @@ impl ServiceAccounts {
     }
 
     /// Changes a service account.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn update_service_account(
         &self,
         scope: &Scope,
@@ -197,6 +199,7 @@ impl ServiceAccounts {
     }
 
     /// Deletes a service account with its tokens and what was granted to it.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn delete_service_account(&self, scope: &Scope, id: UserId) -> Result<()> {
         scope.require(Permission::ServiceAccountsDelete)?;
         self.commands
@@ -211,6 +214,7 @@ impl ServiceAccounts {
     }
 
     /// Gives a service account a new token, which is returned this once.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn create_token(
         &self,
         scope: &Scope,
@@ -242,6 +246,7 @@ impl ServiceAccounts {
     }
 
     /// Takes a token from a service account.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn delete_token(&self, scope: &Scope, id: UserId, token_id: i64) -> Result<()> {
         scope.require(Permission::ServiceAccountsWrite)?;
         self.tell(scope, id, ServiceAccountCommand::DeleteToken(token_id)).await
@@ -260,6 +265,7 @@ impl ServiceAccounts {
     }
 
     /// Reads a service account.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_service_account(&self, scope: &Scope, id: UserId) -> Result<ServiceAccountView> {
         scope.require(Permission::ServiceAccountsRead)?;
         let account = self.reader.find_service_account(scope, id).await?;
@@ -267,6 +273,7 @@ impl ServiceAccounts {
     }
 
     /// Searches the service accounts of the org; returns a page of them with their number in all.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn search_service_accounts(
         &self,
         scope: &Scope,
@@ -283,6 +290,7 @@ impl ServiceAccounts {
     }
 
     /// Lists the tokens of a service account, and says when that was. One that is not there has none.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn list_tokens(&self, scope: &Scope, id: UserId) -> Result<(Vec<TokenView>, Timestamp)> {
         scope.require(Permission::ServiceAccountsRead)?;
         Ok((self.reader.list_tokens(scope, id).await?, self.clock.now()))

@@ -121,11 +121,13 @@ impl Sessions {
     }
 
     /// Lists the actor's sessions.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn list_own_sessions(&self, scope: &Scope) -> Result<Vec<Session>> {
         self.store.list_sessions(scope.actor().user_id).await
     }
 
     /// Lists any user's sessions.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn list_sessions(&self, scope: &Scope, user: UserId) -> Result<Vec<Session>> {
         scope.require_on_server(Permission::UsersAuthTokenRead)?;
         self.users.find_user(user).await?.ok_or(UserError::NotFound)?;
@@ -133,6 +135,7 @@ impl Sessions {
     }
 
     /// Ends one of the actor's other sessions.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn revoke_own_session(&self, scope: &Scope, id: i64) -> Result<()> {
         if scope.request().token_id == Some(id) {
             return Err(Error::invalid("Cannot revoke active user auth token"));
@@ -141,6 +144,7 @@ impl Sessions {
     }
 
     /// Ends one of any user's sessions.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn revoke_session(&self, scope: &Scope, user: UserId, id: i64) -> Result<()> {
         scope.require_on_server(Permission::UsersAuthTokenWrite)?;
         if scope.request().token_id == Some(id) {
@@ -150,6 +154,7 @@ impl Sessions {
     }
 
     /// Ends all sessions of another user.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn log_user_out(&self, scope: &Scope, user: UserId) -> Result<()> {
         scope.require_on_server(Permission::UsersLogout)?;
         if user == scope.actor().user_id {
@@ -159,6 +164,7 @@ impl Sessions {
     }
 
     /// Ends the session that the request came with, if it came with one.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn log_out(&self, scope: &Scope) -> Result<()> {
         match scope.request().token_id {
             Some(id) => self.revoke(scope, scope.actor().user_id, id).await,

@@ -40,6 +40,7 @@ impl Stars {
     }
 
     /// Stars a dashboard for the actor.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn star_dashboard(&self, scope: &Scope, uid: &str) -> Result<()> {
         let uid = &parse_uid(uid)?;
         let user_id = scope.actor().user_id;
@@ -62,6 +63,7 @@ impl Stars {
     }
 
     /// Takes the actor's star of a dashboard away, if there is one.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn unstar_dashboard(&self, scope: &Scope, uid: &str) -> Result<()> {
         // What cannot be a uid has no star either.
         let Ok(uid) = &parse_uid(uid) else { return Ok(()) };
@@ -78,12 +80,14 @@ impl Stars {
     }
 
     /// Lists the uids of the dashboards that the actor has starred and may read.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn list_stars(&self, scope: &Scope) -> Result<Vec<Uid>> {
         let filter = self.authorization.filter(scope, AccessLevel::View).await?;
         self.reader.list_starred_uids(scope, &filter).await
     }
 
     /// Whether the actor has starred a dashboard that it has read.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn is_starred(&self, scope: &Scope, dashboard: &DashboardView) -> Result<bool> {
         Ok(self.reader.find_stars(scope).await?.get(&dashboard.uid) == Some(&dashboard.id))
     }

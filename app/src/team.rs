@@ -125,6 +125,7 @@ impl Teams {
     }
 
     /// Creates a team, which whoever creates it administers if it is a member of the org. Returns id and uid.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn create_team(&self, scope: &Scope, new: &NewTeam) -> Result<(TeamId, Uid)> {
         scope.require(Permission::TeamsCreate)?;
         let uid = &random_uid()?;
@@ -146,6 +147,7 @@ impl Teams {
     }
 
     /// Changes a team's name or e-mail address; `None` leaves as it is.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn update_team(
         &self,
         scope: &Scope,
@@ -160,6 +162,7 @@ impl Teams {
     }
 
     /// Deletes a team, and with it what was granted to it. Its members stay members of the org.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn delete_team(&self, scope: &Scope, team: &str) -> Result<()> {
         scope.require(Permission::TeamsDelete)?;
         let id = &resolve_team(&*self.reader, scope, team).await?;
@@ -175,6 +178,7 @@ impl Teams {
     }
 
     /// Makes a member of the org a member of a team.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn add_team_member(&self, scope: &Scope, team: &str, user_id: UserId) -> Result<()> {
         scope.require(Permission::TeamsPermissionsWrite)?;
         let permission = TeamPermission::Member;
@@ -182,6 +186,7 @@ impl Teams {
     }
 
     /// Gives a member of a team another permission.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn update_team_member(
         &self,
         scope: &Scope,
@@ -194,12 +199,14 @@ impl Teams {
     }
 
     /// Lets a member of a team go.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn remove_team_member(&self, scope: &Scope, team: &str, user_id: UserId) -> Result<()> {
         scope.require(Permission::TeamsPermissionsWrite)?;
         self.tell(scope, team, TeamCommand::RemoveMember(user_id)).await
     }
 
     /// Makes these users the members of a team, and nobody else. Who is named twice administers it.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn set_team_members(&self, scope: &Scope, team: &str, wanted: &WantedMembers) -> Result<()> {
         scope.require(Permission::TeamsPermissionsWrite)?;
         let members = self.resolve_members(scope, wanted).await?;
@@ -240,6 +247,7 @@ impl Teams {
     }
 
     /// Reads a team.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_team(&self, scope: &Scope, team: &str) -> Result<TeamView> {
         scope.require(Permission::TeamsRead)?;
         let id = resolve_team(&*self.reader, scope, team).await?;
@@ -247,6 +255,7 @@ impl Teams {
     }
 
     /// Searches the teams of the org; returns a page of them with their number in all.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn search_teams(
         &self,
         scope: &Scope,
@@ -259,6 +268,7 @@ impl Teams {
     }
 
     /// Lists the members of a team, which is returned with them.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn list_team_members(
         &self,
         scope: &Scope,
@@ -271,11 +281,13 @@ impl Teams {
     }
 
     /// Lists the teams of the scope's org that the actor is a member of, for which no permission is needed.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn list_own_teams(&self, scope: &Scope) -> Result<Vec<TeamView>> {
         self.reader.list_teams_of_user(scope, scope.actor().user_id).await
     }
 
     /// Lists the teams of the scope's org that any user is a member of.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn list_teams_of_user(&self, scope: &Scope, user: UserId) -> Result<Vec<TeamView>> {
         scope.require_on_server(Permission::UsersRead)?;
         scope.require(Permission::TeamsRead)?;

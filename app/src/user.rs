@@ -140,6 +140,7 @@ impl Users {
     }
 
     /// Creates a user who is a member of one org.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn create_user(&self, scope: &Scope, new: &NewUser) -> Result<CreatedUser> {
         let across = scope.across_orgs(Permission::UsersCreate)?;
         let hash = &self.prepare_password(&new.profile, &new.password).await?;
@@ -213,12 +214,14 @@ impl Users {
     }
 
     /// Changes any user's profile.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn update_user(&self, scope: &Scope, id: UserId, change: &ProfileChange) -> Result<()> {
         scope.require_on_server(Permission::UsersWrite)?;
         self.change_profile(scope, id, change).await
     }
 
     /// Changes the actor's profile.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn update_own_profile(&self, scope: &Scope, change: &ProfileChange) -> Result<()> {
         self.change_profile(scope, scope.actor().user_id, change).await
     }
@@ -246,6 +249,7 @@ impl Users {
     }
 
     /// Sets any user's password.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn set_password(&self, scope: &Scope, id: UserId, password: &str) -> Result<()> {
         scope.require_on_server(Permission::UsersPasswordWrite)?;
         self.replace_password(scope, id, password).await
@@ -267,12 +271,14 @@ impl Users {
     }
 
     /// Makes a user a server admin, or one no more.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn set_server_admin(&self, scope: &Scope, id: UserId, is_server_admin: bool) -> Result<()> {
         scope.require_on_server(Permission::UsersPermissionsWrite)?;
         self.tell(scope, id, UserCommand::SetServerAdmin(is_server_admin)).await
     }
 
     /// Keeps a user from logging in, or lets it again.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn set_disabled(&self, scope: &Scope, id: UserId, is_disabled: bool) -> Result<()> {
         let permission = if is_disabled { Permission::UsersDisable } else { Permission::UsersEnable };
         scope.require_on_server(permission)?;
@@ -280,11 +286,13 @@ impl Users {
     }
 
     /// Makes one of the actor's orgs the one the actor works in.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn switch_org(&self, scope: &Scope, org: OrgId) -> Result<()> {
         self.switch_org_of(scope, scope.actor().user_id, org).await
     }
 
     /// Makes one of a user's orgs the one the user works in.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn switch_org_of_user(&self, scope: &Scope, user: UserId, org: OrgId) -> Result<()> {
         scope.require_on_server(Permission::UsersWrite)?;
         self.switch_org_of(scope, user, org).await
@@ -299,6 +307,7 @@ impl Users {
     }
 
     /// Deletes a user with its memberships, in one commit.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn delete_user(&self, scope: &Scope, id: UserId) -> Result<()> {
         let across = scope.across_orgs(Permission::UsersDelete)?;
         self.commands
@@ -325,35 +334,41 @@ impl Users {
     }
 
     /// Reads the actor.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_own_user(&self, scope: &Scope) -> Result<UserView> {
         self.find(scope.actor().user_id).await
     }
 
     /// Reads any user.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_user(&self, scope: &Scope, id: UserId) -> Result<UserView> {
         scope.require_on_server(Permission::UsersRead)?;
         self.find(id).await
     }
 
     /// Reads the user of a login or e-mail address.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_user_by_login(&self, scope: &Scope, login: &str) -> Result<UserView> {
         scope.require_on_server(Permission::UsersRead)?;
         self.reader.find_user_by_login(login).await?.ok_or_else(|| UserError::NotFound.into())
     }
 
     /// Reads the user of a uid.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_user_by_uid(&self, scope: &Scope, uid: &str) -> Result<UserView> {
         scope.require_on_server(Permission::UsersRead)?;
         self.reader.find_user_by_uid(uid).await?.ok_or_else(|| UserError::NotFound.into())
     }
 
     /// Searches all users.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn search_users(&self, scope: &Scope, query: &str, page: Page) -> Result<Vec<UserView>> {
         scope.require_on_server(Permission::UsersRead)?;
         self.reader.search_users(query, page).await
     }
 
     /// Counts the users that a query finds in all.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn count_users(&self, scope: &Scope, query: &str) -> Result<i64> {
         scope.require_on_server(Permission::UsersRead)?;
         self.reader.count_users(query).await

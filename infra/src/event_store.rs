@@ -28,6 +28,7 @@ use kymograph_projections::{Database, Projector};
 use tokio::sync::oneshot;
 
 use crate::change_feed::ChangeFeed;
+use crate::metrics::FlightMetrics;
 use crate::pipeline::PipelinePool;
 use head::Heads;
 use lane::Lanes;
@@ -51,6 +52,7 @@ struct Inner {
     listeners: Vec<Arc<dyn ChangeListener>>,
     feed: ChangeFeed,
     streams: Arc<StreamCache>,
+    metrics: FlightMetrics,
     heads: Heads,
     lanes: Lanes,
 }
@@ -94,13 +96,16 @@ pub struct EventStoreParts {
     pub feed: ChangeFeed,
     /// Remembers the ends of streams. Must be told of other servers' commits, but not of this one's.
     pub streams: Arc<StreamCache>,
+    /// Counts commits.
+    pub metrics: FlightMetrics,
 }
 
 impl PgEventStore {
     /// A store made of these parts.
     #[must_use]
     pub fn new(parts: EventStoreParts) -> Self {
-        let EventStoreParts { database, pipelines, clock, projectors, listeners, feed, streams } = parts;
+        let EventStoreParts { database, pipelines, clock, projectors, listeners, feed, streams, metrics } =
+            parts;
         let (heads, lanes) = (Heads::default(), Lanes::default());
         Self {
             inner: Arc::new(Inner {
@@ -111,6 +116,7 @@ impl PgEventStore {
                 listeners,
                 feed,
                 streams,
+                metrics,
                 heads,
                 lanes,
             }),

@@ -8,6 +8,7 @@ pub mod event_store;
 pub mod health;
 pub mod id_allocator;
 pub mod login_attempt;
+pub mod metrics;
 pub mod migrate;
 pub mod password;
 pub mod pipeline;

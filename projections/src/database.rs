@@ -4,17 +4,31 @@ use std::time::Duration;
 
 use deadpool_postgres::{Object, Pool, PoolError};
 use futures_util::future::join3;
-use kymograph_app::{Error, ErrorKind, Result};
+use kymograph_app::{Error, ErrorKind, Result, TRACE_TARGET};
 use kymograph_domain::OrgId;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Row, Statement};
+use tracing::{Instrument, Span};
 
 /// How long a request waits for a connection before it is told that the database is not available.
 const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(5);
 
 /// Parameters of a query.
 pub type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+/// How the connections to a database are used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolUsage {
+    /// How many are open and free.
+    pub idle: usize,
+    /// How many are in use.
+    pub in_use: usize,
+    /// How many there can be.
+    pub max: usize,
+    /// How many are waited for, because none is free.
+    pub waited_for: usize,
+}
 
 /// How often a query is planned. PostgreSQL guesses which is better, and guesses badly about long queries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +54,18 @@ impl Database {
     #[must_use]
     pub fn new(pool: Pool) -> Self {
         Self { pool }
+    }
+
+    /// How its connections are used.
+    #[must_use]
+    pub fn pool_usage(&self) -> PoolUsage {
+        let status = self.pool.status();
+        PoolUsage {
+            idle: status.available,
+            in_use: status.size.saturating_sub(status.available),
+            max: status.max_size,
+            waited_for: status.waiting,
+        }
     }
 
     /// A connection. No transaction is open on it, and none may be left open.
@@ -76,12 +102,24 @@ impl Database {
 
     /// Runs a query on what belongs to no tenant.
     pub async fn read_global(&self, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>> {
-        let connection = self.connection().await?;
-        let statement = prepare(&connection, sql).await?;
-        connection.query(&statement, params).await.map_err(|error| database_error(&error))
+        let read = async {
+            let connection = self.connection().await?;
+            let statement = prepare(&connection, sql).await?;
+            connection.query(&statement, params).await.map_err(|error| database_error(&error))
+        };
+        read.instrument(sql_span(sql)).await
     }
 
     async fn read_with(&self, begin: &str, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>> {
+        self.read_in_transaction(begin, sql, params).instrument(sql_span(sql)).await
+    }
+
+    async fn read_in_transaction(
+        &self,
+        begin: &str,
+        sql: &'static str,
+        params: Params<'_>,
+    ) -> Result<Vec<Row>> {
         let connection = self.connection().await?;
         let statement = prepare(&connection, sql).await?;
         let (begun, rows, committed) = join3(
@@ -106,9 +144,12 @@ impl Database {
 
     /// Runs a statement that writes what belongs to no tenant, and returns the number of rows.
     pub async fn write_global(&self, sql: &'static str, params: Params<'_>) -> Result<u64> {
-        let connection = self.connection().await?;
-        let statement = prepare(&connection, sql).await?;
-        connection.execute(&statement, params).await.map_err(|error| database_error(&error))
+        let write = async {
+            let connection = self.connection().await?;
+            let statement = prepare(&connection, sql).await?;
+            connection.execute(&statement, params).await.map_err(|error| database_error(&error))
+        };
+        write.instrument(sql_span(sql)).await
     }
 
     /// Runs a statement that writes what belongs to no tenant, alone among all that name the same lock, and returns its
@@ -127,6 +168,17 @@ impl Database {
     pub async fn write(&self, org: OrgId, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>> {
         self.read_with(&format!("BEGIN; SET LOCAL app.org_id = '{org}'"), sql, params).await
     }
+}
+
+/// The span of a statement, waiting for a connection included.
+fn sql_span(sql: &str) -> Span {
+    tracing::trace_span!(
+        target: TRACE_TARGET,
+        "sql",
+        otel.kind = "client",
+        db.system.name = "postgresql",
+        db.query.text = sql,
+    )
 }
 
 /// Prepares a statement once per connection.

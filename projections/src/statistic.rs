@@ -13,7 +13,7 @@ use kymograph_domain::quota::QuotaTarget;
 use tokio_postgres::Row;
 
 use crate::database::Database;
-use crate::quota::{ORG, STAR};
+use crate::quota::{ORG, STAR, USER};
 use tag_count::TagCounter;
 
 pub use tag_count::TagCounts;
@@ -42,6 +42,19 @@ const SESSIONS: &str = "SELECT count(*) FILTER (WHERE used > $1::timestamptz - i
         count(*) FILTER (WHERE used > $1 - interval '1 day') AS today
     FROM (SELECT greatest(rotated, seen) AS used FROM sessions) AS found";
 
+/// How much there is of what is counted with each write.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Orgs.
+    pub orgs: i64,
+    /// Users.
+    pub users: i64,
+    /// Dashboards of all orgs.
+    pub dashboards: i64,
+    /// Folders of all orgs.
+    pub folders: i64,
+}
+
 /// Reads how much there is.
 pub struct PgStatisticReader {
     database: Database,
@@ -60,6 +73,18 @@ impl PgStatisticReader {
         if let Err(error) = self.tags.count_all(now).await {
             tracing::warn!(%error, "tags could not be counted");
         }
+    }
+
+    /// How much there is of what costs nothing to count.
+    pub async fn read_totals(&self) -> Result<Totals> {
+        let used = self.count_used().await?;
+        let used = |target: &str| used.get(target).copied().unwrap_or_default();
+        Ok(Totals {
+            orgs: used(ORG),
+            users: used(USER),
+            dashboards: used(QuotaTarget::Dashboard.as_str()),
+            folders: used(QuotaTarget::Folder.as_str()),
+        })
     }
 
     async fn count_used(&self) -> Result<HashMap<String, i64>> {

@@ -78,6 +78,7 @@ impl Objects {
             "{invitation_code}" => self.invite.clone(),
             // Who has the code of an invite may read it without credentials.
             "{code}" => format!("{}-1-0", self.org),
+            "{hash}" => "0123456789abcdef0123456789abcdef".to_owned(),
             parameter if parameter.starts_with('{') => {
                 panic!("{} has {parameter}, which is unknown to the route examples", route.path)
             }

@@ -3,6 +3,7 @@
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 
+use crate::contract::ContractTable;
 use crate::openapi::{Contract, Exchange};
 
 /// A client with credentials, or without.
@@ -86,6 +87,9 @@ impl Client {
             headers: &headers,
             text: &text,
         });
+        if let Err(error) = ContractTable::get().check(method.as_str(), &path, status, &text) {
+            panic!("{described} breaks Grafana's contract: {error}: {text}");
+        }
         let body = serde_json::from_str(&text).unwrap_or_default();
         Answer { request: described, status, headers, body, text }
     }

@@ -1,5 +1,5 @@
 //! What the integration tests stand on: a private PostgreSQL for the run, a database per test, a server on a
-//! free port, and clients with credentials.
+//! free port, and clients with credentials that hold every answer against our OpenAPI document and Grafana's contract.
 
 #![allow(
     clippy::unwrap_used,
@@ -12,6 +12,7 @@
 mod client;
 mod clock;
 mod cluster;
+mod contract;
 mod openapi;
 mod process;
 mod server;
@@ -19,6 +20,7 @@ mod server;
 pub use client::{Answer, Client};
 pub use clock::TestClock;
 pub use cluster::{Cluster, TestDatabase};
+pub use contract::{ContractTable, Operation};
 pub use openapi::Contract;
 pub use process::{ServerProcess, program};
 pub use server::TestServer;

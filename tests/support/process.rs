@@ -12,16 +12,23 @@ use crate::Client;
 pub struct ServerProcess {
     data: PathBuf,
     port: u16,
+    env: Vec<(String, String)>,
     child: Option<Child>,
 }
 
 impl ServerProcess {
     /// Starts a server on a new data folder and waits until it is ready.
     pub async fn start(name: &str) -> Self {
+        Self::start_with(name, &[]).await
+    }
+
+    /// The same with more in its environment.
+    pub async fn start_with(name: &str, env: &[(&str, &str)]) -> Self {
         let data = std::env::temp_dir().join(format!("kymograph-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&data).unwrap();
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut server = Self { data, port, child: None };
+        let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let mut server = Self { data, port, env, child: None };
         server.restart().await;
         server
     }
@@ -58,6 +65,7 @@ impl ServerProcess {
             .env("GF_SERVER_HTTP_ADDR", "127.0.0.1")
             .env("GF_SERVER_HTTP_PORT", self.port.to_string())
             .env("GF_LOG_LEVEL", "warn")
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
             .current_dir(&self.data)
             .stdin(Stdio::null())
             .stderr(Stdio::null());

@@ -14,7 +14,7 @@ use kymograph_app::scope::IdempotencyKey;
 use sha2::{Digest, Sha256};
 use tracing::Instrument;
 
-use super::{LayerSettings, csrf};
+use super::{LayerSettings, Shared, csrf, trace};
 use crate::error::{ApiError, Failure};
 
 /// The header that carries the id of a request, both ways.
@@ -29,11 +29,14 @@ const MAX_USER_AGENT_LENGTH: usize = 500;
 pub(crate) const MAX_ID_LENGTH: usize = 128;
 
 /// Does the work of a request with a context, a span and the limits of all requests.
-pub(super) async fn with_context<W>(settings: &LayerSettings, request: Request, work: W) -> Response
+pub(super) async fn with_context<W>(shared: &Shared, request: Request, work: W) -> Response
 where
     W: AsyncFnOnce(Request, RequestContext) -> Result<Response, ApiError>,
 {
-    let context = request_context(&request);
+    let Shared { settings, metrics } = shared;
+    let counted = metrics.as_ref().map(|metrics| metrics.start(&request));
+    let mut context = request_context(&request);
+    let trace = trace::start(&request, &mut context);
     let request_id = context.request_id.clone();
     let span = request_span(&request, &request_id);
     let work = async {
@@ -52,7 +55,13 @@ where
         tracing::debug!(status = response.status().as_u16(), "request completed");
         response
     };
-    if span.is_disabled() { work.await } else { work.instrument(span).await }
+    let work = async { if span.is_disabled() { work.await } else { work.instrument(span).await } };
+    let mut response = if trace.is_disabled() { work.await } else { work.instrument(trace.clone()).await };
+    trace::finish(&trace, &mut response);
+    if let Some(counted) = counted {
+        counted.finish(response.status());
+    }
+    response
 }
 
 /// The span of a request. Reads have one at the level `debug` only: it would be a tenth of their work. The path is

@@ -117,12 +117,12 @@ fn content(body: &Value) -> String {
 fn schema_section((name, schema): (&String, &Value)) -> String {
     let parts = members_of(&schema["allOf"]);
     let rows: String = std::iter::once(schema).chain(parts).map(member_rows).collect();
-    let extends: String = parts
+    let extends: Vec<_> = parts
         .iter()
         .filter(|part| part["$ref"].is_string())
         .map(|part| format!(" + {}", type_of(part)))
         .collect();
-    let kind = if rows.is_empty() { type_of(schema) } else { extends };
+    let kind = if rows.is_empty() { type_of(schema) } else { extends.concat() };
     let name = escape(name);
     let description = paragraphs(text(schema, "description"));
     let members = table("", &rows);
@@ -218,7 +218,7 @@ fn text<'a>(value: &'a Value, name: &str) -> &'a str {
 
 fn paragraphs(text: &str) -> String {
     let told = text.split("\n\n").filter(|paragraph| !paragraph.trim().is_empty());
-    told.map(|paragraph| format!("<p>{}</p>", inline(paragraph))).collect()
+    told.map(|paragraph| format!("<p>{}</p>", inline(paragraph))).collect::<Vec<_>>().concat()
 }
 
 /// The little of Markdown that the document uses: code and bold text.

@@ -110,6 +110,7 @@ fn parameter(name: &str, place: ParameterIn, kind: Kind, description: &str, requ
 fn of_name(name: &str) -> Option<(Kind, &'static str)> {
     Some(match name {
         "code" | "invitation_code" => (text(), "The code of an invite"),
+        "hash" => (text(), "What the picture is made of"),
         "dashboard_uid" | "uid" => (uid(), "The uid of a dashboard"),
         "event_id" => (number(1), "The id of an entry"),
         "flag_id" => (number(0), "The bits to set"),

@@ -1,7 +1,7 @@
 //! The task that writes refusals into the log.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use kymograph_domain::access::{
@@ -13,8 +13,8 @@ use kymograph_domain::{OrgId, OrgRole, StreamId};
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
-use super::Message;
 use super::fold::{Attempt, Entry, Folds, What};
+use super::{Counts, Message};
 use crate::clock::Clock;
 use crate::error::Result;
 use crate::{Commands, RequestContext, Scope, Unit};
@@ -27,7 +27,9 @@ pub struct AccessRecorder {
     commands: Commands,
     clock: Arc<dyn Clock>,
     messages: mpsc::Receiver<Message>,
-    dropped: Arc<AtomicU64>,
+    counts: Arc<Counts>,
+    /// How many unrecorded refusals were told of.
+    told: u64,
     folds: Folds,
 }
 
@@ -36,9 +38,9 @@ impl AccessRecorder {
         commands: Commands,
         clock: Arc<dyn Clock>,
         messages: mpsc::Receiver<Message>,
-        dropped: Arc<AtomicU64>,
+        counts: Arc<Counts>,
     ) -> Self {
-        Self { commands, clock, messages, dropped, folds: Folds::default() }
+        Self { commands, clock, messages, counts, told: 0, folds: Folds::default() }
     }
 
     /// Records until nobody reports any more.
@@ -70,7 +72,7 @@ impl AccessRecorder {
         match self.folds.take(attempt, self.clock.now()) {
             Ok(Some(entry)) => self.write_all(vec![entry]).await,
             Ok(None) => {}
-            Err(()) => drop(self.dropped.fetch_add(1, Ordering::Relaxed)),
+            Err(()) => drop(self.counts.unrecorded.fetch_add(1, Ordering::Relaxed)),
         }
     }
 
@@ -79,13 +81,15 @@ impl AccessRecorder {
             let count = entry.refusal.count;
             if let Err(error) = self.write(entry).await {
                 tracing::warn!(%error, "a refusal could not be recorded");
-                self.dropped.fetch_add(count.unsigned_abs(), Ordering::Relaxed);
+                self.counts.unrecorded.fetch_add(count.unsigned_abs(), Ordering::Relaxed);
             }
         }
     }
 
-    fn tell_of_dropped(&self) {
-        let dropped = self.dropped.swap(0, Ordering::Relaxed);
+    fn tell_of_dropped(&mut self) {
+        let unrecorded = self.counts.unrecorded.load(Ordering::Relaxed);
+        let dropped = unrecorded - self.told;
+        self.told = unrecorded;
         if dropped > 0 {
             tracing::warn!(
                 dropped,

@@ -62,6 +62,7 @@ impl Audits {
     ///
     /// Positions have no gaps, so what happened in a day is the distance between two positions; only refusals, which
     /// are few and indexed, are counted one by one.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn count_activity(&self, scope: &Scope, days: i64, interval: Interval) -> Result<Activity> {
         require(scope)?;
         let seconds = interval.seconds();

@@ -31,6 +31,7 @@ type Coming = JoinHandle<Result<(Box<dyn AuditBatch>, TargetNames)>>;
 impl Audits {
     /// Begins an export of all entries that a query means, whatever page it asks for. What is recorded after this
     /// is not part of it.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn export(&self, scope: &Scope, query: &AuditQuery) -> Result<AuditExport> {
         require(scope)?;
         let permit =

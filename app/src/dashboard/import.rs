@@ -53,6 +53,7 @@ pub struct ImportedDashboard {
 
 impl Dashboards {
     /// Saves a dashboard with its inputs filled in.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn import_dashboard(
         &self,
         scope: &Scope,

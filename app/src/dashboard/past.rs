@@ -12,6 +12,7 @@ use crate::{Permission, Scope};
 impl Dashboards {
     /// Reads a dashboard with the folder it was in, as of a time, for who may read it now. Nothing can be done with what
     /// was.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_dashboard_at(&self, scope: &Scope, uid: &str, at: &str) -> Result<OpenedDashboard> {
         scope.require_member(Permission::DashboardsRead)?;
         let position = self.moments.resolve(scope, at).await?;

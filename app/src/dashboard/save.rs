@@ -38,6 +38,7 @@ struct Parsed {
 
 impl Dashboards {
     /// Creates a dashboard, or saves a new version of it.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn save_dashboard(&self, scope: &Scope, save: SaveDashboard<'_>) -> Result<SavedDashboard> {
         let parsed = Parsed::try_from_document(save.dashboard)?;
         let folder_uid = self.resolve_folder(scope, save.folder_uid.as_deref(), save.folder_id).await?;

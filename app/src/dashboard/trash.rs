@@ -11,6 +11,7 @@ use crate::{Permission, Scope};
 
 impl Dashboards {
     /// Takes a dashboard out of the trash, into a folder if one is named and else into the one it was in.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn restore_deleted_dashboard(
         &self,
         scope: &Scope,
@@ -46,6 +47,7 @@ impl Dashboards {
     }
 
     /// Removes a dashboard from the trash for good.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn purge_dashboard(&self, scope: &Scope, uid: &str) -> Result<DeletedDashboard> {
         let uid = &parse_uid(uid)?;
         self.commands

@@ -54,6 +54,7 @@ pub struct VersionTarget {
 
 impl Dashboards {
     /// Lists so many versions from the newest down, from below `before` if given, leaving out the first `start`.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn list_versions(
         &self,
         scope: &Scope,
@@ -68,6 +69,7 @@ impl Dashboards {
     }
 
     /// Reads one version.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_version(&self, scope: &Scope, uid: &str, version: i64) -> Result<VersionContent> {
         let uid = parse_uid(uid)?;
         self.find_visible(scope, &uid).await?;
@@ -76,6 +78,7 @@ impl Dashboards {
     }
 
     /// Reads one version of a dashboard that is named by its uid or else by its numeric id.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn find_version(&self, scope: &Scope, target: &VersionTarget) -> Result<VersionContent> {
         let uid = match &target.uid {
             Some(uid) => uid.clone(),
@@ -88,6 +91,7 @@ impl Dashboards {
     }
 
     /// Saves an older version as the newest one. The dashboard stays in the folder it is in.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn restore_version(&self, scope: &Scope, uid: &str, version: i64) -> Result<SavedDashboard> {
         let uid = parse_uid(uid)?;
         self.find_visible(scope, &uid).await?;

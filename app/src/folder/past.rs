@@ -59,6 +59,7 @@ impl FolderTree {
 impl Folders {
     /// Reads a folder with the folders it was in, outermost first, as of a time, for who may read it now; `None` for
     /// those that the actor may not see now. Nothing can be done with what was.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_folder_at(
         &self,
         scope: &Scope,
@@ -81,6 +82,7 @@ impl Folders {
 
     /// Lists the folders that were inside another, or at the root, as of a time, and with which the actor may do so much
     /// now.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn list_folders_at(
         &self,
         scope: &Scope,

@@ -25,6 +25,7 @@ pub struct Restored {
 impl Histories {
     /// Makes an object what it was at a version, by the commands that lead there: each is decided as if somebody had
     /// sent it, and what it breaks it breaks as usual.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn restore(
         &self,
         scope: &Scope,
@@ -32,12 +33,15 @@ impl Histories {
         key: &str,
         version: i64,
     ) -> Result<Restored> {
-        let subject = &self.subject(scope, of, key, AccessLevel::Edit).await?;
+        let subject = self.subject(scope, of, key, AccessLevel::Edit).await?;
+        let subject = &subject;
         self.last(subject).await?;
         self.entry(subject, version).await?;
         let restore = Restore { histories: self, subject, version };
         let restored = visit(of.noun, restore);
-        restored.ok_or_else(|| Error::internal(format!("{} is no aggregate type", of.noun)))?.await
+        let restored =
+            restored.ok_or_else(|| Error::internal(format!("{} is no aggregate type", of.noun)))?;
+        restored.await
     }
 }
 

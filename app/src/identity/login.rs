@@ -51,6 +51,7 @@ impl Identity {
     }
 
     /// Changes the actor's own password, which needs the old one.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn change_own_password(&self, scope: &Scope, old: &str, new: &str) -> Result<()> {
         let user_id = scope.actor().user_id;
         let identified = self.identify(user_id).await?.ok_or_else(refused)?;

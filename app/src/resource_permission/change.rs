@@ -42,6 +42,7 @@ pub fn parse_level(name: &str) -> Result<Option<AccessLevel>> {
 
 impl ResourcePermissions {
     /// Makes these the permissions of a folder or dashboard, and no others.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn replace_permissions(
         &self,
         scope: &Scope,
@@ -53,6 +54,7 @@ impl ResourcePermissions {
     }
 
     /// Changes some permissions of a folder or dashboard and leaves the others as they are.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn change_permissions(
         &self,
         scope: &Scope,

@@ -8,11 +8,13 @@ use crate::error::Result;
 
 impl Users {
     /// Adds bits to the actor's help flags and returns all of them.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn add_help_flags(&self, scope: &Scope, flags: i64) -> Result<i64> {
         self.tell_help_flags(scope, UserCommand::AddHelpFlags(flags)).await
     }
 
     /// Takes all of the actor's help flags away and returns what is left, which is 0.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn clear_help_flags(&self, scope: &Scope) -> Result<i64> {
         self.tell_help_flags(scope, UserCommand::ClearHelpFlags).await
     }

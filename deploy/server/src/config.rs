@@ -14,6 +14,7 @@ mod secret;
 mod sections;
 mod server;
 mod sources;
+mod telemetry;
 mod value;
 mod values;
 
@@ -31,6 +32,7 @@ pub use sections::{
 };
 pub use server::ServerConfig;
 pub use sources::Sources;
+pub use telemetry::{MetricsConfig, TracingConfig};
 
 use layers::{Layers, Unknown};
 use values::Values;
@@ -56,6 +58,10 @@ pub struct Config {
     pub plugins: PluginsConfig,
     /// `[log]` and `[log.console]`
     pub log: LogConfig,
+    /// `[metrics]`
+    pub metrics: MetricsConfig,
+    /// `[tracing.opentelemetry]` and `[tracing.opentelemetry.otlp]`
+    pub tracing: TracingConfig,
     /// `[compatibility]`
     pub compatibility: CompatibilityConfig,
     raw: BTreeMap<&'static str, BTreeMap<&'static str, String>>,
@@ -77,6 +83,8 @@ impl Config {
             quota: QuotaConfig::read(&values)?,
             plugins: PluginsConfig::read(&values)?,
             log: LogConfig::read(&values)?,
+            metrics: MetricsConfig::read(&values)?,
+            tracing: TracingConfig::read(&values, sources)?,
             compatibility: CompatibilityConfig::read(&values)?,
             raw: values.redacted(),
             unknown: layers.into_unknown(),

@@ -2,14 +2,17 @@
 
 use std::io::{self, IsTerminal};
 
+use opentelemetry_otlp::ExporterBuildError;
 use tracing::Subscriber;
 use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{EnvFilter, Registry, fmt};
 
-use crate::config::{LogConfig, LogFormat};
+use crate::config::{LogConfig, LogFormat, TracingConfig};
+use crate::trace::Traces;
 
 /// Why logging could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -20,12 +23,20 @@ pub enum LoggingError {
     /// The process has a logger already.
     #[error("logging is set up already")]
     Again(#[from] TryInitError),
+    /// The collector of traces cannot be talked to.
+    #[error("traces cannot be sent to the configured collector: {0}")]
+    Collector(#[from] ExporterBuildError),
 }
 
-/// Sends the events of the whole process to standard error.
-pub fn init(log: &LogConfig) -> Result<(), LoggingError> {
-    subscriber(log, io::stderr().is_terminal(), io::stderr)?.try_init()?;
-    Ok(())
+/// Sends the events of the whole process to standard error, and the traces of requests to a collector.
+pub fn init(log: &LogConfig, tracing: &TracingConfig) -> Result<Traces, LoggingError> {
+    let traces = Traces::try_new(tracing)?;
+    let subscriber = subscriber(log, io::stderr().is_terminal(), io::stderr)?;
+    match traces.layer() {
+        Some(layer) => subscriber.with(layer).try_init()?,
+        None => subscriber.try_init()?,
+    }
+    Ok(traces)
 }
 
 /// What turns events into lines. With JSON, a line holds the fields of the event next to its level, and in
@@ -35,7 +46,7 @@ fn subscriber<W>(
     log: &LogConfig,
     in_terminal: bool,
     writer: W,
-) -> Result<impl Subscriber + Send + Sync + 'static, ParseError>
+) -> Result<impl Subscriber + for<'a> LookupSpan<'a> + Send + Sync + 'static, ParseError>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {

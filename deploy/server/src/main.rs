@@ -8,6 +8,7 @@ use kymograph_infra::migrate::migrate;
 use kymograph_server::config::{Config, Sources};
 use kymograph_server::database::CommandDatabase;
 use kymograph_server::error::ServerError;
+use kymograph_server::trace::Traces;
 use kymograph_server::{logging, openapi, serve, verify};
 
 #[global_allocator]
@@ -48,11 +49,22 @@ impl Settings {
         Ok(Config::load(&Sources::from_process(self.config, self.overrides)?)?)
     }
 
-    fn load(self) -> Result<Config, ServerError> {
+    fn load(self) -> Result<(Config, Traces), ServerError> {
         let config = self.read()?;
-        logging::init(&config.log)?;
+        let traces = logging::init(&config.log, &config.tracing)?;
         config.report_unknown();
-        Ok(config)
+        Ok((config, traces))
+    }
+
+    /// Does the work of a subcommand, and sends what is left of its traces at the end.
+    async fn run(
+        self,
+        work: impl AsyncFnOnce(&Config) -> Result<(), ServerError>,
+    ) -> Result<(), ServerError> {
+        let (config, traces) = self.load()?;
+        let result = work(&config).await;
+        traces.flush().await;
+        result
     }
 }
 
@@ -75,9 +87,9 @@ fn fail(error: &ServerError) -> ExitCode {
 
 async fn run(command: Command) -> Result<(), ServerError> {
     match command {
-        Command::Serve(settings) => serve::serve(&settings.load()?).await,
-        Command::Migrate(settings) => run_migrate(&settings.load()?).await,
-        Command::Verify(settings) => verify::verify(&settings.load()?).await,
+        Command::Serve(settings) => settings.run(serve::serve).await,
+        Command::Migrate(settings) => settings.run(run_migrate).await,
+        Command::Verify(settings) => settings.run(verify::verify).await,
         Command::Openapi(settings) => openapi::print(&settings.read()?),
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use kymograph_api::health::Readiness;
 use kymograph_api::layer::LayerSettings;
+use kymograph_api::metrics::MetricsSettings;
 use kymograph_api::openapi::Document;
 use kymograph_api::portal::PortalFiles;
 use kymograph_api::routes::Route;
@@ -38,13 +39,14 @@ use kymograph_app::star::Stars;
 use kymograph_app::statistic::Statistics;
 use kymograph_app::team::Teams;
 use kymograph_app::user::{DefaultMembership, UserPorts, Users};
-use kymograph_app::{Authorization, Commands, Result};
+use kymograph_app::{Authorization, Commands, Error, Result};
 use kymograph_domain::{OrgId, Timestamp};
 use kymograph_infra::change_feed::{self, ChangeFeed};
 use kymograph_infra::event_store::{EventStoreParts, PgEventStore, StreamCache};
 use kymograph_infra::health::PgHealthCheck;
 use kymograph_infra::id_allocator::PgIdAllocator;
 use kymograph_infra::login_attempt::PgLoginAttempts;
+use kymograph_infra::metrics::FlightMetrics;
 use kymograph_infra::password::Argon2Hasher;
 use kymograph_infra::pipeline::pipeline_pool;
 use kymograph_infra::pool::{app_config, app_pool};
@@ -69,9 +71,11 @@ use kymograph_projections::team::PgTeamReader;
 use kymograph_projections::timeline::PgLogReader;
 use kymograph_projections::user::PgUserReader;
 use kymograph_projections::{Database, projectors_within};
+use prometheus::Registry;
 use tokio::task::JoinHandle;
 
 use crate::config::{Config, CookieSameSite};
+use crate::metrics::{self, Counted};
 
 /// How many bytes of documents are kept in memory.
 const DASHBOARD_CACHE_BYTES: u64 = 128 * 1024 * 1024;
@@ -117,6 +121,7 @@ pub fn wire(
     let readers = config.database.max_open_conn.saturating_sub(writers).max(1);
     let database = Database::new(app_pool(database_config, readers)?);
     let pipelines = pipeline_pool(app_config(database_config), writers)?;
+    let registry = Registry::new();
 
     let identity_cache = Arc::new(IdentityCache::new(random_bytes()?));
     let folder_cache = Arc::new(FolderCache::default());
@@ -167,19 +172,26 @@ pub fn wire(
     feed_listeners.push(streams.clone());
     let feed_task = change_feed::run(app_config(database_config), changes, feed_listeners)?;
     let store = Arc::new(PgEventStore::new(EventStoreParts {
-        database,
-        pipelines,
+        database: database.clone(),
+        pipelines: pipelines.clone(),
         clock: clock.clone(),
         projectors: projectors_within(config.quota.limits.as_ref()),
         listeners: read_caches,
         feed,
         streams,
+        metrics: FlightMetrics::try_new(&registry).map_err(Error::internal)?,
     }));
     let commands = Commands::new(store.clone());
     let (access, recorder) = AccessLog::new(commands.clone(), clock.clone());
     let access_task = tokio::spawn(recorder.run());
+    let counted = Counted {
+        readers: database,
+        writers: pipelines,
+        access: access.clone(),
+        statistics: statistics.clone(),
+    };
+    let totals = metrics::register(&registry, config, counted).map_err(Error::internal)?;
     let authorization = Arc::new(Authorization::new(permissions.clone()));
-    let commands = Commands::new(store.clone());
 
     let user_service = Arc::new(Users::new(
         commands.clone(),
@@ -305,9 +317,11 @@ pub fn wire(
         users: user_service,
         health,
         readiness: readiness.clone(),
+        metrics: registry,
     };
-    let Api { router, routes, document } = kymograph_api::api(services, &api_settings(config));
-    let background = vec![feed_task, access_task, warm_up, tidying];
+    let Api { router, routes, document } =
+        kymograph_api::api(services, &api_settings(config)).map_err(Error::internal)?;
+    let background = [feed_task, access_task, warm_up, tidying].into_iter().chain(totals).collect();
     Ok(Wired { router, routes, document, setup, access, housekeeping, readiness, background })
 }
 
@@ -373,5 +387,6 @@ fn api_settings(config: &Config) -> ApiSettings {
             trusted_origins: config.security.csrf_trusted_origins.clone(),
             is_basic_auth_enabled: config.auth.basic_enabled,
         },
+        metrics: config.metrics.enabled.then(|| MetricsSettings::new(config.metrics.credentials())),
     }
 }

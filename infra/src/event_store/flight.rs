@@ -5,11 +5,13 @@ mod manifest;
 use std::collections::{BTreeSet, HashSet};
 
 use kymograph_app::event_store::{CommitError, Committed};
-use kymograph_app::{Error, Result};
+use kymograph_app::{Error, Result, TRACE_TARGET};
 use kymograph_domain::OrgId;
 use kymograph_projections::OnFailure;
 use tokio_postgres::error::SqlState;
+use tracing::{Instrument, Span};
 
+use crate::metrics::Outcome;
 use crate::pipeline::{PipelineError, Refusal};
 
 use super::Inner;
@@ -22,10 +24,31 @@ const MAX_TRIES: usize = 8;
 
 /// Writes the commits of a batch that can be written, and says for each what became of it.
 pub(super) async fn fly(store: &Inner, batch: &mut [Prepared]) -> Vec<Result<Committed, CommitError>> {
+    let span = span(batch);
+    fly_until_landed(store, batch).instrument(span).await
+}
+
+/// The span of a flight, which belongs to the first of its commits and is linked with the others.
+fn span(batch: &[Prepared]) -> Span {
+    let Some((first, others)) = batch.split_first() else { return Span::none() };
+    let span = tracing::trace_span!(
+        target: TRACE_TARGET,
+        parent: &first.span,
+        "flight",
+        commits = batch.len(),
+    );
+    others.iter().for_each(|other| {
+        span.follows_from(&other.span);
+    });
+    span
+}
+
+async fn fly_until_landed(store: &Inner, batch: &mut [Prepared]) -> Vec<Result<Committed, CommitError>> {
     let mut results: Vec<Option<Result<Committed, CommitError>>> = Vec::new();
     results.resize_with(batch.len(), || None);
     refuse_overtaken(batch, &mut results);
     let (mut tries, mut may_share) = (0, true);
+    let _timer = store.metrics.start_flight(batch.len());
     loop {
         let aboard: Vec<usize> = (0..batch.len()).filter(|index| results[*index].is_none()).collect();
         if aboard.is_empty() {
@@ -56,7 +79,19 @@ pub(super) async fn fly(store: &Inner, batch: &mut [Prepared]) -> Vec<Result<Com
             }
         }
     }
-    results.into_iter().map(|result| result.unwrap_or(Err(CommitError::Conflict))).collect()
+    let results: Vec<_> =
+        results.into_iter().map(|result| result.unwrap_or(Err(CommitError::Conflict))).collect();
+    results.iter().for_each(|result| store.metrics.count(outcome(result)));
+    results
+}
+
+fn outcome(result: &Result<Committed, CommitError>) -> Outcome {
+    match result {
+        Ok(_) => Outcome::Written,
+        Err(CommitError::Conflict) => Outcome::Conflict,
+        Err(CommitError::Broken(_) | CommitError::Repeated) => Outcome::Refused,
+        Err(CommitError::Failed(_)) => Outcome::Failed,
+    }
 }
 
 /// Why a flight wrote nothing.
@@ -100,7 +135,14 @@ async fn try_fly(
     let manifest = Manifest::load(store, batch, aboard, &orgs, may_share).await?;
     let mut pipeline = store.pipelines.get().await?;
     let steps: Vec<_> = manifest.messages.iter().map(Message::step).collect();
-    match pipeline.transaction(&steps).await {
+    let transaction = tracing::trace_span!(
+        target: TRACE_TARGET,
+        "sql",
+        otel.kind = "client",
+        db.system.name = "postgresql",
+        db.operation.batch.size = steps.len(),
+    );
+    match pipeline.transaction(&steps).instrument(transaction).await {
         Ok(()) => {
             for (org, head) in manifest.heads {
                 store.heads.set(org, head);

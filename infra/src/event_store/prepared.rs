@@ -2,9 +2,10 @@
 
 use kymograph_app::event_store::{Append, Commit, SecretWrite, TokenHashWrite};
 use kymograph_app::scope::IdempotencyKey;
-use kymograph_app::{Actor, Error, RequestContext, Result, Scope};
+use kymograph_app::{Actor, Error, RequestContext, Result, Scope, TRACE_TARGET};
 use kymograph_domain::{OrgId, StreamId};
 use serde::Serialize;
+use tracing::{Level, Span};
 
 use super::append::Payload;
 
@@ -26,6 +27,8 @@ pub(super) struct Prepared {
     /// What else is known of the request, as JSON text.
     pub(super) meta: String,
     pub(super) trace_id: String,
+    /// The span in which it waits to be written, if somebody collects traces.
+    pub(super) span: Span,
 }
 
 /// What is kept of the request beside the columns of its own. All values are texts, which is what
@@ -58,6 +61,7 @@ impl Prepared {
             user_agent,
             trace_id,
         };
+        let is_traced = tracing::enabled!(target: TRACE_TARGET, Level::TRACE);
         let payloads = commit
             .appends
             .iter()
@@ -77,6 +81,7 @@ impl Prepared {
             correlation_id: correlation_id.clone(),
             meta: serde_json::to_string(&meta).map_err(Error::internal)?,
             trace_id: trace_id.clone(),
+            span: if is_traced { Span::current() } else { Span::none() },
         })
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use deadpool::Runtime;
 use deadpool::managed::{self, Metrics, Object, PoolError, RecycleError, RecycleResult};
 use kymograph_app::{Error, Result};
+use kymograph_projections::database::PoolUsage;
 use tokio_postgres::Config;
 
 use super::Pipeline;
@@ -18,6 +19,18 @@ const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(5);
 pub struct PipelinePool(managed::Pool<Manager>);
 
 impl PipelinePool {
+    /// How its connections are used.
+    #[must_use]
+    pub fn usage(&self) -> PoolUsage {
+        let status = self.0.status();
+        PoolUsage {
+            idle: status.available,
+            in_use: status.size.saturating_sub(status.available),
+            max: status.max_size,
+            waited_for: status.waiting,
+        }
+    }
+
     pub(crate) async fn get(&self) -> Result<Object<Manager>> {
         self.0.get().await.map_err(|error| match error {
             PoolError::Backend(error) => error,

@@ -7,9 +7,11 @@ use kymograph_domain::{OrgId, OrgRole, UserId};
 use kymograph_infra::change_feed::{self, ChangeFeed};
 use kymograph_infra::clock::SystemClock;
 use kymograph_infra::event_store::{EventStoreParts, PgEventStore, StreamCache};
+use kymograph_infra::metrics::FlightMetrics;
 use kymograph_infra::pipeline::pipeline_pool;
 use kymograph_infra::pool::{app_config, app_pool};
 use kymograph_projections::Database;
+use prometheus::Registry;
 use tokio::task::JoinHandle;
 use tokio_postgres::Config;
 
@@ -35,6 +37,7 @@ impl Store {
             listeners: Vec::new(),
             feed,
             streams: Arc::new(StreamCache::default()),
+            metrics: FlightMetrics::try_new(&Registry::new())?,
         });
         Ok(Self { commands: Commands::new(Arc::new(store)), feed: feed_task })
     }

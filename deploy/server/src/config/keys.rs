@@ -98,6 +98,15 @@ pub(super) const KEYS: &[Key] = &[
     plain("plugins", "plugin_admin_enabled", "false"),
     plain("log", "level", "info"),
     plain("log.console", "format", "auto"),
+    plain("metrics", "enabled", "true"),
+    plain("metrics", "disable_total_stats", "false"),
+    plain("metrics", "total_stats_collector_interval_seconds", "1800"),
+    plain("metrics", "basic_auth_username", ""),
+    secret("metrics", "basic_auth_password", ""),
+    plain("tracing.opentelemetry", "custom_attributes", ""),
+    plain("tracing.opentelemetry", "sampler_type", ""),
+    plain("tracing.opentelemetry", "sampler_param", ""),
+    plain("tracing.opentelemetry.otlp", "address", ""),
     plain("compatibility", "grafana_version", "13.0.1"),
 ];
 

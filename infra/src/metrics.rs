@@ -1,0 +1,214 @@
+//! Metrics of what is behind the API: the build, connections to the database, commits, and how much there is in all.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use kymograph_app::Result;
+use kymograph_app::access::AccessLog;
+use kymograph_projections::Database;
+use kymograph_projections::database::PoolUsage;
+use kymograph_projections::statistic::PgStatisticReader;
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
+use prometheus::{
+    GaugeVec, Histogram, HistogramOpts, HistogramTimer, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+};
+
+use crate::pipeline::PipelinePool;
+
+/// Registers which build this is: the version of Grafana that it is compatible with, and its own.
+pub fn register_build(registry: &Registry, grafana_version: &str, version: &str) -> prometheus::Result<()> {
+    let opts = Opts::new("grafana_build_info", "The version of Grafana that the server is compatible with.");
+    let grafana = GaugeVec::new(opts, &["version", "revision", "branch", "edition"])?;
+    grafana.with_label_values(&[grafana_version, "kymograph", "", "oss"]).set(1.0);
+    let own = GaugeVec::new(Opts::new("kymograph_build_info", "The version of the server."), &["version"])?;
+    own.with_label_values(&[version]).set(1.0);
+    registry.register(Box::new(grafana))?;
+    registry.register(Box::new(own))
+}
+
+/// Registers how the connections to a database are used, those to read and those to write together. It is looked at when it
+/// is asked for.
+pub fn register_pools(
+    registry: &Registry,
+    readers: Database,
+    writers: PipelinePool,
+) -> prometheus::Result<()> {
+    let gauges = [
+        IntGauge::new("grafana_database_conn_max_open", "Connections that there can be.")?,
+        IntGauge::new("grafana_database_conn_open", "Connections that are open.")?,
+        IntGauge::new("grafana_database_conn_in_use", "Connections that are in use.")?,
+        IntGauge::new("grafana_database_conn_idle", "Connections that are open and free.")?,
+        IntGauge::new("kymograph_database_conn_waited_for", "Who waits for a connection.")?,
+    ];
+    registry.register(Box::new(PoolCollector { readers, writers, gauges }))
+}
+
+struct PoolCollector {
+    readers: Database,
+    writers: PipelinePool,
+    gauges: [IntGauge; 5],
+}
+
+impl Collector for PoolCollector {
+    fn desc(&self) -> Vec<&Desc> {
+        self.gauges.iter().flat_map(Collector::desc).collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let pools = [self.readers.pool_usage(), self.writers.usage()];
+        let sum = |number: fn(&PoolUsage) -> usize| pools.iter().map(number).sum::<usize>();
+        let values = [
+            sum(|pool| pool.max),
+            sum(|pool| pool.idle + pool.in_use),
+            sum(|pool| pool.in_use),
+            sum(|pool| pool.idle),
+            sum(|pool| pool.waited_for),
+        ];
+        for (gauge, value) in self.gauges.iter().zip(values) {
+            gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        }
+        self.gauges.iter().flat_map(Collector::collect).collect()
+    }
+}
+
+/// Registers how many requests, log-ins and tokens were refused, and how many of these refusals are missing in the audit log.
+pub fn register_refusals(registry: &Registry, access: AccessLog) -> prometheus::Result<()> {
+    let opts =
+        Opts::new("kymograph_access_refused_total", "Refusals: denied requests, failed log-ins, bad tokens.");
+    let counters = IntCounterVec::new(opts, &["what"])?;
+    let by_kind = ["denied", "login_failed", "token_refused"].map(|what| counters.with_label_values(&[what]));
+    let unrecorded =
+        IntCounter::new("kymograph_access_unrecorded_total", "Refusals that could not be recorded.")?;
+    registry.register(Box::new(RefusalCollector {
+        access,
+        by_kind,
+        unrecorded,
+        counters,
+        lock: Mutex::new(()),
+    }))
+}
+
+struct RefusalCollector {
+    access: AccessLog,
+    by_kind: [IntCounter; 3],
+    unrecorded: IntCounter,
+    counters: IntCounterVec,
+    /// Two who ask at the same time must not both add what is new.
+    lock: Mutex<()>,
+}
+
+impl Collector for RefusalCollector {
+    fn desc(&self) -> Vec<&Desc> {
+        self.counters.desc().into_iter().chain(self.unrecorded.desc()).collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let _guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let refusals = self.access.refusals();
+        let counts = [refusals.denied, refusals.logins, refusals.tokens];
+        for (counter, count) in
+            self.by_kind.iter().zip(counts).chain([(&self.unrecorded, refusals.unrecorded)])
+        {
+            counter.inc_by(count.saturating_sub(counter.get()));
+        }
+        self.counters.collect().into_iter().chain(self.unrecorded.collect()).collect()
+    }
+}
+
+/// What is counted of flights, which write commits.
+#[derive(Clone)]
+pub struct FlightMetrics {
+    seconds: Histogram,
+    batch: Histogram,
+    /// By [`Outcome`].
+    outcomes: [IntCounter; 4],
+}
+
+/// What a commit came to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Outcome {
+    /// It was written.
+    Written,
+    /// Something else was faster, and it has to be decided again.
+    Conflict,
+    /// It would have broken a rule, or was a repetition.
+    Refused,
+    /// It could not be written.
+    Failed,
+}
+
+impl FlightMetrics {
+    /// Metrics in a registry.
+    pub fn try_new(registry: &Registry) -> prometheus::Result<Self> {
+        let seconds = vec![0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5];
+        let opts = HistogramOpts::new("kymograph_flight_seconds", "How long transactions of commits took.");
+        let seconds = Histogram::with_opts(opts.buckets(seconds))?;
+        let opts = HistogramOpts::new("kymograph_flight_commits", "How many commits shared a transaction.");
+        let batch = Histogram::with_opts(opts.buckets(vec![1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0]))?;
+        let opts = Opts::new("kymograph_commits_total", "Commits by what they came to.");
+        let outcomes = IntCounterVec::new(opts, &["outcome"])?;
+        registry.register(Box::new(seconds.clone()))?;
+        registry.register(Box::new(batch.clone()))?;
+        registry.register(Box::new(outcomes.clone()))?;
+        let outcomes = ["written", "conflict", "refused", "failed"]
+            .map(|outcome| outcomes.with_label_values(&[outcome]));
+        Ok(Self { seconds, batch, outcomes })
+    }
+
+    /// Counts a flight with so many commits, whose time is taken until what is given back is dropped.
+    pub(crate) fn start_flight(&self, commits: usize) -> HistogramTimer {
+        #[allow(clippy::cast_precision_loss, reason = "a flight has some dozens of commits")]
+        self.batch.observe(commits as f64);
+        self.seconds.start_timer()
+    }
+
+    /// Counts a commit.
+    pub(crate) fn count(&self, outcome: Outcome) {
+        self.outcomes[outcome as usize].inc();
+    }
+}
+
+/// How much there is on the server, in all orgs. It is read now and then, however often it is asked for.
+pub struct TotalMetrics {
+    dashboards: IntGauge,
+    folders: IntGauge,
+    users: IntGauge,
+    orgs: IntGauge,
+}
+
+impl TotalMetrics {
+    /// Metrics in a registry.
+    pub fn try_new(registry: &Registry) -> prometheus::Result<Self> {
+        let gauge = |name: &str, help: &str| -> prometheus::Result<IntGauge> {
+            let gauge = IntGauge::new(name, help)?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok(gauge)
+        };
+        Ok(Self {
+            dashboards: gauge("grafana_stat_totals_dashboard", "Dashboards in all orgs.")?,
+            folders: gauge("grafana_stat_totals_folder", "Folders in all orgs.")?,
+            users: gauge("grafana_stat_total_users", "Users.")?,
+            orgs: gauge("grafana_stat_total_orgs", "Orgs.")?,
+        })
+    }
+
+    /// Reads the numbers for ever, waiting between one time and the next.
+    pub async fn keep_reading(self, reader: Arc<PgStatisticReader>, interval: Duration) {
+        loop {
+            if let Err(error) = self.read(&reader).await {
+                tracing::warn!(%error, "could not read for the metrics how much there is");
+            }
+            tokio::time::sleep(interval).await;
+        }
+    }
+
+    async fn read(&self, reader: &PgStatisticReader) -> Result<()> {
+        let totals = reader.read_totals().await?;
+        self.users.set(totals.users);
+        self.orgs.set(totals.orgs);
+        self.dashboards.set(totals.dashboards);
+        self.folders.set(totals.folders);
+        Ok(())
+    }
+}

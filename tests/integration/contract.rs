@@ -1,0 +1,250 @@
+//! Grafana's API as it is served: what is said to be served is, what is not is listed, and the list only shrinks. What
+//! the answers may be is checked by the client of all tests.
+
+use axum::http::Method;
+use kymograph_api::routes::Route;
+use kymograph_tests::{Answer, Client, ContractTable, Operation, TestServer};
+use serde_json::json;
+
+use crate::route_examples::Objects;
+
+/// How many operations are not served yet. This number may only get smaller.
+const NOT_YET_SERVED: usize = 231;
+
+/// Routes that Grafana 13 does not document, and why they are here.
+const OUR_OWN: &[(&str, &str, &str)] = &[
+    ("GET", "/livez", "what orchestrators ask"),
+    ("GET", "/readyz", "what orchestrators ask"),
+    ("GET", "/api/openapi.json", "the description of all operations"),
+    ("GET", "/api/docs", "the same to be read"),
+    ("GET", "/api/audit/events", "the audit log"),
+    ("GET", "/api/audit/events/{}", "the audit log"),
+    ("GET", "/api/audit/events/export", "the audit log"),
+    ("GET", "/api/audit/activity", "the audit log"),
+    ("GET", "/api/admin/audit/events", "the audit log of the server"),
+    ("GET", "/api/admin/audit/events/{}", "the audit log of the server"),
+    ("GET", "/api/admin/audit/events/export", "the audit log of the server"),
+    ("GET", "/api/admin/audit/activity", "the audit log of the server"),
+    ("PATCH", "/api/dashboards/uid/{}/trash", "as Grafana 11 had it; 13 has its trash in another API"),
+    ("DELETE", "/api/dashboards/uid/{}/trash", "as Grafana 11 had it; 13 has its trash in another API"),
+    ("GET", "/api/dashboards/uid/{}/history", "the history of anything"),
+    ("GET", "/api/dashboards/uid/{}/history/diff", "the history of anything"),
+    ("POST", "/api/dashboards/uid/{}/history/restore", "the history of anything"),
+    ("GET", "/api/folders/{}/history", "the history of anything"),
+    ("GET", "/api/folders/{}/history/diff", "the history of anything"),
+    ("POST", "/api/folders/{}/history/restore", "the history of anything"),
+    ("GET", "/api/org/history", "the history of anything"),
+    ("GET", "/api/org/history/diff", "the history of anything"),
+    ("POST", "/api/org/history/restore", "the history of anything"),
+    ("GET", "/api/org/users/{}/history", "the history of anything"),
+    ("GET", "/api/org/users/{}/history/diff", "the history of anything"),
+    ("POST", "/api/org/users/{}/history/restore", "the history of anything"),
+    ("GET", "/api/org/preferences/history", "the history of anything"),
+    ("GET", "/api/org/preferences/history/diff", "the history of anything"),
+    ("POST", "/api/org/preferences/history/restore", "the history of anything"),
+    ("GET", "/api/user/preferences/history", "the history of anything"),
+    ("GET", "/api/user/preferences/history/diff", "the history of anything"),
+    ("POST", "/api/user/preferences/history/restore", "the history of anything"),
+    ("GET", "/api/teams/{}/history", "the history of anything"),
+    ("GET", "/api/teams/{}/history/diff", "the history of anything"),
+    ("POST", "/api/teams/{}/history/restore", "the history of anything"),
+    ("GET", "/api/serviceaccounts/{}/history", "the history of anything"),
+    ("GET", "/api/serviceaccounts/{}/history/diff", "the history of anything"),
+    ("POST", "/api/serviceaccounts/{}/history/restore", "the history of anything"),
+    ("GET", "/api/users/{}/history", "the history of anything"),
+    ("GET", "/api/users/{}/history/diff", "the history of anything"),
+    ("POST", "/api/users/{}/history/restore", "the history of anything"),
+    (
+        "GET",
+        "/api/access-control/folders/description",
+        "`{resource}` of Grafana's enterprise operations, of which its pages use these",
+    ),
+    (
+        "GET",
+        "/api/access-control/folders/{}",
+        "`{resource}` of Grafana's enterprise operations, of which its pages use these",
+    ),
+    (
+        "POST",
+        "/api/access-control/folders/{}",
+        "`{resource}` of Grafana's enterprise operations, of which its pages use these",
+    ),
+    (
+        "POST",
+        "/api/access-control/folders/{}/users/{}",
+        "`{resource}` of Grafana's enterprise operations, of which its pages use these",
+    ),
+    (
+        "POST",
+        "/api/access-control/folders/{}/teams/{}",
+        "`{resource}` of Grafana's enterprise operations, of which its pages use these",
+    ),
+    (
+        "POST",
+        "/api/access-control/folders/{}/builtInRoles/{}",
+        "`{resource}` of Grafana's enterprise operations, of which its pages use these",
+    ),
+    (
+        "GET",
+        "/api/access-control/dashboards/description",
+        "`{resource}` of Grafana's enterprise operations, of which its pages use these",
+    ),
+    (
+        "GET",
+        "/api/access-control/dashboards/{}",
+        "`{resource}` of Grafana's enterprise operations, of which its pages use these",
+    ),
+    (
+        "POST",
+        "/api/access-control/dashboards/{}",
+        "`{resource}` of Grafana's enterprise operations, of which its pages use these",
+    ),
+    (
+        "POST",
+        "/api/access-control/dashboards/{}/users/{}",
+        "`{resource}` of Grafana's enterprise operations, of which its pages use these",
+    ),
+    (
+        "POST",
+        "/api/access-control/dashboards/{}/teams/{}",
+        "`{resource}` of Grafana's enterprise operations, of which its pages use these",
+    ),
+    (
+        "POST",
+        "/api/access-control/dashboards/{}/builtInRoles/{}",
+        "`{resource}` of Grafana's enterprise operations, of which its pages use these",
+    ),
+];
+
+/// A path without the names of its parameters, which may differ.
+fn shape(path: &str) -> String {
+    let segment = |segment: &str| if segment.starts_with('{') { "{}".to_owned() } else { segment.to_owned() };
+    path.split('/').map(segment).collect::<Vec<_>>().join("/")
+}
+
+fn route_of<'a>(server: &'a TestServer, operation: &Operation) -> Option<&'a Route> {
+    let is_it = |route: &&Route| {
+        operation.has_method(route.method.as_str()) && shape(route.path) == shape(operation.path)
+    };
+    server.routes.iter().find(is_it)
+}
+
+/// What the router answers to somebody who calls an operation without credentials. The pages of the portal are not among
+/// its routes, and not in our document.
+async fn knock(server: &TestServer, operation: &Operation) -> (u16, String) {
+    let method = if operation.has_method("GET") { "GET" } else { operation.method };
+    let path = operation.path.replace(['{', '}'], "");
+    let request = server.anonymous().request(method.parse().unwrap(), &path);
+    let response = request.send().await.unwrap();
+    (response.status().as_u16(), response.text().await.unwrap())
+}
+
+#[tokio::test]
+async fn every_operation_is_served_or_listed_as_not_yet() {
+    let server = TestServer::start().await;
+    let operations = &ContractTable::get().operations;
+    for operation in operations {
+        let (status, text) = knock(&server, operation).await;
+        let answers = status != 404 || text != r#"{"message":"Not found"}"#;
+        // What another route takes for a parameter is answered, and is not served.
+        let is_taken =
+            server.routes.iter().any(|route| operation.is_shadowed_by(route.method.as_str(), route.path));
+        let is_there = route_of(&server, operation).is_some() || answers && !is_taken;
+        let id = operation.id;
+        assert!(answers || !is_there, "{id} has a route that is not reached");
+        assert!(is_there || !operation.is_served, "{id} is said to be served, and has no route");
+        assert!(
+            !is_there || operation.is_served,
+            "{id} has a route: say in operations.tsv that it is served"
+        );
+    }
+    let not_yet = operations.iter().filter(|operation| !operation.is_served).count();
+    assert_eq!(not_yet, NOT_YET_SERVED, "set NOT_YET_SERVED to {not_yet} if that is less");
+}
+
+#[tokio::test]
+async fn every_route_is_an_operation_of_grafana_or_known_as_our_own() {
+    let server = TestServer::start().await;
+    let operations = &ContractTable::get().operations;
+    for route in &server.routes {
+        let (method, path) = (route.method.as_str(), shape(route.path));
+        let is_grafanas =
+            operations.iter().any(|operation| operation.has_method(method) && shape(operation.path) == path);
+        let is_ours = OUR_OWN.iter().any(|(own, own_path, _)| *own == method && *own_path == path);
+        assert_ne!(
+            is_grafanas, is_ours,
+            "{method} {path} is not just one of an operation of Grafana and our own"
+        );
+    }
+    for (method, path, _) in OUR_OWN {
+        let is_there =
+            server.routes.iter().any(|route| route.method == *method && shape(route.path) == *path);
+        assert!(is_there, "{method} {path} is no route");
+    }
+}
+
+/// Calls a route with success, and says with which path.
+async fn call(server: &TestServer, objects: &Objects, route: &Route, number: usize) -> (String, Answer) {
+    let login = format!("{}-user", objects.name);
+    let client = match route.path {
+        path if path.contains("/auth-tokens/rotate") => with_session(server, &login).await,
+        _ if route.is_public => server.anonymous(),
+        path if path.starts_with("/api/user/") || path == "/api/user" => server.client(&login, "secret"),
+        path if path.starts_with("/api/orgs/{org_id}") => server.admin(),
+        _ => server.admin().in_org(objects.org),
+    };
+    let mut body = objects.body(route, number);
+    match (route.method.as_str(), route.path) {
+        // Who is added must be a user, and no member yet.
+        ("POST", "/api/org/users" | "/api/orgs/{org_id}/users") => {
+            let other = json!({"login": format!("other{number}"), "password": "secret"});
+            server.admin().post("/api/admin/users", &other).await.expect(200);
+            body["loginOrEmail"] = other["login"].clone();
+        }
+        ("POST", "/login") => body = json!({"user": login, "password": "secret"}),
+        ("POST", "/api/user/invite/complete") => {
+            body = json!({
+                "inviteCode": objects.invite, "username": format!("invited{number}"), "password": "secret",
+                "confirmPassword": "secret", "email": format!("{}@example.org", objects.name),
+            });
+        }
+        _ => {}
+    }
+    let path = objects.path(route).replace(&format!("{}-1-0", objects.org), &objects.invite);
+    let mut request = client.request(route.method.clone(), &path);
+    if route.method != Method::GET && route.method != Method::DELETE {
+        request = request.json(&body);
+    }
+    (path, client.send(request).await)
+}
+
+async fn with_session(server: &TestServer, login: &str) -> Client {
+    let form = json!({"user": login, "password": "secret"});
+    let answer = server.anonymous().post("/login", &form).await.expect(200);
+    let cookie = answer.headers["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+    server.anonymous().with_header("Cookie", &cookie)
+}
+
+#[tokio::test]
+async fn every_served_operation_succeeds() {
+    let server = TestServer::start().await;
+    let table = ContractTable::get();
+    let shared = Objects::make(&server, "shared").await;
+    for (number, operation) in table.operations.iter().filter(|operation| operation.is_served).enumerate() {
+        let Some(route) = route_of(&server, operation) else {
+            let (status, text) = knock(&server, operation).await;
+            assert!(status < 400, "{}: {status}", operation.id);
+            assert_eq!(table.check(operation.method, operation.path, status, &text), Ok(()));
+            continue;
+        };
+        // What changes or ends something, or keeps a user from logging in as before, gets objects of its own.
+        let is_about_people = ["/user", "/org"].iter().any(|noun| route.path.contains(noun));
+        let is_the_end = route.method != Method::GET && (route.method != Method::POST || is_about_people);
+        let own = if is_the_end { Some(Objects::make(&server, &format!("n{number}")).await) } else { None };
+        let (path, answer) = call(&server, own.as_ref().unwrap_or(&shared), route, number).await;
+        assert!(answer.status < 400, "{}: {} {}", operation.id, answer.status, answer.text);
+        // The client can only hold an answer to the contract if it knows which operation was called.
+        let found = table.find(operation.method, &path);
+        assert_eq!(found.map(|found| found.id), Some(operation.id), "{path}");
+    }
+}

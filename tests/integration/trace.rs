@@ -1,0 +1,108 @@
+//! Traces of requests, as a collector gets them.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::routing::post;
+use kymograph_tests::ServerProcess;
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
+use opentelemetry_proto::tonic::trace::v1::Span;
+use prost::Message;
+use serde_json::json;
+use tokio::net::TcpListener;
+
+/// What a collector has got.
+#[derive(Clone, Default)]
+struct Collected(Arc<Mutex<Vec<Span>>>);
+
+impl Collected {
+    fn take(&self, request: ExportTraceServiceRequest) {
+        let scopes = request.resource_spans.into_iter().flat_map(|resource| resource.scope_spans);
+        self.0.lock().unwrap().extend(scopes.flat_map(|scope| scope.spans));
+    }
+
+    /// Spans of a trace.
+    fn of(&self, trace: &str) -> Vec<Span> {
+        self.0.lock().unwrap().iter().filter(|span| hex(&span.trace_id) == trace).cloned().collect()
+    }
+}
+
+/// A collector, which takes traces over HTTP.
+async fn collect() -> (SocketAddr, Collected) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, collected) = (listener.local_addr().unwrap(), Collected::default());
+    let taking = collected.clone();
+    let take = async move |body: Bytes| {
+        taking.take(ExportTraceServiceRequest::decode(body).unwrap());
+        ExportTraceServiceResponse::default().encode_to_vec()
+    };
+    let router = Router::new().route("/v1/traces", post(take));
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    (address, collected)
+}
+
+fn hex(id: &[u8]) -> String {
+    id.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The only span of a name.
+fn find<'a>(spans: &'a [Span], name: &str) -> &'a Span {
+    let found: Vec<_> = spans.iter().filter(|span| span.name == name).collect();
+    let names: Vec<_> = spans.iter().map(|span| &span.name).collect();
+    assert_eq!(found.len(), 1, "{name} in {names:?}");
+    found[0]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn traces_arrive_and_continue_those_of_clients() {
+    const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+    const CLIENT: &str = "b7ad6b7169203331";
+    let (address, collected) = collect().await;
+    let env = ("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{address}"));
+    let mut server = ServerProcess::start_with("trace", &[(env.0, &env.1)]).await;
+    let admin = server.admin();
+    let traced = admin.clone().with_header("traceparent", &format!("00-{TRACE}-{CLIENT}-01"));
+    let dashboard = json!({"dashboard": {"title": "CPU", "uid": "cpu"}});
+    let saved = traced.post("/api/dashboards/db", &dashboard).await.expect(200);
+    let answer = saved.headers["traceresponse"].to_str().unwrap().to_owned();
+    assert!(answer.starts_with(&format!("00-{TRACE}-")) && answer.ends_with("-01"), "{answer}");
+    let read = admin.get("/api/search?query=cpu").await.expect(200);
+    let own = read.headers["traceresponse"].to_str().unwrap().split('-').nth(1).unwrap().to_owned();
+    let unsampled = admin.clone().with_header("traceparent", &format!("00-{}-{CLIENT}-00", "1".repeat(32)));
+    unsampled.get("/api/search").await.expect(200);
+    // What was not sent yet is sent before the server ends.
+    assert!(server.stop().await);
+
+    let spans = collected.of(TRACE);
+    let request = find(&spans, "POST /api/dashboards/db");
+    assert_eq!(hex(&request.parent_span_id), CLIENT);
+    assert!(answer.contains(&hex(&request.span_id)));
+    let save = find(&spans, "save_dashboard");
+    assert_eq!(save.parent_span_id, request.span_id);
+    let command = find(&spans, "command");
+    assert_eq!(command.parent_span_id, save.span_id);
+    let flight = find(&spans, "flight");
+    assert_eq!(flight.parent_span_id, command.span_id);
+    assert!(spans.iter().any(|span| span.name == "sql" && span.parent_span_id == flight.span_id));
+    let attribute = |name: &str| request.attributes.iter().find(|attribute| attribute.key == name).cloned();
+    assert!(attribute("http.response.status_code").is_some() && attribute("http.route").is_some());
+
+    let spans = collected.of(&own);
+    let search = find(&spans, "search");
+    assert_eq!(search.parent_span_id, find(&spans, "GET /api/search").span_id);
+    assert!(spans.iter().any(|span| span.name == "sql" && span.parent_span_id == search.span_id));
+    assert_eq!(collected.of(&"1".repeat(32)).len(), 0, "what the client does not trace is not sent");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_collector_that_is_not_there_disturbs_nobody() {
+    let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let env = ("GF_TRACING_OPENTELEMETRY_OTLP_ADDRESS", format!("127.0.0.1:{port}"));
+    let mut server = ServerProcess::start_with("trace-nowhere", &[(env.0, &env.1)]).await;
+    server.admin().get("/api/search").await.expect(200);
+    assert!(server.stop().await);
+}
