@@ -7,7 +7,7 @@ use kymograph_tests::{Client, TestServer};
 use serde_json::{Value, json};
 
 /// Runs one of the programs in `tests/clients`.
-async fn run(program: &str, arguments: &[&str]) {
+pub(crate) async fn run(program: &str, arguments: &[&str]) {
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients").join(program);
     let mut command = Command::new(program);
     command.args(arguments);

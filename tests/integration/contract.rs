@@ -227,7 +227,7 @@ async fn with_session(server: &TestServer, login: &str) -> Client {
 
 #[tokio::test]
 async fn every_served_operation_succeeds() {
-    let server = TestServer::start().await;
+    let server = TestServer::with_settings(&["quota.enabled=true"]).await;
     let table = ContractTable::get();
     let shared = Objects::make(&server, "shared").await;
     for (number, operation) in table.operations.iter().filter(|operation| operation.is_served).enumerate() {

@@ -15,6 +15,7 @@ mod event_store;
 mod fault;
 mod folder;
 mod frontend;
+mod fuzz;
 mod history;
 mod housekeeping;
 mod idempotency;

@@ -108,6 +108,7 @@ impl Objects {
             ("POST", "/api/teams/{team_id}/members") => json!({"userId": 1}),
             ("PUT", "/api/teams/{team_id}/members") => json!({"members": ["admin"]}),
             ("PUT", "/api/teams/{team_id}/members/{user_id}") => json!({"permission": 4}),
+            ("POST", path) if path.ends_with("/restore") => json!({"version": 1}),
             ("POST" | "PATCH", path) if path.starts_with("/api/serviceaccounts") => json!({"name": name}),
             ("POST", "/api/folders") => json!({"title": name}),
             ("PUT", "/api/folders/{folder_uid}") => json!({"title": name, "overwrite": true}),
@@ -131,7 +132,6 @@ impl Objects {
                 json!({"permissions": [{"builtInRole": "Viewer", "permission": "Edit"}]})
             }
             ("POST", path) if path.starts_with("/api/access-control/") => json!({"permission": "Edit"}),
-            ("POST", path) if path.ends_with("/restore") => json!({"version": 1}),
             _ => json!({}),
         }
     }

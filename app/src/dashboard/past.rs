@@ -10,25 +10,27 @@ use crate::error::{ErrorKind, Result};
 use crate::{Permission, Scope};
 
 impl Dashboards {
-    /// Reads a dashboard with the folder it was in, as of a time, for who may read it now. Nothing can be done with what
-    /// was.
+    /// Reads a dashboard with the folder it was in, as of a time, for who may read it now, with the rights of now.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_dashboard_at(&self, scope: &Scope, uid: &str, at: &str) -> Result<OpenedDashboard> {
         scope.require_member(Permission::DashboardsRead)?;
         let position = self.moments.resolve(scope, at).await?;
         let uid = &parse_uid(uid)?;
         let today = match self.find_visible(scope, uid).await {
-            Ok((dashboard, _)) => Some(dashboard),
+            Ok(today) => Some(today),
             Err(error) if error.kind() == ErrorKind::Missing => None,
             Err(error) => return Err(error),
         };
         let dashboard = self.reader.find_dashboard_at(scope, uid, position).await?.there("Dashboard")?;
-        let level = AccessLevel::View;
-        if today.is_none_or(|today| today.id != dashboard.id) {
-            // It is in the trash, where it keeps its rights, or is there no more.
-            let guarded = Guarded::Dashboard { id: dashboard.id, folder: dashboard.folder_uid.as_ref() };
-            self.authorization.require(scope, guarded, level, Permission::DashboardsRead).await?;
-        }
+        let level = match today.filter(|(today, _)| today.id == dashboard.id) {
+            Some((_, level)) => level,
+            None => {
+                // It is in the trash, where it keeps its rights, or is there no more.
+                let guarded = Guarded::Dashboard { id: dashboard.id, folder: dashboard.folder_uid.as_ref() };
+                let (view, permission) = (AccessLevel::View, Permission::DashboardsRead);
+                self.authorization.require(scope, guarded, view, permission).await?
+            }
+        };
         let folder = match &dashboard.folder_uid {
             Some(folder) => self.folders.folders_at(scope, position).await?.find(folder).cloned(),
             None => None,

@@ -57,8 +57,8 @@ impl FolderTree {
 }
 
 impl Folders {
-    /// Reads a folder with the folders it was in, outermost first, as of a time, for who may read it now; `None` for
-    /// those that the actor may not see now. Nothing can be done with what was.
+    /// Reads a folder with the folders it was in, outermost first, as of a time, for who may read it now, with the rights
+    /// of now; `None` for those that the actor may not see now.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_folder_at(
         &self,
@@ -74,10 +74,12 @@ impl Folders {
         if allowed.find(&folder.uid).is_none() {
             return Err(denied(Permission::FoldersRead));
         }
-        let right = |folder: Arc<FolderView>| FolderRight { folder, level: Some(AccessLevel::View) };
-        let parent = |parent: Arc<FolderView>| allowed.find(&parent.uid).cloned().map(right);
-        let parents = tree.parents(&folder).into_iter().map(parent).collect();
-        Ok((right(folder), parents))
+        let mut parents = Vec::new();
+        for parent in tree.parents(&folder) {
+            let is_allowed = allowed.find(&parent.uid).is_some();
+            parents.push(if is_allowed { Some(self.with_right(scope, parent).await?) } else { None });
+        }
+        Ok((self.with_right(scope, folder).await?, parents))
     }
 
     /// Lists the folders that were inside another, or at the root, as of a time, and with which the actor may do so much

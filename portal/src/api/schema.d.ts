@@ -4,6 +4,236 @@
  */
 
 export interface paths {
+    "/api/access-control/dashboards/description": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read what may be granted on a dashboard, and to whom */
+        get: operations["getDashboardResourceDescription"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/access-control/dashboards/{uid}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List who may do what with a dashboard, and where that comes from */
+        get: operations["getDashboardResourcePermissions"];
+        put?: never;
+        /**
+         * Change what some may do with a dashboard
+         * @description Permissions that are not named stay. The first change keeps what held by default until then.
+         */
+        post: operations["setDashboardResourcePermissions"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/access-control/dashboards/{uid}/builtInRoles/{role}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say what who has a role may do with a dashboard
+         * @description An empty `permission` takes away what was granted.
+         */
+        post: operations["setDashboardResourcePermissionsForBuiltInRole"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/access-control/dashboards/{uid}/teams/{team_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say what the members of a team may do with a dashboard
+         * @description An empty `permission` takes away what was granted.
+         */
+        post: operations["setDashboardResourcePermissionsForTeam"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/access-control/dashboards/{uid}/users/{user_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say what a user or service account may do with a dashboard
+         * @description An empty `permission` takes away what was granted.
+         */
+        post: operations["setDashboardResourcePermissionsForUser"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/access-control/folders/description": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read what may be granted on a folder, and to whom */
+        get: operations["getFolderResourceDescription"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/access-control/folders/{folder_uid}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List who may do what with a folder, and where that comes from */
+        get: operations["getFolderResourcePermissions"];
+        put?: never;
+        /**
+         * Change what some may do with a folder
+         * @description Permissions that are not named stay. The first change keeps what held by default until then.
+         */
+        post: operations["setFolderResourcePermissions"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/access-control/folders/{folder_uid}/builtInRoles/{role}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say what who has a role may do with a folder
+         * @description An empty `permission` takes away what was granted.
+         */
+        post: operations["setFolderResourcePermissionsForBuiltInRole"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/access-control/folders/{folder_uid}/teams/{team_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say what the members of a team may do with a folder
+         * @description An empty `permission` takes away what was granted.
+         */
+        post: operations["setFolderResourcePermissionsForTeam"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/access-control/folders/{folder_uid}/users/{user_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say what a user or service account may do with a folder
+         * @description An empty `permission` takes away what was granted.
+         */
+        post: operations["setFolderResourcePermissionsForUser"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/access-control/user/actions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the actions that the caller may do */
+        get: operations["getUserActions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/access-control/user/permissions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List what the caller may do, each action with its scopes */
+        get: operations["getUserPermissions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/admin/audit/activity": {
         parameters: {
             query?: never;
@@ -79,27 +309,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: {
-                    /** @description The org to act in, instead of the one that the caller works in */
-                    "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                };
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                400: components["responses"]["BadRequest"];
-                401: components["responses"]["Unauthorized"];
-                403: components["responses"]["Forbidden"];
-                429: components["responses"]["TooManyRequests"];
-                500: components["responses"]["Internal"];
-                503: components["responses"]["Unavailable"];
-                504: components["responses"]["Timeout"];
-            };
-        };
+        /** Read the settings of the server, without its secrets */
+        get: operations["adminGetSettings"];
         put?: never;
         post?: never;
         delete?: never;
@@ -254,6 +465,40 @@ export interface paths {
         get?: never;
         /** Make a user a server admin, or one no more */
         put: operations["adminUpdateUserPermissions"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/users/{user_id}/quotas": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List what a user may have and has */
+        get: operations["getUserQuota"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/users/{user_id}/quotas/{quota_target}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Change how much a user may have */
+        put: operations["updateUserQuota"];
         post?: never;
         delete?: never;
         options?: never;
@@ -475,6 +720,78 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/dashboards/uid/{uid}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List what was done to a dashboard, the newest first */
+        get: operations["getDashboardHistory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/dashboards/uid/{uid}/history/diff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Compare a dashboard at two versions */
+        get: operations["getDashboardDiff"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/dashboards/uid/{uid}/history/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make a dashboard what it was at a version */
+        post: operations["restoreDashboardHistoryVersion"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/dashboards/uid/{uid}/permissions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List who may do what with a dashboard */
+        get: operations["getDashboardPermissionsListByUID"];
+        put?: never;
+        /**
+         * Replace the permissions of a dashboard
+         * @description Those of folders around are listed as inherited, and cannot be changed here.
+         */
+        post: operations["updateDashboardPermissionsByUID"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/dashboards/uid/{uid}/restore": {
         parameters: {
             query?: never;
@@ -544,6 +861,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/datasources": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the data sources of the org, of which there are none yet */
+        get: operations["getDataSources"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/docs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Browse this document */
+        get: operations["getDocs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/folders": {
         parameters: {
             query?: never;
@@ -589,7 +940,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read a folder and the folders that it is in */
+        /**
+         * Read a folder and the folders that it is in
+         * @description Of a folder around that the caller may not see, uid and title are `redacted`.
+         */
         get: operations["getFolderByUID"];
         /**
          * Change the title or the description of a folder
@@ -621,6 +975,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/folders/{folder_uid}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List what was done to a folder, the newest first */
+        get: operations["getFolderHistory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/folders/{folder_uid}/history/diff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Compare a folder at two versions */
+        get: operations["getFolderDiff"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/folders/{folder_uid}/history/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make a folder what it was at a version */
+        post: operations["restoreFolderHistoryVersion"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/folders/{folder_uid}/move": {
         parameters: {
             query?: never;
@@ -632,6 +1037,27 @@ export interface paths {
         put?: never;
         /** Put a folder into another one, or at the root */
         post: operations["moveFolder"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/folders/{folder_uid}/permissions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List who may do what with a folder */
+        get: operations["getFolderPermissionList"];
+        put?: never;
+        /**
+         * Replace the permissions of a folder
+         * @description Those of folders around are listed as inherited, and cannot be changed here.
+         */
+        post: operations["updateFolderPermissions"];
         delete?: never;
         options?: never;
         head?: never;
@@ -741,6 +1167,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/org/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List what was done to the org, the newest first */
+        get: operations["getOrgHistory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/org/history/diff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Compare the org at two versions */
+        get: operations["getOrgDiff"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/org/history/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make the org what it was at a version */
+        post: operations["restoreOrgHistoryVersion"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/org/invites": {
         parameters: {
             query?: never;
@@ -753,7 +1230,7 @@ export interface paths {
         put?: never;
         /**
          * Invite somebody into the org
-         * @description Who has an account becomes a member at once. No e-mail is sent: the list of invites has the link.
+         * @description Who has an account becomes a member at once. The list of invites has the link.
          */
         post: operations["addOrgInvite"];
         delete?: never;
@@ -799,6 +1276,74 @@ export interface paths {
         head?: never;
         /** Change some of what the org prefers */
         patch: operations["patchOrgPreferences"];
+        trace?: never;
+    };
+    "/api/org/preferences/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List what was done to the preferences of the org, the newest first */
+        get: operations["getOrgPreferencesHistory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/org/preferences/history/diff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Compare the preferences of the org at two versions */
+        get: operations["getOrgPreferencesDiff"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/org/preferences/history/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make the preferences of the org what it was at a version */
+        post: operations["restoreOrgPreferencesHistoryVersion"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/org/quotas": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List what the org may have and has */
+        get: operations["getCurrentOrgQuota"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/org/users": {
@@ -871,6 +1416,57 @@ export interface paths {
         patch: operations["updateOrgUserForCurrentOrg"];
         trace?: never;
     };
+    "/api/org/users/{user_id}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List what was done to the membership of a user, the newest first */
+        get: operations["getOrgUserHistory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/org/users/{user_id}/history/diff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Compare the membership of a user at two versions */
+        get: operations["getOrgUserDiff"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/org/users/{user_id}/history/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make the membership of a user what it was at a version */
+        post: operations["restoreOrgUserHistoryVersion"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/orgs": {
         parameters: {
             query?: never;
@@ -938,6 +1534,40 @@ export interface paths {
         get?: never;
         /** Change the address of an org */
         put: operations["updateOrgAddress"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/orgs/{org_id}/quotas": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List what an org may have and has */
+        get: operations["getOrgQuota"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/orgs/{org_id}/quotas/{quota_target}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Change how much an org may have */
+        put: operations["updateOrgQuota"];
         post?: never;
         delete?: never;
         options?: never;
@@ -1085,6 +1715,57 @@ export interface paths {
         patch: operations["updateServiceAccount"];
         trace?: never;
     };
+    "/api/serviceaccounts/{service_account_id}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List what was done to a service account, the newest first */
+        get: operations["getServiceAccountHistory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/serviceaccounts/{service_account_id}/history/diff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Compare a service account at two versions */
+        get: operations["getServiceAccountDiff"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/serviceaccounts/{service_account_id}/history/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make a service account what it was at a version */
+        post: operations["restoreServiceAccountHistoryVersion"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/serviceaccounts/{service_account_id}/tokens": {
         parameters: {
             query?: never;
@@ -1174,6 +1855,57 @@ export interface paths {
         post?: never;
         /** Delete a team */
         delete: operations["deleteTeamByID"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/teams/{team_id}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List what was done to a team, the newest first */
+        get: operations["getTeamHistory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/teams/{team_id}/history/diff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Compare a team at two versions */
+        get: operations["getTeamDiff"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/teams/{team_id}/history/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make a team what it was at a version */
+        post: operations["restoreTeamHistoryVersion"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1413,6 +2145,74 @@ export interface paths {
         patch: operations["patchUserPreferences"];
         trace?: never;
     };
+    "/api/user/preferences/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List what was done to one's own preferences, the newest first */
+        get: operations["getUserPreferencesHistory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/user/preferences/history/diff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Compare one's own preferences at two versions */
+        get: operations["getUserPreferencesDiff"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/user/preferences/history/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make one's own preferences what it was at a version */
+        post: operations["restoreUserPreferencesHistoryVersion"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/user/quotas": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List what the caller may have and has */
+        get: operations["getUserQuotas"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/user/revoke-auth-token": {
         parameters: {
             query?: never;
@@ -1568,6 +2368,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/users/{user_id}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List what was done to a user, the newest first */
+        get: operations["getUserHistory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/users/{user_id}/history/diff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Compare a user at two versions */
+        get: operations["getUserDiff"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/users/{user_id}/history/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make a user what it was at a version */
+        post: operations["restoreUserHistoryVersion"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/users/{user_id}/orgs": {
         parameters: {
             query?: never;
@@ -1613,6 +2464,40 @@ export interface paths {
         put?: never;
         /** Have a user work in another one of its orgs */
         post: operations["adminSetUserUsingOrg"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/avatar/{hash}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get the picture of a user */
+        get: operations["avatar"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/bootdata": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read what Grafana's own pages start from */
+        get: operations["getBootData"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1687,6 +2572,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read metrics, for Prometheus */
+        get: operations["metrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/readyz": {
         parameters: {
             query?: never;
@@ -1704,17 +2606,95 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/robots.txt": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tell crawlers that there is nothing for them */
+        get: operations["robotsTxt"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/user/auth-tokens/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Replace the token of the session on the way to a page */
+        get: operations["rotateUserAuthTokenRedirect"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         AccessBody: {
             /** Format: int64 */
-            count?: number | null;
-            method?: string | null;
-            reason?: string | null;
-            route?: string | null;
-            since?: string | null;
+            count?: number;
+            method?: string;
+            reason?: string;
+            route?: string;
+            since?: string;
+        };
+        /** @description The part of a body that says which actions the caller may do, as Grafana shows it. */
+        AccessControl: {
+            [key: string]: boolean;
+        };
+        AclBody: {
+            created: string;
+            /** Format: int64 */
+            dashboardId: number;
+            folderUid?: components["schemas"]["Uid"];
+            inherited: boolean;
+            isFolder: boolean;
+            /** Format: int32 */
+            permission: number;
+            permissionName: string;
+            role?: components["schemas"]["OrgRole"];
+            slug: string;
+            team: string;
+            teamAvatarUrl: string;
+            teamEmail: string;
+            teamId: components["schemas"]["TeamId"];
+            teamUid: string;
+            title: string;
+            uid: components["schemas"]["Uid"];
+            updated: string;
+            url: string;
+            userAvatarUrl: string;
+            userEmail: string;
+            userId: components["schemas"]["UserId"];
+            userLogin: string;
+            userUid: string;
+        };
+        AclForm: {
+            items?: components["schemas"]["AclItemForm"][] | null;
+        };
+        AclItemForm: {
+            inherited?: boolean | null;
+            /** Format: int64 */
+            permission?: number | null;
+            role?: string | null;
+            /** Format: int64 */
+            teamId?: number | null;
+            /** Format: int64 */
+            userId?: number | null;
         };
         ActivityBody: {
             buckets: components["schemas"]["BucketBody"][];
@@ -1725,9 +2705,9 @@ export interface components {
             login: string;
             type: string;
         };
-        AddedBody: {
+        AddedInviteBody: {
             message: string;
-            userId?: components["schemas"]["UserId"] | null;
+            userId?: components["schemas"]["UserId"];
         };
         AddedMemberBody: {
             message: string;
@@ -1742,12 +2722,12 @@ export interface components {
             zipCode: string;
         };
         AddressForm: {
-            address1?: string | null;
-            address2?: string | null;
-            city?: string | null;
-            country?: string | null;
-            state?: string | null;
-            zipcode?: string | null;
+            address1?: components["schemas"]["ShortText"] | null;
+            address2?: components["schemas"]["ShortText"] | null;
+            city?: components["schemas"]["ShortText"] | null;
+            country?: components["schemas"]["ShortText"] | null;
+            state?: components["schemas"]["ShortText"] | null;
+            zipcode?: components["schemas"]["ShortText"] | null;
         };
         AnnotationActions: {
             canAdd: boolean;
@@ -1759,8 +2739,11 @@ export interface components {
             dashboard: components["schemas"]["AnnotationActions"];
             organization: components["schemas"]["AnnotationActions"];
         };
-        BTreeMap: {
-            [key: string]: boolean;
+        AssignmentsBody: {
+            builtInRoles: boolean;
+            serviceAccounts: boolean;
+            teams: boolean;
+            users: boolean;
         };
         BucketBody: {
             /** Format: int64 */
@@ -1771,39 +2754,42 @@ export interface components {
             /** Format: int64 */
             success: number;
         };
+        /** @description A change in an object. */
+        ChangeBody: {
+            /** @description What it is. */
+            after?: unknown;
+            /** @description What it was. */
+            before?: unknown;
+            /** @description Where it was, if that is elsewhere. */
+            from?: string;
+            /** @description `add`, `remove`, `replace` or `move`. */
+            op: string;
+            /** @description Where it is: a JSON pointer into the object after the change, or before it for what is gone. */
+            path: string;
+        };
         ChangePasswordForm: {
-            newPassword?: string | null;
-            oldPassword?: string | null;
+            newPassword: components["schemas"]["NewPassword"];
+            oldPassword: string;
         };
-        /** @description The client of a session. */
-        Client: {
-            browser: string;
-            browserVersion: string;
-            device: string;
-            os: string;
-            osVersion: string;
+        ComparisonBody: components["schemas"]["DiffBody"] & {
+            from: components["schemas"]["HistoryEntryBody"] | null;
+            to: components["schemas"]["HistoryEntryBody"] | null;
         };
-        CompleteForm: {
+        CompleteInviteForm: {
             confirmPassword?: string | null;
-            email?: string | null;
-            inviteCode?: string | null;
-            name?: string | null;
-            password?: string | null;
-            username?: string | null;
+            email?: components["schemas"]["ShortText"] | null;
+            inviteCode: string;
+            name?: components["schemas"]["ShortText"] | null;
+            password: components["schemas"]["NewPassword"];
+            username?: components["schemas"]["ShortText"] | null;
         };
-        CompletedBody: {
+        CompletedInviteBody: {
             id: components["schemas"]["UserId"];
             message: string;
         };
         ContextBody: {
             ip: string;
             userAgent: string;
-        };
-        CountsBody: {
-            /** Format: int64 */
-            dashboard: number;
-            /** Format: int64 */
-            folder: number;
         };
         CreatedOrgBody: {
             message: string;
@@ -1822,27 +2808,77 @@ export interface components {
         /** @description A dashboard, and what is said of it. */
         DashboardBody: {
             dashboard: components["schemas"]["DashboardDocument"];
-            meta: components["schemas"]["MetaBody"];
+            meta: components["schemas"]["DashboardMetaBody"];
         };
-        /** @description A dashboard as people and programs write it. Whatever else is in it is kept as it is. */
+        /** @description A dashboard as it is read: what was saved, with what the server says of it. */
         DashboardDocument: {
             /**
              * Format: int64
              * @description The numeric id, unique in the org.
              */
-            id?: number | null;
-            tags?: string[];
-            /** @description The title. */
-            title: components["schemas"]["Name"];
-            uid?: components["schemas"]["Uid"] | null;
+            id: number;
+            title: string;
+            uid: components["schemas"]["Uid"];
             /**
              * Format: int64
-             * @description How often it was saved, from 1. A save must name the one it is based on, unless it overwrites.
+             * @description How often it was saved, from 1.
+             */
+            version: number;
+        } & {
+            [key: string]: unknown;
+        };
+        /** @description A dashboard to save. Whatever else is in it is kept as it is. */
+        DashboardForm: {
+            /**
+             * Format: int64
+             * @description The numeric id of the dashboard to save over, for old clients.
+             */
+            id?: number | null;
+            tags?: string[] | null;
+            title: components["schemas"]["Name"];
+            uid?: components["schemas"]["NewUid"] | null;
+            /**
+             * Format: int64
+             * @description The version that the change is based on.
              */
             version?: number | null;
+        } & {
+            [key: string]: unknown;
+        };
+        /** @description What is said of a dashboard beside its document. */
+        DashboardMetaBody: {
+            annotationsPermissions: components["schemas"]["AnnotationsPermissions"];
+            canAdmin: boolean;
+            canDelete: boolean;
+            canEdit: boolean;
+            canSave: boolean;
+            canStar: boolean;
+            /** Format: date-time */
+            created: string;
+            createdBy: string;
+            expires: string;
+            /** Format: int64 */
+            folderId: number;
+            folderTitle: string;
+            folderUid: string;
+            folderUrl: string;
+            hasAcl: boolean;
+            isFolder: boolean;
+            isSnapshot: boolean;
+            isStarred: boolean;
+            provisioned: boolean;
+            provisionedExternalId: string;
+            slug: string;
+            type: string;
+            /** Format: date-time */
+            updated: string;
+            updatedBy: string;
+            url: string;
+            /** Format: int64 */
+            version: number;
         };
         /** @description The answer to what ends or undoes the deletion of a dashboard, or deletes one. */
-        DeletedBody: {
+        DeletedDashboardBody: {
             message: string;
             title: string;
             uid: components["schemas"]["Uid"];
@@ -1852,6 +2888,17 @@ export interface components {
             id: number;
             message: string;
             title: string;
+        };
+        DescriptionBody: {
+            assignments: components["schemas"]["AssignmentsBody"];
+            permissions: string[];
+        };
+        DiffBody: {
+            changes: components["schemas"]["ChangeBody"][];
+            /** @description The same in words. */
+            summary: components["schemas"]["SummaryBody"];
+            /** @description Whether there is more than `changes` says. */
+            truncated: boolean;
         };
         DiffForm: {
             base?: components["schemas"]["TargetForm"] | null;
@@ -1864,10 +2911,12 @@ export interface components {
          */
         DiffType: "basic" | "json" | "delta";
         EntryBody: {
-            access?: components["schemas"]["AccessBody"] | null;
+            access?: components["schemas"]["AccessBody"];
             action: string;
             actor: components["schemas"]["ActorBody"];
             authMethod: string;
+            /** @description What was changed in the object. */
+            changes?: components["schemas"]["ChangeBody"][];
             context: components["schemas"]["ContextBody"];
             correlationId: string;
             /** Format: int64 */
@@ -1879,30 +2928,42 @@ export interface components {
             requestId: string;
             /** Format: int32 */
             schemaVersion: number;
+            /** @description What was changed, in words. */
+            summary?: string[];
             targets: components["schemas"]["TargetBody"][];
             /** Format: int64 */
-            tokenId?: number | null;
+            tokenId: number | null;
             traceId: string;
+            /** @description Whether there is more than `changes` says. */
+            truncated?: boolean;
+        };
+        /** @description What an entry of a history changed, which is told to who asks for it. */
+        EntryDiffBody: {
+            changes?: components["schemas"]["ChangeBody"][];
+            summary?: components["schemas"]["SummaryBody"];
+            truncated?: boolean;
         };
         /** @description The body of an error. */
         ErrorBody: {
             /** @description What went wrong, for people. */
             message: string;
             /** @description The identifier of the message in Grafana's newer errors, like `password-auth.failed`. */
-            messageId?: string | null;
+            messageId?: string;
             /** @description What kind of error it is, where the caller may not do something. */
-            title?: string | null;
+            title?: string;
         };
         EventsBody: {
             events: components["schemas"]["EntryBody"][];
-            next?: string | null;
-            previous?: string | null;
+            next: string | null;
+            previous: string | null;
         };
         FolderBody: {
+            accessControl?: components["schemas"]["AccessControl"];
             canAdmin: boolean;
             canDelete: boolean;
             canEdit: boolean;
             canSave: boolean;
+            /** Format: date-time */
             created: string;
             createdBy: string;
             description?: string;
@@ -1910,30 +2971,48 @@ export interface components {
             /** Format: int64 */
             id: number;
             orgId: components["schemas"]["OrgId"];
-            parentUid?: components["schemas"]["Uid"] | null;
+            parentUid?: components["schemas"]["Uid"];
             parents?: components["schemas"]["FolderBody"][];
             title: string;
-            uid: components["schemas"]["Uid"];
+            uid: string;
+            /** Format: date-time */
             updated: string;
             updatedBy: string;
             url: string;
             /** Format: int64 */
             version: number;
         };
-        FolderForm: {
-            description?: string | null;
-            /** @default false */
-            overwrite: boolean;
-            title?: string | null;
+        FolderCountsBody: {
             /** Format: int64 */
+            dashboard: number;
+            /** Format: int64 */
+            folder: number;
+        };
+        FolderForm: {
+            description?: components["schemas"]["LongText"] | null;
+            /** @description Whether to change it whatever its version is. */
+            overwrite?: boolean;
+            title?: components["schemas"]["Name"] | null;
+            /**
+             * Format: int64
+             * @description The version that the change is based on.
+             */
             version?: number | null;
         };
         FolderHitBody: {
             /** Format: int64 */
             id: number;
-            parentUid?: components["schemas"]["Uid"] | null;
+            parentUid?: components["schemas"]["Uid"];
             title: string;
             uid: components["schemas"]["Uid"];
+        };
+        GrantForm: {
+            builtInRole?: string | null;
+            permission?: string | null;
+            /** Format: int64 */
+            teamId?: number | null;
+            /** Format: int64 */
+            userId?: number | null;
         };
         HealthBody: {
             commit: string;
@@ -1946,33 +3025,53 @@ export interface components {
             helpFlags1: number;
             message: string;
         };
-        HitBody: (components["schemas"]["HitFolderBody"] | null) & {
+        HistoryActorBody: {
             /** Format: int64 */
             id: number;
-            isDeleted: boolean;
-            isStarred: boolean;
-            orgId: components["schemas"]["OrgId"];
-            slug: string;
-            /** Format: int64 */
-            sortMeta: number;
-            tags: string[];
-            title: string;
+            login: string;
+            /** @description `user`, `serviceAccount`, `server` or `anonymous`. */
             type: string;
-            uid: components["schemas"]["Uid"];
-            uri: string;
-            url: string;
         };
+        HistoryBody: {
+            entries: components["schemas"]["HistoryEntryBody"][];
+            /**
+             * Format: int64
+             * @description What to send as `before` for the entries that follow; `null` after the last.
+             */
+            next: number | null;
+        };
+        HistoryEntryBody: components["schemas"]["EntryDiffBody"] & {
+            action: string;
+            actor: components["schemas"]["HistoryActorBody"];
+            /** @description What the author said of it. */
+            message: string;
+            /**
+             * Format: int64
+             * @description The position in the log, which is the id of the audit entry.
+             */
+            position: number;
+            /** Format: date-time */
+            recordedAt: string;
+            /**
+             * Format: int64
+             * @description The number among the object's events, from 1.
+             */
+            version: number;
+        };
+        /** @description The folder that a hit is in, absent at the root. */
         HitFolderBody: {
             /** Format: int64 */
-            folderId: number;
-            folderTitle: string;
-            folderUid: components["schemas"]["Uid"];
-            folderUrl: string;
+            folderId?: number;
+            folderTitle?: string;
+            folderUid?: components["schemas"]["Uid"];
+            folderUrl?: string;
         };
+        /** @enum {string} */
+        HitType: "dash-db" | "dash-folder";
         HomeBody: {
             redirectUri: string;
         } | {
-            dashboard: unknown;
+            dashboard: Record<string, never>;
             meta: components["schemas"]["HomeMetaBody"];
         };
         /** @description What is said of the built-in home dashboard, which nobody owns and nobody can change. */
@@ -1999,7 +3098,7 @@ export interface components {
         };
         /** @description A dashboard to import. */
         ImportForm: {
-            dashboard: components["schemas"]["DashboardDocument"];
+            dashboard: components["schemas"]["DashboardForm"];
             /**
              * Format: int64
              * @description The same by its numeric id, for old clients.
@@ -2039,6 +3138,7 @@ export interface components {
         };
         InviteBody: {
             code: string;
+            /** Format: date-time */
             createdOn: string;
             email: string;
             emailSent: boolean;
@@ -2055,9 +3155,9 @@ export interface components {
         };
         /** @description Whether to send an e-mail is left unread: none is sent, and the link is in the list. */
         InviteForm: {
-            loginOrEmail?: string | null;
-            name?: string | null;
-            role?: string | null;
+            loginOrEmail: components["schemas"]["Name"];
+            name?: components["schemas"]["ShortText"] | null;
+            role: components["schemas"]["OrgRole"];
         };
         /**
          * Format: int64
@@ -2075,9 +3175,7 @@ export interface components {
             redirectUrl: string;
         };
         LoginForm: {
-            /** @default  */
             password: string;
-            /** @default  */
             user: string;
         };
         /** @description A description or message of at most 16384 bytes without NUL, or nothing. */
@@ -2085,11 +3183,13 @@ export interface components {
         MemberBody: {
             authLabels: string[];
             avatarUrl: string;
+            /** Format: date-time */
             created: string;
             email: string;
             isDisabled: boolean;
             isExternallySynced: boolean;
             isProvisioned: boolean;
+            /** Format: date-time */
             lastSeenAt: string;
             lastSeenAtAge: string;
             login: string;
@@ -2098,10 +3198,6 @@ export interface components {
             role: components["schemas"]["OrgRole"];
             uid: string;
             userId: components["schemas"]["UserId"];
-        };
-        MemberForm: {
-            loginOrEmail?: string | null;
-            role?: string | null;
         };
         MemberLookupBody: {
             avatarUrl: string;
@@ -2118,47 +3214,13 @@ export interface components {
             /** Format: int64 */
             totalCount: number;
         };
-        MembersForm: {
-            admins?: string[] | null;
-            members?: string[] | null;
-        };
         /** @description The answer of operations that have nothing but a message to say. */
         Message: {
             /** @description The message. */
             message: string;
         };
-        /** @description What is said of a dashboard beside its document. */
-        MetaBody: {
-            annotationsPermissions: components["schemas"]["AnnotationsPermissions"];
-            canAdmin: boolean;
-            canDelete: boolean;
-            canEdit: boolean;
-            canSave: boolean;
-            canStar: boolean;
-            created: string;
-            createdBy: string;
-            expires: string;
-            /** Format: int64 */
-            folderId: number;
-            folderTitle: string;
-            folderUid: string;
-            folderUrl: string;
-            hasAcl: boolean;
-            isFolder: boolean;
-            isSnapshot: boolean;
-            isStarred: boolean;
-            provisioned: boolean;
-            provisionedExternalId: string;
-            slug: string;
-            type: string;
-            updated: string;
-            updatedBy: string;
-            url: string;
-            /** Format: int64 */
-            version: number;
-        };
-        MoveForm: {
-            parentUid?: string | null;
+        MoveFolderForm: {
+            parentUid?: components["schemas"]["ParentUid"] | null;
         };
         /** @description A name, title, login or e-mail address of at most 760 bytes, not blank and without NUL. */
         Name: string;
@@ -2169,14 +3231,28 @@ export interface components {
             bookmarkUrls?: string[] | null;
         };
         NewFolderForm: {
-            description?: string | null;
-            parentUid?: string | null;
-            title?: string | null;
-            uid?: string | null;
+            description?: components["schemas"]["LongText"] | null;
+            parentUid?: components["schemas"]["ParentUid"] | null;
+            title: components["schemas"]["Name"];
+            uid?: components["schemas"]["NewUid"] | null;
         };
         NewMemberForm: {
-            /** Format: int64 */
-            userId?: number | null;
+            loginOrEmail: components["schemas"]["Name"];
+            role: components["schemas"]["OrgRole"];
+        };
+        /** @description A new password of at most 1024 bytes. */
+        NewPassword: string;
+        NewServiceAccountForm: {
+            isDisabled?: boolean | null;
+            name: components["schemas"]["Name"];
+            role?: components["schemas"]["OrgRole"] | null;
+        };
+        NewTeamForm: {
+            email?: components["schemas"]["ShortText"] | null;
+            name: components["schemas"]["Name"];
+        };
+        NewTeamMemberForm: {
+            userId: components["schemas"]["UserId"];
         };
         NewTokenBody: {
             /** Format: int64 */
@@ -2184,14 +3260,16 @@ export interface components {
             key: string;
             name: string;
         };
+        /** @description The uid for a new object. An empty one has one generated. */
+        NewUid: string;
         /** @description Go reads the names of members in any case, and clients in the field rely on it for `OrgId`. */
         NewUserForm: {
-            email?: string | null;
-            login?: string | null;
-            name?: string | null;
+            email?: components["schemas"]["ShortText"] | null;
+            login?: components["schemas"]["ShortText"] | null;
+            name?: components["schemas"]["ShortText"] | null;
             /** Format: int64 */
             orgId?: number | null;
-            password?: string | null;
+            password: components["schemas"]["NewPassword"];
         };
         OrgBody: {
             id: components["schemas"]["OrgId"];
@@ -2203,7 +3281,7 @@ export interface components {
             name: string;
         };
         OrgForm: {
-            name?: string | null;
+            name: components["schemas"]["Name"];
         };
         /**
          * Format: int64
@@ -2218,21 +3296,33 @@ export interface components {
         /** @description The uid of the folder to be in. The root for an empty text or `general`. */
         ParentUid: string;
         PasswordForm: {
-            password?: string | null;
+            password: components["schemas"]["NewPassword"];
         };
-        PermissionForm: {
+        PermissionBody: {
+            actions: string[];
+            builtInRole?: components["schemas"]["OrgRole"];
             /** Format: int64 */
-            permission?: number | null;
-        };
-        PermissionsForm: {
-            /** @default false */
-            isGrafanaAdmin: boolean;
+            id: number;
+            isInherited: boolean;
+            isManaged: boolean;
+            isServiceAccount: boolean;
+            permission: string;
+            roleName: string;
+            team?: string;
+            teamAvatarUrl?: string;
+            teamId?: components["schemas"]["TeamId"];
+            teamUid?: components["schemas"]["Uid"];
+            userAvatarUrl?: string;
+            userId?: components["schemas"]["UserId"];
+            userLogin?: string;
+            userUid?: string;
         };
         /** @description The body of an error with the status 412. */
         PreconditionErrorBody: {
             /** @description What stands in the way, for people. */
             message: string;
-            status?: components["schemas"]["PreconditionStatus"] | null;
+            /** @description The same for programs. */
+            status?: components["schemas"]["PreconditionStatus"];
         };
         /**
          * @description What programs test for 412: a stale version, or a title that is taken.
@@ -2240,31 +3330,37 @@ export interface components {
          */
         PreconditionStatus: "version-mismatch" | "name-exists";
         PreferenceBody: {
-            homeDashboardUID?: components["schemas"]["Uid"] | null;
+            homeDashboardUID?: components["schemas"]["Uid"];
             language?: string;
-            navbar?: components["schemas"]["NavbarBody"] | null;
-            queryHistory?: components["schemas"]["QueryHistoryBody"] | null;
+            navbar?: components["schemas"]["NavbarBody"];
+            queryHistory?: components["schemas"]["QueryHistoryBody"];
             regionalFormat?: string;
             theme?: string;
             timezone?: string;
             weekStart?: string;
         };
         PreferenceForm: {
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The same by its numeric id, for old clients.
+             */
             homeDashboardId?: number | null;
+            /** @description The dashboard to begin with, none for an empty text. */
             homeDashboardUID?: string | null;
-            language?: string | null;
+            language?: components["schemas"]["Word"] | null;
             navbar?: components["schemas"]["NavbarForm"] | null;
             queryHistory?: components["schemas"]["QueryHistoryForm"] | null;
-            regionalFormat?: string | null;
-            theme?: string | null;
+            regionalFormat?: components["schemas"]["Word"] | null;
+            theme?: components["schemas"]["Theme"] | null;
+            /** @description The name of a time zone, `utc` or `browser`. */
             timezone?: string | null;
-            weekStart?: string | null;
+            weekStart?: components["schemas"]["WeekStart"] | null;
         };
         /** @description A user as its own page shows it. */
         ProfileBody: {
             authLabels: string[];
             avatarUrl: string;
+            /** Format: date-time */
             createdAt: string;
             email: string;
             id: components["schemas"]["UserId"];
@@ -2279,20 +3375,38 @@ export interface components {
             orgId: components["schemas"]["OrgId"];
             theme: string;
             uid: string;
+            /** Format: date-time */
             updatedAt: string;
         };
         /** @description A change of a profile. */
         ProfileForm: {
-            email?: string | null;
-            login?: string | null;
-            name?: string | null;
-            theme?: string | null;
+            email?: components["schemas"]["ShortText"] | null;
+            login?: components["schemas"]["ShortText"] | null;
+            name?: components["schemas"]["ShortText"] | null;
+            theme?: components["schemas"]["Theme"] | null;
         };
         QueryHistoryBody: {
             homeTab: string;
         };
         QueryHistoryForm: {
-            homeTab?: string | null;
+            homeTab?: components["schemas"]["Word"] | null;
+        };
+        QuotaBody: {
+            /** Format: int64 */
+            limit: number;
+            org_id?: components["schemas"]["OrgId"];
+            target: string;
+            /** Format: int64 */
+            used: number;
+            user_id?: components["schemas"]["UserId"];
+        };
+        /** @description The target is read from the path, as Grafana does it. */
+        QuotaForm: {
+            /**
+             * Format: int64
+             * @description How much; -1 is no limit.
+             */
+            limit: number;
         };
         RestoreDeletedForm: {
             /** @description Nothing puts it where it was; an empty text means the root. */
@@ -2302,16 +3416,30 @@ export interface components {
             /** Format: int64 */
             version?: number | null;
         };
-        RevokeAuthTokenForm: {
+        RestoreVersionForm: {
+            /** Format: int64 */
+            version: number;
+        };
+        RestoredBody: {
+            /** @description Whether anything had to be changed. */
+            changed: boolean;
+            message: string;
             /**
              * Format: int64
-             * @default 0
+             * @description The version of the object now.
              */
+            version: number;
+        };
+        RevokeAuthTokenForm: {
+            /** Format: int64 */
             authTokenId: number;
         };
+        RoleForm: {
+            role: components["schemas"]["OrgRole"];
+        };
         /** @description A dashboard to save. */
-        SaveForm: {
-            dashboard: components["schemas"]["DashboardDocument"];
+        SaveDashboardForm: {
+            dashboard: components["schemas"]["DashboardForm"];
             /**
              * Format: int64
              * @description The same by its numeric id, for old clients.
@@ -2323,7 +3451,7 @@ export interface components {
             overwrite?: boolean;
         };
         /** @description The answer to a save. */
-        SavedBody: {
+        SavedDashboardBody: {
             folderUid: string;
             /** Format: int64 */
             id: number;
@@ -2335,9 +3463,43 @@ export interface components {
             /** Format: int64 */
             version: number;
         };
+        SearchHitBody: components["schemas"]["HitFolderBody"] & {
+            /** Format: int64 */
+            id: number;
+            isDeleted: boolean;
+            isStarred: boolean;
+            orgId: components["schemas"]["OrgId"];
+            slug: string;
+            /** Format: int64 */
+            sortMeta: number;
+            tags: string[];
+            title: string;
+            type: components["schemas"]["HitType"];
+            uid: components["schemas"]["Uid"];
+            uri: string;
+            url: string;
+        };
+        SentenceBody: {
+            /** @description What became of it, one word for each change. */
+            changed: string[];
+            /**
+             * Format: int64
+             * @description The id of the panel.
+             */
+            id?: number;
+            /** @description What it is about, like `panel`. */
+            subject: string;
+            text: string;
+            /** @description The title of the panel, or the name of what has no title. */
+            title: string;
+        };
+        ServerAdminForm: {
+            isGrafanaAdmin: boolean;
+        };
         ServiceAccountBody: {
-            accessControl?: components["schemas"]["BTreeMap"] | null;
+            accessControl?: components["schemas"]["AccessControl"];
             avatarUrl: string;
+            /** Format: date-time */
             createdAt: string;
             id: components["schemas"]["UserId"];
             isDisabled: boolean;
@@ -2349,12 +3511,13 @@ export interface components {
             /** Format: int64 */
             tokens: number;
             uid: string;
+            /** Format: date-time */
             updatedAt: string;
         };
         ServiceAccountForm: {
             isDisabled?: boolean | null;
-            name?: string | null;
-            role?: string | null;
+            name?: components["schemas"]["Name"] | null;
+            role?: components["schemas"]["OrgRole"] | null;
         };
         ServiceAccountSearchBody: {
             /** Format: int64 */
@@ -2365,14 +3528,32 @@ export interface components {
             /** Format: int64 */
             totalCount: number;
         };
-        SessionBody: components["schemas"]["Client"] & {
+        SessionBody: components["schemas"]["SessionClientBody"] & {
             clientIp: string;
+            /** Format: date-time */
             createdAt: string;
             /** Format: int64 */
             id: number;
             isActive: boolean;
+            /** Format: date-time */
             seenAt: string;
         };
+        /** @description The client of a session. */
+        SessionClientBody: {
+            browser: string;
+            browserVersion: string;
+            device: string;
+            os: string;
+            osVersion: string;
+        };
+        SetPermissionForm: {
+            permission?: string | null;
+        };
+        SetPermissionsForm: {
+            permissions?: components["schemas"]["GrantForm"][] | null;
+        };
+        /** @description A short text of at most 760 bytes without NUL, or nothing. */
+        ShortText: string;
         /** @description A way to sort hits, by the name that clients ask for it. */
         SortOptionBody: {
             description: string;
@@ -2434,17 +3615,22 @@ export interface components {
             /** Format: int64 */
             viewers: number;
         };
+        SummaryBody: {
+            parts: components["schemas"]["SentenceBody"][];
+            /** @description All sentences, one a line. */
+            text: string;
+        };
         TagBody: {
             /** Format: int64 */
             count: number;
             term: string;
         };
         TargetBody: {
-            name?: string | null;
+            name?: string;
             type: string;
             uid: string;
             /** Format: int64 */
-            version?: number | null;
+            version?: number;
         };
         TargetForm: {
             /** Format: int64 */
@@ -2454,7 +3640,7 @@ export interface components {
             version?: number | null;
         };
         TeamBody: {
-            accessControl?: components["schemas"]["BTreeMap"] | null;
+            accessControl?: components["schemas"]["AccessControl"];
             avatarUrl: string;
             email: string;
             externalUID: string;
@@ -2464,13 +3650,13 @@ export interface components {
             memberCount: number;
             name: string;
             orgId: components["schemas"]["OrgId"];
-            /** Format: int32 */
-            permission: number;
+            /** @enum {integer} */
+            permission: 0 | 4;
             uid: components["schemas"]["Uid"];
         };
         TeamForm: {
-            email?: string | null;
-            name?: string | null;
+            email?: components["schemas"]["ShortText"] | null;
+            name?: components["schemas"]["ShortText"] | null;
         };
         /**
          * Format: int64
@@ -2485,12 +3671,20 @@ export interface components {
             login: string;
             name: string;
             orgId: components["schemas"]["OrgId"];
-            /** Format: int32 */
-            permission: number;
+            /** @enum {integer} */
+            permission: 0 | 4;
             teamId: components["schemas"]["TeamId"];
             teamUID: components["schemas"]["Uid"];
             userId: components["schemas"]["UserId"];
             userUID: string;
+        };
+        TeamMembersForm: {
+            admins?: string[] | null;
+            members?: string[] | null;
+        };
+        TeamPermissionForm: {
+            /** @enum {integer} */
+            permission?: 0 | 4;
         };
         TeamSearchBody: {
             /** Format: int64 */
@@ -2501,21 +3695,32 @@ export interface components {
             /** Format: int64 */
             totalCount: number;
         };
+        /**
+         * @description The colours of pages. Nothing leaves them to the server.
+         * @enum {string}
+         */
+        Theme: "unset" | "light" | "dark" | "system";
         TokenBody: {
+            /** Format: date-time */
             created: string;
-            expiration?: string | null;
+            /** Format: date-time */
+            expiration: string | null;
             hasExpired: boolean;
             /** Format: int64 */
             id: number;
             isRevoked: boolean;
-            lastUsedAt?: string | null;
+            /** Format: date-time */
+            lastUsedAt: string | null;
             name: string;
             /** Format: int64 */
             secondsUntilExpiration: number;
         };
         TokenForm: {
-            name?: string | null;
-            /** Format: int64 */
+            name: components["schemas"]["Name"];
+            /**
+             * Format: int64
+             * @description After how many seconds it ends. Zero means never.
+             */
             secondsToLive?: number | null;
         };
         /** @description A checked uid: 1 to 40 characters of `[a-zA-Z0-9_-]`. */
@@ -2530,12 +3735,14 @@ export interface components {
         UserHitBody: {
             authLabels: string[];
             avatarUrl: string;
+            /** Format: date-time */
             created: string;
             email: string;
             id: components["schemas"]["UserId"];
             isAdmin: boolean;
             isDisabled: boolean;
             isProvisioned: boolean;
+            /** Format: date-time */
             lastSeenAt: string;
             lastSeenAtAge: string;
             login: string;
@@ -2563,11 +3770,12 @@ export interface components {
             users: components["schemas"]["UserHitBody"][];
         };
         VersionBody: {
+            /** Format: date-time */
             created: string;
             createdBy: string;
             /** Format: int64 */
             dashboardId: number;
-            data?: components["schemas"]["DashboardDocument"] | null;
+            data?: components["schemas"]["DashboardDocument"];
             /** Format: int64 */
             id: number;
             message: string;
@@ -2584,6 +3792,13 @@ export interface components {
             continueToken: string;
             versions: components["schemas"]["VersionBody"][];
         };
+        /**
+         * @description The day a week begins with. Nothing leaves it to the server.
+         * @enum {string}
+         */
+        WeekStart: "unset" | "saturday" | "sunday" | "monday" | "browser";
+        /** @description A word of at most 64 bytes without NUL, or nothing. */
+        Word: string;
     };
     responses: {
         /** @description The request is malformed or breaks a rule */
@@ -2729,6 +3944,560 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    getDashboardResourceDescription: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DescriptionBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getDashboardResourcePermissions: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path: {
+                /** @description The uid of a dashboard */
+                uid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PermissionBody"][];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    setDashboardResourcePermissions: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The uid of a dashboard */
+                uid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["SetPermissionsForm"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    setDashboardResourcePermissionsForBuiltInRole: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The uid of a dashboard */
+                uid: string;
+                /** @description A role in the org */
+                role: "Viewer" | "Editor" | "Admin";
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["SetPermissionForm"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    setDashboardResourcePermissionsForTeam: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The uid of a dashboard */
+                uid: string;
+                /** @description The id of a team */
+                team_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["SetPermissionForm"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    setDashboardResourcePermissionsForUser: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The uid of a dashboard */
+                uid: string;
+                /** @description The id of a user */
+                user_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["SetPermissionForm"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getFolderResourceDescription: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DescriptionBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getFolderResourcePermissions: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path: {
+                /** @description The uid of a folder */
+                folder_uid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PermissionBody"][];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    setFolderResourcePermissions: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The uid of a folder */
+                folder_uid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["SetPermissionsForm"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    setFolderResourcePermissionsForBuiltInRole: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The uid of a folder */
+                folder_uid: string;
+                /** @description A role in the org */
+                role: "Viewer" | "Editor" | "Admin";
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["SetPermissionForm"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    setFolderResourcePermissionsForTeam: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The uid of a folder */
+                folder_uid: string;
+                /** @description The id of a team */
+                team_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["SetPermissionForm"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    setFolderResourcePermissionsForUser: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The uid of a folder */
+                folder_uid: string;
+                /** @description The id of a user */
+                user_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["SetPermissionForm"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getUserActions: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: boolean;
+                    };
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getUserPermissions: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: string[];
+                    };
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
     getServerAuditActivity: {
         parameters: {
             query?: {
@@ -2779,16 +4548,18 @@ export interface operations {
                 outcome?: "success" | "denied" | "failure";
                 /** @description Not before this time, in RFC 3339 or milliseconds */
                 from?: string;
-                /** @description Before this time, in RFC 3339 or milliseconds */
+                /** @description Not after this time, in RFC 3339 or milliseconds */
                 to?: string;
                 /** @description The trace that the request belonged to */
                 traceId?: string;
-                /** @description The newest first, or the oldest */
-                order?: "desc" | "asc";
+                /** @description What comes first */
+                order?: "newest" | "oldest";
                 /** @description `next` or `previous` of a page */
                 cursor?: string;
                 /** @description How many entries to answer with */
                 limit?: number;
+                /** @description Whether each entry says what it changed, of which there are at most 100 then */
+                changes?: boolean;
             };
             header?: {
                 /** @description The org to act in, instead of the one that the caller works in */
@@ -2832,12 +4603,12 @@ export interface operations {
                 outcome?: "success" | "denied" | "failure";
                 /** @description Not before this time, in RFC 3339 or milliseconds */
                 from?: string;
-                /** @description Before this time, in RFC 3339 or milliseconds */
+                /** @description Not after this time, in RFC 3339 or milliseconds */
                 to?: string;
                 /** @description The trace that the request belonged to */
                 traceId?: string;
-                /** @description The newest first, or the oldest */
-                order?: "desc" | "asc";
+                /** @description What comes first */
+                order?: "newest" | "oldest";
                 /** @description `next` or `previous` of a page */
                 cursor?: string;
                 /** @description How entries are written, one a line */
@@ -2858,6 +4629,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "application/x-ndjson": string;
                     "text/csv": string;
                 };
             };
@@ -2898,6 +4670,40 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    adminGetSettings: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The settings by section and name */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: {
+                            [key: string]: string;
+                        };
+                    };
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -2946,7 +4752,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody?: {
+        requestBody: {
             content: {
                 "application/json": components["schemas"]["NewUserForm"];
             };
@@ -3179,7 +4985,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: {
+        requestBody: {
             content: {
                 "application/json": components["schemas"]["PasswordForm"];
             };
@@ -3223,9 +5029,89 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: {
+        requestBody: {
             content: {
-                "application/json": components["schemas"]["PermissionsForm"];
+                "application/json": components["schemas"]["ServerAdminForm"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getUserQuota: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path: {
+                /** @description The id of a user */
+                user_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QuotaBody"][];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    updateUserQuota: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The id of a user */
+                user_id: number;
+                /** @description What is limited */
+                quota_target: "org";
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["QuotaForm"];
             };
         };
         responses: {
@@ -3267,7 +5153,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: {
+        requestBody: {
             content: {
                 "application/json": components["schemas"]["RevokeAuthTokenForm"];
             };
@@ -3346,16 +5232,18 @@ export interface operations {
                 outcome?: "success" | "denied" | "failure";
                 /** @description Not before this time, in RFC 3339 or milliseconds */
                 from?: string;
-                /** @description Before this time, in RFC 3339 or milliseconds */
+                /** @description Not after this time, in RFC 3339 or milliseconds */
                 to?: string;
                 /** @description The trace that the request belonged to */
                 traceId?: string;
-                /** @description The newest first, or the oldest */
-                order?: "desc" | "asc";
+                /** @description What comes first */
+                order?: "newest" | "oldest";
                 /** @description `next` or `previous` of a page */
                 cursor?: string;
                 /** @description How many entries to answer with */
                 limit?: number;
+                /** @description Whether each entry says what it changed, of which there are at most 100 then */
+                changes?: boolean;
             };
             header?: {
                 /** @description The org to act in, instead of the one that the caller works in */
@@ -3399,12 +5287,12 @@ export interface operations {
                 outcome?: "success" | "denied" | "failure";
                 /** @description Not before this time, in RFC 3339 or milliseconds */
                 from?: string;
-                /** @description Before this time, in RFC 3339 or milliseconds */
+                /** @description Not after this time, in RFC 3339 or milliseconds */
                 to?: string;
                 /** @description The trace that the request belonged to */
                 traceId?: string;
-                /** @description The newest first, or the oldest */
-                order?: "desc" | "asc";
+                /** @description What comes first */
+                order?: "newest" | "oldest";
                 /** @description `next` or `previous` of a page */
                 cursor?: string;
                 /** @description How entries are written, one a line */
@@ -3425,6 +5313,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "application/x-ndjson": string;
                     "text/csv": string;
                 };
             };
@@ -3496,6 +5385,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": unknown;
+                    "text/html": string;
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -3526,7 +5416,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["SaveForm"];
+                "application/json": components["schemas"]["SaveDashboardForm"];
             };
         };
         responses: {
@@ -3536,7 +5426,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["SavedBody"];
+                    "application/json": components["schemas"]["SavedDashboardBody"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -3647,7 +5537,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["DashboardDocument"];
+                    "application/json": components["schemas"]["DashboardForm"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -3686,7 +5576,6 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
-            403: components["responses"]["Forbidden"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -3695,7 +5584,12 @@ export interface operations {
     };
     getDashboardByUID: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Answer as of this time (RFC 3339 or milliseconds), or of this position of the log */
+                at?: string;
+                /** @description The schema that the caller wants, like `v1` */
+                apiVersion?: string;
+            };
             header?: {
                 /** @description The org to act in, instead of the one that the caller works in */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
@@ -3721,6 +5615,15 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            /** @description The schema that the caller wants is not known */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -3750,7 +5653,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["DeletedBody"];
+                    "application/json": components["schemas"]["DeletedDashboardBody"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -3766,7 +5669,87 @@ export interface operations {
             504: components["responses"]["Timeout"];
         };
     };
-    restoreDashboardVersionByUID: {
+    getDashboardHistory: {
+        parameters: {
+            query?: {
+                /** @description How many entries to answer with */
+                limit?: number;
+                /** @description The `next` of the page before */
+                before?: number;
+                /** @description Whether each entry says what it changed; at most 50 do */
+                changes?: boolean;
+            };
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path: {
+                /** @description The uid of a dashboard */
+                uid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HistoryBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getDashboardDiff: {
+        parameters: {
+            query?: {
+                /** @description The version to compare with, else the one before; 0 is nothing */
+                from?: number;
+                /** @description The version to compare, else the last */
+                to?: number;
+            };
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path: {
+                /** @description The uid of a dashboard */
+                uid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ComparisonBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    restoreDashboardHistoryVersion: {
         parameters: {
             query?: never;
             header?: {
@@ -3793,7 +5776,130 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["SavedBody"];
+                    "application/json": components["schemas"]["RestoredBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getDashboardPermissionsListByUID: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path: {
+                /** @description The uid of a dashboard */
+                uid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AclBody"][];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    updateDashboardPermissionsByUID: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The uid of a dashboard */
+                uid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["AclForm"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    restoreDashboardVersionByUID: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The uid of a dashboard */
+                uid: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RestoreVersionForm"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedDashboardBody"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -3833,7 +5939,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["DeletedBody"];
+                    "application/json": components["schemas"]["DeletedDashboardBody"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -3876,7 +5982,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["DeletedBody"];
+                    "application/json": components["schemas"]["DeletedDashboardBody"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -3970,11 +6076,75 @@ export interface operations {
             504: components["responses"]["Timeout"];
         };
     };
+    getDataSources: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No data source */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": string[];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getDocs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+            /** @description It is the one that the client has, by its `ETag` */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
     getFolders: {
         parameters: {
             query?: {
                 /** @description The folder to look into */
                 parentUid?: string;
+                /** @description `Edit` for those only that the caller may change */
+                permission?: string;
+                /** @description Answer as of this time (RFC 3339 or milliseconds), or of this position of the log */
+                at?: string;
                 /** @description The page of the list */
                 page?: number;
                 /** @description How many entries to answer with */
@@ -4001,6 +6171,7 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -4019,7 +6190,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody?: {
+        requestBody: {
             content: {
                 "application/json": components["schemas"]["NewFolderForm"];
             };
@@ -4049,7 +6220,10 @@ export interface operations {
     };
     getFolderByID: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Whether to say what the caller may do with it */
+                accesscontrol?: boolean;
+            };
             header?: {
                 /** @description The org to act in, instead of the one that the caller works in */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
@@ -4083,7 +6257,12 @@ export interface operations {
     };
     getFolderByUID: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Answer as of this time (RFC 3339 or milliseconds), or of this position of the log */
+                at?: string;
+                /** @description Whether to say what the caller may do with it */
+                accesscontrol?: boolean;
+            };
             header?: {
                 /** @description The org to act in, instead of the one that the caller works in */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
@@ -4219,13 +6398,138 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["CountsBody"];
+                    "application/json": components["schemas"]["FolderCountsBody"];
                 };
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getFolderHistory: {
+        parameters: {
+            query?: {
+                /** @description How many entries to answer with */
+                limit?: number;
+                /** @description The `next` of the page before */
+                before?: number;
+                /** @description Whether each entry says what it changed; at most 50 do */
+                changes?: boolean;
+            };
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path: {
+                /** @description The uid of a folder */
+                folder_uid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HistoryBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getFolderDiff: {
+        parameters: {
+            query?: {
+                /** @description The version to compare with, else the one before; 0 is nothing */
+                from?: number;
+                /** @description The version to compare, else the last */
+                to?: number;
+            };
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path: {
+                /** @description The uid of a folder */
+                folder_uid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ComparisonBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    restoreFolderHistoryVersion: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The uid of a folder */
+                folder_uid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RestoreForm"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RestoredBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Contradictory"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -4249,7 +6553,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["MoveForm"];
+                "application/json": components["schemas"]["MoveFolderForm"];
             };
         };
         responses: {
@@ -4260,6 +6564,84 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["FolderBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getFolderPermissionList: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path: {
+                /** @description The uid of a folder */
+                folder_uid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AclBody"][];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    updateFolderPermissions: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The uid of a folder */
+                folder_uid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["AclForm"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -4427,7 +6809,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody?: {
+        requestBody: {
             content: {
                 "application/json": components["schemas"]["OrgForm"];
             };
@@ -4511,6 +6893,122 @@ export interface operations {
             504: components["responses"]["Timeout"];
         };
     };
+    getOrgHistory: {
+        parameters: {
+            query?: {
+                /** @description How many entries to answer with */
+                limit?: number;
+                /** @description The `next` of the page before */
+                before?: number;
+                /** @description Whether each entry says what it changed; at most 50 do */
+                changes?: boolean;
+            };
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HistoryBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getOrgDiff: {
+        parameters: {
+            query?: {
+                /** @description The version to compare with, else the one before; 0 is nothing */
+                from?: number;
+                /** @description The version to compare, else the last */
+                to?: number;
+            };
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ComparisonBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    restoreOrgHistoryVersion: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RestoreForm"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RestoredBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
     getPendingOrgInvites: {
         parameters: {
             query?: never;
@@ -4553,7 +7051,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody?: {
+        requestBody: {
             content: {
                 "application/json": components["schemas"]["InviteForm"];
             };
@@ -4565,12 +7063,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["AddedBody"];
+                    "application/json": components["schemas"]["AddedInviteBody"];
                 };
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
             412: components["responses"]["PreconditionFailed"];
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
@@ -4732,6 +7231,153 @@ export interface operations {
             504: components["responses"]["Timeout"];
         };
     };
+    getOrgPreferencesHistory: {
+        parameters: {
+            query?: {
+                /** @description How many entries to answer with */
+                limit?: number;
+                /** @description The `next` of the page before */
+                before?: number;
+                /** @description Whether each entry says what it changed; at most 50 do */
+                changes?: boolean;
+            };
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HistoryBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getOrgPreferencesDiff: {
+        parameters: {
+            query?: {
+                /** @description The version to compare with, else the one before; 0 is nothing */
+                from?: number;
+                /** @description The version to compare, else the last */
+                to?: number;
+            };
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ComparisonBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    restoreOrgPreferencesHistoryVersion: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RestoreForm"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RestoredBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getCurrentOrgQuota: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QuotaBody"][];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
     getOrgUsersForCurrentOrg: {
         parameters: {
             query?: {
@@ -4779,9 +7425,9 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody?: {
+        requestBody: {
             content: {
-                "application/json": components["schemas"]["MemberForm"];
+                "application/json": components["schemas"]["NewMemberForm"];
             };
         };
         responses: {
@@ -4935,9 +7581,9 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: {
+        requestBody: {
             content: {
-                "application/json": components["schemas"]["MemberForm"];
+                "application/json": components["schemas"]["RoleForm"];
             };
         };
         responses: {
@@ -4967,6 +7613,131 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getOrgUserHistory: {
+        parameters: {
+            query?: {
+                /** @description How many entries to answer with */
+                limit?: number;
+                /** @description The `next` of the page before */
+                before?: number;
+                /** @description Whether each entry says what it changed; at most 50 do */
+                changes?: boolean;
+            };
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path: {
+                /** @description The id of a user */
+                user_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HistoryBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getOrgUserDiff: {
+        parameters: {
+            query?: {
+                /** @description The version to compare with, else the one before; 0 is nothing */
+                from?: number;
+                /** @description The version to compare, else the last */
+                to?: number;
+            };
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path: {
+                /** @description The id of a user */
+                user_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ComparisonBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    restoreOrgUserHistoryVersion: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The id of a user */
+                user_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RestoreForm"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RestoredBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
             504: components["responses"]["Timeout"];
         };
@@ -5022,7 +7793,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody?: {
+        requestBody: {
             content: {
                 "application/json": components["schemas"]["OrgForm"];
             };
@@ -5134,7 +7905,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: {
+        requestBody: {
             content: {
                 "application/json": components["schemas"]["OrgForm"];
             };
@@ -5260,6 +8031,86 @@ export interface operations {
             504: components["responses"]["Timeout"];
         };
     };
+    getOrgQuota: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path: {
+                /** @description The id of an org */
+                org_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QuotaBody"][];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    updateOrgQuota: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The id of an org */
+                org_id: number;
+                /** @description What is limited */
+                quota_target: "org_user" | "dashboard" | "folder" | "data_source" | "api_key" | "alert_rule";
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["QuotaForm"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
     getOrgUsers: {
         parameters: {
             query?: {
@@ -5313,9 +8164,9 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: {
+        requestBody: {
             content: {
-                "application/json": components["schemas"]["MemberForm"];
+                "application/json": components["schemas"]["NewMemberForm"];
             };
         };
         responses: {
@@ -5441,9 +8292,9 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: {
+        requestBody: {
             content: {
-                "application/json": components["schemas"]["MemberForm"];
+                "application/json": components["schemas"]["RoleForm"];
             };
         };
         responses: {
@@ -5480,6 +8331,8 @@ export interface operations {
     search: {
         parameters: {
             query?: {
+                /** @description Answer as of this time (RFC 3339 or milliseconds), or of this position of the log */
+                at?: string;
                 /** @description A part of the title */
                 query?: string;
                 /** @description A tag; of more than one, all */
@@ -5498,6 +8351,8 @@ export interface operations {
                 starred?: boolean;
                 /** @description How hits are sorted */
                 sort?: "alpha-asc" | "alpha-desc";
+                /** @description `Edit` for what the caller may change only */
+                permission?: string;
                 /** @description The page of the list */
                 page?: number;
                 /** @description How many entries to answer with */
@@ -5518,11 +8373,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HitBody"][];
+                    "application/json": components["schemas"]["SearchHitBody"][];
                 };
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
             429: components["responses"]["TooManyRequests"];
             /** @description The `type` is unknown, or a fault of the server's */
             500: {
@@ -5578,9 +8434,9 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody?: {
+        requestBody: {
             content: {
-                "application/json": components["schemas"]["ServiceAccountForm"];
+                "application/json": components["schemas"]["NewServiceAccountForm"];
             };
         };
         responses: {
@@ -5769,6 +8625,131 @@ export interface operations {
             504: components["responses"]["Timeout"];
         };
     };
+    getServiceAccountHistory: {
+        parameters: {
+            query?: {
+                /** @description How many entries to answer with */
+                limit?: number;
+                /** @description The `next` of the page before */
+                before?: number;
+                /** @description Whether each entry says what it changed; at most 50 do */
+                changes?: boolean;
+            };
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path: {
+                /** @description The id of a service account */
+                service_account_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HistoryBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getServiceAccountDiff: {
+        parameters: {
+            query?: {
+                /** @description The version to compare with, else the one before; 0 is nothing */
+                from?: number;
+                /** @description The version to compare, else the last */
+                to?: number;
+            };
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path: {
+                /** @description The id of a service account */
+                service_account_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ComparisonBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    restoreServiceAccountHistoryVersion: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The id of a service account */
+                service_account_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RestoreForm"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RestoredBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
     listTokens: {
         parameters: {
             query?: never;
@@ -5817,7 +8798,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: {
+        requestBody: {
             content: {
                 "application/json": components["schemas"]["TokenForm"];
             };
@@ -5900,9 +8881,9 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody?: {
+        requestBody: {
             content: {
-                "application/json": components["schemas"]["TeamForm"];
+                "application/json": components["schemas"]["NewTeamForm"];
             };
         };
         responses: {
@@ -6091,6 +9072,131 @@ export interface operations {
             504: components["responses"]["Timeout"];
         };
     };
+    getTeamHistory: {
+        parameters: {
+            query?: {
+                /** @description How many entries to answer with */
+                limit?: number;
+                /** @description The `next` of the page before */
+                before?: number;
+                /** @description Whether each entry says what it changed; at most 50 do */
+                changes?: boolean;
+            };
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path: {
+                /** @description The id of a team, or its uid */
+                team_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HistoryBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getTeamDiff: {
+        parameters: {
+            query?: {
+                /** @description The version to compare with, else the one before; 0 is nothing */
+                from?: number;
+                /** @description The version to compare, else the last */
+                to?: number;
+            };
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path: {
+                /** @description The id of a team, or its uid */
+                team_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ComparisonBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    restoreTeamHistoryVersion: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The id of a team, or its uid */
+                team_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RestoreForm"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RestoredBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
     getTeamMembers: {
         parameters: {
             query?: never;
@@ -6142,7 +9248,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["MembersForm"];
+                "application/json": components["schemas"]["TeamMembersForm"];
             };
         };
         responses: {
@@ -6184,9 +9290,9 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: {
+        requestBody: {
             content: {
-                "application/json": components["schemas"]["NewMemberForm"];
+                "application/json": components["schemas"]["NewTeamMemberForm"];
             };
         };
         responses: {
@@ -6232,7 +9338,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["PermissionForm"];
+                "application/json": components["schemas"]["TeamPermissionForm"];
             };
         };
         responses: {
@@ -6583,9 +9689,9 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody?: {
+        requestBody: {
             content: {
-                "application/json": components["schemas"]["CompleteForm"];
+                "application/json": components["schemas"]["CompleteInviteForm"];
             };
         };
         responses: {
@@ -6595,7 +9701,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["CompletedBody"];
+                    "application/json": components["schemas"]["CompletedInviteBody"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -6679,7 +9785,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody?: {
+        requestBody: {
             content: {
                 "application/json": components["schemas"]["ChangePasswordForm"];
             };
@@ -6819,7 +9925,79 @@ export interface operations {
             504: components["responses"]["Timeout"];
         };
     };
-    revokeUserAuthToken: {
+    getUserPreferencesHistory: {
+        parameters: {
+            query?: {
+                /** @description How many entries to answer with */
+                limit?: number;
+                /** @description The `next` of the page before */
+                before?: number;
+                /** @description Whether each entry says what it changed; at most 50 do */
+                changes?: boolean;
+            };
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HistoryBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getUserPreferencesDiff: {
+        parameters: {
+            query?: {
+                /** @description The version to compare with, else the one before; 0 is nothing */
+                from?: number;
+                /** @description The version to compare, else the last */
+                to?: number;
+            };
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ComparisonBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    restoreUserPreferencesHistoryVersion: {
         parameters: {
             query?: never;
             header?: {
@@ -6832,6 +10010,79 @@ export interface operations {
             cookie?: never;
         };
         requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RestoreForm"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RestoredBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getUserQuotas: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QuotaBody"][];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    revokeUserAuthToken: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
             content: {
                 "application/json": components["schemas"]["RevokeAuthTokenForm"];
             };
@@ -7222,6 +10473,131 @@ export interface operations {
             504: components["responses"]["Timeout"];
         };
     };
+    getUserHistory: {
+        parameters: {
+            query?: {
+                /** @description How many entries to answer with */
+                limit?: number;
+                /** @description The `next` of the page before */
+                before?: number;
+                /** @description Whether each entry says what it changed; at most 50 do */
+                changes?: boolean;
+            };
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path: {
+                /** @description The id of a user */
+                user_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HistoryBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getUserDiff: {
+        parameters: {
+            query?: {
+                /** @description The version to compare with, else the one before; 0 is nothing */
+                from?: number;
+                /** @description The version to compare, else the last */
+                to?: number;
+            };
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path: {
+                /** @description The id of a user */
+                user_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ComparisonBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    restoreUserHistoryVersion: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The id of a user */
+                user_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RestoreForm"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RestoredBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
     getUserOrgList: {
         parameters: {
             query?: never;
@@ -7331,6 +10707,50 @@ export interface operations {
             504: components["responses"]["Timeout"];
         };
     };
+    avatar: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description What the picture is made of */
+                hash: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A picture */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/png": string;
+                };
+            };
+            400: components["responses"]["BadRequest"];
+        };
+    };
+    getBootData: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+        };
+    };
     healthz: {
         parameters: {
             query?: never;
@@ -7378,7 +10798,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody?: {
+        requestBody: {
             content: {
                 "application/json": components["schemas"]["LoginForm"];
             };
@@ -7427,6 +10847,30 @@ export interface operations {
             504: components["responses"]["Timeout"];
         };
     };
+    metrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description In the text format of Prometheus */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
     readyz: {
         parameters: {
             query?: never;
@@ -7445,6 +10889,51 @@ export interface operations {
                     "text/plain": string;
                 };
             };
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    robotsTxt: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+        };
+    };
+    rotateUserAuthTokenRedirect: {
+        parameters: {
+            query?: {
+                /** @description The path of the page */
+                redirectTo?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description To the page, or without a session to the log-in page */
+            302: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            429: components["responses"]["TooManyRequests"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
             504: components["responses"]["Timeout"];

@@ -238,6 +238,15 @@ macro_rules! function {
     };
 }
 
+/// The condition that each word is in the title of a dashboard or in one of its tags.
+macro_rules! in_tags {
+    () => {
+        "d.org_id = $1 AND d.deleted IS NULL AND NOT EXISTS (
+            SELECT FROM unnest(string_to_array(lower($2), E'\n')) AS word WHERE d.lower_title NOT LIKE word
+                AND NOT EXISTS (SELECT FROM unnest(d.tags) AS tag WHERE lower(tag) LIKE word))"
+    };
+}
+
 /// Through the titles in order, until there are enough.
 const BY_TITLE: Way = table!(EachTime, "d.deleted IS NULL");
 /// By the words of titles. For those who may see all, no more is asked for than the page can need.
@@ -246,6 +255,12 @@ const BY_WORDS: Way =
 /// By the words of titles, and then by what else is asked for.
 const BY_WORDS_AND_MORE: Way =
     Way { all: function!(all, "NULL"), allowed: function!(allowed, "NULL"), planning: Planning::Once };
+/// By the words of titles and tags.
+const BY_WORDS_IN_TAGS: Way = Way {
+    all: table!(@ all, "dashboards", in_tags!()),
+    allowed: table!(@ allowed, "dashboards", in_tags!()),
+    planning: Planning::Once,
+};
 const BY_UID: Way = table!(Once, "d.deleted IS NULL AND d.uid = ANY ($4)");
 const BY_ID: Way = table!(Once, "d.deleted IS NULL AND d.id = ANY ($5)");
 const BY_FOLDER: Way = table!(Once, "d.deleted IS NULL AND d.folder_uid = ANY ($6)");
@@ -281,6 +296,8 @@ fn way(query: &SearchQuery, words: usize) -> &'static Way {
         &BY_UID
     } else if !query.ids.is_empty() {
         &BY_ID
+    } else if query.in_tags && words > 0 {
+        &BY_WORDS_IN_TAGS
     } else if (1..=MAX_INDEXED_WORDS).contains(&words) {
         let is_all = query.tags.is_empty() && query.folder_uids.is_empty() && query.folder_ids.is_empty();
         if is_all { &BY_WORDS } else { &BY_WORDS_AND_MORE }

@@ -1,0 +1,24 @@
+//! Requests that nobody thought of, made up from the OpenAPI document.
+
+use kymograph_tests::TestServer;
+use serde_json::json;
+
+use crate::client::run;
+use crate::route_examples::Objects;
+
+/// How many requests are sent.
+const CASES: &str = "10000";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_request_is_a_fault_of_the_servers_or_takes_long() {
+    let server = TestServer::with_settings(&["quota.enabled=true"]).await;
+    // Made-up ids are mostly small: none of them may be those of who asks and of where it asks.
+    let far = "UPDATE counters SET value = 1000000007 WHERE org_id = 0";
+    server.database.connect().await.batch_execute(far).await.unwrap();
+    let objects = Objects::make(&server, "fuzz").await;
+    let (_, id) = server.new_member(objects.org, "fuzzer", "Admin").await;
+    let rights = json!({"isGrafanaAdmin": true});
+    server.admin().put(&format!("/api/admin/users/{id}/permissions"), &rights).await.expect(200);
+    run("schemathesis", &[&server.url(), "fuzzer:secret", &objects.org.to_string(), CASES]).await;
+    server.client("fuzzer", "secret").in_org(objects.org).get("/api/org").await.expect(200);
+}
