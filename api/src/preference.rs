@@ -16,8 +16,8 @@ use crate::body::{JsonBody, Message};
 use crate::error::ApiResult;
 use crate::layer::Caller;
 use crate::openapi::operation;
-use crate::query::Path;
 use crate::openapi::text::{Theme, Word};
+use crate::query::Path;
 use crate::routes::Routes;
 
 /// The routes of preferences.

@@ -14,6 +14,7 @@ mod fault;
 mod folder;
 mod idempotency;
 mod identity;
+mod import;
 mod invite;
 mod isolation;
 mod membership;

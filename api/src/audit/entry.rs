@@ -25,7 +25,20 @@ pub(super) struct EntryBody<'a> {
     token_id: Option<i64>,
     auth_method: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    imported: Option<ImportedBody<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     access: Option<AccessBody<'a>>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct ImportedBody<'a> {
+    #[serde(skip_serializing_if = "str::is_empty")]
+    #[schema(required = false)]
+    occurred_at: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    #[schema(required = false)]
+    actor: &'a str,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -107,6 +120,10 @@ fn body<'a>(record: &'a AuditRecord<'_>) -> EntryBody<'a> {
         trace_id: record.trace_id,
         token_id: record.token_id,
         auth_method: &record.auth_method,
+        imported: record
+            .imported
+            .as_ref()
+            .map(|imported| ImportedBody { occurred_at: &imported.occurred_at, actor: &imported.actor }),
         access: record.access.as_ref().map(AccessBody::of),
     }
 }

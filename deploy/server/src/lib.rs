@@ -3,8 +3,10 @@
 pub mod config;
 pub mod database;
 pub mod error;
+pub mod import;
 pub mod logging;
 pub mod openapi;
+pub mod progress;
 pub mod serve;
 pub mod verify;
 pub mod wire;

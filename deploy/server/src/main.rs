@@ -8,6 +8,7 @@ use kymograph_infra::migrate::migrate;
 use kymograph_server::config::{Config, Sources};
 use kymograph_server::database::CommandDatabase;
 use kymograph_server::error::ServerError;
+use kymograph_server::import::{self, ImportArgs};
 use kymograph_server::{logging, openapi, serve, verify};
 
 #[global_allocator]
@@ -29,6 +30,14 @@ enum Command {
     Migrate(Settings),
     /// Proves that the log and the read models agree, beside a running server or without one.
     Verify(Settings),
+    /// Takes the log of an application that was written with postgres-es into an org, beside a running server or
+    /// without one.
+    Import {
+        #[command(flatten)]
+        args: ImportArgs,
+        #[command(flatten)]
+        settings: Settings,
+    },
     /// Prints the OpenAPI document of the API, without a server or a database.
     Openapi(Settings),
 }
@@ -78,6 +87,7 @@ async fn run(command: Command) -> Result<(), ServerError> {
         Command::Serve(settings) => serve::serve(&settings.load()?).await,
         Command::Migrate(settings) => run_migrate(&settings.load()?).await,
         Command::Verify(settings) => verify::verify(&settings.load()?).await,
+        Command::Import { args, settings } => import::import(&settings.load()?, args).await,
         Command::Openapi(settings) => openapi::print(&settings.read()?),
     }
 }
