@@ -14,6 +14,7 @@ pub mod password;
 pub mod pipeline;
 pub mod pool;
 pub mod progress;
+pub mod rebuild;
 pub mod server_key;
 pub mod session;
 pub mod verify;

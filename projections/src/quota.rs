@@ -46,8 +46,20 @@ const REMOVE_TOKENS: &str = "UPDATE quotas SET used = used - (SELECT count(*) FR
     WHERE org_id = $1 AND service_account_id = $2) WHERE owner_org_id = $1 AND target = 'api_key'";
 
 impl Projector for QuotaProjector {
+    fn name(&self) -> &'static str {
+        "quotas"
+    }
+
+    fn listens_to(&self) -> &'static [&'static str] {
+        &["org", "user", "membership", "folder", "dashboard", "star", "service_account"]
+    }
+
     fn tables(&self) -> &'static [&'static str] {
         &["quotas"]
+    }
+
+    fn touches(&self) -> &'static [&'static str] {
+        &["stars", "service_account_tokens"]
     }
 
     fn project(&self, recorded: &Recorded<'_>, statements: &mut Statements) {

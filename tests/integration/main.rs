@@ -22,6 +22,7 @@ mod openapi;
 mod org;
 mod portal;
 mod preference;
+mod projections;
 mod route_examples;
 mod schema;
 mod search;

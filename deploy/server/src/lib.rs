@@ -7,6 +7,7 @@ pub mod import;
 pub mod logging;
 pub mod openapi;
 pub mod progress;
+pub mod projections;
 pub mod serve;
 pub mod verify;
 pub mod wire;

@@ -9,6 +9,7 @@ use kymograph_server::config::{Config, Sources};
 use kymograph_server::database::CommandDatabase;
 use kymograph_server::error::ServerError;
 use kymograph_server::import::{self, ImportArgs};
+use kymograph_server::projections::{self, ProjectionsAction};
 use kymograph_server::{logging, openapi, serve, verify};
 
 #[global_allocator]
@@ -37,6 +38,14 @@ enum Command {
         args: ImportArgs,
         #[command(flatten)]
         settings: Settings,
+    },
+    /// Lists projections, or makes them anew from the log, beside a running server or without one.
+    Projections {
+        #[command(subcommand)]
+        action: ProjectionsAction,
+        /// The configuration file; without it conf/custom.ini is read if it is there.
+        #[arg(long, global = true)]
+        config: Option<PathBuf>,
     },
     /// Prints the OpenAPI document of the API, without a server or a database.
     Openapi(Settings),
@@ -88,6 +97,10 @@ async fn run(command: Command) -> Result<(), ServerError> {
         Command::Migrate(settings) => run_migrate(&settings.load()?).await,
         Command::Verify(settings) => verify::verify(&settings.load()?).await,
         Command::Import { args, settings } => import::import(&settings.load()?, args).await,
+        Command::Projections { action, config } => {
+            let settings = Settings { config, overrides: Vec::new() };
+            projections::projections(&settings.load()?, action).await
+        }
         Command::Openapi(settings) => openapi::print(&settings.read()?),
     }
 }

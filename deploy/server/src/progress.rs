@@ -58,6 +58,17 @@ impl Progress {
     }
 }
 
+impl Progress {
+    /// Says on the standard output what has been done, past the bar.
+    #[allow(clippy::print_stdout, reason = "what was done is what the command is for")]
+    pub fn say(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| println!("{text}")),
+            None => println!("{text}"),
+        }
+    }
+}
+
 impl Drop for Progress {
     fn drop(&mut self) {
         if let Some(bar) = &self.bar {
