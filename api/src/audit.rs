@@ -105,7 +105,9 @@ impl AuditState {
 struct EventsBody {
     #[schema(value_type = Vec<entry::EntryBody<'static>>)]
     events: Vec<Box<RawValue>>,
+    #[schema(required)]
     next: Option<String>,
+    #[schema(required)]
     previous: Option<String>,
 }
 

@@ -23,6 +23,7 @@ use crate::body::JsonText;
 use crate::error::{ApiError, ApiResult};
 use crate::layer::Caller;
 use crate::openapi::operation;
+use crate::openapi::parameter::text;
 use crate::query::{Path, Query};
 use crate::routes::Routes;
 use wire::{DashboardBody, DashboardMetaBody, DeletedDashboardBody, SaveDashboardForm, SavedDashboardBody};
@@ -52,7 +53,9 @@ pub fn routes(dashboards: Arc<Dashboards>, stars: Arc<Stars>) -> Routes {
         .describe(
             operation("getDashboardByUID", "Read a dashboard")
                 .answers::<DashboardBody>(200, "The dashboard, and what is said of it")
-                .fails(&[404]),
+                .query("apiVersion", text(), "The schema that the caller wants, like `v1`")
+                .fails(&[404])
+                .fails_when(406, "The schema that the caller wants is not known"),
         )
         .private(Method::DELETE, "/api/dashboards/uid/{uid}", state, delete_dashboard_by_uid)
         .describe(operation("deleteDashboardByUID", "Delete a dashboard").fails(&[404]))

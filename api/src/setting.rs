@@ -1,5 +1,6 @@
 //! The settings the server runs with.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -10,11 +11,21 @@ use kymograph_app::setting::Settings;
 
 use crate::error::ApiResult;
 use crate::layer::Caller;
+use crate::openapi::operation;
 use crate::routes::Routes;
 
 /// The routes of settings.
 pub fn routes(settings: &Arc<Settings>) -> Routes {
-    Routes::default().private(Method::GET, "/api/admin/settings", settings, admin_get_settings)
+    Routes::default()
+        .group("admin")
+        .private(Method::GET, "/api/admin/settings", settings, admin_get_settings)
+        .describe(
+            operation("adminGetSettings", "Read the settings of the server, without its secrets")
+                .answers::<BTreeMap<String, BTreeMap<String, String>>>(
+                    200,
+                    "The settings by section and name",
+                ),
+        )
 }
 
 async fn admin_get_settings(

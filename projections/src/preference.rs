@@ -119,6 +119,7 @@ impl PreferenceReader for PgPreferenceReader {
     async fn find_home(&self, scope: &Scope) -> Result<Option<HomeDashboard>> {
         let sql = "SELECT p.home_dashboard_uid, d.slug
             FROM preferences p JOIN dashboards d ON d.org_id = p.org_id AND d.uid = p.home_dashboard_uid
+                AND d.deleted IS NULL
             LEFT JOIN team_members m
                 ON m.org_id = p.org_id AND m.user_id = $2 AND p.owner = 'team-' || m.team_id
             WHERE p.org_id = $1 AND (p.owner IN ('org', 'user-' || $2) OR m.team_id IS NOT NULL)

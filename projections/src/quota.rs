@@ -11,6 +11,7 @@ use kymograph_domain::user::UserEvent;
 
 use crate::params;
 use crate::projector::{Projector, Recorded};
+use crate::star::losing_its_stars;
 use crate::statement::{Param, Statements};
 
 /// What is counted, by the names under which it is kept.
@@ -101,13 +102,13 @@ fn project_content(recorded: &Recorded<'_>, statements: &mut Statements) {
         Some(DashboardEvent::Created(_) | DashboardEvent::Restored(_)) => {
             statements.write(ADD, one_more(org, DASHBOARD));
         }
-        Some(DashboardEvent::Deleted(deleted)) => {
-            statements.write(ADD, one_less(org, DASHBOARD));
-            statements.write(REMOVE_STARS, params![org.0, deleted.uid.to_string()]);
-        }
+        Some(DashboardEvent::Deleted(_)) => statements.write(ADD, one_less(org, DASHBOARD)),
         // What is purged was in the trash, where it no longer counts.
         Some(DashboardEvent::Updated(_) | DashboardEvent::VersionRestored(_) | DashboardEvent::Purged(_))
         | None => {}
+    }
+    if let Some(uid) = event.of().and_then(losing_its_stars) {
+        statements.write(REMOVE_STARS, params![org.0, uid.to_string()]);
     }
     match event.of::<StarEvent>() {
         Some(StarEvent::Added(added)) => {

@@ -67,7 +67,7 @@ impl Projector for StarProjector {
 
 /// The uid whose stars an event takes away. One in the trash keeps them, because it may come back; another one that
 /// is created in its place has none.
-fn losing_its_stars(event: &DashboardEvent) -> Option<&Uid> {
+pub(crate) fn losing_its_stars(event: &DashboardEvent) -> Option<&Uid> {
     match event {
         DashboardEvent::Created(created) if created.generation > 1 => Some(&created.content.uid),
         DashboardEvent::Deleted(deleted) if !deleted.in_trash => Some(&deleted.uid),

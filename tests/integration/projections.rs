@@ -57,7 +57,8 @@ async fn fill(server: &ServerProcess) {
         admin.post("/api/folders", &json!({"uid": "ops", "title": "Ops"})).await.expect(200);
         admin.post("/api/folders", &json!({"uid": "old", "title": "Old"})).await.expect(200);
         admin.delete("/api/folders/old").await.expect(200);
-        for (uid, title) in [("a", "A"), ("b", "B"), ("a", "A “two”"), ("c", "C"), ("a", "A3"), ("d", "D")] {
+        for (uid, title) in [("a", "A"), ("b", "B"), ("a", "A “two”"), ("c", "C"), ("a", "A3"), ("d", "D")]
+        {
             let save = json!({"dashboard": {"uid": uid, "title": title, "tags": [title, "x\\\"y, {z}", ""]},
                 "folderUid": "ops", "overwrite": true, "message": title});
             admin.post("/api/dashboards/db", &save).await.expect(200);
@@ -69,7 +70,8 @@ async fn fill(server: &ServerProcess) {
         admin.post("/api/dashboards/db", &again).await.expect(200);
         admin.post("/api/dashboards/uid/a/restore", &json!({"version": 1})).await.expect(200);
         admin.delete("/api/dashboards/uid/d").await.expect(200);
-        let team = admin.post("/api/teams", &json!({"name": "Team"})).await.expect(200).body["teamId"].clone();
+        let team =
+            admin.post("/api/teams", &json!({"name": "Team"})).await.expect(200).body["teamId"].clone();
         admin.post(&format!("/api/teams/{team}/members"), &json!({"userId": user})).await.expect(200);
         let account = json!({"name": "robot", "role": "Viewer"});
         let account = admin.post("/api/serviceaccounts", &account).await.expect(201).body["id"].clone();
@@ -78,7 +80,8 @@ async fn fill(server: &ServerProcess) {
             admin.post(&path, &json!({"name": name})).await.expect(200);
         }
         admin.put("/api/org/preferences", &json!({"theme": "dark"})).await.expect(200);
-        let invite = json!({"loginOrEmail": format!("bob{org}@example.org"), "role": "Viewer", "sendEmail": false});
+        let invite =
+            json!({"loginOrEmail": format!("bob{org}@example.org"), "role": "Viewer", "sendEmail": false});
         admin.post("/api/org/invites", &invite).await.expect(200);
     }
     admin.delete(&format!("/api/orgs/{gone}")).await.expect(200);

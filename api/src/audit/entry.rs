@@ -22,6 +22,7 @@ pub(super) struct EntryBody<'a> {
     request_id: &'a str,
     correlation_id: &'a str,
     trace_id: &'a str,
+    #[schema(required)]
     token_id: Option<i64>,
     auth_method: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -13,7 +13,7 @@ use kymograph_domain::slug::slugify;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::wire::DashboardDocument;
+use super::wire::DashboardForm;
 use super::{DashboardState, dashboard_url};
 use crate::body::JsonText;
 use crate::error::{ApiError, ApiResult};
@@ -33,7 +33,7 @@ pub(super) fn routes(state: &Arc<Dashboards>) -> Routes {
         .describe(
             operation("interpolateDashboard", "Fill in the inputs of a dashboard without saving it")
                 .takes::<ImportForm>()
-                .answers::<DashboardDocument>(200, "The dashboard")
+                .answers::<DashboardForm>(200, "The dashboard")
                 .fails(&[422]),
         )
 }
@@ -43,7 +43,7 @@ pub(super) fn routes(state: &Arc<Dashboards>) -> Routes {
 #[expect(dead_code, reason = "the form is looked at without being parsed into a type")]
 #[schema(rename_all = "camelCase")]
 struct ImportForm {
-    dashboard: DashboardDocument,
+    dashboard: DashboardForm,
     /// What to put where the dashboard names an input.
     inputs: Option<Vec<ImportInputForm>>,
     /// The folder to save it in.

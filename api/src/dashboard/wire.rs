@@ -171,7 +171,7 @@ pub(super) struct DashboardDocument {
 /// A dashboard to save. Whatever else is in it is kept as it is.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "documents pass as text, this describes them")]
-struct DashboardForm {
+pub(super) struct DashboardForm {
     /// The numeric id of the dashboard to save over, for old clients.
     id: Option<i64>,
     #[schema(value_type = Option<NewUid>)]

@@ -18,7 +18,7 @@ use crate::layer::MAX_ID_LENGTH;
 use crate::routes::Route;
 
 /// The groups of operations, in the order in which they are shown.
-const GROUPS: [(&str, &str); 15] = [
+const GROUPS: [(&str, &str); 17] = [
     ("search", "Dashboards and folders by name, tag and place"),
     ("dashboards", "Dashboards and their versions"),
     ("folders", "Folders, which nest"),
@@ -31,6 +31,8 @@ const GROUPS: [(&str, &str); 15] = [
     ("orgs", "All orgs, for server admins"),
     ("users", "All users, for server admins"),
     ("admin_users", "What server admins do to users"),
+    ("admin", "What the server is set to, and how much it holds"),
+    ("audit", "Who did what, when, from where, and with what outcome"),
     ("health", "Whether the server is up"),
     ("frontend", "What clients ask to find out whom they talk to"),
     ("openapi", "This description of the API"),

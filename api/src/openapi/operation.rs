@@ -1,12 +1,14 @@
 //! What a route does, in the words of the document. What the code says itself, see [`super::signature`] and
 //! [`super::status`], is not said here again.
 
+use std::collections::BTreeMap;
+
 use axum::http::{Method, StatusCode};
 use utoipa::ToSchema;
 use utoipa::openapi::path::{self, OperationBuilder, Parameter};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::security::SecurityRequirement;
-use utoipa::openapi::{Content, Ref, Required, Response, ResponseBuilder};
+use utoipa::openapi::{Content, Ref, Required, ResponseBuilder};
 
 use super::parameter::{self, Kind};
 use super::schema::Schemas;
@@ -201,21 +203,30 @@ fn responses(
     }
     let (status, told) = (described.status.as_u16(), described.status.canonical_reason().unwrap_or_default());
     let typed = signature.answer.map(|content| (status, told, Some(content)));
+    let mut answers = BTreeMap::new();
     for (status, description, content) in described.answers.iter().copied().chain(typed) {
-        builder = builder.response(status.to_string(), answer(schemas, description, content));
+        let answer = answers.entry(status).or_insert_with(|| ResponseBuilder::new().description(description));
+        *answer = with_content(std::mem::take(answer), schemas, content);
+    }
+    for (status, answer) in answers {
+        builder = builder.response(status.to_string(), answer);
     }
     builder.build()
 }
 
-fn answer(schemas: &mut Schemas, description: &str, content: Option<signature::Content>) -> Response {
-    let response = ResponseBuilder::new().description(description);
+/// An answer of one status can have a body of more than one media type.
+fn with_content(
+    response: ResponseBuilder,
+    schemas: &mut Schemas,
+    content: Option<signature::Content>,
+) -> ResponseBuilder {
     match content {
         Some(signature::Content::Json(schema)) => {
-            response.content("application/json", Content::new(Some(schema(schemas)))).build()
+            response.content("application/json", Content::new(Some(schema(schemas))))
         }
         Some(signature::Content::Text(media_type)) => {
-            response.content(media_type, Content::new(Some(schemas.refer::<String>()))).build()
+            response.content(media_type, Content::new(Some(schemas.refer::<String>())))
         }
-        None => response.build(),
+        None => response,
     }
 }

@@ -161,7 +161,13 @@ impl<'p> Replay<'p> {
         Ok(events)
     }
 
-    async fn read(&self, org: OrgId, from: i64, to: i64, batches: mpsc::Sender<Vec<ReadEvent>>) -> Result<()> {
+    async fn read(
+        &self,
+        org: OrgId,
+        from: i64,
+        to: i64,
+        batches: mpsc::Sender<Vec<ReadEvent>>,
+    ) -> Result<()> {
         let tenant = format!("SET app.org_id = '{org}'");
         self.reader.batch_execute(&tenant).await.map_err(failed)?;
         let sql = format!(
@@ -175,7 +181,9 @@ impl<'p> Replay<'p> {
         while let Some(row) = rows.try_next().await.map_err(failed)? {
             let (position, payload): (i64, &str) = (row.get(0), row.get(5));
             let event = registry::decode(row.get(1), row.get(2), payload).map_err(|error| {
-                Error::internal(format!("org {org}: the event at position {position} cannot be read: {error}"))
+                Error::internal(format!(
+                    "org {org}: the event at position {position} cannot be read: {error}"
+                ))
             })?;
             let recorded_at = Timestamp::from_date(row.get::<OffsetDateTime>(3));
             let actor_login = row.get::<&str>(4).to_owned();

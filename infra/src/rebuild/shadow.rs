@@ -8,7 +8,8 @@ use super::failed;
 
 /// The columns of a table with all that belongs to them. Names are written out by PostgreSQL, with their schemas because
 /// none is in the search path.
-const TABLE: &str = "SELECT format('CREATE TABLE rebuild.%I (LIKE public.%I INCLUDING ALL EXCLUDING INDEXES)%s',
+const TABLE: &str =
+    "SELECT format('CREATE TABLE rebuild.%I (LIKE public.%I INCLUDING ALL EXCLUDING INDEXES)%s',
         relname, relname, coalesce(' WITH (' || array_to_string(reloptions, ', ') || ')', ''))
     FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname = $1";
 /// Its keys, without which its rows cannot be found while they are made.

@@ -159,8 +159,7 @@ async fn replace(transaction: &Transaction<'_>, table: &str) -> Result<(), Failu
             )
         };
         let (definition, rights): (&str, &str) = (function.get(1), function.get(4));
-        let make =
-            format!("{lend} SET LOCAL ROLE {owner}; {definition}; {rights}; RESET ROLE; {take_back}");
+        let make = format!("{lend} SET LOCAL ROLE {owner}; {definition}; {rights}; RESET ROLE; {take_back}");
         transaction.batch_execute(&make).await?;
     }
     Ok(())

@@ -11,7 +11,8 @@ use crate::projector::Recorded;
 use crate::statement::Statements;
 use crate::text::uid_or_empty;
 
-const INSERT_VERSIONS: &str = "INSERT INTO dashboard_versions (org_id, dashboard_uid, generation, version, pos,
+const INSERT_VERSIONS: &str =
+    "INSERT INTO dashboard_versions (org_id, dashboard_uid, generation, version, pos,
         restored_from, message, created, created_by)
     SELECT $1, * FROM unnest($2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[],
         $8::timestamptz[], $9::text[])";

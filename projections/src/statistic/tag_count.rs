@@ -101,7 +101,8 @@ impl TagCounter {
     async fn recount(&self, org: OrgId, now: Timestamp) -> Result<i64> {
         let fetch = async {
             let sql = "SELECT count(*) FROM
-                (SELECT DISTINCT tag FROM dashboards, unnest(tags) AS tag WHERE org_id = $1) AS found";
+                (SELECT DISTINCT tag FROM dashboards, unnest(tags) AS tag
+                    WHERE org_id = $1 AND deleted IS NULL) AS found";
             Ok(self.database.read_one(org, sql, &[&org.0]).await?.map(|row| row.get(0)))
         };
         let tags = self.counts.current.get_or_fetch(&org, fetch).await?.unwrap_or_default();
