@@ -78,10 +78,13 @@ pub async fn verify(config: &Config) -> Result<Report> {
         .start()
         .await
         .map_err(Error::internal)?;
-    let mut report = Report::default();
+    let (mut report, mut prepared) = (Report::default(), read_model::Prepared::new());
     for org in list_orgs(&transaction).await? {
         set_org(&transaction, org).await?;
-        let Some(streams) = log::check(&transaction, org, &projectors, &mut report).await? else { continue };
+        let Some(streams) = log::check(&transaction, org, &projectors, &mut prepared, &mut report).await?
+        else {
+            continue;
+        };
         report.logs += 1;
         report.streams += streams.len();
         log::check_stored_ends(&transaction, org, &streams, &mut report).await?;

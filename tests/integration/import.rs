@@ -59,8 +59,11 @@ async fn origin() -> (TestServer, String) {
     admin.post("/api/folders", &json!({"uid": "disks", "title": "Disks again"})).await.expect(200);
     let client = server.database.connect().await;
     let copy = r#"SET app.org_id = 1;
-        CREATE TABLE old_log AS SELECT aggregate_type, aggregate_id, sequence, event_type, event_version, payload,
-            ('{"actor": "ada", "time": "2024-05-06T07:08:09Z"}')::json AS metadata FROM postgres_es_events"#;
+        CREATE TABLE old_log AS SELECT aggregate_type, aggregate_id, sequence, event_type, event_version,
+            postgres_es_events.payload,
+            ('{"actor": "ada", "time": "2024-05-06T07:08:09Z"}')::json AS metadata
+        FROM postgres_es_events JOIN events ON org_id = 1 AND stream_id = aggregate_id AND events.version = sequence
+        ORDER BY pos"#;
     client.batch_execute(copy).await.unwrap();
     let config = &server.database.config;
     let Some(Host::Unix(folder)) = config.get_hosts().first() else { panic!("no socket") };

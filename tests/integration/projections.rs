@@ -219,7 +219,8 @@ async fn a_rebuild_that_is_killed_leaves_the_old_tables_and_the_next_starts_clea
     import_folders(&server, 10_000);
     let database = server.database().await;
     // What keeps the tables from being switched keeps the rebuild from ending before it is killed.
-    database.batch_execute("BEGIN; LOCK TABLE folders IN ACCESS SHARE MODE").await.unwrap();
+    let holder = server.database().await;
+    holder.batch_execute("BEGIN; LOCK TABLE folders IN ACCESS SHARE MODE").await.unwrap();
     let mut child = server.command(&["projections", "rebuild", "folders"]).spawn().unwrap();
     let is_begun = "SELECT to_regclass('rebuild.folders') IS NOT NULL";
     for attempt in 0.. {
@@ -238,7 +239,7 @@ async fn a_rebuild_that_is_killed_leaves_the_old_tables_and_the_next_starts_clea
     assert!(!is_ok && said.contains("a projection is being rebuilt"), "{said}");
     child.kill().unwrap();
     child.wait().unwrap();
-    database.batch_execute("COMMIT").await.unwrap();
+    holder.batch_execute("COMMIT").await.unwrap();
 
     let admin = server.admin();
     admin.get("/api/folders/f9999").await.expect(200);

@@ -26,14 +26,14 @@ pub(super) struct EntryBody<'a> {
     token_id: Option<i64>,
     auth_method: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    imported: Option<ImportedBody<'a>>,
+    imported: Option<ImportedEventBody<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     access: Option<AccessBody<'a>>,
 }
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct ImportedBody<'a> {
+struct ImportedEventBody<'a> {
     #[serde(skip_serializing_if = "str::is_empty")]
     #[schema(required = false)]
     occurred_at: &'a str,
@@ -124,7 +124,7 @@ fn body<'a>(record: &'a AuditRecord<'_>) -> EntryBody<'a> {
         imported: record
             .imported
             .as_ref()
-            .map(|imported| ImportedBody { occurred_at: &imported.occurred_at, actor: &imported.actor }),
+            .map(|imported| ImportedEventBody { occurred_at: &imported.occurred_at, actor: &imported.actor }),
         access: record.access.as_ref().map(AccessBody::of),
     }
 }
