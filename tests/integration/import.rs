@@ -194,8 +194,8 @@ fn bad_files(good: &[String]) -> Vec<(&'static str, Vec<String>, &'static str)> 
     };
     let without = |index: usize| [&good[..index], &good[index + 1..]].concat();
     vec![
-        ("hole", without(2), "line 8: sequence 3 follows 1"),
-        ("duplicate", [good, &good[1..2]].concat(), "line 13: sequence 1 was there before"),
+        ("hole", without(4), ": sequence 3 follows 1: 1 before it are missing"),
+        ("duplicate", [good, &good[1..2]].concat(), "line 12: sequence 1 was there before"),
         (
             "type",
             changed(3, &|line| line["event_type"] = json!("dashboard.exploded")),
