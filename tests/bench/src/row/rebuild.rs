@@ -116,7 +116,9 @@ async fn seed(server: &Server, client: &Client) -> Result<i64> {
     }
     let counted = "INSERT INTO counters (org_id, name, value) VALUES ($1, 'object', $2)";
     client.execute(counted, &[&org, &DASHBOARDS]).await?;
-    client.batch_execute("COMMIT; VACUUM ANALYZE events; CHECKPOINT").await?;
+    for sql in ["COMMIT", "VACUUM ANALYZE events", "CHECKPOINT"] {
+        client.batch_execute(sql).await?;
+    }
     Ok(org)
 }
 
