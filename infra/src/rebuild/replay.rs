@@ -21,8 +21,11 @@ use crate::pipeline::{PipelineError, PipelinePool, Step, pipeline_pool};
 use crate::progress::Report;
 
 /// How many events are projected together, and of how many bytes.
-const BATCH: usize = 4_000;
-const BATCH_BYTES: usize = 16 * 1024 * 1024;
+const BATCH: usize = 10_000;
+const BATCH_BYTES: usize = 32 * 1024 * 1024;
+/// How many positions are read in one query. A query keeps PostgreSQL from clearing away the rows that were replaced
+/// since it began, and each change of a row has to pass all of those.
+const RANGE: i64 = 20_000;
 /// How many batches wait to be written, while the next is read.
 const MAX_WAITING: usize = 2;
 /// How many statements leave together. Their answers must fit into what the sockets hold.
@@ -170,8 +173,27 @@ impl<'p> Replay<'p> {
     ) -> Result<()> {
         let tenant = format!("SET app.org_id = '{org}'");
         self.reader.batch_execute(&tenant).await.map_err(failed)?;
+        let mut after = from;
+        while after < to {
+            let last = to.min(after + RANGE);
+            if !self.read_range(org, after, last, &batches).await? {
+                break;
+            }
+            after = last;
+        }
+        Ok(())
+    }
+
+    /// Reads some positions, and returns whether somebody still wants more.
+    async fn read_range(
+        &self,
+        org: OrgId,
+        after: i64,
+        last: i64,
+        batches: &mpsc::Sender<Vec<ReadEvent>>,
+    ) -> Result<bool> {
         let sql = format!(
-            "COPY (SELECT {COLUMNS} FROM public.events WHERE org_id = {org} AND pos > {from} AND pos <= {to}
+            "COPY (SELECT {COLUMNS} FROM public.events WHERE org_id = {org} AND pos > {after} AND pos <= {last}
                 AND type IN ({}) ORDER BY pos) TO STDOUT (FORMAT binary)",
             self.types
         );
@@ -192,15 +214,12 @@ impl<'p> Replay<'p> {
             if batch.len() == BATCH || size >= BATCH_BYTES {
                 size = 0;
                 if batches.send(std::mem::take(&mut batch)).await.is_err() {
-                    return Ok(());
+                    return Ok(false);
                 }
             }
         }
-        if !batch.is_empty() {
-            // Nobody takes it if writing has failed.
-            drop(batches.send(batch).await);
-        }
-        Ok(())
+        // Nobody takes it if writing has failed.
+        Ok(batch.is_empty() || batches.send(batch).await.is_ok())
     }
 
     async fn write(&self, org: OrgId, batch: &[ReadEvent]) -> Result<()> {
