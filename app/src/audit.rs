@@ -74,17 +74,21 @@ pub struct AuditRecord<'a> {
     pub token_id: Option<i64>,
     /// How the credentials were given.
     pub auth_method: Cow<'a, str>,
+    /// What else is known if it was imported from elsewhere.
+    pub imported: Option<ImportDetails<'a>>,
     /// What else is known if it was about access.
     pub access: Option<AccessDetails<'a>>,
     /// What it changed, if that was asked for.
     pub changes: Option<&'a Diff>,
 }
 
-/// What kind of actor somebody is: `user`, `serviceAccount`, `server` or `anonymous`.
+/// What kind of actor somebody is: `user`, `serviceAccount`, `server`, `anonymous`, or `imported` for whom only the
+/// log it comes from knew.
 #[must_use]
 pub fn actor_kind(id: UserId, auth_method: &str) -> &'static str {
     match (id, auth_method) {
         (ANONYMOUS, _) => "anonymous",
+        (UserId(0), "import") => "imported",
         (UserId(0), _) => "server",
         (_, "token") => "serviceAccount",
         _ => "user",
@@ -94,7 +98,7 @@ pub fn actor_kind(id: UserId, auth_method: &str) -> &'static str {
 /// Who did something.
 #[derive(Clone, Copy, Debug)]
 pub struct AuditActor<'a> {
-    /// `user`, `serviceAccount`, `server` or `anonymous`.
+    /// `user`, `serviceAccount`, `server`, `anonymous`, or `imported` for whom only the log it comes from knew.
     pub kind: &'static str,
     /// The id, 0 for the server and for who is not known.
     pub id: UserId,
@@ -113,6 +117,15 @@ pub struct AuditTarget<'a> {
     pub name: Option<&'a str>,
     /// Which of the changes of the object it was, from 1. `None` if it was none.
     pub version: Option<i64>,
+}
+
+/// What an imported event said of itself where it came from. Texts are empty if it said nothing.
+#[derive(Clone, Debug)]
+pub struct ImportDetails<'a> {
+    /// When it happened, in RFC 3339.
+    pub occurred_at: Cow<'a, str>,
+    /// The login of who did it.
+    pub actor: Cow<'a, str>,
 }
 
 /// What is known of somebody who was let in or not.

@@ -10,6 +10,7 @@ pub mod dashboard;
 pub mod event;
 pub mod folder;
 pub mod id;
+pub mod import;
 pub mod invariant;
 pub mod invite;
 pub mod json;

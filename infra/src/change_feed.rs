@@ -27,6 +27,10 @@ const MAX_WAITING: usize = 10_000;
 /// PostgreSQL refuses messages of 8,000 bytes and more.
 const MAX_MESSAGE_BYTES: usize = 7_500;
 
+/// What a command says in its transaction to tell all servers that anything may have changed.
+pub(crate) const EVERYTHING_CHANGED: &str =
+    r#"SELECT pg_notify('kymograph_changes', '{"server": "command", "changes": null}')"#;
+
 type Change = (OrgId, Vec<StreamId>);
 
 /// What one server tells the others.

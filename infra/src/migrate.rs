@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use tokio_postgres::{Client, Config, NoTls};
 
 /// The advisory lock under which migrations run, so that servers that start together take turns.
-const LOCK: i64 = 0x006b_796d_6f67;
+pub(crate) const LOCK: i64 = 0x006b_796d_6f67;
 
 /// The version of the schema that this server needs.
 #[must_use]

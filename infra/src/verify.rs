@@ -12,13 +12,14 @@ mod side_table;
 
 use std::collections::BTreeMap;
 
-use kymograph_app::{Error, Result};
+use kymograph_app::{Error, ErrorKind, Result};
 use kymograph_domain::OrgId;
 use kymograph_domain::registry::Fold;
 use kymograph_projections::projectors;
 use tokio_postgres::{Client, Config, Transaction};
 
-use crate::migrate::{connect, latest_version};
+use crate::migrate::connect;
+use crate::rebuild::{LOCK, check_schema};
 
 /// How many faults are described; the others are only counted.
 const MAX_DESCRIBED: usize = 50;
@@ -67,6 +68,7 @@ type FoldedStreams = BTreeMap<String, Folded>;
 pub async fn verify(config: &Config) -> Result<Report> {
     let mut client = connect(config).await?;
     check_schema(&client).await?;
+    share_lock(&client).await?;
     let projectors = projectors();
     read_model::create_shadows(&client).await.map_err(Error::internal)?;
     let transaction = client
@@ -76,10 +78,13 @@ pub async fn verify(config: &Config) -> Result<Report> {
         .start()
         .await
         .map_err(Error::internal)?;
-    let mut report = Report::default();
+    let (mut report, mut prepared) = (Report::default(), read_model::Prepared::new());
     for org in list_orgs(&transaction).await? {
         set_org(&transaction, org).await?;
-        let Some(streams) = log::check(&transaction, org, &projectors, &mut report).await? else { continue };
+        let Some(streams) = log::check(&transaction, org, &projectors, &mut prepared, &mut report).await?
+        else {
+            continue;
+        };
         report.logs += 1;
         report.streams += streams.len();
         log::check_stored_ends(&transaction, org, &streams, &mut report).await?;
@@ -92,16 +97,12 @@ pub async fn verify(config: &Config) -> Result<Report> {
     Ok(report)
 }
 
-async fn check_schema(client: &Client) -> Result<()> {
-    let found: Option<i32> = client
-        .query_one("SELECT max(version) FROM schema_migrations", &[])
-        .await
-        .map_err(|error| Error::internal(format!("the database has no schema of kymograph: {error}")))?
-        .get(0);
-    if found == Some(latest_version()) {
-        return Ok(());
-    }
-    Err(Error::internal(format!("the schema has version {found:?}, this program knows {}", latest_version())))
+/// Takes part in the lock of rebuilds, which replace what is verified.
+async fn share_lock(client: &Client) -> Result<()> {
+    let sql = "SELECT pg_try_advisory_lock_shared($1)";
+    let is_free: bool = client.query_one(sql, &[&LOCK]).await.map_err(Error::internal)?.get(0);
+    let message = "a projection is being rebuilt: verify when that has ended";
+    if is_free { Ok(()) } else { Err(Error::new(ErrorKind::Stale, message)) }
 }
 
 /// All orgs there ever were. Deleted ones keep their log, so they are counted up rather than looked up.

@@ -25,6 +25,14 @@ const KEEP_LOGIN: &str =
     "INSERT INTO actor_logins (login, actor_id) VALUES (lower($1), $2) ON CONFLICT DO NOTHING";
 
 impl Projector for ActorProjector {
+    fn name(&self) -> &'static str {
+        "actor_logins"
+    }
+
+    fn listens_to(&self) -> &'static [&'static str] {
+        &["user", "service_account"]
+    }
+
     fn tables(&self) -> &'static [&'static str] {
         &["actor_logins"]
     }

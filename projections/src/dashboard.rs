@@ -1,5 +1,6 @@
 //! Dashboards and their versions.
 
+mod many;
 mod past;
 mod reader;
 
@@ -18,6 +19,8 @@ use crate::params;
 use crate::projector::{Projector, Recorded};
 use crate::statement::Statements;
 use crate::text::uid_or_empty;
+
+use many::Many;
 
 pub use reader::PgDashboardReader;
 
@@ -58,6 +61,14 @@ struct Version {
 }
 
 impl Projector for DashboardProjector {
+    fn name(&self) -> &'static str {
+        "dashboards"
+    }
+
+    fn listens_to(&self) -> &'static [&'static str] {
+        &["dashboard", "org"]
+    }
+
     fn tables(&self) -> &'static [&'static str] {
         &["dashboards", "dashboard_versions", "dashboard_lives"]
     }
@@ -109,6 +120,17 @@ impl Projector for DashboardProjector {
                 check_folder(org, restored.folder_uid.as_ref(), statements);
             }
         }
+    }
+
+    fn project_many(&self, recorded: &[Recorded<'_>], statements: &mut Statements) {
+        let mut many = Many::default();
+        for recorded in recorded {
+            if !many.take(recorded) {
+                many.write(statements);
+                self.project(recorded, statements);
+            }
+        }
+        many.write(statements);
     }
 }
 

@@ -204,7 +204,14 @@ pub fn database_error(error: &tokio_postgres::Error) -> Error {
 pub fn server_error(code: &SqlState, message: &str) -> Error {
     let detail = format!("{message} ({})", code.code());
     let is_class = |class: &str| code.code().starts_with(class);
-    if is_class("08") || is_class("57P") || is_class("53") || *code == SqlState::READ_ONLY_SQL_TRANSACTION {
+    // A statement that waited too long for others, as for an import into the same org, may be tried again.
+    let was_too_slow = *code == SqlState::QUERY_CANCELED;
+    if was_too_slow
+        || is_class("08")
+        || is_class("57P")
+        || is_class("53")
+        || *code == SqlState::READ_ONLY_SQL_TRANSACTION
+    {
         return Error::unavailable(detail);
     }
     if *code == SqlState::CHARACTER_NOT_IN_REPERTOIRE {

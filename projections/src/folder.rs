@@ -60,6 +60,14 @@ const CHECK_EMPTY: &str = "SELECT 1 / (CASE WHEN
         THEN 0 ELSE 1 END)";
 
 impl Projector for FolderProjector {
+    fn name(&self) -> &'static str {
+        "folders"
+    }
+
+    fn listens_to(&self) -> &'static [&'static str] {
+        &["folder", "org"]
+    }
+
     fn tables(&self) -> &'static [&'static str] {
         &["folders"]
     }

@@ -22,6 +22,14 @@ const INSERT: &str = "INSERT INTO invites (org_id, id, email, name, role, invite
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
 
 impl Projector for InviteProjector {
+    fn name(&self) -> &'static str {
+        "invites"
+    }
+
+    fn listens_to(&self) -> &'static [&'static str] {
+        &["invite", "org"]
+    }
+
     fn tables(&self) -> &'static [&'static str] {
         &["invites"]
     }

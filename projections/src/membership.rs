@@ -30,6 +30,14 @@ const CHECK_ADMIN: &str = "SELECT 1 / (CASE WHEN EXISTS
     (SELECT FROM memberships WHERE org_id = $1 AND role = 'Admin') THEN 1 ELSE 0 END)";
 
 impl Projector for MembershipProjector {
+    fn name(&self) -> &'static str {
+        "memberships"
+    }
+
+    fn listens_to(&self) -> &'static [&'static str] {
+        &["membership", "org"]
+    }
+
     fn tables(&self) -> &'static [&'static str] {
         &["memberships", "user_orgs"]
     }

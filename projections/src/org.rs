@@ -17,6 +17,14 @@ use crate::text::contains_pattern;
 pub struct OrgProjector;
 
 impl Projector for OrgProjector {
+    fn name(&self) -> &'static str {
+        "orgs"
+    }
+
+    fn listens_to(&self) -> &'static [&'static str] {
+        &["org"]
+    }
+
     fn tables(&self) -> &'static [&'static str] {
         &["orgs"]
     }

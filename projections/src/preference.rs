@@ -27,6 +27,14 @@ const CHECK_TEAM: &str = "SELECT 1 / (CASE WHEN EXISTS
     (SELECT FROM teams WHERE org_id = $1 AND id = $2) THEN 1 ELSE 0 END)";
 
 impl Projector for PreferenceProjector {
+    fn name(&self) -> &'static str {
+        "preferences"
+    }
+
+    fn listens_to(&self) -> &'static [&'static str] {
+        &["preference", "team", "org"]
+    }
+
     fn tables(&self) -> &'static [&'static str] {
         &["preferences"]
     }

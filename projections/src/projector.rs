@@ -26,9 +26,27 @@ pub struct Recorded<'a> {
 /// A projector is a function of the event alone: it reads nothing, so that its statements can travel in one
 /// flight with the append, and so that replaying the log gives the same tables.
 pub trait Projector: Send + Sync {
+    /// What people call it.
+    fn name(&self) -> &'static str;
+
+    /// The types of the aggregates whose events make it say something.
+    fn listens_to(&self) -> &'static [&'static str];
+
     /// The tables that hold nothing but what this projector makes of the log.
     fn tables(&self) -> &'static [&'static str];
 
+    /// Other tables that its statements name: those that it reads, which another projector keeps, and those that it
+    /// only deletes from, which no projector keeps.
+    fn touches(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// Adds the statements for an event.
     fn project(&self, recorded: &Recorded<'_>, statements: &mut Statements);
+
+    /// Adds statements that come to the same as those for each of the events, one after the other, without the checks.
+    /// A projector of which millions of events may have to be replayed can say it in fewer.
+    fn project_many(&self, recorded: &[Recorded<'_>], statements: &mut Statements) {
+        recorded.iter().for_each(|recorded| self.project(recorded, statements));
+    }
 }

@@ -62,8 +62,20 @@ impl QuotaProjector {
 }
 
 impl Projector for QuotaProjector {
+    fn name(&self) -> &'static str {
+        "quotas"
+    }
+
+    fn listens_to(&self) -> &'static [&'static str] {
+        &["org", "user", "membership", "folder", "dashboard", "star", "service_account", "quota"]
+    }
+
     fn tables(&self) -> &'static [&'static str] {
         &["quotas", "user_quotas"]
+    }
+
+    fn touches(&self) -> &'static [&'static str] {
+        &["stars", "service_account_tokens"]
     }
 
     fn project(&self, recorded: &Recorded<'_>, statements: &mut Statements) {

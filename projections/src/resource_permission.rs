@@ -53,6 +53,14 @@ const CHECK_NOTHING_GRANTED: &str = "SELECT 1 / (CASE WHEN EXISTS
     (SELECT FROM resource_grants WHERE org_id = $1 AND grantee = $2) THEN 0 ELSE 1 END)";
 
 impl Projector for ResourcePermissionProjector {
+    fn name(&self) -> &'static str {
+        "resource_permissions"
+    }
+
+    fn listens_to(&self) -> &'static [&'static str] {
+        &["resource_permission", "folder", "dashboard", "membership", "service_account", "team", "org"]
+    }
+
     fn tables(&self) -> &'static [&'static str] {
         &["resource_permissions", "resource_grants"]
     }

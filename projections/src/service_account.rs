@@ -52,8 +52,20 @@ const DELETE_TOKEN: &[&str] = &[
 ];
 
 impl Projector for ServiceAccountProjector {
+    fn name(&self) -> &'static str {
+        "service_accounts"
+    }
+
+    fn listens_to(&self) -> &'static [&'static str] {
+        &["service_account", "org"]
+    }
+
     fn tables(&self) -> &'static [&'static str] {
         &["service_accounts", "service_account_tokens"]
+    }
+
+    fn touches(&self) -> &'static [&'static str] {
+        &["token_hashes", "service_account_token_seen"]
     }
 
     fn project(&self, recorded: &Recorded<'_>, statements: &mut Statements) {

@@ -30,6 +30,14 @@ const CHECK_DASHBOARD: &str = "SELECT 1 / (CASE WHEN EXISTS
     (SELECT FROM dashboards WHERE org_id = $1 AND uid = $2 AND id = $3 AND deleted IS NULL) THEN 1 ELSE 0 END)";
 
 impl Projector for StarProjector {
+    fn name(&self) -> &'static str {
+        "stars"
+    }
+
+    fn listens_to(&self) -> &'static [&'static str] {
+        &["star", "dashboard", "org"]
+    }
+
     fn tables(&self) -> &'static [&'static str] {
         &["stars"]
     }

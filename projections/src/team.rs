@@ -31,6 +31,14 @@ const CHECK_IN_NO_TEAM: &str = "SELECT 1 / (CASE WHEN EXISTS
     (SELECT FROM team_members WHERE org_id = $1 AND user_id = $2) THEN 0 ELSE 1 END)";
 
 impl Projector for TeamProjector {
+    fn name(&self) -> &'static str {
+        "teams"
+    }
+
+    fn listens_to(&self) -> &'static [&'static str] {
+        &["team", "org"]
+    }
+
     fn tables(&self) -> &'static [&'static str] {
         &["teams", "team_members"]
     }

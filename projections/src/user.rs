@@ -26,8 +26,20 @@ const CHECK_SERVER_ADMIN: &str = "SELECT 1 / (CASE WHEN EXISTS
     (SELECT FROM users WHERE is_server_admin AND NOT is_disabled) THEN 1 ELSE 0 END)";
 
 impl Projector for UserProjector {
+    fn name(&self) -> &'static str {
+        "users"
+    }
+
+    fn listens_to(&self) -> &'static [&'static str] {
+        &["user"]
+    }
+
     fn tables(&self) -> &'static [&'static str] {
         &["users"]
+    }
+
+    fn touches(&self) -> &'static [&'static str] {
+        &["sessions"]
     }
 
     fn project(&self, recorded: &Recorded<'_>, statements: &mut Statements) {

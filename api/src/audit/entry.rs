@@ -28,6 +28,8 @@ pub(super) struct EntryBody<'a> {
     token_id: Option<i64>,
     auth_method: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    imported: Option<ImportedEventBody<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     access: Option<AccessBody<'a>>,
     /// What was changed in the object.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -39,6 +41,17 @@ pub(super) struct EntryBody<'a> {
     /// What was changed, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     summary: Option<Vec<&'a str>>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct ImportedEventBody<'a> {
+    #[serde(skip_serializing_if = "str::is_empty")]
+    #[schema(required = false)]
+    occurred_at: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    #[schema(required = false)]
+    actor: &'a str,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -120,6 +133,10 @@ fn body<'a>(record: &'a AuditRecord<'_>) -> EntryBody<'a> {
         trace_id: record.trace_id,
         token_id: record.token_id,
         auth_method: &record.auth_method,
+        imported: record
+            .imported
+            .as_ref()
+            .map(|imported| ImportedEventBody { occurred_at: &imported.occurred_at, actor: &imported.actor }),
         access: record.access.as_ref().map(AccessBody::of),
         changes: record.changes.map(|diff| &*diff.changes),
         truncated: record.changes.map(|diff| diff.is_cut),

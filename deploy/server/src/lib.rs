@@ -3,9 +3,12 @@
 pub mod config;
 pub mod database;
 pub mod error;
+pub mod import;
 pub mod logging;
 mod metrics;
 pub mod openapi;
+pub mod progress;
+pub mod projections;
 pub mod serve;
 pub mod trace;
 pub mod verify;

@@ -8,6 +8,8 @@ use kymograph_infra::migrate::migrate;
 use kymograph_server::config::{Config, Sources};
 use kymograph_server::database::CommandDatabase;
 use kymograph_server::error::ServerError;
+use kymograph_server::import::{self, ImportArgs};
+use kymograph_server::projections::{self, ProjectionsAction};
 use kymograph_server::trace::Traces;
 use kymograph_server::{logging, openapi, serve, verify};
 
@@ -30,6 +32,22 @@ enum Command {
     Migrate(Settings),
     /// Proves that the log and the read models agree, beside a running server or without one.
     Verify(Settings),
+    /// Takes the log of an application that was written with postgres-es into an org, beside a running server or
+    /// without one.
+    Import {
+        #[command(flatten)]
+        args: ImportArgs,
+        #[command(flatten)]
+        settings: Settings,
+    },
+    /// Lists projections, or makes them anew from the log, beside a running server or without one.
+    Projections {
+        #[command(subcommand)]
+        action: ProjectionsAction,
+        /// The configuration file; without it conf/custom.ini is read if it is there.
+        #[arg(long, global = true)]
+        config: Option<PathBuf>,
+    },
     /// Prints the OpenAPI document of the API, without a server or a database.
     Openapi(Settings),
 }
@@ -90,6 +108,13 @@ async fn run(command: Command) -> Result<(), ServerError> {
         Command::Serve(settings) => settings.run(serve::serve).await,
         Command::Migrate(settings) => settings.run(run_migrate).await,
         Command::Verify(settings) => settings.run(verify::verify).await,
+        Command::Import { args, settings } => {
+            settings.run(async |config| import::import(config, args).await).await
+        }
+        Command::Projections { action, config } => {
+            let settings = Settings { config, overrides: Vec::new() };
+            settings.run(async |config| projections::projections(config, action).await).await
+        }
         Command::Openapi(settings) => openapi::print(&settings.read()?),
     }
 }

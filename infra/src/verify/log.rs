@@ -7,7 +7,7 @@ use kymograph_projections::{Projector, Recorded};
 use serde::Deserialize;
 use tokio_postgres::{Row, Transaction};
 
-use super::read_model::project;
+use super::read_model::{Prepared, project};
 use super::{Folded, FoldedStreams, Report};
 use crate::event_store::checksum;
 
@@ -19,6 +19,7 @@ pub(super) async fn check(
     transaction: &Transaction<'_>,
     org: OrgId,
     projectors: &[Box<dyn Projector>],
+    prepared: &mut Prepared,
     report: &mut Report,
 ) -> Result<Option<FoldedStreams>> {
     let head = read_head(transaction, org).await?;
@@ -43,7 +44,7 @@ pub(super) async fn check(
                 actor_login: row.get("actor_login"),
                 event: &*event,
             };
-            project(transaction, projectors, &recorded, report).await?;
+            project(transaction, projectors, prepared, &recorded, report).await?;
         }
         report.events += i64::try_from(rows.len()).unwrap_or_default();
     }

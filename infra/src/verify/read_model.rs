@@ -1,11 +1,13 @@
 //! Compares the read models with what the projectors make of the log from its start.
 
+use std::collections::HashMap;
+
 use futures_util::future::try_join_all;
 use kymograph_app::{Error, Result};
 use kymograph_domain::OrgId;
 use kymograph_projections::{Projector, Recorded, Statements};
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Transaction};
+use tokio_postgres::{Client, Statement, Transaction};
 
 use super::Report;
 
@@ -26,19 +28,32 @@ pub(super) async fn create_shadows(client: &Client) -> Result<(), tokio_postgres
     Ok(())
 }
 
+/// Statements that were prepared.
+pub(super) type Prepared = HashMap<&'static str, Statement>;
+
 /// Runs the statements of one event on the shadow tables.
 pub(super) async fn project(
     transaction: &Transaction<'_>,
     projectors: &[Box<dyn Projector>],
+    prepared: &mut Prepared,
     recorded: &Recorded<'_>,
     report: &mut Report,
 ) -> Result<()> {
     let mut statements = Statements::default();
     projectors.iter().for_each(|projector| projector.project(recorded, &mut statements));
     let statements = statements.into_vec();
-    let writes = statements.iter().filter(|statement| !statement.is_check).map(async |statement| {
+    let statements: Vec<_> = statements.iter().filter(|statement| !statement.is_check).collect();
+    // They run in the order in which they are sent. Were they prepared on the way, one could overtake another.
+    for statement in &statements {
+        if !prepared.contains_key(statement.sql) {
+            let new = transaction.prepare(statement.sql).await.map_err(Error::internal)?;
+            prepared.insert(statement.sql, new);
+        }
+    }
+    let writes = statements.iter().filter_map(|statement| {
+        let prepared = prepared.get(statement.sql)?;
         let params: Vec<&(dyn ToSql + Sync)> = statement.params.iter().map(|param| &**param as _).collect();
-        transaction.execute(statement.sql, &params).await
+        Some(async move { transaction.execute(prepared, &params).await })
     });
     if let Err(error) = try_join_all(writes).await {
         let detail = error.as_db_error().map_or_else(|| error.to_string(), ToString::to_string);

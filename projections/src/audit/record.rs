@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
 use kymograph_app::audit::{
-    AccessDetails, AuditActor, AuditBatch, AuditRecord, AuditSink, AuditTarget, TargetNames, actor_kind,
+    AccessDetails, AuditActor, AuditBatch, AuditRecord, AuditSink, AuditTarget, ImportDetails, TargetNames,
+    actor_kind,
 };
 use kymograph_app::{Error, Result, Scope};
 use kymograph_domain::access::Outcome;
@@ -41,6 +42,10 @@ struct Meta<'a> {
     ip: Cow<'a, str>,
     #[serde(borrow)]
     user_agent: Cow<'a, str>,
+    #[serde(borrow)]
+    imported_at: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    imported_actor: Option<Cow<'a, str>>,
 }
 
 /// What events on access say, whichever they are.
@@ -143,6 +148,10 @@ impl Batch {
             trace_id: row.get(TRACE_ID),
             token_id: meta.token_id.parse().ok(),
             auth_method: meta.auth_method,
+            imported: meta
+                .imported_at
+                .zip(meta.imported_actor)
+                .map(|(occurred_at, actor)| ImportDetails { occurred_at, actor }),
             access: access.map(|access| AccessDetails {
                 reason: access.reason,
                 method: access.method,
@@ -162,6 +171,8 @@ impl Meta<'_> {
         token_id: Cow::Borrowed(""),
         ip: Cow::Borrowed(""),
         user_agent: Cow::Borrowed(""),
+        imported_at: None,
+        imported_actor: None,
     };
 }
 

@@ -33,6 +33,13 @@ impl Bench {
         Ok(folder)
     }
 
+    /// The folder of a row whose data take long to make. What earlier runs have left is in it.
+    pub(crate) fn kept_folder(&self, row: &str) -> Result<PathBuf> {
+        let folder = self.target.join("bench-data").join(row);
+        fs::create_dir_all(&folder)?;
+        Ok(folder)
+    }
+
     /// Removes what a row has written, which can be gigabytes.
     ///
     /// A run that was killed could not stop what it had started; to remove files under a Postgres that still

@@ -4,6 +4,7 @@ mod append;
 mod long_history;
 mod process;
 mod read;
+mod rebuild;
 mod save;
 
 use std::pin::Pin;
@@ -82,6 +83,8 @@ rows! {
     "append-vs-postgres-es" AtLeast 2.0 5.0 "x" = append::against_postgres_es;
     // The time of a save after 10,000 others, against the second save of a dashboard.
     "save-version-10001" AtMost 1.15 1.05 "x" = long_history::save;
+    // The time of a rebuild of a projection over 1,000,000 events, against `COPY` of the same events.
+    "rebuild-projection" AtMost 4.0 2.0 "x" = rebuild::dashboards;
     // Resident memory of an idle server, without PostgreSQL.
     "idle-memory" AtMost 60.0 40.0 "MB" = process::idle_memory;
     // From the start of the program to the first request that finds it ready.

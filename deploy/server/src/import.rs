@@ -1,0 +1,79 @@
+//! The subcommand `import`.
+
+use clap::Args;
+use kymograph_domain::OrgId;
+use kymograph_infra::import::{ImportOrder, ImportReport, ImportSource};
+use kymograph_infra::progress::Report;
+
+use crate::config::Config;
+use crate::database::CommandDatabase;
+use crate::error::ServerError;
+use crate::progress::Progress;
+
+/// What to import.
+#[derive(Args)]
+pub struct ImportArgs {
+    /// The id of the org that gets the events.
+    #[arg(long)]
+    org: i64,
+    /// A file with one event a line, as `SELECT row_to_json(events) FROM events` gives them; `-` for the standard
+    /// input; or the URL of a PostgreSQL database that has a table of postgres-es.
+    #[arg(long, value_name = "FILE|-|postgresql://…")]
+    from: String,
+    /// The name of the table.
+    #[arg(long, default_value = "events")]
+    table: String,
+    /// Imports aggregates of this type only; may be given several times.
+    #[arg(long, value_name = "TYPE")]
+    only: Vec<String>,
+    /// Checks everything and writes nothing.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl ImportArgs {
+    fn order(self) -> ImportOrder {
+        let source = match self.from.as_str() {
+            "-" => ImportSource::Input,
+            url if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
+                ImportSource::Table { url: self.from, table: self.table }
+            }
+            _ => ImportSource::File(self.from.into()),
+        };
+        ImportOrder { org: OrgId(self.org), source, only: self.only, is_dry_run: self.dry_run }
+    }
+}
+
+/// Imports all events, or none, and says how many there were.
+pub async fn import(config: &Config, args: ImportArgs) -> Result<(), ServerError> {
+    let order = args.order();
+    let database = CommandDatabase::attach(config).await?;
+    let progress = Progress::default();
+    let show = |what: &str, done, of| progress.show(what, done, of);
+    let imported = kymograph_infra::import::import(&database.config(), &order, Report::new(&show)).await;
+    drop(progress);
+    database.release().await?;
+    print(&order, &imported?);
+    Ok(())
+}
+
+#[allow(clippy::print_stdout, reason = "the report is what the command is for")]
+fn print(order: &ImportOrder, report: &ImportReport) {
+    for (kind, read) in &report.read {
+        let written = report.written.get(kind).copied().unwrap_or_default();
+        println!("{kind}: {read} read, {written} written");
+    }
+    for (kind, count) in &report.left_out {
+        println!("left out: {count} events of aggregates of type {kind}");
+    }
+    let (read, objects, org) = (report.read.values().sum::<u64>(), report.objects, order.org);
+    match report.positions {
+        Some((first, last)) => {
+            println!("org {org} has {objects} more objects: {read} events at positions {first} to {last}");
+        }
+        None if order.is_dry_run => {
+            println!("org {org} can get {objects} more objects with {read} events; nothing was written");
+        }
+        None => println!("there is nothing to import"),
+    }
+}

@@ -1,0 +1,78 @@
+//! Shows how far long work is: as a bar in a terminal, else as a line now and then.
+
+use std::io::IsTerminal;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// How often a line is written where there is no terminal.
+const LINE_EVERY: Duration = Duration::from_secs(5);
+
+/// Shows on the standard error how far work is.
+pub struct Progress {
+    bar: Option<ProgressBar>,
+    last_line: Mutex<Instant>,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::no_length();
+            let template = "{msg:>12} {wide_bar} {human_pos}/{human_len} {per_sec} {eta}";
+            if let Ok(style) = ProgressStyle::with_template(template) {
+                bar.set_style(style);
+            }
+            bar
+        });
+        Self { bar, last_line: Mutex::new(Instant::now()) }
+    }
+}
+
+impl Progress {
+    /// Shows what is done, how much of it, and how much there is in all, 0 if nobody knows.
+    #[allow(clippy::print_stderr, reason = "the progress of a command is for whoever waits for it")]
+    pub fn show(&self, what: &str, done: u64, of: u64) {
+        if let Some(bar) = &self.bar {
+            if bar.message() != what {
+                bar.set_message(what.to_owned());
+                bar.reset_eta();
+            }
+            if of > 0 {
+                bar.set_length(of);
+            } else {
+                bar.unset_length();
+            }
+            bar.set_position(done);
+            return;
+        }
+        let mut last_line = self.last_line.lock().unwrap_or_else(PoisonError::into_inner);
+        if last_line.elapsed() >= LINE_EVERY {
+            *last_line = Instant::now();
+            if of > 0 {
+                eprintln!("{what}: {done} of {of}");
+            } else {
+                eprintln!("{what}: {done}");
+            }
+        }
+    }
+}
+
+impl Progress {
+    /// Says on the standard output what has been done, past the bar.
+    #[allow(clippy::print_stdout, reason = "what was done is what the command is for")]
+    pub fn say(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| println!("{text}")),
+            None => println!("{text}"),
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

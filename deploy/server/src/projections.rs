@@ -1,0 +1,70 @@
+//! The subcommand `projections`.
+
+use clap::Subcommand;
+use kymograph_infra::progress::Report;
+use kymograph_infra::rebuild::{Projection, ProjectionState, ProjectionTable, Rebuilt};
+
+use crate::config::Config;
+use crate::database::CommandDatabase;
+use crate::error::ServerError;
+use crate::progress::Progress;
+
+/// What to do with projections.
+#[derive(Clone, Debug, Subcommand, PartialEq, Eq)]
+pub enum ProjectionsAction {
+    /// Lists projections with their tables.
+    List,
+    /// Makes a projection anew from the log, or all of them in turn, while the server serves.
+    Rebuild {
+        /// The name of the projection, as `list` shows it.
+        name: Option<String>,
+    },
+}
+
+/// Lists or rebuilds projections.
+pub async fn projections(config: &Config, action: ProjectionsAction) -> Result<(), ServerError> {
+    let database = CommandDatabase::attach(config).await?;
+    let done = match action {
+        ProjectionsAction::List => list(&database.config()).await,
+        ProjectionsAction::Rebuild { name } => rebuild(&database.config(), name.as_deref()).await,
+    };
+    database.release().await?;
+    done
+}
+
+#[allow(clippy::print_stdout, reason = "the list is what the command is for")]
+async fn list(database: &tokio_postgres::Config) -> Result<(), ServerError> {
+    println!("{:<18} {:<28} {:>12} {:>10}  state", "projection", "table", "rows, about", "size");
+    for Projection { name, tables, state } in kymograph_infra::rebuild::list(database).await? {
+        let state = match state {
+            ProjectionState::Current => "current",
+            ProjectionState::Rebuilding => "current, being rebuilt",
+            ProjectionState::Abandoned => "current, a rebuild was broken off",
+        };
+        for ProjectionTable { name: table, rows, bytes } in tables {
+            println!("{name:<18} {table:<28} {rows:>12} {:>10}  {state}", size(bytes));
+        }
+    }
+    Ok(())
+}
+
+/// A number of bytes for people.
+fn size(bytes: i64) -> String {
+    match bytes / 1024 {
+        kilobytes @ 0..10_240 => format!("{kilobytes} KiB"),
+        kilobytes => format!("{} MiB", kilobytes / 1024),
+    }
+}
+
+async fn rebuild(database: &tokio_postgres::Config, name: Option<&str>) -> Result<(), ServerError> {
+    let progress = Progress::default();
+    let show = |what: &str, done, of| progress.show(what, done, of);
+    let rebuilt = |rebuilt: &Rebuilt| progress.say(&describe(rebuilt));
+    Ok(kymograph_infra::rebuild::rebuild(database, name, Report::new(&show), rebuilt).await?)
+}
+
+fn describe(rebuilt: &Rebuilt) -> String {
+    let Rebuilt { name, tables, events, pause } = rebuilt;
+    let (tables, pause) = (tables.join(", "), pause.as_millis());
+    format!("{name}: {events} events replayed into {tables}; writing was stopped for {pause} ms")
+}

@@ -1,0 +1,454 @@
+//! What an org may take over from the log of another application: objects that name nobody and nothing outside of
+//! themselves, with a history that their aggregates could have written.
+
+use std::collections::BTreeMap;
+
+use cqrs_es::Aggregate;
+
+use crate::aggregate::{Stream, StreamId};
+use crate::dashboard::{Dashboard, DashboardContent, DashboardEvent};
+use crate::event::StoredEvent;
+use crate::folder::{Folder, FolderEvent, MAX_DEPTH};
+use crate::json::{CanonicalJson, JsonDocument};
+use crate::registry;
+use crate::text::{MAX_DESCRIPTION_BYTES, MAX_NAME_BYTES, is_storable};
+use crate::uid::Uid;
+
+/// The types of aggregates that can be imported. All others name users, credentials or orgs of the server on which
+/// they were made, which are somebody else's here.
+pub const TYPES: &[&str] = &[<Folder as Aggregate>::TYPE, <Dashboard as Aggregate>::TYPE];
+
+/// An event of another log.
+#[derive(Clone, Copy, Debug)]
+pub struct ForeignEvent<'a> {
+    /// The type of its aggregate.
+    pub aggregate_type: &'a str,
+    /// What tells the aggregate apart: its uid, with the type before it or without.
+    pub aggregate_id: &'a str,
+    /// Its place among the events of the aggregate, from 1.
+    pub sequence: i64,
+    /// Its stored name.
+    pub event_type: &'a str,
+    /// The version of its shape.
+    pub schema_version: i32,
+    /// Its payload as JSON text.
+    pub payload: &'a str,
+}
+
+/// Why an event cannot be taken over.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// There are such aggregates, but they belong where they are.
+    #[error(
+        "an aggregate of type {0} names users or credentials of the server it comes from and cannot be imported"
+    )]
+    NotImportable(String),
+    /// There are no such aggregates.
+    #[error("{0} is no type of aggregate")]
+    UnknownAggregate(String),
+    /// The event is none of its aggregate's.
+    #[error("{0} is no event of an aggregate of type {1}")]
+    WrongType(String, String),
+    /// The event cannot be read.
+    #[error(transparent)]
+    Decode(#[from] registry::DecodeError),
+    /// A uid cannot be one.
+    #[error("the uid {0:?} is not valid: {1}")]
+    Uid(String, crate::uid::UidError),
+    /// The aggregate is named after something else than the event says.
+    #[error("the event is about {0:?}, its aggregate is {1:?}")]
+    OtherAggregate(String, String),
+    /// Events before this one are missing.
+    #[error("sequence {found} follows {last}: {} before it are missing", found - last - 1)]
+    Hole {
+        /// The sequence that was found.
+        found: i64,
+        /// The last one before it.
+        last: i64,
+    },
+    /// There was an event with this sequence.
+    #[error("sequence {0} was there before")]
+    Duplicate(i64),
+    /// The aggregate could not have written it.
+    #[error("{0} cannot come here: {1}")]
+    Impossible(&'static str, &'static str),
+    /// A title or description is too long or cannot be stored, or the document is no object.
+    #[error("{0}")]
+    Content(&'static str),
+}
+
+/// An object that is in a folder that is not imported with it, or that cannot be there.
+#[derive(Debug, thiserror::Error)]
+#[error("{stream} is in the folder {folder}, {why}")]
+pub struct Misplaced {
+    /// The number of the object's last event.
+    pub number: u64,
+    /// The object.
+    pub stream: StreamId,
+    /// The folder it is in.
+    pub folder: Uid,
+    /// What is wrong with that.
+    pub why: &'static str,
+}
+
+/// An event as it is taken over.
+#[derive(Debug)]
+pub struct Imported {
+    /// The stream it belongs to.
+    pub stream: StreamId,
+    /// The type of the aggregate.
+    pub stream_type: &'static str,
+    /// The event, with the numeric id that its object has here.
+    pub event: Box<dyn StoredEvent>,
+}
+
+/// Objects as far as they have been read, each with the number of its last event and its sequence.
+#[derive(Debug, Default)]
+pub struct Import {
+    objects: BTreeMap<StreamId, Object>,
+    last_id: i64,
+}
+
+#[derive(Debug)]
+struct Object {
+    number: u64,
+    sequence: i64,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Folder(Folder),
+    Dashboard(Box<Dashboard>),
+}
+
+impl Import {
+    /// An import whose objects get the numeric ids after this one.
+    #[must_use]
+    pub fn after_id(last_id: i64) -> Self {
+        Self { objects: BTreeMap::new(), last_id }
+    }
+
+    /// The last numeric id that was given to an object.
+    #[must_use]
+    pub fn last_id(&self) -> i64 {
+        self.last_id
+    }
+
+    /// The objects, each with the number of its last event.
+    pub fn streams(&self) -> impl Iterator<Item = (&StreamId, u64)> {
+        self.objects.iter().map(|(stream, object)| (stream, object.number))
+    }
+
+    /// What an object folds to, as JSON text.
+    pub fn state(&self, stream: &StreamId) -> Result<String, serde_json::Error> {
+        match self.objects.get(stream).map(|object| &object.state) {
+            Some(State::Folder(folder)) => serde_json::to_string(folder),
+            Some(State::Dashboard(dashboard)) => serde_json::to_string(dashboard),
+            None => Ok(String::new()),
+        }
+    }
+
+    /// Takes over the next event, which is the so-manyth.
+    pub fn take(&mut self, number: u64, foreign: &ForeignEvent<'_>) -> Result<Imported, ImportError> {
+        let kind = foreign.aggregate_type;
+        let Some(stream_type) = TYPES.iter().copied().find(|importable| *importable == kind) else {
+            let is_known = registry::TYPES.contains(&kind);
+            let error = if is_known { ImportError::NotImportable } else { ImportError::UnknownAggregate };
+            return Err(error(kind.to_owned()));
+        };
+        if foreign.event_type.split('.').next() != Some(kind) {
+            return Err(ImportError::WrongType(foreign.event_type.to_owned(), kind.to_owned()));
+        }
+        let event = registry::decode(foreign.event_type, foreign.schema_version, foreign.payload)?;
+        let (stream, event) = if let Some(event) = event.of::<FolderEvent>() {
+            let stream = Folder::stream_id(named(folder_uid(event), foreign)?);
+            (stream.clone(), self.take_folder(number, foreign.sequence, stream, event.clone())?)
+        } else if let Some(event) = event.of::<DashboardEvent>() {
+            let stream = Dashboard::stream_id(named(dashboard_uid(event), foreign)?);
+            (stream.clone(), self.take_dashboard(number, foreign.sequence, stream, event.clone())?)
+        } else {
+            return Err(ImportError::WrongType(foreign.event_type.to_owned(), kind.to_owned()));
+        };
+        Ok(Imported { stream, stream_type, event })
+    }
+
+    /// The object of a stream, if the event is the next of it.
+    fn object(
+        &mut self,
+        number: u64,
+        sequence: i64,
+        stream: StreamId,
+        new: fn() -> State,
+    ) -> Result<&mut State, ImportError> {
+        let object =
+            self.objects.entry(stream).or_insert_with(|| Object { number, sequence: 0, state: new() });
+        let last = object.sequence;
+        if sequence <= last {
+            return Err(ImportError::Duplicate(sequence));
+        }
+        if sequence != last + 1 {
+            return Err(ImportError::Hole { found: sequence, last });
+        }
+        (object.number, object.sequence) = (number, sequence);
+        Ok(&mut object.state)
+    }
+
+    fn take_folder(
+        &mut self,
+        number: u64,
+        sequence: i64,
+        stream: StreamId,
+        mut event: FolderEvent,
+    ) -> Result<Box<dyn StoredEvent>, ImportError> {
+        let next_id = self.last_id + 1;
+        let state = self.object(number, sequence, stream, || State::Folder(Folder::default()))?;
+        let State::Folder(folder) = state else {
+            return Err(impossible(&event, "the aggregate is no folder"));
+        };
+        match &event {
+            FolderEvent::Created(created) => check_text(&created.title, &created.description)?,
+            FolderEvent::Updated(updated) => check_text(&updated.title, &updated.description)?,
+            FolderEvent::Moved(_) | FolderEvent::Deleted(_) => {}
+        }
+        match &mut event {
+            FolderEvent::Created(_) if folder.exists => {
+                return Err(impossible(&event, "the folder is there already"));
+            }
+            FolderEvent::Created(created) => created.id = next_id,
+            _ if !folder.exists => return Err(impossible(&event, "the folder is not there")),
+            _ => {}
+        }
+        folder.apply(event.clone());
+        if matches!(event, FolderEvent::Created(_)) {
+            self.last_id = next_id;
+        }
+        Ok(Box::new(event))
+    }
+
+    fn take_dashboard(
+        &mut self,
+        number: u64,
+        sequence: i64,
+        stream: StreamId,
+        mut event: DashboardEvent,
+    ) -> Result<Box<dyn StoredEvent>, ImportError> {
+        let next_id = self.last_id + 1;
+        let state = self.object(number, sequence, stream, || State::Dashboard(Box::default()))?;
+        let State::Dashboard(dashboard) = state else {
+            return Err(impossible(&event, "the aggregate is no dashboard"));
+        };
+        if let Some(why) = why_not(dashboard, &event) {
+            return Err(impossible(&event, why));
+        }
+        match &mut event {
+            DashboardEvent::Created(created) => {
+                created.id = next_id;
+                make_canonical(&mut created.content)?;
+            }
+            DashboardEvent::Updated(updated) => make_canonical(&mut updated.content)?,
+            DashboardEvent::VersionRestored(restored) => make_canonical(&mut restored.content)?,
+            DashboardEvent::Deleted(_) | DashboardEvent::Restored(_) | DashboardEvent::Purged(_) => {}
+        }
+        dashboard.apply(event.clone());
+        if matches!(event, DashboardEvent::Created(_)) {
+            self.last_id = next_id;
+        }
+        Ok(Box::new(event))
+    }
+
+    /// Checks that what is there in the end is where it can be: in folders that are imported as well, none of which is
+    /// its own ancestor or too deep.
+    pub fn check_places(&self) -> Result<(), Misplaced> {
+        for (stream, object) in &self.objects {
+            let misplaced = |folder: &Uid, why| Misplaced {
+                number: object.number,
+                stream: stream.clone(),
+                folder: folder.clone(),
+                why,
+            };
+            let (mut parent, mut depth) = match &object.state {
+                State::Folder(folder) if folder.exists => (folder.parent_uid.as_ref(), 1),
+                State::Dashboard(dashboard) if dashboard.exists => (dashboard.folder_uid.as_ref(), 0),
+                _ => continue,
+            };
+            while let Some(uid) = parent {
+                depth += 1;
+                if depth > MAX_DEPTH {
+                    return Err(misplaced(uid, "which is too deep, or inside of itself"));
+                }
+                parent = match self.folder(uid) {
+                    Some(folder) => folder.parent_uid.as_ref(),
+                    None => return Err(misplaced(uid, "which is not there")),
+                };
+            }
+        }
+        Ok(())
+    }
+
+    fn folder(&self, uid: &Uid) -> Option<&Folder> {
+        match &self.objects.get(&Folder::stream_id(uid))?.state {
+            State::Folder(folder) if folder.exists => Some(folder),
+            _ => None,
+        }
+    }
+}
+
+fn impossible(event: &dyn StoredEvent, why: &'static str) -> ImportError {
+    ImportError::Impossible(event.stored_type(), why)
+}
+
+/// Why a dashboard could not have written an event, if it could not.
+fn why_not(dashboard: &Dashboard, event: &DashboardEvent) -> Option<&'static str> {
+    let wrong_version = |generation: i64, version: i64| {
+        let is_next = generation == dashboard.generation && version == dashboard.version + 1;
+        (!is_next).then_some("it does not have the next version of the dashboard")
+    };
+    match event {
+        DashboardEvent::Created(_) if dashboard.exists => Some("the dashboard is there already"),
+        DashboardEvent::Created(created) if created.generation != dashboard.generation + 1 => {
+            Some("it does not have the next generation of the dashboard")
+        }
+        DashboardEvent::Created(_) => None,
+        DashboardEvent::Restored(_) | DashboardEvent::Purged(_) => {
+            (!dashboard.in_trash).then_some("the dashboard is not in the trash")
+        }
+        _ if !dashboard.exists => Some("the dashboard is not there"),
+        DashboardEvent::Updated(updated) => wrong_version(updated.generation, updated.version),
+        DashboardEvent::VersionRestored(restored) => wrong_version(restored.generation, restored.version),
+        DashboardEvent::Deleted(_) => None,
+    }
+}
+
+fn folder_uid(event: &FolderEvent) -> &Uid {
+    match event {
+        FolderEvent::Created(created) => &created.uid,
+        FolderEvent::Updated(updated) => &updated.uid,
+        FolderEvent::Moved(moved) => &moved.uid,
+        FolderEvent::Deleted(deleted) => &deleted.uid,
+    }
+}
+
+fn dashboard_uid(event: &DashboardEvent) -> &Uid {
+    match event {
+        DashboardEvent::Created(created) => &created.content.uid,
+        DashboardEvent::Updated(updated) => &updated.content.uid,
+        DashboardEvent::VersionRestored(restored) => &restored.content.uid,
+        DashboardEvent::Deleted(deleted) => &deleted.uid,
+        DashboardEvent::Restored(restored) => &restored.uid,
+        DashboardEvent::Purged(purged) => &purged.uid,
+    }
+}
+
+/// The uid, if it is one, and the aggregate is named after it.
+fn named<'a>(uid: &'a Uid, foreign: &ForeignEvent<'_>) -> Result<&'a Uid, ImportError> {
+    Uid::try_new(uid.as_str()).map_err(|error| ImportError::Uid(uid.to_string(), error))?;
+    let (id, kind) = (foreign.aggregate_id, foreign.aggregate_type);
+    let with_type = id.strip_prefix(kind).and_then(|rest| rest.strip_prefix('-'));
+    if id == uid.as_str() || with_type == Some(uid.as_str()) {
+        return Ok(uid);
+    }
+    Err(ImportError::OtherAggregate(uid.to_string(), id.to_owned()))
+}
+
+fn check_text(title: &str, description: &str) -> Result<(), ImportError> {
+    if title.is_empty() {
+        return Err(ImportError::Content("the title is empty"));
+    }
+    if is_storable(title, MAX_NAME_BYTES) && is_storable(description, MAX_DESCRIPTION_BYTES) {
+        return Ok(());
+    }
+    Err(ImportError::Content("a text is too long, or has a character that cannot be stored"))
+}
+
+/// Checks the content of a version, and writes its document as ours are written.
+fn make_canonical(content: &mut DashboardContent) -> Result<(), ImportError> {
+    check_text(&content.title, &content.message)?;
+    if !content.tags.iter().all(|tag| is_storable(tag, MAX_NAME_BYTES)) {
+        return Err(ImportError::Content("a tag is too long, or has a character that cannot be stored"));
+    }
+    let no_object = ImportError::Content("the document is no JSON object, or nested too deep");
+    let mut text = content.data.as_str().as_bytes().to_vec();
+    let Ok(document) = JsonDocument::try_parse(&mut text) else { return Err(no_object) };
+    if !document.root().is_object() {
+        return Err(no_object);
+    }
+    content.data =
+        CanonicalJson::try_new(document.root(), &["id", "uid", "version"]).map_err(|_| no_object)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(sequence: i64, event_type: &'static str, payload: &'static str) -> ForeignEvent<'static> {
+        ForeignEvent {
+            aggregate_type: "folder",
+            aggregate_id: "folder-ops",
+            sequence,
+            event_type,
+            schema_version: 1,
+            payload,
+        }
+    }
+
+    const CREATED: &str = r#"{"id":7,"uid":"ops","title":"Ops","description":"","parent_uid":null}"#;
+
+    #[test]
+    fn an_object_gets_an_id_of_its_new_org() {
+        let mut import = Import::after_id(40);
+        let imported = import.take(1, &folder(1, "folder.created", CREATED)).unwrap();
+        assert_eq!(imported.stream.as_str(), "folder-ops");
+        assert!(imported.event.payload().unwrap().contains("\"id\":41"));
+        assert!(import.state(&imported.stream).unwrap().contains("\"id\":41"));
+        assert_eq!(import.last_id(), 41);
+    }
+
+    #[test]
+    fn a_history_that_could_not_be_is_refused() {
+        let updated = r#"{"uid":"ops","title":"Ops 2","description":""}"#;
+        let mut import = Import::default();
+        let first = import.take(1, &folder(1, "folder.updated", updated));
+        assert!(matches!(first, Err(ImportError::Impossible(..))));
+        let mut import = Import::default();
+        import.take(1, &folder(1, "folder.created", CREATED)).unwrap();
+        let again = import.take(2, &folder(1, "folder.created", CREATED));
+        assert!(matches!(again, Err(ImportError::Duplicate(1))));
+        let hole = import.take(2, &folder(3, "folder.updated", updated));
+        assert!(matches!(hole, Err(ImportError::Hole { found: 3, last: 1 })));
+        let other = import.take(2, &folder(2, "dashboard.purged", r#"{"uid":"ops"}"#));
+        assert!(matches!(other, Err(ImportError::WrongType(..))));
+        let another = ForeignEvent { aggregate_id: "net", ..folder(2, "folder.updated", updated) };
+        assert!(matches!(import.take(2, &another), Err(ImportError::OtherAggregate(..))));
+        let user = ForeignEvent { aggregate_type: "user", ..folder(1, "user.deleted", "{}") };
+        assert!(matches!(import.take(2, &user), Err(ImportError::NotImportable(_))));
+        import.take(2, &folder(2, "folder.updated", updated)).unwrap();
+    }
+
+    #[test]
+    fn what_is_in_no_folder_is_misplaced() {
+        let mut import = Import::default();
+        let inside = r#"{"id":7,"uid":"ops","title":"Ops","description":"","parent_uid":"gone"}"#;
+        import.take(1, &folder(1, "folder.created", inside)).unwrap();
+        assert_eq!(import.check_places().unwrap_err().folder.as_str(), "gone");
+        let moved = r#"{"uid":"ops","parent_uid":"ops"}"#;
+        import.take(2, &folder(2, "folder.moved", moved)).unwrap();
+        assert_eq!(import.check_places().unwrap_err().number, 2);
+        import.take(3, &folder(3, "folder.moved", r#"{"uid":"ops","parent_uid":null}"#)).unwrap();
+        import.check_places().unwrap();
+    }
+
+    #[test]
+    fn a_document_is_written_as_ours_are() {
+        let payload = r#"{"id":1,"generation":1,"content":{"uid":"cpu","title":"CPU","tags":[],"folder_uid":null,
+            "message":"","data":{"title": "CPU", "uid": "cpu", "a": 1.0}}}"#;
+        let created = ForeignEvent {
+            aggregate_type: "dashboard",
+            aggregate_id: "cpu",
+            ..folder(1, "dashboard.created", payload)
+        };
+        let imported = Import::default().take(1, &created).unwrap();
+        assert!(imported.event.payload().unwrap().ends_with(r#""data":{"a":1.0,"title":"CPU"}}}"#));
+    }
+}

@@ -1,0 +1,60 @@
+//! What is known of a foreign event beside its payload, and how it is kept.
+
+use kymograph_domain::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+
+/// How the credentials are called under which imported events were written.
+pub(super) const AUTH_METHOD: &str = "import";
+/// Who wrote them, if they do not say.
+const NOBODY: &str = "import";
+
+/// Under which names applications keep who did something, and when.
+const ACTORS: &[&str] = &["actor_login", "actor", "login", "user"];
+const TIMES: &[&str] = &["recorded_at", "occurred_at", "timestamp", "time", "created_at"];
+
+/// The longest login that is kept as one.
+const MAX_LOGIN_BYTES: usize = 200;
+
+/// What is kept with an imported event.
+pub(super) struct Origin {
+    /// The login of who did it, as the other application knew them.
+    pub(super) actor: String,
+    /// What is kept of the event, as JSON text.
+    pub(super) meta: String,
+}
+
+/// The members that all events have, and those that tell an imported one. All are texts, which is what `postgres-es`
+/// can read.
+#[derive(Serialize)]
+struct Meta<'a> {
+    auth_method: &'a str,
+    token_id: &'a str,
+    ip: &'a str,
+    user_agent: &'a str,
+    trace_id: &'a str,
+    imported_at: String,
+    imported_actor: &'a str,
+    imported_metadata: String,
+}
+
+impl Origin {
+    /// The origin of an event with this metadata.
+    pub(super) fn of(metadata: &Value) -> Result<Self, serde_json::Error> {
+        let text = |name: &str| metadata.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+        let is_login = |login: &&str| login.len() <= MAX_LOGIN_BYTES && !login.contains('\0');
+        let actor = ACTORS.iter().find_map(|name| text(name)).filter(is_login);
+        let time = TIMES.iter().find_map(|name| text(name).and_then(Timestamp::parse));
+        let meta = Meta {
+            auth_method: AUTH_METHOD,
+            token_id: "",
+            ip: text("ip").unwrap_or_default(),
+            user_agent: text("user_agent").unwrap_or_default(),
+            trace_id: "",
+            imported_at: time.map(Timestamp::rfc3339_micros).unwrap_or_default(),
+            imported_actor: actor.unwrap_or_default(),
+            imported_metadata: if metadata.is_null() { String::new() } else { metadata.to_string() },
+        };
+        Ok(Self { actor: actor.unwrap_or(NOBODY).to_owned(), meta: serde_json::to_string(&meta)? })
+    }
+}

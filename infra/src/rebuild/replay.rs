@@ -1,0 +1,265 @@
+//! Replays the log into the shadow tables.
+
+use std::collections::BTreeMap;
+
+use futures_util::TryStreamExt;
+use futures_util::future::try_join_all;
+use kymograph_app::{Error, Result};
+use kymograph_domain::registry::{self, event_types};
+use kymograph_domain::{OrgId, StoredEvent, Timestamp, UserId};
+use kymograph_projections::{Projector, Recorded, Statements};
+use time::OffsetDateTime;
+use tokio::sync::mpsc;
+use tokio_postgres::binary_copy::BinaryCopyOutStream;
+use tokio_postgres::types::Type;
+use tokio_postgres::{Client, Config};
+
+use super::failed;
+use super::shadow::OWNER;
+use crate::migrate::connect;
+use crate::pipeline::{PipelineError, PipelinePool, Step, pipeline_pool};
+use crate::progress::Report;
+
+/// How many events are projected together, and of how many bytes.
+const BATCH: usize = 10_000;
+const BATCH_BYTES: usize = 32 * 1024 * 1024;
+/// How many positions are read in one query. A query keeps PostgreSQL from clearing away the rows that were replaced
+/// since it began, and each change of a row has to pass all of those.
+const RANGE: i64 = 20_000;
+/// How many batches wait to be written, while the next is read.
+const MAX_WAITING: usize = 2;
+/// How many statements leave together. Their answers must fit into what the sockets hold.
+const MAX_STEPS: usize = 1_000;
+/// How many heads are asked for at once.
+const HEADS_AT_ONCE: usize = 500;
+
+/// The columns that are read of an event.
+const COLUMNS: &str = "pos, type, schema_version, recorded_at, actor_id, actor_login, payload";
+const TYPES: &[Type] =
+    &[Type::INT8, Type::TEXT, Type::INT4, Type::TIMESTAMPTZ, Type::INT8, Type::TEXT, Type::TEXT];
+
+/// An event that was read.
+struct ReadEvent {
+    position: i64,
+    recorded_at: Timestamp,
+    actor_id: UserId,
+    actor_login: String,
+    event: Box<dyn StoredEvent>,
+}
+
+/// A replay, as far as it has come.
+pub(super) struct Replay<'p> {
+    projectors: Vec<&'p dyn Projector>,
+    /// The types of events that make a projector say something, as a list in SQL.
+    types: String,
+    reader: Client,
+    /// Writes to the schema `rebuild` and to no other, so that a statement that names another table fails.
+    writer: PipelinePool,
+    /// Where the replay of each org's log stands.
+    positions: BTreeMap<OrgId, i64>,
+    events: u64,
+}
+
+impl<'p> Replay<'p> {
+    pub(super) async fn begin(config: &Config, projectors: Vec<&'p dyn Projector>) -> Result<Self> {
+        let mut of_writer = config.clone();
+        of_writer.options(
+            format!(
+                "{} -c role={OWNER} -c search_path=rebuild -c synchronous_commit=off -c jit=off",
+                config.get_options().unwrap_or_default()
+            )
+            .trim(),
+        );
+        let reader = connect(config).await?;
+        // Who reads the log row by row wants the first rows soon; the order is that of the key.
+        let settings = format!("SET ROLE {OWNER}; SET search_path = pg_catalog; SET jit = off");
+        reader.batch_execute(&settings).await.map_err(failed)?;
+        let is_heard = |kind: &str| {
+            let aggregate = kind.split('.').next().unwrap_or_default();
+            projectors.iter().any(|projector| projector.listens_to().contains(&aggregate))
+        };
+        let types = event_types().into_iter().map(|(kind, _)| kind).filter(|kind| is_heard(kind));
+        let types = types.map(|kind| format!("'{kind}'")).collect::<Vec<_>>().join(", ");
+        let writer = pipeline_pool(of_writer, 1)?;
+        Ok(Self { projectors, types, reader, writer, positions: BTreeMap::new(), events: 0 })
+    }
+
+    /// How many events were replayed.
+    pub(super) fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// Replays what was written since the last time, and returns how much of the logs that was.
+    pub(super) async fn catch_up(&mut self, what: &str, report: Report<'_>) -> Result<i64> {
+        let heads = self.heads().await?;
+        let missing: i64 = heads.iter().map(|(org, head)| head - self.position(*org)).sum();
+        let total = missing.unsigned_abs();
+        let mut done = 0;
+        for (org, head) in heads {
+            let from = self.position(org);
+            if head > from {
+                let progress = |position: i64| {
+                    report.at(what, done + (position - from).unsigned_abs(), total);
+                };
+                self.events += self.replay(org, from, head, &progress).await?;
+                self.positions.insert(org, head);
+                done += (head - from).unsigned_abs();
+            }
+        }
+        Ok(missing)
+    }
+
+    fn position(&self, org: OrgId) -> i64 {
+        self.positions.get(&org).copied().unwrap_or_default()
+    }
+
+    /// Where the logs of all orgs end, those of deleted ones included. Row level security shows one at a time.
+    async fn heads(&self) -> Result<Vec<(OrgId, i64)>> {
+        let sql = "SELECT greatest((SELECT value FROM public.counters WHERE org_id = 0 AND name = 'org'),
+            (SELECT max(id) FROM public.orgs))";
+        self.reader.batch_execute("SET app.org_id = '0'").await.map_err(failed)?;
+        let last: Option<i64> = self.reader.query_one(sql, &[]).await.map_err(failed)?.get(0);
+        let reader = &self.reader;
+        let set = reader.prepare("SELECT set_config('app.org_id', $1, false)").await.map_err(failed)?;
+        let get = reader.prepare("SELECT pos FROM public.heads WHERE org_id = $1").await.map_err(failed)?;
+        let (set, get) = (&set, &get);
+        let orgs: Vec<_> = (0..=last.unwrap_or_default()).collect();
+        let mut heads = Vec::new();
+        for orgs in orgs.chunks(HEADS_AT_ONCE) {
+            let found = try_join_all(orgs.iter().map(async |org| {
+                let name = org.to_string();
+                let params: [&(dyn tokio_postgres::types::ToSql + Sync); 1] = [&name];
+                let (of_org, head) =
+                    futures_util::future::join(reader.execute(set, &params), reader.query_opt(get, &[org]))
+                        .await;
+                of_org?;
+                head
+            }));
+            let found = found.await.map_err(failed)?;
+            let positions = found.into_iter().map(|row| row.map_or(0, |row| row.get(0)));
+            heads.extend(orgs.iter().map(|org| OrgId(*org)).zip(positions));
+        }
+        Ok(heads)
+    }
+
+    /// Replays a part of an org's log: reading and decoding go ahead of writing.
+    async fn replay(&self, org: OrgId, from: i64, to: i64, progress: &(dyn Fn(i64) + Sync)) -> Result<u64> {
+        let (batches, mut waiting) = mpsc::channel::<Vec<ReadEvent>>(MAX_WAITING);
+        let reading = self.read(org, from, to, batches);
+        // It owns the receiving end, so that reading ends too when writing has failed.
+        let writing = async move {
+            let mut events = 0;
+            while let Some(batch) = waiting.recv().await {
+                events += batch.len() as u64;
+                self.write(org, &batch).await?;
+                if let Some(last) = batch.last() {
+                    progress(last.position);
+                }
+            }
+            Ok::<_, Error>(events)
+        };
+        let (read, written) = tokio::join!(reading, writing);
+        // Who writes fails first; who reads then finds nobody to give to.
+        let events = written?;
+        read?;
+        progress(to);
+        Ok(events)
+    }
+
+    async fn read(
+        &self,
+        org: OrgId,
+        from: i64,
+        to: i64,
+        batches: mpsc::Sender<Vec<ReadEvent>>,
+    ) -> Result<()> {
+        let tenant = format!("SET app.org_id = '{org}'");
+        self.reader.batch_execute(&tenant).await.map_err(failed)?;
+        let mut after = from;
+        while after < to {
+            let last = to.min(after + RANGE);
+            if !self.read_range(org, after, last, &batches).await? {
+                break;
+            }
+            after = last;
+        }
+        Ok(())
+    }
+
+    /// Reads some positions, and returns whether somebody still wants more.
+    async fn read_range(
+        &self,
+        org: OrgId,
+        after: i64,
+        last: i64,
+        batches: &mpsc::Sender<Vec<ReadEvent>>,
+    ) -> Result<bool> {
+        let sql = format!(
+            "COPY (SELECT {COLUMNS} FROM public.events WHERE org_id = {org} AND pos > {after} AND pos <= {last}
+                AND type IN ({}) ORDER BY pos) TO STDOUT (FORMAT binary)",
+            self.types
+        );
+        let rows = BinaryCopyOutStream::new(self.reader.copy_out(&sql).await.map_err(failed)?, TYPES);
+        let mut rows = std::pin::pin!(rows);
+        let (mut batch, mut size) = (Vec::new(), 0);
+        while let Some(row) = rows.try_next().await.map_err(failed)? {
+            let (position, payload): (i64, &str) = (row.get(0), row.get(6));
+            let event = registry::decode(row.get(1), row.get(2), payload).map_err(|error| {
+                Error::internal(format!(
+                    "org {org}: the event at position {position} cannot be read: {error}"
+                ))
+            })?;
+            let recorded_at = Timestamp::from_date(row.get::<OffsetDateTime>(3));
+            let (actor_id, actor_login) = (UserId(row.get(4)), row.get::<&str>(5).to_owned());
+            size += payload.len();
+            batch.push(ReadEvent { position, recorded_at, actor_id, actor_login, event });
+            if batch.len() == BATCH || size >= BATCH_BYTES {
+                size = 0;
+                if batches.send(std::mem::take(&mut batch)).await.is_err() {
+                    return Ok(false);
+                }
+            }
+        }
+        // Nobody takes it if writing has failed.
+        Ok(batch.is_empty() || batches.send(batch).await.is_ok())
+    }
+
+    async fn write(&self, org: OrgId, batch: &[ReadEvent]) -> Result<()> {
+        let recorded: Vec<_> = batch
+            .iter()
+            .map(|read| Recorded {
+                org,
+                position: read.position,
+                recorded_at: read.recorded_at,
+                actor_id: read.actor_id,
+                actor_login: &read.actor_login,
+                event: &*read.event,
+            })
+            .collect();
+        let mut statements = Statements::default();
+        if let [only] = self.projectors.as_slice() {
+            only.project_many(&recorded, &mut statements);
+        } else {
+            // What one of them reads, the others must have written by then.
+            for recorded in &recorded {
+                self.projectors.iter().for_each(|projector| projector.project(recorded, &mut statements));
+            }
+        }
+        let statements = statements.into_vec();
+        let statements = statements.iter().filter(|statement| !statement.is_check);
+        let steps: Vec<_> =
+            statements.map(|write| Step::Statement { sql: write.sql, params: &write.params }).collect();
+        let mut pipeline = self.writer.get().await?;
+        for steps in steps.chunks(MAX_STEPS) {
+            pipeline.transaction(steps).await.map_err(|error| match error {
+                PipelineError::Failed(error) => error,
+                PipelineError::Refused { refusal, .. } => Error::internal(format!(
+                    "org {org}: the events up to position {} cannot be projected: {}",
+                    recorded.last().map_or(0, |last| last.position),
+                    refusal.message
+                )),
+            })?;
+        }
+        Ok(())
+    }
+}

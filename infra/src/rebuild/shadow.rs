@@ -1,0 +1,81 @@
+//! The tables that will take the place of others.
+
+use kymograph_app::Result;
+use kymograph_projections::Projector;
+use tokio_postgres::Client;
+
+use super::failed;
+
+/// The columns of a table with all that belongs to them. Names are written out by PostgreSQL, with their schemas because
+/// none is in the search path.
+const TABLE: &str =
+    "SELECT format('CREATE TABLE rebuild.%I (LIKE public.%I INCLUDING ALL EXCLUDING INDEXES)%s',
+        relname, relname, coalesce(' WITH (' || array_to_string(reloptions, ', ') || ')', ''))
+    FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname = $1";
+/// Its keys, without which its rows cannot be found while they are made.
+const KEYS: &str = "SELECT CASE WHEN con.oid IS NULL
+            THEN replace(pg_get_indexdef(i.indexrelid), format(' ON public.%I ', t.relname), format(' ON rebuild.%I ', t.relname))
+            ELSE format('ALTER TABLE rebuild.%I ADD CONSTRAINT %I %s', t.relname, con.conname, pg_get_constraintdef(con.oid))
+        END
+    FROM pg_index i JOIN pg_class t ON t.oid = i.indrelid
+    LEFT JOIN pg_constraint con ON con.conindid = i.indexrelid AND con.contype IN ('p', 'u')
+    WHERE t.relnamespace = 'public'::regnamespace AND t.relname = $1 AND i.indisunique ORDER BY i.indexrelid";
+/// Its other indexes, which are made faster in one go.
+const INDEXES: &str = "SELECT replace(pg_get_indexdef(i.indexrelid), format(' ON public.%I ', t.relname),
+        format(' ON rebuild.%I ', t.relname))
+    FROM pg_index i JOIN pg_class t ON t.oid = i.indrelid
+    WHERE t.relnamespace = 'public'::regnamespace AND t.relname = $1 AND NOT i.indisunique ORDER BY i.indexrelid";
+
+/// The role that owns all tables.
+pub(super) const OWNER: &str = "kymograph_owner";
+
+/// Tables in the schema `rebuild`.
+pub(super) struct Shadow {
+    /// Those that will replace others.
+    pub(super) tables: &'static [&'static str],
+}
+
+impl Shadow {
+    /// Makes empty tables for what the statements of projectors name, after removing those of a rebuild that did not
+    /// end.
+    pub(super) async fn create(
+        client: &Client,
+        projector: &dyn Projector,
+        running: &[&dyn Projector],
+    ) -> Result<Self> {
+        let schema = format!(
+            "SET search_path = pg_catalog; SET client_min_messages = warning;
+            DROP SCHEMA IF EXISTS rebuild CASCADE; CREATE SCHEMA rebuild AUTHORIZATION {OWNER}; SET ROLE {OWNER}"
+        );
+        client.batch_execute(&schema).await.map_err(failed)?;
+        let named = running.iter().flat_map(|projector| projector.tables().iter().chain(projector.touches()));
+        let mut named: Vec<_> = named.copied().collect();
+        named.sort_unstable();
+        named.dedup();
+        for table in named {
+            for sql in [TABLE, KEYS] {
+                run_each(client, sql, table).await?;
+            }
+        }
+        client.batch_execute("RESET ROLE").await.map_err(failed)?;
+        Ok(Self { tables: projector.tables() })
+    }
+
+    /// Makes what was left out, and lets PostgreSQL learn what is in the tables.
+    pub(super) async fn complete(&mut self, client: &Client) -> Result<()> {
+        client.batch_execute(&format!("SET ROLE {OWNER}")).await.map_err(failed)?;
+        for table in self.tables {
+            run_each(client, INDEXES, table).await?;
+            client.batch_execute(&format!("ANALYZE rebuild.{table}")).await.map_err(failed)?;
+        }
+        client.batch_execute("RESET ROLE").await.map_err(failed)
+    }
+}
+
+/// Runs the statements that a query about a table gives.
+async fn run_each(client: &Client, sql: &str, table: &str) -> Result<()> {
+    for row in client.query(sql, &[&table]).await.map_err(failed)? {
+        client.batch_execute(row.get(0)).await.map_err(failed)?;
+    }
+    Ok(())
+}

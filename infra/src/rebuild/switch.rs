@@ -1,0 +1,166 @@
+//! Puts the shadow tables in the place of the old ones.
+
+use std::time::{Duration, Instant};
+
+use kymograph_app::{Error, ErrorKind, Result};
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Transaction};
+
+use super::failed;
+use super::replay::Replay;
+use super::shadow::Shadow;
+use crate::change_feed::EVERYTHING_CHANGED;
+use crate::migrate::{LOCK as MIGRATION_LOCK, latest_version};
+use crate::progress::Report;
+
+/// How long a lock is waited for. PostgreSQL looks for deadlocks after a second, and might then break off a request
+/// instead of us; and whoever comes after us in the queue for a lock waits as long as we do.
+const WAIT_FOR_LOCKS: Duration = Duration::from_millis(400);
+/// How long to let others go first after that.
+const STEP_ASIDE: Duration = Duration::from_millis(200);
+/// How often it is tried, which is for about two minutes.
+const MAX_TRIES: usize = 200;
+
+/// What makes a table what it is apart from its columns and indexes: who may do what to which rows.
+const RIGHTS: &str = "SELECT statement FROM (
+    SELECT 1, format('ALTER TABLE public.%I OWNER TO %I', relname, pg_get_userbyid(relowner))
+        FROM pg_class WHERE oid = $1::text::regclass
+    UNION ALL SELECT 2, format('GRANT %s ON public.%I TO %s%s', privilege_type, relname,
+            CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END,
+            CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
+        FROM pg_class, aclexplode(relacl) WHERE pg_class.oid = $1::text::regclass
+    UNION ALL SELECT 3, format('CREATE POLICY %I ON public.%I AS %s FOR %s TO %s%s%s', policyname, tablename, permissive,
+            cmd, (SELECT string_agg(CASE role WHEN 'public' THEN 'PUBLIC' ELSE quote_ident(role) END, ', ')
+                FROM unnest(roles) AS role),
+            coalesce(' USING (' || qual || ')', ''), coalesce(' WITH CHECK (' || with_check || ')', ''))
+        FROM pg_policies WHERE format('%I.%I', schemaname, tablename)::regclass = $1::text::regclass
+    UNION ALL SELECT 4, format('ALTER TABLE public.%I ENABLE ROW LEVEL SECURITY', relname)
+        FROM pg_class WHERE oid = $1::text::regclass AND relrowsecurity
+    UNION ALL SELECT 5, format('ALTER TABLE public.%I FORCE ROW LEVEL SECURITY', relname)
+        FROM pg_class WHERE oid = $1::text::regclass AND relforcerowsecurity
+    ) AS rights (step, statement) ORDER BY step";
+
+/// Functions that give rows of a table, which have to go with it and come back: how to drop, make and protect each.
+const FUNCTIONS: &str = "SELECT format('DROP FUNCTION %s', p.oid::regprocedure), pg_get_functiondef(p.oid),
+        pg_get_userbyid(p.proowner)::text,
+        has_schema_privilege(p.proowner, p.pronamespace, 'CREATE'),
+        coalesce((SELECT format('REVOKE ALL ON FUNCTION %s FROM PUBLIC; ', p.oid::regprocedure)
+            || string_agg(format('GRANT %s ON FUNCTION %s TO %s', privilege_type, p.oid::regprocedure,
+                CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END), '; ')
+            FROM aclexplode(p.proacl)), '')
+    FROM pg_proc p WHERE p.oid IN (SELECT d.objid FROM pg_depend d JOIN pg_class t ON t.reltype = d.refobjid
+        WHERE d.classid = 'pg_proc'::regclass AND d.refclassid = 'pg_type'::regclass AND t.oid = $1::text::regclass)";
+
+/// Stops writing, replays the rest, and switches; and returns how long writing was stopped.
+pub(super) async fn switch(
+    client: &mut Client,
+    shadow: &Shadow,
+    replay: &mut Replay<'_>,
+) -> Result<Duration> {
+    for _ in 0..MAX_TRIES {
+        match try_switch(client, shadow, replay).await {
+            Err(Failure::Locked) => tokio::time::sleep(STEP_ASIDE).await,
+            Err(Failure::Failed(error)) => return Err(error),
+            Ok(pause) => return Ok(pause),
+        }
+    }
+    Err(Error::new(ErrorKind::Overloaded, "somebody keeps the tables locked: the old ones stay"))
+}
+
+/// Why nothing was switched.
+enum Failure {
+    /// Somebody has a lock that was waited for.
+    Locked,
+    /// It cannot be done.
+    Failed(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<tokio_postgres::Error> for Failure {
+    fn from(error: tokio_postgres::Error) -> Self {
+        match error.code() {
+            Some(code)
+                if *code == SqlState::LOCK_NOT_AVAILABLE || *code == SqlState::T_R_DEADLOCK_DETECTED =>
+            {
+                Self::Locked
+            }
+            _ => Self::Failed(failed(error)),
+        }
+    }
+}
+
+async fn try_switch(
+    client: &mut Client,
+    shadow: &Shadow,
+    replay: &mut Replay<'_>,
+) -> Result<Duration, Failure> {
+    let transaction = client.transaction().await?;
+    let settings = format!(
+        "SET LOCAL lock_timeout = '{}ms'; SET LOCAL search_path = pg_catalog",
+        WAIT_FOR_LOCKS.as_millis()
+    );
+    transaction.batch_execute(&settings).await?;
+    check_schema(&transaction).await?;
+    // Whoever writes has this lock first and those of the projections after it, so do we. It stops who appends to
+    // the log and nobody else.
+    let begun = Instant::now();
+    transaction.batch_execute("LOCK TABLE public.events IN EXCLUSIVE MODE").await?;
+    replay.catch_up("catching up", Report::new(&|_, _, _| {})).await?;
+    for table in shadow.tables {
+        transaction.batch_execute(&format!("LOCK TABLE public.{table} IN ACCESS EXCLUSIVE MODE")).await?;
+    }
+    for table in shadow.tables {
+        replace(&transaction, table).await?;
+    }
+    transaction.batch_execute("DROP SCHEMA rebuild CASCADE").await?;
+    // What servers remember of the old tables may have been wrong, or why rebuild?
+    transaction.batch_execute(EVERYTHING_CHANGED).await?;
+    transaction.commit().await?;
+    Ok(begun.elapsed())
+}
+
+/// Fails if another program has brought the schema further since the shadow tables were made.
+async fn check_schema(transaction: &Transaction<'_>) -> Result<(), Failure> {
+    transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&MIGRATION_LOCK]).await?;
+    let sql = "SELECT max(version) FROM public.schema_migrations";
+    let found: Option<i32> = transaction.query_one(sql, &[]).await?.get(0);
+    if found == Some(latest_version()) {
+        return Ok(());
+    }
+    Err(Error::internal("the schema was changed meanwhile: the old tables stay").into())
+}
+
+/// Replaces one table. Statements that were prepared find the new one by its name.
+async fn replace(transaction: &Transaction<'_>, table: &str) -> Result<(), Failure> {
+    let name = format!("public.{table}");
+    let rights = transaction.query(RIGHTS, &[&name]).await?;
+    let functions = transaction.query(FUNCTIONS, &[&name]).await?;
+    for function in &functions {
+        transaction.batch_execute(function.get(0)).await?;
+    }
+    let swap = format!("DROP TABLE public.{table}; ALTER TABLE rebuild.{table} SET SCHEMA public");
+    transaction.batch_execute(&swap).await?;
+    for statement in &rights {
+        transaction.batch_execute(statement.get(0)).await?;
+    }
+    for function in &functions {
+        let (owner, may_create): (&str, bool) = (function.get(2), function.get(3));
+        let (lend, take_back) = if may_create {
+            (String::new(), String::new())
+        } else {
+            (
+                format!("GRANT CREATE ON SCHEMA public TO {owner};"),
+                format!("REVOKE CREATE ON SCHEMA public FROM {owner};"),
+            )
+        };
+        let (definition, rights): (&str, &str) = (function.get(1), function.get(4));
+        let make = format!("{lend} SET LOCAL ROLE {owner}; {definition}; {rights}; RESET ROLE; {take_back}");
+        transaction.batch_execute(&make).await?;
+    }
+    Ok(())
+}

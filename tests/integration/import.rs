@@ -1,0 +1,335 @@
+//! `kymograph import`: the log of a postgres-es application becomes part of an org's, whole or not at all.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use kymograph_tests::{Client, ServerProcess, TestServer};
+use serde_json::{Value, json};
+use tokio_postgres::config::Host;
+
+/// What a command said, and whether it ended well.
+struct Said {
+    is_ok: bool,
+    out: String,
+    error: String,
+}
+
+fn import(server: &ServerProcess, org: i64, from: &str, more: &[&str]) -> Said {
+    let org = org.to_string();
+    let args = [&["import", "--org", &org, "--from", from], more].concat();
+    let output = server.command(&args).stderr(Stdio::piped()).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Said { is_ok: output.status.success(), out: text(output.stdout), error: text(output.stderr) }
+}
+
+fn import_input(server: &ServerProcess, org: i64, input: &str) -> Said {
+    let org = org.to_string();
+    let mut command = server.command(&["import", "--org", &org, "--from", "-"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Said { is_ok: output.status.success(), out: text(output.stdout), error: text(output.stderr) }
+}
+
+fn verify(server: &ServerProcess) {
+    let verified = server.command(&["verify"]).output().unwrap();
+    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
+}
+
+/// A server on which people have worked, whose log lies in the table `old_log` as postgres-es lays it out.
+async fn origin() -> (TestServer, String) {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    admin.post("/api/folders", &json!({"uid": "ops", "title": "Ops"})).await.expect(200);
+    let inside = json!({"uid": "disks", "title": "Disks", "parentUid": "ops"});
+    admin.post("/api/folders", &inside).await.expect(200);
+    admin.put("/api/folders/ops", &json!({"title": "Operations", "overwrite": true})).await.expect(200);
+    for (uid, title, folder) in
+        [("cpu", "CPU", "disks"), ("cpu", "CPU load", "disks"), ("net", "Network", ""), ("old", "Old", "")]
+    {
+        let save = json!({"dashboard": {"uid": uid, "title": title, "panels": [{"id": 1}]},
+            "folderUid": folder, "overwrite": true, "message": title});
+        admin.post("/api/dashboards/db", &save).await.expect(200);
+    }
+    admin.delete("/api/dashboards/uid/old").await.expect(200);
+    admin.delete("/api/folders/disks").await.expect(200);
+    admin.post("/api/folders", &json!({"uid": "disks", "title": "Disks again"})).await.expect(200);
+    let client = server.database.connect().await;
+    let copy = r#"SET app.org_id = 1;
+        CREATE TABLE old_log AS SELECT aggregate_type, aggregate_id, sequence, event_type, event_version,
+            postgres_es_events.payload,
+            ('{"actor": "ada", "time": "2024-05-06T07:08:09Z"}')::json AS metadata
+        FROM postgres_es_events JOIN events ON org_id = 1 AND stream_id = aggregate_id AND events.version = sequence
+        ORDER BY pos"#;
+    client.batch_execute(copy).await.unwrap();
+    let config = &server.database.config;
+    let Some(Host::Unix(folder)) = config.get_hosts().first() else { panic!("no socket") };
+    let url = format!(
+        "postgresql:///{}?host={}&port={}&user={}",
+        config.get_dbname().unwrap(),
+        folder.display(),
+        config.get_ports()[0],
+        config.get_user().unwrap(),
+    );
+    (server, url)
+}
+
+async fn new_org(server: &ServerProcess, name: &str) -> i64 {
+    let answer = server.admin().post("/api/orgs", &json!({"name": name})).await;
+    answer.expect(200).body["orgId"].as_i64().unwrap()
+}
+
+/// The log as lines, in the order in which it was written.
+async fn lines(origin: &TestServer) -> Vec<String> {
+    let client = origin.database.connect().await;
+    let sql = "SELECT row_to_json(old_log)::text FROM old_log
+        WHERE aggregate_type IN ('folder', 'dashboard') ORDER BY ctid";
+    client.query(sql, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
+}
+
+fn file(name: &str, lines: &[String]) -> PathBuf {
+    let path = std::env::temp_dir().join(format!("kymograph-import-{name}-{}.ndjson", std::process::id()));
+    std::fs::write(&path, lines.join("\n") + "\n").unwrap();
+    path
+}
+
+async fn log_of(client: &Client) -> Vec<Value> {
+    let body = client.get("/api/audit/events?limit=5000&order=oldest").await.expect(200).body;
+    body["events"].as_array().unwrap().clone()
+}
+
+async fn expect_imported(client: &Client) {
+    let cpu = client.get("/api/dashboards/uid/cpu").await.expect(404);
+    assert!(cpu.text.contains("not found"), "it went with its folder");
+    let net = client.get("/api/dashboards/uid/net").await.expect(200).body;
+    assert_eq!((&net["dashboard"]["title"], &net["meta"]["createdBy"]), (&json!("Network"), &json!("ada")));
+    assert_eq!(net["dashboard"]["panels"], json!([{"id": 1}]));
+    assert_eq!(client.get("/api/folders/ops").await.expect(200).body["title"], "Operations");
+    assert_eq!(client.get("/api/folders/disks").await.expect(200).body["title"], "Disks again");
+    let versions = client.get("/api/dashboards/uid/net/versions").await.expect(200).body;
+    assert_eq!(versions["versions"][0]["message"], "Network");
+    let trash = client.get("/api/search?deleted=true").await.expect(200).body;
+    assert_eq!(trash.as_array().unwrap().len(), 2, "{trash}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_and_a_file_are_imported_beside_a_server_and_without_one() {
+    let (origin, url) = origin().await;
+    let mut server = ServerProcess::start("import").await;
+    let org = new_org(&server, "Acme").await;
+    let acme = server.admin().in_org(org);
+    // What is not there is remembered by the server's caches.
+    acme.get("/api/dashboards/uid/net").await.expect(404);
+    acme.get("/api/folders/ops").await.expect(404);
+    let before = log_of(&acme).await;
+
+    let table = ["--table", "old_log"];
+    let said = import(&server, org, &url, &table);
+    assert!(!said.is_ok && said.error.contains("cannot be imported"), "{}", said.error);
+    let only = [&table[..], &["--only", "folder", "--only", "dashboard"]].concat();
+    let said = import(&server, org, &url, &[&only[..], &["--dry-run"]].concat());
+    assert!(said.is_ok && said.out.contains("nothing was written"), "{}{}", said.out, said.error);
+    assert_eq!(log_of(&acme).await, before);
+
+    let said = import(&server, org, &url, &only);
+    assert!(said.is_ok, "{}", said.error);
+    for line in ["folder.created: 3 read, 3 written", "dashboard.updated: 1 read, 1 written", "left out: "] {
+        assert!(said.out.contains(line), "{}", said.out);
+    }
+    // Notices travel on their own connection.
+    for attempt in 0.. {
+        if acme.get("/api/dashboards/uid/net").await.status == 200 {
+            break;
+        }
+        assert!(attempt < 100, "the server did not notice");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    expect_imported(&acme).await;
+
+    let log = log_of(&acme).await;
+    assert_eq!(log.len(), before.len() + lines(&origin).await.len());
+    let last = log.last().unwrap();
+    assert_eq!(last["authMethod"], "import");
+    assert_eq!(last["actor"], json!({"type": "imported", "id": 0, "login": "ada"}));
+    assert_eq!(last["imported"], json!({"occurredAt": "2024-05-06T07:08:09.000000Z", "actor": "ada"}));
+
+    // The org goes on from there.
+    let save = json!({"dashboard": {"uid": "net", "title": "Net"}, "overwrite": true});
+    assert_eq!(acme.post("/api/dashboards/db", &save).await.expect(200).body["version"], 2);
+    acme.post("/api/folders", &json!({"title": "New"})).await.expect(200);
+    let said = import(&server, org, &url, &only);
+    assert!(!said.is_ok && said.error.contains("is taken in org"), "{}", said.error);
+    assert!(said.error.contains(", sequence "), "{}", said.error);
+    verify(&server);
+
+    // The numeric ids of the first import are taken in its org only; a pipe serves as well as a file.
+    let second = new_org(&server, "Second").await;
+    let said = import_input(&server, second, &(lines(&origin).await.join("\n") + "\n"));
+    assert!(said.is_ok, "{}", said.error);
+    expect_imported(&server.admin().in_org(second)).await;
+
+    let third = new_org(&server, "Third").await;
+    assert!(server.stop().await);
+    let path = file("good", &lines(&origin).await);
+    let said = import(&server, third, path.to_str().unwrap(), &[]);
+    assert!(said.is_ok, "{}", said.error);
+    verify(&server);
+    assert!(!server.postgres_runs());
+    server.restart().await;
+    expect_imported(&server.admin().in_org(third)).await;
+    std::fs::remove_file(path).unwrap();
+}
+
+/// Lines of which one is bad, and what is said of it.
+fn bad_files(good: &[String]) -> Vec<(&'static str, Vec<String>, &'static str)> {
+    let changed = |index: usize, change: &dyn Fn(&mut Value)| {
+        let mut lines = good.to_vec();
+        let mut line: Value = serde_json::from_str(&lines[index]).unwrap();
+        change(&mut line);
+        lines[index] = line.to_string();
+        lines
+    };
+    let without = |index: usize| [&good[..index], &good[index + 1..]].concat();
+    vec![
+        ("hole", without(4), ": sequence 3 follows 1: 1 before it are missing"),
+        ("duplicate", [good, &good[1..2]].concat(), "line 12: sequence 1 was there before"),
+        (
+            "type",
+            changed(3, &|line| line["event_type"] = json!("dashboard.exploded")),
+            "line 4: payload is no object with the one member dashboard.exploded",
+        ),
+        (
+            "unknown",
+            changed(3, &|line| {
+                line["event_type"] = json!("dashboard.exploded");
+                line["payload"] = json!({"dashboard.exploded": {}});
+            }),
+            "line 4: unknown event type dashboard.exploded",
+        ),
+        (
+            "aggregate",
+            changed(3, &|line| line["aggregate_type"] = json!("comet")),
+            "line 4: comet is no type",
+        ),
+        ("version", changed(3, &|line| line["event_version"] = json!("77")), "line 4: event type"),
+        (
+            "mixed",
+            changed(0, &|line| line["aggregate_type"] = json!("dashboard")),
+            "line 1: folder.created is no",
+        ),
+        (
+            "shape",
+            changed(0, &|line| line["payload"]["folder.created"]["uid"] = json!(7)),
+            "line 1: the payload",
+        ),
+        (
+            "uid",
+            changed(0, &|line| line["payload"]["folder.created"]["uid"] = json!("a b")),
+            "line 1: the uid",
+        ),
+        (
+            "other",
+            changed(0, &|line| line["aggregate_id"] = json!("net")),
+            "line 1: the event is about \"ops\"",
+        ),
+        ("start", good[4..5].to_vec(), "line 1: sequence 2 follows 0"),
+        (
+            "user",
+            changed(5, &|line| line["aggregate_type"] = json!("user")),
+            "line 6: an aggregate of type user",
+        ),
+        ("folder", good[1..2].to_vec(), "line 1: folder-disks is in the folder ops, which is not there"),
+        ("json", [&good[..2], &["{\"aggregate_type\": ".to_owned()]].concat(), "line 3: is no event"),
+        ("empty line", [&good[..2], &[String::new()], &good[2..]].concat(), "line 3: is no event"),
+        (
+            "document",
+            changed(3, &|line| line["payload"]["dashboard.created"]["content"]["data"] = json!([1])),
+            "line 4: the document is no JSON object",
+        ),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bad_file_is_refused_whole_with_the_line() {
+    let (origin, url) = origin().await;
+    let server = ServerProcess::start("import-bad").await;
+    let org = new_org(&server, "Acme").await;
+    let acme = server.admin().in_org(org);
+    let before = log_of(&acme).await;
+    let good = lines(&origin).await;
+    for (name, lines, expected) in bad_files(&good) {
+        let path = file(name, &lines);
+        for more in [&[][..], &["--dry-run"][..]] {
+            let said = import(&server, org, path.to_str().unwrap(), more);
+            assert!(!said.is_ok && said.error.contains(expected), "{name}: {}{}", said.out, said.error);
+        }
+        std::fs::remove_file(path).unwrap();
+    }
+    let path = file("nowhere", &good);
+    let said = import(&server, 99, path.to_str().unwrap(), &[]);
+    assert!(!said.is_ok && said.error.contains("there is no org 99"), "{}", said.error);
+    std::fs::remove_file(path).unwrap();
+    let said = import(&server, org, "/nonexistent/file", &[]);
+    assert!(!said.is_ok && said.error.contains("No such file"), "{}", said.error);
+    for (table, expected) in
+        [("nothing", "does not exist"), ("x; DROP TABLE users", "is no name"), ("streams", "does not exist")]
+    {
+        let said = import(&server, org, &url, &["--table", table]);
+        assert!(!said.is_ok && said.error.contains(expected), "{table}: {}", said.error);
+    }
+    // A table tells the event by what it is.
+    let client = origin.database.connect().await;
+    let damage = "DELETE FROM old_log WHERE aggregate_id = 'folder-ops' AND sequence = 1";
+    client.batch_execute(damage).await.unwrap();
+    let only = ["--table", "old_log", "--only", "folder", "--only", "dashboard"];
+    let said = import(&server, org, &url, &only);
+    assert!(said.error.contains("folder folder-ops, sequence 2: sequence 2 follows 0"), "{}", said.error);
+
+    assert_eq!(log_of(&acme).await, before);
+    assert_eq!(acme.get("/api/search").await.expect(200).body, json!([]));
+    verify(&server);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn others_write_to_the_same_org_meanwhile() {
+    let server = ServerProcess::start("import-busy").await;
+    let org = new_org(&server, "Acme").await;
+    let acme = server.admin().in_org(org);
+    let lines: Vec<_> = (0..3000)
+        .map(|number| {
+            let uid = format!("f{number}");
+            let created = json!({"id": 1, "uid": uid, "title": uid, "description": "", "parent_uid": null});
+            json!({"aggregate_type": "folder", "aggregate_id": uid, "sequence": 1,
+                "event_type": "folder.created", "event_version": "1",
+                "payload": {"folder.created": created}, "metadata": {}})
+            .to_string()
+        })
+        .collect();
+    let path = file("busy", &lines);
+    let writers: Vec<_> = (0..8)
+        .map(|writer| {
+            let acme = acme.clone();
+            tokio::spawn(async move {
+                for number in 0..40 {
+                    let folder = json!({"uid": format!("w{writer}-{number}"), "title": "x"});
+                    acme.post("/api/folders", &folder).await.expect(200);
+                }
+            })
+        })
+        .collect();
+    let said = import(&server, org, path.to_str().unwrap(), &[]);
+    assert!(said.is_ok, "{}", said.error);
+    assert!(said.out.contains("folder.created: 3000 read, 3000 written"), "{}", said.out);
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    let quota = acme.get(&format!("/api/orgs/{org}/quotas")).await;
+    if quota.status == 200 {
+        assert!(quota.text.contains("3320"), "{}", quota.text);
+    }
+    verify(&server);
+    std::fs::remove_file(path).unwrap();
+}

@@ -1,0 +1,264 @@
+//! `kymograph projections`: read models are made anew from the log while a server serves.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use kymograph_domain::{OrgId, Timestamp, registry};
+use kymograph_projections::{Recorded, Statements, projectors};
+use kymograph_tests::{Client, ServerProcess};
+use serde_json::json;
+
+fn run(server: &ServerProcess, args: &[&str]) -> (bool, String) {
+    let output = server.command(args).stderr(Stdio::piped()).output().unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8(text).unwrap())
+}
+
+fn verify(server: &ServerProcess) -> bool {
+    run(server, &["verify"]).0
+}
+
+#[test]
+fn projectors_say_which_events_they_listen_to() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("event_samples");
+    for (event_type, version) in registry::event_types() {
+        let sample = std::fs::read_to_string(folder.join(format!("{event_type}.v{version}.json"))).unwrap();
+        let event = registry::decode(event_type, version, sample.trim()).unwrap();
+        let recorded = Recorded {
+            org: OrgId(1),
+            position: 1,
+            recorded_at: Timestamp(0),
+            actor_id: kymograph_domain::UserId(1),
+            actor_login: "admin",
+            event: &*event,
+        };
+        for projector in projectors() {
+            let mut statements = Statements::default();
+            projector.project(&recorded, &mut statements);
+            let aggregate = event_type.split('.').next().unwrap();
+            let writes = statements.into_vec().iter().any(|statement| !statement.is_check);
+            let listens = projector.listens_to().contains(&aggregate);
+            assert!(listens || !writes, "{} does not listen to {aggregate}", projector.name());
+        }
+    }
+}
+
+/// Puts something into every table.
+async fn fill(server: &ServerProcess) {
+    let admin = server.admin();
+    let org = admin.post("/api/orgs", &json!({"name": "Acme"})).await.expect(200).body["orgId"].clone();
+    let gone = admin.post("/api/orgs", &json!({"name": "Gone"})).await.expect(200).body["orgId"].clone();
+    for org in [org.as_i64().unwrap(), gone.as_i64().unwrap(), 1] {
+        let admin = admin.clone().in_org(org);
+        let user = json!({"login": format!("ann{org}"), "password": "secret", "OrgId": org});
+        let user = admin.post("/api/admin/users", &user).await.expect(200).body["id"].clone();
+        admin.post("/api/folders", &json!({"uid": "ops", "title": "Ops"})).await.expect(200);
+        admin.post("/api/folders", &json!({"uid": "old", "title": "Old"})).await.expect(200);
+        admin.delete("/api/folders/old").await.expect(200);
+        for (uid, title) in [("a", "A"), ("b", "B"), ("a", "A “two”"), ("c", "C"), ("a", "A3"), ("d", "D")]
+        {
+            let save = json!({"dashboard": {"uid": uid, "title": title, "tags": [title, "x\\\"y, {z}", ""]},
+                "folderUid": "ops", "overwrite": true, "message": title});
+            admin.post("/api/dashboards/db", &save).await.expect(200);
+        }
+        admin.post("/api/user/stars/dashboard/uid/a", &json!({})).await.expect(200);
+        admin.post("/api/user/stars/dashboard/uid/c", &json!({})).await.expect(200);
+        admin.delete("/api/dashboards/uid/c").await.expect(200);
+        let again = json!({"dashboard": {"uid": "c", "title": "C again"}, "overwrite": true});
+        admin.post("/api/dashboards/db", &again).await.expect(200);
+        admin.post("/api/dashboards/uid/a/restore", &json!({"version": 1})).await.expect(200);
+        admin.delete("/api/dashboards/uid/d").await.expect(200);
+        let team =
+            admin.post("/api/teams", &json!({"name": "Team"})).await.expect(200).body["teamId"].clone();
+        admin.post(&format!("/api/teams/{team}/members"), &json!({"userId": user})).await.expect(200);
+        let account = json!({"name": "robot", "role": "Viewer"});
+        let account = admin.post("/api/serviceaccounts", &account).await.expect(201).body["id"].clone();
+        for name in ["one", "two"] {
+            let path = format!("/api/serviceaccounts/{account}/tokens");
+            admin.post(&path, &json!({"name": name})).await.expect(200);
+        }
+        admin.put("/api/org/preferences", &json!({"theme": "dark"})).await.expect(200);
+        let invite =
+            json!({"loginOrEmail": format!("bob{org}@example.org"), "role": "Viewer", "sendEmail": false});
+        admin.post("/api/org/invites", &invite).await.expect(200);
+    }
+    admin.delete(&format!("/api/orgs/{gone}")).await.expect(200);
+}
+
+/// All that the schema says of tables, apart from the numbers of its objects.
+const SCHEMA: &str = "SELECT string_agg(fact, E'\n' ORDER BY fact) FROM (
+    SELECT format('table %s %s %s %s %s %s', relname, relrowsecurity, relforcerowsecurity, reloptions,
+        pg_get_userbyid(relowner), relacl) AS fact
+        FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
+    UNION ALL SELECT format('column %s %s %s %s %s %s %s', attrelid::regclass, attname, format_type(atttypid, atttypmod),
+        attnotnull, attgenerated, attcollation::regcollation, attcompression)
+        FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+        WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND attnum > 0 AND NOT attisdropped
+    UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'
+    UNION ALL SELECT format('policy %s %s %s %s %s %s', tablename, policyname, roles, cmd, qual, with_check)
+        FROM pg_policies
+    UNION ALL SELECT format('constraint %s %s %s', conrelid::regclass, conname, pg_get_constraintdef(oid))
+        FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+    UNION ALL SELECT format('function %s %s %s', pg_get_functiondef(oid), pg_get_userbyid(proowner), proacl)
+        FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND prolang <>
+            (SELECT oid FROM pg_language WHERE lanname = 'c')
+    UNION ALL SELECT format('schema %s %s', nspname, nspacl) FROM pg_namespace WHERE nspname !~ '^pg_'
+    ) AS facts";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_damaged_projection_is_rebuilt() {
+    let server = ServerProcess::start("rebuild").await;
+    fill(&server).await;
+    let database = server.database().await;
+    let schema: String = database.query_one(SCHEMA, &[]).await.unwrap().get(0);
+    assert!(verify(&server));
+    for projector in projectors() {
+        for table in projector.tables() {
+            let sql = format!("DELETE FROM {table} WHERE ctid IN (SELECT ctid FROM {table} LIMIT 1)");
+            assert_eq!(database.execute(&sql, &[]).await.unwrap(), 1, "{table} is empty");
+        }
+    }
+    assert!(!verify(&server));
+    let (is_ok, said) = run(&server, &["projections", "rebuild"]);
+    assert!(is_ok, "{said}");
+    assert_eq!(said.matches(" events replayed into ").count(), projectors().len(), "{said}");
+    let (is_ok, said) = run(&server, &["verify"]);
+    assert!(is_ok, "{said}");
+    assert_eq!(database.query_one(SCHEMA, &[]).await.unwrap().get::<_, String>(0), schema);
+
+    for projector in projectors() {
+        for table in projector.tables() {
+            database.batch_execute(&format!("TRUNCATE {table}")).await.unwrap();
+        }
+        let (is_ok, said) = run(&server, &["projections", "rebuild", projector.name()]);
+        assert!(is_ok, "{said}");
+        assert!(said.contains("events replayed into"), "{said}");
+    }
+    let (is_ok, said) = run(&server, &["verify"]);
+    assert!(is_ok, "{said}");
+    assert_eq!(database.query_one(SCHEMA, &[]).await.unwrap().get::<_, String>(0), schema);
+
+    let (is_ok, said) = run(&server, &["projections", "list"]);
+    assert!(is_ok && said.contains("dashboard_versions"), "{said}");
+    assert!(projectors().iter().all(|projector| said.contains(projector.name())), "{said}");
+    let (is_ok, said) = run(&server, &["projections", "rebuild", "comets"]);
+    assert!(!is_ok && said.contains("there is no such projection: use quotas, orgs"), "{said}");
+    server.admin().get("/api/dashboards/uid/a").await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_server_serves_while_projections_are_rebuilt() {
+    let server = Arc::new(ServerProcess::start("rebuild-busy").await);
+    let (stop, requests) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    fill(&server).await;
+    let clients = (0..8).map(|number| {
+        let (client, stop, requests) = (server.admin(), stop.clone(), requests.clone());
+        tokio::spawn(async move {
+            while !stop.load(Ordering::Relaxed) {
+                let round = requests.fetch_add(1, Ordering::Relaxed);
+                read_and_write(&client, number, round).await;
+            }
+        })
+    });
+    let clients: Vec<_> = clients.collect();
+    for round in 0..3 {
+        let before = requests.load(Ordering::Relaxed);
+        let rebuilding = server.clone();
+        let rebuilt = tokio::task::spawn_blocking(move || run(&rebuilding, &["projections", "rebuild"]));
+        let (is_ok, said) = rebuilt.await.unwrap();
+        assert!(is_ok, "{said}");
+        assert!(requests.load(Ordering::Relaxed) > before, "round {round}: nobody got on");
+    }
+    stop.store(true, Ordering::Relaxed);
+    for client in clients {
+        client.await.unwrap();
+    }
+    let (is_ok, said) = run(&server, &["verify"]);
+    assert!(is_ok, "{said}");
+}
+
+async fn read_and_write(client: &Client, number: i32, round: u64) {
+    let uid = format!("w{number}");
+    let title = format!("{uid} {round}");
+    let save = json!({"dashboard": {"uid": uid, "title": title}, "overwrite": true, "message": title});
+    client.post("/api/dashboards/db", &save).await.expect(200);
+    let read = client.get(&format!("/api/dashboards/uid/{uid}")).await.expect(200).body;
+    assert_eq!(read["dashboard"]["title"], title.as_str());
+    let found = client.get(&format!("/api/search?query={uid}")).await.expect(200).body;
+    assert!(found.as_array().unwrap().iter().any(|hit| hit["title"] == title.as_str()), "{found}");
+    client.get(&format!("/api/dashboards/uid/{uid}/versions")).await.expect(200);
+    let folder = json!({"uid": format!("f{number}-{round}"), "title": title});
+    client.post("/api/folders", &folder).await.expect(200);
+    client.get("/api/folders").await.expect(200);
+    client.get("/api/org/users").await.expect(200);
+    client.post(&format!("/api/user/stars/dashboard/uid/{uid}"), &json!({})).await.expect(200);
+    client.delete(&format!("/api/user/stars/dashboard/uid/{uid}")).await.expect(200);
+}
+
+/// Imports so many folders into org 1.
+fn import_folders(server: &ServerProcess, count: usize) {
+    let lines = (0..count).map(|number| {
+        let uid = format!("f{number}");
+        let created = json!({"id": 1, "uid": uid, "title": uid, "description": "", "parent_uid": null});
+        json!({"aggregate_type": "folder", "aggregate_id": uid, "sequence": 1, "event_type": "folder.created",
+            "event_version": "1", "payload": {"folder.created": created}, "metadata": {}})
+        .to_string()
+    });
+    let path = std::env::temp_dir().join(format!("kymograph-rebuild-{}.ndjson", std::process::id()));
+    std::fs::write(&path, lines.collect::<Vec<_>>().join("\n")).unwrap();
+    let (is_ok, said) = run(server, &["import", "--org", "1", "--from", path.to_str().unwrap()]);
+    std::fs::remove_file(path).unwrap();
+    assert!(is_ok, "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rebuild_that_is_killed_leaves_the_old_tables_and_the_next_starts_clean() {
+    let server = ServerProcess::start("rebuild-killed").await;
+    import_folders(&server, 10_000);
+    let database = server.database().await;
+    // What keeps the tables from being switched keeps the rebuild from ending before it is killed.
+    let holder = server.database().await;
+    holder.batch_execute("BEGIN; LOCK TABLE folders IN ACCESS SHARE MODE").await.unwrap();
+    let mut child = server.command(&["projections", "rebuild", "folders"]).spawn().unwrap();
+    let is_begun = "SELECT to_regclass('rebuild.folders') IS NOT NULL";
+    for attempt in 0.. {
+        if database.query_one(is_begun, &[]).await.unwrap().get(0) {
+            break;
+        }
+        assert!(attempt < 500, "the rebuild did not begin");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let (is_ok, said) = run(&server, &["projections", "list"]);
+    assert!(is_ok && said.contains("being rebuilt"), "{said}");
+    // One at a time, and none while another looks.
+    let (is_ok, said) = run(&server, &["projections", "rebuild", "stars"]);
+    assert!(!is_ok && said.contains("a rebuild or a verification is under way"), "{said}");
+    let (is_ok, said) = run(&server, &["verify"]);
+    assert!(!is_ok && said.contains("a projection is being rebuilt"), "{said}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    holder.batch_execute("COMMIT").await.unwrap();
+
+    let admin = server.admin();
+    admin.get("/api/folders/f9999").await.expect(200);
+    admin.post("/api/folders", &json!({"uid": "late", "title": "Late"})).await.expect(200);
+    for attempt in 0.. {
+        let (is_ok, said) = run(&server, &["projections", "list"]);
+        assert!(is_ok, "{said}");
+        if said.contains("a rebuild was broken off") {
+            break;
+        }
+        assert!(attempt < 100, "{said}");
+    }
+    let (is_ok, said) = run(&server, &["verify"]);
+    assert!(is_ok, "{said}");
+    let (is_ok, said) = run(&server, &["projections", "rebuild", "folders"]);
+    assert!(is_ok && said.contains("folders: "), "{said}");
+    let (is_ok, said) = run(&server, &["verify"]);
+    assert!(is_ok, "{said}");
+    assert!(!database.query_one(is_begun, &[]).await.unwrap().get::<_, bool>(0));
+    admin.get("/api/folders/late").await.expect(200);
+}
