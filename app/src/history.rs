@@ -235,12 +235,11 @@ impl Histories {
         let permission = if level == AccessLevel::View { of.read } else { of.write };
         let mut scope = scope.clone();
         match (of.key, permission) {
-            (KeyOf::Uid, _) => {}
+            (KeyOf::Uid, _) | (_, None) => {}
             (KeyOf::ServerNumber, Some(permission)) => {
                 scope = scope.in_org(OrgId::SERVER, permission)?;
             }
             (_, Some(permission)) => scope.require(permission)?,
-            (_, None) => {}
         }
         let key = match of.key {
             KeyOf::Uid => {

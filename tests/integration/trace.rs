@@ -46,7 +46,7 @@ async fn collect() -> (SocketAddr, Collected) {
 }
 
 fn hex(id: &[u8]) -> String {
-    id.iter().map(|byte| format!("{byte:02x}")).collect()
+    id.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 /// The only span of a name.

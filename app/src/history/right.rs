@@ -48,17 +48,21 @@ impl Histories {
         then: &A,
     ) -> Result<()> {
         match (place(now), place(then), of.create) {
-            (now, Some(then), Some(permission)) if now != Some(then) => {
-                self.authorization.require_place(scope, then, permission).await
+            (now, Some(then), Some(permission)) if now.as_ref() != Some(&then) => {
+                self.authorization.require_place(scope, then.0, permission).await
             }
             _ => Ok(()),
         }
     }
 }
 
-/// The folder that a folder or dashboard is in; `None` for everything else.
-fn place<A: Any>(object: &A) -> Option<Option<&Uid>> {
+/// The folder that something is in; nothing for the root.
+#[derive(PartialEq)]
+struct Place<'a>(Option<&'a Uid>);
+
+/// Where a folder or dashboard is. Everything else is in no folder.
+fn place<A: Any>(object: &A) -> Option<Place<'_>> {
     let object: &dyn Any = object;
-    let dashboard = object.downcast_ref::<Dashboard>().map(|dashboard| dashboard.folder_uid.as_ref());
-    dashboard.or_else(|| object.downcast_ref::<Folder>().map(|folder| folder.parent_uid.as_ref()))
+    let dashboard = object.downcast_ref::<Dashboard>().map(|dashboard| Place(dashboard.folder_uid.as_ref()));
+    dashboard.or_else(|| object.downcast_ref::<Folder>().map(|folder| Place(folder.parent_uid.as_ref())))
 }

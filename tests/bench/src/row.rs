@@ -1,11 +1,13 @@
 //! The rows of the table: what is measured, and how good it must be.
 
 mod append;
+mod audit;
 mod long_history;
 mod process;
 mod read;
 mod rebuild;
 mod save;
+mod search;
 
 use std::pin::Pin;
 
@@ -27,6 +29,11 @@ impl Reading {
     /// A value that is compared with nothing.
     pub(crate) fn alone(value: f64) -> Self {
         Self { value, ours: None, theirs: None }
+    }
+
+    /// The same as times of one operation instead of operations in a time.
+    fn into_time(self) -> Self {
+        Self { value: 1.0 / self.value, ..self }
     }
 }
 
@@ -85,6 +92,14 @@ rows! {
     "save-version-10001" AtMost 1.15 1.05 "x" = long_history::save;
     // The time of a rebuild of a projection over 1,000,000 events, against `COPY` of the same events.
     "rebuild-projection" AtMost 4.0 2.0 "x" = rebuild::dashboards;
+    // The time of a search by the words of titles among 100,000 dashboards, against the statement alone.
+    "search-100k" AtMost 1.5 1.2 "x" = search::by_words;
+    // The time of a page of the audit log by actor and action, with 10,000,000 events against 100,000.
+    "audit-page-10m" AtMost 2.0 1.2 "x" = audit::page;
+    // The time of an export of 1,000,000 entries, against copying the same rows out.
+    "audit-export-1m" AtMost 2.0 1.3 "x" = audit::export;
+    // Saves a second with metrics, against without.
+    "save-with-metrics" AtLeast 0.95 0.98 "x" = save::with_metrics;
     // Resident memory of an idle server, without PostgreSQL.
     "idle-memory" AtMost 60.0 40.0 "MB" = process::idle_memory;
     // From the start of the program to the first request that finds it ready.

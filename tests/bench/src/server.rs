@@ -40,6 +40,11 @@ pub(crate) struct Server {
 impl Server {
     /// Starts the server in a folder, with the data that are there, and returns when it is ready.
     pub(crate) async fn start(bench: &Bench, folder: &Path) -> Result<Self> {
+        Self::start_with(bench, folder, &[]).await
+    }
+
+    /// The same with other settings, as environment variables.
+    pub(crate) async fn start_with(bench: &Bench, folder: &Path, settings: &[(&str, &str)]) -> Result<Self> {
         let program = bench.programs.join("kymograph");
         if !program.exists() {
             let path = program.display();
@@ -55,6 +60,7 @@ impl Server {
         }
         command.arg("serve").current_dir(folder).env("GF_PATHS_DATA", &data);
         command.env("GF_SERVER_HTTP_ADDR", "127.0.0.1").env("GF_SERVER_HTTP_PORT", port.to_string());
+        command.envs(settings.iter().copied());
         command.stdout(File::create(&log)?).stderr(File::options().append(true).open(&log)?);
         // Ctrl-C in a terminal must reach the benchmark alone, which stops the server in order.
         command.process_group(0);

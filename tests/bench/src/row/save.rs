@@ -54,6 +54,27 @@ pub(super) async fn in_one_org(bench: &Bench, name: &str) -> Result<Reading> {
     .await
 }
 
+/// Saves with the numbers for a collector, against saves without. The audit log is the log itself, so that nothing can be
+/// switched off there.
+pub(super) async fn with_metrics(bench: &Bench, name: &str) -> Result<Reading> {
+    let folder = bench.folder(name)?;
+    let (with, without) = (folder.join("with"), folder.join("without"));
+    std::fs::create_dir_all(&with)?;
+    std::fs::create_dir_all(&without)?;
+    let with = Server::start(bench, &with).await?;
+    let without = Server::start_with(bench, &without, &[("GF_METRICS_ENABLED", "false")]).await?;
+    let ours = Savers::prepare(&with, ORGS).await?;
+    let theirs = Savers::prepare(&without, ORGS).await?;
+    for (savers, server) in [(&ours, &with), (&theirs, &without)] {
+        savers.save(server, Place::ManyOrgs, Until::Each(ORGS_OF_CLIENT)).await?;
+    }
+    pairs::compare(
+        async || ours.save(&with, Place::ManyOrgs, Until::Elapsed(bench.slice)).await,
+        async || theirs.save(&without, Place::ManyOrgs, Until::Elapsed(bench.slice)).await,
+    )
+    .await
+}
+
 /// Where the clients save.
 #[derive(Clone, Copy)]
 enum Place {
