@@ -9,6 +9,7 @@ mod differential;
 mod log;
 mod read_model;
 mod side_table;
+mod tunnel;
 
 use std::collections::BTreeMap;
 
@@ -16,9 +17,11 @@ use kymograph_app::{Error, Result};
 use kymograph_domain::OrgId;
 use kymograph_domain::registry::Fold;
 use kymograph_projections::projectors;
-use tokio_postgres::{Client, Config, Transaction};
+use tokio_postgres::{Client, Transaction};
 
+use crate::database_server::DatabaseServer;
 use crate::migrate::{connect, latest_version};
+use tunnel::Tunnel;
 
 /// How many faults are described; the others are only counted.
 const MAX_DESCRIBED: usize = 50;
@@ -64,8 +67,8 @@ struct Folded {
 type FoldedStreams = BTreeMap<String, Folded>;
 
 /// Verifies a database.
-pub async fn verify(config: &Config) -> Result<Report> {
-    let mut client = connect(config).await?;
+pub async fn verify(server: &DatabaseServer) -> Result<Report> {
+    let mut client = connect(server).await?;
     check_schema(&client).await?;
     let projectors = projectors();
     read_model::create_shadows(&client).await.map_err(Error::internal)?;
@@ -77,6 +80,7 @@ pub async fn verify(config: &Config) -> Result<Report> {
         .await
         .map_err(Error::internal)?;
     let mut report = Report::default();
+    let tunnel = Tunnel::open(server).await?;
     for org in list_orgs(&transaction).await? {
         set_org(&transaction, org).await?;
         let Some(streams) = log::check(&transaction, org, &projectors, &mut report).await? else { continue };
@@ -85,7 +89,7 @@ pub async fn verify(config: &Config) -> Result<Report> {
         log::check_stored_ends(&transaction, org, &streams, &mut report).await?;
         read_model::compare_tenant_tables(&transaction, org, &projectors, &mut report).await?;
         side_table::check_tenant(&transaction, org, &mut report).await?;
-        differential::check(config, org, &streams, &mut report).await?;
+        differential::check(&tunnel, server.config(), org, &streams, &mut report).await?;
     }
     read_model::compare_global_tables(&transaction, &projectors, &mut report).await?;
     side_table::check_global(&transaction, &mut report).await?;

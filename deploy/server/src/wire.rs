@@ -42,6 +42,7 @@ use kymograph_app::user::{DefaultMembership, UserPorts, Users};
 use kymograph_app::{Authorization, Commands, Error, Result};
 use kymograph_domain::{OrgId, Timestamp};
 use kymograph_infra::change_feed::{self, ChangeFeed};
+use kymograph_infra::database_server::DatabaseServer;
 use kymograph_infra::event_store::{EventStoreParts, PgEventStore, StreamCache};
 use kymograph_infra::health::PgHealthCheck;
 use kymograph_infra::id_allocator::PgIdAllocator;
@@ -49,7 +50,7 @@ use kymograph_infra::login_attempt::PgLoginAttempts;
 use kymograph_infra::metrics::FlightMetrics;
 use kymograph_infra::password::Argon2Hasher;
 use kymograph_infra::pipeline::pipeline_pool;
-use kymograph_infra::pool::{app_config, app_pool};
+use kymograph_infra::pool::{app_pool, app_server};
 use kymograph_infra::server_key::PgServerKeys;
 use kymograph_infra::session::PgSessionStore;
 use kymograph_projections::audit::PgAuditReader;
@@ -111,16 +112,12 @@ const PORTAL_FILES: PortalFiles = include!(concat!(env!("OUT_DIR"), "/portal_fil
     clippy::too_many_lines,
     reason = "one ordered list of all parts is easier to follow than pieces of it"
 )]
-pub fn wire(
-    config: &Config,
-    database_config: &tokio_postgres::Config,
-    clock: Arc<dyn Clock>,
-) -> Result<Wired> {
+pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Clock>) -> Result<Wired> {
     // Half of the connections write; a flight holds one for as long as a flush takes.
     let writers = (config.database.max_open_conn / 2).max(1);
     let readers = config.database.max_open_conn.saturating_sub(writers).max(1);
-    let database = Database::new(app_pool(database_config, readers)?);
-    let pipelines = pipeline_pool(app_config(database_config), writers)?;
+    let database = Database::new(app_pool(database_server, readers)?);
+    let pipelines = pipeline_pool(app_server(database_server), writers)?;
     let registry = Registry::new();
 
     let identity_cache = Arc::new(IdentityCache::new(random_bytes()?));
@@ -170,7 +167,7 @@ pub fn wire(
     let (feed, changes) = ChangeFeed::new();
     let mut feed_listeners = read_caches.clone();
     feed_listeners.push(streams.clone());
-    let feed_task = change_feed::run(app_config(database_config), changes, feed_listeners)?;
+    let feed_task = change_feed::run(app_server(database_server), changes, feed_listeners)?;
     let store = Arc::new(PgEventStore::new(EventStoreParts {
         database: database.clone(),
         pipelines: pipelines.clone(),
