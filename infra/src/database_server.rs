@@ -63,7 +63,9 @@ impl DatabaseServer {
 
     /// A server that is reached as the TLS settings say.
     pub fn with_tls(mut config: Config, settings: &TlsSettings) -> std::result::Result<Self, TlsError> {
-        let is_local = config.get_hosts().iter().all(|host| matches!(host, Host::Unix(_)));
+        let hosts = config.get_hosts();
+        // As with libpq, what goes through a socket of this machine is not encrypted.
+        let is_local = !hosts.is_empty() && hosts.iter().all(|host| matches!(host, Host::Unix(_)));
         if settings.mode == TlsMode::Disable || is_local {
             return Ok(Self::without_tls(config));
         }

@@ -41,6 +41,7 @@ mod statistic;
 mod story;
 mod team;
 mod tidiness;
+mod tls;
 mod trace;
 mod trash;
 mod user;

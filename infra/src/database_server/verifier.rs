@@ -19,7 +19,8 @@ pub(super) enum Trust {
         /// The authorities.
         roots: RootCertStore,
         /// Certificates that are trusted themselves. A server that signed its own certificate is configured by
-        /// naming that; as an authority it would not count, since authorities serve nothing.
+        /// naming that; as an authority it would not count, since authorities serve nothing. It is trusted as long as
+        /// it is named, whatever dates it has.
         pinned: Vec<CertificateDer<'static>>,
         /// Whether the certificate has to be for the host.
         is_name_checked: bool,
