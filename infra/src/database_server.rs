@@ -103,9 +103,11 @@ impl DatabaseServer {
     /// The servers that may be tried, each with its port.
     pub(crate) fn addresses(&self) -> impl Iterator<Item = (&Host, u16)> {
         let ports = self.config.get_ports();
-        self.config.get_hosts().iter().enumerate().map(|(index, host)| {
-            (host, ports.get(index).or(ports.first()).copied().unwrap_or(DEFAULT_PORT))
-        })
+        self.config
+            .get_hosts()
+            .iter()
+            .enumerate()
+            .map(|(index, host)| (host, ports.get(index).or(ports.first()).copied().unwrap_or(DEFAULT_PORT)))
     }
 
     /// Opens a stream to one of the servers, for those who speak PostgreSQL's protocol themselves.
@@ -139,7 +141,9 @@ impl DatabaseServer {
                 if mode == SslMode::Prefer {
                     return Ok(OpenSocket::plain(socket));
                 }
-                return Err(Error::unavailable("the database server does not support TLS, which is required"));
+                return Err(Error::unavailable(
+                    "the database server does not support TLS, which is required",
+                ));
             }
         }
         let stream = self.tls.handshake(name, socket).await.map_err(Error::unavailable)?;

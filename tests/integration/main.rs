@@ -10,6 +10,7 @@ mod contract;
 mod dashboard;
 mod dashboard_diff;
 mod dashboard_import;
+mod email;
 mod event_samples;
 mod event_store;
 mod fault;

@@ -34,7 +34,18 @@ impl TlsPostgres {
         std::fs::write(folder.join("password"), "secret").unwrap();
         account.own(&folder.join("password"));
         let mut initdb = account.command("initdb");
-        initdb.args(["-U", "ann", "-A", "scram-sha-256", "--no-sync", "-E", "UTF8", "--locale", "C", "--pwfile"]);
+        initdb.args([
+            "-U",
+            "ann",
+            "-A",
+            "scram-sha-256",
+            "--no-sync",
+            "-E",
+            "UTF8",
+            "--locale",
+            "C",
+            "--pwfile",
+        ]);
         let made = initdb.arg(folder.join("password")).arg("-D").arg(&data).output().unwrap();
         assert!(made.status.success(), "{made:?}");
         let rules = "hostssl all robot 127.0.0.1/32 cert\nhost all ann 127.0.0.1/32 scram-sha-256\n";
@@ -46,7 +57,14 @@ impl TlsPostgres {
         }
         let mut postgres = account.command("postgres");
         postgres.arg("-D").arg(&data).args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1"]);
-        postgres.args(["-c", "unix_socket_directories=", "-c", "fsync=off", "-c", "ssl_cert_file=server.pem"]);
+        postgres.args([
+            "-c",
+            "unix_socket_directories=",
+            "-c",
+            "fsync=off",
+            "-c",
+            "ssl_cert_file=server.pem",
+        ]);
         postgres.args(["-c", "ssl_key_file=server.key", "-c", "ssl_ca_file=root.pem"]);
         std::fs::write(data.join("postgresql.auto.conf"), "ssl = on\n").unwrap();
         account.own(&data.join("postgresql.auto.conf"));
@@ -164,14 +182,15 @@ fn write_certificates(folder: &Path) {
     write("root.pem", root);
     write("other.pem", other);
     write("empty.pem", String::new());
-    for (name, host, issuer) in [
-        ("server", Some("localhost"), &issuer),
-        ("robot", None, &issuer),
-        ("stranger", None, &other_issuer),
-    ] {
+    for (name, host, issuer) in
+        [("server", Some("localhost"), &issuer), ("robot", None, &issuer), ("stranger", None, &other_issuer)]
+    {
         let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(host.map(str::to_owned).into_iter().collect::<Vec<_>>()).unwrap();
-        params.distinguished_name.push(DnType::CommonName, if name == "server" { "localhost" } else { "robot" });
+        let mut params =
+            CertificateParams::new(host.map(str::to_owned).into_iter().collect::<Vec<_>>()).unwrap();
+        params
+            .distinguished_name
+            .push(DnType::CommonName, if name == "server" { "localhost" } else { "robot" });
         write(&format!("{name}.pem"), params.signed_by(&key, issuer).unwrap().pem());
         write(&format!("{name}.key"), key.serialize_pem());
     }
@@ -223,7 +242,11 @@ async fn each_mode_trusts_as_libpq_does() {
         (ANN, "sslmode=verify-ca", "verify-ca needs a file as sslrootcert"),
         (ANN, "sslmode=require&sslrootcert=system", "sslrootcert=system needs sslmode=verify-full"),
         (ANN, "sslmode=yes", "expected disable, allow, prefer, require, verify-ca or verify-full"),
-        (ANN, "sslmode=verify-ca&sslrootcert={}/missing.pem", "the root certificate of the database cannot be read"),
+        (
+            ANN,
+            "sslmode=verify-ca&sslrootcert={}/missing.pem",
+            "the root certificate of the database cannot be read",
+        ),
         (ANN, "sslmode=verify-ca&sslrootcert={}/empty.pem", "holds no PEM certificate"),
         (ANN, "sslmode=require&sslcert={}/robot.pem", "needs both sslcert and sslkey"),
         (ANN, "sslmode=require&sslcert={}/robot.pem&sslkey={}/robot.pem", "holds no PEM key"),

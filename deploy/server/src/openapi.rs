@@ -21,7 +21,8 @@ pub fn print(config: &Config) -> Result<(), ServerError> {
 /// The document of a server with this configuration. It is put together like one that serves, on a database that
 /// is never connected to.
 pub fn document(config: &Config) -> Result<Value, ServerError> {
-    let wired = wire(config, &DatabaseServer::without_tls(tokio_postgres::Config::new()), Arc::new(SystemClock))?;
+    let wired =
+        wire(config, &DatabaseServer::without_tls(tokio_postgres::Config::new()), Arc::new(SystemClock))?;
     wired.background.iter().for_each(JoinHandle::abort);
     Ok(wired.document.json()?)
 }

@@ -40,11 +40,7 @@ pub async fn serve(config: &Config) -> Result<(), ServerError> {
     served.and(stopped)
 }
 
-async fn serve_on(
-    config: &Config,
-    database: &DatabaseServer,
-    started: Instant,
-) -> Result<(), ServerError> {
+async fn serve_on(config: &Config, database: &DatabaseServer, started: Instant) -> Result<(), ServerError> {
     migrate(database).await?;
     let wired = wire(config, database, Arc::new(SystemClock))?;
     let first = FirstUser {

@@ -60,7 +60,9 @@ mod tests {
     fn elements_end_where_they_say() {
         assert_eq!(element(&[SEQUENCE, 1, 7, 8], SEQUENCE), Some((&[7][..], &[8][..])));
         assert_eq!(element(&[SEQUENCE, 0x81, 1, 7, 8], SEQUENCE), Some((&[7][..], &[8][..])));
-        for broken in [&[SEQUENCE, 2, 7][..], &[SEQUENCE, 0x85, 0, 0, 0, 0, 1, 7], &[SEQUENCE, 0x81], &[5, 0], &[]] {
+        for broken in
+            [&[SEQUENCE, 2, 7][..], &[SEQUENCE, 0x85, 0, 0, 0, 0, 1, 7], &[SEQUENCE, 0x81], &[5, 0], &[]]
+        {
             assert_eq!(element(broken, SEQUENCE), None);
         }
     }

@@ -112,9 +112,10 @@ impl Tls {
             _ => return Err(TlsError::HalfCertificate),
         };
         config.alpn_protocols = vec![ALPN.to_vec()];
-        let server_name = settings.server_name.clone().map(|name| {
-            ServerName::try_from(name.clone()).map_err(|_| TlsError::ServerName(name))
-        });
+        let server_name = settings
+            .server_name
+            .clone()
+            .map(|name| ServerName::try_from(name.clone()).map_err(|_| TlsError::ServerName(name)));
         Ok(Self { config: Some(Arc::new(config)), server_name: server_name.transpose()? })
     }
 
@@ -177,10 +178,7 @@ fn system_roots() -> Result<RootCertStore, TlsError> {
     Ok(roots)
 }
 
-fn read_certificates(
-    purpose: &'static str,
-    path: &Path,
-) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+fn read_certificates(purpose: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let failed = |error| file_error(purpose, path, error);
     let read = CertificateDer::pem_file_iter(path).map_err(failed)?.collect::<Result<Vec<_>, _>>();
     let certificates = read.map_err(failed)?;

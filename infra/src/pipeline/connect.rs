@@ -46,7 +46,11 @@ struct Binding {
 
 impl Binding {
     /// The mechanism to log in with, of those that the server offers.
-    fn choose(self, wanted: config::ChannelBinding, has_plus: bool) -> io::Result<(&'static str, ChannelBinding)> {
+    fn choose(
+        self,
+        wanted: config::ChannelBinding,
+        has_plus: bool,
+    ) -> io::Result<(&'static str, ChannelBinding)> {
         let end_point = self.end_point.filter(|_| wanted != config::ChannelBinding::Disable);
         match end_point {
             Some(end_point) if has_plus => {

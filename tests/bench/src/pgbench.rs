@@ -11,9 +11,9 @@ use kymograph_infra::database_server::DatabaseServer;
 use kymograph_infra::migrate::connect;
 use kymograph_infra::pool::APP_ROLE;
 use tokio::process::Command;
+use tokio_postgres::Client;
 use tokio_postgres::config::Host;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::Client;
 
 use crate::document::dashboard;
 use crate::error::Result;

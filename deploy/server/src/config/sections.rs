@@ -100,15 +100,22 @@ pub struct UsersConfig {
     pub auto_assign_org_id: i64,
     /// Their role in it.
     pub auto_assign_org_role: OrgRole,
+    /// Whether a user's own change of the e-mail address has to be confirmed by a mail.
+    pub verify_email_enabled: bool,
+    /// Within which time.
+    pub verification_lifetime: Duration,
 }
 
 impl UsersConfig {
     pub(super) fn read(values: &Values) -> Result<Self, ConfigError> {
         let role = |text: &str| OrgRole::try_parse(text).map_err(|_| "None, Viewer, Editor or Admin");
+        let lifetime = "verification_email_max_lifetime_duration";
         Ok(Self {
             auto_assign_org: values.get("users", "auto_assign_org", value::flag)?,
             auto_assign_org_id: values.get("users", "auto_assign_org_id", value::positive)?,
             auto_assign_org_role: values.get("users", "auto_assign_org_role", role)?,
+            verify_email_enabled: values.get("users", "verify_email_enabled", value::flag)?,
+            verification_lifetime: values.get("users", lifetime, value::positive_duration)?,
         })
     }
 }
