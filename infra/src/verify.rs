@@ -80,7 +80,7 @@ pub async fn verify(server: &DatabaseServer) -> Result<Report> {
         .await
         .map_err(Error::internal)?;
     let mut report = Report::default();
-    let tunnel = Tunnel::open(server).await?;
+    let tunnel = Tunnel::open(server)?;
     for org in list_orgs(&transaction).await? {
         set_org(&transaction, org).await?;
         let Some(streams) = log::check(&transaction, org, &projectors, &mut report).await? else { continue };

@@ -12,7 +12,7 @@ pub enum ServerDatabase {
     /// A server that somebody else runs.
     External(Box<DatabaseServer>),
     /// The private server under the data folder.
-    Embedded(EmbeddedPostgres),
+    Embedded(Box<EmbeddedPostgres>),
 }
 
 impl ServerDatabase {
@@ -20,7 +20,7 @@ impl ServerDatabase {
     pub async fn start(config: &Config) -> Result<Self, ServerError> {
         match external(config)? {
             Some(external) => Ok(Self::External(Box::new(external))),
-            None => Ok(Self::Embedded(EmbeddedPostgres::start(embedded_settings(config)).await?)),
+            None => Ok(Self::Embedded(Box::new(EmbeddedPostgres::start(embedded_settings(config)).await?))),
         }
     }
 

@@ -23,7 +23,7 @@ impl Tunnel {
     pub(super) const PORT: u16 = 5432;
 
     /// Opens a socket, which only this user may use.
-    pub(super) async fn open(server: &DatabaseServer) -> Result<Self> {
+    pub(super) fn open(server: &DatabaseServer) -> Result<Self> {
         let folder = std::env::temp_dir().join(format!("kymograph-verify-{}", hex(&random_bytes::<8>()?)));
         std::fs::DirBuilder::new().mode(0o700).create(&folder).map_err(Error::internal)?;
         let path = folder.join(format!(".s.PGSQL.{}", Self::PORT));
