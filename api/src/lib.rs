@@ -176,7 +176,7 @@ pub fn api(services: Services, settings: &ApiSettings) -> prometheus::Result<Api
         .merge(statistic::routes(&services.statistics))
         .merge(org::routes(services.orgs))
         .merge(membership::routes(memberships.clone()))
-        .merge(user::routes(users, memberships, identity))
+        .merge(user::routes(users, memberships, identity, &settings.root_url))
         .merge(service_account::routes(&services.service_accounts))
         .merge(team::routes(&services.teams))
         .merge(folder::routes(services.folders))
@@ -195,7 +195,7 @@ pub fn api(services: Services, settings: &ApiSettings) -> prometheus::Result<Api
         None => None,
     };
     let router = layer::protected(public, private, &settings.layer, metrics, authentication)
-        .merge(portal::router(settings.portal, &settings.root_url));
+        .merge(portal::router(settings.portal, &settings.root_url, &settings.cookie.name));
     let router =
         if settings.sub_path.is_empty() { router } else { Router::new().nest(&settings.sub_path, router) };
     document.set_routes(routes.clone());

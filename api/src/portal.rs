@@ -8,12 +8,14 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use bytes::Bytes;
 use kymograph_app::random::hex;
 use sha2::{Digest, Sha256};
+
+use crate::session::session_token;
 
 /// What a page of the portal may do: load its own files and talk to its own server, and nothing else. There is no
 /// exception for inline scripts and styles, nor for other hosts.
@@ -50,6 +52,8 @@ struct Portal {
     index: Option<Index>,
     files: &'static [PortalFile],
     home: String,
+    sub_path: String,
+    cookie_name: String,
 }
 
 struct Index {
@@ -57,10 +61,21 @@ struct Index {
     etag: HeaderValue,
 }
 
-/// The routes of the portal. `root_url` is the address that people reach the server by, which tells the page where it is.
-pub fn router(files: PortalFiles, root_url: &str) -> Router {
+/// The path under which people find the server, without a slash at the end.
+fn sub_path(root_url: &str) -> &str {
     let after_scheme = root_url.split_once("://").map_or("", |(_, rest)| rest);
-    let sub_path = after_scheme.find('/').map_or("", |at| after_scheme[at..].trim_end_matches('/'));
+    after_scheme.find('/').map_or("", |at| after_scheme[at..].trim_end_matches('/'))
+}
+
+/// Where the portal shows people their account, with a word on what became of their e-mail address.
+pub(crate) fn profile_path(root_url: &str, email: &str) -> String {
+    format!("{}/portal/profile?email={email}", sub_path(root_url))
+}
+
+/// The routes of the portal. `root_url` is the address that people reach the server by, which tells the page where it is;
+/// `cookie_name` is the cookie of who is logged in.
+pub fn router(files: PortalFiles, root_url: &str, cookie_name: &str) -> Router {
+    let sub_path = sub_path(root_url).to_owned();
     let home = format!("{sub_path}/portal");
     let index = files.index.and_then(|html| {
         let html = html.replace(BUILT_BASE, &format!(r#"<base href="{}/" />"#, escaped(&home)));
@@ -68,10 +83,12 @@ pub fn router(files: PortalFiles, root_url: &str) -> Router {
         let etag = HeaderValue::try_from(format!("\"{hash}\"")).ok()?;
         Some(Index { html: html.into(), etag })
     });
-    let portal = Arc::new(Portal { index, files: files.files, home });
+    let portal =
+        Arc::new(Portal { index, files: files.files, home, sub_path, cookie_name: cookie_name.to_owned() });
     Router::new()
         .route("/", get(redirect))
         .route("/login", get(redirect))
+        .route("/user/email/update", get(open_email_link))
         .route("/portal", get(serve_index))
         .route("/portal/{*path}", get(serve_path))
         .with_state(portal)
@@ -93,6 +110,17 @@ fn escaped(text: &str) -> String {
 
 async fn redirect(State(portal): State<Arc<Portal>>) -> Response {
     (StatusCode::FOUND, [(header::LOCATION, portal.home.clone())]).into_response()
+}
+
+/// The link in a mail. Who is not logged in is asked to, since the operation itself would only refuse them.
+async fn open_email_link(State(portal): State<Arc<Portal>>, uri: Uri, headers: HeaderMap) -> Response {
+    let location = if session_token(&headers, &portal.cookie_name).is_some() {
+        format!("{}/api/user/email/update?{}", portal.sub_path, uri.query().unwrap_or_default())
+    } else {
+        format!("{}/profile?email=log-in", portal.home)
+    };
+    let headers = [(header::LOCATION, location), (header::CACHE_CONTROL, "no-store".to_owned())];
+    (StatusCode::FOUND, headers).into_response()
 }
 
 async fn serve_index(State(portal): State<Arc<Portal>>, headers: HeaderMap) -> Response {
@@ -188,7 +216,7 @@ mod tests {
     const FILES: &[PortalFile] = &[PortalFile { path: "assets/a-1.js", brotli: b"B", gzip: b"G" }];
 
     async fn get(root_url: &str, path: &str, headers: &[(&str, &str)]) -> (Response, String) {
-        let router = router(PortalFiles { index: Some(INDEX), files: FILES }, root_url);
+        let router = router(PortalFiles { index: Some(INDEX), files: FILES }, root_url, "session");
         let mut request = Request::builder().uri(path);
         for (name, value) in headers {
             request = request.header(*name, *value);

@@ -1,5 +1,6 @@
 //! Users: for server admins all of them, and for everybody their own account, which is in [`own`].
 
+mod email;
 mod help_flag;
 mod own;
 pub(crate) mod wire;
@@ -39,11 +40,18 @@ struct UserState {
     users: Arc<Users>,
     memberships: Arc<Memberships>,
     identity: Arc<Identity>,
+    /// Where people reach the server.
+    root_url: Arc<str>,
 }
 
 /// The routes of users.
-pub fn routes(users: Arc<Users>, memberships: Arc<Memberships>, identity: Arc<Identity>) -> Routes {
-    let state = &UserState { users, memberships, identity };
+pub fn routes(
+    users: Arc<Users>,
+    memberships: Arc<Memberships>,
+    identity: Arc<Identity>,
+    root_url: &str,
+) -> Routes {
+    let state = &UserState { users, memberships, identity, root_url: root_url.into() };
     Routes::default()
         .group("users")
         .private(Method::GET, "/api/users", state, search_users)
@@ -103,6 +111,7 @@ pub fn routes(users: Arc<Users>, memberships: Arc<Memberships>, identity: Arc<Id
         .private(Method::POST, "/api/admin/users/{user_id}/enable", state, admin_enable_user)
         .describe(operation("adminEnableUser", "Let a user log in again").fails(&[404]))
         .merge(own::routes(state))
+        .merge(email::routes(state))
         .merge(help_flag::routes(state))
 }
 

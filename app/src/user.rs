@@ -1,5 +1,6 @@
 //! Users of the server: creating, changing, deleting and reading them.
 
+mod email;
 mod help_flag;
 
 use std::sync::Arc;
@@ -22,6 +23,8 @@ use crate::resource_permission::{ResourcePermissionReader, drop_grants};
 use crate::scope::AcrossOrgs;
 use crate::team::{TeamReader, leave_teams};
 use crate::{Commands, Page, Permission, Scope, Unit};
+
+pub use email::{EmailVerification, ProfileUpdate};
 
 /// A user as it is read.
 #[derive(Clone, Debug)]
@@ -85,6 +88,22 @@ pub struct ProfileChange {
     pub theme: Option<String>,
 }
 
+impl ProfileChange {
+    /// A profile with this change.
+    fn applied_to(&self, current: &Profile) -> Profile {
+        let pick = |new: &Option<String>, old: &String| match new {
+            Some(new) if !new.is_empty() => new.clone(),
+            _ => old.clone(),
+        };
+        Profile {
+            login: pick(&self.login, &current.login),
+            email: pick(&self.email, &current.email),
+            name: pick(&self.name, &current.name),
+            theme: pick(&self.theme, &current.theme),
+        }
+    }
+}
+
 /// A user that was created.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CreatedUser {
@@ -112,6 +131,7 @@ pub struct Users {
     permissions: Arc<dyn ResourcePermissionReader>,
     ids: Arc<dyn IdAllocator>,
     passwords: Arc<dyn PasswordHasher>,
+    verification: Option<EmailVerification>,
     default_membership: DefaultMembership,
 }
 
@@ -129,14 +149,26 @@ pub struct UserPorts {
     pub ids: Arc<dyn IdAllocator>,
     /// Hashes passwords.
     pub passwords: Arc<dyn PasswordHasher>,
+    /// Has new e-mail addresses confirmed, if they have to be.
+    pub verification: Option<EmailVerification>,
 }
 
 impl Users {
     /// The use cases on these ports.
     #[must_use]
     pub fn new(commands: Commands, ports: UserPorts, default_membership: DefaultMembership) -> Self {
-        let UserPorts { reader, memberships, teams, permissions, ids, passwords } = ports;
-        Self { commands, reader, memberships, teams, permissions, ids, passwords, default_membership }
+        let UserPorts { reader, memberships, teams, permissions, ids, passwords, verification } = ports;
+        Self {
+            commands,
+            reader,
+            memberships,
+            teams,
+            permissions,
+            ids,
+            passwords,
+            verification,
+            default_membership,
+        }
     }
 
     /// Creates a user who is a member of one org.
@@ -220,27 +252,11 @@ impl Users {
         self.change_profile(scope, id, change).await
     }
 
-    /// Changes the actor's profile.
-    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
-    pub async fn update_own_profile(&self, scope: &Scope, change: &ProfileChange) -> Result<()> {
-        self.change_profile(scope, scope.actor().user_id, change).await
-    }
-
     async fn change_profile(&self, scope: &Scope, id: UserId, change: &ProfileChange) -> Result<()> {
         self.commands
             .run(scope, |mut unit| async move {
                 let mut user = unit.load_from_server::<User>(&id).await?;
-                let current = &user.profile;
-                let pick = |new: &Option<String>, old: &String| match new {
-                    Some(new) if !new.is_empty() => new.clone(),
-                    _ => old.clone(),
-                };
-                let profile = Profile {
-                    login: pick(&change.login, &current.login),
-                    email: pick(&change.email, &current.email),
-                    name: pick(&change.name, &current.name),
-                    theme: pick(&change.theme, &current.theme),
-                };
+                let profile = change.applied_to(&user.profile);
                 user.tell(UserCommand::ChangeProfile(profile)).await?;
                 unit.record(user)?;
                 Ok(unit.decided(()))

@@ -1,5 +1,7 @@
 //! A user of the server. Users belong to no org; what they may do in one is a [`crate::membership`].
 
+mod email;
+
 use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;
 use serde::{Deserialize, Serialize};
@@ -9,7 +11,11 @@ use crate::domain_events;
 use crate::id::{OrgId, UserId};
 use crate::reason::{Reason, ReasonKind};
 use crate::text::{MAX_NAME_BYTES, is_storable};
+use crate::timestamp::Timestamp;
 use crate::uid::Uid;
+
+use email::check_email;
+pub use email::{EmailChange, UserEmailChangeRequested, UserEmailNotSent};
 
 /// The shortest password that is accepted, in characters.
 pub const MIN_PASSWORD_CHARACTERS: usize = 4;
@@ -33,6 +39,9 @@ pub struct User {
     /// The hints the user has seen, one bit each. Users whose state was kept before there were any have none.
     #[serde(default)]
     pub help_flags: i64,
+    /// The change of the e-mail address that waits to be confirmed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email_change: Option<EmailChange>,
     /// Whether the user is there: created and not deleted since.
     pub exists: bool,
 }
@@ -57,6 +66,20 @@ pub enum UserCommand {
     Create(UserCreated),
     /// Changes the profile.
     ChangeProfile(Profile),
+    /// Asks for another e-mail address to be confirmed. One that was asked for before is so no more.
+    RequestEmailChange(EmailChange),
+    /// Makes the change of the e-mail address that was asked for.
+    ConfirmEmail {
+        /// The time now.
+        now: Timestamp,
+    },
+    /// Records that a mail could not be sent.
+    RecordEmailNotSent {
+        /// To which address.
+        email: String,
+        /// Why.
+        reason: String,
+    },
     /// Records that the password was changed.
     ChangePassword,
     /// Grants or takes the rights of a server admin.
@@ -179,6 +202,10 @@ domain_events! {
         Created(UserCreated) = "user.created", 1;
         /// Its profile was changed.
         ProfileChanged(UserProfileChanged) = "user.profile_changed", 1;
+        /// It asked for another e-mail address.
+        EmailChangeRequested(UserEmailChangeRequested) = "user.email_change_requested", 1;
+        /// A mail to it could not be sent.
+        EmailNotSent(UserEmailNotSent) = "user.email_not_sent", 1;
         /// Its password was changed.
         PasswordChanged(UserPasswordChanged) = "user.password_changed", 1;
         /// It was made a server admin, or is one no more.
@@ -212,6 +239,12 @@ pub enum UserError {
     /// The theme is none.
     #[error("Invalid theme")]
     ThemeInvalid,
+    /// The address is none to which a mail could be sent.
+    #[error("Invalid e-mail address")]
+    EmailInvalid,
+    /// The code of a mail is wrong, was used, or came too late.
+    #[error("Invalid or expired e-mail verification code")]
+    EmailCodeInvalid,
     /// The number is no set of help flags.
     #[error("Invalid help flag")]
     HelpFlagsInvalid,
@@ -281,6 +314,18 @@ impl Aggregate for User {
                 }
                 UserProfileChanged { id, profile }.into()
             }
+            UserCommand::RequestEmailChange(change) => {
+                check_email(&change.email)?;
+                UserEmailChangeRequested { id, change }.into()
+            }
+            UserCommand::ConfirmEmail { now } => {
+                let change = self.email_change.as_ref().filter(|change| now < change.expires_at);
+                let email = change.ok_or(UserError::EmailCodeInvalid)?.email.clone();
+                UserProfileChanged { id, profile: Profile { email, ..self.profile.clone() } }.into()
+            }
+            UserCommand::RecordEmailNotSent { email, reason } => {
+                UserEmailNotSent { id, email, reason }.into()
+            }
             UserCommand::ChangePassword => UserPasswordChanged { id }.into(),
             UserCommand::SetServerAdmin(is_server_admin) if is_server_admin == self.is_server_admin => {
                 return Ok(());
@@ -317,15 +362,24 @@ impl Aggregate for User {
                     is_server_admin: created.is_server_admin,
                     is_disabled: false,
                     help_flags: 0,
+                    email_change: None,
                     exists: true,
                 };
             }
-            UserEvent::ProfileChanged(changed) => self.profile = changed.profile,
+            UserEvent::ProfileChanged(changed) => {
+                // Whoever changed the address meant it; a mail that is still under way must not undo that.
+                if changed.profile.email != self.profile.email {
+                    self.email_change = None;
+                }
+                self.profile = changed.profile;
+            }
+            UserEvent::EmailChangeRequested(requested) => self.email_change = Some(requested.change),
             UserEvent::ServerAdminChanged(changed) => self.is_server_admin = changed.is_server_admin,
             UserEvent::Disabled(_) => self.is_disabled = true,
             UserEvent::Enabled(_) => self.is_disabled = false,
             UserEvent::HelpFlagsChanged(changed) => self.help_flags = changed.help_flags,
-            UserEvent::PasswordChanged(_)
+            UserEvent::EmailNotSent(_)
+            | UserEvent::PasswordChanged(_)
             | UserEvent::OrgSwitched(_)
             | UserEvent::SessionRevoked(_)
             | UserEvent::LoggedOut(_) => {}

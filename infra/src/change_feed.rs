@@ -15,7 +15,9 @@ use kymograph_domain::{OrgId, StreamId};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio_postgres::{AsyncMessage, Client, Config, NoTls};
+use tokio_postgres::{AsyncMessage, Client};
+
+use crate::database_server::DatabaseServer;
 
 const CHANNEL: &str = "kymograph_changes";
 /// How long changes are gathered before they are told.
@@ -66,14 +68,14 @@ impl ChangeFeed {
 
 /// Runs the feed until the task is aborted: tells what arrives, and tells listeners what others say.
 pub fn run(
-    config: Config,
+    database: DatabaseServer,
     mut changes: mpsc::Receiver<Change>,
     listeners: Vec<Arc<dyn ChangeListener>>,
 ) -> Result<JoinHandle<()>> {
     let server = hex(&random_bytes::<8>()?);
     Ok(tokio::spawn(async move {
         loop {
-            if let Err(error) = run_connected(&config, &server, &mut changes, &listeners).await {
+            if let Err(error) = run_connected(&database, &server, &mut changes, &listeners).await {
                 tracing::warn!(%error, "the change feed lost its connection");
             }
             tokio::time::sleep(RECONNECT).await;
@@ -83,12 +85,12 @@ pub fn run(
 }
 
 async fn run_connected(
-    config: &Config,
+    database: &DatabaseServer,
     server: &str,
     changes: &mut mpsc::Receiver<Change>,
     listeners: &[Arc<dyn ChangeListener>],
 ) -> Result<()> {
-    let (client, mut connection) = config.connect(NoTls).await.map_err(Error::unavailable)?;
+    let (client, mut connection) = database.connect().await?;
     let receiving = async {
         loop {
             match poll_fn(|context| connection.poll_message(context)).await {

@@ -13,10 +13,11 @@ use std::path::PathBuf;
 use kymograph_app::{Error, Result};
 use kymograph_domain::OrgId;
 use kymograph_domain::import::{ForeignEvent, Import, Imported};
-use tokio_postgres::{Client, Config};
+use tokio_postgres::Client;
 
+use crate::database_server::DatabaseServer;
 use crate::migrate::connect;
-use crate::pool::app_config;
+use crate::pool::app_server;
 use crate::progress::Report;
 use source::{EventFile, Line};
 
@@ -68,8 +69,12 @@ pub struct ImportReport {
 }
 
 /// Imports what is ordered, or nothing.
-pub async fn import(config: &Config, order: &ImportOrder, report: Report<'_>) -> Result<ImportReport> {
-    let client = connect(&app_config(config)).await?;
+pub async fn import(
+    server: &DatabaseServer,
+    order: &ImportOrder,
+    report: Report<'_>,
+) -> Result<ImportReport> {
+    let client = connect(&app_server(server)).await?;
     must_be_there(&client, order.org).await?;
     let file = source::open(&order.source, report).await?;
     let mut found = ImportReport::default();

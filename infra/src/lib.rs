@@ -3,12 +3,14 @@
 
 pub mod change_feed;
 pub mod clock;
+pub mod database_server;
 pub mod embedded_postgres;
 pub mod event_store;
 pub mod health;
 pub mod id_allocator;
 pub mod import;
 pub mod login_attempt;
+pub mod mail;
 pub mod metrics;
 pub mod migrate;
 pub mod password;

@@ -2,9 +2,10 @@
 
 use kymograph_app::{Error, Result};
 use kymograph_migrations::{MIGRATIONS, Migration};
-use kymograph_projections::database::database_error;
 use sha2::{Digest, Sha256};
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::Client;
+
+use crate::database_server::DatabaseServer;
 
 /// The advisory lock under which migrations run, so that servers that start together take turns.
 pub(crate) const LOCK: i64 = 0x006b_796d_6f67;
@@ -16,8 +17,8 @@ pub fn latest_version() -> i32 {
 }
 
 /// Opens a connection with the settings as they are, outside any pool, for work that is not a request's.
-pub async fn connect(config: &Config) -> Result<Client> {
-    let (client, connection) = config.connect(NoTls).await.map_err(|error| database_error(&error))?;
+pub async fn connect(server: &DatabaseServer) -> Result<Client> {
+    let (client, connection) = server.connect().await?;
     tokio::spawn(async move {
         if let Err(error) = connection.await {
             tracing::warn!(%error, "a database connection ended");
@@ -29,8 +30,8 @@ pub async fn connect(config: &Config) -> Result<Client> {
 /// Runs the migrations that the database does not have yet, and returns how many there were.
 ///
 /// Fails if the database has migrations this server does not know, or others under the same number.
-pub async fn migrate(config: &Config) -> Result<usize> {
-    let mut client = connect(config).await?;
+pub async fn migrate(server: &DatabaseServer) -> Result<usize> {
+    let mut client = connect(server).await?;
     let failed = |error| migration_error("the schema could not be read", &error);
     client.execute("SELECT pg_advisory_lock($1)", &[&LOCK]).await.map_err(failed)?;
     client

@@ -20,9 +20,11 @@ use kymograph_projections::statement::Param;
 use postgres_protocol::IsNull;
 use postgres_protocol::message::backend::{ErrorResponseBody, Message};
 use postgres_protocol::message::frontend;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
+
+use crate::database_server::Socket;
 
 pub use pool::{PipelinePool, pipeline_pool};
 
@@ -35,11 +37,6 @@ const KEEP_BUFFER: usize = 1024 * 1024;
 
 const BEGIN: &str = "BEGIN";
 const COMMIT: &str = "COMMIT";
-
-/// A byte stream to a server.
-trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Socket for S {}
 
 /// One step of a transaction.
 pub enum Step<'a> {

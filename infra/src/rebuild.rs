@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use kymograph_app::{Error, ErrorKind, Result};
 use kymograph_projections::{Projector, projectors};
-use tokio_postgres::{Client, Config};
+use tokio_postgres::Client;
 
+use crate::database_server::DatabaseServer;
 use crate::migrate::{connect, latest_version};
 use crate::progress::Report;
 use replay::Replay;
@@ -76,8 +77,8 @@ pub enum ProjectionState {
 }
 
 /// All projections.
-pub async fn list(config: &Config) -> Result<Vec<Projection>> {
-    let client = connect(config).await?;
+pub async fn list(server: &DatabaseServer) -> Result<Vec<Projection>> {
+    let client = connect(server).await?;
     check_schema(&client).await?;
     let sql = "SELECT c.relname::text, coalesce(s.n_live_tup, 0), pg_total_relation_size(c.oid),
             to_regclass('rebuild.' || quote_ident(c.relname)) IS NOT NULL,
@@ -114,7 +115,7 @@ pub async fn list(config: &Config) -> Result<Vec<Projection>> {
 
 /// Makes a projection anew, or each of them in turn. What has become of each is told at once, because the next may fail.
 pub async fn rebuild(
-    config: &Config,
+    server: &DatabaseServer,
     name: Option<&str>,
     report: Report<'_>,
     mut done: impl FnMut(&Rebuilt),
@@ -126,17 +127,17 @@ pub async fn rebuild(
         let names: Vec<_> = all.iter().map(|projector| projector.name()).collect();
         return Err(Error::invalid(format!("there is no such projection: use {}", names.join(", "))));
     }
-    let mut client = connect(config).await?;
+    let mut client = connect(server).await?;
     check_schema(&client).await?;
     take_lock(&client).await?;
     for projector in wanted {
-        done(&rebuild_one(config, &mut client, &**projector, &all, report).await?);
+        done(&rebuild_one(server, &mut client, &**projector, &all, report).await?);
     }
     Ok(())
 }
 
 async fn rebuild_one(
-    config: &Config,
+    server: &DatabaseServer,
     client: &mut Client,
     projector: &dyn Projector,
     all: &[Box<dyn Projector>],
@@ -148,7 +149,7 @@ async fn rebuild_one(
     });
     let running: Vec<&dyn Projector> = running.map(|projector| &**projector).collect();
     let mut shadow = Shadow::create(client, projector, &running).await?;
-    let mut replay = Replay::begin(config, running).await?;
+    let mut replay = Replay::begin(server, running).await?;
     replay.catch_up(projector.name(), report).await?;
     shadow.complete(client).await?;
     for _ in 0..MAX_ROUNDS {

@@ -9,6 +9,7 @@ mod differential;
 mod log;
 mod read_model;
 mod side_table;
+mod tunnel;
 
 use std::collections::BTreeMap;
 
@@ -16,10 +17,12 @@ use kymograph_app::{Error, ErrorKind, Result};
 use kymograph_domain::OrgId;
 use kymograph_domain::registry::Fold;
 use kymograph_projections::projectors;
-use tokio_postgres::{Client, Config, Transaction};
+use tokio_postgres::{Client, Transaction};
 
+use crate::database_server::DatabaseServer;
 use crate::migrate::connect;
 use crate::rebuild::{LOCK, check_schema};
+use tunnel::Tunnel;
 
 /// How many faults are described; the others are only counted.
 const MAX_DESCRIBED: usize = 50;
@@ -65,8 +68,8 @@ struct Folded {
 type FoldedStreams = BTreeMap<String, Folded>;
 
 /// Verifies a database.
-pub async fn verify(config: &Config) -> Result<Report> {
-    let mut client = connect(config).await?;
+pub async fn verify(server: &DatabaseServer) -> Result<Report> {
+    let mut client = connect(server).await?;
     check_schema(&client).await?;
     share_lock(&client).await?;
     let projectors = projectors();
@@ -79,6 +82,7 @@ pub async fn verify(config: &Config) -> Result<Report> {
         .await
         .map_err(Error::internal)?;
     let (mut report, mut prepared) = (Report::default(), read_model::Prepared::new());
+    let tunnel = Tunnel::open(server)?;
     for org in list_orgs(&transaction).await? {
         set_org(&transaction, org).await?;
         let Some(streams) = log::check(&transaction, org, &projectors, &mut prepared, &mut report).await?
@@ -90,7 +94,7 @@ pub async fn verify(config: &Config) -> Result<Report> {
         log::check_stored_ends(&transaction, org, &streams, &mut report).await?;
         read_model::compare_tenant_tables(&transaction, org, &projectors, &mut report).await?;
         side_table::check_tenant(&transaction, org, &mut report).await?;
-        differential::check(config, org, &streams, &mut report).await?;
+        differential::check(&tunnel, server.config(), org, &streams, &mut report).await?;
     }
     read_model::compare_global_tables(&transaction, &projectors, &mut report).await?;
     side_table::check_global(&transaction, &mut report).await?;

@@ -143,6 +143,8 @@ const audit = createRoute({
 const profile = createRoute({
   getParentRoute: () => shell,
   path: "/profile",
+  // The link in a mail leads here, with a word on what came of it.
+  validateSearch: (raw: Raw): { email?: string } => ({ email: optionalText(raw.email) }),
   component: lazyRouteComponent(() => import("./user/ProfilePage"), "ProfilePage"),
 });
 

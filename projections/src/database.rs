@@ -194,9 +194,15 @@ pub fn database_error(error: &tokio_postgres::Error) -> Error {
     }
     // Without a code the server did not answer: the connection could not be made, or was lost. A value of an
     // unexpected type has no code either, and is the one case that is ours.
-    let detail = error.to_string();
+    let detail = with_causes(error);
     let is_ours = detail.contains("deserializing") || detail.contains("serializing parameter");
     if is_ours { Error::internal(detail) } else { Error::unavailable(detail) }
+}
+
+/// The text of an error and of what caused it, which `tokio-postgres` leaves to whoever prints it.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// What a refusal of the server means.

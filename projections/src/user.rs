@@ -85,7 +85,9 @@ impl Projector for UserProjector {
                 params![switched.id.0, switched.org_id.0],
             ),
             // Only decisions need them, and those take them from the log.
-            UserEvent::HelpFlagsChanged(_) => {}
+            UserEvent::HelpFlagsChanged(_)
+            | UserEvent::EmailChangeRequested(_)
+            | UserEvent::EmailNotSent(_) => {}
             UserEvent::SessionRevoked(revoked) => statements.write(
                 "DELETE FROM sessions WHERE user_id = $1 AND id = $2",
                 params![revoked.id.0, revoked.session_id],

@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::route_examples::Objects;
 
 /// How many operations are not served yet. This number may only get smaller.
-const NOT_YET_SERVED: usize = 231;
+const NOT_YET_SERVED: usize = 230;
 
 /// Routes that Grafana 13 does not document, and why they are here.
 const OUR_OWN: &[(&str, &str, &str)] = &[

@@ -65,7 +65,7 @@ async fn origin() -> (TestServer, String) {
         FROM postgres_es_events JOIN events ON org_id = 1 AND stream_id = aggregate_id AND events.version = sequence
         ORDER BY pos"#;
     client.batch_execute(copy).await.unwrap();
-    let config = &server.database.config;
+    let config = server.database.config.config();
     let Some(Host::Unix(folder)) = config.get_hosts().first() else { panic!("no socket") };
     let url = format!(
         "postgresql:///{}?host={}&port={}&user={}",

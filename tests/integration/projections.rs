@@ -46,6 +46,9 @@ fn projectors_say_which_events_they_listen_to() {
     }
 }
 
+/// With quotas there is something to be put into each table.
+const QUOTAS: &[(&str, &str)] = &[("GF_QUOTA_ENABLED", "true")];
+
 /// Puts something into every table.
 async fn fill(server: &ServerProcess) {
     let admin = server.admin();
@@ -81,6 +84,10 @@ async fn fill(server: &ServerProcess) {
             admin.post(&path, &json!({"name": name})).await.expect(200);
         }
         admin.put("/api/org/preferences", &json!({"theme": "dark"})).await.expect(200);
+        let list = json!({"items": [{"role": "Viewer", "permission": 1}, {"userId": user, "permission": 2}]});
+        admin.post("/api/folders/ops/permissions", &list).await.expect(200);
+        let quota = format!("/api/admin/users/{user}/quotas/org");
+        admin.put(&quota, &json!({"limit": 7})).await.expect(200);
         let invite =
             json!({"loginOrEmail": format!("bob{org}@example.org"), "role": "Viewer", "sendEmail": false});
         admin.post("/api/org/invites", &invite).await.expect(200);
@@ -110,7 +117,7 @@ const SCHEMA: &str = "SELECT string_agg(fact, E'\n' ORDER BY fact) FROM (
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_damaged_projection_is_rebuilt() {
-    let server = ServerProcess::start("rebuild").await;
+    let server = ServerProcess::start_with("rebuild", QUOTAS).await;
     fill(&server).await;
     let database = server.database().await;
     let schema: String = database.query_one(SCHEMA, &[]).await.unwrap().get(0);
@@ -151,7 +158,7 @@ async fn every_damaged_projection_is_rebuilt() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_server_serves_while_projections_are_rebuilt() {
-    let server = Arc::new(ServerProcess::start("rebuild-busy").await);
+    let server = Arc::new(ServerProcess::start_with("rebuild-busy", QUOTAS).await);
     let (stop, requests) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     fill(&server).await;
     let clients = (0..8).map(|number| {
@@ -216,7 +223,7 @@ fn import_folders(server: &ServerProcess, count: usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rebuild_that_is_killed_leaves_the_old_tables_and_the_next_starts_clean() {
-    let server = ServerProcess::start("rebuild-killed").await;
+    let server = ServerProcess::start_with("rebuild-killed", QUOTAS).await;
     import_folders(&server, 10_000);
     let database = server.database().await;
     // What keeps the tables from being switched keeps the rebuild from ending before it is killed.

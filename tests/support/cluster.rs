@@ -5,15 +5,15 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use kymograph_infra::database_server::DatabaseServer;
 use kymograph_infra::embedded_postgres::{EmbeddedPostgres, EmbeddedSettings};
 use kymograph_infra::migrate::{connect, migrate};
-use tokio_postgres::Config;
 
 const TEMPLATE: &str = "kymograph_template";
 
 /// The PostgreSQL of this run.
 pub struct Cluster {
-    config: Config,
+    config: DatabaseServer,
     /// Stops PostgreSQL and removes its folder when this process ends, in whatever way: its standard input is a
     /// pipe from here.
     _reaper: Child,
@@ -22,7 +22,7 @@ pub struct Cluster {
 /// A database that one test has for itself.
 pub struct TestDatabase {
     /// How to connect to it as its owner.
-    pub config: Config,
+    pub config: DatabaseServer,
 }
 
 impl Cluster {
@@ -44,11 +44,10 @@ impl Cluster {
             let extra = vec![("max_connections".into(), "400".into())];
             let settings = EmbeddedSettings { data, run_as: None, extra };
             let postgres = Box::leak(Box::new(EmbeddedPostgres::start(settings).await.unwrap()));
-            let config = postgres.config();
+            let config = DatabaseServer::without_tls(postgres.config());
             let client = connect(&config).await.unwrap();
             client.batch_execute(&format!("CREATE DATABASE {TEMPLATE}")).await.unwrap();
-            let mut template = config.clone();
-            migrate(template.dbname(TEMPLATE)).await.unwrap();
+            migrate(&on_database(&config, TEMPLATE)).await.unwrap();
             config
         });
         Self { config, _reaper: reaper }
@@ -60,9 +59,7 @@ impl Cluster {
         let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         let client = connect(&self.config).await.unwrap();
         client.batch_execute(&format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}")).await.unwrap();
-        let mut config = self.config.clone();
-        config.dbname(&name);
-        TestDatabase { config }
+        TestDatabase { config: on_database(&self.config, &name) }
     }
 }
 
@@ -79,6 +76,12 @@ impl TestDatabase {
     {
         self.connect().await.query_one(sql, &[]).await.unwrap().get(0)
     }
+}
+
+fn on_database(server: &DatabaseServer, name: &str) -> DatabaseServer {
+    server.with_config(|config| {
+        config.dbname(name);
+    })
 }
 
 fn spawn_reaper(data: &PathBuf) -> Child {

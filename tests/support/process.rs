@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use kymograph_infra::database_server::DatabaseServer;
 use kymograph_infra::embedded_postgres::{EmbeddedPostgres, EmbeddedSettings};
 use kymograph_infra::migrate::connect;
 use rustix::process::{Pid, Signal, kill_process};
@@ -77,7 +78,8 @@ impl ServerProcess {
     /// A connection to its PostgreSQL as the owner, whom row level security does not bind.
     pub async fn database(&self) -> tokio_postgres::Client {
         let settings = EmbeddedSettings { data: self.data.clone(), run_as: None, extra: Vec::new() };
-        connect(&EmbeddedPostgres::attach(settings).await.unwrap().config()).await.unwrap()
+        let config = EmbeddedPostgres::attach(settings).await.unwrap().config();
+        connect(&DatabaseServer::without_tls(config)).await.unwrap()
     }
 
     /// A client without credentials.

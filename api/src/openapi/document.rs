@@ -18,7 +18,7 @@ use crate::layer::MAX_ID_LENGTH;
 use crate::routes::Route;
 
 /// The groups of operations, in the order in which they are shown.
-const GROUPS: [(&str, &str); 21] = [
+const GROUPS: [(&str, &str); 22] = [
     ("search", "Dashboards and folders by name, tag and place"),
     ("dashboards", "Dashboards and their versions"),
     ("folders", "Folders, which nest"),
@@ -29,6 +29,7 @@ const GROUPS: [(&str, &str); 21] = [
     ("session", "Logging in and out"),
     ("invites", "What somebody who was invited can do"),
     ("orgs", "All orgs, for server admins"),
+    ("user", "What links in mails lead to"),
     ("users", "All users, for server admins"),
     ("admin_users", "What server admins do to users"),
     ("admin", "What the server is set to, and how much it holds"),

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::Method;
+use kymograph_app::user::ProfileUpdate;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -62,8 +63,15 @@ async fn update_signed_in_user(
     Caller(scope): Caller,
     JsonBody(form): JsonBody<ProfileForm>,
 ) -> ApiResult<Json<Message>> {
-    state.users.update_own_profile(&scope, &form.into_change()?).await?;
-    Ok(Message::json("User updated"))
+    Ok(Message::json(match state.users.update_own_profile(&scope, &form.into_change()?).await? {
+        ProfileUpdate::Done => "User updated",
+        ProfileUpdate::EmailToConfirm => {
+            "User updated. Open the link in the mail to confirm the new e-mail address"
+        }
+        ProfileUpdate::EmailNotSent => {
+            "User updated, but for the e-mail address: the mail to confirm it could not be sent"
+        }
+    }))
 }
 
 async fn get_signed_in_user_org_list(

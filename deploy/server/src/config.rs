@@ -13,6 +13,7 @@ mod quota;
 mod secret;
 mod sections;
 mod server;
+mod smtp;
 mod sources;
 mod telemetry;
 mod value;
@@ -31,6 +32,7 @@ pub use sections::{
     CompatibilityConfig, DatabaseConfig, LogConfig, LogFormat, PathsConfig, PluginsConfig, UsersConfig,
 };
 pub use server::ServerConfig;
+pub use smtp::SmtpConfig;
 pub use sources::Sources;
 pub use telemetry::{MetricsConfig, TracingConfig};
 
@@ -54,6 +56,8 @@ pub struct Config {
     pub users: UsersConfig,
     /// `[quota]`
     pub quota: QuotaConfig,
+    /// `[smtp]`
+    pub smtp: SmtpConfig,
     /// `[plugins]`
     pub plugins: PluginsConfig,
     /// `[log]` and `[log.console]`
@@ -81,6 +85,7 @@ impl Config {
             auth: AuthConfig::read(&values)?,
             users: UsersConfig::read(&values)?,
             quota: QuotaConfig::read(&values)?,
+            smtp: SmtpConfig::read(&values)?,
             plugins: PluginsConfig::read(&values)?,
             log: LogConfig::read(&values)?,
             metrics: MetricsConfig::read(&values)?,
@@ -103,6 +108,11 @@ impl Config {
     pub fn report_unknown(&self) {
         if self.plugins.admin_enabled {
             tracing::warn!("[plugins] plugin_admin_enabled has no effect: plugins cannot be installed yet");
+        }
+        if self.users.verify_email_enabled && !self.smtp.enabled {
+            tracing::warn!(
+                "[users] verify_email_enabled has no effect: [smtp] enabled is false, so no mail can be sent"
+            );
         }
         let Unknown { settings, variables } = &self.unknown;
         if !settings.is_empty() {

@@ -1,33 +1,35 @@
 //! Which database the program works on: the one that is configured, or the embedded one.
 
+use kymograph_infra::database_server::DatabaseServer;
 use kymograph_infra::embedded_postgres::{Attached, EmbeddedPostgres, EmbeddedSettings};
 
 use crate::config::Config;
+use crate::database_url::DatabaseUrl;
 use crate::error::ServerError;
 
 /// The database of a server.
 pub enum ServerDatabase {
     /// A server that somebody else runs.
-    External(tokio_postgres::Config),
+    External(Box<DatabaseServer>),
     /// The private server under the data folder.
-    Embedded(EmbeddedPostgres),
+    Embedded(Box<EmbeddedPostgres>),
 }
 
 impl ServerDatabase {
     /// The configured database, or the embedded one, which is started.
     pub async fn start(config: &Config) -> Result<Self, ServerError> {
         match external(config)? {
-            Some(external) => Ok(Self::External(external)),
-            None => Ok(Self::Embedded(EmbeddedPostgres::start(embedded_settings(config)).await?)),
+            Some(external) => Ok(Self::External(Box::new(external))),
+            None => Ok(Self::Embedded(Box::new(EmbeddedPostgres::start(embedded_settings(config)).await?))),
         }
     }
 
     /// How to connect to it.
     #[must_use]
-    pub fn config(&self) -> tokio_postgres::Config {
+    pub fn server(&self) -> DatabaseServer {
         match self {
-            Self::External(config) => config.clone(),
-            Self::Embedded(embedded) => embedded.config(),
+            Self::External(server) => DatabaseServer::clone(server),
+            Self::Embedded(embedded) => DatabaseServer::without_tls(embedded.config()),
         }
     }
 
@@ -43,7 +45,7 @@ impl ServerDatabase {
 /// The database of a command that works beside a running server, or without one.
 pub enum CommandDatabase {
     /// A server that somebody else runs.
-    External(Box<tokio_postgres::Config>),
+    External(Box<DatabaseServer>),
     /// The private server under the data folder, started only if nobody has.
     Embedded(Box<Attached>),
 }
@@ -63,10 +65,10 @@ impl CommandDatabase {
 
     /// How to connect to it.
     #[must_use]
-    pub fn config(&self) -> tokio_postgres::Config {
+    pub fn server(&self) -> DatabaseServer {
         match self {
-            Self::External(config) => tokio_postgres::Config::clone(config),
-            Self::Embedded(attached) => attached.config(),
+            Self::External(server) => DatabaseServer::clone(server),
+            Self::Embedded(attached) => DatabaseServer::without_tls(attached.config()),
         }
     }
 
@@ -79,11 +81,10 @@ impl CommandDatabase {
     }
 }
 
-fn external(config: &Config) -> Result<Option<tokio_postgres::Config>, ServerError> {
+fn external(config: &Config) -> Result<Option<DatabaseServer>, ServerError> {
     let Some(url) = &config.database.url else { return Ok(None) };
-    let mut parsed: tokio_postgres::Config = url.expose().parse().map_err(ServerError::DatabaseUrl)?;
-    parsed.connect_timeout(config.database.connect_timeout);
-    Ok(Some(parsed))
+    let DatabaseUrl { config, tls } = DatabaseUrl::parse(url.expose(), &config.database)?;
+    Ok(Some(DatabaseServer::with_tls(config, &tls)?))
 }
 
 fn embedded_settings(config: &Config) -> EmbeddedSettings {

@@ -15,6 +15,15 @@ pub enum ServerError {
     /// The database URL cannot be read. The URL itself may hold a password and is not repeated.
     #[error("[database] url is not a PostgreSQL URL: {0}")]
     DatabaseUrl(tokio_postgres::Error),
+    /// The database URL asks for TLS in words that nobody knows.
+    #[error("sslmode in [database] url: expected disable, allow, prefer, require, verify-ca or verify-full")]
+    SslMode,
+    /// A parameter of the database URL is not text.
+    #[error("{0} in [database] url: expected UTF-8 text")]
+    DatabaseUrlParameter(String),
+    /// TLS to the database cannot be set up.
+    #[error(transparent)]
+    Tls(#[from] kymograph_infra::database_server::TlsError),
     /// A use case failed.
     #[error(transparent)]
     App(#[from] kymograph_app::Error),

@@ -50,7 +50,7 @@ pub async fn import(config: &Config, args: ImportArgs) -> Result<(), ServerError
     let database = CommandDatabase::attach(config).await?;
     let progress = Progress::default();
     let show = |what: &str, done, of| progress.show(what, done, of);
-    let imported = kymograph_infra::import::import(&database.config(), &order, Report::new(&show)).await;
+    let imported = kymograph_infra::import::import(&database.server(), &order, Report::new(&show)).await;
     drop(progress);
     database.release().await?;
     print(&order, &imported?);

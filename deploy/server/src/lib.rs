@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod database;
+mod database_url;
 pub mod error;
 pub mod import;
 pub mod logging;

@@ -121,7 +121,7 @@ async fn run(command: Command) -> Result<(), ServerError> {
 
 async fn run_migrate(config: &Config) -> Result<(), ServerError> {
     let database = CommandDatabase::attach(config).await?;
-    let migrated = migrate(&database.config()).await;
+    let migrated = migrate(&database.server()).await;
     database.release().await?;
     let applied = migrated?;
     tracing::info!(applied, "the schema is up to date");

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use kymograph_infra::clock::SystemClock;
+use kymograph_infra::database_server::DatabaseServer;
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
@@ -20,7 +21,8 @@ pub fn print(config: &Config) -> Result<(), ServerError> {
 /// The document of a server with this configuration. It is put together like one that serves, on a database that
 /// is never connected to.
 pub fn document(config: &Config) -> Result<Value, ServerError> {
-    let wired = wire(config, &tokio_postgres::Config::new(), Arc::new(SystemClock))?;
+    let wired =
+        wire(config, &DatabaseServer::without_tls(tokio_postgres::Config::new()), Arc::new(SystemClock))?;
     wired.background.iter().for_each(JoinHandle::abort);
     Ok(wired.document.json()?)
 }

@@ -1,6 +1,7 @@
 //! The subcommand `projections`.
 
 use clap::Subcommand;
+use kymograph_infra::database_server::DatabaseServer;
 use kymograph_infra::progress::Report;
 use kymograph_infra::rebuild::{Projection, ProjectionState, ProjectionTable, Rebuilt};
 
@@ -25,15 +26,15 @@ pub enum ProjectionsAction {
 pub async fn projections(config: &Config, action: ProjectionsAction) -> Result<(), ServerError> {
     let database = CommandDatabase::attach(config).await?;
     let done = match action {
-        ProjectionsAction::List => list(&database.config()).await,
-        ProjectionsAction::Rebuild { name } => rebuild(&database.config(), name.as_deref()).await,
+        ProjectionsAction::List => list(&database.server()).await,
+        ProjectionsAction::Rebuild { name } => rebuild(&database.server(), name.as_deref()).await,
     };
     database.release().await?;
     done
 }
 
 #[allow(clippy::print_stdout, reason = "the list is what the command is for")]
-async fn list(database: &tokio_postgres::Config) -> Result<(), ServerError> {
+async fn list(database: &DatabaseServer) -> Result<(), ServerError> {
     println!("{:<18} {:<28} {:>12} {:>10}  state", "projection", "table", "rows, about", "size");
     for Projection { name, tables, state } in kymograph_infra::rebuild::list(database).await? {
         let state = match state {
@@ -56,7 +57,7 @@ fn size(bytes: i64) -> String {
     }
 }
 
-async fn rebuild(database: &tokio_postgres::Config, name: Option<&str>) -> Result<(), ServerError> {
+async fn rebuild(database: &DatabaseServer, name: Option<&str>) -> Result<(), ServerError> {
     let progress = Progress::default();
     let show = |what: &str, done, of| progress.show(what, done, of);
     let rebuilt = |rebuilt: &Rebuilt| progress.say(&describe(rebuilt));

@@ -11,6 +11,7 @@ use axum::extract::connect_info::IntoMakeServiceWithConnectInfo;
 use axum::serve::{ListenerExt, TapIo};
 use kymograph_app::setup::FirstUser;
 use kymograph_infra::clock::SystemClock;
+use kymograph_infra::database_server::DatabaseServer;
 use kymograph_infra::migrate::migrate;
 use rustix::net::sockopt::set_tcp_user_timeout;
 use tokio::net::{TcpListener, TcpStream};
@@ -34,16 +35,12 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 pub async fn serve(config: &Config) -> Result<(), ServerError> {
     let started = Instant::now();
     let database = ServerDatabase::start(config).await?;
-    let served = serve_on(config, &database.config(), started).await;
+    let served = serve_on(config, &database.server(), started).await;
     let stopped = database.stop().await;
     served.and(stopped)
 }
 
-async fn serve_on(
-    config: &Config,
-    database: &tokio_postgres::Config,
-    started: Instant,
-) -> Result<(), ServerError> {
+async fn serve_on(config: &Config, database: &DatabaseServer, started: Instant) -> Result<(), ServerError> {
     migrate(database).await?;
     let wired = wire(config, database, Arc::new(SystemClock))?;
     let first = FirstUser {

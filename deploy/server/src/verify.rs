@@ -9,7 +9,7 @@ use crate::error::ServerError;
 /// Verifies the database, says what was checked and what was found, and fails if anything was found.
 pub async fn verify(config: &Config) -> Result<(), ServerError> {
     let database = CommandDatabase::attach(config).await?;
-    let verified = kymograph_infra::verify::verify(&database.config()).await;
+    let verified = kymograph_infra::verify::verify(&database.server()).await;
     database.release().await?;
     let report = verified?;
     print(&report);

@@ -31,6 +31,7 @@ use kymograph_app::quota::Quotas;
 use kymograph_app::random::random_bytes;
 use kymograph_app::resource_permission::{ResourcePermissionPorts, ResourcePermissions};
 use kymograph_app::search::Searches;
+use kymograph_app::server_key::ServerKeys;
 use kymograph_app::service_account::ServiceAccounts;
 use kymograph_app::session::{SessionLifetimes, Sessions};
 use kymograph_app::setting::Settings;
@@ -38,18 +39,20 @@ use kymograph_app::setup::Setup;
 use kymograph_app::star::Stars;
 use kymograph_app::statistic::Statistics;
 use kymograph_app::team::Teams;
-use kymograph_app::user::{DefaultMembership, UserPorts, Users};
+use kymograph_app::user::{DefaultMembership, EmailVerification, UserPorts, Users};
 use kymograph_app::{Authorization, Commands, Error, Result};
 use kymograph_domain::{OrgId, Timestamp};
 use kymograph_infra::change_feed::{self, ChangeFeed};
+use kymograph_infra::database_server::DatabaseServer;
 use kymograph_infra::event_store::{EventStoreParts, PgEventStore, StreamCache};
 use kymograph_infra::health::PgHealthCheck;
 use kymograph_infra::id_allocator::PgIdAllocator;
 use kymograph_infra::login_attempt::PgLoginAttempts;
+use kymograph_infra::mail::SmtpMailer;
 use kymograph_infra::metrics::FlightMetrics;
 use kymograph_infra::password::Argon2Hasher;
 use kymograph_infra::pipeline::pipeline_pool;
-use kymograph_infra::pool::{app_config, app_pool};
+use kymograph_infra::pool::{app_pool, app_server};
 use kymograph_infra::server_key::PgServerKeys;
 use kymograph_infra::session::PgSessionStore;
 use kymograph_projections::audit::PgAuditReader;
@@ -111,16 +114,12 @@ const PORTAL_FILES: PortalFiles = include!(concat!(env!("OUT_DIR"), "/portal_fil
     clippy::too_many_lines,
     reason = "one ordered list of all parts is easier to follow than pieces of it"
 )]
-pub fn wire(
-    config: &Config,
-    database_config: &tokio_postgres::Config,
-    clock: Arc<dyn Clock>,
-) -> Result<Wired> {
+pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Clock>) -> Result<Wired> {
     // Half of the connections write; a flight holds one for as long as a flush takes.
     let writers = (config.database.max_open_conn / 2).max(1);
     let readers = config.database.max_open_conn.saturating_sub(writers).max(1);
-    let database = Database::new(app_pool(database_config, readers)?);
-    let pipelines = pipeline_pool(app_config(database_config), writers)?;
+    let database = Database::new(app_pool(database_server, readers)?);
+    let pipelines = pipeline_pool(app_server(database_server), writers)?;
     let registry = Registry::new();
 
     let identity_cache = Arc::new(IdentityCache::new(random_bytes()?));
@@ -170,7 +169,7 @@ pub fn wire(
     let (feed, changes) = ChangeFeed::new();
     let mut feed_listeners = read_caches.clone();
     feed_listeners.push(streams.clone());
-    let feed_task = change_feed::run(app_config(database_config), changes, feed_listeners)?;
+    let feed_task = change_feed::run(app_server(database_server), changes, feed_listeners)?;
     let store = Arc::new(PgEventStore::new(EventStoreParts {
         database: database.clone(),
         pipelines: pipelines.clone(),
@@ -202,6 +201,7 @@ pub fn wire(
             permissions: permissions.clone(),
             ids: ids.clone(),
             passwords: passwords.clone(),
+            verification: email_verification(config, server_keys.clone(), clock.clone())?,
         },
         default_membership(config),
     ));
@@ -347,13 +347,29 @@ fn warm_up(statistics: Arc<PgStatisticReader>, now: Timestamp) -> JoinHandle<()>
     tokio::spawn(async move { statistics.warm_up(now).await })
 }
 
+fn email_verification(
+    config: &Config,
+    keys: Arc<dyn ServerKeys>,
+    clock: Arc<dyn Clock>,
+) -> Result<Option<EmailVerification>> {
+    if !config.smtp.enabled || !config.users.verify_email_enabled {
+        return Ok(None);
+    }
+    let mailer = Arc::new(SmtpMailer::new(&config.smtp.settings())?);
+    let lifetime = seconds(config.users.verification_lifetime);
+    Ok(Some(EmailVerification::new(mailer, keys, clock, lifetime, &config.server.root_url)))
+}
+
+fn seconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
+}
+
 fn default_membership(config: &Config) -> DefaultMembership {
     let org_id = config.users.auto_assign_org.then_some(OrgId(config.users.auto_assign_org_id));
     DefaultMembership { org_id, role: config.users.auto_assign_org_role }
 }
 
 fn session_lifetimes(config: &Config) -> SessionLifetimes {
-    let seconds = |duration: Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
     SessionLifetimes {
         inactive_seconds: seconds(config.auth.login_maximum_inactive_lifetime),
         total_seconds: seconds(config.auth.login_maximum_lifetime),

@@ -9,19 +9,17 @@ use postgres_protocol::authentication::md5_hash;
 use postgres_protocol::authentication::sasl::{self, ChannelBinding, ScramSha256};
 use postgres_protocol::message::backend::{AuthenticationSaslBody, Message};
 use postgres_protocol::message::frontend;
-use tokio::net::{TcpStream, UnixStream};
 use tokio_postgres::Config;
-use tokio_postgres::config::{Host, TargetSessionAttrs};
+use tokio_postgres::config::{self, Host, TargetSessionAttrs};
 
-use super::{Pipeline, Refusal, Socket};
-
-const DEFAULT_PORT: u16 = 5432;
+use super::{Pipeline, Refusal};
+use crate::database_server::{DatabaseServer, OpenSocket};
 
 /// Connects to the first server of a configuration that accepts us.
-pub(super) async fn connect(config: &Config) -> Result<Pipeline> {
+pub(super) async fn connect(server: &DatabaseServer) -> Result<Pipeline> {
     let mut failure = Error::internal("no server is configured");
-    for (index, host) in config.get_hosts().iter().enumerate() {
-        match connect_to(config, host, port(config, index)).await {
+    for (host, port) in server.addresses() {
+        match connect_to(server, host, port).await {
             Ok(pipeline) => return Ok(pipeline),
             Err(error) => failure = error,
         }
@@ -29,29 +27,45 @@ pub(super) async fn connect(config: &Config) -> Result<Pipeline> {
     Err(failure)
 }
 
-fn port(config: &Config, index: usize) -> u16 {
-    let ports = config.get_ports();
-    ports.get(index).or(ports.first()).copied().unwrap_or(DEFAULT_PORT)
-}
-
-async fn connect_to(config: &Config, host: &Host, port: u16) -> Result<Pipeline> {
-    let socket: Box<dyn Socket> = match host {
-        Host::Unix(folder) => {
-            let path = folder.join(format!(".s.PGSQL.{port}"));
-            Box::new(UnixStream::connect(path).await.map_err(Error::unavailable)?)
-        }
-        Host::Tcp(name) => {
-            let socket = TcpStream::connect((name.as_str(), port)).await.map_err(Error::unavailable)?;
-            socket.set_nodelay(true).map_err(Error::unavailable)?;
-            Box::new(socket)
-        }
-    };
+async fn connect_to(server: &DatabaseServer, host: &Host, port: u16) -> Result<Pipeline> {
+    let OpenSocket { socket, has_tls, channel_binding } = server.open(host, port).await?;
     let mut pipeline = Pipeline::new(socket);
-    log_in(&mut pipeline, config).await?;
-    if config.get_target_session_attrs() == TargetSessionAttrs::ReadWrite {
+    let binding = Binding { has_tls, end_point: channel_binding };
+    log_in(&mut pipeline, server.config(), binding).await?;
+    if server.config().get_target_session_attrs() == TargetSessionAttrs::ReadWrite {
         must_accept_writes(&mut pipeline).await?;
     }
     Ok(pipeline)
+}
+
+/// What a log-in can be bound to, so that it is worth nothing to somebody in the middle.
+struct Binding {
+    has_tls: bool,
+    end_point: Option<Vec<u8>>,
+}
+
+impl Binding {
+    /// The mechanism to log in with, of those that the server offers.
+    fn choose(
+        self,
+        wanted: config::ChannelBinding,
+        has_plus: bool,
+    ) -> io::Result<(&'static str, ChannelBinding)> {
+        let end_point = self.end_point.filter(|_| wanted != config::ChannelBinding::Disable);
+        match end_point {
+            Some(end_point) if has_plus => {
+                Ok((sasl::SCRAM_SHA_256_PLUS, ChannelBinding::tls_server_end_point(end_point)))
+            }
+            _ if wanted == config::ChannelBinding::Require => Err(unbound()),
+            // It is said that we could have, so that the server finds out if its offer was tampered with.
+            Some(_) if self.has_tls => Ok((sasl::SCRAM_SHA_256, ChannelBinding::unrequested())),
+            _ => Ok((sasl::SCRAM_SHA_256, ChannelBinding::unsupported())),
+        }
+    }
+}
+
+fn unbound() -> io::Error {
+    io::Error::other("channel binding is required, and cannot be had")
 }
 
 /// Refuses a standby, so that the next server is tried.
@@ -65,7 +79,7 @@ async fn must_accept_writes(pipeline: &mut Pipeline) -> Result<()> {
     }
 }
 
-async fn log_in(pipeline: &mut Pipeline, config: &Config) -> Result<()> {
+async fn log_in(pipeline: &mut Pipeline, config: &Config, binding: Binding) -> Result<()> {
     let user = config.get_user().unwrap_or_default();
     let mut parameters = vec![("user", user), ("client_encoding", "UTF8")];
     parameters.extend(config.get_dbname().map(|name| ("database", name)));
@@ -75,15 +89,26 @@ async fn log_in(pipeline: &mut Pipeline, config: &Config) -> Result<()> {
     frontend::startup_message(parameters, &mut out).map_err(Error::unavailable)?;
     pipeline.send(&out).await.map_err(Error::unavailable)?;
     let password = config.get_password().unwrap_or_default();
+    let wanted = config.get_channel_binding();
+    let (mut binding, mut is_bound) = (Some(binding), false);
     loop {
         match pipeline.receive().await.map_err(Error::unavailable)? {
             Message::AuthenticationCleartextPassword => tell(pipeline, password).await,
             Message::AuthenticationMd5Password(body) => {
                 tell(pipeline, md5_hash(user.as_bytes(), password, body.salt()).as_bytes()).await
             }
-            Message::AuthenticationSasl(body) => scram(pipeline, &body, password).await,
+            Message::AuthenticationSasl(body) => match binding.take() {
+                Some(binding) => {
+                    is_bound = true;
+                    scram(pipeline, &body, password, wanted, binding).await
+                }
+                None => Err(refused()),
+            },
             Message::ErrorResponse(body) => return Err(Refusal::new(&body).error()),
             Message::ReadyForQuery(_) => {
+                if wanted == config::ChannelBinding::Require && !is_bound {
+                    return Err(Error::unavailable(unbound()));
+                }
                 pipeline.is_waiting = false;
                 return Ok(());
             }
@@ -100,18 +125,26 @@ async fn tell(pipeline: &mut Pipeline, password: &[u8]) -> io::Result<()> {
     pipeline.send(&out).await
 }
 
-async fn scram(pipeline: &mut Pipeline, offer: &AuthenticationSaslBody, password: &[u8]) -> io::Result<()> {
+async fn scram(
+    pipeline: &mut Pipeline,
+    offer: &AuthenticationSaslBody,
+    password: &[u8],
+    wanted: config::ChannelBinding,
+    binding: Binding,
+) -> io::Result<()> {
     let mut mechanisms = offer.mechanisms();
-    let mut is_offered = false;
+    let (mut has_plain, mut has_plus) = (false, false);
     while let Some(mechanism) = mechanisms.next()? {
-        is_offered |= mechanism == sasl::SCRAM_SHA_256;
+        has_plain |= mechanism == sasl::SCRAM_SHA_256;
+        has_plus |= mechanism == sasl::SCRAM_SHA_256_PLUS;
     }
-    if !is_offered {
+    if !has_plain && !has_plus {
         return Err(io::Error::other("the server wants an unknown way to authenticate"));
     }
-    let mut dialogue = ScramSha256::new(password, ChannelBinding::unsupported());
+    let (mechanism, binding) = binding.choose(wanted, has_plus)?;
+    let mut dialogue = ScramSha256::new(password, binding);
     let mut out = BytesMut::new();
-    frontend::sasl_initial_response(sasl::SCRAM_SHA_256, dialogue.message(), &mut out)?;
+    frontend::sasl_initial_response(mechanism, dialogue.message(), &mut out)?;
     pipeline.send(&out).await?;
     let Message::AuthenticationSaslContinue(body) = pipeline.receive().await? else { return Err(refused()) };
     dialogue.update(body.data())?;

@@ -6,10 +6,10 @@ use deadpool::Runtime;
 use deadpool::managed::{self, Metrics, Object, PoolError, RecycleError, RecycleResult};
 use kymograph_app::{Error, Result};
 use kymograph_projections::database::PoolUsage;
-use tokio_postgres::Config;
 
 use super::Pipeline;
 use super::connect::connect;
+use crate::database_server::DatabaseServer;
 
 /// How long a flight waits for a connection before its commits are told that the database is not available.
 const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(5);
@@ -40,8 +40,8 @@ impl PipelinePool {
 }
 
 /// A pool of pipelines with these settings. None is opened before it is needed.
-pub fn pipeline_pool(config: Config, max_size: usize) -> Result<PipelinePool> {
-    let pool = managed::Pool::builder(Manager { config })
+pub fn pipeline_pool(server: DatabaseServer, max_size: usize) -> Result<PipelinePool> {
+    let pool = managed::Pool::builder(Manager { server })
         .max_size(max_size)
         .runtime(Runtime::Tokio1)
         .wait_timeout(Some(WAIT_FOR_CONNECTION))
@@ -51,7 +51,7 @@ pub fn pipeline_pool(config: Config, max_size: usize) -> Result<PipelinePool> {
 
 /// Opens pipelines, and throws away those that cannot be used again.
 pub(crate) struct Manager {
-    config: Config,
+    server: DatabaseServer,
 }
 
 impl managed::Manager for Manager {
@@ -59,7 +59,7 @@ impl managed::Manager for Manager {
     type Error = Error;
 
     async fn create(&self) -> Result<Pipeline> {
-        connect(&self.config).await
+        connect(&self.server).await
     }
 
     async fn recycle(&self, pipeline: &mut Pipeline, _: &Metrics) -> RecycleResult<Error> {

@@ -10,12 +10,13 @@ use kymograph_domain::{OrgId, StoredEvent, Timestamp, UserId};
 use kymograph_projections::{Projector, Recorded, Statements};
 use time::OffsetDateTime;
 use tokio::sync::mpsc;
+use tokio_postgres::Client;
 use tokio_postgres::binary_copy::BinaryCopyOutStream;
 use tokio_postgres::types::Type;
-use tokio_postgres::{Client, Config};
 
 use super::failed;
 use super::shadow::OWNER;
+use crate::database_server::DatabaseServer;
 use crate::migrate::connect;
 use crate::pipeline::{PipelineError, PipelinePool, Step, pipeline_pool};
 use crate::progress::Report;
@@ -61,16 +62,15 @@ pub(super) struct Replay<'p> {
 }
 
 impl<'p> Replay<'p> {
-    pub(super) async fn begin(config: &Config, projectors: Vec<&'p dyn Projector>) -> Result<Self> {
-        let mut of_writer = config.clone();
-        of_writer.options(
-            format!(
+    pub(super) async fn begin(server: &DatabaseServer, projectors: Vec<&'p dyn Projector>) -> Result<Self> {
+        let of_writer = server.with_config(|config| {
+            let options = format!(
                 "{} -c role={OWNER} -c search_path=rebuild -c synchronous_commit=off -c jit=off",
                 config.get_options().unwrap_or_default()
-            )
-            .trim(),
-        );
-        let reader = connect(config).await?;
+            );
+            config.options(options.trim());
+        });
+        let reader = connect(server).await?;
         // Who reads the log row by row wants the first rows soon; the order is that of the key.
         let settings = format!("SET ROLE {OWNER}; SET search_path = pg_catalog; SET jit = off");
         reader.batch_execute(&settings).await.map_err(failed)?;

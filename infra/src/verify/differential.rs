@@ -10,11 +10,11 @@ use kymograph_domain::upcast::upcasters;
 use kymograph_domain::{OrgId, Stream};
 use postgres_es::PostgresEventRepository;
 use sqlx::PgPool;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 use tokio_postgres::Config;
-use tokio_postgres::config::Host;
 
 use super::log::is_same_json;
+use super::tunnel::Tunnel;
 use super::{FoldedStreams, Report};
 
 /// The log of the current org in the column layout of `postgres-es`.
@@ -25,12 +25,13 @@ const CONCURRENCY: u8 = 4;
 /// Folds an org's streams again and compares them with ours. A stream that a server has written to since the
 /// snapshot is compared by nobody; it is for the next verification.
 pub(super) async fn check(
+    tunnel: &Tunnel,
     config: &Config,
     org: OrgId,
     streams: &FoldedStreams,
     report: &mut Report,
 ) -> Result<()> {
-    let pool = pool(config, org)?;
+    let pool = pool(tunnel, config, org)?;
     let mut results = stream::iter(streams)
         .map(|(name, folded)| {
             let pool = pool.clone();
@@ -89,16 +90,12 @@ impl AggregateVisitor for FoldAgain {
 }
 
 /// Connections of `sqlx`, which `postgres-es` wants, for one org.
-fn pool(config: &Config, org: OrgId) -> Result<PgPool> {
-    let mut options = PgConnectOptions::new_without_pgpass().options([("app.org_id", org.to_string())]);
-    options = match config.get_hosts().first() {
-        Some(Host::Tcp(host)) => options.host(host),
-        Some(Host::Unix(folder)) => options.socket(folder),
-        None => return Err(Error::internal("the database settings name no host")),
-    };
-    if let Some(port) = config.get_ports().first() {
-        options = options.port(*port);
-    }
+fn pool(tunnel: &Tunnel, config: &Config, org: OrgId) -> Result<PgPool> {
+    let mut options = PgConnectOptions::new_without_pgpass()
+        .options([("app.org_id", org.to_string())])
+        .socket(tunnel.folder())
+        .port(Tunnel::PORT)
+        .ssl_mode(PgSslMode::Disable);
     if let Some(user) = config.get_user() {
         options = options.username(user);
     }

@@ -1,5 +1,6 @@
-import { Button, PasswordInput, TextInput } from "@mantine/core";
+import { Alert, Button, PasswordInput, TextInput } from "@mantine/core";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useSearch } from "@tanstack/react-router";
 import { useCallback, useState } from "react";
 import { client, of } from "../api/client";
 import { type Session, SessionTable } from "../session/SessionTable";
@@ -14,11 +15,34 @@ export function ProfilePage() {
   return (
     <Page title="Profile" description="Your account on this server, in all organizations.">
       <div style={{ maxWidth: "44rem" }} className={ui.stack}>
+        <EmailOutcome />
         <ProfileCard />
         <PasswordCard />
         <SessionsCard />
       </div>
     </Page>
+  );
+}
+
+/** What came of the link in a mail, by the word that the server says of it. */
+const EMAIL_OUTCOMES: Record<string, { color: string; text: string }> = {
+  changed: { color: "green", text: "Your e-mail address is confirmed." },
+  invalid: {
+    color: "red",
+    text: "This link is not valid: it was used, is too old, or belongs to another account. Your e-mail address has not changed.",
+  },
+  taken: { color: "red", text: "Somebody else has this e-mail address by now. Yours has not changed." },
+  "log-in": { color: "yellow", text: "You were not logged in. Open the link in the mail once more." },
+};
+
+function EmailOutcome() {
+  const { email = "" } = useSearch({ from: "/shell/profile" });
+  const outcome = Object.hasOwn(EMAIL_OUTCOMES, email) ? EMAIL_OUTCOMES[email] : undefined;
+  if (outcome === undefined) return null;
+  return (
+    <Alert color={outcome.color} role="alert">
+      {outcome.text}
+    </Alert>
   );
 }
 
@@ -54,9 +78,10 @@ function ProfileCard() {
         onSubmit={(event) => {
           event.preventDefault();
           void run(async () => {
-            await of(client.PUT("/api/user", { body: { name, login, email } }));
+            const saved = await of(client.PUT("/api/user", { body: { name, login, email } }));
             await queries.invalidateQueries({ queryKey: ["me"] });
-            tellDone("Profile saved");
+            // The server says more if another e-mail address has yet to be confirmed.
+            tellDone(saved.message === "User updated" ? "Profile saved" : saved.message);
           });
         }}
       >

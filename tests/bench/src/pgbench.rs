@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use kymograph_domain::dashboard::DashboardContent;
+use kymograph_infra::database_server::DatabaseServer;
 use kymograph_infra::migrate::connect;
 use kymograph_infra::pool::APP_ROLE;
 use tokio::process::Command;
+use tokio_postgres::Client;
 use tokio_postgres::config::Host;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Config};
 
 use crate::document::dashboard;
 use crate::error::Result;
@@ -33,7 +34,7 @@ const ORGS_OF_RUN: i64 = 1_000;
 pub(crate) struct Pgbench {
     program: PathBuf,
     postmaster: u32,
-    config: Config,
+    database: DatabaseServer,
     client: Client,
     content: DashboardContent,
     script: Script,
@@ -46,12 +47,12 @@ pub(crate) struct Pgbench {
 impl Pgbench {
     /// Prepares to save dashboards of so many bytes in a database.
     pub(crate) async fn prepare(
-        config: &Config,
+        database: &DatabaseServer,
         postmaster: u32,
         folder: &Path,
         bytes: usize,
     ) -> Result<Self> {
-        let client = connect(config).await?;
+        let client = connect(database).await?;
         let content = content(&dashboard("pgbench", bytes))?;
         let script = script(&client, &content).await?;
         fs::write(folder.join("save.sql"), &script.text)?;
@@ -59,7 +60,7 @@ impl Pgbench {
             // The one that belongs to the running PostgreSQL, of which there may be several versions.
             program: fs::read_link(format!("/proc/{postmaster}/exe"))?.with_file_name("pgbench"),
             postmaster,
-            config: config.clone(),
+            database: database.clone(),
             client,
             content,
             script,
@@ -97,10 +98,10 @@ impl Pgbench {
 
     fn command(&self, time: Duration) -> Result<Command> {
         let (Some(Host::Unix(socket)), Some(port), Some(user), Some(database)) = (
-            self.config.get_hosts().first(),
-            self.config.get_ports().first(),
-            self.config.get_user(),
-            self.config.get_dbname(),
+            self.database.config().get_hosts().first(),
+            self.database.config().get_ports().first(),
+            self.database.config().get_user(),
+            self.database.config().get_dbname(),
         ) else {
             return Err("the embedded PostgreSQL has no socket".into());
         };

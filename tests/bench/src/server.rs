@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
+use kymograph_infra::database_server::DatabaseServer;
 use kymograph_infra::embedded_postgres::{EmbeddedPostgres, EmbeddedSettings};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::sleep;
-use tokio_postgres::Config;
 
 use crate::bench::Bench;
 use crate::error::Result;
@@ -97,10 +97,10 @@ impl Server {
     }
 
     /// How to connect to its Postgres, as the superuser.
-    pub(crate) async fn postgres(&self) -> Result<Config> {
+    pub(crate) async fn postgres(&self) -> Result<DatabaseServer> {
         let settings = EmbeddedSettings { data: self.data.clone(), run_as: None, extra: Vec::new() };
         // It runs, so that nothing is started here that would have to be released.
-        Ok(EmbeddedPostgres::attach(settings).await?.config())
+        Ok(DatabaseServer::without_tls(EmbeddedPostgres::attach(settings).await?.config()))
     }
 
     /// The process id of its Postgres.

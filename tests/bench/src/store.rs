@@ -6,14 +6,14 @@ use kymograph_app::{Actor, Commands, RequestContext, Scope};
 use kymograph_domain::{OrgId, OrgRole, UserId};
 use kymograph_infra::change_feed::{self, ChangeFeed};
 use kymograph_infra::clock::SystemClock;
+use kymograph_infra::database_server::DatabaseServer;
 use kymograph_infra::event_store::{EventStoreParts, PgEventStore, StreamCache};
 use kymograph_infra::metrics::FlightMetrics;
 use kymograph_infra::pipeline::pipeline_pool;
-use kymograph_infra::pool::{app_config, app_pool};
+use kymograph_infra::pool::{app_pool, app_server};
 use kymograph_projections::Database;
 use prometheus::Registry;
 use tokio::task::JoinHandle;
-use tokio_postgres::Config;
 
 use crate::error::Result;
 
@@ -26,12 +26,12 @@ pub(crate) struct Store {
 
 impl Store {
     /// Opens the store of a database that has the schema.
-    pub(crate) fn open(config: &Config, pool_size: usize) -> Result<Self> {
+    pub(crate) fn open(server: &DatabaseServer, pool_size: usize) -> Result<Self> {
         let (feed, changes) = ChangeFeed::new();
-        let feed_task = change_feed::run(app_config(config), changes, Vec::new())?;
+        let feed_task = change_feed::run(app_server(server), changes, Vec::new())?;
         let store = PgEventStore::new(EventStoreParts {
-            database: Database::new(app_pool(config, pool_size)?),
-            pipelines: pipeline_pool(app_config(config), pool_size)?,
+            database: Database::new(app_pool(server, pool_size)?),
+            pipelines: pipeline_pool(app_server(server), pool_size)?,
             clock: Arc::new(SystemClock),
             projectors: kymograph_projections::projectors(),
             listeners: Vec::new(),

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kymograph_domain::OrgRole;
+use kymograph_infra::database_server::TlsMode;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -33,18 +34,36 @@ pub struct DatabaseConfig {
     pub max_open_conn: usize,
     /// How long opening a connection may take.
     pub connect_timeout: Duration,
+    /// How much TLS is asked for where the URL does not say.
+    pub ssl_mode: Option<TlsMode>,
+    /// Which authorities are trusted where the URL does not say.
+    pub ca_cert_path: Option<PathBuf>,
+    /// The certificate that says who we are, where the URL names none.
+    pub client_cert_path: Option<PathBuf>,
+    /// Its key.
+    pub client_key_path: Option<PathBuf>,
+    /// The name that the server's certificate must have, if it is not the host of the URL.
+    pub server_cert_name: Option<String>,
     /// The unprivileged user that runs the embedded Postgres, which refuses to run as root.
     pub embedded_user: Option<String>,
 }
 
 impl DatabaseConfig {
     pub(super) fn read(values: &Values) -> Result<Self, ConfigError> {
-        let embedded_user = values.get("database", "embedded_user", value::text)?;
+        let set = |key| {
+            let text = values.get("database", key, value::text)?;
+            Ok::<_, ConfigError>(Some(text).filter(|text| !text.is_empty()))
+        };
         Ok(Self {
             url: values.get("database", "url", database_url)?,
             max_open_conn: values.get("database", "max_open_conn", connections)?,
             connect_timeout: values.get("database", "connect_timeout", value::positive_duration)?,
-            embedded_user: Some(embedded_user).filter(|user| !user.is_empty()),
+            ssl_mode: values.get("database", "ssl_mode", ssl_mode)?,
+            ca_cert_path: set("ca_cert_path")?.map(PathBuf::from),
+            client_cert_path: set("client_cert_path")?.map(PathBuf::from),
+            client_key_path: set("client_key_path")?.map(PathBuf::from),
+            server_cert_name: set("server_cert_name")?,
+            embedded_user: set("embedded_user")?,
         })
     }
 }
@@ -55,6 +74,14 @@ fn database_url(text: &str) -> Parsed<Option<Secret>> {
     }
     let is_postgres = text.starts_with("postgres://") || text.starts_with("postgresql://");
     if is_postgres { Ok(Some(Secret::new(text))) } else { Err("a PostgreSQL URL (postgres://…)") }
+}
+
+fn ssl_mode(text: &str) -> Parsed<Option<TlsMode>> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let mode = TlsMode::parse(text);
+    mode.map(Some).ok_or("disable, allow, prefer, require, verify-ca or verify-full")
 }
 
 /// Grafana's own default is 0, for no limit. Postgres has one, so that 0 stands for our default here.
@@ -73,15 +100,22 @@ pub struct UsersConfig {
     pub auto_assign_org_id: i64,
     /// Their role in it.
     pub auto_assign_org_role: OrgRole,
+    /// Whether a user's own change of the e-mail address has to be confirmed by a mail.
+    pub verify_email_enabled: bool,
+    /// Within which time.
+    pub verification_lifetime: Duration,
 }
 
 impl UsersConfig {
     pub(super) fn read(values: &Values) -> Result<Self, ConfigError> {
         let role = |text: &str| OrgRole::try_parse(text).map_err(|_| "None, Viewer, Editor or Admin");
+        let lifetime = "verification_email_max_lifetime_duration";
         Ok(Self {
             auto_assign_org: values.get("users", "auto_assign_org", value::flag)?,
             auto_assign_org_id: values.get("users", "auto_assign_org_id", value::positive)?,
             auto_assign_org_role: values.get("users", "auto_assign_org_role", role)?,
+            verify_email_enabled: values.get("users", "verify_email_enabled", value::flag)?,
+            verification_lifetime: values.get("users", lifetime, value::positive_duration)?,
         })
     }
 }

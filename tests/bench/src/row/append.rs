@@ -18,11 +18,11 @@ use cqrs_es::{Aggregate, EventEnvelope, View};
 use kymograph_app::Scope;
 use kymograph_domain::Uid;
 use kymograph_domain::folder::{Folder, FolderCommand, FolderCreated, FolderError, FolderEvent};
+use kymograph_infra::database_server::DatabaseServer;
 use kymograph_infra::migrate::connect;
 use postgres_es::{PostgresCqrs, PostgresViewRepository, postgres_cqrs};
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use tokio_postgres::Config;
 use tokio_postgres::config::Host;
 
 use super::Reading;
@@ -55,15 +55,15 @@ pub(super) async fn against_postgres_es(bench: &Bench, name: &str) -> Result<Rea
     let folder = bench.folder(name)?;
     // The server brings PostgreSQL and the schema; beyond that it idles.
     let server = Server::start(bench, &folder).await?;
-    let config = server.postgres().await?;
-    let (ours, theirs) = (Arc::new(Ours::open(&config)?), Arc::new(Theirs::open(&config).await?));
+    let database = server.postgres().await?;
+    let (ours, theirs) = (Arc::new(Ours::open(&database)?), Arc::new(Theirs::open(&database).await?));
     let warm_up = Duration::from_millis(500);
     ours.append(warm_up).await?;
     theirs.append(warm_up).await?;
     // Plans made while a table was empty can read all of an org's rows. In a database that is in use autovacuum
     // has ended that within the first minute, which is longer than this measurement.
-    connect(&config).await?.batch_execute("ANALYZE").await?;
-    connect(config.clone().dbname(DATABASE)).await?.batch_execute("ANALYZE").await?;
+    connect(&database).await?.batch_execute("ANALYZE").await?;
+    connect(&database_of_theirs(&database)).await?.batch_execute("ANALYZE").await?;
     // Both sides are this process, whose time stands where that of the server stands in other rows.
     let here = std::process::id();
     let reading = pairs::compare(
@@ -71,8 +71,8 @@ pub(super) async fn against_postgres_es(bench: &Bench, name: &str) -> Result<Rea
         async || server.metered_with(here, theirs.append(bench.slice)).await,
     )
     .await?;
-    ours.check(&config).await?;
-    theirs.check(&config).await?;
+    ours.check(&database).await?;
+    theirs.check(&database).await?;
     Ok(reading)
 }
 
@@ -124,8 +124,8 @@ struct Ours {
 }
 
 impl Ours {
-    fn open(config: &Config) -> Result<Self> {
-        let store = Store::open(config, POOL_SIZE)?;
+    fn open(database: &DatabaseServer) -> Result<Self> {
+        let store = Store::open(database, POOL_SIZE)?;
         Ok(Self { store, scope: scope(ORG), uids: Uids::default() })
     }
 
@@ -148,10 +148,10 @@ impl Ours {
         Ok(append.await?)
     }
 
-    async fn check(&self, config: &Config) -> Result<()> {
+    async fn check(&self, database: &DatabaseServer) -> Result<()> {
         let counts = "SELECT (SELECT count(*) FROM events WHERE org_id = $1),
             (SELECT count(*) FROM folders WHERE org_id = $1 AND version = 3)";
-        let row = connect(config).await?.query_one(counts, &[&ORG]).await?;
+        let row = connect(database).await?.query_one(counts, &[&ORG]).await?;
         check_counts("Kymograph", self.uids.count(), row.get(0), row.get(1))
     }
 }
@@ -165,9 +165,10 @@ struct Theirs {
 }
 
 impl Theirs {
-    async fn open(config: &Config) -> Result<Self> {
-        connect(config).await?.batch_execute(&format!("CREATE DATABASE {DATABASE}")).await?;
-        connect(config.clone().dbname(DATABASE)).await?.batch_execute(TABLES).await?;
+    async fn open(database: &DatabaseServer) -> Result<Self> {
+        connect(database).await?.batch_execute(&format!("CREATE DATABASE {DATABASE}")).await?;
+        connect(&database_of_theirs(database)).await?.batch_execute(TABLES).await?;
+        let config = database.config();
         let (Some(Host::Unix(socket)), Some(port), Some(user)) =
             (config.get_hosts().first(), config.get_ports().first(), config.get_user())
         else {
@@ -201,14 +202,21 @@ impl Theirs {
         Ok(self.framework.execute_with_metadata(uid.as_str(), commands(&uid, id), metadata).await?)
     }
 
-    async fn check(&self, config: &Config) -> Result<()> {
+    async fn check(&self, database: &DatabaseServer) -> Result<()> {
         if self.failures.load(Ordering::Relaxed) > 0 {
             return Err("postgres-es could not update some of its views".into());
         }
         let counts = "SELECT (SELECT count(*) FROM events), (SELECT count(*) FROM folder_view)";
-        let row = connect(config.clone().dbname(DATABASE)).await?.query_one(counts, &[]).await?;
+        let row = connect(&database_of_theirs(database)).await?.query_one(counts, &[]).await?;
         check_counts("postgres-es", self.uids.count(), row.get(0), row.get(1))
     }
+}
+
+/// The database of postgres-es on the same server.
+fn database_of_theirs(database: &DatabaseServer) -> DatabaseServer {
+    database.with_config(|config| {
+        config.dbname(DATABASE);
+    })
 }
 
 fn check_counts(who: &str, operations: i64, events: i64, views: i64) -> Result<()> {

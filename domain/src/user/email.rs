@@ -1,0 +1,111 @@
+//! Another e-mail address that a user asks for, and what comes of it.
+
+use serde::{Deserialize, Serialize};
+
+use super::UserError;
+use crate::id::UserId;
+use crate::text::{MAX_NAME_BYTES, is_storable};
+use crate::timestamp::Timestamp;
+
+/// Another e-mail address, which has to be confirmed by who reads the mail there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EmailChange {
+    /// The address.
+    pub email: String,
+    /// Until when it can be confirmed.
+    pub expires_at: Timestamp,
+}
+
+/// A user asked for another e-mail address, which has to be confirmed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UserEmailChangeRequested {
+    /// The user.
+    pub id: UserId,
+    /// The address, and until when it can be confirmed.
+    #[serde(flatten)]
+    pub change: EmailChange,
+}
+
+/// A mail to a user could not be sent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UserEmailNotSent {
+    /// The user.
+    pub id: UserId,
+    /// The address.
+    pub email: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// Checks that a mail could be sent to an address. Whether it arrives, the mail will show.
+pub(super) fn check_email(email: &str) -> Result<(), UserError> {
+    if !is_storable(email, MAX_NAME_BYTES) {
+        return Err(UserError::TextTooLong);
+    }
+    let is_word =
+        |text: &str| !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c.is_control());
+    let is_address = email.rsplit_once('@').is_some_and(|(local, domain)| is_word(local) && is_word(domain));
+    if is_address { Ok(()) } else { Err(UserError::EmailInvalid) }
+}
+
+#[cfg(test)]
+mod tests {
+    use cqrs_es::test::TestFramework;
+
+    use super::super::{Profile, User, UserCommand, UserCreated, UserEvent, UserProfileChanged};
+    use super::*;
+    use crate::id::OrgId;
+    use crate::uid::Uid;
+
+    type Framework = TestFramework<User>;
+
+    fn created() -> UserEvent {
+        let profile = Profile { login: "ann".into(), email: "ann".into(), ..Profile::default() };
+        let uid = Uid::try_new("u2").unwrap();
+        UserCreated { id: UserId(2), uid, profile, is_server_admin: false, org_id: OrgId(1) }.into()
+    }
+
+    fn requested(email: &str) -> UserEvent {
+        UserEmailChangeRequested { id: UserId(2), change: change(email) }.into()
+    }
+
+    fn change(email: &str) -> EmailChange {
+        EmailChange { email: email.into(), expires_at: Timestamp(1_000) }
+    }
+
+    fn with_email(email: &str) -> UserEvent {
+        let profile = Profile { login: "ann".into(), email: email.into(), ..Profile::default() };
+        UserProfileChanged { id: UserId(2), profile }.into()
+    }
+
+    #[tokio::test]
+    async fn an_address_changes_once_it_is_confirmed_in_time() {
+        let (one, other) = ("ann@example.org", "ann@example.com");
+        let in_time = UserCommand::ConfirmEmail { now: Timestamp(999) };
+        for given in [vec![created(), requested(one)], vec![created(), requested(other), requested(one)]] {
+            let framework = Framework::with(()).given(given);
+            framework.when_async(in_time.clone()).await.then_expect_events(vec![with_email(one)]);
+        }
+        let refused = [
+            (vec![created()], in_time.clone()),
+            (vec![created(), requested(one)], UserCommand::ConfirmEmail { now: Timestamp(1_000) }),
+            (vec![created(), requested(one), with_email(one)], in_time.clone()),
+            (vec![created(), requested(one), with_email(other)], in_time),
+        ];
+        for (given, command) in refused {
+            let framework = Framework::with(()).given(given);
+            framework.when_async(command).await.then_expect_error(UserError::EmailCodeInvalid);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_no_address_is_not_asked_for() {
+        for email in ["ann", "@example.org", "ann@", "ann @example.org", "ann@example.org\r\nBcc: x@y"] {
+            Framework::with(())
+                .given(vec![created()])
+                .when_async(UserCommand::RequestEmailChange(change(email)))
+                .await
+                .then_expect_error(UserError::EmailInvalid);
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! A database server and how it is reached: the settings of a connection, and TLS if it is wanted.
+
+mod channel_binding;
+mod error;
+mod tls;
+mod verifier;
+
+use std::fmt;
+
+use kymograph_app::{Error, Result};
+use kymograph_projections::database::database_error;
+use postgres_protocol::message::frontend;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
+use tokio_postgres::config::{Host, SslMode, SslNegotiation};
+use tokio_postgres::{Client, Config, Connection};
+
+pub use error::TlsError;
+pub use tls::{ClientCertificate, Roots, Tls, TlsMode, TlsSettings, TlsStream};
+
+const DEFAULT_PORT: u16 = 5432;
+
+/// A byte stream to a server.
+pub(crate) trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Socket for S {}
+
+/// A stream on which PostgreSQL's protocol can begin.
+pub(crate) struct OpenSocket {
+    pub(crate) socket: Box<dyn Socket>,
+    /// Whether the stream is encrypted.
+    pub(crate) has_tls: bool,
+    /// What tells this TLS session from one with somebody in the middle, if the certificate has it.
+    pub(crate) channel_binding: Option<Vec<u8>>,
+}
+
+impl OpenSocket {
+    fn plain(socket: impl Socket + 'static) -> Self {
+        Self { socket: Box::new(socket), has_tls: false, channel_binding: None }
+    }
+}
+
+/// A database server: what to say to it, and how to encrypt that.
+#[derive(Clone)]
+pub struct DatabaseServer {
+    config: Config,
+    tls: Tls,
+}
+
+impl fmt::Debug for DatabaseServer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("DatabaseServer").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl DatabaseServer {
+    /// A server that is reached without TLS, such as one on this machine.
+    #[must_use]
+    pub fn without_tls(mut config: Config) -> Self {
+        config.ssl_mode(SslMode::Disable);
+        Self { config, tls: Tls::default() }
+    }
+
+    /// A server that is reached as the TLS settings say.
+    pub fn with_tls(mut config: Config, settings: &TlsSettings) -> std::result::Result<Self, TlsError> {
+        let hosts = config.get_hosts();
+        // As with libpq, what goes through a socket of this machine is not encrypted.
+        let is_local = !hosts.is_empty() && hosts.iter().all(|host| matches!(host, Host::Unix(_)));
+        if settings.mode == TlsMode::Disable || is_local {
+            return Ok(Self::without_tls(config));
+        }
+        let is_required = settings.mode != TlsMode::Prefer;
+        config.ssl_mode(if is_required { SslMode::Require } else { SslMode::Prefer });
+        Ok(Self { config, tls: Tls::new(settings)? })
+    }
+
+    /// What is said to the server.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The same server with other settings of the connection.
+    #[must_use]
+    pub fn with_config(&self, change: impl FnOnce(&mut Config)) -> Self {
+        let mut server = self.clone();
+        change(&mut server.config);
+        server
+    }
+
+    /// How to encrypt.
+    pub(crate) fn tls(&self) -> &Tls {
+        &self.tls
+    }
+
+    /// Opens a connection, which lives as long as its second half is polled.
+    pub async fn connect(
+        &self,
+    ) -> Result<(Client, Connection<tokio_postgres::Socket, TlsStream<tokio_postgres::Socket>>)> {
+        self.config.connect(self.tls.clone()).await.map_err(|error| database_error(&error))
+    }
+
+    /// The servers that may be tried, each with its port.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = (&Host, u16)> {
+        let ports = self.config.get_ports();
+        self.config
+            .get_hosts()
+            .iter()
+            .enumerate()
+            .map(|(index, host)| (host, ports.get(index).or(ports.first()).copied().unwrap_or(DEFAULT_PORT)))
+    }
+
+    /// Opens a stream to one of the servers, for those who speak PostgreSQL's protocol themselves.
+    pub(crate) async fn open(&self, host: &Host, port: u16) -> Result<OpenSocket> {
+        match host {
+            Host::Unix(folder) => {
+                let path = folder.join(format!(".s.PGSQL.{port}"));
+                Ok(OpenSocket::plain(UnixStream::connect(path).await.map_err(Error::unavailable)?))
+            }
+            Host::Tcp(name) => {
+                let socket = TcpStream::connect((name.as_str(), port)).await.map_err(Error::unavailable)?;
+                socket.set_nodelay(true).map_err(Error::unavailable)?;
+                self.encrypt(socket, name).await
+            }
+        }
+    }
+
+    /// Asks for TLS where it is wanted, as `tokio-postgres` does on its own connections.
+    async fn encrypt(&self, mut socket: TcpStream, name: &str) -> Result<OpenSocket> {
+        let mode = self.config.get_ssl_mode();
+        if mode == SslMode::Disable {
+            return Ok(OpenSocket::plain(socket));
+        }
+        if self.config.get_ssl_negotiation() == SslNegotiation::Postgres {
+            let mut request = bytes::BytesMut::new();
+            frontend::ssl_request(&mut request);
+            socket.write_all(&request).await.map_err(Error::unavailable)?;
+            // One byte and no more: what follows belongs to TLS, and anything that came along with the answer in
+            // clear text, from whoever is in the middle, must not be taken for the server's.
+            if socket.read_u8().await.map_err(Error::unavailable)? != b'S' {
+                if mode == SslMode::Prefer {
+                    return Ok(OpenSocket::plain(socket));
+                }
+                return Err(Error::unavailable(
+                    "the database server does not support TLS, which is required",
+                ));
+            }
+        }
+        let stream = self.tls.handshake(name, socket).await.map_err(Error::unavailable)?;
+        let channel_binding = stream.end_point();
+        Ok(OpenSocket { socket: Box::new(stream), has_tls: true, channel_binding })
+    }
+}
