@@ -111,25 +111,15 @@ impl Database {
     }
 
     async fn read_with(&self, begin: &str, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>> {
-        self.read_in_transaction(begin, sql, params).instrument(sql_span(sql)).await
-    }
-
-    async fn read_in_transaction(
-        &self,
-        begin: &str,
-        sql: &'static str,
-        params: Params<'_>,
-    ) -> Result<Vec<Row>> {
         let connection = self.connection().await?;
         let statement = prepare(&connection, sql).await?;
-        let (begun, rows, committed) = join3(
-            connection.batch_execute(begin),
-            connection.query(&statement, params),
-            connection.batch_execute("COMMIT"),
-        )
-        .await;
-        let rows = begun.and(rows).and_then(|rows| committed.map(|()| rows));
-        rows.map_err(|error| database_error(&error))
+        match transact(&connection, &statement, begin, params).await {
+            Err(error) if is_read(begin) && was_exchanged(&error) => {
+                transact(&connection, &statement, begin, params).await
+            }
+            rows => rows,
+        }
+        .map_err(|error| database_error(&error))
     }
 
     /// Runs a query as one tenant of which at most one row is wanted.
@@ -179,6 +169,38 @@ fn sql_span(sql: &str) -> Span {
         db.system.name = "postgresql",
         db.query.text = sql,
     )
+}
+
+/// Runs a statement in a transaction of its own. All messages leave together.
+async fn transact(
+    connection: &Object,
+    statement: &Statement,
+    begin: &str,
+    params: Params<'_>,
+) -> std::result::Result<Vec<Row>, tokio_postgres::Error> {
+    let (begun, rows, committed) = join3(
+        connection.batch_execute(begin),
+        connection.query(statement, params),
+        connection.batch_execute("COMMIT"),
+    )
+    .await;
+    begun.and(rows).and_then(|rows| committed.map(|()| rows))
+}
+
+fn is_read(begin: &str) -> bool {
+    begin.starts_with("BEGIN READ ONLY")
+}
+
+/// Whether a table or function was exchanged while a statement was planned or ran, as a rebuild of a projection does it.
+/// The statement finds the new one if it is sent again.
+fn was_exchanged(error: &tokio_postgres::Error) -> bool {
+    let codes = [
+        SqlState::UNDEFINED_TABLE,
+        SqlState::UNDEFINED_FUNCTION,
+        SqlState::FEATURE_NOT_SUPPORTED,
+        SqlState::INTERNAL_ERROR,
+    ];
+    error.code().is_some_and(|code| codes.contains(code))
 }
 
 /// Prepares a statement once per connection.
