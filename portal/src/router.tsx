@@ -11,7 +11,6 @@ import {
 } from "@tanstack/react-router";
 import { lookAt, PORTAL_PATH } from "./api/client";
 import { asProblem } from "./api/problem";
-import { SERVED } from "./api/served";
 import type { AuditSearch } from "./audit/AuditPage";
 import type { CompareSearch } from "./dashboard/ComparePage";
 import type { DashboardSearch, DashboardTab } from "./dashboard/DashboardPage";
@@ -121,7 +120,7 @@ const trash = createRoute({
   getParentRoute: () => shell,
   path: "/trash",
   component: lazyRouteComponent(() => import("./dashboard/TrashPage"), "TrashPage"),
-  beforeLoad: only((me) => SERVED.trash && me.isEditor),
+  beforeLoad: only((me) => me.isEditor),
 });
 
 const people = createRoute({
@@ -137,7 +136,7 @@ const audit = createRoute({
   path: "/audit",
   component: lazyRouteComponent(() => import("./audit/AuditPage"), "AuditPage"),
   validateSearch: (raw: Raw): AuditSearch => ({ q: optionalText(raw.q) }),
-  beforeLoad: only((me) => SERVED.audit && me.isAdmin),
+  beforeLoad: only((me) => me.isAdmin),
 });
 
 const profile = createRoute({
@@ -164,7 +163,7 @@ const adminStats = createRoute({
   getParentRoute: () => shell,
   path: "/admin/stats",
   component: lazyRouteComponent(() => import("./statistic/StatsPage"), "StatsPage"),
-  beforeLoad: only((me) => SERVED.statistics && me.isServerAdmin),
+  beforeLoad: only((me) => me.isServerAdmin),
 });
 
 function NotFound() {

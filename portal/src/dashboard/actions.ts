@@ -33,7 +33,7 @@ export function readDashboard(uid: string) {
   return of(client.GET("/api/dashboards/uid/{uid}", { params: { path: { uid } } }));
 }
 
-type SaveForm = components["schemas"]["SaveForm"];
+type SaveForm = components["schemas"]["SaveDashboardForm"];
 
 export function saveDashboard(body: SaveForm) {
   return of(client.POST("/api/dashboards/db", { body }));

@@ -3,7 +3,6 @@ import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
 import { client, of } from "../api/client";
-import { SERVED } from "../api/served";
 import { useMe } from "../session/session";
 import { ClockIcon } from "../ui/icons";
 import ui from "../ui/ui.module.css";
@@ -19,10 +18,10 @@ function useBeginning(): number {
   const { isAdmin } = useMe();
   const first = useQuery({
     queryKey: ["beginning"],
-    queryFn: () => of(client.GET("/api/audit/events", { params: { query: { order: "asc", limit: 1 } } })),
+    queryFn: () => of(client.GET("/api/audit/events", { params: { query: { order: "oldest", limit: 1 } } })),
     staleTime: Number.POSITIVE_INFINITY,
     retry: false,
-    enabled: SERVED.audit && isAdmin,
+    enabled: isAdmin,
   });
   const time = first.data?.events[0]?.occurredAt;
   return time === undefined ? Date.now() - DEFAULT_DAYS * 86_400_000 : new Date(time).getTime();
@@ -38,7 +37,6 @@ function local(time: Date): string {
 export function TimeSlider() {
   const { at } = useSearch({ strict: false });
   const [isOpen, setOpen] = useState(false);
-  if (!SERVED.past) return null;
   return (
     <Popover opened={isOpen} onChange={setOpen} width={340} position="bottom-end" shadow="md" trapFocus>
       <Popover.Target>
@@ -113,7 +111,7 @@ function Choice({ at }: { at: string | undefined }) {
 export function PastBanner() {
   const { at } = useSearch({ strict: false });
   const navigate = useNavigate();
-  if (at === undefined || !SERVED.past) return null;
+  if (at === undefined) return null;
   return (
     <div className={css.banner} role="status">
       <ClockIcon size={16} /> You are looking at the past: {exact(at)}. Nothing can be changed there.

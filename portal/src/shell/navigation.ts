@@ -1,4 +1,3 @@
-import { SERVED } from "../api/served";
 import type { Me } from "../session/session";
 import { AuditIcon, DashboardIcon, HomeIcon, OrgIcon, PeopleIcon, ServerIcon, TrashIcon, UserIcon } from "../ui/icons";
 
@@ -30,7 +29,7 @@ export const DESTINATIONS: Destination[] = [
     label: "Trash",
     icon: TrashIcon,
     keywords: "deleted restore",
-    isFor: (me) => SERVED.trash && me.isEditor,
+    isFor: (me) => me.isEditor,
   },
   { to: "/people", label: "People", icon: PeopleIcon, keywords: "members users roles", isFor: (me) => me.isAdmin },
   {
@@ -38,7 +37,7 @@ export const DESTINATIONS: Destination[] = [
     label: "Audit log",
     icon: AuditIcon,
     keywords: "history who changed export",
-    isFor: (me) => SERVED.audit && me.isAdmin,
+    isFor: (me) => me.isAdmin,
   },
   {
     to: "/admin/orgs",
@@ -62,6 +61,6 @@ export const DESTINATIONS: Destination[] = [
     group: "Server",
     icon: ServerIcon,
     keywords: "counts",
-    isFor: (me) => SERVED.statistics && me.isServerAdmin,
+    isFor: (me) => me.isServerAdmin,
   },
 ];
