@@ -22,7 +22,6 @@ export function ownQuotasQuery(isServerAdmin: boolean) {
         throw error;
       }
     },
-    retry: false,
   });
 }
 
@@ -36,7 +35,6 @@ export function quotasQuery(orgId: number) {
   return queryOptions({
     queryKey: ["quotas", orgId],
     queryFn: () => of(client.GET("/api/orgs/{org_id}/quotas", { params: { path: { org_id: orgId } } })),
-    retry: false,
   });
 }
 

@@ -13,18 +13,17 @@ const STEPS = 1000;
 /** Who may not read the log gets a slider of this many days. */
 const DEFAULT_DAYS = 30;
 
-/** When the org's log begins. */
-function useBeginning(): number {
+/** When the org's log begins, for who may read it. */
+function useBeginning(): number | undefined {
   const { isAdmin } = useMe();
   const first = useQuery({
     queryKey: ["beginning"],
     queryFn: () => of(client.GET("/api/audit/events", { params: { query: { order: "oldest", limit: 1 } } })),
     staleTime: Number.POSITIVE_INFINITY,
-    retry: false,
     enabled: isAdmin,
   });
   const time = first.data?.events[0]?.occurredAt;
-  return time === undefined ? Date.now() - DEFAULT_DAYS * 86_400_000 : new Date(time).getTime();
+  return time === undefined ? undefined : new Date(time).getTime();
 }
 
 /** A moment as the field of a form wants it. */
@@ -58,13 +57,15 @@ export function TimeSlider() {
 
 function Choice({ at }: { at: string | undefined }) {
   const navigate = useNavigate();
-  const beginning = useBeginning();
+  const known = useBeginning();
   const [now] = useState(() => Date.now());
+  const beginning = known ?? now - DEFAULT_DAYS * 86_400_000;
   const chosen = at === undefined ? now : new Date(at).getTime();
   const [place, setPlace] = useState<number>();
+  const [isFuture, setFuture] = useState(false);
   const span = Math.max(now - beginning, 1);
-  const shown = place ?? Math.round(((chosen - beginning) / span) * STEPS);
-  const moment = new Date(beginning + (span * shown) / STEPS);
+  const shown = place ?? Math.min(Math.max(Math.round(((chosen - beginning) / span) * STEPS), 0), STEPS);
+  const moment = place === undefined ? new Date(chosen) : new Date(beginning + (span * place) / STEPS);
   function go(time: Date | undefined) {
     const isPast = time !== undefined && time.getTime() < now - 1000;
     void navigate({ to: ".", search: (old) => ({ ...old, at: isPast ? time.toISOString() : undefined }) });
@@ -93,11 +94,18 @@ function Choice({ at }: { at: string | undefined }) {
         step={1}
         label="Exact moment"
         key={at ?? "now"}
-        defaultValue={local(moment)}
+        defaultValue={local(new Date(chosen))}
+        min={known === undefined ? undefined : local(new Date(known))}
         max={local(new Date(now))}
+        error={isFuture && "That is in the future."}
         onBlur={(event) => {
           const time = new Date(event.currentTarget.value);
-          if (!Number.isNaN(time.getTime()) && local(time) !== local(moment)) go(time);
+          if (Number.isNaN(time.getTime()) || local(time) === local(new Date(chosen))) return;
+          setFuture(time.getTime() > Date.now());
+          if (time.getTime() <= Date.now()) go(time);
+        }}
+        onKeyDown={(event) => {
+          if (event.key === "Enter") event.currentTarget.blur();
         }}
       />
       <Button variant="light" disabled={at === undefined} onClick={() => go(undefined)}>
@@ -110,11 +118,23 @@ function Choice({ at }: { at: string | undefined }) {
 /** Says plainly that what is shown is the past. */
 export function PastBanner() {
   const { at } = useSearch({ strict: false });
-  const navigate = useNavigate();
   if (at === undefined) return null;
+  return <Past at={at} />;
+}
+
+function Past({ at }: { at: string }) {
+  const navigate = useNavigate();
+  const beginning = useBeginning();
+  const time = new Date(at).getTime();
+  const isBefore = beginning !== undefined && time < beginning;
+  const isFuture = time > Date.now();
   return (
     <div className={css.banner} role="status">
-      <ClockIcon size={16} /> You are looking at the past: {exact(at)}. Nothing can be changed there.
+      <ClockIcon size={16} />{" "}
+      {isFuture
+        ? `${exact(at)} is still to come.`
+        : `You are looking at the past: ${exact(at)}. Nothing can be changed there.`}
+      {isBefore && ` That is before this organization began, on ${exact(new Date(beginning))}: nothing was there.`}
       <Button
         size="compact-sm"
         variant="default"
