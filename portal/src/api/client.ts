@@ -15,6 +15,11 @@ export function actFor(org: number | undefined) {
   orgId = org;
 }
 
+/** Whether requests name an org. */
+export function isActing(): boolean {
+  return orgId !== undefined;
+}
+
 /** How a request names its org that does not go through the client. */
 export function orgHeader(): Record<string, string> {
   return orgId === undefined ? {} : { "X-Grafana-Org-Id": String(orgId) };

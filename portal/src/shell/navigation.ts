@@ -14,6 +14,7 @@ export interface Destination {
 }
 
 const everybody = () => true;
+const members = (me: Me) => me.org !== undefined;
 
 export const DESTINATIONS: Destination[] = [
   { to: "/", label: "Overview", icon: HomeIcon, keywords: "home activity quota", isFor: everybody },
@@ -22,7 +23,7 @@ export const DESTINATIONS: Destination[] = [
     label: "Dashboards",
     icon: DashboardIcon,
     keywords: "folders import tags starred",
-    isFor: everybody,
+    isFor: members,
   },
   {
     to: "/trash",
