@@ -15,6 +15,7 @@ const PAGES = [
   "dashboards/hostile?tab=json",
   "dashboards/hostile/compare?from=1&to=2",
   "dashboards/hostile/compare?from=1&to=2&as=json",
+  "dashboards/hostile/since",
   "dashboards/real",
   "trash",
   "people",
