@@ -71,7 +71,7 @@ describe("every page", () => {
         }
         expect(found).toEqual([]);
         expect(complaints).toEqual([]);
-      });
+      }, 180_000);
     }
   }
 

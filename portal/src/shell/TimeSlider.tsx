@@ -130,11 +130,13 @@ function Past({ at }: { at: string }) {
   const isFuture = time > Date.now();
   return (
     <div className={css.banner} role="status">
-      <ClockIcon size={16} />{" "}
-      {isFuture
-        ? `${exact(at)} is still to come.`
-        : `You are looking at the past: ${exact(at)}. Nothing can be changed there.`}
-      {isBefore && ` That is before this organization began, on ${exact(new Date(beginning))}: nothing was there.`}
+      <span className={css.said}>
+        <ClockIcon size={16} />{" "}
+        {isFuture
+          ? `${exact(at)} is still to come.`
+          : `You are looking at the past: ${exact(at)}. Nothing can be changed there.`}
+        {isBefore && ` That is before this organization began, on ${exact(new Date(beginning))}: nothing was there.`}
+      </span>
       <Button
         size="compact-sm"
         variant="default"
