@@ -56,8 +56,6 @@ export function Shell() {
       <a className={css.skip} href="#main">
         Skip to the content
       </a>
-      <DownBanner />
-      <PastBanner />
       <div className={css.shell}>
         <div className={css.top}>
           <UnstyledButton aria-label="Open the menu" aria-expanded={isOpen} onClick={menu.toggle}>
@@ -95,6 +93,8 @@ export function Shell() {
           <AccountMenu />
         </aside>
         <main className={css.main} id="main" tabIndex={-1}>
+          <DownBanner />
+          <PastBanner />
           {me.org === undefined && !WITHOUT_ORG.test(path) ? <NoOrgPage /> : <Outlet />}
         </main>
       </div>
