@@ -7,18 +7,6 @@ import { defineConfig } from "vitest/config";
 
 const SITE = "dist/site";
 
-/** What the server serves of what pages are there for, from the types of its API: other pages are not shown. */
-function served() {
-  const schema = readFileSync("src/api/schema.d.ts", "utf8");
-  return {
-    audit: schema.includes('"/api/audit/events"'),
-    quotas: schema.includes('"/api/org/quotas"'),
-    past: /\bat\?: string/.test(schema),
-    trash: schema.includes('"/api/dashboards/uid/{uid}/trash"'),
-    statistics: schema.includes('"/api/admin/stats"'),
-  };
-}
-
 /** Puts compressed forms beside the files, which the server embeds and sends as they are. */
 function compress(): Plugin {
   return {
@@ -47,7 +35,6 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
   },
-  define: { __SERVED__: JSON.stringify(served()) },
   plugins: [react(), compress()],
   server: { proxy: { "/api": "http://localhost:3000", "/login": "http://localhost:3000" } },
   test: { include: ["src/**/*.test.ts"] },

@@ -39,6 +39,21 @@ describe("dashboards", () => {
     expect(found.map(({ uid }) => uid).sort()).toEqual(["move1", "move2"]);
   });
 
+  it("are sorted by title, either way", async () => {
+    await api("POST", "/api/folders", { uid: "sorted", title: "Sorted" });
+    await api("POST", "/api/folders", { uid: "middle", title: "Middle", parentUid: "sorted" });
+    for (const title of ["Alpha", "Zulu"]) await saveDashboard({ uid: title, title, panels: [] }, "", "sorted");
+    const { page } = await open("/dashboards?folder=sorted");
+    const titles = page.locator("main").getByRole("link", { name: /^(Alpha|Middle|Zulu)$/ });
+    const shows = (expected: string[]) => expect.poll(() => titles.allInnerTexts()).toEqual(expected);
+    await shows(["Middle", "Alpha", "Zulu"]);
+    await page.getByRole("combobox", { name: "Sort by" }).selectOption("alpha-desc");
+    await shows(["Zulu", "Middle", "Alpha"]);
+    expect(page.url()).toContain("sort=alpha-desc");
+    await page.getByRole("combobox", { name: "Sort by" }).selectOption("alpha-asc");
+    await shows(["Alpha", "Middle", "Zulu"]);
+  });
+
   it("go to the trash and come back", async () => {
     await saveDashboard({ uid: "thrown", title: "Thrown away", panels: [] });
     const { page } = await open("/dashboards?query=Thrown");

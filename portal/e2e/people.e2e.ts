@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { api, open, withBrowser } from "./support";
+import { api, open, SERVER, withBrowser } from "./support";
 
 withBrowser();
 
@@ -55,6 +55,21 @@ describe("the server's admin", () => {
     await confirm.click();
     await page.getByText("Soon gone deleted").waitFor();
     await row("Soon gone").waitFor({ state: "detached" });
+  });
+
+  it("is told that quotas are switched off, and what there is all the same", async () => {
+    const watched = await open("/");
+    const { page, complaints } = watched;
+    for (const label of ["Dashboards", "Folders", "Members"]) {
+      await page.getByRole("link", { name: new RegExp(`^${label}\\s*\\d+\\s*no limit$`) }).waitFor();
+    }
+    expect(complaints).toEqual([]);
+    await page.goto(`${SERVER}/portal/admin/orgs`);
+    await page
+      .getByRole("row", { name: /Main Org/ })
+      .getByRole("button", { name: "Quotas" })
+      .click();
+    await page.getByRole("dialog").getByText("Quotas are switched off").waitFor();
   });
 
   it("makes, disables and empowers users", async () => {

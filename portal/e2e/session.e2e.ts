@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import { api, open, SERVER, withBrowser } from "./support";
+import { api, open, SERVER, violations, withBrowser } from "./support";
 
 withBrowser();
 
@@ -95,7 +95,7 @@ describe("sessions", () => {
   });
 
   it("of a Viewer show no admin page, and the server refuses the calls, too", async () => {
-    await newUser("vera", "Viewer");
+    const id = await newUser("vera", "Viewer");
     const { page, context } = await open("/people", { login: "vera", password: "secret" });
     await page.getByRole("heading", { name: "Overview" }).waitFor();
     const nav = page.getByRole("navigation", { name: "Pages" });
@@ -104,9 +104,54 @@ describe("sessions", () => {
       await page.goto(`${SERVER}/portal/${path}`);
       await page.getByRole("heading", { name: "Overview" }).waitFor();
     }
-    for (const path of ["/api/org/users/search", "/api/orgs", "/api/users/search"]) {
-      expect((await context.request.get(`${SERVER}${path}`)).status(), path).toBe(403);
+    const refused = [
+      ["GET", "/api/org/users/search"],
+      ["GET", "/api/orgs"],
+      ["GET", "/api/users/search"],
+      ["GET", "/api/admin/stats"],
+      ["GET", "/api/admin/settings"],
+      ["GET", "/api/audit/events"],
+      ["GET", "/api/audit/events/export?format=csv"],
+      ["GET", "/api/audit/activity"],
+      ["GET", "/api/orgs/1/quotas"],
+      ["POST", "/api/admin/users", { login: "sneaky", password: "secret" }],
+      ["POST", "/api/orgs", { name: "Sneaky" }],
+      ["POST", "/api/org/users", { loginOrEmail: "pat", role: "Admin" }],
+      ["PATCH", `/api/org/users/${id}`, { role: "Admin" }],
+      ["PUT", "/api/orgs/1/quotas/dashboard", { limit: 1 }],
+      ["POST", "/api/folders", { title: "Sneaky" }],
+      ["POST", "/api/dashboards/db", { dashboard: { title: "Sneaky" } }],
+      ["DELETE", "/api/orgs/1"],
+    ] as const;
+    for (const [method, path, data] of refused) {
+      const answer = await context.request.fetch(`${SERVER}${path}`, { method, data });
+      expect(answer.status(), `${method} ${path}`).toBe(403);
     }
+  });
+
+  it("of a member of no organization say so, and go on once there is one", async () => {
+    const id = await newUser("nomad", "Viewer");
+    const { page } = await open("/dashboards", { login: "nomad", password: "secret" });
+    await page.getByRole("heading", { name: "Dashboards" }).waitFor();
+    await api("DELETE", `/api/org/users/${id}`);
+    // The page finds out with its next request, and does not ask who is still logged in to log in.
+    await page.getByRole("textbox", { name: "Search folders and dashboards" }).fill("anything");
+    await page.getByText("You are a member of no organization").waitFor();
+    expect(await page.getByRole("dialog").count()).toBe(0);
+    const nav = page.getByRole("navigation", { name: "Pages" });
+    expect(await nav.getByRole("link").allInnerTexts()).toEqual(["Overview"]);
+    await page.goto(`${SERVER}/portal/profile`);
+    await page.getByText("this session").waitFor();
+
+    const fresh = await open("/", { login: "" });
+    await fresh.page.getByLabel("Login or e-mail").fill("nomad");
+    await fresh.page.getByRole("textbox", { name: "Password" }).fill("secret");
+    await fresh.page.getByRole("button", { name: "Log in" }).click();
+    await fresh.page.getByText("You are a member of no organization").waitFor();
+    expect(await violations(fresh)).toEqual([]);
+    await api("POST", "/api/org/users", { loginOrEmail: "nomad", role: "Viewer" });
+    await fresh.page.getByRole("button", { name: "Look again" }).click();
+    await fresh.page.getByText("Your starred dashboards").waitFor();
   });
 
   it("survive a server that is away for a while", async () => {

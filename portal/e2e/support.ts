@@ -8,14 +8,6 @@ export const SERVER = process.env.KYMOGRAPH_TEST_URL ?? "http://localhost:3000";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
-const SCHEMA = readFileSync(new URL("../src/api/schema.d.ts", import.meta.url), "utf8");
-
-/** What the API has, by its types: the portal shows no pages for the rest. */
-export const SERVES = {
-  audit: SCHEMA.includes('"/api/audit/events"'),
-  past: /\bat\?: string/.test(SCHEMA),
-};
-
 let browser: Browser;
 
 /** Has a browser for the tests of a file. */

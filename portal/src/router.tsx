@@ -9,13 +9,14 @@ import {
   Outlet,
   redirect,
 } from "@tanstack/react-router";
-import { lookAt, PORTAL_PATH } from "./api/client";
+import { PORTAL_PATH } from "./api/client";
 import { asProblem } from "./api/problem";
-import { SERVED } from "./api/served";
 import type { AuditSearch } from "./audit/AuditPage";
 import type { CompareSearch } from "./dashboard/ComparePage";
 import type { DashboardSearch, DashboardTab } from "./dashboard/DashboardPage";
 import type { DashboardsSearch } from "./dashboard/DashboardsPage";
+import type { SinceSearch } from "./dashboard/SincePage";
+import type { Sorting } from "./dashboard/search";
 import type { PeopleSearch } from "./membership/PeoplePage";
 import { OverviewPage } from "./overview/OverviewPage";
 import { LoginPage } from "./session/LoginPage";
@@ -31,10 +32,11 @@ function optionalText(value: unknown): string | undefined {
   return typeof value === "string" && value !== "" ? value : undefined;
 }
 
-/** A moment in the address bar; anything else means now. */
+/** A moment in the address bar, as a time or in milliseconds; anything else means now. */
 function optionalMoment(value: unknown): string | undefined {
-  const text = optionalText(value);
-  return text !== undefined && !Number.isNaN(new Date(text).getTime()) ? text : undefined;
+  if (typeof value !== "string" && typeof value !== "number") return undefined;
+  const time = new Date(value);
+  return Number.isNaN(time.getTime()) ? undefined : time.toISOString();
 }
 
 function positive(value: unknown): number | undefined {
@@ -59,9 +61,7 @@ const shell = createRoute({
   id: "shell",
   component: Shell,
   errorComponent: Failed,
-  beforeLoad: async ({ context, location, preload }): Promise<{ me: Me }> => {
-    // A page that is only loaded ahead must not change what the one that is seen asks for.
-    if (!preload) lookAt(optionalMoment((location.search as Raw).at));
+  beforeLoad: async ({ context, location }): Promise<{ me: Me }> => {
     try {
       return { me: await context.queries.ensureQueryData(meQuery) };
     } catch (error) {
@@ -81,6 +81,8 @@ function only(isFor: (me: Me) => boolean) {
 
 const overview = createRoute({ getParentRoute: () => shell, path: "/", component: OverviewPage });
 
+const SORTINGS: Sorting[] = ["alpha-asc", "alpha-desc"];
+
 const dashboards = createRoute({
   getParentRoute: () => shell,
   path: "/dashboards",
@@ -90,6 +92,7 @@ const dashboards = createRoute({
     query: optionalText(raw.query),
     tags: Array.isArray(raw.tags) ? raw.tags.map(String) : undefined,
     starred: raw.starred === true || undefined,
+    sort: SORTINGS.find((sorting) => sorting === raw.sort),
     at: optionalMoment(raw.at),
   }),
 });
@@ -117,11 +120,21 @@ const compare = createRoute({
   }),
 });
 
+const since = createRoute({
+  getParentRoute: () => shell,
+  path: "/dashboards/$uid/since",
+  component: lazyRouteComponent(() => import("./dashboard/SincePage"), "SincePage"),
+  validateSearch: (raw: Raw): SinceSearch => ({
+    since: optionalMoment(raw.since),
+    as: raw.as === "json" ? "json" : undefined,
+  }),
+});
+
 const trash = createRoute({
   getParentRoute: () => shell,
   path: "/trash",
   component: lazyRouteComponent(() => import("./dashboard/TrashPage"), "TrashPage"),
-  beforeLoad: only((me) => SERVED.trash && me.isEditor),
+  beforeLoad: only((me) => me.isEditor),
 });
 
 const people = createRoute({
@@ -137,7 +150,7 @@ const audit = createRoute({
   path: "/audit",
   component: lazyRouteComponent(() => import("./audit/AuditPage"), "AuditPage"),
   validateSearch: (raw: Raw): AuditSearch => ({ q: optionalText(raw.q) }),
-  beforeLoad: only((me) => SERVED.audit && me.isAdmin),
+  beforeLoad: only((me) => me.isAdmin),
 });
 
 const profile = createRoute({
@@ -166,7 +179,7 @@ const adminStats = createRoute({
   getParentRoute: () => shell,
   path: "/admin/stats",
   component: lazyRouteComponent(() => import("./statistic/StatsPage"), "StatsPage"),
-  beforeLoad: only((me) => SERVED.statistics && me.isServerAdmin),
+  beforeLoad: only((me) => me.isServerAdmin),
 });
 
 function NotFound() {
@@ -198,6 +211,7 @@ export function makeRouter(queries: QueryClient) {
         dashboards,
         dashboard,
         compare,
+        since,
         trash,
         people,
         audit,

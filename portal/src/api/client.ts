@@ -10,15 +10,14 @@ export const SERVER_PATH = PORTAL_PATH.replace(/\/portal\/$/, "");
 
 /** The org this page is about: each request names it, so that a switch in another tab changes nothing here. */
 let orgId: number | undefined;
-/** The past moment that is looked at, if any. */
-let moment: string | undefined;
 
 export function actFor(org: number | undefined) {
   orgId = org;
 }
 
-export function lookAt(at: string | undefined) {
-  moment = at;
+/** Whether requests name an org. */
+export function isActing(): boolean {
+  return orgId !== undefined;
 }
 
 /** How a request names its org that does not go through the client. */
@@ -54,8 +53,7 @@ async function persistentFetch(request: Request): Promise<Response> {
 }
 
 const headers: Middleware = {
-  onRequest({ request: asked }) {
-    const request = inThePast(asked);
+  onRequest({ request }) {
     if (orgId !== undefined) request.headers.set("X-Grafana-Org-Id", String(orgId));
     if (request.method !== "GET") {
       // A write whose answer was lost is sent again under the same key, and carried out once.
@@ -64,16 +62,6 @@ const headers: Middleware = {
     return request;
   },
 };
-
-/** What can be read as it was at a moment. */
-const HAS_PAST = /\/api\/(folders|search|dashboards\/uid\/[^/]+$)/;
-
-function inThePast(request: Request): Request {
-  const url = new URL(request.url);
-  if (moment === undefined || request.method !== "GET" || !HAS_PAST.test(url.pathname)) return request;
-  url.searchParams.set("at", moment);
-  return new Request(url, request);
-}
 
 /** A key that no other request has. `crypto.randomUUID` is there only over HTTPS and on localhost. */
 function randomKey(): string {

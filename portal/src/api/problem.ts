@@ -20,6 +20,7 @@ export class Problem extends Error {
     }
     if (this.status === 403)
       return "Your role does not allow this. An admin of the organization can do it, or change your role.";
+    if (this.status === 404 && this.message.endsWith("at that time")) return "Choose another time, or go back to now.";
     if (this.status === 404) return "Somebody may have moved or deleted it.";
     if (this.status === 409 || this.status === 412)
       return "Somebody else changed it meanwhile. Load it again to see what is new.";

@@ -2921,6 +2921,7 @@ export interface components {
             correlationId: string;
             /** Format: int64 */
             id: number;
+            imported?: components["schemas"]["ImportedEventBody"];
             occurredAt: string;
             /** Format: int64 */
             orgId: number;
@@ -3135,6 +3136,10 @@ export interface components {
             slug: string;
             title: string;
             uid: components["schemas"]["Uid"];
+        };
+        ImportedEventBody: {
+            actor?: string;
+            occurredAt?: string;
         };
         InviteBody: {
             code: string;

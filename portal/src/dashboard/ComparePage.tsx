@@ -1,26 +1,22 @@
-import { Button, SegmentedControl, Skeleton } from "@mantine/core";
+import { Button, Skeleton } from "@mantine/core";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
-import { lazy, Suspense, useMemo } from "react";
+import { useMemo } from "react";
 import { useMe } from "../session/session";
 import { confirm } from "../ui/confirm";
-import { Card, Page } from "../ui/Page";
+import { Page } from "../ui/Page";
 import { ProblemBox, tellDone, tellProblem } from "../ui/ProblemBox";
-import ui from "../ui/ui.module.css";
 import { exact } from "../ui/When";
-import css from "./ComparePage.module.css";
+import { Comparison, type ComparisonForm, FormSwitch } from "./Comparison";
+import css from "./Comparison.module.css";
 import { type DashboardDocument, text } from "./document";
-import { LayoutPicture } from "./LayoutPicture";
 import { restoreVersion, type Version, versionQuery } from "./version";
-import { compare, inWords } from "./words";
-
-const JsonView = lazy(() => import("./JsonView"));
 
 /** What the address bar says about a comparison. */
 export interface CompareSearch {
   from: number;
   to: number;
-  as?: "panels" | "json";
+  as?: ComparisonForm;
 }
 
 /** Two versions of a dashboard side by side. */
@@ -39,8 +35,6 @@ export function ComparePage() {
         : { before: before.data.data as DashboardDocument, after: after.data.data as DashboardDocument },
     [before.data, after.data],
   );
-  const difference = useMemo(() => documents && compare(documents.before, documents.after), [documents]);
-  const words = difference === undefined ? [] : inWords(difference);
   const error = before.error ?? after.error;
 
   async function undo() {
@@ -71,61 +65,23 @@ export function ComparePage() {
       }
       actions={
         <>
-          <SegmentedControl
-            data={[
-              { value: "panels", label: "Panels" },
-              { value: "json", label: "JSON" },
-            ]}
-            value={as}
-            aria-label="How the versions are shown"
-            onChange={(value) =>
-              void navigate({ search: (old) => ({ ...old, as: value as "panels" | "json" }), replace: true })
-            }
+          <FormSwitch
+            as={as}
+            onChange={(form) => void navigate({ search: (old) => ({ ...old, as: form }), replace: true })}
           />
           {me.isEditor && <Button onClick={() => void undo()}>Restore version {from}</Button>}
         </>
       }
     >
       {error !== null && <ProblemBox error={error} />}
-      {documents === undefined || difference === undefined ? (
+      {documents === undefined ? (
         error === null && <Skeleton height={400} radius="md" />
       ) : (
-        <>
-          <Card title="What changed">
-            {words.length === 0 ? (
-              <span className={ui.dim}>Nothing: the two versions are the same.</span>
-            ) : (
-              <ul className={css.words}>
-                {words.map((word) => (
-                  <li key={word}>
-                    <bdi>{word}</bdi>
-                  </li>
-                ))}
-              </ul>
-            )}
-          </Card>
-          {as === "panels" ? (
-            <>
-              <div className={css.legend} aria-hidden="true">
-                <span data-change="added">added</span>
-                <span data-change="removed">removed</span>
-                <span data-change="changed">moved or changed</span>
-              </div>
-              <div className={css.sides}>
-                <Card title={<Side version={before.data} />}>
-                  <LayoutPicture document={documents.before} difference={difference} side="before" />
-                </Card>
-                <Card title={<Side version={after.data} />}>
-                  <LayoutPicture document={documents.after} difference={difference} side="after" />
-                </Card>
-              </div>
-            </>
-          ) : (
-            <Suspense fallback={<Skeleton height={400} radius="md" />}>
-              <JsonView before={documents.before} after={documents.after} />
-            </Suspense>
-          )}
-        </>
+        <Comparison
+          {...documents}
+          as={as}
+          titles={[<Side key="before" version={before.data} />, <Side key="after" version={after.data} />]}
+        />
       )}
     </Page>
   );

@@ -1,8 +1,7 @@
-import { ActionIcon, Badge, Menu, Skeleton, Tabs } from "@mantine/core";
+import { ActionIcon, Badge, Button, Menu, Skeleton, Tabs } from "@mantine/core";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { lazy, Suspense, useState } from "react";
-import { client, of } from "../api/client";
 import { PickFolderDialog } from "../folder/FolderDialogs";
 import { TimeSlider } from "../shell/TimeSlider";
 import { DotsIcon, StarIcon } from "../ui/icons";
@@ -10,7 +9,7 @@ import { Card, Empty, Page } from "../ui/Page";
 import { ProblemBox, tellDone, tellProblem } from "../ui/ProblemBox";
 import ui from "../ui/ui.module.css";
 import { When } from "../ui/When";
-import { deleteDashboard, saveDashboard, setStarred } from "./actions";
+import { dashboardQuery, deleteDashboard, saveDashboard, setStarred } from "./actions";
 import list from "./DashboardsPage.module.css";
 import { type DashboardDocument, links, panels, safeUrl, text, variables } from "./document";
 import { HistoryTab } from "./HistoryTab";
@@ -25,14 +24,6 @@ export type DashboardTab = "layout" | "history" | "variables" | "json";
 export interface DashboardSearch {
   tab?: DashboardTab;
   at?: string;
-}
-
-/** A dashboard as it is read. */
-export function dashboardQuery(uid: string, at: string | undefined) {
-  return {
-    queryKey: ["dashboard", uid, at],
-    queryFn: () => of(client.GET("/api/dashboards/uid/{uid}", { params: { path: { uid } } })),
-  };
 }
 
 /** One dashboard: what it shows, what it needs, and how it came to be. */
@@ -98,7 +89,15 @@ export function DashboardPage() {
       actions={
         <>
           <TimeSlider />
-          {meta !== undefined && (
+          {at !== undefined && meta !== undefined && (
+            <Button
+              variant="default"
+              onClick={() => void navigate({ to: "/dashboards/$uid/since", params: { uid }, search: { since: at } })}
+            >
+              Compare with now
+            </Button>
+          )}
+          {at === undefined && meta !== undefined && (
             <ActionIcon
               size={36}
               variant="default"
@@ -143,7 +142,7 @@ export function DashboardPage() {
           {found.isPending ? <Skeleton height={360} radius="md" /> : <LayoutTab document={document} />}
         </Tabs.Panel>
         <Tabs.Panel value="history" pt="md">
-          <HistoryTab uid={uid} canEdit={canEdit} />
+          <HistoryTab uid={uid} canEdit={canEdit} at={at} />
         </Tabs.Panel>
         <Tabs.Panel value="variables" pt="md">
           <VariablesTab document={document} />

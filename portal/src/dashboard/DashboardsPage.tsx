@@ -1,4 +1,4 @@
-import { Button, MultiSelect, Switch, TextInput } from "@mantine/core";
+import { Button, MultiSelect, NativeSelect, Switch, TextInput } from "@mantine/core";
 import { useDebouncedValue, useDisclosure } from "@mantine/hooks";
 import { keepPreviousData, useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
@@ -16,7 +16,7 @@ import ui from "../ui/ui.module.css";
 import css from "./DashboardsPage.module.css";
 import { HitList } from "./HitList";
 import { ImportDialog, useDrop } from "./ImportDialog";
-import { pagedSearchQuery } from "./search";
+import { pagedSearchQuery, type Sorting, sortingQuery } from "./search";
 
 /** What the address bar says about the page of dashboards. */
 export interface DashboardsSearch {
@@ -24,12 +24,13 @@ export interface DashboardsSearch {
   query?: string;
   tags?: string[];
   starred?: boolean;
+  sort?: Sorting;
   at?: string;
 }
 
 /** Folders and dashboards: a tree beside a list. */
 export function DashboardsPage() {
-  const { folder, query = "", tags = [], starred = false, at } = useSearch({ from: "/shell/dashboards" });
+  const { folder, query = "", tags = [], starred = false, sort, at } = useSearch({ from: "/shell/dashboards" });
   const navigate = useNavigate({ from: "/dashboards" });
   const queries = useQueryClient();
   const me = useMe();
@@ -57,15 +58,18 @@ export function DashboardsPage() {
       query: wanted || undefined,
       tag: tags.length > 0 ? tags : undefined,
       starred: starred || undefined,
+      sort,
       folderUIDs: folder === undefined ? (isFiltered ? undefined : ["general"]) : [folder],
     }),
-    [wanted, tags, starred, folder, isFiltered],
+    [wanted, tags, starred, sort, folder, isFiltered],
   );
   const hits = useInfiniteQuery({ ...pagedSearchQuery(parameters, at), placeholderData: keepPreviousData });
   const found = useMemo(() => hits.data?.pages.flat(), [hits.data]);
   const current = useQuery({ ...folderQuery(folder ?? "", at), enabled: folder !== undefined });
   const tagList = useQuery({ queryKey: ["tags"], queryFn: () => of(client.GET("/api/dashboards/tags")) });
+  const sorting = useQuery(sortingQuery);
   const parents = current.data?.parents ?? [];
+  const problem = (folder === undefined ? null : current.error) ?? hits.error;
   const reload = () => queries.invalidateQueries();
 
   return (
@@ -141,6 +145,18 @@ export function DashboardsPage() {
               searchable
               clearable
             />
+            <NativeSelect
+              aria-label="Sort by"
+              data={[
+                { value: "", label: "Folders first" },
+                ...(sorting.data ?? []).map(({ name, displayName }) => ({ value: name, label: displayName })),
+              ]}
+              value={sort ?? ""}
+              onChange={(event) => {
+                const chosen = event.currentTarget.value;
+                void navigate({ search: (old) => ({ ...old, sort: (chosen || undefined) as Sorting | undefined }) });
+              }}
+            />
             <Switch
               label="Starred"
               checked={starred}
@@ -150,8 +166,8 @@ export function DashboardsPage() {
               }}
             />
           </div>
-          {hits.isError ? (
-            <ProblemBox error={hits.error} onRetry={() => void hits.refetch()} />
+          {problem !== null ? (
+            <ProblemBox error={problem} onRetry={() => void Promise.all([current.refetch(), hits.refetch()])} />
           ) : (
             <HitList
               hits={found}

@@ -1,7 +1,8 @@
 import { Button, Checkbox, Skeleton } from "@mantine/core";
 import { useInfiniteQuery, useQueries, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { useMemo, useState } from "react";
+import { useEffect, useMemo, useState } from "react";
+import { asProblem } from "../api/problem";
 import { confirm } from "../ui/confirm";
 import { Card, Empty } from "../ui/Page";
 import { ProblemBox, tellDone, tellProblem } from "../ui/ProblemBox";
@@ -14,15 +15,35 @@ import { compare, inWords } from "./words";
 
 const MAX_WORDS = 6;
 
+interface HistoryTabProps {
+  uid: string;
+  canEdit: boolean;
+  /** Later versions do not show. */
+  at: string | undefined;
+}
+
 /** The versions of a dashboard, each with who made it and what it changed. */
-export function HistoryTab({ uid, canEdit }: { uid: string; canEdit: boolean }) {
+export function HistoryTab({ uid, canEdit, at }: HistoryTabProps) {
   const pages = useInfiniteQuery(versionsQuery(uid));
-  const versions = useMemo(() => pages.data?.pages.flatMap((page) => page.versions), [pages.data]);
+  const versions = useMemo(() => {
+    const end = at === undefined ? Number.POSITIVE_INFINITY : new Date(at).getTime();
+    return pages.data?.pages
+      .flatMap((page) => page.versions)
+      .filter((version) => new Date(version.created).getTime() <= end);
+  }, [pages.data, at]);
+  const { hasNextPage, isFetching, fetchNextPage } = pages;
+  const isTooNew = versions?.length === 0 && hasNextPage;
+  useEffect(() => {
+    // All that came so far is later than the moment that is looked at.
+    if (isTooNew && !isFetching) void fetchNextPage();
+  }, [isTooNew, isFetching, fetchNextPage]);
   const navigate = useNavigate();
   const queries = useQueryClient();
   const [chosen, setChosen] = useState<number[]>([]);
+  if (pages.isError && at !== undefined && asProblem(pages.error).status === 404) return <NoVersions />;
   if (pages.isError) return <ProblemBox error={pages.error} onRetry={() => void pages.refetch()} />;
-  if (versions === undefined) return <Skeleton height={240} radius="md" />;
+  if (versions === undefined || isTooNew) return <Skeleton height={240} radius="md" />;
+  if (versions.length === 0) return <NoVersions />;
   const newest = versions[0]?.version ?? 0;
 
   function toggle(version: number) {
@@ -63,7 +84,6 @@ export function HistoryTab({ uid, canEdit }: { uid: string; canEdit: boolean }) 
         </Button>
       }
     >
-      {versions.length === 0 && <Empty title="No versions" />}
       <ol className={css.line} aria-label="Versions, newest first">
         {versions.map((version) => (
           <li key={version.version} className={css.entry}>
@@ -116,6 +136,18 @@ export function HistoryTab({ uid, canEdit }: { uid: string; canEdit: boolean }) 
           </Button>
         </div>
       )}
+    </Card>
+  );
+}
+
+/** Versions end with the dashboard: what is looked at in the past may have been deleted since. */
+function NoVersions() {
+  return (
+    <Card>
+      <Empty title="No versions of then">
+        This dashboard was deleted since, and its versions went with it. Once it is restored from the trash they show
+        again.
+      </Empty>
     </Card>
   );
 }

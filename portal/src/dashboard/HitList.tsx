@@ -78,7 +78,12 @@ export function HitList(props: HitListProps) {
   if (hits?.length === 0) {
     return (
       <Card>
-        {isFiltered ? (
+        {props.at !== undefined ? (
+          <Empty title="Nothing was here then">
+            Choose a later time, or fewer words and tags if you are searching. What came later shows when you go back to
+            now.
+          </Empty>
+        ) : isFiltered ? (
           <Empty title="Nothing matches">Use fewer words or tags, or look in all folders.</Empty>
         ) : (
           <Empty
@@ -272,7 +277,7 @@ function Row({
           </Badge>
         ))}
       </div>
-      {isFolder(hit) ? (
+      {isFolder(hit) || at !== undefined ? (
         <span />
       ) : (
         <ActionIcon

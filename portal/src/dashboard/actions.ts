@@ -1,3 +1,4 @@
+import { queryOptions } from "@tanstack/react-query";
 import { client, of } from "../api/client";
 import type { components } from "../api/schema";
 import type { Hit } from "./search";
@@ -29,11 +30,16 @@ export function isFolder(hit: Pick<Hit, "type">): boolean {
   return hit.type === "dash-folder";
 }
 
-export function readDashboard(uid: string) {
-  return of(client.GET("/api/dashboards/uid/{uid}", { params: { path: { uid } } }));
+function readDashboard(uid: string, at?: string) {
+  return of(client.GET("/api/dashboards/uid/{uid}", { params: { path: { uid }, query: { at } } }));
 }
 
-type SaveForm = components["schemas"]["SaveForm"];
+/** A dashboard as it is, or as it was at a moment. */
+export function dashboardQuery(uid: string, at: string | undefined) {
+  return queryOptions({ queryKey: ["dashboard", uid, at], queryFn: () => readDashboard(uid, at) });
+}
+
+type SaveForm = components["schemas"]["SaveDashboardForm"];
 
 export function saveDashboard(body: SaveForm) {
   return of(client.POST("/api/dashboards/db", { body }));

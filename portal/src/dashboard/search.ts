@@ -7,6 +7,15 @@ export type SearchParameters = NonNullable<paths["/api/search"]["get"]["paramete
 /** A folder or dashboard that was found. */
 export type Hit = paths["/api/search"]["get"]["responses"]["200"]["content"]["application/json"][number];
 
+export type Sorting = NonNullable<SearchParameters["sort"]>;
+
+/** The ways in which hits can be sorted. */
+export const sortingQuery = queryOptions({
+  queryKey: ["search", "sorting"],
+  queryFn: async () => (await of(client.GET("/api/search/sorting"))).sortOptions,
+  staleTime: Number.POSITIVE_INFINITY,
+});
+
 /** The first hits of a search. */
 export function searchQuery(parameters: SearchParameters) {
   return queryOptions({
@@ -22,7 +31,7 @@ export function pagedSearchQuery(parameters: SearchParameters, at: string | unde
   return infiniteQueryOptions({
     queryKey: ["search", "paged", parameters, at],
     queryFn: ({ pageParam, signal }) =>
-      of(client.GET("/api/search", { params: { query: { ...parameters, page: pageParam, limit: PAGE } }, signal })),
+      of(client.GET("/api/search", { params: { query: { ...parameters, at, page: pageParam, limit: PAGE } }, signal })),
     initialPageParam: 1,
     getNextPageParam: (last, all) => (last.length === PAGE ? all.length + 1 : undefined),
   });

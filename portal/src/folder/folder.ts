@@ -9,7 +9,7 @@ export type Folder = components["schemas"]["FolderBody"];
 export function childFoldersQuery(parentUid: string | undefined, at: string | undefined) {
   return queryOptions({
     queryKey: ["folders", parentUid ?? null, at],
-    queryFn: () => of(client.GET("/api/folders", { params: { query: { parentUid, limit: 1000 } } })),
+    queryFn: () => of(client.GET("/api/folders", { params: { query: { parentUid, limit: 1000, at } } })),
   });
 }
 
@@ -17,7 +17,8 @@ export function childFoldersQuery(parentUid: string | undefined, at: string | un
 export function folderQuery(uid: string, at: string | undefined) {
   return queryOptions({
     queryKey: ["folder", uid, at],
-    queryFn: () => of(client.GET("/api/folders/{folder_uid}", { params: { path: { folder_uid: uid } } })),
+    queryFn: () =>
+      of(client.GET("/api/folders/{folder_uid}", { params: { path: { folder_uid: uid }, query: { at } } })),
   });
 }
 

@@ -1,18 +1,16 @@
-import { Button, Group, Modal, NumberInput, Skeleton, TextInput } from "@mantine/core";
+import { Button, Group, Modal, TextInput } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import { keepPreviousData, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 import { client, of } from "../api/client";
 import type { components } from "../api/schema";
-import { SERVED } from "../api/served";
-import { call } from "../api/upcoming";
 import { confirm } from "../ui/confirm";
 import { type Column, DataTable } from "../ui/DataTable";
 import { PlusIcon, SearchIcon } from "../ui/icons";
 import { Card, Empty, Name, Page } from "../ui/Page";
 import { ProblemBox, tellDone, tellProblem } from "../ui/ProblemBox";
 import ui from "../ui/ui.module.css";
-import type { Quota } from "./quota";
+import { QuotaDialog } from "./QuotaDialog";
 
 type Org = components["schemas"]["OrgBody"];
 
@@ -64,11 +62,9 @@ export function OrgsPage() {
             <Button size="compact-sm" variant="subtle" onClick={() => setDialog({ kind: "rename", org })}>
               Rename
             </Button>
-            {SERVED.quotas && (
-              <Button size="compact-sm" variant="subtle" onClick={() => setDialog({ kind: "quotas", org })}>
-                Quotas
-              </Button>
-            )}
+            <Button size="compact-sm" variant="subtle" onClick={() => setDialog({ kind: "quotas", org })}>
+              Quotas
+            </Button>
             <Button size="compact-sm" variant="subtle" color="red" onClick={() => void remove(org)}>
               Delete…
             </Button>
@@ -162,57 +158,6 @@ function OrgDialog({ org, onClose, onDone }: { org?: Org; onClose: () => void; o
           </Button>
         </Group>
       </form>
-    </Modal>
-  );
-}
-
-function QuotaDialog({ org, onClose }: { org: Org; onClose: () => void }) {
-  const path = { org_id: org.id };
-  const quotas = useQuery({
-    queryKey: ["quotas", org.id],
-    queryFn: () => call<Quota[]>("get", "/api/orgs/{org_id}/quotas", { path }),
-  });
-  async function save(target: string, limit: number) {
-    try {
-      await call("put", "/api/orgs/{org_id}/quotas/{target}", { path: { ...path, target }, body: { target, limit } });
-      tellDone("Quota saved");
-    } catch (error) {
-      tellProblem(error);
-    }
-    await quotas.refetch();
-  }
-  return (
-    <Modal
-      opened
-      onClose={onClose}
-      title={
-        <>
-          Quotas of <bdi>{org.name.slice(0, 80)}</bdi>
-        </>
-      }
-    >
-      <div className={ui.stack}>
-        <span className={ui.dim}>-1 means no limit. What is there already stays, even above a new limit.</span>
-        {quotas.isError && <ProblemBox error={quotas.error} />}
-        {quotas.isPending && <Skeleton height={160} />}
-        {quotas.data?.map((quota) => (
-          <NumberInput
-            key={quota.target}
-            label={quota.target.replaceAll("_", " ")}
-            description={`${quota.used.toLocaleString("en")} in use`}
-            defaultValue={quota.limit}
-            min={-1}
-            allowDecimal={false}
-            onBlur={(event) => {
-              const limit = Number(event.currentTarget.value);
-              if (Number.isInteger(limit) && limit !== quota.limit) void save(quota.target, limit);
-            }}
-          />
-        ))}
-        {quotas.data?.length === 0 && (
-          <Empty title="No quotas">Quotas are switched off in the server's settings.</Empty>
-        )}
-      </div>
     </Modal>
   );
 }

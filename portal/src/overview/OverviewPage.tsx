@@ -1,16 +1,14 @@
-import { Button, Progress, Skeleton } from "@mantine/core";
+import { Button, Skeleton } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
 import { lazy, Suspense, useState } from "react";
-import { SERVED } from "../api/served";
-import { call } from "../api/upcoming";
 import { type AuditEvent, activityQuery, recentQuery } from "../audit/event";
 import { searchQuery } from "../dashboard/search";
-import type { Quota } from "../org/quota";
 import { useMe } from "../session/session";
 import { Card, Empty, Name, Page } from "../ui/Page";
 import ui from "../ui/ui.module.css";
 import { exact, When } from "../ui/When";
+import { Counts } from "./Counts";
 import css from "./OverviewPage.module.css";
 import { thisVisit } from "./visit";
 
@@ -24,63 +22,13 @@ export function OverviewPage() {
   const me = useMe();
   return (
     <Page title="Overview" description={me.org === undefined ? undefined : <bdi>{me.org.name}</bdi>}>
-      {SERVED.quotas && <Counts />}
-      {SERVED.audit && me.isAdmin && <Activity />}
+      <Counts />
+      {me.isAdmin && <Activity />}
       <div className={css.columns}>
-        {SERVED.audit && me.isAdmin && <News />}
+        {me.isAdmin && <News />}
         <Starred />
       </div>
     </Page>
-  );
-}
-
-/** What quotas are about, and where more is said of it. */
-const COUNTED: { target: string; label: string; to: string }[] = [
-  { target: "dashboard", label: "Dashboards", to: "/dashboards" },
-  { target: "folder", label: "Folders", to: "/dashboards" },
-  { target: "org_user", label: "Members", to: "/people" },
-];
-
-function Counts() {
-  const me = useMe();
-  const quotas = useQuery({
-    queryKey: ["quotas", "own"],
-    queryFn: () => call<Quota[]>("get", "/api/org/quotas"),
-    enabled: me.isAdmin,
-    retry: false,
-  });
-  if (!me.isAdmin || quotas.isError) return null;
-  const shown = COUNTED.map((counted) => ({
-    ...counted,
-    quota: quotas.data?.find((quota) => quota.target === counted.target),
-  })).filter(({ quota }) => quotas.isPending || quota !== undefined);
-  return (
-    <div className={css.counts}>
-      {shown.map(({ target, label, to, quota }) => (
-        <Link key={target} to={to} className={css.count}>
-          <span className={ui.dim}>{label}</span>
-          {quota === undefined ? (
-            <Skeleton height={28} width={72} my={4} />
-          ) : (
-            <>
-              <strong>{quota.used.toLocaleString("en")}</strong>
-              <span className={ui.dim}>
-                {quota.limit < 0 ? "no limit" : `of ${quota.limit.toLocaleString("en")} allowed`}
-              </span>
-              {quota.limit > 0 && (
-                <Progress
-                  value={Math.min(100, (quota.used / quota.limit) * 100)}
-                  color={quota.used >= quota.limit * 0.9 ? "red" : "accent"}
-                  size="xs"
-                  mt={6}
-                  aria-label={`${label} used of the quota`}
-                />
-              )}
-            </>
-          )}
-        </Link>
-      ))}
-    </div>
   );
 }
 

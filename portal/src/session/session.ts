@@ -1,5 +1,6 @@
 import { queryOptions, useSuspenseQuery } from "@tanstack/react-query";
-import { actFor, client, of } from "../api/client";
+import { actFor, client, isActing, of, PORTAL_PATH, SERVER_PATH } from "../api/client";
+import { asProblem } from "../api/problem";
 import type { components } from "../api/schema";
 
 export type Profile = components["schemas"]["ProfileBody"];
@@ -17,17 +18,28 @@ export interface Me {
   isServerAdmin: boolean;
 }
 
+async function readOwn(): Promise<[Profile, OwnOrg[]]> {
+  const headers = { "X-No-Login": "1" };
+  const read = () =>
+    Promise.all([of(client.GET("/api/user", { headers })), of(client.GET("/api/user/orgs", { headers }))]);
+  try {
+    return await read();
+  } catch (error) {
+    if (!isActing() || asProblem(error).status !== 401) throw error;
+    // Either the session has ended, or only the membership of the org has.
+    actFor(undefined);
+    return await read();
+  }
+}
+
 /** Who is logged in. It fails with 401 instead of asking for a log-in. */
 export const meQuery = queryOptions({
   queryKey: ["me"],
   queryFn: async (): Promise<Me> => {
-    const headers = { "X-No-Login": "1" };
-    const [profile, orgs] = await Promise.all([
-      of(client.GET("/api/user", { headers })),
-      of(client.GET("/api/user/orgs", { headers })),
-    ]);
-    actFor(profile.orgId);
+    const [profile, orgs] = await readOwn();
     const org = orgs.find((candidate) => candidate.orgId === profile.orgId);
+    // Nobody may act for the org that stands for none.
+    actFor(profile.orgId > 0 ? profile.orgId : undefined);
     return {
       profile,
       orgs,
@@ -49,6 +61,15 @@ export function useMe(): Me {
 /** Logs in. */
 export async function logIn(user: string, password: string): Promise<void> {
   await of(client.POST("/login", { body: { user, password }, headers: { "X-No-Login": "1" } }));
+}
+
+/** Ends the session and leaves nothing of it in the page. */
+export async function logOut() {
+  try {
+    await fetch(`${SERVER_PATH}/logout`, { redirect: "manual" });
+  } finally {
+    window.location.assign(`${PORTAL_PATH}login`);
+  }
 }
 
 /** What a failed log-in means beyond what the server says. */

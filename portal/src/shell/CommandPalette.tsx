@@ -28,7 +28,7 @@ export default function CommandPalette({ onClose }: { onClose: () => void }) {
   const [wanted] = useDebouncedValue(text.trim(), 80);
   const hits = useQuery({
     ...searchQuery({ query: wanted, limit: MAX_HITS }),
-    enabled: wanted !== "",
+    enabled: wanted !== "" && me.org !== undefined,
     placeholderData: keepPreviousData,
   });
   const lower = text.trim().toLowerCase();

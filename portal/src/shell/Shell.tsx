@@ -3,10 +3,11 @@ import { useDisclosure } from "@mantine/hooks";
 import { useQueryClient } from "@tanstack/react-query";
 import { Link, Outlet, useRouterState } from "@tanstack/react-router";
 import { lazy, Suspense, useEffect } from "react";
-import { client, of, PORTAL_PATH, SERVER_PATH } from "../api/client";
+import { client, of, PORTAL_PATH } from "../api/client";
 import { useConnection } from "../api/connection";
 import { LoginDialog } from "../session/LoginDialog";
-import { useMe } from "../session/session";
+import { NoOrgPage } from "../session/NoOrgPage";
+import { logOut, useMe } from "../session/session";
 import { ConfirmDialog } from "../ui/confirm";
 import { MenuIcon, SearchIcon, UpDownIcon } from "../ui/icons";
 import { tellProblem } from "../ui/ProblemBox";
@@ -20,6 +21,9 @@ const loadPalette = () => import("./CommandPalette");
 const CommandPalette = lazy(loadPalette);
 /** How long after the first page it is loaded ahead, so that it opens at once. */
 const PALETTE_DELAY_MS = 1500;
+
+/** Pages that are about no org. */
+const WITHOUT_ORG = /\/(profile|admin\/[a-z]+)$/;
 
 const SHORTCUT = /Mac|iPhone|iPad/.test(navigator.userAgent) ? "⌘K" : "Ctrl K";
 
@@ -52,8 +56,6 @@ export function Shell() {
       <a className={css.skip} href="#main">
         Skip to the content
       </a>
-      <DownBanner />
-      <PastBanner />
       <div className={css.shell}>
         <div className={css.top}>
           <UnstyledButton aria-label="Open the menu" aria-expanded={isOpen} onClick={menu.toggle}>
@@ -91,7 +93,9 @@ export function Shell() {
           <AccountMenu />
         </aside>
         <main className={css.main} id="main" tabIndex={-1}>
-          <Outlet />
+          <DownBanner />
+          <PastBanner />
+          {me.org === undefined && !WITHOUT_ORG.test(path) ? <NoOrgPage /> : <Outlet />}
         </main>
       </div>
       <LoginDialog />
@@ -167,15 +171,6 @@ const SCHEMES = [
   ["dark", "Dark theme"],
   ["auto", "Theme of the system"],
 ] as const;
-
-/** Ends the session and leaves nothing of it in the page. */
-async function logOut() {
-  try {
-    await fetch(`${SERVER_PATH}/logout`, { redirect: "manual" });
-  } finally {
-    window.location.assign(`${PORTAL_PATH}login`);
-  }
-}
 
 function AccountMenu() {
   const { profile } = useMe();

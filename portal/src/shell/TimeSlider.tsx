@@ -3,7 +3,6 @@ import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
 import { client, of } from "../api/client";
-import { SERVED } from "../api/served";
 import { useMe } from "../session/session";
 import { ClockIcon } from "../ui/icons";
 import ui from "../ui/ui.module.css";
@@ -14,18 +13,17 @@ const STEPS = 1000;
 /** Who may not read the log gets a slider of this many days. */
 const DEFAULT_DAYS = 30;
 
-/** When the org's log begins. */
-function useBeginning(): number {
+/** When the org's log begins, for who may read it. */
+function useBeginning(): number | undefined {
   const { isAdmin } = useMe();
   const first = useQuery({
     queryKey: ["beginning"],
-    queryFn: () => of(client.GET("/api/audit/events", { params: { query: { order: "asc", limit: 1 } } })),
+    queryFn: () => of(client.GET("/api/audit/events", { params: { query: { order: "oldest", limit: 1 } } })),
     staleTime: Number.POSITIVE_INFINITY,
-    retry: false,
-    enabled: SERVED.audit && isAdmin,
+    enabled: isAdmin,
   });
   const time = first.data?.events[0]?.occurredAt;
-  return time === undefined ? Date.now() - DEFAULT_DAYS * 86_400_000 : new Date(time).getTime();
+  return time === undefined ? undefined : new Date(time).getTime();
 }
 
 /** A moment as the field of a form wants it. */
@@ -38,7 +36,6 @@ function local(time: Date): string {
 export function TimeSlider() {
   const { at } = useSearch({ strict: false });
   const [isOpen, setOpen] = useState(false);
-  if (!SERVED.past) return null;
   return (
     <Popover opened={isOpen} onChange={setOpen} width={340} position="bottom-end" shadow="md" trapFocus>
       <Popover.Target>
@@ -60,13 +57,15 @@ export function TimeSlider() {
 
 function Choice({ at }: { at: string | undefined }) {
   const navigate = useNavigate();
-  const beginning = useBeginning();
+  const known = useBeginning();
   const [now] = useState(() => Date.now());
+  const beginning = known ?? now - DEFAULT_DAYS * 86_400_000;
   const chosen = at === undefined ? now : new Date(at).getTime();
   const [place, setPlace] = useState<number>();
+  const [isFuture, setFuture] = useState(false);
   const span = Math.max(now - beginning, 1);
-  const shown = place ?? Math.round(((chosen - beginning) / span) * STEPS);
-  const moment = new Date(beginning + (span * shown) / STEPS);
+  const shown = place ?? Math.min(Math.max(Math.round(((chosen - beginning) / span) * STEPS), 0), STEPS);
+  const moment = place === undefined ? new Date(chosen) : new Date(beginning + (span * place) / STEPS);
   function go(time: Date | undefined) {
     const isPast = time !== undefined && time.getTime() < now - 1000;
     void navigate({ to: ".", search: (old) => ({ ...old, at: isPast ? time.toISOString() : undefined }) });
@@ -95,11 +94,18 @@ function Choice({ at }: { at: string | undefined }) {
         step={1}
         label="Exact moment"
         key={at ?? "now"}
-        defaultValue={local(moment)}
+        defaultValue={local(new Date(chosen))}
+        min={known === undefined ? undefined : local(new Date(known))}
         max={local(new Date(now))}
+        error={isFuture && "That is in the future."}
         onBlur={(event) => {
           const time = new Date(event.currentTarget.value);
-          if (!Number.isNaN(time.getTime()) && local(time) !== local(moment)) go(time);
+          if (Number.isNaN(time.getTime()) || local(time) === local(new Date(chosen))) return;
+          setFuture(time.getTime() > Date.now());
+          if (time.getTime() <= Date.now()) go(time);
+        }}
+        onKeyDown={(event) => {
+          if (event.key === "Enter") event.currentTarget.blur();
         }}
       />
       <Button variant="light" disabled={at === undefined} onClick={() => go(undefined)}>
@@ -112,11 +118,25 @@ function Choice({ at }: { at: string | undefined }) {
 /** Says plainly that what is shown is the past. */
 export function PastBanner() {
   const { at } = useSearch({ strict: false });
+  if (at === undefined) return null;
+  return <Past at={at} />;
+}
+
+function Past({ at }: { at: string }) {
   const navigate = useNavigate();
-  if (at === undefined || !SERVED.past) return null;
+  const beginning = useBeginning();
+  const time = new Date(at).getTime();
+  const isBefore = beginning !== undefined && time < beginning;
+  const isFuture = time > Date.now();
   return (
     <div className={css.banner} role="status">
-      <ClockIcon size={16} /> You are looking at the past: {exact(at)}. Nothing can be changed there.
+      <span className={css.said}>
+        <ClockIcon size={16} />{" "}
+        {isFuture
+          ? `${exact(at)} is still to come.`
+          : `You are looking at the past: ${exact(at)}. Nothing can be changed there.`}
+        {isBefore && ` That is before this organization began, on ${exact(new Date(beginning))}: nothing was there.`}
+      </span>
       <Button
         size="compact-sm"
         variant="default"

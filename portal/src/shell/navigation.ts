@@ -1,4 +1,3 @@
-import { SERVED } from "../api/served";
 import type { Me } from "../session/session";
 import { AuditIcon, DashboardIcon, HomeIcon, OrgIcon, PeopleIcon, ServerIcon, TrashIcon, UserIcon } from "../ui/icons";
 
@@ -15,6 +14,7 @@ export interface Destination {
 }
 
 const everybody = () => true;
+const members = (me: Me) => me.org !== undefined;
 
 export const DESTINATIONS: Destination[] = [
   { to: "/", label: "Overview", icon: HomeIcon, keywords: "home activity quota", isFor: everybody },
@@ -23,14 +23,14 @@ export const DESTINATIONS: Destination[] = [
     label: "Dashboards",
     icon: DashboardIcon,
     keywords: "folders import tags starred",
-    isFor: everybody,
+    isFor: members,
   },
   {
     to: "/trash",
     label: "Trash",
     icon: TrashIcon,
     keywords: "deleted restore",
-    isFor: (me) => SERVED.trash && me.isEditor,
+    isFor: (me) => me.isEditor,
   },
   { to: "/people", label: "People", icon: PeopleIcon, keywords: "members users roles", isFor: (me) => me.isAdmin },
   {
@@ -38,7 +38,7 @@ export const DESTINATIONS: Destination[] = [
     label: "Audit log",
     icon: AuditIcon,
     keywords: "history who changed export",
-    isFor: (me) => SERVED.audit && me.isAdmin,
+    isFor: (me) => me.isAdmin,
   },
   {
     to: "/admin/orgs",
@@ -62,6 +62,6 @@ export const DESTINATIONS: Destination[] = [
     group: "Server",
     icon: ServerIcon,
     keywords: "counts",
-    isFor: (me) => SERVED.statistics && me.isServerAdmin,
+    isFor: (me) => me.isServerAdmin,
   },
 ];
