@@ -245,10 +245,10 @@ mod tests {
     #[test]
     fn what_is_unknown_is_noted_once_and_ignored() {
         let directory = Directory::new();
-        directory.write("conf/custom.ini", "app_mode = production\n[smtp]\npassword = hunter2\nhost = x\n");
-        let config = directory.load(&[("GF_SMTP_HOST", "x"), ("HOME", "/")], &["cfg:smtp.host=x"]).unwrap();
-        assert_eq!(config.unknown.settings, ["app_mode", "[smtp] password", "[smtp] host"]);
-        assert_eq!(config.unknown.variables, ["GF_SMTP_HOST"]);
+        directory.write("conf/custom.ini", "app_mode = production\n[ldap]\npassword = hunter2\nhost = x\n");
+        let config = directory.load(&[("GF_LDAP_HOST", "x"), ("HOME", "/")], &["cfg:ldap.host=x"]).unwrap();
+        assert_eq!(config.unknown.settings, ["app_mode", "[ldap] password", "[ldap] host"]);
+        assert_eq!(config.unknown.variables, ["GF_LDAP_HOST"]);
     }
 
     #[test]
