@@ -111,15 +111,18 @@ impl Database {
     }
 
     async fn read_with(&self, begin: &str, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>> {
-        let connection = self.connection().await?;
-        let statement = prepare(&connection, sql).await?;
-        match transact(&connection, &statement, begin, params).await {
-            Err(error) if is_read(begin) && was_exchanged(&error) => {
-                transact(&connection, &statement, begin, params).await
-            }
-            rows => rows,
-        }
-        .map_err(|error| database_error(&error))
+        let read = async {
+            let connection = self.connection().await?;
+            let statement = prepare(&connection, sql).await?;
+            let rows = match transact(&connection, &statement, begin, params).await {
+                Err(error) if is_read(begin) && was_exchanged(&error) => {
+                    transact(&connection, &statement, begin, params).await
+                }
+                rows => rows,
+            };
+            rows.map_err(|error| database_error(&error))
+        };
+        read.instrument(sql_span(sql)).await
     }
 
     /// Runs a query as one tenant of which at most one row is wanted.
