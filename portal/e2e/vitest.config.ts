@@ -7,5 +7,7 @@ export default defineConfig({
     fileParallelism: false,
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    // Its own second is less than a page takes on a busy machine.
+    expect: { poll: { timeout: 20_000 } },
   },
 });
