@@ -186,7 +186,6 @@ async fn search(
         folders,
         dashboards,
         editable: wanted_level(&query) == AccessLevel::Edit,
-        in_tags: false,
         sort: query.text("sort").and_then(sort),
     };
     let hits = searches.search(&scope, wanted, query.text("at"), query.page("limit", DEFAULT_PAGE)).await?;

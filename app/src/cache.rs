@@ -89,28 +89,19 @@ where
     where
         F: Future<Output = Result<Vec<(K, V)>>>,
     {
-        let mut found = HashMap::with_capacity(keys.len());
-        let mut generations = HashMap::new();
+        let before = self.before_fetch();
+        let (mut found, mut missing) = (HashMap::with_capacity(keys.len()), Vec::new());
         for key in keys {
             match self.values.get(&key) {
-                Some(value) => {
-                    found.insert(key, value);
-                }
-                None => {
-                    let generation = *self.lock(&key);
-                    generations.insert(key, generation);
-                }
+                Some(value) => drop(found.insert(key, value)),
+                None => missing.push(key),
             }
         }
-        if generations.is_empty() {
+        if missing.is_empty() {
             return Ok(found);
         }
-        for (key, value) in fetch(generations.keys().cloned().collect()).await? {
-            let current = self.lock(&key);
-            if generations.get(&key) == Some(&*current) {
-                self.values.insert(key.clone(), value.clone());
-            }
-            drop(current);
+        for (key, value) in fetch(missing).await? {
+            self.keep(&before, &key, value.clone());
             found.insert(key, value);
         }
         Ok(found)

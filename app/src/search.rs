@@ -38,8 +38,6 @@ pub struct SearchQuery {
     pub dashboards: bool,
     /// Whether only what the actor may change is wanted.
     pub editable: bool,
-    /// Whether the words may be in the tags of a dashboard, too.
-    pub in_tags: bool,
     /// How hits are sorted; if it is not said, folders come first.
     pub sort: Option<SearchSort>,
 }
@@ -113,11 +111,10 @@ pub struct Searches {
     folders: Arc<dyn FolderReader>,
     stars: Arc<dyn StarReader>,
     moments: Arc<Moments>,
-    in_tags: bool,
 }
 
 impl Searches {
-    /// The use cases on these ports. Grafana 12.4 alone finds words in the tags of dashboards, too.
+    /// The use cases on these ports.
     #[must_use]
     pub fn new(
         reader: Arc<dyn SearchReader>,
@@ -125,9 +122,8 @@ impl Searches {
         folders: Arc<dyn FolderReader>,
         stars: Arc<dyn StarReader>,
         moments: Arc<Moments>,
-        in_tags: bool,
     ) -> Self {
-        Self { reader, authorization, folders, stars, moments, in_tags }
+        Self { reader, authorization, folders, stars, moments }
     }
 
     /// Searches dashboards and folders that the actor may read, as they are or as they were at a time.
@@ -144,7 +140,6 @@ impl Searches {
         }
         // The trash holds dashboards only, and is shown to who can take them out of it.
         query.folders &= !query.deleted;
-        query.in_tags = self.in_tags;
         if !query.folders && !query.dashboards {
             return Ok(Vec::new());
         }

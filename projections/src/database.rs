@@ -115,14 +115,22 @@ impl Database {
             let connection = self.connection().await?;
             let statement = prepare(&connection, sql).await?;
             let rows = match transact(&connection, &statement, begin, params).await {
-                Err(error) if is_read(begin) && was_exchanged(&error) => {
-                    transact(&connection, &statement, begin, params).await
-                }
+                Err(error) if was_exchanged(&error) => transact(&connection, &statement, begin, params).await,
                 rows => rows,
             };
             rows.map_err(|error| database_error(&error))
         };
         read.instrument(sql_span(sql)).await
+    }
+
+    async fn write_with(&self, begin: &str, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>> {
+        let write = async {
+            let connection = self.connection().await?;
+            let statement = prepare(&connection, sql).await?;
+            let rows = transact(&connection, &statement, begin, params).await;
+            rows.map_err(|error| database_error(&error))
+        };
+        write.instrument(sql_span(sql)).await
     }
 
     /// Runs a query as one tenant of which at most one row is wanted.
@@ -154,12 +162,12 @@ impl Database {
         params: Params<'_>,
     ) -> Result<Vec<Row>> {
         let begin = format!("BEGIN; SELECT pg_advisory_xact_lock(hashtextextended('{lock}', 0))");
-        self.read_with(&begin, sql, params).await
+        self.write_with(&begin, sql, params).await
     }
 
     /// Runs a statement that writes as one tenant, and returns its rows.
     pub async fn write(&self, org: OrgId, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>> {
-        self.read_with(&format!("BEGIN; SET LOCAL app.org_id = '{org}'"), sql, params).await
+        self.write_with(&format!("BEGIN; SET LOCAL app.org_id = '{org}'"), sql, params).await
     }
 }
 
@@ -188,10 +196,6 @@ async fn transact(
     )
     .await;
     begun.and(rows).and_then(|rows| committed.map(|()| rows))
-}
-
-fn is_read(begin: &str) -> bool {
-    begin.starts_with("BEGIN READ ONLY")
 }
 
 /// Whether a table or function was exchanged while a statement was planned or ran, as a rebuild of a projection does it.

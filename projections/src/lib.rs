@@ -13,6 +13,7 @@ pub mod history;
 pub mod identity;
 pub mod invite;
 pub mod membership;
+pub mod moment;
 pub mod org;
 pub mod preference;
 pub mod projector;
@@ -25,7 +26,6 @@ pub mod statement;
 pub mod statistic;
 pub mod team;
 mod text;
-pub mod timeline;
 pub mod user;
 
 use kymograph_app::quota::QuotaLimits;

@@ -15,18 +15,19 @@ use tokio_postgres::types::ToSql;
 use crate::database::Database;
 use crate::resource_permission::filter::FilterParams;
 use crate::text::{contains_pattern, optional_uid_column, uid_column, uid_or_empty, wildcard_pattern};
-use statement::statement;
+use statement::Searched;
 
 /// Searches `dashboards` and `folders`.
 pub struct PgSearchReader {
     database: Database,
+    words_in_tags: bool,
 }
 
 impl PgSearchReader {
-    /// A reader on this database.
+    /// A reader on this database, which looks for words in the tags of dashboards, too, or in titles alone.
     #[must_use]
-    pub fn new(database: Database) -> Self {
-        Self { database }
+    pub fn new(database: Database, words_in_tags: bool) -> Self {
+        Self { database, words_in_tags }
     }
 }
 
@@ -88,7 +89,14 @@ impl SearchReader for PgSearchReader {
         // Folders have no tags.
         let folders = query.folders && query.tags.is_empty();
         let (offset, reach) = (page.offset(), page.offset().saturating_add(page.size));
-        let (sql, planning) = statement(query, words.len(), filter.is_unlimited, past.is_some());
+        let searched = Searched {
+            query,
+            words: words.len(),
+            words_in_tags: self.words_in_tags,
+            is_unlimited: filter.is_unlimited,
+            is_past: past.is_some(),
+        };
+        let (sql, planning) = searched.statement();
         let words = words.join("\n");
         let own: [&(dyn ToSql + Sync); 13] = [
             &org.0,

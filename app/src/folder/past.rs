@@ -46,6 +46,15 @@ impl FolderTree {
         }
     }
 
+    /// A folder that was there and is among those that the actor may see.
+    fn require(&self, uid: &str, allowed: &Self) -> Result<Arc<FolderView>> {
+        let folder = self.then(&parse_uid(uid)?).there("folder")?;
+        if allowed.find(&folder.uid).is_none() {
+            return Err(denied(Permission::FoldersRead));
+        }
+        Ok(folder)
+    }
+
     /// The folders that a folder was in, the outermost first.
     fn parents(&self, folder: &FolderView) -> Vec<Arc<FolderView>> {
         let parent = |folder: &FolderView| self.find(folder.parent_uid.as_ref()?).cloned();
@@ -67,19 +76,22 @@ impl Folders {
         at: &str,
     ) -> Result<(FolderRight, Vec<Option<FolderRight>>)> {
         let position = self.moments.resolve(scope, at).await?;
-        let filter = self.authorization.filter(scope, AccessLevel::View).await?;
-        let tree = self.reader.folders_at(scope, position).await?;
-        let allowed = self.reader.allowed_folders_at(scope, position, &filter).await?;
-        let folder = tree.then(&parse_uid(uid)?).there("folder")?;
-        if allowed.find(&folder.uid).is_none() {
-            return Err(denied(Permission::FoldersRead));
-        }
+        let (tree, allowed) = self.trees_at(scope, position).await?;
+        let folder = tree.require(uid, &allowed)?;
         let mut parents = Vec::new();
         for parent in tree.parents(&folder) {
             let is_allowed = allowed.find(&parent.uid).is_some();
             parents.push(if is_allowed { Some(self.with_right(scope, parent).await?) } else { None });
         }
         Ok((self.with_right(scope, folder).await?, parents))
+    }
+
+    /// The folders there were at a position, and those of them that the actor may see now.
+    async fn trees_at(&self, scope: &Scope, position: i64) -> Result<(Arc<FolderTree>, Arc<FolderTree>)> {
+        let filter = self.authorization.filter(scope, AccessLevel::View).await?;
+        let tree = self.reader.folders_at(scope, position).await?;
+        let allowed = self.reader.allowed_folders_at(scope, position, &filter).await?;
+        Ok((tree, allowed))
     }
 
     /// Lists the folders that were inside another, or at the root, as of a time, and with which the actor may do so much
@@ -97,7 +109,8 @@ impl Folders {
         let position = self.moments.resolve(scope, at).await?;
         let parent_uid = parse_parent(parent_uid)?;
         if let Some(parent) = &parent_uid {
-            self.get_folder_at(scope, parent.as_str(), at).await?;
+            let (tree, allowed) = self.trees_at(scope, position).await?;
+            tree.require(parent.as_str(), &allowed)?;
         }
         let filter = self.authorization.filter(scope, level).await?;
         let tree = self.reader.allowed_folders_at(scope, position, &filter).await?;

@@ -62,6 +62,7 @@ use kymograph_projections::history::PgHistoryReader;
 use kymograph_projections::identity::PgIdentityReader;
 use kymograph_projections::invite::PgInviteReader;
 use kymograph_projections::membership::PgMembershipReader;
+use kymograph_projections::moment::PgLogReader;
 use kymograph_projections::org::PgOrgReader;
 use kymograph_projections::preference::PgPreferenceReader;
 use kymograph_projections::quota::PgQuotaReader;
@@ -71,7 +72,6 @@ use kymograph_projections::service_account::{PgServiceAccountReader, PgTokenRead
 use kymograph_projections::star::{PgStarReader, StarCache};
 use kymograph_projections::statistic::{PgStatisticReader, TagCounts};
 use kymograph_projections::team::PgTeamReader;
-use kymograph_projections::timeline::PgLogReader;
 use kymograph_projections::user::PgUserReader;
 use kymograph_projections::{Database, projectors_within};
 use prometheus::Registry;
@@ -152,7 +152,9 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
     let invites = Arc::new(PgInviteReader::new(database.clone()));
     let preferences = Arc::new(PgPreferenceReader::new(database.clone()));
     let quotas = Arc::new(PgQuotaReader::new(database.clone()));
-    let searches = Arc::new(PgSearchReader::new(database.clone()));
+    // Grafana 12.4 alone finds words in the tags of dashboards, too.
+    let words_in_tags = config.compatibility.grafana_version.starts_with("12.4.");
+    let searches = Arc::new(PgSearchReader::new(database.clone(), words_in_tags));
     let stars = Arc::new(PgStarReader::new(database.clone(), star_cache));
     let statistics = Arc::new(PgStatisticReader::new(database.clone(), tag_counts));
     let warm_up = warm_up(statistics.clone(), clock.now());
@@ -301,14 +303,7 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
                 dashboards,
             },
         )),
-        searches: Arc::new(Searches::new(
-            searches,
-            authorization.clone(),
-            folders,
-            stars.clone(),
-            moments,
-            config.compatibility.grafana_version.starts_with("12.4."),
-        )),
+        searches: Arc::new(Searches::new(searches, authorization.clone(), folders, stars.clone(), moments)),
         sessions: Arc::new(Sessions::new(commands.clone(), sessions, users.clone())),
         settings: Arc::new(Settings::new(config.settings().clone())),
         stars: Arc::new(Stars::new(commands.clone(), stars, authorization)),

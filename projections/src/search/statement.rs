@@ -249,12 +249,11 @@ macro_rules! in_tags {
 
 /// Through the titles in order, until there are enough.
 const BY_TITLE: Way = table!(EachTime, "d.deleted IS NULL");
-/// By the words of titles. For those who may see all, no more is asked for than the page can need.
-const BY_WORDS: Way =
-    Way { all: function!(all, "$11"), allowed: function!(allowed, "NULL"), planning: Planning::Once };
 /// By the words of titles, and then by what else is asked for.
 const BY_WORDS_AND_MORE: Way =
     Way { all: function!(all, "NULL"), allowed: function!(allowed, "NULL"), planning: Planning::Once };
+/// By the words of titles alone. Those who may see all are asked for no more than the page can need.
+const BY_WORDS: Way = Way { all: function!(all, "$11"), ..BY_WORDS_AND_MORE };
 /// By the words of titles and tags.
 const BY_WORDS_IN_TAGS: Way = Way {
     all: table!(@ all, "dashboards", in_tags!()),
@@ -267,43 +266,54 @@ const BY_FOLDER: Way = table!(Once, "d.deleted IS NULL AND d.folder_uid = ANY ($
 const IN_TRASH: Way = table!(EachTime, "d.deleted IS NOT NULL");
 const IN_PAST: Orders = table!(past, "past_dashboards", "true");
 
-/// The statement that finds what a query asks for by looking at the least, and how often to plan it. The statements for
-/// those who may see all have no parameters of a filter; those for what was always do.
-pub(super) fn statement(
-    query: &SearchQuery,
-    words: usize,
-    is_unlimited: bool,
-    is_past: bool,
-) -> (&'static str, Planning) {
-    let way = way(query, words);
-    let (orders, planning) = match (is_past, is_unlimited) {
-        (true, _) => (&IN_PAST, Planning::EachTime),
-        (false, true) => (&way.all, way.planning),
-        (false, false) => (&way.allowed, way.planning),
-    };
-    let sql = match query.sort {
-        None => orders.folders_first,
-        Some(SearchSort::TitleAscending) => orders.ascending,
-        Some(SearchSort::TitleDescending) => orders.descending,
-    };
-    (sql, planning)
+/// What decides on the statement of a search.
+pub(super) struct Searched<'a> {
+    pub(super) query: &'a SearchQuery,
+    /// How many words are looked for.
+    pub(super) words: usize,
+    /// Whether they may be in the tags of a dashboard, too.
+    pub(super) words_in_tags: bool,
+    /// Whether the actor may see all.
+    pub(super) is_unlimited: bool,
+    /// Whether what was is searched.
+    pub(super) is_past: bool,
 }
 
-fn way(query: &SearchQuery, words: usize) -> &'static Way {
-    if query.deleted {
-        &IN_TRASH
-    } else if !query.uids.is_empty() {
-        &BY_UID
-    } else if !query.ids.is_empty() {
-        &BY_ID
-    } else if query.in_tags && words > 0 {
-        &BY_WORDS_IN_TAGS
-    } else if (1..=MAX_INDEXED_WORDS).contains(&words) {
-        let is_all = query.tags.is_empty() && query.folder_uids.is_empty() && query.folder_ids.is_empty();
-        if is_all { &BY_WORDS } else { &BY_WORDS_AND_MORE }
-    } else if !query.folder_uids.is_empty() {
-        &BY_FOLDER
-    } else {
-        &BY_TITLE
+impl Searched<'_> {
+    /// The statement that finds it by looking at the least, and how often to plan it. The statements for those who may
+    /// see all have no parameters of a filter; those for what was always do.
+    pub(super) fn statement(&self) -> (&'static str, Planning) {
+        let way = self.way();
+        let (orders, planning) = match (self.is_past, self.is_unlimited) {
+            (true, _) => (&IN_PAST, Planning::EachTime),
+            (false, true) => (&way.all, way.planning),
+            (false, false) => (&way.allowed, way.planning),
+        };
+        let sql = match self.query.sort {
+            None => orders.folders_first,
+            Some(SearchSort::TitleAscending) => orders.ascending,
+            Some(SearchSort::TitleDescending) => orders.descending,
+        };
+        (sql, planning)
+    }
+
+    fn way(&self) -> &'static Way {
+        let query = self.query;
+        if query.deleted {
+            &IN_TRASH
+        } else if !query.uids.is_empty() {
+            &BY_UID
+        } else if !query.ids.is_empty() {
+            &BY_ID
+        } else if self.words_in_tags && self.words > 0 {
+            &BY_WORDS_IN_TAGS
+        } else if (1..=MAX_INDEXED_WORDS).contains(&self.words) {
+            let is_all = query.tags.is_empty() && query.folder_uids.is_empty() && query.folder_ids.is_empty();
+            if is_all { &BY_WORDS } else { &BY_WORDS_AND_MORE }
+        } else if !query.folder_uids.is_empty() {
+            &BY_FOLDER
+        } else {
+            &BY_TITLE
+        }
     }
 }
