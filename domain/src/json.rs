@@ -231,12 +231,24 @@ impl Serialize for JsonValue<'_> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     fn canonical(text: &str) -> CanonicalJson {
         let mut text = text.as_bytes().to_vec();
         CanonicalJson::try_new(JsonDocument::try_parse(&mut text).unwrap().root(), &[]).unwrap()
+    }
+
+    /// What two documents tell of each other, made canonical first as all stored ones are.
+    pub(crate) fn compared<T>(
+        before: &str,
+        after: &str,
+        compare: impl FnOnce(JsonValue<'_>, JsonValue<'_>) -> T,
+    ) -> T {
+        let [mut before, mut after] =
+            [before, after].map(|text| canonical(text).as_str().as_bytes().to_vec());
+        let [before, after] = [&mut before, &mut after].map(|text| JsonDocument::try_parse(text).unwrap());
+        compare(before.root(), after.root())
     }
 
     #[test]

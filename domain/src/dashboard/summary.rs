@@ -190,18 +190,10 @@ fn describe_rest(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::json::{CanonicalJson, JsonDocument};
+    use crate::json::tests::compared;
 
     fn sentences(before: &str, after: &str) -> Vec<Sentence> {
-        let canonical = |text: &str| {
-            let mut text = text.as_bytes().to_vec();
-            let document = JsonDocument::try_parse(&mut text).unwrap();
-            CanonicalJson::try_new(document.root(), &[]).unwrap().as_str().as_bytes().to_vec()
-        };
-        let (mut before, mut after) = (canonical(before), canonical(after));
-        let (before, after) =
-            (JsonDocument::try_parse(&mut before).unwrap(), JsonDocument::try_parse(&mut after).unwrap());
-        summarize(before.root(), after.root())
+        compared(before, after, summarize)
     }
 
     fn texts(before: &str, after: &str) -> Vec<String> {

@@ -251,20 +251,11 @@ fn moved(places: &[Option<usize>]) -> Vec<bool> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{CanonicalJson, JsonDocument};
+    use super::super::tests::compared;
     use super::*;
 
     /// The changes one a line: `op path`, `op from>path`, and what it became.
     fn changes(before: &str, after: &str) -> Vec<String> {
-        let canonical = |text: &str| {
-            let mut text = text.as_bytes().to_vec();
-            let document = JsonDocument::try_parse(&mut text).unwrap();
-            CanonicalJson::try_new(document.root(), &[]).unwrap().as_str().as_bytes().to_vec()
-        };
-        let (mut before, mut after) = (canonical(before), canonical(after));
-        let (before, after) =
-            (JsonDocument::try_parse(&mut before).unwrap(), JsonDocument::try_parse(&mut after).unwrap());
-        let changes = list_changes(before.root(), after.root());
         let line = |change: &Change<'_>| {
             let from = change.from.as_ref().map(|from| format!("{from}>")).unwrap_or_default();
             let text = |value: &Option<JsonValue<'_>>| {
@@ -275,7 +266,7 @@ mod tests {
                 .trim_end_matches(" >")
                 .to_owned()
         };
-        changes.list.iter().map(line).collect()
+        compared(before, after, |before, after| list_changes(before, after).list.iter().map(line).collect())
     }
 
     #[test]
@@ -333,10 +324,9 @@ mod tests {
             let items: Vec<_> = (first..first + 20_000).map(|number| number.to_string()).collect();
             format!("[{}]", items.join(","))
         };
-        let (mut before, mut after) = (list(0).into_bytes(), list(30_000).into_bytes());
-        let (before, after) =
-            (JsonDocument::try_parse(&mut before).unwrap(), JsonDocument::try_parse(&mut after).unwrap());
-        let changes = list_changes(before.root(), after.root());
-        assert_eq!((changes.list.len(), changes.is_cut), (MAX_CHANGES, true));
+        compared(&list(0), &list(30_000), |before, after| {
+            let changes = list_changes(before, after);
+            assert_eq!((changes.list.len(), changes.is_cut), (MAX_CHANGES, true));
+        });
     }
 }
