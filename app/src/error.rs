@@ -43,7 +43,7 @@ pub enum ErrorKind {
 }
 
 /// A failure of a use case: what the client may read, and what only the log gets.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Error {
     kind: ErrorKind,
     message: String,

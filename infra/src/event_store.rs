@@ -10,7 +10,7 @@ mod lane;
 mod prepared;
 mod statements;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -26,12 +26,13 @@ use kymograph_domain::{OrgId, StreamId};
 use kymograph_projections::database::Params;
 use kymograph_projections::{Database, Projector};
 use tokio::sync::oneshot;
+use tokio_postgres::Row;
 
 use crate::change_feed::ChangeFeed;
 use crate::metrics::FlightMetrics;
 use crate::pipeline::PipelinePool;
 use head::Heads;
-use lane::Lanes;
+use lane::{Commits, Loads};
 use prepared::Prepared;
 use statements::FORGET_ANSWERS;
 
@@ -54,7 +55,8 @@ struct Inner {
     streams: Arc<StreamCache>,
     metrics: FlightMetrics,
     heads: Heads,
-    lanes: Lanes,
+    commits: Commits,
+    loads: Loads,
 }
 
 /// The ends of streams that were read or written, by org and stream.
@@ -106,7 +108,6 @@ impl PgEventStore {
     pub fn new(parts: EventStoreParts) -> Self {
         let EventStoreParts { database, pipelines, clock, projectors, listeners, feed, streams, metrics } =
             parts;
-        let (heads, lanes) = (Heads::default(), Lanes::default());
         Self {
             inner: Arc::new(Inner {
                 database,
@@ -117,8 +118,9 @@ impl PgEventStore {
                 feed,
                 streams,
                 metrics,
-                heads,
-                lanes,
+                heads: Heads::default(),
+                commits: Commits::default(),
+                loads: Loads::default(),
             }),
         }
     }
@@ -130,20 +132,9 @@ impl EventStore for PgEventStore {
         let store = &self.inner;
         if let [stream] = streams {
             let key = (org, stream.clone());
-            return Ok(vec![store.streams.0.get_or_fetch(&key, store.fetch_stream(org, stream)).await?]);
+            return Ok(vec![store.streams.0.get_or_fetch(&key, lane::load(store, org, stream)).await?]);
         }
-        let names: Vec<_> = streams.iter().map(StreamId::as_str).collect();
-        let sql = "SELECT stream_id, version, state FROM streams WHERE org_id = $1 AND stream_id = ANY ($2)";
-        let rows = store.database.read(org, sql, &[&org.0, &names]).await?;
-        let mut found: std::collections::HashMap<&str, StreamState> = rows
-            .iter()
-            .map(|row| {
-                let end =
-                    StreamState { version: row.get("version"), state: row.get::<_, &str>("state").into() };
-                (row.get("stream_id"), end)
-            })
-            .collect();
-        Ok(names.into_iter().map(|name| found.remove(name)).collect())
+        store.fetch_streams(org, streams).await
     }
 
     async fn commit(&self, scope: &Scope, commit: Commit) -> Result<Committed, CommitError> {
@@ -151,7 +142,7 @@ impl EventStore for PgEventStore {
         let (reply, answer) = oneshot::channel();
         // The work is a task of its own from here on: a request that is dropped takes nothing back.
         match prepared.single_org() {
-            Some(org) => lane::enqueue(&self.inner, org, prepared, reply)?,
+            Some(org) => lane::commit(&self.inner, org, prepared, reply)?,
             None => {
                 let store = self.inner.clone();
                 tokio::spawn(async move {
@@ -208,10 +199,17 @@ impl EventStore for PgEventStore {
 const KEEP_ANSWER_SECONDS: i64 = 24 * 60 * 60;
 
 impl Inner {
-    async fn fetch_stream(&self, org: OrgId, stream: &StreamId) -> Result<Option<StreamState>> {
-        let sql = "SELECT version, state FROM streams WHERE org_id = $1 AND stream_id = $2";
-        let row = self.database.read_one(org, sql, &[&org.0, &stream.as_str()]).await?;
-        Ok(row.map(|row| StreamState { version: row.get(0), state: row.get::<_, &str>(1).into() }))
+    /// Reads the ends of streams, in the order in which they are named.
+    async fn fetch_streams(&self, org: OrgId, streams: &[StreamId]) -> Result<Vec<Option<StreamState>>> {
+        let names: Vec<_> = streams.iter().map(StreamId::as_str).collect();
+        let sql = "SELECT stream_id, version, state FROM streams WHERE org_id = $1 AND stream_id = ANY ($2)";
+        let rows = self.database.read(org, sql, &[&org.0, &names]).await?;
+        let end = |row: &Row| {
+            let state = row.get::<_, &str>("state").into();
+            (row.get("stream_id"), StreamState { version: row.get("version"), state })
+        };
+        let found: HashMap<String, StreamState> = rows.iter().map(end).collect();
+        Ok(names.into_iter().map(|name| found.get(name).cloned()).collect())
     }
 
     /// Commits what touches the logs of several orgs. Such commits are rare, so they are not gathered.

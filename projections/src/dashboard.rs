@@ -123,6 +123,9 @@ impl Projector for DashboardProjector {
     }
 
     fn project_many(&self, recorded: &[Recorded<'_>], statements: &mut Statements) {
+        if let [only] = recorded {
+            return self.project(only, statements);
+        }
         let mut many = Many::default();
         for recorded in recorded {
             if !many.take(recorded) {

@@ -1,5 +1,6 @@
 //! Folders.
 
+mod many;
 mod past;
 
 use std::collections::{HashMap, HashSet};
@@ -23,6 +24,7 @@ use crate::projector::{Projector, Recorded};
 use crate::resource_permission::filter::{FilterParams, allowed_folders, allows_folder};
 use crate::statement::{OnFailure, Statements};
 use crate::text::{optional_uid_column, timestamp_column, uid_column, uid_or_empty};
+use many::Many;
 use past::FolderTrees;
 
 /// Keeps `folders`.
@@ -107,6 +109,20 @@ impl Projector for FolderProjector {
                 statements.check(CHECK_EMPTY, params![org, uid], OnFailure::Conflict);
             }
         }
+    }
+
+    fn project_many(&self, recorded: &[Recorded<'_>], statements: &mut Statements) {
+        if let [only] = recorded {
+            return self.project(only, statements);
+        }
+        let mut many = Many::default();
+        for recorded in recorded {
+            if !many.take(recorded) {
+                many.write(statements);
+                self.project(recorded, statements);
+            }
+        }
+        many.write(statements);
     }
 }
 

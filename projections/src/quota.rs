@@ -102,7 +102,7 @@ impl Projector for QuotaProjector {
         match event.of::<MembershipEvent>() {
             Some(MembershipEvent::Added(added)) => {
                 self.limits.check_orgs_of(added.user_id, statements);
-                self.limits.add(org, QuotaTarget::OrgUser, statements);
+                self.limits.add(org, QuotaTarget::OrgUser, 1, statements);
             }
             Some(MembershipEvent::Removed(_)) => remove(org, QuotaTarget::OrgUser, statements),
             Some(MembershipEvent::RoleChanged(_)) | None => {}
@@ -112,6 +112,46 @@ impl Projector for QuotaProjector {
             project_quota(org, event, statements);
         }
     }
+
+    fn project_many(&self, recorded: &[Recorded<'_>], statements: &mut Statements) {
+        // What is created in numbers is counted at once, so that its row does not change for each.
+        let mut created = Created::default();
+        for recorded in recorded {
+            if created.count(recorded) {
+                continue;
+            }
+            let mut others = Statements::default();
+            self.project(recorded, &mut others);
+            if !others.is_empty() {
+                created.write(&self.limits, statements);
+                statements.append(others);
+            }
+        }
+        created.write(&self.limits, statements);
+    }
+}
+
+/// What was created and is yet to be counted, which is of one kind.
+#[derive(Default)]
+struct Created(Option<(OrgId, QuotaTarget, i64)>);
+
+impl Created {
+    /// Counts what an event creates, if that is all that the event means here.
+    fn count(&mut self, recorded: &Recorded<'_>) -> bool {
+        let target = match (recorded.event.of(), recorded.event.of()) {
+            (Some(FolderEvent::Created(_)), _) => QuotaTarget::Folder,
+            (_, Some(DashboardEvent::Created(created))) if created.generation == 1 => QuotaTarget::Dashboard,
+            _ => return false,
+        };
+        self.0.get_or_insert((recorded.org, target, 0)).2 += 1;
+        true
+    }
+
+    fn write(&mut self, limits: &Limits, statements: &mut Statements) {
+        if let Some((org, target, count)) = self.0.take() {
+            limits.add(org, target, count, statements);
+        }
+    }
 }
 
 impl QuotaProjector {
@@ -119,13 +159,13 @@ impl QuotaProjector {
     fn project_content(&self, recorded: &Recorded<'_>, statements: &mut Statements) {
         let (org, event) = (recorded.org, recorded.event);
         match event.of::<FolderEvent>() {
-            Some(FolderEvent::Created(_)) => self.limits.add(org, QuotaTarget::Folder, statements),
+            Some(FolderEvent::Created(_)) => self.limits.add(org, QuotaTarget::Folder, 1, statements),
             Some(FolderEvent::Deleted(_)) => remove(org, QuotaTarget::Folder, statements),
             Some(FolderEvent::Updated(_) | FolderEvent::Moved(_)) | None => {}
         }
         match event.of::<DashboardEvent>() {
             Some(DashboardEvent::Created(_) | DashboardEvent::Restored(_)) => {
-                self.limits.add(org, QuotaTarget::Dashboard, statements);
+                self.limits.add(org, QuotaTarget::Dashboard, 1, statements);
             }
             Some(DashboardEvent::Deleted(_)) => remove(org, QuotaTarget::Dashboard, statements),
             // What is purged was in the trash, where it no longer counts.
@@ -149,7 +189,9 @@ impl QuotaProjector {
             None => {}
         }
         match event.of::<ServiceAccountEvent>() {
-            Some(ServiceAccountEvent::TokenAdded(_)) => self.limits.add(org, QuotaTarget::ApiKey, statements),
+            Some(ServiceAccountEvent::TokenAdded(_)) => {
+                self.limits.add(org, QuotaTarget::ApiKey, 1, statements);
+            }
             Some(ServiceAccountEvent::TokenDeleted(_)) => remove(org, QuotaTarget::ApiKey, statements),
             Some(ServiceAccountEvent::Deleted(deleted)) => {
                 statements.write(REMOVE_TOKENS, params![org.0, deleted.id.0]);

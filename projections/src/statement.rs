@@ -61,6 +61,11 @@ macro_rules! params {
     };
 }
 
+/// A parameter for `unnest`: a value of each of the rows that a statement writes.
+pub(crate) fn column<R, V>(rows: &[R], value: impl Fn(&R) -> V) -> Vec<V> {
+    rows.iter().map(value).collect()
+}
+
 impl Statements {
     /// Adds a statement that writes.
     pub fn write(&mut self, sql: &'static str, params: Vec<Param>) {
@@ -80,6 +85,17 @@ impl Statements {
     /// Adds a statement that divides by zero if a rule is broken.
     pub fn check(&mut self, sql: &'static str, params: Vec<Param>, on_failure: OnFailure) {
         self.0.push(Statement { sql, params, on_failure, is_check: true });
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Adds those that others have collected.
+    pub fn append(&mut self, mut others: Self) {
+        self.0.append(&mut others.0);
     }
 
     /// The statements.

@@ -10,9 +10,9 @@ use kymograph_projections::statement::{Param, SharedText};
 /// How many events of one stream a statement appends.
 const MAX_EVENTS: usize = 8;
 /// How many events of all streams a statement appends.
-const MAX_ROWS: usize = 32;
+const MAX_ROWS: usize = 64;
 /// How many streams a statement moves: few sizes, because each has a text that each connection prepares.
-const GROUPS: [usize; 4] = [8, 4, 2, 1];
+const GROUPS: [usize; 5] = [16, 8, 4, 2, 1];
 
 /// Events of one stream with their places, ready to be appended.
 pub struct StreamAppend<'a> {

@@ -67,14 +67,8 @@ async fn fly_until_landed(store: &Inner, batch: &mut [Prepared]) -> Vec<Result<C
                 aboard.into_iter().for_each(|index| results[index] = Some(Err(CommitError::Conflict)));
             }
             Err(Crash::All(error)) => {
-                let detail = error.to_string();
                 for index in aboard {
-                    let error = if error.kind() == kymograph_app::ErrorKind::Unavailable {
-                        Error::unavailable(&detail)
-                    } else {
-                        Error::internal(&detail)
-                    };
-                    results[index] = Some(Err(CommitError::Failed(error)));
+                    results[index] = Some(Err(CommitError::Failed(error.clone())));
                 }
             }
         }
@@ -171,7 +165,7 @@ fn explain(message: Option<&Message>, refusal: &Refusal) -> Crash {
     let is_of_data = code.code().starts_with("22");
     let Some(Message::Statement { owner, .. }) = message else { return Crash::All(refusal.error()) };
     match *owner {
-        Owner::Appends if broke_rule || is_of_data => Crash::Shared,
+        Owner::Shared if broke_rule || is_of_data => Crash::Shared,
         // The check is on the stream's version; what must be unique is the place in the log.
         Owner::Append(commit) if *code == SqlState::CHECK_VIOLATION => {
             Crash::Commit(commit, CommitError::Conflict)

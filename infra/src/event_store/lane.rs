@@ -1,94 +1,120 @@
-//! Gathers commits of one org.
+//! Gathers work on one org that comes in while other such work is under way.
 //!
 //! An org's log has one end, so its commits follow each other; one flush each would bind a busy org to the
 //! speed of a disk. While one flight of an org is under way its commits queue up here, and the next flight
-//! takes all of them.
+//! takes all of them. What is read of an org for commands is gathered in the same way.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use kymograph_app::event_store::{CommitError, Committed};
+use kymograph_app::event_store::{CommitError, Committed, StreamState};
 use kymograph_app::{Error, ErrorKind, Result};
-use kymograph_domain::OrgId;
+use kymograph_domain::{OrgId, StreamId};
 use tokio::sync::oneshot;
 
 use super::Inner;
 use super::flight;
 use super::prepared::Prepared;
 
-/// How many commits share a flight.
+/// How many jobs are done together.
 const MAX_BATCH: usize = 64;
 /// How many bytes of payload share a flight; a single commit may be larger.
 const MAX_BATCH_BYTES: usize = 8 * 1024 * 1024;
-/// How many commits of one org may wait before more are turned away.
+/// How many jobs of one org may wait before more are turned away.
 const MAX_WAITING: usize = 1024;
 
-/// Where the answer to a commit goes.
-pub(super) type Reply = oneshot::Sender<Result<Committed, CommitError>>;
+/// Jobs of an org with where the answer to each goes.
+type Waiting<J, A> = VecDeque<(J, oneshot::Sender<A>)>;
 
-/// The commits that wait, by org. An org is in the map while a task flies for it.
-#[derive(Default)]
-pub(super) struct Lanes(Mutex<HashMap<OrgId, VecDeque<(Prepared, Reply)>>>);
+/// The commits that wait to be written.
+pub(super) type Commits = Lanes<Prepared, Result<Committed, CommitError>>;
+/// The streams that wait to be read.
+pub(super) type Loads = Lanes<StreamId, Result<Option<StreamState>>>;
 
-impl Lanes {
-    fn lock(&self) -> MutexGuard<'_, HashMap<OrgId, VecDeque<(Prepared, Reply)>>> {
+/// The jobs that wait, by org. An org is in the map while a task works for it.
+pub(super) struct Lanes<J, A>(Mutex<HashMap<OrgId, Waiting<J, A>>>);
+
+impl<J, A> Default for Lanes<J, A> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<J, A> Lanes<J, A> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<OrgId, Waiting<J, A>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next batch of an org; without one, the org's lane is closed.
-    fn next_batch(&self, org: OrgId) -> Option<(Vec<Prepared>, Vec<Reply>)> {
+    /// Queues a job, and says whether a task has to be started for the org.
+    fn enqueue(&self, org: OrgId, job: J, answer: oneshot::Sender<A>) -> Result<bool> {
+        let mut lanes = self.lock();
+        let is_new = !lanes.contains_key(&org);
+        let waiting = lanes.entry(org).or_default();
+        if waiting.len() >= MAX_WAITING {
+            return Err(Error::new(ErrorKind::Overloaded, "Too many commands at once, try again shortly"));
+        }
+        waiting.push_back((job, answer));
+        Ok(is_new)
+    }
+
+    /// The next batch of an org, of up to so many bytes; without one, the org's lane is closed.
+    fn next_batch(&self, org: OrgId, size_of: fn(&J) -> usize) -> Option<(Vec<J>, Vec<oneshot::Sender<A>>)> {
         let mut lanes = self.lock();
         let waiting = lanes.get_mut(&org)?;
-        let (mut batch, mut replies, mut size) = (Vec::new(), Vec::new(), 0);
-        while let Some((prepared, _)) = waiting.front() {
-            size += prepared.size();
+        let (mut batch, mut answers, mut size) = (Vec::new(), Vec::new(), 0);
+        while let Some((job, _)) = waiting.front() {
+            size += size_of(job);
             if !batch.is_empty() && (batch.len() == MAX_BATCH || size > MAX_BATCH_BYTES) {
                 break;
             }
-            if let Some((prepared, reply)) = waiting.pop_front() {
-                batch.push(prepared);
-                replies.push(reply);
+            if let Some((job, answer)) = waiting.pop_front() {
+                batch.push(job);
+                answers.push(answer);
             }
         }
         if batch.is_empty() {
             lanes.remove(&org);
             return None;
         }
-        Some((batch, replies))
+        Some((batch, answers))
     }
 }
 
-/// Queues a commit, and starts a task for the org if none is flying for it.
-pub(super) fn enqueue(
+/// Closes a lane should its task panic: whoever waits is told, and the next job opens a new one.
+struct Closer<'a, J, A> {
+    lanes: &'a Lanes<J, A>,
+    org: OrgId,
+}
+
+impl<J, A> Drop for Closer<'_, J, A> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.lanes.lock().remove(&self.org);
+        }
+    }
+}
+
+/// Writes a commit, together with others of its org. Who waits for the answer may stop: the commit is written all the same.
+pub(super) fn commit(
     store: &Arc<Inner>,
     org: OrgId,
     prepared: Prepared,
-    reply: Reply,
+    answer: oneshot::Sender<Result<Committed, CommitError>>,
 ) -> Result<(), CommitError> {
-    let mut lanes = store.lanes.lock();
-    let is_new = !lanes.contains_key(&org);
-    let waiting = lanes.entry(org).or_default();
-    if waiting.len() >= MAX_WAITING {
-        let overloaded = Error::new(ErrorKind::Overloaded, "Too many writes at once, try again shortly");
-        return Err(CommitError::Failed(overloaded));
-    }
-    waiting.push_back((prepared, reply));
-    drop(lanes);
-    if is_new {
+    if store.commits.enqueue(org, prepared, answer).map_err(CommitError::Failed)? {
         tokio::spawn(fly_until_empty(store.clone(), org));
     }
     Ok(())
 }
 
 async fn fly_until_empty(store: Arc<Inner>, org: OrgId) {
-    // Should a flight panic, the lane is closed: whoever waits is told, and the next commit opens a new one.
-    let _closer = Closer { store: store.clone(), org };
-    while let Some((mut batch, replies)) = store.lanes.next_batch(org) {
+    let _closer = Closer { lanes: &store.commits, org };
+    while let Some((mut batch, answers)) = store.commits.next_batch(org, Prepared::size) {
         let results = flight::fly(&store, &mut batch).await;
         store.landed(&batch, &results);
-        for (reply, result) in replies.into_iter().zip(results) {
+        for (answer, result) in answers.into_iter().zip(results) {
             // Nobody waits for the answer of a dropped request.
-            drop(reply.send(result));
+            drop(answer.send(result));
         }
         // Those who were just answered may have more to write: let them queue up first, or the next flight takes
         // the fastest of them alone and the others wait for another flush.
@@ -96,16 +122,26 @@ async fn fly_until_empty(store: Arc<Inner>, org: OrgId) {
     }
 }
 
-struct Closer {
-    store: Arc<Inner>,
-    org: OrgId,
+/// Reads the end of a stream, together with others of its org.
+pub(super) async fn load(store: &Arc<Inner>, org: OrgId, stream: &StreamId) -> Result<Option<StreamState>> {
+    let (answer, answered) = oneshot::channel();
+    if store.loads.enqueue(org, stream.clone(), answer)? {
+        tokio::spawn(load_until_empty(store.clone(), org));
+    }
+    answered.await.map_err(|_| Error::internal("a read ended without an answer"))?
 }
 
-impl Drop for Closer {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.store.lanes.lock().remove(&self.org);
-            self.store.heads.forget(self.org);
+async fn load_until_empty(store: Arc<Inner>, org: OrgId) {
+    let _closer = Closer { lanes: &store.loads, org };
+    while let Some((streams, answers)) = store.loads.next_batch(org, |_| 0) {
+        let found = store.fetch_streams(org, &streams).await;
+        for (index, answer) in answers.into_iter().enumerate() {
+            let state = match &found {
+                Ok(found) => Ok(found.get(index).cloned().flatten()),
+                Err(error) => Err(error.clone()),
+            };
+            // Nobody waits for the answer of a dropped request.
+            drop(answer.send(state));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use kymograph_app::clock::Clock;
 use kymograph_app::random::{hex, random_bytes};
 use kymograph_app::{Error, ErrorKind, Result};
@@ -265,7 +265,10 @@ impl<'a> Writer<'a> {
             let params: Vec<&(dyn ToSql + Sync)> = params.iter().map(|param| &**param as _).collect();
             Some(async move { transaction.execute(statement, &params).await })
         });
-        try_join_all(sending).await?;
+        // Whatever follows a failure fails, too, and may be noticed first.
+        for executed in join_all(sending).await {
+            executed?;
+        }
         Ok(())
     }
 

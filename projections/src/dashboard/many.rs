@@ -1,14 +1,15 @@
 //! Many events at once: of the changes of a dashboard only the last is written, and all that are left by one statement.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use kymograph_domain::dashboard::{DashboardContent, DashboardEvent};
 use kymograph_domain::slug::slugify;
 use time::OffsetDateTime;
 
+use crate::folder::check_folder_exists;
 use crate::params;
 use crate::projector::Recorded;
-use crate::statement::Statements;
+use crate::statement::{Statements, column};
 use crate::text::uid_or_empty;
 
 const INSERT_VERSIONS: &str =
@@ -131,7 +132,12 @@ impl<'a> Many<'a> {
             insert_lives(self.org, &std::mem::take(&mut self.lives), statements);
         }
         if !self.versions.is_empty() {
-            insert_versions(self.org, &std::mem::take(&mut self.versions), statements);
+            let versions = std::mem::take(&mut self.versions);
+            insert_versions(self.org, &versions, statements);
+            let folders = versions.iter().filter_map(|version| version.content.folder_uid.as_ref());
+            for folder in folders.collect::<BTreeSet<_>>() {
+                check_folder_exists(self.org, folder, statements);
+            }
         }
     }
 }
@@ -206,10 +212,6 @@ fn update(org: i64, changes: &[Change<'_>], statements: &mut Statements) {
         column(changes, |change| change.by.to_owned()),
     ];
     statements.write(UPDATE_DASHBOARDS, params);
-}
-
-fn column<R, V>(rows: &[R], value: impl Fn(&R) -> V) -> Vec<V> {
-    rows.iter().map(value).collect()
 }
 
 /// A list of texts as PostgreSQL writes one.

@@ -15,9 +15,9 @@ use crate::statement::{OnFailure, Statements};
 /// The limits; without any, things are only counted.
 pub(super) struct Limits(pub(super) Option<QuotaLimits>);
 
-const ADD: &str = "UPDATE quotas SET used = used + 1 WHERE owner_org_id = $1 AND target = $2";
-const ADD_WITHIN: &str = "WITH counted AS (UPDATE quotas SET used = used + 1
-        WHERE owner_org_id = $1 AND target = $2 RETURNING used, coalesce(max, $3) AS max)
+const ADD: &str = "UPDATE quotas SET used = used + $3 WHERE owner_org_id = $1 AND target = $2";
+const ADD_WITHIN: &str = "WITH counted AS (UPDATE quotas SET used = used + $3
+        WHERE owner_org_id = $1 AND target = $2 RETURNING used, coalesce(max, $4) AS max)
     SELECT 1 / (CASE WHEN max >= 0 AND used > max THEN 0 ELSE 1 END) FROM counted";
 /// The rows of the server are made by whatever is counted first.
 const ADD_TO_SERVER: &str = "INSERT INTO quotas (owner_org_id, target, used) VALUES (0, $1, 1)
@@ -40,11 +40,11 @@ const CHECK_ORGS: &str = "SELECT 1 / (CASE WHEN coalesce(q.max, $2) >= 0 AND coa
 const BROKEN: OnFailure = OnFailure::Broken(Invariant::QuotaKept);
 
 impl Limits {
-    /// Counts one more thing of an org.
-    pub(super) fn add(&self, org: OrgId, target: QuotaTarget, statements: &mut Statements) {
+    /// Counts more things of an org.
+    pub(super) fn add(&self, org: OrgId, target: QuotaTarget, count: i64, statements: &mut Statements) {
         let name = target.as_str();
-        let Some(limits) = &self.0 else { return statements.write(ADD, params![org.0, name]) };
-        let params = params![org.0, name, limits.of_each(target)];
+        let Some(limits) = &self.0 else { return statements.write(ADD, params![org.0, name, count]) };
+        let params = params![org.0, name, count, limits.of_each(target)];
         statements.write_within(ADD_WITHIN, params, Invariant::QuotaKept);
         if let Some(limit) = limits.of_all(target) {
             statements.check(LOCK_TOTAL, params![], OnFailure::Fault);

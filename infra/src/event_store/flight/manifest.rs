@@ -50,8 +50,8 @@ pub(super) enum Owner {
     Log,
     /// The places of a commit's events in a stream and in the log.
     Append(usize),
-    /// The places of the events of several commits.
-    Appends,
+    /// The places of the events of several commits, or the read models that they change.
+    Shared,
     /// The answer that a commit keeps for a repetition.
     Answer(usize),
     /// The read models that a commit changes.
@@ -64,7 +64,7 @@ impl Owner {
     /// The commit that the statement belongs to.
     pub(super) fn commit(self) -> Option<usize> {
         match self {
-            Self::Log | Self::Appends => None,
+            Self::Log | Self::Shared => None,
             Self::Append(commit)
             | Self::Answer(commit)
             | Self::Projection(commit, _)
@@ -102,7 +102,7 @@ impl Manifest {
             section.keep_answers(batch, aboard);
             let placed = section.place_events(batch, aboard);
             section.append(&placed, may_share);
-            for (commit, last) in section.project(&placed) {
+            for (commit, last) in section.project(&placed, may_share) {
                 committed.entry(commit).or_insert(last);
             }
             for commit in aboard {
@@ -134,6 +134,17 @@ struct PlacedAppend<'a> {
 }
 
 impl PlacedAppend<'_> {
+    fn recorded(&self, org: OrgId) -> impl Iterator<Item = Recorded<'_>> {
+        self.append.events.iter().zip(&self.events).map(move |(event, placed)| Recorded {
+            org,
+            position: placed.position,
+            recorded_at: placed.recorded_at,
+            actor_id: self.prepared.actor.user_id,
+            actor_login: &self.prepared.actor.login,
+            event: &**event,
+        })
+    }
+
     fn stream_append(&self) -> StreamAppend<'_> {
         StreamAppend {
             stream_id: &self.append.stream_id,
@@ -204,33 +215,47 @@ impl Section<'_> {
             let mut commits = statement.appends.iter().filter_map(|index| placed.get(*index));
             let owner = match (commits.next(), commits.next()) {
                 (Some(only), None) => Owner::Append(only.commit),
-                _ => Owner::Appends,
+                _ => Owner::Shared,
             };
             self.push(statement.sql, statement.params, owner);
         }
     }
 
     /// Adds the statements of the read models, and tells where each commit's part of this org's log ends.
-    fn project(&mut self, placed: &[PlacedAppend<'_>]) -> HashMap<usize, Committed> {
-        let mut ends = HashMap::new();
-        for PlacedAppend { commit, prepared, append, events } in placed {
-            for (event, placed) in append.events.iter().zip(events) {
-                let recorded = Recorded {
-                    org: self.org,
-                    position: placed.position,
-                    recorded_at: placed.recorded_at,
-                    actor_id: prepared.actor.user_id,
-                    actor_login: &prepared.actor.login,
-                    event: &**event,
+    ///
+    /// Events of one type of aggregate that follow each other share statements if they may. What other events say is not
+    /// moved before them or behind them, so that whatever is checked is checked in the order of the log.
+    fn project(&mut self, placed: &[PlacedAppend<'_>], may_share: bool) -> HashMap<usize, Committed> {
+        let of_type = |append: &PlacedAppend<'_>| append.append.stream_type;
+        for run in placed.chunk_by(|one, other| may_share && of_type(one) == of_type(other)) {
+            let owner = match run {
+                [only] => Some(only.commit),
+                _ => None,
+            };
+            let recorded: Vec<_> = run.iter().flat_map(|append| append.recorded(self.org)).collect();
+            let mut statements = Statements::default();
+            if may_share {
+                let projectors = self.store.projectors.iter();
+                projectors.for_each(|projector| projector.project_many(&recorded, &mut statements));
+            } else {
+                for recorded in &recorded {
+                    let projectors = self.store.projectors.iter();
+                    projectors.for_each(|projector| projector.project(recorded, &mut statements));
+                }
+            }
+            for statement in statements.into_vec() {
+                let owner = match owner {
+                    Some(commit) => Owner::Projection(commit, statement.on_failure),
+                    None => Owner::Shared,
                 };
-                self.project_event(*commit, &recorded);
-                ends.insert(
-                    *commit,
-                    Committed { position: placed.position, recorded_at: placed.recorded_at },
-                );
+                self.push(statement.sql, statement.params, owner);
             }
         }
-        ends
+        let end = |append: &PlacedAppend<'_>| {
+            let last = append.events.last()?;
+            Some((append.commit, Committed { position: last.position, recorded_at: last.recorded_at }))
+        };
+        placed.iter().filter_map(end).collect()
     }
 
     /// Gives an event the next place in the log.
@@ -243,14 +268,6 @@ impl Section<'_> {
             stored_type: event.stored_type(),
             schema_version: event.schema_version(),
             payload,
-        }
-    }
-
-    fn project_event(&mut self, commit: usize, recorded: &Recorded<'_>) {
-        let mut statements = Statements::default();
-        self.store.projectors.iter().for_each(|projector| projector.project(recorded, &mut statements));
-        for statement in statements.into_vec() {
-            self.push(statement.sql, statement.params, Owner::Projection(commit, statement.on_failure));
         }
     }
 
