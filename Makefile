@@ -15,7 +15,7 @@ test:
 
 # Runs the benchmarks: all of them, or `make bench ROW=name`.
 bench:
-	@scripts/install-dependencies cargo postgres
+	@scripts/install-dependencies cargo postgres node chromium
 	scripts/portal build
 	cargo build --release --workspace
 	$${CARGO_TARGET_DIR:-target}/release/kymograph-bench $(if $(ROW),--row $(ROW))

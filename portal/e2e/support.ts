@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, beforeAll, expect } from "vitest";
+import { launch } from "./browser";
 
 /** The server that is driven. It is fresh: nothing but its first user is there. */
 export const SERVER = process.env.KYMOGRAPH_TEST_URL ?? "http://localhost:3000";
@@ -13,11 +14,7 @@ let browser: Browser;
 /** Has a browser for the tests of a file. */
 export function withBrowser() {
   beforeAll(async () => {
-    browser = await chromium.launch({
-      executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-      // The tests may run as root in a container, where Chromium's sandbox cannot.
-      args: ["--no-sandbox"],
-    });
+    browser = await launch();
   });
   afterAll(() => browser.close());
 }

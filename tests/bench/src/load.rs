@@ -16,12 +16,24 @@ pub(crate) trait Client: Send {
     fn request(&mut self) -> &[u8];
 }
 
-/// Sends one and the same request again and again.
-pub(crate) struct Repeat(pub(crate) Vec<u8>);
+/// Sends some requests in turn, again and again.
+pub(crate) struct InTurn {
+    requests: Vec<Vec<u8>>,
+    next: usize,
+}
 
-impl Client for Repeat {
+impl InTurn {
+    /// A client with these requests.
+    pub(crate) fn new(requests: Vec<Vec<u8>>) -> Self {
+        Self { requests, next: 0 }
+    }
+}
+
+impl Client for InTurn {
     fn request(&mut self) -> &[u8] {
-        &self.0
+        let at = self.next % self.requests.len();
+        self.next += 1;
+        &self.requests[at]
     }
 }
 
@@ -48,6 +60,12 @@ pub(crate) struct Load {
 }
 
 impl Load {
+    /// Lets so many clients send one and the same request, as [`Self::run`] does.
+    pub(crate) async fn repeat(self, clients: usize, request: &[u8]) -> Result<Slice> {
+        let client = |_| Box::new(InTurn::new(vec![request.to_vec()])) as Box<dyn Client>;
+        self.run((0..clients).map(client).collect()).await
+    }
+
     /// Lets each client send its requests over a connection of its own, one after the other.
     pub(crate) async fn run(self, clients: Vec<Box<dyn Client>>) -> Result<Slice> {
         let run =

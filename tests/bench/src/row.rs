@@ -3,11 +3,13 @@
 mod append;
 mod audit;
 mod long_history;
+mod portal;
 mod process;
 mod read;
 mod rebuild;
 mod save;
 mod search;
+mod stored;
 
 use std::pin::Pin;
 
@@ -92,6 +94,9 @@ rows! {
     "save-version-10001" AtMost 1.15 1.05 "x" = long_history::save;
     // The time of a rebuild of a projection over 1,000,000 events, against `COPY` of the same events.
     "rebuild-projection" AtMost 4.0 2.0 "x" = rebuild::dashboards;
+    // The time of a save and of a read with 1,000,000 dashboards stored, against with 1,000.
+    "save-1m" AtMost 1.15 1.05 "x" = stored::save;
+    "get-1m" AtMost 1.15 1.05 "x" = stored::get;
     // The time of a search by the words of titles among 100,000 dashboards, against the statement alone.
     "search-100k" AtMost 1.5 1.2 "x" = search::by_words;
     // The time of a page of the audit log by actor and action, with 10,000,000 events against 100,000.
@@ -100,6 +105,14 @@ rows! {
     "audit-export-1m" AtMost 2.0 1.3 "x" = audit::export;
     // Saves a second with metrics, against without.
     "save-with-metrics" AtLeast 0.95 0.98 "x" = save::with_metrics;
+    // What the browser fetches until the portal's overview is usable.
+    "portal-first-load" AtMost 500.0 300.0 "KB" = portal::first_load;
+    // The time until then, with a cold cache.
+    "portal-overview" AtMost 2.0 1.0 "s" = portal::overview;
+    // The longest frame while 10,000 rows of a log of 1,000,000 entries are scrolled through.
+    "portal-audit-scroll" AtMost 100.0 50.0 "ms" = portal::audit_scroll;
+    // From a key to what it finds among 100,000 dashboards.
+    "portal-dashboard-search" AtMost 300.0 100.0 "ms" = portal::dashboard_search;
     // Resident memory of an idle server, without PostgreSQL.
     "idle-memory" AtMost 60.0 40.0 "MB" = process::idle_memory;
     // From the start of the program to the first request that finds it ready.

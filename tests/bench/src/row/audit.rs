@@ -15,11 +15,13 @@ use crate::api::Api;
 use crate::bench::Bench;
 use crate::error::Result;
 use crate::http::render;
-use crate::load::{self, Load, Repeat, Until};
+use crate::load::{Load, Until};
 use crate::pairs;
 use crate::server::Server;
 use crate::slice::{Slice, median};
 
+/// Where the log that is exported is kept.
+pub(super) const EXPORT_FOLDER: &str = "audit-export-1m";
 const SHORT: i64 = 100_000;
 const EXPORTED: i64 = 1_000_000;
 const LONG: i64 = 10_000_000;
@@ -62,12 +64,12 @@ pub(super) async fn page(bench: &Bench, name: &str) -> Result<Reading> {
 }
 
 /// The time of an export of a million entries, against that of a copy of the same rows.
-pub(super) async fn export(bench: &Bench, name: &str) -> Result<Reading> {
-    let folder = bench.kept_folder(name)?;
+pub(super) async fn export(bench: &Bench, _: &str) -> Result<Reading> {
+    let folder = bench.kept_folder(EXPORT_FOLDER)?;
     let server = Server::start(bench, &folder).await?;
     let client = connect(&server.postgres().await?).await?;
     let mut api = Api::log_in(server.address).await?;
-    let org = fill(&client, &mut api, "Exported log", EXPORTED).await?;
+    let org = fill_exported(&client, &mut api).await?;
     let (mut exports, mut copies) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         copies.push(copy_out(&client, org).await?.as_secs_f64());
@@ -81,11 +83,9 @@ pub(super) async fn export(bench: &Bench, name: &str) -> Result<Reading> {
 async fn read(server: &Server, cookie: &str, org: i64, time: Duration) -> Result<Slice> {
     let org = org.to_string();
     let request = render("GET", PAGE, &[("cookie", cookie), ("x-grafana-org-id", &org)], b"");
-    let client = || Box::new(Repeat(request.clone())) as Box<dyn load::Client>;
-    let clients = (0..CONNECTIONS).map(|_| client()).collect();
     let prefix = br#"{"events":[{"#.to_vec();
     let load = Load { address: server.address, until: Until::Elapsed(time), prefix, length: None };
-    server.metered(load.run(clients)).await
+    server.metered(load.repeat(CONNECTIONS, &request)).await
 }
 
 async fn copy_out(client: &Client, org: i64) -> Result<Duration> {
@@ -117,6 +117,11 @@ async fn download(address: SocketAddr, cookie: &str, org: i64) -> Result<Duratio
         return Err(format!("an export ended after about {} entries", entries / 4).into());
     }
     Ok(begun.elapsed())
+}
+
+/// Makes the org whose log is exported, unless an earlier run has.
+pub(super) async fn fill_exported(client: &Client, api: &mut Api) -> Result<i64> {
+    fill(client, api, "Exported log", EXPORTED).await
 }
 
 /// Makes an org whose log has so many events, unless an earlier run has.

@@ -11,7 +11,7 @@ use crate::bench::Bench;
 use crate::document::dashboard;
 use crate::error::Result;
 use crate::http::render;
-use crate::load::{Client, Load, Repeat, Until};
+use crate::load::{Load, Until};
 use crate::machine::cpu_of_process;
 use crate::pairs;
 use crate::server::Server;
@@ -62,8 +62,7 @@ async fn measure(
 }
 
 async fn send(address: SocketAddr, request: &[u8], body: &[u8], time: Duration) -> Result<Slice> {
-    let clients = (0..CONNECTIONS).map(|_| Box::new(Repeat(request.to_vec())) as Box<dyn Client>).collect();
     let prefix = body[..body.len().min(64)].to_vec();
     let load = Load { address, until: Until::Elapsed(time), prefix, length: Some(body.len()) };
-    load.run(clients).await
+    load.repeat(CONNECTIONS, request).await
 }

@@ -1,7 +1,7 @@
 //! Saving dashboards of 50 KB by 32 clients: in many orgs against Postgres alone, and in one against many.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use serde_json::json;
@@ -9,12 +9,13 @@ use serde_json::json;
 use super::Reading;
 use crate::api::{Api, SAVE_PATH};
 use crate::bench::Bench;
-use crate::document::{MARK, dashboard};
+use crate::document::dashboard;
 use crate::error::Result;
 use crate::http::render;
 use crate::load::{Client, Load, Until};
 use crate::pairs;
 use crate::pgbench::{CLIENTS, Pgbench};
+use crate::saver::Saver;
 use crate::server::Server;
 use crate::slice::Slice;
 
@@ -120,38 +121,10 @@ impl Savers {
         };
         let document = dashboard(&format!("saved-{number:02}"), BYTES);
         let body = json!({"dashboard": document, "overwrite": true, "message": "measured"}).to_string();
-        let requests: Vec<_> = orgs
-            .iter()
-            .map(|org| {
-                let headers = [("cookie", self.cookie.as_str()), ("x-grafana-org-id", &org.to_string())];
-                render("POST", SAVE_PATH, &headers, body.as_bytes())
-            })
-            .collect();
-        let marks = requests.iter().map(|request| find(request, MARK.as_bytes())).collect();
-        Saver { requests, marks, next: 0, revision: self.revision.clone() }
+        let requests = orgs.iter().map(|org| {
+            let headers = [("cookie", self.cookie.as_str()), ("x-grafana-org-id", &org.to_string())];
+            render("POST", SAVE_PATH, &headers, body.as_bytes())
+        });
+        Saver::new(requests.collect(), self.revision.clone())
     }
-}
-
-/// One client: saves its dashboard in its orgs in turn, each time with another content.
-struct Saver {
-    requests: Vec<Vec<u8>>,
-    /// Where in each request the number of the revision is.
-    marks: Vec<usize>,
-    next: usize,
-    revision: Arc<AtomicU64>,
-}
-
-impl Client for Saver {
-    fn request(&mut self) -> &[u8] {
-        let at = self.next % self.requests.len();
-        self.next += 1;
-        let revision = format!("{:010}", self.revision.fetch_add(1, Ordering::Relaxed));
-        let (request, mark) = (&mut self.requests[at], self.marks[at]);
-        request[mark..mark + MARK.len()].copy_from_slice(revision.as_bytes());
-        request
-    }
-}
-
-fn find(text: &[u8], part: &[u8]) -> usize {
-    text.windows(part.len()).position(|window| window == part).unwrap_or_default()
 }

@@ -12,11 +12,14 @@ use crate::api::Api;
 use crate::bench::Bench;
 use crate::error::Result;
 use crate::http::render;
-use crate::load::{self, Load, Repeat, Until};
+use crate::load::{Load, Until};
 use crate::pairs;
 use crate::server::Server;
+use crate::slice::Slice;
 use crate::tasks::repeat;
 
+/// Where the dashboards are kept.
+pub(super) const FOLDER: &str = "search-100k";
 const CONNECTIONS: usize = 16;
 const DASHBOARDS: i64 = 100_000;
 /// Words of some fifty titles, of which the second alone finds five hundred.
@@ -34,8 +37,8 @@ const SEED: &str = "INSERT INTO dashboards (org_id, uid, id, generation, title, 
         'Threads'])[1 + (n / 2000) % 10] AS words FROM generate_series(1, $2::bigint) AS n) AS titles";
 
 /// The time of a search, against that of the statement.
-pub(super) async fn by_words(bench: &Bench, name: &str) -> Result<Reading> {
-    let folder = bench.kept_folder(name)?;
+pub(super) async fn by_words(bench: &Bench, _: &str) -> Result<Reading> {
+    let folder = bench.kept_folder(FOLDER)?;
     let server = Server::start(bench, &folder).await?;
     let config = server.postgres().await?;
     let client = connect(&config).await?;
@@ -71,16 +74,14 @@ pub(super) async fn by_words(bench: &Bench, name: &str) -> Result<Reading> {
     Ok(theirs.into_time())
 }
 
-async fn search(server: &Server, request: &[u8], time: Duration) -> Result<crate::slice::Slice> {
-    let client = || Box::new(Repeat(request.to_vec())) as Box<dyn load::Client>;
-    let clients = (0..CONNECTIONS).map(|_| client()).collect();
+async fn search(server: &Server, request: &[u8], time: Duration) -> Result<Slice> {
     let load =
         Load { address: server.address, until: Until::Elapsed(time), prefix: b"[{".to_vec(), length: None };
-    server.metered(load.run(clients)).await
+    server.metered(load.repeat(CONNECTIONS, request)).await
 }
 
 /// Makes the org, unless an earlier run has.
-async fn seed(client: &Client, api: &mut Api) -> Result<i64> {
+pub(super) async fn seed(client: &Client, api: &mut Api) -> Result<i64> {
     let seeded = "SELECT org_id FROM dashboards WHERE uid = 'found-1'";
     if let Some(row) = client.query_opt(seeded, &[]).await? {
         return Ok(row.get(0));
