@@ -148,10 +148,10 @@ async fn rebuild_one(
         other.name() == projector.name() || is_read
     });
     let running: Vec<&dyn Projector> = running.map(|projector| &**projector).collect();
-    let mut shadow = Shadow::create(client, projector, &running).await?;
+    let shadow = Shadow::create(client, projector, &running).await?;
     let mut replay = Replay::begin(server, running).await?;
     replay.catch_up(projector.name(), report).await?;
-    shadow.complete(client).await?;
+    shadow.complete(server).await?;
     for _ in 0..MAX_ROUNDS {
         if replay.catch_up(projector.name(), report).await? < FEW {
             break;

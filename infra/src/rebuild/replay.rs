@@ -1,13 +1,14 @@
 //! Replays the log into the shadow tables.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use futures_util::TryStreamExt;
 use futures_util::future::try_join_all;
 use kymograph_app::{Error, Result};
 use kymograph_domain::registry::{self, event_types};
 use kymograph_domain::{OrgId, StoredEvent, Timestamp, UserId};
-use kymograph_projections::{Projector, Recorded, Statements};
+use kymograph_projections::{Projector, Recorded, Statement, Statements};
 use time::OffsetDateTime;
 use tokio::sync::mpsc;
 use tokio_postgres::Client;
@@ -48,12 +49,24 @@ struct ReadEvent {
     event: Box<dyn StoredEvent>,
 }
 
+/// Events that were read, of which the last is at a position.
+struct Projected {
+    statements: Vec<Statement>,
+    events: usize,
+    last: i64,
+}
+
+/// Reads the log.
+struct Reader {
+    client: Client,
+    /// The types of events that make a projector say something, as a list in SQL.
+    types: String,
+}
+
 /// A replay, as far as it has come.
 pub(super) struct Replay<'p> {
     projectors: Vec<&'p dyn Projector>,
-    /// The types of events that make a projector say something, as a list in SQL.
-    types: String,
-    reader: Client,
+    reader: Arc<Reader>,
     /// Writes to the schema `rebuild` and to no other, so that a statement that names another table fails.
     writer: PipelinePool,
     /// Where the replay of each org's log stands.
@@ -81,7 +94,8 @@ impl<'p> Replay<'p> {
         let types = event_types().into_iter().map(|(kind, _)| kind).filter(|kind| is_heard(kind));
         let types = types.map(|kind| format!("'{kind}'")).collect::<Vec<_>>().join(", ");
         let writer = pipeline_pool(of_writer, 1)?;
-        Ok(Self { projectors, types, reader, writer, positions: BTreeMap::new(), events: 0 })
+        let reader = Arc::new(Reader { client: reader, types });
+        Ok(Self { projectors, reader, writer, positions: BTreeMap::new(), events: 0 })
     }
 
     /// How many events were replayed.
@@ -117,9 +131,9 @@ impl<'p> Replay<'p> {
     async fn heads(&self) -> Result<Vec<(OrgId, i64)>> {
         let sql = "SELECT greatest((SELECT value FROM public.counters WHERE org_id = 0 AND name = 'org'),
             (SELECT max(id) FROM public.orgs))";
-        self.reader.batch_execute("SET app.org_id = '0'").await.map_err(failed)?;
-        let last: Option<i64> = self.reader.query_one(sql, &[]).await.map_err(failed)?.get(0);
-        let reader = &self.reader;
+        let reader = &self.reader.client;
+        reader.batch_execute("SET app.org_id = '0'").await.map_err(failed)?;
+        let last: Option<i64> = reader.query_one(sql, &[]).await.map_err(failed)?.get(0);
         let set = reader.prepare("SELECT set_config('app.org_id', $1, false)").await.map_err(failed)?;
         let get = reader.prepare("SELECT pos FROM public.heads WHERE org_id = $1").await.map_err(failed)?;
         let (set, get) = (&set, &get);
@@ -142,39 +156,102 @@ impl<'p> Replay<'p> {
         Ok(heads)
     }
 
-    /// Replays a part of an org's log: reading and decoding go ahead of writing.
+    /// Replays a part of an org's log. Reading and decoding, projecting and writing go on at once, each ahead of the next.
     async fn replay(&self, org: OrgId, from: i64, to: i64, progress: &(dyn Fn(i64) + Sync)) -> Result<u64> {
-        let (batches, mut waiting) = mpsc::channel::<Vec<ReadEvent>>(MAX_WAITING);
-        let reading = self.read(org, from, to, batches);
-        // It owns the receiving end, so that reading ends too when writing has failed.
-        let writing = async move {
-            let mut events = 0;
-            while let Some(batch) = waiting.recv().await {
-                events += batch.len() as u64;
-                self.write(org, &batch).await?;
-                if let Some(last) = batch.last() {
-                    progress(last.position);
-                }
-            }
-            Ok::<_, Error>(events)
-        };
-        let (read, written) = tokio::join!(reading, writing);
+        let (batches, read) = mpsc::channel::<Vec<ReadEvent>>(MAX_WAITING);
+        let (ready, projected) = mpsc::channel::<Projected>(MAX_WAITING);
+        let reading = tokio::spawn(self.reader.clone().read(org, from, to, batches));
+        let ((), written) =
+            tokio::join!(self.project_all(org, read, ready), self.write_all(org, projected, progress));
         // Who writes fails first; who reads then finds nobody to give to.
         let events = written?;
-        read?;
+        reading.await.map_err(Error::internal)??;
         progress(to);
         Ok(events)
     }
 
-    async fn read(
+    async fn project_all(
         &self,
+        org: OrgId,
+        mut batches: mpsc::Receiver<Vec<ReadEvent>>,
+        ready: mpsc::Sender<Projected>,
+    ) {
+        while let Some(batch) = batches.recv().await {
+            let last = batch.last().map_or(0, |last| last.position);
+            let projected = Projected { statements: self.project(org, &batch), events: batch.len(), last };
+            if ready.send(projected).await.is_err() {
+                break;
+            }
+        }
+    }
+
+    async fn write_all(
+        &self,
+        org: OrgId,
+        mut projected: mpsc::Receiver<Projected>,
+        progress: &(dyn Fn(i64) + Sync),
+    ) -> Result<u64> {
+        let mut events = 0;
+        while let Some(batch) = projected.recv().await {
+            self.write(org, &batch).await?;
+            events += batch.events as u64;
+            progress(batch.last);
+        }
+        Ok(events)
+    }
+
+    fn project(&self, org: OrgId, batch: &[ReadEvent]) -> Vec<Statement> {
+        let recorded: Vec<_> = batch
+            .iter()
+            .map(|read| Recorded {
+                org,
+                position: read.position,
+                recorded_at: read.recorded_at,
+                actor_id: read.actor_id,
+                actor_login: &read.actor_login,
+                event: &*read.event,
+            })
+            .collect();
+        let mut statements = Statements::default();
+        if let [only] = self.projectors.as_slice() {
+            only.project_many(&recorded, &mut statements);
+        } else {
+            // What one of them reads, the others must have written by then.
+            for recorded in &recorded {
+                self.projectors.iter().for_each(|projector| projector.project(recorded, &mut statements));
+            }
+        }
+        statements.into_vec()
+    }
+
+    async fn write(&self, org: OrgId, batch: &Projected) -> Result<()> {
+        let statements = batch.statements.iter().filter(|statement| !statement.is_check);
+        let steps: Vec<_> =
+            statements.map(|write| Step::Statement { sql: write.sql, params: &write.params }).collect();
+        let mut pipeline = self.writer.get().await?;
+        for steps in steps.chunks(MAX_STEPS) {
+            pipeline.transaction(steps).await.map_err(|error| match error {
+                PipelineError::Failed(error) => error,
+                PipelineError::Refused { refusal, .. } => Error::internal(format!(
+                    "org {org}: the events up to position {} cannot be projected: {}",
+                    batch.last, refusal.message
+                )),
+            })?;
+        }
+        Ok(())
+    }
+}
+
+impl Reader {
+    async fn read(
+        self: Arc<Self>,
         org: OrgId,
         from: i64,
         to: i64,
         batches: mpsc::Sender<Vec<ReadEvent>>,
     ) -> Result<()> {
         let tenant = format!("SET app.org_id = '{org}'");
-        self.reader.batch_execute(&tenant).await.map_err(failed)?;
+        self.client.batch_execute(&tenant).await.map_err(failed)?;
         let mut after = from;
         while after < to {
             let last = to.min(after + RANGE);
@@ -199,7 +276,7 @@ impl<'p> Replay<'p> {
                 AND type IN ({}) ORDER BY pos) TO STDOUT (FORMAT binary)",
             self.types
         );
-        let rows = BinaryCopyOutStream::new(self.reader.copy_out(&sql).await.map_err(failed)?, TYPES);
+        let rows = BinaryCopyOutStream::new(self.client.copy_out(&sql).await.map_err(failed)?, TYPES);
         let mut rows = std::pin::pin!(rows);
         let (mut batch, mut size) = (Vec::new(), 0);
         while let Some(row) = rows.try_next().await.map_err(failed)? {
@@ -222,44 +299,5 @@ impl<'p> Replay<'p> {
         }
         // Nobody takes it if writing has failed.
         Ok(batch.is_empty() || batches.send(batch).await.is_ok())
-    }
-
-    async fn write(&self, org: OrgId, batch: &[ReadEvent]) -> Result<()> {
-        let recorded: Vec<_> = batch
-            .iter()
-            .map(|read| Recorded {
-                org,
-                position: read.position,
-                recorded_at: read.recorded_at,
-                actor_id: read.actor_id,
-                actor_login: &read.actor_login,
-                event: &*read.event,
-            })
-            .collect();
-        let mut statements = Statements::default();
-        if let [only] = self.projectors.as_slice() {
-            only.project_many(&recorded, &mut statements);
-        } else {
-            // What one of them reads, the others must have written by then.
-            for recorded in &recorded {
-                self.projectors.iter().for_each(|projector| projector.project(recorded, &mut statements));
-            }
-        }
-        let statements = statements.into_vec();
-        let statements = statements.iter().filter(|statement| !statement.is_check);
-        let steps: Vec<_> =
-            statements.map(|write| Step::Statement { sql: write.sql, params: &write.params }).collect();
-        let mut pipeline = self.writer.get().await?;
-        for steps in steps.chunks(MAX_STEPS) {
-            pipeline.transaction(steps).await.map_err(|error| match error {
-                PipelineError::Failed(error) => error,
-                PipelineError::Refused { refusal, .. } => Error::internal(format!(
-                    "org {org}: the events up to position {} cannot be projected: {}",
-                    recorded.last().map_or(0, |last| last.position),
-                    refusal.message
-                )),
-            })?;
-        }
-        Ok(())
     }
 }

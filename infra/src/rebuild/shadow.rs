@@ -1,10 +1,15 @@
 //! The tables that will take the place of others.
 
-use kymograph_app::Result;
+use std::sync::{Mutex, PoisonError};
+
+use futures_util::future::try_join;
+use kymograph_app::{Error, Result};
 use kymograph_projections::Projector;
 use tokio_postgres::Client;
 
 use super::failed;
+use crate::database_server::DatabaseServer;
+use crate::migrate::connect;
 
 /// The columns of a table with all that belongs to them. Names are written out by PostgreSQL, with their schemas because
 /// none is in the search path.
@@ -57,18 +62,44 @@ impl Shadow {
                 run_each(client, sql, table).await?;
             }
         }
+        // To clean up behind the replay would only take time from it.
+        for table in projector.tables() {
+            let rest = format!("ALTER TABLE rebuild.{table} SET (autovacuum_enabled = false)");
+            client.batch_execute(&rest).await.map_err(failed)?;
+        }
         client.batch_execute("RESET ROLE").await.map_err(failed)?;
         Ok(Self { tables: projector.tables() })
     }
 
-    /// Makes what was left out, and lets PostgreSQL learn what is in the tables.
-    pub(super) async fn complete(&mut self, client: &Client) -> Result<()> {
-        client.batch_execute(&format!("SET ROLE {OWNER}")).await.map_err(failed)?;
-        for table in self.tables {
-            run_each(client, INDEXES, table).await?;
-            client.batch_execute(&format!("ANALYZE rebuild.{table}")).await.map_err(failed)?;
+    /// Makes what was left out, two indexes at a time, and lets PostgreSQL learn what is in the tables.
+    pub(super) async fn complete(&self, server: &DatabaseServer) -> Result<()> {
+        let clients = try_join(connect(server), connect(server)).await?;
+        let clients = [&clients.0, &clients.1];
+        let prepare =
+            format!("SET search_path = pg_catalog; SET maintenance_work_mem = '256MB'; SET ROLE {OWNER}");
+        let mut indexes = Vec::new();
+        for client in clients {
+            client.batch_execute(&prepare).await.map_err(failed)?;
         }
-        client.batch_execute("RESET ROLE").await.map_err(failed)
+        for table in self.tables {
+            let made = clients[0].query(INDEXES, &[table]).await.map_err(failed)?;
+            indexes.extend(made.iter().map(|row| row.get::<_, String>(0)));
+        }
+        let indexes = Mutex::new(indexes);
+        let next = || indexes.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let make = async |client: &Client| {
+            while let Some(sql) = next() {
+                client.batch_execute(&sql).await.map_err(failed)?;
+            }
+            Ok::<_, Error>(())
+        };
+        try_join(make(clients[0]), make(clients[1])).await?;
+        for table in self.tables {
+            let sql =
+                format!("ALTER TABLE rebuild.{table} RESET (autovacuum_enabled); ANALYZE rebuild.{table}");
+            clients[0].batch_execute(&sql).await.map_err(failed)?;
+        }
+        Ok(())
     }
 }
 

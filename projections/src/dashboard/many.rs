@@ -23,18 +23,27 @@ const INSERT_LIVES: &str = "INSERT INTO dashboard_lives (org_id, uid, from_pos, 
     SELECT $1, uid, from_pos, 9223372036854775807, id, folder_uid
     FROM unnest($2::text[], $3::bigint[], $4::bigint[], $5::text[]) AS new (uid, from_pos, id, folder_uid)";
 /// Tags are written as the literals of lists, because lists of lists have to be of equal length.
-const INSERT_DASHBOARDS: &str = "INSERT INTO dashboards (org_id, uid, id, generation, title, slug, tags, folder_uid,
+macro_rules! insert_dashboards {
+    () => {
+        "INSERT INTO dashboards (org_id, uid, id, generation, title, slug, tags, folder_uid,
         version, pos, created, created_by, updated, updated_by, deleted, creator_id)
     SELECT $1, uid, id, generation, title, slug, tags::text[], folder_uid, version, pos, created, created_by, updated,
         updated_by, NULL, creator_id
     FROM unnest($2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bigint[],
         $10::bigint[], $11::timestamptz[], $12::text[], $13::timestamptz[], $14::text[], $15::bigint[]) AS new (uid, id,
-        generation, title, slug, tags, folder_uid, version, pos, created, created_by, updated, updated_by, creator_id)
-    ON CONFLICT (org_id, uid) DO UPDATE SET id = excluded.id, generation = excluded.generation,
+        generation, title, slug, tags, folder_uid, version, pos, created, created_by, updated, updated_by, creator_id)"
+    };
+}
+const INSERT_DASHBOARDS: &str = insert_dashboards!();
+/// Takes the places of dashboards in the trash.
+const REPLACE_DASHBOARDS: &str = concat!(
+    insert_dashboards!(),
+    "ON CONFLICT (org_id, uid) DO UPDATE SET id = excluded.id, generation = excluded.generation,
         title = excluded.title, slug = excluded.slug, tags = excluded.tags, folder_uid = excluded.folder_uid,
         version = excluded.version, pos = excluded.pos, created = excluded.created,
         created_by = excluded.created_by, updated = excluded.updated, updated_by = excluded.updated_by,
-        deleted = NULL, creator_id = excluded.creator_id";
+        deleted = NULL, creator_id = excluded.creator_id"
+);
 const UPDATE_DASHBOARDS: &str = "UPDATE dashboards SET title = new.title, slug = new.slug, tags = new.tags::text[],
         folder_uid = new.folder_uid, version = new.version, pos = new.pos, updated = new.updated,
         updated_by = new.updated_by
@@ -122,8 +131,12 @@ impl<'a> Many<'a> {
     pub(super) fn write(&mut self, statements: &mut Statements) {
         let (created, updated): (Vec<_>, Vec<_>) =
             self.changes.drain().map(|(_, change)| change).partition(|change| change.created.is_some());
-        if !created.is_empty() {
-            insert(self.org, &created, statements);
+        let (new, again): (Vec<_>, Vec<_>) =
+            created.into_iter().partition(|change| born(change).generation == 1);
+        for (sql, created) in [(INSERT_DASHBOARDS, new), (REPLACE_DASHBOARDS, again)] {
+            if !created.is_empty() {
+                insert(sql, self.org, &created, statements);
+            }
         }
         if !updated.is_empty() {
             update(self.org, &updated, statements);
@@ -177,7 +190,7 @@ fn born<'a>(change: &Change<'a>) -> Birth<'a> {
     change.created.unwrap_or(unborn)
 }
 
-fn insert(org: i64, changes: &[Change<'_>], statements: &mut Statements) {
+fn insert(sql: &'static str, org: i64, changes: &[Change<'_>], statements: &mut Statements) {
     let params = params![
         org,
         column(changes, |change| change.content.uid.to_string()),
@@ -195,7 +208,7 @@ fn insert(org: i64, changes: &[Change<'_>], statements: &mut Statements) {
         column(changes, |change| change.by.to_owned()),
         column(changes, |change| born(change).creator),
     ];
-    statements.write(INSERT_DASHBOARDS, params);
+    statements.write(sql, params);
 }
 
 fn update(org: i64, changes: &[Change<'_>], statements: &mut Statements) {
