@@ -1,5 +1,6 @@
 //! An export as a body that is written while it is read.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -9,7 +10,7 @@ use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use bytes::Bytes;
 use http_body::Frame;
-use kymograph_app::audit::{AuditExport, AuditRecord};
+use kymograph_app::audit::{AuditBatch, AuditExport, AuditRecord};
 use kymograph_app::{Error, Result};
 use tokio::sync::mpsc;
 
@@ -17,6 +18,8 @@ use super::{csv, entry};
 
 /// How many pieces of an export may wait for the client to take them.
 const MAX_WAITING: usize = 2;
+/// How many batches are written out at once.
+const MAX_WRITING: usize = 2;
 /// How long the client may take for the next piece.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -44,6 +47,16 @@ impl Format {
             Self::Ndjson => ("application/x-ndjson", "attachment; filename=\"audit.ndjson\""),
             Self::Csv => ("text/csv; charset=utf-8", "attachment; filename=\"audit.csv\""),
         }
+    }
+
+    fn write_batch(self, batch: &dyn AuditBatch) -> Result<Bytes> {
+        let (mut out, mut written) = (Vec::new(), Ok(()));
+        batch.emit(false, &mut |record| {
+            if written.is_ok() {
+                written = self.write(&mut out, record);
+            }
+        });
+        written.map(|()| Bytes::from(out))
     }
 
     fn write(self, out: &mut Vec<u8>, record: &AuditRecord<'_>) -> Result<()> {
@@ -79,32 +92,32 @@ pub(super) fn response(export: AuditExport, format: Format) -> Response {
 /// A piece of an export; `None` is its end.
 type Piece = Result<Option<Bytes>>;
 
+/// Reads batches and writes them out, some at once: to write one out takes longer than to read the next.
 async fn produce(mut export: AuditExport, format: Format, pieces: &mpsc::Sender<Piece>) -> Result<()> {
-    let mut out = Vec::new();
     if format == Format::Csv {
-        out.extend_from_slice(csv::HEADER.as_bytes());
+        send(pieces, Bytes::from_static(csv::HEADER.as_bytes())).await?;
     }
+    let mut writing = VecDeque::new();
     while let Some(batch) = export.next_batch().await? {
-        let mut written = Ok(());
-        batch.emit(false, &mut |record| {
-            if written.is_ok() {
-                written = format.write(&mut out, record);
-            }
-        });
-        written?;
-        let capacity = out.len();
-        let piece = Bytes::from(std::mem::replace(&mut out, Vec::with_capacity(capacity)));
-        let sent = tokio::time::timeout(PATIENCE, pieces.send(Ok(Some(piece)))).await;
-        match sent {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) => return Err(Error::invalid("the client went away")),
-            Err(_) => return Err(Error::invalid("the client did not read")),
+        writing.push_back(tokio::task::spawn_blocking(move || format.write_batch(&*batch)));
+        if writing.len() > MAX_WRITING
+            && let Some(written) = writing.pop_front()
+        {
+            send(pieces, written.await.map_err(Error::internal)??).await?;
         }
     }
-    if !out.is_empty() && pieces.send(Ok(Some(Bytes::from(out)))).await.is_err() {
-        return Err(Error::invalid("the client went away"));
+    for written in writing {
+        send(pieces, written.await.map_err(Error::internal)??).await?;
     }
     Ok(())
+}
+
+async fn send(pieces: &mpsc::Sender<Piece>, piece: Bytes) -> Result<()> {
+    match tokio::time::timeout(PATIENCE, pieces.send(Ok(Some(piece)))).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) => Err(Error::invalid("the client went away")),
+        Err(_) => Err(Error::invalid("the client did not read")),
+    }
 }
 
 struct Pieces {
