@@ -42,6 +42,7 @@ migrations! {
     14 "0014_search";
     15 "0015_resource_permission";
     16 "0016_history";
+    17 "0017_search_plan";
 }
 
 #[cfg(test)]
