@@ -38,6 +38,7 @@ pub fn routes(searches: Arc<Searches>) -> Routes {
                 .query("folderUIDs", many(uid()), "What is in these folders; `general` is the root")
                 .query("folderIds", many(number(0)), "What is in these folders, and the folders themselves")
                 .query("starred", flag(), "Only what the caller has starred")
+                .query("deleted", flag(), "Dashboards in the trash, instead of what is not in it")
                 .query("sort", one_of(&["alpha-asc", "alpha-desc"]), "How hits are sorted")
                 .query("permission", text(), "`Edit` for what the caller may change only")
                 .pages("limit", DEFAULT_PAGE)

@@ -8374,6 +8374,8 @@ export interface operations {
                 folderIds?: number[];
                 /** @description Only what the caller has starred */
                 starred?: boolean;
+                /** @description Dashboards in the trash, instead of what is not in it */
+                deleted?: boolean;
                 /** @description How hits are sorted */
                 sort?: "alpha-asc" | "alpha-desc";
                 /** @description `Edit` for what the caller may change only */
