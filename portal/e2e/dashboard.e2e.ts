@@ -1,21 +1,21 @@
 import { describe, expect, it } from "vitest";
-import { api, drop, open, realDashboard, saveDashboard, withBrowser } from "./support";
+import { api, drop, open, realDashboard, realDashboards, saveDashboard, withBrowser } from "./support";
 
 withBrowser();
-
-const REAL = ["node-exporter-full", "k8s-views-pods", "k8s-system-coredns"];
 
 describe("dashboards", () => {
   it("are imported by drop, each with its own result", async () => {
     const { page, complaints } = await open("/dashboards");
     await page.getByRole("heading", { name: "Dashboards" }).waitFor();
-    const files = REAL.map((name) => ({ name: `${name}.json`, content: JSON.stringify(realDashboard(name)) }));
+    const names = realDashboards();
+    expect(names.length).toBe(9);
+    const files = names.map((name) => ({ name: `${name}.json`, content: JSON.stringify(realDashboard(name)) }));
     await drop(page, [...files, { name: "notes.json", content: '{"title": "no panels"}' }]);
     const dialog = page.getByRole("dialog", { name: "Import dashboards" });
-    await dialog.getByText("3 of 4 imported").waitFor();
+    await dialog.getByText("9 of 10 imported").waitFor();
     await dialog.getByText("it has a title, but no panels").waitFor();
     await dialog.getByRole("button", { name: "Done" }).click();
-    for (const name of REAL) {
+    for (const name of names) {
       await page.getByRole("link", { name: String(realDashboard(name).title), exact: true }).waitFor();
     }
     expect(complaints).toEqual([]);

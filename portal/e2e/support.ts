@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, beforeAll, expect } from "vitest";
@@ -74,10 +74,18 @@ export async function api(method: string, path: string, body?: unknown, auth = "
   return JSON.parse(text) as unknown;
 }
 
-/** One of the real dashboards of the repository. */
+const REAL = new URL("../../tests/data/dashboards/", import.meta.url);
+
+/** The names of the real dashboards of the repository. */
+export function realDashboards(): string[] {
+  return readdirSync(REAL)
+    .filter((file) => file.endsWith(".json"))
+    .map((file) => file.slice(0, -".json".length));
+}
+
+/** One of them. */
 export function realDashboard(name: string): Record<string, unknown> {
-  const url = new URL(`../../tests/data/dashboards/${name}.json`, import.meta.url);
-  return JSON.parse(readFileSync(url, "utf8")) as Record<string, unknown>;
+  return JSON.parse(readFileSync(new URL(`${name}.json`, REAL), "utf8")) as Record<string, unknown>;
 }
 
 /** Saves a dashboard and answers with its uid. */

@@ -6,9 +6,9 @@ use std::process::Command;
 use kymograph_tests::{Client, TestServer};
 use serde_json::{Value, json};
 
-/// Runs one of the programs in `tests/clients`.
+/// Runs a program of the repository, named by its path from `tests`, which must succeed.
 pub(crate) async fn run(program: &str, arguments: &[&str]) {
-    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients").join(program);
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join(program);
     let mut command = Command::new(program);
     command.args(arguments);
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
@@ -33,7 +33,7 @@ async fn grafana_clients_own_tests_pass() {
     ];
     for version in ["12.4.3", "13.0.1"] {
         let server = TestServer::with_settings(&[&format!("compatibility.grafana_version={version}")]).await;
-        run("grafana-client", &[&[&*server.url()], &files[..]].concat()).await;
+        run("clients/grafana-client", &[&[&*server.url()], &files[..]].concat()).await;
     }
 }
 
@@ -83,7 +83,7 @@ async fn grafana_backup_saves_an_org_and_restores_it() {
         admin.post("/api/dashboards/db", &save).await.expect(200);
     }
     let (from_token, to_token) = (token(&admin).await, token(&to.admin()).await);
-    run("grafana-backup", &[&from.url(), &from_token, &to.url(), &to_token]).await;
+    run("clients/grafana-backup", &[&from.url(), &from_token, &to.url(), &to_token]).await;
     let saved = contents(&admin).await;
     assert_eq!(saved.len(), 9);
     assert_eq!(contents(&to.admin()).await, saved);

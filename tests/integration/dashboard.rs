@@ -32,7 +32,7 @@ async fn real_dashboards_come_back_equal_in_meaning() {
         assert_eq!(admin.get(&path).await.expect(200).body["dashboard"], document);
         seen += 1;
     }
-    assert_eq!(seen, 3);
+    assert_eq!(seen, 9);
 }
 
 #[tokio::test]

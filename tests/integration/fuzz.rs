@@ -19,6 +19,6 @@ async fn no_request_is_a_fault_of_the_servers_or_takes_long() {
     let (_, id) = server.new_member(objects.org, "fuzzer", "Admin").await;
     let rights = json!({"isGrafanaAdmin": true});
     server.admin().put(&format!("/api/admin/users/{id}/permissions"), &rights).await.expect(200);
-    run("schemathesis", &[&server.url(), "fuzzer:secret", &objects.org.to_string(), CASES]).await;
+    run("clients/schemathesis", &[&server.url(), "fuzzer:secret", &objects.org.to_string(), CASES]).await;
     server.client("fuzzer", "secret").in_org(objects.org).get("/api/org").await.expect(200);
 }
