@@ -100,7 +100,7 @@ async fn copy_out(client: &Client, org: i64) -> Result<Duration> {
 async fn download(address: SocketAddr, cookie: &str, org: i64) -> Result<Duration> {
     let org = org.to_string();
     let headers = [("cookie", cookie), ("x-grafana-org-id", &org), ("connection", "close")];
-    let request = render("GET", "/api/audit/events/export?order=asc", &headers, b"");
+    let request = render("GET", "/api/audit/events/export?order=oldest", &headers, b"");
     let begun = Instant::now();
     let mut stream = TcpStream::connect(address).await?;
     stream.write_all(&request).await?;
