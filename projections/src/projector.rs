@@ -45,8 +45,8 @@ pub trait Projector: Send + Sync {
     fn project(&self, recorded: &Recorded<'_>, statements: &mut Statements);
 
     /// Adds statements that come to the same as those for each of the events, one after the other. The events are of one
-    /// org and of aggregates of one type. A projector whose events come in numbers can say it in fewer statements, each of
-    /// which has its price; nobody can tell then which event made one fail.
+    /// org. A projector whose events come in numbers can say it in fewer statements, each of which has its price; nobody can
+    /// tell then which event made one fail.
     fn project_many(&self, recorded: &[Recorded<'_>], statements: &mut Statements) {
         recorded.iter().for_each(|recorded| self.project(recorded, statements));
     }

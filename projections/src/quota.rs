@@ -143,7 +143,11 @@ impl Created {
             (_, Some(DashboardEvent::Created(created))) if created.generation == 1 => QuotaTarget::Dashboard,
             _ => return false,
         };
-        self.0.get_or_insert((recorded.org, target, 0)).2 += 1;
+        let (_, counted, count) = self.0.get_or_insert((recorded.org, target, 0));
+        if *counted != target {
+            return false;
+        }
+        *count += 1;
         true
     }
 
