@@ -1,21 +1,22 @@
-import { Button, MultiSelect, NativeSelect, Switch, TextInput } from "@mantine/core";
+import { Button, MultiSelect, NativeSelect, Switch } from "@mantine/core";
 import { useDebouncedValue, useDisclosure } from "@mantine/hooks";
 import { keepPreviousData, useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
-import { useEffect, useMemo, useRef, useState } from "react";
+import { useEffect, useMemo, useState } from "react";
 import { client, of } from "../api/client";
 import { FolderDialog } from "../folder/FolderDialogs";
 import { FolderTree } from "../folder/FolderTree";
 import { folderQuery } from "../folder/folder";
 import { useMe } from "../session/session";
 import { TimeSlider } from "../shell/TimeSlider";
-import { PlusIcon, SearchIcon, UploadIcon } from "../ui/icons";
+import { PlusIcon, UploadIcon } from "../ui/icons";
 import { Card, Page } from "../ui/Page";
 import { ProblemBox } from "../ui/ProblemBox";
 import ui from "../ui/ui.module.css";
 import css from "./DashboardsPage.module.css";
 import { HitList } from "./HitList";
 import { ImportDialog, useDrop } from "./ImportDialog";
+import { SearchBox } from "./SearchBox";
 import { pagedSearchQuery, type Sorting, sortingQuery } from "./search";
 
 /** What the address bar says about the page of dashboards. */
@@ -28,29 +29,31 @@ export interface DashboardsSearch {
   at?: string;
 }
 
+const ADDRESS_DELAY_MS = 300;
+
 /** Folders and dashboards: a tree beside a list. */
 export function DashboardsPage() {
   const { folder, query = "", tags = [], starred = false, sort, at } = useSearch({ from: "/shell/dashboards" });
   const navigate = useNavigate({ from: "/dashboards" });
   const queries = useQueryClient();
   const me = useMe();
-  const [typed, setTyped] = useState(query);
-  const [wanted] = useDebouncedValue(typed.trim(), 60);
+  const [wanted, setWanted] = useState(query);
+  const [shown, setShown] = useState(folder);
+  // Who opens a folder wants to see what is in it, not what was searched before.
+  if (shown !== folder) {
+    setShown(folder);
+    setWanted("");
+  }
   const [isMaking, making] = useDisclosure(false);
   const [isChanging, changing] = useDisclosure(false);
   const [files, setFiles] = useState<File[]>();
   const canEdit = me.isEditor && at === undefined;
   const isDropping = useDrop(canEdit ? setFiles : undefined);
+  // The address bar follows when somebody pauses, because each change of it draws everything around the page, too.
+  const [settled] = useDebouncedValue(wanted, ADDRESS_DELAY_MS);
   useEffect(() => {
-    void navigate({ search: (old) => ({ ...old, query: wanted || undefined }), replace: true });
-  }, [wanted, navigate]);
-
-  const shown = useRef(folder);
-  useEffect(() => {
-    // Who opens a folder wants to see what is in it, not what was searched before.
-    if (shown.current !== folder) setTyped("");
-    shown.current = folder;
-  }, [folder]);
+    void navigate({ search: (old) => ({ ...old, query: settled || undefined }), replace: true });
+  }, [settled, navigate]);
 
   const isFiltered = wanted !== "" || tags.length > 0 || starred;
   const parameters = useMemo(
@@ -124,13 +127,11 @@ export function DashboardsPage() {
         </aside>
         <div className={ui.stack}>
           <div className={ui.bar}>
-            <TextInput
-              className={ui.grow}
-              leftSection={<SearchIcon size={16} />}
+            <SearchBox
+              key={folder}
+              initial={wanted}
               placeholder={folder === undefined ? "Search all folders and dashboards" : "Search this folder"}
-              aria-label="Search folders and dashboards"
-              value={typed}
-              onChange={(event) => setTyped(event.currentTarget.value)}
+              onSearch={setWanted}
             />
             <MultiSelect
               className={css.tags}

@@ -1,16 +1,15 @@
-import { ActionIcon, Badge, Button, Checkbox, Menu, Skeleton } from "@mantine/core";
-import { Link } from "@tanstack/react-router";
+import { Button, Checkbox, Skeleton } from "@mantine/core";
 import { useWindowVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useMemo, useRef, useState } from "react";
 import { PickFolderDialog } from "../folder/FolderDialogs";
 import { countsIn } from "../folder/folder";
 import { confirm } from "../ui/confirm";
-import { DashboardIcon, DotsIcon, FolderIcon, StarIcon } from "../ui/icons";
 import { Card, Empty } from "../ui/Page";
 import { tellDone, tellProblem } from "../ui/ProblemBox";
 import ui from "../ui/ui.module.css";
-import { deleteHit, forEach, isFolder, moveTo, setStarred } from "./actions";
+import { deleteHit, forEach, isFolder, moveTo } from "./actions";
 import css from "./DashboardsPage.module.css";
+import { HitRow } from "./HitRow";
 import type { Hit } from "./search";
 import { restoreDeleted } from "./trash";
 
@@ -186,12 +185,12 @@ interface RowsProps extends HitListProps {
   onDelete: (hit: Hit) => void;
 }
 
-function Rows({ hits, hasMore, onMore, ...props }: RowsProps) {
+function Rows({ hits, chosen, hasMore, onMore, ...props }: RowsProps) {
   const list = useRef<HTMLDivElement>(null);
   const rows = useWindowVirtualizer({
     count: hits.length,
     estimateSize: () => ROW_PX,
-    overscan: 12,
+    overscan: 6,
     scrollMargin: list.current?.offsetTop ?? 0,
   });
   const items = rows.getVirtualItems();
@@ -206,108 +205,16 @@ function Rows({ hits, hasMore, onMore, ...props }: RowsProps) {
         if (hit === undefined) return null;
         return (
           <div
-            key={hit.uid}
+            // Another hit at the same place changes texts, which is faster than another row.
+            key={item.index}
             className={css.row}
             data-last={item.index === hits.length - 1}
             style={{ transform: `translateY(${item.start - rows.options.scrollMargin}px)` }}
           >
-            <Row hit={hit} {...props} />
+            <HitRow hit={hit} isChosen={chosen.has(hit.uid)} {...props} />
           </div>
         );
       })}
     </div>
-  );
-}
-
-function Row({
-  hit,
-  chosen,
-  canEdit,
-  showsFolder,
-  at,
-  onToggle,
-  onMove,
-  onDelete,
-  onChanged,
-}: Omit<RowsProps, "hits" | "hasMore" | "onMore"> & { hit: Hit }) {
-  const short = hit.title.slice(0, 80);
-  async function star() {
-    try {
-      await setStarred(hit.uid, !hit.isStarred);
-      onChanged();
-    } catch (error) {
-      tellProblem(error);
-    }
-  }
-  return (
-    <>
-      {canEdit ? (
-        <Checkbox
-          size="xs"
-          aria-label={`Select ${short}`}
-          checked={chosen.has(hit.uid)}
-          onChange={(event) => onToggle(hit.uid, event.currentTarget.checked)}
-        />
-      ) : (
-        <span />
-      )}
-      <div className={css.title}>
-        {isFolder(hit) ? <FolderIcon size={16} /> : <DashboardIcon size={16} />}
-        <div className={css.text}>
-          {isFolder(hit) ? (
-            <Link to="/dashboards" search={{ folder: hit.uid, at }} className={ui.link}>
-              <bdi>{hit.title}</bdi>
-            </Link>
-          ) : (
-            <Link to="/dashboards/$uid" params={{ uid: hit.uid }} search={{ at }} className={ui.link}>
-              <bdi>{hit.title}</bdi>
-            </Link>
-          )}
-          {showsFolder && (
-            <span className={css.place}>
-              in <bdi>{hit.folderTitle ?? "the top level"}</bdi>
-            </span>
-          )}
-        </div>
-      </div>
-      <div className={css.tagList}>
-        {hit.tags.slice(0, 4).map((tag) => (
-          <Badge key={tag} color="gray" variant="light" size="sm" tt="none" fw={500} maw={110}>
-            {tag}
-          </Badge>
-        ))}
-      </div>
-      {isFolder(hit) || at !== undefined ? (
-        <span />
-      ) : (
-        <ActionIcon
-          variant="subtle"
-          color="gray"
-          className={css.star}
-          aria-pressed={hit.isStarred}
-          aria-label={hit.isStarred ? `Remove the star of ${short}` : `Star ${short}`}
-          onClick={() => void star()}
-        >
-          <StarIcon size={16} />
-        </ActionIcon>
-      )}
-      {canEdit ? (
-        <Menu position="bottom-end" shadow="md">
-          <Menu.Target>
-            <ActionIcon variant="subtle" color="gray" aria-label={`What can be done with ${short}`}>
-              <DotsIcon size={16} />
-            </ActionIcon>
-          </Menu.Target>
-          <Menu.Dropdown>
-            <Menu.Item onClick={() => onMove(hit)}>Move…</Menu.Item>
-            <Menu.Item color="red" onClick={() => onDelete(hit)}>
-              {isFolder(hit) ? "Delete…" : "Move to trash"}
-            </Menu.Item>
-          </Menu.Dropdown>
-        </Menu>
-      ) : (
-        <span />
-      )}
-    </>
   );
 }

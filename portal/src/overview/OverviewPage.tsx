@@ -1,7 +1,7 @@
 import { Button, Skeleton } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
-import { lazy, Suspense, useState } from "react";
+import { lazy, Suspense, useEffect, useState } from "react";
 import { type AuditEvent, activityQuery, recentQuery } from "../audit/event";
 import { searchQuery } from "../dashboard/search";
 import { useMe } from "../session/session";
@@ -12,7 +12,8 @@ import { Counts } from "./Counts";
 import css from "./OverviewPage.module.css";
 import { thisVisit } from "./visit";
 
-const ActivityChart = lazy(() => import("../audit/ActivityChart"));
+const loadChart = () => import("../audit/ActivityChart");
+const ActivityChart = lazy(loadChart);
 
 const DAYS = 30;
 const RECENT = 12;
@@ -35,6 +36,8 @@ export function OverviewPage() {
 function Activity() {
   const navigate = useNavigate();
   const activity = useQuery(activityQuery(DAYS));
+  // The chart comes while its numbers are counted, not after.
+  useEffect(() => void loadChart(), []);
   return (
     <Card
       title={`Activity of the last ${DAYS} days`}
