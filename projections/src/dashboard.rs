@@ -16,7 +16,7 @@ use kymograph_domain::{OrgId, StreamId, Uid};
 
 use crate::folder::check_folder_exists;
 use crate::params;
-use crate::projector::{Projector, Recorded};
+use crate::projector::{Projector, Recorded, project_gathered};
 use crate::statement::Statements;
 use crate::text::uid_or_empty;
 
@@ -123,17 +123,7 @@ impl Projector for DashboardProjector {
     }
 
     fn project_many(&self, recorded: &[Recorded<'_>], statements: &mut Statements) {
-        if let [only] = recorded {
-            return self.project(only, statements);
-        }
-        let mut many = Many::default();
-        for recorded in recorded {
-            if !many.take(recorded) {
-                many.write(statements);
-                self.project(recorded, statements);
-            }
-        }
-        many.write(statements);
+        project_gathered(self, Many::default(), recorded, statements);
     }
 }
 

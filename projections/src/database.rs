@@ -78,6 +78,13 @@ impl Database {
         }
     }
 
+    /// A connection with a statement that is prepared on it.
+    async fn prepared(&self, sql: &'static str) -> Result<(Object, Statement)> {
+        let connection = self.connection().await?;
+        let statement = prepare(&connection, sql).await?;
+        Ok((connection, statement))
+    }
+
     /// Runs a query as one tenant.
     pub async fn read(&self, org: OrgId, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>> {
         self.read_with(&format!("BEGIN READ ONLY; SET LOCAL app.org_id = '{org}'"), sql, params).await
@@ -103,8 +110,7 @@ impl Database {
     /// Runs a query on what belongs to no tenant.
     pub async fn read_global(&self, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>> {
         let read = async {
-            let connection = self.connection().await?;
-            let statement = prepare(&connection, sql).await?;
+            let (connection, statement) = self.prepared(sql).await?;
             connection.query(&statement, params).await.map_err(|error| database_error(&error))
         };
         read.instrument(sql_span(sql)).await
@@ -112,8 +118,7 @@ impl Database {
 
     async fn read_with(&self, begin: &str, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>> {
         let read = async {
-            let connection = self.connection().await?;
-            let statement = prepare(&connection, sql).await?;
+            let (connection, statement) = self.prepared(sql).await?;
             let rows = match transact(&connection, &statement, begin, params).await {
                 Err(error) if was_exchanged(&error) => transact(&connection, &statement, begin, params).await,
                 rows => rows,
@@ -125,8 +130,7 @@ impl Database {
 
     async fn write_with(&self, begin: &str, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>> {
         let write = async {
-            let connection = self.connection().await?;
-            let statement = prepare(&connection, sql).await?;
+            let (connection, statement) = self.prepared(sql).await?;
             let rows = transact(&connection, &statement, begin, params).await;
             rows.map_err(|error| database_error(&error))
         };
@@ -146,8 +150,7 @@ impl Database {
     /// Runs a statement that writes what belongs to no tenant, and returns the number of rows.
     pub async fn write_global(&self, sql: &'static str, params: Params<'_>) -> Result<u64> {
         let write = async {
-            let connection = self.connection().await?;
-            let statement = prepare(&connection, sql).await?;
+            let (connection, statement) = self.prepared(sql).await?;
             connection.execute(&statement, params).await.map_err(|error| database_error(&error))
         };
         write.instrument(sql_span(sql)).await

@@ -20,7 +20,7 @@ use tokio_postgres::Row;
 
 use crate::database::Database;
 use crate::params;
-use crate::projector::{Projector, Recorded};
+use crate::projector::{Projector, Recorded, project_gathered};
 use crate::resource_permission::filter::{FilterParams, allowed_folders, allows_folder};
 use crate::statement::{OnFailure, Statements};
 use crate::text::{optional_uid_column, timestamp_column, uid_column, uid_or_empty};
@@ -112,17 +112,7 @@ impl Projector for FolderProjector {
     }
 
     fn project_many(&self, recorded: &[Recorded<'_>], statements: &mut Statements) {
-        if let [only] = recorded {
-            return self.project(only, statements);
-        }
-        let mut many = Many::default();
-        for recorded in recorded {
-            if !many.take(recorded) {
-                many.write(statements);
-                self.project(recorded, statements);
-            }
-        }
-        many.write(statements);
+        project_gathered(self, Many::default(), recorded, statements);
     }
 }
 

@@ -51,3 +51,36 @@ pub trait Projector: Send + Sync {
         recorded.iter().for_each(|recorded| self.project(recorded, statements));
     }
 }
+
+/// What some events come to, as far as it can be said in fewer statements than one for each.
+pub(crate) trait Gathered<'a> {
+    /// Takes an event, if it is one that can be said together with others.
+    fn take(&mut self, recorded: &Recorded<'a>) -> bool;
+
+    /// Adds the statements that write what was taken, and forgets it.
+    fn write(&mut self, statements: &mut Statements);
+}
+
+/// Projects events of which some are gathered. What the others say keeps its place between them.
+pub(crate) fn project_gathered<'a>(
+    projector: &impl Projector,
+    mut gathered: impl Gathered<'a>,
+    recorded: &[Recorded<'a>],
+    statements: &mut Statements,
+) {
+    if let [only] = recorded {
+        return projector.project(only, statements);
+    }
+    for recorded in recorded {
+        if gathered.take(recorded) {
+            continue;
+        }
+        let mut others = Statements::default();
+        projector.project(recorded, &mut others);
+        if !others.is_empty() {
+            gathered.write(statements);
+            statements.append(others);
+        }
+    }
+    gathered.write(statements);
+}

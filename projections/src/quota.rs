@@ -18,7 +18,7 @@ use tokio_postgres::Row;
 
 use crate::database::Database;
 use crate::params;
-use crate::projector::{Projector, Recorded};
+use crate::projector::{Gathered, Projector, Recorded, project_gathered};
 use crate::star::losing_its_stars;
 use crate::statement::{OnFailure, Statements};
 use limit::Limits;
@@ -114,36 +114,26 @@ impl Projector for QuotaProjector {
     }
 
     fn project_many(&self, recorded: &[Recorded<'_>], statements: &mut Statements) {
-        // What is created in numbers is counted at once, so that its row does not change for each.
-        let mut created = Created::default();
-        for recorded in recorded {
-            if created.count(recorded) {
-                continue;
-            }
-            let mut others = Statements::default();
-            self.project(recorded, &mut others);
-            if !others.is_empty() {
-                created.write(&self.limits, statements);
-                statements.append(others);
-            }
-        }
-        created.write(&self.limits, statements);
+        project_gathered(self, Created { limits: &self.limits, counted: None }, recorded, statements);
     }
 }
 
-/// What was created and is yet to be counted, which is of one kind.
-#[derive(Default)]
-struct Created(Option<(OrgId, QuotaTarget, i64)>);
+/// What was created and is yet to be counted, which is of one kind. It is counted at once, so that its row does not change
+/// for each.
+struct Created<'l> {
+    limits: &'l Limits,
+    counted: Option<(OrgId, QuotaTarget, i64)>,
+}
 
-impl Created {
+impl Gathered<'_> for Created<'_> {
     /// Counts what an event creates, if that is all that the event means here.
-    fn count(&mut self, recorded: &Recorded<'_>) -> bool {
+    fn take(&mut self, recorded: &Recorded<'_>) -> bool {
         let target = match (recorded.event.of(), recorded.event.of()) {
             (Some(FolderEvent::Created(_)), _) => QuotaTarget::Folder,
             (_, Some(DashboardEvent::Created(created))) if created.generation == 1 => QuotaTarget::Dashboard,
             _ => return false,
         };
-        let (_, counted, count) = self.0.get_or_insert((recorded.org, target, 0));
+        let (_, counted, count) = self.counted.get_or_insert((recorded.org, target, 0));
         if *counted != target {
             return false;
         }
@@ -151,9 +141,9 @@ impl Created {
         true
     }
 
-    fn write(&mut self, limits: &Limits, statements: &mut Statements) {
-        if let Some((org, target, count)) = self.0.take() {
-            limits.add(org, target, count, statements);
+    fn write(&mut self, statements: &mut Statements) {
+        if let Some((org, target, count)) = self.counted.take() {
+            self.limits.add(org, target, count, statements);
         }
     }
 }

@@ -18,7 +18,7 @@ use super::{csv, entry};
 
 /// How many pieces of an export may wait for the client to take them.
 const MAX_WAITING: usize = 2;
-/// How many batches are written out at once.
+/// How many batches may be written out while the next one is read.
 const MAX_WRITING: usize = 2;
 /// How long the client may take for the next piece.
 const PATIENCE: Duration = Duration::from_secs(60);

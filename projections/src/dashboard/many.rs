@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use crate::folder::check_folder_exists;
 use crate::params;
-use crate::projector::Recorded;
+use crate::projector::{Gathered, Recorded};
 use crate::statement::{Statements, column};
 use crate::text::uid_or_empty;
 
@@ -94,9 +94,9 @@ pub(super) struct Many<'a> {
     lives: Vec<(&'a str, i64, i64, &'a DashboardContent)>,
 }
 
-impl<'a> Many<'a> {
+impl<'a> Gathered<'a> for Many<'a> {
     /// Takes an event, if it is one that gives a dashboard another content.
-    pub(super) fn take(&mut self, recorded: &Recorded<'a>) -> bool {
+    fn take(&mut self, recorded: &Recorded<'a>) -> bool {
         let Some(event) = recorded.event.of::<DashboardEvent>() else { return false };
         let (content, generation, version, restored_from, id) = match event {
             DashboardEvent::Created(created) => {
@@ -127,8 +127,7 @@ impl<'a> Many<'a> {
         true
     }
 
-    /// Adds the statements that write what was taken, and forgets it.
-    pub(super) fn write(&mut self, statements: &mut Statements) {
+    fn write(&mut self, statements: &mut Statements) {
         let (created, updated): (Vec<_>, Vec<_>) =
             self.changes.drain().map(|(_, change)| change).partition(|change| change.created.is_some());
         let (new, again): (Vec<_>, Vec<_>) =

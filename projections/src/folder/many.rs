@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use super::check_place;
 use crate::params;
-use crate::projector::Recorded;
+use crate::projector::{Gathered, Recorded};
 use crate::statement::{Statements, column};
 use crate::text::uid_or_empty;
 
@@ -44,9 +44,9 @@ pub(super) struct Many<'a> {
     places: HashMap<&'a str, usize>,
 }
 
-impl<'a> Many<'a> {
+impl<'a> Gathered<'a> for Many<'a> {
     /// Takes an event, if it is one that creates a folder or describes it anew.
-    pub(super) fn take(&mut self, recorded: &Recorded<'a>) -> bool {
+    fn take(&mut self, recorded: &Recorded<'a>) -> bool {
         let (uid, title, description, created) = match recorded.event.of::<FolderEvent>() {
             Some(FolderEvent::Created(created)) => {
                 (&created.uid, &created.title, &created.description, Some((created, *recorded)))
@@ -67,8 +67,7 @@ impl<'a> Many<'a> {
         true
     }
 
-    /// Adds the statements that write what was taken, and forgets it.
-    pub(super) fn write(&mut self, statements: &mut Statements) {
+    fn write(&mut self, statements: &mut Statements) {
         let Self { org, changes, .. } = std::mem::take(self);
         let (created, updated): (Vec<_>, Vec<_>) =
             changes.into_iter().partition(|change| change.created.is_some());

@@ -1,5 +1,10 @@
 //! Compares two sides by short slices in turn, so that whatever else happens on the machine happens to both.
 
+use std::time::Instant;
+
+use futures_util::TryStreamExt;
+use tokio_postgres::Client;
+
 use crate::error::Result;
 use crate::report;
 use crate::row::Reading;
@@ -7,6 +12,8 @@ use crate::slice::{Slice, median};
 
 /// How many slices each side gets.
 const PAIRS: usize = 5;
+/// How often each side is timed that runs as a whole.
+const ROUNDS: usize = 3;
 
 /// How much faster our side is than the other: the median of the ratios of all pairs.
 ///
@@ -37,4 +44,30 @@ pub(crate) async fn compare(
     }
     let value = median(ratios).ok_or("there were no pairs")?;
     Ok(Reading { value, ours: Some(our_sum), theirs: Some(their_sum) })
+}
+
+/// How much longer our side takes than the other, both as a whole: the ratio of their medians.
+pub(crate) async fn compare_runs(
+    mut ours: impl AsyncFnMut() -> Result<()>,
+    mut theirs: impl AsyncFnMut() -> Result<()>,
+) -> Result<Reading> {
+    let (mut our_times, mut their_times) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        let begun = Instant::now();
+        theirs().await?;
+        their_times.push(begun.elapsed().as_secs_f64());
+        let begun = Instant::now();
+        ours().await?;
+        our_times.push(begun.elapsed().as_secs_f64());
+    }
+    report::progress(&format!("  {our_times:.1?} / {their_times:.1?} seconds"));
+    let (ours, theirs) = median(our_times).zip(median(their_times)).ok_or("nothing was measured")?;
+    Ok(Reading::alone(ours / theirs))
+}
+
+/// Copies rows out as a client that keeps nothing of them.
+pub(crate) async fn copy_out(client: &Client, query: &str) -> Result<()> {
+    let mut rows = std::pin::pin!(client.copy_out(&format!("COPY ({query}) TO STDOUT")).await?);
+    while rows.try_next().await?.is_some() {}
+    Ok(())
 }

@@ -2,9 +2,8 @@
 //! of the same rows.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use futures_util::TryStreamExt;
 use kymograph_infra::migrate::connect;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -16,9 +15,9 @@ use crate::bench::Bench;
 use crate::error::Result;
 use crate::http::render;
 use crate::load::{Load, Until};
-use crate::pairs;
+use crate::pairs::{self, copy_out};
 use crate::server::Server;
-use crate::slice::{Slice, median};
+use crate::slice::Slice;
 
 /// Where the log that is exported is kept.
 pub(super) const EXPORT_FOLDER: &str = "audit-export-1m";
@@ -28,8 +27,6 @@ const LONG: i64 = 10_000_000;
 /// How many events are made by one statement.
 const STEP: i64 = 500_000;
 const CONNECTIONS: usize = 8;
-/// How often each side of an export is timed.
-const ROUNDS: usize = 3;
 /// One of fifty people, and one of ten events.
 const PAGE: &str = "/api/audit/events?actor=admin&action=dashboard.deleted&limit=100";
 
@@ -43,6 +40,13 @@ const FILL: &str = "INSERT INTO events SELECT org_id, pos + n, 'dashboard-filler
     WHERE org_id = $1 AND pos = (SELECT max(pos) FROM events WHERE org_id = $1)";
 const MOVE_HEAD: &str = "UPDATE heads SET pos = e.pos, last_at = e.recorded_at FROM events e
     WHERE heads.org_id = $1 AND e.org_id = $1 AND e.pos = (SELECT max(pos) FROM events WHERE org_id = $1)";
+/// How to drop and how to make each index of the log but the primary key.
+const INDEXES: &str = "SELECT CASE WHEN c.oid IS NULL THEN format('DROP INDEX %s', i.indexrelid::regclass)
+            ELSE format('ALTER TABLE events DROP CONSTRAINT %I', c.conname) END,
+        CASE WHEN c.oid IS NULL THEN pg_get_indexdef(i.indexrelid)
+            ELSE format('ALTER TABLE events ADD CONSTRAINT %I %s', c.conname, pg_get_constraintdef(c.oid)) END
+    FROM pg_index i LEFT JOIN pg_constraint c ON c.conindid = i.indexrelid
+    WHERE i.indrelid = 'events'::regclass AND NOT i.indisprimary ORDER BY i.indexrelid";
 /// What an export tells of an event.
 const COPY: &str =
     "pos, stream_id, version, type, schema_version, recorded_at, actor_id, actor_login, causation_id,
@@ -70,14 +74,12 @@ pub(super) async fn export(bench: &Bench, _: &str) -> Result<Reading> {
     let client = connect(&server.postgres().await?).await?;
     let mut api = Api::log_in(server.address).await?;
     let org = fill_exported(&client, &mut api).await?;
-    let (mut exports, mut copies) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        copies.push(copy_out(&client, org).await?.as_secs_f64());
-        exports.push(download(server.address, &api.cookie, org).await?.as_secs_f64());
-    }
-    crate::report::progress(&format!("  exports {exports:.1?} s, copies {copies:.1?} s"));
-    let (ours, theirs) = median(exports).zip(median(copies)).ok_or("nothing was measured")?;
-    Ok(Reading::alone(ours / theirs))
+    let events = format!("SELECT {COPY} FROM events WHERE org_id = {org} ORDER BY pos");
+    pairs::compare_runs(
+        async || download(server.address, &api.cookie, org).await,
+        async || copy_out(&client, &events).await,
+    )
+    .await
 }
 
 async fn read(server: &Server, cookie: &str, org: i64, time: Duration) -> Result<Slice> {
@@ -88,20 +90,11 @@ async fn read(server: &Server, cookie: &str, org: i64, time: Duration) -> Result
     server.metered(load.repeat(CONNECTIONS, &request)).await
 }
 
-async fn copy_out(client: &Client, org: i64) -> Result<Duration> {
-    let begun = Instant::now();
-    let sql = format!("COPY (SELECT {COPY} FROM events WHERE org_id = {org} ORDER BY pos) TO STDOUT");
-    let mut rows = std::pin::pin!(client.copy_out(&sql).await?);
-    while rows.try_next().await?.is_some() {}
-    Ok(begun.elapsed())
-}
-
 /// Reads an export to its end, and looks whether it is complete.
-async fn download(address: SocketAddr, cookie: &str, org: i64) -> Result<Duration> {
+async fn download(address: SocketAddr, cookie: &str, org: i64) -> Result<()> {
     let org = org.to_string();
     let headers = [("cookie", cookie), ("x-grafana-org-id", &org), ("connection", "close")];
     let request = render("GET", "/api/audit/events/export?order=oldest", &headers, b"");
-    let begun = Instant::now();
     let mut stream = TcpStream::connect(address).await?;
     stream.write_all(&request).await?;
     let (mut buffer, mut entries) = (vec![0; 256 * 1024], 0_i64);
@@ -110,13 +103,13 @@ async fn download(address: SocketAddr, cookie: &str, org: i64) -> Result<Duratio
         if read == 0 {
             break;
         }
-        entries += i64::try_from(buffer[..read].split(|byte| *byte == b'}').count() - 1)?;
+        entries += i64::try_from(buffer[..read].iter().filter(|byte| **byte == b'}').count())?;
     }
     // Each entry has four objects: itself, who, what and from where.
     if entries < EXPORTED * 4 {
         return Err(format!("an export ended after about {} entries", entries / 4).into());
     }
-    Ok(begun.elapsed())
+    Ok(())
 }
 
 /// Makes the org whose log is exported, unless an earlier run has.
@@ -130,14 +123,32 @@ async fn fill(client: &Client, api: &mut Api, name: &str, events: i64) -> Result
         Some(row) => row.get(0),
         None => api.create_org(name).await?,
     };
-    let mut filled: i64 = client.query_one("SELECT pos FROM heads WHERE org_id = $1", &[&org]).await?.get(0);
-    while filled < events {
-        let step = STEP.min(events);
-        client.execute(FILL, &[&org, &step]).await?;
-        client.execute(MOVE_HEAD, &[&org]).await?;
-        filled += step;
-        crate::report::progress(&format!("  {filled} events in the log of {name}"));
+    let filled: i64 = client.query_one("SELECT pos FROM heads WHERE org_id = $1", &[&org]).await?.get(0);
+    if filled < events {
+        // A run that is interrupted leaves neither a part of the events nor a table without its indexes.
+        client.batch_execute("BEGIN; SET LOCAL maintenance_work_mem = '1GB'").await?;
+        write(client, org, name, events - filled).await?;
+        client.batch_execute("COMMIT; VACUUM ANALYZE events; CHECKPOINT").await?;
     }
-    client.batch_execute("ANALYZE events").await?;
     Ok(org)
+}
+
+/// Adds so many events to a log. All indexes but the primary key are made after that, which takes a fraction of the time.
+async fn write(client: &Client, org: i64, name: &str, events: i64) -> Result<()> {
+    let indexes = client.query(INDEXES, &[]).await?;
+    for index in &indexes {
+        client.batch_execute(index.get(0)).await?;
+    }
+    let mut written = 0;
+    while written < events {
+        let step = STEP.min(events - written);
+        client.execute(FILL, &[&org, &step]).await?;
+        written += step;
+        crate::report::progress(&format!("  {written} of {events} events in the log of {name}"));
+    }
+    client.execute(MOVE_HEAD, &[&org]).await?;
+    for index in &indexes {
+        client.batch_execute(index.get(1)).await?;
+    }
+    Ok(())
 }
