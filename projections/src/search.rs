@@ -95,6 +95,7 @@ impl SearchReader for PgSearchReader {
             words_in_tags: self.words_in_tags,
             is_unlimited: filter.is_unlimited,
             is_past: past.is_some(),
+            is_first: offset == 0,
         };
         let (sql, planning) = searched.statement();
         let words = words.join("\n");

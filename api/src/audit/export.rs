@@ -20,6 +20,8 @@ use super::{csv, entry};
 const MAX_WAITING: usize = 2;
 /// How many batches may be written out while the next one is read.
 const MAX_WRITING: usize = 2;
+/// How many bytes a batch has at the beginning, which is most of what it ends with.
+const PIECE_BYTES: usize = 768 * 1024;
 /// How long the client may take for the next piece.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -50,7 +52,7 @@ impl Format {
     }
 
     fn write_batch(self, batch: &dyn AuditBatch) -> Result<Bytes> {
-        let (mut out, mut written) = (Vec::new(), Ok(()));
+        let (mut out, mut written) = (Vec::with_capacity(PIECE_BYTES), Ok(()));
         batch.emit(false, &mut |record| {
             if written.is_ok() {
                 written = self.write(&mut out, record);

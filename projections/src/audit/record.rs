@@ -1,7 +1,7 @@
 //! From rows of the log to audit entries.
 
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{HashMap, HashSet};
 
 use kymograph_app::audit::{
     AccessDetails, AuditActor, AuditBatch, AuditRecord, AuditSink, AuditTarget, ImportDetails, TargetNames,
@@ -32,7 +32,7 @@ const META: usize = 12;
 const ACCESS: usize = 13;
 
 /// What is kept of a request beside the columns of its own.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 struct Meta<'a> {
     #[serde(borrow)]
     auth_method: Cow<'a, str>,
@@ -107,20 +107,19 @@ impl Batch {
         Ok(Self { org, rows, has_more, names: TargetNames::new() })
     }
 
+    /// The same with the names that its objects have among others.
     pub(super) fn with_names(self, names: &TargetNames) -> Self {
-        let streams = self.target_streams();
-        let names = streams.into_iter().filter_map(|stream| names.get_key_value(&*stream));
-        let names = names.map(|(stream, name)| (stream.clone(), name.clone())).collect();
+        let named = self.target_streams().into_iter().filter_map(|stream| names.get_key_value(&*stream));
+        let names = named.map(|(stream, name)| (stream.clone(), name.clone())).collect();
         Self { names, ..self }
     }
 
     /// The streams of the objects that something was done to.
-    fn target_streams(&self) -> BTreeSet<Cow<'_, str>> {
-        self.rows.iter().map(target_stream).collect()
+    fn target_streams(&self) -> HashSet<Cow<'_, str>> {
+        self.rows.iter().map(|row| target_stream(row, access(row).as_ref())).collect()
     }
 
-    fn record<'r>(&'r self, row: &'r Row) -> AuditRecord<'r> {
-        let meta: Meta<'r> = serde_json::from_str(row.get(META)).unwrap_or(Meta::NONE);
+    fn record<'r>(&'r self, row: &'r Row, meta: Meta<'r>) -> AuditRecord<'r> {
         let access = access(row);
         let (action, stream_type): (&str, &str) = (row.get(TYPE), row.get(STREAM_TYPE));
         let (kind, uid, version) = match &access {
@@ -131,7 +130,7 @@ impl Batch {
                 (stream_type, key, Some(row.get(VERSION)))
             }
         };
-        let name = self.names.get(&*target_stream(row)).and_then(Option::as_deref);
+        let name = self.names.get(&*target_stream(row, access.as_ref())).and_then(Option::as_deref);
         AuditRecord {
             id: row.get(POS),
             org: self.org,
@@ -181,8 +180,8 @@ fn access(row: &Row) -> Option<Access<'_>> {
 }
 
 /// The stream of the object that something was done to. That of access to an object is named after the object.
-fn target_stream(row: &Row) -> Cow<'_, str> {
-    match access(row) {
+fn target_stream<'r>(row: &'r Row, access: Option<&Access<'_>>) -> Cow<'r, str> {
+    match access {
         Some(access) => format!("{}-{}", access.target.kind, access.target.uid).into(),
         None => row.get::<_, &str>(STREAM_ID).into(),
     }
@@ -203,10 +202,29 @@ impl AuditBatch for Batch {
     }
 
     fn emit(&self, reversed: bool, sink: &mut AuditSink<'_>) {
+        let mut metas = Metas::default();
+        let mut emit = |row| sink(&self.record(row, metas.of(row)));
         if reversed {
-            self.rows.iter().rev().for_each(|row| sink(&self.record(row)));
+            self.rows.iter().rev().for_each(&mut emit);
         } else {
-            self.rows.iter().for_each(|row| sink(&self.record(row)));
+            self.rows.iter().for_each(&mut emit);
+        }
+    }
+}
+
+/// The last `Meta` that was read. One client often does many things in a row, and says the same of itself each time.
+#[derive(Default)]
+struct Metas<'r>(Option<(&'r str, Meta<'r>)>);
+
+impl<'r> Metas<'r> {
+    fn of(&mut self, row: &'r Row) -> Meta<'r> {
+        let text = row.get(META);
+        match &self.0 {
+            Some((last, meta)) if *last == text => meta.clone(),
+            _ => {
+                let meta: Meta<'r> = serde_json::from_str(text).unwrap_or(Meta::NONE);
+                self.0.insert((text, meta)).1.clone()
+            }
         }
     }
 }

@@ -128,8 +128,11 @@ impl<'a> Gathered<'a> for Many<'a> {
     }
 
     fn write(&mut self, statements: &mut Statements) {
+        let mut changes: Vec<_> = self.changes.drain().map(|(_, change)| change).collect();
+        // Keys that come in order find the page of the index that the one before has left.
+        changes.sort_unstable_by_key(|change| change.content.uid.as_str());
         let (created, updated): (Vec<_>, Vec<_>) =
-            self.changes.drain().map(|(_, change)| change).partition(|change| change.created.is_some());
+            changes.into_iter().partition(|change| change.created.is_some());
         let (new, again): (Vec<_>, Vec<_>) =
             created.into_iter().partition(|change| born(change).generation == 1);
         for (sql, created) in [(INSERT_DASHBOARDS, new), (REPLACE_DASHBOARDS, again)] {

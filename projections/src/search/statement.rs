@@ -23,9 +23,8 @@ macro_rules! folders {
             " f",
             join!($who, "f.uid"),
             "
-            WHERE f.org_id = $1 AND $7 AND f.lower_title LIKE ALL (string_to_array(lower($2), E'\n'))
-                AND ($4::text[] = '{}' OR f.uid = ANY ($4)) AND ($5::bigint[] = '{}' OR f.id = ANY ($5))
-                AND ($6::text[] = '{}' OR f.parent_uid = ANY ($6)) AND ($13::bigint[] = '{}' OR f.id = ANY ($13))",
+            WHERE f.org_id = $1 AND $7 AND f.lower_title LIKE ALL (string_to_array(lower($2), E'\n'))",
+            asked!($who, folder),
             allows!($who, folder)
         )
     };
@@ -44,6 +43,28 @@ macro_rules! dashboards {
             "
             WHERE $8 AND ",
             $condition,
+            asked!($who, dashboard),
+            allows!($who, dashboard)
+        )
+    };
+}
+
+/// The conditions on all but words. Where nothing else is asked for they are there for the types of the parameters, and the
+/// planner drops them: to check a dozen conditions that let all through costs as much as to find some rows.
+macro_rules! asked {
+    (words,folder) => {
+        " AND ($4::text[] = '{}' OR $5::bigint[] = '{}' OR $6::text[] = '{}' OR $13::bigint[] = '{}' OR true)"
+    };
+    (words,dashboard) => {
+        " AND ($3::text[] = '{}' OR $12::text[] = '{}' OR true)"
+    };
+    ($who:ident,folder) => {
+        "
+                AND ($4::text[] = '{}' OR f.uid = ANY ($4)) AND ($5::bigint[] = '{}' OR f.id = ANY ($5))
+                AND ($6::text[] = '{}' OR f.parent_uid = ANY ($6)) AND ($13::bigint[] = '{}' OR f.id = ANY ($13))"
+    };
+    ($who:ident,dashboard) => {
+        concat!(
             "
                 AND ($3::text[] = '{}' OR d.tags @> $3)
                 AND ($12::text[] = '{}' OR NOT EXISTS (SELECT FROM unnest($12) AS pattern
@@ -53,8 +74,22 @@ macro_rules! dashboards {
                 AND ($13::bigint[] = '{}' OR (d.folder_uid = '' AND 0 = ANY ($13)) OR d.folder_uid = ANY (
                     ARRAY(SELECT uid FROM ",
             folders_table!($who),
-            " WHERE org_id = $1 AND id = ANY ($13))))",
-            allows!($who, dashboard)
+            " WHERE org_id = $1 AND id = ANY ($13))))"
+        )
+    };
+}
+
+/// How many dashboards come before those of a page on which folders come first.
+macro_rules! dashboards_before {
+    (words) => {
+        "$10"
+    };
+    ($who:ident) => {
+        concat!(
+            "CASE WHEN $10 = 0 THEN 0
+                ELSE greatest($10 - (SELECT count(*) FROM (",
+            folders!($who),
+            ") AS before), 0) END"
         )
     };
 }
@@ -67,6 +102,9 @@ macro_rules! dashboards {
 /// see all sees what is still there and can be seen today.
 macro_rules! with {
     (all) => {
+        ""
+    };
+    (words) => {
         ""
     };
     (allowed) => {
@@ -147,10 +185,9 @@ macro_rules! folders_first {
             " ORDER BY lower_title, uid LIMIT $9 OFFSET $10) UNION ALL (",
             dashboards!($who, $source, $condition),
             $order,
-            " LIMIT least($9, $11) OFFSET CASE WHEN $10 = 0 THEN 0
-                ELSE greatest($10 - (SELECT count(*) FROM (",
-            folders!($who),
-            ") AS before), 0) END)"
+            " LIMIT least($9, $11) OFFSET ",
+            dashboards_before!($who),
+            ")"
         )
     };
 }
@@ -254,6 +291,8 @@ const BY_WORDS_AND_MORE: Way =
     Way { all: function!(all, "NULL"), allowed: function!(allowed, "NULL"), planning: Planning::Once };
 /// By the words of titles alone. Those who may see all are asked for no more than the page can need.
 const BY_WORDS: Way = Way { all: function!(all, "$11"), ..BY_WORDS_AND_MORE };
+/// The first page of that.
+const FIRST_BY_WORDS: Way = Way { all: function!(words, "$11"), ..BY_WORDS };
 /// By the words of titles and tags.
 const BY_WORDS_IN_TAGS: Way = Way {
     all: table!(@ all, "dashboards", in_tags!()),
@@ -277,6 +316,8 @@ pub(super) struct Searched<'a> {
     pub(super) is_unlimited: bool,
     /// Whether what was is searched.
     pub(super) is_past: bool,
+    /// Whether the first page is wanted.
+    pub(super) is_first: bool,
 }
 
 impl Searched<'_> {
@@ -309,7 +350,11 @@ impl Searched<'_> {
             &BY_WORDS_IN_TAGS
         } else if (1..=MAX_INDEXED_WORDS).contains(&self.words) {
             let is_all = query.tags.is_empty() && query.folder_uids.is_empty() && query.folder_ids.is_empty();
-            if is_all { &BY_WORDS } else { &BY_WORDS_AND_MORE }
+            match (is_all, self.is_first) {
+                (true, true) => &FIRST_BY_WORDS,
+                (true, false) => &BY_WORDS,
+                (false, _) => &BY_WORDS_AND_MORE,
+            }
         } else if !query.folder_uids.is_empty() {
             &BY_FOLDER
         } else {

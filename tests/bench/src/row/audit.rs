@@ -128,7 +128,9 @@ async fn fill(client: &Client, api: &mut Api, name: &str, events: i64) -> Result
         // A run that is interrupted leaves neither a part of the events nor a table without its indexes.
         client.batch_execute("BEGIN; SET LOCAL maintenance_work_mem = '1GB'").await?;
         write(client, org, name, events - filled).await?;
-        client.batch_execute("COMMIT; VACUUM ANALYZE events; CHECKPOINT").await?;
+        for sql in ["COMMIT", "VACUUM ANALYZE events", "CHECKPOINT"] {
+            client.batch_execute(sql).await?;
+        }
     }
     Ok(org)
 }
