@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { Page } from "playwright-core";
 import { beforeAll, describe, expect, it } from "vitest";
-import { api, open, saveDashboard, withBrowser } from "./support";
+import { api, open, SERVER, saveDashboard, withBrowser } from "./support";
 
 withBrowser();
 
@@ -44,13 +44,66 @@ describe("the audit log", () => {
       .getByRole("button")
       .click();
     const dialog = page.getByRole("dialog");
+    await dialog.getByText("panel “CPU” its query changed").waitFor();
+    await dialog.getByRole("row", { name: "panels › 0 › targets › 0 › expr up down" }).waitFor();
+    await dialog.getByRole("button", { name: "See both side by side" }).click();
+    await dialog.getByRole("heading", { name: "Before", exact: true }).waitFor();
     await dialog.getByText("panel “CPU”: its query changed").waitFor();
-    await dialog.getByRole("button", { name: "See before and after, or undo" }).click();
-    await page.getByRole("button", { name: "Restore version 1" }).click();
-    await page.getByRole("dialog").getByRole("button", { name: "Restore version 1" }).click();
-    await page.getByText("restored from version 1", { exact: true }).waitFor();
+    await dialog.getByRole("button", { name: "Undo: make it what it was before" }).click();
+    await page.getByText("Undone", { exact: true }).waitFor();
     const now = (await api("GET", "/api/dashboards/uid/audited")) as { dashboard: { version: number } };
     expect(now.dashboard.version).toBe(3);
+    expect(complaints).toEqual([]);
+  });
+
+  it("tells the right change of what was deleted and came back", async () => {
+    const dashboard = { uid: "returned", title: "Returned", panels: [panel("one")] };
+    await saveDashboard(dashboard);
+    await api("DELETE", "/api/dashboards/uid/returned");
+    await api("PATCH", "/api/dashboards/uid/returned/trash", {});
+    await saveDashboard({ ...dashboard, panels: [panel("two")] });
+    await saveDashboard({ ...dashboard, panels: [panel("three")] });
+    const { page, complaints } = await open("/audit?q=target%3Adashboard%2Freturned");
+    const dialog = await entry(page, "dashboard.updated", 1);
+    await dialog.getByRole("row", { name: "panels › 0 › targets › 0 › expr one two" }).waitFor();
+    await dialog.getByText("It was changed once since, which is undone, too.").waitFor();
+    await dialog.getByRole("button", { name: "Undo: make it what it was before" }).click();
+    await page.getByText("Undone", { exact: true }).waitFor();
+    const now = (await api("GET", "/api/dashboards/uid/returned")) as { dashboard: { panels: unknown[] } };
+    expect(now.dashboard.panels).toEqual([panel("one")]);
+    const created = await entry(page, "dashboard.created");
+    await created.getByRole("row", { name: "title Returned" }).waitFor();
+    expect(await created.getByRole("button", { name: /^Undo/ }).count()).toBe(0);
+    expect(complaints).toEqual([]);
+  });
+
+  it("undoes the renaming and the deletion of a folder, and a change of a role", async () => {
+    await api("POST", "/api/folders", { uid: "renamed", title: "Right name" });
+    await api("PUT", "/api/folders/renamed", { title: "Wrong name", overwrite: true });
+    const { id } = (await api("GET", "/api/users/lookup?loginOrEmail=olga")) as { id: number };
+    await api("PATCH", `/api/org/users/${id}`, { role: "Viewer" });
+    const { page, complaints } = await open("/audit?q=target%3Afolder%2Frenamed");
+    const renamed = await entry(page, "folder.updated");
+    await renamed.getByRole("row", { name: "title Right name Wrong name" }).waitFor();
+    await renamed.getByRole("button", { name: "Undo: make it what it was before" }).click();
+    await page.getByText("Undone", { exact: true }).waitFor();
+    expect(await api("GET", "/api/folders/renamed")).toMatchObject({ title: "Right name" });
+
+    await api("DELETE", "/api/folders/renamed");
+    await page.reload();
+    const deleted = await entry(page, "folder.deleted");
+    await deleted.getByRole("row", { name: "title Right name" }).waitFor();
+    await deleted.getByRole("button", { name: "Undo: bring it back" }).click();
+    await page.getByText("Undone", { exact: true }).waitFor();
+    expect(await api("GET", "/api/folders/renamed")).toMatchObject({ title: "Right name" });
+
+    await page.goto(`${SERVER}/portal/audit?q=target%3Amembership%2F${id}`);
+    const role = await entry(page, "membership.role_changed");
+    await role.getByRole("row", { name: "role Editor Viewer" }).waitFor();
+    await role.getByRole("button", { name: "Undo: make it what it was before" }).click();
+    await page.getByText("Undone", { exact: true }).waitFor();
+    const members = (await api("GET", "/api/org/users")) as { login: string; role: string }[];
+    expect(members.find(({ login }) => login === "olga")?.role).toBe("Editor");
     expect(complaints).toEqual([]);
   });
 
@@ -86,6 +139,13 @@ describe("the audit log", () => {
     for (const record of records) expect(record).toMatch(/olga/);
   });
 });
+
+/** Opens one of the entries with an action, the newest being the first. */
+async function entry(page: Page, action: string, index = 0) {
+  const row = page.getByRole("table").getByRole("row", { name: action }).nth(index);
+  await row.getByRole("button").click();
+  return page.getByRole("dialog");
+}
 
 function panel(expr: string) {
   return { id: 1, type: "timeseries", title: "CPU", gridPos: { h: 8, w: 12, x: 0, y: 0 }, targets: [{ expr }] };
