@@ -1,17 +1,15 @@
-import { Autocomplete, Button, NativeSelect, Skeleton, Text } from "@mantine/core";
+import { Autocomplete, Button, NativeSelect, Text } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
-import { keepPreviousData, useInfiniteQuery } from "@tanstack/react-query";
+import { useInfiniteQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
-import { useEffect, useMemo, useState } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 import { SearchIcon } from "../ui/icons";
-import { Card, Empty, Page } from "../ui/Page";
-import { ProblemBox } from "../ui/ProblemBox";
+import { Card, Page } from "../ui/Page";
 import ui from "../ui/ui.module.css";
-import { AuditTable } from "./AuditTable";
 import { Activity } from "./chart";
-import { EventDialog } from "./EventDialog";
+import { EventList } from "./EventList";
 import { ExportMenu } from "./ExportMenu";
-import { type AuditEvent, type Entries, entriesOf, eventsQuery } from "./event";
+import { type AuditEvent, eventsQuery } from "./event";
 import { completions, OUTCOMES, parse, QUALIFIERS, withQualifier } from "./qualifier";
 import { stretch, stretchName } from "./stretch";
 
@@ -34,25 +32,34 @@ const NOUNS = [
   "invite",
 ];
 
+const ANYTHING = parse("");
+const NOTHING_KNOWN = { actors: [], actions: [], types: NOUNS };
+
 /** Everything that happened in the org. */
 export function AuditPage() {
   const { q = "" } = useSearch({ from: "/shell/audit" });
   const navigate = useNavigate({ from: "/audit" });
   const [typed, setTyped] = useState(q);
   const [wanted] = useDebouncedValue(typed, 250);
-  const [opened, setOpened] = useState<AuditEvent>();
+  // What this page wrote into the address is known here already; what a link or the way back wrote is not.
+  const written = useRef(q);
   useEffect(() => {
-    if (wanted !== q) void navigate({ search: { q: wanted || undefined }, replace: true });
-  }, [wanted, q, navigate]);
+    if (q === written.current) return;
+    written.current = q;
+    setTyped(q);
+  }, [q]);
+  useEffect(() => {
+    if (wanted === written.current) return;
+    written.current = wanted;
+    void navigate({ search: { q: wanted || undefined }, replace: true });
+  }, [wanted, navigate]);
   const filter = useMemo(() => parse(wanted), [wanted]);
-  const pages = useInfiniteQuery({ ...eventsQuery(filter), placeholderData: keepPreviousData });
   const charted = useMemo(() => stretch(filter, new Date()), [filter]);
-  const events = useMemo(() => pages.data && entriesOf(pages.data.pages), [pages.data]);
-  const known = useMemo(() => knownValues(events), [events]);
+  const newest = useInfiniteQuery({ ...eventsQuery(ANYTHING), select: knownValues });
+  const known = newest.data ?? NOTHING_KNOWN;
   const set = (key: string, value: string | undefined) => setTyped(withQualifier(typed, key, value));
   const setTimes = (after: string, before: string) =>
     setTyped(withQualifier(withQualifier(typed, "after", after), "before", before));
-  const { hasNextPage, isFetchingNextPage, fetchNextPage } = pages;
 
   return (
     <Page
@@ -100,53 +107,15 @@ export function AuditPage() {
           {problem}
         </Text>
       ))}
-      {pages.isError ? (
-        <ProblemBox error={pages.error} onRetry={() => void pages.refetch()} />
-      ) : (
-        <Card isFlush>
-          {events === undefined && <Skeleton height={360} radius="md" />}
-          {events?.length === 0 && <Empty title="Nothing matches">Take a word away, or look at another time.</Empty>}
-          {events !== undefined && events.length > 0 && (
-            <AuditTable
-              events={events}
-              hasMore={hasNextPage}
-              onMore={() => !isFetchingNextPage && void fetchNextPage()}
-              onOpen={setOpened}
-            />
-          )}
-          {events?.isCut && <Older events={events} onGo={(before) => set("before", before)} />}
-        </Card>
-      )}
-      {opened !== undefined && <EventDialog event={opened} onClose={() => setOpened(undefined)} onFilter={set} />}
+      <EventList filter={filter} onFilter={set} />
     </Page>
   );
 }
 
-/** The way on where there are more entries than the table has room for. */
-function Older({ events, onGo }: { events: Entries; onGo: (before: string) => void }) {
-  const last = events.at(events.length - 1);
-  return (
-    <Empty
-      title={`These are the newest ${events.length.toLocaleString("en")} entries`}
-      action={
-        <Button variant="default" onClick={() => last && onGo(last.occurredAt)}>
-          Go on with older ones
-        </Button>
-      }
-    >
-      Narrow the filter to find what you look for sooner.
-    </Empty>
-  );
-}
-
-const MAX_KNOWN_FROM = 2000;
-
 /** What stands in the newest entries can be completed. */
-function knownValues(events: Entries | undefined) {
+function knownValues({ pages }: { pages: { events: AuditEvent[] }[] }) {
   const [actors, actions, types] = [new Set<string>(), new Set<string>(), new Set(NOUNS)];
-  for (let index = 0; index < Math.min(events?.length ?? 0, MAX_KNOWN_FROM); index += 1) {
-    const event = events?.at(index);
-    if (event === undefined) continue;
+  for (const event of pages[0]?.events ?? []) {
     if (event.actor.login !== "") actors.add(event.actor.login);
     actions.add(event.action);
     for (const target of event.targets) types.add(target.type);
