@@ -9,7 +9,8 @@ import ui from "../ui/ui.module.css";
 import { Activity } from "./chart";
 import { EventList } from "./EventList";
 import { ExportMenu } from "./ExportMenu";
-import { type AuditEvent, eventsQuery } from "./event";
+import type { AuditEvent } from "./entries";
+import { eventsQuery } from "./event";
 import { completions, OUTCOMES, parse, QUALIFIERS, withQualifier } from "./qualifier";
 import { stretch, stretchName } from "./stretch";
 

@@ -2,7 +2,7 @@ import { useVirtualizer } from "@tanstack/react-virtual";
 import { memo, useEffect, useRef } from "react";
 import { exact } from "../ui/When";
 import css from "./AuditTable.module.css";
-import type { AuditEvent, Entries } from "./event";
+import type { AuditEvent, Entries } from "./entries";
 
 const ROW_PX = 36;
 

@@ -6,7 +6,7 @@ import { ProblemBox, tellDone, tellProblem } from "../ui/ProblemBox";
 import ui from "../ui/ui.module.css";
 import { type Change, fateOf, type Line, lines } from "./change";
 import css from "./EventDialog.module.css";
-import type { AuditEvent } from "./event";
+import type { AuditEvent } from "./entries";
 import { entryQuery, newestQuery, placeOf, restore } from "./history";
 
 const SideBySide = lazy(() => import("./SideBySide"));
@@ -39,12 +39,17 @@ export function EventChange({ event, onClose, onWide }: EventChangeProps) {
   return (
     <section className={css.change} aria-label={TITLES[fate]}>
       <strong>{TITLES[fate]}</strong>
-      <Words words={entry.data.summary ?? []} />
-      {!isSplit && <Lines lines={lines(changes)} isCut={entry.data.truncated === true} />}
-      {isSplit && (
-        <Suspense fallback={<Skeleton height={240} />}>
-          <SideBySide uid={target.uid} version={target.version ?? 0} />
-        </Suspense>
+      {isSplit ? (
+        <div className={css.sides}>
+          <Suspense fallback={<Skeleton height={240} />}>
+            <SideBySide uid={target.uid} version={target.version ?? 0} />
+          </Suspense>
+        </div>
+      ) : (
+        <>
+          <Words words={entry.data.summary ?? []} />
+          <Lines lines={lines(changes)} isCut={entry.data.truncated === true} />
+        </>
       )}
       <div className={css.acts}>
         {canSplit && !isSplit && (

@@ -4,7 +4,7 @@ import ui from "../ui/ui.module.css";
 import { exact } from "../ui/When";
 import { EventChange } from "./EventChange";
 import css from "./EventDialog.module.css";
-import type { AuditEvent } from "./event";
+import type { AuditEvent } from "./entries";
 
 interface EventDialogProps {
   event: AuditEvent;

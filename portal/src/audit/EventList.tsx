@@ -5,7 +5,8 @@ import { Card, Empty } from "../ui/Page";
 import { ProblemBox } from "../ui/ProblemBox";
 import { AuditTable } from "./AuditTable";
 import { EventDialog } from "./EventDialog";
-import { type AuditEvent, type Entries, entriesOf, eventsQuery } from "./event";
+import { type AuditEvent, type Entries, entriesOf } from "./entries";
+import { eventsQuery } from "./event";
 import type { AuditFilter } from "./qualifier";
 
 interface EventListProps {

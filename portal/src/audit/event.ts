@@ -1,18 +1,13 @@
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/react-query";
 import { client, of } from "../api/client";
 import type { components } from "../api/schema";
+import { MAX_PAGES, PAGE } from "./entries";
 import { EntryCounter, type ExportFormat } from "./export";
 import { type AuditFilter, parameters } from "./qualifier";
 import { type Stretch, stretch } from "./stretch";
 
-/** An entry of the audit log. */
-export type AuditEvent = components["schemas"]["EntryBody"];
-
-const PAGE = 500;
 /** What was scrolled through further is not read anew, page by page, when something changed: the past does not. */
 const MAX_REFRESHED_PAGES = 2;
-/** How many pages are kept. More rows would be higher than a browser can draw, and more than it can hold. */
-const MAX_PAGES = 200;
 
 /** The entries that a filter lets through, newest first, a page at a time. */
 export function eventsQuery(filter: AuditFilter) {
@@ -30,36 +25,6 @@ export function eventsQuery(filter: AuditFilter) {
     enabled: (query) => (query.state.data?.pages.length ?? 0) <= MAX_REFRESHED_PAGES,
     refetchOnWindowFocus: false,
   });
-}
-
-type EventsPage = components["schemas"]["EventsBody"];
-
-/** The entries of some pages, without a copy of them. */
-export interface Entries {
-  length: number;
-  at: (index: number) => AuditEvent | undefined;
-  /** Whether there are older ones that these pages have no room for. */
-  isCut: boolean;
-}
-
-export function entriesOf(pages: EventsPage[]): Entries {
-  const ends: number[] = [];
-  for (const page of pages) ends.push((ends.at(-1) ?? 0) + page.events.length);
-  const length = ends.at(-1) ?? 0;
-  // All pages but the last are full, so the guess is right unless the server has other ideas of a page.
-  const pageOf = (index: number) => {
-    const guess = Math.floor(index / PAGE);
-    const isRight = index < (ends[guess] ?? 0) && index >= (ends[guess - 1] ?? 0);
-    return isRight ? guess : ends.findIndex((end) => index < end);
-  };
-  return {
-    length,
-    at: (index) => {
-      const page = pageOf(index);
-      return pages[page]?.events[index - (ends[page - 1] ?? 0)];
-    },
-    isCut: pages.length >= MAX_PAGES && pages.at(-1)?.next != null,
-  };
 }
 
 /** The newest entries that a filter lets through, each with what it changed. */
