@@ -5,8 +5,8 @@ withBrowser();
 
 describe("the overview", () => {
   it("tells what others changed since the last visit, and leads to all of it", async () => {
-    await api("POST", "/api/admin/users", { login: "vera", password: "secret", orgId: 1 });
-    const { id } = (await api("GET", "/api/users/lookup?loginOrEmail=vera")) as { id: number };
+    await api("POST", "/api/admin/users", { login: "wanda", password: "secret", orgId: 1 });
+    const { id } = (await api("GET", "/api/users/lookup?loginOrEmail=wanda")) as { id: number };
     await api("PATCH", `/api/org/users/${id}`, { role: "Editor" });
     await api("POST", "/api/folders", { uid: "told", title: "Old name" });
     const { page, complaints } = await open("/");
@@ -17,15 +17,15 @@ describe("the overview", () => {
       "kymograph-visit:1:1",
       since,
     ] as const);
-    await api("PUT", "/api/folders/told", { title: "New name", overwrite: true }, "vera:secret");
+    await api("PUT", "/api/folders/told", { title: "New name", overwrite: true }, "wanda:secret");
     await api("PUT", "/api/folders/told", { description: "mine", title: "New name", overwrite: true });
-    await expect(api("GET", "/api/org/users", undefined, "vera:secret")).rejects.toThrow();
-    await fetch(`${SERVER}/login`, { method: "POST", body: JSON.stringify({ user: "vera", password: "secret" }) });
+    await expect(api("GET", "/api/org/users", undefined, "wanda:secret")).rejects.toThrow();
+    await fetch(`${SERVER}/login`, { method: "POST", body: JSON.stringify({ user: "wanda", password: "secret" }) });
     await page.reload();
     const changes = page.getByRole("list", { name: "Changes, newest first" }).getByRole("listitem");
     await changes.first().waitFor();
     expect(await changes.count()).toBe(1);
-    expect(await changes.first().innerText()).toMatch(/^vera folder\.updated New name\s+title: Old name → New name/);
+    expect(await changes.first().innerText()).toMatch(/^wanda folder\.updated New name\s+title: Old name → New name/);
     await page.getByRole("link", { name: "All changes since then" }).click();
     const box = page.getByRole("combobox", { name: "Search the audit log" });
     expect(await box.inputValue()).toBe(`after:${since} outcome:success -action:access.* -action:star.* -actor:admin`);
