@@ -1,5 +1,5 @@
 import type { Page } from "playwright-core";
-import { beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { api, open, SERVER, saveDashboard, withBrowser } from "./support";
 
 withBrowser();
@@ -23,6 +23,9 @@ describe("the past", () => {
     await saveDashboard({ uid: "later", title: "Made later", panels: [] }, "", "era");
     await api("DELETE", "/api/dashboards/uid/gone");
   });
+
+  // Other tests look into an empty trash.
+  afterAll(() => api("DELETE", "/api/dashboards/uid/gone/trash"));
 
   it("is gone back to, looked at, and compared with now", async () => {
     const { page, complaints } = await open("/dashboards?folder=era");
@@ -59,6 +62,32 @@ describe("the past", () => {
     await page.getByRole("button", { name: "Back to now" }).first().click();
     await page.getByText("version 2, changed").waitFor();
     expect(await page.getByText("You are looking at the past").count()).toBe(0);
+    expect(complaints).toEqual([]);
+  });
+
+  it("is compared as a picture with its rows", async () => {
+    const row = (title: string, y: number) => ({
+      id: y + 100,
+      type: "row",
+      title,
+      gridPos: { h: 1, w: 24, x: 0, y },
+      panels: [],
+    });
+    const network = { ...panel("net"), id: 2, title: "Network", gridPos: { h: 8, w: 12, x: 0, y: 30 } };
+    await saveDashboard({ uid: "rows", title: "Rows", panels: [panel("up"), row("Disk", 20), network] });
+    await saveDashboard({ uid: "rows", title: "Rows", panels: [panel("up"), row("Disks", 20), row("New", 50)] });
+    const { page, complaints } = await open("/dashboards/rows/compare?from=1&to=2");
+    for (const words of ["row “Disks” renamed from “Disk”", "row “New” added", "panel “Network” removed"]) {
+      await page.getByText(words, { exact: true }).waitFor();
+    }
+    const changeOf = (name: string) => page.getByRole("button", { name, exact: true }).getAttribute("data-change");
+    expect(await changeOf("Disk 1 panel renamed from “Disk”")).toBe("changed");
+    expect(await changeOf("Disks 0 panels renamed from “Disk”")).toBe("changed");
+    expect(await changeOf("New 0 panels added")).toBe("added");
+    const gone = page.getByRole("list", { name: "Panels of Disk", exact: true }).getByRole("listitem");
+    expect(await gone.getAttribute("data-change")).toBe("removed");
+    const same = page.getByRole("list", { name: "Panels", exact: true }).getByRole("listitem");
+    expect(await same.evaluateAll((tiles) => tiles.map((tile) => tile.dataset.change))).toEqual(["same", "same"]);
     expect(complaints).toEqual([]);
   });
 

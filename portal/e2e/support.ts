@@ -24,6 +24,8 @@ export interface Options {
   password?: string;
   width?: number;
   scheme?: "light" | "dark";
+  /** Where somebody is, else where the tests run. */
+  timezone?: string;
 }
 
 /** A page whose complaints and requests are watched. */
@@ -36,10 +38,11 @@ export interface Watched {
 
 /** Opens a page of the portal as somebody. */
 export async function open(path: string, options: Options = {}): Promise<Watched> {
-  const { login = "admin", password = "admin", width = 1280, scheme = "light" } = options;
+  const { login = "admin", password = "admin", width = 1280, scheme = "light", timezone } = options;
   const context = await browser.newContext({
     viewport: { width, height: 900 },
     colorScheme: scheme,
+    timezoneId: timezone,
     acceptDownloads: true,
   });
   if (login !== "") {

@@ -20,11 +20,6 @@ export function isActing(): boolean {
   return orgId !== undefined;
 }
 
-/** How a request names its org that does not go through the client. */
-export function orgHeader(): Record<string, string> {
-  return orgId === undefined ? {} : { "X-Grafana-Org-Id": String(orgId) };
-}
-
 const MAX_RETRIES = 30;
 
 /** Sends a request, and again: after the server was away, and after the session ended and somebody logged in again. */
@@ -87,7 +82,7 @@ export async function of<T>(answer: Promise<Answered<T>>): Promise<T> {
   throw problemOf(response, error);
 }
 
-export function problemOf(response: Response, body: unknown): Problem {
+function problemOf(response: Response, body: unknown): Problem {
   const said = typeof body === "object" && body !== null ? (body as Record<string, unknown>) : {};
   const text = typeof said.message === "string" && said.message !== "" ? said.message : response.statusText;
   const code = said.status ?? said.messageId;

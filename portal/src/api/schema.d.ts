@@ -241,7 +241,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Count what was done on the server over time */
+        /**
+         * Count what was done on the server over time
+         * @description Without `from` it counts so many `days` up to `to`, or up to now. There are at most 400 buckets.
+         */
         get: operations["getServerAuditActivity"];
         put?: never;
         post?: never;
@@ -530,7 +533,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Count what was done in the org over time */
+        /**
+         * Count what was done in the org over time
+         * @description Without `from` it counts so many `days` up to `to`, or up to now. There are at most 400 buckets.
+         */
         get: operations["getAuditActivity"];
         put?: never;
         post?: never;
@@ -1338,6 +1344,26 @@ export interface paths {
         };
         /** List what the org may have and has */
         get: operations["getCurrentOrgQuota"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/org/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Count what the org has
+         * @description The numbers are exact, and are kept also where there are no quotas.
+         */
+        get: operations["getOrgUsage"];
         put?: never;
         post?: never;
         delete?: never;
@@ -3318,6 +3344,17 @@ export interface components {
          * @enum {string}
          */
         OrgRole: "None" | "Viewer" | "Editor" | "Admin";
+        OrgUsageBody: {
+            /**
+             * Format: int64
+             * @description Without those in the trash.
+             */
+            dashboards: number;
+            /** Format: int64 */
+            folders: number;
+            /** Format: int64 */
+            members: number;
+        };
         /** @description The uid of the folder to be in. The root for an empty text or `general`. */
         ParentUid: string;
         PasswordForm: {
@@ -4526,9 +4563,33 @@ export interface operations {
     getServerAuditActivity: {
         parameters: {
             query?: {
-                /** @description How many days */
+                /** @description Who did it: a login, an id, or the beginning of a login with `*` */
+                actor?: string[];
+                /** @description What was done, like `dashboard.updated` or `dashboard.*` */
+                action?: string[];
+                /** @description The type of what it was done to, like `dashboard` */
+                targetType?: string;
+                /** @description The uid or id of what it was done to */
+                targetUid?: string;
+                /** @description What came of it */
+                outcome?: "success" | "denied" | "failure";
+                /** @description Not before this time, in RFC 3339 or milliseconds */
+                from?: string;
+                /** @description Not after this time, in RFC 3339 or milliseconds */
+                to?: string;
+                /** @description The trace that the request belonged to */
+                traceId?: string;
+                /** @description Who did not do it, in the same words */
+                excludeActor?: string[];
+                /** @description What it was not, in the same words */
+                excludeAction?: string[];
+                /** @description What did not come of it */
+                excludeOutcome?: ("success" | "denied" | "failure")[];
+                /** @description The types of what it was not done to */
+                excludeTargetType?: string[];
+                /** @description How many days, where `from` does not say it */
                 days?: number;
-                /** @description How long each bucket is */
+                /** @description How long each bucket is; days are those of UTC */
                 interval?: "hour" | "day";
             };
             header?: {
@@ -4577,6 +4638,14 @@ export interface operations {
                 to?: string;
                 /** @description The trace that the request belonged to */
                 traceId?: string;
+                /** @description Who did not do it, in the same words */
+                excludeActor?: string[];
+                /** @description What it was not, in the same words */
+                excludeAction?: string[];
+                /** @description What did not come of it */
+                excludeOutcome?: ("success" | "denied" | "failure")[];
+                /** @description The types of what it was not done to */
+                excludeTargetType?: string[];
                 /** @description What comes first */
                 order?: "newest" | "oldest";
                 /** @description `next` or `previous` of a page */
@@ -4632,6 +4701,14 @@ export interface operations {
                 to?: string;
                 /** @description The trace that the request belonged to */
                 traceId?: string;
+                /** @description Who did not do it, in the same words */
+                excludeActor?: string[];
+                /** @description What it was not, in the same words */
+                excludeAction?: string[];
+                /** @description What did not come of it */
+                excludeOutcome?: ("success" | "denied" | "failure")[];
+                /** @description The types of what it was not done to */
+                excludeTargetType?: string[];
                 /** @description What comes first */
                 order?: "newest" | "oldest";
                 /** @description `next` or `previous` of a page */
@@ -5210,9 +5287,33 @@ export interface operations {
     getAuditActivity: {
         parameters: {
             query?: {
-                /** @description How many days */
+                /** @description Who did it: a login, an id, or the beginning of a login with `*` */
+                actor?: string[];
+                /** @description What was done, like `dashboard.updated` or `dashboard.*` */
+                action?: string[];
+                /** @description The type of what it was done to, like `dashboard` */
+                targetType?: string;
+                /** @description The uid or id of what it was done to */
+                targetUid?: string;
+                /** @description What came of it */
+                outcome?: "success" | "denied" | "failure";
+                /** @description Not before this time, in RFC 3339 or milliseconds */
+                from?: string;
+                /** @description Not after this time, in RFC 3339 or milliseconds */
+                to?: string;
+                /** @description The trace that the request belonged to */
+                traceId?: string;
+                /** @description Who did not do it, in the same words */
+                excludeActor?: string[];
+                /** @description What it was not, in the same words */
+                excludeAction?: string[];
+                /** @description What did not come of it */
+                excludeOutcome?: ("success" | "denied" | "failure")[];
+                /** @description The types of what it was not done to */
+                excludeTargetType?: string[];
+                /** @description How many days, where `from` does not say it */
                 days?: number;
-                /** @description How long each bucket is */
+                /** @description How long each bucket is; days are those of UTC */
                 interval?: "hour" | "day";
             };
             header?: {
@@ -5261,6 +5362,14 @@ export interface operations {
                 to?: string;
                 /** @description The trace that the request belonged to */
                 traceId?: string;
+                /** @description Who did not do it, in the same words */
+                excludeActor?: string[];
+                /** @description What it was not, in the same words */
+                excludeAction?: string[];
+                /** @description What did not come of it */
+                excludeOutcome?: ("success" | "denied" | "failure")[];
+                /** @description The types of what it was not done to */
+                excludeTargetType?: string[];
                 /** @description What comes first */
                 order?: "newest" | "oldest";
                 /** @description `next` or `previous` of a page */
@@ -5316,6 +5425,14 @@ export interface operations {
                 to?: string;
                 /** @description The trace that the request belonged to */
                 traceId?: string;
+                /** @description Who did not do it, in the same words */
+                excludeActor?: string[];
+                /** @description What it was not, in the same words */
+                excludeAction?: string[];
+                /** @description What did not come of it */
+                excludeOutcome?: ("success" | "denied" | "failure")[];
+                /** @description The types of what it was not done to */
+                excludeTargetType?: string[];
                 /** @description What comes first */
                 order?: "newest" | "oldest";
                 /** @description `next` or `previous` of a page */
@@ -7391,6 +7508,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["QuotaBody"][];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getOrgUsage: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OrgUsageBody"];
                 };
             };
             400: components["responses"]["BadRequest"];

@@ -1,29 +1,18 @@
-import {
-  Autocomplete,
-  Button,
-  Group,
-  Loader,
-  Menu,
-  Modal,
-  NativeSelect,
-  Progress,
-  Skeleton,
-  Text,
-} from "@mantine/core";
+import { Autocomplete, Button, NativeSelect, Text } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
-import { keepPreviousData, useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { useInfiniteQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
-import { lazy, Suspense, useEffect, useMemo, useRef, useState } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 import { SearchIcon } from "../ui/icons";
-import { Card, Empty, Page } from "../ui/Page";
-import { ProblemBox, tellDone, tellProblem } from "../ui/ProblemBox";
+import { Card, Page } from "../ui/Page";
 import ui from "../ui/ui.module.css";
-import { AuditTable } from "./AuditTable";
-import { EventDialog } from "./EventDialog";
-import { type AuditEvent, activityQuery, eventsQuery, exportEvents, save } from "./event";
-import { type AuditFilter, completions, isKept, OUTCOMES, parse, QUALIFIERS, withQualifier } from "./qualifier";
-
-const ActivityChart = lazy(() => import("./ActivityChart"));
+import { Activity } from "./chart";
+import { EventList } from "./EventList";
+import { ExportMenu } from "./ExportMenu";
+import type { AuditEvent } from "./entries";
+import { eventsQuery } from "./event";
+import { completions, OUTCOMES, parse, QUALIFIERS, withQualifier } from "./qualifier";
+import { stretch, stretchName } from "./stretch";
 
 /** What the address bar says about the page of the audit log. */
 export interface AuditSearch {
@@ -43,7 +32,9 @@ const NOUNS = [
   "preference",
   "invite",
 ];
-const DAYS = 30;
+
+const ANYTHING = parse("");
+const NOTHING_KNOWN = { actors: [], actions: [], types: NOUNS };
 
 /** Everything that happened in the org. */
 export function AuditPage() {
@@ -51,25 +42,25 @@ export function AuditPage() {
   const navigate = useNavigate({ from: "/audit" });
   const [typed, setTyped] = useState(q);
   const [wanted] = useDebouncedValue(typed, 250);
-  const [opened, setOpened] = useState<AuditEvent>();
+  // What this page wrote into the address is known here already; what a link or the way back wrote is not.
+  const written = useRef(q);
   useEffect(() => {
-    if (wanted !== q) void navigate({ search: { q: wanted || undefined }, replace: true });
-  }, [wanted, q, navigate]);
+    if (q === written.current) return;
+    written.current = q;
+    setTyped(q);
+  }, [q]);
+  useEffect(() => {
+    if (wanted === written.current) return;
+    written.current = wanted;
+    void navigate({ search: { q: wanted || undefined }, replace: true });
+  }, [wanted, navigate]);
   const filter = useMemo(() => parse(wanted), [wanted]);
-  const pages = useInfiniteQuery({ ...eventsQuery(filter), placeholderData: keepPreviousData });
-  const activity = useQuery(activityQuery(DAYS));
-  const events = useMemo(
-    () => pages.data?.pages.flatMap((page) => page.events).filter((event) => isKept(filter, event)),
-    [pages.data, filter],
-  );
-  const known = useMemo(() => knownValues(events ?? []), [events]);
+  const charted = useMemo(() => stretch(filter, new Date()), [filter]);
+  const newest = useInfiniteQuery({ ...eventsQuery(ANYTHING), select: knownValues });
+  const known = newest.data ?? NOTHING_KNOWN;
   const set = (key: string, value: string | undefined) => setTyped(withQualifier(typed, key, value));
-  const { hasNextPage, isFetchingNextPage, fetchNextPage } = pages;
-  // What is left out can leave a page empty: then the next one is needed at once.
-  const isThin = events !== undefined && events.length < 50;
-  useEffect(() => {
-    if (isThin && hasNextPage && !isFetchingNextPage) void fetchNextPage();
-  }, [isThin, hasNextPage, isFetchingNextPage, fetchNextPage]);
+  const setTimes = (after: string, before: string) =>
+    setTyped(withQualifier(withQualifier(typed, "after", after), "before", before));
 
   return (
     <Page
@@ -77,18 +68,8 @@ export function AuditPage() {
       description="Every change, every log-in, and everything that was denied."
       actions={<ExportMenu filter={filter} />}
     >
-      <Card title={`Last ${DAYS} days`}>
-        {activity.isPending && <Skeleton height={140} />}
-        {activity.isError && <span className={ui.dim}>The activity could not be read: {activity.error.message}</span>}
-        {activity.data !== undefined && (
-          <Suspense fallback={<Skeleton height={140} />}>
-            <ActivityChart
-              buckets={activity.data.buckets}
-              height={120}
-              onPick={(day) => setTyped(withQualifier(withQualifier(typed, "after", day), "before", day))}
-            />
-          </Suspense>
-        )}
+      <Card title={stretchName(charted)}>
+        <Activity of={charted} height={120} onPick={setTimes} />
       </Card>
       <div className={ui.bar}>
         <Autocomplete
@@ -127,40 +108,20 @@ export function AuditPage() {
           {problem}
         </Text>
       ))}
-      {pages.isError ? (
-        <ProblemBox error={pages.error} onRetry={() => void pages.refetch()} />
-      ) : (
-        <Card isFlush>
-          {events === undefined && <Skeleton height={360} radius="md" />}
-          {events?.length === 0 &&
-            (hasNextPage ? (
-              <Empty title="Looking further back…" action={<Loader size="sm" />} />
-            ) : (
-              <Empty title="Nothing matches">Take a word away, or look at another time.</Empty>
-            ))}
-          {events !== undefined && events.length > 0 && (
-            <AuditTable
-              events={events}
-              hasMore={hasNextPage}
-              onMore={() => !isFetchingNextPage && void fetchNextPage()}
-              onOpen={setOpened}
-            />
-          )}
-        </Card>
-      )}
-      {opened !== undefined && <EventDialog event={opened} onClose={() => setOpened(undefined)} onFilter={set} />}
+      <EventList filter={filter} onFilter={set} />
     </Page>
   );
 }
 
-function knownValues(events: AuditEvent[]) {
-  const newest = events.slice(0, 5000);
-  const unique = (values: string[]) => [...new Set(values)].sort();
-  return {
-    actors: unique(newest.map((event) => event.actor.login).filter(Boolean)),
-    actions: unique(newest.map((event) => event.action)),
-    types: unique([...NOUNS, ...newest.flatMap((event) => event.targets.map((target) => target.type))]),
-  };
+/** What stands in the newest entries can be completed. */
+function knownValues({ pages }: { pages: { events: AuditEvent[] }[] }) {
+  const [actors, actions, types] = [new Set<string>(), new Set<string>(), new Set(NOUNS)];
+  for (const event of pages[0]?.events ?? []) {
+    if (event.actor.login !== "") actors.add(event.actor.login);
+    actions.add(event.action);
+    for (const target of event.targets) types.add(target.type);
+  }
+  return { actors: [...actors].sort(), actions: [...actions].sort(), types: [...types].sort() };
 }
 
 function Completion({ text }: { text: string }) {
@@ -170,54 +131,5 @@ function Completion({ text }: { text: string }) {
     <span>
       <bdi>{word}</bdi> {hint !== undefined && <span className={ui.dim}>{hint}</span>}
     </span>
-  );
-}
-
-function ExportMenu({ filter }: { filter: AuditFilter }) {
-  const [rows, setRows] = useState<number>();
-  const stop = useRef<AbortController>(undefined);
-  async function run(format: "ndjson" | "csv") {
-    const controller = new AbortController();
-    stop.current = controller;
-    setRows(0);
-    let count = 0;
-    try {
-      const blob = await exportEvents(filter, format, controller.signal, (now) => {
-        count = now;
-        setRows(now);
-      });
-      save(blob, `audit-${new Date().toISOString().slice(0, 10)}.${format}`);
-      tellDone(`${count.toLocaleString("en")} entries exported`);
-    } catch (error) {
-      if (!controller.signal.aborted) tellProblem(error);
-    }
-    setRows(undefined);
-  }
-  return (
-    <>
-      <Menu position="bottom-end" shadow="md">
-        <Menu.Target>
-          <Button variant="default">Export</Button>
-        </Menu.Target>
-        <Menu.Dropdown>
-          <Menu.Label>What the filter lets through</Menu.Label>
-          <Menu.Item onClick={() => void run("ndjson")}>As JSON, one entry a line</Menu.Item>
-          <Menu.Item onClick={() => void run("csv")} disabled={filter.without.length > 0}>
-            As CSV
-          </Menu.Item>
-        </Menu.Dropdown>
-      </Menu>
-      {rows !== undefined && (
-        <Modal opened onClose={() => stop.current?.abort()} title="Exporting">
-          <Progress value={100} animated aria-label="Exporting" />
-          <Group justify="space-between" mt="md">
-            <span role="status">{rows.toLocaleString("en")} entries so far</span>
-            <Button variant="default" onClick={() => stop.current?.abort()}>
-              Stop
-            </Button>
-          </Group>
-        </Modal>
-      )}
-    </>
   );
 }

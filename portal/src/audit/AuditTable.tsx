@@ -2,12 +2,12 @@ import { useVirtualizer } from "@tanstack/react-virtual";
 import { memo, useEffect, useRef } from "react";
 import { exact } from "../ui/When";
 import css from "./AuditTable.module.css";
-import type { AuditEvent } from "./event";
+import type { AuditEvent, Entries } from "./entries";
 
 const ROW_PX = 36;
 
 interface AuditTableProps {
-  events: AuditEvent[];
+  events: Entries;
   hasMore: boolean;
   onMore: () => void;
   onOpen: (event: AuditEvent) => void;
@@ -49,7 +49,7 @@ export function AuditTable({ events, hasMore, onMore, onOpen }: AuditTableProps)
       </div>
       <div role="rowgroup" className={css.rows} style={{ height: rows.getTotalSize() }}>
         {items.map((item) => {
-          const event = events[item.index];
+          const event = events.at(item.index);
           return (
             event !== undefined && (
               <Row key={item.key} event={event} index={item.index} start={item.start} onOpen={onOpen} />

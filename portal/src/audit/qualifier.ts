@@ -9,8 +9,8 @@ export interface AuditFilter {
   from: string | undefined;
   to: string | undefined;
   traceId: string | undefined;
-  /** What must not be: qualifier and value. */
-  without: { key: "actor" | "action" | "outcome"; value: string }[];
+  /** What must not be. */
+  without: { actors: string[]; actions: string[]; outcomes: Outcome[]; targetTypes: string[] };
   /** Words that mean nothing, each with why. */
   problems: string[];
 }
@@ -26,6 +26,9 @@ export const QUALIFIERS: Record<string, string> = {
   trace: "the id of a trace",
 };
 
+/** Those that can be left out, with a - before them. */
+const NEGATIVE = ["actor", "action", "target", "outcome"];
+
 export const OUTCOMES = ["success", "denied", "failure"] as const;
 export type Outcome = (typeof OUTCOMES)[number];
 
@@ -35,16 +38,23 @@ export function words(text: string): string[] {
 }
 
 const DAY = /^\d{4}-\d{2}-\d{2}$/;
+const EXACT = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?Z$/;
 
-/** A day or a moment as the API takes it: a day means its beginning, or its end. */
+/** A day or a moment as the API takes it: a day is one of this place, and means its beginning, or its end. */
 export function moment(value: string, isEnd: boolean): string | undefined {
-  const time = new Date(DAY.test(value) ? `${value}T00:00:00` : value);
+  const isDay = DAY.test(value);
+  const time = new Date(isDay ? `${value}T00:00:00` : value);
   if (Number.isNaN(time.getTime())) return undefined;
-  if (isEnd && DAY.test(value)) {
+  if (isDay && isEnd) {
     time.setDate(time.getDate() + 1);
-    return new Date(time.getTime() - 1).toISOString();
+    return endBefore(time);
   }
-  return time.toISOString();
+  return EXACT.test(value) ? value : time.toISOString();
+}
+
+/** The last moment before another. The log counts microseconds, of which a browser knows nothing. */
+export function endBefore(time: Date): string {
+  return new Date(time.getTime() - 1).toISOString().replace("Z", "999Z");
 }
 
 /** The filter that a text means. */
@@ -58,7 +68,7 @@ export function parse(text: string): AuditFilter {
     from: undefined,
     to: undefined,
     traceId: undefined,
-    without: [],
+    without: { actors: [], actions: [], outcomes: [], targetTypes: [] },
     problems: [],
   };
   for (const word of words(text)) {
@@ -79,16 +89,21 @@ export function parse(text: string): AuditFilter {
   return filter;
 }
 
-function exclude(filter: AuditFilter, key: string, value: string) {
-  if (key === "actor" || key === "action" || key === "outcome") filter.without.push({ key, value });
-  else filter.problems.push(`“-${key}:” is not known: actor, action and outcome can be left out`);
+function exclude({ without, problems }: AuditFilter, key: string, value: string) {
+  if (key === "actor") without.actors.push(value);
+  else if (key === "action") without.actions.push(value);
+  else if (key === "outcome") without.outcomes.push(...outcome(problems, key, value));
+  else if (key !== "target")
+    problems.push(`“-${key}:” is not known: actor, action, target and outcome can be left out`);
+  else if (value.includes("/")) problems.push(`“-target:${value}” is not known: only a whole type can be left out`);
+  else without.targetTypes.push(value);
 }
 
 function include(filter: AuditFilter, key: string, value: string) {
   if (key === "actor") filter.actors.push(value);
   else if (key === "action") filter.actions.push(value);
   else if (key === "target") [filter.targetType, filter.targetUid] = target(value);
-  else if (key === "outcome") setOutcome(filter, value);
+  else if (key === "outcome") filter.outcome = outcome(filter.problems, key, value)[0] ?? filter.outcome;
   else if (key === "trace") filter.traceId = value;
   else if (key === "after" || key === "before") setMoment(filter, key, value);
   else filter.problems.push(`“${key}:” is not known: use ${Object.keys(QUALIFIERS).join(", ")}`);
@@ -99,10 +114,11 @@ function target(value: string): [string, string | undefined] {
   return [type, uid.length > 0 && uid.join("/") !== "" ? uid.join("/") : undefined];
 }
 
-function setOutcome(filter: AuditFilter, value: string) {
-  const outcome = OUTCOMES.find((known) => known === value);
-  if (outcome !== undefined) filter.outcome = outcome;
-  else filter.problems.push(`“outcome:${value}” is not known: use ${OUTCOMES.join(", ")}`);
+/** The outcome of that name, or a problem. */
+function outcome(problems: string[], key: string, value: string): Outcome[] {
+  const known = OUTCOMES.filter((one) => one === value);
+  if (known.length === 0) problems.push(`“${key}:${value}” is not known: use ${OUTCOMES.join(", ")}`);
+  return known;
 }
 
 function setMoment(filter: AuditFilter, key: "after" | "before", value: string) {
@@ -114,40 +130,32 @@ function setMoment(filter: AuditFilter, key: "after" | "before", value: string) 
 
 /** The parameters of the API for a filter. */
 export function parameters(filter: AuditFilter) {
+  const some = <T>(values: T[]) => (values.length > 0 ? values : undefined);
   return {
-    actor: filter.actors.length > 0 ? filter.actors : undefined,
-    action: filter.actions.length > 0 ? filter.actions : undefined,
+    actor: some(filter.actors),
+    action: some(filter.actions),
     targetType: filter.targetType,
     targetUid: filter.targetUid,
     outcome: filter.outcome,
     from: filter.from,
     to: filter.to,
     traceId: filter.traceId,
+    excludeActor: some(filter.without.actors),
+    excludeAction: some(filter.without.actions),
+    excludeOutcome: some(filter.without.outcomes),
+    excludeTargetType: some(filter.without.targetTypes),
   };
 }
 
-function matches(pattern: string, value: string): boolean {
-  const [a, b] = [pattern.toLowerCase(), value.toLowerCase()];
-  return a.endsWith("*") ? b.startsWith(a.slice(0, -1)) : a === b;
-}
-
-/** What an entry is judged by. */
-interface Judged {
-  action: string;
-  outcome: string;
-  actor: { login: string };
-}
-
-/** Whether an entry is none of those that are left out. The API has no way to leave out, so this page does. */
-export function isKept(filter: AuditFilter, entry: Judged): boolean {
-  const values = { actor: entry.actor.login, action: entry.action, outcome: entry.outcome };
-  return filter.without.every(({ key, value }) => !matches(value, values[key]));
+/** A value as it stands in the search box. */
+export function quoted(value: string): string {
+  return /\s/.test(value) ? `"${value}"` : value;
 }
 
 /** A text with a qualifier set to a value, or taken away. */
 export function withQualifier(text: string, key: string, value: string | undefined): string {
   const others = (text.match(/(?:[^\s"]+|"[^"]*"?)+/g) ?? []).filter((word) => !word.startsWith(`${key}:`));
-  if (value !== undefined) others.push(`${key}:${/\s/.test(value) ? `"${value}"` : value}`);
+  if (value !== undefined) others.push(`${key}:${quoted(value)}`);
   return others.join(" ");
 }
 
@@ -169,8 +177,8 @@ export function completions(text: string, known: { actors: string[]; actions: st
   const [key = "", value] = word.split(":", 2);
   const options =
     value === undefined
-      ? Object.keys(QUALIFIERS).map((name) => `${name}:`)
-      : (values[key] ?? []).map((option) => `${key}:${/\s/.test(option) ? `"${option}"` : option}`);
+      ? (sign === "" ? Object.keys(QUALIFIERS) : NEGATIVE).map((name) => `${name}:`)
+      : (values[key] ?? []).map((option) => `${key}:${quoted(option)}`);
   return options
     .filter((option) => option.toLowerCase().startsWith(word) && option.toLowerCase() !== word)
     .slice(0, 12)

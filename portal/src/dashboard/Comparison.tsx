@@ -5,7 +5,7 @@ import ui from "../ui/ui.module.css";
 import css from "./Comparison.module.css";
 import type { DashboardDocument } from "./document";
 import { LayoutPicture } from "./LayoutPicture";
-import { compare, inWords } from "./words";
+import { areSame, compare, inWords } from "./words";
 
 const JsonView = lazy(() => import("./JsonView"));
 
@@ -43,11 +43,17 @@ export function Comparison({ before, after, titles, as }: ComparisonProps) {
     <>
       <Card title="What changed">
         {words.length === 0 ? (
-          <span className={ui.dim}>Nothing: the two are the same.</span>
+          <span className={ui.dim}>
+            {areSame(before, after)
+              ? "Nothing: the two are the same."
+              : "Nothing that shows: the JSON has what is different."}
+          </span>
         ) : (
           <ul className={css.words}>
-            {words.map((word) => (
-              <li key={word}>
+            {words.map((word, index) => (
+              // Two panels can have the same title, and the same done to them.
+              // biome-ignore lint/suspicious/noArrayIndexKey: the list is written anew with each difference.
+              <li key={index}>
                 <bdi>{word}</bdi>
               </li>
             ))}

@@ -11,9 +11,10 @@ import ui from "../ui/ui.module.css";
 import { When } from "../ui/When";
 import { dashboardQuery, deleteDashboard, saveDashboard, setStarred } from "./actions";
 import list from "./DashboardsPage.module.css";
-import { type DashboardDocument, links, panels, safeUrl, text, variables } from "./document";
+import { type DashboardDocument, links, safeUrl, text, variables } from "./document";
 import { HistoryTab } from "./HistoryTab";
 import { LayoutPicture } from "./LayoutPicture";
+import { panels } from "./layout";
 import { restoreDeleted } from "./trash";
 
 const JsonView = lazy(() => import("./JsonView"));

@@ -170,8 +170,10 @@ function Words({ uid, version }: { uid: string; version: Version }) {
   if (words.length === 0) return <div className={css.words}>Nothing that is shown changed</div>;
   return (
     <ul className={css.words} aria-label={`What version ${version.version} changed`}>
-      {words.slice(0, MAX_WORDS).map((word) => (
-        <li key={word}>
+      {words.slice(0, MAX_WORDS).map((word, index) => (
+        // Two panels can have the same title, and the same done to them.
+        // biome-ignore lint/suspicious/noArrayIndexKey: a version does not change.
+        <li key={index}>
           <bdi>{word}</bdi>
         </li>
       ))}

@@ -1,6 +1,7 @@
 import { useState } from "react";
-import { extent, type Panel, type Section, sections } from "./document";
+import { isObject, type Panel, type Section } from "./document";
 import css from "./LayoutPicture.module.css";
+import { extent, sections } from "./layout";
 import { changeWords, type Difference, type PanelChange } from "./words";
 
 interface LayoutPictureProps {
@@ -16,15 +17,23 @@ const MAX_PANELS = 300;
 export function LayoutPicture({ document, difference, side = "after" }: LayoutPictureProps) {
   const all = sections(document);
   const changes = new Map(
-    (difference?.panels ?? []).map((change) => [(side === "after" ? change.after : change.before)?.key, change]),
+    [...(difference?.panels ?? []), ...(difference?.rows ?? [])].map((change) => [
+      (side === "after" ? change.after : change.before)?.key,
+      change,
+    ]),
   );
-  if (all.length === 0) return <p className={css.none}>This dashboard has no panels.</p>;
+  if (all.length === 0) {
+    const isUnknown = isObject(document.elements) && Object.keys(document.elements).length > 0;
+    return (
+      <p className={css.none}>
+        {isUnknown ? "Its layout is of a kind that is not drawn here." : "This dashboard has no panels."}
+      </p>
+    );
+  }
   return (
     <div className={css.picture}>
-      {all.map((section, index) => (
-        // Sections have nothing of their own that tells them apart.
-        // biome-ignore lint/suspicious/noArrayIndexKey: the list is drawn anew with each document.
-        <Part key={index} section={section} changes={changes} />
+      {all.map((section) => (
+        <Part key={section.row?.key ?? ""} section={section} changes={changes} />
       ))}
     </div>
   );
@@ -33,26 +42,31 @@ export function LayoutPicture({ document, difference, side = "after" }: LayoutPi
 function Part({ section, changes }: { section: Section; changes: Map<string | undefined, PanelChange> }) {
   const [isOpen, setOpen] = useState(!section.isCollapsed || changes.size > 0);
   const { top } = extent(section);
+  const { row } = section;
+  const change = row && changes.get(row.key);
+  const words = wordsOf(change);
   const isCrowded = section.panels.length > MAX_PANELS;
   return (
     <section>
-      {section.title !== undefined && (
-        <button type="button" className={css.row} aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
-          <span aria-hidden="true">{isOpen ? "▾" : "▸"}</span> <bdi>{section.title || "Row"}</bdi>
+      {row !== undefined && (
+        <button
+          type="button"
+          className={css.row}
+          data-change={change?.kind}
+          aria-expanded={isOpen}
+          onClick={() => setOpen(!isOpen)}
+        >
+          <span aria-hidden="true">{isOpen ? "▾" : "▸"}</span> <bdi>{row.title || "Row"}</bdi>
           <span className={css.count}>
             {section.panels.length} {section.panels.length === 1 ? "panel" : "panels"}
           </span>
+          {words !== "" && <bdi className={css.count}>{words}</bdi>}
         </button>
       )}
       {isOpen && section.panels.length > 0 && (
-        <ul
-          className={css.grid}
-          aria-label={section.title === undefined ? "Panels" : `Panels of ${section.title.slice(0, 80)}`}
-        >
-          {section.panels.slice(0, MAX_PANELS).map((panel, index) => (
-            // Two panels can have the same id in a document.
-            // biome-ignore lint/suspicious/noArrayIndexKey: the list is drawn anew with each document.
-            <Tile key={`${panel.key}:${index}`} panel={panel} top={top} change={changes.get(panel.key)} />
+        <ul className={css.grid} aria-label={row === undefined ? "Panels" : `Panels of ${row.title.slice(0, 80)}`}>
+          {section.panels.slice(0, MAX_PANELS).map((panel) => (
+            <Tile key={panel.key} panel={panel} top={top} change={changes.get(panel.key)} />
           ))}
         </ul>
       )}
@@ -61,8 +75,12 @@ function Part({ section, changes }: { section: Section; changes: Map<string | un
   );
 }
 
+function wordsOf(change: PanelChange | undefined): string {
+  return change === undefined || change.kind === "same" ? "" : changeWords(change);
+}
+
 function Tile({ panel, top, change }: { panel: Panel; top: number; change: PanelChange | undefined }) {
-  const words = change === undefined || change.kind === "same" ? "" : changeWords(change);
+  const words = wordsOf(change);
   return (
     <li
       className={css.tile}

@@ -20,11 +20,13 @@ export function texts(value: unknown): string[] {
   return Array.isArray(value) ? value.filter((item) => typeof item === "string") : [];
 }
 
-/** A panel and its place on a grid of 24 columns. */
+/** A panel, or a row that panels are under, and its place on a grid of 24 columns. */
 export interface Panel {
-  /** What tells it from others in the same document. */
+  /** Where it stands in its document, which no other does. */
   key: string;
-  id: number | undefined;
+  /** The key of the row that it is under. */
+  row: string | undefined;
+  id: string | undefined;
   title: string;
   type: string;
   description: string;
@@ -35,94 +37,42 @@ export interface Panel {
   json: Unknown;
 }
 
-/** Panels under a heading; the first ones may have none. */
+/** Panels under a row; the first ones may have none. */
 export interface Section {
-  title: string | undefined;
+  row: Panel | undefined;
   isCollapsed: boolean;
   panels: Panel[];
 }
 
-const COLUMNS = 24;
-/** What the spans of documents from before the grid count to. */
-const OLD_COLUMNS = 12;
-const OLD_HEIGHT = 8;
+export const COLUMNS = 24;
+/** How high a panel is that does not say so. */
+export const USUAL_HEIGHT = 8;
 
-function number(value: unknown, fallback: number): number {
+export function number(value: unknown, fallback: number): number {
   return typeof value === "number" && Number.isFinite(value) ? value : fallback;
 }
 
-function clamp(value: number, low: number, high: number): number {
+export function clamp(value: number, low: number, high: number): number {
   return Math.min(Math.max(Math.round(value), low), high);
 }
 
 /** A panel from its JSON. A place that cannot be is moved to one that can. */
-function panel(json: Unknown, index: number): Panel {
-  const place = isObject(json.gridPos) ? json.gridPos : {};
+export function panel(json: Unknown, key: string, row?: string, grid: unknown = json.gridPos): Panel {
+  const place = isObject(grid) ? grid : {};
   const w = clamp(number(place.w, COLUMNS / 2), 1, COLUMNS);
-  const id = typeof json.id === "number" ? json.id : undefined;
-  const title = text(json.title);
-  const type = text(json.type) || "panel";
   return {
-    key: id === undefined ? `${type}:${title}:${index}` : `#${id}`,
-    id,
-    title,
-    type,
+    key,
+    row,
+    id: text(json.id) || undefined,
+    title: text(json.title),
+    type: text(json.type) || "panel",
     description: text(json.description),
     x: clamp(number(place.x, 0), 0, COLUMNS - w),
     y: clamp(number(place.y, 0), 0, 100_000),
     w,
-    h: clamp(number(place.h, OLD_HEIGHT), 1, 200),
+    h: clamp(number(place.h, USUAL_HEIGHT), 1, 200),
     json,
   };
-}
-
-/** The panels of a document with rows of spans, as they were before there was a grid. */
-function oldRow(row: Unknown, index: number): Section {
-  let x = 0;
-  let y = 0;
-  const panels = objects(row.panels).map((json, place) => {
-    const w = clamp((number(json.span, OLD_COLUMNS) * COLUMNS) / OLD_COLUMNS, 1, COLUMNS);
-    if (x + w > COLUMNS) {
-      x = 0;
-      y += OLD_HEIGHT;
-    }
-    const found = panel({ ...json, gridPos: { x, y, w, h: OLD_HEIGHT } }, index * 1000 + place);
-    x += w;
-    return { ...found, json };
-  });
-  return { title: text(row.title) || undefined, isCollapsed: row.collapse === true, panels };
-}
-
-/** What a document shows, in the order of reading. */
-export function sections(document: DashboardDocument): Section[] {
-  if (Array.isArray(document.rows) && !Array.isArray(document.panels)) return objects(document.rows).map(oldRow);
-  const found: Section[] = [{ title: undefined, isCollapsed: false, panels: [] }];
-  const all = objects(document.panels);
-  const order = all
-    .map((json, index) => ({ json, index, place: panel(json, index) }))
-    .sort((a, b) => a.place.y - b.place.y || a.place.x - b.place.x || a.index - b.index);
-  for (const { json, index, place } of order) {
-    if (json.type !== "row") {
-      found.at(-1)?.panels.push(place);
-      continue;
-    }
-    const inside = objects(json.panels).map((inner, at) => panel(inner, index * 1000 + at));
-    found.push({ title: text(json.title), isCollapsed: json.collapsed === true, panels: inside });
-  }
-  return found.filter((section) => section.title !== undefined || section.panels.length > 0);
-}
-
-/** All panels of a document, those in collapsed rows included. */
-export function panels(document: DashboardDocument): Panel[] {
-  return sections(document).flatMap((section) => section.panels);
-}
-
-/** How far down a section reaches from its first panel, in rows of the grid. */
-export function extent(section: Section): { top: number; height: number } {
-  if (section.panels.length === 0) return { top: 0, height: 0 };
-  const top = Math.min(...section.panels.map((found) => found.y));
-  const bottom = Math.max(...section.panels.map((found) => found.y + found.h));
-  return { top, height: bottom - top };
 }
 
 /** A variable of a dashboard. */
@@ -133,9 +83,26 @@ export interface Variable {
   query: string;
 }
 
+/** The variables of a document as it has them. */
+export function variableList(document: DashboardDocument): Unknown[] {
+  if (isObject(document.elements)) {
+    return objects(document.variables).map(({ kind, spec }) => ({
+      type: variableType(kind),
+      ...(isObject(spec) && spec),
+    }));
+  }
+  return isObject(document.templating) ? objects(document.templating.list) : [];
+}
+
+/** “QueryVariable” is called “query” elsewhere. */
+function variableType(kind: unknown): string {
+  return text(kind)
+    .replace(/Variable$/, "")
+    .toLowerCase();
+}
+
 export function variables(document: DashboardDocument): Variable[] {
-  const list = isObject(document.templating) ? objects(document.templating.list) : [];
-  return list.map((json) => ({
+  return variableList(document).map((json) => ({
     name: text(json.name),
     label: text(json.label),
     type: text(json.type),

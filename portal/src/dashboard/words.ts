@@ -1,6 +1,8 @@
-import { type DashboardDocument, isObject, objects, type Panel, panels, text, texts } from "./document";
+import { type DashboardDocument, isObject, type Panel, text, texts, variableList } from "./document";
+import { panels, rows } from "./layout";
+import { match } from "./match";
 
-/** What happened to a panel between two versions. */
+/** What happened to a panel, or a row, between two versions. */
 export interface PanelChange {
   kind: "added" | "removed" | "changed" | "same";
   /** Whether its place is another one. */
@@ -14,7 +16,8 @@ export interface PanelChange {
 /** What is different between two versions of a dashboard. */
 export interface Difference {
   panels: PanelChange[];
-  /** What changed outside of the panels, as sentences without a full stop. */
+  rows: PanelChange[];
+  /** What changed outside of the panels and rows, as sentences without a full stop. */
   others: string[];
 }
 
@@ -39,6 +42,8 @@ const PARTS: Record<string, string> = {
   pluginVersion: "plugin version",
   libraryPanel: "library panel",
   cacheTimeout: "caching",
+  data: "query",
+  vizConfig: "display options",
 };
 
 /** What parts of a dashboard are called. */
@@ -59,7 +64,24 @@ const DASHBOARD_PARTS: Record<string, string> = {
   style: "the style",
 };
 
-const IGNORED = new Set(["id", "uid", "version", "panels", "rows", "title", "tags", "templating", "iteration"]);
+/** What is compared by itself, and what says nothing. */
+const IGNORED = new Set([
+  "id",
+  "uid",
+  "version",
+  "panels",
+  "rows",
+  "elements",
+  "layout",
+  "title",
+  "tags",
+  "templating",
+  "variables",
+  "iteration",
+]);
+
+/** What of a panel is told by itself. */
+const TOLD = new Set(["gridPos", "span", "title", "type", "id", "panels", "collapsed", "collapse"]);
 
 function isSame(a: unknown, b: unknown): boolean {
   if (Object.is(a, b)) return true;
@@ -80,50 +102,72 @@ function panelWords(before: Panel, after: Panel): string[] {
   const words: string[] = [];
   if (before.title !== after.title) words.push(before.title === "" ? "got a title" : `renamed from “${before.title}”`);
   if (before.type !== after.type) words.push(`its type changed from ${before.type} to ${after.type}`);
+  const wasCollapsed = isCollapsed(before);
+  if (wasCollapsed !== isCollapsed(after)) words.push(wasCollapsed ? "expanded" : "collapsed");
   const parts = changedKeys(before.json, after.json)
-    .filter((key) => !["gridPos", "span", "title", "type", "id", "panels"].includes(key))
+    .filter((key) => !TOLD.has(key))
     .map((key) => PARTS[key] ?? key);
   for (const part of new Set(parts)) words.push(`its ${part} changed`);
   return words;
 }
 
-function panelChange(before: Panel, after: Panel): PanelChange {
+function isCollapsed({ json }: Panel): boolean {
+  return json.collapsed === true || json.collapse === true;
+}
+
+function panelChange(before: Panel, after: Panel, isElsewhere: boolean): PanelChange {
   const isResized = before.w !== after.w || before.h !== after.h;
-  const isMoved = before.x !== after.x || before.y !== after.y;
+  const isMoved = isElsewhere || before.x !== after.x || before.y !== after.y;
   const words = panelWords(before, after);
   if (isResized) words.unshift("resized");
   return { kind: words.length > 0 || isMoved ? "changed" : "same", isMoved, before, after, words };
 }
 
-function comparePanels(before: DashboardDocument, after: DashboardDocument): PanelChange[] {
-  const old = new Map(panels(before).map((panel) => [panel.key, panel]));
-  const changes: PanelChange[] = [];
-  for (const panel of panels(after)) {
-    const match = old.get(panel.key);
-    old.delete(panel.key);
-    changes.push(
-      match === undefined
+/** What became of panels. `isElsewhere` tells whether one is under another row than before. */
+function comparePanels(
+  before: Panel[],
+  after: Panel[],
+  isElsewhere: (before: Panel, after: Panel) => boolean,
+): PanelChange[] {
+  const { pairs, removed } = match(before, after);
+  return [
+    ...after.map((panel): PanelChange => {
+      const old = pairs.get(panel);
+      return old === undefined
         ? { kind: "added", isMoved: false, before: undefined, after: panel, words: [] }
-        : panelChange(match, panel),
-    );
-  }
-  for (const panel of old.values()) {
-    changes.push({ kind: "removed", isMoved: false, before: panel, after: undefined, words: [] });
-  }
-  return changes;
+        : panelChange(old, panel, isElsewhere(old, panel));
+    }),
+    ...removed.map(
+      (panel): PanelChange => ({ kind: "removed", isMoved: false, before: panel, after: undefined, words: [] }),
+    ),
+  ];
 }
 
-function named(before: unknown, after: unknown, noun: string): string[] {
-  const list = (value: unknown) =>
-    new Map((isObject(value) ? objects(value.list) : []).map((item) => [text(item.name), item]));
-  const [old, now] = [list(before), list(after)];
+function compareLayout(before: DashboardDocument, after: DashboardDocument): Pick<Difference, "panels" | "rows"> {
+  const rowChanges = comparePanels(rows(before), rows(after), () => false);
+  const newKeys = new Map<string | undefined, string | undefined>([[undefined, undefined]]);
+  for (const { before: old, after: now } of rowChanges) if (old !== undefined) newKeys.set(old.key, now?.key);
+  // A row that came or went takes panels with it, which did not move by themselves.
+  const arrived = new Set(rowChanges.filter((change) => change.kind === "added").map((change) => change.after?.key));
+  const isElsewhere = (old: Panel, panel: Panel) => {
+    const row = newKeys.get(old.row);
+    const isGone = old.row !== undefined && row === undefined;
+    return !isGone && !arrived.has(panel.row) && row !== panel.row;
+  };
+  return { panels: comparePanels(panels(before), panels(after), isElsewhere), rows: rowChanges };
+}
+
+function compareVariables(before: DashboardDocument, after: DashboardDocument): string[] {
+  const list = (document: DashboardDocument) => variableList(document).map((item) => [text(item.name), item] as const);
+  const [old, now] = [new Map(list(before)), new Map(list(after))];
   const words: string[] = [];
   for (const [name, item] of now) {
     const match = old.get(name);
-    if (match === undefined) words.push(`${noun} “${name}” added`);
-    else if (!isSame(match, item)) words.push(`${noun} “${name}” changed`);
+    if (match === undefined) words.push(`variable “${name}” added`);
+    else if (!isSame(match, item)) words.push(`variable “${name}” changed`);
   }
-  for (const name of old.keys()) if (!now.has(name)) words.push(`${noun} “${name}” removed`);
+  for (const name of old.keys()) if (!now.has(name)) words.push(`variable “${name}” removed`);
+  if (words.length === 0 && !isSame([...old.keys()], [...now.keys()])) words.push("the order of the variables changed");
   return words;
 }
 
@@ -133,16 +177,23 @@ function compareTags(before: string[], after: string[]): string[] {
   return [...added, ...removed];
 }
 
+const COUNTED = new Set(["id", "uid", "version"]);
+
+/** Whether two documents are the same but for what the server counts. */
+export function areSame(before: DashboardDocument, after: DashboardDocument): boolean {
+  return changedKeys(before, after).every((key) => COUNTED.has(key));
+}
+
 /** What is different between two documents. */
 export function compare(before: DashboardDocument, after: DashboardDocument): Difference {
   const others: string[] = [];
   if (before.title !== after.title) others.push(`renamed from “${text(before.title)}” to “${text(after.title)}”`);
   others.push(...compareTags(texts(before.tags), texts(after.tags)));
-  others.push(...named(before.templating, after.templating, "variable"));
+  others.push(...compareVariables(before, after));
   for (const key of changedKeys(before, after)) {
     if (!IGNORED.has(key)) others.push(`${DASHBOARD_PARTS[key] ?? key} changed`);
   }
-  return { panels: comparePanels(before, after), others };
+  return { ...compareLayout(before, after), others };
 }
 
 /** The name of a panel in a sentence. */
@@ -158,21 +209,29 @@ export function changeWords(change: PanelChange): string {
 }
 
 /** “panel CPU moved”, but “panel CPU: its query changed”. */
-function sentence(name: string, words: string): string {
-  return `panel “${name}”${words.startsWith("its ") ? ":" : ""} ${words}`;
+function sentence(noun: string, name: string, words: string): string {
+  return `${noun} “${name}”${words.startsWith("its ") ? ":" : ""} ${words}`;
 }
 
 /** Panels that only moved because others did are told as one. */
 const MANY_MOVES = 4;
 
-/** A difference as a list of short sentences. */
-export function inWords(difference: Difference): string[] {
-  const changed = difference.panels.filter((change) => change.kind !== "same");
+function changesInWords(changes: PanelChange[], noun: string, nameOf: (panel: Panel | undefined) => string): string[] {
+  const changed = changes.filter((change) => change.kind !== "same");
   const onlyMoved = changed.filter((change) => change.isMoved && change.words.length === 0);
   const isMany = onlyMoved.length >= MANY_MOVES;
   const words = changed
     .filter((change) => !isMany || !onlyMoved.includes(change))
-    .map((change) => sentence(panelName(change.after ?? change.before), changeWords(change)));
-  if (isMany) words.push(`${onlyMoved.length} panels moved`);
-  return [...words, ...difference.others];
+    .map((change) => sentence(noun, nameOf(change.after ?? change.before), changeWords(change)));
+  if (isMany) words.push(`${onlyMoved.length} ${noun}s moved`);
+  return words;
+}
+
+/** A difference as a list of short sentences. */
+export function inWords(difference: Difference): string[] {
+  return [
+    ...changesInWords(difference.rows, "row", (row) => row?.title || "without a title"),
+    ...changesInWords(difference.panels, "panel", panelName),
+    ...difference.others,
+  ];
 }

@@ -8,80 +8,100 @@ import { useMe } from "../session/session";
 import ui from "../ui/ui.module.css";
 import css from "./OverviewPage.module.css";
 
-/** How much there is of something. */
+/** How much there is of something, as far as it is known by now. */
 interface Amount {
-  used: number;
+  used: number | undefined;
   /** Whether there is more than that. */
   isMore?: boolean;
-  /** -1 for no limit. */
-  limit: number;
+  error: Error | null;
 }
-
-const NO_LIMIT = -1;
 
 /** What is counted one by one is counted so far. */
 const COUNT_UP_TO = 1000;
 
 /** How many hits a search has, as far as they are counted. */
-function useHits(type: "dash-db" | "dash-folder", enabled: boolean): Amount | undefined {
-  const hits = useQuery({ ...searchQuery({ type, limit: COUNT_UP_TO }), enabled });
-  if (hits.data === undefined) return undefined;
-  return { used: hits.data.length, isMore: hits.data.length === COUNT_UP_TO, limit: NO_LIMIT };
+function useHits(type: "dash-db" | "dash-folder"): Amount {
+  const hits = useQuery(searchQuery({ type, limit: COUNT_UP_TO }));
+  return { used: hits.data?.length, isMore: hits.data?.length === COUNT_UP_TO, error: hits.error };
 }
 
-function useMembers(enabled: boolean): Amount | undefined {
-  const members = useQuery({
-    queryKey: ["members", "count"],
-    queryFn: () => of(client.GET("/api/org/users/search", { params: { query: { perpage: 1 } } })),
-    enabled,
-  });
-  return members.data === undefined ? undefined : { used: members.data.totalCount, limit: NO_LIMIT };
-}
-
-/** What the org has, against its quota. Quotas know all counts; without them it is counted what can be seen. */
+/** What there is: an admin is told all of the org, others what they can see of it. */
 export function Counts() {
-  const { isAdmin, isServerAdmin } = useMe();
-  const quotas = useQuery({ ...ownQuotasQuery(isServerAdmin), enabled: isAdmin });
-  const isCounting = !isAdmin || quotas.isError || quotas.data === null;
-  const dashboards = useHits("dash-db", isCounting);
-  const folders = useHits("dash-folder", isCounting);
-  const members = useMembers(isAdmin && isCounting);
-  const quota = (target: string) => quotas.data?.find((one) => one.target === target);
+  const { isAdmin } = useMe();
+  return <div className={css.counts}>{isAdmin ? <OrgCounts /> : <OwnCounts />}</div>;
+}
+
+function OrgCounts() {
+  const { isServerAdmin } = useMe();
+  const usage = useQuery({
+    queryKey: ["usage"],
+    queryFn: () => of(client.GET("/api/org/usage")),
+  });
+  // The numbers do not wait for the limits.
+  const quotas = useQuery(ownQuotasQuery(isServerAdmin));
+  const limit = (target: string) =>
+    quotas.data === null ? NO_LIMIT : quotas.data?.find((quota) => quota.target === target)?.limit;
+  const amount = (used: number | undefined): Amount => ({ used, error: usage.error });
   return (
-    <div className={css.counts}>
-      <Count label="Dashboards" to="/dashboards" amount={quota("dashboard") ?? dashboards} />
-      <Count label="Folders" to="/dashboards" amount={quota("folder") ?? folders} />
-      {isAdmin && <Count label="Members" to="/people" amount={quota("org_user") ?? members} />}
-    </div>
+    <>
+      <Count label="Dashboards" to="/dashboards" amount={amount(usage.data?.dashboards)} limit={limit("dashboard")} />
+      <Count label="Folders" to="/dashboards" amount={amount(usage.data?.folders)} limit={limit("folder")} />
+      <Count label="Members" to="/people" amount={amount(usage.data?.members)} limit={limit("org_user")} />
+    </>
   );
 }
 
-function Count({ label, to, amount }: { label: string; to: string; amount: Amount | undefined }) {
+function OwnCounts() {
+  const dashboards = useHits("dash-db");
+  const folders = useHits("dash-folder");
+  return (
+    <>
+      <Count label="Dashboards" to="/dashboards" amount={dashboards} />
+      <Count label="Folders" to="/dashboards" amount={folders} />
+    </>
+  );
+}
+
+const NO_LIMIT = -1;
+
+interface CountProps {
+  label: string;
+  to: string;
+  amount: Amount;
+  /** How much there may be, if that is known. */
+  limit?: number | undefined;
+}
+
+function Count({ label, to, amount, limit }: CountProps) {
   return (
     <Link to={to} className={css.count}>
       <span className={ui.dim}>{label}</span>
-      {amount === undefined ? (
-        <Skeleton height={28} width={72} my={4} />
-      ) : (
-        <>
-          <strong>
-            {amount.used.toLocaleString("en")}
-            {amount.isMore === true && "+"}
-          </strong>
-          <span className={ui.dim}>
-            {amount.limit < 0 ? "no limit" : `of ${amount.limit.toLocaleString("en")} allowed`}
-          </span>
-          {amount.limit > 0 && (
-            <Progress
-              value={Math.min(100, (amount.used / amount.limit) * 100)}
-              color={amount.used >= amount.limit * 0.9 ? "red" : "accent"}
-              size="xs"
-              mt={6}
-              aria-label={`${label} used of the quota`}
-            />
-          )}
-        </>
+      <Used amount={amount} />
+      {limit !== undefined && (
+        <span className={ui.dim}>{limit < 0 ? "no limit" : `of ${limit.toLocaleString("en")} allowed`}</span>
+      )}
+      {limit !== undefined && limit > 0 && amount.used !== undefined && (
+        <Progress
+          value={Math.min(100, (amount.used / limit) * 100)}
+          color={amount.used >= limit * 0.9 ? "red" : "accent"}
+          size="xs"
+          mt={6}
+          aria-label={`${label} used of the quota`}
+        />
       )}
     </Link>
   );
+}
+
+function Used({ amount: { used, isMore = false, error } }: { amount: Amount }) {
+  if (used !== undefined) {
+    return (
+      <strong>
+        {used.toLocaleString("en")}
+        {isMore && "+"}
+      </strong>
+    );
+  }
+  if (error === null) return <Skeleton height={28} width={72} my={4} />;
+  return <span className={css.uncounted}>Could not be counted: {error.message}</span>;
 }

@@ -1,21 +1,22 @@
 import { Button, Skeleton } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
-import { lazy, Suspense, useEffect, useState } from "react";
-import { type AuditEvent, activityQuery, recentQuery } from "../audit/event";
+import { useMemo } from "react";
+import { PORTAL_PATH } from "../api/client";
+import { Activity, fetchChart } from "../audit/chart";
+import { parse } from "../audit/qualifier";
+import { stretch, USUAL_DAYS } from "../audit/stretch";
 import { searchQuery } from "../dashboard/search";
 import { useMe } from "../session/session";
 import { Card, Empty, Name, Page } from "../ui/Page";
 import ui from "../ui/ui.module.css";
-import { exact, When } from "../ui/When";
 import { Counts } from "./Counts";
+import { News } from "./News";
 import css from "./OverviewPage.module.css";
-import { thisVisit } from "./visit";
 
-const loadChart = () => import("../audit/ActivityChart");
-const ActivityChart = lazy(loadChart);
+// Somebody who comes to this page first needs the chart as soon as it is known who that is.
+if (`${window.location.pathname.replace(/\/$/, "")}/` === PORTAL_PATH) fetchChart();
 
-const DAYS = 30;
 const RECENT = 12;
 
 /** How the org is doing: what there is, what happens, and what is new. */
@@ -24,7 +25,7 @@ export function OverviewPage() {
   return (
     <Page title="Overview" description={me.org === undefined ? undefined : <bdi>{me.org.name}</bdi>}>
       <Counts />
-      {me.isAdmin && <Activity />}
+      {me.isAdmin && <Lately />}
       <div className={css.columns}>
         {me.isAdmin && <News />}
         <Starred />
@@ -33,14 +34,15 @@ export function OverviewPage() {
   );
 }
 
-function Activity() {
+/** The filter of what happened lately, which is all without a word. */
+const LATELY = parse("");
+
+function Lately() {
   const navigate = useNavigate();
-  const activity = useQuery(activityQuery(DAYS));
-  // The chart comes while its numbers are counted, not after.
-  useEffect(() => void loadChart(), []);
+  const of = useMemo(() => stretch(LATELY, new Date()), []);
   return (
     <Card
-      title={`Activity of the last ${DAYS} days`}
+      title={`Activity of the last ${USUAL_DAYS} days`}
       aside={
         <Button component={Link} to="/audit" size="compact-sm" variant="default">
           Audit log
@@ -48,67 +50,13 @@ function Activity() {
       }
     >
       <div className={css.chart}>
-        {activity.isError && <span className={ui.dim}>The activity could not be read: {activity.error.message}</span>}
-        {activity.data !== undefined && (
-          <Suspense>
-            <ActivityChart
-              buckets={activity.data.buckets}
-              onPick={(day) => void navigate({ to: "/audit", search: { q: `after:${day} before:${day}` } })}
-            />
-          </Suspense>
-        )}
+        <Activity
+          of={of}
+          height={160}
+          onPick={(after, before) => void navigate({ to: "/audit", search: { q: `after:${after} before:${before}` } })}
+        />
       </div>
     </Card>
-  );
-}
-
-function News() {
-  const me = useMe();
-  const [since] = useState(() => thisVisit(`${me.profile.id}:${me.profile.orgId}`));
-  const recent = useQuery(recentQuery(since, RECENT));
-  const events = recent.data?.events;
-  return (
-    <Card
-      isFlush
-      title="Changed since your last visit"
-      aside={<span className={ui.dim}>{since === undefined ? "this is your first" : exact(since)}</span>}
-    >
-      {recent.isPending && <Skeleton height={120} m="md" w="auto" />}
-      {recent.isError && <Empty title="The log could not be read">{recent.error.message}</Empty>}
-      {events?.length === 0 && <Empty title="Nothing changed">All is as you left it.</Empty>}
-      <ul className={css.list}>
-        {events?.map((event) => (
-          <li key={event.id}>
-            <Change event={event} />
-          </li>
-        ))}
-      </ul>
-    </Card>
-  );
-}
-
-function Change({ event }: { event: AuditEvent }) {
-  const target = event.targets[0];
-  const name = target?.name || target?.uid || "";
-  return (
-    <>
-      <span className={css.change}>
-        <bdi>{event.actor.login.slice(0, 60) || "Somebody"}</bdi>{" "}
-        <Link to="/audit" search={{ q: `action:${event.action}` }} className={css.action}>
-          {event.action}
-        </Link>{" "}
-        {target?.type === "dashboard" ? (
-          <Link to="/dashboards/$uid" params={{ uid: target.uid }} search={{ tab: "history" }}>
-            <bdi>{name.slice(0, 120)}</bdi>
-          </Link>
-        ) : (
-          <bdi>{name.slice(0, 120)}</bdi>
-        )}
-      </span>
-      <span className={ui.dim}>
-        <When time={event.occurredAt} />
-      </span>
-    </>
   );
 }
 

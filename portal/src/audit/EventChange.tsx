@@ -1,0 +1,188 @@
+import { Button, Skeleton } from "@mantine/core";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { lazy, Suspense, useState } from "react";
+import { useMe } from "../session/session";
+import { ProblemBox, tellDone, tellProblem } from "../ui/ProblemBox";
+import ui from "../ui/ui.module.css";
+import { type Change, fateOf, type Line, lines } from "./change";
+import css from "./EventDialog.module.css";
+import type { AuditEvent } from "./entries";
+import { entryQuery, newestQuery, placeOf, restore } from "./history";
+
+const SideBySide = lazy(() => import("./SideBySide"));
+
+const MAX_WORDS = 12;
+const MAX_LINES = 40;
+
+const TITLES = { created: "What was created", deleted: "What was deleted", changed: "What changed" };
+
+interface EventChangeProps {
+  event: AuditEvent;
+  onClose: () => void;
+  /** Somebody wants to see both sides, which need room. */
+  onWide: () => void;
+}
+
+/** What an entry changed of anything that has a history, and the way back. */
+export function EventChange({ event, onClose, onWide }: EventChangeProps) {
+  const target = event.targets[0];
+  // What was denied changed nothing, and what has no version is no object's change.
+  const isChange = target?.version !== undefined && event.outcome === "success";
+  const entry = useQuery({ ...entryQuery(event.id), enabled: isChange });
+  const [isSplit, setSplit] = useState(false);
+  if (!isChange) return null;
+  if (entry.isError) return <ProblemBox error={entry.error} onRetry={() => void entry.refetch()} />;
+  if (entry.isPending) return <Skeleton height={96} radius="md" />;
+  const changes = entry.data.changes ?? [];
+  const fate = fateOf(changes);
+  const canSplit = target.type === "dashboard" && fate === "changed" && changes.length > 0;
+  return (
+    <section className={css.change} aria-label={TITLES[fate]}>
+      <strong>{TITLES[fate]}</strong>
+      {isSplit ? (
+        <div className={css.sides}>
+          <Suspense fallback={<Skeleton height={240} />}>
+            <SideBySide uid={target.uid} version={target.version ?? 0} />
+          </Suspense>
+        </div>
+      ) : (
+        <>
+          <Words words={entry.data.summary ?? []} />
+          <Lines lines={lines(changes)} isCut={entry.data.truncated === true} />
+        </>
+      )}
+      <div className={css.acts}>
+        {canSplit && !isSplit && (
+          <Button
+            size="xs"
+            variant="default"
+            onClick={() => {
+              setSplit(true);
+              onWide();
+            }}
+          >
+            See both side by side
+          </Button>
+        )}
+        <Undo event={event} changes={changes} onClose={onClose} />
+      </div>
+    </section>
+  );
+}
+
+function Words({ words }: { words: string[] }) {
+  if (words.length === 0) return null;
+  return (
+    <ul>
+      {words.slice(0, MAX_WORDS).map((word, index) => (
+        // Two panels can have the same title, and the same done to them.
+        // biome-ignore lint/suspicious/noArrayIndexKey: the past does not change.
+        <li key={index}>
+          <bdi>{word}</bdi>
+        </li>
+      ))}
+      {words.length > MAX_WORDS && <li>and {words.length - MAX_WORDS} more</li>}
+    </ul>
+  );
+}
+
+function Lines({ lines: all, isCut }: { lines: Line[]; isCut: boolean }) {
+  if (all.length === 0) return <p className={ui.dim}>Nothing that its history shows.</p>;
+  const hasBefore = all.some((line) => line.before !== "");
+  const hasAfter = all.some((line) => line.after !== "");
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable with the keyboard.
+    <div className={css.lines} tabIndex={0} role="region" aria-label="Before and after">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">What</th>
+            {hasBefore && <th scope="col">Before</th>}
+            {hasAfter && <th scope="col">After</th>}
+          </tr>
+        </thead>
+        <tbody>
+          {all.slice(0, MAX_LINES).map((line, index) => (
+            // biome-ignore lint/suspicious/noArrayIndexKey: the past does not change.
+            <tr key={index}>
+              <th scope="row">
+                <bdi>{line.path}</bdi>
+              </th>
+              {hasBefore && <Value text={line.before} kind="removed" />}
+              {hasAfter && <Value text={line.after} kind="added" />}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      {(all.length > MAX_LINES || isCut) && <p className={ui.dim}>and more than fits here</p>}
+    </div>
+  );
+}
+
+function Value({ text, kind }: { text: string; kind: "removed" | "added" }) {
+  return (
+    <td>
+      {text === "" ? (
+        <span className={ui.dim}>nothing</span>
+      ) : (
+        <bdi className={css.value} data-change={kind}>
+          {text}
+        </bdi>
+      )}
+    </td>
+  );
+}
+
+interface UndoProps {
+  event: AuditEvent;
+  changes: Change[];
+  onClose: () => void;
+}
+
+/** Makes an object what it was before an entry, where the server can bring it back. */
+function Undo({ event, changes, onClose }: UndoProps) {
+  const me = useMe();
+  const queries = useQueryClient();
+  const [isBusy, setBusy] = useState(false);
+  const target = event.targets[0];
+  const version = target?.version ?? 0;
+  const place = target && placeOf(target, me.profile.id);
+  const fate = fateOf(changes);
+  const canUndo =
+    version > 1 && changes.length > 0 && fate !== "created" && (fate !== "deleted" || place?.comesBack === true);
+  const newest = useQuery({
+    ...newestQuery(place ?? { path: "" }, target ?? { type: "", uid: "" }),
+    enabled: place !== undefined && canUndo,
+  });
+  if (!canUndo || target === undefined || place === undefined || newest.data === undefined) return null;
+  const later = newest.data - version;
+
+  async function undo() {
+    if (target === undefined || place === undefined) return;
+    setBusy(true);
+    try {
+      const { changed } = await restore(place, target, version - 1);
+      await queries.invalidateQueries();
+      tellDone(changed ? "Undone" : "There is nothing to undo: it is what it was before");
+      onClose();
+    } catch (error) {
+      tellProblem(error);
+    }
+    setBusy(false);
+  }
+
+  return (
+    <>
+      <Button size="xs" loading={isBusy} onClick={() => void undo()}>
+        {fate === "deleted" ? "Undo: bring it back" : "Undo: make it what it was before"}
+      </Button>
+      {later > 0 && (
+        <span className={ui.dim}>
+          {later === 1
+            ? "It was changed once since, which is undone, too."
+            : `It was changed ${later} times since, which is undone, too.`}
+        </span>
+      )}
+    </>
+  );
+}
