@@ -279,6 +279,7 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
             authorization.clone(),
             dashboard_service.clone(),
             folder_service.clone(),
+            ids.clone(),
         )),
         dashboards: dashboard_service,
         folders: folder_service,
