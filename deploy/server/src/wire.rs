@@ -403,6 +403,7 @@ fn api_settings(config: &Config) -> ApiSettings {
         layer: LayerSettings {
             max_body_bytes: config.server.max_body,
             request_timeout: config.server.request_timeout,
+            trusted_proxies: config.server.trusted_proxies.clone(),
             trusted_origins: config.security.csrf_trusted_origins.clone(),
             is_basic_auth_enabled: config.auth.basic_enabled,
         },
