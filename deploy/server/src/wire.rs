@@ -316,7 +316,7 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
             ids.clone(),
             clock,
         )),
-        teams: Arc::new(Teams::new(commands, teams, memberships, users, permissions, ids)),
+        teams: Arc::new(Teams::new(commands, teams, memberships, permissions, ids)),
         users: user_service,
         health,
         readiness: readiness.clone(),
