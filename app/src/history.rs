@@ -199,7 +199,7 @@ impl Histories {
         Ok((entries, next))
     }
 
-    /// Compares an object at two versions. At 0, before the first, there is nothing.
+    /// Compares an object at two versions. At 0, and before the first that the actor may look at, there is nothing.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn compare(
         &self,
@@ -212,11 +212,12 @@ impl Histories {
         let subject = self.subject(scope, of, key, AccessLevel::View).await?;
         let last = self.last(&subject).await?;
         let to = to.unwrap_or(last.version);
-        let from = from.unwrap_or(if to == subject.first { 0 } else { to - 1 });
+        let from = from.unwrap_or(to - 1);
         let mut images = self.images(&subject);
         let (mut sides, mut texts) = (Vec::new(), Vec::new());
         for version in [from, to] {
-            sides.push(if version == 0 { None } else { Some(self.entry(&subject, version).await?) });
+            let is_before = version == 0 || version == subject.first - 1;
+            sides.push(if is_before { None } else { Some(self.entry(&subject, version).await?) });
             texts.push(images.at(version).await?);
         }
         let diff = match texts.as_slice() {

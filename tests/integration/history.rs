@@ -354,11 +354,13 @@ async fn who_reuses_a_uid_learns_nothing_of_what_had_it_before() {
             (&listed.last().unwrap()["changes"][0]["before"], &entries.body["next"]),
             (&Value::Null, &Value::Null)
         );
-        for query in [format!("from=0&to={first}"), format!("to={first}")] {
+        for query in
+            [format!("from=0&to={first}"), format!("from={}&to={first}", first - 1), format!("to={first}")]
+        {
             let diff = edith.get(&format!("{path}/history/diff?{query}")).await.expect(200);
             assert!(!diff.text.contains("Secret") && diff.body["from"].is_null(), "{}", diff.text);
         }
-        for query in ["from=0&to=1".to_owned(), format!("from=1&to={last}"), format!("from={}", first - 1)] {
+        for query in ["from=0&to=1".to_owned(), format!("from=1&to={last}"), format!("to={}", first - 2)] {
             edith.get(&format!("{path}/history/diff?{query}")).await.expect(404);
         }
         edith.post(&format!("{path}/history/restore"), &json!({"version": 1})).await.expect(404);
