@@ -45,12 +45,13 @@ pub fn routes(dashboards: Arc<Dashboards>, stars: Arc<Stars>) -> Routes {
             operation("postDashboard", "Create a dashboard, or save a new version of it")
                 .details(CONFLICTS)
                 .takes::<SaveDashboardForm>()
-                .fails(&[404]),
+                .fails(&[404, 412]),
         )
         .private(Method::GET, "/api/dashboards/tags", state, get_dashboard_tags)
         .describe(
             operation("getDashboardTags", "List the tags of all dashboards, and how many have each")
-                .for_everybody(),
+                .for_everybody()
+                .fails(&[403]),
         )
         .private(Method::GET, "/api/dashboards/uid/{uid}", read_state, get_dashboard_by_uid)
         .describe(

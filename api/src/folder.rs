@@ -39,12 +39,13 @@ pub fn routes(folders: Arc<Folders>) -> Routes {
                 .at()
                 .pages("limit", DEFAULT_PAGE)
                 .for_everybody()
-                .fails(&[403]),
+                .fails(&[403, 404]),
         )
         .private(Method::POST, "/api/folders", state, create_folder)
         .describe(
             operation("createFolder", "Create a folder")
-                .details("A uid that is taken is 412 with `version-mismatch`."),
+                .details("A uid that is taken is 412 with `version-mismatch`.")
+                .fails(&[412]),
         )
         .private(Method::GET, "/api/folders/id/{folder_id}", state, get_folder_by_id)
         .describe(
@@ -64,7 +65,7 @@ pub fn routes(folders: Arc<Folders>) -> Routes {
         .describe(
             operation("updateFolder", "Change the title or the description of a folder")
                 .details("Needs the current `version`, or `overwrite`.")
-                .fails(&[404]),
+                .fails(&[404, 412]),
         )
         .private(Method::DELETE, "/api/folders/{folder_uid}", state, delete_folder)
         .describe(operation("deleteFolder", "Delete a folder with all that is inside it").fails(&[404]))

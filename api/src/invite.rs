@@ -48,7 +48,7 @@ pub fn routes(
         .describe(
             operation("addOrgInvite", "Invite somebody into the org")
                 .details("Who has an account becomes a member at once. The list of invites has the link.")
-                .fails(&[404]),
+                .fails(&[404, 412]),
         )
         .private(Method::DELETE, "/api/org/invites/{invitation_code}/revoke", state, revoke_invite)
         .describe(operation("revokeInvite", "Take an invite back").fails(&[404]))

@@ -5,6 +5,7 @@
 //! a stack of them: each one in a stack costs every request a few allocations.
 
 mod authentication;
+mod client_address;
 mod context;
 mod csrf;
 mod idempotency;
@@ -17,13 +18,15 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn_with_state};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
+use kymograph_app::access::AccessLog;
 
 use crate::access::Asked;
 use crate::error::ApiError;
 use crate::metrics::HttpMetrics;
 
 pub use authentication::{Authentication, Caller};
+pub use client_address::Network;
 pub(crate) use context::MAX_ID_LENGTH;
 
 /// What can be set about all requests.
@@ -35,6 +38,8 @@ pub struct LayerSettings {
     pub request_timeout: Duration,
     /// Origins from which a browser may send a session cookie, besides the server's own, like `admin.example.org`.
     pub trusted_origins: Vec<String>,
+    /// Where the proxies are whose word for where a request came from is taken.
+    pub trusted_proxies: Vec<Network>,
     /// Whether a login and password may come with each request.
     pub is_basic_auth_enabled: bool,
 }
@@ -47,7 +52,8 @@ pub fn protected(
     metrics: Option<HttpMetrics>,
     authentication: Authentication,
 ) -> Router {
-    let shared = Arc::new(Shared { settings: settings.clone(), metrics });
+    let access = authentication.access.clone();
+    let shared = Arc::new(Shared { settings: settings.clone(), metrics, access });
     let authentication = Arc::new(authentication);
     let private = private.route_layer(from_fn_with_state((shared.clone(), authentication), guarded));
     let public = public.fallback(not_found).layer(from_fn_with_state(shared, open));
@@ -58,12 +64,23 @@ pub fn protected(
 struct Shared {
     settings: LayerSettings,
     metrics: Option<HttpMetrics>,
+    access: AccessLog,
 }
 
 async fn open(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
     context::with_context(&shared, request, async |mut request, context| {
-        request.extensions_mut().insert(context);
-        Ok(next.run(request).await)
+        let asked = Asked::of(&request);
+        let response = match csrf::check(&request, &shared.settings.trusted_origins) {
+            Ok(()) => {
+                request.extensions_mut().insert(context.clone());
+                next.run(request).await
+            }
+            Err(error) => error.into_response(),
+        };
+        if response.status() == StatusCode::FORBIDDEN {
+            shared.access.denied_to_nobody(&context, asked.denied(&response));
+        }
+        Ok(response)
     })
     .await
 }
@@ -76,7 +93,11 @@ async fn guarded(
     context::with_context(&shared, request, async |mut request, context| {
         let scope = authentication.admit(&mut request, context).await?;
         let asked = Asked::of(&request);
-        let mut response = idempotency::repeat(&authentication.commands, &scope.scope, request, next).await?;
+        // After authentication, so that the log says whose session another site wanted to use.
+        let mut response = match csrf::check(&request, &shared.settings.trusted_origins) {
+            Ok(()) => idempotency::repeat(&authentication.commands, &scope.scope, request, next).await?,
+            Err(error) => error.into_response(),
+        };
         if response.status() == StatusCode::FORBIDDEN {
             authentication.access.denied(&scope.scope, asked.denied(&response));
         }

@@ -32,7 +32,7 @@ pub fn routes(orgs: Arc<Orgs>) -> Routes {
     Routes::default()
         .group("org")
         .private(Method::GET, "/api/org", &orgs, get_current_org)
-        .describe(operation("getCurrentOrg", "Read the org").fails(&[404]))
+        .describe(operation("getCurrentOrg", "Read the org"))
         .private(Method::PUT, "/api/org", &orgs, update_current_org)
         .describe(operation("updateCurrentOrg", "Rename the org").fails_when(500, NO_ORG))
         .private(Method::PUT, "/api/org/address", &orgs, update_current_org_address)
@@ -146,7 +146,11 @@ async fn get_current_org(
     State(orgs): State<Arc<Orgs>>,
     Caller(scope): Caller,
 ) -> ApiResult<Json<OrgDetailsBody>> {
-    Ok(details_body(orgs.get_own_org(&scope).await?))
+    // An org that ended just now is none that the caller may use, as it is for the next request.
+    let org = orgs.get_own_org(&scope).await.map_err(|error| {
+        ApiError::from(error).when(ErrorKind::Missing, StatusCode::UNAUTHORIZED, "Unauthorized")
+    });
+    Ok(details_body(org?))
 }
 
 async fn get_org_by_id(

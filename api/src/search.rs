@@ -43,6 +43,7 @@ pub fn routes(searches: Arc<Searches>) -> Routes {
                 .query("permission", text(), "`Edit` for what the caller may change only")
                 .pages("limit", DEFAULT_PAGE)
                 .for_everybody()
+                .fails(&[403])
                 .fails_when(500, "The `type` is unknown, or a fault of the server's"),
         )
         .private(Method::GET, "/api/search/sorting", &(), list_sort_options)

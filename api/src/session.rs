@@ -48,7 +48,7 @@ pub fn routes(identity: Arc<Identity>, sessions: Arc<Sessions>, cookie: Arc<Cook
         .describe(
             operation("logout", "Log out and go to the log-in page")
                 .answers_nothing(302, "The session has ended, if there was one")
-                .fails(&[412, 429]),
+                .fails(&[429]),
         )
         .public(Method::POST, "/api/user/auth-tokens/rotate", &login, rotate_user_auth_token)
         .describe(

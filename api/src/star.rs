@@ -30,7 +30,7 @@ pub fn routes(stars: Arc<Stars>) -> Routes {
             state,
             unstar_dashboard_by_uid,
         )
-        .describe(operation("unstarDashboardByUID", "Take the star from a dashboard").fails(&[404]))
+        .describe(operation("unstarDashboardByUID", "Take the star from a dashboard"))
 }
 
 type StarState = State<Arc<Stars>>;

@@ -35,6 +35,9 @@ const DEFAULT_PAGE: i64 = 1000;
 /// What the parameter `query` finds.
 const QUERY: &str = "A part of the login, the name or the e-mail address";
 
+/// How Grafana answers a change of who is not there.
+const NO_USER: &str = "The user is not there, or a fault of the server's";
+
 #[derive(Clone)]
 struct UserState {
     users: Arc<Users>,
@@ -91,20 +94,20 @@ pub fn routes(
                 .fails(&[404]),
         )
         .private(Method::POST, "/api/users/{user_id}/using/{org_id}", state, admin_set_user_using_org)
-        .describe(
-            operation("adminSetUserUsingOrg", "Have a user work in another one of its orgs").fails(&[404]),
-        )
+        .describe(operation("adminSetUserUsingOrg", "Have a user work in another one of its orgs"))
         .group("admin_users")
         .private(Method::POST, "/api/admin/users", state, admin_create_user)
-        .describe(operation("adminCreateUser", "Create a user"))
+        .describe(operation("adminCreateUser", "Create a user").fails(&[412]))
         .private(Method::DELETE, "/api/admin/users/{user_id}", state, admin_delete_user)
         .describe(operation("adminDeleteUser", "Delete a user").fails(&[404]))
         .private(Method::PUT, "/api/admin/users/{user_id}/password", state, admin_update_user_password)
-        .describe(operation("adminUpdateUserPassword", "Give a user another password").fails(&[404]))
+        .describe(
+            operation("adminUpdateUserPassword", "Give a user another password").fails_when(500, NO_USER),
+        )
         .private(Method::PUT, "/api/admin/users/{user_id}/permissions", state, admin_update_user_permissions)
         .describe(
             operation("adminUpdateUserPermissions", "Make a user a server admin, or one no more")
-                .fails(&[404]),
+                .fails_when(500, NO_USER),
         )
         .private(Method::POST, "/api/admin/users/{user_id}/disable", state, admin_disable_user)
         .describe(operation("adminDisableUser", "Keep a user from logging in").fails(&[404]))
@@ -243,8 +246,18 @@ async fn admin_set_user_using_org(
     Path((user, org)): Path<(String, String)>,
 ) -> ApiResult<Json<Message>> {
     let (user, org) = (UserId(parse_id("id", &user)?), parse_org_id(&org)?);
-    state.users.switch_org_of_user(&scope, user, org).await?;
+    state.users.switch_org_of_user(&scope, user, org).await.map_err(not_in_org)?;
     Ok(Message::json("Active organization changed"))
+}
+
+/// Who ended just now is in the org as little as any other who is no member.
+fn not_in_org(error: Error) -> ApiError {
+    ApiError::from(error).when(ErrorKind::Missing, StatusCode::UNAUTHORIZED, "Unauthorized")
+}
+
+/// Grafana's answer, which its clients test.
+fn could_not(error: Error, message: &str) -> ApiError {
+    ApiError::from(error).when(ErrorKind::Missing, StatusCode::INTERNAL_SERVER_ERROR, message)
 }
 
 async fn admin_create_user(
@@ -285,8 +298,9 @@ async fn admin_update_user_password(
     Path(user): Path<String>,
     JsonBody(form): JsonBody<PasswordForm>,
 ) -> ApiResult<Json<Message>> {
-    let password = form.password.unwrap_or_default();
-    state.users.set_password(&scope, parse_user_id(&user)?, &password).await?;
+    let (id, password) = (parse_user_id(&user)?, form.password.unwrap_or_default());
+    let changed = state.users.set_password(&scope, id, &password).await;
+    changed.map_err(|error| could_not(error, "Failed to update user password"))?;
     Ok(Message::json("User password updated"))
 }
 
@@ -296,7 +310,8 @@ async fn admin_update_user_permissions(
     Path(user): Path<String>,
     JsonBody(form): JsonBody<ServerAdminForm>,
 ) -> ApiResult<Json<Message>> {
-    state.users.set_server_admin(&scope, parse_user_id(&user)?, form.is_grafana_admin).await?;
+    let changed = state.users.set_server_admin(&scope, parse_user_id(&user)?, form.is_grafana_admin).await;
+    changed.map_err(|error| could_not(error, "Failed to update user permissions"))?;
     Ok(Message::json("User permissions updated"))
 }
 

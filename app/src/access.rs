@@ -42,7 +42,7 @@ pub struct DeniedRequest {
 /// How many refusals there were since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Refusals {
-    /// Requests of somebody who is known.
+    /// Requests that were understood.
     pub denied: u64,
     /// Log-ins.
     pub logins: u64,
@@ -107,6 +107,19 @@ impl AccessLog {
             org: scope.org(),
             actor: scope.actor().clone(),
             request: scope.request().clone(),
+            target,
+            reason,
+            what: What::Denied { method, route },
+        });
+    }
+
+    /// Records that a request without credentials was denied something. Never waits.
+    pub fn denied_to_nobody(&self, context: &RequestContext, request: DeniedRequest) {
+        let DeniedRequest { method, route, target, reason } = request;
+        self.report(Attempt {
+            org: OrgId::SERVER,
+            actor: nobody(),
+            request: context.clone(),
             target,
             reason,
             what: What::Denied { method, route },

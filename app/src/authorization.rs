@@ -27,6 +27,10 @@ pub enum Guarded<'a> {
         /// The folder it is in.
         folder: Option<&'a Uid>,
     },
+    /// A dashboard in the trash, by its numeric id. What is around it is the folder that it was deleted from, as long as
+    /// that one is there, and not another one that has its uid since. A dashboard that is not in the trash has nothing
+    /// around it.
+    Trashed(i64),
 }
 
 /// A grant as it was stored.
@@ -122,6 +126,11 @@ impl Authorization {
     ) -> Result<AccessLevel> {
         let allowed = self.level(scope, guarded).await?;
         allowed.filter(|allowed| *allowed >= level).ok_or_else(|| denied(permission))
+    }
+
+    /// Whether the folder that a dashboard was deleted from is there, so that it can go back there.
+    pub async fn has_folder(&self, scope: &Scope, trashed: i64) -> Result<bool> {
+        Ok(self.reader.find_access(scope, Guarded::Trashed(trashed)).await?.nodes.len() > 1)
     }
 
     /// Fails unless the actor may put something into a folder, or at the root, for which the role decides.

@@ -78,7 +78,7 @@ impl Commands {
                 Err(CommitError::Failed(error)) => return Err(error),
             }
         }
-        Err(Error::new(ErrorKind::Stale, "The object has been changed by someone else"))
+        Err(Error::new(ErrorKind::Overloaded, "Too many changes of the same at once, try again"))
     }
 
     async fn replayed<O: DeserializeOwned>(&self, scope: &Scope) -> Result<Option<O>> {

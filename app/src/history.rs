@@ -16,6 +16,7 @@ use kymograph_domain::{AccessLevel, OrgId, StreamId, Timestamp, Uid, UserId};
 use crate::dashboard::Dashboards;
 use crate::error::{Error, Result};
 use crate::folder::Folders;
+use crate::id_allocator::IdAllocator;
 use crate::{Authorization, Commands, Permission, Scope};
 
 pub use diff::Diff;
@@ -139,6 +140,7 @@ pub struct Histories {
     authorization: Arc<Authorization>,
     dashboards: Arc<Dashboards>,
     folders: Arc<Folders>,
+    ids: Arc<dyn IdAllocator>,
 }
 
 /// An object whose history is asked for.
@@ -146,6 +148,8 @@ struct Subject {
     scope: Scope,
     stream: StreamId,
     of: &'static HistoryOf,
+    /// The first version that the actor may look at.
+    first: i64,
 }
 
 impl Histories {
@@ -157,8 +161,9 @@ impl Histories {
         authorization: Arc<Authorization>,
         dashboards: Arc<Dashboards>,
         folders: Arc<Folders>,
+        ids: Arc<dyn IdAllocator>,
     ) -> Self {
-        Self { commands, reader, authorization, dashboards, folders }
+        Self { commands, reader, authorization, dashboards, folders, ids }
     }
 
     /// Lists what was done to an object, the newest first, from below a version if one is given.
@@ -175,12 +180,13 @@ impl Histories {
         let subject = self.subject(scope, of, key, AccessLevel::View).await?;
         let max = if with_changes { MAX_PAGE_WITH_CHANGES } else { MAX_PAGE };
         let limit = limit.filter(|limit| *limit > 0).unwrap_or(DEFAULT_PAGE).min(max);
-        let Subject { scope, stream, .. } = &subject;
+        let Subject { scope, stream, first, .. } = &subject;
         let mut entries = self.reader.list_entries(scope, stream, below.unwrap_or(i64::MAX), limit).await?;
         if entries.is_empty() {
             self.last(&subject).await?;
         }
-        let next = entries.last().map(|entry| entry.version).filter(|version| *version > 1);
+        entries.retain(|entry| entry.version >= *first);
+        let next = entries.last().map(|entry| entry.version).filter(|version| version > first);
         if with_changes && let Some(newest) = entries.first().map(|entry| entry.version) {
             let mut images = self.images(&subject).up_to(newest);
             // From the oldest on, so that only two images are held at a time.
@@ -193,7 +199,7 @@ impl Histories {
         Ok((entries, next))
     }
 
-    /// Compares an object at two versions. Before the first, which is 0, there is nothing.
+    /// Compares an object at two versions. At 0, and before the first that the actor may look at, there is nothing.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn compare(
         &self,
@@ -210,7 +216,8 @@ impl Histories {
         let mut images = self.images(&subject);
         let (mut sides, mut texts) = (Vec::new(), Vec::new());
         for version in [from, to] {
-            sides.push(if version == 0 { None } else { Some(self.entry(&subject, version).await?) });
+            let is_before = version == 0 || version == subject.first - 1;
+            sides.push(if is_before { None } else { Some(self.entry(&subject, version).await?) });
             texts.push(images.at(version).await?);
         }
         let diff = match texts.as_slice() {
@@ -252,11 +259,13 @@ impl Histories {
             KeyOf::OrgPreference => "org".to_owned(),
             KeyOf::OwnPreference => format!("user-{}", scope.actor().user_id),
         };
-        Ok(Subject { scope, stream: StreamId::from_stored(format!("{}-{key}", of.noun)), of })
+        let stream = StreamId::from_stored(format!("{}-{key}", of.noun));
+        let first = self.first(&scope, of, &stream).await?;
+        Ok(Subject { scope, stream, of, first })
     }
 
     fn images<'s>(&'s self, subject: &'s Subject) -> Images<'s> {
-        Images::new(&*self.reader, &subject.scope, &subject.stream, subject.of.noun)
+        Images::new(&*self.reader, &subject.scope, &subject.stream, subject.of.noun).since(subject.first)
     }
 
     async fn last(&self, subject: &Subject) -> Result<HistoryEntry> {
@@ -266,7 +275,7 @@ impl Histories {
 
     async fn entry(&self, subject: &Subject, version: i64) -> Result<HistoryEntry> {
         let missing = || Error::missing(format!("version {version} not found"));
-        let below = version.checked_add(1).filter(|_| version > 0).ok_or_else(missing)?;
+        let below = version.checked_add(1).filter(|_| version >= subject.first).ok_or_else(missing)?;
         let entries = self.reader.list_entries(&subject.scope, &subject.stream, below, 1).await?;
         entries.into_iter().next().filter(|entry| entry.version == version).ok_or_else(missing)
     }

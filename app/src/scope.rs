@@ -47,7 +47,7 @@ pub struct RequestContext {
     pub auth_method: &'static str,
     /// The id of the session or of the service account's token that was used, if one was.
     pub token_id: Option<i64>,
-    /// The address of the peer.
+    /// The address that the request came from: the peer's, or what a proxy that is trusted says.
     pub ip: String,
     /// The client's name for itself.
     pub user_agent: String,

@@ -48,6 +48,10 @@ pub trait Stream:
     /// The stored names of events that tell all of the object, so that its history need not be read from the start.
     const COMPLETE: &'static [&'static str] = &[];
 
+    /// The stored names of events with which an object begins that has nothing to do with what had its key before. None
+    /// for nouns whose keys are never used again.
+    const BEGINNINGS: &'static [&'static str] = &[];
+
     /// The name of the stream of the aggregate with this key.
     #[must_use]
     fn stream_id(key: &Self::Key) -> StreamId {
@@ -65,8 +69,11 @@ pub trait Stream:
 
     /// The commands that make the object, as it is now, what it was when its events folded to `past`. Whether each
     /// can be done is decided when it is told. `None` if this is nothing that can be brought back.
-    fn restoration(&self, past: &Self, events: &[Self::Event]) -> Option<Vec<Self::Command>> {
-        let _ = (past, events);
+    ///
+    /// What has to be created anew gets the number `new_id`, if it has one that is no key: what ended with the old
+    /// number has not ended for what still refers to it.
+    fn restoration(&self, past: &Self, events: &[Self::Event], new_id: i64) -> Option<Vec<Self::Command>> {
+        let _ = (past, events, new_id);
         None
     }
 

@@ -218,13 +218,14 @@ impl Stream for Dashboard {
 
     const COMPLETE: &'static [&'static str] =
         &["dashboard.created", "dashboard.updated", "dashboard.version_restored"];
+    const BEGINNINGS: &'static [&'static str] = &["dashboard.created"];
 
     fn image(&self, events: &[DashboardEvent]) -> Result<String, serde_json::Error> {
         past::image(events)
     }
 
-    fn restoration(&self, _: &Self, events: &[DashboardEvent]) -> Option<Vec<DashboardCommand>> {
-        past::restoration(self, events)
+    fn restoration(&self, _: &Self, events: &[DashboardEvent], new_id: i64) -> Option<Vec<DashboardCommand>> {
+        past::restoration(self, events, new_id)
     }
 
     fn describe(before: JsonValue<'_>, after: JsonValue<'_>) -> Vec<Sentence> {

@@ -165,11 +165,13 @@ impl Reason for FolderError {
 impl Stream for Folder {
     type Key = Uid;
 
+    const BEGINNINGS: &'static [&'static str] = &["folder.created"];
+
     /// What was inside a deleted folder comes back by itself, one by one.
-    fn restoration(&self, past: &Self, _: &[FolderEvent]) -> Option<Vec<FolderCommand>> {
+    fn restoration(&self, past: &Self, _: &[FolderEvent], new_id: i64) -> Option<Vec<FolderCommand>> {
         if !self.exists {
             return Some(vec![FolderCommand::Create(FolderCreated {
-                id: self.id,
+                id: new_id,
                 uid: self.uid.clone(),
                 title: past.title.clone(),
                 description: past.description.clone(),

@@ -102,7 +102,7 @@ impl Stream for Membership {
     type Key = UserId;
 
     /// The role comes back. Who left is added anew, if there still is such a user.
-    fn restoration(&self, past: &Self, _: &[MembershipEvent]) -> Option<Vec<MembershipCommand>> {
+    fn restoration(&self, past: &Self, _: &[MembershipEvent], _: i64) -> Option<Vec<MembershipCommand>> {
         self.exists.then(|| vec![MembershipCommand::ChangeRole(past.role)])
     }
 }

@@ -129,7 +129,7 @@ impl Stream for Org {
     type Key = OrgId;
 
     /// A deleted org does not come back.
-    fn restoration(&self, past: &Self, _: &[OrgEvent]) -> Option<Vec<OrgCommand>> {
+    fn restoration(&self, past: &Self, _: &[OrgEvent], _: i64) -> Option<Vec<OrgCommand>> {
         if !self.exists {
             return None;
         }

@@ -137,7 +137,7 @@ impl Stream for Preference {
         image_of(&self.settings)
     }
 
-    fn restoration(&self, past: &Self, events: &[PreferenceEvent]) -> Option<Vec<PreferenceCommand>> {
+    fn restoration(&self, past: &Self, events: &[PreferenceEvent], _: i64) -> Option<Vec<PreferenceCommand>> {
         let PreferenceEvent::Changed(changed) = events.last()?;
         Some(vec![PreferenceCommand::Set { owner: changed.owner, settings: past.settings.clone() }])
     }

@@ -154,6 +154,20 @@ pub fn complete_events(type_name: &str) -> &'static [&'static str] {
     visit(type_name, Complete).unwrap_or_default()
 }
 
+/// The stored names of events with which an object of that aggregate type begins that has nothing to do with what had its
+/// key before.
+#[must_use]
+pub fn beginnings(type_name: &str) -> &'static [&'static str] {
+    struct Beginnings;
+    impl AggregateVisitor for Beginnings {
+        type Output = &'static [&'static str];
+        fn visit<A: Stream>(self) -> Self::Output {
+            A::BEGINNINGS
+        }
+    }
+    visit(type_name, Beginnings).unwrap_or_default()
+}
+
 /// Says in words what was changed from one image of an object of that aggregate type to another.
 #[must_use]
 pub fn describe(type_name: &str, before: JsonValue<'_>, after: JsonValue<'_>) -> Vec<Sentence> {
@@ -232,9 +246,9 @@ mod tests {
     }
 
     #[test]
-    fn what_tells_all_of_an_object_is_an_event_of_it() {
+    fn what_tells_all_of_an_object_or_begins_it_is_an_event_of_it() {
         for name in TYPES {
-            for event in complete_events(name) {
+            for event in complete_events(name).iter().chain(beginnings(name)) {
                 assert!(event_types().iter().any(|(known, _)| known == event), "{event}");
                 assert!(event.starts_with(&format!("{name}.")), "{event}");
             }

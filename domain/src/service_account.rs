@@ -211,7 +211,12 @@ impl Stream for ServiceAccount {
     type Key = UserId;
 
     /// Tokens do not come back, and so a deleted account does not either: its tokens are all it was good for.
-    fn restoration(&self, past: &Self, _: &[ServiceAccountEvent]) -> Option<Vec<ServiceAccountCommand>> {
+    fn restoration(
+        &self,
+        past: &Self,
+        _: &[ServiceAccountEvent],
+        _: i64,
+    ) -> Option<Vec<ServiceAccountCommand>> {
         self.exists.then(|| {
             vec![ServiceAccountCommand::Update {
                 name: Some(past.name.clone()),

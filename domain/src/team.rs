@@ -202,7 +202,7 @@ impl Reason for TeamError {
 impl Stream for Team {
     type Key = TeamId;
 
-    fn restoration(&self, past: &Self, events: &[TeamEvent]) -> Option<Vec<TeamCommand>> {
+    fn restoration(&self, past: &Self, events: &[TeamEvent], _: i64) -> Option<Vec<TeamCommand>> {
         let (name, email) = (past.name.clone(), past.email.clone());
         let first = if self.exists {
             TeamCommand::Update { name: Some(name), email: Some(email) }

@@ -279,7 +279,7 @@ impl Stream for User {
     type Key = UserId;
 
     /// Only the profile comes back: rights and passwords are nothing that anybody should get by looking back.
-    fn restoration(&self, past: &Self, _: &[UserEvent]) -> Option<Vec<UserCommand>> {
+    fn restoration(&self, past: &Self, _: &[UserEvent], _: i64) -> Option<Vec<UserCommand>> {
         self.exists.then(|| vec![UserCommand::ChangeProfile(past.profile.clone())])
     }
 }

@@ -27,6 +27,8 @@ async fn a_denied_request_says_who_wanted_what() {
     admin.post("/api/dashboards/db", &save).await.expect(200);
     let (viewer, id) = server.new_member(1, "vic", "Viewer").await;
     let viewer = viewer.with_header("user-agent", "sneaky/1.0").with_header("x-request-id", "req-9");
+    // Anybody can say so, and nobody was named as a proxy to be believed.
+    let viewer = viewer.with_header("x-forwarded-for", "192.0.2.1");
     viewer.delete("/api/dashboards/uid/cpu").await.expect(403);
     let denied = &entries(&admin, "/api/audit/events?outcome=denied", 1).await[0];
     assert_eq!(denied["action"], "access.denied");
@@ -45,6 +47,29 @@ async fn a_denied_request_says_who_wanted_what() {
     let actions: Vec<_> =
         entries(&admin, path, 2).await.iter().map(|entry| entry["action"].clone()).collect();
     assert_eq!(actions, ["access.denied", "dashboard.created"]);
+}
+
+#[tokio::test]
+async fn what_another_site_sends_says_whose_session_it_had() {
+    let server = TestServer::start().await;
+    let (_, id) = server.new_member(1, "ann", "Editor").await;
+    let form = json!({"user": "ann", "password": "secret"});
+    let answer = server.anonymous().post("/login", &form).await.expect(200);
+    let cookie = answer.headers["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+    let evil =
+        server.anonymous().with_header("cookie", &cookie).with_header("origin", "https://evil.example");
+    evil.post("/api/folders", &json!({"title": "x"})).await.expect_message(403, "origin not allowed");
+    let denied = &entries(&server.admin(), "/api/audit/events?outcome=denied", 1).await[0];
+    assert_eq!(denied["actor"], json!({"type": "user", "id": id, "login": "ann"}));
+    assert_eq!(denied["access"]["reason"], "origin not allowed");
+    // What anybody may call knows nobody.
+    evil.post("/login", &form).await.expect_message(403, "origin not allowed");
+    let denied = &entries(&server.admin(), "/api/admin/audit/events?action=access.denied", 1).await[0];
+    assert_eq!(
+        (&denied["actor"]["type"], &denied["access"]["route"]),
+        (&json!("anonymous"), &json!("/login"))
+    );
+    assert_eq!(denied["context"]["ip"], "127.0.0.1");
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! The history of anything through HTTP: what was done, what that changed, and undoing it.
 
+use kymograph_infra::verify::verify;
 use kymograph_tests::{Client, TestServer};
 use serde_json::{Value, json};
 
@@ -191,7 +192,8 @@ async fn a_folder_comes_back_to_its_place_and_name() {
     assert_eq!(gone.body["message"], "folder not found");
     restore(&admin, path, 1).await;
     let again = admin.get(path).await.expect(200).body;
-    assert_eq!((&again["id"], &again["parentUid"]), (&read["id"], &json!("a")));
+    assert_eq!(again["parentUid"], "a");
+    assert_ne!(again["id"], read["id"]);
     // What would break a rule is refused as ever.
     admin.post("/api/folders/a/move", &json!({"parentUid": ""})).await.expect(200);
     admin.post("/api/folders/c/move", &json!({"parentUid": ""})).await.expect(200);
@@ -321,4 +323,82 @@ async fn a_restoration_is_carried_out_once_and_as_one() {
     assert_eq!(history(&admin, "/api/folders/c").await.len(), 5);
     let sql = "SELECT count(DISTINCT xmin::text) FROM events WHERE stream_id = 'folder-c' AND version > 3";
     assert_eq!(server.database.scalar::<i64>(sql).await, 1);
+}
+
+#[tokio::test]
+async fn who_reuses_a_uid_learns_nothing_of_what_had_it_before() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    let (edith, _) = server.new_member(1, "edith", "Editor").await;
+    admin.post("/api/folders", &json!({"title": "Secret plans", "uid": "reused"})).await.expect(200);
+    admin.post("/api/folders/reused/permissions", &json!({"items": []})).await.expect(200);
+    let secret = json!({"dashboard": {"title": "Secret", "uid": "cpu"}, "folderUid": "reused"});
+    admin.post("/api/dashboards/db", &secret).await.expect(200);
+    admin.delete("/api/folders/reused").await.expect(200);
+
+    // What is in the trash is not replaced by who may not change it.
+    let mine = json!({"title": "Mine", "uid": "cpu"});
+    edith.post("/api/dashboards/db", &json!({"dashboard": mine, "overwrite": true})).await.expect(403);
+    admin.delete("/api/dashboards/uid/cpu/trash").await.expect(200);
+    edith.post("/api/folders", &json!({"title": "Mine", "uid": "reused"})).await.expect(200);
+    for message in ["first", "second"] {
+        save(&edith, mine.clone(), message).await;
+    }
+    for (path, last) in [("/api/dashboards/uid/cpu", 5), ("/api/folders/reused", 3)] {
+        let first = if path.contains("cpu") { last - 1 } else { last };
+        let entries = edith.get(&format!("{path}/history?changes=true")).await.expect(200);
+        assert!(!entries.text.contains("Secret"), "{}", entries.text);
+        let listed = entries.body["entries"].as_array().unwrap();
+        assert_eq!(listed.last().unwrap()["version"], first);
+        assert_eq!(
+            (&listed.last().unwrap()["changes"][0]["before"], &entries.body["next"]),
+            (&Value::Null, &Value::Null)
+        );
+        for query in
+            [format!("from=0&to={first}"), format!("from={}&to={first}", first - 1), format!("to={first}")]
+        {
+            let diff = edith.get(&format!("{path}/history/diff?{query}")).await.expect(200);
+            assert!(!diff.text.contains("Secret") && diff.body["from"].is_null(), "{}", diff.text);
+        }
+        for query in ["from=0&to=1".to_owned(), format!("from=1&to={last}"), format!("to={}", first - 2)] {
+            edith.get(&format!("{path}/history/diff?{query}")).await.expect(404);
+        }
+        edith.post(&format!("{path}/history/restore"), &json!({"version": 1})).await.expect(404);
+        // Who administers all content knows all of it.
+        assert!(admin.get(&format!("{path}/history?changes=true")).await.expect(200).text.contains("Secret"));
+    }
+    restore(&edith, "/api/dashboards/uid/cpu", 4).await;
+}
+
+#[tokio::test]
+async fn what_was_closed_comes_back_closed_and_can_be_opened() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    let (vic, _) = server.new_member(1, "vic", "Viewer").await;
+    admin.post("/api/folders", &json!({"title": "Closed", "uid": "closed"})).await.expect(200);
+    save(&admin, json!({"title": "Closed", "uid": "cpu"}), "").await;
+    for (path, lists) in [
+        ("/api/folders/closed", "/api/folders/closed/permissions"),
+        ("/api/dashboards/uid/cpu", "/api/dashboards/uid/cpu/permissions"),
+    ] {
+        let viewers = json!({"items": [{"role": "Viewer", "permission": 1}]});
+        for (list, status) in [(&json!({"items": []}), 403), (&viewers, 200)] {
+            admin.post(lists, list).await.expect(200);
+            vic.get(path).await.expect(status);
+            admin.delete(path).await.expect(200);
+            if path.contains("cpu") {
+                admin.delete(&format!("{path}/trash")).await.expect(200);
+            }
+            restore(&admin, path, 1).await;
+            vic.get(path).await.expect(403);
+            admin.post(lists, &viewers).await.expect(200);
+            vic.get(path).await.expect(200);
+        }
+    }
+    // What had no list has none.
+    admin.post("/api/folders", &json!({"title": "Open", "uid": "open"})).await.expect(200);
+    admin.delete("/api/folders/open").await.expect(200);
+    restore(&admin, "/api/folders/open", 1).await;
+    vic.get("/api/folders/open").await.expect(200);
+    assert_eq!(verify(&server.database.config).await.unwrap().faults, Vec::<String>::new());
 }

@@ -1,9 +1,16 @@
 //! Nobody without rights learns or changes anything, on any route that the router has.
 
 use axum::http::Method;
-use kymograph_tests::TestServer;
+use kymograph_api::routes::Route;
+use kymograph_tests::{Answer, Client, TestServer};
+use serde_json::json;
 
 use crate::route_examples::Objects;
+
+/// Who comes from another org: with each role there, and who administers the server and is no member of the org.
+const STRANGERS: [&str; 5] = ["None", "Viewer", "Editor", "Admin", "Server"];
+/// What a server admin does with users and orgs, by whatever org. `tests/rights.tsv` says who may.
+const OF_THE_SERVER: [&str; 3] = ["/api/admin/", "/api/orgs", "/api/users"];
 
 /// The number of events in the log of an org.
 async fn head(server: &TestServer, org: i64) -> i64 {
@@ -27,31 +34,90 @@ async fn without_credentials_nothing_is_given_away() {
     assert_eq!(head(&server, zebra.org).await, before);
 }
 
+async fn stranger(server: &TestServer, org: i64, role: &str) -> Client {
+    let org_role = if role == "Server" { "Admin" } else { role };
+    let (client, id) = server.new_member(org, &login(role), org_role).await;
+    if role == "Server" {
+        let rights = json!({"isGrafanaAdmin": true});
+        server.admin().put(&format!("/api/admin/users/{id}/permissions"), &rights).await.expect(200);
+    }
+    client
+}
+
+fn login(role: &str) -> String {
+    format!("lion-{}", role.to_lowercase())
+}
+
+/// Calls a route with the names of the zebras, but without giving anything of the lions their name.
+async fn call(zebra: &Objects, client: &Client, role: &str, route: &Route, number: usize) -> Answer {
+    if route.path == "/api/user" && route.method == Method::PUT {
+        // Who was called something else could not log in as before, and would be refused all that follows.
+        return client.put(route.path, &json!({"login": login(role)})).await;
+    }
+    // What the lions name themselves is no secret of the zebras.
+    let mut example = zebra.clone();
+    if route.method != Method::GET && !route.path.contains('{') {
+        example.name = "lion".into();
+    }
+    example.call(client, route, number).await
+}
+
 #[tokio::test]
-async fn the_admin_of_another_org_gets_and_changes_nothing() {
+async fn who_is_of_another_org_gets_and_changes_nothing() {
     let server = TestServer::start().await;
     let zebra = Objects::make(&server, "zebra").await;
     let lion = server.new_org("lion org").await;
-    let (admin, _) = server.new_member(lion, "lion-admin", "Admin").await;
-    let (before, users_before) = (head(&server, zebra.org).await, head(&server, 0).await);
-    for (number, route) in server.routes.iter().enumerate() {
-        // What the lions name themselves is no secret of the zebras.
-        let mut example = Objects { name: "zebra".into(), ..zebra.clone() };
-        if route.method != Method::GET && !route.path.contains('{') {
-            example.name = "lion".into();
+    for (index, role) in STRANGERS.into_iter().enumerate() {
+        let client = stranger(&server, lion, role).await;
+        let (before, users_before) = (head(&server, zebra.org).await, head(&server, 0).await);
+        for (number, route) in server.routes.iter().enumerate() {
+            let is_of_the_server = OF_THE_SERVER.iter().any(|path| route.path.starts_with(path));
+            if role == "Server" && is_of_the_server {
+                continue;
+            }
+            let number = index * server.routes.len() + number;
+            let answer = call(&zebra, &client, role, route, number).await;
+            assert!(!answer.text.contains("zebra"), "{role}: {}: {}", answer.request, answer.text);
+            // A server admin may name any org, where it finds what administers its people and nothing else.
+            if role != "Server" {
+                let named = call(&zebra, &client.clone().in_org(zebra.org), role, route, number).await;
+                assert!(route.is_public || named.status == 401, "{role}: {} in the other org", named.request);
+            }
         }
-        let answer = example.call(&admin, route, number).await;
-        assert!(!answer.text.contains("zebra"), "{}: {}", answer.request, answer.text);
-        let named = example.call(&admin.clone().in_org(zebra.org), route, number).await;
-        if !route.is_public {
-            assert_eq!(named.status, 401, "{} {} in the other org", route.method, route.path);
-        }
+        client.get("/api/user").await.expect(200);
+        assert_eq!(head(&server, zebra.org).await, before, "{role} has moved the other org's log");
+        let sql = "SELECT count(*) FROM events WHERE org_id = 0 AND pos > $1 AND actor_login <> $2
+            AND stream_id NOT LIKE 'user-%'";
+        let client = server.database.connect().await;
+        let foreign: i64 = client.query_one(sql, &[&users_before, &login(role)]).await.unwrap().get(0);
+        assert_eq!(foreign, 0, "{role}");
     }
-    assert_eq!(head(&server, zebra.org).await, before, "the other org's log has moved");
-    let sql = "SELECT count(*) FROM events WHERE org_id = 0 AND pos > $1 AND actor_login <> 'lion-admin'
-        AND stream_id NOT LIKE 'user-%'";
-    let foreign: i64 = server.database.connect().await.query_one(sql, &[&users_before]).await.unwrap().get(0);
-    assert_eq!(foreign, 0);
+}
+
+/// What a server admin who is no member of an org may read there: who belongs to it, and how much of what it may have.
+const OF_PEOPLE: [&str; 3] = ["/api/org", "/api/access-control/user/", "/api/user"];
+
+#[tokio::test]
+async fn who_administers_the_server_finds_no_content_of_orgs() {
+    let server = TestServer::start().await;
+    let zebra = Objects::make(&server, "zebra").await;
+    let lion = server.new_org("lion org").await;
+    let client = stranger(&server, lion, "Server").await.in_org(zebra.org);
+    let before = head(&server, zebra.org).await;
+    for (number, route) in server.routes.iter().enumerate() {
+        let is_of_people = OF_THE_SERVER.iter().chain(&OF_PEOPLE).any(|path| route.path.starts_with(path));
+        if route.is_public || is_of_people || route.path == "/api/login/ping" {
+            continue;
+        }
+        let answer = zebra.call(&client, route, number).await;
+        let is_empty = answer.status == 200 && !answer.text.contains("zebra");
+        assert!(is_empty || answer.status == 403, "{}: {}", answer.request, answer.text);
+    }
+    server.access.flush().await;
+    let sql = "SELECT count(*) FROM events WHERE org_id = $1 AND pos > $2 AND type <> 'access.denied'";
+    let database = server.database.connect().await;
+    let changes: i64 = database.query_one(sql, &[&zebra.org, &before]).await.unwrap().get(0);
+    assert_eq!(changes, 0);
 }
 
 #[tokio::test]

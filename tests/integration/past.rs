@@ -217,6 +217,51 @@ async fn rights_are_those_of_today_and_orgs_stay_apart() {
     assert_eq!(found(&olga, "at=1").await, Vec::<String>::new());
 }
 
+#[tokio::test]
+async fn what_is_granted_today_opens_the_past() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    let (ann, ann_id) = server.new_member(1, "ann", "Viewer").await;
+    let (bob, bob_id) = server.new_member(1, "bob", "Viewer").await;
+    admin.post("/api/folders", &json!({"title": "Closed", "uid": "closed"})).await.expect(200);
+    for uid in ["cpu", "ram"] {
+        save(&admin, uid, &uid.to_uppercase(), json!([]), "closed").await;
+    }
+    for (path, user) in [("/api/folders/closed", ann_id), ("/api/dashboards/uid/ram", bob_id)] {
+        let list = json!({"items": [{"userId": user, "permission": 1}]});
+        admin.post(&format!("{path}/permissions"), &list).await.expect(200);
+    }
+    // Before they were granted anything.
+    let at = format!("at={}", now(&server).await - 4);
+    let folder = format!("/api/folders/closed?{at}");
+    let [cpu, ram] = ["cpu", "ram"].map(|uid| format!("/api/dashboards/uid/{uid}?{at}"));
+    for (client, path, status) in [
+        (&ann, &folder, 200),
+        (&ann, &cpu, 200),
+        (&ann, &ram, 200),
+        (&bob, &folder, 403),
+        (&bob, &cpu, 403),
+        (&bob, &ram, 200),
+    ] {
+        client.get(path).await.expect(status);
+    }
+    assert_eq!(found(&ann, &at).await, ["Closed", "CPU", "RAM"]);
+    assert_eq!(found(&bob, &at).await, ["RAM"]);
+    // In the trash a dashboard has its own list and the folder around it, and after the folder its list alone.
+    admin.delete("/api/dashboards/uid/ram").await.expect(200);
+    for client in [&ann, &bob] {
+        client.get(&ram).await.expect(200);
+        assert!(!found(client, &at).await.contains(&"RAM".to_owned()));
+    }
+    admin.delete("/api/folders/closed").await.expect(200);
+    bob.get(&ram).await.expect(200);
+    ann.get(&ram).await.expect(403);
+    // What is purged is in the log for those who may see all.
+    admin.delete("/api/dashboards/uid/ram/trash").await.expect(200);
+    bob.get(&ram).await.expect(403);
+    admin.get(&ram).await.expect(200);
+}
+
 /// What the migration has to find out about dashboards that were there before it.
 async fn known_of_the_past(server: &TestServer) -> String {
     let rows = "SELECT dashboard_lives::text AS line FROM dashboard_lives UNION ALL

@@ -203,6 +203,13 @@ async fn every_way_to_become_a_member_is_limited() {
     admin.post("/api/admin/users", &user).await.expect_message(403, REACHED);
     let complete = json!({"inviteCode": code, "username": "eve", "password": "secret"});
     server.anonymous().post("/api/user/invite/complete", &complete).await.expect_message(403, REACHED);
+    server.access.flush().await;
+    let path = "/api/admin/audit/events?action=access.denied";
+    let denied = admin.get(path).await.expect(200).body["events"][0].clone();
+    assert_eq!(
+        (&denied["actor"]["type"], &denied["access"]["reason"]),
+        (&json!("anonymous"), &json!(REACHED))
+    );
     // Who was refused was not half made.
     for login in ["carl", "eve"] {
         admin.get(&format!("/api/users/lookup?loginOrEmail={login}")).await.expect(404);

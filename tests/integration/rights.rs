@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use axum::http::Method;
 use kymograph_api::routes::Route;
 use kymograph_tests::{Client, TestServer};
 use serde_json::json;
@@ -41,8 +42,8 @@ async fn people(server: &TestServer) -> Vec<Client> {
     people
 }
 
-async fn objects_with_members(server: &TestServer, number: usize) -> Objects {
-    let objects = Objects::make(server, &format!("r{number}")).await;
+async fn objects_with_members(server: &TestServer, name: &str) -> Objects {
+    let objects = Objects::make(server, name).await;
     for role in ROLES {
         let org_role = if role == "Server" { "None" } else { role };
         let member = json!({"loginOrEmail": login(role), "role": org_role});
@@ -51,6 +52,18 @@ async fn objects_with_members(server: &TestServer, number: usize) -> Objects {
     objects
 }
 
+/// What a route answers to who may call it where the examples are not what it is for, and why.
+const NO_SUCCESS: &[(&str, &str, u16, &str)] = &[
+    ("POST", "/api/user/revoke-auth-token", 404, "the session of the examples is not the caller's"),
+    ("DELETE", "/api/orgs/{org_id}", 400, "the org of the examples is the one that the caller works in"),
+    ("POST", "/api/org/users", 409, "who is added is a member already"),
+    ("POST", "/api/orgs/{org_id}/users", 409, "who is added is a member already"),
+    ("GET", "/api/user/preferences/history", 404, "the caller never had preferences"),
+    ("GET", "/api/user/preferences/history/diff", 404, "the caller never had preferences"),
+    ("POST", "/api/user/preferences/history/restore", 404, "the caller never had preferences"),
+];
+
+/// Whether a role may call a route: it succeeds, and who may not is refused. Anything else says nothing on rights.
 async fn may(objects: &Objects, client: &Client, role: &str, route: &Route, number: usize) -> bool {
     let client = client.clone().in_org(objects.org);
     let mut request = client.request(route.method.clone(), &objects.path(route));
@@ -59,7 +72,17 @@ async fn may(objects: &Objects, client: &Client, role: &str, route: &Route, numb
     } else {
         request = request.json(&objects.body(route, number));
     }
-    client.send(request).await.status != 403
+    let answer = client.send(request).await;
+    let (method, path) = (route.method.as_str(), route.path);
+    let is_known = NO_SUCCESS.iter().any(|(known, route, status, reason)| {
+        !reason.is_empty() && (*known, *route, *status) == (method, path, answer.status)
+    });
+    match answer.status {
+        403 => false,
+        200..400 => true,
+        _ if is_known => true,
+        status => panic!("{method} {path} as {role} is {status}: {}", answer.text),
+    }
 }
 
 #[tokio::test]
@@ -69,14 +92,17 @@ async fn every_role_may_do_what_the_table_says_and_nothing_else() {
     let mut expected = table();
     let mut wrong = String::new();
     for (number, route) in server.routes.iter().filter(|route| !route.is_public).enumerate() {
-        let objects = objects_with_members(&server, number).await;
+        let mut objects = objects_with_members(&server, &format!("r{number}")).await;
         let named = expected.remove(&(route.method.as_str(), route.path)).unwrap_or_default();
         let expects = |role: usize| named.get(role).copied().unwrap_or_default();
-        // Who may not comes first, because those who may can leave nothing behind that could be refused.
+        // Who may not comes first, because those who may can leave nothing behind that could be refused, nor be done again.
         let mut order: Vec<_> = (0..ROLES.len()).collect();
         order.sort_by_key(|role| expects(*role));
         let mut found = vec![false; ROLES.len()];
         for role in order {
+            if found.contains(&true) && route.method != Method::GET {
+                objects = objects_with_members(&server, &format!("r{number}x{role}")).await;
+            }
             found[role] = may(&objects, &people[role], ROLES[role], route, number * 10 + role).await;
         }
         if found != named {

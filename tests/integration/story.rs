@@ -3,9 +3,20 @@
 use kymograph_tests::{Client, TestServer};
 use serde_json::{Value, json};
 
-async fn log_in(server: &TestServer, login: &str, agent: &str) -> Client {
+/// Where each of them works, as the proxy in front of the server says.
+const ANNS: &str = "192.0.2.10";
+const BOBS: &str = "198.51.100.20";
+const OLGAS: &str = "2001:db8::30";
+
+/// Somebody with a browser who comes through the proxy, and who claims to come from elsewhere.
+fn visitor(server: &TestServer, address: &str, agent: &str) -> Client {
+    let hops = format!("203.0.113.66, {address}");
+    server.anonymous().with_header("user-agent", agent).with_header("x-forwarded-for", &hops)
+}
+
+async fn log_in(server: &TestServer, login: &str, address: &str, agent: &str) -> Client {
     let body = json!({"user": login, "password": "secret"});
-    let anonymous = server.anonymous().with_header("user-agent", agent);
+    let anonymous = visitor(server, address, agent);
     let answer = anonymous.post("/login", &body).await.expect(200);
     let cookie = answer.headers["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
     anonymous.with_header("cookie", &cookie)
@@ -26,17 +37,18 @@ fn hosts(expr: &str, title: &str) -> Value {
 
 /// Ann builds, Bob breaks, Olga works elsewhere.
 async fn work(server: &TestServer, acme: i64, other: i64) {
-    let ann = log_in(server, "ann", "firefox").await.in_org(acme);
+    let ann = log_in(server, "ann", ANNS, "firefox").await.in_org(acme);
     ann.post("/api/folders", &json!({"title": "Hosts", "uid": "hosts"})).await.expect(200);
     save(&ann, hosts("rate(cpu[5m])", "CPU"), "first").await;
     save(&ann, hosts("rate(cpu[1m])", "CPU per minute"), "closer").await;
 
-    let olga = log_in(server, "olga", "chrome").await.in_org(other);
+    let olga = log_in(server, "olga", OLGAS, "chrome").await.in_org(other);
     olga.post("/api/folders", &json!({"title": "Hosts", "uid": "hosts"})).await.expect(200);
     save(&olga, hosts("olga", "Olga's"), "mine").await;
 
-    server.anonymous().post("/login", &json!({"user": "bob", "password": "guess"})).await.expect(401);
-    let bob = log_in(server, "bob", "curl/8.0").await.in_org(acme);
+    let guess = json!({"user": "bob", "password": "guess"});
+    visitor(server, BOBS, "curl/8.0").post("/login", &guess).await.expect(401);
+    let bob = log_in(server, "bob", BOBS, "curl/8.0").await.in_org(acme);
     save(&bob, hosts("up", "Up"), "oops").await;
     bob.delete("/api/dashboards/uid/hosts-overview").await.expect(200);
     bob.delete("/api/teams/1").await.expect(403);
@@ -46,9 +58,10 @@ async fn work(server: &TestServer, acme: i64, other: i64) {
 
 #[tokio::test]
 async fn the_log_alone_tells_who_did_it_and_undoes_it() {
-    let server = TestServer::start().await;
+    let server = TestServer::with_settings(&["server.trusted_proxies=127.0.0.0/8"]).await;
     let (acme, other) = (server.new_org("Acme").await, server.new_org("Other").await);
     let (boss, _) = server.new_member(acme, "boss", "Admin").await;
+    let (eve, _) = server.new_member(other, "eve", "Admin").await;
     for (org, login) in [(acme, "ann"), (acme, "bob"), (other, "olga")] {
         server.new_member(org, login, "Editor").await;
     }
@@ -63,7 +76,7 @@ async fn the_log_alone_tells_who_did_it_and_undoes_it() {
         (&deleted["actor"]["login"], &deleted["targets"][0]["name"]),
         (&json!("bob"), &json!("Hosts"))
     );
-    assert_eq!(deleted["context"], json!({"ip": "127.0.0.1", "userAgent": "curl/8.0"}));
+    assert_eq!(deleted["context"], json!({"ip": BOBS, "userAgent": "curl/8.0"}));
     assert_eq!(deleted["authMethod"], "session");
 
     // What did the panel look like before?
@@ -78,6 +91,15 @@ async fn the_log_alone_tells_who_did_it_and_undoes_it() {
     let position = diff["from"]["position"].as_i64().unwrap();
     let then = boss.get(&format!("/api/dashboards/uid/hosts-overview?at={position}")).await.expect(200).body;
     assert_eq!(then["dashboard"]["panels"][0]["targets"][0]["expr"], "rate(cpu[1m])");
+
+    // Everybody else came from elsewhere.
+    let path = "/api/audit/events?action=dashboard.*&order=oldest";
+    for (boss, addresses) in [(&boss, vec![ANNS, ANNS, BOBS, BOBS]), (&eve, vec![OLGAS])] {
+        let events = boss.get(path).await.expect(200).body["events"].clone();
+        let found: Vec<_> =
+            events.as_array().unwrap().iter().map(|entry| entry["context"]["ip"].clone()).collect();
+        assert_eq!(found, addresses);
+    }
 
     // What else did they do?
     let path = format!("/api/audit/events?actor={}&order=oldest", deleted["actor"]["id"]);
@@ -100,6 +122,7 @@ async fn the_log_alone_tells_who_did_it_and_undoes_it() {
     let access = server.admin().get(&path).await.expect(200).body["events"].clone();
     let outcomes: Vec<_> = access.as_array().unwrap().iter().map(|entry| entry["outcome"].clone()).collect();
     assert_eq!(outcomes, ["failure", "success"]);
+    assert!(access.as_array().unwrap().iter().all(|entry| entry["context"]["ip"] == BOBS));
     assert_eq!(access[1]["tokenId"], deleted["tokenId"]);
 
     // Undo it: the dashboard is back as it was before Bob came.
@@ -110,7 +133,6 @@ async fn the_log_alone_tells_who_did_it_and_undoes_it() {
     assert_eq!(back["meta"]["folderUid"], "hosts");
 
     // The other org has seen nothing of it, and its own is untouched.
-    let (eve, _) = server.new_member(other, "eve", "Admin").await;
     let theirs = eve.get("/api/audit/events?action=dashboard.*").await.expect(200);
     assert!(!theirs.text.contains("bob") && theirs.text.contains("olga"));
     let olgas = eve.get("/api/dashboards/uid/hosts-overview").await.expect(200).body;

@@ -127,3 +127,51 @@ async fn the_trash_is_for_who_may_change_dashboards() {
     assert_eq!(found(&editor, "deleted=true").await, [json!("cpu")]);
     restore(&editor, "cpu", json!({})).await.expect(200);
 }
+
+#[tokio::test]
+async fn another_folder_with_the_uid_of_a_deleted_one_opens_nothing() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    let (edith, edith_id) = server.new_member(1, "edith", "Editor").await;
+    admin.post("/api/folders", &json!({"title": "Secret", "uid": "secret"})).await.expect(200);
+    admin.post("/api/folders/secret/permissions", &json!({"items": []})).await.expect(200);
+    for uid in ["alone", "with", "granted"] {
+        save(&admin, uid, "secret").await;
+    }
+    let list = json!({"items": [{"userId": edith_id, "permission": 2}]});
+    admin.post("/api/dashboards/uid/granted/permissions", &list).await.expect(200);
+    let position = "SELECT pos FROM heads WHERE org_id = 1";
+    let position: i64 = server.database.scalar(position).await;
+    admin.delete("/api/dashboards/uid/alone").await.expect(200);
+    admin.delete("/api/folders/secret").await.expect(200);
+    edith.post("/api/folders", &json!({"title": "Mine", "uid": "secret"})).await.expect(200);
+
+    assert_eq!(found(&edith, "deleted=true").await, [json!("granted")]);
+    assert_eq!(found(&edith, "deleted=true&folderUIDs=secret").await, [json!("granted")]);
+    for uid in ["alone", "with"] {
+        let path = format!("/api/dashboards/uid/{uid}");
+        restore(&edith, uid, json!({})).await.expect(403);
+        restore(&edith, uid, json!({"folderUid": ""})).await.expect(403);
+        edith.delete(&format!("{path}/trash")).await.expect(403);
+        edith.get(&format!("{path}?at={position}")).await.expect(403);
+        let save = json!({"dashboard": {"title": "Mine", "uid": uid}, "overwrite": true});
+        edith.post("/api/dashboards/db", &save).await.expect(403);
+        admin.get(&format!("{path}?at={position}")).await.expect(200);
+        admin.delete(&format!("{path}/trash")).await.expect(200);
+        // Also what is in the log only is not opened by a new one with its uid.
+        edith.get(&format!("{path}?at={position}")).await.expect(403);
+        edith.post("/api/dashboards/db", &save).await.expect(200);
+        edith.get(&format!("{path}?at={position}")).await.expect(403);
+    }
+    edith.get(&format!("/api/dashboards/uid/granted?at={position}")).await.expect(200);
+    edith.get(&format!("/api/folders/secret?at={position}")).await.expect(403);
+    // The new folder is a place like any other.
+    admin.post("/api/folders/secret/permissions", &json!({"items": []})).await.expect(200);
+    restore(&edith, "granted", json!({})).await.expect(403);
+    admin.post("/api/folders/secret/permissions", &list).await.expect(200);
+    restore(&edith, "granted", json!({})).await.expect(200);
+    // What goes back to the folder that it was in needs no rights on that.
+    admin.post("/api/folders/secret/permissions", &json!({"items": []})).await.expect(200);
+    edith.delete("/api/dashboards/uid/granted").await.expect(200);
+    restore(&edith, "granted", json!({})).await.expect(200);
+}

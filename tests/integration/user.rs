@@ -89,6 +89,31 @@ async fn a_login_is_given_once_even_when_many_ask_at_once() {
 }
 
 #[tokio::test]
+async fn a_change_of_who_is_not_there_fails_as_clients_expect() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    for id in [0, 9999] {
+        let path = format!("/api/admin/users/{id}");
+        let change = admin.put(&format!("{path}/password"), &json!({"password": "secret"})).await;
+        change.expect_message(500, "Failed to update user password");
+        let change = admin.put(&format!("{path}/permissions"), &json!({"isGrafanaAdmin": true})).await;
+        change.expect_message(500, "Failed to update user permissions");
+    }
+    // A service account has no account of a person.
+    let account = json!({"name": "ci", "role": "Admin"});
+    let account = admin.post("/api/serviceaccounts", &account).await.expect(201).body["id"].clone();
+    let path = format!("/api/serviceaccounts/{account}/tokens");
+    let key = admin.post(&path, &json!({"name": "ci"})).await.expect(200).body["key"].clone();
+    let robot = server.client("api_key", key.as_str().unwrap());
+    robot.get("/api/user").await.expect(404);
+    robot.put("/api/user", &json!({"login": "robot"})).await.expect(403);
+    robot.put("/api/user/password", &json!({"oldPassword": "x", "newPassword": "secret"})).await.expect(401);
+    robot.put("/api/user/helpflags/1", &json!({})).await.expect(403);
+    robot.get("/api/user/helpflags/clear").await.expect(403);
+    robot.post("/api/user/using/1", &json!({})).await.expect(401);
+}
+
+#[tokio::test]
 async fn the_server_keeps_its_last_admin() {
     let server = TestServer::start().await;
     let admin = server.admin();

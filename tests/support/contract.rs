@@ -124,6 +124,11 @@ impl Operation {
             && pairs().any(|(own, routes)| !is_parameter(own) && is_parameter(routes))
     }
 
+    /// Whether it may answer with a status.
+    pub fn allows(&self, status: u16) -> bool {
+        self.models(status).next().is_some()
+    }
+
     fn allow(&mut self, status: u16, model: &'static str) {
         self.answers.push((status, model));
     }

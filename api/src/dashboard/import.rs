@@ -28,7 +28,7 @@ pub(super) fn routes(state: &Arc<Dashboards>) -> Routes {
         .describe(
             operation("importDashboard", "Create a dashboard of a file, with its inputs filled in")
                 .takes::<ImportForm>()
-                .fails(&[404, 412, 422]),
+                .fails(&[412, 422]),
         )
         .private(Method::POST, "/api/dashboards/interpolate", state, interpolate_dashboard)
         .describe(

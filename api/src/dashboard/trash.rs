@@ -24,7 +24,7 @@ pub(super) fn routes(state: &Arc<Dashboards>) -> Routes {
         .group("dashboards")
         .private(Method::PATCH, PATH, state, restore_deleted_dashboard_by_uid)
         .describe(
-            operation("restoreDeletedDashboardByUID", "Take a dashboard out of the trash").fails(&[404, 412]),
+            operation("restoreDeletedDashboardByUID", "Take a dashboard out of the trash").fails(&[404]),
         )
         .private(Method::DELETE, PATH, state, hard_delete_dashboard_by_uid)
         .describe(

@@ -14,7 +14,8 @@ use kymograph_app::scope::IdempotencyKey;
 use sha2::{Digest, Sha256};
 use tracing::Instrument;
 
-use super::{LayerSettings, Shared, csrf, trace};
+use super::client_address::client_address;
+use super::{LayerSettings, Network, Shared, trace};
 use crate::error::{ApiError, Failure};
 
 /// The header that carries the id of a request, both ways.
@@ -33,9 +34,9 @@ pub(super) async fn with_context<W>(shared: &Shared, request: Request, work: W) 
 where
     W: AsyncFnOnce(Request, RequestContext) -> Result<Response, ApiError>,
 {
-    let Shared { settings, metrics } = shared;
+    let Shared { settings, metrics, .. } = shared;
     let counted = metrics.as_ref().map(|metrics| metrics.start(&request));
-    let mut context = request_context(&request);
+    let mut context = request_context(&request, &settings.trusted_proxies);
     let trace = trace::start(&request, &mut context);
     let request_id = context.request_id.clone();
     let span = request_span(&request, &request_id);
@@ -99,7 +100,6 @@ async fn admit(
     mut request: Request,
     mut context: RequestContext,
 ) -> Result<(Request, RequestContext), ApiError> {
-    csrf::check(&request, &settings.trusted_origins)?;
     if is_write(request.method()) {
         DefaultBodyLimit::max(settings.max_body_bytes).apply(&mut request);
         if let Some(key) = request.headers().get(&IDEMPOTENCY_KEY).cloned() {
@@ -142,7 +142,7 @@ async fn hash_request(request: Request, max_bytes: usize) -> Result<(Request, [u
     Ok((Request::from_parts(parts, Body::from(bytes)), hash.finalize().into()))
 }
 
-fn request_context(request: &Request) -> RequestContext {
+fn request_context(request: &Request, proxies: &[Network]) -> RequestContext {
     let headers = request.headers();
     let request_id = taken_over(headers, &REQUEST_ID).unwrap_or_else(new_request_id);
     let trace_id = trace_id(headers);
@@ -156,7 +156,7 @@ fn request_context(request: &Request) -> RequestContext {
         request_id,
         trace_id,
         correlation_id,
-        ip: peer.map(|ConnectInfo(address)| address.ip().to_canonical().to_string()).unwrap_or_default(),
+        ip: peer.map(|ConnectInfo(peer)| client_address(peer.ip(), headers, proxies)).unwrap_or_default(),
         // What `to_str` accepts is ASCII, so every index is the boundary of a character.
         user_agent: user_agent[..user_agent.len().min(MAX_USER_AGENT_LENGTH)].to_owned(),
         ..RequestContext::default()

@@ -93,7 +93,7 @@ impl Operation {
             kind,
             "Answer as of this time (RFC 3339 or milliseconds), or of this position of the log",
         )
-        .fails(&[400, 404])
+        .fails(&[400])
     }
 
     /// Says what a parameter of the path is, where it is something else than in other paths.

@@ -42,11 +42,11 @@ pub(super) fn derived(route: &Route, signature: &Signature, needs_permission: bo
     add(signature.has_body, &[400, 413, 415]);
     // A malformed `Idempotency-Key`, a page of another site, and a body that is read to tell requests apart.
     add(is_write, &[400, 403, 413]);
-    // A malformed id of an org, credentials, and too many passwords at once.
+    // A malformed id of an org, credentials, and too many passwords, or changes of the same, at once.
     add(is_private, &[400, 401, 429]);
     add(is_private && needs_permission, &[403]);
-    // A key used for another request, and a race that was lost too often.
-    add(is_private && is_write, &[412, 422]);
+    // A key used for another request.
+    add(is_private && is_write, &[422]);
     add(is_private || signature.is_fallible, &[500, 503, 504]);
     statuses
 }

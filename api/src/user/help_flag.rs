@@ -7,6 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::UserState;
+use super::own::no_account;
 use crate::error::ApiResult;
 use crate::layer::Caller;
 use crate::openapi::operation;
@@ -17,12 +18,12 @@ pub(super) fn routes(state: &UserState) -> Routes {
     Routes::default()
         .group("signed_in_user")
         .private(Method::PUT, "/api/user/helpflags/{flag_id}", state, set_help_flag)
-        .describe(
-            operation("setHelpFlag", "Say that the caller has seen a hint").for_everybody().fails(&[404]),
-        )
+        .describe(operation("setHelpFlag", "Say that the caller has seen a hint").for_everybody())
         .private(Method::GET, "/api/user/helpflags/clear", state, clear_help_flags)
         .describe(
-            operation("clearHelpFlags", "Show the caller all hints again").for_everybody().fails(&[404, 412]),
+            operation("clearHelpFlags", "Show the caller all hints again")
+                .for_everybody()
+                .fails_when(403, "The caller is a service account, which has no hints"),
         )
 }
 
@@ -38,7 +39,7 @@ async fn set_help_flag(
     Caller(scope): Caller,
     Path(flag): Path<String>,
 ) -> ApiResult<Json<HelpFlagsBody>> {
-    let help_flags1 = state.users.add_help_flags(&scope, parse_id("id", &flag)?).await?;
+    let help_flags1 = state.users.add_help_flags(&scope, parse_id("id", &flag)?).await.map_err(no_account)?;
     Ok(Json(HelpFlagsBody { message: "Help flag set", help_flags1 }))
 }
 
@@ -46,6 +47,6 @@ async fn clear_help_flags(
     State(state): State<UserState>,
     Caller(scope): Caller,
 ) -> ApiResult<Json<HelpFlagsBody>> {
-    let help_flags1 = state.users.clear_help_flags(&scope).await?;
+    let help_flags1 = state.users.clear_help_flags(&scope).await.map_err(no_account)?;
     Ok(Json(HelpFlagsBody { message: "Help flag set", help_flags1 }))
 }

@@ -2,15 +2,16 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::Method;
+use axum::http::{Method, StatusCode};
 use kymograph_app::user::ProfileUpdate;
+use kymograph_app::{Error, ErrorKind};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::UserState;
 use super::wire::{ProfileBody, ProfileForm, UserOrgBody};
+use super::{UserState, not_in_org};
 use crate::body::{JsonBody, Message};
-use crate::error::ApiResult;
+use crate::error::{ApiError, ApiResult};
 use crate::layer::Caller;
 use crate::openapi::operation;
 use crate::openapi::text::NewPassword;
@@ -24,20 +25,14 @@ pub(super) fn routes(state: &UserState) -> Routes {
         .describe(operation("getSignedInUser", "Read the caller's account").for_everybody().fails(&[404]))
         .private(Method::PUT, "/api/user", state, update_signed_in_user)
         .describe(
-            operation("updateSignedInUser", "Change the caller's profile").for_everybody().fails(&[404, 409]),
+            operation("updateSignedInUser", "Change the caller's profile").for_everybody().fails(&[409]),
         )
         .private(Method::GET, "/api/user/orgs", state, get_signed_in_user_org_list)
         .describe(operation("getSignedInUserOrgList", "List the orgs of the caller").for_everybody())
         .private(Method::PUT, "/api/user/password", state, change_user_password)
-        .describe(
-            operation("changeUserPassword", "Change the caller's password").for_everybody().fails(&[404]),
-        )
+        .describe(operation("changeUserPassword", "Change the caller's password").for_everybody())
         .private(Method::POST, "/api/user/using/{org_id}", state, user_set_using_org)
-        .describe(
-            operation("userSetUsingOrg", "Work in another one of the caller's orgs")
-                .for_everybody()
-                .fails(&[404]),
-        )
+        .describe(operation("userSetUsingOrg", "Work in another one of the caller's orgs").for_everybody())
 }
 
 #[derive(Deserialize, Default, ToSchema)]
@@ -47,6 +42,12 @@ struct ChangePasswordForm {
     old_password: Option<String>,
     #[schema(value_type = NewPassword, required)]
     new_password: Option<String>,
+}
+
+/// A service account has no account of a person, so that it may not change one.
+pub(super) fn no_account(error: Error) -> ApiError {
+    let message = "Only users have an account that they can change";
+    ApiError::from(error).when(ErrorKind::Missing, StatusCode::FORBIDDEN, message)
 }
 
 async fn get_signed_in_user(
@@ -63,7 +64,8 @@ async fn update_signed_in_user(
     Caller(scope): Caller,
     JsonBody(form): JsonBody<ProfileForm>,
 ) -> ApiResult<Json<Message>> {
-    Ok(Message::json(match state.users.update_own_profile(&scope, &form.into_change()?).await? {
+    let updated = state.users.update_own_profile(&scope, &form.into_change()?).await;
+    Ok(Message::json(match updated.map_err(no_account)? {
         ProfileUpdate::Done => "User updated",
         ProfileUpdate::EmailToConfirm => {
             "User updated. Open the link in the mail to confirm the new e-mail address"
@@ -88,7 +90,7 @@ async fn change_user_password(
     JsonBody(form): JsonBody<ChangePasswordForm>,
 ) -> ApiResult<Json<Message>> {
     let (old, new) = (form.old_password.unwrap_or_default(), form.new_password.unwrap_or_default());
-    state.identity.change_own_password(&scope, &old, &new).await?;
+    state.identity.change_own_password(&scope, &old, &new).await.map_err(no_account)?;
     Ok(Message::json("User password changed"))
 }
 
@@ -98,6 +100,6 @@ async fn user_set_using_org(
     Path(org): Path<String>,
 ) -> ApiResult<Json<Message>> {
     let org = kymograph_domain::OrgId(parse_id("id", &org)?);
-    state.users.switch_org(&scope, org).await?;
+    state.users.switch_org(&scope, org).await.map_err(not_in_org)?;
     Ok(Message::json("Active organization changed"))
 }

@@ -25,8 +25,8 @@ impl Dashboards {
         let level = match today.filter(|(today, _)| today.id == dashboard.id) {
             Some((_, level)) => level,
             None => {
-                // It is in the trash, where it keeps its rights, or is there no more.
-                let guarded = Guarded::Dashboard { id: dashboard.id, folder: dashboard.folder_uid.as_ref() };
+                // It is in the trash, where it keeps its rights, or for those only who may see all.
+                let guarded = Guarded::Trashed(dashboard.id);
                 let (view, permission) = (AccessLevel::View, Permission::DashboardsRead);
                 self.authorization.require(scope, guarded, view, permission).await?
             }

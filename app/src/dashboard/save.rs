@@ -84,6 +84,10 @@ impl Dashboards {
         if !is_new {
             self.require_edit(scope, &dashboard, Permission::DashboardsWrite).await?;
         }
+        if is_new && dashboard.in_trash {
+            // What is in the trash under this uid would be gone.
+            self.require_edit_in_trash(scope, &dashboard, Permission::DashboardsWrite).await?;
+        }
         let moves = is_new || dashboard.folder_uid != content.folder_uid;
         if let Some(folder) = content.folder_uid.as_ref().filter(|_| moves)
             && !unit.load::<Folder>(folder).await?.exists

@@ -35,7 +35,7 @@ impl Dashboards {
                 {
                     return Err(DashboardError::FolderNotFound.into());
                 }
-                if dashboard.folder_uid != before {
+                if !self.goes_back(scope, &dashboard, before.as_ref()).await? {
                     let (folder, permission) = (dashboard.folder_uid.as_ref(), Permission::DashboardsCreate);
                     self.authorization.require_place(scope, folder, permission).await?;
                 }
@@ -62,9 +62,20 @@ impl Dashboards {
             .await
     }
 
+    /// Whether a dashboard comes to where it was. A folder that has the uid of the one it was in is another place.
+    async fn goes_back(&self, scope: &Scope, dashboard: &Dashboard, before: Option<&Uid>) -> Result<bool> {
+        match before {
+            _ if dashboard.folder_uid.as_ref() != before => Ok(false),
+            Some(_) if !scope.administers_content() => {
+                self.authorization.has_folder(scope, dashboard.id).await
+            }
+            _ => Ok(true),
+        }
+    }
+
     /// Fails unless the dashboard is in the trash and the actor may change it. Its folder may be gone: then nothing but
     /// its own list grants anything.
-    async fn require_edit_in_trash(
+    pub(super) async fn require_edit_in_trash(
         &self,
         scope: &Scope,
         dashboard: &Dashboard,
@@ -73,7 +84,7 @@ impl Dashboards {
         if !dashboard.in_trash {
             return Err(DashboardError::NotFound.into());
         }
-        let guarded = Guarded::Dashboard { id: dashboard.id, folder: dashboard.folder_uid.as_ref() };
+        let guarded = Guarded::Trashed(dashboard.id);
         self.authorization.require(scope, guarded, AccessLevel::Edit, permission).await.map(drop)
     }
 }

@@ -16,6 +16,8 @@ const BATCH: i64 = 500;
 /// Images of one object. Asked for in ascending order, each goes on from where the one before ended.
 pub(crate) struct Images<'a> {
     noun: &'a str,
+    /// The first version of which something is told.
+    first: i64,
     reading: Reading<'a>,
     past: Option<Box<dyn AnyPast>>,
     version: i64,
@@ -30,7 +32,13 @@ impl<'a> Images<'a> {
         noun: &'a str,
     ) -> Self {
         let reading = Reading::new(reader, scope, stream);
-        Self { noun, reading, past: None, version: 0, last: None }
+        Self { noun, first: 1, reading, past: None, version: 0, last: None }
+    }
+
+    /// Says that nothing is told of what was before a version.
+    pub(super) fn since(mut self, version: i64) -> Self {
+        self.first = version;
+        self
     }
 
     /// Says that all images up to a version will be asked for, so that their events are read together.
@@ -41,7 +49,7 @@ impl<'a> Images<'a> {
 
     /// The image after a version's event, as JSON text.
     pub(crate) async fn at(&mut self, version: i64) -> Result<Arc<str>> {
-        if version <= 0 {
+        if version < self.first {
             return Ok(NOTHING.into());
         }
         if let Some((_, image)) = self.last.as_ref().filter(|(last, _)| *last == version) {

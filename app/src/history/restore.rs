@@ -4,14 +4,17 @@ use std::future::Future;
 use std::pin::Pin;
 
 use kymograph_domain::past::{AnyPast, NOTHING, is_there};
-use kymograph_domain::registry::{AggregateVisitor, visit};
+use kymograph_domain::registry::{self, AggregateVisitor, visit};
+use kymograph_domain::resource_permission::Resource;
 use kymograph_domain::{AccessLevel, Stream};
 use serde::{Deserialize, Serialize};
 
 use super::image::past;
-use super::{Histories, HistoryOf, Subject};
+use super::right::{closed_list, resource};
+use super::{Histories, HistoryOf, KeyOf, Subject};
 use crate::Scope;
 use crate::error::{Error, Result};
+use crate::id_allocator::IdKind;
 
 /// What a restoration came to.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -43,6 +46,21 @@ impl Histories {
             restored.ok_or_else(|| Error::internal(format!("{} is no aggregate type", of.noun)))?;
         restored.await
     }
+
+    async fn new_id(&self, scope: &Scope) -> Result<i64> {
+        self.ids.next_id(scope.org(), IdKind::Object).await
+    }
+
+    /// The folder or dashboard that had the uid at a version. Only what began it surely says its numeric id.
+    async fn born<A: Stream>(&self, subject: &Subject, version: i64) -> Result<Option<Resource>> {
+        let Subject { scope, stream, of, .. } = subject;
+        let types = registry::beginnings(of.noun);
+        if types.is_empty() {
+            return Ok(None);
+        }
+        let version = self.reader.find_last_of(scope, stream, types, version).await?.unwrap_or(version);
+        Ok(resource(&past::<A>(&*self.reader, scope, stream, version).await?.state))
+    }
 }
 
 struct Restore<'a> {
@@ -57,7 +75,8 @@ impl<'a> AggregateVisitor for Restore<'a> {
     type Output = Restoring<'a>;
 
     fn visit<A: Stream>(self) -> Restoring<'a> {
-        let Self { histories, subject: Subject { scope, stream, of }, version } = self;
+        let Self { histories, subject, version } = self;
+        let Subject { scope, stream, of, .. } = subject;
         Box::pin(async move {
             let past = &past::<A>(&*histories.reader, scope, stream, version).await?;
             if past.image().map_err(Error::internal)? == NOTHING {
@@ -65,25 +84,31 @@ impl<'a> AggregateVisitor for Restore<'a> {
                     "it was deleted in version {version}: choose another version"
                 )));
             }
+            let had = &histories.born::<A>(subject, version).await?;
             histories
                 .commands
                 .run(scope, |mut unit| async move {
                     let mut object = unit.load_stream::<A>(stream).await?;
-                    if let Some(permission) = of.create
-                        && !is_there(&*object).map_err(Error::internal)?
-                    {
+                    let is_there = is_there(&*object).map_err(Error::internal)?;
+                    if let Some(permission) = of.create.filter(|_| !is_there) {
                         scope.require(permission)?;
                     }
                     histories.require_place(scope, of, &*object, &past.state).await?;
                     let before = object.version();
-                    let commands = object.restoration(&past.state, &past.events);
+                    let is_numbered = !is_there && of.key == KeyOf::Uid;
+                    let new_id = if is_numbered { histories.new_id(scope).await? } else { 0 };
+                    let commands = object.restoration(&past.state, &past.events, new_id);
                     let cannot =
                         || Error::invalid(format!("a {} cannot be brought back", of.noun.replace('_', " ")));
                     for command in commands.ok_or_else(cannot)? {
                         object.tell(command).await?;
                     }
                     let version = object.version();
+                    let list = closed_list(&unit, had.as_ref(), &*object, new_id).await?;
                     unit.record(object)?;
+                    if let Some(list) = list {
+                        unit.record(list)?;
+                    }
                     Ok(unit.decided(Restored { version, is_changed: version != before }))
                 })
                 .await

@@ -5,12 +5,16 @@ use std::any::Any;
 use cqrs_es::Aggregate;
 use kymograph_domain::dashboard::Dashboard;
 use kymograph_domain::folder::Folder;
-use kymograph_domain::{AccessLevel, Uid};
+use kymograph_domain::resource_permission::{
+    Grants, Resource, ResourceKind, ResourcePermission, ResourcePermissionCommand,
+};
+use kymograph_domain::{AccessLevel, StreamId, Uid, registry};
 
-use super::{Histories, HistoryOf};
-use crate::Scope;
+use super::{Histories, HistoryOf, KeyOf};
 use crate::error::{Error, ErrorKind, Result};
 use crate::scope::denied;
+use crate::unit::Entity;
+use crate::{Scope, Unit};
 
 impl Histories {
     /// Fails unless the actor may do so much with a folder or dashboard. One that was deleted is there for those only who
@@ -39,6 +43,17 @@ impl Histories {
         }
     }
 
+    /// The first version that the actor may look at. Rights on a folder or dashboard are rights on what has the uid now,
+    /// and what had it before may have been somebody else's, so that its history is for those only who administer
+    /// all of them.
+    pub(super) async fn first(&self, scope: &Scope, of: &HistoryOf, stream: &StreamId) -> Result<i64> {
+        if of.key != KeyOf::Uid || scope.administers_content() {
+            return Ok(1);
+        }
+        let types = registry::beginnings(of.noun);
+        Ok(self.reader.find_last_of(scope, stream, types, i64::MAX).await?.unwrap_or(1))
+    }
+
     /// Fails if an object would be brought back to a place into which the actor may put nothing.
     pub(super) async fn require_place<A: Any>(
         &self,
@@ -54,6 +69,36 @@ impl Histories {
             _ => Ok(()),
         }
     }
+}
+
+/// What an object is as something that has permissions, if it is a folder or dashboard.
+pub(super) fn resource<A: Any>(object: &A) -> Option<Resource> {
+    let object: &dyn Any = object;
+    if let Some(Dashboard { uid, id, .. }) = object.downcast_ref() {
+        return Some(Resource { kind: ResourceKind::Dashboard, uid: uid.clone(), id: *id });
+    }
+    let Folder { uid, id, .. } = object.downcast_ref()?;
+    Some(Resource { kind: ResourceKind::Folder, uid: uid.clone(), id: *id })
+}
+
+/// The list of permissions with which something comes back that was created anew, under a new numeric id. Its old list
+/// does not come back, because who was granted something may have left since; an empty one does, lest what was closed
+/// come back open to everybody. What had no list has none.
+pub(super) async fn closed_list<A: Any>(
+    unit: &Unit<'_>,
+    had: Option<&Resource>,
+    now: &A,
+    new_id: i64,
+) -> Result<Option<Entity<ResourcePermission>>> {
+    let (Some(had), Some(resource)) = (had, resource(now).filter(|now| now.id == new_id)) else {
+        return Ok(None);
+    };
+    if unit.load::<ResourcePermission>(&had.id).await?.resource.is_none() {
+        return Ok(None);
+    }
+    let mut list = unit.load::<ResourcePermission>(&new_id).await?;
+    list.tell(ResourcePermissionCommand::Replace { resource, grants: Grants::new() }).await?;
+    Ok(Some(list))
 }
 
 /// The folder that something is in; nothing for the root.

@@ -17,7 +17,11 @@ pub(super) fn image(events: &[DashboardEvent]) -> Result<String, serde_json::Err
 
 /// The commands that bring back what a dashboard was after these events. One that was deleted comes back with its
 /// history if it is in the trash, and else as a new one. The folder of one that is there stays.
-pub(super) fn restoration(now: &Dashboard, events: &[DashboardEvent]) -> Option<Vec<DashboardCommand>> {
+pub(super) fn restoration(
+    now: &Dashboard,
+    events: &[DashboardEvent],
+    new_id: i64,
+) -> Option<Vec<DashboardCommand>> {
     let last = LastContent::of(events);
     let content = last.content.filter(|_| last.exists)?;
     let is_own = last.generation == now.generation;
@@ -28,7 +32,7 @@ pub(super) fn restoration(now: &Dashboard, events: &[DashboardEvent]) -> Option<
         ..content.clone()
     };
     if !now.exists && !now.in_trash {
-        return Some(vec![DashboardCommand::Save { content, new_id: now.id, expected_version: None }]);
+        return Some(vec![DashboardCommand::Save { content, new_id, expected_version: None }]);
     }
     let mut commands = Vec::new();
     if !now.exists {

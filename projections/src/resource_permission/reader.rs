@@ -42,6 +42,8 @@ impl PgResourcePermissionReader {
                 nodes.push(AccessNode { own: self.cache.own.get(&(org, id))?, is_root: folder.is_none() });
                 folder.cloned()
             }
+            // What is in the trash is asked for seldom, and memory does not know when it came there.
+            Guarded::Trashed(_) => return None,
         };
         while let Some(uid) = next.take().filter(|_| nodes.len() <= MAX_DEPTH) {
             let folder = self.folders.get(&(org, uid))?;
@@ -58,6 +60,7 @@ impl PgResourcePermissionReader {
         let (dashboard, folder) = match guarded {
             Guarded::Folder(uid) => (0, Some(uid)),
             Guarded::Dashboard { id, folder } => (id, folder),
+            Guarded::Trashed(id) => (id, None),
         };
         let folder_uid = folder.map(Uid::as_str).unwrap_or_default();
         let (before, folders_before) = (self.cache.own.before_fetch(), self.folders.before_fetch());
@@ -86,9 +89,13 @@ impl PgResourcePermissionReader {
 }
 
 /// A row for the dashboard `$2`, in the trash or not, if one is meant, one for each folder from `$3` up, innermost first,
-/// and a last one with the teams of the user `$4`.
+/// and a last one with the teams of the user `$4`. Of a dashboard in the trash the folders begin with the one that it was
+/// deleted from; one that has the uid of that, but was created later, is another one.
 const FETCH: &str = "WITH RECURSIVE up AS (
         SELECT f.*, 1 AS depth FROM folders f WHERE f.org_id = $1 AND f.uid = $3
+        UNION ALL
+        SELECT f.*, 1 FROM dashboards d JOIN folders f ON f.org_id = $1 AND f.uid = d.folder_uid
+            WHERE d.org_id = $1 AND d.id = $2 AND f.created < d.deleted
         UNION ALL
         SELECT f.*, depth + 1 FROM up JOIN folders f ON f.org_id = $1 AND f.uid = up.parent_uid WHERE depth < 10
     ), nodes AS (

@@ -110,6 +110,9 @@ macro_rules! with {
     (allowed) => {
         concat!("WITH RECURSIVE ", allowed_folders!("$14", "$15", "$16", "$17", "$18", "$19"), " ")
     };
+    (trashed) => {
+        with!(allowed)
+    };
     (past) => {
         concat!(
             with!(allowed),
@@ -150,8 +153,18 @@ macro_rules! folders_table {
     };
 }
 
-/// Joins the folders that the actor may see.
+/// Joins the folders that the actor may see. Of what is in the trash that is the folder that it was deleted from, and not
+/// another one that was created since with its uid.
 macro_rules! join {
+    (trashed, "d.folder_uid") => {
+        concat!(
+            join!(allowed, "d.folder_uid"),
+            " AND d.deleted > (SELECT f.created FROM folders f WHERE f.org_id = $1 AND f.uid = allowed_uid)"
+        )
+    };
+    (trashed, $folder:literal) => {
+        join!(allowed, $folder)
+    };
     (allowed, $folder:literal) => {
         concat!(" LEFT JOIN allowed_folders ON allowed_uid = ", $folder)
     };
@@ -162,6 +175,9 @@ macro_rules! join {
 
 /// The condition that the actor may see a row.
 macro_rules! allows {
+    (trashed, $kind:ident) => {
+        allows!(allowed, $kind)
+    };
     (allowed,folder) => {
         concat!(" AND ", allows_folder!("$14"))
     };
@@ -302,7 +318,11 @@ const BY_WORDS_IN_TAGS: Way = Way {
 const BY_UID: Way = table!(Once, "d.deleted IS NULL AND d.uid = ANY ($4)");
 const BY_ID: Way = table!(Once, "d.deleted IS NULL AND d.id = ANY ($5)");
 const BY_FOLDER: Way = table!(Once, "d.deleted IS NULL AND d.folder_uid = ANY ($6)");
-const IN_TRASH: Way = table!(EachTime, "d.deleted IS NOT NULL");
+const IN_TRASH: Way = Way {
+    all: table!(all, "dashboards", "d.deleted IS NOT NULL"),
+    allowed: table!(trashed, "dashboards", "d.deleted IS NOT NULL"),
+    planning: Planning::EachTime,
+};
 const IN_PAST: Orders = table!(past, "past_dashboards", "true");
 
 /// What decides on the statement of a search.

@@ -57,6 +57,7 @@ pub(super) const KEYS: &[Key] = &[
     plain("server", "domain", "localhost"),
     template("server", "root_url", "%(protocol)s://%(domain)s:%(http_port)s/"),
     plain("server", "serve_from_sub_path", "false"),
+    plain("server", "trusted_proxies", ""),
     plain("server", "max_body", "16MiB"),
     plain("server", "request_timeout", "60s"),
     plain("server", "write_timeout", "60s"),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use kymograph_api::layer::Network;
+
 use super::ConfigError;
 use super::value::{self, Parsed};
 use super::values::Values;
@@ -17,6 +19,8 @@ pub struct ServerConfig {
     pub root_url: String,
     /// Whether requests arrive with the path of `root_url` still in front of theirs.
     pub serve_from_sub_path: bool,
+    /// Where the proxies are that are believed when they say where a request came from.
+    pub trusted_proxies: Vec<Network>,
     /// The largest request body, in bytes.
     pub max_body: usize,
     /// How long a request may take.
@@ -35,6 +39,7 @@ impl ServerConfig {
             http_port: values.get("server", "http_port", value::port)?,
             root_url: values.get("server", "root_url", root_url)?,
             serve_from_sub_path: values.get("server", "serve_from_sub_path", value::flag)?,
+            trusted_proxies: values.get("server", "trusted_proxies", networks)?,
             max_body: values.get("server", "max_body", value::size)?,
             request_timeout: values.get("server", "request_timeout", value::positive_duration)?,
             write_timeout: values.get("server", "write_timeout", value::positive_duration)?,
@@ -63,6 +68,11 @@ fn protocol(text: &str) -> Parsed<()> {
     } else {
         Err("http, as TLS is left to a reverse proxy in front of the server")
     }
+}
+
+fn networks(text: &str) -> Parsed<Vec<Network>> {
+    let networks = value::list(text)?.into_iter().map(|network| network.parse());
+    networks.collect::<Result<_, _>>().map_err(|_| "addresses and networks such as 192.0.2.7 and 10.0.0.0/8")
 }
 
 fn root_url(text: &str) -> Parsed<String> {
@@ -106,6 +116,18 @@ mod tests {
         let expected = "argument cfg:server.protocol: expected http, as TLS is left to a reverse proxy in \
                         front of the server";
         assert_eq!(error.to_string(), expected);
+    }
+
+    #[test]
+    fn proxies_are_addresses_and_networks() {
+        let load = |proxies| Directory::new().load(&[("GF_SERVER_TRUSTED_PROXIES", proxies)], &[]);
+        assert_eq!(load("").unwrap().server.trusted_proxies, []);
+        assert_eq!(load("10.0.0.0/8, ::1").unwrap().server.trusted_proxies.len(), 2);
+        let error = load("10.0.0.0/8, proxy").unwrap_err().to_string();
+        assert!(
+            error.ends_with("expected addresses and networks such as 192.0.2.7 and 10.0.0.0/8"),
+            "{error}"
+        );
     }
 
     #[test]
