@@ -90,7 +90,7 @@ const dashboards = createRoute({
   validateSearch: (raw: Raw): DashboardsSearch => ({
     folder: optionalText(raw.folder),
     query: optionalText(raw.query),
-    tags: Array.isArray(raw.tags) ? raw.tags.map(String) : undefined,
+    tags: Array.isArray(raw.tags) && raw.tags.length > 0 ? raw.tags.map(String) : undefined,
     starred: raw.starred === true || undefined,
     sort: SORTINGS.find((sorting) => sorting === raw.sort),
     at: optionalMoment(raw.at),

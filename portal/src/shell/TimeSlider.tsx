@@ -34,7 +34,7 @@ function local(time: Date): string {
 
 /** Chooses a past moment that folders and dashboards are shown at. */
 export function TimeSlider() {
-  const { at } = useSearch({ strict: false });
+  const at = useSearch({ strict: false, select: (search) => search.at });
   const [isOpen, setOpen] = useState(false);
   return (
     <Popover opened={isOpen} onChange={setOpen} width={340} position="bottom-end" shadow="md" trapFocus>
@@ -117,7 +117,7 @@ function Choice({ at }: { at: string | undefined }) {
 
 /** Says plainly that what is shown is the past. */
 export function PastBanner() {
-  const { at } = useSearch({ strict: false });
+  const at = useSearch({ strict: false, select: (search) => search.at });
   if (at === undefined) return null;
   return <Past at={at} />;
 }
