@@ -2,7 +2,7 @@ import { ActionIcon, Badge, Button, Menu, Skeleton, Tabs } from "@mantine/core";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { lazy, Suspense, useState } from "react";
-import { PickFolderDialog } from "../folder/FolderDialogs";
+import { PickFolderDialog } from "../folder/PickFolderDialog";
 import { TimeSlider } from "../shell/TimeSlider";
 import { DotsIcon, StarIcon } from "../ui/icons";
 import { Card, Empty, Page } from "../ui/Page";

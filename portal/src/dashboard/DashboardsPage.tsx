@@ -3,7 +3,7 @@ import { useDisclosure } from "@mantine/hooks";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useCallback, useState } from "react";
-import { FolderDialog } from "../folder/FolderDialogs";
+import { FolderDialog } from "../folder/FolderDialog";
 import { FolderTree } from "../folder/FolderTree";
 import { folderQuery } from "../folder/folder";
 import { useMe } from "../session/session";

@@ -1,7 +1,7 @@
 import { Button, Checkbox, Loader, Skeleton } from "@mantine/core";
 import { useWindowVirtualizer } from "@tanstack/react-virtual";
 import { memo, useCallback, useEffect, useMemo, useRef, useState } from "react";
-import { PickFolderDialog } from "../folder/FolderDialogs";
+import { PickFolderDialog } from "../folder/PickFolderDialog";
 import { Card, Empty } from "../ui/Page";
 import ui from "../ui/ui.module.css";
 import css from "./DashboardsPage.module.css";

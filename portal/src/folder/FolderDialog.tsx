@@ -3,7 +3,6 @@ import { useState } from "react";
 import { client, of } from "../api/client";
 import { ProblemBox } from "../ui/ProblemBox";
 import css from "../ui/ui.module.css";
-import { FolderTree } from "./FolderTree";
 import type { Folder } from "./folder";
 
 interface FolderDialogProps {
@@ -90,32 +89,6 @@ export function FolderDialog({ folder, parentUid, onClose, onDone }: FolderDialo
           </Button>
         </Group>
       </form>
-    </Modal>
-  );
-}
-
-/** Asks where to. */
-export function PickFolderDialog({
-  title,
-  onClose,
-  onPick,
-}: {
-  title: string;
-  onClose: () => void;
-  onPick: (uid: string | undefined) => void;
-}) {
-  const [selected, setSelected] = useState<string>();
-  return (
-    <Modal opened onClose={onClose} title={title}>
-      <div style={{ maxHeight: "50vh", overflow: "auto" }}>
-        <FolderTree selected={selected} open={[]} onSelect={setSelected} rootLabel="Top level" />
-      </div>
-      <Group justify="flex-end" gap="xs" mt="md">
-        <Button variant="default" onClick={onClose}>
-          Cancel
-        </Button>
-        <Button onClick={() => onPick(selected)}>Move here</Button>
-      </Group>
     </Modal>
   );
 }
