@@ -9,11 +9,12 @@ import { Card, Empty, Page } from "../ui/Page";
 import { ProblemBox, tellDone, tellProblem } from "../ui/ProblemBox";
 import ui from "../ui/ui.module.css";
 import { When } from "../ui/When";
-import { dashboardQuery, deleteDashboard, saveDashboard, setStarred } from "./actions";
+import { dashboardQuery, deleteDashboard, setStarred } from "./actions";
 import list from "./DashboardsPage.module.css";
 import { type DashboardDocument, links, panels, safeUrl, text, variables } from "./document";
 import { HistoryTab } from "./HistoryTab";
 import { LayoutPicture } from "./LayoutPicture";
+import { moveDashboard } from "./moveDashboard";
 import { restoreDeleted } from "./trash";
 
 const JsonView = lazy(() => import("./JsonView"));
@@ -159,16 +160,10 @@ export function DashboardPage() {
           onClose={() => setMoving(false)}
           onPick={(folderUid) => {
             setMoving(false);
-            void act(
-              () =>
-                saveDashboard({
-                  dashboard: document as never,
-                  folderUid: folderUid ?? "",
-                  message: "Moved",
-                  overwrite: false,
-                }),
-              "Moved",
-            );
+            if (found.data === undefined) return;
+            void act(async () => {
+              if (await moveDashboard(uid, found.data, folderUid)) tellDone("Moved");
+            });
           }}
         />
       )}

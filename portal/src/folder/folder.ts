@@ -18,13 +18,13 @@ export function childFoldersQuery(parentUid: string | undefined, at: string | un
   });
 }
 
+export function readFolder(uid: string, at?: string): Promise<Folder> {
+  return of(client.GET("/api/folders/{folder_uid}", { params: { path: { folder_uid: uid }, query: { at } } }));
+}
+
 /** A folder with the folders it is in. */
 export function folderQuery(uid: string, at: string | undefined) {
-  return queryOptions({
-    queryKey: ["folder", uid, at],
-    queryFn: () =>
-      of(client.GET("/api/folders/{folder_uid}", { params: { path: { folder_uid: uid }, query: { at } } })),
-  });
+  return queryOptions({ queryKey: ["folder", uid, at], queryFn: () => readFolder(uid, at) });
 }
 
 /** How much a folder holds, at any depth. */

@@ -6,6 +6,7 @@ import { useMemo, useState } from "react";
 import { client, of } from "../api/client";
 import type { components } from "../api/schema";
 import { type OrgRole, useMe } from "../session/session";
+import { askIfChanged } from "../ui/askIfChanged";
 import { confirm } from "../ui/confirm";
 import { type Column, DataTable } from "../ui/DataTable";
 import { PlusIcon } from "../ui/icons";
@@ -25,6 +26,13 @@ const PAGE = 50;
 export interface PeopleSearch {
   query?: string;
   page?: number;
+}
+
+/** The role that a member has at the moment; nothing if there is no such member any more, which the server will say. */
+async function readRole({ login, userId }: Member): Promise<OrgRole | undefined> {
+  const parameters = { query: login, perpage: PAGE };
+  const { orgUsers } = await of(client.GET("/api/org/users/search", { params: { query: parameters } }));
+  return orgUsers.find((member) => member.userId === userId)?.role;
 }
 
 /** The members of the org. */
@@ -55,9 +63,14 @@ export function PeoplePage() {
       const params = { path: { user_id: member.userId } };
       const send = (to: OrgRole) => of(client.PATCH("/api/org/users/{user_id}", { params, body: { role: to } }));
       try {
+        const now = await readRole(member);
+        if (!(await askIfChanged([{ what: "Role", shown: member.role, now: now ?? member.role }]))) {
+          await queries.invalidateQueries();
+          return;
+        }
         await send(role);
         tellDone(`${member.login.slice(0, 60)} is now ${role}`, () => {
-          send(member.role)
+          send(now ?? member.role)
             .then(() => queries.invalidateQueries())
             .catch(tellProblem);
         });

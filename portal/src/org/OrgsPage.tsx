@@ -4,6 +4,7 @@ import { keepPreviousData, useInfiniteQuery, useQueryClient } from "@tanstack/re
 import { useMemo, useState } from "react";
 import { client, of } from "../api/client";
 import type { components } from "../api/schema";
+import { askIfChanged } from "../ui/askIfChanged";
 import { confirm } from "../ui/confirm";
 import { type Column, DataTable } from "../ui/DataTable";
 import { PlusIcon, SearchIcon } from "../ui/icons";
@@ -132,7 +133,16 @@ function OrgDialog({ org, onClose, onDone }: { org?: Org; onClose: () => void; o
     setError(undefined);
     try {
       if (org === undefined) await of(client.POST("/api/orgs", { body: { name } }));
-      else await of(client.PUT("/api/orgs/{org_id}", { params: { path: { org_id: org.id } }, body: { name } }));
+      else {
+        const params = { path: { org_id: org.id } };
+        const now = await of(client.GET("/api/orgs/{org_id}", { params }));
+        if (!(await askIfChanged([{ what: "Name", shown: org.name, now: now.name }]))) {
+          onDone();
+          onClose();
+          return;
+        }
+        await of(client.PUT("/api/orgs/{org_id}", { params, body: { name } }));
+      }
       tellDone(org === undefined ? `${name.slice(0, 60)} created` : "Renamed");
       onDone();
       onClose();
