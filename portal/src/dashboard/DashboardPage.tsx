@@ -2,6 +2,7 @@ import { ActionIcon, Badge, Button, Menu, Skeleton, Tabs } from "@mantine/core";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { lazy, Suspense, useState } from "react";
+import { whenUp } from "../api/chunk";
 import { PickFolderDialog } from "../folder/PickFolderDialog";
 import { TimeSlider } from "../shell/TimeSlider";
 import { DotsIcon, StarIcon } from "../ui/icons";
@@ -17,7 +18,7 @@ import { LayoutPicture } from "./LayoutPicture";
 import { moveDashboard } from "./moveDashboard";
 import { restoreDeleted } from "./trash";
 
-const JsonView = lazy(() => import("./JsonView"));
+const JsonView = lazy(whenUp(() => import("./JsonView")));
 
 export type DashboardTab = "layout" | "history" | "variables" | "json";
 
