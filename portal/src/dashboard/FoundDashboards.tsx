@@ -45,6 +45,7 @@ export function FoundDashboards({ folder, at, canEdit, onImport, onChanged }: Fo
     <>
       <div className={ui.bar}>
         <SearchBox
+          className={ui.grow}
           label="Search folders and dashboards"
           placeholder={folder === undefined ? "Search all folders and dashboards" : "Search this folder"}
           text={text}

@@ -2,12 +2,12 @@ import { TextInput } from "@mantine/core";
 import { useThrottledCallback } from "@mantine/hooks";
 import { useState } from "react";
 import { SearchIcon } from "./icons";
-import ui from "./ui.module.css";
 
 /** How often is searched while somebody types fast. The first key after a pause does not wait. */
 const INTERVAL_MS = 60;
 
 interface SearchBoxProps {
+  className?: string;
   label: string;
   placeholder: string;
   /** What is searched for. */
@@ -20,7 +20,7 @@ interface SearchBoxProps {
 }
 
 /** A box to search in while one types. What is typed is its own state, so that a key draws this box and not the page. */
-export function SearchBox({ label, placeholder, text, turns, onSearch, onLeave }: SearchBoxProps) {
+export function SearchBox({ className, label, placeholder, text, turns, onSearch, onLeave }: SearchBoxProps) {
   const [typed, setTyped] = useState(text);
   const [shown, setShown] = useState(turns);
   if (shown !== turns) {
@@ -33,7 +33,7 @@ export function SearchBox({ label, placeholder, text, turns, onSearch, onLeave }
   }, INTERVAL_MS);
   return (
     <TextInput
-      className={ui.grow}
+      className={className}
       leftSection={<SearchIcon size={16} />}
       placeholder={placeholder}
       aria-label={label}
