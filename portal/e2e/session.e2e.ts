@@ -1,3 +1,4 @@
+import type { Page } from "playwright-core";
 import { beforeAll, describe, expect, it } from "vitest";
 import { api, Door, open, SERVER, saveDashboard, violations, withBrowser } from "./support";
 
@@ -8,6 +9,10 @@ async function newUser(login: string, role: string): Promise<number> {
   const { id } = (await api("POST", "/api/admin/users", body)) as { id: number };
   await api("PATCH", `/api/org/users/${id}`, { role });
   return id;
+}
+
+async function widthOfTree(page: Page): Promise<number> {
+  return (await page.getByRole("tree", { name: "Folders" }).boundingBox())?.width ?? 0;
 }
 
 describe("sessions", () => {
@@ -224,6 +229,7 @@ describe("sessions", () => {
     await door.open();
     await form.page.getByRole("link", { name: "Saved after the restart" }).waitFor();
     await link.page.getByRole("heading", { name: "Dashboards" }).waitFor();
+    expect(await widthOfTree(link.page), "the style sheets are there").toBeLessThan(300);
     await login.page.getByRole("heading", { name: "Overview" }).waitFor();
     for (const { page } of [form, link, login]) {
       await expect.poll(() => page.getByText("The server does not answer").count()).toBe(0);

@@ -1,11 +1,18 @@
 import { SERVER_PATH } from "./client";
 import { untilUp } from "./connection";
 
+/** Whether the rules of a style sheet are not there. Those of one that could not be loaded may not even be asked for. */
+function isMissing({ sheet }: HTMLLinkElement): boolean {
+  try {
+    return sheet === null || sheet.cssRules.length === 0;
+  } catch {
+    return true;
+  }
+}
+
 /** A style sheet can only have failed while the server was away, and is not asked for a second time by itself. */
 async function loadStylesAgain() {
-  const failed = [...document.querySelectorAll<HTMLLinkElement>("link[rel=stylesheet]")].filter(
-    ({ sheet }) => sheet === null,
-  );
+  const failed = [...document.querySelectorAll<HTMLLinkElement>("link[rel=stylesheet]")].filter(isMissing);
   await Promise.all(
     failed.map(
       (old) =>
