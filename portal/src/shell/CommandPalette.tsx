@@ -90,7 +90,7 @@ export default function CommandPalette({ onClose }: { onClose: () => void }) {
       centered={false}
       padding={0}
       size="lg"
-      aria-label="Search or jump to"
+      attributes={{ content: { "aria-label": "Search or jump to" } }}
     >
       <TextInput
         value={text}
