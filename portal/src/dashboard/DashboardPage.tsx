@@ -120,7 +120,7 @@ export function DashboardPage() {
               </Menu.Target>
               <Menu.Dropdown>
                 <Menu.Item onClick={() => setMoving(true)}>Move…</Menu.Item>
-                <Menu.Item color="red" onClick={() => void remove()}>
+                <Menu.Item c="red" onClick={() => void remove()}>
                   Move to trash
                 </Menu.Item>
               </Menu.Dropdown>

@@ -110,7 +110,7 @@ function HitMenu({ hit, onMove, onDelete }: Pick<HitRowProps, "hit" | "onMove" |
       </Menu.Target>
       <Menu.Dropdown>
         <Menu.Item onClick={() => onMove(hit)}>Move…</Menu.Item>
-        <Menu.Item color="red" onClick={() => onDelete(hit)}>
+        <Menu.Item c="red" onClick={() => onDelete(hit)}>
           {isFolder(hit) ? "Delete…" : "Move to trash"}
         </Menu.Item>
       </Menu.Dropdown>
