@@ -1,5 +1,6 @@
+import type { Page } from "playwright-core";
 import { beforeAll, describe, expect, it } from "vitest";
-import { api, open, SERVER, violations, withBrowser } from "./support";
+import { api, Door, open, SERVER, saveDashboard, violations, withBrowser } from "./support";
 
 withBrowser();
 
@@ -8,6 +9,10 @@ async function newUser(login: string, role: string): Promise<number> {
   const { id } = (await api("POST", "/api/admin/users", body)) as { id: number };
   await api("PATCH", `/api/org/users/${id}`, { role });
   return id;
+}
+
+async function widthOfTree(page: Page): Promise<number> {
+  return (await page.getByRole("tree", { name: "Folders" }).boundingBox())?.width ?? 0;
 }
 
 describe("sessions", () => {
@@ -91,7 +96,6 @@ describe("sessions", () => {
     await page.getByRole("button", { name: "Change password" }).click();
     await page.getByText("Password changed", { exact: true }).waitFor();
     await open("/", { login: "sally", password: "better" });
-    await api("PUT", "/api/admin/users/2/password", { password: "secret" }).catch(() => undefined);
   });
 
   it("of a Viewer show no admin page, and the server refuses the calls, too", async () => {
@@ -154,18 +158,85 @@ describe("sessions", () => {
     await fresh.page.getByText("Your starred dashboards").waitFor();
   });
 
-  it("survive a server that is away for a while", async () => {
-    const { page } = await open("/dashboards");
-    await page.getByRole("heading", { name: "Dashboards" }).waitFor();
-    await page.route("**/api/**", (route) => route.abort());
-    await page.route("**/readyz", (route) => route.abort());
-    await page.getByRole("button", { name: "New folder" }).click();
-    await page.getByRole("dialog").getByLabel("Title").fill("Saved after the restart");
-    await page.getByRole("button", { name: "Create folder" }).click();
-    await page.getByText("The server does not answer").waitFor();
-    await page.unroute("**/api/**");
-    await page.unroute("**/readyz");
-    await page.getByRole("link", { name: "Saved after the restart" }).waitFor();
-    expect(await page.getByText("The server does not answer").count()).toBe(0);
+  it("end when somebody logs out", async () => {
+    await newUser("leaver", "Viewer");
+    const { page } = await open("/", { login: "leaver", password: "secret" });
+    await page.getByTitle("Account and theme").click();
+    await page.getByRole("menuitem", { name: "Log out" }).click();
+    await page.getByRole("heading", { name: "Log in to Kymograph" }).waitFor();
+    await page.goto(`${SERVER}/portal/dashboards`);
+    await page.getByRole("heading", { name: "Log in to Kymograph" }).waitFor();
+  });
+
+  it("can be ended one by one", async () => {
+    await newUser("twice", "Viewer");
+    const other = await open("/", { login: "twice", password: "secret" });
+    const { page } = await open("/profile", { login: "twice", password: "secret" });
+    await page.getByRole("button", { name: "End", exact: true }).click();
+    await page.getByText("Session ended", { exact: true }).waitFor();
+    await page.getByText("this session").waitFor();
+    await other.page.reload();
+    await other.page.getByRole("heading", { name: "Log in to Kymograph" }).waitFor();
+  });
+
+  it("keep the theme that was chosen", async () => {
+    const { page } = await open("/");
+    const theme = () => page.locator("html").getAttribute("data-mantine-color-scheme");
+    expect(await theme()).toBe("light");
+    await page.getByTitle("Account and theme").click();
+    await page.getByRole("menuitem", { name: "Dark theme" }).click();
+    await expect.poll(theme).toBe("dark");
+    await page.reload();
+    await page.getByRole("heading", { name: "Overview" }).waitFor();
+    expect(await theme()).toBe("dark");
+  });
+
+  it("switch to another organization, in which nothing of the first shows", async () => {
+    const id = await newUser("traveller", "Viewer");
+    const { orgId } = (await api("POST", "/api/orgs", { name: "Second home" })) as { orgId: number };
+    await api("POST", `/api/orgs/${orgId}/users`, { loginOrEmail: "traveller", role: "Editor" });
+    await saveDashboard({ uid: "first-home", title: "Of the first home", panels: [] });
+    const { page } = await open("/dashboards?query=home", { login: "traveller", password: "secret" });
+    await page.getByRole("link", { name: "Of the first home" }).waitFor();
+    await page.getByTitle("Switch organization").click();
+    await page.getByRole("menuitem", { name: /Second home/ }).click();
+    await page.getByTitle("Switch organization").getByText("Second home").waitFor();
+    await page.getByRole("link", { name: "Dashboards" }).first().click();
+    await page.getByText("No dashboards here yet").waitFor();
+    await api("DELETE", `/api/orgs/${orgId}/users/${id}`);
+  });
+
+  it("survive a server that restarts, with what was typed, on every page", async () => {
+    const door = new Door();
+    await door.open();
+    const away = { server: door.url, mayFail: true };
+    const form = await open("/dashboards", away);
+    await form.page.getByRole("button", { name: "New folder" }).click();
+    await form.page.getByRole("dialog").getByLabel("Title").fill("Saved after the restart");
+    // This one has yet to load what the page of dashboards is made of.
+    const link = await open("/profile", away);
+    await link.page.getByText("this session").waitFor();
+    const login = await open("/login", { ...away, login: "" });
+    await login.page.getByLabel("Login or e-mail").fill("pat");
+    await login.page.getByRole("textbox", { name: "Password" }).fill("secret");
+
+    await door.close();
+    await form.page.getByRole("button", { name: "Create folder" }).click();
+    await link.page.getByRole("link", { name: "Dashboards" }).click();
+    await login.page.getByRole("button", { name: "Log in" }).click();
+    for (const { page } of [form, link, login]) await page.getByText("The server does not answer").waitFor();
+
+    await door.open();
+    await form.page.getByRole("link", { name: "Saved after the restart" }).waitFor();
+    await link.page.getByRole("heading", { name: "Dashboards" }).waitFor();
+    expect(await widthOfTree(link.page), "the style sheets are there").toBeLessThan(300);
+    await login.page.getByRole("heading", { name: "Overview" }).waitFor();
+    for (const { page } of [form, link, login]) {
+      await expect.poll(() => page.getByText("The server does not answer").count()).toBe(0);
+    }
+    await form.context.close();
+    await link.context.close();
+    await login.context.close();
+    await door.close();
   });
 });

@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { connect, createServer, type Server, type Socket } from "node:net";
 import type { Browser, BrowserContext, Page } from "playwright-core";
-import { afterAll, beforeAll, expect } from "vitest";
+import { afterAll, afterEach, beforeAll, expect } from "vitest";
 import { launch } from "./browser";
 
 /** The server that is driven. It is fresh: nothing but its first user is there. */
@@ -10,11 +11,23 @@ export const SERVER = process.env.KYMOGRAPH_TEST_URL ?? "http://localhost:3000";
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 let browser: Browser;
+/** What the running test opened. */
+let opened: Watched[] = [];
 
-/** Has a browser for the tests of a file. */
+/** A refusal of the server is no fault of the page, but Chromium complains about each. */
+const REFUSED = /the server responded with a status of 4\d\d/;
+
+/** Has a browser for the tests of a file. No page may complain in any of them, and none stays open after its test. */
 export function withBrowser() {
   beforeAll(async () => {
     browser = await launch();
+  });
+  afterEach(async () => {
+    const complaints = opened.flatMap((watched) => watched.complaints).filter((text) => !REFUSED.test(text));
+    const contexts = opened.map(({ context }) => context);
+    opened = [];
+    for (const context of contexts) await context.close();
+    expect(complaints).toEqual([]);
   });
   afterAll(() => browser.close());
 }
@@ -26,6 +39,10 @@ export interface Options {
   scheme?: "light" | "dark";
   /** Where somebody is, else where the tests run. */
   timezone?: string;
+  /** Where the server is reached, if not directly. */
+  server?: string;
+  /** Whether requests fail because the test wants them to, of which Chromium complains. */
+  mayFail?: boolean;
 }
 
 /** A page whose complaints and requests are watched. */
@@ -38,7 +55,7 @@ export interface Watched {
 
 /** Opens a page of the portal as somebody. */
 export async function open(path: string, options: Options = {}): Promise<Watched> {
-  const { login = "admin", password = "admin", width = 1280, scheme = "light", timezone } = options;
+  const { login = "admin", password = "admin", width = 1280, scheme = "light", timezone, server = SERVER } = options;
   const context = await browser.newContext({
     viewport: { width, height: 900 },
     colorScheme: scheme,
@@ -46,23 +63,26 @@ export async function open(path: string, options: Options = {}): Promise<Watched
     acceptDownloads: true,
   });
   if (login !== "") {
-    const answer = await context.request.post(`${SERVER}/login`, { data: { user: login, password } });
+    const answer = await context.request.post(`${server}/login`, { data: { user: login, password } });
     expect(answer.status(), await answer.text()).toBe(200);
   }
   const page = await context.newPage();
   page.setDefaultTimeout(15_000);
   const complaints: string[] = [];
   page.on("console", (message) => {
-    if (message.type() === "error") complaints.push(`${page.url()}: ${message.text()}`);
+    const isExpected = options.mayFail === true && /net::ERR_/.test(message.text());
+    if (message.type() === "error" && !isExpected) complaints.push(`${page.url()}: ${message.text()}`);
   });
   page.on("pageerror", (error) => complaints.push(`${page.url()}: ${error.message}`));
   page.on("request", (request) => {
-    if (/^https?:/.test(request.url()) && new URL(request.url()).origin !== new URL(SERVER).origin) {
+    if (/^https?:/.test(request.url()) && new URL(request.url()).origin !== new URL(server).origin) {
       complaints.push(`request to ${request.url()}`);
     }
   });
-  await page.goto(`${SERVER}/portal${path}`);
-  return { page, context, complaints };
+  const watched = { page, context, complaints };
+  opened.push(watched);
+  await page.goto(`${server}/portal${path}`);
+  return watched;
 }
 
 /** Calls the API as somebody. */
@@ -127,4 +147,44 @@ export async function drop(page: Page, files: { name: string; content: string }[
   }, files);
   await page.dispatchEvent("body", "dragenter", { dataTransfer: transfer });
   await page.dispatchEvent("body", "drop", { dataTransfer: transfer });
+}
+
+/** Something before the server that can be away, as a server is that restarts. */
+export class Door {
+  private readonly sockets = new Set<Socket>();
+  private server: Server | undefined;
+  private port = 0;
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  /** Lets requests through, at the same address each time. */
+  async open() {
+    const { hostname, port } = new URL(SERVER);
+    this.server = createServer((client) => {
+      const upstream = connect(Number(port), hostname);
+      for (const [socket, other] of [
+        [client, upstream],
+        [upstream, client],
+      ] as const) {
+        this.sockets.add(socket);
+        socket.pipe(other);
+        socket.on("error", () => other.destroy());
+        socket.on("close", () => {
+          this.sockets.delete(socket);
+          other.destroy();
+        });
+      }
+    });
+    await new Promise<void>((resolve) => this.server?.listen(this.port, "127.0.0.1", resolve));
+    this.port = (this.server.address() as { port: number }).port;
+  }
+
+  /** Breaks all connections and refuses new ones. */
+  async close() {
+    const closed = new Promise((resolve) => this.server?.close(resolve));
+    for (const socket of this.sockets) socket.destroy();
+    await closed;
+  }
 }

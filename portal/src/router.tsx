@@ -9,6 +9,7 @@ import {
   Outlet,
   redirect,
 } from "@tanstack/react-router";
+import { whenUp } from "./api/chunk";
 import { PORTAL_PATH } from "./api/client";
 import { asProblem } from "./api/problem";
 import type { AuditSearch } from "./audit/AuditPage";
@@ -19,8 +20,8 @@ import type { SinceSearch } from "./dashboard/SincePage";
 import type { Sorting } from "./dashboard/search";
 import type { PeopleSearch } from "./membership/PeoplePage";
 import { OverviewPage } from "./overview/OverviewPage";
-import { LoginPage } from "./session/LoginPage";
 import { type Me, meQuery } from "./session/session";
+import { DownBanner } from "./shell/DownBanner";
 import { Shell } from "./shell/Shell";
 import { Empty, Page } from "./ui/Page";
 import { ProblemBox } from "./ui/ProblemBox";
@@ -45,14 +46,27 @@ function positive(value: unknown): number | undefined {
 }
 
 const root = createRootRouteWithContext<{ queries: QueryClient }>()({
-  component: Outlet,
+  component: Root,
   notFoundComponent: NotFound,
 });
+
+/** What is around all pages, with and without a session. */
+function Root() {
+  return (
+    <>
+      <DownBanner />
+      <Outlet />
+    </>
+  );
+}
 
 const login = createRoute({
   getParentRoute: () => root,
   path: "/login",
-  component: LoginPage,
+  component: lazyRouteComponent(
+    whenUp(() => import("./session/LoginPage")),
+    "LoginPage",
+  ),
   validateSearch: (raw: Raw): { to?: string } => ({ to: optionalText(raw.to) }),
 });
 
@@ -86,11 +100,14 @@ const SORTINGS: Sorting[] = ["alpha-asc", "alpha-desc"];
 const dashboards = createRoute({
   getParentRoute: () => shell,
   path: "/dashboards",
-  component: lazyRouteComponent(() => import("./dashboard/DashboardsPage"), "DashboardsPage"),
+  component: lazyRouteComponent(
+    whenUp(() => import("./dashboard/DashboardsPage")),
+    "DashboardsPage",
+  ),
   validateSearch: (raw: Raw): DashboardsSearch => ({
     folder: optionalText(raw.folder),
     query: optionalText(raw.query),
-    tags: Array.isArray(raw.tags) ? raw.tags.map(String) : undefined,
+    tags: Array.isArray(raw.tags) && raw.tags.length > 0 ? raw.tags.map(String) : undefined,
     starred: raw.starred === true || undefined,
     sort: SORTINGS.find((sorting) => sorting === raw.sort),
     at: optionalMoment(raw.at),
@@ -102,7 +119,10 @@ const TABS: DashboardTab[] = ["layout", "history", "variables", "json"];
 const dashboard = createRoute({
   getParentRoute: () => shell,
   path: "/dashboards/$uid",
-  component: lazyRouteComponent(() => import("./dashboard/DashboardPage"), "DashboardPage"),
+  component: lazyRouteComponent(
+    whenUp(() => import("./dashboard/DashboardPage")),
+    "DashboardPage",
+  ),
   validateSearch: (raw: Raw): DashboardSearch => ({
     tab: TABS.find((tab) => tab === raw.tab),
     at: optionalMoment(raw.at),
@@ -112,7 +132,10 @@ const dashboard = createRoute({
 const compare = createRoute({
   getParentRoute: () => shell,
   path: "/dashboards/$uid/compare",
-  component: lazyRouteComponent(() => import("./dashboard/ComparePage"), "ComparePage"),
+  component: lazyRouteComponent(
+    whenUp(() => import("./dashboard/ComparePage")),
+    "ComparePage",
+  ),
   validateSearch: (raw: Raw): CompareSearch => ({
     from: positive(raw.from) ?? 1,
     to: positive(raw.to) ?? 1,
@@ -123,7 +146,10 @@ const compare = createRoute({
 const since = createRoute({
   getParentRoute: () => shell,
   path: "/dashboards/$uid/since",
-  component: lazyRouteComponent(() => import("./dashboard/SincePage"), "SincePage"),
+  component: lazyRouteComponent(
+    whenUp(() => import("./dashboard/SincePage")),
+    "SincePage",
+  ),
   validateSearch: (raw: Raw): SinceSearch => ({
     since: optionalMoment(raw.since),
     as: raw.as === "json" ? "json" : undefined,
@@ -133,14 +159,20 @@ const since = createRoute({
 const trash = createRoute({
   getParentRoute: () => shell,
   path: "/trash",
-  component: lazyRouteComponent(() => import("./dashboard/TrashPage"), "TrashPage"),
+  component: lazyRouteComponent(
+    whenUp(() => import("./dashboard/TrashPage")),
+    "TrashPage",
+  ),
   beforeLoad: only((me) => me.isEditor),
 });
 
 const people = createRoute({
   getParentRoute: () => shell,
   path: "/people",
-  component: lazyRouteComponent(() => import("./membership/PeoplePage"), "PeoplePage"),
+  component: lazyRouteComponent(
+    whenUp(() => import("./membership/PeoplePage")),
+    "PeoplePage",
+  ),
   validateSearch: (raw: Raw): PeopleSearch => ({ query: optionalText(raw.query), page: positive(raw.page) }),
   beforeLoad: only((me) => me.isAdmin),
 });
@@ -148,7 +180,10 @@ const people = createRoute({
 const audit = createRoute({
   getParentRoute: () => shell,
   path: "/audit",
-  component: lazyRouteComponent(() => import("./audit/AuditPage"), "AuditPage"),
+  component: lazyRouteComponent(
+    whenUp(() => import("./audit/AuditPage")),
+    "AuditPage",
+  ),
   validateSearch: (raw: Raw): AuditSearch => ({ q: optionalText(raw.q) }),
   beforeLoad: only((me) => me.isAdmin),
 });
@@ -158,27 +193,39 @@ const profile = createRoute({
   path: "/profile",
   // The link in a mail leads here, with a word on what came of it.
   validateSearch: (raw: Raw): { email?: string } => ({ email: optionalText(raw.email) }),
-  component: lazyRouteComponent(() => import("./user/ProfilePage"), "ProfilePage"),
+  component: lazyRouteComponent(
+    whenUp(() => import("./user/ProfilePage")),
+    "ProfilePage",
+  ),
 });
 
 const adminOrgs = createRoute({
   getParentRoute: () => shell,
   path: "/admin/orgs",
-  component: lazyRouteComponent(() => import("./org/OrgsPage"), "OrgsPage"),
+  component: lazyRouteComponent(
+    whenUp(() => import("./org/OrgsPage")),
+    "OrgsPage",
+  ),
   beforeLoad: only((me) => me.isServerAdmin),
 });
 
 const adminUsers = createRoute({
   getParentRoute: () => shell,
   path: "/admin/users",
-  component: lazyRouteComponent(() => import("./user/UsersPage"), "UsersPage"),
+  component: lazyRouteComponent(
+    whenUp(() => import("./user/UsersPage")),
+    "UsersPage",
+  ),
   beforeLoad: only((me) => me.isServerAdmin),
 });
 
 const adminStats = createRoute({
   getParentRoute: () => shell,
   path: "/admin/stats",
-  component: lazyRouteComponent(() => import("./statistic/StatsPage"), "StatsPage"),
+  component: lazyRouteComponent(
+    whenUp(() => import("./statistic/StatsPage")),
+    "StatsPage",
+  ),
   beforeLoad: only((me) => me.isServerAdmin),
 });
 

@@ -1,4 +1,4 @@
-import { createTheme, type MantineColorsTuple, Modal } from "@mantine/core";
+import { createTheme, type MantineColorsTuple, type MenuProps, type ModalProps } from "@mantine/core";
 
 /** The variables of these colors are in theme.css: the Content-Security-Policy lets no script add style sheets. */
 const accent: MantineColorsTuple = [
@@ -20,8 +20,18 @@ export const theme = createTheme({
   respectReducedMotion: true,
   cursorType: "pointer",
   defaultRadius: "md",
+  // Plain objects, because to name the components themselves would load them before they are needed.
   components: {
-    // Locking the page's scrolling would add a style sheet by script.
-    Modal: Modal.extend({ defaultProps: { lockScroll: false, centered: true, padding: "lg" } }),
+    Modal: {
+      defaultProps: {
+        // Locking the page's scrolling would add a style sheet by script.
+        lockScroll: false,
+        centered: true,
+        padding: "lg",
+        closeButtonProps: { "aria-label": "Close" },
+      } satisfies Partial<ModalProps>,
+    },
+    // The placeholder is no item, and nothing else may be in a menu.
+    Menu: { defaultProps: { withInitialFocusPlaceholder: false } satisfies Partial<MenuProps> },
   },
 });

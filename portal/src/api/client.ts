@@ -33,7 +33,8 @@ async function persistentFetch(request: Request): Promise<Response> {
       await untilUp(`${SERVER_PATH}/readyz`);
       continue;
     }
-    const isAway = response.status === 502 || response.status === 503 || response.status === 504;
+    // 504 is no sign of a server that is away: one that answers took too long for this, and would again.
+    const isAway = response.status === 502 || response.status === 503;
     if (isAway && retries < MAX_RETRIES && !request.url.endsWith("/api/health")) {
       await untilUp(`${SERVER_PATH}/readyz`);
       continue;

@@ -18,6 +18,7 @@ export class Problem extends Error {
     if (this.status === 0 || this.status === 502 || this.status === 503) {
       return "The server does not answer at the moment. Try again in a few seconds.";
     }
+    if (this.status === 504) return "This took the server too long. Ask for less at once, or try again later.";
     if (this.status === 403)
       return "Your role does not allow this. An admin of the organization can do it, or change your role.";
     if (this.status === 404 && this.message.endsWith("at that time")) return "Choose another time, or go back to now.";

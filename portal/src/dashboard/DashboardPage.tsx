@@ -2,22 +2,24 @@ import { ActionIcon, Badge, Button, Menu, Skeleton, Tabs } from "@mantine/core";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { lazy, Suspense, useState } from "react";
-import { PickFolderDialog } from "../folder/FolderDialogs";
+import { whenUp } from "../api/chunk";
+import { PickFolderDialog } from "../folder/PickFolderDialog";
 import { TimeSlider } from "../shell/TimeSlider";
 import { DotsIcon, StarIcon } from "../ui/icons";
 import { Card, Empty, Page } from "../ui/Page";
 import { ProblemBox, tellDone, tellProblem } from "../ui/ProblemBox";
 import ui from "../ui/ui.module.css";
 import { When } from "../ui/When";
-import { dashboardQuery, deleteDashboard, saveDashboard, setStarred } from "./actions";
+import { dashboardQuery, deleteDashboard, setStarred } from "./actions";
 import list from "./DashboardsPage.module.css";
 import { type DashboardDocument, links, safeUrl, text, variables } from "./document";
 import { HistoryTab } from "./HistoryTab";
 import { LayoutPicture } from "./LayoutPicture";
 import { panels } from "./layout";
+import { moveDashboard } from "./moveDashboard";
 import { restoreDeleted } from "./trash";
 
-const JsonView = lazy(() => import("./JsonView"));
+const JsonView = lazy(whenUp(() => import("./JsonView")));
 
 export type DashboardTab = "layout" | "history" | "variables" | "json";
 
@@ -119,7 +121,7 @@ export function DashboardPage() {
               </Menu.Target>
               <Menu.Dropdown>
                 <Menu.Item onClick={() => setMoving(true)}>Move…</Menu.Item>
-                <Menu.Item color="red" onClick={() => void remove()}>
+                <Menu.Item c="red" onClick={() => void remove()}>
                   Move to trash
                 </Menu.Item>
               </Menu.Dropdown>
@@ -160,16 +162,10 @@ export function DashboardPage() {
           onClose={() => setMoving(false)}
           onPick={(folderUid) => {
             setMoving(false);
-            void act(
-              () =>
-                saveDashboard({
-                  dashboard: document as never,
-                  folderUid: folderUid ?? "",
-                  message: "Moved",
-                  overwrite: false,
-                }),
-              "Moved",
-            );
+            if (found.data === undefined) return;
+            void act(async () => {
+              if (await moveDashboard(uid, found.data, folderUid)) tellDone("Moved");
+            });
           }}
         />
       )}

@@ -1,17 +1,13 @@
-import { Button, Checkbox, Skeleton } from "@mantine/core";
+import { Button, Checkbox, Loader, Skeleton } from "@mantine/core";
 import { useWindowVirtualizer } from "@tanstack/react-virtual";
-import { useEffect, useMemo, useRef, useState } from "react";
-import { PickFolderDialog } from "../folder/FolderDialogs";
-import { countsIn } from "../folder/folder";
-import { confirm } from "../ui/confirm";
+import { memo, useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { PickFolderDialog } from "../folder/PickFolderDialog";
 import { Card, Empty } from "../ui/Page";
-import { tellDone, tellProblem } from "../ui/ProblemBox";
 import ui from "../ui/ui.module.css";
-import { deleteHit, forEach, isFolder, moveTo } from "./actions";
 import css from "./DashboardsPage.module.css";
 import { HitRow } from "./HitRow";
 import type { Hit } from "./search";
-import { restoreDeleted } from "./trash";
+import { useBulk } from "./useBulk";
 
 interface HitListProps {
   /** What was found, or nothing as long as it is not known. */
@@ -28,51 +24,34 @@ interface HitListProps {
 
 const ROW_PX = 48;
 const SKELETONS = ["a", "b", "c", "d", "e", "f", "g", "h"];
+const NONE: ReadonlySet<string> = new Set();
 
 /** Folders and dashboards as a list of any length, of which many can be moved and deleted at once. */
-export function HitList(props: HitListProps) {
+export const HitList = memo(function HitList(props: HitListProps) {
   const { hits, isFiltered, canEdit, onChanged } = props;
-  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
+  const [chosen, setChosen] = useState(NONE);
   const [moving, setMoving] = useState<Hit[]>();
-  const selected = useMemo(() => (hits ?? []).filter((hit) => chosen.has(hit.uid)), [hits, chosen]);
-
-  async function remove(list: Hit[]) {
-    if (!(await askToDelete(list))) return;
-    const failed = await forEach(list, deleteHit);
-    finish(list, failed, "deleted", () => undoDelete(list.filter((hit) => !isFolder(hit))));
-  }
-
-  async function undoDelete(list: Hit[]) {
-    const failed = await forEach(list, (hit) => restoreDeleted(hit.uid));
-    finish(list, failed, "restored");
-  }
-
-  async function move(list: Hit[], folderUid: string | undefined) {
-    setMoving(undefined);
-    const failed = await forEach(list, (hit) => moveTo(hit, folderUid));
-    finish(list, failed, "moved");
-  }
-
-  function finish(list: Hit[], failed: { item: Hit; error: unknown }[], done: string, undo?: () => void) {
-    setChosen(new Set());
+  const selected = useMemo(
+    () => (chosen.size === 0 ? [] : (hits ?? []).filter((hit) => chosen.has(hit.uid))),
+    [hits, chosen],
+  );
+  const finish = useCallback(() => {
+    setChosen(NONE);
     onChanged();
-    const count = list.length - failed.length;
-    const canUndo = undo !== undefined && list.every((hit) => !isFolder(hit));
-    if (count > 0) {
-      tellDone(
-        list.length === 1 ? `“${list[0]?.title.slice(0, 80)}” ${done}` : `${count} ${done}`,
-        canUndo ? undo : undefined,
-      );
-    }
-    for (const { error } of failed.slice(0, 3)) tellProblem(error);
-  }
+  }, [onChanged]);
+  const { progress, move, remove } = useBulk(finish);
 
-  function toggle(uid: string, isOn: boolean) {
-    const next = new Set(chosen);
-    if (isOn) next.add(uid);
-    else next.delete(uid);
-    setChosen(next);
-  }
+  // Rows are drawn anew only when something of theirs changes, so what they are given stays the same.
+  const toggle = useCallback((uid: string, isOn: boolean) => {
+    setChosen((old) => {
+      const next = new Set(old);
+      if (isOn) next.add(uid);
+      else next.delete(uid);
+      return next;
+    });
+  }, []);
+  const moveOne = useCallback((hit: Hit) => setMoving([hit]), []);
+  const removeOne = useCallback((hit: Hit) => void remove([hit]), [remove]);
 
   if (hits?.length === 0) {
     return (
@@ -99,85 +78,103 @@ export function HitList(props: HitListProps) {
   }
   return (
     <Card isFlush>
-      <div className={css.head} data-selected={selected.length > 0}>
-        {canEdit ? (
-          <Checkbox
-            size="xs"
-            aria-label="Select all that are shown"
-            checked={selected.length > 0 && selected.length === hits?.length}
-            indeterminate={selected.length > 0 && selected.length !== hits?.length}
-            onChange={(event) =>
-              setChosen(event.currentTarget.checked ? new Set(hits?.map((hit) => hit.uid as string)) : new Set())
-            }
-          />
-        ) : (
-          <span />
-        )}
-        {selected.length > 0 ? (
+      <div
+        className={css.head}
+        data-selected={selected.length > 0 || progress !== undefined}
+        role={progress && "status"}
+      >
+        {progress !== undefined ? (
           <>
-            <strong className={ui.grow}>{selected.length} selected</strong>
-            <Button size="compact-sm" variant="default" onClick={() => setMoving(selected)}>
-              Move…
-            </Button>
-            <Button size="compact-sm" color="red" onClick={() => void remove(selected)}>
-              Delete…
-            </Button>
+            <Loader size={14} color="currentColor" />
+            <strong className={ui.grow}>
+              {progress.what} {progress.done.toLocaleString("en")} of {progress.total.toLocaleString("en")}…
+            </strong>
           </>
         ) : (
-          <span>Name</span>
+          <Head
+            count={selected.length}
+            total={hits?.length}
+            canEdit={canEdit}
+            onAll={(isOn) => setChosen(isOn ? new Set(hits?.map((hit) => hit.uid as string)) : NONE)}
+            onMove={() => setMoving(selected)}
+            onDelete={() => void remove(selected)}
+          />
         )}
       </div>
       {hits === undefined ? (
         SKELETONS.map((key) => <Skeleton key={key} height={14} m="md" width="60%" />)
       ) : (
         <Rows
-          {...props}
           hits={hits}
           chosen={chosen}
+          canEdit={canEdit}
+          showsFolder={props.showsFolder}
+          at={props.at}
+          hasMore={props.hasMore}
+          onMore={props.onMore}
+          onChanged={onChanged}
           onToggle={toggle}
-          onMove={(hit) => setMoving([hit])}
-          onDelete={(hit) => void remove([hit])}
+          onMove={moveOne}
+          onDelete={removeOne}
         />
       )}
       {moving !== undefined && (
         <PickFolderDialog
           title={moving.length === 1 ? "Move to" : `Move ${moving.length} to`}
           onClose={() => setMoving(undefined)}
-          onPick={(uid) => void move(moving, uid)}
+          onPick={(uid) => {
+            setMoving(undefined);
+            void move(moving, uid);
+          }}
         />
       )}
     </Card>
   );
+});
+
+interface HeadProps {
+  /** How many are selected, of how many. */
+  count: number;
+  total: number | undefined;
+  canEdit: boolean;
+  onAll: (isOn: boolean) => void;
+  onMove: () => void;
+  onDelete: () => void;
 }
 
-/** Asks, saying what will be gone. Dashboards alone go to the trash, so one of them needs no question. */
-async function askToDelete(list: Hit[]): Promise<boolean> {
-  const folders = list.filter(isFolder);
-  const dashboards = list.length - folders.length;
-  if (folders.length === 0 && dashboards === 1) return true;
-  const counts = await Promise.all(folders.map((folder) => countsIn(folder.uid).catch(() => undefined)));
-  const inside = counts.reduce((sum, count) => sum + (count?.dashboard ?? 0), 0);
-  return confirm({
-    title: list.length === 1 ? "Delete this folder?" : `Delete ${list.length} items?`,
-    body: (
-      <>
-        {folders.length > 0 && (
-          <p>
-            {folders.length === 1 ? "The folder" : `${folders.length} folders`}{" "}
-            {folders.slice(0, 3).map((folder) => (
-              <bdi key={folder.uid}>“{folder.title.slice(0, 80)}” </bdi>
-            ))}
-            will be deleted with everything inside: {inside} {inside === 1 ? "dashboard" : "dashboards"}.
-          </p>
-        )}
-        {dashboards > 0 && <p>{dashboards} dashboards go to the trash, from where they can be restored.</p>}
-      </>
-    ),
-    action: "Delete",
-  });
+/** What stands above the list: what is selected, and what can be done with it. */
+function Head({ count, total, canEdit, onAll, onMove, onDelete }: HeadProps) {
+  return (
+    <>
+      {canEdit ? (
+        <Checkbox
+          size="xs"
+          aria-label="Select all that are shown"
+          checked={count > 0 && count === total}
+          indeterminate={count > 0 && count !== total}
+          onChange={(event) => onAll(event.currentTarget.checked)}
+        />
+      ) : (
+        <span />
+      )}
+      {count > 0 ? (
+        <>
+          <strong className={ui.grow}>{count.toLocaleString("en")} selected</strong>
+          <Button size="compact-sm" variant="default" onClick={onMove}>
+            Move…
+          </Button>
+          <Button size="compact-sm" color="red" onClick={onDelete}>
+            Delete…
+          </Button>
+        </>
+      ) : (
+        <span>Name</span>
+      )}
+    </>
+  );
 }
 
-interface RowsProps extends HitListProps {
+interface RowsProps extends Pick<HitListProps, "canEdit" | "showsFolder" | "at" | "hasMore" | "onMore" | "onChanged"> {
   hits: Hit[];
   chosen: ReadonlySet<string>;
   onToggle: (uid: string, isOn: boolean) => void;

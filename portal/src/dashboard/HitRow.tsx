@@ -1,6 +1,6 @@
 import { Menu } from "@mantine/core";
 import { Link } from "@tanstack/react-router";
-import { type ComponentProps, useState } from "react";
+import { type ComponentProps, memo, useState } from "react";
 import { DashboardIcon, DotsIcon, FolderIcon, StarIcon } from "../ui/icons";
 import { tellProblem } from "../ui/ProblemBox";
 import ui from "../ui/ui.module.css";
@@ -21,7 +21,15 @@ interface HitRowProps {
 }
 
 /** A folder or dashboard in a list. Each key of a search draws dozens of these, so they are made of plain elements. */
-export function HitRow({ hit, canEdit, showsFolder, at, onToggle, onChanged, ...props }: HitRowProps) {
+export const HitRow = memo(function HitRow({
+  hit,
+  canEdit,
+  showsFolder,
+  at,
+  onToggle,
+  onChanged,
+  ...props
+}: HitRowProps) {
   const short = hit.title.slice(0, 80);
   async function star() {
     try {
@@ -86,7 +94,7 @@ export function HitRow({ hit, canEdit, showsFolder, at, onToggle, onChanged, ...
       {canEdit ? <HitMenu key={hit.uid} hit={hit} {...props} /> : <span />}
     </>
   );
-}
+});
 
 /** What can be done with a hit. The menu itself is made when it is opened first. */
 function HitMenu({ hit, onMove, onDelete }: Pick<HitRowProps, "hit" | "onMove" | "onDelete">) {
@@ -102,7 +110,7 @@ function HitMenu({ hit, onMove, onDelete }: Pick<HitRowProps, "hit" | "onMove" |
       </Menu.Target>
       <Menu.Dropdown>
         <Menu.Item onClick={() => onMove(hit)}>Move…</Menu.Item>
-        <Menu.Item color="red" onClick={() => onDelete(hit)}>
+        <Menu.Item c="red" onClick={() => onDelete(hit)}>
           {isFolder(hit) ? "Delete…" : "Move to trash"}
         </Menu.Item>
       </Menu.Dropdown>

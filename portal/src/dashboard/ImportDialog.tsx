@@ -3,6 +3,7 @@ import { Link } from "@tanstack/react-router";
 import { useEffect, useRef, useState } from "react";
 import ui from "../ui/ui.module.css";
 import { forEach } from "./actions";
+import { ChangeList } from "./ChangeList";
 import css from "./ImportDialog.module.css";
 import { type Choice, type ImportState, importDashboard, importFile } from "./import";
 
@@ -138,7 +139,13 @@ function Result({ item, onChoose }: { item: Item; onChoose: (choice: Choice) => 
     case "taken":
       return (
         <span className={css.failed}>
-          <bdi>{state.message}</bdi>{" "}
+          <bdi>{state.message}</bdi>
+          {state.there !== undefined && (
+            <div className={css.taken}>
+              What a new version would change:
+              <ChangeList before={state.there} after={state.dashboard} />
+            </div>
+          )}{" "}
           <Button size="compact-xs" variant="default" onClick={() => onChoose("replace")}>
             Save as a new version
           </Button>{" "}

@@ -1,35 +1,39 @@
-import { Button, Group, TextInput } from "@mantine/core";
-import { useDebouncedValue } from "@mantine/hooks";
-import { keepPreviousData, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useMemo, useState } from "react";
+import { Button, Group } from "@mantine/core";
+import { keepPreviousData, useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
+import { useCallback, useMemo, useState } from "react";
+import { PickFolderDialog } from "../folder/PickFolderDialog";
 import { confirm } from "../ui/confirm";
-import { DataTable } from "../ui/DataTable";
-import { SearchIcon } from "../ui/icons";
+import { type Column, DataTable } from "../ui/DataTable";
+import { More } from "../ui/More";
 import { Card, Empty, Name, Page } from "../ui/Page";
 import { ProblemBox, tellDone, tellProblem } from "../ui/ProblemBox";
+import { SearchBox } from "../ui/SearchBox";
+import ui from "../ui/ui.module.css";
 import type { Hit } from "./search";
-import { listDeleted, purgeDeleted, restoreDeleted } from "./trash";
+import { isFolderGone, purgeDeleted, restoreDeleted, trashQuery } from "./trash";
 
 /** What was deleted and can be had back. */
 export function TrashPage() {
   const queries = useQueryClient();
-  const [typed, setTyped] = useState("");
-  const [wanted] = useDebouncedValue(typed.trim(), 80);
-  const trash = useQuery({
-    queryKey: ["trash", wanted],
-    queryFn: ({ signal }) => listDeleted(wanted, signal),
-    placeholderData: keepPreviousData,
-  });
-  const columns = useMemo(() => {
-    async function act(hit: Hit, work: () => Promise<unknown>, done: string) {
+  const [wanted, setWanted] = useState("");
+  /** A dashboard whose folder is gone, so that somebody has to say where it goes. */
+  const [homeless, setHomeless] = useState<Hit>();
+  const trash = useInfiniteQuery({ ...trashQuery(wanted), placeholderData: keepPreviousData });
+  const rows = useMemo(() => trash.data?.pages.flat(), [trash.data]);
+  const act = useCallback(
+    async (hit: Hit, work: () => Promise<unknown>, done: string) => {
       try {
         await work();
         tellDone(`“${hit.title.slice(0, 80)}” ${done}`);
       } catch (error) {
-        tellProblem(error);
+        if (isFolderGone(error)) setHomeless(hit);
+        else tellProblem(error);
       }
       await queries.invalidateQueries();
-    }
+    },
+    [queries],
+  );
+  const columns = useMemo((): Column<Hit>[] => {
     async function purge(hit: Hit) {
       const isSure = await confirm({
         title: "Delete for ever?",
@@ -44,18 +48,24 @@ export function TrashPage() {
       if (isSure) await act(hit, () => purgeDeleted(hit.uid), "deleted for ever");
     }
     return [
-      { id: "title", header: "Title", cell: (hit: Hit) => <Name>{hit.title}</Name> },
+      { id: "title", header: "Title", cell: (hit) => <Name>{hit.title}</Name> },
       {
         id: "folder",
         header: "Was in",
         isWideOnly: true,
-        cell: (hit: Hit) => <Name>{hit.folderTitle ?? "the top level"}</Name>,
+        cell: (hit) =>
+          hit.folderTitle === undefined ? (
+            // A search says the same of both.
+            <span className={ui.dim}>the top level, or a folder that is gone</span>
+          ) : (
+            <Name>{hit.folderTitle}</Name>
+          ),
       },
       {
         id: "actions",
         header: <span className="visually-hidden">Actions</span>,
         isAtEnd: true,
-        cell: (hit: Hit) => (
+        cell: (hit) => (
           <Group gap="xs" justify="flex-end" wrap="nowrap">
             <Button
               size="compact-sm"
@@ -71,16 +81,10 @@ export function TrashPage() {
         ),
       },
     ];
-  }, [queries]);
+  }, [act]);
   return (
     <Page title="Trash" description="Dashboards that were deleted. They keep their versions.">
-      <TextInput
-        leftSection={<SearchIcon size={16} />}
-        placeholder="Search the trash"
-        aria-label="Search the trash"
-        value={typed}
-        onChange={(event) => setTyped(event.currentTarget.value)}
-      />
+      <SearchBox label="Search the trash" placeholder="Search the trash" text={wanted} turns={0} onSearch={setWanted} />
       {trash.isError ? (
         <ProblemBox error={trash.error} onRetry={() => void trash.refetch()} />
       ) : (
@@ -88,7 +92,7 @@ export function TrashPage() {
           <DataTable
             label="Deleted dashboards"
             columns={columns}
-            rows={trash.data}
+            rows={rows}
             rowId={(hit) => hit.uid}
             empty={
               <Empty title={wanted === "" ? "The trash is empty" : "Nothing in the trash matches"}>
@@ -96,7 +100,24 @@ export function TrashPage() {
               </Empty>
             }
           />
+          <More of={trash} />
         </Card>
+      )}
+      {homeless !== undefined && (
+        <PickFolderDialog
+          title="Restore to"
+          action="Restore here"
+          hint={
+            <>
+              The folder that <bdi>“{homeless.title.slice(0, 80)}”</bdi> was in is gone. Choose where it goes.
+            </>
+          }
+          onClose={() => setHomeless(undefined)}
+          onPick={(folderUid = "") => {
+            setHomeless(undefined);
+            void act(homeless, () => restoreDeleted(homeless.uid, folderUid), "restored");
+          }}
+        />
       )}
     </Page>
   );

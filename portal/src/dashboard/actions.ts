@@ -30,7 +30,10 @@ export function isFolder(hit: Pick<Hit, "type">): boolean {
   return hit.type === "dash-folder";
 }
 
-function readDashboard(uid: string, at?: string) {
+/** A dashboard with what the server knows about it. */
+export type SavedDashboard = Awaited<ReturnType<typeof readDashboard>>;
+
+export function readDashboard(uid: string, at?: string) {
   return of(client.GET("/api/dashboards/uid/{uid}", { params: { path: { uid }, query: { at } } }));
 }
 

@@ -1,6 +1,6 @@
 import { asProblem } from "../api/problem";
-import { saveDashboard } from "./actions";
-import { text } from "./document";
+import { readDashboard, saveDashboard } from "./actions";
+import { type DashboardDocument, text } from "./document";
 import { dashboardIn } from "./file";
 
 /** What became of one file. */
@@ -8,7 +8,7 @@ export type ImportState =
   | { kind: "waiting" }
   | { kind: "saving" }
   | { kind: "done"; uid: string; title: string; version: number }
-  | { kind: "taken"; message: string; dashboard: Record<string, unknown> }
+  | { kind: "taken"; message: string; dashboard: DashboardDocument; there: DashboardDocument | undefined }
   | { kind: "failed"; message: string };
 
 const MAX_BYTES = 64 * 1024 * 1024;
@@ -18,7 +18,7 @@ export type Choice = "new" | "replace" | "copy";
 /** Saves what is in a file. */
 export async function importFile(file: File, folderUid: string | undefined): Promise<ImportState> {
   if (file.size > MAX_BYTES) return { kind: "failed", message: "This file is too large to be a dashboard." };
-  let dashboard: Record<string, unknown>;
+  let dashboard: DashboardDocument;
   try {
     dashboard = dashboardIn(await file.text());
   } catch (error) {
@@ -29,7 +29,7 @@ export async function importFile(file: File, folderUid: string | undefined): Pro
 
 /** Saves a dashboard: as new, in place of the one that is there, or as a copy beside it. */
 export async function importDashboard(
-  dashboard: Record<string, unknown>,
+  dashboard: DashboardDocument,
   folderUid: string | undefined,
   fileName: string,
   choice: Choice,
@@ -48,7 +48,20 @@ export async function importDashboard(
     return { kind: "done", uid: saved.uid, title: saved.title, version: saved.version };
   } catch (error) {
     const problem = asProblem(error);
-    if (problem.status === 412 && choice === "new") return { kind: "taken", message: problem.message, dashboard };
+    if (problem.status === 412 && choice === "new") {
+      const there = await readThere(text(rest.uid));
+      return { kind: "taken", message: problem.message, dashboard, there };
+    }
     return { kind: "failed", message: problem.message };
+  }
+}
+
+/** The dashboard that is there already, if it is known which one that is. */
+async function readThere(uid: string): Promise<DashboardDocument | undefined> {
+  if (uid === "") return undefined;
+  try {
+    return (await readDashboard(uid)).dashboard as DashboardDocument;
+  } catch {
+    return undefined;
   }
 }

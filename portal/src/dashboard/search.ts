@@ -24,15 +24,24 @@ export function searchQuery(parameters: SearchParameters) {
   });
 }
 
-const PAGE = 200;
+/** What a screen shows is asked for first, so that it comes soon; who scrolls on gets more at once. */
+const FIRST_PAGE = 50;
+const LARGEST_PAGE = 200;
+
+/** The page that follows so many hits. Their number is a multiple of its size. */
+function pageAfter(count: number) {
+  const limit = Math.min(Math.max(count, FIRST_PAGE), LARGEST_PAGE);
+  return { limit, page: count / limit + 1 };
+}
 
 /** All hits of a search, a page at a time. */
 export function pagedSearchQuery(parameters: SearchParameters, at: string | undefined) {
   return infiniteQueryOptions({
     queryKey: ["search", "paged", parameters, at],
     queryFn: ({ pageParam, signal }) =>
-      of(client.GET("/api/search", { params: { query: { ...parameters, at, page: pageParam, limit: PAGE } }, signal })),
-    initialPageParam: 1,
-    getNextPageParam: (last, all) => (last.length === PAGE ? all.length + 1 : undefined),
+      of(client.GET("/api/search", { params: { query: { ...parameters, at, ...pageParam } }, signal })),
+    initialPageParam: pageAfter(0),
+    getNextPageParam: (last, all, { limit }) =>
+      last.length === limit ? pageAfter(all.reduce((sum, page) => sum + page.length, 0)) : undefined,
   });
 }

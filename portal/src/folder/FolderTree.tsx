@@ -1,6 +1,15 @@
 import { Skeleton } from "@mantine/core";
-import { useQuery } from "@tanstack/react-query";
-import { type KeyboardEvent, useState } from "react";
+import { useInfiniteQuery } from "@tanstack/react-query";
+import {
+  type CSSProperties,
+  type KeyboardEvent,
+  type ReactNode,
+  type RefObject,
+  useLayoutEffect,
+  useRef,
+  useState,
+} from "react";
+import { asProblem } from "../api/problem";
 import { ChevronIcon, FolderIcon } from "../ui/icons";
 import css from "./FolderTree.module.css";
 import { childFoldersQuery } from "./folder";
@@ -34,14 +43,34 @@ function onTreeKey(event: KeyboardEvent<HTMLElement>) {
   event.preventDefault();
 }
 
+/**
+ * Makes one item of the tree the one that Tab leads to: the one with the focus, else what is selected, else the first. What is
+ * selected can be missing, because the folder that it is in is closed or not loaded.
+ */
+function setTabStop(tree: HTMLElement | null) {
+  const items = [...(tree?.querySelectorAll<HTMLElement>("[role=treeitem]") ?? [])];
+  const stop =
+    items.find((item) => item === document.activeElement) ??
+    items.find((item) => item.ariaSelected === "true") ??
+    items[0];
+  for (const item of items) item.tabIndex = item === stop ? 0 : -1;
+}
+
 /** All folders. What is in one is asked for when it is opened. */
 export function FolderTree({ selected, open, onSelect, at, rootLabel = "All folders" }: TreeProps) {
+  const tree = useRef<HTMLDivElement>(null);
   return (
-    <div className={css.tree} role="tree" aria-label="Folders" onKeyDown={onTreeKey}>
+    <div
+      ref={tree}
+      className={css.tree}
+      role="tree"
+      aria-label="Folders"
+      onKeyDown={onTreeKey}
+      onFocus={() => setTabStop(tree.current)}
+    >
       <div
         role="treeitem"
         aria-selected={selected === undefined}
-        tabIndex={selected === undefined ? 0 : -1}
         className={css.item}
         onClick={() => onSelect(undefined)}
         onKeyDown={() => undefined}
@@ -49,36 +78,79 @@ export function FolderTree({ selected, open, onSelect, at, rootLabel = "All fold
         <span className={css.spacer} />
         <FolderIcon size={15} /> <span className={css.label}>{rootLabel}</span>
       </div>
-      <Level parent={undefined} depth={0} selected={selected} open={open} onSelect={onSelect} at={at} />
+      <Level tree={tree} parent={undefined} depth={0} selected={selected} open={open} onSelect={onSelect} at={at} />
     </div>
   );
 }
 
 interface LevelProps extends TreeProps {
+  tree: RefObject<HTMLDivElement | null>;
   parent: string | undefined;
   depth: number;
 }
 
 function Level({ parent, depth, ...props }: LevelProps) {
-  const { data, isPending } = useQuery(childFoldersQuery(parent, props.at));
-  if (isPending) return <Skeleton height={12} my={8} ml={28 + depth * 14} width="50%" />;
-  return data?.map((folder) => (
-    <Node key={folder.uid} uid={folder.uid} title={folder.title} parent={parent} depth={depth} {...props} />
-  ));
+  const folders = useInfiniteQuery(childFoldersQuery(parent, props.at));
+  // Without a list of dependencies, because items come and go with each drawing of a level.
+  useLayoutEffect(() => setTabStop(props.tree.current));
+  const style = { paddingLeft: `${0.25 + depth * 0.875}rem` };
+  if (folders.isPending) return <Skeleton height={12} my={8} ml={28 + depth * 14} width="50%" />;
+  if (folders.isError) {
+    return (
+      <Action style={style} level={depth + 2} onClick={() => void folders.refetch()}>
+        {asProblem(folders.error).message} – try again
+      </Action>
+    );
+  }
+  return (
+    <>
+      {folders.data.pages.flat().map((folder) => (
+        <Node key={folder.uid} uid={folder.uid} title={folder.title} parent={parent} depth={depth} {...props} />
+      ))}
+      {folders.hasNextPage && (
+        <Action style={style} level={depth + 2} onClick={() => void folders.fetchNextPage()}>
+          {folders.isFetchingNextPage ? "Loading…" : "Show more folders"}
+        </Action>
+      )}
+    </>
+  );
+}
+
+interface ActionProps {
+  style: CSSProperties;
+  level: number;
+  onClick: () => void;
+  children: ReactNode;
+}
+
+/** An item of the tree that is no folder, but does something about those beside it. */
+function Action({ style, level, onClick, children }: ActionProps) {
+  return (
+    <div
+      role="treeitem"
+      aria-selected={false}
+      aria-level={level}
+      className={`${css.item} ${css.action}`}
+      style={style}
+      onClick={onClick}
+      onKeyDown={() => undefined}
+    >
+      <span className={css.spacer} />
+      <span>{children}</span>
+    </div>
+  );
 }
 
 function Node({ uid, title, depth, ...props }: LevelProps & { uid: string; title: string }) {
   const [isOpen, setOpen] = useState<boolean>();
   const isShown = isOpen ?? props.open.includes(uid);
-  const isSelected = props.selected === uid;
   return (
     <>
       <div
         role="treeitem"
-        aria-selected={isSelected}
+        aria-selected={props.selected === uid}
         aria-expanded={isShown}
         aria-level={depth + 2}
-        tabIndex={isSelected ? 0 : -1}
         className={css.item}
         style={{ paddingLeft: `${0.25 + depth * 0.875}rem` }}
         onClick={() => props.onSelect(uid)}

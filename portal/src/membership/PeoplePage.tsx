@@ -1,17 +1,20 @@
 import { Badge, Button, Group, Modal, NativeSelect, Pagination, TextInput } from "@mantine/core";
-import { useDebouncedValue, useDisclosure } from "@mantine/hooks";
+import { useDisclosure } from "@mantine/hooks";
 import { keepPreviousData, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
-import { useEffect, useMemo, useState } from "react";
+import { useMemo, useState } from "react";
 import { client, of } from "../api/client";
 import type { components } from "../api/schema";
 import { type OrgRole, useMe } from "../session/session";
+import { askIfChanged } from "../ui/askIfChanged";
 import { confirm } from "../ui/confirm";
 import { type Column, DataTable } from "../ui/DataTable";
-import { PlusIcon, SearchIcon } from "../ui/icons";
+import { PlusIcon } from "../ui/icons";
 import { Card, Empty, Name, Page } from "../ui/Page";
 import { ProblemBox, tellDone, tellProblem } from "../ui/ProblemBox";
+import { SearchBox } from "../ui/SearchBox";
 import ui from "../ui/ui.module.css";
+import { useSearchText } from "../ui/useSearchText";
 import { When } from "../ui/When";
 
 type Member = components["schemas"]["MemberBody"];
@@ -25,22 +28,31 @@ export interface PeopleSearch {
   page?: number;
 }
 
+/** The role that a member has at the moment; nothing if there is no such member any more, which the server will say. */
+async function readRole({ login, userId }: Member): Promise<OrgRole | undefined> {
+  const parameters = { query: login, perpage: PAGE };
+  const { orgUsers } = await of(client.GET("/api/org/users/search", { params: { query: parameters } }));
+  return orgUsers.find((member) => member.userId === userId)?.role;
+}
+
 /** The members of the org. */
 export function PeoplePage() {
   const { query = "", page = 1 } = useSearch({ from: "/shell/people" });
   const navigate = useNavigate({ from: "/people" });
   const queries = useQueryClient();
   const me = useMe();
-  const [typed, setTyped] = useState(query);
-  const [wanted] = useDebouncedValue(typed.trim(), 100);
+  const { text: wanted, ...box } = useSearchText(query, (text) => {
+    void navigate({ search: { query: text || undefined }, replace: true, resetScroll: false });
+  });
   const [isAdding, adding] = useDisclosure(false);
-  useEffect(() => {
-    if (wanted !== query) void navigate({ search: { query: wanted || undefined }, replace: true });
-  }, [wanted, query, navigate]);
+  // The page in the address is one of what was searched for before, until the address has followed.
+  const shownPage = wanted === query ? page : 1;
   const found = useQuery({
-    queryKey: ["members", wanted, page],
-    queryFn: ({ signal }) =>
-      of(client.GET("/api/org/users/search", { params: { query: { query: wanted, page, perpage: PAGE } }, signal })),
+    queryKey: ["members", wanted, shownPage],
+    queryFn: ({ signal }) => {
+      const parameters = { query: wanted, page: shownPage, perpage: PAGE };
+      return of(client.GET("/api/org/users/search", { params: { query: parameters }, signal }));
+    },
     placeholderData: keepPreviousData,
   });
   const total = found.data?.totalCount ?? 0;
@@ -51,9 +63,14 @@ export function PeoplePage() {
       const params = { path: { user_id: member.userId } };
       const send = (to: OrgRole) => of(client.PATCH("/api/org/users/{user_id}", { params, body: { role: to } }));
       try {
+        const now = await readRole(member);
+        if (!(await askIfChanged([{ what: "Role", shown: member.role, now: now ?? member.role }]))) {
+          await queries.invalidateQueries();
+          return;
+        }
         await send(role);
         tellDone(`${member.login.slice(0, 60)} is now ${role}`, () => {
-          send(member.role)
+          send(now ?? member.role)
             .then(() => queries.invalidateQueries())
             .catch(tellProblem);
         });
@@ -156,13 +173,7 @@ export function PeoplePage() {
         </Button>
       }
     >
-      <TextInput
-        leftSection={<SearchIcon size={16} />}
-        placeholder="Search by name, login or e-mail"
-        aria-label="Search members"
-        value={typed}
-        onChange={(event) => setTyped(event.currentTarget.value)}
-      />
+      <SearchBox label="Search members" placeholder="Search by name, login or e-mail" text={wanted} {...box} />
       {found.isError ? (
         <ProblemBox error={found.error} onRetry={() => void found.refetch()} />
       ) : (
@@ -183,7 +194,7 @@ export function PeoplePage() {
       {total > PAGE && (
         <Pagination
           total={Math.ceil(total / PAGE)}
-          value={page}
+          value={shownPage}
           onChange={(value) => void navigate({ search: (old) => ({ ...old, page: value }) })}
           getControlProps={(control) => ({ "aria-label": `${control} page` })}
           size="sm"

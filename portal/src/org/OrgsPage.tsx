@@ -1,12 +1,14 @@
 import { Button, Group, Modal, TextInput } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
-import { keepPreviousData, useQuery, useQueryClient } from "@tanstack/react-query";
+import { keepPreviousData, useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 import { client, of } from "../api/client";
 import type { components } from "../api/schema";
+import { askIfChanged } from "../ui/askIfChanged";
 import { confirm } from "../ui/confirm";
 import { type Column, DataTable } from "../ui/DataTable";
 import { PlusIcon, SearchIcon } from "../ui/icons";
+import { More } from "../ui/More";
 import { Card, Empty, Name, Page } from "../ui/Page";
 import { ProblemBox, tellDone, tellProblem } from "../ui/ProblemBox";
 import ui from "../ui/ui.module.css";
@@ -16,18 +18,26 @@ type Org = components["schemas"]["OrgBody"];
 
 type Dialog = { kind: "create" } | { kind: "rename" | "quotas"; org: Org };
 
+const PAGE = 200;
+
 /** All orgs of the server. */
 export function OrgsPage() {
   const queries = useQueryClient();
   const [typed, setTyped] = useState("");
   const [wanted] = useDebouncedValue(typed.trim(), 100);
   const [dialog, setDialog] = useState<Dialog>();
-  const orgs = useQuery({
+  const orgs = useInfiniteQuery({
     queryKey: ["orgs", wanted],
-    queryFn: ({ signal }) =>
-      of(client.GET("/api/orgs", { params: { query: { query: wanted || undefined, perpage: 1000 } }, signal })),
+    queryFn: ({ pageParam, signal }) => {
+      const parameters = { query: wanted || undefined, page: pageParam, perpage: PAGE };
+      return of(client.GET("/api/orgs", { params: { query: parameters }, signal }));
+    },
+    // This list, unlike others, counts its pages from zero.
+    initialPageParam: 0,
+    getNextPageParam: (last, all) => (last.length === PAGE ? all.length : undefined),
     placeholderData: keepPreviousData,
   });
+  const rows = useMemo(() => orgs.data?.pages.flat(), [orgs.data]);
   const columns = useMemo((): Column<Org>[] => {
     async function remove(org: Org) {
       const isSure = await confirm({
@@ -98,10 +108,11 @@ export function OrgsPage() {
           <DataTable
             label="Organizations"
             columns={columns}
-            rows={orgs.data}
+            rows={rows}
             rowId={(org) => String(org.id)}
             empty={<Empty title="No organization is called like this">Search by another part of the name.</Empty>}
           />
+          <More of={orgs} />
         </Card>
       )}
       {dialog?.kind === "create" && <OrgDialog onClose={close} onDone={() => void queries.invalidateQueries()} />}
@@ -122,7 +133,16 @@ function OrgDialog({ org, onClose, onDone }: { org?: Org; onClose: () => void; o
     setError(undefined);
     try {
       if (org === undefined) await of(client.POST("/api/orgs", { body: { name } }));
-      else await of(client.PUT("/api/orgs/{org_id}", { params: { path: { org_id: org.id } }, body: { name } }));
+      else {
+        const params = { path: { org_id: org.id } };
+        const now = await of(client.GET("/api/orgs/{org_id}", { params }));
+        if (!(await askIfChanged([{ what: "Name", shown: org.name, now: now.name }]))) {
+          onDone();
+          onClose();
+          return;
+        }
+        await of(client.PUT("/api/orgs/{org_id}", { params, body: { name } }));
+      }
       tellDone(org === undefined ? `${name.slice(0, 60)} created` : "Renamed");
       onDone();
       onClose();

@@ -1,10 +1,11 @@
 import { Modal, NumberInput, Skeleton } from "@mantine/core";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import type { components } from "../api/schema";
+import { askIfChanged } from "../ui/askIfChanged";
 import { Empty } from "../ui/Page";
 import { ProblemBox, tellDone, tellProblem } from "../ui/ProblemBox";
 import ui from "../ui/ui.module.css";
-import { areSwitchedOff, type Quota, quotasQuery, setQuota } from "./quota";
+import { areSwitchedOff, type Quota, quotasQuery, readQuotas, setQuota } from "./quota";
 
 type Org = components["schemas"]["OrgBody"];
 
@@ -48,8 +49,14 @@ function Limit({ orgId, quota }: { orgId: number; quota: Quota }) {
   const label = quota.target.replaceAll("_", " ");
   async function save(limit: number) {
     try {
-      await setQuota(orgId, quota.target, limit);
-      tellDone(`Quota of ${label} saved`);
+      const now = (await readQuotas(orgId)).find(({ target }) => target === quota.target)?.limit ?? quota.limit;
+      const isWanted = await askIfChanged([
+        { what: `Limit of ${label}`, shown: String(quota.limit), now: String(now) },
+      ]);
+      if (isWanted) {
+        await setQuota(orgId, quota.target, limit);
+        tellDone(`Quota of ${label} saved`);
+      }
     } catch (error) {
       tellProblem(error);
     }

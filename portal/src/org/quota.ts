@@ -30,12 +30,13 @@ async function areSwitchedOn(): Promise<boolean> {
   return settings.quota?.enabled === "true";
 }
 
+export function readQuotas(orgId: number): Promise<Quota[]> {
+  return of(client.GET("/api/orgs/{org_id}/quotas", { params: { path: { org_id: orgId } } }));
+}
+
 /** The quotas of any org. */
 export function quotasQuery(orgId: number) {
-  return queryOptions({
-    queryKey: ["quotas", orgId],
-    queryFn: () => of(client.GET("/api/orgs/{org_id}/quotas", { params: { path: { org_id: orgId } } })),
-  });
+  return queryOptions({ queryKey: ["quotas", orgId], queryFn: () => readQuotas(orgId) });
 }
 
 export function setQuota(orgId: number, target: string, limit: number) {

@@ -3,6 +3,7 @@ import { useDebouncedValue } from "@mantine/hooks";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { type KeyboardEvent, type ReactNode, useState } from "react";
+import { asProblem } from "../api/problem";
 import { searchQuery } from "../dashboard/search";
 import { useMe } from "../session/session";
 import { DashboardIcon, FolderIcon, SearchIcon } from "../ui/icons";
@@ -31,6 +32,8 @@ export default function CommandPalette({ onClose }: { onClose: () => void }) {
     enabled: wanted !== "" && me.org !== undefined,
     placeholderData: keepPreviousData,
   });
+  // What is shown can still belong to what was typed before.
+  const isSearching = text.trim() !== wanted || (hits.isFetching && (hits.isPending || hits.isPlaceholderData));
   const lower = text.trim().toLowerCase();
   const commands: Command[] = DESTINATIONS.filter(
     (page) => page.isFor(me) && `${page.label} ${page.keywords}`.toLowerCase().includes(lower),
@@ -87,7 +90,7 @@ export default function CommandPalette({ onClose }: { onClose: () => void }) {
       centered={false}
       padding={0}
       size="lg"
-      aria-label="Search or jump to"
+      attributes={{ content: { "aria-label": "Search or jump to" } }}
     >
       <TextInput
         value={text}
@@ -127,7 +130,17 @@ export default function CommandPalette({ onClose }: { onClose: () => void }) {
             </UnstyledButton>
           ))}
         </div>
-        {commands.length === 0 && <p className={css.none}>Nothing is called like this.</p>}
+        {hits.isError ? (
+          <p className={css.none} role="alert">
+            Folders and dashboards could not be searched: <bdi>{asProblem(hits.error).message}</bdi>
+          </p>
+        ) : (
+          commands.length === 0 && (
+            <p className={css.none} role="status">
+              {isSearching ? "Searching…" : "Nothing is called like this."}
+            </p>
+          )
+        )}
       </ScrollArea.Autosize>
     </Modal>
   );

@@ -1,26 +1,28 @@
-import { Avatar, Loader, Menu, UnstyledButton, useMantineColorScheme } from "@mantine/core";
+import { Avatar, UnstyledButton } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
-import { useQueryClient } from "@tanstack/react-query";
 import { Link, Outlet, useRouterState } from "@tanstack/react-router";
-import { lazy, Suspense, useEffect } from "react";
-import { client, of, PORTAL_PATH } from "../api/client";
+import { lazy, Suspense, useEffect, useState } from "react";
+import { whenUp } from "../api/chunk";
 import { useConnection } from "../api/connection";
-import { LoginDialog } from "../session/LoginDialog";
 import { NoOrgPage } from "../session/NoOrgPage";
-import { logOut, useMe } from "../session/session";
-import { ConfirmDialog } from "../ui/confirm";
+import { useMe } from "../session/session";
+import { useQuestion } from "../ui/confirm";
 import { MenuIcon, SearchIcon, UpDownIcon } from "../ui/icons";
-import { tellProblem } from "../ui/ProblemBox";
 import { Mark } from "./Mark";
 import { DESTINATIONS } from "./navigation";
+import { PastBanner } from "./PastBanner";
 import css from "./Shell.module.css";
-import { PastBanner } from "./TimeSlider";
 
-// The palette is not needed before somebody asks for it.
-const loadPalette = () => import("./CommandPalette");
+// None of these is needed before something is asked, so they and what dialogs are made of come after the first page.
+const loadPalette = whenUp(() => import("./CommandPalette"));
+const loadDialogs = whenUp(() => import("./Dialogs"));
+const loadMenus = whenUp(() => import("./menus"));
 const CommandPalette = lazy(loadPalette);
-/** How long after the first page it is loaded ahead, so that it opens at once. */
-const PALETTE_DELAY_MS = 1500;
+const Dialogs = lazy(loadDialogs);
+const OrgMenu = lazy(async () => ({ default: (await loadMenus()).OrgMenu }));
+const AccountMenu = lazy(async () => ({ default: (await loadMenus()).AccountMenu }));
+/** How long after the first page they are loaded ahead, so that they open at once. */
+const AHEAD_MS = 1500;
 
 /** Pages that are about no org. */
 const WITHOUT_ORG = /\/(profile|admin\/[a-z]+)$/;
@@ -47,9 +49,17 @@ export function Shell() {
     return () => window.removeEventListener("keydown", onKey);
   }, [search, menu]);
   useEffect(() => {
-    const timer = setTimeout(() => void loadPalette(), PALETTE_DELAY_MS);
+    const timer = setTimeout(
+      () => void Promise.all([loadPalette(), loadDialogs(), loadMenus()]).catch(() => undefined),
+      AHEAD_MS,
+    );
     return () => clearTimeout(timer);
   }, []);
+  const { isLoginNeeded } = useConnection();
+  const question = useQuestion();
+  // What was asked once stays, because a dialog closes slowly.
+  const [isAsked, setAsked] = useState(false);
+  if (!isAsked && (isLoginNeeded || question !== undefined)) setAsked(true);
   const groups = [undefined, "Server"];
   return (
     <>
@@ -90,16 +100,18 @@ export function Shell() {
               );
             })}
           </nav>
-          <AccountMenu />
+          <Account />
         </aside>
         <main className={css.main} id="main" tabIndex={-1}>
-          <DownBanner />
           <PastBanner />
           {me.org === undefined && !WITHOUT_ORG.test(path) ? <NoOrgPage /> : <Outlet />}
         </main>
       </div>
-      <LoginDialog />
-      <ConfirmDialog />
+      {isAsked && (
+        <Suspense>
+          <Dialogs />
+        </Suspense>
+      )}
       {isSearching && (
         <Suspense>
           <CommandPalette onClose={search.close} />
@@ -109,33 +121,9 @@ export function Shell() {
   );
 }
 
-function DownBanner() {
-  const { isUp } = useConnection();
-  return (
-    <div role="status">
-      {!isUp && (
-        <div className={css.banner}>
-          <Loader size={14} color="currentColor" /> The server does not answer, it may be restarting. This page goes on
-          by itself as soon as it is back.
-        </div>
-      )}
-    </div>
-  );
-}
-
 function OrgSwitcher() {
   const me = useMe();
-  const queries = useQueryClient();
-  async function use(orgId: number) {
-    try {
-      await of(client.POST("/api/user/using/{org_id}", { params: { path: { org_id: orgId } } }));
-      // Nothing of one org may show in another.
-      queries.clear();
-      window.location.assign(PORTAL_PATH);
-    } catch (error) {
-      tellProblem(error);
-    }
-  }
+  const [isUsed, setUsed] = useState(false);
   const label = (
     <>
       <Mark size={26} />
@@ -146,66 +134,46 @@ function OrgSwitcher() {
     </>
   );
   if (me.orgs.length < 2) return <div className={css.org}>{label}</div>;
-  return (
-    <Menu width="target" position="bottom-start" shadow="md">
-      <Menu.Target>
-        <UnstyledButton className={css.org} title="Switch organization">
-          {label}
-          <UpDownIcon size={14} />
-        </UnstyledButton>
-      </Menu.Target>
-      <Menu.Dropdown mah={360} style={{ overflowY: "auto" }}>
-        <Menu.Label>Switch organization</Menu.Label>
-        {me.orgs.map((org) => (
-          <Menu.Item key={org.orgId} onClick={() => void use(org.orgId)} disabled={org.orgId === me.profile.orgId}>
-            <bdi>{org.name}</bdi> <span className={css.small}>{org.role}</span>
-          </Menu.Item>
-        ))}
-      </Menu.Dropdown>
-    </Menu>
+  const button = (
+    <UnstyledButton className={css.org} title="Switch organization" aria-haspopup="menu" onClick={() => setUsed(true)}>
+      {label}
+      <UpDownIcon size={14} />
+    </UnstyledButton>
+  );
+  return isUsed ? (
+    <Suspense fallback={button}>
+      <OrgMenu button={button} />
+    </Suspense>
+  ) : (
+    button
   );
 }
 
-const SCHEMES = [
-  ["light", "Light theme"],
-  ["dark", "Dark theme"],
-  ["auto", "Theme of the system"],
-] as const;
-
-function AccountMenu() {
+function Account() {
   const { profile } = useMe();
-  const { colorScheme, setColorScheme } = useMantineColorScheme();
+  const [isUsed, setUsed] = useState(false);
   const name = profile.name || profile.login;
-  return (
-    <Menu width={224} position="top-start" shadow="md">
-      <Menu.Target>
-        <UnstyledButton className={css.account} title="Account and theme">
-          <Avatar size={26} name={name} color="accent" />
-          <span className={css.orgName}>
-            <bdi>{name}</bdi>
-            <span className={css.small}>
-              <bdi>{profile.email || profile.login}</bdi>
-            </span>
-          </span>
-        </UnstyledButton>
-      </Menu.Target>
-      <Menu.Dropdown>
-        <Menu.Item component={Link} to="/profile">
-          Profile and sessions
-        </Menu.Item>
-        <Menu.Divider />
-        {SCHEMES.map(([scheme, label]) => (
-          <Menu.Item
-            key={scheme}
-            onClick={() => setColorScheme(scheme)}
-            rightSection={colorScheme === scheme ? "✓" : undefined}
-          >
-            {label}
-          </Menu.Item>
-        ))}
-        <Menu.Divider />
-        <Menu.Item onClick={() => void logOut()}>Log out</Menu.Item>
-      </Menu.Dropdown>
-    </Menu>
+  const button = (
+    <UnstyledButton
+      className={css.account}
+      title="Account and theme"
+      aria-haspopup="menu"
+      onClick={() => setUsed(true)}
+    >
+      <Avatar size={26} name={name} color="accent" />
+      <span className={css.orgName}>
+        <bdi>{name}</bdi>
+        <span className={css.small}>
+          <bdi>{profile.email || profile.login}</bdi>
+        </span>
+      </span>
+    </UnstyledButton>
+  );
+  return isUsed ? (
+    <Suspense fallback={button}>
+      <AccountMenu button={button} />
+    </Suspense>
+  ) : (
+    button
   );
 }

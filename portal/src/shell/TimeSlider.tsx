@@ -1,30 +1,15 @@
 import { Button, Popover, Slider, TextInput } from "@mantine/core";
-import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
-import { client, of } from "../api/client";
-import { useMe } from "../session/session";
 import { ClockIcon } from "../ui/icons";
 import ui from "../ui/ui.module.css";
 import { exact } from "../ui/When";
+import { useBeginning } from "./beginning";
 import css from "./Shell.module.css";
 
 const STEPS = 1000;
 /** Who may not read the log gets a slider of this many days. */
 const DEFAULT_DAYS = 30;
-
-/** When the org's log begins, for who may read it. */
-function useBeginning(): number | undefined {
-  const { isAdmin } = useMe();
-  const first = useQuery({
-    queryKey: ["beginning"],
-    queryFn: () => of(client.GET("/api/audit/events", { params: { query: { order: "oldest", limit: 1 } } })),
-    staleTime: Number.POSITIVE_INFINITY,
-    enabled: isAdmin,
-  });
-  const time = first.data?.events[0]?.occurredAt;
-  return time === undefined ? undefined : new Date(time).getTime();
-}
 
 /** A moment as the field of a form wants it. */
 function local(time: Date): string {
@@ -34,7 +19,7 @@ function local(time: Date): string {
 
 /** Chooses a past moment that folders and dashboards are shown at. */
 export function TimeSlider() {
-  const { at } = useSearch({ strict: false });
+  const at = useSearch({ strict: false, select: (search) => search.at });
   const [isOpen, setOpen] = useState(false);
   return (
     <Popover opened={isOpen} onChange={setOpen} width={340} position="bottom-end" shadow="md" trapFocus>
@@ -109,39 +94,6 @@ function Choice({ at }: { at: string | undefined }) {
         }}
       />
       <Button variant="light" disabled={at === undefined} onClick={() => go(undefined)}>
-        Back to now
-      </Button>
-    </div>
-  );
-}
-
-/** Says plainly that what is shown is the past. */
-export function PastBanner() {
-  const { at } = useSearch({ strict: false });
-  if (at === undefined) return null;
-  return <Past at={at} />;
-}
-
-function Past({ at }: { at: string }) {
-  const navigate = useNavigate();
-  const beginning = useBeginning();
-  const time = new Date(at).getTime();
-  const isBefore = beginning !== undefined && time < beginning;
-  const isFuture = time > Date.now();
-  return (
-    <div className={css.banner} role="status">
-      <span className={css.said}>
-        <ClockIcon size={16} />{" "}
-        {isFuture
-          ? `${exact(at)} is still to come.`
-          : `You are looking at the past: ${exact(at)}. Nothing can be changed there.`}
-        {isBefore && ` That is before this organization began, on ${exact(new Date(beginning))}: nothing was there.`}
-      </span>
-      <Button
-        size="compact-sm"
-        variant="default"
-        onClick={() => void navigate({ to: ".", search: (old) => ({ ...old, at: undefined }) })}
-      >
         Back to now
       </Button>
     </div>

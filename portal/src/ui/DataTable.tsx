@@ -1,4 +1,5 @@
 import { Skeleton } from "@mantine/core";
+import { useMediaQuery } from "@mantine/hooks";
 import { type ColumnDef, tableFeatures, useTable } from "@tanstack/react-table";
 import type { ReactNode } from "react";
 import { useMemo } from "react";
@@ -11,7 +12,7 @@ export interface Column<T> {
   id: string;
   header: ReactNode;
   cell: (row: T) => ReactNode;
-  /** Whether narrow screens go without it. */
+  /** Whether it has no place on narrow screens. What it says is then under what the first column says. */
   isWideOnly?: boolean;
   isAtEnd?: boolean;
 }
@@ -26,27 +27,36 @@ interface DataTableProps<T> {
   empty: ReactNode;
 }
 
+/** As in the style sheets. */
+const NARROW = "(max-width: 48em)";
 const SKELETON_ROWS = ["a", "b", "c", "d", "e", "f"];
 
 /** A table that says what to do when it is empty and does not jump while it loads. */
 export function DataTable<T>({ label, columns, rows, rowId, empty }: DataTableProps<T>) {
-  const definitions = useMemo(
-    () =>
-      columns.map(
-        (column): ColumnDef<typeof features, T & object> => ({
+  const isNarrow = useMediaQuery(NARROW, undefined, { getInitialValueInEffect: false });
+  const definitions = useMemo(() => {
+    const folded = isNarrow ? columns.filter((column) => column.isWideOnly) : [];
+    return columns
+      .filter((column) => !folded.includes(column))
+      .map(
+        (column, index): ColumnDef<typeof features, T & object> => ({
           id: column.id,
           header: () => column.header,
-          cell: ({ row }) => column.cell(row.original),
+          cell: ({ row }) => (
+            <>
+              {column.cell(row.original)}
+              {index === 0 && folded.length > 0 && <Folded columns={folded} row={row.original} />}
+            </>
+          ),
         }),
-      ),
-    [columns],
-  );
+      );
+  }, [columns, isNarrow]);
   const data = useMemo(() => (rows ?? []) as (T & object)[], [rows]);
   const table = useTable({ features, columns: definitions, data, getRowId: (row) => rowId(row as T) });
   if (rows?.length === 0) return <>{empty}</>;
   const className = (id: string) => {
     const column = columns.find((candidate) => candidate.id === id);
-    return [column?.isWideOnly ? css.wideOnly : "", column?.isAtEnd ? css.end : ""].join(" ").trim() || undefined;
+    return column?.isAtEnd ? css.end : undefined;
   };
   return (
     <div className={css.scroll}>
@@ -66,8 +76,8 @@ export function DataTable<T>({ label, columns, rows, rowId, empty }: DataTablePr
           {rows === undefined &&
             SKELETON_ROWS.map((key) => (
               <tr key={key}>
-                {columns.map((column) => (
-                  <td key={column.id} className={className(column.id)}>
+                {definitions.map(({ id = "" }) => (
+                  <td key={id} className={className(id)}>
                     <Skeleton height={14} my={5} />
                   </td>
                 ))}
@@ -85,5 +95,19 @@ export function DataTable<T>({ label, columns, rows, rowId, empty }: DataTablePr
         </tbody>
       </table>
     </div>
+  );
+}
+
+/** What the columns say that have no place. */
+function Folded<T>({ columns, row }: { columns: Column<T>[]; row: T }) {
+  return (
+    <dl className={css.folded}>
+      {columns.map((column) => (
+        <div key={column.id}>
+          <dt>{column.header}</dt>
+          <dd>{column.cell(row)}</dd>
+        </div>
+      ))}
+    </dl>
   );
 }

@@ -5,6 +5,7 @@ import { useCallback, useState } from "react";
 import { client, of } from "../api/client";
 import { type Session, SessionTable } from "../session/SessionTable";
 import { useMe } from "../session/session";
+import { askIfChanged } from "../ui/askIfChanged";
 import { confirm } from "../ui/confirm";
 import { Card, Page } from "../ui/Page";
 import { ProblemBox, tellDone, tellProblem } from "../ui/ProblemBox";
@@ -67,6 +68,8 @@ function useWork() {
 function ProfileCard() {
   const { profile } = useMe();
   const queries = useQueryClient();
+  // What the fields began with; the profile itself can be read anew while somebody types.
+  const [shown, setShown] = useState(profile);
   const [name, setName] = useState(profile.name);
   const [login, setLogin] = useState(profile.login);
   const [email, setEmail] = useState(profile.email);
@@ -78,7 +81,15 @@ function ProfileCard() {
         onSubmit={(event) => {
           event.preventDefault();
           void run(async () => {
+            const now = await of(client.GET("/api/user"));
+            const isWanted = await askIfChanged([
+              { what: "Name", shown: shown.name, now: now.name },
+              { what: "Login", shown: shown.login, now: now.login },
+              { what: "E-mail", shown: shown.email, now: now.email },
+            ]);
+            if (!isWanted) return;
             const saved = await of(client.PUT("/api/user", { body: { name, login, email } }));
+            setShown(await of(client.GET("/api/user")));
             await queries.invalidateQueries({ queryKey: ["me"] });
             // The server says more if another e-mail address has yet to be confirmed.
             tellDone(saved.message === "User updated" ? "Profile saved" : saved.message);

@@ -230,7 +230,7 @@ function UserMenu({ user, isSelf, act, onDialog }: UserMenuProps) {
             </Menu.Item>
             <Menu.Divider />
             <Menu.Item onClick={() => void setDisabled()}>{user.isDisabled ? "Enable" : "Disable…"}</Menu.Item>
-            <Menu.Item color="red" onClick={() => void remove()}>
+            <Menu.Item c="red" onClick={() => void remove()}>
               Delete…
             </Menu.Item>
           </>

@@ -3,8 +3,7 @@ import { useState } from "react";
 import { client, of } from "../api/client";
 import { ProblemBox } from "../ui/ProblemBox";
 import css from "../ui/ui.module.css";
-import { FolderTree } from "./FolderTree";
-import type { Folder } from "./folder";
+import { type Folder, readFolder } from "./folder";
 
 interface FolderDialogProps {
   /** The folder to change; nothing for a new one. */
@@ -18,7 +17,9 @@ interface FolderDialogProps {
 export function FolderDialog({ folder, parentUid, onClose, onDone }: FolderDialogProps) {
   const [title, setTitle] = useState(folder?.title ?? "");
   const [description, setDescription] = useState(folder?.description ?? "");
-  const [version, setVersion] = useState(folder?.version);
+  /** What a change is based on: the folder as it was shown, or as somebody else left it and was seen. */
+  const [shown, setShown] = useState(folder);
+  const [theirs, setTheirs] = useState<Folder>();
   const [error, setError] = useState<unknown>();
   const [isBusy, setBusy] = useState(false);
 
@@ -32,24 +33,16 @@ export function FolderDialog({ folder, parentUid, onClose, onDone }: FolderDialo
           : await of(
               client.PUT("/api/folders/{folder_uid}", {
                 params: { path: { folder_uid: folder.uid } },
-                body: { title, description, version, overwrite: false },
+                body: { title, description, version: (theirs ?? shown)?.version, overwrite: false },
               }),
             );
       onDone(saved);
     } catch (failure) {
       setError(failure);
-      if (folder !== undefined) {
-        // What somebody else saved meanwhile is shown, and a second try means to replace it.
-        const path = { folder_uid: folder.uid };
-        const now = await of(client.GET("/api/folders/{folder_uid}", { params: { path } })).catch(() => undefined);
-        if (now !== undefined && now.version !== version) {
-          setVersion(now.version);
-          setError(
-            new Error(
-              `${now.updatedBy} changed this folder meanwhile: it is now called “${now.title}”. Save again to replace that.`,
-            ),
-          );
-        }
+      const now = folder === undefined ? undefined : await readFolder(folder.uid).catch(() => undefined);
+      if (now !== undefined && now.version !== (theirs ?? shown)?.version) {
+        setError(undefined);
+        setTheirs(now);
       }
     } finally {
       setBusy(false);
@@ -66,6 +59,18 @@ export function FolderDialog({ folder, parentUid, onClose, onDone }: FolderDialo
         }}
       >
         {error !== undefined && <ProblemBox error={error} />}
+        {theirs !== undefined && shown !== undefined && (
+          <Changed
+            shown={shown}
+            theirs={theirs}
+            onTake={() => {
+              setTitle(theirs.title);
+              setDescription(theirs.description ?? "");
+              setShown(theirs);
+              setTheirs(undefined);
+            }}
+          />
+        )}
         <TextInput
           label="Title"
           required
@@ -86,7 +91,7 @@ export function FolderDialog({ folder, parentUid, onClose, onDone }: FolderDialo
             Cancel
           </Button>
           <Button type="submit" loading={isBusy}>
-            {folder === undefined ? "Create folder" : "Save"}
+            {folder === undefined ? "Create folder" : theirs === undefined ? "Save" : "Replace with mine"}
           </Button>
         </Group>
       </form>
@@ -94,28 +99,39 @@ export function FolderDialog({ folder, parentUid, onClose, onDone }: FolderDialo
   );
 }
 
-/** Asks where to. */
-export function PickFolderDialog({
-  title,
-  onClose,
-  onPick,
-}: {
-  title: string;
-  onClose: () => void;
-  onPick: (uid: string | undefined) => void;
-}) {
-  const [selected, setSelected] = useState<string>();
+interface ChangedProps {
+  shown: Folder;
+  theirs: Folder;
+  onTake: () => void;
+}
+
+/** What somebody else made of a folder while it was being changed here. */
+function Changed({ shown, theirs, onTake }: ChangedProps) {
+  const [description, place] = [theirs.description ?? "", theirs.parentUid ?? ""];
   return (
-    <Modal opened onClose={onClose} title={title}>
-      <div style={{ maxHeight: "50vh", overflow: "auto" }}>
-        <FolderTree selected={selected} open={[]} onSelect={setSelected} rootLabel="Top level" />
-      </div>
-      <Group justify="flex-end" gap="xs" mt="md">
-        <Button variant="default" onClick={onClose}>
-          Cancel
-        </Button>
-        <Button onClick={() => onPick(selected)}>Move here</Button>
-      </Group>
-    </Modal>
+    <div className={css.problem} role="alert">
+      <p>
+        <strong>
+          <bdi>{theirs.updatedBy}</bdi> changed this folder meanwhile.
+        </strong>
+      </p>
+      <ul className={css.changes}>
+        {theirs.title !== shown.title && (
+          <li>
+            it is now called <bdi>“{theirs.title}”</bdi>
+          </li>
+        )}
+        {description !== (shown.description ?? "") && (
+          <li>
+            {description === "" ? "it has no description any more" : <bdi>its description is now “{description}”</bdi>}
+          </li>
+        )}
+        {place !== (shown.parentUid ?? "") && <li>it is in another folder now, where it stays</li>}
+      </ul>
+      <p>Take theirs and change that, or replace the title and the description with yours.</p>
+      <Button size="xs" variant="default" onClick={onTake}>
+        Take theirs
+      </Button>
+    </div>
   );
 }

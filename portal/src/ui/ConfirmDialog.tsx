@@ -1,55 +1,10 @@
 import { Button, Group, Modal, Text, TextInput } from "@mantine/core";
-import { type ReactNode, useState, useSyncExternalStore } from "react";
+import { useState } from "react";
+import { type Asked, useQuestion } from "./confirm";
 
-interface Question {
-  title: string;
-  /** What will happen. */
-  body: ReactNode;
-  action: string;
-  /** A text that has to be typed first. */
-  typed?: string;
-  isDestructive?: boolean;
-}
-
-interface Asked extends Question {
-  id: number;
-  answer: (isConfirmed: boolean) => void;
-}
-
-let asked: Asked | undefined;
-let count = 0;
-const listeners = new Set<() => void>();
-
-function set(next: Asked | undefined) {
-  asked = next;
-  for (const listener of listeners) listener();
-}
-
-/** Asks before something is done. */
-export function confirm(question: Question): Promise<boolean> {
-  asked?.answer(false);
-  return new Promise((resolve) => {
-    count += 1;
-    set({
-      ...question,
-      id: count,
-      answer: (isConfirmed) => {
-        set(undefined);
-        resolve(isConfirmed);
-      },
-    });
-  });
-}
-
-/** The dialog in which [`confirm`] asks. It is on the page once. */
+/** The dialog in which `confirm` asks. It is on the page once. */
 export function ConfirmDialog() {
-  const question = useSyncExternalStore(
-    (listener) => {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-    () => asked,
-  );
+  const question = useQuestion();
   if (question === undefined) return null;
   return <Dialog key={question.id} question={question} />;
 }
