@@ -67,6 +67,32 @@ async fn without_being_enabled_there_are_none() {
 }
 
 #[tokio::test]
+async fn what_an_org_has_is_told_to_its_admins_with_quotas_or_without() {
+    for settings in [&["quota.enabled=true"][..], &[]] {
+        let server = TestServer::with_settings(settings).await;
+        let usage = async |client: &Client| client.get("/api/org/usage").await.expect(200).body;
+        let expected = |dashboards: i64, folders: i64, members: i64| json!({"dashboards": dashboards, "folders": folders, "members": members});
+        let (admin, acme) = (server.admin(), server.new_org("Acme").await);
+        assert_eq!(usage(&admin).await, expected(0, 0, 1));
+        admin.post("/api/folders", &json!({"title": "Ops", "uid": "ops"})).await.expect(200);
+        save(&admin, "cpu").await.expect(200);
+        save(&admin, "ram").await.expect(200);
+        save(&admin, "ram").await.expect(200);
+        let (editor, ed) = server.new_member(1, "ed", "Editor").await;
+        assert_eq!(usage(&admin).await, expected(2, 1, 2));
+        admin.delete("/api/dashboards/uid/ram").await.expect(200);
+        admin.delete("/api/folders/ops").await.expect(200);
+        assert_eq!(usage(&admin).await, expected(1, 0, 2));
+        editor.get("/api/org/usage").await.expect(403);
+        admin.delete(&format!("/api/org/users/{ed}")).await.expect(200);
+        assert_eq!(usage(&admin).await, expected(1, 0, 1));
+        // What is said of one org says nothing of another.
+        let (olga, _) = server.new_member(acme, "olga", "Admin").await;
+        assert_eq!(usage(&olga).await, expected(0, 0, 2));
+    }
+}
+
+#[tokio::test]
 async fn are_shown_and_changed() {
     let server = limited(&["quota.org_dashboard=5", "quota.user_org=3"]).await;
     let admin = server.admin();
