@@ -27,7 +27,7 @@ use cursor::{Cursor, Seal};
 
 pub use activity::{Activity, ActivityBucket, Interval};
 pub use export::AuditExport;
-pub use filter::{ActorFilter, AuditQuery};
+pub use filter::{ActorFilter, AuditQuery, Excluded};
 
 /// How many entries a page has if the client does not say.
 pub const DEFAULT_PAGE: i64 = 100;
@@ -154,6 +154,8 @@ pub struct AuditSelect {
     pub types: Option<Vec<&'static str>>,
     /// Only those of these actors.
     pub actors: Option<Vec<i64>>,
+    /// None of these actors, if any are wanted.
+    pub excluded_actors: Vec<i64>,
     /// Only those of these streams.
     pub streams: Option<Vec<String>>,
     /// Only those of this trace.
@@ -165,6 +167,12 @@ pub struct AuditSelect {
 }
 
 impl AuditSelect {
+    /// The types of the events that are wanted, by name.
+    #[must_use]
+    pub fn type_names(&self) -> Vec<&'static str> {
+        self.types.clone().unwrap_or_else(|| filter::all_types().collect())
+    }
+
     /// Whether nothing can be found.
     fn is_empty(&self) -> bool {
         let is_none = |length: Option<usize>| length == Some(0);
@@ -203,13 +211,14 @@ pub trait AuditReader: Send + Sync {
     ) -> Result<Box<dyn AuditBatch>>;
     /// The ids of actors of the org that a filter means, at most so many.
     async fn find_actors(&self, scope: &Scope, filter: &ActorFilter, limit: i64) -> Result<Vec<i64>>;
-    /// For each pair of neighbouring positions, and each type, how many events there are after the first, up to and
-    /// with the second: pairs from the first, with the index of the type.
+    /// For each pair of neighbouring positions, and each type, how many of the entries that are wanted at any time there
+    /// are after the first, up to and with the second: pairs from the first, with the index in
+    /// [`AuditSelect::type_names`]. A pair can come in parts.
     async fn count_between(
         &self,
         scope: &Scope,
         positions: &[i64],
-        types: &[&str],
+        select: &AuditSelect,
     ) -> Result<Vec<(usize, usize, i64)>>;
 }
 
