@@ -90,6 +90,7 @@ fn events(id: &'static str, summary: &'static str) -> Operation {
 fn export_of(id: &'static str, summary: &'static str) -> Operation {
     listed(id, summary)
         .query("format", one_of(&["ndjson", "csv"]), "How entries are written, one a line")
+        .query("changes", flag(), "Whether each entry says what it changed, in `csv` in words")
         .answers_text(200, "The entries", "application/x-ndjson")
         .answers_text(200, "The entries", "text/csv")
 }
@@ -192,8 +193,9 @@ async fn export_audit_events(
     query: Query,
 ) -> ApiResult<Response> {
     let scope = state.scope(caller)?;
-    let format = Format::try_parse(query.text("format").unwrap_or_default())?;
-    let export = state.audits.export(&scope, &audit_query(&query)).await?;
+    let filter = audit_query(&query);
+    let format = Format::try_parse(query.text("format").unwrap_or_default(), filter.with_changes)?;
+    let export = state.audits.export(&scope, &filter).await?;
     Ok(export::response(export, format))
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use kymograph_domain::OrgId;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result, overload};
 
 /// How many exports run at the same time.
 const MAX_EXPORTS: usize = 8;
@@ -25,13 +25,13 @@ pub(super) struct ExportSlot {
 impl ExportSlots {
     /// A slot for an export of an org, if there is one.
     pub(super) fn try_take(&self, org: OrgId) -> Result<ExportSlot> {
-        let refused = |message| Err(Error::new(ErrorKind::Overloaded, message));
         let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if taken.get(&org).is_some_and(|own| *own >= MAX_EXPORTS_OF_ORG) {
-            return refused("Too many exports of this org at once, try again shortly");
+            let message = "Too many exports of this org at once, try again shortly";
+            return Err(Error::overloaded(overload::EXPORTS_OF_ORG, message));
         }
         if taken.values().sum::<usize>() >= MAX_EXPORTS {
-            return refused("Too many exports at once, try again shortly");
+            return Err(Error::overloaded(overload::EXPORTS, "Too many exports at once, try again shortly"));
         }
         *taken.entry(org).or_default() += 1;
         Ok(ExportSlot { slots: self.clone(), org })
