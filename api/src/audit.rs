@@ -10,7 +10,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::Method;
 use axum::response::{IntoResponse, Response};
-use kymograph_app::audit::{AuditQuery, Audits, DEFAULT_PAGE, Interval};
+use kymograph_app::audit::{AuditQuery, Audits, DEFAULT_PAGE, Excluded, Interval};
 use kymograph_app::{Error, Result, Scope};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -51,23 +51,36 @@ pub fn routes(audits: Arc<Audits>) -> Routes {
         .describe(activity("getServerAuditActivity", "Count what was done on the server over time"))
 }
 
+const OUTCOMES: &[&str] = &["success", "denied", "failure"];
+
+/// What lists, exports and counts are filtered by.
 fn filtered(id: &'static str, summary: &'static str) -> Operation {
     operation(id, summary)
         .query("actor", many(text()), "Who did it: a login, an id, or the beginning of a login with `*`")
         .query("action", many(text()), "What was done, like `dashboard.updated` or `dashboard.*`")
         .query("targetType", text(), "The type of what it was done to, like `dashboard`")
         .query("targetUid", text(), "The uid or id of what it was done to")
-        .query("outcome", one_of(&["success", "denied", "failure"]), "What came of it")
+        .query("outcome", one_of(OUTCOMES), "What came of it")
         .query("from", text(), "Not before this time, in RFC 3339 or milliseconds")
         .query("to", text(), "Not after this time, in RFC 3339 or milliseconds")
         .query("traceId", text(), "The trace that the request belonged to")
-        .query("order", one_of(&["newest", "oldest"]), "What comes first")
-        .query("cursor", text(), "`next` or `previous` of a page")
+        .query("excludeActor", many(text()), "Who did not do it, in the same words")
+        .query("excludeAction", many(text()), "What it was not, in the same words")
+        .query("excludeOutcome", many(one_of(OUTCOMES)), "What did not come of it")
+        .query("excludeTargetType", many(text()), "The types of what it was not done to")
         .fails(&[400])
 }
 
+fn listed(id: &'static str, summary: &'static str) -> Operation {
+    filtered(id, summary).query("order", one_of(&["newest", "oldest"]), "What comes first").query(
+        "cursor",
+        text(),
+        "`next` or `previous` of a page",
+    )
+}
+
 fn events(id: &'static str, summary: &'static str) -> Operation {
-    filtered(id, summary).limit("limit", DEFAULT_PAGE).query(
+    listed(id, summary).limit("limit", DEFAULT_PAGE).query(
         "changes",
         flag(),
         "Whether each entry says what it changed, of which there are at most 100 then",
@@ -75,8 +88,9 @@ fn events(id: &'static str, summary: &'static str) -> Operation {
 }
 
 fn export_of(id: &'static str, summary: &'static str) -> Operation {
-    filtered(id, summary)
+    listed(id, summary)
         .query("format", one_of(&["ndjson", "csv"]), "How entries are written, one a line")
+        .query("changes", flag(), "Whether each entry says what it changed, in `csv` in words")
         .answers_text(200, "The entries", "application/x-ndjson")
         .answers_text(200, "The entries", "text/csv")
 }
@@ -86,10 +100,10 @@ fn event(id: &'static str, summary: &'static str) -> Operation {
 }
 
 fn activity(id: &'static str, summary: &'static str) -> Operation {
-    operation(id, summary)
-        .query("days", number(1), "How many days")
-        .query("interval", one_of(&["hour", "day"]), "How long each bucket is")
-        .fails(&[400])
+    filtered(id, summary)
+        .details("Without `from` it counts so many `days` up to `to`, or up to now. There are at most 400 buckets.")
+        .query("days", number(1), "How many days, where `from` does not say it")
+        .query("interval", one_of(&["hour", "day"]), "How long each bucket is; days are those of UTC")
 }
 
 /// The audit log of the caller's org, or of the server.
@@ -130,6 +144,12 @@ fn audit_query(query: &Query) -> AuditQuery {
         limit: query.number("limit"),
         cursor: text("cursor").filter(|cursor| !cursor.is_empty()),
         with_changes: query.flag("changes"),
+        excluded: Excluded {
+            actors: query.texts("excludeActor"),
+            actions: query.texts("excludeAction"),
+            outcomes: query.texts("excludeOutcome"),
+            target_types: query.texts("excludeTargetType"),
+        },
     }
 }
 
@@ -173,8 +193,9 @@ async fn export_audit_events(
     query: Query,
 ) -> ApiResult<Response> {
     let scope = state.scope(caller)?;
-    let format = Format::try_parse(query.text("format").unwrap_or_default())?;
-    let export = state.audits.export(&scope, &audit_query(&query)).await?;
+    let filter = audit_query(&query);
+    let format = Format::try_parse(query.text("format").unwrap_or_default(), filter.with_changes)?;
+    let export = state.audits.export(&scope, &filter).await?;
     Ok(export::response(export, format))
 }
 
@@ -199,7 +220,7 @@ async fn get_audit_activity(
     let scope = state.scope(caller)?;
     let interval = Interval::try_parse(query.text("interval").unwrap_or_default())?;
     let days = query.number("days").filter(|days| *days > 0).unwrap_or(DEFAULT_DAYS);
-    let activity = state.audits.count_activity(&scope, days, interval).await?;
+    let activity = state.audits.count_activity(&scope, &audit_query(&query), days, interval).await?;
     let buckets = activity.buckets.into_iter().map(|bucket| BucketBody {
         from: bucket.from.rfc3339(),
         success: bucket.success,

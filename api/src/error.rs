@@ -115,6 +115,9 @@ impl IntoResponse for ApiError {
         if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
+        if let Some(code) = code.filter(|_| status == StatusCode::TOO_MANY_REQUESTS) {
+            response.extensions_mut().insert(Overload(code));
+        }
         if status == StatusCode::FORBIDDEN {
             response.extensions_mut().insert(Refused(error.message().into()));
         }
@@ -132,3 +135,7 @@ pub(crate) struct Failure(pub(crate) Arc<str>);
 /// Why a request was denied. It is recorded where it is known who sent the request.
 #[derive(Clone, Debug)]
 pub(crate) struct Refused(pub(crate) Arc<str>);
+
+/// Of what there was too much, by [`kymograph_app::error::overload`]. It is counted where responses are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Overload(pub(crate) &'static str);

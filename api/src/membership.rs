@@ -29,6 +29,8 @@ const QUERY: &str = "A part of the login, the name or the e-mail address";
 
 /// How Grafana answers a change of what is not there.
 const NO_MEMBER: &str = "The user is no member, or a fault of the server's";
+/// What Grafana says of that.
+const UPDATE_FAILED: &str = "Failed update org user";
 
 /// The routes of memberships.
 pub fn routes(memberships: Arc<Memberships>) -> Routes {
@@ -57,7 +59,8 @@ pub fn routes(memberships: Arc<Memberships>) -> Routes {
         )
         .private(Method::PATCH, "/api/org/users/{user_id}", state, update_org_user_for_current_org)
         .describe(
-            operation("updateOrgUserForCurrentOrg", "Give a member another role").fails_when(500, NO_MEMBER),
+            operation("updateOrgUserForCurrentOrg", "Give a member another role")
+                .fails_like_a_fault(NO_MEMBER, UPDATE_FAILED),
         )
         .private(Method::DELETE, "/api/org/users/{user_id}", state, remove_org_user_for_current_org)
         .describe(operation("removeOrgUserForCurrentOrg", "Remove a member from the org").fails(&[404]))
@@ -78,7 +81,8 @@ pub fn routes(memberships: Arc<Memberships>) -> Routes {
         )
         .private(Method::PATCH, "/api/orgs/{org_id}/users/{user_id}", state, update_org_user)
         .describe(
-            operation("updateOrgUser", "Give a member of an org another role").fails_when(500, NO_MEMBER),
+            operation("updateOrgUser", "Give a member of an org another role")
+                .fails_like_a_fault(NO_MEMBER, UPDATE_FAILED),
         )
         .private(Method::DELETE, "/api/orgs/{org_id}/users/{user_id}", state, remove_org_user)
         .describe(operation("removeOrgUser", "Remove a member from an org").fails(&[404]))
@@ -293,8 +297,7 @@ async fn update(
 ) -> ApiResult<Json<Message>> {
     let role = parse_role(form.role.as_deref())?;
     memberships.change_role(scope, org, parse_user_id(user)?, role).await.map_err(|error| {
-        let message = "Failed update org user";
-        ApiError::from(error).when(ErrorKind::Missing, StatusCode::INTERNAL_SERVER_ERROR, message)
+        ApiError::from(error).when(ErrorKind::Missing, StatusCode::INTERNAL_SERVER_ERROR, UPDATE_FAILED)
     })?;
     Ok(Message::json("Organization user updated"))
 }

@@ -12,13 +12,14 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use kymograph_app::Error;
+use kymograph_app::error::overload;
 use prometheus::{
     Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
     TextEncoder,
 };
 use sha2::{Digest, Sha256};
 
-use crate::error::{ApiError, ApiResult};
+use crate::error::{ApiError, ApiResult, Overload};
 use crate::openapi::operation;
 use crate::routes::{Route, Routes};
 
@@ -120,6 +121,8 @@ pub struct HttpMetrics {
     /// The responses of the API by status: 200, 404, 500, and all others.
     responses: [IntCounter; 4],
     logins: IntCounter,
+    /// The responses with 429, by [`overload::ALL`].
+    overloads: [IntCounter; overload::ALL.len()],
 }
 
 /// What is counted of one route.
@@ -159,6 +162,11 @@ impl HttpMetrics {
         registry.register(Box::new(responses.clone()))?;
         registry.register(Box::new(in_flight.clone()))?;
         registry.register(Box::new(logins.clone()))?;
+        let opts = Opts::new("kymograph_overload_total", "Requests refused with 429, by what was too much.");
+        let overloads = IntCounterVec::new(opts, &["what"])?;
+        registry.register(Box::new(overloads.clone()))?;
+        let overloads = overload::ALL
+            .map(|code| overloads.with_label_values(&[code.strip_prefix("overload.").unwrap_or(code)]));
         let mut by_path: HashMap<String, Vec<(Method, RouteMetrics)>> = HashMap::new();
         for route in routes {
             let metrics = RouteMetrics::try_new(registry, route)?;
@@ -167,7 +175,7 @@ impl HttpMetrics {
         }
         let responses = ["200", "404", "500", "unknown"].map(|code| responses.with_label_values(&[code]));
         let unknown = RouteMetrics::unknown();
-        Ok(Self { routes: by_path, unknown, durations, in_flight, responses, logins })
+        Ok(Self { routes: by_path, unknown, durations, in_flight, responses, logins, overloads })
     }
 
     /// Begins to count a request.
@@ -186,13 +194,13 @@ impl HttpMetrics {
 
 impl RequestTimer<'_> {
     /// Counts the response.
-    pub(crate) fn finish(self, status: StatusCode) {
-        self.metrics.count(
-            &self.method,
-            self.path.as_ref().map_or("", MatchedPath::as_str),
-            status,
-            self.started,
-        );
+    pub(crate) fn finish(self, response: &Response) {
+        let path = self.path.as_ref().map_or("", MatchedPath::as_str);
+        self.metrics.count(&self.method, path, response.status(), self.started);
+        if let Some(Overload(code)) = response.extensions().get() {
+            let known = overload::ALL.iter().position(|known| known == code);
+            known.and_then(|index| self.metrics.overloads.get(index)).inspect(|counter| counter.inc());
+        }
     }
 }
 

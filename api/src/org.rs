@@ -26,6 +26,9 @@ const DEFAULT_PAGE: i64 = 1000;
 
 /// How Grafana answers a change of what is not there.
 const NO_ORG: &str = "The org is not there, or a fault of the server's";
+/// What Grafana says of that.
+const RENAME_FAILED: &str = "Failed to update organization";
+const ADDRESS_FAILED: &str = "Failed to update org address";
 
 /// The routes of orgs.
 pub fn routes(orgs: Arc<Orgs>) -> Routes {
@@ -34,10 +37,11 @@ pub fn routes(orgs: Arc<Orgs>) -> Routes {
         .private(Method::GET, "/api/org", &orgs, get_current_org)
         .describe(operation("getCurrentOrg", "Read the org"))
         .private(Method::PUT, "/api/org", &orgs, update_current_org)
-        .describe(operation("updateCurrentOrg", "Rename the org").fails_when(500, NO_ORG))
+        .describe(operation("updateCurrentOrg", "Rename the org").fails_like_a_fault(NO_ORG, RENAME_FAILED))
         .private(Method::PUT, "/api/org/address", &orgs, update_current_org_address)
         .describe(
-            operation("updateCurrentOrgAddress", "Change the address of the org").fails_when(500, NO_ORG),
+            operation("updateCurrentOrgAddress", "Change the address of the org")
+                .fails_like_a_fault(NO_ORG, ADDRESS_FAILED),
         )
         .group("orgs")
         .private(Method::GET, "/api/orgs", &orgs, search_orgs)
@@ -55,11 +59,14 @@ pub fn routes(orgs: Arc<Orgs>) -> Routes {
         .private(Method::GET, "/api/orgs/{org_id}", &orgs, get_org_by_id)
         .describe(operation("getOrgByID", "Read an org").fails(&[404]))
         .private(Method::PUT, "/api/orgs/{org_id}", &orgs, update_org)
-        .describe(operation("updateOrg", "Rename an org").fails_when(500, NO_ORG))
+        .describe(operation("updateOrg", "Rename an org").fails_like_a_fault(NO_ORG, RENAME_FAILED))
         .private(Method::DELETE, "/api/orgs/{org_id}", &orgs, delete_org_by_id)
         .describe(operation("deleteOrgByID", "Delete an org with all it owns").fails(&[404]))
         .private(Method::PUT, "/api/orgs/{org_id}/address", &orgs, update_org_address)
-        .describe(operation("updateOrgAddress", "Change the address of an org").fails_when(500, NO_ORG))
+        .describe(
+            operation("updateOrgAddress", "Change the address of an org")
+                .fails_like_a_fault(NO_ORG, ADDRESS_FAILED),
+        )
 }
 
 #[derive(Serialize, ToSchema)]
@@ -215,7 +222,7 @@ async fn rename(
     form: OrgForm,
 ) -> ApiResult<Json<Message>> {
     let renamed = orgs.rename_org(scope, org, &form.name.unwrap_or_default()).await;
-    renamed.map_err(|error| update_error(error, "Failed to update organization"))?;
+    renamed.map_err(|error| update_error(error, RENAME_FAILED))?;
     Ok(Message::json("Organization updated"))
 }
 
@@ -243,7 +250,7 @@ async fn change_address(
     form: AddressForm,
 ) -> ApiResult<Json<Message>> {
     let changed = orgs.change_address(scope, org, &form.into()).await;
-    changed.map_err(|error| update_error(error, "Failed to update org address"))?;
+    changed.map_err(|error| update_error(error, ADDRESS_FAILED))?;
     Ok(Message::json("Address updated"))
 }
 

@@ -1,11 +1,11 @@
-//! Quotas of orgs and users.
+//! Quotas of orgs and users, and how much an org has.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::{Method, StatusCode};
-use kymograph_app::quota::{QuotaView, Quotas};
+use kymograph_app::quota::{OrgUsage, QuotaView, Quotas};
 use kymograph_domain::quota::QuotaTarget;
 use kymograph_domain::{OrgId, UserId};
 use serde::{Deserialize, Serialize};
@@ -28,6 +28,12 @@ pub fn routes(quotas: &Arc<Quotas>) -> Routes {
         .group("quota")
         .private(Method::GET, "/api/org/quotas", state, get_current_org_quota)
         .describe(operation("getCurrentOrgQuota", "List what the org may have and has").fails(&[404]))
+        .private(Method::GET, "/api/org/usage", state, get_org_usage)
+        .describe(
+            operation("getOrgUsage", "Count what the org has")
+                .details("The numbers are exact, and are kept also where there are no quotas.")
+                .fails(&[404]),
+        )
         .private(Method::GET, "/api/orgs/{org_id}/quotas", state, get_org_quota)
         .describe(operation("getOrgQuota", "List what an org may have and has").fails(&[404]))
         .private(Method::PUT, "/api/orgs/{org_id}/quotas/{quota_target}", state, update_org_quota)
@@ -105,6 +111,19 @@ async fn get_current_org_quota(
 ) -> ApiResult<Json<Vec<QuotaBody>>> {
     let org = scope.org();
     Ok(quota_bodies(quotas.get_org_quotas(&scope, org).await?, Some(org), None))
+}
+
+#[derive(Serialize, ToSchema)]
+struct OrgUsageBody {
+    /// Without those in the trash.
+    dashboards: i64,
+    folders: i64,
+    members: i64,
+}
+
+async fn get_org_usage(State(quotas): QuotaState, Caller(scope): Caller) -> ApiResult<Json<OrgUsageBody>> {
+    let OrgUsage { dashboards, folders, members } = quotas.get_usage(&scope).await?;
+    Ok(Json(OrgUsageBody { dashboards, folders, members }))
 }
 
 async fn get_org_quota(

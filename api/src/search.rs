@@ -22,6 +22,9 @@ use crate::routes::Routes;
 /// How many hits a list has if the client does not say.
 const DEFAULT_PAGE: i64 = 1000;
 
+/// What Grafana says where it does not know the `type`.
+const SEARCH_FAILED: &str = "Search failed";
+
 /// The routes of searching.
 pub fn routes(searches: Arc<Searches>) -> Routes {
     Routes::default()
@@ -44,7 +47,7 @@ pub fn routes(searches: Arc<Searches>) -> Routes {
                 .pages("limit", DEFAULT_PAGE)
                 .for_everybody()
                 .fails(&[403])
-                .fails_when(500, "The `type` is unknown, or a fault of the server's"),
+                .fails_like_a_fault("The `type` is unknown, or a fault of the server's", SEARCH_FAILED),
         )
         .private(Method::GET, "/api/search/sorting", &(), list_sort_options)
         .describe(operation("listSortOptions", "List the ways to sort hits").for_everybody())
@@ -173,7 +176,7 @@ async fn search(
         "dash-folder" => (true, false),
         "dash-db" => (false, true),
         // Grafana's answer, which its clients test.
-        _ => return Err(ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "Search failed")),
+        _ => return Err(ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, SEARCH_FAILED)),
     };
     let deleted = query.flag("deleted");
     let wanted = SearchQuery {

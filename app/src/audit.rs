@@ -4,9 +4,11 @@
 //! no org is in the server's log, which server admins read in the same form.
 
 mod activity;
+mod change;
 mod cursor;
 mod export;
 mod filter;
+mod slot;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -14,20 +16,22 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use kymograph_domain::access::Outcome;
-use kymograph_domain::{OrgId, StreamId, Timestamp, UserId};
-use tokio::sync::{OnceCell, Semaphore};
+use kymograph_domain::{OrgId, Timestamp, UserId};
+use tokio::sync::OnceCell;
 
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::history::{Diff, HistoryReader, Images, MAX_LISTED_BYTES};
+use crate::history::{Diff, HistoryReader};
 use crate::moment::LogReader;
 use crate::server_key::{ServerKey, ServerKeys};
 use crate::{Permission, Scope};
+use change::Changes;
 use cursor::{Cursor, Seal};
+use slot::ExportSlots;
 
 pub use activity::{Activity, ActivityBucket, Interval};
 pub use export::AuditExport;
-pub use filter::{ActorFilter, AuditQuery};
+pub use filter::{ActorFilter, AuditQuery, Excluded};
 
 /// How many entries a page has if the client does not say.
 pub const DEFAULT_PAGE: i64 = 100;
@@ -35,8 +39,6 @@ pub const DEFAULT_PAGE: i64 = 100;
 const MAX_PAGE: i64 = 5000;
 /// How many at most if each comes with what it changed.
 const MAX_PAGE_WITH_CHANGES: i64 = 100;
-/// How many exports run at the same time.
-const MAX_EXPORTS: usize = 8;
 
 /// The id of who acts before anybody is known.
 pub const ANONYMOUS: UserId = UserId(-1);
@@ -154,6 +156,8 @@ pub struct AuditSelect {
     pub types: Option<Vec<&'static str>>,
     /// Only those of these actors.
     pub actors: Option<Vec<i64>>,
+    /// None of these actors, if any are wanted.
+    pub excluded_actors: Vec<i64>,
     /// Only those of these streams.
     pub streams: Option<Vec<String>>,
     /// Only those of this trace.
@@ -165,6 +169,12 @@ pub struct AuditSelect {
 }
 
 impl AuditSelect {
+    /// The types of the events that are wanted, by name.
+    #[must_use]
+    pub fn type_names(&self) -> Vec<&'static str> {
+        self.types.clone().unwrap_or_else(|| filter::all_types().collect())
+    }
+
     /// Whether nothing can be found.
     fn is_empty(&self) -> bool {
         let is_none = |length: Option<usize>| length == Some(0);
@@ -203,13 +213,14 @@ pub trait AuditReader: Send + Sync {
     ) -> Result<Box<dyn AuditBatch>>;
     /// The ids of actors of the org that a filter means, at most so many.
     async fn find_actors(&self, scope: &Scope, filter: &ActorFilter, limit: i64) -> Result<Vec<i64>>;
-    /// For each pair of neighbouring positions, and each type, how many events there are after the first, up to and
-    /// with the second: pairs from the first, with the index of the type.
+    /// For each pair of neighbouring positions, and each type, how many of the entries that are wanted at any time there
+    /// are after the first, up to and with the second: pairs from the first, with the index in
+    /// [`AuditSelect::type_names`]. A pair can come in parts.
     async fn count_between(
         &self,
         scope: &Scope,
         positions: &[i64],
-        types: &[&str],
+        select: &AuditSelect,
     ) -> Result<Vec<(usize, usize, i64)>>;
 }
 
@@ -226,11 +237,11 @@ pub struct PageLinks {
 pub struct Audits {
     reader: Arc<dyn AuditReader>,
     log: Arc<dyn LogReader>,
-    histories: Arc<dyn HistoryReader>,
+    changes: Changes,
     keys: Arc<dyn ServerKeys>,
     clock: Arc<dyn Clock>,
     cursor_key: OnceCell<ServerKey>,
-    exports: Arc<Semaphore>,
+    exports: ExportSlots,
 }
 
 impl Audits {
@@ -243,8 +254,8 @@ impl Audits {
         keys: Arc<dyn ServerKeys>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let exports = Arc::new(Semaphore::new(MAX_EXPORTS));
-        Self { reader, log, histories, keys, clock, cursor_key: OnceCell::new(), exports }
+        let (cursor_key, exports) = (OnceCell::new(), ExportSlots::default());
+        Self { reader, log, changes: Changes(histories), keys, clock, cursor_key, exports }
     }
 
     /// The scope in which a server admin reads the log of what belongs to no org.
@@ -277,7 +288,8 @@ impl Audits {
         let Some(batch) = batch.filter(|batch| batch.ends().is_some()) else {
             return Ok(empty_page(&seal, cursor.filter(|_| is_back)));
         };
-        self.emit(scope, &*batch, is_back, query.with_changes, sink).await?;
+        let batch = if query.with_changes { self.changes.add_to(scope, batch).await? } else { batch };
+        batch.emit(is_back, sink);
         let (first, last) = batch.ends().map_or((0, 0), |(a, b)| if is_back { (b, a) } else { (a, b) });
         let has_next = is_back || batch.has_more();
         let has_previous = newest_first || if is_back { batch.has_more() } else { cursor.is_some() };
@@ -296,48 +308,12 @@ impl Audits {
         let select =
             AuditSelect { after, before: after.saturating_add(2), limit: 1, ..AuditSelect::default() };
         match self.read(scope, &select).await? {
-            Some(batch) if batch.ends().is_some() => self.emit(scope, &*batch, false, true, sink).await,
+            Some(batch) if batch.ends().is_some() => {
+                self.changes.add_to(scope, batch).await?.emit(false, sink);
+                Ok(())
+            }
             _ => Err(Error::missing("audit event not found")),
         }
-    }
-
-    /// Hands out the entries of a batch, with what each changed if that is wanted.
-    async fn emit(
-        &self,
-        scope: &Scope,
-        batch: &dyn AuditBatch,
-        reversed: bool,
-        with_changes: bool,
-        sink: &mut AuditSink<'_>,
-    ) -> Result<()> {
-        if !with_changes {
-            batch.emit(reversed, sink);
-            return Ok(());
-        }
-        let mut places = Vec::new();
-        batch.emit(reversed, &mut |record| {
-            let AuditTarget { kind, uid, version, .. } = record.target;
-            places.push((kind.to_owned(), StreamId::from_stored(format!("{kind}-{uid}")), version));
-        });
-        let mut diffs = Vec::with_capacity(places.len());
-        for (noun, stream, version) in &places {
-            diffs.push(match version {
-                Some(version) => Some(self.changes(scope, noun, stream, *version).await?),
-                None => None,
-            });
-        }
-        let mut diffs = diffs.iter();
-        batch.emit(reversed, &mut |record| {
-            let changes = diffs.next().and_then(Option::as_ref);
-            sink(&AuditRecord { changes, ..record.clone() });
-        });
-        Ok(())
-    }
-
-    async fn changes(&self, scope: &Scope, noun: &str, stream: &StreamId, version: i64) -> Result<Diff> {
-        let mut images = Images::new(&*self.histories, scope, stream, noun).up_to(version);
-        let (before, after) = (images.at(version - 1).await?, images.at(version).await?);
-        Diff::between(noun, &before, &after, MAX_LISTED_BYTES)
     }
 
     async fn read(&self, scope: &Scope, select: &AuditSelect) -> Result<Option<Box<dyn AuditBatch>>> {

@@ -12,8 +12,25 @@ use kymograph_domain::team::TeamError;
 use kymograph_domain::user::UserError;
 use kymograph_domain::{Invariant, Reason, ReasonKind};
 
+/// What a client is told of a fault of ours.
+pub const FAULT: &str = "Internal server error";
+
 /// The result of a use case.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What there can be too much of at once: the codes of errors that say so.
+pub mod overload {
+    /// Commands of one org.
+    pub const COMMANDS: &str = "overload.commands";
+    /// Passwords to be hashed.
+    pub const PASSWORDS: &str = "overload.passwords";
+    /// Exports.
+    pub const EXPORTS: &str = "overload.exports";
+    /// Exports of one org.
+    pub const EXPORTS_OF_ORG: &str = "overload.exports-of-org";
+    /// All of them.
+    pub const ALL: [&str; 4] = [COMMANDS, PASSWORDS, EXPORTS, EXPORTS_OF_ORG];
+}
 
 /// What kind of failure an [`Error`] is. The API gives each kind a status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,9 +89,14 @@ impl Error {
         Self::new(ErrorKind::Unauthenticated, message)
     }
 
+    /// There is too much of something now, by the codes in [`overload`].
+    pub fn overloaded(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Overloaded, message).with_code(code)
+    }
+
     /// A fault of ours. The text is for the log; the client gets a neutral message.
     pub fn internal(detail: impl fmt::Display) -> Self {
-        let mut error = Self::new(ErrorKind::Internal, "Internal server error");
+        let mut error = Self::new(ErrorKind::Internal, FAULT);
         error.internal = Some(detail.to_string());
         error
     }

@@ -87,6 +87,17 @@ pub struct StoredQuota {
     pub used: i64,
 }
 
+/// How much an org has of what its people see first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OrgUsage {
+    /// Dashboards, without those in the trash.
+    pub dashboards: i64,
+    /// Folders.
+    pub folders: i64,
+    /// Members.
+    pub members: i64,
+}
+
 /// Reads quotas.
 #[async_trait]
 pub trait QuotaReader: Send + Sync {
@@ -121,6 +132,24 @@ impl Quotas {
             return Err(OrgError::NotFound.into());
         }
         Ok(views(limits, &stored))
+    }
+
+    /// Reads how much the actor's org has, which is counted whether there are quotas or not.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn get_usage(&self, scope: &Scope) -> Result<OrgUsage> {
+        // Who may not list the members may not count them either.
+        scope.require(Permission::OrgUsersRead)?;
+        let stored = self.reader.list_quotas(scope).await?;
+        if stored.is_empty() {
+            return Err(OrgError::NotFound.into());
+        }
+        let used =
+            |target| stored.iter().find(|stored| stored.target == target).map_or(0, |found| found.used);
+        Ok(OrgUsage {
+            dashboards: used(QuotaTarget::Dashboard),
+            folders: used(QuotaTarget::Folder),
+            members: used(QuotaTarget::OrgUser),
+        })
     }
 
     /// Reads the quotas of the actor.

@@ -10,6 +10,7 @@ use crate::dashboard::{Dashboard, DashboardContent, DashboardEvent};
 use crate::event::StoredEvent;
 use crate::folder::{Folder, FolderEvent, MAX_DEPTH};
 use crate::json::{CanonicalJson, JsonDocument};
+use crate::quota::QuotaTarget;
 use crate::registry;
 use crate::text::{MAX_DESCRIPTION_BYTES, MAX_NAME_BYTES, is_storable};
 use crate::uid::Uid;
@@ -138,6 +139,21 @@ impl Import {
     /// The objects, each with the number of its last event.
     pub fn streams(&self) -> impl Iterator<Item = (&StreamId, u64)> {
         self.objects.iter().map(|(stream, object)| (stream, object.number))
+    }
+
+    /// How many things of which kind there are more in the end.
+    #[must_use]
+    pub fn added(&self) -> BTreeMap<QuotaTarget, i64> {
+        let mut added = BTreeMap::new();
+        for object in self.objects.values() {
+            let target = match &object.state {
+                State::Folder(folder) if folder.exists => QuotaTarget::Folder,
+                State::Dashboard(dashboard) if dashboard.exists => QuotaTarget::Dashboard,
+                _ => continue,
+            };
+            *added.entry(target).or_default() += 1;
+        }
+        added
     }
 
     /// What an object folds to, as JSON text.

@@ -56,6 +56,12 @@ impl ChangeFeed {
         (Self(sender), receiver)
     }
 
+    /// How many changes wait to be told to other servers.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.0.max_capacity() - self.0.capacity()
+    }
+
     /// Announces that streams of an org have changed. Never waits.
     pub fn publish(&self, org: OrgId, streams: Vec<StreamId>) {
         // When the database is away longer than changes can be kept, the connection is lost too, and everybody

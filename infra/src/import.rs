@@ -10,9 +10,11 @@ mod write;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use kymograph_app::quota::QuotaLimits;
 use kymograph_app::{Error, Result};
 use kymograph_domain::OrgId;
 use kymograph_domain::import::{ForeignEvent, Import, Imported};
+use kymograph_projections::quota::must_have_room;
 use tokio_postgres::Client;
 
 use crate::database_server::DatabaseServer;
@@ -51,6 +53,8 @@ pub struct ImportOrder {
     pub only: Vec<String>,
     /// Whether everything is to be checked and nothing to be written.
     pub is_dry_run: bool,
+    /// What the server allows each org, if it limits anything.
+    pub limits: Option<QuotaLimits>,
 }
 
 /// What was imported, or would have been.
@@ -81,6 +85,9 @@ pub async fn import(
     let import = check(&file, order, &mut found, report).await?;
     found.objects = import.streams().count();
     must_be_free(&client, order, &file, &import).await?;
+    if let Some(limits) = &order.limits {
+        must_have_room(&client, limits, order.org, &import.added()).await?;
+    }
     if order.is_dry_run || import.last_id() == 0 {
         return Ok(found);
     }

@@ -14,6 +14,7 @@ use prometheus::{
     GaugeVec, Histogram, HistogramOpts, HistogramTimer, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
 };
 
+use crate::change_feed::ChangeFeed;
 use crate::pipeline::PipelinePool;
 
 /// Registers which build this is: the version of Grafana that it is compatible with, and its own.
@@ -69,6 +70,30 @@ impl Collector for PoolCollector {
             gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         }
         self.gauges.iter().flat_map(Collector::collect).collect()
+    }
+}
+
+/// Registers how many changes wait to be told to other servers. Projections are part of each commit and cannot lag; what
+/// other servers remember can, by these.
+pub fn register_feed(registry: &Registry, feed: ChangeFeed) -> prometheus::Result<()> {
+    let waiting =
+        IntGauge::new("kymograph_changes_waiting", "Changes that other servers are yet to be told of.")?;
+    registry.register(Box::new(FeedCollector { feed, waiting }))
+}
+
+struct FeedCollector {
+    feed: ChangeFeed,
+    waiting: IntGauge,
+}
+
+impl Collector for FeedCollector {
+    fn desc(&self) -> Vec<&Desc> {
+        self.waiting.desc()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        self.waiting.set(i64::try_from(self.feed.waiting()).unwrap_or(i64::MAX));
+        self.waiting.collect()
     }
 }
 

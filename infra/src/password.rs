@@ -5,8 +5,9 @@ use std::sync::Arc;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Argon2, PasswordHasher as _, PasswordVerifier as _};
 use async_trait::async_trait;
+use kymograph_app::error::overload;
 use kymograph_app::password::PasswordHasher;
-use kymograph_app::{Error, ErrorKind, Result};
+use kymograph_app::{Error, Result};
 use tokio::sync::Semaphore;
 
 /// How many requests may wait to have a password hashed before more are turned away.
@@ -31,7 +32,8 @@ impl Argon2Hasher {
         &self,
         work: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let overloaded = |_| Error::new(ErrorKind::Overloaded, "Too many log-ins at once, try again shortly");
+        let message = "Too many log-ins at once, try again shortly";
+        let overloaded = |_| Error::overloaded(overload::PASSWORDS, message);
         let _place = self.waiting.try_acquire().map_err(overloaded)?;
         let permit = self.running.clone().acquire_owned().await.map_err(Error::internal)?;
         tokio::task::spawn_blocking(move || {

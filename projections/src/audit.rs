@@ -1,5 +1,6 @@
 //! The audit log: queries on the log itself, and the logins that actors ever had.
 
+mod count;
 mod record;
 mod select;
 
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use kymograph_app::audit::{ActorFilter, AuditBatch, AuditReader, AuditSelect, TargetNames};
 use kymograph_app::moment::LogReader;
-use kymograph_app::{Error, Result, Scope};
+use kymograph_app::{Result, Scope};
 use kymograph_domain::service_account::ServiceAccountEvent;
 use kymograph_domain::user::UserEvent;
 
@@ -47,13 +48,6 @@ impl Projector for ActorProjector {
         statements.write(KEEP_LOGIN, params![login.clone(), id.0]);
     }
 }
-
-const COUNT_BETWEEN: &str = "SELECT bounds.number, types.number, counted.count
-    FROM unnest($2::bigint[], $3::bigint[]) WITH ORDINALITY AS bounds (low, high, number)
-    CROSS JOIN unnest($4::text[]) WITH ORDINALITY AS types (type, number)
-    CROSS JOIN LATERAL (SELECT count(*) FROM events WHERE org_id = $1 AND type = types.type
-        AND pos > bounds.low AND pos <= bounds.high) AS counted
-    WHERE bounds.low < bounds.high AND counted.count > 0";
 
 /// Of the actors with a login, those who did something in the org.
 macro_rules! find_actors {
@@ -111,14 +105,8 @@ impl AuditReader for PgAuditReader {
         &self,
         scope: &Scope,
         positions: &[i64],
-        types: &[&str],
+        select: &AuditSelect,
     ) -> Result<Vec<(usize, usize, i64)>> {
-        let org = scope.org();
-        let (lows, highs) =
-            (&positions[..positions.len().saturating_sub(1)], &positions[1.min(positions.len())..]);
-        let rows = self.database.read(org, COUNT_BETWEEN, &[&org.0, &lows, &highs, &types]).await?;
-        // Ordinals begin at 1.
-        let index = |ordinal: i64| usize::try_from(ordinal - 1).map_err(Error::internal);
-        rows.iter().map(|row| Ok((index(row.get(0))?, index(row.get(1))?, row.get(2)))).collect()
+        self.count(scope, positions, select).await
     }
 }

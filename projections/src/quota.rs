@@ -1,6 +1,7 @@
 //! How much orgs and users have, and how much they may have.
 
 mod limit;
+mod room;
 
 use async_trait::async_trait;
 use kymograph_app::quota::{QuotaLimits, QuotaReader, StoredQuota};
@@ -22,6 +23,8 @@ use crate::projector::{Gathered, Projector, Recorded, project_gathered};
 use crate::star::losing_its_stars;
 use crate::statement::{OnFailure, Statements};
 use limit::Limits;
+
+pub use room::must_have_room;
 
 /// The names of what is counted and has no limit of an org.
 pub(crate) const STAR: &str = "star";

@@ -1,6 +1,7 @@
-//! The audit log through HTTP: each filter, pages, cursors, exports and who may read it.
+//! The audit log through HTTP: each filter, pages, cursors and who may read it.
 
-use std::time::Duration;
+mod activity;
+mod export;
 
 use kymograph_tests::{Client, TestServer};
 use serde_json::{Value, json};
@@ -100,6 +101,61 @@ async fn each_filter_finds_what_it_should() {
     assert_eq!(membership[0]["targets"][0]["name"], "ann");
 }
 
+/// What a filter without exclusions finds, without what does not fit.
+fn without(all: &[Value], fits: impl Fn(&str, &str) -> bool) -> Vec<Value> {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let fits = |event: &&Value| fits(&text(&event["action"]), &text(&event["actor"]["login"]));
+    all.iter().filter(fits).cloned().collect()
+}
+
+#[tokio::test]
+async fn what_is_excluded_is_left_out_by_every_filter() {
+    let (server, ann, andy) = busy_server().await;
+    let admin = server.admin();
+    let trace = "0af7651916cd43dd8448eb211c80319c";
+    for login in ["ann", "Andy"] {
+        let parent = format!("00-{trace}-b7ad6b7169203331-01");
+        save(&server.client(login, "secret").with_header("traceparent", &parent), "traced", 1).await;
+    }
+    let (viewer, _) = server.new_member(1, "vic", "Viewer").await;
+    viewer.delete("/api/dashboards/uid/ram").await.expect(403);
+    server.access.flush().await;
+    let numbers = [format!("excludeActor={ann}&excludeActor={andy}"), format!("excludeActor={ann}")];
+    for filter in [
+        "",
+        "action=dashboard.*",
+        "actor=an*",
+        "actor=admin&actor=ann",
+        "targetType=dashboard&targetUid=cpu",
+        "targetType=dashboard&targetUid=ram",
+        "outcome=denied",
+        "targetType=dashboard",
+        &format!("traceId={trace}"),
+        &format!("traceId={trace}&targetType=dashboard&targetUid=traced"),
+    ] {
+        let all = events(&admin, &format!("limit=1000&{filter}")).await;
+        let find = async |excluding: &str| events(&admin, &format!("limit=1000&{filter}&{excluding}")).await;
+        assert_eq!(find("excludeActor=ANN").await, without(&all, |_, who| who != "ann"), "{filter}");
+        assert_eq!(find(&numbers[1]).await, without(&all, |_, who| who != "ann"), "{filter}");
+        for excluding in ["excludeActor=an*", &numbers[0]] {
+            let rest = without(&all, |_, who| who != "ann" && who != "Andy");
+            assert_eq!(find(excluding).await, rest, "{filter}");
+        }
+        assert_eq!(find("excludeActor=server").await, without(&all, |_, who| who != "server"), "{filter}");
+        assert_eq!(find("excludeActor=nobody").await, all, "{filter}");
+        let rest = without(&all, |what, _| !what.starts_with("dashboard.") && what != "folder.created");
+        assert_eq!(find("excludeAction=dashboard.*&excludeAction=folder.created").await, rest, "{filter}");
+        let rest = without(&all, |what, _| what == "access.denied");
+        assert_eq!(find("excludeOutcome=success&excludeOutcome=failure").await, rest, "{filter}");
+        let rest = without(&all, |what, _| !what.starts_with("access.") && !what.starts_with("org."));
+        assert_eq!(find("excludeTargetType=access&excludeTargetType=org").await, rest, "{filter}");
+        let rest = without(&all, |what, who| what != "dashboard.created" && who != "ann");
+        assert_eq!(find("excludeAction=dashboard.created&excludeActor=ann").await, rest, "{filter}");
+    }
+    assert_eq!(events(&admin, "action=folder.*&excludeAction=*").await.len(), 0);
+    assert_eq!(events(&admin, "excludeActor=").await, events(&admin, "").await);
+}
+
 #[tokio::test]
 async fn times_are_inclusive_and_may_be_given_in_two_ways() {
     let (server, ..) = busy_server().await;
@@ -144,6 +200,13 @@ async fn bad_input_is_told_clearly() {
         ("cursor=00", "cursor is invalid: it does not belong to this list"),
         (&many, "a filter can have at most 100 values"),
         ("traceId=%00", "a filter is too long or contains a character that cannot be stored"),
+        ("excludeActor=%00", "a filter is too long or contains a character that cannot be stored"),
+        (&many.replace("actor", "excludeActor"), "a filter can have at most 100 values"),
+        (
+            "excludeOutcome=denied&excludeOutcome=maybe",
+            "excludeOutcome is invalid: use success, denied or failure",
+        ),
+        ("excludeAction=folder.*&excludeAction=comet.*", "excludeAction comet.* is unknown"),
     ] {
         for path in ["/api/audit/events", "/api/admin/audit/events"] {
             admin.get(&format!("{path}?{query}")).await.expect_message(400, message);
@@ -151,16 +214,35 @@ async fn bad_input_is_told_clearly() {
         if !query.starts_with("cursor") {
             admin.get(&format!("/api/audit/events/export?{query}")).await.expect_message(400, message);
         }
+        if !query.starts_with("cursor") && !query.starts_with("order") {
+            admin.get(&format!("/api/audit/activity?{query}")).await.expect_message(400, message);
+        }
     }
-    let unknown = admin.get("/api/audit/events?targetType=comet").await.expect(400).body;
-    assert!(unknown["message"].as_str().unwrap().starts_with("targetType is invalid: use access, dashboard"));
+    for name in ["targetType", "excludeTargetType"] {
+        let unknown = admin.get(&format!("/api/audit/events?{name}=comet")).await.expect(400).body;
+        let expected = format!("{name} is invalid: use access, dashboard");
+        assert!(unknown["message"].as_str().unwrap().starts_with(&expected), "{unknown}");
+    }
     admin.get("/api/audit/events/export?format=xls").await.expect(400);
     admin.get("/api/audit/events/x").await.expect_message(400, "id is invalid");
     for id in ["0", "-1", "999999", "9223372036854775807", "-9223372036854775808"] {
         admin.get(&format!("/api/audit/events/{id}")).await.expect_message(404, "audit event not found");
     }
-    admin.get("/api/audit/activity?days=1000").await.expect(400);
     admin.get("/api/audit/activity?interval=year").await.expect(400);
+    for (query, message) in [
+        ("days=401", "days is invalid: there can be at most 400 intervals"),
+        ("days=17&interval=hour", "days is invalid: there can be at most 400 intervals"),
+        (
+            "from=2025-01-01T00:00:00Z&to=2026-02-05T00:00:00Z",
+            "from and to are too far apart: there can be at most 400 intervals",
+        ),
+        (
+            "from=-62135596800000&to=253402300799999",
+            "from and to are too far apart: there can be at most 400 intervals",
+        ),
+    ] {
+        admin.get(&format!("/api/audit/activity?{query}")).await.expect_message(400, message);
+    }
 }
 
 #[tokio::test]
@@ -205,7 +287,16 @@ async fn a_cursor_holds_for_its_list_only() {
         tampered.replace_range(index..=index, if digit == '0' { "1" } else { "0" });
         admin.get(&format!("/api/audit/events?cursor={tampered}")).await.expect_message(400, refused);
     }
-    for other in ["&action=dashboard.*", "&order=oldest", "&actor=ann", "&to=32503680000000"] {
+    for other in [
+        "&action=dashboard.*",
+        "&order=oldest",
+        "&actor=ann",
+        "&to=32503680000000",
+        "&excludeActor=ann",
+        "&excludeAction=folder.*",
+        "&excludeOutcome=denied",
+        "&excludeTargetType=star",
+    ] {
         admin.get(&format!("/api/audit/events?cursor={next}{other}")).await.expect_message(400, refused);
     }
     let path = format!("/api/audit/events?cursor={next}");
@@ -217,7 +308,15 @@ async fn a_cursor_holds_for_its_list_only() {
 async fn pages_lead_forward_and_back() {
     let (server, ..) = busy_server().await;
     let admin = server.admin();
-    for filter in ["", "&action=dashboard.*", "&actor=an*", "&order=oldest", "&order=oldest&action=*"] {
+    for filter in [
+        "",
+        "&action=dashboard.*",
+        "&actor=an*",
+        "&order=oldest",
+        "&order=oldest&action=*",
+        "&excludeActor=ann",
+        "&excludeActor=admin&excludeAction=folder.*&order=oldest",
+    ] {
         let all = events(&admin, &format!("limit=1000{filter}")).await;
         let (mut forward, mut pages, mut cursor) = (Vec::new(), Vec::new(), String::new());
         loop {
@@ -296,119 +395,4 @@ async fn nothing_is_skipped_or_repeated_while_eight_write() {
         writer.await.unwrap();
     }
     assert_eq!(seen, (1..=122).collect::<Vec<_>>());
-}
-
-#[tokio::test]
-async fn exports_have_all_that_the_filter_finds() {
-    let (server, ..) = busy_server().await;
-    let admin = server.admin();
-    let evil = admin.clone().with_header("user-agent", "=HYPERLINK(\"http://evil\")");
-    save(&evil, "evil", 1).await;
-    for filter in ["", "&action=dashboard.*", "&actor=ann", "&order=newest"] {
-        let order = if filter.contains("newest") { "" } else { "&order=oldest" };
-        let all = events(&admin, &format!("limit=1000{filter}{order}")).await;
-        let answer = admin.get(&format!("/api/audit/events/export?format=ndjson{filter}")).await.expect(200);
-        assert_eq!(answer.headers["content-type"], "application/x-ndjson");
-        let lines: Vec<Value> = answer.text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        assert_eq!(lines, all, "{filter}");
-        let csv = admin.get(&format!("/api/audit/events/export?format=csv{filter}")).await.expect(200);
-        assert_eq!(csv.text.lines().count(), all.len() + 1, "{filter}");
-    }
-    let csv = admin.get("/api/audit/events/export?format=csv").await.expect(200);
-    assert!(csv.headers["content-disposition"].to_str().unwrap().contains("audit.csv"));
-    assert!(csv.text.starts_with("id,orgId,occurredAt,action,"));
-    assert!(csv.text.contains(",\"'=HYPERLINK(\"\"http://evil\"\")\","), "{}", csv.text);
-    let none = admin.get("/api/audit/events/export?format=csv&actor=nobody").await.expect(200);
-    assert_eq!(none.text.lines().count(), 1);
-    let server_log = admin.get("/api/admin/audit/events/export").await.expect(200).text;
-    assert!(
-        server_log.lines().all(|line| line.contains("\"orgId\":0")) && server_log.contains("user.created")
-    );
-}
-
-/// Adds many events to the log of an org, as far as reading them as entries goes.
-async fn fill_log(server: &TestServer, number: i64) {
-    let sql = format!(
-        "INSERT INTO events SELECT org_id, pos + n, 'dashboard-filler', 'dashboard', n, 'dashboard.updated', 1,
-            recorded_at + n * interval '1 second', actor_id, actor_login, 'filler', 'filler', meta, '{{}}', 0, ''
-        FROM events, generate_series(1, {number}) AS n
-        WHERE org_id = 1 AND pos = (SELECT max(pos) FROM events WHERE org_id = 1)"
-    );
-    let client = server.database.connect().await;
-    client.batch_execute(&sql).await.unwrap();
-    client.batch_execute(&format!("UPDATE heads SET pos = pos + {number} WHERE org_id = 1")).await.unwrap();
-}
-
-#[tokio::test]
-async fn a_long_export_is_complete_and_ends_with_what_was_there_when_it_began() {
-    let server = TestServer::start().await;
-    fill_log(&server, 9_990).await;
-    let answer = server.admin().get("/api/audit/events/export").await.expect(200);
-    let ids: Vec<_> = answer
-        .text
-        .lines()
-        .map(|line| serde_json::from_str::<Value>(line).unwrap()["id"].as_i64().unwrap())
-        .collect();
-    assert_eq!(ids, (1..=9_992).collect::<Vec<_>>());
-}
-
-#[tokio::test]
-async fn who_stops_reading_keeps_neither_memory_nor_a_connection() {
-    let server = TestServer::with_settings(&["server.write_timeout=1s"]).await;
-    fill_log(&server, 100_000).await;
-    let admin = server.admin();
-    let request = admin.request(reqwest::Method::GET, "/api/audit/events/export");
-    let mut response = request.send().await.unwrap();
-    assert!(response.chunk().await.unwrap().is_some());
-    // The client holds the connection open and reads no more, so that the kernel's buffers fill up.
-    let connections = || server.open_connections();
-    assert!(connections() > 0);
-    for attempt in 0.. {
-        if connections() == 0 {
-            break;
-        }
-        assert!(attempt < 300, "the connection was kept");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    let mut is_whole = false;
-    while let Ok(chunk) = response.chunk().await {
-        if chunk.is_none() {
-            is_whole = true;
-            break;
-        }
-    }
-    assert!(!is_whole, "a part of an export must not look like the whole");
-    admin.get("/api/audit/events").await.expect(200);
-}
-
-#[tokio::test]
-async fn activity_counts_days_and_hours_by_outcome() {
-    let (server, ..) = busy_server().await;
-    let admin = server.admin();
-    let (viewer, _) = server.new_member(1, "vic", "Viewer").await;
-    viewer.post("/api/folders", &json!({"title": "x"})).await.expect(403);
-    server.access.flush().await;
-    let all = events(&admin, "limit=1000").await;
-    let back = "UPDATE events SET recorded_at = recorded_at - interval '1 day' WHERE org_id = 1 AND pos <= 3";
-    server.database.connect().await.batch_execute(back).await.unwrap();
-    let days = admin.get("/api/audit/activity?days=3").await.expect(200).body["buckets"].clone();
-    let days = days.as_array().unwrap();
-    let numbers = |bucket: &Value| {
-        ["success", "denied", "failure"].map(|name| usize::try_from(bucket[name].as_u64().unwrap()).unwrap())
-    };
-    assert_eq!(days.len(), 3);
-    assert_eq!(numbers(&days[0]), [0, 0, 0]);
-    assert_eq!(numbers(&days[1]), [3, 0, 0]);
-    assert_eq!(numbers(&days[2]), [all.len() - 4, 1, 0]);
-    assert!(days[2]["from"].as_str().unwrap().ends_with("T00:00:00Z"));
-    assert_eq!(
-        admin.get("/api/audit/activity").await.expect(200).body["buckets"].as_array().unwrap().len(),
-        30
-    );
-    let hours =
-        admin.get("/api/audit/activity?days=2&interval=hour").await.expect(200).body["buckets"].clone();
-    let hours = hours.as_array().unwrap();
-    assert_eq!(hours.len(), 48);
-    let sum = hours.iter().map(|hour| numbers(hour).iter().sum::<usize>()).sum::<usize>();
-    assert_eq!(sum, all.len());
 }

@@ -28,6 +28,7 @@ const OUR_OWN: &[(&str, &str, &str)] = &[
     ("GET", "/api/admin/audit/events/{}", "the audit log of the server"),
     ("GET", "/api/admin/audit/events/export", "the audit log of the server"),
     ("GET", "/api/admin/audit/activity", "the audit log of the server"),
+    ("GET", "/api/org/usage", "how much an org has, also where there are no quotas"),
     ("PATCH", "/api/dashboards/uid/{}/trash", "as Grafana 11 had it; 13 has its trash in another API"),
     ("DELETE", "/api/dashboards/uid/{}/trash", "as Grafana 11 had it; 13 has its trash in another API"),
     ("GET", "/api/dashboards/uid/{}/history", "the history of anything"),

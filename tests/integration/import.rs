@@ -194,7 +194,7 @@ fn bad_files(good: &[String]) -> Vec<(&'static str, Vec<String>, &'static str)> 
     };
     let without = |index: usize| [&good[..index], &good[index + 1..]].concat();
     vec![
-        ("hole", without(4), ": sequence 3 follows 1: 1 before it are missing"),
+        ("hole", without(4), "line 8: sequence 3 follows 1: 1 before it are missing"),
         ("duplicate", [good, &good[1..2]].concat(), "line 12: sequence 1 was there before"),
         (
             "type",
@@ -291,6 +291,49 @@ async fn a_bad_file_is_refused_whole_with_the_line() {
     assert_eq!(log_of(&acme).await, before);
     assert_eq!(acme.get("/api/search").await.expect(200).body, json!([]));
     verify(&server);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_import_beyond_a_quota_is_refused_whole() {
+    let (origin, _) = origin().await;
+    let limits = [
+        ("GF_QUOTA_ENABLED", "true"),
+        ("GF_QUOTA_ORG_FOLDER", "1"),
+        ("GF_QUOTA_ORG_DASHBOARD", "1"),
+        ("GF_QUOTA_GLOBAL_DASHBOARD", "1"),
+    ];
+    let server = ServerProcess::start_with("import-quota", &limits).await;
+    let (org, other) = (new_org(&server, "Acme").await, new_org(&server, "Other").await);
+    let acme = server.admin().in_org(org);
+    let before = log_of(&acme).await;
+    let path = file("quota", &lines(&origin).await);
+    let path = path.to_str().unwrap();
+    for more in [&["--dry-run"][..], &[]] {
+        let said = import(&server, org, path, more);
+        let expected = format!("Quota reached: org {org} would have 2 (folder), the limit is 1");
+        assert!(!said.is_ok && said.error.contains(&expected), "{}{}", said.out, said.error);
+    }
+    assert_eq!(log_of(&acme).await, before);
+    verify(&server);
+
+    // What the org itself may have counts, and what is there in the end: on the way there were more dashboards.
+    for org in [org, other] {
+        let quota = format!("/api/orgs/{org}/quotas/folder");
+        server.admin().put(&quota, &json!({"limit": 2})).await.expect(200);
+    }
+    let said = import(&server, org, path, &[]);
+    assert!(said.is_ok, "{}", said.error);
+    expect_imported(&acme).await;
+    for more in [&["--dry-run"][..], &[]] {
+        let said = import(&server, other, path, more);
+        let expected = "Quota reached: the server would have 2 (dashboard), the limit is 1";
+        assert!(!said.is_ok && said.error.contains(expected), "{}{}", said.out, said.error);
+    }
+    // Folders alone meet only the limit of folders.
+    let said = import(&server, other, path, &["--only", "folder"]);
+    assert!(said.is_ok, "{}", said.error);
+    verify(&server);
+    std::fs::remove_file(path).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -67,6 +67,32 @@ async fn without_being_enabled_there_are_none() {
 }
 
 #[tokio::test]
+async fn what_an_org_has_is_told_to_its_admins_with_quotas_or_without() {
+    for settings in [&["quota.enabled=true"][..], &[]] {
+        let server = TestServer::with_settings(settings).await;
+        let usage = async |client: &Client| client.get("/api/org/usage").await.expect(200).body;
+        let expected = |dashboards: i64, folders: i64, members: i64| json!({"dashboards": dashboards, "folders": folders, "members": members});
+        let (admin, acme) = (server.admin(), server.new_org("Acme").await);
+        assert_eq!(usage(&admin).await, expected(0, 0, 1));
+        admin.post("/api/folders", &json!({"title": "Ops", "uid": "ops"})).await.expect(200);
+        save(&admin, "cpu").await.expect(200);
+        save(&admin, "ram").await.expect(200);
+        save(&admin, "ram").await.expect(200);
+        let (editor, ed) = server.new_member(1, "ed", "Editor").await;
+        assert_eq!(usage(&admin).await, expected(2, 1, 2));
+        admin.delete("/api/dashboards/uid/ram").await.expect(200);
+        admin.delete("/api/folders/ops").await.expect(200);
+        assert_eq!(usage(&admin).await, expected(1, 0, 2));
+        editor.get("/api/org/usage").await.expect(403);
+        admin.delete(&format!("/api/org/users/{ed}")).await.expect(200);
+        assert_eq!(usage(&admin).await, expected(1, 0, 1));
+        // What is said of one org says nothing of another.
+        let (olga, _) = server.new_member(acme, "olga", "Admin").await;
+        assert_eq!(usage(&olga).await, expected(0, 0, 2));
+    }
+}
+
+#[tokio::test]
 async fn are_shown_and_changed() {
     let server = limited(&["quota.org_dashboard=5", "quota.user_org=3"]).await;
     let admin = server.admin();
@@ -181,6 +207,87 @@ async fn every_way_to_create_something_of_an_org_is_limited() {
 
     set(&server, "/api/orgs/1/quotas/dashboard", 0).await;
     save(&admin, "cpu").await.expect_message(403, REACHED);
+    must_verify(&server).await;
+}
+
+#[tokio::test]
+async fn every_way_to_bring_something_in_or_back_is_limited() {
+    let server = limited(&["quota.org_folder=1", "quota.org_dashboard=1"]).await;
+    let admin = server.admin();
+    save(&admin, "deleted").await.expect(200);
+    admin.delete("/api/dashboards/uid/deleted").await.expect(200);
+    admin.post("/api/folders", &json!({"title": "Deleted", "uid": "deleted"})).await.expect(200);
+    admin.delete("/api/folders/deleted").await.expect(200);
+    save(&admin, "there").await.expect(200);
+    admin.post("/api/folders", &json!({"title": "There", "uid": "there"})).await.expect(200);
+
+    let import = json!({"dashboard": {"title": "imported", "uid": "imported"}, "overwrite": true});
+    let first = json!({"version": 1});
+    let refused = async || {
+        admin.post("/api/dashboards/import", &import).await.expect_message(403, REACHED);
+        admin.patch("/api/dashboards/uid/deleted/trash", &json!({})).await.expect_message(403, REACHED);
+        for path in ["/api/dashboards/uid/deleted", "/api/folders/deleted"] {
+            admin.post(&format!("{path}/history/restore"), &first).await.expect_message(403, REACHED);
+            admin.get(path).await.expect(404);
+        }
+    };
+    refused().await;
+    assert_eq!(admin.get("/api/org/usage").await.expect(200).body["dashboards"], 1);
+    // What is there already can be imported over, and an earlier version of it comes back.
+    let over = json!({"dashboard": {"title": "there", "uid": "there"}, "overwrite": true});
+    admin.post("/api/dashboards/import", &over).await.expect(200);
+    admin.post("/api/dashboards/uid/there/history/restore", &first).await.expect(200);
+    refused().await;
+
+    // Where there is room again, each of these ways is open.
+    admin.delete("/api/dashboards/uid/there").await.expect(200);
+    admin.delete("/api/folders/there").await.expect(200);
+    admin.patch("/api/dashboards/uid/deleted/trash", &json!({})).await.expect(200);
+    admin.post("/api/folders/deleted/history/restore", &first).await.expect(200);
+    admin.delete("/api/dashboards/uid/deleted").await.expect(200);
+    admin.post("/api/dashboards/import", &import).await.expect(200);
+    admin.delete("/api/dashboards/uid/imported").await.expect(200);
+    admin.post("/api/dashboards/uid/deleted/history/restore", &first).await.expect(200);
+    must_verify(&server).await;
+}
+
+#[tokio::test]
+async fn many_creators_of_anything_reach_exactly_the_limit() {
+    let settings = ["quota.org_folder=20", "quota.org_user=20", "quota.org_api_key=20"];
+    let server = Arc::new(limited(&settings).await);
+    let admin = server.admin();
+    let mut accounts = Vec::new();
+    for number in 0..8 {
+        let account = json!({"name": format!("ci {number}"), "role": "Viewer"});
+        let account = admin.post("/api/serviceaccounts", &account).await.expect(201).body;
+        accounts.push(account["id"].as_i64().unwrap());
+    }
+    // They are members of another org first, which has no limit of its own.
+    let acme = server.new_org("Acme").await;
+    set(&server, &format!("/api/orgs/{acme}/quotas/org_user"), -1).await;
+    for number in 0..32 {
+        let user = json!({"login": format!("user{number}"), "password": "secret", "OrgId": acme});
+        admin.post("/api/admin/users", &user).await.expect(200);
+    }
+    let post = |path: String, body: Value| {
+        let admin = server.admin();
+        async move { admin.post(&path, &body).await }
+    };
+    let folder = |number: usize| post("/api/folders".into(), json!({"title": format!("f{number}")}));
+    assert_eq!(run_at_once((0..32).map(folder)).await, 20);
+    let token = |number: usize| {
+        let path = format!("/api/serviceaccounts/{}/tokens", accounts[number % accounts.len()]);
+        post(path, json!({"name": format!("t{number}")}))
+    };
+    assert_eq!(run_at_once((0..32).map(token)).await, 20);
+    let member = |number: usize| {
+        post("/api/org/users".into(), json!({"loginOrEmail": format!("user{number}"), "role": "Viewer"}))
+    };
+    // The admin is one of them.
+    assert_eq!(run_at_once((0..32).map(member)).await, 19);
+    for target in ["folder", "org_user", "api_key"] {
+        assert_eq!(quota(&admin, "/api/org/quotas", target).await, (20, 20), "{target}");
+    }
     must_verify(&server).await;
 }
 

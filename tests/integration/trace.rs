@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -105,4 +106,22 @@ async fn a_collector_that_is_not_there_disturbs_nobody() {
     let mut server = ServerProcess::start_with("trace-nowhere", &[(env.0, &env.1)]).await;
     server.admin().get("/api/search").await.expect(200);
     assert!(server.stop().await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_traced_unless_a_collector_is_named() {
+    // Where exporters send to by themselves. Somebody else may listen there, who is not asked then.
+    let default = TcpListener::bind("127.0.0.1:4318").await;
+    let mut server = ServerProcess::start_with("trace-off", &[]).await;
+    let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    for client in [server.admin(), server.admin().with_header("traceparent", parent)] {
+        let answer = client.get("/api/search").await.expect(200);
+        assert!(!answer.headers.contains_key("traceresponse"), "{:?}", answer.headers);
+    }
+    // What had been gathered would be sent at the end.
+    assert!(server.stop().await);
+    if let Ok(listener) = default {
+        let connected = tokio::time::timeout(Duration::from_millis(100), listener.accept()).await;
+        assert!(connected.is_err(), "something was sent");
+    }
 }

@@ -100,6 +100,14 @@ impl ServerProcess {
         }
     }
 
+    /// How many bytes of memory the server occupies, its PostgreSQL not included.
+    pub fn resident_memory(&self) -> usize {
+        let status = format!("/proc/{}/status", self.child.as_ref().unwrap().id());
+        let status = std::fs::read_to_string(status).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
+    }
+
     /// Kills PostgreSQL with SIGKILL.
     pub fn kill_postgres(&self) {
         if let Some(pid) = self.postgres_pid() {

@@ -4,12 +4,17 @@ use std::io::Write;
 
 use kymograph_app::audit::AuditRecord;
 
-/// The names of the columns.
-pub(super) const HEADER: &str = "id,orgId,occurredAt,action,schemaVersion,outcome,actorType,actorId,actorLogin,targetType,\
-    targetUid,targetName,ip,userAgent,requestId,correlationId,traceId,tokenId,authMethod,reason,count\r\n";
+/// The names of the columns that every entry has.
+const COLUMNS: &str = "id,orgId,occurredAt,action,schemaVersion,outcome,actorType,actorId,actorLogin,targetType,\
+    targetUid,targetName,targetVersion,ip,userAgent,requestId,correlationId,traceId,tokenId,authMethod,reason,count";
+
+/// The line with the names of the columns, with one for what entries changed if that is wanted.
+pub(super) fn header(with_changes: bool) -> String {
+    format!("{COLUMNS}{}\r\n", if with_changes { ",summary" } else { "" })
+}
 
 /// Writes an entry and the end of its line.
-pub(super) fn write_line(out: &mut Vec<u8>, record: &AuditRecord<'_>) {
+pub(super) fn write_line(out: &mut Vec<u8>, record: &AuditRecord<'_>, with_changes: bool) {
     push_number(out, record.id);
     out.push(b',');
     push_number(out, record.org.0);
@@ -25,6 +30,10 @@ pub(super) fn write_line(out: &mut Vec<u8>, record: &AuditRecord<'_>) {
     push_text(out, record.target.kind);
     push_text(out, record.target.uid);
     push_text(out, record.target.name.unwrap_or_default());
+    out.push(b',');
+    if let Some(version) = record.target.version {
+        push_number(out, version);
+    }
     push_text(out, &record.ip);
     push_text(out, &record.user_agent);
     push_text(out, record.request_id);
@@ -41,7 +50,16 @@ pub(super) fn write_line(out: &mut Vec<u8>, record: &AuditRecord<'_>) {
     if let Some(count) = access.and_then(|access| access.count) {
         push_number(out, count);
     }
+    if with_changes {
+        push_text(out, &summary(record));
+    }
     out.extend_from_slice(b"\r\n");
+}
+
+/// What an entry changed, in words.
+fn summary(record: &AuditRecord<'_>) -> String {
+    let sentences = record.changes.iter().flat_map(|diff| &diff.summary);
+    sentences.map(|sentence| sentence.text.as_str()).collect::<Vec<_>>().join("; ")
 }
 
 fn push_number(out: &mut Vec<u8>, number: i64) {

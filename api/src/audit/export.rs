@@ -31,15 +31,18 @@ pub(super) enum Format {
     /// A JSON object on each line.
     Ndjson,
     /// Comma-separated values with a header.
-    Csv,
+    Csv {
+        /// Whether a column says what each entry changed.
+        with_changes: bool,
+    },
 }
 
 impl Format {
     /// The format of that name.
-    pub(super) fn try_parse(text: &str) -> Result<Self> {
+    pub(super) fn try_parse(text: &str, with_changes: bool) -> Result<Self> {
         match text {
             "" | "ndjson" => Ok(Self::Ndjson),
-            "csv" => Ok(Self::Csv),
+            "csv" => Ok(Self::Csv { with_changes }),
             _ => Err(Error::invalid("format is invalid: use ndjson or csv")),
         }
     }
@@ -47,7 +50,7 @@ impl Format {
     fn headers(self) -> (&'static str, &'static str) {
         match self {
             Self::Ndjson => ("application/x-ndjson", "attachment; filename=\"audit.ndjson\""),
-            Self::Csv => ("text/csv; charset=utf-8", "attachment; filename=\"audit.csv\""),
+            Self::Csv { .. } => ("text/csv; charset=utf-8", "attachment; filename=\"audit.csv\""),
         }
     }
 
@@ -64,8 +67,8 @@ impl Format {
     fn write(self, out: &mut Vec<u8>, record: &AuditRecord<'_>) -> Result<()> {
         match self {
             Self::Ndjson => entry::write_line(out, record).map_err(Error::internal),
-            Self::Csv => {
-                csv::write_line(out, record);
+            Self::Csv { with_changes } => {
+                csv::write_line(out, record, with_changes);
                 Ok(())
             }
         }
@@ -96,8 +99,8 @@ type Piece = Result<Option<Bytes>>;
 
 /// Reads batches and writes them out, some at once: to write one out takes longer than to read the next.
 async fn produce(mut export: AuditExport, format: Format, pieces: &mpsc::Sender<Piece>) -> Result<()> {
-    if format == Format::Csv {
-        send(pieces, Bytes::from_static(csv::HEADER.as_bytes())).await?;
+    if let Format::Csv { with_changes } = format {
+        send(pieces, Bytes::from(csv::header(with_changes))).await?;
     }
     let mut writing = VecDeque::new();
     while let Some(batch) = export.next_batch().await? {

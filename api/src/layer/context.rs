@@ -60,7 +60,7 @@ where
     let mut response = if trace.is_disabled() { work.await } else { work.instrument(trace.clone()).await };
     trace::finish(&trace, &mut response);
     if let Some(counted) = counted {
-        counted.finish(response.status());
+        counted.finish(&response);
     }
     response
 }

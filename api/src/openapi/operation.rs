@@ -27,7 +27,7 @@ pub struct Operation {
     body: Option<SchemaOf>,
     status: StatusCode,
     answers: Vec<(u16, &'static str, Option<signature::Content>)>,
-    failures: Vec<(u16, Option<&'static str>)>,
+    failures: Vec<(u16, Option<status::OwnFailure>)>,
     needs_permission: bool,
 }
 
@@ -145,7 +145,13 @@ impl Operation {
 
     /// Adds a status of a failure that means here what it means nowhere else.
     pub(crate) fn fails_when(mut self, status: u16, description: &'static str) -> Self {
-        self.failures.push((status, Some(description)));
+        self.failures.push((status, Some(status::OwnFailure { description, message: None })));
+        self
+    }
+
+    /// Says what is missing, and in which words, where Grafana's answer is the status of a fault.
+    pub(crate) fn fails_like_a_fault(mut self, description: &'static str, message: &'static str) -> Self {
+        self.failures.push((500, Some(status::OwnFailure { description, message: Some(message) })));
         self
     }
 
@@ -205,9 +211,9 @@ fn responses(
 ) -> path::Operation {
     let derived = status::derived(route, signature, described.needs_permission);
     let statuses = derived.into_iter().map(|status| (status, None)).chain(described.failures.iter().copied());
-    for (status, description) in statuses {
-        if let Some(description) = description {
-            builder = builder.response(status.to_string(), status::own_failure(schemas, status, description));
+    for (status, own) in statuses {
+        if let Some(own) = own {
+            builder = builder.response(status.to_string(), status::own_failure(schemas, status, own));
         } else if let Some(failure) = status::failure(status) {
             builder = builder.response(status.to_string(), failure);
         }

@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 
 use axum::http::{Method, StatusCode};
+use kymograph_app::error::FAULT;
 use utoipa::openapi::header::Header;
-use utoipa::openapi::{Content, ObjectBuilder, Ref, RefOr, Response, ResponseBuilder, Type};
+use utoipa::openapi::{AllOfBuilder, Content, ObjectBuilder, Ref, RefOr, Response, ResponseBuilder, Type};
 
 use super::schema::Schemas;
 use super::signature::Signature;
@@ -57,15 +58,31 @@ pub(super) fn failure(status: u16) -> Option<RefOr<Response>> {
     Some(Ref::from_response_name(*name).into())
 }
 
+/// What a failure means in an operation.
+#[derive(Clone, Copy)]
+pub(super) struct OwnFailure {
+    pub(super) description: &'static str,
+    /// What its body says, if that tells it from a fault of the server's.
+    pub(super) message: Option<&'static str>,
+}
+
 /// A failure that means something of its own in an operation.
-pub(super) fn own_failure(schemas: &mut Schemas, status: u16, description: &str) -> Response {
-    let schema = if status == StatusCode::PRECONDITION_FAILED.as_u16() {
+pub(super) fn own_failure(schemas: &mut Schemas, status: u16, own: OwnFailure) -> Response {
+    let body = if status == StatusCode::PRECONDITION_FAILED.as_u16() {
         schemas.refer::<PreconditionErrorBody>()
     } else {
         schemas.refer::<ErrorBody>()
     };
+    let schema = match own.message {
+        Some(message) => {
+            let message = ObjectBuilder::new().schema_type(Type::String).enum_values(Some([message, FAULT]));
+            let said = ObjectBuilder::new().schema_type(Type::Object).property("message", message);
+            AllOfBuilder::new().item(body).item(said).into()
+        }
+        None => body,
+    };
     ResponseBuilder::new()
-        .description(description)
+        .description(own.description)
         .content("application/json", Content::new(Some(schema)))
         .build()
 }
@@ -73,7 +90,7 @@ pub(super) fn own_failure(schemas: &mut Schemas, status: u16, description: &str)
 /// All failures that operations refer to.
 pub(super) fn failures(schemas: &mut Schemas) -> BTreeMap<String, RefOr<Response>> {
     let described = FAILURES.iter().map(|(status, name, description)| {
-        let mut response = own_failure(schemas, *status, description);
+        let mut response = own_failure(schemas, *status, OwnFailure { description, message: None });
         if matches!(status, 429 | 503) {
             let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1));
             let mut header = Header::new(seconds);

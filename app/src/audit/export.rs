@@ -3,15 +3,18 @@
 use std::sync::Arc;
 
 use kymograph_domain::Timestamp;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 
+use super::change::Changes;
+use super::slot::ExportSlot;
 use super::{AuditBatch, AuditQuery, AuditReader, AuditSelect, Audits, TargetNames, require};
 use crate::Scope;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 
 /// How many entries are read at once.
 const BATCH: i64 = 2000;
+/// How many if each comes with what it changed, which can be a megabyte: several batches are on their way at once.
+const BATCH_WITH_CHANGES: i64 = 10;
 /// How many names of objects are remembered on the way.
 const MAX_NAMES: usize = 20_000;
 
@@ -21,8 +24,9 @@ pub struct AuditExport {
     reader: Arc<dyn AuditReader>,
     scope: Scope,
     select: AuditSelect,
+    changes: Option<Changes>,
     coming: Option<Coming>,
-    _permit: OwnedSemaphorePermit,
+    _slot: ExportSlot,
 }
 
 /// A batch that is being read, with the names that are known by then.
@@ -34,17 +38,15 @@ impl Audits {
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn export(&self, scope: &Scope, query: &AuditQuery) -> Result<AuditExport> {
         require(scope)?;
-        let permit =
-            self.exports.clone().try_acquire_owned().map_err(|_| {
-                Error::new(ErrorKind::Overloaded, "Too many exports at once, try again shortly")
-            })?;
+        let slot = self.exports.try_take(scope.org())?;
         let mut select = self.select(scope, query).await?;
         select.newest = query.newest_first(false)?;
-        select.limit = BATCH;
+        select.limit = if query.with_changes { BATCH_WITH_CHANGES } else { BATCH };
         let now = self.log.positions_at(scope, &[Timestamp::MAX]).await?;
         select.before = select.before.min(now.first().copied().unwrap_or_default() + 1);
         let (reader, scope) = (self.reader.clone(), scope.clone());
-        let mut export = AuditExport { reader, scope, select, coming: None, _permit: permit };
+        let changes = query.with_changes.then(|| self.changes.clone());
+        let mut export = AuditExport { reader, scope, select, changes, coming: None, _slot: slot };
         if !export.select.is_empty() {
             export.read_ahead(TargetNames::new());
         }
@@ -73,8 +75,12 @@ impl AuditExport {
 
     fn read_ahead(&mut self, mut names: TargetNames) {
         let (reader, scope, select) = (self.reader.clone(), self.scope.clone(), self.select.clone());
+        let changes = self.changes.clone();
         self.coming = Some(tokio::spawn(async move {
-            let batch = reader.read_audit(&scope, &select, &mut names).await?;
+            let mut batch = reader.read_audit(&scope, &select, &mut names).await?;
+            if let Some(changes) = changes {
+                batch = changes.add_to(&scope, batch).await?;
+            }
             Ok((batch, names))
         }));
     }

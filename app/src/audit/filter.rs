@@ -41,6 +41,41 @@ pub struct AuditQuery {
     pub cursor: Option<String>,
     /// Whether each entry shall say what it changed.
     pub with_changes: bool,
+    /// What is not wanted, whatever else is.
+    pub excluded: Excluded,
+}
+
+/// What a client does not want, in the words in which it says what it wants.
+#[derive(Clone, Debug, Default)]
+pub struct Excluded {
+    /// Logins, ids, or beginnings of logins that end in `*`.
+    pub actors: Vec<String>,
+    /// Actions, or beginnings of actions that end in `*`.
+    pub actions: Vec<String>,
+    /// Outcomes.
+    pub outcomes: Vec<String>,
+    /// Types of objects.
+    pub target_types: Vec<String>,
+}
+
+impl Excluded {
+    fn lists(&self) -> [&Vec<String>; 4] {
+        [&self.actors, &self.actions, &self.outcomes, &self.target_types]
+    }
+
+    /// The types of events that are not wanted.
+    fn types(&self) -> Result<Vec<&'static str>> {
+        let mut types = matching_types("excludeAction", &self.actions)?;
+        for outcome in &self.outcomes {
+            let outcome = parse_outcome("excludeOutcome", outcome)?;
+            types.extend(all_types().filter(|name| Outcome::of_event(name) == outcome));
+        }
+        for kind in &self.target_types {
+            let kind = parse_target_type("excludeTargetType", kind)?;
+            types.extend(all_types().filter(|name| is_of(kind, name)));
+        }
+        Ok(types)
+    }
 }
 
 /// Whom a filter means.
@@ -65,61 +100,62 @@ impl AuditQuery {
 
     /// What tells the list from others. The size of a page does not: it may change on the way.
     pub(super) fn identity(&self) -> String {
-        let Self { actors, actions, target_type, target_uid, outcome, from, to, trace_id, order, .. } = self;
+        let Self { actors, actions, target_type, target_uid, outcome, trace_id, order, excluded, .. } = self;
+        let (from, to) = (&self.from, &self.to);
         format!(
-            "{actors:?}{actions:?}{target_type:?}{target_uid:?}{outcome:?}{from:?}{to:?}{trace_id:?}{order:?}"
+            "{actors:?}{actions:?}{target_type:?}{target_uid:?}{outcome:?}{from:?}{to:?}{trace_id:?}{order:?}\
+                {excluded:?}"
         )
     }
 
     fn check(&self) -> Result<()> {
-        if self.actors.len() > MAX_VALUES || self.actions.len() > MAX_VALUES {
+        let lists = [&self.actors, &self.actions].into_iter().chain(self.excluded.lists());
+        if lists.clone().any(|values| values.len() > MAX_VALUES) {
             return Err(Error::invalid(format!("a filter can have at most {MAX_VALUES} values")));
         }
         let single = [&self.target_type, &self.target_uid, &self.trace_id].into_iter().flatten();
-        let all = self.actors.iter().chain(&self.actions).chain(single);
+        let all = lists.flatten().chain(single);
         if all.into_iter().any(|value| value.len() > MAX_VALUE_BYTES || value.contains('\0')) {
             return Err(Error::invalid("a filter is too long or contains a character that cannot be stored"));
         }
         Ok(())
     }
 
+    /// From when to when, both included.
+    pub(super) fn times(&self) -> Result<(Option<Timestamp>, Option<Timestamp>)> {
+        let from = Self::time("from", self.from.as_ref())?;
+        let to = Self::time("to", self.to.as_ref())?;
+        if from.zip(to).is_some_and(|(from, to)| from > to) {
+            return Err(Error::invalid("from is after to"));
+        }
+        Ok((from, to))
+    }
+
     /// The types of events that are wanted, `None` for all.
     fn types(&self) -> Result<Option<Vec<&'static str>>> {
-        let all = || registry::event_types().into_iter().map(|(name, _)| name);
         let mut types: Option<Vec<_>> = None;
         if !self.actions.is_empty() {
-            let mut wanted = Vec::new();
-            for action in &self.actions {
-                let matching = all().filter(|name| matches(action, name));
-                let before = wanted.len();
-                wanted.extend(matching);
-                if wanted.len() == before {
-                    return Err(Error::invalid(format!("action {action} is unknown")));
-                }
-            }
-            wanted.sort_unstable();
-            wanted.dedup();
-            types = Some(wanted);
+            types = Some(matching_types("action", &self.actions)?);
         }
         if let Some(outcome) = non_empty(self.outcome.as_ref()) {
-            let outcome = Outcome::ALL.into_iter().find(|known| known.name() == outcome);
-            let outcome = outcome
-                .ok_or_else(|| Error::invalid("outcome is invalid: use success, denied or failure"))?;
-            types.get_or_insert_with(|| all().collect()).retain(|name| Outcome::of_event(name) == outcome);
+            let outcome = parse_outcome("outcome", outcome)?;
+            types
+                .get_or_insert_with(|| all_types().collect())
+                .retain(|name| Outcome::of_event(name) == outcome);
         }
         if let Some(kind) = self.target_type()?.filter(|_| non_empty(self.target_uid.as_ref()).is_none()) {
-            let is_of = |name: &&str| name.split_once('.').is_some_and(|(noun, _)| noun == kind);
-            types.get_or_insert_with(|| all().collect()).retain(is_of);
+            types.get_or_insert_with(|| all_types().collect()).retain(|name| is_of(kind, name));
+        }
+        let excluded = self.excluded.types()?;
+        if !excluded.is_empty() {
+            types.get_or_insert_with(|| all_types().collect()).retain(|name| !excluded.contains(name));
         }
         Ok(types)
     }
 
     fn target_type(&self) -> Result<Option<&str>> {
         match non_empty(self.target_type.as_ref()) {
-            Some(kind) if registry::TYPES.contains(&kind) => Ok(Some(kind)),
-            Some(_) => {
-                Err(Error::invalid(format!("targetType is invalid: use {}", registry::TYPES.join(", "))))
-            }
+            Some(kind) => parse_target_type("targetType", kind).map(Some),
             None if non_empty(self.target_uid.as_ref()).is_some() => {
                 Err(Error::invalid("targetUid needs a targetType"))
             }
@@ -146,6 +182,41 @@ fn non_empty(text: Option<&String>) -> Option<&str> {
     text.map(String::as_str).filter(|text| !text.is_empty())
 }
 
+/// The types of all events.
+pub(super) fn all_types() -> impl Iterator<Item = &'static str> {
+    registry::event_types().into_iter().map(|(name, _)| name)
+}
+
+/// Whether a type of events is one of a type of objects.
+fn is_of(kind: &str, name: &str) -> bool {
+    name.split_once('.').is_some_and(|(noun, _)| noun == kind)
+}
+
+/// The types of events that actions in a parameter mean, each of which must mean one.
+fn matching_types(parameter: &str, actions: &[String]) -> Result<Vec<&'static str>> {
+    let mut types = Vec::new();
+    for action in actions {
+        let before = types.len();
+        types.extend(all_types().filter(|name| matches(action, name)));
+        if types.len() == before {
+            return Err(Error::invalid(format!("{parameter} {action} is unknown")));
+        }
+    }
+    types.sort_unstable();
+    types.dedup();
+    Ok(types)
+}
+
+fn parse_outcome(parameter: &str, text: &str) -> Result<Outcome> {
+    let invalid = || Error::invalid(format!("{parameter} is invalid: use success, denied or failure"));
+    Outcome::ALL.into_iter().find(|known| known.name() == text).ok_or_else(invalid)
+}
+
+fn parse_target_type<'t>(parameter: &str, text: &'t str) -> Result<&'t str> {
+    let invalid = || Error::invalid(format!("{parameter} is invalid: use {}", registry::TYPES.join(", ")));
+    Some(text).filter(|kind| registry::TYPES.contains(kind)).ok_or_else(invalid)
+}
+
 fn matches(pattern: &str, name: &str) -> bool {
     match pattern.strip_suffix('*') {
         Some(beginning) => name.starts_with(beginning),
@@ -156,19 +227,8 @@ fn matches(pattern: &str, name: &str) -> bool {
 impl Audits {
     /// Resolves what a client asks for. The order and the number of entries are left open.
     pub(super) async fn select(&self, scope: &Scope, query: &AuditQuery) -> Result<AuditSelect> {
-        query.check()?;
-        let from = AuditQuery::time("from", query.from.as_ref())?;
-        let to = AuditQuery::time("to", query.to.as_ref())?;
-        if from.zip(to).is_some_and(|(from, to)| from > to) {
-            return Err(Error::invalid("from is after to"));
-        }
-        let mut select = AuditSelect {
-            before: i64::MAX,
-            types: query.types()?,
-            streams: query.streams()?,
-            trace_id: non_empty(query.trace_id.as_ref()).map(str::to_lowercase),
-            ..AuditSelect::default()
-        };
+        let (from, to) = query.times()?;
+        let mut select = self.select_at_any_time(scope, query).await?;
         // The last that is too old, and the last that is not too new.
         let times: Vec<_> =
             [from.map(|from| Timestamp(from.0.saturating_sub(1))), to].into_iter().flatten().collect();
@@ -181,13 +241,31 @@ impl Audits {
                 select.before = positions.next().unwrap_or_default() + 1;
             }
         }
-        if !query.actors.is_empty() {
-            select.actors = Some(self.resolve_actors(scope, &query.actors).await?);
+        Ok(select)
+    }
+
+    /// Resolves all that a client asks for but the time.
+    pub(super) async fn select_at_any_time(&self, scope: &Scope, query: &AuditQuery) -> Result<AuditSelect> {
+        query.check()?;
+        let mut select = AuditSelect {
+            before: i64::MAX,
+            types: query.types()?,
+            streams: query.streams()?,
+            trace_id: non_empty(query.trace_id.as_ref()).map(str::to_lowercase),
+            ..AuditSelect::default()
+        };
+        let excluded = self.resolve_actors(scope, "excludeActor", &query.excluded.actors).await?;
+        if query.actors.is_empty() {
+            select.excluded_actors = excluded;
+        } else {
+            let mut actors = self.resolve_actors(scope, "actor", &query.actors).await?;
+            actors.retain(|id| !excluded.contains(id));
+            select.actors = Some(actors);
         }
         Ok(select)
     }
 
-    async fn resolve_actors(&self, scope: &Scope, actors: &[String]) -> Result<Vec<i64>> {
+    async fn resolve_actors(&self, scope: &Scope, parameter: &str, actors: &[String]) -> Result<Vec<i64>> {
         let mut ids = Vec::new();
         for text in actors {
             let filter = match text.strip_suffix('*') {
@@ -207,7 +285,7 @@ impl Audits {
         ids.dedup();
         if i64::try_from(ids.len()).is_ok_and(|count| count > MAX_ACTORS) {
             return Err(Error::invalid(format!(
-                "actor means more than {MAX_ACTORS} actors: be more specific"
+                "{parameter} means more than {MAX_ACTORS} actors: be more specific"
             )));
         }
         Ok(ids)
@@ -244,6 +322,33 @@ mod tests {
         assert_eq!(query(&["access.*"], "success").types().unwrap().unwrap(), ["access.logged_in"]);
         assert!(query(&["folder.*"], "denied").types().unwrap().unwrap().is_empty());
         assert!(query(&[], "maybe").types().is_err());
+    }
+
+    #[test]
+    fn what_is_not_wanted_is_left_out_of_what_is() {
+        let excluding = |actions: &[&str], outcomes: &[&str], kinds: &[&str]| {
+            let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+            let excluded = Excluded {
+                actors: Vec::new(),
+                actions: texts(actions),
+                outcomes: texts(outcomes),
+                target_types: texts(kinds),
+            };
+            AuditQuery { excluded, ..query(&["folder.*", "access.*"], "") }.types()
+        };
+        let types = excluding(&["folder.m*", "folder.created"], &["failure"], &[]).unwrap().unwrap();
+        assert_eq!(types, ["access.denied", "access.logged_in", "folder.deleted", "folder.updated"]);
+        assert_eq!(excluding(&[], &["success", "denied", "failure"], &[]).unwrap().unwrap(), [""; 0]);
+        let types = excluding(&[], &[], &["access", "dashboard"]).unwrap().unwrap();
+        assert_eq!(types, ["folder.created", "folder.deleted", "folder.moved", "folder.updated"]);
+        assert!(excluding(&["comet.*"], &[], &[]).is_err());
+        assert!(excluding(&[], &["maybe"], &[]).is_err());
+        assert!(excluding(&[], &[], &["comet"]).is_err());
+        let all_but = AuditQuery {
+            excluded: Excluded { target_types: vec!["folder".into()], ..Excluded::default() },
+            ..AuditQuery::default()
+        };
+        assert_eq!(all_but.types().unwrap().unwrap().len() + 4, all_types().count());
     }
 
     #[test]

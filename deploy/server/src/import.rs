@@ -1,6 +1,7 @@
 //! The subcommand `import`.
 
 use clap::Args;
+use kymograph_app::quota::QuotaLimits;
 use kymograph_domain::OrgId;
 use kymograph_infra::import::{ImportOrder, ImportReport, ImportSource};
 use kymograph_infra::progress::Report;
@@ -32,7 +33,7 @@ pub struct ImportArgs {
 }
 
 impl ImportArgs {
-    fn order(self) -> ImportOrder {
+    fn order(self, limits: Option<QuotaLimits>) -> ImportOrder {
         let source = match self.from.as_str() {
             "-" => ImportSource::Input,
             url if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
@@ -40,13 +41,13 @@ impl ImportArgs {
             }
             _ => ImportSource::File(self.from.into()),
         };
-        ImportOrder { org: OrgId(self.org), source, only: self.only, is_dry_run: self.dry_run }
+        ImportOrder { org: OrgId(self.org), source, only: self.only, is_dry_run: self.dry_run, limits }
     }
 }
 
 /// Imports all events, or none, and says how many there were.
 pub async fn import(config: &Config, args: ImportArgs) -> Result<(), ServerError> {
-    let order = args.order();
+    let order = args.order(config.quota.limits.clone());
     let database = CommandDatabase::attach(config).await?;
     let progress = Progress::default();
     let show = |what: &str, done, of| progress.show(what, done, of);

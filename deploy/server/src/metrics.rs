@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use kymograph_app::access::AccessLog;
-use kymograph_infra::metrics::{TotalMetrics, register_build, register_pools, register_refusals};
+use kymograph_infra::change_feed::ChangeFeed;
+use kymograph_infra::metrics::{
+    TotalMetrics, register_build, register_feed, register_pools, register_refusals,
+};
 use kymograph_infra::pipeline::PipelinePool;
 use kymograph_projections::Database;
 use kymograph_projections::statistic::PgStatisticReader;
@@ -17,6 +20,7 @@ pub(crate) struct Counted {
     pub(crate) readers: Database,
     pub(crate) writers: PipelinePool,
     pub(crate) access: AccessLog,
+    pub(crate) feed: ChangeFeed,
     pub(crate) statistics: Arc<PgStatisticReader>,
 }
 
@@ -29,6 +33,7 @@ pub(crate) fn register(
     register_build(registry, &config.compatibility.grafana_version, env!("CARGO_PKG_VERSION"))?;
     register_pools(registry, counted.readers, counted.writers)?;
     register_refusals(registry, counted.access)?;
+    register_feed(registry, counted.feed)?;
     let metrics = &config.metrics;
     if !metrics.enabled || !metrics.total_stats {
         return Ok(None);

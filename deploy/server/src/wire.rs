@@ -178,7 +178,7 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
         clock: clock.clone(),
         projectors: projectors_within(config.quota.limits.as_ref()),
         listeners: read_caches,
-        feed,
+        feed: feed.clone(),
         streams,
         metrics: FlightMetrics::try_new(&registry).map_err(Error::internal)?,
     }));
@@ -189,6 +189,7 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
         readers: database,
         writers: pipelines,
         access: access.clone(),
+        feed,
         statistics: statistics.clone(),
     };
     let totals = metrics::register(&registry, config, counted).map_err(Error::internal)?;

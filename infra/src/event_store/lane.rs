@@ -7,8 +7,9 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use kymograph_app::error::overload;
 use kymograph_app::event_store::{CommitError, Committed, StreamState};
-use kymograph_app::{Error, ErrorKind, Result};
+use kymograph_app::{Error, Result};
 use kymograph_domain::{OrgId, StreamId};
 use tokio::sync::oneshot;
 
@@ -51,7 +52,8 @@ impl<J, A> Lanes<J, A> {
         let is_new = !lanes.contains_key(&org);
         let waiting = lanes.entry(org).or_default();
         if waiting.len() >= MAX_WAITING {
-            return Err(Error::new(ErrorKind::Overloaded, "Too many commands at once, try again shortly"));
+            let message = "Too many commands at once, try again shortly";
+            return Err(Error::overloaded(overload::COMMANDS, message));
         }
         waiting.push_back((job, answer));
         Ok(is_new)

@@ -8,6 +8,7 @@ use kymograph_app::random::{hex, random_bytes};
 use kymograph_app::{Error, ErrorKind, Result};
 use kymograph_domain::import::{Import, Imported};
 use kymograph_domain::{OrgId, StoredEvent, StreamId, Timestamp, UserId};
+use kymograph_projections::quota::must_have_room;
 use kymograph_projections::statement::Param;
 use kymograph_projections::{Projector, Recorded, Statements, params, projectors};
 use tokio_postgres::error::SqlState;
@@ -45,7 +46,7 @@ pub(super) async fn write(
         transaction.batch_execute(&tenant).await.map_err(failed)?;
         let mut writer = Writer::begin(transaction, order.org, last_id - checked.last_id()).await?;
         match writer.write(order, file, found, report).await {
-            Ok(()) => return writer.commit(found).await,
+            Ok(()) => return writer.commit(order, found).await,
             // Somebody else has written since the end of the log was read. From the first event on they wait.
             Err(Failure::Overtaken(_)) if !writer.has_begun => {}
             Err(Failure::Overtaken(error) | Failure::Failed(error)) => return Err(error),
@@ -273,8 +274,13 @@ impl<'a> Writer<'a> {
     }
 
     /// Counts what the log has got, moves its end, tells all servers, and commits.
-    async fn commit(mut self, found: &mut ImportReport) -> Result<()> {
+    async fn commit(mut self, order: &ImportOrder, found: &mut ImportReport) -> Result<()> {
         let (org, before, last) = (self.org, self.before, self.position);
+        if let Some(limits) = &order.limits {
+            // Others may have created something since the first look. What was imported is counted by now.
+            let none_more = self.import.added().into_keys().map(|target| (target, 0)).collect();
+            must_have_room(&self.transaction, limits, org, &none_more).await?;
+        }
         let count =
             "SELECT type, count(*) FROM events WHERE org_id = $1 AND pos > $2 AND pos <= $3 GROUP BY 1";
         let rows = self.transaction.query(count, &[&org.0, &before, &last]).await.map_err(failed)?;

@@ -2,10 +2,11 @@
 
 use kymograph_app::audit::AuditSelect;
 use kymograph_app::{Result, Scope};
-use kymograph_domain::{StreamId, registry};
+use kymograph_domain::StreamId;
 use tokio_postgres::Row;
 
 use super::PgAuditReader;
+use crate::database::Params;
 
 /// The columns of an entry. Payloads stay where they are, but for the small ones that tell of access.
 macro_rules! columns {
@@ -34,14 +35,26 @@ macro_rules! both_ways {
 both_ways!(BY_POSITION,
     "FROM events e WHERE e.org_id = $1 AND e.pos > $2 AND e.pos < $3 ORDER BY e.pos " DIR " LIMIT $4");
 
+both_ways!(BY_POSITION_WITHOUT,
+    "FROM events e WHERE e.org_id = $1 AND e.pos > $2 AND e.pos < $3 AND e.actor_id <> ALL ($5::bigint[])
+    ORDER BY e.pos " DIR " LIMIT $4");
+
 // An index that begins with the type has the events of one type in order. Those of several types are merged: so many
 // of each are more than enough.
-both_ways!(BY_TYPE,
-    "FROM (SELECT found.pos FROM unnest($5::text[]) AS types (type) CROSS JOIN LATERAL (
-            SELECT pos FROM events WHERE org_id = $1 AND type = types.type AND pos > $2 AND pos < $3
-            ORDER BY pos " DIR " LIMIT $4) AS found
-        ORDER BY found.pos " DIR " LIMIT $4) AS found
-    JOIN events e ON e.org_id = $1 AND e.pos = found.pos ORDER BY e.pos " DIR);
+macro_rules! by_type {
+    ($name:ident, $condition:literal) => {
+        both_ways!($name,
+            "FROM (SELECT found.pos FROM unnest($5::text[]) AS types (type) CROSS JOIN LATERAL (
+                    SELECT pos FROM events WHERE org_id = $1 AND type = types.type AND pos > $2 AND pos < $3"
+            $condition " ORDER BY pos " DIR " LIMIT $4) AS found
+                ORDER BY found.pos " DIR " LIMIT $4) AS found
+            JOIN events e ON e.org_id = $1 AND e.pos = found.pos ORDER BY e.pos " DIR);
+    };
+}
+
+by_type!(BY_TYPE, "");
+// Apart, because the index does not know the actors: all others need not look beyond it.
+by_type!(BY_TYPE_WITHOUT, " AND actor_id <> ALL ($6::bigint[])");
 
 both_ways!(BY_ACTOR,
     "FROM (SELECT found.pos FROM unnest($6::bigint[]) AS actors (id)
@@ -59,6 +72,7 @@ both_ways!(BY_STREAM,
             SELECT pos FROM events WHERE org_id = $1 AND stream_id = streams.id
                 AND version > streams.low AND version <= streams.high
                 AND type = ANY ($5::text[]) AND ($6::bigint[] = '{}' OR actor_id = ANY ($6))
+                AND actor_id <> ALL ($8::bigint[])
             ORDER BY version " DIR " LIMIT $4) AS found
         ORDER BY found.pos " DIR " LIMIT $4) AS found
     JOIN events e ON e.org_id = $1 AND e.pos = found.pos ORDER BY e.pos " DIR);
@@ -67,7 +81,7 @@ both_ways!(BY_STREAM,
 both_ways!(BY_TRACE,
     "FROM events e WHERE e.org_id = $1 AND e.trace_id = $7 AND e.trace_id <> '' AND e.pos > $2 AND e.pos < $3
         AND e.type = ANY ($5::text[]) AND ($6::bigint[] = '{}' OR e.actor_id = ANY ($6))
-        AND ($8::text[] = '{}' OR e.stream_id = ANY ($8))
+        AND ($8::text[] = '{}' OR e.stream_id = ANY ($8)) AND e.actor_id <> ALL ($9::bigint[])
     ORDER BY e.pos " DIR " LIMIT $4");
 
 impl PgAuditReader {
@@ -75,33 +89,56 @@ impl PgAuditReader {
     pub(super) async fn select(&self, scope: &Scope, select: &AuditSelect) -> Result<Vec<Row>> {
         let (org, way) = (scope.org(), usize::from(select.newest));
         let (after, before, limit) = (&select.after, &select.before, &(select.limit + 1));
-        let all_types = || registry::event_types().into_iter().map(|(name, _)| name).collect();
-        let types = &select.types.clone().unwrap_or_else(all_types);
+        let (types, excluded) = (&select.type_names(), &select.excluded_actors);
         let actors = &select.actors.clone().unwrap_or_default();
         let database = &self.database;
         if let Some(trace_id) = &select.trace_id {
             let streams = &select.streams.clone().unwrap_or_default();
             return database
-                .read(org, BY_TRACE[way], &[&org.0, after, before, limit, types, actors, trace_id, streams])
+                .read(
+                    org,
+                    BY_TRACE[way],
+                    &[&org.0, after, before, limit, types, actors, trace_id, streams, excluded],
+                )
                 .await;
         }
         if let Some(streams) = &select.streams {
-            let (mut lows, mut highs) = (Vec::new(), Vec::new());
-            for stream in streams {
-                let stream = StreamId::from_stored(stream.clone());
-                lows.push(self.log.version_at(scope, &stream, *after).await?);
-                highs.push(self.log.version_at(scope, &stream, before - 1).await?);
-            }
+            let (lows, highs) = self.versions_between(scope, streams, *after, before - 1).await?;
             return database
-                .read(org, BY_STREAM[way], &[&org.0, streams, &lows, limit, types, actors, &highs])
+                .read(org, BY_STREAM[way], &[&org.0, streams, &lows, limit, types, actors, &highs, excluded])
                 .await;
         }
         if select.actors.is_some() {
             return database.read(org, BY_ACTOR[way], &[&org.0, after, before, limit, types, actors]).await;
         }
-        if select.types.is_some() {
-            return database.read(org, BY_TYPE[way], &[&org.0, after, before, limit, types]).await;
+        match (select.types.is_some(), excluded.is_empty()) {
+            (true, true) => database.read(org, BY_TYPE[way], &[&org.0, after, before, limit, types]).await,
+            (true, false) => {
+                let params: Params<'_> = &[&org.0, after, before, limit, types, excluded];
+                database.read(org, BY_TYPE_WITHOUT[way], params).await
+            }
+            (false, true) => database.read(org, BY_POSITION[way], &[&org.0, after, before, limit]).await,
+            (false, false) => {
+                let params: Params<'_> = &[&org.0, after, before, limit, excluded];
+                database.read(org, BY_POSITION_WITHOUT[way], params).await
+            }
         }
-        database.read(org, BY_POSITION[way], &[&org.0, after, before, limit]).await
+    }
+
+    /// For each stream its version by one position, and by a later one.
+    pub(super) async fn versions_between(
+        &self,
+        scope: &Scope,
+        streams: &[String],
+        first: i64,
+        last: i64,
+    ) -> Result<(Vec<i64>, Vec<i64>)> {
+        let (mut lows, mut highs) = (Vec::new(), Vec::new());
+        for stream in streams {
+            let stream = StreamId::from_stored(stream.clone());
+            lows.push(self.log.version_at(scope, &stream, first).await?);
+            highs.push(self.log.version_at(scope, &stream, last).await?);
+        }
+        Ok((lows, highs))
     }
 }

@@ -28,7 +28,7 @@ const ADD_TO_SERVER_WITHIN: &str = "WITH counted AS (
     SELECT 1 / (CASE WHEN used > $2 THEN 0 ELSE 1 END) FROM counted";
 /// Orgs do not wait for each other, so a sum over them is only right for who is alone. Locking and adding up are two
 /// statements, because a statement does not see what was committed while it waited.
-const LOCK_TOTAL: &str = "SELECT pg_advisory_xact_lock(hashtextextended('kymograph/quotas', 0))";
+pub(super) const LOCK_TOTAL: &str = "SELECT pg_advisory_xact_lock(hashtextextended('kymograph/quotas', 0))";
 const CHECK_TOTAL: &str =
     "SELECT 1 / (CASE WHEN sum(used)::bigint > $2 THEN 0 ELSE 1 END) FROM quotas WHERE target = $1";
 /// A user can be made a member of two orgs at once.
