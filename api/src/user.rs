@@ -37,6 +37,8 @@ const QUERY: &str = "A part of the login, the name or the e-mail address";
 
 /// How Grafana answers a change of who is not there.
 const NO_USER: &str = "The user is not there, or a fault of the server's";
+const PASSWORD_FAILED: &str = "Failed to update user password";
+const PERMISSIONS_FAILED: &str = "Failed to update user permissions";
 
 #[derive(Clone)]
 struct UserState {
@@ -102,12 +104,13 @@ pub fn routes(
         .describe(operation("adminDeleteUser", "Delete a user").fails(&[404]))
         .private(Method::PUT, "/api/admin/users/{user_id}/password", state, admin_update_user_password)
         .describe(
-            operation("adminUpdateUserPassword", "Give a user another password").fails_when(500, NO_USER),
+            operation("adminUpdateUserPassword", "Give a user another password")
+                .fails_like_a_fault(NO_USER, PASSWORD_FAILED),
         )
         .private(Method::PUT, "/api/admin/users/{user_id}/permissions", state, admin_update_user_permissions)
         .describe(
             operation("adminUpdateUserPermissions", "Make a user a server admin, or one no more")
-                .fails_when(500, NO_USER),
+                .fails_like_a_fault(NO_USER, PERMISSIONS_FAILED),
         )
         .private(Method::POST, "/api/admin/users/{user_id}/disable", state, admin_disable_user)
         .describe(operation("adminDisableUser", "Keep a user from logging in").fails(&[404]))
@@ -300,7 +303,7 @@ async fn admin_update_user_password(
 ) -> ApiResult<Json<Message>> {
     let (id, password) = (parse_user_id(&user)?, form.password.unwrap_or_default());
     let changed = state.users.set_password(&scope, id, &password).await;
-    changed.map_err(|error| could_not(error, "Failed to update user password"))?;
+    changed.map_err(|error| could_not(error, PASSWORD_FAILED))?;
     Ok(Message::json("User password updated"))
 }
 
@@ -311,7 +314,7 @@ async fn admin_update_user_permissions(
     JsonBody(form): JsonBody<ServerAdminForm>,
 ) -> ApiResult<Json<Message>> {
     let changed = state.users.set_server_admin(&scope, parse_user_id(&user)?, form.is_grafana_admin).await;
-    changed.map_err(|error| could_not(error, "Failed to update user permissions"))?;
+    changed.map_err(|error| could_not(error, PERMISSIONS_FAILED))?;
     Ok(Message::json("User permissions updated"))
 }
 

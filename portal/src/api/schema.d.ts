@@ -4707,6 +4707,8 @@ export interface operations {
                 cursor?: string;
                 /** @description How entries are written, one a line */
                 format?: "ndjson" | "csv";
+                /** @description Whether each entry says what it changed, in `csv` in words */
+                changes?: boolean;
             };
             header?: {
                 /** @description The org to act in, instead of the one that the caller works in */
@@ -5103,7 +5105,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorBody"];
+                    "application/json": components["schemas"]["ErrorBody"] & {
+                        /** @enum {string} */
+                        message?: "Failed to update user password" | "Internal server error";
+                    };
                 };
             };
             503: components["responses"]["Unavailable"];
@@ -5153,7 +5158,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorBody"];
+                    "application/json": components["schemas"]["ErrorBody"] & {
+                        /** @enum {string} */
+                        message?: "Failed to update user permissions" | "Internal server error";
+                    };
                 };
             };
             503: components["responses"]["Unavailable"];
@@ -5437,6 +5445,8 @@ export interface operations {
                 cursor?: string;
                 /** @description How entries are written, one a line */
                 format?: "ndjson" | "csv";
+                /** @description Whether each entry says what it changed, in `csv` in words */
+                changes?: boolean;
             };
             header?: {
                 /** @description The org to act in, instead of the one that the caller works in */
@@ -6964,7 +6974,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorBody"];
+                    "application/json": components["schemas"]["ErrorBody"] & {
+                        /** @enum {string} */
+                        message?: "Failed to update organization" | "Internal server error";
+                    };
                 };
             };
             503: components["responses"]["Unavailable"];
@@ -7011,7 +7024,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorBody"];
+                    "application/json": components["schemas"]["ErrorBody"] & {
+                        /** @enum {string} */
+                        message?: "Failed to update org address" | "Internal server error";
+                    };
                 };
             };
             503: components["responses"]["Unavailable"];
@@ -7758,7 +7774,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorBody"];
+                    "application/json": components["schemas"]["ErrorBody"] & {
+                        /** @enum {string} */
+                        message?: "Failed update org user" | "Internal server error";
+                    };
                 };
             };
             503: components["responses"]["Unavailable"];
@@ -8079,7 +8098,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorBody"];
+                    "application/json": components["schemas"]["ErrorBody"] & {
+                        /** @enum {string} */
+                        message?: "Failed to update organization" | "Internal server error";
+                    };
                 };
             };
             503: components["responses"]["Unavailable"];
@@ -8167,7 +8189,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorBody"];
+                    "application/json": components["schemas"]["ErrorBody"] & {
+                        /** @enum {string} */
+                        message?: "Failed to update org address" | "Internal server error";
+                    };
                 };
             };
             503: components["responses"]["Unavailable"];
@@ -8460,7 +8485,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorBody"];
+                    "application/json": components["schemas"]["ErrorBody"] & {
+                        /** @enum {string} */
+                        message?: "Failed update org user" | "Internal server error";
+                    };
                 };
             };
             503: components["responses"]["Unavailable"];
@@ -8527,7 +8555,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorBody"];
+                    "application/json": components["schemas"]["ErrorBody"] & {
+                        /** @enum {string} */
+                        message?: "Search failed" | "Internal server error";
+                    };
                 };
             };
             503: components["responses"]["Unavailable"];
