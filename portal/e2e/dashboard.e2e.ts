@@ -5,8 +5,10 @@ withBrowser();
 
 describe("dashboards", () => {
   it("are imported by drop, each with its own result", async () => {
-    const { page, complaints } = await open("/dashboards");
-    await page.getByRole("heading", { name: "Dashboards" }).waitFor();
+    // Other tests have dashboards of the same titles, but not in this folder.
+    await api("POST", "/api/folders", { uid: "imported", title: "Imported" });
+    const { page, complaints } = await open("/dashboards?folder=imported");
+    await page.getByRole("heading", { name: "Imported" }).waitFor();
     const names = realDashboards();
     expect(names.length).toBe(9);
     const files = names.map((name) => ({ name: `${name}.json`, content: JSON.stringify(realDashboard(name)) }));
