@@ -103,7 +103,7 @@ async fn download(address: SocketAddr, cookie: &str, org: i64) -> Result<()> {
         if read == 0 {
             break;
         }
-        entries += i64::try_from(buffer[..read].iter().filter(|byte| **byte == b'}').count())?;
+        entries += buffer[..read].iter().map(|byte| i64::from(*byte == b'}')).sum::<i64>();
     }
     // Each entry has four objects: itself, who, what and from where.
     if entries < EXPORTED * 4 {
