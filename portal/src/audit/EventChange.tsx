@@ -1,6 +1,7 @@
 import { Button, Skeleton } from "@mantine/core";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { lazy, Suspense, useState } from "react";
+import { whenUp } from "../api/chunk";
 import { useMe } from "../session/session";
 import { ProblemBox, tellDone, tellProblem } from "../ui/ProblemBox";
 import ui from "../ui/ui.module.css";
@@ -9,7 +10,7 @@ import css from "./EventDialog.module.css";
 import type { AuditEvent } from "./entries";
 import { entryQuery, newestQuery, placeOf, restore } from "./history";
 
-const SideBySide = lazy(() => import("./SideBySide"));
+const SideBySide = lazy(whenUp(() => import("./SideBySide")));
 
 const MAX_WORDS = 12;
 const MAX_LINES = 40;

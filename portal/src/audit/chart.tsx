@@ -1,13 +1,15 @@
 import { Skeleton } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { lazy, Suspense } from "react";
+import { whenUp } from "../api/chunk";
 import ui from "../ui/ui.module.css";
 import { activityQuery } from "./event";
 import type { Stretch } from "./stretch";
 
 const load = () => import("./ActivityChart");
+const loadWhenUp = whenUp(load);
 
-/** What is shown where a newer portal was installed since, or the server is away. */
+/** What is shown where a newer portal was installed since. */
 function NoChart() {
   return <span className={ui.dim}>The chart could not be loaded. Load the page again to try once more.</span>;
 }
@@ -15,7 +17,7 @@ function NoChart() {
 /** How high what is written below the chart is: nothing moves when it comes. */
 const CAPTION_PX = 23;
 
-const ActivityChart = lazy(() => load().catch(() => ({ default: NoChart })));
+const ActivityChart = lazy(() => loadWhenUp().catch(() => ({ default: NoChart })));
 
 /** Fetches the chart while other things are done. What fails here fails again where it is shown, and is told there. */
 export function fetchChart() {

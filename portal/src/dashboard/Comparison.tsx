@@ -1,5 +1,6 @@
 import { SegmentedControl, Skeleton } from "@mantine/core";
 import { lazy, type ReactNode, Suspense, useMemo } from "react";
+import { whenUp } from "../api/chunk";
 import { Card } from "../ui/Page";
 import ui from "../ui/ui.module.css";
 import css from "./Comparison.module.css";
@@ -7,7 +8,7 @@ import type { DashboardDocument } from "./document";
 import { LayoutPicture } from "./LayoutPicture";
 import { areSame, compare, inWords } from "./words";
 
-const JsonView = lazy(() => import("./JsonView"));
+const JsonView = lazy(whenUp(() => import("./JsonView")));
 
 /** How two documents are shown side by side. */
 export type ComparisonForm = "panels" | "json";
