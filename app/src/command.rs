@@ -12,7 +12,7 @@ use crate::scope::{IdempotencyKey, Scope};
 use crate::unit::{Decided, Unit};
 
 /// How often a command is decided before the client is told to try again.
-const MAX_ATTEMPTS: u32 = 12;
+const MAX_ATTEMPTS: u32 = 40;
 
 /// Runs the commands of all use cases.
 #[derive(Clone)]

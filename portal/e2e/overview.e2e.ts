@@ -34,7 +34,7 @@ describe("the overview", () => {
   });
 
   it("says so when something could not be counted", async () => {
-    const { page } = await open("/people");
+    const { page } = await open("/people", { mayFail: true });
     await page.getByRole("heading", { name: "People" }).waitFor();
     await page.route("**/api/org/usage", (route) => route.fulfill({ status: 500, json: { message: "It is broken" } }));
     await page.goto(`${SERVER}/portal`);

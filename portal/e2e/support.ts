@@ -70,7 +70,7 @@ export async function open(path: string, options: Options = {}): Promise<Watched
   page.setDefaultTimeout(15_000);
   const complaints: string[] = [];
   page.on("console", (message) => {
-    const isExpected = options.mayFail === true && /net::ERR_/.test(message.text());
+    const isExpected = options.mayFail === true && /net::ERR_|with a status of 5\d\d/.test(message.text());
     if (message.type() === "error" && !isExpected) complaints.push(`${page.url()}: ${message.text()}`);
   });
   page.on("pageerror", (error) => complaints.push(`${page.url()}: ${error.message}`));

@@ -5,7 +5,7 @@ import {
   type KeyboardEvent,
   type ReactNode,
   type RefObject,
-  useLayoutEffect,
+  useEffect,
   useRef,
   useState,
 } from "react";
@@ -91,8 +91,9 @@ interface LevelProps extends TreeProps {
 
 function Level({ parent, depth, ...props }: LevelProps) {
   const folders = useInfiniteQuery(childFoldersQuery(parent, props.at));
-  // Without a list of dependencies, because items come and go with each drawing of a level.
-  useLayoutEffect(() => setTabStop(props.tree.current));
+  // Without a list of dependencies, because items come and go with each drawing of a level. Not earlier than this, because the
+  // tree around a level that is drawn at once is not known before.
+  useEffect(() => setTabStop(props.tree.current));
   const style = { paddingLeft: `${0.25 + depth * 0.875}rem` };
   if (folders.isPending) return <Skeleton height={12} my={8} ml={28 + depth * 14} width="50%" />;
   if (folders.isError) {
