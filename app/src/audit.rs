@@ -11,7 +11,7 @@ mod filter;
 mod slot;
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -201,16 +201,28 @@ pub trait AuditBatch: Send + Sync {
 /// The names of objects by stream, remembered while many entries are read.
 pub type TargetNames = HashMap<String, Option<String>>;
 
+/// Entries that were read, without the names of their objects. To find those is a step of its own, so that whoever reads
+/// many entries can read on meanwhile.
+pub trait UnnamedBatch: AuditBatch {
+    /// The streams of the objects that something was done to.
+    fn target_streams(&self) -> HashSet<Cow<'_, str>>;
+    /// The same with the names that their objects have among others.
+    fn named(self: Box<Self>, names: &TargetNames) -> Box<dyn AuditBatch>;
+}
+
 /// Reads audit entries.
 #[async_trait]
 pub trait AuditReader: Send + Sync {
     /// So many of the entries that are wanted.
-    async fn read_audit(
+    async fn read_audit(&self, scope: &Scope, select: &AuditSelect) -> Result<Box<dyn UnnamedBatch>>;
+    /// Adds the names of the objects of a batch to those that are known. A name is the one that an object has now, or had
+    /// last; a membership is named after its user.
+    async fn complete_names(
         &self,
         scope: &Scope,
-        select: &AuditSelect,
+        batch: &dyn UnnamedBatch,
         names: &mut TargetNames,
-    ) -> Result<Box<dyn AuditBatch>>;
+    ) -> Result<()>;
     /// The ids of actors of the org that a filter means, at most so many.
     async fn find_actors(&self, scope: &Scope, filter: &ActorFilter, limit: i64) -> Result<Vec<i64>>;
     /// For each pair of neighbouring positions, and each type, how many of the entries that are wanted at any time there
@@ -320,7 +332,9 @@ impl Audits {
         if select.is_empty() {
             return Ok(None);
         }
-        self.reader.read_audit(scope, select, &mut TargetNames::new()).await.map(Some)
+        let (batch, mut names) = (self.reader.read_audit(scope, select).await?, TargetNames::new());
+        self.reader.complete_names(scope, &*batch, &mut names).await?;
+        Ok(Some(batch.named(&names)))
     }
 
     async fn seal(&self, scope: &Scope, query: &AuditQuery) -> Result<Seal> {

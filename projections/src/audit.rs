@@ -7,7 +7,7 @@ mod select;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use kymograph_app::audit::{ActorFilter, AuditBatch, AuditReader, AuditSelect, TargetNames};
+use kymograph_app::audit::{ActorFilter, AuditReader, AuditSelect, TargetNames, UnnamedBatch};
 use kymograph_app::moment::LogReader;
 use kymograph_app::{Result, Scope};
 use kymograph_domain::service_account::ServiceAccountEvent;
@@ -76,16 +76,18 @@ impl PgAuditReader {
 
 #[async_trait]
 impl AuditReader for PgAuditReader {
-    async fn read_audit(
+    async fn read_audit(&self, scope: &Scope, select: &AuditSelect) -> Result<Box<dyn UnnamedBatch>> {
+        let rows = self.select(scope, select).await?;
+        Ok(Box::new(Batch::new(scope.org(), rows, select.limit)?))
+    }
+
+    async fn complete_names(
         &self,
         scope: &Scope,
-        select: &AuditSelect,
+        batch: &dyn UnnamedBatch,
         names: &mut TargetNames,
-    ) -> Result<Box<dyn AuditBatch>> {
-        let rows = self.select(scope, select).await?;
-        let batch = Batch::new(scope.org(), rows, select.limit)?;
-        self.complete_names(scope, &batch, names).await?;
-        Ok(Box::new(batch.with_names(names)))
+    ) -> Result<()> {
+        self.find_names(scope, &batch.target_streams(), names).await
     }
 
     async fn find_actors(&self, scope: &Scope, filter: &ActorFilter, limit: i64) -> Result<Vec<i64>> {

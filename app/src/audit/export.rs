@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 
 use super::change::Changes;
 use super::slot::ExportSlot;
-use super::{AuditBatch, AuditQuery, AuditReader, AuditSelect, Audits, TargetNames, require};
+use super::{AuditBatch, AuditQuery, AuditReader, AuditSelect, Audits, TargetNames, UnnamedBatch, require};
 use crate::Scope;
 use crate::error::{Error, Result};
 
@@ -25,12 +25,13 @@ pub struct AuditExport {
     scope: Scope,
     select: AuditSelect,
     changes: Option<Changes>,
+    names: TargetNames,
     coming: Option<Coming>,
     _slot: ExportSlot,
 }
 
-/// A batch that is being read, with the names that are known by then.
-type Coming = JoinHandle<Result<(Box<dyn AuditBatch>, TargetNames)>>;
+/// A batch that is being read.
+type Coming = JoinHandle<Result<Box<dyn UnnamedBatch>>>;
 
 impl Audits {
     /// Begins an export of all entries that a query means, whatever page it asks for. What is recorded after this
@@ -46,9 +47,10 @@ impl Audits {
         select.before = select.before.min(now.first().copied().unwrap_or_default() + 1);
         let (reader, scope) = (self.reader.clone(), scope.clone());
         let changes = query.with_changes.then(|| self.changes.clone());
-        let mut export = AuditExport { reader, scope, select, changes, coming: None, _slot: slot };
+        let names = TargetNames::new();
+        let mut export = AuditExport { reader, scope, select, changes, names, coming: None, _slot: slot };
         if !export.select.is_empty() {
-            export.read_ahead(TargetNames::new());
+            export.read_ahead();
         }
         Ok(export)
     }
@@ -58,30 +60,29 @@ impl AuditExport {
     /// The next batch; `None` after the last.
     pub async fn next_batch(&mut self) -> Result<Option<Box<dyn AuditBatch>>> {
         let Some(coming) = self.coming.take() else { return Ok(None) };
-        let (batch, mut names) = coming.await.map_err(Error::internal)??;
+        let batch = coming.await.map_err(Error::internal)??;
+        // The database goes on at once; what is left to do for this batch takes as long as the next takes to come.
         if let Some((_, last)) = batch.ends().filter(|_| batch.has_more()) {
             if self.select.newest {
                 self.select.before = last;
             } else {
                 self.select.after = last;
             }
-            if names.len() > MAX_NAMES {
-                names.clear();
-            }
-            self.read_ahead(names);
+            self.read_ahead();
         }
-        Ok(Some(batch))
+        if self.names.len() > MAX_NAMES {
+            self.names.clear();
+        }
+        self.reader.complete_names(&self.scope, &*batch, &mut self.names).await?;
+        let batch = batch.named(&self.names);
+        match &self.changes {
+            Some(changes) => changes.add_to(&self.scope, batch).await.map(Some),
+            None => Ok(Some(batch)),
+        }
     }
 
-    fn read_ahead(&mut self, mut names: TargetNames) {
+    fn read_ahead(&mut self) {
         let (reader, scope, select) = (self.reader.clone(), self.scope.clone(), self.select.clone());
-        let changes = self.changes.clone();
-        self.coming = Some(tokio::spawn(async move {
-            let mut batch = reader.read_audit(&scope, &select, &mut names).await?;
-            if let Some(changes) = changes {
-                batch = changes.add_to(&scope, batch).await?;
-            }
-            Ok((batch, names))
-        }));
+        self.coming = Some(tokio::spawn(async move { reader.read_audit(&scope, &select).await }));
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use kymograph_app::audit::{
     AccessDetails, AuditActor, AuditBatch, AuditRecord, AuditSink, AuditTarget, ImportDetails, TargetNames,
-    actor_kind,
+    UnnamedBatch, actor_kind,
 };
 use kymograph_app::{Error, Result, Scope};
 use kymograph_domain::access::Outcome;
@@ -107,18 +107,6 @@ impl Batch {
         Ok(Self { org, rows, has_more, names: TargetNames::new() })
     }
 
-    /// The same with the names that its objects have among others.
-    pub(super) fn with_names(self, names: &TargetNames) -> Self {
-        let named = self.target_streams().into_iter().filter_map(|stream| names.get_key_value(&*stream));
-        let names = named.map(|(stream, name)| (stream.clone(), name.clone())).collect();
-        Self { names, ..self }
-    }
-
-    /// The streams of the objects that something was done to.
-    fn target_streams(&self) -> HashSet<Cow<'_, str>> {
-        self.rows.iter().map(|row| target_stream(row, access(row).as_ref())).collect()
-    }
-
     fn record<'r>(&'r self, row: &'r Row, meta: Meta<'r>) -> AuditRecord<'r> {
         let access = access(row);
         let (action, stream_type): (&str, &str) = (row.get(TYPE), row.get(STREAM_TYPE));
@@ -212,6 +200,18 @@ impl AuditBatch for Batch {
     }
 }
 
+impl UnnamedBatch for Batch {
+    fn target_streams(&self) -> HashSet<Cow<'_, str>> {
+        self.rows.iter().map(|row| target_stream(row, access(row).as_ref())).collect()
+    }
+
+    fn named(self: Box<Self>, names: &TargetNames) -> Box<dyn AuditBatch> {
+        let named = self.target_streams().into_iter().filter_map(|stream| names.get_key_value(&*stream));
+        let names = named.map(|(stream, name)| (stream.clone(), name.clone())).collect();
+        Box::new(Self { names, ..*self })
+    }
+}
+
 /// The last `Meta` that was read. One client often does many things in a row, and says the same of itself each time.
 #[derive(Default)]
 struct Metas<'r>(Option<(&'r str, Meta<'r>)>);
@@ -230,16 +230,14 @@ impl<'r> Metas<'r> {
 }
 
 impl PgAuditReader {
-    /// Finds the names of the objects of a batch that are not known yet. A name is the one that the object has now, or
-    /// had last; a membership is named after its user.
-    pub(super) async fn complete_names(
+    /// Finds the names of the objects of some streams that are not known yet.
+    pub(super) async fn find_names(
         &self,
         scope: &Scope,
-        batch: &Batch,
+        streams: &HashSet<Cow<'_, str>>,
         names: &mut TargetNames,
     ) -> Result<()> {
-        let streams = batch.target_streams();
-        let unknown: Vec<_> = streams.into_iter().filter(|stream| !names.contains_key(&**stream)).collect();
+        let unknown: Vec<_> = streams.iter().filter(|stream| !names.contains_key(&***stream)).collect();
         if unknown.is_empty() {
             return Ok(());
         }
@@ -265,7 +263,7 @@ impl PgAuditReader {
             }
         }
         for stream in unknown {
-            names.entry(stream.into_owned()).or_insert(None);
+            names.entry(stream.to_string()).or_insert(None);
         }
         Ok(())
     }
