@@ -1,7 +1,7 @@
-import { Button, Group, Modal, Textarea, TextInput } from "@mantine/core";
+import { Button, Textarea, TextInput } from "@mantine/core";
 import { useState } from "react";
 import { client, of } from "../api/client";
-import { ProblemBox } from "../ui/ProblemBox";
+import { FormDialog } from "../ui/FormDialog";
 import css from "../ui/ui.module.css";
 import { type Folder, readFolder } from "./folder";
 
@@ -20,12 +20,8 @@ export function FolderDialog({ folder, parentUid, onClose, onDone }: FolderDialo
   /** What a change is based on: the folder as it was shown, or as somebody else left it and was seen. */
   const [shown, setShown] = useState(folder);
   const [theirs, setTheirs] = useState<Folder>();
-  const [error, setError] = useState<unknown>();
-  const [isBusy, setBusy] = useState(false);
 
   async function save() {
-    setBusy(true);
-    setError(undefined);
     try {
       const saved =
         folder === undefined
@@ -38,64 +34,47 @@ export function FolderDialog({ folder, parentUid, onClose, onDone }: FolderDialo
             );
       onDone(saved);
     } catch (failure) {
-      setError(failure);
       const now = folder === undefined ? undefined : await readFolder(folder.uid).catch(() => undefined);
-      if (now !== undefined && now.version !== (theirs ?? shown)?.version) {
-        setError(undefined);
-        setTheirs(now);
-      }
-    } finally {
-      setBusy(false);
+      if (now === undefined || now.version === (theirs ?? shown)?.version) throw failure;
+      setTheirs(now);
     }
   }
 
   return (
-    <Modal opened onClose={onClose} title={folder === undefined ? "New folder" : "Change folder"}>
-      <form
-        className={css.stack}
-        onSubmit={(event) => {
-          event.preventDefault();
-          void save();
-        }}
-      >
-        {error !== undefined && <ProblemBox error={error} />}
-        {theirs !== undefined && shown !== undefined && (
-          <Changed
-            shown={shown}
-            theirs={theirs}
-            onTake={() => {
-              setTitle(theirs.title);
-              setDescription(theirs.description ?? "");
-              setShown(theirs);
-              setTheirs(undefined);
-            }}
-          />
-        )}
-        <TextInput
-          label="Title"
-          required
-          withAsterisk={false}
-          value={title}
-          onChange={(event) => setTitle(event.currentTarget.value)}
-          data-autofocus
+    <FormDialog
+      title={folder === undefined ? "New folder" : "Change folder"}
+      action={folder === undefined ? "Create folder" : theirs === undefined ? "Save" : "Replace with mine"}
+      onClose={onClose}
+      onSubmit={save}
+    >
+      {theirs !== undefined && shown !== undefined && (
+        <Changed
+          shown={shown}
+          theirs={theirs}
+          onTake={() => {
+            setTitle(theirs.title);
+            setDescription(theirs.description ?? "");
+            setShown(theirs);
+            setTheirs(undefined);
+          }}
         />
-        <Textarea
-          label="Description"
-          autosize={false}
-          rows={3}
-          value={description}
-          onChange={(event) => setDescription(event.currentTarget.value)}
-        />
-        <Group justify="flex-end" gap="xs">
-          <Button variant="default" onClick={onClose}>
-            Cancel
-          </Button>
-          <Button type="submit" loading={isBusy}>
-            {folder === undefined ? "Create folder" : theirs === undefined ? "Save" : "Replace with mine"}
-          </Button>
-        </Group>
-      </form>
-    </Modal>
+      )}
+      <TextInput
+        label="Title"
+        required
+        withAsterisk={false}
+        value={title}
+        onChange={(event) => setTitle(event.currentTarget.value)}
+        data-autofocus
+      />
+      <Textarea
+        label="Description"
+        autosize={false}
+        rows={3}
+        value={description}
+        onChange={(event) => setDescription(event.currentTarget.value)}
+      />
+    </FormDialog>
   );
 }
 

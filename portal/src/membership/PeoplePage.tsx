@@ -1,4 +1,4 @@
-import { Badge, Button, Group, Modal, NativeSelect, Pagination, TextInput } from "@mantine/core";
+import { Badge, Button, NativeSelect, Pagination, TextInput } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { keepPreviousData, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
@@ -9,6 +9,7 @@ import { type OrgRole, useMe } from "../session/session";
 import { askIfChanged } from "../ui/askIfChanged";
 import { confirm } from "../ui/confirm";
 import { type Column, DataTable } from "../ui/DataTable";
+import { FormDialog } from "../ui/FormDialog";
 import { PlusIcon } from "../ui/icons";
 import { Card, Empty, Name, Page } from "../ui/Page";
 import { ProblemBox, tellDone, tellProblem } from "../ui/ProblemBox";
@@ -216,54 +217,28 @@ export function PeoplePage() {
 function AddMemberDialog({ onClose, onDone }: { onClose: () => void; onDone: () => void }) {
   const [loginOrEmail, setLogin] = useState("");
   const [role, setRole] = useState<OrgRole>("Viewer");
-  const [error, setError] = useState<unknown>();
-  const [isBusy, setBusy] = useState(false);
   async function add() {
-    setBusy(true);
-    setError(undefined);
-    try {
-      await of(client.POST("/api/org/users", { body: { loginOrEmail: loginOrEmail.trim(), role } }));
-      tellDone(`${loginOrEmail.slice(0, 60)} added`);
-      onDone();
-    } catch (failure) {
-      setError(failure);
-      setBusy(false);
-    }
+    await of(client.POST("/api/org/users", { body: { loginOrEmail: loginOrEmail.trim(), role } }));
+    tellDone(`${loginOrEmail.slice(0, 60)} added`);
+    onDone();
   }
   return (
-    <Modal opened onClose={onClose} title="Add member">
-      <form
-        className={ui.stack}
-        onSubmit={(event) => {
-          event.preventDefault();
-          void add();
-        }}
-      >
-        {error !== undefined && <ProblemBox error={error} />}
-        <TextInput
-          label="Login or e-mail"
-          description="Of somebody who has an account on this server"
-          required
-          withAsterisk={false}
-          value={loginOrEmail}
-          onChange={(event) => setLogin(event.currentTarget.value)}
-          data-autofocus
-        />
-        <NativeSelect
-          label="Role"
-          data={ROLES}
-          value={role}
-          onChange={(event) => setRole(event.currentTarget.value as OrgRole)}
-        />
-        <Group justify="flex-end" gap="xs">
-          <Button variant="default" onClick={onClose}>
-            Cancel
-          </Button>
-          <Button type="submit" loading={isBusy}>
-            Add member
-          </Button>
-        </Group>
-      </form>
-    </Modal>
+    <FormDialog title="Add member" action="Add member" onClose={onClose} onSubmit={add}>
+      <TextInput
+        label="Login or e-mail"
+        description="Of somebody who has an account on this server"
+        required
+        withAsterisk={false}
+        value={loginOrEmail}
+        onChange={(event) => setLogin(event.currentTarget.value)}
+        data-autofocus
+      />
+      <NativeSelect
+        label="Role"
+        data={ROLES}
+        value={role}
+        onChange={(event) => setRole(event.currentTarget.value as OrgRole)}
+      />
+    </FormDialog>
   );
 }

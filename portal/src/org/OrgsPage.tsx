@@ -1,4 +1,4 @@
-import { Button, Group, Modal, TextInput } from "@mantine/core";
+import { Button, Group, TextInput } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import { keepPreviousData, useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
@@ -7,11 +7,11 @@ import type { components } from "../api/schema";
 import { askIfChanged } from "../ui/askIfChanged";
 import { confirm } from "../ui/confirm";
 import { type Column, DataTable } from "../ui/DataTable";
+import { FormDialog } from "../ui/FormDialog";
 import { PlusIcon, SearchIcon } from "../ui/icons";
 import { More } from "../ui/More";
 import { Card, Empty, Name, Page } from "../ui/Page";
 import { ProblemBox, tellDone, tellProblem } from "../ui/ProblemBox";
-import ui from "../ui/ui.module.css";
 import { QuotaDialog } from "./QuotaDialog";
 
 type Org = components["schemas"]["OrgBody"];
@@ -124,60 +124,40 @@ export function OrgsPage() {
   );
 }
 
+/** Answers with whether the org was renamed, and not left as somebody else named it meanwhile. */
+async function rename(org: Org, name: string): Promise<boolean> {
+  const params = { path: { org_id: org.id } };
+  const now = await of(client.GET("/api/orgs/{org_id}", { params }));
+  if (!(await askIfChanged([{ what: "Name", shown: org.name, now: now.name }]))) return false;
+  await of(client.PUT("/api/orgs/{org_id}", { params, body: { name } }));
+  return true;
+}
+
 function OrgDialog({ org, onClose, onDone }: { org?: Org; onClose: () => void; onDone: () => void }) {
   const [name, setName] = useState(org?.name ?? "");
-  const [error, setError] = useState<unknown>();
-  const [isBusy, setBusy] = useState(false);
   async function save() {
-    setBusy(true);
-    setError(undefined);
-    try {
-      if (org === undefined) await of(client.POST("/api/orgs", { body: { name } }));
-      else {
-        const params = { path: { org_id: org.id } };
-        const now = await of(client.GET("/api/orgs/{org_id}", { params }));
-        if (!(await askIfChanged([{ what: "Name", shown: org.name, now: now.name }]))) {
-          onDone();
-          onClose();
-          return;
-        }
-        await of(client.PUT("/api/orgs/{org_id}", { params, body: { name } }));
-      }
-      tellDone(org === undefined ? `${name.slice(0, 60)} created` : "Renamed");
-      onDone();
-      onClose();
-    } catch (failure) {
-      setError(failure);
-      setBusy(false);
-    }
+    if (org === undefined) {
+      await of(client.POST("/api/orgs", { body: { name } }));
+      tellDone(`${name.slice(0, 60)} created`);
+    } else if (await rename(org, name)) tellDone("Renamed");
+    onDone();
+    onClose();
   }
   return (
-    <Modal opened onClose={onClose} title={org === undefined ? "New organization" : "Rename organization"}>
-      <form
-        className={ui.stack}
-        onSubmit={(event) => {
-          event.preventDefault();
-          void save();
-        }}
-      >
-        {error !== undefined && <ProblemBox error={error} />}
-        <TextInput
-          label="Name"
-          required
-          withAsterisk={false}
-          value={name}
-          onChange={(event) => setName(event.currentTarget.value)}
-          data-autofocus
-        />
-        <Group justify="flex-end" gap="xs">
-          <Button variant="default" onClick={onClose}>
-            Cancel
-          </Button>
-          <Button type="submit" loading={isBusy}>
-            {org === undefined ? "Create organization" : "Rename"}
-          </Button>
-        </Group>
-      </form>
-    </Modal>
+    <FormDialog
+      title={org === undefined ? "New organization" : "Rename organization"}
+      action={org === undefined ? "Create organization" : "Rename"}
+      onClose={onClose}
+      onSubmit={save}
+    >
+      <TextInput
+        label="Name"
+        required
+        withAsterisk={false}
+        value={name}
+        onChange={(event) => setName(event.currentTarget.value)}
+        data-autofocus
+      />
+    </FormDialog>
   );
 }

@@ -10,6 +10,7 @@ import { confirm } from "../ui/confirm";
 import { Card, Page } from "../ui/Page";
 import { ProblemBox, tellDone, tellProblem } from "../ui/ProblemBox";
 import ui from "../ui/ui.module.css";
+import { useWork } from "../ui/useWork";
 
 /** The caller's own account. */
 export function ProfilePage() {
@@ -45,24 +46,6 @@ function EmailOutcome() {
       {outcome.text}
     </Alert>
   );
-}
-
-/** A form's work: busy while it lasts, with its error. */
-function useWork() {
-  const [error, setError] = useState<unknown>();
-  const [isBusy, setBusy] = useState(false);
-  async function run(work: () => Promise<void>) {
-    setBusy(true);
-    setError(undefined);
-    try {
-      await work();
-    } catch (failure) {
-      setError(failure);
-    } finally {
-      setBusy(false);
-    }
-  }
-  return { error, isBusy, run };
 }
 
 function ProfileCard() {

@@ -8,6 +8,7 @@ import { type Session, SessionTable } from "../session/SessionTable";
 import { useMe } from "../session/session";
 import { confirm } from "../ui/confirm";
 import { type Column, DataTable } from "../ui/DataTable";
+import { FormDialog } from "../ui/FormDialog";
 import { DotsIcon, PlusIcon, SearchIcon } from "../ui/icons";
 import { Card, Empty, Name, Page } from "../ui/Page";
 import { ProblemBox, tellDone, tellProblem } from "../ui/ProblemBox";
@@ -245,104 +246,58 @@ function CreateUserDialog({ onClose, onDone }: { onClose: () => void; onDone: ()
   const [login, setLogin] = useState("");
   const [email, setEmail] = useState("");
   const [password, setPassword] = useState("");
-  const [error, setError] = useState<unknown>();
-  const [isBusy, setBusy] = useState(false);
   async function create() {
-    setBusy(true);
-    setError(undefined);
-    try {
-      await of(client.POST("/api/admin/users", { body: { name, login, email, password } }));
-      tellDone(`User ${(login || email).slice(0, 60)} created`);
-      onDone();
-    } catch (failure) {
-      setError(failure);
-      setBusy(false);
-    }
+    await of(client.POST("/api/admin/users", { body: { name, login, email, password } }));
+    tellDone(`User ${(login || email).slice(0, 60)} created`);
+    onDone();
   }
   return (
-    <Modal opened onClose={onClose} title="New user">
-      <form
-        className={ui.stack}
-        onSubmit={(event) => {
-          event.preventDefault();
-          void create();
-        }}
-      >
-        {error !== undefined && <ProblemBox error={error} />}
-        <TextInput label="Name" value={name} onChange={(event) => setName(event.currentTarget.value)} data-autofocus />
-        <TextInput
-          label="Login"
-          required
-          withAsterisk={false}
-          value={login}
-          onChange={(event) => setLogin(event.currentTarget.value)}
-        />
-        <TextInput label="E-mail" value={email} onChange={(event) => setEmail(event.currentTarget.value)} />
-        <PasswordInput
-          label="Password"
-          required
-          withAsterisk={false}
-          autoComplete="new-password"
-          value={password}
-          onChange={(event) => setPassword(event.currentTarget.value)}
-        />
-        <Group justify="flex-end" gap="xs">
-          <Button variant="default" onClick={onClose}>
-            Cancel
-          </Button>
-          <Button type="submit" loading={isBusy}>
-            Create user
-          </Button>
-        </Group>
-      </form>
-    </Modal>
+    <FormDialog title="New user" action="Create user" onClose={onClose} onSubmit={create}>
+      <TextInput label="Name" value={name} onChange={(event) => setName(event.currentTarget.value)} data-autofocus />
+      <TextInput
+        label="Login"
+        required
+        withAsterisk={false}
+        value={login}
+        onChange={(event) => setLogin(event.currentTarget.value)}
+      />
+      <TextInput label="E-mail" value={email} onChange={(event) => setEmail(event.currentTarget.value)} />
+      <PasswordInput
+        label="Password"
+        required
+        withAsterisk={false}
+        autoComplete="new-password"
+        value={password}
+        onChange={(event) => setPassword(event.currentTarget.value)}
+      />
+    </FormDialog>
   );
 }
 
 function SetPasswordDialog({ user, onClose }: { user: User; onClose: () => void }) {
   const [password, setPassword] = useState("");
-  const [error, setError] = useState<unknown>();
   const params = { path: { user_id: user.id } };
   async function save() {
-    try {
-      await of(client.PUT("/api/admin/users/{user_id}/password", { params, body: { password } }));
-      tellDone(`Password of ${user.login.slice(0, 60)} set`);
-      onClose();
-    } catch (failure) {
-      setError(failure);
-    }
+    await of(client.PUT("/api/admin/users/{user_id}/password", { params, body: { password } }));
+    tellDone(`Password of ${user.login.slice(0, 60)} set`);
+    onClose();
   }
   return (
-    <Modal opened onClose={onClose} title="Set password">
-      <form
-        className={ui.stack}
-        onSubmit={(event) => {
-          event.preventDefault();
-          void save();
-        }}
-      >
-        {error !== undefined && <ProblemBox error={error} />}
-        <PasswordInput
-          label={
-            <>
-              New password of <bdi>{user.login}</bdi>
-            </>
-          }
-          required
-          withAsterisk={false}
-          autoComplete="new-password"
-          value={password}
-          onChange={(event) => setPassword(event.currentTarget.value)}
-          data-autofocus
-        />
-        <Group justify="flex-end" gap="xs">
-          <Button variant="default" onClick={onClose}>
-            Cancel
-          </Button>
-          <Button type="submit">Set password</Button>
-        </Group>
-      </form>
-    </Modal>
+    <FormDialog title="Set password" action="Set password" onClose={onClose} onSubmit={save}>
+      <PasswordInput
+        label={
+          <>
+            New password of <bdi>{user.login}</bdi>
+          </>
+        }
+        required
+        withAsterisk={false}
+        autoComplete="new-password"
+        value={password}
+        onChange={(event) => setPassword(event.currentTarget.value)}
+        data-autofocus
+      />
+    </FormDialog>
   );
 }
 
