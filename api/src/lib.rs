@@ -39,6 +39,8 @@ pub mod user;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::http::uri::PathAndQuery;
+use axum::http::{StatusCode, Uri, header};
 use kymograph_app::Commands;
 use kymograph_app::access::AccessLog;
 use kymograph_app::audit::Audits;
@@ -171,7 +173,7 @@ pub fn api(services: Services, settings: &ApiSettings) -> prometheus::Result<Api
         .merge(avatar::routes())
         .merge(openapi::routes(&document))
         .merge(invite::routes(services.invites, identity.clone(), cookie.clone(), &settings.root_url))
-        .merge(session::routes(identity.clone(), sessions, cookie))
+        .merge(session::routes(identity.clone(), sessions, cookie, &settings.root_url))
         .merge(setting::routes(&services.settings))
         .merge(statistic::routes(&services.statistics))
         .merge(org::routes(services.orgs))
@@ -196,8 +198,17 @@ pub fn api(services: Services, settings: &ApiSettings) -> prometheus::Result<Api
     };
     let router = layer::protected(public, private, &settings.layer, metrics, authentication)
         .merge(portal::router(settings.portal, &settings.root_url, &settings.cookie.name));
-    let router =
-        if settings.sub_path.is_empty() { router } else { Router::new().nest(&settings.sub_path, router) };
+    let router = if settings.sub_path.is_empty() { router } else { under(&settings.sub_path, router) };
     document.set_routes(routes.clone());
     Ok(Api { router, routes, document })
+}
+
+/// The router under a sub-path. Like Grafana, it leads there who asks for anything else.
+fn under(sub_path: &str, router: Router) -> Router {
+    let prefix: Arc<str> = sub_path.into();
+    let lead = async move |uri: Uri| {
+        let asked = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+        (StatusCode::FOUND, [(header::LOCATION, format!("{prefix}{asked}"))])
+    };
+    Router::new().nest(sub_path, router).fallback(lead)
 }

@@ -62,7 +62,7 @@ struct Index {
 }
 
 /// The path under which people find the server, without a slash at the end.
-fn sub_path(root_url: &str) -> &str {
+pub(crate) fn sub_path(root_url: &str) -> &str {
     let after_scheme = root_url.split_once("://").map_or("", |(_, rest)| rest);
     after_scheme.find('/').map_or("", |at| after_scheme[at..].trim_end_matches('/'))
 }

@@ -20,6 +20,7 @@ use crate::error::{ApiError, ApiResult};
 use crate::layer::Caller;
 use crate::openapi::operation;
 use crate::openapi::parameter::text;
+use crate::portal::sub_path;
 use crate::query::{Path, Query, parse_user_id};
 use crate::routes::Routes;
 use client::SessionClientBody;
@@ -31,11 +32,19 @@ struct LoginState {
     identity: Arc<Identity>,
     sessions: Arc<Sessions>,
     cookie: Arc<CookieSettings>,
+    /// The path that people find the server under, without a slash at its end.
+    sub_path: Arc<str>,
 }
 
-/// The routes of sessions.
-pub fn routes(identity: Arc<Identity>, sessions: Arc<Sessions>, cookie: Arc<CookieSettings>) -> Routes {
-    let login = LoginState { identity, sessions: sessions.clone(), cookie };
+/// The routes of sessions. `root_url` is the address that people reach the server by.
+pub fn routes(
+    identity: Arc<Identity>,
+    sessions: Arc<Sessions>,
+    cookie: Arc<CookieSettings>,
+    root_url: &str,
+) -> Routes {
+    let login =
+        LoginState { identity, sessions: sessions.clone(), cookie, sub_path: sub_path(root_url).into() };
     Routes::default()
         .group("session")
         .public(Method::POST, "/login", &login, log_in)
@@ -99,7 +108,7 @@ struct LoginForm {
 #[serde(rename_all = "camelCase")]
 struct LoginBody {
     message: &'static str,
-    redirect_url: &'static str,
+    redirect_url: String,
 }
 
 async fn log_in(
@@ -111,7 +120,8 @@ async fn log_in(
         return Err(ApiError::new(StatusCode::BAD_REQUEST, "user and password are required"));
     }
     let token = state.identity.log_in(&form.user, &form.password, &context).await?;
-    let mut response = Json(LoginBody { message: "Logged in", redirect_url: "/" }).into_response();
+    let redirect_url = format!("{}/", state.sub_path);
+    let mut response = Json(LoginBody { message: "Logged in", redirect_url }).into_response();
     state.cookie.set(response.headers_mut(), &token);
     Ok(response)
 }
@@ -128,7 +138,8 @@ async fn log_out(
             state.sessions.log_out(&authenticated.scope).await?;
         }
     }
-    let mut response = (StatusCode::FOUND, [(header::LOCATION, "/login")]).into_response();
+    let location = format!("{}/login", state.sub_path);
+    let mut response = (StatusCode::FOUND, [(header::LOCATION, location)]).into_response();
     state.cookie.clear(response.headers_mut());
     Ok(response)
 }
@@ -161,9 +172,12 @@ async fn rotate_user_auth_token_redirect(
     };
     let (target, new_token) = match rotated {
         Ok(new_token) => {
-            (query.text("redirectTo").filter(|path| is_own_path(path)).unwrap_or("/"), new_token)
+            let wanted = query.text("redirectTo").filter(|path| is_own_path(path));
+            (wanted.map_or_else(|| format!("{}/", state.sub_path), str::to_owned), new_token)
         }
-        Err(error) if error.kind() == ErrorKind::Unauthenticated => ("/login", None),
+        Err(error) if error.kind() == ErrorKind::Unauthenticated => {
+            (format!("{}/login", state.sub_path), None)
+        }
         Err(error) => return Err(error.into()),
     };
     let location = HeaderValue::from_bytes(target.as_bytes()).map_err(Error::internal)?;

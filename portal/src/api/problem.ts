@@ -19,6 +19,9 @@ export class Problem extends Error {
       return "The server does not answer at the moment. Try again in a few seconds.";
     }
     if (this.status === 504) return "This took the server too long. Ask for less at once, or try again later.";
+    // The server's word for this is that nobody may have more, whatever their role.
+    if (this.status === 403 && this.message === "Quota reached")
+      return "There is as much as there may be. Delete what is not needed any more, or have a server admin raise the quota.";
     if (this.status === 403)
       return "Your role does not allow this. An admin of the organization can do it, or change your role.";
     if (this.status === 404 && this.message.endsWith("at that time")) return "Choose another time, or go back to now.";
