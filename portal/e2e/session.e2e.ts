@@ -98,6 +98,27 @@ describe("sessions", () => {
     await open("/", { login: "sally", password: "better" });
   });
 
+  it("in two places change one profile only after a question", async () => {
+    const id = await newUser("double", "Viewer");
+    const { page } = await open("/profile", { login: "double", password: "secret" });
+    const name = page.getByRole("textbox", { name: "Name" });
+    await name.fill("Typed here");
+    await api("PUT", `/api/users/${id}`, { login: "double", name: "Typed there", email: "double@example.org" });
+    const save = page.getByRole("button", { name: "Save", exact: true });
+    await save.click();
+    const question = page.getByRole("dialog", { name: "Somebody changed this meanwhile" });
+    await question.getByText("Name: was empty, is now “Typed there”").waitFor();
+    await question.getByText("E-mail: was “double”, is now “double@example.org”").waitFor();
+    await question.getByRole("button", { name: "Cancel" }).click();
+    await question.waitFor({ state: "detached" });
+    expect(await name.inputValue()).toBe("Typed here");
+    expect(await api("GET", `/api/users/${id}`)).toMatchObject({ name: "Typed there" });
+    await save.click();
+    await question.getByRole("button", { name: "Save mine all the same" }).click();
+    await page.getByText("Profile saved").waitFor();
+    expect(await api("GET", `/api/users/${id}`)).toMatchObject({ name: "Typed here" });
+  });
+
   it("of a Viewer show no admin page, and the server refuses the calls, too", async () => {
     const id = await newUser("vera", "Viewer");
     const { page, context } = await open("/people", { login: "vera", password: "secret" });
