@@ -1,9 +1,29 @@
+import type { Page } from "playwright-core";
 import { beforeAll, describe, expect, it } from "vitest";
-import { api, open, realDashboard, SERVER, saveDashboard, violations, withBrowser } from "./support";
+import { api, open, realDashboard, SERVER, saveDashboard, violations, type Watched, withBrowser } from "./support";
 
 withBrowser();
 
 const HOSTILE = '<img src=x onerror="document.title=1"> مرحبا بالعالم 🎉 ';
+/** As many characters as the server takes of what has no limit of its own. */
+const LONG = 10_000;
+/** The longest title, name or login that it takes, in bytes. */
+const LONGEST_NAME = 760;
+
+/** A hostile name that is as long as a name can be. */
+function longestName(filler: string): string {
+  return HOSTILE + filler.repeat(LONGEST_NAME - Buffer.byteLength(HOSTILE));
+}
+
+/** A hostile text that is as long as nobody would read. */
+function longText(): string {
+  return HOSTILE.repeat(Math.ceil(LONG / HOSTILE.length)).slice(0, LONG);
+}
+
+/** A member of no org, and one of an org with the longest name. */
+const HOMELESS = longestName("h");
+const DWELLER = longestName("d");
+
 const PAGES = [
   "",
   "dashboards",
@@ -28,50 +48,101 @@ const PAGES = [
   "no-such-page",
 ];
 
+/** What somebody is led to who is a member of no org. */
+const PAGES_WITHOUT_ORG = ["", "dashboards", "profile", "admin/orgs"];
+
+/** More than half of a screen, in pixels. No name and no text leaves less than that to the rest of a page. */
+const TALL = 450;
+
+/** How much of the tallest text shows, in pixels. What a text is cut in shows how much that is. */
+function tallestText(page: Page): Promise<number> {
+  return page.locator("bdi").evaluateAll((texts) => {
+    const heights = texts.map((text) => {
+      let height = text.getBoundingClientRect().height;
+      for (let around = text.parentElement; around !== null; around = around.parentElement) {
+        if (getComputedStyle(around).overflowY !== "visible") height = Math.min(height, around.clientHeight);
+      }
+      return height;
+    });
+    return Math.max(0, ...heights);
+  });
+}
+
+/** What is wrong with pages: what axe finds, whether they scroll sideways, and what there covers all else. */
+async function faults(watched: Watched, paths: string[]): Promise<string[]> {
+  const { page } = watched;
+  const found: string[] = [];
+  for (const path of paths) {
+    await page.goto(`${SERVER}/portal/${path}`);
+    await page.getByRole("heading", { level: 1 }).waitFor();
+    await page.waitForLoadState("networkidle");
+    found.push(...(await violations(watched)).map((violation) => `${path}: ${violation}`));
+    const sideways = await page.evaluate(() => {
+      const { scrollWidth, clientWidth } = document.documentElement;
+      return scrollWidth - clientWidth;
+    });
+    if (sideways > 0) found.push(`${path}: scrolls ${sideways} pixels sideways`);
+    const tallest = await tallestText(page);
+    if (tallest > TALL) found.push(`${path}: a text is ${tallest} pixels tall`);
+    expect(await page.title()).toContain("Kymograph");
+  }
+  return found;
+}
+
 describe("every page", () => {
   beforeAll(async () => {
-    await api("POST", "/api/folders", { uid: "hostile", title: `${HOSTILE}${"x".repeat(150)}` });
+    const folder = { uid: "hostile", title: longestName("x"), description: longText() };
+    await api("POST", "/api/folders", folder);
     const dashboard = {
       uid: "hostile",
-      title: `${HOSTILE}${"W".repeat(600)}`,
-      description: HOSTILE.repeat(20),
-      tags: ["<script>alert(1)</script>", "x".repeat(200)],
-      links: [{ title: HOSTILE, url: "javascript:alert(1)" }],
-      templating: { list: [{ name: HOSTILE, type: "query", query: "y".repeat(2000) }] },
+      title: longestName("W"),
+      description: longText(),
+      tags: ["<script>alert(1)</script>", "x".repeat(LONG)],
+      links: [{ title: longText(), url: "javascript:alert(1)" }],
+      templating: { list: [{ name: longText(), type: "query", query: "y".repeat(LONG) }] },
       panels: [
-        { id: 1, type: "stat", title: "Z".repeat(3000), gridPos: { x: 0, y: 0, w: 2, h: 2 } },
-        { id: 2, type: HOSTILE, title: HOSTILE, gridPos: { x: 2, y: 0, w: 22, h: 4 } },
+        { id: 1, type: "stat", title: "Z".repeat(LONG), gridPos: { x: 0, y: 0, w: 2, h: 2 } },
+        { id: 2, type: longText(), title: longText(), gridPos: { x: 2, y: 0, w: 22, h: 4 } },
       ],
     };
-    await saveDashboard(dashboard, HOSTILE, "hostile");
-    await saveDashboard({ ...dashboard, tags: [HOSTILE] }, "m".repeat(400), "hostile");
+    await saveDashboard(dashboard, longText(), "hostile");
+    await saveDashboard({ ...dashboard, tags: [longText()] }, "m".repeat(LONG), "hostile");
     await saveDashboard({ ...realDashboard("node-exporter-full"), uid: "real" });
-    const user = { login: `hostile${"l".repeat(150)}`, name: HOSTILE, email: "", password: "secret", orgId: 1 };
-    await api("POST", "/api/admin/users", user);
-    await api("POST", "/api/orgs", { name: `${HOSTILE}${"o".repeat(150)}` });
+    const user = { login: longestName("l"), name: longestName("n"), email: "", password: "secret", orgId: 1 };
+    const author = (await api("POST", "/api/admin/users", user)) as { id: number };
+    await api("PATCH", `/api/org/users/${author.id}`, { role: "Editor" });
+    const saved = { dashboard: { ...dashboard, id: null }, message: longText(), folderUid: "hostile", overwrite: true };
+    await api("POST", "/api/dashboards/db", saved, `${user.login}:secret`);
+    const { orgId } = (await api("POST", "/api/orgs", { name: longestName("o") })) as { orgId: number };
+    await api("POST", "/api/admin/users", { ...user, login: DWELLER, orgId });
+    // Who administers the server and is nowhere at home is offered the most.
+    const homeless = { ...user, login: HOMELESS };
+    const { id } = (await api("POST", "/api/admin/users", homeless)) as { id: number };
+    await api("PUT", `/api/admin/users/${id}/permissions`, { isGrafanaAdmin: true });
+    await api("DELETE", `/api/org/users/${id}`);
   });
 
   for (const scheme of ["light", "dark"] as const) {
     for (const width of [1440, 375]) {
       it(`is whole and accessible in the ${scheme} theme, ${width} pixels wide`, async () => {
         const watched = await open("/", { scheme, width });
-        const { page, complaints } = watched;
-        const found: string[] = [];
-        for (const path of PAGES) {
-          await page.goto(`${SERVER}/portal/${path}`);
-          await page.getByRole("heading", { level: 1 }).waitFor();
-          await page.waitForLoadState("networkidle");
-          found.push(...(await violations(watched)).map((violation) => `${path}: ${violation}`));
-          const sideways = await page.evaluate(() => {
-            const { scrollWidth, clientWidth } = document.documentElement;
-            return scrollWidth - clientWidth;
-          });
-          if (sideways > 0) found.push(`${path}: scrolls ${sideways} pixels sideways`);
-          expect(await page.title()).toContain("Kymograph");
-        }
-        expect(found).toEqual([]);
-        expect(complaints).toEqual([]);
+        expect(await faults(watched, PAGES)).toEqual([]);
+        expect(watched.complaints).toEqual([]);
       }, 180_000);
+
+      it(`is whole without an organization in the ${scheme} theme, ${width} pixels wide`, async () => {
+        const watched = await open("/", { scheme, width, login: HOMELESS, password: "secret" });
+        await watched.page.getByText("You are a member of no organization").waitFor();
+        await watched.page.getByRole("main").getByRole("link", { name: "Organizations" }).waitFor();
+        expect(await faults(watched, PAGES_WITHOUT_ORG)).toEqual([]);
+        expect(watched.complaints).toEqual([]);
+      });
+
+      it(`is whole in an organization with the longest name in the ${scheme} theme, ${width} pixels wide`, async () => {
+        const watched = await open("/", { scheme, width, login: DWELLER, password: "secret" });
+        expect(await faults(watched, ["", "dashboards", "profile"])).toEqual([]);
+        expect(watched.complaints).toEqual([]);
+      });
     }
   }
 

@@ -97,7 +97,7 @@ export async function api(
 ): Promise<unknown> {
   const response = await fetch(`${server}${path}`, {
     method,
-    headers: { Authorization: `Basic ${btoa(auth)}`, "Content-Type": "application/json" },
+    headers: { Authorization: `Basic ${Buffer.from(auth).toString("base64")}`, "Content-Type": "application/json" },
     body: body === undefined ? undefined : JSON.stringify(body),
   });
   const text = await response.text();

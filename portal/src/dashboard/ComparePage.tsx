@@ -4,7 +4,7 @@ import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router"
 import { useMemo } from "react";
 import { useMe } from "../session/session";
 import { confirm } from "../ui/confirm";
-import { Page } from "../ui/Page";
+import { Name, Page } from "../ui/Page";
 import { ProblemBox, tellDone, tellProblem } from "../ui/ProblemBox";
 import { exact } from "../ui/When";
 import { Comparison, type ComparisonForm, FormSwitch } from "./Comparison";
@@ -60,7 +60,7 @@ export function ComparePage() {
       title={`Version ${from} and version ${to}`}
       description={
         <Link to="/dashboards/$uid" params={{ uid }} search={{ tab: "history" }}>
-          <bdi>{text(documents?.after.title) || "Dashboard"}</bdi>
+          <Name>{text(documents?.after.title) || "Dashboard"}</Name>
         </Link>
       }
       actions={
@@ -93,7 +93,7 @@ function Side({ version }: { version: Version | undefined }) {
     <>
       Version {version.version}{" "}
       <span className={css.by}>
-        <bdi>{version.createdBy}</bdi>, {exact(version.created)}
+        <bdi>{version.createdBy.slice(0, 100)}</bdi>, {exact(version.created)}
       </span>
     </>
   );

@@ -1,6 +1,7 @@
 import { SegmentedControl, Skeleton } from "@mantine/core";
 import { lazy, type ReactNode, Suspense, useMemo } from "react";
 import { whenUp } from "../api/chunk";
+import { LongText } from "../ui/LongText";
 import { Card } from "../ui/Page";
 import ui from "../ui/ui.module.css";
 import css from "./Comparison.module.css";
@@ -55,7 +56,7 @@ export function Comparison({ before, after, titles, as }: ComparisonProps) {
               // Two panels can have the same title, and the same done to them.
               // biome-ignore lint/suspicious/noArrayIndexKey: the list is written anew with each difference.
               <li key={index}>
-                <bdi>{word}</bdi>
+                <LongText>{word}</LongText>
               </li>
             ))}
           </ul>

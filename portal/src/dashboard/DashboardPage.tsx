@@ -6,7 +6,8 @@ import { whenUp } from "../api/chunk";
 import { PickFolderDialog } from "../folder/PickFolderDialog";
 import { TimeSlider } from "../shell/TimeSlider";
 import { DotsIcon, StarIcon } from "../ui/icons";
-import { Card, Empty, Page } from "../ui/Page";
+import { LongText } from "../ui/LongText";
+import { Card, Empty, Name, Page } from "../ui/Page";
 import { ProblemBox, tellDone, tellProblem } from "../ui/ProblemBox";
 import ui from "../ui/ui.module.css";
 import { When } from "../ui/When";
@@ -80,11 +81,11 @@ export function DashboardPage() {
             </Link>
             {meta.folderUid !== "" && (
               <Link to="/dashboards" search={{ folder: meta.folderUid, at }}>
-                <bdi>{meta.folderTitle}</bdi>
+                <Name>{meta.folderTitle}</Name>
               </Link>
             )}
             <span>
-              version {meta.version}, changed <When time={meta.updated} /> by <bdi>{meta.updatedBy}</bdi>
+              version {meta.version}, changed <When time={meta.updated} /> by <bdi>{meta.updatedBy.slice(0, 100)}</bdi>
             </span>
           </nav>
         )
@@ -183,7 +184,7 @@ function LayoutTab({ document }: { document: DashboardDocument }) {
         <div className={ui.bar}>
           {description !== "" && (
             <p style={{ margin: 0, flex: "1 1 24rem", overflowWrap: "anywhere" }}>
-              <bdi>{description}</bdi>
+              <LongText>{description}</LongText>
             </p>
           )}
           {tags.map((tag) => (
@@ -213,7 +214,7 @@ function VariablesTab({ document }: { document: DashboardDocument }) {
           <Empty title="No variables">What its panels show does not depend on a choice.</Empty>
         ) : (
           <div className={ui.scroll}>
-            <table className={ui.table} aria-label="Variables">
+            <table className={ui.table} aria-label="Variables" style={{ overflowWrap: "anywhere" }}>
               <thead>
                 <tr>
                   <th scope="col">Name</th>
@@ -227,13 +228,13 @@ function VariablesTab({ document }: { document: DashboardDocument }) {
                   // biome-ignore lint/suspicious/noArrayIndexKey: the list is drawn anew with each document.
                   <tr key={index}>
                     <td>
-                      <bdi>{variable.label || variable.name}</bdi>
+                      <Name>{variable.label || variable.name}</Name>
                       <div className={ui.dim}>
-                        <code>${variable.name}</code>
+                        <code>${variable.name.slice(0, 100)}</code>
                       </div>
                     </td>
                     <td>{variable.type}</td>
-                    <td style={{ overflowWrap: "anywhere" }}>
+                    <td>
                       <code>{variable.query.slice(0, 500)}</code>
                     </td>
                   </tr>
@@ -254,13 +255,13 @@ function VariablesTab({ document }: { document: DashboardDocument }) {
                 // biome-ignore lint/suspicious/noArrayIndexKey: the list is drawn anew with each document.
                 <li key={index}>
                   {url === undefined ? (
-                    <bdi>{link.title}</bdi>
+                    <Name>{link.title}</Name>
                   ) : (
                     <a href={url} rel="noreferrer noopener" target="_blank">
-                      <bdi>{link.title}</bdi>
+                      <Name>{link.title}</Name>
                     </a>
                   )}{" "}
-                  <span className={ui.dim}>{link.tags.join(", ")}</span>
+                  <span className={ui.dim}>{link.tags.join(", ").slice(0, 500)}</span>
                 </li>
               );
             })}

@@ -9,7 +9,8 @@ import { folderQuery } from "../folder/folder";
 import { useMe } from "../session/session";
 import { TimeSlider } from "../shell/TimeSlider";
 import { PlusIcon, UploadIcon } from "../ui/icons";
-import { Card, Page } from "../ui/Page";
+import { LongText } from "../ui/LongText";
+import { Card, Name, Page } from "../ui/Page";
 import { ProblemBox } from "../ui/ProblemBox";
 import ui from "../ui/ui.module.css";
 import css from "./DashboardsPage.module.css";
@@ -60,10 +61,14 @@ export function DashboardsPage() {
                 to="/dashboards"
                 search={(old) => ({ ...old, folder: parent.uid, query: undefined })}
               >
-                <bdi>{parent.title}</bdi>
+                <Name>{String(parent.title)}</Name>
               </Link>
             ))}
-            {current.data?.description && <bdi>{current.data.description}</bdi>}
+            {current.data?.description && (
+              <span>
+                <LongText key={folder}>{current.data.description}</LongText>
+              </span>
+            )}
           </nav>
         )
       }

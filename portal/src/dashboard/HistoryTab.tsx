@@ -97,7 +97,7 @@ export function HistoryTab({ uid, canEdit, at }: HistoryTabProps) {
               <div className={css.head}>
                 <strong>Version {version.version}</strong>
                 <span className={ui.dim}>
-                  <bdi>{version.createdBy}</bdi>, <When time={version.created} />
+                  <bdi>{version.createdBy.slice(0, 100)}</bdi>, <When time={version.created} />
                 </span>
                 {version.restoredFrom > 0 && (
                   <span className={ui.dim}>restored from version {version.restoredFrom}</span>
@@ -174,7 +174,7 @@ function Words({ uid, version }: { uid: string; version: Version }) {
         // Two panels can have the same title, and the same done to them.
         // biome-ignore lint/suspicious/noArrayIndexKey: a version does not change.
         <li key={index}>
-          <bdi>{word}</bdi>
+          <bdi>{word.slice(0, 200)}</bdi>
         </li>
       ))}
       {words.length > MAX_WORDS && <li>and {words.length - MAX_WORDS} more changes</li>}

@@ -2,7 +2,7 @@ import { Button, Skeleton } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { asProblem } from "../api/problem";
-import { Card, Empty, Page } from "../ui/Page";
+import { Card, Empty, Name, Page } from "../ui/Page";
 import { ProblemBox } from "../ui/ProblemBox";
 import { exact } from "../ui/When";
 import { dashboardQuery } from "./actions";
@@ -30,7 +30,7 @@ export function SincePage() {
       title={since === undefined ? "Then and now" : `What changed since ${exact(since)}`}
       description={
         <Link to="/dashboards/$uid" params={{ uid }} search={{ at: since }}>
-          <bdi>{text((after ?? before)?.title) || "Dashboard"}</bdi>
+          <Name>{text((after ?? before)?.title) || "Dashboard"}</Name>
         </Link>
       }
       actions={
@@ -71,7 +71,7 @@ function Side({ when, version, by = "" }: { when: string; version: number | unde
     <>
       {when}{" "}
       <span className={css.by}>
-        version {version} by <bdi>{by}</bdi>
+        version {version} by <bdi>{by.slice(0, 100)}</bdi>
       </span>
     </>
   );

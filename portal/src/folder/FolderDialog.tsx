@@ -2,6 +2,7 @@ import { Button, Textarea, TextInput } from "@mantine/core";
 import { useState } from "react";
 import { client, of } from "../api/client";
 import { FormDialog } from "../ui/FormDialog";
+import { LongText } from "../ui/LongText";
 import css from "../ui/ui.module.css";
 import { type Folder, readFolder } from "./folder";
 
@@ -91,7 +92,7 @@ function Changed({ shown, theirs, onTake }: ChangedProps) {
     <div className={css.problem} role="alert">
       <p>
         <strong>
-          <bdi>{theirs.updatedBy}</bdi> changed this folder meanwhile.
+          <bdi>{theirs.updatedBy.slice(0, 100)}</bdi> changed this folder meanwhile.
         </strong>
       </p>
       <ul className={css.changes}>
@@ -102,7 +103,13 @@ function Changed({ shown, theirs, onTake }: ChangedProps) {
         )}
         {description !== (shown.description ?? "") && (
           <li>
-            {description === "" ? "it has no description any more" : <bdi>its description is now “{description}”</bdi>}
+            {description === "" ? (
+              "it has no description any more"
+            ) : (
+              <>
+                its description is now “<LongText>{description}</LongText>”
+              </>
+            )}
           </li>
         )}
         {place !== (shown.parentUid ?? "") && <li>it is in another folder now, where it stays</li>}

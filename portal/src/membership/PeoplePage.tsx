@@ -134,7 +134,7 @@ export function PeoplePage() {
         isWideOnly: true,
         cell: (member) =>
           member.isDisabled ? (
-            <Badge color="gray" variant="light" tt="none">
+            <Badge color="gray" variant="light" tt="none" miw="max-content">
               disabled
             </Badge>
           ) : (

@@ -23,7 +23,7 @@ const RECENT = 12;
 export function OverviewPage() {
   const me = useMe();
   return (
-    <Page title="Overview" description={me.org === undefined ? undefined : <bdi>{me.org.name}</bdi>}>
+    <Page title="Overview" description={me.org === undefined ? undefined : <Name>{me.org.name}</Name>}>
       <Counts />
       {me.isAdmin && <Lately />}
       <div className={css.columns}>

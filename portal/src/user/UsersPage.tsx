@@ -70,12 +70,12 @@ export function UsersPage() {
         cell: (user) => (
           <Group gap={4}>
             {user.isAdmin && (
-              <Badge variant="light" tt="none">
+              <Badge variant="light" tt="none" miw="max-content">
                 server admin
               </Badge>
             )}
             {user.isDisabled && (
-              <Badge color="gray" variant="light" tt="none">
+              <Badge color="gray" variant="light" tt="none" miw="max-content">
                 disabled
               </Badge>
             )}
