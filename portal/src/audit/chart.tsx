@@ -1,23 +1,25 @@
 import { Skeleton } from "@mantine/core";
-import { useQuery } from "@tanstack/react-query";
-import { lazy, Suspense } from "react";
+import { queryOptions, useQuery } from "@tanstack/react-query";
 import { whenUp } from "../api/chunk";
 import ui from "../ui/ui.module.css";
 import { activityQuery } from "./event";
 import type { Stretch } from "./stretch";
 
 const load = () => import("./ActivityChart");
-const loadWhenUp = whenUp(load);
 
-/** What is shown where a newer portal was installed since. */
-function NoChart() {
-  return <span className={ui.dim}>The chart could not be loaded. Load the page again to try once more.</span>;
-}
+/**
+ * The chart itself, which comes with what only it needs. It is no lazy component: React keeps what stands in for one for some 300 ms
+ * more, so that nothing flickers, and here the numbers are waited for in the same place.
+ */
+const chartQuery = queryOptions({
+  queryKey: ["chart"],
+  queryFn: whenUp(load),
+  staleTime: Number.POSITIVE_INFINITY,
+  structuralSharing: false,
+});
 
 /** How high what is written below the chart is: nothing moves when it comes. */
 const CAPTION_PX = 23;
-
-const ActivityChart = lazy(() => loadWhenUp().catch(() => ({ default: NoChart })));
 
 /** Fetches the chart while other things are done. What fails here fails again where it is shown, and is told there. */
 export function fetchChart() {
@@ -34,14 +36,15 @@ interface ActivityProps {
 /** How much happened over time, as a chart. */
 export function Activity({ of, height, onPick }: ActivityProps) {
   const activity = useQuery(activityQuery(of));
-  const empty = <Skeleton height={height + CAPTION_PX} />;
+  const chart = useQuery(chartQuery);
   if (activity.isError) {
     return <span className={ui.dim}>The activity could not be read: {activity.error.message}</span>;
   }
-  if (activity.data === undefined) return empty;
-  return (
-    <Suspense fallback={empty}>
-      <ActivityChart {...activity.data} height={height} onPick={onPick} />
-    </Suspense>
-  );
+  // A newer portal was installed since.
+  if (chart.isError) {
+    return <span className={ui.dim}>The chart could not be loaded. Load the page again to try once more.</span>;
+  }
+  if (activity.data === undefined || chart.data === undefined) return <Skeleton height={height + CAPTION_PX} />;
+  const ActivityChart = chart.data.default;
+  return <ActivityChart {...activity.data} height={height} onPick={onPick} />;
 }
