@@ -40,17 +40,6 @@ const RIGHTS: &str = "SELECT statement FROM (
         FROM pg_class WHERE oid = $1::text::regclass AND relforcerowsecurity
     ) AS rights (step, statement) ORDER BY step";
 
-/// Functions that give rows of a table, which have to go with it and come back: how to drop, make and protect each.
-const FUNCTIONS: &str = "SELECT format('DROP FUNCTION %s', p.oid::regprocedure), pg_get_functiondef(p.oid),
-        pg_get_userbyid(p.proowner)::text,
-        has_schema_privilege(p.proowner, p.pronamespace, 'CREATE'),
-        coalesce((SELECT format('REVOKE ALL ON FUNCTION %s FROM PUBLIC; ', p.oid::regprocedure)
-            || string_agg(format('GRANT %s ON FUNCTION %s TO %s', privilege_type, p.oid::regprocedure,
-                CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END), '; ')
-            FROM aclexplode(p.proacl)), '')
-    FROM pg_proc p WHERE p.oid IN (SELECT d.objid FROM pg_depend d JOIN pg_class t ON t.reltype = d.refobjid
-        WHERE d.classid = 'pg_proc'::regclass AND d.refclassid = 'pg_type'::regclass AND t.oid = $1::text::regclass)";
-
 /// Stops writing, replays the rest, and switches; and returns how long writing was stopped.
 pub(super) async fn switch(
     client: &mut Client,
@@ -139,28 +128,10 @@ async fn check_schema(transaction: &Transaction<'_>) -> Result<(), Failure> {
 async fn replace(transaction: &Transaction<'_>, table: &str) -> Result<(), Failure> {
     let name = format!("public.{table}");
     let rights = transaction.query(RIGHTS, &[&name]).await?;
-    let functions = transaction.query(FUNCTIONS, &[&name]).await?;
-    for function in &functions {
-        transaction.batch_execute(function.get(0)).await?;
-    }
     let swap = format!("DROP TABLE public.{table}; ALTER TABLE rebuild.{table} SET SCHEMA public");
     transaction.batch_execute(&swap).await?;
     for statement in &rights {
         transaction.batch_execute(statement.get(0)).await?;
-    }
-    for function in &functions {
-        let (owner, may_create): (&str, bool) = (function.get(2), function.get(3));
-        let (lend, take_back) = if may_create {
-            (String::new(), String::new())
-        } else {
-            (
-                format!("GRANT CREATE ON SCHEMA public TO {owner};"),
-                format!("REVOKE CREATE ON SCHEMA public FROM {owner};"),
-            )
-        };
-        let (definition, rights): (&str, &str) = (function.get(1), function.get(4));
-        let make = format!("{lend} SET LOCAL ROLE {owner}; {definition}; {rights}; RESET ROLE; {take_back}");
-        transaction.batch_execute(&make).await?;
     }
     Ok(())
 }

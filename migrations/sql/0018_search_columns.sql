@@ -1,0 +1,57 @@
+-- Searching gives no more columns than a hit is made of, and has a statement of its own for one, two and three words: what is
+-- planned each time (see 0014) is to be as small as can be. Its rows are no longer of the type of the table, so that the
+-- table can be exchanged under it.
+RESET ROLE;
+GRANT USAGE, CREATE ON SCHEMA public TO kymograph_search;
+SET LOCAL ROLE kymograph_search;
+DROP FUNCTION match_dashboards;
+CREATE FUNCTION match_dashboards(tenant bigint, patterns text[], at_most bigint, descending boolean)
+    RETURNS TABLE (
+        id bigint, uid text, title text, lower_title text, slug text, tags text[], folder_uid text, created timestamptz,
+        creator_id bigint
+    )
+    LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 1000
+    SET search_path = pg_catalog, public, pg_temp
+    SET plan_cache_mode = force_custom_plan
+AS $$
+#variable_conflict use_column
+DECLARE
+    one text := lower(patterns[1]);
+    two text := lower(patterns[2]);
+    three text := lower(patterns[3]);
+    few int := CASE WHEN descending THEN 0 ELSE cardinality(patterns) END;
+    conditions text;
+    direction text := CASE WHEN descending THEN 'DESC' ELSE 'ASC' END;
+BEGIN
+    IF tenant IS DISTINCT FROM app_org_id() THEN
+        RETURN;
+    END IF;
+    CASE few
+    WHEN 1 THEN
+        RETURN QUERY SELECT id, uid, title, lower_title, slug, tags, folder_uid, created, creator_id
+            FROM public.dashboards WHERE org_id = tenant AND deleted IS NULL AND lower_title LIKE one
+            ORDER BY lower_title, uid LIMIT at_most;
+    WHEN 2 THEN
+        RETURN QUERY SELECT id, uid, title, lower_title, slug, tags, folder_uid, created, creator_id
+            FROM public.dashboards WHERE org_id = tenant AND deleted IS NULL AND lower_title LIKE one AND lower_title LIKE two
+            ORDER BY lower_title, uid LIMIT at_most;
+    WHEN 3 THEN
+        RETURN QUERY SELECT id, uid, title, lower_title, slug, tags, folder_uid, created, creator_id
+            FROM public.dashboards WHERE org_id = tenant AND deleted IS NULL AND lower_title LIKE one AND lower_title LIKE two
+                AND lower_title LIKE three
+            ORDER BY lower_title, uid LIMIT at_most;
+    ELSE
+        SELECT string_agg(format(' AND lower_title LIKE %L', lower(pattern)), '') INTO conditions
+            FROM unnest(patterns) AS pattern;
+        RETURN QUERY EXECUTE format(
+            'SELECT id, uid, title, lower_title, slug, tags, folder_uid, created, creator_id
+            FROM public.dashboards WHERE org_id = $1 AND deleted IS NULL %s ORDER BY lower_title %s, uid %s LIMIT $2',
+            conditions, direction, direction) USING tenant, at_most;
+    END CASE;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION match_dashboards FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION match_dashboards TO kymograph_app;
+RESET ROLE;
+REVOKE CREATE ON SCHEMA public FROM kymograph_search;
+SET LOCAL ROLE kymograph_owner;
