@@ -216,7 +216,7 @@ pub trait AuditReader: Send + Sync {
     /// So many of the entries that are wanted.
     async fn read_audit(&self, scope: &Scope, select: &AuditSelect) -> Result<Box<dyn UnnamedBatch>>;
     /// Adds the names of the objects of a batch to those that are known. A name is the one that an object has now, or had
-    /// last; a membership is named after its user.
+    /// last; a membership, and what else a user has in an org, is named after the user.
     async fn complete_names(
         &self,
         scope: &Scope,

@@ -96,9 +96,22 @@ async fn each_filter_finds_what_it_should() {
     let all = events(&admin, "").await;
     assert_eq!(all.first().unwrap()["action"], "dashboard.deleted");
     assert_eq!(all.last().unwrap()["action"], "org.created");
-    // A name is the one that the object had last, and a membership is named after its user.
+    // A name is the one that the object had last.
     let membership = events(&admin, &format!("targetType=membership&targetUid={ann}")).await;
     assert_eq!(membership[0]["targets"][0]["name"], "ann");
+}
+
+#[tokio::test]
+async fn what_belongs_to_a_user_is_named_after_the_user() {
+    let server = TestServer::start().await;
+    let (ann, _) = server.new_member(1, "ann", "Editor").await;
+    save(&ann, "cpu", 1).await;
+    ann.post("/api/user/stars/dashboard/uid/cpu", &json!({})).await.expect(200);
+    ann.put("/api/user/preferences", &json!({"theme": "dark"})).await.expect(200);
+    for kind in ["star", "preference", "membership"] {
+        let found = events(&server.admin(), &format!("targetType={kind}&order=newest&limit=1")).await;
+        assert_eq!(found[0]["targets"][0]["name"], "ann", "{kind}");
+    }
 }
 
 /// What a filter without exclusions finds, without what does not fit.

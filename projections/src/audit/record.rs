@@ -3,12 +3,16 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
+use cqrs_es::Aggregate;
 use kymograph_app::audit::{
     AccessDetails, AuditActor, AuditBatch, AuditRecord, AuditSink, AuditTarget, ImportDetails, TargetNames,
     UnnamedBatch, actor_kind,
 };
 use kymograph_app::{Error, Result, Scope};
 use kymograph_domain::access::Outcome;
+use kymograph_domain::preference::Preference;
+use kymograph_domain::quota::Quota;
+use kymograph_domain::star::Star;
 use kymograph_domain::{OrgId, Timestamp, UserId};
 use serde::Deserialize;
 use tokio_postgres::Row;
@@ -229,6 +233,17 @@ impl<'r> Metas<'r> {
     }
 }
 
+/// Whose a stream is by its name: what users have in an org is kept under their ids.
+fn owner(stream: &str) -> Option<i64> {
+    let (kind, key) = stream.split_once('-')?;
+    let id = match kind {
+        Star::TYPE => key,
+        Preference::TYPE | Quota::TYPE => key.strip_prefix("user-")?,
+        _ => return None,
+    };
+    id.parse().ok()
+}
+
 impl PgAuditReader {
     /// Finds the names of the objects of some streams that are not known yet.
     pub(super) async fn find_names(
@@ -243,23 +258,26 @@ impl PgAuditReader {
         }
         let org = scope.org();
         let sql = "SELECT stream_id, state FROM streams WHERE org_id = $1 AND stream_id = ANY ($2)";
-        let mut members = HashMap::new();
+        let mut owned: Vec<_> =
+            unknown.iter().filter_map(|stream| Some((stream.to_string(), owner(stream)?))).collect();
         for row in self.database.read(org, sql, &[&org.0, &unknown]).await? {
             let stream: String = row.get("stream_id");
             let Ok(state) = serde_json::from_str::<Named>(row.get("state")) else { continue };
             if let Some(user) = state.user_id {
-                members.insert(user.0, stream.clone());
+                owned.push((stream.clone(), user.0));
             }
             let name = state.title.or(state.name).or(state.profile.map(|profile| profile.login));
             let name = name.or(state.resource.map(|resource| resource.uid));
             names.insert(stream, name);
         }
-        let ids: Vec<_> = members.keys().copied().collect();
-        if !ids.is_empty() {
+        if !owned.is_empty() {
+            let ids: Vec<_> = owned.iter().map(|(_, id)| *id).collect();
             let sql = "SELECT id, login FROM users WHERE id = ANY ($1)";
-            for row in self.database.read_global(sql, &[&ids]).await? {
-                let stream = members.remove(&row.get::<_, i64>("id"));
-                stream.map(|stream| names.insert(stream, row.get("login")));
+            let users = self.database.read_global(sql, &[&ids]).await?;
+            let logins: HashMap<i64, &str> =
+                users.iter().map(|row| (row.get("id"), row.get("login"))).collect();
+            for (stream, id) in owned {
+                names.insert(stream, logins.get(&id).map(|login| (*login).to_owned()));
             }
         }
         for stream in unknown {
