@@ -234,18 +234,20 @@ describe("sessions", () => {
     const form = await open("/dashboards", away);
     await form.page.getByRole("button", { name: "New folder" }).click();
     await form.page.getByRole("dialog").getByLabel("Title").fill("Saved after the restart");
-    // This one has yet to load what the page of dashboards is made of.
-    const link = await open("/profile", away);
-    await link.page.getByText("this session").waitFor();
     const login = await open("/login", { ...away, login: "" });
     await login.page.getByLabel("Login or e-mail").fill("pat");
     await login.page.getByRole("textbox", { name: "Password" }).fill("secret");
+    // This one has yet to load what the page of dashboards is made of.
+    const link = await open("/profile", away);
+    await link.page.getByText("this session").waitFor();
 
     await door.close();
     await form.page.getByRole("button", { name: "Create folder" }).click();
     await link.page.getByRole("link", { name: "Dashboards" }).click();
     await login.page.getByRole("button", { name: "Log in" }).click();
     for (const { page } of [form, link, login]) await page.getByText("The server does not answer").waitFor();
+    // By now the palette and the dialogs are wanted, too, which are loaded ahead and share style sheets with the page.
+    await link.page.waitForTimeout(1500);
 
     await door.open();
     await form.page.getByRole("link", { name: "Saved after the restart" }).waitFor();

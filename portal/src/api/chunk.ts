@@ -1,29 +1,38 @@
 import { SERVER_PATH } from "./client";
 import { untilUp } from "./connection";
 
-/** Whether the rules of a style sheet are not there. Those of one that could not be loaded may not even be asked for. */
-function isMissing({ sheet }: HTMLLinkElement): boolean {
-  try {
-    return sheet === null || sheet.cssRules.length === 0;
-  } catch {
-    return true;
-  }
+/** The style sheets that could not be loaded. Others may be on their way, which must not be disturbed. */
+const failed = new Set<HTMLLinkElement>();
+
+document.addEventListener(
+  "error",
+  ({ target }) => {
+    if (target instanceof HTMLLinkElement && target.rel === "stylesheet") failed.add(target);
+  },
+  // Such an event does not bubble.
+  { capture: true },
+);
+
+function loadAgain(old: HTMLLinkElement): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const link = old.cloneNode() as HTMLLinkElement;
+    link.onload = () => resolve();
+    link.onerror = () => reject(new Error("A style sheet of the portal could not be loaded."));
+    old.replaceWith(link);
+  });
 }
 
-/** A style sheet can only have failed while the server was away, and is not asked for a second time by itself. */
-async function loadStylesAgain() {
-  const failed = [...document.querySelectorAll<HTMLLinkElement>("link[rel=stylesheet]")].filter(isMissing);
-  await Promise.all(
-    failed.map(
-      (old) =>
-        new Promise<void>((resolve, reject) => {
-          const link = old.cloneNode() as HTMLLinkElement;
-          link.onload = () => resolve();
-          link.onerror = () => reject(new Error("A style sheet of the portal could not be loaded."));
-          old.replaceWith(link);
-        }),
-    ),
-  );
+let loading: Promise<unknown> = Promise.resolve();
+
+/**
+ * A style sheet can only have failed while the server was away, and is not asked for a second time by itself. Parts of the portal
+ * that are loaded at the same time can share one, so each waits for what another has asked for.
+ */
+function loadStylesAgain(): Promise<unknown> {
+  const links = [...failed];
+  failed.clear();
+  loading = Promise.all([loading.catch(() => undefined), ...links.map(loadAgain)]);
+  return loading;
 }
 
 async function isUp(): Promise<boolean> {
