@@ -214,11 +214,19 @@ function VariablesTab({ document }: { document: DashboardDocument }) {
           <Empty title="No variables">What its panels show does not depend on a choice.</Empty>
         ) : (
           <div className={ui.scroll}>
-            <table className={ui.table} aria-label="Variables" style={{ overflowWrap: "anywhere" }}>
+            <table
+              className={ui.table}
+              aria-label="Variables"
+              style={{ tableLayout: "fixed", overflowWrap: "anywhere" }}
+            >
               <thead>
                 <tr>
-                  <th scope="col">Name</th>
-                  <th scope="col">Type</th>
+                  <th scope="col" style={{ width: "35%" }}>
+                    Name
+                  </th>
+                  <th scope="col" style={{ width: "20%" }}>
+                    Type
+                  </th>
                   <th scope="col">Query</th>
                 </tr>
               </thead>
