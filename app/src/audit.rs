@@ -199,13 +199,13 @@ pub trait AuditBatch: Send + Sync {
 }
 
 /// The names of objects by stream, remembered while many entries are read.
-pub type TargetNames = HashMap<String, Option<String>>;
+pub type TargetNames = HashMap<String, Option<Arc<str>>>;
 
 /// Entries that were read, without the names of their objects. To find those is a step of its own, so that whoever reads
 /// many entries can read on meanwhile.
 pub trait UnnamedBatch: AuditBatch {
-    /// The streams of the objects that something was done to.
-    fn target_streams(&self) -> HashSet<Cow<'_, str>>;
+    /// The streams of the objects that something was done to, but for those whose names are known.
+    fn unnamed_streams(&self, names: &TargetNames) -> HashSet<Cow<'_, str>>;
     /// The same with the names that their objects have among others.
     fn named(self: Box<Self>, names: &TargetNames) -> Box<dyn AuditBatch>;
 }

@@ -55,3 +55,28 @@ GRANT EXECUTE ON FUNCTION match_dashboards TO kymograph_app;
 RESET ROLE;
 REVOKE CREATE ON SCHEMA public FROM kymograph_search;
 SET LOCAL ROLE kymograph_owner;
+
+-- The first page of what words find, for those who may see all: what people see at each key. It sets the tenant itself, so that
+-- its one message to PostgreSQL is the whole transaction.
+CREATE FUNCTION find_by_words(tenant bigint, words text, with_folders boolean, with_dashboards boolean, size bigint)
+    RETURNS TABLE (
+        id bigint, uid text, title text, slug text, is_folder boolean, tags text[], folder_uid text
+    )
+    LANGUAGE plpgsql STABLE ROWS 1000
+    SET plan_cache_mode = force_generic_plan
+AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM set_config('app.org_id', tenant::text, true);
+    RETURN QUERY
+        (SELECT id, uid, title, slug, true, '{}'::text[], parent_uid FROM folders
+            WHERE org_id = tenant AND with_folders AND lower_title LIKE ALL (string_to_array(lower(words), E'\n'))
+            ORDER BY lower_title, uid LIMIT size)
+        UNION ALL
+        (SELECT id, uid, title, slug, false, tags, folder_uid
+            FROM match_dashboards(tenant, string_to_array(words, E'\n'), size, false)
+            WHERE with_dashboards LIMIT size);
+END
+$$;
+REVOKE EXECUTE ON FUNCTION find_by_words FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION find_by_words TO kymograph_app;

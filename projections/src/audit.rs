@@ -87,7 +87,8 @@ impl AuditReader for PgAuditReader {
         batch: &dyn UnnamedBatch,
         names: &mut TargetNames,
     ) -> Result<()> {
-        self.find_names(scope, &batch.target_streams(), names).await
+        let unnamed = batch.unnamed_streams(names);
+        self.find_names(scope, &unnamed, names).await
     }
 
     async fn find_actors(&self, scope: &Scope, filter: &ActorFilter, limit: i64) -> Result<Vec<i64>> {

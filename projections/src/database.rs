@@ -37,6 +37,8 @@ pub enum Planning {
     Once,
     /// For its parameters each time.
     EachTime,
+    /// By the function that it calls, which sets the tenant, too: nothing needs to be sent before or after it.
+    InFunction,
 }
 
 /// The database as the application role sees it.
@@ -101,17 +103,22 @@ impl Database {
         let mode = match planning {
             Planning::Once => "force_generic_plan",
             Planning::EachTime => "force_custom_plan",
+            Planning::InFunction => return self.read_global(sql, params).await,
         };
         let begin =
             format!("BEGIN READ ONLY; SET LOCAL app.org_id = '{org}'; SET LOCAL plan_cache_mode = {mode}");
         self.read_with(&begin, sql, params).await
     }
 
-    /// Runs a query on what belongs to no tenant.
+    /// Runs a query on what belongs to no tenant, or one that sets its tenant itself.
     pub async fn read_global(&self, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>> {
         let read = async {
             let (connection, statement) = self.prepared(sql).await?;
-            connection.query(&statement, params).await.map_err(|error| database_error(&error))
+            let rows = match connection.query(&statement, params).await {
+                Err(error) if was_exchanged(&error) => connection.query(&statement, params).await,
+                rows => rows,
+            };
+            rows.map_err(|error| database_error(&error))
         };
         read.instrument(sql_span(sql)).await
     }

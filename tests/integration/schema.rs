@@ -124,6 +124,12 @@ async fn the_application_role_can_neither_rewrite_the_log_nor_pass_row_level_sec
     client.batch_execute("SET app.org_id = '1'").await.unwrap();
     let rows: i64 = client.query_one(&words(1), &[]).await.unwrap().get(0);
     assert_eq!(rows, 1);
+    // This one sets its tenant itself, and for no longer than it takes.
+    let found = "SELECT count(*) FROM find_by_words(2, '%', true, true, 10)";
+    let rows: i64 = client.query_one(found, &[]).await.unwrap().get(0);
+    assert_eq!(rows, 0, "the words of another tenant were searched");
+    let tenant: String = client.query_one("SHOW app.org_id", &[]).await.unwrap().get(0);
+    assert_eq!(tenant, "1");
     let foreign = "INSERT INTO folders SELECT 2, 'x', 1, 'x', 'x', '', '', 1, now(), '', now(), '', 1";
     assert!(client.batch_execute(foreign).await.is_err(), "a row of another tenant was written");
 }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use cqrs_es::Aggregate;
 use kymograph_app::audit::{
@@ -99,7 +100,8 @@ pub(super) struct Batch {
     org: OrgId,
     rows: Vec<Row>,
     has_more: bool,
-    names: TargetNames,
+    /// The name of the object of each row, once they were looked up.
+    names: Vec<Option<Arc<str>>>,
 }
 
 impl Batch {
@@ -108,10 +110,10 @@ impl Batch {
         let limit = usize::try_from(limit).map_err(Error::internal)?;
         let has_more = rows.len() > limit;
         rows.truncate(limit);
-        Ok(Self { org, rows, has_more, names: TargetNames::new() })
+        Ok(Self { org, rows, has_more, names: Vec::new() })
     }
 
-    fn record<'r>(&'r self, row: &'r Row, meta: Meta<'r>) -> AuditRecord<'r> {
+    fn record<'r>(&'r self, row: &'r Row, name: Option<&'r str>, meta: Meta<'r>) -> AuditRecord<'r> {
         let access = access(row);
         let (action, stream_type): (&str, &str) = (row.get(TYPE), row.get(STREAM_TYPE));
         let (kind, uid, version) = match &access {
@@ -122,7 +124,6 @@ impl Batch {
                 (stream_type, key, Some(row.get(VERSION)))
             }
         };
-        let name = self.names.get(&*target_stream(row, access.as_ref())).and_then(Option::as_deref);
         AuditRecord {
             id: row.get(POS),
             org: self.org,
@@ -195,24 +196,29 @@ impl AuditBatch for Batch {
 
     fn emit(&self, reversed: bool, sink: &mut AuditSink<'_>) {
         let mut metas = Metas::default();
-        let mut emit = |row| sink(&self.record(row, metas.of(row)));
+        let mut emit = |index: usize| {
+            let row = &self.rows[index];
+            let name = self.names.get(index).and_then(Option::as_deref);
+            sink(&self.record(row, name, metas.of(row)));
+        };
         if reversed {
-            self.rows.iter().rev().for_each(&mut emit);
+            (0..self.rows.len()).rev().for_each(&mut emit);
         } else {
-            self.rows.iter().for_each(&mut emit);
+            (0..self.rows.len()).for_each(&mut emit);
         }
     }
 }
 
 impl UnnamedBatch for Batch {
-    fn target_streams(&self) -> HashSet<Cow<'_, str>> {
-        self.rows.iter().map(|row| target_stream(row, access(row).as_ref())).collect()
+    fn unnamed_streams(&self, names: &TargetNames) -> HashSet<Cow<'_, str>> {
+        let streams = self.rows.iter().map(|row| target_stream(row, access(row).as_ref()));
+        streams.filter(|stream| !names.contains_key(&**stream)).collect()
     }
 
-    fn named(self: Box<Self>, names: &TargetNames) -> Box<dyn AuditBatch> {
-        let named = self.target_streams().into_iter().filter_map(|stream| names.get_key_value(&*stream));
-        let names = named.map(|(stream, name)| (stream.clone(), name.clone())).collect();
-        Box::new(Self { names, ..*self })
+    fn named(mut self: Box<Self>, names: &TargetNames) -> Box<dyn AuditBatch> {
+        let streams = self.rows.iter().map(|row| target_stream(row, access(row).as_ref()));
+        self.names = streams.map(|stream| names.get(&*stream).cloned().flatten()).collect();
+        self
     }
 }
 
@@ -245,22 +251,22 @@ fn owner(stream: &str) -> Option<i64> {
 }
 
 impl PgAuditReader {
-    /// Finds the names of the objects of some streams that are not known yet.
+    /// Finds the names of the objects of some streams.
     pub(super) async fn find_names(
         &self,
         scope: &Scope,
         streams: &HashSet<Cow<'_, str>>,
         names: &mut TargetNames,
     ) -> Result<()> {
-        let unknown: Vec<_> = streams.iter().filter(|stream| !names.contains_key(&***stream)).collect();
-        if unknown.is_empty() {
+        if streams.is_empty() {
             return Ok(());
         }
         let org = scope.org();
         let sql = "SELECT stream_id, state FROM streams WHERE org_id = $1 AND stream_id = ANY ($2)";
-        let mut owned: Vec<_> =
-            unknown.iter().filter_map(|stream| Some((stream.to_string(), owner(stream)?))).collect();
-        for row in self.database.read(org, sql, &[&org.0, &unknown]).await? {
+        let streams: Vec<_> = streams.iter().collect();
+        let owned = streams.iter().filter_map(|stream| Some((stream.to_string(), owner(stream)?)));
+        let mut owned: Vec<_> = owned.collect();
+        for row in self.database.read(org, sql, &[&org.0, &streams]).await? {
             let stream: String = row.get("stream_id");
             let Ok(state) = serde_json::from_str::<Named>(row.get("state")) else { continue };
             if let Some(user) = state.user_id {
@@ -268,7 +274,7 @@ impl PgAuditReader {
             }
             let name = state.title.or(state.name).or(state.profile.map(|profile| profile.login));
             let name = name.or(state.resource.map(|resource| resource.uid));
-            names.insert(stream, name);
+            names.insert(stream, name.map(Arc::from));
         }
         if !owned.is_empty() {
             let ids: Vec<_> = owned.iter().map(|(_, id)| *id).collect();
@@ -277,10 +283,10 @@ impl PgAuditReader {
             let logins: HashMap<i64, &str> =
                 users.iter().map(|row| (row.get("id"), row.get("login"))).collect();
             for (stream, id) in owned {
-                names.insert(stream, logins.get(&id).map(|login| (*login).to_owned()));
+                names.insert(stream, logins.get(&id).map(|login| Arc::from(*login)));
             }
         }
-        for stream in unknown {
+        for stream in streams {
             names.entry(stream.to_string()).or_insert(None);
         }
         Ok(())

@@ -49,15 +49,8 @@ macro_rules! dashboards {
     };
 }
 
-/// The conditions on all but words. Where nothing else is asked for they are there for the types of the parameters, and the
-/// planner drops them: to check a dozen conditions that let all through costs as much as to find some rows.
+/// The conditions on all but words.
 macro_rules! asked {
-    (words,folder) => {
-        " AND ($4::text[] = '{}' OR $5::bigint[] = '{}' OR $6::text[] = '{}' OR $13::bigint[] = '{}' OR true)"
-    };
-    (words,dashboard) => {
-        " AND ($3::text[] = '{}' OR $12::text[] = '{}' OR true)"
-    };
     ($who:ident,folder) => {
         "
                 AND ($4::text[] = '{}' OR f.uid = ANY ($4)) AND ($5::bigint[] = '{}' OR f.id = ANY ($5))
@@ -81,9 +74,6 @@ macro_rules! asked {
 
 /// How many dashboards come before those of a page on which folders come first.
 macro_rules! dashboards_before {
-    (words) => {
-        "$10"
-    };
     ($who:ident) => {
         concat!(
             "CASE WHEN $10 = 0 THEN 0
@@ -102,9 +92,6 @@ macro_rules! dashboards_before {
 /// see all sees what is still there and can be seen today.
 macro_rules! with {
     (all) => {
-        ""
-    };
-    (words) => {
         ""
     };
     (allowed) => {
@@ -307,8 +294,11 @@ const BY_WORDS_AND_MORE: Way =
     Way { all: function!(all, "NULL"), allowed: function!(allowed, "NULL"), planning: Planning::Once };
 /// By the words of titles alone. Those who may see all are asked for no more than the page can need.
 const BY_WORDS: Way = Way { all: function!(all, "$11"), ..BY_WORDS_AND_MORE };
-/// The first page of that.
-const FIRST_BY_WORDS: Way = Way { all: function!(words, "$11"), ..BY_WORDS };
+/// The first page of that, for those who may see all. The condition lets all through, and is there for the types of the
+/// parameters.
+const FIRST_BY_WORDS: &str = "SELECT id, uid, title, slug, is_folder, tags, folder_uid
+    FROM find_by_words($1, $2, $7, $8, $9) WHERE true OR $3::text[] = '{}' OR $4::text[] = '{}' OR $5::bigint[] = '{}'
+        OR $6::text[] = '{}' OR $10 > $11::bigint OR $12::text[] = '{}' OR $13::bigint[] = '{}'";
 /// By the words of titles and tags.
 const BY_WORDS_IN_TAGS: Way = Way {
     all: table!(@ all, "dashboards", in_tags!()),
@@ -344,6 +334,10 @@ impl Searched<'_> {
     /// The statement that finds it by looking at the least, and how often to plan it. The statements for those who may
     /// see all have no parameters of a filter; those for what was always do.
     pub(super) fn statement(&self) -> (&'static str, Planning) {
+        let is_now_and_all = self.is_unlimited && !self.is_past;
+        if is_now_and_all && self.is_first && self.query.sort.is_none() && self.has_only_words() {
+            return (FIRST_BY_WORDS, Planning::InFunction);
+        }
         let way = self.way();
         let (orders, planning) = match (self.is_past, self.is_unlimited) {
             (true, _) => (&IN_PAST, Planning::EachTime),
@@ -358,9 +352,26 @@ impl Searched<'_> {
         (sql, planning)
     }
 
+    /// Whether words are all that is asked for, and few enough for the index.
+    fn has_only_words(&self) -> bool {
+        let query = self.query;
+        let lists_are_empty = query.tags.is_empty()
+            && query.uids.is_empty()
+            && query.ids.is_empty()
+            && query.folder_uids.is_empty()
+            && query.folder_ids.is_empty();
+        lists_are_empty && !query.deleted && !self.words_in_tags && self.words_are_indexed()
+    }
+
+    fn words_are_indexed(&self) -> bool {
+        (1..=MAX_INDEXED_WORDS).contains(&self.words)
+    }
+
     fn way(&self) -> &'static Way {
         let query = self.query;
-        if query.deleted {
+        if self.has_only_words() {
+            &BY_WORDS
+        } else if query.deleted {
             &IN_TRASH
         } else if !query.uids.is_empty() {
             &BY_UID
@@ -368,13 +379,8 @@ impl Searched<'_> {
             &BY_ID
         } else if self.words_in_tags && self.words > 0 {
             &BY_WORDS_IN_TAGS
-        } else if (1..=MAX_INDEXED_WORDS).contains(&self.words) {
-            let is_all = query.tags.is_empty() && query.folder_uids.is_empty() && query.folder_ids.is_empty();
-            match (is_all, self.is_first) {
-                (true, true) => &FIRST_BY_WORDS,
-                (true, false) => &BY_WORDS,
-                (false, _) => &BY_WORDS_AND_MORE,
-            }
+        } else if self.words_are_indexed() {
+            &BY_WORDS_AND_MORE
         } else if !query.folder_uids.is_empty() {
             &BY_FOLDER
         } else {
