@@ -43,7 +43,7 @@ migrations! {
     15 "0015_resource_permission";
     16 "0016_history";
     17 "0017_search_plan";
-    18 "0018_search_columns";
+    18 "0018_search_parts";
 }
 
 #[cfg(test)]

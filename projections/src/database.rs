@@ -37,8 +37,6 @@ pub enum Planning {
     Once,
     /// For its parameters each time.
     EachTime,
-    /// By the function that it calls, which sets the tenant, too: nothing needs to be sent before or after it.
-    InFunction,
 }
 
 /// The database as the application role sees it.
@@ -103,14 +101,13 @@ impl Database {
         let mode = match planning {
             Planning::Once => "force_generic_plan",
             Planning::EachTime => "force_custom_plan",
-            Planning::InFunction => return self.read_global(sql, params).await,
         };
         let begin =
             format!("BEGIN READ ONLY; SET LOCAL app.org_id = '{org}'; SET LOCAL plan_cache_mode = {mode}");
         self.read_with(&begin, sql, params).await
     }
 
-    /// Runs a query on what belongs to no tenant, or one that sets its tenant itself.
+    /// Runs a query on what belongs to no tenant, or one that sets its tenant itself: nothing else needs to be sent then.
     pub async fn read_global(&self, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>> {
         let read = async {
             let (connection, statement) = self.prepared(sql).await?;

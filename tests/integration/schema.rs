@@ -117,7 +117,8 @@ async fn the_application_role_can_neither_rewrite_the_log_nor_pass_row_level_sec
     client.batch_execute("SET app.org_id = '1'").await.unwrap();
     let rows: i64 = client.query_one("SELECT count(*) FROM events", &[]).await.unwrap().get(0);
     assert!(rows > 0);
-    let words = |org: i64| format!("SELECT count(*) FROM match_dashboards({org}, '{{%}}', NULL, false)");
+    let words =
+        |org: i64| format!("SELECT count(*) FROM match_dashboards({org}, '{{%}}', NULL, NULL, false)");
     client.batch_execute("SET app.org_id = '2'").await.unwrap();
     let rows: i64 = client.query_one(&words(1), &[]).await.unwrap().get(0);
     assert_eq!(rows, 0, "the words of another tenant were searched");
@@ -125,7 +126,7 @@ async fn the_application_role_can_neither_rewrite_the_log_nor_pass_row_level_sec
     let rows: i64 = client.query_one(&words(1), &[]).await.unwrap().get(0);
     assert_eq!(rows, 1);
     // This one sets its tenant itself, and for no longer than it takes.
-    let found = "SELECT count(*) FROM find_by_words(2, '%', true, true, 10)";
+    let found = "SELECT count(*) FROM find_by_words(2, '%', '%', true, true, 10)";
     let rows: i64 = client.query_one(found, &[]).await.unwrap().get(0);
     assert_eq!(rows, 0, "the words of another tenant were searched");
     let tenant: String = client.query_one("SHOW app.org_id", &[]).await.unwrap().get(0);

@@ -154,3 +154,54 @@ async fn words_are_found_in_any_case_and_only_in_the_own_org() {
     let request = there.request(axum::http::Method::GET, "/api/search").query(&[("query", "größe")]);
     assert_eq!(titles(&there.send(request).await.expect(200).body), ["Große Größe"]);
 }
+
+/// As many as it takes for the index to be asked for rare parts of words only, with hosts and without.
+const MANY: &str = "INSERT INTO dashboards (org_id, uid, id, generation, title, slug, tags, folder_uid, version, pos,
+        created, created_by, updated, updated_by, creator_id)
+    SELECT 1, 'many-' || n, n, 1, titles[1 + n % 4], '', '{}', '', 1, 1, now(), 'admin', now(), 'admin', 1
+    FROM generate_series(1, 8000) AS n,
+        LATERAL (SELECT ARRAY['CPU of host-' || n / 4 % 500, 'Überlauf 100% of Host_' || n, 'Node exporter (' || n || ')',
+            '日本語 ' || n / 4 % 7]) AS made (titles)";
+
+#[tokio::test]
+async fn rare_parts_of_words_find_what_the_words_find() {
+    let server = TestServer::start().await;
+    let client = server.database.connect().await;
+    client.execute(MANY, &[]).await.unwrap();
+    client.batch_execute("ANALYZE dashboards").await.unwrap();
+    let expected = "SELECT uid FROM dashboards WHERE org_id = 1 AND lower_title LIKE ALL ($1)
+        ORDER BY lower_title, uid LIMIT 1000";
+    for (words, is_found) in [
+        ("host-77", true),
+        ("HOST-77 cpu", true),
+        ("host", true),
+        ("cpu host-7 of", true),
+        ("of host-7 cpu c", true),
+        ("t-49", true),
+        ("-499", true),
+        ("(40", true),
+        ("4)", true),
+        ("host_123", true),
+        ("100% überlauf", true),
+        ("ÜBER", true),
+        ("日本語 3", true),
+        ("exporter node 79", true),
+        ("ghost", false),
+        ("host-77 node", false),
+        ("host_%", false),
+    ] {
+        let patterns: Vec<_> = words
+            .to_lowercase()
+            .split(' ')
+            .map(|word| format!("%{}%", word.replace('%', "\\%").replace('_', "\\_")))
+            .collect();
+        let rows = client.query(expected, &[&patterns]).await.unwrap();
+        let uids: Vec<&str> = rows.iter().map(|row| row.get(0)).collect();
+        let search = server.admin().request(reqwest::Method::GET, "/api/search");
+        let answer: Value = search.query(&[("query", words)]).send().await.unwrap().json().await.unwrap();
+        let found: Vec<_> =
+            answer.as_array().unwrap().iter().map(|hit| hit["uid"].as_str().unwrap()).collect();
+        assert_eq!(found, uids, "{words}");
+        assert_eq!(!found.is_empty(), is_found, "{words}");
+    }
+}

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use kymograph_domain::Timestamp;
-use tokio::task::JoinHandle;
+use tokio::sync::mpsc;
 
 use super::change::Changes;
 use super::slot::ExportSlot;
 use super::{AuditBatch, AuditQuery, AuditReader, AuditSelect, Audits, TargetNames, UnnamedBatch, require};
 use crate::Scope;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// How many entries are read at once.
 const BATCH: i64 = 2000;
@@ -18,20 +18,17 @@ const BATCH_WITH_CHANGES: i64 = 10;
 /// How many names of objects are remembered on the way.
 const MAX_NAMES: usize = 20_000;
 
-/// An export under way. While one batch is written out, the next is read; between two of them nothing is held, no
+/// An export under way. While one batch is written out, the next are read; between two of them nothing is held, no
 /// connection and no transaction, so a client may take its time.
 pub struct AuditExport {
     reader: Arc<dyn AuditReader>,
     scope: Scope,
-    select: AuditSelect,
     changes: Option<Changes>,
     names: TargetNames,
-    coming: Option<Coming>,
+    /// What is read ahead: a batch that waits here, and one that waits for its place.
+    batches: mpsc::Receiver<Result<Box<dyn UnnamedBatch>>>,
     _slot: ExportSlot,
 }
-
-/// A batch that is being read.
-type Coming = JoinHandle<Result<Box<dyn UnnamedBatch>>>;
 
 impl Audits {
     /// Begins an export of all entries that a query means, whatever page it asks for. What is recorded after this
@@ -46,30 +43,40 @@ impl Audits {
         let now = self.log.positions_at(scope, &[Timestamp::MAX]).await?;
         select.before = select.before.min(now.first().copied().unwrap_or_default() + 1);
         let (reader, scope) = (self.reader.clone(), scope.clone());
-        let changes = query.with_changes.then(|| self.changes.clone());
-        let names = TargetNames::new();
-        let mut export = AuditExport { reader, scope, select, changes, names, coming: None, _slot: slot };
-        if !export.select.is_empty() {
-            export.read_ahead();
+        let (read, batches) = mpsc::channel(1);
+        if !select.is_empty() {
+            tokio::spawn(read_all(reader.clone(), scope.clone(), select, read));
         }
-        Ok(export)
+        let changes = query.with_changes.then(|| self.changes.clone());
+        Ok(AuditExport { reader, scope, changes, names: TargetNames::new(), batches, _slot: slot })
+    }
+}
+
+/// Reads batch after batch, until nobody takes them any more.
+async fn read_all(
+    reader: Arc<dyn AuditReader>,
+    scope: Scope,
+    mut select: AuditSelect,
+    batches: mpsc::Sender<Result<Box<dyn UnnamedBatch>>>,
+) {
+    loop {
+        let batch = reader.read_audit(&scope, &select).await;
+        let last = batch.as_ref().ok().filter(|batch| batch.has_more()).and_then(|batch| batch.ends());
+        if batches.send(batch).await.is_err() {
+            return;
+        }
+        match last {
+            Some((_, last)) if select.newest => select.before = last,
+            Some((_, last)) => select.after = last,
+            None => return,
+        }
     }
 }
 
 impl AuditExport {
     /// The next batch; `None` after the last.
     pub async fn next_batch(&mut self) -> Result<Option<Box<dyn AuditBatch>>> {
-        let Some(coming) = self.coming.take() else { return Ok(None) };
-        let batch = coming.await.map_err(Error::internal)??;
-        // The database goes on at once; what is left to do for this batch takes as long as the next takes to come.
-        if let Some((_, last)) = batch.ends().filter(|_| batch.has_more()) {
-            if self.select.newest {
-                self.select.before = last;
-            } else {
-                self.select.after = last;
-            }
-            self.read_ahead();
-        }
+        let Some(batch) = self.batches.recv().await.transpose()? else { return Ok(None) };
         if self.names.len() > MAX_NAMES {
             self.names.clear();
         }
@@ -79,10 +86,5 @@ impl AuditExport {
             Some(changes) => changes.add_to(&self.scope, batch).await.map(Some),
             None => Ok(Some(batch)),
         }
-    }
-
-    fn read_ahead(&mut self) {
-        let (reader, scope, select) = (self.reader.clone(), self.scope.clone(), self.select.clone());
-        self.coming = Some(tokio::spawn(async move { reader.read_audit(&scope, &select).await }));
     }
 }

@@ -11,7 +11,7 @@ import { confirm } from "../ui/confirm";
 import { type Column, DataTable } from "../ui/DataTable";
 import { FormDialog } from "../ui/FormDialog";
 import { PlusIcon } from "../ui/icons";
-import { Card, Empty, Name, Page } from "../ui/Page";
+import { Address, Card, Empty, Name, Page } from "../ui/Page";
 import { ProblemBox, tellDone, tellProblem } from "../ui/ProblemBox";
 import { SearchBox } from "../ui/SearchBox";
 import ui from "../ui/ui.module.css";
@@ -108,7 +108,7 @@ export function PeoplePage() {
           <>
             <Name>{member.name || member.login}</Name>
             <span className={ui.dim}>
-              <Name>{member.email || member.login}</Name>
+              <Address>{member.email || member.login}</Address>
             </span>
           </>
         ),

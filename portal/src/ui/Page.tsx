@@ -52,6 +52,18 @@ export function Card({ title, aside, children, isFlush = false }: CardProps) {
   );
 }
 
+/** An e-mail address, or a login where there is none. It breaks behind its @ rather than in a word. */
+export function Address({ children }: { children: string }) {
+  const at = children.indexOf("@") + 1;
+  return (
+    <bdi className={css.name}>
+      {children.slice(0, at)}
+      <wbr />
+      {children.slice(at)}
+    </bdi>
+  );
+}
+
 /** A name that somebody chose, as text. */
 export function Name({ children }: { children: string }) {
   return (

@@ -10,7 +10,7 @@ import { confirm } from "../ui/confirm";
 import { type Column, DataTable } from "../ui/DataTable";
 import { FormDialog } from "../ui/FormDialog";
 import { DotsIcon, PlusIcon, SearchIcon } from "../ui/icons";
-import { Card, Empty, Name, Page } from "../ui/Page";
+import { Address, Card, Empty, Name, Page } from "../ui/Page";
 import { ProblemBox, tellDone, tellProblem } from "../ui/ProblemBox";
 import ui from "../ui/ui.module.css";
 import { When } from "../ui/When";
@@ -58,7 +58,7 @@ export function UsersPage() {
           <>
             <Name>{user.name || user.login}</Name>
             <span className={ui.dim}>
-              <Name>{user.email || user.login}</Name>
+              <Address>{user.email || user.login}</Address>
             </span>
           </>
         ),

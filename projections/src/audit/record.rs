@@ -23,18 +23,17 @@ use super::PgAuditReader;
 // The columns of a row by number, because looking for their names would be a fifth of the work on a row.
 const POS: usize = 0;
 const STREAM_ID: usize = 1;
-const STREAM_TYPE: usize = 2;
-const VERSION: usize = 3;
-const TYPE: usize = 4;
-const SCHEMA_VERSION: usize = 5;
-const RECORDED_AT: usize = 6;
-const ACTOR_ID: usize = 7;
-const ACTOR_LOGIN: usize = 8;
-const CAUSATION_ID: usize = 9;
-const CORRELATION_ID: usize = 10;
-const TRACE_ID: usize = 11;
-const META: usize = 12;
-const ACCESS: usize = 13;
+const VERSION: usize = 2;
+const TYPE: usize = 3;
+const SCHEMA_VERSION: usize = 4;
+const RECORDED_AT: usize = 5;
+const ACTOR_ID: usize = 6;
+const ACTOR_LOGIN: usize = 7;
+const CAUSATION_ID: usize = 8;
+const CORRELATION_ID: usize = 9;
+const TRACE_ID: usize = 10;
+const META: usize = 11;
+const ACCESS: usize = 12;
 
 /// What is kept of a request beside the columns of its own.
 #[derive(Clone, Deserialize)]
@@ -115,13 +114,13 @@ impl Batch {
 
     fn record<'r>(&'r self, row: &'r Row, name: Option<&'r str>, meta: Meta<'r>) -> AuditRecord<'r> {
         let access = access(row);
-        let (action, stream_type): (&str, &str) = (row.get(TYPE), row.get(STREAM_TYPE));
+        let action: &str = row.get(TYPE);
         let (kind, uid, version) = match &access {
             Some(access) => (access.target.kind, access.target.uid, None),
             None => {
-                let stream: &str = row.get(STREAM_ID);
-                let key = stream.get(stream_type.len() + 1..).unwrap_or_default();
-                (stream_type, key, Some(row.get(VERSION)))
+                // No name of an aggregate has a hyphen, though keys have.
+                let (kind, key) = row.get::<_, &str>(STREAM_ID).split_once('-').unwrap_or_default();
+                (kind, key, Some(row.get(VERSION)))
             }
         };
         AuditRecord {

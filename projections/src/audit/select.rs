@@ -11,7 +11,7 @@ use crate::database::Params;
 /// The columns of an entry. Payloads stay where they are, but for the small ones that tell of access.
 macro_rules! columns {
     () => {
-        "SELECT e.pos, e.stream_id, e.stream_type, e.version, e.type, e.schema_version, e.recorded_at, e.actor_id,
+        "SELECT e.pos, e.stream_id, e.version, e.type, e.schema_version, e.recorded_at, e.actor_id,
             e.actor_login, e.causation_id, e.correlation_id, e.trace_id, e.meta,
             CASE WHEN e.stream_type = 'access' THEN e.payload END AS access "
     };

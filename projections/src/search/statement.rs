@@ -274,7 +274,7 @@ macro_rules! function {
         }
     };
     (@ $at_most:literal, $descending:literal) => {
-        concat!("match_dashboards($1, string_to_array($2, E'\n'), ", $at_most, ", ", $descending, ")")
+        concat!("match_dashboards($1, string_to_array($2, E'\n'), NULL, ", $at_most, ", ", $descending, ")")
     };
 }
 
@@ -294,11 +294,9 @@ const BY_WORDS_AND_MORE: Way =
     Way { all: function!(all, "NULL"), allowed: function!(allowed, "NULL"), planning: Planning::Once };
 /// By the words of titles alone. Those who may see all are asked for no more than the page can need.
 const BY_WORDS: Way = Way { all: function!(all, "$11"), ..BY_WORDS_AND_MORE };
-/// The first page of that, for those who may see all. The condition lets all through, and is there for the types of the
-/// parameters.
-const FIRST_BY_WORDS: &str = "SELECT id, uid, title, slug, is_folder, tags, folder_uid
-    FROM find_by_words($1, $2, $7, $8, $9) WHERE true OR $3::text[] = '{}' OR $4::text[] = '{}' OR $5::bigint[] = '{}'
-        OR $6::text[] = '{}' OR $10 > $11::bigint OR $12::text[] = '{}' OR $13::bigint[] = '{}'";
+/// The first page of that, for those who may see all: what people see at each key. It has parameters of its own.
+pub(super) const FIRST_BY_WORDS: &str = "SELECT id, uid, title, slug, is_folder, tags, folder_uid
+    FROM find_by_words($1, $2, $3, $4, $5, $6)";
 /// By the words of titles and tags.
 const BY_WORDS_IN_TAGS: Way = Way {
     all: table!(@ all, "dashboards", in_tags!()),
@@ -334,10 +332,6 @@ impl Searched<'_> {
     /// The statement that finds it by looking at the least, and how often to plan it. The statements for those who may
     /// see all have no parameters of a filter; those for what was always do.
     pub(super) fn statement(&self) -> (&'static str, Planning) {
-        let is_now_and_all = self.is_unlimited && !self.is_past;
-        if is_now_and_all && self.is_first && self.query.sort.is_none() && self.has_only_words() {
-            return (FIRST_BY_WORDS, Planning::InFunction);
-        }
         let way = self.way();
         let (orders, planning) = match (self.is_past, self.is_unlimited) {
             (true, _) => (&IN_PAST, Planning::EachTime),
@@ -350,6 +344,12 @@ impl Searched<'_> {
             Some(SearchSort::TitleDescending) => orders.descending,
         };
         (sql, planning)
+    }
+
+    /// Whether it is found by [`FIRST_BY_WORDS`].
+    pub(super) fn is_first_by_words(&self) -> bool {
+        let is_now_and_all = self.is_unlimited && !self.is_past;
+        is_now_and_all && self.is_first && self.query.sort.is_none() && self.has_only_words()
     }
 
     /// Whether words are all that is asked for, and few enough for the index.

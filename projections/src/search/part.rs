@@ -1,0 +1,148 @@
+//! The rare parts of words, which are what the index on parts of titles is asked for.
+//!
+//! For each three letters in a row the index has a list of the titles that they are in. Asked for a word it goes through the
+//! lists of all of its letters, and those of "host" are as long as the org is large where each title names a host. So the
+//! index is asked for the part of the word that is rarest, and the word itself decides on the few titles that are found.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kymograph_app::Result;
+use kymograph_domain::OrgId;
+use moka::sync::Cache;
+
+use crate::database::Database;
+
+/// How many dashboards an org has at least, about, if its lists are long enough to care.
+const MIN_DASHBOARDS: i64 = 5_000;
+/// How many titles are looked at.
+const SAMPLE: i64 = 1_000;
+/// In how many of them letters are at least, if they are not rare.
+const MIN_COMMON: u32 = 10;
+/// By how much letters may be more common than the rarest ones beside them to belong to the same part.
+const FACTOR: u32 = 4;
+/// What is common changes slowly, and to be wrong about it costs time only.
+const KEPT_FOR: Duration = Duration::from_secs(600);
+/// For how many orgs it is kept, at some kilobytes each.
+const MAX_ORGS: u64 = 500;
+
+/// Titles that are as good as drawn by lot.
+const SQL: &str = "WITH last AS (SELECT max(id) AS id FROM dashboards WHERE org_id = $1)
+    SELECT lower_title FROM dashboards WHERE org_id = $1 AND deleted IS NULL AND id = ANY (ARRAY(
+        SELECT 1 + floor(random() * last.id)::bigint FROM last, generate_series(1, $2::bigint) WHERE last.id >= $3))";
+
+/// Three characters in a row. Whatever is no letter or digit is a space, and so is what is around a word.
+type Trigram = [char; 3];
+
+/// In how many titles of a sample letters are, as far as they are common.
+#[derive(Debug, Default)]
+pub(super) struct Commonness(HashMap<Trigram, u32>);
+
+/// How common letters are in the titles of orgs.
+pub(super) struct CommonLetters {
+    database: Database,
+    orgs: Cache<OrgId, Arc<Commonness>>,
+}
+
+impl CommonLetters {
+    pub(super) fn new(database: Database) -> Self {
+        Self { database, orgs: Cache::builder().max_capacity(MAX_ORGS).time_to_live(KEPT_FOR).build() }
+    }
+
+    pub(super) async fn of(&self, org: OrgId) -> Result<Arc<Commonness>> {
+        if let Some(known) = self.orgs.get(&org) {
+            return Ok(known);
+        }
+        let rows = self.database.read(org, SQL, &[&org.0, &SAMPLE, &MIN_DASHBOARDS]).await?;
+        let found = Arc::new(Commonness::of(rows.iter().map(|row| row.get(0))));
+        self.orgs.insert(org, found.clone());
+        Ok(found)
+    }
+}
+
+impl Commonness {
+    fn of<'a>(titles: impl Iterator<Item = &'a str>) -> Self {
+        let mut counts: HashMap<_, u32> = HashMap::new();
+        for title in titles {
+            let mut trigrams: Vec<_> = trigrams(title).collect();
+            trigrams.sort_unstable();
+            trigrams.dedup();
+            trigrams.into_iter().for_each(|trigram| *counts.entry(trigram).or_default() += 1);
+        }
+        counts.retain(|_, count| *count >= MIN_COMMON);
+        Self(counts)
+    }
+
+    /// The part of a word that is in the fewest titles.
+    pub(super) fn rare_part(&self, word: &str) -> String {
+        if self.0.is_empty() {
+            return word.to_owned();
+        }
+        let letters: Vec<_> = word.chars().collect();
+        let counts: Vec<_> = letters.windows(3).map(|letters| self.count(letters)).collect();
+        let rarest = counts.iter().enumerate().filter_map(|(at, count)| Some((at, (*count)?)));
+        let Some((at, least)) = rarest.min_by_key(|(_, count)| *count) else { return word.to_owned() };
+        let belongs = |count: &Option<u32>| count.is_some_and(|count| count <= least.max(1) * FACTOR);
+        let before = counts[..at].iter().rev().take_while(|count| belongs(count)).count();
+        let after = counts[at..].iter().take_while(|count| belongs(count)).count();
+        letters[at - before..at + after + 2].iter().collect()
+    }
+
+    /// In how many titles of the sample the letters are; `None` if the index cannot be asked for them.
+    fn count(&self, letters: &[char]) -> Option<u32> {
+        let trigram: Trigram =
+            letters.iter().map(|letter| folded(*letter)).collect::<Vec<_>>().try_into().ok()?;
+        // The end of one word and the beginning of the next are in no trigram together.
+        (trigram[1] != ' ').then(|| self.0.get(&trigram).copied().unwrap_or_default())
+    }
+}
+
+fn folded(letter: char) -> char {
+    if letter.is_alphanumeric() { letter.to_lowercase().next().unwrap_or(letter) } else { ' ' }
+}
+
+/// The trigrams that the index keeps of a title: those of its words, each with two spaces before and one after it.
+fn trigrams(title: &str) -> impl Iterator<Item = Trigram> + '_ {
+    let words = title.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty());
+    words.flat_map(|word| {
+        let padded: Vec<_> = [' '; 2].into_iter().chain(word.chars().map(folded)).chain([' ']).collect();
+        let trigrams: Vec<_> =
+            padded.windows(3).map(|letters| [letters[0], letters[1], letters[2]]).collect();
+        trigrams
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hosts() -> Commonness {
+        let titles: Vec<_> = (0..1000).map(|host| format!("cpu of host-{host}")).collect();
+        Commonness::of(titles.iter().map(String::as_str))
+    }
+
+    #[test]
+    fn a_part_is_where_the_word_is_rarest() {
+        assert_eq!(hosts().rare_part("host-77"), "-77");
+        assert_eq!(hosts().rare_part("HOST-77"), "-77");
+        assert_eq!(hosts().rare_part("hostess"), "stess");
+        assert_eq!(hosts().rare_part("ghost"), "gho");
+    }
+
+    #[test]
+    fn a_word_that_is_common_all_over_or_too_short_is_its_own_part() {
+        assert_eq!(hosts().rare_part("host"), "host");
+        assert_eq!(hosts().rare_part("of"), "of");
+        assert_eq!(hosts().rare_part("a-b"), "a-b");
+        assert_eq!(hosts().rare_part(""), "");
+    }
+
+    #[test]
+    fn where_nothing_is_known_every_word_is_its_own_part() {
+        let nothing = Commonness::default();
+        for word in ["host-77", "überlauf", "日本語のダッシュボード", "a_b%c"] {
+            assert_eq!(nothing.rare_part(word), word);
+        }
+    }
+}
