@@ -13,6 +13,8 @@ use serde_json::value::RawValue;
 use simd_json::tape::{Node, Tape};
 use simd_json::{Buffers, StaticNode};
 
+pub use write::push_string;
+
 /// How deep lists and objects may be nested, which is as deep as `serde_json` reads.
 const MAX_DEPTH: usize = 127;
 

@@ -13,15 +13,15 @@ impl Timestamp {
     /// The timestamp of a date, cut to microseconds.
     #[must_use]
     pub fn from_date(date: OffsetDateTime) -> Self {
-        // A date of the supported range of years fits: its nanoseconds are below 2^68, a thousandth of them
-        // is below 2^58.
-        Self(i64::try_from(date.unix_timestamp_nanos() / 1_000).unwrap_or(i64::MAX))
+        // A date of the supported range of years fits: its seconds are below 2^38.
+        Self(date.unix_timestamp() * 1_000_000 + i64::from(date.microsecond()))
     }
 
     /// The date, for the database and for formatting. A timestamp out of the supported range becomes the epoch.
     #[must_use]
     pub fn date(self) -> OffsetDateTime {
-        OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000)
+        OffsetDateTime::from_unix_timestamp(self.seconds())
+            .and_then(|date| date.replace_microsecond(self.microseconds()))
             .unwrap_or(OffsetDateTime::UNIX_EPOCH)
     }
 
@@ -47,6 +47,12 @@ impl Timestamp {
         self.0.div_euclid(1_000_000)
     }
 
+    /// The microseconds since the last whole second.
+    fn microseconds(self) -> u32 {
+        // Less than a million.
+        u32::try_from(self.0.rem_euclid(1_000_000)).unwrap_or_default()
+    }
+
     /// RFC 3339 with whole seconds, as Grafana writes dates: `2026-11-01T10:00:00Z`.
     #[must_use]
     pub fn rfc3339(self) -> String {
@@ -62,7 +68,7 @@ impl Timestamp {
         let mut text = String::with_capacity(27);
         self.push_seconds(&mut text);
         text.push('.');
-        push_padded(&mut text, self.date().microsecond(), 6);
+        push_padded(&mut text, self.microseconds(), 6);
         text.push('Z');
         text
     }
@@ -103,6 +109,16 @@ mod tests {
     fn formats_like_grafana() {
         assert_eq!(Timestamp(1_730_455_200_123_456).rfc3339(), "2024-11-01T10:00:00Z");
         assert_eq!(Timestamp(0).rfc3339(), "1970-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn is_the_same_as_a_date_and_back() {
+        for micros in [0, 1, -1, -1_000_001, 1_730_455_200_123_456, Timestamp::MAX.0] {
+            let date = Timestamp(micros).date();
+            assert_eq!(date.unix_timestamp_nanos(), i128::from(micros) * 1_000);
+            assert_eq!(Timestamp::from_date(date), Timestamp(micros));
+        }
+        assert_eq!(Timestamp(i64::MAX).date(), OffsetDateTime::UNIX_EPOCH);
     }
 
     #[test]

@@ -1,7 +1,5 @@
 //! An audit entry as a line of comma-separated values, as RFC 4180 has it.
 
-use std::io::Write;
-
 use kymograph_app::audit::AuditRecord;
 
 /// The names of the columns that every entry has.
@@ -62,9 +60,10 @@ fn summary(record: &AuditRecord<'_>) -> String {
     sentences.map(|sentence| sentence.text.as_str()).collect::<Vec<_>>().join("; ")
 }
 
-fn push_number(out: &mut Vec<u8>, number: i64) {
+/// Adds a number in decimal digits.
+pub(super) fn push_number(out: &mut Vec<u8>, number: i64) {
     // Writing to memory cannot fail.
-    let _ = write!(out, "{number}");
+    let _ = serde_json::to_writer(out, &number);
 }
 
 /// Adds a comma and a text. A text that a spreadsheet could take for a formula begins with an apostrophe: many of them

@@ -20,8 +20,8 @@ use super::{csv, entry};
 const MAX_WAITING: usize = 2;
 /// How many batches may be written out while the next one is read.
 const MAX_WRITING: usize = 2;
-/// How many bytes a batch has at the beginning, which is most of what it ends with.
-const PIECE_BYTES: usize = 768 * 1024;
+/// How many bytes there is room for when a batch is written out. Most need less, and to make room for more is to copy them.
+const PIECE_BYTES: usize = 1024 * 1024;
 /// How long the client may take for the next piece.
 const PATIENCE: Duration = Duration::from_secs(60);
 

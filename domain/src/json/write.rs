@@ -54,8 +54,8 @@ impl<'a> Writer<'a, '_> {
         let Some((node, rest)) = nodes.split_first() else { return Ok(nodes) };
         match node {
             Node::String(text) => match self.rewrite.and_then(|rewrite| rewrite(text)) {
-                Some(rewritten) => self.string(&rewritten)?,
-                None => self.string(text)?,
+                Some(rewritten) => push_string(&mut self.text, &rewritten)?,
+                None => push_string(&mut self.text, text)?,
             },
             Node::Static(StaticNode::U64(number)) => serde_json::to_writer(&mut self.text, number)?,
             Node::Static(StaticNode::I64(number)) => serde_json::to_writer(&mut self.text, number)?,
@@ -110,7 +110,7 @@ impl<'a> Writer<'a, '_> {
             }
             self.text.push(separator);
             separator = b',';
-            self.string(name)?;
+            push_string(&mut self.text, name)?;
             self.text.push(b':');
             self.value(value, &[])?;
         }
@@ -121,17 +121,18 @@ impl<'a> Writer<'a, '_> {
         self.members.truncate(first);
         Ok(rest)
     }
+}
 
-    fn string(&mut self, text: &str) -> Result<(), serde_json::Error> {
-        if needs_escapes(text.as_bytes()) {
-            return serde_json::to_writer(&mut self.text, text);
-        }
-        self.text.reserve(text.len() + 2);
-        self.text.push(b'"');
-        self.text.extend_from_slice(text.as_bytes());
-        self.text.push(b'"');
-        Ok(())
+/// Writes a text as JSON has it.
+pub fn push_string(out: &mut Vec<u8>, text: &str) -> Result<(), serde_json::Error> {
+    if needs_escapes(text.as_bytes()) {
+        return serde_json::to_writer(out, text);
     }
+    out.reserve(text.len() + 2);
+    out.push(b'"');
+    out.extend_from_slice(text.as_bytes());
+    out.push(b'"');
+    Ok(())
 }
 
 /// Whether a text has bytes that cannot stand for themselves: control characters, quotes and backslashes. It looks at eight

@@ -114,7 +114,7 @@ impl Batch {
 
     fn record<'r>(&'r self, row: &'r Row, name: Option<&'r str>, meta: Meta<'r>) -> AuditRecord<'r> {
         let access = access(row);
-        let action: &str = row.get(TYPE);
+        let (action, request_id): (&str, &str) = (row.get(TYPE), row.get(CAUSATION_ID));
         let (kind, uid, version) = match &access {
             Some(access) => (access.target.kind, access.target.uid, None),
             None => {
@@ -128,15 +128,15 @@ impl Batch {
             org: self.org,
             occurred_at: Timestamp::from_date(row.get(RECORDED_AT)),
             action,
-            schema_version: row.get(SCHEMA_VERSION),
+            schema_version: row.get::<_, Option<_>>(SCHEMA_VERSION).unwrap_or(1),
             outcome: Outcome::of_event(action),
             actor: actor(row, &meta.auth_method),
             target: AuditTarget { kind, uid, name, version },
             ip: meta.ip,
             user_agent: meta.user_agent,
-            request_id: row.get(CAUSATION_ID),
-            correlation_id: row.get(CORRELATION_ID),
-            trace_id: row.get(TRACE_ID),
+            request_id,
+            correlation_id: row.get::<_, Option<_>>(CORRELATION_ID).unwrap_or(request_id),
+            trace_id: row.get::<_, Option<_>>(TRACE_ID).unwrap_or_default(),
             token_id: meta.token_id.parse().ok(),
             auth_method: meta.auth_method,
             imported: meta
