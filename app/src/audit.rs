@@ -175,6 +175,12 @@ impl AuditSelect {
         self.types.clone().unwrap_or_else(|| filter::all_types().collect())
     }
 
+    /// Whether all entries between the two positions are wanted.
+    fn is_whole(&self) -> bool {
+        let is_any = self.types.is_none() && self.actors.is_none() && self.excluded_actors.is_empty();
+        is_any && self.streams.is_none() && self.trace_id.is_none()
+    }
+
     /// Whether nothing can be found.
     fn is_empty(&self) -> bool {
         let is_none = |length: Option<usize>| length == Some(0);

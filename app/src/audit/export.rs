@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::{StreamExt, stream};
 use kymograph_domain::Timestamp;
 use tokio::sync::mpsc;
 
@@ -9,14 +10,19 @@ use super::change::Changes;
 use super::slot::ExportSlot;
 use super::{AuditBatch, AuditQuery, AuditReader, AuditSelect, Audits, TargetNames, UnnamedBatch, require};
 use crate::Scope;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// How many entries are read at once.
 const BATCH: i64 = 2000;
 /// How many if each comes with what it changed, which can be a megabyte: several batches are on their way at once.
 const BATCH_WITH_CHANGES: i64 = 10;
+/// How many batches of a whole log are read at once.
+const READ_AT_ONCE: usize = 2;
 /// How many names of objects are remembered on the way.
 const MAX_NAMES: usize = 20_000;
+
+/// Takes the batches that were read, in order.
+type Batches = mpsc::Sender<Result<Box<dyn UnnamedBatch>>>;
 
 /// An export under way. While one batch is written out, the next are read; between two of them nothing is held, no
 /// connection and no transaction, so a client may take its time.
@@ -53,12 +59,16 @@ impl Audits {
 }
 
 /// Reads batch after batch, until nobody takes them any more.
-async fn read_all(
-    reader: Arc<dyn AuditReader>,
-    scope: Scope,
-    mut select: AuditSelect,
-    batches: mpsc::Sender<Result<Box<dyn UnnamedBatch>>>,
-) {
+async fn read_all(reader: Arc<dyn AuditReader>, scope: Scope, select: AuditSelect, batches: Batches) {
+    if select.is_whole() {
+        read_ranges(reader, scope, select, batches).await;
+    } else {
+        read_pages(reader, scope, select, batches).await;
+    }
+}
+
+/// Each batch begins where the one before has ended.
+async fn read_pages(reader: Arc<dyn AuditReader>, scope: Scope, mut select: AuditSelect, batches: Batches) {
     loop {
         let batch = reader.read_audit(&scope, &select).await;
         let last = batch.as_ref().ok().filter(|batch| batch.has_more()).and_then(|batch| batch.ends());
@@ -71,6 +81,40 @@ async fn read_all(
             None => return,
         }
     }
+}
+
+/// Of a whole log it is known where each batch begins, because its positions have no holes. So several are read at once.
+async fn read_ranges(reader: Arc<dyn AuditReader>, scope: Scope, select: AuditSelect, batches: Batches) {
+    let read = |range: AuditSelect| {
+        let (reader, scope) = (reader.clone(), scope.clone());
+        tokio::spawn(async move { reader.read_audit(&scope, &range).await })
+    };
+    let mut reading = stream::iter(ranges(select)).map(read).buffered(READ_AT_ONCE);
+    while let Some(batch) = reading.next().await {
+        let batch = batch.map_err(Error::internal).and_then(|batch| batch);
+        let has_failed = batch.is_err();
+        if batches.send(batch).await.is_err() || has_failed {
+            return;
+        }
+    }
+}
+
+/// The ranges of positions that have as many entries as a batch, in the order in which they are wanted.
+fn ranges(mut rest: AuditSelect) -> impl Iterator<Item = AuditSelect> {
+    std::iter::from_fn(move || {
+        if rest.after + 1 >= rest.before {
+            return None;
+        }
+        let mut range = rest.clone();
+        if rest.newest {
+            range.after = rest.after.max(rest.before - rest.limit - 1);
+            rest.before = range.after + 1;
+        } else {
+            range.before = rest.before.min(rest.after + rest.limit + 1);
+            rest.after = range.before - 1;
+        }
+        Some(range)
+    })
 }
 
 impl AuditExport {
@@ -86,5 +130,22 @@ impl AuditExport {
             Some(changes) => changes.add_to(&self.scope, batch).await.map(Some),
             None => Ok(Some(batch)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bounds(newest: bool) -> Vec<(i64, i64)> {
+        let select = AuditSelect { after: 3, before: 11, limit: 3, newest, ..AuditSelect::default() };
+        ranges(select).map(|range| (range.after, range.before)).collect()
+    }
+
+    #[test]
+    fn ranges_meet_and_have_no_more_positions_than_a_batch() {
+        assert_eq!(bounds(false), [(3, 7), (6, 10), (9, 11)]);
+        assert_eq!(bounds(true), [(7, 11), (4, 8), (3, 5)]);
+        assert_eq!(ranges(AuditSelect { before: 1, limit: 3, ..AuditSelect::default() }).count(), 0);
     }
 }

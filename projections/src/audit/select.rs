@@ -6,7 +6,7 @@ use kymograph_domain::StreamId;
 use tokio_postgres::Row;
 
 use super::PgAuditReader;
-use crate::database::Params;
+use crate::database::{Params, Planning};
 
 /// The columns of an entry. Payloads stay where they are, but for the small ones that tell of access. What is as it
 /// usually is comes as null: to send and to read a value takes much longer than to compare it.
@@ -118,7 +118,10 @@ impl PgAuditReader {
                 let params: Params<'_> = &[&org.0, after, before, limit, types, excluded];
                 database.read(org, BY_TYPE_WITHOUT[way], params).await
             }
-            (false, true) => database.read(org, BY_POSITION[way], &[&org.0, after, before, limit]).await,
+            (false, true) => {
+                let params: Params<'_> = &[&org.0, after, before, limit];
+                database.read_planned(org, Planning::Once, BY_POSITION[way], params).await
+            }
             (false, false) => {
                 let params: Params<'_> = &[&org.0, after, before, limit, excluded];
                 database.read(org, BY_POSITION_WITHOUT[way], params).await
