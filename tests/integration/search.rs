@@ -166,7 +166,7 @@ const MANY: &str = "INSERT INTO dashboards (org_id, uid, id, generation, title, 
 #[tokio::test]
 async fn rare_parts_of_words_find_what_the_words_find() {
     let server = TestServer::start().await;
-    let client = server.database.connect().await;
+    let (admin, client) = (server.admin(), server.database.connect().await);
     client.execute(MANY, &[]).await.unwrap();
     client.batch_execute("ANALYZE dashboards").await.unwrap();
     let expected = "SELECT uid FROM dashboards WHERE org_id = 1 AND lower_title LIKE ALL ($1)
@@ -197,8 +197,8 @@ async fn rare_parts_of_words_find_what_the_words_find() {
             .collect();
         let rows = client.query(expected, &[&patterns]).await.unwrap();
         let uids: Vec<&str> = rows.iter().map(|row| row.get(0)).collect();
-        let search = server.admin().request(reqwest::Method::GET, "/api/search");
-        let answer: Value = search.query(&[("query", words)]).send().await.unwrap().json().await.unwrap();
+        let request = admin.request(axum::http::Method::GET, "/api/search").query(&[("query", words)]);
+        let answer = admin.send(request).await.expect(200).body;
         let found: Vec<_> =
             answer.as_array().unwrap().iter().map(|hit| hit["uid"].as_str().unwrap()).collect();
         assert_eq!(found, uids, "{words}");

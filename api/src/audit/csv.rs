@@ -60,8 +60,7 @@ fn summary(record: &AuditRecord<'_>) -> String {
     sentences.map(|sentence| sentence.text.as_str()).collect::<Vec<_>>().join("; ")
 }
 
-/// Adds a number in decimal digits.
-pub(super) fn push_number(out: &mut Vec<u8>, number: i64) {
+fn push_number(out: &mut Vec<u8>, number: i64) {
     // Writing to memory cannot fail.
     let _ = serde_json::to_writer(out, &number);
 }

@@ -7,7 +7,6 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use super::csv::push_number;
 use crate::history::ChangeBody;
 
 #[derive(Serialize, ToSchema)]
@@ -166,14 +165,14 @@ pub(super) fn write_line(out: &mut Vec<u8>, record: &AuditRecord<'_>) -> serde_j
 /// members, of which there are more than of the values.
 fn write_plain(out: &mut Vec<u8>, record: &AuditRecord<'_>) -> serde_json::Result<()> {
     let (actor, target) = (&record.actor, &record.target);
-    number(out, r#"{"id":"#, record.id);
-    number(out, r#","orgId":"#, record.org.0);
+    number(out, r#"{"id":"#, record.id)?;
+    number(out, r#","orgId":"#, record.org.0)?;
     text(out, r#","occurredAt":"#, &record.occurred_at.rfc3339_micros())?;
     text(out, r#","action":"#, record.action)?;
-    number(out, r#","schemaVersion":"#, record.schema_version.into());
+    number(out, r#","schemaVersion":"#, record.schema_version.into())?;
     text(out, r#","outcome":"#, record.outcome.name())?;
     text(out, r#","actor":{"type":"#, actor.kind)?;
-    number(out, r#","id":"#, actor.id.0);
+    number(out, r#","id":"#, actor.id.0)?;
     text(out, r#","login":"#, actor.login)?;
     text(out, r#"},"targets":[{"type":"#, target.kind)?;
     text(out, r#","uid":"#, target.uid)?;
@@ -181,7 +180,7 @@ fn write_plain(out: &mut Vec<u8>, record: &AuditRecord<'_>) -> serde_json::Resul
         text(out, r#","name":"#, name)?;
     }
     if let Some(version) = target.version {
-        number(out, r#","version":"#, version);
+        number(out, r#","version":"#, version)?;
     }
     text(out, r#"}],"context":{"ip":"#, &record.ip)?;
     text(out, r#","userAgent":"#, &record.user_agent)?;
@@ -189,7 +188,7 @@ fn write_plain(out: &mut Vec<u8>, record: &AuditRecord<'_>) -> serde_json::Resul
     text(out, r#","correlationId":"#, record.correlation_id)?;
     text(out, r#","traceId":"#, record.trace_id)?;
     match record.token_id {
-        Some(id) => number(out, r#","tokenId":"#, id),
+        Some(id) => number(out, r#","tokenId":"#, id)?,
         None => out.extend_from_slice(br#","tokenId":null"#),
     }
     text(out, r#","authMethod":"#, &record.auth_method)?;
@@ -202,9 +201,9 @@ fn text(out: &mut Vec<u8>, before: &str, value: &str) -> serde_json::Result<()> 
     push_string(out, value)
 }
 
-fn number(out: &mut Vec<u8>, before: &str, value: i64) {
+fn number(out: &mut Vec<u8>, before: &str, value: i64) -> serde_json::Result<()> {
     out.extend_from_slice(before.as_bytes());
-    push_number(out, value);
+    serde_json::to_writer(out, &value)
 }
 
 #[cfg(test)]

@@ -2,26 +2,22 @@ import { Alert, Button, PasswordInput, TextInput } from "@mantine/core";
 import { useState } from "react";
 import { asProblem } from "../api/problem";
 import css from "../ui/ui.module.css";
+import { useWork } from "../ui/useWork";
 import { explainLogin, logIn } from "./session";
 
 /** A login and password. */
 export function LoginForm({ login = "", onDone }: { login?: string; onDone: () => void | Promise<void> }) {
   const [user, setUser] = useState(login);
   const [password, setPassword] = useState("");
-  const [problem, setProblem] = useState<string>();
-  const [isBusy, setBusy] = useState(false);
+  const { error, isBusy, run } = useWork();
 
   async function submit() {
-    setBusy(true);
-    setProblem(undefined);
     try {
       await logIn(user.trim(), password);
       await onDone();
-    } catch (error) {
-      setProblem(explainLogin(asProblem(error)));
+    } catch (failure) {
       setPassword("");
-    } finally {
-      setBusy(false);
+      throw failure;
     }
   }
 
@@ -30,12 +26,12 @@ export function LoginForm({ login = "", onDone }: { login?: string; onDone: () =
       className={css.stack}
       onSubmit={(event) => {
         event.preventDefault();
-        void submit();
+        void run(submit);
       }}
     >
-      {problem !== undefined && (
+      {error !== undefined && (
         <Alert color="red" role="alert">
-          {problem}
+          {explainLogin(asProblem(error))}
         </Alert>
       )}
       <TextInput

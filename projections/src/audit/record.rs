@@ -112,6 +112,11 @@ impl Batch {
         Ok(Self { org, rows, has_more, names: Vec::new() })
     }
 
+    /// The stream of the object of each row.
+    fn target_streams(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        self.rows.iter().map(|row| target_stream(row, access(row).as_ref()))
+    }
+
     fn record<'r>(&'r self, row: &'r Row, name: Option<&'r str>, meta: Meta<'r>) -> AuditRecord<'r> {
         let access = access(row);
         let (action, request_id): (&str, &str) = (row.get(TYPE), row.get(CAUSATION_ID));
@@ -210,13 +215,11 @@ impl AuditBatch for Batch {
 
 impl UnnamedBatch for Batch {
     fn unnamed_streams(&self, names: &TargetNames) -> HashSet<Cow<'_, str>> {
-        let streams = self.rows.iter().map(|row| target_stream(row, access(row).as_ref()));
-        streams.filter(|stream| !names.contains_key(&**stream)).collect()
+        self.target_streams().filter(|stream| !names.contains_key(&**stream)).collect()
     }
 
     fn named(mut self: Box<Self>, names: &TargetNames) -> Box<dyn AuditBatch> {
-        let streams = self.rows.iter().map(|row| target_stream(row, access(row).as_ref()));
-        self.names = streams.map(|stream| names.get(&*stream).cloned().flatten()).collect();
+        self.names = self.target_streams().map(|stream| names.get(&*stream).cloned().flatten()).collect();
         self
     }
 }

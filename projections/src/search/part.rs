@@ -91,8 +91,7 @@ impl Commonness {
 
     /// In how many titles of the sample the letters are; `None` if the index cannot be asked for them.
     fn count(&self, letters: &[char]) -> Option<u32> {
-        let trigram: Trigram =
-            letters.iter().map(|letter| folded(*letter)).collect::<Vec<_>>().try_into().ok()?;
+        let trigram: Trigram = <[char; 3]>::try_from(letters).ok()?.map(folded);
         // The end of one word and the beginning of the next are in no trigram together.
         (trigram[1] != ' ').then(|| self.0.get(&trigram).copied().unwrap_or_default())
     }
