@@ -17,6 +17,7 @@ pub mod health;
 pub mod history;
 pub mod invite;
 pub mod layer;
+pub mod limit;
 pub mod membership;
 pub mod metrics;
 pub mod openapi;

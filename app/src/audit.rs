@@ -36,7 +36,7 @@ pub use filter::{ActorFilter, AuditQuery, Excluded};
 /// How many entries a page has if the client does not say.
 pub const DEFAULT_PAGE: i64 = 100;
 /// How many entries a page has at most.
-const MAX_PAGE: i64 = 5000;
+pub(crate) const MAX_PAGE: i64 = 5000;
 /// How many at most if each comes with what it changed.
 const MAX_PAGE_WITH_CHANGES: i64 = 100;
 

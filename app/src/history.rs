@@ -26,7 +26,7 @@ pub use restore::Restored;
 /// How many entries a page has if the client does not say.
 pub const DEFAULT_PAGE: i64 = 50;
 /// How many entries a page has at most.
-const MAX_PAGE: i64 = 200;
+pub(crate) const MAX_PAGE: i64 = 200;
 /// How many at most if each comes with what it changed.
 const MAX_PAGE_WITH_CHANGES: i64 = 50;
 /// How long what one entry of a list changed may be, in bytes, before values are left out.

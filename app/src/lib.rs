@@ -21,6 +21,7 @@ pub mod housekeeping;
 pub mod id_allocator;
 pub mod identity;
 pub mod invite;
+pub mod limit;
 pub mod login_attempt;
 pub mod mail;
 pub mod membership;

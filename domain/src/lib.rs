@@ -14,6 +14,7 @@ pub mod import;
 pub mod invariant;
 pub mod invite;
 pub mod json;
+pub mod limit;
 pub mod membership;
 pub mod org;
 pub mod past;

@@ -11,7 +11,7 @@ use kymograph_app::{Error, Result};
 use tokio::sync::Semaphore;
 
 /// How many requests may wait to have a password hashed before more are turned away.
-const MAX_WAITING: usize = 256;
+pub(crate) const MAX_WAITING: usize = 256;
 
 /// Hashes passwords with argon2id (19 MiB, 2 passes, 1 lane) on as many threads as there are cores, so that a
 /// storm of log-ins cannot take all memory.

@@ -24,6 +24,7 @@ mod identity;
 mod import;
 mod invite;
 mod isolation;
+mod limit;
 mod membership;
 mod metrics;
 mod openapi;

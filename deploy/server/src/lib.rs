@@ -5,6 +5,7 @@ pub mod database;
 mod database_url;
 pub mod error;
 pub mod import;
+pub mod limits;
 pub mod logging;
 mod metrics;
 pub mod openapi;

@@ -11,7 +11,7 @@ use kymograph_server::error::ServerError;
 use kymograph_server::import::{self, ImportArgs};
 use kymograph_server::projections::{self, ProjectionsAction};
 use kymograph_server::trace::Traces;
-use kymograph_server::{logging, openapi, serve, verify};
+use kymograph_server::{limits, logging, openapi, serve, verify};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -48,6 +48,8 @@ enum Command {
         #[arg(long, global = true)]
         config: Option<PathBuf>,
     },
+    /// Prints the bounds on what clients can ask for, without a server or a database.
+    Limits(Settings),
     /// Prints the OpenAPI document of the API, without a server or a database.
     Openapi(Settings),
 }
@@ -114,6 +116,10 @@ async fn run(command: Command) -> Result<(), ServerError> {
         Command::Projections { action, config } => {
             let settings = Settings { config, overrides: Vec::new() };
             settings.run(async |config| projections::projections(config, action).await).await
+        }
+        Command::Limits(settings) => {
+            limits::print(&settings.read()?);
+            Ok(())
         }
         Command::Openapi(settings) => openapi::print(&settings.read()?),
     }

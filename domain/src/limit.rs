@@ -1,0 +1,113 @@
+//! The bounds on what a client can send, keep or have worked out. `kymograph limits` prints those of all crates.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::{folder, resource_permission, service_account, star, team, text, uid, user};
+
+/// A bound on what a client can send, keep or have worked out.
+pub struct Limit {
+    /// What is bounded.
+    pub what: &'static str,
+    /// Where the bound holds.
+    pub at: &'static str,
+    /// How much there may be at most.
+    pub most: Amount,
+    /// What a client is told that wants more.
+    pub answer: &'static str,
+}
+
+/// How much of something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Amount {
+    /// So many bytes.
+    Bytes(usize),
+    /// So many characters.
+    Characters(usize),
+    /// So many of what the limit names.
+    Count(u64),
+    /// So much time.
+    Time(Duration),
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const KIB: usize = 1024;
+        const MIB: usize = 1024 * KIB;
+        match *self {
+            Self::Bytes(bytes) if bytes >= MIB && bytes.is_multiple_of(MIB) => {
+                write!(f, "{} MiB", bytes / MIB)
+            }
+            Self::Bytes(bytes) if bytes >= KIB && bytes.is_multiple_of(KIB) => {
+                write!(f, "{} KiB", bytes / KIB)
+            }
+            Self::Bytes(bytes) => write!(f, "{bytes} bytes"),
+            Self::Characters(characters) => write!(f, "{characters} characters"),
+            Self::Count(count) => write!(f, "{count}"),
+            Self::Time(time) => write!(f, "{time:?}"),
+        }
+    }
+}
+
+/// The bounds on what aggregates keep.
+pub const LIMITS: &[Limit] = &[
+    Limit {
+        what: "Name, title, login or e-mail address",
+        at: "Every noun",
+        most: Amount::Bytes(text::MAX_NAME_BYTES),
+        answer: "400",
+    },
+    Limit {
+        what: "Description or version message",
+        at: "Folders, dashboards",
+        most: Amount::Bytes(text::MAX_DESCRIPTION_BYTES),
+        answer: "400",
+    },
+    Limit { what: "Uid", at: "Every noun", most: Amount::Characters(uid::MAX_UID_LENGTH), answer: "400" },
+    Limit { what: "New password", at: "Users", most: Amount::Bytes(user::MAX_PASSWORD_BYTES), answer: "400" },
+    Limit {
+        what: "Levels of folders",
+        at: "Folders",
+        most: Amount::Count(folder::MAX_DEPTH as u64),
+        answer: "400",
+    },
+    Limit {
+        what: "Stars",
+        at: "A user in an org",
+        most: Amount::Count(star::MAX_STARS as u64),
+        answer: "400",
+    },
+    Limit { what: "Members", at: "A team", most: Amount::Count(team::MAX_MEMBERS as u64), answer: "400" },
+    Limit {
+        what: "Tokens",
+        at: "A service account",
+        most: Amount::Count(service_account::MAX_TOKENS as u64),
+        answer: "400",
+    },
+    Limit {
+        what: "Grants",
+        at: "A folder or dashboard",
+        most: Amount::Count(resource_permission::MAX_GRANTS as u64),
+        answer: "400",
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_have_units() {
+        let cases = [
+            (Amount::Bytes(760), "760 bytes"),
+            (Amount::Bytes(16 * 1024), "16 KiB"),
+            (Amount::Bytes(10 * 1024 * 1024), "10 MiB"),
+            (Amount::Characters(40), "40 characters"),
+            (Amount::Count(5), "5"),
+            (Amount::Time(Duration::from_secs(30)), "30s"),
+        ];
+        for (amount, text) in cases {
+            assert_eq!(amount.to_string(), text);
+        }
+    }
+}
