@@ -4,6 +4,7 @@ use std::fmt;
 
 use kymograph_domain::dashboard::DashboardError;
 use kymograph_domain::folder::FolderError;
+use kymograph_domain::invite::InviteError;
 use kymograph_domain::membership::MembershipError;
 use kymograph_domain::org::OrgError;
 use kymograph_domain::quota::QuotaError;
@@ -28,8 +29,10 @@ pub mod overload {
     pub const EXPORTS: &str = "overload.exports";
     /// Exports of one org.
     pub const EXPORTS_OF_ORG: &str = "overload.exports-of-org";
+    /// Mails that a user makes the server send, or that are sent to an address.
+    pub const MAILS: &str = "overload.mails";
     /// All of them.
-    pub const ALL: [&str; 4] = [COMMANDS, PASSWORDS, EXPORTS, EXPORTS_OF_ORG];
+    pub const ALL: [&str; 5] = [COMMANDS, PASSWORDS, EXPORTS, EXPORTS_OF_ORG, MAILS];
 }
 
 /// What kind of failure an [`Error`] is. The API gives each kind a status.
@@ -174,6 +177,7 @@ impl Error {
             Invariant::OrgNameUnique => OrgError::NameTaken.into(),
             Invariant::OrgExists => OrgError::NotFound.into(),
             Invariant::LoginUnique => UserError::Taken.into(),
+            Invariant::InviteMakerMayInvite => InviteError::NotFound.into(),
             Invariant::ServerKeepsAdmin => UserError::LastServerAdmin.into(),
             Invariant::OrgKeepsAdmin => MembershipError::LastAdmin.into(),
             Invariant::ParentFolderExists => DashboardError::FolderNotFound.into(),

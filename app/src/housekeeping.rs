@@ -8,6 +8,8 @@ use crate::clock::Clock;
 use crate::error::Result;
 use crate::event_store::EventStore;
 use crate::invite::Invites;
+use crate::login_attempt::LoginAttempts;
+use crate::mail::MailBudget;
 use crate::org::OrgReader;
 use crate::session::{SessionLifetimes, SessionStore};
 use crate::{Permission, Scope};
@@ -18,6 +20,8 @@ pub struct Housekeeping {
     orgs: Arc<dyn OrgReader>,
     invites: Arc<Invites>,
     sessions: Arc<dyn SessionStore>,
+    attempts: Arc<dyn LoginAttempts>,
+    mails: Arc<dyn MailBudget>,
     lifetimes: SessionLifetimes,
     clock: Arc<dyn Clock>,
 }
@@ -32,6 +36,10 @@ pub struct HousekeepingPorts {
     pub invites: Arc<Invites>,
     /// Forgets sessions.
     pub sessions: Arc<dyn SessionStore>,
+    /// Deletes expired attempts to log in.
+    pub attempts: Arc<dyn LoginAttempts>,
+    /// Deletes counted mails.
+    pub mails: Arc<dyn MailBudget>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
 }
@@ -40,14 +48,16 @@ impl Housekeeping {
     /// Housekeeping on these ports.
     #[must_use]
     pub fn new(ports: HousekeepingPorts, lifetimes: SessionLifetimes) -> Self {
-        let HousekeepingPorts { store, orgs, invites, sessions, clock } = ports;
-        Self { store, orgs, invites, sessions, lifetimes, clock }
+        let HousekeepingPorts { store, orgs, invites, sessions, attempts, mails, clock } = ports;
+        Self { store, orgs, invites, sessions, attempts, mails, lifetimes, clock }
     }
 
     /// Goes once through the whole server, one org after the other, so that requests hardly notice. Orgs that were
     /// deleted are looked at too: a request that was under way then may have kept its answer.
     pub async fn tidy(&self) -> Result<()> {
         self.sessions.forget_sessions(&self.lifetimes, self.clock.now()).await?;
+        self.attempts.delete_expired(self.clock.now()).await?;
+        self.mails.delete_expired(self.clock.now()).await?;
         for id in OrgId::SERVER.0..=self.orgs.last_org_id().await?.0 {
             let scope = Scope::of_server().in_org(OrgId(id), Permission::OrgUsersAdd)?;
             self.store.forget_answers(&scope).await?;

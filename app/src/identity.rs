@@ -3,6 +3,7 @@
 mod cache;
 mod login;
 mod token;
+mod turn;
 
 use std::sync::Arc;
 
@@ -19,6 +20,8 @@ use crate::session::{NewToken, SessionLifetimes, SessionStore, hash_token};
 use crate::user::Users;
 
 pub use cache::IdentityCache;
+use turn::Turns;
+
 pub use token::{IdentifiedAccount, TokenOwner, TokenReader};
 
 /// After how many seconds it is noted again that a user or session was seen.
@@ -29,6 +32,8 @@ const SEEN_INTERVAL_SECONDS: i64 = 5 * 60;
 pub struct Identified {
     /// The user.
     pub actor: Arc<Actor>,
+    /// The login and the e-mail address, folded.
+    pub names: [Arc<str>; 2],
     /// Whether the user is kept from logging in.
     pub is_disabled: bool,
     /// The hash of the user's password.
@@ -53,7 +58,7 @@ pub struct IdentifiedMembership {
 /// Reads what is needed to identify a user.
 #[async_trait]
 pub trait IdentityReader: Send + Sync {
-    /// The user of that login or e-mail address, in any case.
+    /// The user of that folded login or e-mail address.
     async fn find_user_id(&self, login: &str) -> Result<Option<UserId>>;
     /// What is known of a user.
     async fn identify(&self, user: UserId) -> Result<Option<Identified>>;
@@ -105,6 +110,7 @@ pub struct Identity {
     access: AccessLog,
     lifetimes: SessionLifetimes,
     lock_out: LockOut,
+    turns: Turns,
 }
 
 /// What [`Identity`] is made of.
@@ -147,6 +153,7 @@ impl Identity {
             access,
             lifetimes,
             lock_out,
+            turns: Turns::default(),
         }
     }
 
@@ -161,7 +168,7 @@ impl Identity {
         let (user_id, new_token) = match credentials {
             Credentials::Basic { login, password } => {
                 request.auth_method = "basic";
-                (self.check_password(login, password, &request).await?, None)
+                (self.check_password(login, password, &request).await?.user_id, None)
             }
             Credentials::Session(token) => {
                 request.auth_method = "session";

@@ -44,11 +44,11 @@ pub struct InviteView {
 /// Reads open invites.
 #[async_trait]
 pub trait InviteReader: Send + Sync {
-    /// The invites of the scope's org, the newest first.
+    /// The invites of the scope's org whose makers may still invite, the newest first.
     async fn list_invites(&self, scope: &Scope) -> Result<Vec<InviteView>>;
-    /// Some of the scope's org's invites whose time is over.
-    async fn list_expired_invites(&self, scope: &Scope, now: Timestamp) -> Result<Vec<InviteId>>;
-    /// The invite of that id.
+    /// Some of the scope's org's invites whose time is over, or whose makers may not invite any more.
+    async fn list_ended_invites(&self, scope: &Scope, now: Timestamp) -> Result<Vec<InviteId>>;
+    /// The invite of that id, if its maker may still invite.
     async fn find_invite(&self, scope: &Scope, id: InviteId) -> Result<Option<InviteView>>;
 }
 
@@ -75,7 +75,7 @@ pub struct Acceptance {
     pub code: String,
     /// The login; an empty one stands for the e-mail address.
     pub login: String,
-    /// The e-mail address; an empty one stands for the invited one.
+    /// The e-mail address, which must be the invited one; an empty one stands for it.
     pub email: String,
     /// The name.
     pub name: String,
@@ -134,6 +134,7 @@ impl Invites {
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn invite(&self, scope: &Scope, guest: &Guest) -> Result<Invited> {
         scope.require(Permission::OrgUsersAdd)?;
+        guest.check()?;
         let Some(user) = self.user_reader.find_user_by_login(&guest.email).await? else {
             self.create_invite(scope, guest).await?;
             return Ok(Invited::Invite);
@@ -190,11 +191,11 @@ impl Invites {
             .await
     }
 
-    /// Ends the invites of the scope's org whose time is over. They could not be accepted any more; with their end
-    /// their codes and the addresses of guests who never came are forgotten.
+    /// Ends the invites of the scope's org that cannot be accepted any more: those that expired, and those of makers who
+    /// were removed or demoted. With their end their codes and the addresses of guests who never came are deleted.
     pub async fn expire_invites(&self, scope: &Scope) -> Result<()> {
         scope.require(Permission::OrgUsersAdd)?;
-        for id in self.reader.list_expired_invites(scope, self.clock.now()).await? {
+        for id in self.reader.list_ended_invites(scope, self.clock.now()).await? {
             let expired = self.expire_invite(scope, id).await;
             // Another server may have been faster.
             if expired.as_ref().is_err_and(|error| error.kind() != ErrorKind::Missing) {
@@ -209,6 +210,9 @@ impl Invites {
             .run(scope, |mut unit| async move {
                 let mut invite = unit.load::<Invite>(&id).await?;
                 invite.tell(InviteCommand::Expire { now: self.clock.now() }).await?;
+                if invite.is_open {
+                    invite.tell(InviteCommand::Revoke).await?;
+                }
                 unit.record(invite)?;
                 unit.keep_secret(forgotten(scope.org(), id));
                 Ok(unit.decided(()))
@@ -230,7 +234,8 @@ impl Invites {
         request: RequestContext,
     ) -> Result<AcceptedInvite> {
         let invite = self.get_invite(&acceptance.code, request.clone()).await?;
-        let email = if acceptance.email.is_empty() { &invite.guest.email } else { &acceptance.email };
+        invite.guest.check_is(&acceptance.email)?;
+        let email = &invite.guest.email;
         let login = if acceptance.login.is_empty() { email } else { &acceptance.login };
         let profile = Profile {
             login: login.clone(),
@@ -238,7 +243,7 @@ impl Invites {
             name: acceptance.name.clone(),
             theme: String::new(),
         };
-        let hash = &self.users.prepare_password(&profile, &acceptance.password).await?;
+        let hash = &self.users.prepare_password(&profile, &acceptance.password, &request.ip).await?;
         let (user_id, uid) = (self.users.next_user_id().await?, random_uid()?);
         let (org_id, id) = (invite.org_id, invite.id);
         let actor = Actor { user_id, uid: uid.to_string(), login: login.clone(), is_server_admin: false };

@@ -1,8 +1,11 @@
 //! The bounds on what use cases do for one request.
 
-use kymograph_domain::limit::{Amount, Limit};
+use std::time::Duration;
 
-use crate::{audit, history, page};
+use kymograph_domain::limit::{Amount, Limit};
+use kymograph_domain::user::MAX_PASSWORD_BYTES;
+
+use crate::{audit, history, login_attempt, mail, page, session};
 
 /// The bounds on what use cases do for one request.
 pub const LIMITS: &[Limit] = &[
@@ -23,5 +26,35 @@ pub const LIMITS: &[Limit] = &[
         at: "The audit log",
         most: Amount::Count(audit::MAX_PAGE.unsigned_abs()),
         answer: "A page of this size",
+    },
+    Limit {
+        what: "Login and password",
+        at: "A log-in",
+        most: Amount::Bytes(MAX_PASSWORD_BYTES),
+        answer: "401, like a wrong password",
+    },
+    Limit {
+        what: "Checks of a password at once",
+        at: "A user",
+        most: Amount::Count(1),
+        answer: "The others wait",
+    },
+    Limit {
+        what: "Time in which failed log-ins of a user count",
+        at: "`[security] brute_force_login_protection_max_attempts`",
+        most: Amount::Time(Duration::from_secs(login_attempt::WINDOW_SECONDS.unsigned_abs())),
+        answer: "401 `login-attempt.blocked`",
+    },
+    Limit {
+        what: "Sessions",
+        at: "A user",
+        most: Amount::Count(session::MAX_SESSIONS as u64),
+        answer: "The one used longest ago ends",
+    },
+    Limit {
+        what: "Mails within an hour",
+        at: "A user, and an address",
+        most: Amount::Count(mail::MAX_MAILS.unsigned_abs()),
+        answer: "429 `overload.mails`",
     },
 ];

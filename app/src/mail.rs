@@ -1,6 +1,17 @@
 //! Sending mail.
 
 use async_trait::async_trait;
+use kymograph_domain::text::fold;
+use kymograph_domain::{Timestamp, UserId};
+use sha2::{Digest, Sha256};
+
+use crate::error::Result;
+
+/// How many mails a user can make the server send within the window, and how many can be sent to an address.
+pub const MAX_MAILS: i64 = 3;
+
+/// For how long a mail counts, in seconds.
+pub const MAIL_WINDOW_SECONDS: i64 = 60 * 60;
 
 /// How much of what a mail server says is kept, in characters.
 const MAX_REASON: usize = 300;
@@ -29,6 +40,36 @@ impl MailError {
         let printable = reason.chars().map(|character| if character.is_control() { ' ' } else { character });
         Self(printable.take(MAX_REASON).collect())
     }
+}
+
+/// A mail that a user makes the server send.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestedMail {
+    /// The user.
+    pub user: UserId,
+    /// The SHA-256 of the folded address: all that has to be kept of it.
+    pub address_hash: [u8; 32],
+    /// When.
+    pub at: Timestamp,
+}
+
+impl RequestedMail {
+    /// A mail to an address.
+    #[must_use]
+    pub fn new(user: UserId, address: &str, at: Timestamp) -> Self {
+        Self { user, address_hash: Sha256::digest(fold(address)).into(), at }
+    }
+}
+
+/// Counts the mails that users make the server send.
+#[async_trait]
+pub trait MailBudget: Send + Sync {
+    /// Counts a mail before it is sent, and returns whether it may be: not after [`MAX_MAILS`] of the user or to the
+    /// address within [`MAIL_WINDOW_SECONDS`].
+    async fn take(&self, mail: &RequestedMail) -> Result<bool>;
+
+    /// Deletes what counts no more.
+    async fn delete_expired(&self, now: Timestamp) -> Result<()>;
 }
 
 /// Sends mail.

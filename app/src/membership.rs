@@ -1,5 +1,6 @@
 //! Memberships: who belongs to an org, in which role.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -59,8 +60,9 @@ pub trait MembershipReader: Send + Sync {
     async fn list_members(&self, scope: &Scope, query: &str, page: Page) -> Result<Vec<MemberView>>;
     /// How many members that query finds in all.
     async fn count_members(&self, scope: &Scope, query: &str) -> Result<i64>;
-    /// The members of the scope's org who have one of these logins or e-mail addresses, given in lower case.
-    async fn list_members_by_login(&self, scope: &Scope, logins: &[String]) -> Result<Vec<MemberView>>;
+    /// The members of the scope's org who have one of these logins or e-mail addresses, all of them folded. An address
+    /// that a user only claims is nobody's.
+    async fn find_members_by_name(&self, scope: &Scope, names: &[String]) -> Result<HashMap<String, UserId>>;
     /// The orgs that a user is a member of, by name.
     async fn list_orgs_of_user(&self, user_id: UserId) -> Result<Vec<UserOrgView>>;
 }
@@ -109,10 +111,8 @@ impl Memberships {
         let user = self.users.find_user_by_login(login).await?.ok_or(UserError::NotFound)?;
         self.commands
             .run(scope, |mut unit| async move {
-                // The user may have been deleted since it was found, and the log knows first.
-                if !unit.load_from_server::<User>(&user.id).await?.exists {
-                    return Err(UserError::NotFound.into());
-                }
+                // The user may have changed or been deleted since it was found, and the log knows first.
+                unit.load_from_server::<User>(&user.id).await?.check_named(login)?;
                 let mut membership = unit.load::<Membership>(&user.id).await?;
                 membership.tell(MembershipCommand::Add { user_id: user.id, role }).await?;
                 unit.record(membership)?;

@@ -258,6 +258,13 @@ impl Rights {
         ])
     };
 
+    /// The names of the roles that carry a permission.
+    #[must_use]
+    pub fn roles_with(permission: Permission) -> Vec<&'static str> {
+        let roles = [OrgRole::None, OrgRole::Viewer, OrgRole::Editor, OrgRole::Admin].into_iter();
+        roles.filter(|role| Self::of_role(*role).allow(permission)).map(OrgRole::as_str).collect()
+    }
+
     /// Both sets together.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {

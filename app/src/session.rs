@@ -12,6 +12,9 @@ use crate::random::{hex, random_bytes};
 use crate::user::{UserReader, tell_user};
 use crate::{Commands, Permission, RequestContext, Scope};
 
+/// How many sessions a user has at most; another log-in ends the one that was used longest ago.
+pub const MAX_SESSIONS: usize = 100;
+
 /// The hash of a session token, which is all that is kept of it.
 pub type TokenHash = [u8; 32];
 
@@ -62,8 +65,9 @@ impl SessionLifetimes {
 /// Keeps sessions. They are not events: a token that was rotated away is nobody's history.
 #[async_trait]
 pub trait SessionStore: Send + Sync {
-    /// Keeps a new session and returns its id.
-    async fn insert_session(&self, session: &Session) -> Result<i64>;
+    /// Keeps a new session and returns its id, or `None` if its user is not there or disabled, or has another password
+    /// than the one with this hash. The oldest sessions beyond [`MAX_SESSIONS`] end.
+    async fn insert_session(&self, session: &Session, password_hash: Option<&str>) -> Result<Option<i64>>;
     /// The session that has this current or previous token.
     async fn find_session(&self, token: &TokenHash) -> Result<Option<Session>>;
     /// Replaces the token, if it still is the one given, and returns whether it was.
@@ -78,6 +82,8 @@ pub trait SessionStore: Send + Sync {
     async fn touch_session(&self, id: i64, user: UserId, now: Timestamp) -> Result<()>;
     /// Forgets the sessions that count no more.
     async fn forget_sessions(&self, lifetimes: &SessionLifetimes, now: Timestamp) -> Result<()>;
+    /// Whether a user has a session of that id.
+    async fn has_session(&self, user: UserId, id: i64) -> Result<bool>;
     /// The sessions of a user, the last used first.
     async fn list_sessions(&self, user: UserId) -> Result<Vec<Session>>;
 }
@@ -173,8 +179,7 @@ impl Sessions {
     }
 
     async fn revoke(&self, scope: &Scope, user: UserId, id: i64) -> Result<()> {
-        let sessions = self.store.list_sessions(user).await?;
-        if !sessions.iter().any(|session| session.id == id) {
+        if !self.store.has_session(user, id).await? {
             return Err(Error::missing("User auth token not found"));
         }
         self.tell(scope, user, UserCommand::RevokeSession(id)).await

@@ -60,7 +60,7 @@ impl Setup {
     async fn create_first_user(&self, first: &FirstUser) -> Result<()> {
         let scope = &Scope::of_server();
         let across = scope.across_orgs(Permission::UsersCreate)?;
-        let hash = &self.passwords.hash(&first.password).await?;
+        let hash = &self.passwords.hash(&first.password, "").await?;
         let uid = &random_uid()?;
         self.commands
             .run(scope, |mut unit| async move {

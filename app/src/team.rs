@@ -1,6 +1,5 @@
 //! Teams: creating, changing, deleting and reading them, and who belongs to them.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -9,6 +8,7 @@ use kymograph_domain::resource_permission::Grantee;
 use kymograph_domain::team::{
     MAX_MEMBERS, Team, TeamCommand, TeamCreated, TeamError, TeamMembers, TeamPermission,
 };
+use kymograph_domain::text::fold;
 use kymograph_domain::user::UserError;
 use kymograph_domain::{OrgId, TeamId, Uid, UserId};
 
@@ -217,15 +217,10 @@ impl Teams {
         }
         let named = members.iter().map(|login| (login, TeamPermission::Member));
         let named = named.chain(admins.iter().map(|login| (login, TeamPermission::Admin)));
-        let named: Vec<_> =
-            named.map(|(login, permission)| (login.trim().to_lowercase(), permission)).collect();
-        let logins: Vec<_> = named.iter().map(|(login, _)| login.clone()).collect();
-        let mut by_login = BTreeMap::new();
-        for member in self.memberships.list_members_by_login(scope, &logins).await? {
-            by_login.insert(member.email.to_lowercase(), member.user_id);
-            by_login.insert(member.login.to_lowercase(), member.user_id);
-        }
-        let user = |login| by_login.get(login).copied().ok_or(TeamError::NotInOrg);
+        let named: Vec<_> = named.map(|(login, permission)| (fold(login), permission)).collect();
+        let names: Vec<_> = named.iter().map(|(name, _)| name.clone()).collect();
+        let found = self.memberships.find_members_by_name(scope, &names).await?;
+        let user = |name| found.get(name).copied().ok_or(TeamError::NotInOrg);
         let members = named.iter().map(|(login, permission)| Ok((user(login)?, *permission)));
         Ok(members.collect::<Result<_, TeamError>>()?)
     }

@@ -58,6 +58,8 @@ pub trait UserReader: Send + Sync {
     async fn find_user_by_login(&self, login: &str) -> Result<Option<UserView>>;
     /// The user of that uid.
     async fn find_user_by_uid(&self, uid: &str) -> Result<Option<UserView>>;
+    /// The hash of a user's password, as it is now.
+    async fn find_password_hash(&self, id: UserId) -> Result<Option<String>>;
     /// Users whose login, e-mail address or name contains a text, by login.
     async fn search_users(&self, query: &str, page: Page) -> Result<Vec<UserView>>;
     /// How many users that query finds in all.
@@ -175,7 +177,7 @@ impl Users {
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn create_user(&self, scope: &Scope, new: &NewUser) -> Result<CreatedUser> {
         let across = scope.across_orgs(Permission::UsersCreate)?;
-        let hash = &self.prepare_password(&new.profile, &new.password).await?;
+        let hash = &self.prepare_password(&new.profile, &new.password, &scope.request().ip).await?;
         let uid = &random_uid()?;
         let home = new.org_id.or(self.default_membership.org_id);
         self.commands
@@ -204,14 +206,19 @@ impl Users {
     }
 
     /// Checks that a user can be created with this profile and password, and hashes the password.
-    pub(crate) async fn prepare_password(&self, profile: &Profile, password: &str) -> Result<String> {
+    pub(crate) async fn prepare_password(
+        &self,
+        profile: &Profile,
+        password: &str,
+        ip: &str,
+    ) -> Result<String> {
         check_password(password)?;
         for login in [&profile.login, &profile.email] {
             if !login.is_empty() && self.reader.find_user_by_login(login).await?.is_some() {
                 return Err(UserError::Taken.into());
             }
         }
-        self.passwords.hash(password).await
+        self.passwords.hash(password, ip).await
     }
 
     /// Has a new user written, with the password whose hash this is.
@@ -249,15 +256,21 @@ impl Users {
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn update_user(&self, scope: &Scope, id: UserId, change: &ProfileChange) -> Result<()> {
         scope.require_on_server(Permission::UsersWrite)?;
-        self.change_profile(scope, id, change).await
+        self.change_profile(scope, id, change, UserCommand::ChangeProfile).await
     }
 
-    async fn change_profile(&self, scope: &Scope, id: UserId, change: &ProfileChange) -> Result<()> {
+    async fn change_profile(
+        &self,
+        scope: &Scope,
+        id: UserId,
+        change: &ProfileChange,
+        command: fn(Profile) -> UserCommand,
+    ) -> Result<()> {
         self.commands
             .run(scope, |mut unit| async move {
                 let mut user = unit.load_from_server::<User>(&id).await?;
                 let profile = change.applied_to(&user.profile);
-                user.tell(UserCommand::ChangeProfile(profile)).await?;
+                user.tell(command(profile)).await?;
                 unit.record(user)?;
                 Ok(unit.decided(()))
             })
@@ -268,20 +281,39 @@ impl Users {
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn set_password(&self, scope: &Scope, id: UserId, password: &str) -> Result<()> {
         scope.require_on_server(Permission::UsersPasswordWrite)?;
-        self.replace_password(scope, id, password).await
+        self.replace_password(scope, id, password, None).await.map(drop)
     }
 
-    /// Hashes and keeps a password that was found to be allowed.
-    pub(crate) async fn replace_password(&self, scope: &Scope, id: UserId, password: &str) -> Result<()> {
+    /// Sets the actor's password, if it still is the one with a hash that was checked; returns whether it was.
+    pub(crate) async fn replace_own_password(
+        &self,
+        scope: &Scope,
+        password: &str,
+        checked: &str,
+    ) -> Result<bool> {
+        self.replace_password(scope, scope.actor().user_id, password, Some(checked)).await
+    }
+
+    async fn replace_password(
+        &self,
+        scope: &Scope,
+        id: UserId,
+        password: &str,
+        checked: Option<&str>,
+    ) -> Result<bool> {
         check_password(password)?;
-        let hash = &self.passwords.hash(password).await?;
+        let hash = &self.passwords.hash(password, &scope.request().ip).await?;
         self.commands
             .run(scope, |mut unit| async move {
                 let mut user = unit.load_from_server::<User>(&id).await?;
+                // Another change would be an event on the user, and this one then be decided again.
+                if checked.is_some() && self.reader.find_password_hash(id).await?.as_deref() != checked {
+                    return Ok(unit.decided(false));
+                }
                 user.tell(UserCommand::ChangePassword).await?;
                 unit.record(user)?;
                 unit.keep_secret(password_secret(id, Some(hash.clone())));
-                Ok(unit.decided(()))
+                Ok(unit.decided(true))
             })
             .await
     }

@@ -15,6 +15,8 @@ pub enum Invariant {
     OrgKeepsAdmin,
     /// The server keeps an enabled server admin.
     ServerKeepsAdmin,
+    /// Who made an invite that is accepted may still invite.
+    InviteMakerMayInvite,
     /// A member's org exists.
     OrgExists,
     /// The folder that something is put in exists.

@@ -13,7 +13,7 @@ use crate::domain_events;
 use crate::id::UserId;
 use crate::reason::{Reason, ReasonKind};
 use crate::role::OrgRole;
-use crate::text::{MAX_NAME_BYTES, is_storable};
+use crate::text::{MAX_NAME_BYTES, fold, has_hidden_characters, is_storable};
 use crate::timestamp::Timestamp;
 
 /// For how long an invite can be accepted, in seconds.
@@ -144,6 +144,12 @@ pub enum InviteError {
     /// A text is too long or cannot be stored.
     #[error("loginOrEmail or name is too long")]
     TextTooLong,
+    /// A text has characters that cannot be seen.
+    #[error("loginOrEmail or name has control or invisible characters")]
+    TextHidden,
+    /// Somebody else was invited.
+    #[error("The invite is for another e-mail address")]
+    OtherEmail,
     /// There is one with this id already.
     #[error("the invite exists already")]
     Exists,
@@ -155,7 +161,7 @@ pub enum InviteError {
 impl Reason for InviteError {
     fn kind(&self) -> ReasonKind {
         match self {
-            Self::GuestEmpty | Self::TextTooLong => ReasonKind::Invalid,
+            Self::GuestEmpty | Self::TextTooLong | Self::TextHidden | Self::OtherEmail => ReasonKind::Invalid,
             Self::Exists => ReasonKind::Taken,
             Self::NotFound => ReasonKind::Missing,
         }
@@ -214,12 +220,25 @@ impl Aggregate for Invite {
 }
 
 impl Guest {
-    fn check(&self) -> Result<(), InviteError> {
+    /// Checks that an e-mail address is the invited one, or left out.
+    pub fn check_is(&self, email: &str) -> Result<(), InviteError> {
+        if email.is_empty() || fold(email) == fold(&self.email) {
+            Ok(())
+        } else {
+            Err(InviteError::OtherEmail)
+        }
+    }
+
+    /// Checks that somebody is invited, by texts that can be kept.
+    pub fn check(&self) -> Result<(), InviteError> {
         if self.email.trim().is_empty() {
             return Err(InviteError::GuestEmpty);
         }
         if ![&self.email, &self.name].iter().all(|text| is_storable(text, MAX_NAME_BYTES)) {
             return Err(InviteError::TextTooLong);
+        }
+        if [&self.email, &self.name].iter().any(|text| has_hidden_characters(text)) {
+            return Err(InviteError::TextHidden);
         }
         Ok(())
     }
@@ -299,6 +318,14 @@ mod tests {
                     .then_expect_error(InviteError::NotFound);
             }
         }
+    }
+
+    #[test]
+    fn is_for_its_address() {
+        for email in ["", "ann@example.org", " Ann@Example.org"] {
+            assert_eq!(guest("ann@example.org").check_is(email), Ok(()));
+        }
+        assert_eq!(guest("ann@example.org").check_is("eve@example.org"), Err(InviteError::OtherEmail));
     }
 
     #[tokio::test]

@@ -8,7 +8,7 @@ use crate::aggregate::{Stream, decide};
 use crate::domain_events;
 use crate::id::OrgId;
 use crate::reason::{Reason, ReasonKind};
-use crate::text::{MAX_NAME_BYTES, is_storable};
+use crate::text::{MAX_NAME_BYTES, has_hidden_characters, is_storable};
 
 /// The state that decisions about an org need.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -107,6 +107,9 @@ pub enum OrgError {
     /// A text is too long or cannot be stored.
     #[error("Organization name or address is too long")]
     TextTooLong,
+    /// The name has characters that cannot be seen.
+    #[error("Organization name has control or invisible characters")]
+    NameHidden,
     /// Another org has the name.
     #[error("Organization name taken")]
     NameTaken,
@@ -118,7 +121,7 @@ pub enum OrgError {
 impl Reason for OrgError {
     fn kind(&self) -> ReasonKind {
         match self {
-            Self::NameEmpty | Self::TextTooLong => ReasonKind::Invalid,
+            Self::NameEmpty | Self::TextTooLong | Self::NameHidden => ReasonKind::Invalid,
             Self::NameTaken => ReasonKind::Taken,
             Self::NotFound => ReasonKind::Missing,
         }
@@ -193,6 +196,9 @@ impl Aggregate for Org {
 fn check_name(name: &str) -> Result<(), OrgError> {
     if name.trim().is_empty() {
         return Err(OrgError::NameEmpty);
+    }
+    if has_hidden_characters(name) {
+        return Err(OrgError::NameHidden);
     }
     if is_storable(name, MAX_NAME_BYTES) { Ok(()) } else { Err(OrgError::TextTooLong) }
 }

@@ -11,7 +11,7 @@ use crate::domain_events;
 use crate::id::UserId;
 use crate::reason::{Reason, ReasonKind};
 use crate::role::OrgRole;
-use crate::text::{MAX_NAME_BYTES, is_storable};
+use crate::text::{MAX_NAME_BYTES, has_hidden_characters, is_storable};
 use crate::timestamp::Timestamp;
 use crate::uid::Uid;
 
@@ -151,6 +151,9 @@ pub enum ServiceAccountError {
     /// The name of the account or token is too long or cannot be stored.
     #[error("service account or token name is too long")]
     TextTooLong,
+    /// The name of the account or token has characters that cannot be seen.
+    #[error("service account or token name has control or invisible characters")]
+    TextHidden,
     /// Another service account of the org has the login that follows from the name.
     #[error("service account already exists")]
     Taken,
@@ -313,6 +316,9 @@ impl Aggregate for ServiceAccount {
 fn check_name(name: &str, empty: ServiceAccountError) -> Result<(), ServiceAccountError> {
     if name.trim().is_empty() {
         return Err(empty);
+    }
+    if has_hidden_characters(name) {
+        return Err(ServiceAccountError::TextHidden);
     }
     if is_storable(name, MAX_NAME_BYTES) { Ok(()) } else { Err(ServiceAccountError::TextTooLong) }
 }

@@ -10,7 +10,7 @@ use crate::aggregate::{Stream, decide};
 use crate::domain_events;
 use crate::id::{TeamId, UserId};
 use crate::reason::{Reason, ReasonKind};
-use crate::text::{MAX_NAME_BYTES, is_storable};
+use crate::text::{MAX_NAME_BYTES, has_hidden_characters, is_storable};
 use crate::uid::Uid;
 
 /// How many members a team may have. They are part of the state, which is written with each event.
@@ -167,6 +167,9 @@ pub enum TeamError {
     /// The name or e-mail address is too long or cannot be stored.
     #[error("team name or email is too long")]
     TextTooLong,
+    /// The name or e-mail address has characters that cannot be seen.
+    #[error("team name or email has control or invisible characters")]
+    TextHidden,
     /// Another team of the org has the name.
     #[error("Team name taken")]
     NameTaken,
@@ -190,9 +193,11 @@ pub enum TeamError {
 impl Reason for TeamError {
     fn kind(&self) -> ReasonKind {
         match self {
-            Self::NameEmpty | Self::TextTooLong | Self::AlreadyMember | Self::TooManyMembers => {
-                ReasonKind::Invalid
-            }
+            Self::NameEmpty
+            | Self::TextTooLong
+            | Self::TextHidden
+            | Self::AlreadyMember
+            | Self::TooManyMembers => ReasonKind::Invalid,
             Self::NameTaken => ReasonKind::Taken,
             Self::NotFound | Self::NotMember | Self::NotInOrg => ReasonKind::Missing,
         }
@@ -333,6 +338,9 @@ impl Team {
 fn check_texts(name: &str, email: &str) -> Result<(), TeamError> {
     if name.trim().is_empty() {
         return Err(TeamError::NameEmpty);
+    }
+    if has_hidden_characters(name) || has_hidden_characters(email) {
+        return Err(TeamError::TextHidden);
     }
     if is_storable(name, MAX_NAME_BYTES) && is_storable(email, MAX_NAME_BYTES) {
         Ok(())

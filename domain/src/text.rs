@@ -1,4 +1,7 @@
-//! Limits on texts that people write, so that no name can fill a page or an index.
+//! Limits on texts that people write, and the one way in which names are compared.
+
+use caseless::Caseless;
+use unicode_normalization::UnicodeNormalization;
 
 /// The longest title, name, login or e-mail address, in bytes. Grafana's column is 190 characters wide; a
 /// title in any script fits in this many bytes.
@@ -11,4 +14,105 @@ pub const MAX_DESCRIPTION_BYTES: usize = 16 * 1024;
 #[must_use]
 pub fn is_storable(text: &str, max_bytes: usize) -> bool {
     text.len() <= max_bytes && !text.contains('\0')
+}
+
+/// A login or e-mail address in the form in which it is stored to be found, and compared: without surrounding space,
+/// case or compatibility variants. Folding is done here only, never in SQL, because PostgreSQL and Rust disagree
+/// about letters such as `İ` and `Σ`.
+#[must_use]
+pub fn fold(name: &str) -> String {
+    let name = name.trim();
+    if name.is_ascii() {
+        return name.to_ascii_lowercase();
+    }
+    let folded = name.chars().nfd().default_case_fold().nfkd().default_case_fold();
+    folded.nfkc().collect::<String>().trim().to_owned()
+}
+
+/// Whether a name has characters that cannot be seen or that change how others are shown: control characters, and
+/// Unicode's default ignorable characters such as zero-width spaces and overrides of the direction of text. Names end in
+/// mails and logs, and must not look like other names. A variation selector may follow a symbol, as in many emoji.
+#[must_use]
+pub fn has_hidden_characters(name: &str) -> bool {
+    let mut after_symbol = false;
+    name.chars().any(|character| {
+        let is_hidden = match character {
+            '\u{FE0E}' | '\u{FE0F}' => !after_symbol,
+            other => is_hidden(other),
+        };
+        after_symbol = !character.is_alphanumeric() && !character.is_whitespace();
+        is_hidden
+    })
+}
+
+fn is_hidden(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{00AD}'
+            | '\u{034F}'
+            | '\u{061C}'
+            | '\u{115F}'..='\u{1160}'
+            | '\u{17B4}'..='\u{17B5}'
+            | '\u{180B}'..='\u{180F}'
+            | '\u{200B}'..='\u{200F}'
+            | '\u{2028}'..='\u{202E}'
+            | '\u{2060}'..='\u{206F}'
+            | '\u{3164}'
+            | '\u{FE00}'..='\u{FE0F}'
+            | '\u{FEFF}'
+            | '\u{FFA0}'
+            | '\u{FFF0}'..='\u{FFFB}'
+            | '\u{1BCA0}'..='\u{1BCA3}'
+            | '\u{1D173}'..='\u{1D17A}'
+            | '\u{E0000}'..='\u{E0FFF}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_look_alike_fold_alike() {
+        let alike = [
+            ("Ann", "ann"),
+            (" spacy ", "spacy"),
+            ("ΝΙΚΟΣ", "νικος"),
+            ("ΝΙΚΟΣ", "νικοσ"),
+            ("İrem", "i\u{307}rem"),
+            ("straße", "STRASSE"),
+            ("Ａｄｍｉｎ", "admin"),
+            ("E\u{301}va", "éva"),
+        ];
+        for (one, other) in alike {
+            assert_eq!(fold(one), fold(other), "{one} {other}");
+        }
+        assert_ne!(fold("İrem"), fold("irem"));
+    }
+
+    #[test]
+    fn folding_again_changes_nothing() {
+        for character in char::MIN..='\u{1FFFF}' {
+            let once = fold(&format!("a{character}b"));
+            assert_eq!(fold(&once), once, "{}", character.escape_unicode());
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_found() {
+        for hidden in [
+            "a\u{200B}b",
+            "a\u{202E}b",
+            "a\u{7}b",
+            "a\nb",
+            "\u{FEFF}a",
+            "a\u{FE0F}",
+            "a\u{2066}b",
+            "\u{200D}",
+        ] {
+            assert!(has_hidden_characters(hidden), "{}", hidden.escape_unicode());
+        }
+        for plain in ["Ann Smith", "ΝΙΚΟΣ", "東京", "\u{2601}\u{FE0F} Cloud", "o'Brien", "a\u{301}"] {
+            assert!(!has_hidden_characters(plain), "{plain}");
+        }
+    }
 }

@@ -1,6 +1,8 @@
 //! A user of the server. Users belong to no org; what they may do in one is a [`crate::membership`].
 
 mod email;
+mod password;
+mod profile;
 
 use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;
@@ -10,18 +12,14 @@ use crate::aggregate::{Stream, decide};
 use crate::domain_events;
 use crate::id::{OrgId, UserId};
 use crate::reason::{Reason, ReasonKind};
-use crate::text::{MAX_NAME_BYTES, is_storable};
+use crate::text::fold;
 use crate::timestamp::Timestamp;
 use crate::uid::Uid;
 
 use email::check_email;
-pub use email::{EmailChange, UserEmailChangeRequested, UserEmailNotSent};
-
-/// The shortest password that is accepted, in characters.
-pub const MIN_PASSWORD_CHARACTERS: usize = 4;
-
-/// The longest password that is accepted, in bytes, so that hashing stays bounded.
-pub const MAX_PASSWORD_BYTES: usize = 1024;
+pub use email::{EmailChange, UserEmailChangeRequested, UserEmailClaimed, UserEmailNotSent};
+pub use password::{MAX_PASSWORD_BYTES, MIN_PASSWORD_CHARACTERS, check_password};
+pub use profile::{Profile, UserName};
 
 /// The state that decisions about a user need. Passwords are not in the log: their hashes are secrets.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -42,21 +40,11 @@ pub struct User {
     /// The change of the e-mail address that waits to be confirmed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email_change: Option<EmailChange>,
+    /// Whether the user gave itself the e-mail address and has not confirmed it: anybody could have.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub email_is_claimed: bool,
     /// Whether the user is there: created and not deleted since.
     pub exists: bool,
-}
-
-/// What a person calls an account.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Profile {
-    /// The name to log in with, in the case it was given.
-    pub login: String,
-    /// The e-mail address.
-    pub email: String,
-    /// The name to show.
-    pub name: String,
-    /// The theme: empty (the server's), `dark`, `light` or `system`.
-    pub theme: String,
 }
 
 /// What a user can be told.
@@ -66,6 +54,8 @@ pub enum UserCommand {
     Create(UserCreated),
     /// Changes the profile.
     ChangeProfile(Profile),
+    /// Changes the profile at the user's own wish: another e-mail address is only claimed.
+    ChangeOwnProfile(Profile),
     /// Asks for another e-mail address to be confirmed. One that was asked for before is so no more.
     RequestEmailChange(EmailChange),
     /// Makes the change of the e-mail address that was asked for.
@@ -202,6 +192,8 @@ domain_events! {
         Created(UserCreated) = "user.created", 1;
         /// Its profile was changed.
         ProfileChanged(UserProfileChanged) = "user.profile_changed", 1;
+        /// It gave itself another e-mail address, unconfirmed.
+        EmailClaimed(UserEmailClaimed) = "user.email_claimed", 1;
         /// It asked for another e-mail address.
         EmailChangeRequested(UserEmailChangeRequested) = "user.email_change_requested", 1;
         /// A mail to it could not be sent.
@@ -236,6 +228,15 @@ pub enum UserError {
     /// A text is too long or cannot be stored.
     #[error("login, email or name is too long")]
     TextTooLong,
+    /// A text has characters that cannot be seen.
+    #[error("login, email or name has control or invisible characters")]
+    TextHidden,
+    /// The login is the e-mail address of somebody else, or of nobody.
+    #[error("A login with @ must be the user's own e-mail address")]
+    LoginNotOwnAddress,
+    /// The e-mail address could be anybody's.
+    #[error("The user has not confirmed this e-mail address: use the login instead")]
+    EmailUnconfirmed,
     /// The theme is none.
     #[error("Invalid theme")]
     ThemeInvalid,
@@ -275,6 +276,26 @@ impl Reason for UserError {
     }
 }
 
+impl User {
+    /// Checks that a login or e-mail address that somebody else typed means this user and nobody else, so that rights
+    /// can be given to it. An address that the user only claims does not.
+    pub fn check_named(&self, name: &str) -> Result<(), UserError> {
+        let name = fold(name);
+        let login = fold(&self.profile.login);
+        let is_login = !login.contains('@') && name == login;
+        if !self.exists || !is_login && name != fold(&self.profile.email) {
+            return Err(UserError::NotFound);
+        }
+        if is_login || !self.email_is_claimed { Ok(()) } else { Err(UserError::EmailUnconfirmed) }
+    }
+
+    /// Whether an e-mail address that the user gives itself is not known to be its own.
+    fn is_claim(&self, email: &str) -> bool {
+        let is_other = fold(email) != fold(&self.profile.email);
+        email != self.profile.email && (is_other || self.email_is_claimed)
+    }
+}
+
 impl Stream for User {
     type Key = UserId;
 
@@ -307,8 +328,20 @@ impl Aggregate for User {
                 created.profile = created.profile.completed()?;
                 created.into()
             }
+            UserCommand::ChangeOwnProfile(profile) => {
+                let profile = profile.following(&self.profile)?;
+                let is_claim = self.is_claim(&profile.email);
+                if profile != self.profile {
+                    let email = profile.email.clone();
+                    decide(self, sink, UserProfileChanged { id, profile }).await;
+                    if is_claim {
+                        decide(self, sink, UserEmailClaimed { id, email }).await;
+                    }
+                }
+                return Ok(());
+            }
             UserCommand::ChangeProfile(profile) => {
-                let profile = profile.completed()?;
+                let profile = profile.following(&self.profile)?;
                 if profile == self.profile {
                     return Ok(());
                 }
@@ -321,7 +354,8 @@ impl Aggregate for User {
             UserCommand::ConfirmEmail { now } => {
                 let change = self.email_change.as_ref().filter(|change| now < change.expires_at);
                 let email = change.ok_or(UserError::EmailCodeInvalid)?.email.clone();
-                UserProfileChanged { id, profile: Profile { email, ..self.profile.clone() } }.into()
+                let profile = Profile { email, ..self.profile.clone() }.following(&self.profile)?;
+                UserProfileChanged { id, profile }.into()
             }
             UserCommand::RecordEmailNotSent { email, reason } => {
                 UserEmailNotSent { id, email, reason }.into()
@@ -363,6 +397,7 @@ impl Aggregate for User {
                     is_disabled: false,
                     help_flags: 0,
                     email_change: None,
+                    email_is_claimed: false,
                     exists: true,
                 };
             }
@@ -370,9 +405,11 @@ impl Aggregate for User {
                 // Whoever changed the address meant it; a mail that is still under way must not undo that.
                 if changed.profile.email != self.profile.email {
                     self.email_change = None;
+                    self.email_is_claimed = false;
                 }
                 self.profile = changed.profile;
             }
+            UserEvent::EmailClaimed(_) => self.email_is_claimed = true,
             UserEvent::EmailChangeRequested(requested) => self.email_change = Some(requested.change),
             UserEvent::ServerAdminChanged(changed) => self.is_server_admin = changed.is_server_admin,
             UserEvent::Disabled(_) => self.is_disabled = true,
@@ -386,36 +423,6 @@ impl Aggregate for User {
             UserEvent::Deleted(_) => self.exists = false,
         }
     }
-}
-
-impl Profile {
-    /// The profile with login and e-mail address standing in for each other, if it is one that can be kept.
-    fn completed(mut self) -> Result<Self, UserError> {
-        if self.login.trim().is_empty() {
-            self.login.clone_from(&self.email);
-        }
-        if self.email.trim().is_empty() {
-            self.email.clone_from(&self.login);
-        }
-        if self.login.trim().is_empty() {
-            return Err(UserError::LoginEmpty);
-        }
-        if ![&self.login, &self.email, &self.name].iter().all(|text| is_storable(text, MAX_NAME_BYTES)) {
-            return Err(UserError::TextTooLong);
-        }
-        if !["", "dark", "light", "system"].contains(&self.theme.as_str()) {
-            return Err(UserError::ThemeInvalid);
-        }
-        Ok(self)
-    }
-}
-
-/// Checks a new password.
-pub fn check_password(password: &str) -> Result<(), UserError> {
-    if password.chars().count() < MIN_PASSWORD_CHARACTERS {
-        return Err(UserError::PasswordTooShort);
-    }
-    if password.len() > MAX_PASSWORD_BYTES { Err(UserError::PasswordTooLong) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -484,12 +491,5 @@ mod tests {
             .when_async(UserCommand::ChangePassword)
             .await
             .then_expect_error(UserError::NotFound);
-    }
-
-    #[test]
-    fn passwords_have_bounds() {
-        assert_eq!(check_password("new"), Err(UserError::PasswordTooShort));
-        assert_eq!(check_password("kymograph"), Ok(()));
-        assert_eq!(check_password(&"x".repeat(1025)), Err(UserError::PasswordTooLong));
     }
 }

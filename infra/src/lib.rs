@@ -12,6 +12,7 @@ pub mod import;
 pub mod limit;
 pub mod login_attempt;
 pub mod mail;
+pub mod mail_budget;
 pub mod metrics;
 pub mod migrate;
 pub mod password;

@@ -1,46 +1,49 @@
-//! Failed log-ins.
+//! Attempts to log in.
 
 use async_trait::async_trait;
 use kymograph_app::Result;
-use kymograph_app::login_attempt::{LoginAttempts, WINDOW_SECONDS};
+use kymograph_app::login_attempt::{LoginAttempt, LoginAttempts, WINDOW_SECONDS};
 use kymograph_domain::Timestamp;
 use kymograph_projections::Database;
 
-/// Keeps failed log-ins in `login_attempts`.
+/// Keeps attempts in `login_attempts`.
 pub struct PgLoginAttempts {
     database: Database,
 }
 
 impl PgLoginAttempts {
-    /// Failed log-ins in this database.
+    /// Attempts in this database.
     #[must_use]
     pub fn new(database: Database) -> Self {
         Self { database }
     }
 }
 
-/// Whatever somebody types as a login is cut before it is kept, so that nobody can fill the table with novels.
-fn key(login: &str) -> String {
-    login.chars().take(200).filter(|character| *character != '\0').collect()
-}
-
 #[async_trait]
 impl LoginAttempts for PgLoginAttempts {
-    async fn failures_since(&self, login: &str, since: Timestamp) -> Result<i64> {
-        let sql = "SELECT count(*) FROM login_attempts WHERE login = $1 AND at > $2";
-        let row = self.database.read_global_one(sql, &[&key(login), &since.date()]).await?;
-        Ok(row.map_or(0, |row| row.get(0)))
+    async fn begin(&self, attempt: &LoginAttempt, max: i64) -> Result<bool> {
+        let sql = "INSERT INTO login_attempts (account, at, ip) SELECT $1::text, $2::timestamptz, $3::text
+            WHERE (SELECT count(*) FROM login_attempts WHERE account = $1 AND at > $4) < $5 RETURNING 1";
+        let LoginAttempt { account, at, ip } = attempt;
+        let since = at.plus_seconds(-WINDOW_SECONDS).date();
+        let lock = format!("kymograph/login/{account}");
+        let rows =
+            self.database.write_global_alone(&lock, sql, &[account, &at.date(), ip, &since, &max]).await?;
+        Ok(!rows.is_empty())
     }
 
-    async fn record_failure(&self, login: &str, at: Timestamp, ip: &str) -> Result<()> {
-        let forget = "DELETE FROM login_attempts WHERE at <= $1";
-        self.database.write_global(forget, &[&at.plus_seconds(-WINDOW_SECONDS).date()]).await?;
-        let sql = "INSERT INTO login_attempts (login, at, ip) VALUES ($1, $2, $3)";
-        self.database.write_global(sql, &[&key(login), &at.date(), &ip]).await.map(drop)
+    async fn withdraw(&self, attempt: &LoginAttempt) -> Result<()> {
+        let sql = "DELETE FROM login_attempts WHERE account = $1 AND at = $2";
+        self.database.write_global(sql, &[&attempt.account, &attempt.at.date()]).await.map(drop)
     }
 
-    async fn clear(&self, login: &str) -> Result<()> {
-        let sql = "DELETE FROM login_attempts WHERE login = $1";
-        self.database.write_global(sql, &[&key(login)]).await.map(drop)
+    async fn clear(&self, account: &str) -> Result<()> {
+        let sql = "DELETE FROM login_attempts WHERE account = $1";
+        self.database.write_global(sql, &[&account]).await.map(drop)
+    }
+
+    async fn delete_expired(&self, now: Timestamp) -> Result<()> {
+        let sql = "DELETE FROM login_attempts WHERE at <= $1";
+        self.database.write_global(sql, &[&now.plus_seconds(-WINDOW_SECONDS).date()]).await.map(drop)
     }
 }

@@ -1,5 +1,7 @@
 //! Brings the schema up to date.
 
+mod user_names;
+
 use kymograph_app::{Error, Result};
 use kymograph_migrations::{MIGRATIONS, Migration};
 use sha2::{Digest, Sha256};
@@ -79,6 +81,9 @@ async fn apply(client: &mut Client, migration: &Migration) -> Result<()> {
         transaction.batch_execute("SET LOCAL ROLE kymograph_owner").await.map_err(failed)?;
     }
     transaction.batch_execute(migration.sql).await.map_err(failed)?;
+    if migration.version == user_names::MIGRATION {
+        user_names::fill(&transaction).await.map_err(failed)?;
+    }
     transaction.batch_execute("RESET ROLE").await.map_err(failed)?;
     if migration.version == 1 {
         let grant = "GRANT SELECT ON schema_migrations TO kymograph_app";

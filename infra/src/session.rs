@@ -2,41 +2,96 @@
 
 use async_trait::async_trait;
 use kymograph_app::random::random_bytes;
-use kymograph_app::session::{Session, SessionLifetimes, SessionStore, TokenHash};
+use kymograph_app::session::{MAX_SESSIONS, Session, SessionLifetimes, SessionStore, TokenHash};
+use kymograph_app::user::password_secret;
 use kymograph_app::{Error, RequestContext, Result};
 use kymograph_domain::quota::QuotaError;
-use kymograph_domain::{Timestamp, UserId};
-use kymograph_projections::Database;
-use kymograph_projections::database::Params;
+use kymograph_domain::{OrgId, Timestamp, UserId};
+use kymograph_projections::{Database, params};
 use tokio_postgres::Row;
+use tokio_postgres::error::SqlState;
+
+use crate::pipeline::{PipelineError, PipelinePool, Step};
 
 /// Keeps sessions in `sessions`.
 pub struct PgSessionStore {
     database: Database,
+    pipelines: PipelinePool,
     max_sessions: Option<i64>,
 }
 
-macro_rules! insert_session {
-    ($rest:literal) => {
-        concat!(
-            "INSERT INTO sessions
-                (user_id, id, token, previous_token, created, rotated, seen, client_ip, user_agent) ",
-            $rest
-        )
-    };
-}
-const INSERT: &str = insert_session!("VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id");
-const INSERT_WITHIN: &str = insert_session!(
-    "SELECT $1::bigint, $2::bigint, $3::bytea, $4::bytea, $5::timestamptz, $6::timestamptz, $7::timestamptz,
-        $8::text, $9::text WHERE (SELECT count(*) FROM sessions) < $10 RETURNING id"
-);
+const SET_SERVER: &str = "SET LOCAL app.org_id = '0'";
+/// The number of all sessions is counted by one log-in at a time.
+const LOCK_QUOTA: &str = "SELECT pg_advisory_xact_lock(hashtextextended('kymograph/sessions', 0))";
+
+/// Log-ins of one user take turns from here on, and wait for a change of the password or state that is being written;
+/// one that comes later waits for the session, and ends it.
+const LOCK_USER: &str = "SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE";
+const CHECK_USER: &str =
+    "SELECT 1 / (CASE WHEN EXISTS (SELECT FROM users WHERE id = $1 AND NOT is_disabled) THEN 1 ELSE 0 END)";
+const CHECK_PASSWORD: &str = "SELECT 1 / (CASE WHEN EXISTS
+    (SELECT FROM secrets WHERE org_id = $1 AND key = $2 AND value = $3) THEN 1 ELSE 0 END)";
+const CHECK_QUOTA: &str = "SELECT 1 / (CASE WHEN (SELECT count(*) FROM sessions) < $1 THEN 1 ELSE 0 END)";
+const END_OLDEST: &str = "DELETE FROM sessions WHERE user_id = $1
+    AND id IN (SELECT id FROM sessions WHERE user_id = $1 ORDER BY seen DESC, id OFFSET $2)";
+const INSERT: &str =
+    "INSERT INTO sessions (user_id, id, token, previous_token, created, rotated, seen, client_ip, user_agent)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 
 impl PgSessionStore {
     /// Sessions in this database, of which there may be so many.
     #[must_use]
-    pub fn new(database: Database, max_sessions: Option<i64>) -> Self {
-        Self { database, max_sessions }
+    pub fn new(database: Database, pipelines: PipelinePool, max_sessions: Option<i64>) -> Self {
+        Self { database, pipelines, max_sessions }
     }
+
+    /// Inserts a session in one transaction with its conditions, and says which one does not hold.
+    async fn insert(&self, id: i64, session: &Session, password_hash: Option<&str>) -> Result<Inserted> {
+        let user = session.user_id;
+        let mut steps = vec![
+            (LOCK_USER, params![user.0], Inserted::Done),
+            (CHECK_USER, params![user.0], Inserted::Unproven),
+        ];
+        if let Some(hash) = password_hash {
+            let params = params![OrgId::SERVER.0, password_secret(user, None).key, hash.to_owned()];
+            steps.push((CHECK_PASSWORD, params, Inserted::Unproven));
+        }
+        if let Some(max) = self.max_sessions {
+            steps.push((CHECK_QUOTA, params![max], Inserted::TooMany));
+        }
+        let kept = i64::try_from(MAX_SESSIONS - 1).map_err(Error::internal)?;
+        steps.push((END_OLDEST, params![user.0, kept], Inserted::Done));
+        let (created, rotated, seen) = (session.created.date(), session.rotated.date(), session.seen.date());
+        let (token, previous) = (session.token.to_vec(), session.previous_token.to_vec());
+        let (ip, agent) = (session.client_ip.clone(), user_agent(&session.user_agent));
+        let row = params![user.0, id, token, previous, created, rotated, seen, ip, agent];
+        steps.push((INSERT, row, Inserted::Done));
+        let mut sent = vec![Step::Command(SET_SERVER)];
+        if self.max_sessions.is_some() {
+            sent.push(Step::Command(LOCK_QUOTA));
+        }
+        let before = sent.len();
+        sent.extend(steps.iter().map(|(sql, params, _)| Step::Statement { sql, params }));
+        match self.pipelines.get().await?.transaction(&sent).await {
+            Ok(()) => Ok(Inserted::Done),
+            Err(PipelineError::Refused { step, refusal }) if refusal.code == SqlState::DIVISION_BY_ZERO => {
+                let broken = step.checked_sub(before).and_then(|step| steps.get(step));
+                broken.map(|(_, _, broken)| *broken).ok_or_else(|| refusal.error())
+            }
+            Err(PipelineError::Refused { refusal, .. }) => Err(refusal.error()),
+            Err(PipelineError::Failed(error)) => Err(error),
+        }
+    }
+}
+
+/// What became of a new session.
+#[derive(Clone, Copy)]
+enum Inserted {
+    Done,
+    /// The user is not there or disabled, or has another password.
+    Unproven,
+    /// There are as many sessions as there may be.
+    TooMany,
 }
 
 fn session(row: &Row) -> Result<Session> {
@@ -61,31 +116,14 @@ fn user_agent(text: &str) -> String {
 
 #[async_trait]
 impl SessionStore for PgSessionStore {
-    async fn insert_session(&self, session: &Session) -> Result<i64> {
+    async fn insert_session(&self, session: &Session, password_hash: Option<&str>) -> Result<Option<i64>> {
         // 52 random bits: unique without a sequence, and exact as a number in JavaScript.
         let id = i64::from_le_bytes(random_bytes()?) & ((1 << 52) - 1);
-        let (created, rotated, seen) = (session.created.date(), session.rotated.date(), session.seen.date());
-        let (token, previous_token) = (session.token.as_slice(), session.previous_token.as_slice());
-        let user_agent = user_agent(&session.user_agent);
-        let params: Params<'_> = &[
-            &session.user_id.0,
-            &id,
-            &token,
-            &previous_token,
-            &created,
-            &rotated,
-            &seen,
-            &session.client_ip,
-            &user_agent,
-        ];
-        let rows = match &self.max_sessions {
-            None => self.database.read_global(INSERT, params).await?,
-            Some(max) => {
-                let params = [params, &[max]].concat();
-                self.database.write_global_alone("kymograph/sessions", INSERT_WITHIN, &params).await?
-            }
-        };
-        if rows.is_empty() { Err(QuotaError::Reached.into()) } else { Ok(id) }
+        match self.insert(id, session, password_hash).await? {
+            Inserted::Done => Ok(Some(id)),
+            Inserted::Unproven => Ok(None),
+            Inserted::TooMany => Err(QuotaError::Reached.into()),
+        }
     }
 
     async fn find_session(&self, token: &TokenHash) -> Result<Option<Session>> {
@@ -133,6 +171,11 @@ impl SessionStore for PgSessionStore {
         let unused_since = now.plus_seconds(-lifetimes.inactive_seconds).date();
         let created_before = now.plus_seconds(-lifetimes.total_seconds).date();
         self.database.write_global(sql, &[&unused_since, &created_before]).await.map(drop)
+    }
+
+    async fn has_session(&self, user: UserId, id: i64) -> Result<bool> {
+        let sql = "SELECT FROM sessions WHERE user_id = $1 AND id = $2";
+        Ok(self.database.read_global_one(sql, &[&user.0, &id]).await?.is_some())
     }
 
     async fn list_sessions(&self, user: UserId) -> Result<Vec<Session>> {

@@ -44,6 +44,7 @@ migrations! {
     16 "0016_history";
     17 "0017_search_plan";
     18 "0018_search_parts";
+    19 "0019_user_names";
 }
 
 #[cfg(test)]

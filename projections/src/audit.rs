@@ -11,6 +11,7 @@ use kymograph_app::audit::{ActorFilter, AuditReader, AuditSelect, TargetNames, U
 use kymograph_app::moment::LogReader;
 use kymograph_app::{Result, Scope};
 use kymograph_domain::service_account::ServiceAccountEvent;
+use kymograph_domain::text::fold;
 use kymograph_domain::user::UserEvent;
 
 use crate::database::Database;
@@ -22,8 +23,7 @@ use record::Batch;
 /// Keeps `actor_logins`.
 pub struct ActorProjector;
 
-const KEEP_LOGIN: &str =
-    "INSERT INTO actor_logins (login, actor_id) VALUES (lower($1), $2) ON CONFLICT DO NOTHING";
+const KEEP_LOGIN: &str = "INSERT INTO actor_logins (login, actor_id) VALUES ($1, $2) ON CONFLICT DO NOTHING";
 
 impl Projector for ActorProjector {
     fn name(&self) -> &'static str {
@@ -45,7 +45,7 @@ impl Projector for ActorProjector {
             (_, Some(ServiceAccountEvent::Created(created))) => (&created.login, created.id),
             _ => return,
         };
-        statements.write(KEEP_LOGIN, params![login.clone(), id.0]);
+        statements.write(KEEP_LOGIN, params![fold(login), id.0]);
     }
 }
 
@@ -93,14 +93,14 @@ impl AuditReader for PgAuditReader {
 
     async fn find_actors(&self, scope: &Scope, filter: &ActorFilter, limit: i64) -> Result<Vec<i64>> {
         let (sql, login) = match filter {
-            ActorFilter::Login(login) => (find_actors!("login = lower($2)"), login),
+            ActorFilter::Login(login) => (find_actors!("login = $2"), fold(login)),
             // The last character there is comes after all that begin so.
             ActorFilter::Prefix(login) => {
-                (find_actors!("login >= lower($2) AND login <= lower($2) || chr(1114111)"), login)
+                (find_actors!("login >= $2 AND login <= $2 || chr(1114111)"), fold(login))
             }
         };
         let org = scope.org();
-        let rows = self.database.read(org, sql, &[&org.0, login, &limit]).await?;
+        let rows = self.database.read(org, sql, &[&org.0, &login, &limit]).await?;
         Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 

@@ -164,7 +164,7 @@ impl Database {
     /// rows. It sees all that was committed before it was its turn.
     pub async fn write_global_alone(
         &self,
-        lock: &'static str,
+        lock: &str,
         sql: &'static str,
         params: Params<'_>,
     ) -> Result<Vec<Row>> {

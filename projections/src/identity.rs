@@ -6,10 +6,12 @@ use async_trait::async_trait;
 use kymograph_app::identity::{Identified, IdentifiedMembership, IdentityReader};
 use kymograph_app::user::password_secret;
 use kymograph_app::{Actor, Result};
+use kymograph_domain::text::fold;
 use kymograph_domain::{OrgId, Timestamp, UserId};
 
 use crate::database::Database;
 use crate::text::{role_column, timestamp_column};
+use crate::user::searchable_name;
 
 /// Reads users with their memberships and password hash.
 pub struct PgIdentityReader {
@@ -27,15 +29,17 @@ impl PgIdentityReader {
 #[async_trait]
 impl IdentityReader for PgIdentityReader {
     async fn find_user_id(&self, login: &str) -> Result<Option<UserId>> {
-        let sql = "SELECT id FROM users WHERE lower(login) = lower($1) OR lower(email) = lower($1)
-            ORDER BY lower(login) <> lower($1) LIMIT 1";
-        Ok(self.database.read_global_one(sql, &[&login]).await?.map(|row| UserId(row.get(0))))
+        let Some(name) = searchable_name(login) else { return Ok(None) };
+        let sql = "SELECT user_id FROM user_names WHERE name = $1 ORDER BY is_email <> $2, user_id LIMIT 1";
+        let row = self.database.read_global_one(sql, &[&name, &name.contains('@')]).await?;
+        Ok(row.map(|row| UserId(row.get(0))))
     }
 
     async fn identify(&self, user: UserId) -> Result<Option<Identified>> {
         // The secret and the user are one row of one statement, so that a password that is being changed is
         // seen with the user it belongs to.
-        let sql = "SELECT u.uid, u.login, u.current_org_id, u.is_server_admin, u.is_disabled, s.value
+        let sql =
+            "SELECT u.uid, u.login, u.email, u.current_org_id, u.is_server_admin, u.is_disabled, s.value
             FROM users u JOIN secrets s ON s.org_id = $2 AND s.key = $3 WHERE u.id = $1";
         let server = OrgId::SERVER;
         let key = password_secret(user, None).key;
@@ -52,6 +56,7 @@ impl IdentityReader for PgIdentityReader {
                 login: row.get("login"),
                 is_server_admin: row.get("is_server_admin"),
             }),
+            names: [fold(row.get("login")).into(), fold(row.get("email")).into()],
             is_disabled: row.get("is_disabled"),
             password_hash: row.get::<_, &str>("value").into(),
             org_id: OrgId(row.get("current_org_id")),

@@ -2,17 +2,18 @@
 
 use async_trait::async_trait;
 use kymograph_app::invite::{InviteReader, InviteView};
-use kymograph_app::{Result, Scope};
+use kymograph_app::permission::Rights;
+use kymograph_app::{Permission, Result, Scope};
 use kymograph_domain::invite::{Guest, InviteEvent, InviteId};
 use kymograph_domain::org::OrgEvent;
 use kymograph_domain::user::Profile;
-use kymograph_domain::{OrgId, Timestamp};
+use kymograph_domain::{Invariant, OrgId, Timestamp};
 use tokio_postgres::Row;
 
-use crate::database::Database;
+use crate::database::{Database, Params};
 use crate::params;
 use crate::projector::{Projector, Recorded};
-use crate::statement::Statements;
+use crate::statement::{OnFailure, Statements};
 use crate::text::{role_column, timestamp_column};
 
 /// Keeps `invites`.
@@ -20,6 +21,33 @@ pub struct InviteProjector;
 
 const INSERT: &str = "INSERT INTO invites (org_id, id, email, name, role, invited_by, created, expires_at)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+
+/// Whether the maker of an invite `i` of the org `$1` may invite with one of the roles that the parameter names. A server
+/// admin may in any org.
+macro_rules! maker_may_invite {
+    ($roles:literal) => {
+        concat!(
+            "(EXISTS (SELECT FROM memberships m JOIN users u ON u.id = m.user_id WHERE m.org_id = $1
+                AND m.user_id = i.invited_by AND m.role = ANY (",
+            $roles,
+            ") AND NOT u.is_disabled)
+            OR EXISTS (SELECT FROM service_accounts a WHERE a.org_id = $1 AND a.id = i.invited_by AND a.role = ANY (",
+            $roles,
+            ") AND NOT a.is_disabled)
+            OR EXISTS (SELECT FROM users u WHERE u.id = i.invited_by AND u.is_server_admin AND NOT u.is_disabled))"
+        )
+    };
+}
+
+const CHECK_MAKER: &str = concat!(
+    "SELECT 1 / (CASE WHEN EXISTS (SELECT FROM invites i WHERE i.org_id = $1 AND i.id = $2 AND ",
+    maker_may_invite!("$3"),
+    ") THEN 1 ELSE 0 END)"
+);
+
+fn inviting_roles() -> Vec<&'static str> {
+    Rights::roles_with(Permission::OrgUsersAdd)
+}
 
 impl Projector for InviteProjector {
     fn name(&self) -> &'static str {
@@ -32,6 +60,10 @@ impl Projector for InviteProjector {
 
     fn tables(&self) -> &'static [&'static str] {
         &["invites"]
+    }
+
+    fn touches(&self) -> &'static [&'static str] {
+        &["memberships", "users", "service_accounts"]
     }
 
     fn project(&self, recorded: &Recorded<'_>, statements: &mut Statements) {
@@ -47,7 +79,12 @@ impl Projector for InviteProjector {
                 statements.write(INSERT, params![org, id, email, name, role.as_str(), by, at, expires]);
             }
             InviteEvent::Revoked(revoked) => delete(org, revoked.id, statements),
-            InviteEvent::Accepted(accepted) => delete(org, accepted.id, statements),
+            InviteEvent::Accepted(accepted) => {
+                // Exact, because who accepts becomes a user and a member: both logs are locked.
+                let broken = OnFailure::Broken(Invariant::InviteMakerMayInvite);
+                statements.check(CHECK_MAKER, params![org, accepted.id.0, inviting_roles()], broken);
+                delete(org, accepted.id, statements);
+            }
             InviteEvent::Expired(expired) => delete(org, expired.id, statements),
         }
     }
@@ -77,7 +114,8 @@ macro_rules! select {
             FROM invites i
             JOIN secrets s ON s.org_id = i.org_id AND s.key = 'invite/' || i.id || '/code'
             LEFT JOIN users u ON u.id = i.invited_by
-            WHERE i.org_id = $1 ",
+            WHERE i.org_id = $1 AND ",
+            maker_may_invite!("$2"),
             $rest
         )
     };
@@ -104,20 +142,26 @@ fn invite_view(row: &Row) -> Result<InviteView> {
 #[async_trait]
 impl InviteReader for PgInviteReader {
     async fn list_invites(&self, scope: &Scope) -> Result<Vec<InviteView>> {
-        let sql = select!("ORDER BY i.created DESC, i.id DESC");
-        let rows = self.database.read(scope.org(), sql, &[&scope.org().0]).await?;
+        let sql = select!(" ORDER BY i.created DESC, i.id DESC");
+        let rows = self.database.read(scope.org(), sql, &[&scope.org().0, &inviting_roles()]).await?;
         rows.iter().map(invite_view).collect()
     }
 
-    async fn list_expired_invites(&self, scope: &Scope, now: Timestamp) -> Result<Vec<InviteId>> {
-        let sql = "SELECT id FROM invites WHERE org_id = $1 AND expires_at <= $2 LIMIT 1000";
-        let rows = self.database.read(scope.org(), sql, &[&scope.org().0, &now.date()]).await?;
+    async fn list_ended_invites(&self, scope: &Scope, now: Timestamp) -> Result<Vec<InviteId>> {
+        let sql = concat!(
+            "SELECT i.id FROM invites i WHERE i.org_id = $1 AND (i.expires_at <= $2 OR NOT ",
+            maker_may_invite!("$3"),
+            ") LIMIT 1000"
+        );
+        let params: Params<'_> = &[&scope.org().0, &now.date(), &inviting_roles()];
+        let rows = self.database.read(scope.org(), sql, params).await?;
         Ok(rows.iter().map(|row| InviteId(row.get(0))).collect())
     }
 
     async fn find_invite(&self, scope: &Scope, id: InviteId) -> Result<Option<InviteView>> {
-        let sql = select!("AND i.id = $2");
-        let row = self.database.read_one(scope.org(), sql, &[&scope.org().0, &id.0]).await?;
+        let sql = select!(" AND i.id = $3");
+        let params: Params<'_> = &[&scope.org().0, &inviting_roles(), &id.0];
+        let row = self.database.read_one(scope.org(), sql, params).await?;
         row.as_ref().map(invite_view).transpose()
     }
 }

@@ -1,5 +1,7 @@
 //! Memberships of users in orgs.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use kymograph_app::membership::{MemberView, MembershipReader, UserOrgView};
 use kymograph_app::{Page, Result, Scope};
@@ -127,15 +129,14 @@ impl MembershipReader for PgMembershipReader {
         Ok(row.map_or(0, |row| row.get(0)))
     }
 
-    async fn list_members_by_login(&self, scope: &Scope, logins: &[String]) -> Result<Vec<MemberView>> {
-        let sql =
-            "SELECT m.org_id, m.user_id, m.role, m.created, u.uid, u.login, u.email, u.name, u.is_disabled,
-                s.seen
-            FROM memberships m JOIN users u ON u.id = m.user_id LEFT JOIN user_seen s ON s.user_id = m.user_id
-            WHERE m.org_id = $1 AND (lower(u.login) = ANY ($2) OR lower(u.email) = ANY ($2))";
+    async fn find_members_by_name(&self, scope: &Scope, names: &[String]) -> Result<HashMap<String, UserId>> {
+        let sql = "SELECT n.name, n.user_id FROM user_names n
+            JOIN memberships m ON m.org_id = $1 AND m.user_id = n.user_id JOIN users u ON u.id = n.user_id
+            WHERE n.name = ANY ($2)
+                AND (n.is_login AND n.name NOT LIKE '%@%' OR n.is_email AND NOT u.email_is_claimed)";
         let org = scope.org();
-        let rows = self.database.read(org, sql, &[&org.0, &logins]).await?;
-        rows.iter().map(member_view).collect()
+        let rows = self.database.read(org, sql, &[&org.0, &names]).await?;
+        Ok(rows.iter().map(|row| (row.get(0), UserId(row.get(1)))).collect())
     }
 
     async fn list_orgs_of_user(&self, user_id: UserId) -> Result<Vec<UserOrgView>> {

@@ -1,9 +1,10 @@
 //! Users of the server.
 
 use async_trait::async_trait;
-use kymograph_app::user::{UserReader, UserView};
+use kymograph_app::user::{UserReader, UserView, password_secret};
 use kymograph_app::{Page, Result};
-use kymograph_domain::user::{Profile, UserEvent};
+use kymograph_domain::text::{MAX_NAME_BYTES, fold, has_hidden_characters};
+use kymograph_domain::user::{Profile, UserEvent, UserName};
 use kymograph_domain::{Invariant, OrgId, Timestamp, UserId};
 use tokio_postgres::Row;
 
@@ -13,13 +14,18 @@ use crate::projector::{Projector, Recorded};
 use crate::statement::{OnFailure, Statements};
 use crate::text::{contains_pattern, optional_timestamp_column, timestamp_column};
 
-/// Keeps `users`, and ends sessions that an event ends.
+/// Keeps `users` and `user_names`, and ends sessions that an event ends.
 pub struct UserProjector;
 
 const INSERT: &str = "INSERT INTO users (id, uid, login, email, name, theme, current_org_id, is_server_admin,
     is_disabled, created, updated) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, false, $9, $9)";
-const SET_PROFILE: &str =
-    "UPDATE users SET login = $2, email = $3, name = $4, theme = $5, updated = $6 WHERE id = $1";
+const SET_PROFILE: &str = "UPDATE users SET login = $2, email = $3, name = $4, theme = $5, updated = $6,
+    email_is_claimed = email_is_claimed AND email = $3 WHERE id = $1";
+const DELETE_NAMES: &str = "DELETE FROM user_names WHERE user_id = $1";
+const INSERT_NAME: &str =
+    "INSERT INTO user_names (name, user_id, is_login, is_email) VALUES ($1, $2, $3, $4)";
+const CHECK_NAME: &str = "SELECT 1 / (CASE WHEN EXISTS
+    (SELECT FROM user_names WHERE name = $1 AND user_id <> $2) THEN 0 ELSE 1 END)";
 const SET_SERVER_ADMIN: &str = "UPDATE users SET is_server_admin = $2, updated = $3 WHERE id = $1";
 const SET_DISABLED: &str = "UPDATE users SET is_disabled = $2, updated = $3 WHERE id = $1";
 const CHECK_SERVER_ADMIN: &str = "SELECT 1 / (CASE WHEN EXISTS
@@ -35,7 +41,7 @@ impl Projector for UserProjector {
     }
 
     fn tables(&self) -> &'static [&'static str] {
-        &["users"]
+        &["users", "user_names"]
     }
 
     fn touches(&self) -> &'static [&'static str] {
@@ -55,15 +61,16 @@ impl Projector for UserProjector {
                     params![id, uid, login, email, name, theme, org, created.is_server_admin, at],
                     Invariant::LoginUnique,
                 );
+                insert_names(created.id, &created.profile, statements);
             }
             UserEvent::ProfileChanged(changed) => {
                 let Profile { login, email, name, theme } = changed.profile.clone();
-                statements.write_unique(
-                    SET_PROFILE,
-                    params![changed.id.0, login, email, name, theme, at],
-                    Invariant::LoginUnique,
-                );
+                statements.write(SET_PROFILE, params![changed.id.0, login, email, name, theme, at]);
+                statements.write(DELETE_NAMES, params![changed.id.0]);
+                insert_names(changed.id, &changed.profile, statements);
             }
+            UserEvent::EmailClaimed(claimed) => statements
+                .write("UPDATE users SET email_is_claimed = true WHERE id = $1", params![claimed.id.0]),
             UserEvent::PasswordChanged(changed) => {
                 statements.write("UPDATE users SET updated = $2 WHERE id = $1", params![changed.id.0, at]);
                 end_sessions(changed.id, statements);
@@ -95,11 +102,22 @@ impl Projector for UserProjector {
             UserEvent::LoggedOut(logged_out) => end_sessions(logged_out.id, statements),
             UserEvent::Deleted(deleted) => {
                 statements.write("DELETE FROM users WHERE id = $1", params![deleted.id.0]);
+                statements.write(DELETE_NAMES, params![deleted.id.0]);
                 statements.write("DELETE FROM user_seen WHERE user_id = $1", params![deleted.id.0]);
                 end_sessions(deleted.id, statements);
                 check_server_admin(statements);
             }
         }
+    }
+}
+
+/// Keeps the names by which a user is found, and fails if another user has one of them. The check is exact, because the
+/// transactions of the server's log follow each other; a log from before it is replayed without it.
+fn insert_names(user: UserId, profile: &Profile, statements: &mut Statements) {
+    for UserName { name, is_login, is_email } in profile.names() {
+        statements.write(INSERT_NAME, params![name.clone(), user.0, is_login, is_email]);
+        let taken = OnFailure::Broken(Invariant::LoginUnique);
+        statements.check(CHECK_NAME, params![name, user.0], taken);
     }
 }
 
@@ -122,6 +140,13 @@ impl PgUserReader {
     pub fn new(database: Database) -> Self {
         Self { database }
     }
+}
+
+/// The folded name by which a user may be found, if what was typed can be one. A text with `@` finds the owner of that
+/// address before a user whose login it is.
+pub(crate) fn searchable_name(typed: &str) -> Option<String> {
+    let is_possible = typed.len() <= MAX_NAME_BYTES && !has_hidden_characters(typed.trim());
+    is_possible.then(|| fold(typed)).filter(|name| !name.is_empty())
 }
 
 macro_rules! select {
@@ -158,15 +183,24 @@ impl UserReader for PgUserReader {
     }
 
     async fn find_user_by_login(&self, login: &str) -> Result<Option<UserView>> {
+        let Some(name) = searchable_name(login) else { return Ok(None) };
         let sql = select!(
-            "WHERE lower(login) = lower($1) OR lower(email) = lower($1) ORDER BY lower(login) <> lower($1) LIMIT 1"
+            "JOIN user_names n ON n.user_id = id WHERE n.name = $1 ORDER BY n.is_email <> $2, id LIMIT 1"
         );
-        Ok(self.database.read_global_one(sql, &[&login]).await?.as_ref().map(user_view))
+        let row = self.database.read_global_one(sql, &[&name, &name.contains('@')]).await?;
+        Ok(row.as_ref().map(user_view))
     }
 
     async fn find_user_by_uid(&self, uid: &str) -> Result<Option<UserView>> {
         let sql = select!("WHERE uid = $1");
         Ok(self.database.read_global_one(sql, &[&uid]).await?.as_ref().map(user_view))
+    }
+
+    async fn find_password_hash(&self, id: UserId) -> Result<Option<String>> {
+        let sql = "SELECT value FROM secrets WHERE org_id = $1 AND key = $2";
+        let (server, key) = (OrgId::SERVER, password_secret(id, None).key);
+        let row = self.database.read_one(server, sql, &[&server.0, &key]).await?;
+        Ok(row.map(|row| row.get(0)))
     }
 
     async fn search_users(&self, query: &str, page: Page) -> Result<Vec<UserView>> {

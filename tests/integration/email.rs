@@ -246,3 +246,37 @@ async fn the_link_of_a_mail_leads_to_the_operation_or_to_the_log_in() {
     let response = cookie.send().await.unwrap();
     assert_eq!(response.headers()["location"], "/k/api/user/email/update?code=0123");
 }
+
+#[tokio::test]
+async fn nobody_makes_the_server_send_many_mails_or_words_of_their_own() {
+    let mail = MailServer::start(Manner::Takes).await;
+    let server = server_with(&mail).await;
+    let user = json!({"login": "buy-now-at-evil.test", "password": "secret"});
+    server.admin().post("/api/admin/users", &user).await.expect(200);
+    let eve = server.client("buy-now-at-evil.test", "secret");
+    for number in 0..3 {
+        ask(&eve, &format!("vic{number}@corp.test")).await.expect(200);
+    }
+    let refused = ask(&eve, "vic3@corp.test").await.expect(429);
+    assert_eq!(refused.body["messageId"], "overload.mails");
+    assert_eq!(mail.mails().len(), 3);
+    assert!(mail.mails().iter().all(|mail| !mail.contains("evil")), "{:?}", mail.mails());
+    // What is no change of the address costs no mail.
+    eve.put("/api/user", &json!({"name": "Eve", "email": "buy-now-at-evil.test"})).await.expect(200);
+
+    // An address gets no more from several users.
+    for number in 0..4 {
+        let login = format!("user{number}");
+        server.new_member(1, &login, "Viewer").await;
+        let status = if number < 3 { 200 } else { 429 };
+        ask(&server.client(&login, "secret"), ["ann@corp.test", " Ann@corp.test"][number % 2])
+            .await
+            .expect(status);
+    }
+    assert_eq!(mail.mails().len(), 6);
+    let aged = "UPDATE sent_mails SET at = at - interval '61 minutes'";
+    server.database.connect().await.batch_execute(aged).await.unwrap();
+    server.housekeeping.tidy().await.unwrap();
+    assert_eq!(server.database.scalar::<i64>("SELECT count(*) FROM sent_mails").await, 0);
+    ask(&eve, "vic3@corp.test").await.expect(200);
+}

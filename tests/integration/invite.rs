@@ -13,7 +13,7 @@ async fn invite(client: &Client, email: &str) -> Value {
 
 fn completed(code: &str, login: &str) -> Value {
     json!({
-        "inviteCode": code, "email": format!("{login}@example.org"), "name": "Ann", "username": login,
+        "inviteCode": code, "email": null, "name": "Ann", "username": login,
         "password": "secret", "confirmPassword": "secret",
     })
 }
@@ -139,4 +139,88 @@ async fn bad_input_is_told_clearly() {
         .await
         .expect_message(200, "User created and logged in");
     server.client("ann@example.org", "secret").get("/api/user").await.expect(200);
+}
+
+#[tokio::test]
+async fn an_invite_is_for_its_address() {
+    let server = TestServer::start().await;
+    let code = invite(&server.admin(), "ann@example.org").await["code"].as_str().unwrap().to_owned();
+    let path = "/api/user/invite/complete";
+    let mut form = completed(&code, "eve");
+    for (login, email, status) in [
+        ("eve", "eve@example.org", 400),
+        ("eve", "admin@localhost", 400),
+        ("vic@example.org", "ann@example.org", 400),
+        ("admin@localhost", "ann@example.org", 412),
+        ("ann", " Ann@Example.org ", 200),
+    ] {
+        form["username"] = json!(login);
+        form["email"] = json!(email);
+        server.anonymous().post(path, &form).await.expect(status);
+    }
+    let ann = server.client("ann@example.org", "secret").get("/api/user").await.expect(200).body;
+    assert_eq!((&ann["login"], &ann["email"]), (&json!("ann"), &json!("ann@example.org")));
+}
+
+#[tokio::test]
+async fn an_invite_ends_when_its_maker_may_not_invite_any_more() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    let (boss, boss_id) = server.new_member(1, "boss", "Admin").await;
+    let member = format!("/api/orgs/1/users/{boss_id}");
+    let complete = async |code: &str, status: u16| {
+        server.anonymous().post("/api/user/invite/complete", &completed(code, "guest")).await.expect(status)
+    };
+    let code_of = async |email: &str| invite(&boss, email).await["code"].as_str().unwrap().to_owned();
+
+    let code = code_of("one@example.org").await;
+    admin.patch(&member, &json!({"role": "Editor"})).await.expect(200);
+    assert_eq!(admin.get("/api/org/invites").await.expect(200).body, json!([]));
+    server.anonymous().get(&info(&code)).await.expect(404);
+    complete(&code, 404).await;
+    server.housekeeping.tidy().await.unwrap();
+    let left: i64 = server.database.scalar("SELECT count(*) FROM invites").await;
+    assert_eq!(left, 0);
+
+    admin.patch(&member, &json!({"role": "Admin"})).await.expect(200);
+    let code = code_of("two@example.org").await;
+    admin.delete(&member).await.expect(200);
+    complete(&code, 404).await;
+
+    // A server admin may invite into any org, and a service account into its own.
+    let acme = server.new_org("Acme").await;
+    let code = invite(&admin.clone().in_org(acme), "three@example.org").await["code"].clone();
+    complete(code.as_str().unwrap(), 200).await;
+    let account = json!({"name": "ci", "role": "Admin"});
+    let account = admin.post("/api/serviceaccounts", &account).await.expect(201).body["id"].clone();
+    let tokens = format!("/api/serviceaccounts/{account}/tokens");
+    let key = admin.post(&tokens, &json!({"name": "ci"})).await.expect(200).body["key"].clone();
+    let robot = server.client("api_key", key.as_str().unwrap());
+    let code = invite(&robot, "four@example.org").await["code"].as_str().unwrap().to_owned();
+    let path = format!("/api/serviceaccounts/{account}");
+    admin.patch(&path, &json!({"isDisabled": true})).await.expect(200);
+    complete(&code, 404).await;
+}
+
+#[tokio::test]
+async fn no_guest_comes_in_beside_the_removal_of_who_invited() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    let (boss, boss_id) = server.new_member(1, "boss", "Admin").await;
+    let member = format!("/api/orgs/1/users/{boss_id}");
+    for round in 0..5 {
+        let email = format!("guest{round}@example.org");
+        let code = invite(&boss, &email).await["code"].as_str().unwrap().to_owned();
+        let form = completed(&code, &format!("guest{round}"));
+        let (anonymous, demoted) = (server.anonymous(), json!({"role": "Viewer"}));
+        let (accepted, _) =
+            tokio::join!(anonymous.post("/api/user/invite/complete", &form), admin.patch(&member, &demoted),);
+        assert!([200, 404].contains(&accepted.status), "{}", accepted.text);
+        let order = "SELECT (SELECT max(pos) FROM events WHERE org_id = 1 AND type = 'invite.accepted')
+            < (SELECT max(pos) FROM events WHERE org_id = 1 AND type = 'membership.role_changed')";
+        if accepted.status == 200 {
+            assert!(server.database.scalar::<bool>(order).await, "a guest came in after the demotion");
+        }
+        admin.patch(&member, &json!({"role": "Admin"})).await.expect(200);
+    }
 }

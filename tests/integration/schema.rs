@@ -7,6 +7,8 @@ use tokio_postgres::Client;
 /// Tables without a tenant, and why that is right.
 const WITHOUT_TENANT: &[(&str, &str)] = &[
     ("users", "belong to the server; a reference table on Citus"),
+    ("user_names", "lead from a login or address to its user; a reference table on Citus"),
+    ("sent_mails", "are counted by user and by address; local to the coordinator on Citus"),
     ("orgs", "the list of tenants; a reference table on Citus"),
     ("quotas", "numbers that are added up over all orgs; distributed by org on Citus"),
     ("user_quotas", "belong to a user; distributed by user on Citus"),
@@ -14,7 +16,7 @@ const WITHOUT_TENANT: &[(&str, &str)] = &[
     ("sessions", "belong to a user; distributed by user on Citus"),
     ("user_seen", "belongs to a user; distributed by user on Citus"),
     ("token_hashes", "lead from a token to its org; a reference table on Citus"),
-    ("login_attempts", "come before anybody is known; distributed by login on Citus"),
+    ("login_attempts", "come before anybody is known; distributed by account on Citus"),
     ("actor_logins", "lead from a login to a user or service account; a reference table on Citus"),
     ("schema_migrations", "belong to the schema"),
 ];

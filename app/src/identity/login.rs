@@ -3,127 +3,223 @@
 use std::sync::Arc;
 
 use kymograph_domain::UserId;
+use kymograph_domain::text::{MAX_NAME_BYTES, fold};
+use kymograph_domain::user::MAX_PASSWORD_BYTES;
 use sha2::{Digest, Sha256};
 
 use super::Identity;
 use crate::error::{Error, Result};
-use crate::login_attempt::WINDOW_SECONDS;
-use crate::scope::{RequestContext, Scope};
-use crate::session::{NewToken, Session};
+use crate::login_attempt::{LoginAttempt, account};
+use crate::scope::{Actor, RequestContext, Scope};
+use crate::session::{MAX_SESSIONS, NewToken, Session};
 
 /// One answer for a wrong login, a wrong password and a disabled user, so that none can be told from another.
 fn refused() -> Error {
     Error::unauthenticated("Invalid username or password").with_code("password-auth.failed")
 }
 
+/// Why a password proves nothing, for the log only.
+#[derive(Clone, Copy)]
+enum Unproven {
+    TooManyAttempts,
+    UnknownLogin,
+    WrongPassword,
+    Disabled,
+}
+
+impl Unproven {
+    fn of_log_in(self) -> &'static str {
+        match self {
+            Self::TooManyAttempts => "too many failed log-ins",
+            Self::UnknownLogin => "unknown login",
+            Self::WrongPassword => "wrong password",
+            Self::Disabled => "the user is disabled",
+        }
+    }
+
+    /// The same of the old password that a change of one's own needs.
+    fn of_old_password(self) -> &'static str {
+        match self {
+            Self::TooManyAttempts => "too many failed log-ins, at a change of the password",
+            _ => "wrong old password",
+        }
+    }
+}
+
 fn locked() -> Error {
     Error::unauthenticated("Invalid username or password").with_code("login-attempt.blocked")
 }
 
-/// The user and the stored hash that a password is right for; or whose it is not, and why, for the log only.
-type Verified = Result<(UserId, Arc<str>), (Option<UserId>, &'static str)>;
+/// A user whose password was found right, and the stored hash that it was right for.
+pub(super) struct Proven {
+    pub(super) user_id: UserId,
+    pub(super) hash: Arc<str>,
+}
 
 impl Identity {
-    /// Logs in and returns the token of a new session.
+    /// Logs in and returns the token of a new session. There is none if the password was changed or the user disabled
+    /// since the password was checked.
     pub async fn log_in(&self, login: &str, password: &str, request: &RequestContext) -> Result<String> {
         let request = &RequestContext { auth_method: "password", ..request.clone() };
-        let user_id = self.check_password(login, password, request).await?;
+        let Proven { user_id, hash } = self.check_password(login, password, request).await?;
         let identified = self.identify(user_id).await?.ok_or_else(refused)?;
+        self.open_session(&identified.actor, Some(&hash), request).await?.ok_or_else(refused)
+    }
+
+    /// Makes a session for a user who proved to be that, by a password with this hash if it was by a password. `None` if
+    /// the user is disabled or the password another by now.
+    pub(super) async fn open_session(
+        &self,
+        actor: &Arc<Actor>,
+        password_hash: Option<&str>,
+        request: &RequestContext,
+    ) -> Result<Option<String>> {
+        let user_id = actor.user_id;
         let token = NewToken::try_random()?;
         let now = self.clock.now();
-        let session_id = self
-            .sessions
-            .insert_session(&Session {
-                id: 0,
-                user_id,
-                token: token.hash,
-                previous_token: token.hash,
-                created: now,
-                rotated: now,
-                seen: now,
-                client_ip: request.ip.clone(),
-                user_agent: request.user_agent.clone(),
-            })
-            .await?;
+        let oldest = self.sessions.list_sessions(user_id).await?.into_iter().skip(MAX_SESSIONS - 1);
+        let session = Session {
+            id: 0,
+            user_id,
+            token: token.hash,
+            previous_token: token.hash,
+            created: now,
+            rotated: now,
+            seen: now,
+            client_ip: request.ip.clone(),
+            user_agent: request.user_agent.clone(),
+        };
+        let Some(session_id) = self.sessions.insert_session(&session, password_hash).await? else {
+            return Ok(None);
+        };
+        oldest.for_each(|ended| self.cache.forget_session(&ended));
         // Nobody gets a session of which the log knows nothing.
-        self.access.logged_in(&identified.actor, session_id, request).await?;
-        Ok(token.token)
+        self.access.logged_in(actor, session_id, request).await?;
+        Ok(Some(token.token))
     }
 
     /// Changes the actor's own password, which needs the old one.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn change_own_password(&self, scope: &Scope, old: &str, new: &str) -> Result<()> {
+        let wrong = || Error::invalid("Invalid old password");
         let user_id = scope.actor().user_id;
-        let identified = self.identify(user_id).await?.ok_or_else(refused)?;
-        if !self.passwords.verify(old, &identified.password_hash).await? {
-            return Err(Error::invalid("Invalid old password"));
+        let account = account(Some(user_id), "");
+        let _turn = self.turns.take(&account).await;
+        let request = scope.request();
+        match self.prove(&account, Some(user_id), old, request).await? {
+            Ok(Proven { hash, .. }) => {
+                self.users.replace_own_password(scope, new, &hash).await?.then_some(()).ok_or_else(wrong)
+            }
+            // A service account has no password.
+            Err(Unproven::UnknownLogin) => Err(refused()),
+            Err(reason) => {
+                self.access.login_failed(Some(user_id), reason.of_old_password(), request);
+                Err(wrong())
+            }
         }
-        self.users.replace_password(scope, user_id, new).await
     }
 
     /// The user of a login and password, if they are right.
     ///
     /// A pair that was right before is recognised by its keyed hash and costs no password hashing, as long as
-    /// the user's stored hash is the one it was right for.
+    /// the user has that name and the stored hash is the one it was right for.
     pub(super) async fn check_password(
         &self,
         login: &str,
         password: &str,
         request: &RequestContext,
-    ) -> Result<UserId> {
-        let key = self.credential_key(login, password);
-        if let Some((user_id, right_for)) = self.cache.passwords.get(&key) {
-            if let Some(identified) = self.identify(user_id).await?
-                && !identified.is_disabled
-                && identified.password_hash == right_for
-            {
-                return Ok(user_id);
-            }
-            self.cache.passwords.invalidate(&key);
+    ) -> Result<Proven> {
+        if login.len() > MAX_NAME_BYTES || password.len() > MAX_PASSWORD_BYTES {
+            self.access.login_failed(None, "the login or password is too long", request);
+            return Err(refused());
         }
-        let login = login.trim().to_lowercase();
-        if self.is_locked(&login).await? {
-            let user = self.reader.find_user_id(&login).await?;
-            self.access.login_failed(user, "too many failed log-ins", request);
-            return Err(locked());
+        let name = fold(login);
+        let key = self.credential_key(&name, password);
+        if let Some(proven) = self.remembered(&key, &name).await? {
+            return Ok(proven);
         }
-        match self.verify(&login, password).await? {
-            Ok((user_id, right_for)) => {
-                self.attempts.clear(&login).await?;
-                self.cache.passwords.insert(key, (user_id, right_for));
-                Ok(user_id)
+        let user = self.reader.find_user_id(&name).await?;
+        let account = account(user, &name);
+        let _turn = self.turns.take(&account).await;
+        // The same credentials may have come at once, and have had their turn.
+        if let Some(proven) = self.remembered(&key, &name).await? {
+            return Ok(proven);
+        }
+        match self.prove(&account, user, password, request).await? {
+            Ok(proven) => {
+                self.cache.passwords.insert(key, (proven.user_id, proven.hash.clone()));
+                Ok(proven)
             }
-            Err((user, reason)) => {
-                self.access.login_failed(user, reason, request);
-                self.attempts.record_failure(&login, self.clock.now(), &request.ip).await?;
-                Err(refused())
+            Err(reason) => {
+                self.access.login_failed(user, reason.of_log_in(), request);
+                Err(if matches!(reason, Unproven::TooManyAttempts) { locked() } else { refused() })
             }
         }
     }
 
-    async fn verify(&self, login: &str, password: &str) -> Result<Verified> {
-        let identified = match self.reader.find_user_id(login).await? {
+    async fn remembered(&self, key: &[u8; 32], name: &str) -> Result<Option<Proven>> {
+        let Some((user_id, hash)) = self.cache.passwords.get(key) else { return Ok(None) };
+        if let Some(identified) = self.identify(user_id).await?
+            && !identified.is_disabled
+            && identified.password_hash == hash
+            && identified.names.iter().any(|own| **own == *name)
+        {
+            return Ok(Some(Proven { user_id, hash }));
+        }
+        self.cache.passwords.invalidate(key);
+        Ok(None)
+    }
+
+    /// Checks a password of an account whose turn it is. The attempt counts before it is checked.
+    async fn prove(
+        &self,
+        account: &str,
+        user: Option<UserId>,
+        password: &str,
+        request: &RequestContext,
+    ) -> Result<Result<Proven, Unproven>> {
+        let attempt =
+            LoginAttempt { account: account.to_owned(), at: self.clock.now(), ip: request.ip.clone() };
+        if let Some(max) = self.lock_out.max_failures
+            && !self.attempts.begin(&attempt, max).await?
+        {
+            return Ok(Err(Unproven::TooManyAttempts));
+        }
+        let proven = self.verify(user, password, &request.ip).await;
+        match &proven {
+            Ok(Ok(_)) => self.attempts.clear(account).await?,
+            Ok(Err(_)) => {}
+            Err(_) => self.attempts.withdraw(&attempt).await?,
+        }
+        proven
+    }
+
+    async fn verify(
+        &self,
+        user: Option<UserId>,
+        password: &str,
+        ip: &str,
+    ) -> Result<Result<Proven, Unproven>> {
+        let identified = match user {
             Some(user_id) => self.identify(user_id).await?,
             None => None,
         };
         let Some(identified) = identified else {
-            self.passwords.verify_nothing(password).await?;
-            return Ok(Err((None, "unknown login")));
+            self.passwords.verify_nothing(password, ip).await?;
+            return Ok(Err(Unproven::UnknownLogin));
         };
         let user_id = identified.actor.user_id;
-        Ok(if !self.passwords.verify(password, &identified.password_hash).await? {
-            Err((Some(user_id), "wrong password"))
-        } else if identified.is_disabled {
-            Err((Some(user_id), "the user is disabled"))
-        } else {
-            Ok((user_id, identified.password_hash.clone()))
+        let hash = identified.password_hash.clone();
+        if password.len() > MAX_PASSWORD_BYTES || !self.passwords.verify(password, &hash, ip).await? {
+            return Ok(Err(Unproven::WrongPassword));
+        }
+        // The check took its time: the user may have another password by now, or be disabled.
+        let identified = self.identify(user_id).await?.filter(|identified| identified.password_hash == hash);
+        Ok(match identified {
+            None => Err(Unproven::WrongPassword),
+            Some(identified) if identified.is_disabled => Err(Unproven::Disabled),
+            Some(_) => Ok(Proven { user_id, hash }),
         })
-    }
-
-    async fn is_locked(&self, login: &str) -> Result<bool> {
-        let Some(max) = self.lock_out.max_failures else { return Ok(false) };
-        let since = self.clock.now().plus_seconds(-WINDOW_SECONDS);
-        Ok(self.attempts.failures_since(login, since).await? >= max)
     }
 
     fn credential_key(&self, login: &str, password: &str) -> [u8; 32] {

@@ -14,16 +14,17 @@ use tracing::Instrument;
 
 use super::{ProfileChange, Users};
 use crate::clock::Clock;
-use crate::error::{Error, Result};
-use crate::mail::{Mail, MailError, Mailer};
+use crate::error::{Error, Result, overload};
+use crate::mail::{Mail, MailBudget, MailError, Mailer, RequestedMail};
 use crate::random::hex;
 use crate::server_key::{ServerKey, ServerKeys};
-use crate::{Commands, Scope};
+use crate::{Commands, Permission, Scope};
 
 /// Has new addresses confirmed.
 pub struct EmailVerification {
     mailer: Arc<dyn Mailer>,
     keys: Arc<dyn ServerKeys>,
+    budget: Arc<dyn MailBudget>,
     clock: Arc<dyn Clock>,
     lifetime_seconds: i64,
     root_url: String,
@@ -48,11 +49,13 @@ impl EmailVerification {
     pub fn new(
         mailer: Arc<dyn Mailer>,
         keys: Arc<dyn ServerKeys>,
+        budget: Arc<dyn MailBudget>,
         clock: Arc<dyn Clock>,
         lifetime_seconds: i64,
         root_url: &str,
     ) -> Self {
-        Self { mailer, keys, clock, lifetime_seconds, root_url: root_url.to_owned(), key: OnceCell::new() }
+        let (root_url, key) = (root_url.to_owned(), OnceCell::new());
+        Self { mailer, keys, budget, clock, lifetime_seconds, root_url, key }
     }
 
     /// The code that confirms a change.
@@ -63,12 +66,13 @@ impl EmailVerification {
         Ok(hex(&mac.finalize().into_bytes()))
     }
 
-    fn mail(&self, login: &str, change: &EmailChange, code: &str) -> Mail {
+    /// The mail with a code. It has no text that a user chose: anybody can make the server send it to anybody.
+    fn mail(&self, change: &EmailChange, code: &str) -> Mail {
         let link = format!("{}user/email/update?code={code}", self.root_url);
         let text = format!(
-            "The account {login} on {} shall have this e-mail address from now on.\n\n\
-             If you want that, log in there and open this link until {}:\n\n{link}\n\n\
-             If you do not know of it, ignore this mail, and nothing changes.\n",
+            "Somebody with an account on {} asked to use this e-mail address for it.\n\n\
+             If that was you, log in there and open this link until {}:\n\n{link}\n\n\
+             If it was not, ignore this mail, and nothing changes.\n",
             self.root_url,
             change.expires_at.rfc3339(),
         );
@@ -82,19 +86,24 @@ impl Users {
     pub async fn update_own_profile(&self, scope: &Scope, change: &ProfileChange) -> Result<ProfileUpdate> {
         let id = scope.actor().user_id;
         let Some(verification) = &self.verification else {
-            self.change_profile(scope, id, change).await?;
+            // Whoever may change any user's address may vouch for its own.
+            let may_vouch = scope.require_on_server(Permission::UsersWrite).is_ok();
+            let command = if may_vouch { UserCommand::ChangeProfile } else { UserCommand::ChangeOwnProfile };
+            self.change_profile(scope, id, change, command).await?;
             return Ok(ProfileUpdate::Done);
         };
-        self.refuse_address_of_another(id, change.email.as_deref()).await?;
+        if let Some(email) = change.email.as_deref().map(str::trim).filter(|email| !email.is_empty()) {
+            self.admit_address(verification, id, email).await?;
+        }
         let requested = self
             .commands
             .run(scope, |mut unit| async move {
                 let mut user = unit.load_from_server::<User>(&id).await?;
-                let mut profile = change.applied_to(&user.profile);
-                let email = std::mem::replace(&mut profile.email, user.profile.email.clone());
-                let is_other = email != profile.email;
+                let profile = change.applied_to(&user.profile);
+                let (profile, email) = profile.keeping_email_of(&user.profile);
+                let is_other = email.is_some();
                 user.tell(UserCommand::ChangeProfile(profile)).await?;
-                if is_other {
+                if let Some(email) = email {
                     let expires_at = verification.clock.now().plus_seconds(verification.lifetime_seconds);
                     user.tell(UserCommand::RequestEmailChange(EmailChange { email, expires_at })).await?;
                 }
@@ -109,12 +118,23 @@ impl Users {
         }
     }
 
-    /// Found out again when the address is confirmed; but who is told now need not wait for a mail.
-    async fn refuse_address_of_another(&self, id: UserId, email: Option<&str>) -> Result<()> {
-        let Some(email) = email.filter(|email| !email.is_empty()) else { return Ok(()) };
-        match self.reader.find_user_by_login(email).await? {
-            Some(other) if other.id != id => Err(UserError::Taken.into()),
-            _ => Ok(()),
+    /// Refuses another user's address, which is found out again when it is confirmed; but who is told now need not wait for
+    /// a mail. Another address than before costs one of the mails that may be sent.
+    async fn admit_address(&self, verification: &EmailVerification, id: UserId, email: &str) -> Result<()> {
+        if self.reader.find_user_by_login(email).await?.is_some_and(|other| other.id != id) {
+            return Err(UserError::Taken.into());
+        }
+        if self.find(id).await?.profile.email == email {
+            return Ok(());
+        }
+        let mail = RequestedMail::new(id, email, verification.clock.now());
+        if verification.budget.take(&mail).await? {
+            Ok(())
+        } else {
+            Err(Error::overloaded(
+                overload::MAILS,
+                "Too many mails to confirm an address, try again in an hour",
+            ))
         }
     }
 
@@ -126,7 +146,7 @@ impl Users {
         change: &EmailChange,
     ) -> Result<ProfileUpdate> {
         let code = verification.code(scope.actor().user_id, change).await?;
-        let mail = verification.mail(&scope.actor().login, change, &code);
+        let mail = verification.mail(change, &code);
         let sending = send(verification.mailer.clone(), self.commands.clone(), scope.clone(), mail);
         let is_sent = tokio::spawn(sending.in_current_span()).await.map_err(Error::internal)?;
         Ok(if is_sent { ProfileUpdate::EmailToConfirm } else { ProfileUpdate::EmailNotSent })

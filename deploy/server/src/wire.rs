@@ -23,6 +23,7 @@ use kymograph_app::history::Histories;
 use kymograph_app::housekeeping::{Housekeeping, HousekeepingPorts};
 use kymograph_app::identity::{Identity, IdentityCache, IdentityPorts, LockOut};
 use kymograph_app::invite::{InvitePorts, Invites};
+use kymograph_app::mail::MailBudget;
 use kymograph_app::membership::Memberships;
 use kymograph_app::moment::Moments;
 use kymograph_app::org::Orgs;
@@ -49,6 +50,7 @@ use kymograph_infra::health::PgHealthCheck;
 use kymograph_infra::id_allocator::PgIdAllocator;
 use kymograph_infra::login_attempt::PgLoginAttempts;
 use kymograph_infra::mail::SmtpMailer;
+use kymograph_infra::mail_budget::PgMailBudget;
 use kymograph_infra::metrics::FlightMetrics;
 use kymograph_infra::password::Argon2Hasher;
 use kymograph_infra::pipeline::pipeline_pool;
@@ -162,8 +164,10 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
     let audits = Arc::new(PgAuditReader::new(database.clone(), log.clone()));
     let histories = Arc::new(PgHistoryReader::new(database.clone()));
     let server_keys = Arc::new(PgServerKeys::new(database.clone()));
-    let sessions = Arc::new(PgSessionStore::new(database.clone(), config.quota.max_sessions));
+    let sessions =
+        Arc::new(PgSessionStore::new(database.clone(), pipelines.clone(), config.quota.max_sessions));
     let attempts = Arc::new(PgLoginAttempts::new(database.clone()));
+    let mails = Arc::new(PgMailBudget::new(database.clone()));
     let ids = Arc::new(PgIdAllocator::new(database.clone()));
     let passwords = Arc::new(Argon2Hasher::default());
     let health = Arc::new(PgHealthCheck::new(database.clone()));
@@ -204,7 +208,7 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
             permissions: permissions.clone(),
             ids: ids.clone(),
             passwords: passwords.clone(),
-            verification: email_verification(config, server_keys.clone(), clock.clone())?,
+            verification: email_verification(config, server_keys.clone(), mails.clone(), clock.clone())?,
         },
         default_membership(config),
     ));
@@ -213,7 +217,7 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
             reader: identities,
             tokens,
             sessions: sessions.clone(),
-            attempts,
+            attempts: attempts.clone(),
             passwords: passwords.clone(),
             users: user_service.clone(),
             clock: clock.clone(),
@@ -249,6 +253,8 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
         orgs: orgs.clone(),
         invites: invite_service.clone(),
         sessions: sessions.clone(),
+        attempts,
+        mails,
         clock: clock.clone(),
     };
     let housekeeping = Arc::new(Housekeeping::new(ports, session_lifetimes(config)));
@@ -347,6 +353,7 @@ fn warm_up(statistics: Arc<PgStatisticReader>, now: Timestamp) -> JoinHandle<()>
 fn email_verification(
     config: &Config,
     keys: Arc<dyn ServerKeys>,
+    budget: Arc<dyn MailBudget>,
     clock: Arc<dyn Clock>,
 ) -> Result<Option<EmailVerification>> {
     if !config.smtp.enabled || !config.users.verify_email_enabled {
@@ -354,7 +361,7 @@ fn email_verification(
     }
     let mailer = Arc::new(SmtpMailer::new(&config.smtp.settings())?);
     let lifetime = seconds(config.users.verification_lifetime);
-    Ok(Some(EmailVerification::new(mailer, keys, clock, lifetime, &config.server.root_url)))
+    Ok(Some(EmailVerification::new(mailer, keys, budget, clock, lifetime, &config.server.root_url)))
 }
 
 fn seconds(duration: Duration) -> i64 {

@@ -26,6 +26,15 @@ pub struct UserEmailChangeRequested {
     pub change: EmailChange,
 }
 
+/// A user gave itself another e-mail address, which nobody has confirmed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UserEmailClaimed {
+    /// The user.
+    pub id: UserId,
+    /// The address.
+    pub email: String,
+}
+
 /// A mail to a user could not be sent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UserEmailNotSent {
@@ -50,6 +59,7 @@ pub(super) fn check_email(email: &str) -> Result<(), UserError> {
 
 #[cfg(test)]
 mod tests {
+    use cqrs_es::Aggregate;
     use cqrs_es::test::TestFramework;
 
     use super::super::{Profile, User, UserCommand, UserCreated, UserEvent, UserProfileChanged};
@@ -96,6 +106,51 @@ mod tests {
             let framework = Framework::with(()).given(given);
             framework.when_async(command).await.then_expect_error(UserError::EmailCodeInvalid);
         }
+    }
+
+    fn claimed(email: &str) -> UserEvent {
+        UserEmailClaimed { id: UserId(2), email: email.into() }.into()
+    }
+
+    fn own(email: &str) -> UserCommand {
+        UserCommand::ChangeOwnProfile(Profile {
+            login: "ann".into(),
+            email: email.into(),
+            ..Profile::default()
+        })
+    }
+
+    #[tokio::test]
+    async fn an_address_that_users_give_themselves_is_only_claimed() {
+        let (one, other) = ("vic@corp.test", "Vic@corp.test");
+        let cases = [
+            (vec![created()], own(one), vec![with_email(one), claimed(one)]),
+            (vec![created()], own("ann"), vec![]),
+            (vec![created(), with_email(one)], own(other), vec![with_email(other)]),
+            (
+                vec![created(), with_email(one), claimed(one)],
+                own(other),
+                vec![with_email(other), claimed(other)],
+            ),
+        ];
+        for (given, command, events) in cases {
+            Framework::with(()).given(given).when_async(command).await.then_expect_events(events);
+        }
+    }
+
+    #[test]
+    fn a_claimed_address_names_nobody() {
+        let after = |events: Vec<UserEvent>| {
+            let mut user = User::default();
+            events.into_iter().for_each(|event| user.apply(event));
+            user
+        };
+        let user = after(vec![created(), with_email("vic@corp.test"), claimed("vic@corp.test")]);
+        assert_eq!(user.check_named("VIC@corp.test"), Err(UserError::EmailUnconfirmed));
+        assert_eq!(user.check_named("Ann"), Ok(()));
+        assert_eq!(user.check_named("bob"), Err(UserError::NotFound));
+        let user = after(vec![created(), claimed("ann"), with_email("vic@corp.test")]);
+        assert_eq!(user.check_named("vic@corp.test"), Ok(()));
     }
 
     #[tokio::test]

@@ -1,0 +1,204 @@
+//! A queue in which client addresses take turns, so that a flood from one delays the others by one place each.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::oneshot;
+
+/// How many requests may wait before some are turned away.
+pub(crate) const MAX_WAITING: usize = 256;
+
+/// Lets a few through at once. Who waits is served by address in turn, and within an address in order. When the queue is
+/// full, the last that came from the address with the most gives way to one with fewer.
+pub(super) struct FairQueue(Arc<Mutex<State>>);
+
+struct State {
+    free: usize,
+    waiting: usize,
+    /// The addresses that wait, in the order of their turns.
+    turns: VecDeque<String>,
+    by_address: HashMap<String, VecDeque<oneshot::Sender<Place>>>,
+}
+
+/// A place among those that are let through, handed on when it is dropped.
+pub(super) struct Place {
+    queue: Option<Arc<Mutex<State>>>,
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl FairQueue {
+    /// A queue that lets so many through at once.
+    pub(super) fn new(places: usize) -> Self {
+        let (turns, by_address) = (VecDeque::new(), HashMap::new());
+        Self(Arc::new(Mutex::new(State { free: places, waiting: 0, turns, by_address })))
+    }
+
+    /// Waits for a place; `None` if too many wait.
+    pub(super) async fn enter(&self, ip: &str) -> Option<Place> {
+        let receiver = {
+            let mut state = lock(&self.0);
+            if state.free > 0 {
+                state.free -= 1;
+                return Some(Place { queue: Some(self.0.clone()) });
+            }
+            state.enqueue(source(ip))?
+        };
+        receiver.await.ok()
+    }
+}
+
+impl State {
+    fn enqueue(&mut self, address: String) -> Option<oneshot::Receiver<Place>> {
+        if self.waiting >= MAX_WAITING {
+            self.remove_cancelled();
+        }
+        if self.waiting >= MAX_WAITING && !self.displace_for(&address) {
+            return None;
+        }
+        let (sender, receiver) = oneshot::channel();
+        let queue = self.by_address.entry(address.clone()).or_default();
+        if queue.is_empty() {
+            self.turns.push_back(address);
+        }
+        queue.push_back(sender);
+        self.waiting += 1;
+        Some(receiver)
+    }
+
+    fn remove_cancelled(&mut self) {
+        self.by_address.retain(|_, queue| {
+            queue.retain(|sender| !sender.is_closed());
+            !queue.is_empty()
+        });
+        self.turns.retain(|address| self.by_address.contains_key(address));
+        self.waiting = self.by_address.values().map(VecDeque::len).sum();
+    }
+
+    /// Turns away the last of the address with the most, if the newcomer's has fewer.
+    fn displace_for(&mut self, address: &str) -> bool {
+        let own = self.by_address.get(address).map_or(0, VecDeque::len);
+        let longest = self.by_address.values_mut().max_by_key(|queue| queue.len());
+        let Some(longest) = longest.filter(|queue| queue.len() > own + 1) else { return false };
+        longest.pop_back();
+        self.waiting -= 1;
+        true
+    }
+
+    /// The next in turn. With nobody waiting the place becomes free.
+    fn next(&mut self) -> Option<oneshot::Sender<Place>> {
+        while let Some(address) = self.turns.pop_front() {
+            let Some(queue) = self.by_address.get_mut(&address) else { continue };
+            let sender = queue.pop_front();
+            if queue.is_empty() {
+                self.by_address.remove(&address);
+            } else {
+                self.turns.push_back(address);
+            }
+            if let Some(sender) = sender {
+                self.waiting -= 1;
+                return Some(sender);
+            }
+        }
+        self.free += 1;
+        None
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        while let Some(queue) = self.queue.take() {
+            let Some(next) = lock(&queue).next() else { return };
+            // Whoever gave up waiting hands the place back, for the next one.
+            if let Err(mut unwanted) = next.send(Place { queue: Some(queue) }) {
+                self.queue = unwanted.queue.take();
+            }
+        }
+    }
+}
+
+/// What counts as one address: for IPv6 the network that one client has to itself.
+fn source(ip: &str) -> String {
+    match ip.parse() {
+        Ok(IpAddr::V6(address)) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).to_string(),
+        _ => ip.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use futures_util::FutureExt;
+    use tokio::task::JoinHandle;
+
+    use super::*;
+
+    /// Somebody who waits, and tells the name when let through.
+    fn waiter(queue: &Arc<FairQueue>, ip: &str, order: &Arc<Mutex<Vec<String>>>) -> JoinHandle<bool> {
+        let (queue, ip, order) = (queue.clone(), ip.to_owned(), order.clone());
+        tokio::spawn(async move {
+            let place = queue.enter(&ip).await;
+            order.lock().unwrap().push(ip);
+            place.is_some()
+        })
+    }
+
+    #[tokio::test]
+    async fn addresses_take_turns() {
+        let (queue, order) = (Arc::new(FairQueue::new(1)), Arc::default());
+        let busy = queue.enter("0").await.unwrap();
+        let mut waiters = Vec::new();
+        for ip in ["1", "1", "1", "2", "3"] {
+            waiters.push(waiter(&queue, ip, &order));
+            tokio::task::yield_now().await;
+        }
+        drop(busy);
+        for waiter in waiters {
+            assert!(waiter.await.unwrap());
+        }
+        assert_eq!(*order.lock().unwrap(), ["1", "2", "3", "1", "1"]);
+        assert!(queue.enter("4").now_or_never().is_some());
+    }
+
+    #[tokio::test]
+    async fn a_flood_gives_way_to_others() {
+        let (queue, order) = (Arc::new(FairQueue::new(1)), Arc::default());
+        let busy = queue.enter("0").await.unwrap();
+        let flood: Vec<_> = (0..MAX_WAITING).map(|_| waiter(&queue, "1", &order)).collect();
+        tokio::task::yield_now().await;
+        assert!(queue.enter("1").await.is_none(), "the queue is full");
+        let other = waiter(&queue, "2", &order);
+        tokio::task::yield_now().await;
+        drop(busy);
+        assert!(other.await.unwrap());
+        let mut turned_away = 0;
+        for waiter in flood {
+            turned_away += usize::from(!waiter.await.unwrap());
+        }
+        assert_eq!(turned_away, 1);
+    }
+
+    #[tokio::test]
+    async fn who_gives_up_keeps_no_place() {
+        let (queue, order) = (Arc::new(FairQueue::new(1)), Arc::default());
+        let busy = queue.enter("0").await.unwrap();
+        let gone = waiter(&queue, "1", &order);
+        tokio::task::yield_now().await;
+        gone.abort();
+        assert!(gone.await.is_err());
+        drop(busy);
+        let next = tokio::time::timeout(Duration::from_secs(5), queue.enter("2")).await;
+        assert!(next.unwrap().is_some());
+    }
+
+    #[test]
+    fn an_ipv6_network_is_one_address() {
+        assert_eq!(source("2001:db8::1"), source("2001:db8::ffff:1"));
+        assert_ne!(source("2001:db8::1"), source("2001:db8:0:1::1"));
+        assert_eq!(source("192.0.2.7"), "192.0.2.7");
+    }
+}

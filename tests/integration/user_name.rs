@@ -1,0 +1,209 @@
+//! Logins and e-mail addresses are one namespace, folded in one way.
+
+use kymograph_infra::verify::verify;
+use kymograph_tests::{Client, TestServer};
+use serde_json::json;
+
+/// Creates a user with an address, and returns its client and id.
+async fn new_user(server: &TestServer, login: &str, email: &str) -> (Client, i64) {
+    let user = json!({"login": login, "email": email, "password": "secret", "OrgId": 1});
+    let created = server.admin().post("/api/admin/users", &user).await.expect(200);
+    (server.client(login, "secret"), created.body["id"].as_i64().unwrap())
+}
+
+#[tokio::test]
+async fn nobody_gets_a_name_of_another_user() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    let (vic, _) = new_user(&server, "vic", "vic@corp.test").await;
+    let (eve, eve_id) = new_user(&server, "eve", "eve@corp.test").await;
+    let path = format!("/api/users/{eve_id}");
+    for own in [json!({"login": "vic@corp.test"}), json!({"login": "VIC@corp.test"})] {
+        let refused = "A login with @ must be the user's own e-mail address";
+        eve.put("/api/user", &own).await.expect_message(400, refused);
+        admin.put(&path, &own).await.expect_message(400, refused);
+    }
+    // The other way round: the address becomes another's login or address.
+    for taken in ["vic", " Vic ", "vic@corp.test", "Vic@Corp.test"] {
+        for change in [json!({"email": taken}), json!({"login": taken, "email": taken})] {
+            eve.put("/api/user", &change).await.expect(409);
+            admin.put(&path, &change).await.expect(409);
+        }
+    }
+    eve.put("/api/user", &json!({"login": "Vic"})).await.expect(409);
+    for user in
+        [json!({"login": "vic@corp.test"}), json!({"email": "VIC"}), json!({"login": "x", "email": "vic"})]
+    {
+        let mut user = user;
+        user["password"] = json!("secret");
+        admin.post("/api/admin/users", &user).await.expect(412);
+    }
+    assert_eq!(vic.get("/api/user").await.expect(200).body["login"], "vic");
+    let by_address = server.client("vic@corp.test", "secret").get("/api/user").await.expect(200);
+    assert_eq!(by_address.body["login"], "vic");
+    assert_eq!(verify(&server.database.config).await.unwrap().faults, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_race_for_a_name_has_one_winner() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    let (eve, eve_id) = new_user(&server, "eve", "eve@corp.test").await;
+    let (bob, _) = new_user(&server, "bob", "bob@corp.test").await;
+    for round in 0..5 {
+        let name = format!("vic{round}@corp.test");
+        let claim = json!({"login": name, "email": name});
+        let user = json!({"login": name, "password": "secret"});
+        let edit = json!({"email": name});
+        let path = format!("/api/users/{eve_id}");
+        let (one, other, created, edited) = tokio::join!(
+            eve.put("/api/user", &claim),
+            bob.put("/api/user", &claim),
+            admin.post("/api/admin/users", &user),
+            admin.put(&path, &edit),
+        );
+        // Eve may win twice: both are her own name.
+        let winners = [other.status, created.status, one.status.min(edited.status)];
+        assert_eq!(winners.iter().filter(|status| **status == 200).count(), 1, "{winners:?}");
+        for (client, login) in [(&eve, "eve"), (&bob, "bob")] {
+            let back = json!({"login": login, "email": format!("{login}@corp.test")});
+            // Whoever won is found by the new login only.
+            let client = if client.get("/api/user").await.status == 200 {
+                client.clone()
+            } else {
+                server.client(&name, "secret")
+            };
+            client.put("/api/user", &back).await.expect(200);
+        }
+    }
+    let shared: i64 = server
+        .database
+        .scalar("SELECT count(*) FROM (SELECT FROM user_names GROUP BY name HAVING count(*) > 1) AS shared")
+        .await;
+    assert_eq!(shared, 0);
+}
+
+#[tokio::test]
+async fn history_does_not_bring_back_a_name_that_another_user_has_by_now() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    let (eve, id) = new_user(&server, "eve", "eve@corp.test").await;
+    eve.put("/api/user", &json!({"login": "eva", "email": "eva@corp.test"})).await.expect(200);
+    new_user(&server, "vic", "eve@corp.test").await;
+    let path = format!("/api/users/{id}/history/restore");
+    admin.post(&path, &json!({"version": 1})).await.expect(409);
+}
+
+#[tokio::test]
+async fn a_claimed_address_gives_nobody_rights() {
+    let server = TestServer::start().await;
+    let acme = server.new_org("Acme").await;
+    let admin = server.admin().in_org(acme);
+    let (eve, id) = new_user(&server, "eve", "eve@corp.test").await;
+    eve.put("/api/user", &json!({"email": "vic@corp.test"})).await.expect(200);
+    let refused = "The user has not confirmed this e-mail address: use the login instead";
+    let member = json!({"loginOrEmail": "Vic@corp.test", "role": "Admin"});
+    admin.post("/api/org/users", &member).await.expect_message(400, refused);
+    admin.post(&format!("/api/orgs/{acme}/users"), &member).await.expect_message(400, refused);
+    admin.post("/api/org/invites", &member).await.expect_message(400, refused);
+    let orgs = server.admin().get(&format!("/api/users/{id}/orgs")).await.expect(200).body;
+    assert_eq!(orgs.as_array().unwrap().len(), 1);
+
+    // In the same org, for a team.
+    let team =
+        server.admin().post("/api/teams", &json!({"name": "SRE"})).await.expect(200).body["teamId"].clone();
+    let members = json!({"members": ["vic@corp.test"], "admins": []});
+    server.admin().put(&format!("/api/teams/{team}/members"), &members).await.expect(404);
+
+    // The login means who has it, and an admin of the server vouches for an address.
+    admin.post("/api/org/users", &json!({"loginOrEmail": "eve", "role": "Viewer"})).await.expect(200);
+    admin.delete(&format!("/api/orgs/{acme}/users/{id}")).await.expect(200);
+    let vouched = json!({"email": "eve@new.test"});
+    server.admin().put(&format!("/api/users/{id}"), &vouched).await.expect(200);
+    let member = json!({"loginOrEmail": "eve@new.test", "role": "Viewer"});
+    admin.post("/api/org/users", &member).await.expect(200);
+    assert_eq!(verify(&server.database.config).await.unwrap().faults, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_login_that_is_the_address_follows_it() {
+    let server = TestServer::start().await;
+    let (ann, _) = new_user(&server, "ann@old.test", "ann@old.test").await;
+    ann.put("/api/user", &json!({"email": "ann@new.test"})).await.expect(200);
+    let user = server.client("ann@new.test", "secret").get("/api/user").await.expect(200).body;
+    assert_eq!((&user["login"], &user["email"]), (&json!("ann@new.test"), &json!("ann@new.test")));
+    // The credential that was remembered ends with the name.
+    ann.get("/api/user").await.expect(401);
+}
+
+#[tokio::test]
+async fn names_are_folded_in_one_way() {
+    let server = TestServer::start().await;
+    for (login, typed) in [
+        ("ΝΙΚΟΣ", ["ΝΙΚΟΣ", "νικος", "νικοσ"]),
+        ("İrem", ["İrem", "i\u{307}rem", " İREM"]),
+        (" spacy ", ["spacy", " spacy ", "SPACY"]),
+        ("straße", ["STRASSE", "Straße", "strasse"]),
+    ] {
+        let (client, _) = new_user(&server, login, "").await;
+        let stored = client.get("/api/user").await.expect(200).body["login"].clone();
+        assert_eq!(stored, login.trim());
+        for typed in typed {
+            server.client(typed, "secret").get("/api/user").await.expect(200);
+            let user = json!({"login": typed, "password": "secret"});
+            server.admin().post("/api/admin/users", &user).await.expect(412);
+        }
+        let found = format!("/api/users/lookup?loginOrEmail={}", typed[1]);
+        assert_eq!(server.admin().get(&found).await.expect(200).body["login"], stored);
+        let audited = format!("/api/audit/events?actor={}", typed[1]);
+        server.admin().get(&audited).await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn hidden_characters_are_refused_in_names() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    let (ann, id) = new_user(&server, "ann", "").await;
+    for hidden in ["a\u{200B}b", "a\u{202E}b", "a\u{7}b", "a\nb", "\u{FEFF}a", "a\u{2066}b", "a\u{200D}b"] {
+        let login = json!({"login": hidden, "password": "secret"});
+        let requests = [
+            ("/api/admin/users", login),
+            ("/api/admin/users", json!({"login": "x", "name": hidden, "password": "secret"})),
+            ("/api/orgs", json!({"name": hidden})),
+            ("/api/teams", json!({"name": hidden})),
+            ("/api/serviceaccounts", json!({"name": hidden})),
+            ("/api/org/invites", json!({"loginOrEmail": hidden, "role": "Viewer"})),
+        ];
+        for (path, body) in requests {
+            admin.post(path, &body).await.expect(400);
+        }
+        for own in [json!({"login": hidden}), json!({"email": hidden}), json!({"name": hidden})] {
+            ann.put("/api/user", &own).await.expect(400);
+            admin.put(&format!("/api/users/{id}"), &own).await.expect(400);
+        }
+        admin.put("/api/org", &json!({"name": hidden})).await.expect(400);
+    }
+    let shown = json!({"name": "\u{2601}\u{FE0F} Cloud"});
+    admin.post("/api/teams", &shown).await.expect(200);
+}
+
+#[tokio::test]
+async fn users_from_before_the_namespace_are_found() {
+    let server = TestServer::start().await;
+    let (ann, _) = new_user(&server, "Ann", "ann@corp.test").await;
+    let (_, bob_id) = new_user(&server, "bob", "bob@corp.test").await;
+    // As if made before: bob has ann's address as his login.
+    let client = server.database.connect().await;
+    let legacy = format!(
+        "UPDATE users SET login = 'ann@corp.test' WHERE id = {bob_id};
+        DELETE FROM user_names WHERE name = 'bob';
+        INSERT INTO user_names VALUES ('ann@corp.test', {bob_id}, true, false)"
+    );
+    client.batch_execute(&legacy).await.unwrap();
+    let (by_login, by_address) = tokio::join!(ann.get("/api/user"), async {
+        server.client("ann@corp.test", "secret").get("/api/user").await
+    });
+    assert_eq!(by_login.expect(200).body["login"], "Ann");
+    assert_eq!(by_address.expect(200).body["login"], "Ann");
+}
