@@ -1,5 +1,6 @@
 //! Logins and e-mail addresses are one namespace, folded in one way.
 
+use kymograph_infra::migrate::migrate;
 use kymograph_infra::verify::verify;
 use kymograph_tests::{Client, TestServer};
 use serde_json::json;
@@ -188,22 +189,44 @@ async fn hidden_characters_are_refused_in_names() {
     admin.post("/api/teams", &shown).await.expect(200);
 }
 
+/// Takes the database back to the version before `user_names`.
+const BEFORE_NAMES: &str = "
+    DROP TABLE user_names, sent_mails;
+    CREATE UNIQUE INDEX users_login ON users (lower(login));
+    CREATE UNIQUE INDEX users_email ON users (lower(email));
+    ALTER TABLE users DROP COLUMN email_is_claimed;
+    DROP INDEX login_attempts_at_idx;
+    ALTER TABLE login_attempts RENAME COLUMN account TO login;
+    UPDATE actor_logins SET login = 'νικος' WHERE login = 'νικοσ';
+    DELETE FROM schema_migrations WHERE version >= 19";
+
 #[tokio::test]
-async fn users_from_before_the_namespace_are_found() {
+async fn users_from_before_the_namespace_get_their_names() {
     let server = TestServer::start().await;
-    let (ann, _) = new_user(&server, "Ann", "ann@corp.test").await;
+    new_user(&server, "Ann", "ann@corp.test").await;
     let (_, bob_id) = new_user(&server, "bob", "bob@corp.test").await;
-    // As if made before: bob has ann's address as his login.
+    new_user(&server, "ΝΙΚΟΣ", "").await;
     let client = server.database.connect().await;
-    let legacy = format!(
-        "UPDATE users SET login = 'ann@corp.test' WHERE id = {bob_id};
-        DELETE FROM user_names WHERE name = 'bob';
-        INSERT INTO user_names VALUES ('ann@corp.test', {bob_id}, true, false)"
-    );
+    client.batch_execute(BEFORE_NAMES).await.unwrap();
+    // Bob has the address of ann as his login, as was possible then.
+    let legacy = format!("UPDATE users SET login = 'ann@corp.test' WHERE id = {bob_id}");
     client.batch_execute(&legacy).await.unwrap();
-    let (by_login, by_address) = tokio::join!(ann.get("/api/user"), async {
-        server.client("ann@corp.test", "secret").get("/api/user").await
-    });
-    assert_eq!(by_login.expect(200).body["login"], "Ann");
-    assert_eq!(by_address.expect(200).body["login"], "Ann");
+    migrate(&server.database.config).await.unwrap();
+
+    for login in ["ann", "ANN@corp.test"] {
+        let user = server.client(login, "secret").get("/api/user").await.expect(200).body;
+        assert_eq!(user["login"], "Ann");
+    }
+    server.client("νικοσ", "secret").get("/api/user").await.expect(200);
+    server.client("bob@corp.test", "secret").get("/api/user").await.expect(200);
+    let audited = server.admin().get("/api/audit/events?actor=νικος").await.expect(200);
+    assert!(audited.body["events"].is_array());
+    client
+        .batch_execute(&format!(
+            "UPDATE users SET login = 'bob' WHERE id = {bob_id};
+        UPDATE user_names SET name = 'bob' WHERE user_id = {bob_id} AND is_login"
+        ))
+        .await
+        .unwrap();
+    assert_eq!(verify(&server.database.config).await.unwrap().faults, Vec::<String>::new());
 }
