@@ -147,14 +147,21 @@ mod tests {
         })
     }
 
+    /// Waits until so many wait.
+    async fn until_waiting(queue: &FairQueue, count: usize) {
+        while lock(&queue.0).waiting < count {
+            tokio::task::yield_now().await;
+        }
+    }
+
     #[tokio::test]
     async fn addresses_take_turns() {
         let (queue, order) = (Arc::new(FairQueue::new(1)), Arc::default());
         let busy = queue.enter("0").await.unwrap();
         let mut waiters = Vec::new();
-        for ip in ["1", "1", "1", "2", "3"] {
+        for (count, ip) in ["1", "1", "1", "2", "3"].into_iter().enumerate() {
             waiters.push(waiter(&queue, ip, &order));
-            tokio::task::yield_now().await;
+            until_waiting(&queue, count + 1).await;
         }
         drop(busy);
         for waiter in waiters {
@@ -169,10 +176,12 @@ mod tests {
         let (queue, order) = (Arc::new(FairQueue::new(1)), Arc::default());
         let busy = queue.enter("0").await.unwrap();
         let flood: Vec<_> = (0..MAX_WAITING).map(|_| waiter(&queue, "1", &order)).collect();
-        tokio::task::yield_now().await;
+        until_waiting(&queue, MAX_WAITING).await;
         assert!(queue.enter("1").await.is_none(), "the queue is full");
         let other = waiter(&queue, "2", &order);
-        tokio::task::yield_now().await;
+        while !lock(&queue.0).by_address.contains_key("2") {
+            tokio::task::yield_now().await;
+        }
         drop(busy);
         assert!(other.await.unwrap());
         let mut turned_away = 0;
@@ -187,7 +196,7 @@ mod tests {
         let (queue, order) = (Arc::new(FairQueue::new(1)), Arc::default());
         let busy = queue.enter("0").await.unwrap();
         let gone = waiter(&queue, "1", &order);
-        tokio::task::yield_now().await;
+        until_waiting(&queue, 1).await;
         gone.abort();
         assert!(gone.await.is_err());
         drop(busy);
