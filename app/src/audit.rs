@@ -32,6 +32,8 @@ use slot::ExportSlots;
 pub use activity::{Activity, ActivityBucket, Interval};
 pub use export::AuditExport;
 pub use filter::{ActorFilter, AuditQuery, Excluded};
+pub(crate) use filter::{MAX_FILTER_ACTORS, MAX_FILTER_BYTES, MAX_FILTER_VALUES};
+pub(crate) use slot::{MAX_EXPORTS, MAX_EXPORTS_OF_ORG};
 
 /// How many entries a page has if the client does not say.
 pub const DEFAULT_PAGE: i64 = 100;

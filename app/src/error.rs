@@ -31,8 +31,10 @@ pub mod overload {
     pub const EXPORTS_OF_ORG: &str = "overload.exports-of-org";
     /// Mails that a user makes the server send, or that are sent to an address.
     pub const MAILS: &str = "overload.mails";
+    /// Reads of one org.
+    pub const READS: &str = "overload.reads";
     /// All of them.
-    pub const ALL: [&str; 5] = [COMMANDS, PASSWORDS, EXPORTS, EXPORTS_OF_ORG, MAILS];
+    pub const ALL: [&str; 6] = [COMMANDS, PASSWORDS, EXPORTS, EXPORTS_OF_ORG, MAILS, READS];
 }
 
 /// What kind of failure an [`Error`] is. The API gives each kind a status.
@@ -107,6 +109,14 @@ impl Error {
     /// A needed part cannot be reached. The text is for the log.
     pub fn unavailable(detail: impl fmt::Display) -> Self {
         let mut error = Self::new(ErrorKind::Unavailable, "The database is not available, try again shortly");
+        error.internal = Some(detail.to_string());
+        error
+    }
+
+    /// The database was at work for longer than a request may keep it. The text is for the log.
+    pub fn timed_out(detail: impl fmt::Display) -> Self {
+        let message = "The database took too long for this request: ask for less, or try again shortly";
+        let mut error = Self::new(ErrorKind::Unavailable, message);
         error.internal = Some(detail.to_string());
         error
     }

@@ -44,6 +44,7 @@ pub mod setup;
 pub mod star;
 pub mod statistic;
 pub mod team;
+pub mod text;
 pub mod token;
 pub mod unit;
 pub mod user;

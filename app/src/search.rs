@@ -11,7 +11,13 @@ use crate::error::{Error, Result};
 use crate::folder::{FolderReader, FolderTree, FolderView};
 use crate::moment::Moments;
 use crate::star::{StarReader, StarredDashboards};
+use crate::text::{MAX_SEARCHED_CHARACTERS, searched_words};
 use crate::{Authorization, Page, Scope};
+
+/// How many tags can be asked for: each dashboard is looked at for each of them.
+pub(crate) const MAX_TAGS: usize = 20;
+/// How many uids or ids of dashboards or folders.
+pub(crate) const MAX_NAMED: usize = 1000;
 
 /// What to look for.
 #[derive(Clone, Debug, Default)]
@@ -135,6 +141,8 @@ impl Searches {
         at: Option<&str>,
         page: Page,
     ) -> Result<Vec<SearchHit>> {
+        query.check()?;
+        query.text = searched_words(&query.text).into_owned();
         if at.is_some() && query.deleted {
             return Err(Error::invalid("at cannot be combined with deleted: only today's trash is kept"));
         }
@@ -193,6 +201,24 @@ impl Searches {
 }
 
 impl SearchQuery {
+    fn check(&self) -> Result<()> {
+        for (what, count, max) in [
+            ("tag", self.tags.len(), MAX_TAGS),
+            ("dashboardUIDs", self.uids.len(), MAX_NAMED),
+            ("dashboardIds", self.ids.len(), MAX_NAMED),
+            ("folderUIDs", self.folder_uids.len(), MAX_NAMED),
+            ("folderIds", self.folder_ids.len(), MAX_NAMED),
+        ] {
+            if count > max {
+                return Err(Error::invalid(format!("{what} can have at most {max} values")));
+            }
+        }
+        if self.tags.iter().any(|tag| tag.chars().count() > MAX_SEARCHED_CHARACTERS) {
+            return Err(Error::invalid(format!("tag can have at most {MAX_SEARCHED_CHARACTERS} characters")));
+        }
+        Ok(())
+    }
+
     /// Looks for nothing but these dashboards. They are known by their ids, because a uid can be used again.
     fn only_starred(&mut self, stars: &StarredDashboards) {
         let is_wanted = |id: &i64| self.ids.is_empty() || self.ids.contains(id);

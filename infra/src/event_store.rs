@@ -6,7 +6,7 @@
 mod append;
 mod flight;
 mod head;
-mod lane;
+pub(crate) mod lane;
 mod prepared;
 mod statements;
 
@@ -23,9 +23,9 @@ use kymograph_app::event_store::{
 use kymograph_app::scope::IdempotencyKey;
 use kymograph_app::{Error, Result, Scope};
 use kymograph_domain::{OrgId, StreamId};
-use kymograph_projections::database::Params;
+use kymograph_projections::database::{Params, WAIT_FOR_CONNECTION, share_of};
 use kymograph_projections::{Database, Projector};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio_postgres::Row;
 
 use crate::change_feed::ChangeFeed;
@@ -57,6 +57,8 @@ struct Inner {
     heads: Heads,
     commits: Commits,
     loads: Loads,
+    /// The commits across orgs that may be written at a time.
+    across_orgs: Semaphore,
 }
 
 /// The ends of streams that were read or written, by org and stream.
@@ -108,6 +110,7 @@ impl PgEventStore {
     pub fn new(parts: EventStoreParts) -> Self {
         let EventStoreParts { database, pipelines, clock, projectors, listeners, feed, streams, metrics } =
             parts;
+        let across_orgs = Semaphore::new(share_of(pipelines.usage().max));
         Self {
             inner: Arc::new(Inner {
                 database,
@@ -121,6 +124,7 @@ impl PgEventStore {
                 heads: Heads::default(),
                 commits: Commits::default(),
                 loads: Loads::default(),
+                across_orgs,
             }),
         }
     }
@@ -191,7 +195,8 @@ impl EventStore for PgEventStore {
 
     async fn forget_answers(&self, scope: &Scope) -> Result<()> {
         let (org, now) = (scope.org(), self.inner.clock.now().date());
-        self.inner.database.write(org, FORGET_ANSWERS, &[&org.0, &now]).await.map(drop)
+        let database = self.inner.database.in_background();
+        database.write(org, FORGET_ANSWERS, &[&org.0, &now]).await.map(drop)
     }
 }
 
@@ -212,8 +217,11 @@ impl Inner {
         Ok(names.into_iter().map(|name| found.get(name).cloned()).collect())
     }
 
-    /// Commits what touches the logs of several orgs. Such commits are rare, so they are not gathered.
+    /// Commits what touches the logs of several orgs. Such commits are rare, so they are not gathered. They have half of
+    /// the connections that write, because no lane keeps an org from having many of them under way.
     async fn commit_across_orgs(&self, prepared: Prepared) -> Result<Committed, CommitError> {
+        let turn = tokio::time::timeout(WAIT_FOR_CONNECTION, self.across_orgs.acquire()).await;
+        let Ok(Ok(_turn)) = turn else { return Err(CommitError::Failed(lane::too_many())) };
         let mut batch = vec![prepared];
         let mut results = flight::fly(self, &mut batch).await;
         let result = results.pop().unwrap_or_else(|| Err(CommitError::Failed(Error::internal("no result"))));

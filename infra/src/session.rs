@@ -170,7 +170,8 @@ impl SessionStore for PgSessionStore {
         let sql = "DELETE FROM sessions WHERE greatest(seen, rotated) <= $1 OR created <= $2";
         let unused_since = now.plus_seconds(-lifetimes.inactive_seconds).date();
         let created_before = now.plus_seconds(-lifetimes.total_seconds).date();
-        self.database.write_global(sql, &[&unused_since, &created_before]).await.map(drop)
+        let database = self.database.in_background();
+        database.write_global(sql, &[&unused_since, &created_before]).await.map(drop)
     }
 
     async fn has_session(&self, user: UserId, id: i64) -> Result<bool> {

@@ -1,5 +1,9 @@
 //! The connection pool, and reading through it as one tenant.
 
+mod lease;
+mod share;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{Object, Pool, PoolError};
@@ -11,8 +15,18 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Row, Statement};
 use tracing::{Instrument, Span};
 
-/// How long a request waits for a connection before it is told that the database is not available.
-const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(5);
+use lease::Lease;
+use share::{Claimant, Shares};
+
+pub use lease::Cancel;
+pub use share::share_of;
+
+/// How long a request waits for its org's share of the connections, and then for a connection, before it is refused.
+pub const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(5);
+/// How long a statement of a request may take before PostgreSQL cancels it.
+pub const STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a statement that no request waits for may take, and how long it waits for a connection.
+const BACKGROUND_STATEMENT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Parameters of a query.
 pub type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
@@ -39,21 +53,43 @@ pub enum Planning {
     EachTime,
 }
 
+/// Who waits for the statements of a [`Database`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pace {
+    /// A request: a statement may take [`STATEMENT_TIMEOUT`].
+    Request,
+    /// Nobody: a statement may take [`BACKGROUND_STATEMENT_TIMEOUT`].
+    Background,
+}
+
 /// The database as the application role sees it.
 ///
 /// Whatever belongs to a tenant is read through [`Database::read`], which sets the tenant for one transaction.
 /// The three messages of a read leave together at the first poll, with statements prepared before, so that a
 /// request that is dropped half way can never leave a connection with an open transaction or another's tenant.
+///
+/// Each org has a [share](share_of) of the connections, and a statement that nobody waits for any more is cancelled.
 #[derive(Clone)]
 pub struct Database {
     pool: Pool,
+    cancel: Cancel,
+    shares: Arc<Shares>,
+    pace: Pace,
 }
 
 impl Database {
-    /// A database behind a pool.
+    /// A database behind a pool, whose connections have a `statement_timeout` of [`STATEMENT_TIMEOUT`].
     #[must_use]
-    pub fn new(pool: Pool) -> Self {
-        Self { pool }
+    pub fn new(pool: Pool, cancel: Cancel) -> Self {
+        let shares = Arc::new(Shares::of(pool.status().max_size));
+        Self { pool, cancel, shares, pace: Pace::Request }
+    }
+
+    /// The same database for work that no request waits for: its statements may take longer, and all of it together has
+    /// the share of one org.
+    #[must_use]
+    pub fn in_background(&self) -> Self {
+        Self { pace: Pace::Background, ..self.clone() }
     }
 
     /// How its connections are used.
@@ -68,26 +104,55 @@ impl Database {
         }
     }
 
-    /// A connection. No transaction is open on it, and none may be left open.
-    pub async fn connection(&self) -> Result<Object> {
-        match tokio::time::timeout(WAIT_FOR_CONNECTION, self.pool.get()).await {
-            Ok(Ok(connection)) => Ok(connection),
-            Ok(Err(PoolError::Backend(error))) => Err(database_error(&error)),
-            Ok(Err(error)) => Err(Error::unavailable(error)),
+    /// A connection for a statement. No transaction is open on it, and none may be left open.
+    async fn lease(&self, org: OrgId) -> Result<Lease<'_>> {
+        let (claimant, wait) = match self.pace {
+            Pace::Request => (Claimant::Org(org), WAIT_FOR_CONNECTION),
+            Pace::Background => (Claimant::Background, BACKGROUND_STATEMENT_TIMEOUT),
+        };
+        let share = self.shares.claim(claimant, wait).await?;
+        let connect = async {
+            let tenant = self.shares.claim_as_tenant(claimant).await?;
+            let connection = self.pool.get().await.map_err(|error| match error {
+                PoolError::Backend(error) => database_error(&error),
+                error => Error::unavailable(error),
+            })?;
+            Ok::<_, Error>((connection, tenant))
+        };
+        match tokio::time::timeout(wait, connect).await {
+            Ok(connected) => {
+                let (connection, tenant) = connected?;
+                Ok(Lease::new(connection, tenant, share, &self.cancel))
+            }
             Err(_) => Err(Error::unavailable("no connection became free")),
         }
     }
 
-    /// A connection with a statement that is prepared on it.
-    async fn prepared(&self, sql: &'static str) -> Result<(Object, Statement)> {
-        let connection = self.connection().await?;
-        let statement = prepare(&connection, sql).await?;
-        Ok((connection, statement))
+    /// What a transaction of a tenant begins with.
+    fn begin_as(&self, org: OrgId, begin: &str) -> String {
+        self.begin(format!("{begin}; SET LOCAL app.org_id = '{org}'"))
+    }
+
+    /// What a transaction begins with: besides what is given, the time that a statement has.
+    fn begin(&self, begin: String) -> String {
+        match self.pace {
+            Pace::Request => begin,
+            Pace::Background => {
+                let timeout_ms = BACKGROUND_STATEMENT_TIMEOUT.as_millis();
+                format!("{begin}; SET LOCAL statement_timeout = '{timeout_ms}ms'")
+            }
+        }
+    }
+
+    /// What a statement on what belongs to no tenant begins with, if it needs a transaction.
+    fn begin_global(&self, begin: &str) -> Option<String> {
+        (self.pace == Pace::Background).then(|| self.begin(begin.to_owned()))
     }
 
     /// Runs a query as one tenant.
     pub async fn read(&self, org: OrgId, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>> {
-        self.read_with(&format!("BEGIN READ ONLY; SET LOCAL app.org_id = '{org}'"), sql, params).await
+        let begin = self.begin_as(org, "BEGIN READ ONLY");
+        self.query(org, Some(&begin), Repeat::IfExchanged, sql, params).await
     }
 
     /// Runs a query as one tenant that is planned as often as is said.
@@ -102,43 +167,20 @@ impl Database {
             Planning::Once => "force_generic_plan",
             Planning::EachTime => "force_custom_plan",
         };
-        let begin =
-            format!("BEGIN READ ONLY; SET LOCAL app.org_id = '{org}'; SET LOCAL plan_cache_mode = {mode}");
-        self.read_with(&begin, sql, params).await
+        let begin = self.begin_as(org, &format!("BEGIN READ ONLY; SET LOCAL plan_cache_mode = {mode}"));
+        self.query(org, Some(&begin), Repeat::IfExchanged, sql, params).await
     }
 
-    /// Runs a query on what belongs to no tenant, or one that sets its tenant itself: nothing else needs to be sent then.
+    /// Runs a query on what belongs to no tenant.
     pub async fn read_global(&self, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>> {
-        let read = async {
-            let (connection, statement) = self.prepared(sql).await?;
-            let rows = match connection.query(&statement, params).await {
-                Err(error) if was_exchanged(&error) => connection.query(&statement, params).await,
-                rows => rows,
-            };
-            rows.map_err(|error| database_error(&error))
-        };
-        read.instrument(sql_span(sql)).await
+        self.read_for(OrgId::SERVER, sql, params).await
     }
 
-    async fn read_with(&self, begin: &str, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>> {
-        let read = async {
-            let (connection, statement) = self.prepared(sql).await?;
-            let rows = match transact(&connection, &statement, begin, params).await {
-                Err(error) if was_exchanged(&error) => transact(&connection, &statement, begin, params).await,
-                rows => rows,
-            };
-            rows.map_err(|error| database_error(&error))
-        };
-        read.instrument(sql_span(sql)).await
-    }
-
-    async fn write_with(&self, begin: &str, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>> {
-        let write = async {
-            let (connection, statement) = self.prepared(sql).await?;
-            let rows = transact(&connection, &statement, begin, params).await;
-            rows.map_err(|error| database_error(&error))
-        };
-        write.instrument(sql_span(sql)).await
+    /// Runs a query out of the share of one tenant that sets its tenant itself, or needs none: nothing else needs to be
+    /// sent then.
+    pub async fn read_for(&self, org: OrgId, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>> {
+        let begin = self.begin_global("BEGIN");
+        self.query(org, begin.as_deref(), Repeat::IfExchanged, sql, params).await
     }
 
     /// Runs a query as one tenant of which at most one row is wanted.
@@ -153,9 +195,18 @@ impl Database {
 
     /// Runs a statement that writes what belongs to no tenant, and returns the number of rows.
     pub async fn write_global(&self, sql: &'static str, params: Params<'_>) -> Result<u64> {
+        let begin = self.begin_global("BEGIN");
         let write = async {
-            let (connection, statement) = self.prepared(sql).await?;
-            connection.execute(&statement, params).await.map_err(|error| database_error(&error))
+            let lease = self.lease(OrgId::SERVER).await?;
+            let connection = lease.connection()?;
+            let count = async {
+                let statement = prepare(connection, sql).await?;
+                let counted = connection.execute(&statement, params);
+                transact(connection, begin.as_deref(), counted).await.map_err(|error| database_error(&error))
+            };
+            let count = count.await;
+            lease.finish();
+            count
         };
         write.instrument(sql_span(sql)).await
     }
@@ -168,14 +219,40 @@ impl Database {
         sql: &'static str,
         params: Params<'_>,
     ) -> Result<Vec<Row>> {
-        let begin = format!("BEGIN; SELECT pg_advisory_xact_lock(hashtextextended('{lock}', 0))");
-        self.write_with(&begin, sql, params).await
+        let locked = format!("BEGIN; SELECT pg_advisory_xact_lock(hashtextextended('{lock}', 0))");
+        let begin = self.begin(locked);
+        self.query(OrgId::SERVER, Some(&begin), Repeat::Never, sql, params).await
     }
 
     /// Runs a statement that writes as one tenant, and returns its rows.
     pub async fn write(&self, org: OrgId, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>> {
-        self.write_with(&format!("BEGIN; SET LOCAL app.org_id = '{org}'"), sql, params).await
+        self.query(org, Some(&self.begin_as(org, "BEGIN")), Repeat::Never, sql, params).await
     }
+
+    async fn query(
+        &self,
+        org: OrgId,
+        begin: Option<&str>,
+        repeat: Repeat,
+        sql: &'static str,
+        params: Params<'_>,
+    ) -> Result<Vec<Row>> {
+        let query = async {
+            let lease = self.lease(org).await?;
+            let rows = query_on(lease.connection()?, begin, repeat, sql, params).await;
+            lease.finish();
+            rows
+        };
+        query.instrument(sql_span(sql)).await
+    }
+}
+
+/// Whether a statement is sent again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Repeat {
+    /// If what it reads was exchanged meanwhile.
+    IfExchanged,
+    Never,
 }
 
 /// The span of a statement, waiting for a connection included.
@@ -189,20 +266,33 @@ fn sql_span(sql: &str) -> Span {
     )
 }
 
-/// Runs a statement in a transaction of its own. All messages leave together.
-async fn transact(
+async fn query_on(
     connection: &Object,
-    statement: &Statement,
-    begin: &str,
+    begin: Option<&str>,
+    repeat: Repeat,
+    sql: &'static str,
     params: Params<'_>,
-) -> std::result::Result<Vec<Row>, tokio_postgres::Error> {
-    let (begun, rows, committed) = join3(
-        connection.batch_execute(begin),
-        connection.query(statement, params),
-        connection.batch_execute("COMMIT"),
-    )
-    .await;
-    begun.and(rows).and_then(|rows| committed.map(|()| rows))
+) -> Result<Vec<Row>> {
+    let statement = prepare(connection, sql).await?;
+    let rows = match transact(connection, begin, connection.query(&statement, params)).await {
+        Err(error) if repeat == Repeat::IfExchanged && was_exchanged(&error) => {
+            transact(connection, begin, connection.query(&statement, params)).await
+        }
+        rows => rows,
+    };
+    rows.map_err(|error| database_error(&error))
+}
+
+/// Runs a statement, in a transaction of its own if it says how that begins. All messages leave together.
+async fn transact<T>(
+    connection: &Object,
+    begin: Option<&str>,
+    statement: impl Future<Output = std::result::Result<T, tokio_postgres::Error>>,
+) -> std::result::Result<T, tokio_postgres::Error> {
+    let Some(begin) = begin else { return statement.await };
+    let (begun, done, committed) =
+        join3(connection.batch_execute(begin), statement, connection.batch_execute("COMMIT")).await;
+    begun.and(done).and_then(|done| committed.map(|()| done))
 }
 
 /// Whether a table or function was exchanged while a statement was planned or ran, as a rebuild of a projection does it.
@@ -218,7 +308,7 @@ fn was_exchanged(error: &tokio_postgres::Error) -> bool {
 }
 
 /// Prepares a statement once per connection.
-pub async fn prepare(connection: &Object, sql: &'static str) -> Result<Statement> {
+async fn prepare(connection: &Object, sql: &'static str) -> Result<Statement> {
     connection.prepare_cached(sql).await.map_err(|error| database_error(&error))
 }
 
@@ -246,14 +336,10 @@ fn with_causes(error: &dyn std::error::Error) -> String {
 pub fn server_error(code: &SqlState, message: &str) -> Error {
     let detail = format!("{message} ({})", code.code());
     let is_class = |class: &str| code.code().starts_with(class);
-    // A statement that waited too long for others, as for an import into the same org, may be tried again.
-    let was_too_slow = *code == SqlState::QUERY_CANCELED;
-    if was_too_slow
-        || is_class("08")
-        || is_class("57P")
-        || is_class("53")
-        || *code == SqlState::READ_ONLY_SQL_TRANSACTION
-    {
+    if *code == SqlState::QUERY_CANCELED {
+        return Error::timed_out(detail);
+    }
+    if is_class("08") || is_class("57P") || is_class("53") || *code == SqlState::READ_ONLY_SQL_TRANSACTION {
         return Error::unavailable(detail);
     }
     if *code == SqlState::CHARACTER_NOT_IN_REPERTOIRE {

@@ -154,7 +154,7 @@ impl InviteReader for PgInviteReader {
             ") LIMIT 1000"
         );
         let params: Params<'_> = &[&scope.org().0, &now.date(), &inviting_roles()];
-        let rows = self.database.read(scope.org(), sql, params).await?;
+        let rows = self.database.in_background().read(scope.org(), sql, params).await?;
         Ok(rows.iter().map(|row| InviteId(row.get(0))).collect())
     }
 

@@ -232,7 +232,7 @@ impl PgQuotaReader {
 impl QuotaReader for PgQuotaReader {
     async fn list_quotas(&self, scope: &Scope) -> Result<Vec<StoredQuota>> {
         let sql = "SELECT target, max, used FROM quotas WHERE owner_org_id = $1";
-        let rows = self.database.read_global(sql, &[&scope.org().0]).await?;
+        let rows = self.database.read_for(scope.org(), sql, &[&scope.org().0]).await?;
         let quota = |target: &QuotaTarget| {
             let row = rows.iter().find(|row| row.get::<_, &str>("target") == target.as_str())?;
             Some(StoredQuota { target: *target, limit: row.get("max"), used: row.get("used") })

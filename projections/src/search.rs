@@ -40,7 +40,7 @@ impl PgSearchReader {
         let rare_part = |word: &str| contains_pattern(&common.rare_part(word));
         let (words, parts) = (lines(query, contains_pattern), lines(query, rare_part));
         let params: Params<'_> = &[&org.0, &words, &parts, &query.folders, &query.dashboards, &size];
-        self.database.read_global(FIRST_BY_WORDS, params).await
+        self.database.read_for(org, FIRST_BY_WORDS, params).await
     }
 
     /// A page of what is asked for, and maybe more.
@@ -145,7 +145,7 @@ impl SearchReader for PgSearchReader {
     ) -> Result<Vec<FoundObject>> {
         let searched = Searched {
             query,
-            words: query.text.split_whitespace().count(),
+            has_words: query.text.split_whitespace().next().is_some(),
             words_in_tags: self.words_in_tags,
             is_unlimited: filter.is_unlimited,
             is_past: past.is_some(),

@@ -1,12 +1,13 @@
 //! Small conversions between values and columns.
 
+use kymograph_app::text::searched_text;
 use kymograph_app::{Error, Result};
 use kymograph_domain::{OrgRole, Timestamp, Uid};
 use tokio_postgres::Row;
 
-/// The pattern that finds a text anywhere in a column, with `LIKE`'s wildcards taken literally.
+/// The pattern that finds a text anywhere in a column, as far as it counts, with `LIKE`'s wildcards taken literally.
 pub(crate) fn contains_pattern(text: &str) -> String {
-    format!("%{}%", escaped(text))
+    format!("%{}%", escaped(searched_text(text)))
 }
 
 /// The pattern for a text in which `*` stands for any text, with `LIKE`'s own wildcards taken literally.

@@ -13,6 +13,7 @@ mod dashboard_import;
 mod email;
 mod event_samples;
 mod event_store;
+mod fairness;
 mod fault;
 mod folder;
 mod frontend;

@@ -66,6 +66,61 @@ async fn finds_by_words_tags_type_place_and_page() {
     admin.get("/api/search?type=unknown").await.expect_message(500, "Search failed");
 }
 
+#[tokio::test]
+async fn ten_words_and_two_hundred_characters_count() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    let long = format!("Long {}", "x".repeat(195));
+    for title in ["CPU load", &long] {
+        admin.post("/api/dashboards/db", &json!({"dashboard": {"title": title}})).await.expect(200);
+    }
+    for (query, expected) in [
+        (format!("{} absent", ["cpu"; 9].join(" ")), vec![]),
+        (format!("{} absent", ["cpu"; 10].join(" ")), vec!["CPU load"]),
+        (format!("{} {}", ["cpu"; 10].join("   "), "absent ".repeat(2000)), vec!["CPU load"]),
+        (long.clone(), vec![long.as_str()]),
+        (format!("{long}y"), vec![long.as_str()]),
+        (format!("{}y", &long[..199]), vec![]),
+    ] {
+        for tags in ["", "&tag=absent"] {
+            let path = format!("/api/search?query={}{tags}", query.replace(' ', "+"));
+            let expected = if tags.is_empty() { expected.clone() } else { Vec::new() };
+            assert_eq!(titles(&admin.get(&path).await.expect(200).body), expected, "{query}");
+        }
+    }
+    // The same holds for all lists that are searched by a part of a name.
+    let (name, more) = ("n".repeat(200), "n".repeat(201));
+    admin.post("/api/teams", &json!({"name": name})).await.expect(200);
+    admin.post("/api/serviceaccounts", &json!({"name": "robot"})).await.expect(201);
+    let teams = admin.get(&format!("/api/teams/search?query={more}")).await.expect(200).body;
+    assert_eq!(teams["totalCount"], 1);
+    for list in ["/api/org/users", "/api/users", "/api/orgs", "/api/serviceaccounts/search"] {
+        admin.get(&format!("{list}?query={}", "n".repeat(20_000))).await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn lists_of_what_is_searched_for_are_bounded() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    admin.post("/api/dashboards/db", &json!({"dashboard": {"title": "CPU"}})).await.expect(200);
+    for (name, value, max) in [
+        ("tag", "t", 20),
+        ("dashboardUIDs", "u", 1000),
+        ("dashboardIds", "1", 1000),
+        ("folderUIDs", "u", 1000),
+        ("folderIds", "1", 1000),
+    ] {
+        let path = |count: usize| format!("/api/search?{}", vec![format!("{name}={value}"); count].join("&"));
+        admin.get(&path(max)).await.expect(200);
+        let message = format!("{name} can have at most {max} values");
+        admin.get(&path(max + 1)).await.expect_message(400, &message);
+    }
+    admin.get(&format!("/api/search?tag={}*", "t".repeat(199))).await.expect(200);
+    let message = "tag can have at most 200 characters";
+    admin.get(&format!("/api/search?tag={}*", "t".repeat(200))).await.expect_message(400, message);
+}
+
 async fn server_with_dashboards() -> (TestServer, i64) {
     let server = TestServer::start().await;
     let admin = server.admin();

@@ -8,11 +8,11 @@ use crate::error::{Error, Result};
 use crate::scope::Scope;
 
 /// How many values a filter may have.
-const MAX_VALUES: usize = 100;
+pub(crate) const MAX_FILTER_VALUES: usize = 100;
 /// How many actors a filter may mean.
-const MAX_ACTORS: i64 = 100;
+pub(crate) const MAX_FILTER_ACTORS: i64 = 100;
 /// The longest value of a filter, in bytes.
-const MAX_VALUE_BYTES: usize = 1000;
+pub(crate) const MAX_FILTER_BYTES: usize = 1000;
 
 /// What a client asks for, as it was sent.
 #[derive(Clone, Debug, Default)]
@@ -110,12 +110,12 @@ impl AuditQuery {
 
     fn check(&self) -> Result<()> {
         let lists = [&self.actors, &self.actions].into_iter().chain(self.excluded.lists());
-        if lists.clone().any(|values| values.len() > MAX_VALUES) {
-            return Err(Error::invalid(format!("a filter can have at most {MAX_VALUES} values")));
+        if lists.clone().any(|values| values.len() > MAX_FILTER_VALUES) {
+            return Err(Error::invalid(format!("a filter can have at most {MAX_FILTER_VALUES} values")));
         }
         let single = [&self.target_type, &self.target_uid, &self.trace_id].into_iter().flatten();
         let all = lists.flatten().chain(single);
-        if all.into_iter().any(|value| value.len() > MAX_VALUE_BYTES || value.contains('\0')) {
+        if all.into_iter().any(|value| value.len() > MAX_FILTER_BYTES || value.contains('\0')) {
             return Err(Error::invalid("a filter is too long or contains a character that cannot be stored"));
         }
         Ok(())
@@ -279,13 +279,13 @@ impl Audits {
                 }
             }
             ids.extend(text.parse::<i64>().ok());
-            ids.extend(self.reader.find_actors(scope, &filter, MAX_ACTORS + 1).await?);
+            ids.extend(self.reader.find_actors(scope, &filter, MAX_FILTER_ACTORS + 1).await?);
         }
         ids.sort_unstable();
         ids.dedup();
-        if i64::try_from(ids.len()).is_ok_and(|count| count > MAX_ACTORS) {
+        if i64::try_from(ids.len()).is_ok_and(|count| count > MAX_FILTER_ACTORS) {
             return Err(Error::invalid(format!(
-                "{parameter} means more than {MAX_ACTORS} actors: be more specific"
+                "{parameter} means more than {MAX_FILTER_ACTORS} actors: be more specific"
             )));
         }
         Ok(ids)

@@ -8,9 +8,9 @@ use kymograph_domain::OrgId;
 use crate::error::{Error, Result, overload};
 
 /// How many exports run at the same time.
-const MAX_EXPORTS: usize = 8;
+pub(crate) const MAX_EXPORTS: usize = 8;
 /// How many of them are of one org, so that whoever keeps exports waiting keeps nobody else from theirs.
-const MAX_EXPORTS_OF_ORG: usize = 2;
+pub(crate) const MAX_EXPORTS_OF_ORG: usize = 2;
 
 /// How many exports are under way, by org.
 #[derive(Clone, Default)]

@@ -6,7 +6,7 @@ use kymograph_domain::dashboard::Dashboard;
 use kymograph_domain::folder::Folder;
 use kymograph_domain::membership::Membership;
 use kymograph_domain::resource_permission::{
-    Grantee, Grants, Resource, ResourceKind, ResourcePermission, ResourcePermissionCommand,
+    Grantee, Grants, MAX_GRANTS, Resource, ResourceKind, ResourcePermission, ResourcePermissionCommand,
     ResourcePermissionError,
 };
 use kymograph_domain::service_account::ServiceAccount;
@@ -158,6 +158,10 @@ fn given(changes: &Changes) -> Grants {
 }
 
 fn changes(wanted: &[WantedGrant]) -> Result<Changes, ResourcePermissionError> {
+    // Each of them has to be looked up.
+    if wanted.len() > MAX_GRANTS {
+        return Err(ResourcePermissionError::TooMany);
+    }
     let mut changes = Changes::new();
     for grant in wanted {
         if changes.insert(grantee(grant)?, grant.level).is_some() {

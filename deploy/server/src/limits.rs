@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use kymograph_domain::limit::{Amount, Limit};
+use kymograph_projections::database::share_of;
 
 use crate::config::Config;
 
@@ -57,6 +58,18 @@ fn settings(config: &Config) -> Vec<Limit> {
             at: "`[server] write_timeout`",
             most: Amount::Time(config.server.write_timeout),
             answer: "The connection is closed",
+        },
+        Limit {
+            what: "Reads of the database at a time, of an org",
+            at: "A quarter of `[database] max_open_conn`",
+            most: Amount::Count(share_of(config.database.readers()) as u64),
+            answer: "Others wait, then 429",
+        },
+        Limit {
+            what: "Commits at a time that touch several orgs",
+            at: "A quarter of `[database] max_open_conn`",
+            most: Amount::Count(share_of(config.database.writers()) as u64),
+            answer: "Others wait, then 429",
         },
     ]
 }

@@ -54,7 +54,7 @@ use kymograph_infra::mail_budget::PgMailBudget;
 use kymograph_infra::metrics::FlightMetrics;
 use kymograph_infra::password::Argon2Hasher;
 use kymograph_infra::pipeline::pipeline_pool;
-use kymograph_infra::pool::{app_pool, app_server};
+use kymograph_infra::pool::{app_database, app_server};
 use kymograph_infra::server_key::PgServerKeys;
 use kymograph_infra::session::PgSessionStore;
 use kymograph_projections::audit::PgAuditReader;
@@ -67,6 +67,7 @@ use kymograph_projections::membership::PgMembershipReader;
 use kymograph_projections::moment::PgLogReader;
 use kymograph_projections::org::PgOrgReader;
 use kymograph_projections::preference::PgPreferenceReader;
+use kymograph_projections::projectors_within;
 use kymograph_projections::quota::PgQuotaReader;
 use kymograph_projections::resource_permission::{PgResourcePermissionReader, ResourcePermissionCache};
 use kymograph_projections::search::PgSearchReader;
@@ -75,7 +76,6 @@ use kymograph_projections::star::{PgStarReader, StarCache};
 use kymograph_projections::statistic::{PgStatisticReader, TagCounts};
 use kymograph_projections::team::PgTeamReader;
 use kymograph_projections::user::PgUserReader;
-use kymograph_projections::{Database, projectors_within};
 use prometheus::Registry;
 use tokio::task::JoinHandle;
 
@@ -117,11 +117,8 @@ const PORTAL_FILES: PortalFiles = include!(concat!(env!("OUT_DIR"), "/portal_fil
     reason = "one ordered list of all parts is easier to follow than pieces of it"
 )]
 pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Clock>) -> Result<Wired> {
-    // Half of the connections write; a flight holds one for as long as a flush takes.
-    let writers = (config.database.max_open_conn / 2).max(1);
-    let readers = config.database.max_open_conn.saturating_sub(writers).max(1);
-    let database = Database::new(app_pool(database_server, readers)?);
-    let pipelines = pipeline_pool(app_server(database_server), writers)?;
+    let database = app_database(database_server, config.database.readers())?;
+    let pipelines = pipeline_pool(app_server(database_server), config.database.writers())?;
     let registry = Registry::new();
 
     let identity_cache = Arc::new(IdentityCache::new(random_bytes()?));
@@ -158,7 +155,7 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
     let words_in_tags = config.compatibility.grafana_version.starts_with("12.4.");
     let searches = Arc::new(PgSearchReader::new(database.clone(), words_in_tags));
     let stars = Arc::new(PgStarReader::new(database.clone(), star_cache));
-    let statistics = Arc::new(PgStatisticReader::new(database.clone(), tag_counts));
+    let statistics = Arc::new(PgStatisticReader::new(database.in_background(), tag_counts));
     let warm_up = warm_up(statistics.clone(), clock.now());
     let log = Arc::new(PgLogReader::new(database.clone()));
     let audits = Arc::new(PgAuditReader::new(database.clone(), log.clone()));

@@ -22,7 +22,12 @@ const MAX_BATCH: usize = 64;
 /// How many bytes of payload share a flight; a single commit may be larger.
 const MAX_BATCH_BYTES: usize = 8 * 1024 * 1024;
 /// How many jobs of one org may wait before more are turned away.
-const MAX_WAITING: usize = 1024;
+pub(crate) const MAX_WAITING: usize = 1024;
+
+/// What is told who would have to wait for too many others.
+pub(super) fn too_many() -> Error {
+    Error::overloaded(overload::COMMANDS, "Too many commands at once, try again shortly")
+}
 
 /// Jobs of an org with where the answer to each goes.
 type Waiting<J, A> = VecDeque<(J, oneshot::Sender<A>)>;
@@ -52,8 +57,7 @@ impl<J, A> Lanes<J, A> {
         let is_new = !lanes.contains_key(&org);
         let waiting = lanes.entry(org).or_default();
         if waiting.len() >= MAX_WAITING {
-            let message = "Too many commands at once, try again shortly";
-            return Err(Error::overloaded(overload::COMMANDS, message));
+            return Err(too_many());
         }
         waiting.push_back((job, answer));
         Ok(is_new)

@@ -281,7 +281,7 @@ impl PgAuditReader {
         if !owned.is_empty() {
             let ids: Vec<_> = owned.iter().map(|(_, id)| *id).collect();
             let sql = "SELECT id, login FROM users WHERE id = ANY ($1)";
-            let users = self.database.read_global(sql, &[&ids]).await?;
+            let users = self.database.read_for(org, sql, &[&ids]).await?;
             let logins: HashMap<i64, &str> =
                 users.iter().map(|row| (row.get("id"), row.get("login"))).collect();
             for (stream, id) in owned {

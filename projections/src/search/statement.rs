@@ -5,9 +5,6 @@ use kymograph_app::search::{SearchQuery, SearchSort};
 use crate::database::Planning;
 use crate::resource_permission::filter::{allowed_folders, allows_dashboard, allows_folder};
 
-/// How many words the index on parts of titles is asked for at once.
-const MAX_INDEXED_WORDS: usize = 30;
-
 /// The folders that match.
 ///
 /// An empty list of words, uids, ids or folders stands for any; each word must be there. The patterns of the words come
@@ -316,8 +313,8 @@ const IN_PAST: Orders = table!(past, "past_dashboards", "true");
 /// What decides on the statement of a search.
 pub(super) struct Searched<'a> {
     pub(super) query: &'a SearchQuery,
-    /// How many words are looked for.
-    pub(super) words: usize,
+    /// Whether words are looked for.
+    pub(super) has_words: bool,
     /// Whether they may be in the tags of a dashboard, too.
     pub(super) words_in_tags: bool,
     /// Whether the actor may see all.
@@ -352,7 +349,7 @@ impl Searched<'_> {
         is_now_and_all && self.is_first && self.query.sort.is_none() && self.has_only_words()
     }
 
-    /// Whether words are all that is asked for, and few enough for the index.
+    /// Whether words are all that is asked for.
     fn has_only_words(&self) -> bool {
         let query = self.query;
         let lists_are_empty = query.tags.is_empty()
@@ -360,11 +357,7 @@ impl Searched<'_> {
             && query.ids.is_empty()
             && query.folder_uids.is_empty()
             && query.folder_ids.is_empty();
-        lists_are_empty && !query.deleted && !self.words_in_tags && self.words_are_indexed()
-    }
-
-    fn words_are_indexed(&self) -> bool {
-        (1..=MAX_INDEXED_WORDS).contains(&self.words)
+        lists_are_empty && !query.deleted && !self.words_in_tags && self.has_words
     }
 
     fn way(&self) -> &'static Way {
@@ -377,9 +370,9 @@ impl Searched<'_> {
             &BY_UID
         } else if !query.ids.is_empty() {
             &BY_ID
-        } else if self.words_in_tags && self.words > 0 {
+        } else if self.words_in_tags && self.has_words {
             &BY_WORDS_IN_TAGS
-        } else if self.words_are_indexed() {
+        } else if self.has_words {
             &BY_WORDS_AND_MORE
         } else if !query.folder_uids.is_empty() {
             &BY_FOLDER

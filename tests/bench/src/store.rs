@@ -10,8 +10,7 @@ use kymograph_infra::database_server::DatabaseServer;
 use kymograph_infra::event_store::{EventStoreParts, PgEventStore, StreamCache};
 use kymograph_infra::metrics::FlightMetrics;
 use kymograph_infra::pipeline::pipeline_pool;
-use kymograph_infra::pool::{app_pool, app_server};
-use kymograph_projections::Database;
+use kymograph_infra::pool::{app_database, app_server};
 use prometheus::Registry;
 use tokio::task::JoinHandle;
 
@@ -30,7 +29,7 @@ impl Store {
         let (feed, changes) = ChangeFeed::new();
         let feed_task = change_feed::run(app_server(server), changes, Vec::new())?;
         let store = PgEventStore::new(EventStoreParts {
-            database: Database::new(app_pool(server, pool_size)?),
+            database: app_database(server, pool_size)?,
             pipelines: pipeline_pool(app_server(server), pool_size)?,
             clock: Arc::new(SystemClock),
             projectors: kymograph_projections::projectors(),

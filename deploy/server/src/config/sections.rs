@@ -49,6 +49,18 @@ pub struct DatabaseConfig {
 }
 
 impl DatabaseConfig {
+    /// How many connections write: half of them. A flight holds one for as long as a flush takes.
+    #[must_use]
+    pub fn writers(&self) -> usize {
+        (self.max_open_conn / 2).max(1)
+    }
+
+    /// How many connections read.
+    #[must_use]
+    pub fn readers(&self) -> usize {
+        self.max_open_conn.saturating_sub(self.writers()).max(1)
+    }
+
     pub(super) fn read(values: &Values) -> Result<Self, ConfigError> {
         let set = |key| {
             let text = values.get("database", key, value::text)?;

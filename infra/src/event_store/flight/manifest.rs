@@ -95,7 +95,9 @@ impl Manifest {
         let mut messages = Vec::new();
         let mut heads = Vec::new();
         let mut committed: HashMap<usize, Committed> = HashMap::new();
-        for org in orgs {
+        // The server's log, which has the lowest number, comes last: whoever waits for a long flight of another org must
+        // not hold the head of the log that every log-in is written to meanwhile.
+        for org in orgs.iter().rev() {
             messages.push(Message::Tenant(format!("SET LOCAL app.org_id = '{org}'")));
             let before = store.heads.get(&store.database, *org).await?;
             let mut section = Section { store, org: *org, head: before, messages: &mut messages };
@@ -103,7 +105,7 @@ impl Manifest {
             let placed = section.place_events(batch, aboard);
             section.append(&placed, may_share);
             for (commit, last) in section.project(&placed, may_share) {
-                committed.entry(commit).or_insert(last);
+                committed.insert(commit, last);
             }
             for commit in aboard {
                 section.keep_secrets(*commit, &batch[*commit]);
