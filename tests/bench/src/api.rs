@@ -13,7 +13,7 @@ pub(crate) const BASIC: (&str, &str) = ("authorization", "Basic YWRtaW46YWRtaW4=
 /// Where dashboards are saved.
 pub(crate) const SAVE_PATH: &str = "/api/dashboards/db";
 
-/// A session of the built-in admin.
+/// A session.
 pub(crate) struct Api {
     connection: Connection,
     /// The value of the header `cookie`.
@@ -21,10 +21,15 @@ pub(crate) struct Api {
 }
 
 impl Api {
-    /// Logs in.
+    /// Logs the built-in admin in.
     pub(crate) async fn log_in(address: SocketAddr) -> Result<Self> {
+        Self::log_in_as(address, "admin", "admin").await
+    }
+
+    /// Logs somebody in.
+    pub(crate) async fn log_in_as(address: SocketAddr, login: &str, password: &str) -> Result<Self> {
         let mut connection = Connection::open(address).await?;
-        let body = json!({"user": "admin", "password": "admin"}).to_string();
+        let body = json!({"user": login, "password": password}).to_string();
         let response = connection.exchange(&render("POST", "/login", &[], body.as_bytes())).await?;
         let cookie = response
             .head
@@ -67,6 +72,12 @@ impl Api {
     pub(crate) fn render_save(&self, dashboard: &Value) -> Vec<u8> {
         let body = json!({"dashboard": dashboard, "overwrite": true}).to_string();
         render("POST", SAVE_PATH, &[("cookie", &self.cookie)], body.as_bytes())
+    }
+
+    /// Tries to save a dashboard, whatever is there.
+    pub(crate) async fn try_save(&mut self, dashboard: &Value) -> Result<()> {
+        let request = self.render_save(dashboard);
+        self.connection.exchange(&request).await.map(drop)
     }
 
     /// Saves a dashboard, whatever is there, and returns its version.

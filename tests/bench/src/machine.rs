@@ -55,9 +55,17 @@ pub(crate) fn cpu_of_postgres(postmaster: u32) -> Result<Duration> {
 
 /// The memory that a process has resident, in megabytes.
 pub(crate) fn resident_megabytes(pid: u32) -> Result<f64> {
+    megabytes(pid, "VmRSS:")
+}
+
+/// The most memory that a process has had resident, in megabytes.
+pub(crate) fn peak_megabytes(pid: u32) -> Result<f64> {
+    megabytes(pid, "VmHWM:")
+}
+
+fn megabytes(pid: u32, field: &str) -> Result<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line =
-        status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("a process without memory")?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field)).ok_or("a process without memory")?;
     let kilobytes: u32 = line.trim().trim_end_matches(" kB").parse()?;
     Ok(f64::from(kilobytes) / 1024.0)
 }
@@ -132,6 +140,7 @@ mod tests {
         let pid = std::process::id();
         assert!(times(pid).unwrap().parent > 0);
         assert!(cpu_of_process(pid).unwrap() <= cpu_of_postgres(pid).unwrap());
-        assert!(resident_megabytes(pid).unwrap() > 0.5);
+        let resident = resident_megabytes(pid).unwrap();
+        assert!(resident > 0.5 && peak_megabytes(pid).unwrap() >= resident);
     }
 }

@@ -4,6 +4,7 @@
 //! `kymograph-bench [--row NAME] [--seconds N]`, after `cargo build --release --workspace`.
 
 mod api;
+mod attack;
 mod bare_server;
 mod bench;
 mod document;

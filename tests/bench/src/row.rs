@@ -3,6 +3,7 @@
 mod append;
 mod audit;
 mod long_history;
+mod neighbour;
 mod portal;
 mod process;
 mod read;
@@ -113,6 +114,10 @@ rows! {
     "portal-audit-scroll" AtMost 100.0 50.0 "ms" = portal::audit_scroll;
     // From a key to what it finds among 100,000 dashboards.
     "portal-dashboard-search" AtMost 300.0 100.0 "ms" = portal::dashboard_search;
+    // The 99th percentile of another org's requests while one org does its worst, against without.
+    "noisy-neighbour" AtMost 5.0 2.0 "x" = neighbour::latency;
+    // The most resident memory of the server meanwhile, without PostgreSQL.
+    "noisy-neighbour-memory" AtMost 300.0 200.0 "MB" = neighbour::memory;
     // Resident memory of an idle server, without PostgreSQL.
     "idle-memory" AtMost 60.0 40.0 "MB" = process::idle_memory;
     // From the start of the program to the first request that finds it ready.
