@@ -51,6 +51,11 @@ async fn read(request: Request) -> Result<Vec<u8>, ApiError> {
 }
 
 impl JsonText {
+    /// How many bytes it has.
+    pub fn bytes(&self) -> usize {
+        self.0.len()
+    }
+
     /// Parses the body as a document whose values are looked at one by one.
     pub fn document(&mut self) -> Result<JsonDocument<'_>, ApiError> {
         JsonDocument::try_parse(&mut self.0).map_err(|error| malformed(&error))

@@ -13,7 +13,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
-use kymograph_app::dashboard::{Dashboards, SaveDashboard};
+use kymograph_app::dashboard::{Dashboards, ParsedDashboard, SaveDashboard};
 use kymograph_app::star::Stars;
 use kymograph_domain::json::JsonValue;
 use serde::Serialize;
@@ -28,6 +28,7 @@ use crate::query::{Path, Query};
 use crate::routes::Routes;
 use wire::{DashboardBody, DashboardMetaBody, DeletedDashboardBody, SaveDashboardForm, SavedDashboardBody};
 
+pub(crate) use diff::MAX_DIFF_BYTES;
 pub(crate) use wire::dashboard_url;
 
 /// When saving is refused, and how it is not.
@@ -82,8 +83,14 @@ struct ReadState {
 async fn post_dashboard(
     State(dashboards): DashboardState,
     Caller(scope): Caller,
-    mut body: JsonText,
+    body: JsonText,
 ) -> ApiResult<Json<SavedDashboardBody>> {
+    let max_bytes = dashboards.max_document_bytes();
+    let save = dashboards.work(&scope, body.bytes(), move || parse_save(body, max_bytes)).await??;
+    Ok(Json(SavedDashboardBody::of(dashboards.save_dashboard(&scope, save).await?)))
+}
+
+fn parse_save(mut body: JsonText, max_bytes: usize) -> ApiResult<SaveDashboard> {
     let document = body.document()?;
     let form = document.root();
     if form.get("isFolder").and_then(JsonValue::as_bool) == Some(true) {
@@ -91,14 +98,14 @@ async fn post_dashboard(
         return Err(ApiError::new(StatusCode::BAD_REQUEST, message));
     }
     let text = |name| form.get(name).and_then(JsonValue::as_str).map(str::to_owned);
-    let save = SaveDashboard {
-        dashboard: form.get("dashboard").ok_or_else(no_dashboard)?,
+    let dashboard = form.get("dashboard").ok_or_else(no_dashboard)?;
+    Ok(SaveDashboard {
+        dashboard: ParsedDashboard::try_new(dashboard, max_bytes)?,
         folder_uid: text("folderUid"),
         folder_id: form.get("folderId").and_then(JsonValue::as_i64),
         message: text("message").unwrap_or_default(),
         overwrite: form.get("overwrite").and_then(JsonValue::as_bool).unwrap_or_default(),
-    };
-    Ok(Json(SavedDashboardBody::of(dashboards.save_dashboard(&scope, save).await?)))
+    })
 }
 
 fn no_dashboard() -> ApiError {
@@ -118,7 +125,7 @@ async fn get_dashboard_by_uid(
     };
     let is_starred = state.stars.is_starred(&scope, &opened.dashboard).await?;
     let meta = DashboardMetaBody::of(&scope, &opened, is_starred);
-    document::with_meta(&meta, opened.dashboard.clone())
+    document::with_meta(&meta, &opened.dashboard)
 }
 
 /// A client can ask for a schema of dashboards. All versions up to 1 share the one that is stored here.

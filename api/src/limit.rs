@@ -2,7 +2,7 @@
 
 use kymograph_domain::limit::{Amount, Limit};
 
-use crate::layer;
+use crate::{dashboard, layer};
 
 /// The bounds on what comes with a request.
 pub const LIMITS: &[Limit] = &[
@@ -17,5 +17,11 @@ pub const LIMITS: &[Limit] = &[
         at: "Every request",
         most: Amount::Characters(layer::MAX_ID_LENGTH),
         answer: "An id of the server's instead",
+    },
+    Limit {
+        what: "Answer",
+        at: "`calculate-diff`",
+        most: Amount::Bytes(dashboard::MAX_DIFF_BYTES),
+        answer: "HTML ends early, JSON is 413",
     },
 ];

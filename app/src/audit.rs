@@ -21,11 +21,11 @@ use tokio::sync::OnceCell;
 
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::history::{Diff, HistoryReader};
+use crate::history::{Diff, HistoryReader, MAX_DIFF_BYTES, MAX_LISTED_BYTES, MAX_READ_BYTES};
 use crate::moment::LogReader;
 use crate::server_key::{ServerKey, ServerKeys};
-use crate::{Permission, Scope};
-use change::Changes;
+use crate::{Permission, Scope, Workers};
+use change::{Changes, Room};
 use cursor::{Cursor, Seal};
 use slot::ExportSlots;
 
@@ -273,9 +273,11 @@ impl Audits {
         histories: Arc<dyn HistoryReader>,
         keys: Arc<dyn ServerKeys>,
         clock: Arc<dyn Clock>,
+        workers: Workers,
     ) -> Self {
         let (cursor_key, exports) = (OnceCell::new(), ExportSlots::default());
-        Self { reader, log, changes: Changes(histories), keys, clock, cursor_key, exports }
+        let changes = Changes { reader: histories, workers };
+        Self { reader, log, changes, keys, clock, cursor_key, exports }
     }
 
     /// The scope in which a server admin reads the log of what belongs to no org.
@@ -308,7 +310,8 @@ impl Audits {
         let Some(batch) = batch.filter(|batch| batch.ends().is_some()) else {
             return Ok(empty_page(&seal, cursor.filter(|_| is_back)));
         };
-        let batch = if query.with_changes { self.changes.add_to(scope, batch).await? } else { batch };
+        let room = Room { listed: MAX_LISTED_BYTES, read: MAX_READ_BYTES };
+        let batch = if query.with_changes { self.changes.add_to(scope, batch, room).await? } else { batch };
         batch.emit(is_back, sink);
         let (first, last) = batch.ends().map_or((0, 0), |(a, b)| if is_back { (b, a) } else { (a, b) });
         let has_next = is_back || batch.has_more();
@@ -329,7 +332,8 @@ impl Audits {
             AuditSelect { after, before: after.saturating_add(2), limit: 1, ..AuditSelect::default() };
         match self.read(scope, &select).await? {
             Some(batch) if batch.ends().is_some() => {
-                self.changes.add_to(scope, batch).await?.emit(false, sink);
+                let room = Room { listed: MAX_DIFF_BYTES, read: MAX_READ_BYTES };
+                self.changes.add_to(scope, batch, room).await?.emit(false, sink);
                 Ok(())
             }
             _ => Err(Error::missing("audit event not found")),

@@ -18,10 +18,10 @@ use crate::error::{Error, Result};
 use crate::folder::{FolderReader, FolderView};
 use crate::id_allocator::IdAllocator;
 use crate::moment::{Moments, Then};
-use crate::{Authorization, Commands, Permission, Scope};
+use crate::{Authorization, Commands, Permission, Scope, Workers};
 
-pub use import::{ImportDashboard, ImportInput, ImportedDashboard};
-pub use save::SaveDashboard;
+pub use import::{ImportDashboard, ImportInput, ImportedDashboard, interpolate};
+pub use save::{ParsedDashboard, SaveDashboard};
 pub use version::{VersionContent, VersionTarget, VersionView};
 
 /// A dashboard as it is read.
@@ -138,6 +138,20 @@ pub trait DashboardReader: Send + Sync {
     async fn find_version(&self, scope: &Scope, uid: &Uid, version: i64) -> Result<Option<VersionContent>>;
 }
 
+/// What the use cases of dashboards need.
+pub struct DashboardPorts {
+    /// Reads dashboards.
+    pub reader: Arc<dyn DashboardReader>,
+    /// Reads folders.
+    pub folders: Arc<dyn FolderReader>,
+    /// Knows who may do what.
+    pub authorization: Arc<Authorization>,
+    /// Resolves points in time.
+    pub moments: Arc<Moments>,
+    /// Draws numeric ids.
+    pub ids: Arc<dyn IdAllocator>,
+}
+
 /// The use cases of dashboards.
 pub struct Dashboards {
     commands: Commands,
@@ -146,20 +160,37 @@ pub struct Dashboards {
     authorization: Arc<Authorization>,
     moments: Arc<Moments>,
     ids: Arc<dyn IdAllocator>,
+    workers: Workers,
+    max_document_bytes: usize,
 }
 
 impl Dashboards {
-    /// The use cases on these ports.
+    /// The use cases on these ports, for documents of at most so many bytes.
     #[must_use]
     pub fn new(
         commands: Commands,
-        reader: Arc<dyn DashboardReader>,
-        folders: Arc<dyn FolderReader>,
-        authorization: Arc<Authorization>,
-        moments: Arc<Moments>,
-        ids: Arc<dyn IdAllocator>,
+        ports: DashboardPorts,
+        workers: Workers,
+        max_document_bytes: usize,
     ) -> Self {
-        Self { commands, reader, folders, authorization, moments, ids }
+        let DashboardPorts { reader, folders, authorization, moments, ids } = ports;
+        Self { commands, reader, folders, authorization, moments, ids, workers, max_document_bytes }
+    }
+
+    /// How many bytes a document has at most.
+    #[must_use]
+    pub fn max_document_bytes(&self) -> usize {
+        self.max_document_bytes
+    }
+
+    /// Does something with documents of so many bytes together that takes long if they are large.
+    pub async fn work<T: Send + 'static>(
+        &self,
+        scope: &Scope,
+        bytes: usize,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T> {
+        self.workers.run(scope.org(), bytes, work).await
     }
 
     /// Reads a dashboard with the folder it is in.

@@ -33,8 +33,13 @@ pub mod overload {
     pub const MAILS: &str = "overload.mails";
     /// Reads of one org.
     pub const READS: &str = "overload.reads";
+    /// Work on large documents.
+    pub const WORK: &str = "overload.work";
+    /// Work on large documents of one org.
+    pub const WORK_OF_ORG: &str = "overload.work-of-org";
     /// All of them.
-    pub const ALL: [&str; 6] = [COMMANDS, PASSWORDS, EXPORTS, EXPORTS_OF_ORG, MAILS, READS];
+    pub const ALL: [&str; 8] =
+        [COMMANDS, PASSWORDS, EXPORTS, EXPORTS_OF_ORG, MAILS, READS, WORK, WORK_OF_ORG];
 }
 
 /// What kind of failure an [`Error`] is. The API gives each kind a status.
@@ -56,6 +61,8 @@ pub enum ErrorKind {
     Contradictory,
     /// There is as much as there may be.
     Exhausted,
+    /// What is sent, or what would come of it, is larger than it may be.
+    TooLarge,
     /// More requests than can be taken in now.
     Overloaded,
     /// A part that is needed, such as the database, cannot be reached now.
@@ -87,6 +94,11 @@ impl Error {
     /// The object is not there.
     pub fn missing(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Missing, message)
+    }
+
+    /// What is sent, or what would come of it, is larger than it may be.
+    pub fn too_large(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::TooLarge, message)
     }
 
     /// Who asks is unknown.

@@ -17,10 +17,10 @@ use crate::dashboard::Dashboards;
 use crate::error::{Error, Result};
 use crate::folder::Folders;
 use crate::id_allocator::IdAllocator;
-use crate::{Authorization, Commands, Permission, Scope};
+use crate::{Authorization, Commands, Permission, Scope, Workers};
 
 pub use diff::Diff;
-pub(crate) use image::Images;
+pub(crate) use image::{Images, MAX_FOLDED_EVENTS};
 pub use restore::Restored;
 
 /// How many entries a page has if the client does not say.
@@ -29,10 +29,14 @@ pub const DEFAULT_PAGE: i64 = 50;
 pub(crate) const MAX_PAGE: i64 = 200;
 /// How many at most if each comes with what it changed.
 const MAX_PAGE_WITH_CHANGES: i64 = 50;
-/// How long what one entry of a list changed may be, in bytes, before values are left out.
-pub(crate) const MAX_LISTED_BYTES: usize = 1024 * 1024;
-/// How long a single comparison may be.
-const MAX_DIFF_BYTES: usize = 32 * 1024 * 1024;
+/// How long the list of changes of an entry of a list may be, in bytes, before values are left out.
+pub(crate) const MAX_LISTED_BYTES: usize = 128 * 1024;
+/// The same of an entry that is asked for alone, or of two versions that are compared.
+pub(crate) const MAX_DIFF_BYTES: usize = 4 * 1024 * 1024;
+/// How many bytes of events the entries of a page have together if each comes with what it changed.
+pub(crate) const MAX_PAGE_BYTES: usize = 32 * 1024 * 1024;
+/// How many bytes of events are read to find out what an object was like.
+pub(crate) const MAX_READ_BYTES: usize = 64 * 1024 * 1024;
 
 /// Whose history is served: a noun, what its objects are called, and who may look and who may bring back.
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +85,15 @@ pub struct StoredChange {
     pub payload: String,
 }
 
+/// Events of an object that were read together.
+#[derive(Debug, Default)]
+pub struct StoredChanges {
+    /// The events.
+    pub list: Vec<StoredChange>,
+    /// Whether the next one would have been too long.
+    pub is_cut: bool,
+}
+
 /// Reads the events of objects.
 #[async_trait]
 pub trait HistoryReader: Send + Sync {
@@ -92,14 +105,15 @@ pub trait HistoryReader: Send + Sync {
         below: i64,
         limit: i64,
     ) -> Result<Vec<HistoryEntry>>;
-    /// So many events from a version on, the oldest first.
+    /// So many events from a version on, the oldest first, as far as their payloads have so many bytes together.
     async fn read_changes(
         &self,
         scope: &Scope,
         stream: &StreamId,
         from: i64,
         limit: i64,
-    ) -> Result<Vec<StoredChange>>;
+        max_bytes: i64,
+    ) -> Result<StoredChanges>;
     /// The last version, up to one, whose event is of one of these types.
     async fn find_last_of(
         &self,
@@ -129,6 +143,8 @@ pub struct HistoryEntry {
     pub actor_login: String,
     /// What the author said of it.
     pub message: String,
+    /// How many bytes the payload of the event has.
+    pub payload_bytes: usize,
     /// What it changed, if that was asked for.
     pub diff: Option<Diff>,
 }
@@ -141,6 +157,7 @@ pub struct Histories {
     dashboards: Arc<Dashboards>,
     folders: Arc<Folders>,
     ids: Arc<dyn IdAllocator>,
+    workers: Workers,
 }
 
 /// An object whose history is asked for.
@@ -162,11 +179,13 @@ impl Histories {
         dashboards: Arc<Dashboards>,
         folders: Arc<Folders>,
         ids: Arc<dyn IdAllocator>,
+        workers: Workers,
     ) -> Self {
-        Self { commands, reader, authorization, dashboards, folders, ids }
+        Self { commands, reader, authorization, dashboards, folders, ids, workers }
     }
 
-    /// Lists what was done to an object, the newest first, from below a version if one is given.
+    /// Lists what was done to an object, the newest first, from below a version if one is given. A page with what entries
+    /// changed has fewer of them if the object is large.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn list_history(
         &self,
@@ -186,14 +205,23 @@ impl Histories {
             self.last(&subject).await?;
         }
         entries.retain(|entry| entry.version >= *first);
+        if with_changes {
+            let mut left = MAX_PAGE_BYTES;
+            let fitting = entries.iter().take_while(|entry| {
+                let fits = entry.payload_bytes <= left;
+                left = left.saturating_sub(entry.payload_bytes);
+                fits
+            });
+            let fitting = fitting.count().max(1);
+            entries.truncate(fitting);
+        }
         let next = entries.last().map(|entry| entry.version).filter(|version| version > first);
         if with_changes && let Some(newest) = entries.first().map(|entry| entry.version) {
             let mut images = self.images(&subject).up_to(newest);
             // From the oldest on, so that only two images are held at a time.
             for entry in entries.iter_mut().rev() {
-                let before = images.at(entry.version - 1).await?;
-                let after = images.at(entry.version).await?;
-                entry.diff = Some(Diff::between(of.noun, &before, &after, MAX_LISTED_BYTES)?);
+                let (before, after) = (entry.version - 1, entry.version);
+                entry.diff = Some(images.diff(before, after, MAX_LISTED_BYTES).await?);
             }
         }
         Ok((entries, next))
@@ -213,19 +241,9 @@ impl Histories {
         let last = self.last(&subject).await?;
         let to = to.unwrap_or(last.version);
         let from = from.unwrap_or(to - 1);
-        let mut images = self.images(&subject);
-        let (mut sides, mut texts) = (Vec::new(), Vec::new());
-        for version in [from, to] {
-            let is_before = version == 0 || version == subject.first - 1;
-            sides.push(if is_before { None } else { Some(self.entry(&subject, version).await?) });
-            texts.push(images.at(version).await?);
-        }
-        let diff = match texts.as_slice() {
-            [before, after] => Diff::between(of.noun, before, after, MAX_DIFF_BYTES)?,
-            _ => return Err(Error::internal("a comparison needs two sides")),
-        };
-        let to = sides.pop().flatten();
-        Ok(Comparison { from: sides.pop().flatten(), to, diff })
+        let sides = (self.side(&subject, from).await?, self.side(&subject, to).await?);
+        let diff = self.images(&subject).diff(from, to, MAX_DIFF_BYTES).await?;
+        Ok(Comparison { from: sides.0, to: sides.1, diff })
     }
 
     /// The object that a request means, for who may look at it or, with a higher level, change it. Text that cannot name
@@ -264,8 +282,15 @@ impl Histories {
         Ok(Subject { scope, stream, of, first })
     }
 
+    /// The entry of a version that is compared; none for what was before the first.
+    async fn side(&self, subject: &Subject, version: i64) -> Result<Option<HistoryEntry>> {
+        let is_before = version == 0 || version == subject.first - 1;
+        if is_before { Ok(None) } else { self.entry(subject, version).await.map(Some) }
+    }
+
     fn images<'s>(&'s self, subject: &'s Subject) -> Images<'s> {
-        Images::new(&*self.reader, &subject.scope, &subject.stream, subject.of.noun).since(subject.first)
+        Images::new(&*self.reader, &self.workers, &subject.scope, &subject.stream, subject.of.noun)
+            .since(subject.first)
     }
 
     async fn last(&self, subject: &Subject) -> Result<HistoryEntry> {

@@ -48,6 +48,7 @@ pub mod text;
 pub mod token;
 pub mod unit;
 pub mod user;
+pub mod work;
 
 /// The target of spans that are for a collector of traces. They are at the level `trace`, so that they cost nothing
 /// where none is set.
@@ -60,3 +61,4 @@ pub use page::Page;
 pub use permission::Permission;
 pub use scope::{Actor, RequestContext, Scope};
 pub use unit::Unit;
+pub use work::Workers;

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use kymograph_domain::json::changes;
 use kymograph_domain::limit::{Amount, Limit};
+use kymograph_domain::past;
 use kymograph_domain::user::MAX_PASSWORD_BYTES;
 
-use crate::{audit, history, login_attempt, mail, page, search, session, text};
+use crate::{audit, history, login_attempt, mail, page, search, session, text, work};
 
 /// The bounds on what use cases do for one request.
 pub const LIMITS: &[Limit] = &[
@@ -115,6 +117,78 @@ pub const LIMITS: &[Limit] = &[
         what: "Exports at a time",
         at: "The audit logs of a server",
         most: Amount::Count(audit::MAX_EXPORTS as u64),
+        answer: "429",
+    },
+    Limit {
+        what: "Changes of an entry of a list or export",
+        at: "Histories, the audit log",
+        most: Amount::Bytes(history::MAX_LISTED_BYTES),
+        answer: "`truncated`",
+    },
+    Limit {
+        what: "Changes of a single entry or comparison",
+        at: "Histories, the audit log",
+        most: Amount::Bytes(history::MAX_DIFF_BYTES),
+        answer: "`truncated`",
+    },
+    Limit {
+        what: "Changes of a single entry or comparison",
+        at: "Histories, the audit log",
+        most: Amount::Count(changes::MAX_CHANGES as u64),
+        answer: "`truncated`",
+    },
+    Limit {
+        what: "What an entry changed, in words",
+        at: "Histories, the audit log",
+        most: Amount::Bytes(past::MAX_DESCRIPTION_BYTES),
+        answer: "`truncated`",
+    },
+    Limit {
+        what: "Name in the path of a change",
+        at: "Histories, the audit log",
+        most: Amount::Characters(changes::MAX_SEGMENT),
+        answer: "Its beginning",
+    },
+    Limit {
+        what: "Events of a page with changes",
+        at: "Histories",
+        most: Amount::Bytes(history::MAX_PAGE_BYTES),
+        answer: "A shorter page",
+    },
+    Limit {
+        what: "Events that are read for changes",
+        at: "A request",
+        most: Amount::Bytes(history::MAX_READ_BYTES),
+        answer: "`truncated`",
+    },
+    Limit {
+        what: "Events from which it is found out what an object was like",
+        at: "Histories, the audit log",
+        most: Amount::Count(history::MAX_FOLDED_EVENTS.unsigned_abs()),
+        answer: "`truncated`",
+    },
+    Limit {
+        what: "Bytes of documents that are worked on at once, without a turn",
+        at: "Dashboards, histories, the audit log",
+        most: Amount::Bytes(work::INLINE_BYTES),
+        answer: "Work on a thread of its own, as much at a time as there are cores",
+    },
+    Limit {
+        what: "Bytes of documents that are worked on beside others of this size",
+        at: "Dashboards, histories, the audit log",
+        most: Amount::Bytes(work::LARGE_BYTES),
+        answer: "Work on one at a time",
+    },
+    Limit {
+        what: "Requests that wait for a turn to work on documents",
+        at: "An org",
+        most: Amount::Count(work::MAX_WAITING_OF_ORG as u64),
+        answer: "429",
+    },
+    Limit {
+        what: "Time to wait for a turn to work on documents",
+        at: "A request",
+        most: Amount::Time(work::MAX_WAIT),
         answer: "429",
     },
 ];

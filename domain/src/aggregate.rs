@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::EventSet;
 use crate::json::JsonValue;
-use crate::past::{Sentence, image_of};
+use crate::past::{Description, image_of};
 use crate::reason::Reason;
 
 /// The name of a stream inside an org: the aggregate's type and its key, like `folder-abc`.
@@ -79,9 +79,9 @@ pub trait Stream:
 
     /// Says in words what was changed from one image to another.
     #[must_use]
-    fn describe(before: JsonValue<'_>, after: JsonValue<'_>) -> Vec<Sentence> {
+    fn describe(before: JsonValue<'_>, after: JsonValue<'_>) -> Description {
         let _ = (before, after);
-        Vec::new()
+        Description::default()
     }
 }
 

@@ -1,5 +1,6 @@
 //! A dashboard: a JSON document with versions.
 
+mod content;
 mod past;
 pub mod summary;
 
@@ -9,11 +10,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::aggregate::{Stream, decide};
 use crate::domain_events;
-use crate::json::{CanonicalJson, JsonValue};
-use crate::past::Sentence;
+use crate::json::JsonValue;
+use crate::past::Description;
 use crate::reason::{Reason, ReasonKind};
-use crate::text::{MAX_DESCRIPTION_BYTES, MAX_NAME_BYTES, is_storable};
 use crate::uid::Uid;
+
+pub(crate) use content::are_tags;
+pub use content::{DashboardContent, MAX_TAG_CHARACTERS, MAX_TAGS};
 
 /// The state that decisions about a dashboard need. The document itself is in the events only.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -66,23 +69,6 @@ pub enum DashboardCommand {
     },
     /// Removes it from the trash for good.
     Purge,
-}
-
-/// What a version of a dashboard contains.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct DashboardContent {
-    /// The uid of the dashboard.
-    pub uid: Uid,
-    /// The title, as it stands in the document.
-    pub title: String,
-    /// The tags, as they stand in the document.
-    pub tags: Vec<String>,
-    /// The folder it is in.
-    pub folder_uid: Option<Uid>,
-    /// What the author says of this version.
-    pub message: String,
-    /// The document without its members `id`, `uid` and `version`, which are not the author's to choose.
-    pub data: CanonicalJson,
 }
 
 /// A dashboard was created.
@@ -172,6 +158,11 @@ pub enum DashboardError {
     /// The title or message is too long or cannot be stored.
     #[error("Dashboard title or message is too long")]
     TextTooLong,
+    /// There are too many tags, or one is too long or cannot be stored.
+    #[error(
+        "A dashboard has at most {MAX_TAGS} tags of at most {MAX_TAG_CHARACTERS} characters, without NUL characters"
+    )]
+    BadTags,
     /// The document is not a JSON object.
     #[error("dashboard must be a JSON object")]
     NotAnObject,
@@ -195,9 +186,11 @@ pub enum DashboardError {
 impl Reason for DashboardError {
     fn kind(&self) -> ReasonKind {
         match self {
-            Self::TitleEmpty | Self::TextTooLong | Self::NotAnObject | Self::FolderNotFound => {
-                ReasonKind::Invalid
-            }
+            Self::TitleEmpty
+            | Self::TextTooLong
+            | Self::BadTags
+            | Self::NotAnObject
+            | Self::FolderNotFound => ReasonKind::Invalid,
             Self::NotFound | Self::VersionNotFound => ReasonKind::Missing,
             Self::VersionMismatch => ReasonKind::Stale,
             Self::NameExists => ReasonKind::Taken,
@@ -228,7 +221,7 @@ impl Stream for Dashboard {
         past::restoration(self, events, new_id)
     }
 
-    fn describe(before: JsonValue<'_>, after: JsonValue<'_>) -> Vec<Sentence> {
+    fn describe(before: JsonValue<'_>, after: JsonValue<'_>) -> Description {
         summary::summarize(before, after)
     }
 }
@@ -336,21 +329,6 @@ impl Dashboard {
     }
 }
 
-impl DashboardContent {
-    fn check(&self) -> Result<(), DashboardError> {
-        if self.title.trim().is_empty() {
-            return Err(DashboardError::TitleEmpty);
-        }
-        if !is_storable(&self.title, MAX_NAME_BYTES) || !is_storable(&self.message, MAX_DESCRIPTION_BYTES) {
-            return Err(DashboardError::TextTooLong);
-        }
-        if !self.data.as_str().starts_with('{') {
-            return Err(DashboardError::NotAnObject);
-        }
-        Ok(())
-    }
-}
-
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "this is how serde asks")]
 fn is_false(flag: &bool) -> bool {
     !flag
@@ -361,7 +339,7 @@ mod tests {
     use cqrs_es::test::TestFramework;
 
     use super::*;
-    use crate::json::JsonDocument;
+    use crate::json::{CanonicalJson, JsonDocument};
 
     type Framework = TestFramework<Dashboard>;
 
@@ -374,7 +352,7 @@ mod tests {
             tags: vec!["ops".into()],
             folder_uid: None,
             message: String::new(),
-            data: CanonicalJson::try_new(document.root(), &[]).unwrap(),
+            data: CanonicalJson::try_new(document.root(), &[], usize::MAX).unwrap(),
         }
     }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use cqrs_es::Aggregate;
 
 use crate::aggregate::{Stream, StreamId};
-use crate::dashboard::{Dashboard, DashboardContent, DashboardEvent};
+use crate::dashboard::{Dashboard, DashboardContent, DashboardEvent, are_tags};
 use crate::event::StoredEvent;
 use crate::folder::{Folder, FolderEvent, MAX_DEPTH};
 use crate::json::{CanonicalJson, JsonDocument};
@@ -104,10 +104,11 @@ pub struct Imported {
 }
 
 /// Objects as far as they have been read, each with the number of its last event and its sequence.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Import {
     objects: BTreeMap<StreamId, Object>,
     last_id: i64,
+    max_document_bytes: usize,
 }
 
 #[derive(Debug)]
@@ -124,10 +125,10 @@ enum State {
 }
 
 impl Import {
-    /// An import whose objects get the numeric ids after this one.
+    /// An import whose objects get the numeric ids after this one, and whose documents have at most so many bytes.
     #[must_use]
-    pub fn after_id(last_id: i64) -> Self {
-        Self { objects: BTreeMap::new(), last_id }
+    pub fn new(last_id: i64, max_document_bytes: usize) -> Self {
+        Self { objects: BTreeMap::new(), last_id, max_document_bytes }
     }
 
     /// The last numeric id that was given to an object.
@@ -249,7 +250,7 @@ impl Import {
         stream: StreamId,
         mut event: DashboardEvent,
     ) -> Result<Box<dyn StoredEvent>, ImportError> {
-        let next_id = self.last_id + 1;
+        let (next_id, max_bytes) = (self.last_id + 1, self.max_document_bytes);
         let state = self.object(number, sequence, stream, || State::Dashboard(Box::default()))?;
         let State::Dashboard(dashboard) = state else {
             return Err(impossible(&event, "the aggregate is no dashboard"));
@@ -260,10 +261,10 @@ impl Import {
         match &mut event {
             DashboardEvent::Created(created) => {
                 created.id = next_id;
-                make_canonical(&mut created.content)?;
+                make_canonical(&mut created.content, max_bytes)?;
             }
-            DashboardEvent::Updated(updated) => make_canonical(&mut updated.content)?,
-            DashboardEvent::VersionRestored(restored) => make_canonical(&mut restored.content)?,
+            DashboardEvent::Updated(updated) => make_canonical(&mut updated.content, max_bytes)?,
+            DashboardEvent::VersionRestored(restored) => make_canonical(&mut restored.content, max_bytes)?,
             DashboardEvent::Deleted(_) | DashboardEvent::Restored(_) | DashboardEvent::Purged(_) => {}
         }
         dashboard.apply(event.clone());
@@ -378,19 +379,20 @@ fn check_text(title: &str, description: &str) -> Result<(), ImportError> {
 }
 
 /// Checks the content of a version, and writes its document as ours are written.
-fn make_canonical(content: &mut DashboardContent) -> Result<(), ImportError> {
+fn make_canonical(content: &mut DashboardContent, max_bytes: usize) -> Result<(), ImportError> {
     check_text(&content.title, &content.message)?;
-    if !content.tags.iter().all(|tag| is_storable(tag, MAX_NAME_BYTES)) {
-        return Err(ImportError::Content("a tag is too long, or has a character that cannot be stored"));
+    if !are_tags(&content.tags) {
+        let message = "there are too many tags, or one is too long or has a character that cannot be stored";
+        return Err(ImportError::Content(message));
     }
-    let no_object = ImportError::Content("the document is no JSON object, or nested too deep");
+    let no_object = ImportError::Content("the document is no JSON object, too long, or nested too deep");
     let mut text = content.data.as_str().as_bytes().to_vec();
     let Ok(document) = JsonDocument::try_parse(&mut text) else { return Err(no_object) };
     if !document.root().is_object() {
         return Err(no_object);
     }
-    content.data =
-        CanonicalJson::try_new(document.root(), &["id", "uid", "version"]).map_err(|_| no_object)?;
+    content.data = CanonicalJson::try_new(document.root(), &["id", "uid", "version"], max_bytes)
+        .map_err(|_| no_object)?;
     Ok(())
 }
 
@@ -409,11 +411,13 @@ mod tests {
         }
     }
 
+    const MAX_DOCUMENT_BYTES: usize = 100;
+
     const CREATED: &str = r#"{"id":7,"uid":"ops","title":"Ops","description":"","parent_uid":null}"#;
 
     #[test]
     fn an_object_gets_an_id_of_its_new_org() {
-        let mut import = Import::after_id(40);
+        let mut import = Import::new(40, MAX_DOCUMENT_BYTES);
         let imported = import.take(1, &folder(1, "folder.created", CREATED)).unwrap();
         assert_eq!(imported.stream.as_str(), "folder-ops");
         assert!(imported.event.payload().unwrap().contains("\"id\":41"));
@@ -424,10 +428,10 @@ mod tests {
     #[test]
     fn a_history_that_could_not_be_is_refused() {
         let updated = r#"{"uid":"ops","title":"Ops 2","description":""}"#;
-        let mut import = Import::default();
+        let mut import = Import::new(0, MAX_DOCUMENT_BYTES);
         let first = import.take(1, &folder(1, "folder.updated", updated));
         assert!(matches!(first, Err(ImportError::Impossible(..))));
-        let mut import = Import::default();
+        let mut import = Import::new(0, MAX_DOCUMENT_BYTES);
         import.take(1, &folder(1, "folder.created", CREATED)).unwrap();
         let again = import.take(2, &folder(1, "folder.created", CREATED));
         assert!(matches!(again, Err(ImportError::Duplicate(1))));
@@ -444,7 +448,7 @@ mod tests {
 
     #[test]
     fn what_is_in_no_folder_is_misplaced() {
-        let mut import = Import::default();
+        let mut import = Import::new(0, MAX_DOCUMENT_BYTES);
         let inside = r#"{"id":7,"uid":"ops","title":"Ops","description":"","parent_uid":"gone"}"#;
         import.take(1, &folder(1, "folder.created", inside)).unwrap();
         assert_eq!(import.check_places().unwrap_err().folder.as_str(), "gone");
@@ -455,16 +459,32 @@ mod tests {
         import.check_places().unwrap();
     }
 
-    #[test]
-    fn a_document_is_written_as_ours_are() {
-        let payload = r#"{"id":1,"generation":1,"content":{"uid":"cpu","title":"CPU","tags":[],"folder_uid":null,
-            "message":"","data":{"title": "CPU", "uid": "cpu", "a": 1.0}}}"#;
-        let created = ForeignEvent {
+    fn dashboard(payload: &'static str) -> ForeignEvent<'static> {
+        ForeignEvent {
             aggregate_type: "dashboard",
             aggregate_id: "cpu",
             ..folder(1, "dashboard.created", payload)
-        };
-        let imported = Import::default().take(1, &created).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_document_is_written_as_ours_are() {
+        let created = dashboard(
+            r#"{"id":1,"generation":1,"content":{"uid":"cpu","title":"CPU","tags":[],"folder_uid":null,
+            "message":"","data":{"title": "CPU", "uid": "cpu", "a": 1.0}}}"#,
+        );
+        let imported = Import::new(0, MAX_DOCUMENT_BYTES).take(1, &created).unwrap();
         assert!(imported.event.payload().unwrap().ends_with(r#""data":{"a":1.0,"title":"CPU"}}}"#));
+    }
+
+    #[test]
+    fn a_document_is_bounded() {
+        let created = dashboard(
+            r#"{"id":1,"generation":1,"content":{"uid":"cpu","title":"CPU","tags":[],"folder_uid":null,
+            "message":"","data":{"a":1}}}"#,
+        );
+        let take = |max_bytes| Import::new(0, max_bytes).take(1, &created);
+        assert!(take(r#"{"a":1}"#.len()).is_ok());
+        assert!(matches!(take(r#"{"a":1}"#.len() - 1), Err(ImportError::Content(_))));
     }
 }

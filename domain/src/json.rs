@@ -2,9 +2,11 @@
 
 pub mod changes;
 pub mod diff;
+mod fingerprint;
 mod write;
 
 use std::cell::RefCell;
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use serde::ser::SerializeStruct;
@@ -13,10 +15,17 @@ use serde_json::value::RawValue;
 use simd_json::tape::{Node, Tape};
 use simd_json::{Buffers, StaticNode};
 
-pub use write::push_string;
+pub use write::{WriteError, push_string};
 
 /// How deep lists and objects may be nested, which is as deep as `serde_json` reads.
-const MAX_DEPTH: usize = 127;
+pub(crate) const MAX_DEPTH: usize = 127;
+
+/// How many values and names of members a document may have. Each takes more memory than two bytes of text, which is
+/// all that a number in a list needs.
+pub const MAX_NODES: usize = 500_000;
+
+/// How long a text may be for its buffers to be kept: each thread has its own.
+const MAX_KEPT_BYTES: usize = 1024 * 1024;
 
 /// A JSON document as canonical text: no insignificant white space, the members of objects sorted by name,
 /// of repeated members the last. Cloning it copies a pointer, never the text.
@@ -24,9 +33,9 @@ const MAX_DEPTH: usize = 127;
 pub struct CanonicalJson(Arc<String>);
 
 impl CanonicalJson {
-    /// The canonical text of a value, which leaves out some members of it if it is an object.
-    pub fn try_new(value: JsonValue<'_>, without: &[&str]) -> Result<Self, serde_json::Error> {
-        write::canonical(value, without, None).map(|text| Self(Arc::new(text)))
+    /// The canonical text of a value, which leaves out some members of it if it is an object, up to so many bytes.
+    pub fn try_new(value: JsonValue<'_>, without: &[&str], max_bytes: usize) -> Result<Self, WriteError> {
+        write::canonical(value, without, None, max_bytes).map(|text| Self(Arc::new(text)))
     }
 
     /// The text.
@@ -90,16 +99,29 @@ pub enum JsonError {
     /// It is nested too deep.
     #[error("invalid JSON: nested more than {MAX_DEPTH} levels deep")]
     TooDeep,
+    /// It has too many values.
+    #[error("invalid JSON: more than {MAX_NODES} values and names of members")]
+    TooMany,
 }
 
 impl<'a> JsonDocument<'a> {
     /// Parses a text, whose escapes are resolved in place.
     pub fn try_parse(text: &'a mut Vec<u8>) -> Result<Self, JsonError> {
+        // No value has less than two bytes with what separates it from the next one.
+        if text.len() / 2 >= MAX_NODES && count_nodes(text) > MAX_NODES {
+            return Err(JsonError::TooMany);
+        }
         let mut tape = Tape(Vec::new());
         let length = text.len();
         text.resize(length + PADDING, 0);
         BUFFERS
-            .with_borrow_mut(|buffers| simd_json::fill_tape_padded(text, length, buffers, &mut tape))
+            .with_borrow_mut(|buffers| {
+                let filled = simd_json::fill_tape_padded(text, length, buffers, &mut tape);
+                if length > MAX_KEPT_BYTES {
+                    *buffers = Buffers::default();
+                }
+                filled
+            })
             .map_err(JsonError::Invalid)?;
         if depth(&tape.0) > MAX_DEPTH { Err(JsonError::TooDeep) } else { Ok(Self(tape)) }
     }
@@ -109,6 +131,26 @@ impl<'a> JsonDocument<'a> {
     pub fn root(&self) -> JsonValue<'_> {
         JsonValue(&self.0.0)
     }
+}
+
+/// How many values and names a JSON text has, by what separates them.
+fn count_nodes(text: &[u8]) -> usize {
+    let (mut nodes, mut is_text, mut is_escaped, mut is_opened) = (1, false, false, false);
+    for byte in text {
+        if is_text {
+            (is_text, is_escaped) = (is_escaped || *byte != b'"', !is_escaped && *byte == b'\\');
+            continue;
+        }
+        match byte {
+            b' ' | b'\t' | b'\n' | b'\r' => continue,
+            b'"' => is_text = true,
+            _ => {}
+        }
+        let is_first = is_opened && !matches!(byte, b']' | b'}');
+        nodes += usize::from(is_first) + usize::from(matches!(byte, b',' | b':'));
+        is_opened = matches!(byte, b'[' | b'{');
+    }
+    nodes
 }
 
 /// How deep lists and objects are nested.
@@ -132,8 +174,19 @@ fn depth(nodes: &[Node<'_>]) -> usize {
 #[derive(Clone, Copy, Debug)]
 pub struct JsonValue<'a>(&'a [Node<'a>]);
 
-/// Gives a text its new form, or nothing to leave it.
-pub type Rewrite<'a> = &'a dyn Fn(&str) -> Option<String>;
+/// Gives a text its new form of at most so many bytes.
+pub type Rewrite<'a> = &'a dyn Fn(&str, usize) -> Rewritten;
+
+/// What became of a text.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Rewritten {
+    /// It stays as it is.
+    Same,
+    /// It is another one.
+    Text(String),
+    /// It would be longer than it may be.
+    TooLong,
+}
 
 impl<'a> JsonValue<'a> {
     /// The last member of that name, if the value is an object that has one.
@@ -188,9 +241,20 @@ impl<'a> JsonValue<'a> {
         matches!(self.0.first(), Some(Node::Array { .. }))
     }
 
-    /// The canonical text of the value with its texts, though not the names of members, rewritten.
-    pub fn rewritten(self, without: &[&str], rewrite: Rewrite<'_>) -> Result<Vec<u8>, serde_json::Error> {
-        write::canonical(self, without, Some(rewrite)).map(String::into_bytes)
+    /// The canonical text of the value with its texts, though not the names of members, rewritten, up to so many bytes.
+    pub fn rewritten(
+        self,
+        without: &[&str],
+        rewrite: Rewrite<'_>,
+        max_bytes: usize,
+    ) -> Result<Vec<u8>, WriteError> {
+        write::canonical(self, without, Some(rewrite), max_bytes).map(String::into_bytes)
+    }
+
+    /// The first bytes of the canonical text, and whether there are more.
+    #[must_use]
+    pub fn beginning(self, max_bytes: usize) -> (String, bool) {
+        write::beginning(self, max_bytes)
     }
 
     /// The items, if it is a list; nothing if not.
@@ -198,6 +262,27 @@ impl<'a> JsonValue<'a> {
         let length = if let Some(Node::Array { len, .. }) = self.0.first() { *len } else { 0 };
         let mut rest = &self.0[1.min(self.0.len())..];
         (0..length).map(move |_| take_value(&mut rest))
+    }
+
+    /// The members of two canonical objects by name, each with what it is in either. Members of canonical objects are
+    /// sorted, so both are walked side by side.
+    pub fn members_beside(
+        self,
+        other: JsonValue<'a>,
+    ) -> impl Iterator<Item = (&'a str, Option<JsonValue<'a>>, Option<JsonValue<'a>>)> {
+        let (mut left, mut right) = (self.members().peekable(), other.members().peekable());
+        std::iter::from_fn(move || {
+            let order = match (left.peek(), right.peek()) {
+                (Some((left, _)), Some((right, _))) => left.cmp(right),
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (None, None) => return None,
+            };
+            let left = if order.is_le() { left.next() } else { None };
+            let right = if order.is_ge() { right.next() } else { None };
+            let (name, _) = left.or(right)?;
+            Some((name, left.map(|(_, value)| value), right.map(|(_, value)| value)))
+        })
     }
 
     /// The members in the order in which they were written, if it is an object; nothing if not.
@@ -227,7 +312,7 @@ impl<'a> JsonValue<'a> {
 
 impl Serialize for JsonValue<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let text = write::canonical(*self, &[], None).map_err(serde::ser::Error::custom)?;
+        let text = write::canonical(*self, &[], None, usize::MAX).map_err(serde::ser::Error::custom)?;
         serialize_verbatim(&text, serializer)
     }
 }
@@ -238,7 +323,7 @@ pub(crate) mod tests {
 
     fn canonical(text: &str) -> CanonicalJson {
         let mut text = text.as_bytes().to_vec();
-        CanonicalJson::try_new(JsonDocument::try_parse(&mut text).unwrap().root(), &[]).unwrap()
+        CanonicalJson::try_new(JsonDocument::try_parse(&mut text).unwrap().root(), &[], usize::MAX).unwrap()
     }
 
     /// What two documents tell of each other, made canonical first as all stored ones are.
@@ -283,7 +368,7 @@ pub(crate) mod tests {
         assert!(root.get("b").is_none() && root.get("id").unwrap().get("x").is_none());
         let tags: Vec<_> = root.get("tags").unwrap().items().map(JsonValue::as_str).collect();
         assert_eq!(tags, [Some("b"), None, Some("d")]);
-        let text = CanonicalJson::try_new(root, &["uid", "tags"]).unwrap();
+        let text = CanonicalJson::try_new(root, &["uid", "tags"], usize::MAX).unwrap();
         assert_eq!(text.as_str(), r#"{"a":-1,"id":7}"#);
     }
 
@@ -296,6 +381,58 @@ pub(crate) mod tests {
         assert!(JsonDocument::try_parse(&mut nested(MAX_DEPTH)).is_ok());
         assert!(matches!(JsonDocument::try_parse(&mut nested(MAX_DEPTH + 1)), Err(JsonError::TooDeep)));
         assert!(JsonDocument::try_parse(&mut nested(100_000)).is_err());
+    }
+
+    #[test]
+    fn so_many_values_are_read_and_no_more() {
+        for text in ["1", "[]", "[1]", "{}", r#"{"a":1}"#, r#"[[],{"x":[ ]}]"#, r#"["a,:[\"{",{"b":[1,2]}]"#]
+        {
+            let mut parsed = text.as_bytes().to_vec();
+            let nodes = JsonDocument::try_parse(&mut parsed).unwrap().0.0.len();
+            assert_eq!(count_nodes(text.as_bytes()), nodes, "{text}");
+        }
+        let list = |items: usize| format!("[{}0]", "0,".repeat(items - 1)).into_bytes();
+        assert!(JsonDocument::try_parse(&mut list(MAX_NODES - 1)).is_ok());
+        assert!(matches!(JsonDocument::try_parse(&mut list(MAX_NODES)), Err(JsonError::TooMany)));
+        // What is inside of a text is no value.
+        assert!(
+            JsonDocument::try_parse(&mut format!("[\"{}\"]", ",[".repeat(MAX_NODES)).into_bytes()).is_ok()
+        );
+    }
+
+    #[test]
+    fn a_text_stops_at_its_limit() {
+        let mut text = format!(r#"{{"a":"{}","b":[1,2,3]}}"#, "é".repeat(100)).into_bytes();
+        let length = text.len();
+        let document = JsonDocument::try_parse(&mut text).unwrap();
+        let root = document.root();
+        assert!(CanonicalJson::try_new(root, &[], length).is_ok());
+        for max in [0, 1, 50, length - 1] {
+            assert!(matches!(CanonicalJson::try_new(root, &[], max), Err(WriteError::TooLong)), "{max}");
+        }
+        assert_eq!(root.beginning(length).1, false);
+        let (beginning, is_cut) = root.beginning(10);
+        assert_eq!((beginning.as_str(), is_cut), (r#"{"a":"éé"#, true));
+    }
+
+    #[test]
+    fn numbers_that_grow_obey_the_limit_as_well() {
+        let mut text = format!("[{}1e15]", "1e15,".repeat(99)).into_bytes();
+        let length = text.len();
+        let document = JsonDocument::try_parse(&mut text).unwrap();
+        assert!(matches!(CanonicalJson::try_new(document.root(), &[], length), Err(WriteError::TooLong)));
+    }
+
+    #[test]
+    fn members_are_walked_side_by_side() {
+        let names = |(name, left, right): (&str, Option<JsonValue<'_>>, Option<JsonValue<'_>>)| {
+            (name.to_owned(), left.is_some(), right.is_some())
+        };
+        let members: Vec<_> = compared(r#"{"a":1,"c":1}"#, r#"{"b":2,"c":2}"#, |left, right| {
+            left.members_beside(right).map(names).collect()
+        });
+        let expected = [("a", true, false), ("b", false, true), ("c", true, true)];
+        assert_eq!(members, expected.map(|(name, left, right)| (name.to_owned(), left, right)));
     }
 
     #[test]

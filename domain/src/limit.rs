@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::{folder, resource_permission, service_account, star, team, text, uid, user};
+use crate::{dashboard, folder, json, resource_permission, service_account, star, team, text, uid, user};
 
 /// A bound on what a client can send, keep or have worked out.
 pub struct Limit {
@@ -61,6 +61,25 @@ pub const LIMITS: &[Limit] = &[
         what: "Description or version message",
         at: "Folders, dashboards",
         most: Amount::Bytes(text::MAX_DESCRIPTION_BYTES),
+        answer: "400",
+    },
+    Limit { what: "Tags", at: "A dashboard", most: Amount::Count(dashboard::MAX_TAGS as u64), answer: "400" },
+    Limit {
+        what: "Tag",
+        at: "Dashboards",
+        most: Amount::Characters(dashboard::MAX_TAG_CHARACTERS),
+        answer: "400",
+    },
+    Limit {
+        what: "Values and names of members",
+        at: "The document of a dashboard",
+        most: Amount::Count(json::MAX_NODES as u64),
+        answer: "400",
+    },
+    Limit {
+        what: "Levels of lists and objects",
+        at: "The document of a dashboard",
+        most: Amount::Count(json::MAX_DEPTH as u64),
         answer: "400",
     },
     Limit { what: "Uid", at: "Every noun", most: Amount::Characters(uid::MAX_UID_LENGTH), answer: "400" },

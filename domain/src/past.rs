@@ -63,6 +63,32 @@ pub struct Sentence {
     pub text: String,
 }
 
+/// How many bytes a description has at most.
+pub const MAX_DESCRIPTION_BYTES: usize = 64 * 1024;
+
+/// What became of an object in words, as far as there is room.
+#[derive(Clone, Debug, Default)]
+pub struct Description {
+    /// A sentence for each part.
+    pub sentences: Vec<Sentence>,
+    /// Whether there is more to say.
+    pub is_cut: bool,
+    bytes: usize,
+}
+
+impl Description {
+    /// Says one thing more, unless there is no room.
+    pub(crate) fn push(&mut self, sentence: Sentence) {
+        // The texts are said twice: in parts, and all of them together.
+        let words: usize = sentence.changed.iter().map(String::len).sum();
+        self.bytes += 2 * sentence.text.len() + sentence.title.len() + words;
+        self.is_cut |= self.bytes > MAX_DESCRIPTION_BYTES;
+        if !self.is_cut {
+            self.sentences.push(sentence);
+        }
+    }
+}
+
 /// Whether the object with this state is there. A state that does not say so is of something that always is.
 pub fn is_there(state: &impl Serialize) -> Result<bool, serde_json::Error> {
     Ok(serde_json::to_value(state)?.get("exists") != Some(&Value::Bool(false)))

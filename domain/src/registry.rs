@@ -6,7 +6,7 @@ use cqrs_es::persist::SerializedEvent;
 use crate::aggregate::Stream;
 use crate::event::{EventSet, StoredEvent};
 use crate::json::JsonValue;
-use crate::past::{AnyPast, Past, Sentence};
+use crate::past::{AnyPast, Description, Past};
 use crate::upcast::{upcast, upcasters};
 use crate::{
     access::Access, dashboard::Dashboard, folder::Folder, invite::Invite, membership::Membership, org::Org,
@@ -170,10 +170,10 @@ pub fn beginnings(type_name: &str) -> &'static [&'static str] {
 
 /// Says in words what was changed from one image of an object of that aggregate type to another.
 #[must_use]
-pub fn describe(type_name: &str, before: JsonValue<'_>, after: JsonValue<'_>) -> Vec<Sentence> {
+pub fn describe(type_name: &str, before: JsonValue<'_>, after: JsonValue<'_>) -> Description {
     struct Describe<'a>(JsonValue<'a>, JsonValue<'a>);
     impl AggregateVisitor for Describe<'_> {
-        type Output = Vec<Sentence>;
+        type Output = Description;
         fn visit<A: Stream>(self) -> Self::Output {
             A::describe(self.0, self.1)
         }

@@ -67,6 +67,15 @@ fn is_hidden(character: char) -> bool {
             | '\u{E0000}'..='\u{E0FFF}')
 }
 
+/// The first characters of a text, with an ellipsis if there are more.
+#[must_use]
+pub fn shortened(text: &str, max_characters: usize) -> String {
+    match text.char_indices().nth(max_characters) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -55,6 +55,8 @@ pub struct ImportOrder {
     pub is_dry_run: bool,
     /// What the server allows each org, if it limits anything.
     pub limits: Option<QuotaLimits>,
+    /// How many bytes the document of a dashboard has at most.
+    pub max_document_bytes: usize,
 }
 
 /// What was imported, or would have been.
@@ -102,7 +104,7 @@ async fn check(
     found: &mut ImportReport,
     report: Report<'_>,
 ) -> Result<Import> {
-    let mut import = Import::default();
+    let mut import = Import::new(0, order.max_document_bytes);
     let mut lines = file.lines().await?;
     while let Some(line) = lines.next().await? {
         if !is_wanted(order, &line) {

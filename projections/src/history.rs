@@ -2,23 +2,34 @@
 
 use async_trait::async_trait;
 use kymograph_app::audit::actor_kind;
-use kymograph_app::history::{HistoryEntry, HistoryReader, StoredChange};
+use kymograph_app::history::{HistoryEntry, HistoryReader, StoredChange, StoredChanges};
 use kymograph_app::{Result, Scope};
 use kymograph_domain::{StreamId, UserId};
 use serde::Deserialize;
 use tokio_postgres::Row;
 
-use crate::database::Database;
+use crate::database::{Database, Params};
 use crate::text::timestamp_column;
 
-/// What the author said is somewhere in a payload that can be long, so it is taken out of it where it is. PostgreSQL
-/// cannot say the character that is replaced.
-const LIST_ENTRIES: &str = r"SELECT pos, version, recorded_at, type, actor_id, actor_login, meta,
-        coalesce(nullif(said ->> 'message', ''), said -> 'content' ->> 'message', '') AS message
-    FROM events, LATERAL (SELECT replace(payload, '\u0000', '\ufffd')::json) AS payloads (said)
-    WHERE org_id = $1 AND stream_id = $2 AND version < $3 ORDER BY version DESC LIMIT $4";
-const READ_CHANGES: &str = "SELECT version, type, schema_version, payload FROM events
-    WHERE org_id = $1 AND stream_id = $2 AND version >= $3 ORDER BY version LIMIT $4";
+/// What the author said is somewhere in a payload, so it is taken out of it where it is. PostgreSQL cannot say the
+/// character that is replaced. Of a long payload, which is a dashboard's, only the beginning is looked at: there what the
+/// author said comes before the document, and no text of JSON has quotes that are not escaped.
+const LIST_ENTRIES: &str = r#"SELECT pos, version, recorded_at, type, actor_id, actor_login, meta,
+        octet_length(payload) AS payload_bytes,
+        CASE WHEN octet_length(payload) <= 65536
+            THEN (SELECT coalesce(nullif(said ->> 'message', ''), said -> 'content' ->> 'message', '')
+                FROM (SELECT replace(payload, '\u0000', '\ufffd')::json) AS payloads (said))
+            ELSE (SELECT coalesce(('"' || nullif(split_part(rest, '","data":', 1), rest) || '"')::json #>> '{}', '')
+                FROM (SELECT split_part(left(payload, 262144), '"message":"', 2)) AS texts (rest))
+        END AS message
+    FROM events WHERE org_id = $1 AND stream_id = $2 AND version < $3 ORDER BY version DESC LIMIT $4"#;
+/// The payloads of those events only are read that are wanted.
+const READ_CHANGES: &str =
+    "SELECT version, type, schema_version, CASE WHEN total <= $5 THEN payload END AS payload
+    FROM (SELECT version, type, schema_version, payload,
+            sum(octet_length(payload)) OVER (ORDER BY version)::bigint AS total
+        FROM events WHERE org_id = $1 AND stream_id = $2 AND version >= $3 ORDER BY version LIMIT $4) AS found
+    ORDER BY version";
 const FIND_LAST_OF: &str = "SELECT version FROM events WHERE org_id = $1 AND stream_id = $2 AND version <= $3
     AND type = ANY ($4) ORDER BY version DESC LIMIT 1";
 
@@ -53,17 +64,19 @@ fn entry(row: &Row) -> HistoryEntry {
         actor_id: actor_id.max(UserId(0)),
         actor_login: row.get("actor_login"),
         message: row.get("message"),
+        payload_bytes: usize::try_from(row.get::<_, i32>("payload_bytes")).unwrap_or_default(),
         diff: None,
     }
 }
 
-fn stored_change(row: &Row) -> StoredChange {
-    StoredChange {
+/// The event of a row, unless it was too long.
+fn stored_change(row: &Row) -> Option<StoredChange> {
+    Some(StoredChange {
         version: row.get("version"),
         stored_type: row.get("type"),
         schema_version: row.get("schema_version"),
-        payload: row.get("payload"),
-    }
+        payload: row.get::<_, Option<_>>("payload")?,
+    })
 }
 
 #[async_trait]
@@ -86,10 +99,14 @@ impl HistoryReader for PgHistoryReader {
         stream: &StreamId,
         from: i64,
         limit: i64,
-    ) -> Result<Vec<StoredChange>> {
+        max_bytes: i64,
+    ) -> Result<StoredChanges> {
         let org = scope.org();
-        let rows = self.database.read(org, READ_CHANGES, &[&org.0, &stream.as_str(), &from, &limit]).await?;
-        Ok(rows.iter().map(stored_change).collect())
+        let params: Params<'_> = &[&org.0, &stream.as_str(), &from, &limit, &max_bytes];
+        let rows = self.database.read(org, READ_CHANGES, params).await?;
+        let list: Vec<_> = rows.iter().map_while(stored_change).collect();
+        let is_cut = list.len() < rows.len();
+        Ok(StoredChanges { list, is_cut })
     }
 
     async fn find_last_of(

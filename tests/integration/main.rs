@@ -54,3 +54,4 @@ mod trash;
 mod user;
 mod user_name;
 mod verify;
+mod work;

@@ -3,6 +3,7 @@
 mod html;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -11,7 +12,7 @@ use axum::response::Response;
 use kymograph_app::dashboard::{Dashboards, VersionContent, VersionTarget};
 use kymograph_app::{Error, Scope};
 use kymograph_domain::json::diff::{Difference, compare};
-use kymograph_domain::json::{JsonDocument, JsonValue};
+use kymograph_domain::json::{JsonDocument, JsonError};
 use serde::Deserialize;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use utoipa::ToSchema;
@@ -29,12 +30,18 @@ pub(super) fn routes(state: &Arc<Dashboards>) -> Routes {
         .private(Method::POST, "/api/dashboards/calculate-diff", state, calculate_dashboard_diff)
         .describe(
             operation("calculateDashboardDiff", "Compare two versions of dashboards")
-                .details("The answer is HTML for `basic` and `json`, and JSON in the format of jsondiffpatch for `delta`.")
+                .details(FORMATS)
                 .answers_text(200, "What is different", "text/html")
                 .answers::<serde_json::Value>(200, "What is different")
                 .fails(&[404]),
         )
 }
+
+const FORMATS: &str = "The answer is HTML for `basic` and `json`, and JSON in the format of jsondiffpatch for `delta`. \
+    HTML that would be too long ends early with an element of the class `diff-truncated`; JSON that would be is 413.";
+
+/// How many bytes of HTML or JSON there are at most.
+pub(crate) const MAX_DIFF_BYTES: usize = 8 * 1024 * 1024;
 
 #[derive(Deserialize, Default, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -72,21 +79,39 @@ async fn calculate_dashboard_diff(
 ) -> ApiResult<Response> {
     let base = find(&dashboards, &scope, "base", form.base).await?;
     let new = find(&dashboards, &scope, "new", form.new).await?;
-    let text = |version: VersionContent| version.data.as_str().as_bytes().to_vec();
-    let (mut base, mut new) = (text(base), text(new));
-    let base = JsonDocument::try_parse(&mut base).map_err(Error::internal)?;
-    let new = JsonDocument::try_parse(&mut new).map_err(Error::internal)?;
-    let difference = compare(base.root(), new.root());
-    let (content_type, text) = match form.diff_type.unwrap_or_default() {
-        DiffType::Basic => ("text/html; charset=utf-8", html::summary(&difference)),
-        DiffType::Json => ("text/html; charset=utf-8", html::lines(&difference)),
-        DiffType::Delta => ("application/json", delta(&difference).map_err(Error::internal)?),
+    let diff_type = form.diff_type.unwrap_or_default();
+    let bytes = base.data.as_str().len() + new.data.as_str().len();
+    let text = dashboards.work(&scope, bytes, move || diff_text(&base, &new, diff_type)).await??;
+    let content_type = match diff_type {
+        DiffType::Basic | DiffType::Json => "text/html; charset=utf-8",
+        DiffType::Delta => "application/json",
     };
     let mut response = Response::new(text.into());
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     // Nothing was written, so a repetition may as well read again.
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
+}
+
+fn diff_text(base: &VersionContent, new: &VersionContent, diff_type: DiffType) -> ApiResult<String> {
+    let copied = |version: &VersionContent| version.data.as_str().as_bytes().to_vec();
+    let (mut base, mut new) = (copied(base), copied(new));
+    let base = JsonDocument::try_parse(&mut base).map_err(unreadable)?;
+    let new = JsonDocument::try_parse(&mut new).map_err(unreadable)?;
+    let difference = compare(base.root(), new.root());
+    match diff_type {
+        DiffType::Basic => Ok(html::summary(&difference)),
+        DiffType::Json => Ok(html::lines(&difference)),
+        DiffType::Delta => delta(&difference),
+    }
+}
+
+fn unreadable(error: JsonError) -> Error {
+    match error {
+        // Documents that were saved before there was this limit.
+        JsonError::TooMany => Error::too_large("the versions are too large to be compared"),
+        error => Error::internal(error),
+    }
 }
 
 async fn find(
@@ -106,8 +131,35 @@ async fn find(
 }
 
 /// A difference in the format of `jsondiffpatch`, in which nothing different is an empty object.
-fn delta(difference: &Difference<'_>) -> serde_json::Result<String> {
-    if difference.is_same() { Ok("{}".to_owned()) } else { serde_json::to_string(&Delta(difference)) }
+fn delta(difference: &Difference<'_>) -> ApiResult<String> {
+    if difference.is_same() {
+        return Ok("{}".to_owned());
+    }
+    let mut text = LimitedText::default();
+    match serde_json::to_writer(&mut text, &Delta(difference)) {
+        Ok(()) => Ok(String::from_utf8(text.0).map_err(Error::internal)?),
+        Err(error) if error.is_io() => {
+            Err(Error::too_large("the versions differ too much for an answer").into())
+        }
+        Err(error) => Err(Error::internal(error).into()),
+    }
+}
+
+/// A text that takes no more than there may be.
+#[derive(Default)]
+struct LimitedText(Vec<u8>);
+
+impl io::Write for LimitedText {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len() + bytes.len() > MAX_DIFF_BYTES {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 struct Delta<'a>(&'a Difference<'a>);
@@ -152,10 +204,4 @@ fn places<'a>(items: &'a [Difference<'a>]) -> BTreeMap<String, &'a Difference<'a
         new += usize::from(!is_removed);
     }
     places
-}
-
-/// The text of a value on one line.
-fn inline(value: JsonValue<'_>) -> String {
-    // Writing to a text cannot fail.
-    serde_json::to_string(&value).unwrap_or_default()
 }

@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::body::Body;
@@ -11,18 +10,18 @@ use axum::response::Response;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use kymograph_app::Error;
-use kymograph_app::dashboard::DashboardView;
+use kymograph_app::dashboard::{DashboardView, VersionContent};
 use kymograph_domain::{CanonicalJson, Uid};
 use serde::Serialize;
 
 use crate::error::ApiResult;
 
 /// The text between the braces of a document, shared with whoever else keeps the document.
-struct Inside(Arc<DashboardView>);
+struct Inside(CanonicalJson);
 
 impl AsRef<[u8]> for Inside {
     fn as_ref(&self) -> &[u8] {
-        inside(&self.0.data).as_bytes()
+        inside(&self.0).as_bytes()
     }
 }
 
@@ -38,21 +37,30 @@ fn head(id: i64, uid: &Uid, version: i64) -> String {
     format!(r#"{{"id":{id},"uid":"{uid}","version":{version},"#)
 }
 
-/// A whole document: what was saved, with `id`, `uid` and `version`.
-pub(super) fn whole(data: &CanonicalJson, id: i64, uid: &Uid, version: i64) -> String {
-    format!("{}{}}}", head(id, uid, version), inside(data))
-}
-
 /// The answer `{"meta": …, "dashboard": …}`.
-pub(super) fn with_meta(meta: &impl Serialize, dashboard: Arc<DashboardView>) -> ApiResult<Response> {
+pub(super) fn with_meta(meta: &impl Serialize, dashboard: &DashboardView) -> ApiResult<Response> {
     let meta = serde_json::to_string(meta).map_err(Error::internal)?;
     let head = head(dashboard.id, &dashboard.uid, dashboard.version);
-    let before = Bytes::from(format!(r#"{{"meta":{meta},"dashboard":{head}"#));
-    let document = Bytes::from_owner(Inside(dashboard));
-    let mut response = Response::new(Body::new(Parts::new([before, document, Bytes::from_static(b"}}")])));
+    Ok(response(format!(r#"{{"meta":{meta},"dashboard":{head}"#), &dashboard.data))
+}
+
+/// The answer with a version: what is said of it, and its document as the member `data`.
+pub(super) fn with_version(said: &impl Serialize, version: &VersionContent) -> ApiResult<Response> {
+    let said = serde_json::to_string(said).map_err(Error::internal)?;
+    let said = said.strip_suffix('}').unwrap_or_default();
+    let VersionContent { view, data, .. } = version;
+    let head = head(view.dashboard_id, &view.uid, view.version);
+    Ok(response(format!(r#"{said},"data":{head}"#), data))
+}
+
+/// An answer of a text that ends inside of an object and of the document in it, and a document.
+fn response(before: String, data: &CanonicalJson) -> Response {
+    let document = Bytes::from_owner(Inside(data.clone()));
+    let parts = Parts::new([Bytes::from(before), document, Bytes::from_static(b"}}")]);
+    let mut response = Response::new(Body::new(parts));
     let json = header::HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, json);
-    Ok(response)
+    response
 }
 
 /// A body of a few parts whose length is known, which are written to the socket as they are.
@@ -97,7 +105,7 @@ mod tests {
     fn puts_the_servers_members_first() {
         let data = serde_json::from_str::<CanonicalJson>(r#"{"panels":[],"title":"CPU"}"#).unwrap();
         let uid = Uid::try_new("d1").unwrap();
-        let text = whole(&data, 7, &uid, 2);
+        let text = format!("{}{}}}", head(7, &uid, 2), inside(&data));
         assert_eq!(text, r#"{"id":7,"uid":"d1","version":2,"panels":[],"title":"CPU"}"#);
     }
 }

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use kymograph_app::dashboard::{Dashboards, ImportDashboard, ImportInput};
+use kymograph_app::dashboard::{Dashboards, ImportDashboard, ImportInput, interpolate};
 use kymograph_domain::Uid;
 use kymograph_domain::json::JsonValue;
 use kymograph_domain::slug::slugify;
@@ -84,7 +84,18 @@ struct ImportedBody {
     removed: bool,
 }
 
-fn import_of(form: JsonValue<'_>) -> ApiResult<ImportDashboard<'_>> {
+/// A form whose inputs were filled in.
+struct FilledIn {
+    text: kymograph_app::Result<Vec<u8>>,
+    folder_uid: Option<String>,
+    folder_id: Option<i64>,
+    overwrite: bool,
+}
+
+/// Fills in the inputs of a form's document, which has at most so many bytes then.
+fn fill_in(mut body: JsonText, max_bytes: usize) -> ApiResult<FilledIn> {
+    let document = body.document()?;
+    let form = document.root();
     let text = |value: JsonValue<'_>, name| value.get(name).and_then(JsonValue::as_str).map(str::to_owned);
     let dashboard = form.get("dashboard").filter(|dashboard| !dashboard.is_null()).ok_or_else(|| {
         let message = match text(form, "pluginId").unwrap_or_default().as_str() {
@@ -98,9 +109,9 @@ fn import_of(form: JsonValue<'_>) -> ApiResult<ImportDashboard<'_>> {
         kind: text(input, "type").unwrap_or_default(),
         value: text(input, "value").unwrap_or_default(),
     };
-    Ok(ImportDashboard {
-        dashboard,
-        inputs: form.get("inputs").into_iter().flat_map(JsonValue::items).map(input).collect(),
+    let inputs: Vec<_> = form.get("inputs").into_iter().flat_map(JsonValue::items).map(input).collect();
+    Ok(FilledIn {
+        text: interpolate(dashboard, &inputs, max_bytes),
         folder_uid: text(form, "folderUid"),
         folder_id: form.get("folderId").and_then(JsonValue::as_i64),
         overwrite: form.get("overwrite").and_then(JsonValue::as_bool).unwrap_or_default(),
@@ -110,10 +121,15 @@ fn import_of(form: JsonValue<'_>) -> ApiResult<ImportDashboard<'_>> {
 async fn import_dashboard(
     State(dashboards): DashboardState,
     Caller(scope): Caller,
-    mut body: JsonText,
+    body: JsonText,
 ) -> ApiResult<Json<ImportedBody>> {
-    let document = body.document()?;
-    let imported = dashboards.import_dashboard(&scope, import_of(document.root())?).await?;
+    let (bytes, max_bytes) = (body.bytes(), dashboards.max_document_bytes());
+    let parse = move || -> ApiResult<_> {
+        let FilledIn { text, folder_uid, folder_id, overwrite } = fill_in(body, max_bytes)?;
+        Ok(ImportDashboard::try_new(text?, folder_uid, folder_id, overwrite, max_bytes)?)
+    };
+    let import = dashboards.work(&scope, bytes, parse).await??;
+    let imported = dashboards.import_dashboard(&scope, import).await?;
     let saved = imported.saved;
     let slug = slugify(&saved.title);
     Ok(Json(ImportedBody {
@@ -137,10 +153,12 @@ async fn import_dashboard(
 async fn interpolate_dashboard(
     State(dashboards): DashboardState,
     Caller(scope): Caller,
-    mut body: JsonText,
+    body: JsonText,
 ) -> ApiResult<Response> {
-    let document = body.document()?;
-    let text = dashboards.interpolate_dashboard(&scope, &import_of(document.root())?).await?;
+    let max_bytes = dashboards.max_document_bytes();
+    let filled = dashboards.work(&scope, body.bytes(), move || fill_in(body, max_bytes)).await??;
+    dashboards.require_import(&scope, filled.folder_uid.as_deref(), filled.folder_id).await?;
+    let text = filled.text?;
     // Nothing was written, so a repetition may as well be answered anew.
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     Ok((headers, text).into_response())

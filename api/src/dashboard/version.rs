@@ -5,11 +5,11 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::Method;
+use axum::response::Response;
 use kymograph_app::dashboard::{Dashboards, VersionView};
 use kymograph_app::{Error, Page};
 use kymograph_domain::Uid;
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::wire::{DashboardDocument, SavedDashboardBody};
@@ -44,6 +44,7 @@ pub(super) fn routes(state: &Arc<Dashboards>) -> Routes {
         )
         .describe(
             operation("getDashboardVersionByUID", "Read a version of a dashboard with its document")
+                .answers::<VersionDocumentBody>(200, "The version")
                 .fails(&[404]),
         )
         .private(Method::POST, "/api/dashboards/uid/{uid}/restore", state, restore_dashboard_version_by_uid)
@@ -74,9 +75,15 @@ struct VersionBody {
     created: String,
     created_by: String,
     message: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<DashboardDocument>)]
-    data: Option<Box<RawValue>>,
+}
+
+/// A version with its document.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documents pass as text, this describes them")]
+struct VersionDocumentBody {
+    #[serde(flatten)]
+    version: VersionBody,
+    data: DashboardDocument,
 }
 
 fn version_body(version: VersionView) -> VersionBody {
@@ -90,7 +97,6 @@ fn version_body(version: VersionView) -> VersionBody {
         created: version.created.rfc3339(),
         created_by: version.created_by,
         message: version.message,
-        data: None,
     }
 }
 
@@ -120,15 +126,11 @@ async fn get_dashboard_version_by_uid(
     State(dashboards): DashboardState,
     Caller(scope): Caller,
     Path((uid, version)): Path<(String, String)>,
-) -> ApiResult<Json<VersionBody>> {
+) -> ApiResult<Response> {
     // A version that is no number is one that is not there; the operation knows no 400.
     let version = version.parse().map_err(|_| Error::missing("Dashboard version not found"))?;
     let found = dashboards.get_version(&scope, &uid, version).await?;
-    let view = &found.view;
-    let data = document::whole(&found.data, view.dashboard_id, &view.uid, view.version);
-    let mut body = version_body(found.view);
-    body.data = Some(RawValue::from_string(data).map_err(Error::internal)?);
-    Ok(Json(body))
+    document::with_version(&version_body(found.view.clone()), &found)
 }
 
 #[derive(Deserialize, Default, ToSchema)]

@@ -6,13 +6,25 @@ use std::sync::Arc;
 use kymograph_domain::StreamId;
 
 use super::{AuditBatch, AuditRecord, AuditSink, AuditTarget};
-use crate::Scope;
 use crate::error::Result;
-use crate::history::{Diff, HistoryReader, Images, MAX_LISTED_BYTES};
+use crate::history::{Diff, HistoryReader, Images};
+use crate::{Scope, Workers};
 
 /// Finds out what entries changed.
 #[derive(Clone)]
-pub(super) struct Changes(pub(super) Arc<dyn HistoryReader>);
+pub(super) struct Changes {
+    pub(super) reader: Arc<dyn HistoryReader>,
+    pub(super) workers: Workers,
+}
+
+/// How much may be told of what entries changed.
+#[derive(Clone, Copy)]
+pub(super) struct Room {
+    /// How many bytes of an entry.
+    pub(super) listed: usize,
+    /// How many bytes of events are read for all of them together.
+    pub(super) read: usize,
+}
 
 impl Changes {
     /// The same entries with what each of them changed.
@@ -20,6 +32,7 @@ impl Changes {
         &self,
         scope: &Scope,
         batch: Box<dyn AuditBatch>,
+        mut room: Room,
     ) -> Result<Box<dyn AuditBatch>> {
         // Entries of one object are looked at together, from its oldest version on: each image serves two of them.
         let mut objects: BTreeMap<(String, StreamId), Vec<(i64, usize)>> = BTreeMap::new();
@@ -37,11 +50,12 @@ impl Changes {
             versions.sort_unstable();
             for run in versions.chunk_by(|(version, _), (next, _)| version + 1 == *next) {
                 let last = run.last().map_or(0, |(version, _)| *version);
-                let mut images = Images::new(&*self.0, scope, &stream, &noun).up_to(last);
+                let images = Images::new(&*self.reader, &self.workers, scope, &stream, &noun);
+                let mut images = images.up_to(last).within(room.read);
                 for (version, index) in run {
-                    let (before, after) = (images.at(version - 1).await?, images.at(*version).await?);
-                    diffs[*index] = Some(Diff::between(&noun, &before, &after, MAX_LISTED_BYTES)?);
+                    diffs[*index] = Some(images.diff(version - 1, *version, room.listed).await?);
                 }
+                room.read = images.left();
             }
         }
         Ok(Box::new(Changed { batch, diffs }))

@@ -6,16 +6,19 @@ use futures_util::{StreamExt, stream};
 use kymograph_domain::Timestamp;
 use tokio::sync::mpsc;
 
-use super::change::Changes;
+use super::change::{Changes, Room};
 use super::slot::ExportSlot;
 use super::{AuditBatch, AuditQuery, AuditReader, AuditSelect, Audits, TargetNames, UnnamedBatch, require};
 use crate::Scope;
 use crate::error::{Error, Result};
+use crate::history::MAX_LISTED_BYTES;
 
 /// How many entries are read at once.
 const BATCH: i64 = 2000;
-/// How many if each comes with what it changed, which can be a megabyte: several batches are on their way at once.
+/// How many if each comes with what it changed: several batches are on their way at once.
 const BATCH_WITH_CHANGES: i64 = 10;
+/// How much is told of each of them. An export is complete, so whatever they are of is read, one object at a time.
+const ROOM: Room = Room { listed: MAX_LISTED_BYTES, read: usize::MAX };
 /// How many batches of a whole log are read at once.
 const READ_AT_ONCE: usize = 2;
 /// How many names of objects are remembered on the way.
@@ -127,7 +130,7 @@ impl AuditExport {
         self.reader.complete_names(&self.scope, &*batch, &mut self.names).await?;
         let batch = batch.named(&self.names);
         match &self.changes {
-            Some(changes) => changes.add_to(&self.scope, batch).await.map(Some),
+            Some(changes) => changes.add_to(&self.scope, batch, ROOM).await.map(Some),
             None => Ok(Some(batch)),
         }
     }

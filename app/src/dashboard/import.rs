@@ -4,9 +4,11 @@
 use std::collections::HashMap;
 
 use kymograph_domain::dashboard::DashboardError;
-use kymograph_domain::json::{JsonDocument, JsonValue};
+use kymograph_domain::json::{JsonDocument, JsonValue, Rewritten};
+use kymograph_domain::text::shortened;
 
-use super::{Dashboards, SaveDashboard, SavedDashboard};
+use super::save::unwritten;
+use super::{Dashboards, ParsedDashboard, SaveDashboard, SavedDashboard};
 use crate::error::{Error, Result};
 use crate::{Permission, Scope};
 
@@ -16,20 +18,8 @@ const NOT_STORED: &[&str] = &["__elements", "__inputs", "__requires", "id"];
 /// The name by which one input stands for all of its type.
 const ANY_NAME: &str = "*";
 
-/// A dashboard to import, as clients send it.
-#[derive(Clone, Debug)]
-pub struct ImportDashboard<'a> {
-    /// The document.
-    pub dashboard: JsonValue<'a>,
-    /// What to put in the places of the inputs that it declares.
-    pub inputs: Vec<ImportInput>,
-    /// The folder to put it in; `None` and an empty text mean the root.
-    pub folder_uid: Option<String>,
-    /// The folder to put it in by numeric id, for older clients; 0 means the root.
-    pub folder_id: Option<i64>,
-    /// Whether to replace whatever is there.
-    pub overwrite: bool,
-}
+/// How many characters of the name of an input a message has.
+const MAX_NAME: usize = 200;
 
 /// What stands for an input of a dashboard on this server.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +30,33 @@ pub struct ImportInput {
     pub kind: String,
     /// What to put in its places.
     pub value: String,
+}
+
+/// A dashboard to import, with its inputs filled in.
+#[derive(Clone, Debug)]
+pub struct ImportDashboard {
+    /// What is to be saved.
+    pub save: SaveDashboard,
+    /// The revision that the document says it is, 0 if it does not.
+    pub revision: i64,
+}
+
+impl ImportDashboard {
+    /// Takes the text of a document whose inputs are filled in, which has at most so many bytes without what is the
+    /// server's to say.
+    pub fn try_new(
+        mut filled_in: Vec<u8>,
+        folder_uid: Option<String>,
+        folder_id: Option<i64>,
+        overwrite: bool,
+        max_bytes: usize,
+    ) -> Result<Self> {
+        let document = JsonDocument::try_parse(&mut filled_in).map_err(Error::internal)?;
+        let revision = document.root().get("revision").and_then(JsonValue::as_i64).unwrap_or_default();
+        let dashboard = ParsedDashboard::try_new(document.root(), max_bytes)?;
+        let message = String::new();
+        Ok(Self { save: SaveDashboard { dashboard, folder_uid, folder_id, message, overwrite }, revision })
+    }
 }
 
 /// What an import came to.
@@ -57,87 +74,85 @@ impl Dashboards {
     pub async fn import_dashboard(
         &self,
         scope: &Scope,
-        import: ImportDashboard<'_>,
+        import: ImportDashboard,
     ) -> Result<ImportedDashboard> {
-        let mut text = interpolate(import.dashboard, &import.inputs)?;
-        let document = JsonDocument::try_parse(&mut text).map_err(Error::internal)?;
-        let revision = document.root().get("revision").and_then(JsonValue::as_i64).unwrap_or_default();
-        let save = SaveDashboard {
-            dashboard: document.root(),
-            folder_uid: import.folder_uid,
-            folder_id: import.folder_id,
-            message: String::new(),
-            overwrite: import.overwrite,
-        };
-        let saved = self.save_dashboard(scope, save).await?;
-        Ok(ImportedDashboard { saved, revision })
+        let saved = self.save_dashboard(scope, import.save).await?;
+        Ok(ImportedDashboard { saved, revision: import.revision })
     }
 
-    /// The text of the document that an import would save.
-    pub async fn interpolate_dashboard(
+    /// Fails unless the actor could import into a folder.
+    pub async fn require_import(
         &self,
         scope: &Scope,
-        import: &ImportDashboard<'_>,
-    ) -> Result<Vec<u8>> {
-        let folder = self.resolve_folder(scope, import.folder_uid.as_deref(), import.folder_id).await?;
-        self.authorization.require_place(scope, folder.as_ref(), Permission::DashboardsCreate).await?;
-        interpolate(import.dashboard, &import.inputs)
+        folder_uid: Option<&str>,
+        folder_id: Option<i64>,
+    ) -> Result<()> {
+        let folder = self.resolve_folder(scope, folder_uid, folder_id).await?;
+        self.authorization.require_place(scope, folder.as_ref(), Permission::DashboardsCreate).await.map(drop)
     }
 }
 
-/// The text of a document in which `${NAME}` is replaced wherever an input of that name is declared.
-fn interpolate(dashboard: JsonValue<'_>, inputs: &[ImportInput]) -> Result<Vec<u8>> {
+/// The text of a document, of at most so many bytes, in which `${NAME}` is replaced wherever an input of that name is
+/// declared.
+pub fn interpolate(dashboard: JsonValue<'_>, inputs: &[ImportInput], max_bytes: usize) -> Result<Vec<u8>> {
     if !dashboard.is_object() {
         return Err(DashboardError::NotAnObject.into());
     }
     let values = declared_values(dashboard, inputs)?;
-    let text = dashboard.rewritten(NOT_STORED, &|text| fill_in(text, &values));
-    text.map_err(Error::internal)
+    dashboard.rewritten(NOT_STORED, &|text, left| fill_in(text, &values, left), max_bytes).map_err(unwritten)
 }
 
 fn declared_values<'a>(
     dashboard: JsonValue<'a>,
     inputs: &'a [ImportInput],
 ) -> Result<HashMap<&'a str, &'a str>> {
+    // The first input of a type that has the name, or that stands for all of them.
+    let mut given = HashMap::new();
+    for (place, input) in inputs.iter().enumerate() {
+        given.entry((input.kind.as_str(), input.name.as_str())).or_insert((place, input.value.as_str()));
+    }
     let declared = dashboard.get("__inputs").into_iter().flat_map(JsonValue::items);
     declared
         .map(|declared| {
             let text = |member| declared.get(member).and_then(JsonValue::as_str);
             let (name, kind) = (text("name").unwrap_or_default(), text("type").unwrap_or_default());
-            let given = inputs
-                .iter()
-                .find(|input| input.kind == kind && (input.name == name || input.name == ANY_NAME))
-                .map(|input| input.value.as_str());
+            let given = [name, ANY_NAME].into_iter().filter_map(|name| given.get(&(kind, name))).min();
             // A constant brings the value along that it has where nothing else is given.
-            let value = given.or_else(|| text("value"));
-            let value =
-                value.ok_or_else(|| Error::invalid(format!("the input {name} of the dashboard is missing")));
+            let value = given.map(|(_, value)| *value).or_else(|| text("value"));
+            let value = value.ok_or_else(|| {
+                let name = shortened(name, MAX_NAME);
+                Error::invalid(format!("the input {name} of the dashboard is missing"))
+            });
             Ok((name, value?))
         })
         .collect()
 }
 
-/// The text with each `${NAME}` replaced that has a value, or nothing if there is none to replace.
-fn fill_in(text: &str, values: &HashMap<&str, &str>) -> Option<String> {
+/// The text with each `${NAME}` replaced that has a value. A name ends before the next `${`, so that the text is gone
+/// through once.
+fn fill_in(text: &str, values: &HashMap<&str, &str>, max_bytes: usize) -> Rewritten {
     if values.is_empty() || !text.contains("${") {
-        return None;
+        return Rewritten::Same;
     }
-    let mut filled = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("${") {
-        filled.push_str(before);
-        let value = after.split_once('}').and_then(|(name, tail)| Some((*values.get(name)?, tail)));
-        let (value, tail) = value.unwrap_or(("${", after));
+    let mut filled = String::with_capacity(text.len().min(max_bytes));
+    let mut parts = text.split("${");
+    filled.push_str(parts.next().unwrap_or_default());
+    for part in parts {
+        let value = part.split_once('}').and_then(|(name, tail)| Some((*values.get(name)?, tail)));
+        let (value, tail) = value.unwrap_or(("${", part));
+        if filled.len() + value.len() + tail.len() > max_bytes {
+            return Rewritten::TooLong;
+        }
         filled.push_str(value);
-        rest = tail;
+        filled.push_str(tail);
     }
-    filled.push_str(rest);
-    Some(filled)
+    Rewritten::Text(filled)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
 
     fn interpolated(document: &str, inputs: &[(&str, &str, &str)]) -> Result<String> {
         let inputs: Vec<_> = inputs
@@ -150,8 +165,10 @@ mod tests {
             .collect();
         let mut text = document.as_bytes().to_vec();
         let document = JsonDocument::try_parse(&mut text).unwrap();
-        interpolate(document.root(), &inputs).map(|text| String::from_utf8(text).unwrap())
+        interpolate(document.root(), &inputs, MAX_BYTES).map(|text| String::from_utf8(text).unwrap())
     }
+
+    const MAX_BYTES: usize = 100;
 
     const DECLARED: &str = r#"{"__inputs":[{"name":"DS","type":"datasource"}],"id":7,"a":["${DS}","${DS}/${x}${DS}"],"${DS}":"$${"}"#;
 
@@ -178,5 +195,36 @@ mod tests {
         let document = r#"{"__inputs":[{"name":"C","type":"constant","value":"5"}],"a":"${C}"}"#;
         assert_eq!(interpolated(document, &[]).unwrap(), r#"{"a":"5"}"#);
         assert_eq!(interpolated(document, &[("C", "constant", "6")]).unwrap(), r#"{"a":"6"}"#);
+    }
+
+    #[test]
+    fn the_first_input_that_fits_counts() {
+        let document = r#"{"__inputs":[{"name":"DS","type":"datasource"}],"a":"${DS}"}"#;
+        let (own, any) = (("DS", "datasource", "own"), ("*", "datasource", "any"));
+        assert_eq!(interpolated(document, &[own, any]).unwrap(), r#"{"a":"own"}"#);
+        assert_eq!(interpolated(document, &[any, own]).unwrap(), r#"{"a":"any"}"#);
+    }
+
+    #[test]
+    fn names_end_before_the_next_one_begins() {
+        let document = r#"{"__inputs":[{"name":"A","type":"x","value":"1"}],"a":"${${A}${A ${A}}$${A}"}"#;
+        assert_eq!(interpolated(document, &[]).unwrap(), r#"{"a":"${1${A 1}$1"}"#);
+    }
+
+    #[test]
+    fn what_is_filled_in_is_bounded() {
+        let filled = |copies: usize, length: usize| {
+            let document = format!(
+                r#"{{"__inputs":[{{"name":"A","type":"x","value":"{}"}}],"a":"{}"}}"#,
+                "v".repeat(length),
+                "${A}".repeat(copies)
+            );
+            interpolated(&document, &[])
+        };
+        let frame = r#"{"a":""}"#.len();
+        assert_eq!(filled(1, MAX_BYTES - frame).unwrap().len(), MAX_BYTES);
+        for (copies, length) in [(1, MAX_BYTES - frame + 1), (1_000_000, 1), (1000, 1_000_000)] {
+            assert_eq!(filled(copies, length).unwrap_err().kind(), ErrorKind::TooLarge);
+        }
     }
 }

@@ -1,8 +1,10 @@
 //! Saving a dashboard.
 
-use kymograph_domain::dashboard::{Dashboard, DashboardCommand, DashboardContent, DashboardError};
+use std::collections::HashSet;
+
+use kymograph_domain::dashboard::{Dashboard, DashboardCommand, DashboardContent, DashboardError, MAX_TAGS};
 use kymograph_domain::folder::{Folder, GENERAL_UID};
-use kymograph_domain::json::JsonValue;
+use kymograph_domain::json::{JsonValue, WriteError};
 use kymograph_domain::{CanonicalJson, Uid};
 
 use super::{Dashboards, SavedDashboard};
@@ -13,9 +15,9 @@ use crate::{Permission, Scope, Unit};
 
 /// A dashboard to save, as clients send it.
 #[derive(Clone, Debug)]
-pub struct SaveDashboard<'a> {
+pub struct SaveDashboard {
     /// The document. Its `uid` or `id` says which dashboard it is, its `version` which one the client has seen.
-    pub dashboard: JsonValue<'a>,
+    pub dashboard: ParsedDashboard,
     /// The folder to put it in; `None` and an empty text mean the root.
     pub folder_uid: Option<String>,
     /// The folder to put it in by numeric id, for older clients; 0 means the root.
@@ -27,7 +29,8 @@ pub struct SaveDashboard<'a> {
 }
 
 /// What a client's document says of the dashboard, and the rest of the document.
-struct Parsed {
+#[derive(Clone, Debug)]
+pub struct ParsedDashboard {
     uid: Option<Uid>,
     id: Option<i64>,
     version: i64,
@@ -39,8 +42,8 @@ struct Parsed {
 impl Dashboards {
     /// Creates a dashboard, or saves a new version of it.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
-    pub async fn save_dashboard(&self, scope: &Scope, save: SaveDashboard<'_>) -> Result<SavedDashboard> {
-        let parsed = Parsed::try_from_document(save.dashboard)?;
+    pub async fn save_dashboard(&self, scope: &Scope, save: SaveDashboard) -> Result<SavedDashboard> {
+        let parsed = save.dashboard;
         let folder_uid = self.resolve_folder(scope, save.folder_uid.as_deref(), save.folder_id).await?;
         let uid = match (parsed.uid, parsed.id) {
             (Some(uid), _) => Some(uid),
@@ -142,9 +145,10 @@ impl Dashboards {
     }
 }
 
-impl Parsed {
-    /// Leaves `id`, `uid` and `version` out of the document: they are the server's to say.
-    fn try_from_document(document: JsonValue<'_>) -> Result<Self> {
+impl ParsedDashboard {
+    /// Takes a document of at most so many bytes, of which it leaves out `id`, `uid` and `version`: they are the server's
+    /// to say.
+    pub fn try_new(document: JsonValue<'_>, max_bytes: usize) -> Result<Self> {
         if !document.is_object() {
             return Err(DashboardError::NotAnObject.into());
         }
@@ -156,14 +160,29 @@ impl Parsed {
             None => None,
         };
         let title = document.get("title").and_then(JsonValue::as_str).unwrap_or_default();
-        let tags = document.get("tags").into_iter().flat_map(JsonValue::items);
         Ok(Self {
             uid,
             id: document.get("id").and_then(JsonValue::as_i64).filter(|id| *id > 0),
             version: document.get("version").and_then(JsonValue::as_i64).unwrap_or_default(),
             title: title.trim().to_owned(),
-            tags: tags.filter_map(JsonValue::as_str).map(str::to_owned).collect(),
-            data: CanonicalJson::try_new(document, &["id", "uid", "version"]).map_err(Error::internal)?,
+            tags: tags(document),
+            data: CanonicalJson::try_new(document, &["id", "uid", "version"], max_bytes)
+                .map_err(unwritten)?,
         })
+    }
+}
+
+/// The tags of a document, each once. One more than there may be is enough to refuse them.
+fn tags(document: JsonValue<'_>) -> Vec<String> {
+    let mut seen = HashSet::new();
+    let tags = document.get("tags").into_iter().flat_map(JsonValue::items).filter_map(JsonValue::as_str);
+    tags.filter(|tag| seen.insert(*tag)).map(str::to_owned).take(MAX_TAGS + 1).collect()
+}
+
+/// Says why a document is not written.
+pub(super) fn unwritten(error: WriteError) -> Error {
+    match error {
+        WriteError::TooLong => Error::too_large("the dashboard is larger than a request may be"),
+        WriteError::Json(error) => Error::internal(error),
     }
 }

@@ -4,14 +4,22 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use kymograph_domain::past::{AnyPast, NOTHING, Past};
+use kymograph_domain::registry::DecodeError;
 use kymograph_domain::{StoredEvent, Stream, StreamId, registry};
 
-use super::{HistoryReader, StoredChange};
-use crate::Scope;
+use super::{Diff, HistoryReader, MAX_READ_BYTES, StoredChange};
 use crate::error::{Error, Result};
+use crate::work::Turn;
+use crate::{Scope, Workers};
 
 /// How many events are read at once.
 const BATCH: i64 = 500;
+/// How many bytes are read at once. More are only read one event after the other, and when it is the org's turn.
+const BATCH_BYTES: i64 = 1024 * 1024;
+/// How many events an image is folded from that no event tells all of.
+pub(crate) const MAX_FOLDED_EVENTS: i64 = 10_000;
+/// How many bytes an event counts for beside its payload.
+const EVENT_BYTES: usize = 100;
 
 /// Images of one object. Asked for in ascending order, each goes on from where the one before ended.
 pub(crate) struct Images<'a> {
@@ -27,11 +35,12 @@ pub(crate) struct Images<'a> {
 impl<'a> Images<'a> {
     pub(crate) fn new(
         reader: &'a dyn HistoryReader,
+        workers: &'a Workers,
         scope: &'a Scope,
         stream: &'a StreamId,
         noun: &'a str,
     ) -> Self {
-        let reading = Reading::new(reader, scope, stream);
+        let reading = Reading::new(reader, workers, scope, stream);
         Self { noun, first: 1, reading, past: None, version: 0, last: None }
     }
 
@@ -47,13 +56,36 @@ impl<'a> Images<'a> {
         self
     }
 
-    /// The image after a version's event, as JSON text.
-    pub(crate) async fn at(&mut self, version: i64) -> Result<Arc<str>> {
+    /// Says how many bytes of events may be read.
+    pub(crate) fn within(mut self, bytes: usize) -> Self {
+        self.reading.left = bytes;
+        self
+    }
+
+    /// How many bytes of events may still be read.
+    pub(crate) fn left(&self) -> usize {
+        self.reading.left
+    }
+
+    /// What changed from one version to another, in at most so many bytes.
+    pub(crate) async fn diff(&mut self, from: i64, to: i64, max_bytes: usize) -> Result<Diff> {
+        let (Some(before), Some(after)) = (self.at(from).await?, self.at(to).await?) else {
+            return Diff::too_much();
+        };
+        let (noun, bytes) = (self.noun.to_owned(), before.len() + after.len());
+        self.reading.run(bytes, move || Diff::between(&noun, &before, &after, max_bytes)).await?
+    }
+
+    /// The image after a version's event, as JSON text; `None` if too much would have to be read for it.
+    async fn at(&mut self, version: i64) -> Result<Option<Arc<str>>> {
         if version < self.first {
-            return Ok(NOTHING.into());
+            return Ok(Some(NOTHING.into()));
         }
         if let Some((_, image)) = self.last.as_ref().filter(|(last, _)| *last == version) {
-            return Ok(image.clone());
+            return Ok(Some(image.clone()));
+        }
+        if self.reading.left == 0 {
+            return Ok(None);
         }
         let types = registry::complete_events(self.noun);
         let is_ahead = self.past.is_some() && (self.version..=self.reading.known_to()).contains(&version);
@@ -65,6 +97,9 @@ impl<'a> Images<'a> {
                 self.reading.known.clear();
             }
         }
+        if version - self.version > MAX_FOLDED_EVENTS {
+            return Ok(None);
+        }
         let (noun, past) = (self.noun, &mut self.past);
         let push = |stored_type: &str, event: &dyn StoredEvent| {
             // What was before an event that tells all is of no use any more.
@@ -73,43 +108,65 @@ impl<'a> Images<'a> {
             }
             past.as_mut().is_some_and(|past| past.push(event))
         };
-        self.reading.each(self.version + 1, version, push).await?;
+        if !self.reading.each(self.version + 1, version, push).await? {
+            self.past = None;
+            return Ok(None);
+        }
         self.version = version;
-        let past = self.past.as_ref().ok_or_else(|| Error::internal(format!("{noun} is no aggregate type")));
-        let image: Arc<str> = past?.image().map_err(Error::internal)?.into();
+        let past = self.past.take().ok_or_else(|| Error::internal(format!("{noun} is no aggregate type")))?;
+        let work = move || (past.image(), past);
+        let (image, past) = self.reading.run(self.reading.longest, work).await?;
+        self.past = Some(past);
+        let image: Arc<str> = image.map_err(Error::internal)?.into();
         self.last = Some((version, image.clone()));
-        Ok(image)
+        Ok(Some(image))
     }
 }
 
 /// What an object of a known type was like after a version's event.
 pub(super) async fn past<A: Stream>(
     reader: &dyn HistoryReader,
+    workers: &Workers,
     scope: &Scope,
     stream: &StreamId,
     version: i64,
 ) -> Result<Past<A>> {
     let mut past = Past::<A>::default();
-    let mut reading = Reading::new(reader, scope, stream);
+    let mut reading = Reading::new(reader, workers, scope, stream);
     let base = reading.base(A::COMPLETE, version).await?;
-    reading.each(base, version, |_, event| past.push(event)).await?;
-    Ok(past)
+    if reading.each(base, version, |_, event| past.push(event)).await? {
+        return Ok(past);
+    }
+    Err(Error::too_large("the history up to this version is too long to be read"))
 }
 
 /// Reads the events of an object.
 struct Reading<'a> {
     reader: &'a dyn HistoryReader,
+    workers: &'a Workers,
     scope: &'a Scope,
     stream: &'a StreamId,
     /// Events that were read, but not handed out yet.
     known: VecDeque<StoredChange>,
     /// Up to which version events will be asked for, as far as is known.
     wanted: i64,
+    /// How many bytes of events may still be read.
+    left: usize,
+    /// How many bytes the longest event has that was handed out.
+    longest: usize,
+    /// The turn for large events.
+    turn: Option<Turn>,
 }
 
 impl<'a> Reading<'a> {
-    fn new(reader: &'a dyn HistoryReader, scope: &'a Scope, stream: &'a StreamId) -> Self {
-        Self { reader, scope, stream, known: VecDeque::new(), wanted: 0 }
+    fn new(
+        reader: &'a dyn HistoryReader,
+        workers: &'a Workers,
+        scope: &'a Scope,
+        stream: &'a StreamId,
+    ) -> Self {
+        let (known, left) = (VecDeque::new(), MAX_READ_BYTES);
+        Self { reader, workers, scope, stream, known, wanted: 0, left, longest: 0, turn: None }
     }
 
     /// Up to which version events can be handed out without reading any.
@@ -126,27 +183,67 @@ impl<'a> Reading<'a> {
         Ok(last.unwrap_or(1))
     }
 
-    /// Hands out the events from one version to another, which all have to be there and of the object's type.
+    /// Hands out the events from one version to another, which all have to be there and of the object's type, and returns
+    /// whether that were not too many bytes.
     async fn each(
         &mut self,
         from: i64,
         to: i64,
         mut push: impl FnMut(&str, &dyn StoredEvent) -> bool + Send,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         for version in from..=to {
             if self.known.is_empty() {
-                let limit = BATCH.min(self.wanted.max(to) - version + 1);
-                let changes = self.reader.read_changes(self.scope, self.stream, version, limit).await?;
-                self.known = changes.into();
+                self.known = self.read(version, BATCH.min(self.wanted.max(to) - version + 1)).await?;
             }
             let Some(change) = self.known.pop_front() else {
                 return Err(Error::missing(format!("version {version} not found")));
             };
-            let event = registry::decode(&change.stored_type, change.schema_version, &change.payload);
-            if change.version != version || !push(&change.stored_type, &*event.map_err(Error::internal)?) {
+            let length = change.payload.len();
+            self.left = self.left.saturating_sub(length + EVENT_BYTES);
+            if self.left == 0 {
+                return Ok(false);
+            }
+            self.longest = self.longest.max(length);
+            let found = change.version;
+            let (stored_type, event) =
+                self.run(length, move || decode(change)).await?.map_err(Error::internal)?;
+            if found != version || !push(&stored_type, &*event) {
                 return Err(Error::internal(format!("{} lacks version {version}", self.stream)));
             }
         }
-        Ok(())
+        Ok(true)
     }
+
+    /// So many events from a version on, or fewer if they are large.
+    async fn read(&mut self, from: i64, limit: i64) -> Result<VecDeque<StoredChange>> {
+        let (scope, stream) = (self.scope, self.stream);
+        if self.turn.is_none() {
+            let read = self.reader.read_changes(scope, stream, from, limit, BATCH_BYTES).await?;
+            if !read.list.is_empty() || !read.is_cut {
+                return Ok(read.list.into());
+            }
+            self.turn = Some(self.workers.turn(scope.org(), usize::MAX).await?);
+        }
+        let read = self.reader.read_changes(scope, stream, from, 1, i64::MAX).await?;
+        Ok(read.list.into())
+    }
+
+    /// Does work on so many bytes.
+    async fn run<T: Send + 'static>(
+        &self,
+        bytes: usize,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T> {
+        match &self.turn {
+            Some(turn) => turn.run(bytes, work).await,
+            None => self.workers.run(self.scope.org(), bytes, work).await,
+        }
+    }
+}
+
+type Decoded = (String, Box<dyn StoredEvent>);
+
+fn decode(change: StoredChange) -> Result<Decoded, DecodeError> {
+    let event = registry::decode(&change.stored_type, change.schema_version, &change.payload)?;
+    Ok((change.stored_type, event))
 }

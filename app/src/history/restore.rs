@@ -59,7 +59,7 @@ impl Histories {
             return Ok(None);
         }
         let version = self.reader.find_last_of(scope, stream, types, version).await?.unwrap_or(version);
-        Ok(resource(&past::<A>(&*self.reader, scope, stream, version).await?.state))
+        Ok(resource(&past::<A>(&*self.reader, &self.workers, scope, stream, version).await?.state))
     }
 }
 
@@ -78,7 +78,7 @@ impl<'a> AggregateVisitor for Restore<'a> {
         let Self { histories, subject, version } = self;
         let Subject { scope, stream, of, .. } = subject;
         Box::pin(async move {
-            let past = &past::<A>(&*histories.reader, scope, stream, version).await?;
+            let past = &past::<A>(&*histories.reader, &histories.workers, scope, stream, version).await?;
             if past.image().map_err(Error::internal)? == NOTHING {
                 return Err(Error::invalid(format!(
                     "it was deleted in version {version}: choose another version"

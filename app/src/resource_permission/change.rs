@@ -157,9 +157,10 @@ fn given(changes: &Changes) -> Grants {
     changes.iter().filter_map(|(grantee, level)| level.map(|level| (*grantee, level))).collect()
 }
 
+/// What is wanted by grantee. As many can be taken away as can be given, and each is looked up before it is decided how many
+/// there are in the end.
 fn changes(wanted: &[WantedGrant]) -> Result<Changes, ResourcePermissionError> {
-    // Each of them has to be looked up.
-    if wanted.len() > MAX_GRANTS {
+    if wanted.len() > 2 * MAX_GRANTS {
         return Err(ResourcePermissionError::TooMany);
     }
     let mut changes = Changes::new();
@@ -202,4 +203,18 @@ pub(crate) async fn drop_grants(
         unit.record(permission)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_grants_are_looked_up_and_no_more() {
+        let wanted = |count: i64| -> Vec<_> {
+            (1..=count).map(|id| WantedGrant { user_id: Some(id), ..WantedGrant::default() }).collect()
+        };
+        assert_eq!(changes(&wanted(1000)).unwrap().len(), 2 * MAX_GRANTS);
+        assert_eq!(changes(&wanted(1001)), Err(ResourcePermissionError::TooMany));
+    }
 }

@@ -33,7 +33,7 @@ pub struct ImportArgs {
 }
 
 impl ImportArgs {
-    fn order(self, limits: Option<QuotaLimits>) -> ImportOrder {
+    fn order(self, limits: Option<QuotaLimits>, max_document_bytes: usize) -> ImportOrder {
         let source = match self.from.as_str() {
             "-" => ImportSource::Input,
             url if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
@@ -41,13 +41,14 @@ impl ImportArgs {
             }
             _ => ImportSource::File(self.from.into()),
         };
-        ImportOrder { org: OrgId(self.org), source, only: self.only, is_dry_run: self.dry_run, limits }
+        let (org, only, is_dry_run) = (OrgId(self.org), self.only, self.dry_run);
+        ImportOrder { org, source, only, is_dry_run, limits, max_document_bytes }
     }
 }
 
 /// Imports all events, or none, and says how many there were.
 pub async fn import(config: &Config, args: ImportArgs) -> Result<(), ServerError> {
-    let order = args.order(config.quota.limits.clone());
+    let order = args.order(config.quota.limits.clone(), config.server.max_body);
     let database = CommandDatabase::attach(config).await?;
     let progress = Progress::default();
     let show = |what: &str, done, of| progress.show(what, done, of);

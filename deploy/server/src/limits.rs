@@ -48,6 +48,12 @@ fn settings(config: &Config) -> Vec<Limit> {
             answer: "413",
         },
         Limit {
+            what: "Document of a dashboard as it is stored, or with its inputs filled in",
+            at: "`[server] max_body`",
+            most: Amount::Bytes(config.server.max_body),
+            answer: "413",
+        },
+        Limit {
             what: "Time of a request",
             at: "`[server] request_timeout`",
             most: Amount::Time(config.server.request_timeout),

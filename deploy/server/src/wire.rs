@@ -17,7 +17,7 @@ use kymograph_app::access::AccessLog;
 use kymograph_app::audit::Audits;
 use kymograph_app::change::ChangeListener;
 use kymograph_app::clock::Clock;
-use kymograph_app::dashboard::Dashboards;
+use kymograph_app::dashboard::{DashboardPorts, Dashboards};
 use kymograph_app::folder::Folders;
 use kymograph_app::history::Histories;
 use kymograph_app::housekeeping::{Housekeeping, HousekeepingPorts};
@@ -41,7 +41,7 @@ use kymograph_app::star::Stars;
 use kymograph_app::statistic::Statistics;
 use kymograph_app::team::Teams;
 use kymograph_app::user::{DefaultMembership, EmailVerification, UserPorts, Users};
-use kymograph_app::{Authorization, Commands, Error, Result};
+use kymograph_app::{Authorization, Commands, Error, Result, Workers};
 use kymograph_domain::{OrgId, Timestamp};
 use kymograph_infra::change_feed::{self, ChangeFeed};
 use kymograph_infra::database_server::DatabaseServer;
@@ -121,6 +121,7 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
     let pipelines = pipeline_pool(app_server(database_server), config.database.writers())?;
     let registry = Registry::new();
 
+    let workers = Workers::default();
     let identity_cache = Arc::new(IdentityCache::new(random_bytes()?));
     let folder_cache = Arc::new(FolderCache::default());
     let dashboard_cache = Arc::new(DashboardCache::with_bytes(DASHBOARD_CACHE_BYTES));
@@ -147,7 +148,7 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
     let permissions =
         Arc::new(PgResourcePermissionReader::new(database.clone(), permission_cache, folder_cache.clone()));
     let folders = Arc::new(PgFolderReader::new(database.clone(), folder_cache));
-    let dashboards = Arc::new(PgDashboardReader::new(database.clone(), dashboard_cache));
+    let dashboards = Arc::new(PgDashboardReader::new(database.clone(), dashboard_cache, workers.clone()));
     let invites = Arc::new(PgInviteReader::new(database.clone()));
     let preferences = Arc::new(PgPreferenceReader::new(database.clone()));
     let quotas = Arc::new(PgQuotaReader::new(database.clone()));
@@ -259,11 +260,15 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
     let moments = Arc::new(Moments::new(log.clone(), clock.clone()));
     let dashboard_service = Arc::new(Dashboards::new(
         commands.clone(),
-        dashboards.clone(),
-        folders.clone(),
-        authorization.clone(),
-        moments.clone(),
-        ids.clone(),
+        DashboardPorts {
+            reader: dashboards.clone(),
+            folders: folders.clone(),
+            authorization: authorization.clone(),
+            moments: moments.clone(),
+            ids: ids.clone(),
+        },
+        workers.clone(),
+        config.server.max_body,
     ));
     let folder_service = Arc::new(Folders::new(
         commands.clone(),
@@ -275,7 +280,14 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
     let readiness = Arc::new(Readiness::default());
     let services = Services {
         access: access.clone(),
-        audits: Arc::new(Audits::new(audits, log, histories.clone(), server_keys, clock.clone())),
+        audits: Arc::new(Audits::new(
+            audits,
+            log,
+            histories.clone(),
+            server_keys,
+            clock.clone(),
+            workers.clone(),
+        )),
         commands: commands.clone(),
         histories: Arc::new(Histories::new(
             commands.clone(),
@@ -284,6 +296,7 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
             dashboard_service.clone(),
             folder_service.clone(),
             ids.clone(),
+            workers,
         )),
         dashboards: dashboard_service,
         folders: folder_service,

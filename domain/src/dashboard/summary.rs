@@ -4,19 +4,25 @@ use std::collections::BTreeMap;
 
 use crate::json::JsonValue;
 use crate::json::changes::is_same;
-use crate::past::Sentence;
+use crate::past::{Description, Sentence};
+use crate::text::shortened;
+
+/// How many characters of a title or name are told.
+const MAX_NAME: usize = 200;
+/// How many changes of one part are told.
+const MAX_CHANGES_OF_PART: usize = 50;
 
 /// Describes what was changed from one image of a dashboard to another; nothing for one that is not there. Of a panel it
 /// says `added`, `removed`, `moved`, `resized`, `title`, `type`, `query`, `datasource` or `options`.
 #[must_use]
-pub fn summarize(before: JsonValue<'_>, after: JsonValue<'_>) -> Vec<Sentence> {
-    let (Some(old), Some(new)) = (before.get("dashboard"), after.get("dashboard")) else {
-        return Vec::new();
-    };
-    let mut sentences = describe_panels(old, new);
-    sentences.extend(describe_variables(old, new));
-    sentences.extend(describe_rest(before, after, old, new));
-    sentences
+pub fn summarize(before: JsonValue<'_>, after: JsonValue<'_>) -> Description {
+    let mut description = Description::default();
+    if let (Some(old), Some(new)) = (before.get("dashboard"), after.get("dashboard")) {
+        describe_panels(old, new, &mut description);
+        describe_variables(old, new, &mut description);
+        describe_rest((before, after), (old, new), &mut description);
+    }
+    description
 }
 
 /// What is said of a panel in other words than that its options changed. What is inside a row is told of itself.
@@ -53,6 +59,11 @@ fn text_of<'a>(value: JsonValue<'a>, member: &str) -> &'a str {
     value.get(member).and_then(JsonValue::as_str).unwrap_or_default()
 }
 
+/// A text of a document as it is told.
+fn told(value: JsonValue<'_>, member: &str) -> String {
+    shortened(text_of(value, member), MAX_NAME)
+}
+
 fn differs(old: JsonValue<'_>, new: JsonValue<'_>, member: &str) -> bool {
     match (old.get(member), new.get(member)) {
         (Some(old), Some(new)) => !is_same(old, new),
@@ -61,21 +72,22 @@ fn differs(old: JsonValue<'_>, new: JsonValue<'_>, member: &str) -> bool {
     }
 }
 
-fn describe_panels(old: JsonValue<'_>, new: JsonValue<'_>) -> Vec<Sentence> {
+fn describe_panels(old: JsonValue<'_>, new: JsonValue<'_>, description: &mut Description) {
     let (old, new) = (panels(old), panels(new));
-    let mut sentences = Vec::new();
     for (id, panel) in &new {
+        if description.is_cut {
+            return;
+        }
         let changes = match old.get(id) {
             None => vec![("added".to_owned(), "was added".to_owned())],
             Some(before) => describe_panel(*before, *panel),
         };
-        sentences.extend(panel_sentence(*id, panel.value, changes));
+        describe_changed_panel(*id, panel.value, changes, description);
     }
     for (id, panel) in old.iter().filter(|(id, _)| !new.contains_key(id)) {
         let removed = vec![("removed".to_owned(), "was removed".to_owned())];
-        sentences.extend(panel_sentence(*id, panel.value, removed));
+        describe_changed_panel(*id, panel.value, removed, description);
     }
-    sentences
 }
 
 /// What became of a panel: a word and a phrase for each change.
@@ -94,10 +106,10 @@ fn describe_panel(before: Panel<'_>, after: Panel<'_>) -> Vec<(String, String)> 
         note("resized", "was resized".into());
     }
     if differs(old, new, "title") {
-        note("title", format!("was called “{}” before", text_of(old, "title")));
+        note("title", format!("was called “{}” before", told(old, "title")));
     }
     if differs(old, new, "type") {
-        note("type", format!("its type changed from {} to {}", text_of(old, "type"), text_of(new, "type")));
+        note("type", format!("its type changed from {} to {}", told(old, "type"), told(new, "type")));
     }
     if differs(old, new, "targets") {
         note("query", "its query changed".into());
@@ -113,34 +125,47 @@ fn describe_panel(before: Panel<'_>, after: Panel<'_>) -> Vec<(String, String)> 
 
 /// The names of the members that are not the same in both.
 fn members_that_differ<'a>(old: JsonValue<'a>, new: JsonValue<'a>) -> impl Iterator<Item = &'a str> {
-    let mut names: Vec<_> = old.members().chain(new.members()).map(|(name, _)| name).collect();
-    names.sort_unstable();
-    names.dedup();
-    names.into_iter().filter(move |name| differs(old, new, name))
+    let differs = |(name, old, new): (&'a str, Option<JsonValue<'a>>, Option<JsonValue<'a>>)| {
+        let is_kept = old.zip(new).is_some_and(|(old, new)| is_same(old, new));
+        (!is_kept).then_some(name)
+    };
+    old.members_beside(new).filter_map(differs)
 }
 
-fn panel_sentence(id: i64, panel: JsonValue<'_>, changes: Vec<(String, String)>) -> Option<Sentence> {
-    let title = text_of(panel, "title");
+fn describe_changed_panel(
+    id: i64,
+    panel: JsonValue<'_>,
+    changes: Vec<(String, String)>,
+    description: &mut Description,
+) {
+    let title = told(panel, "title");
     let name = if title.is_empty() { format!("panel {id}") } else { format!("panel “{title}”") };
-    sentence("panel", Some(id), title, &name, changes)
+    describe("panel", Some(id), &title, &name, changes, description);
 }
 
-fn sentence(
+fn describe(
     subject: &'static str,
     id: Option<i64>,
     title: &str,
     name: &str,
-    changes: Vec<(String, String)>,
-) -> Option<Sentence> {
+    mut changes: Vec<(String, String)>,
+    description: &mut Description,
+) {
     if changes.is_empty() {
-        return None;
+        return;
     }
-    let (changed, phrases): (Vec<_>, Vec<_>) = changes.into_iter().unzip();
+    let rest = changes.len().saturating_sub(MAX_CHANGES_OF_PART);
+    changes.truncate(MAX_CHANGES_OF_PART);
+    let (changed, mut phrases): (Vec<_>, Vec<_>) = changes.into_iter().unzip();
+    if rest > 0 {
+        phrases.push(format!("and {rest} more"));
+    }
     let text = format!("{name} {}", phrases.join("; "));
-    Some(Sentence { subject, id, title: title.to_owned(), changed, text })
+    description.push(Sentence { subject, id, title: title.to_owned(), changed, text });
+    description.is_cut |= rest > 0;
 }
 
-fn describe_variables(old: JsonValue<'_>, new: JsonValue<'_>) -> Vec<Sentence> {
+fn describe_variables(old: JsonValue<'_>, new: JsonValue<'_>, description: &mut Description) {
     fn variables(dashboard: JsonValue<'_>) -> BTreeMap<&str, JsonValue<'_>> {
         let list = dashboard.get("templating").and_then(|templating| templating.get("list"));
         list.into_iter()
@@ -152,48 +177,53 @@ fn describe_variables(old: JsonValue<'_>, new: JsonValue<'_>) -> Vec<Sentence> {
     let mut names: Vec<_> = old.keys().chain(new.keys()).copied().collect();
     names.sort_unstable();
     names.dedup();
-    let describe = |name: &str| {
+    for name in names {
         let (word, phrase) = match (old.get(name), new.get(name)) {
             (None, _) => ("added", "was added"),
             (_, None) => ("removed", "was removed"),
-            (Some(old), Some(new)) if is_same(*old, *new) => return None,
+            (Some(old), Some(new)) if is_same(*old, *new) => continue,
             _ => ("changed", "changed"),
         };
         let changes = vec![(word.to_owned(), phrase.to_owned())];
-        sentence("variable", None, name, &format!("variable “{name}”"), changes)
-    };
-    names.into_iter().filter_map(describe).collect()
+        let name = shortened(name, MAX_NAME);
+        describe("variable", None, &name, &format!("variable “{name}”"), changes, description);
+        if description.is_cut {
+            return;
+        }
+    }
 }
 
+/// What belongs to the dashboard as a whole, of its images and of the documents in them.
 fn describe_rest(
-    before: JsonValue<'_>,
-    after: JsonValue<'_>,
-    old: JsonValue<'_>,
-    new: JsonValue<'_>,
-) -> Option<Sentence> {
+    (before, after): (JsonValue<'_>, JsonValue<'_>),
+    (old, new): (JsonValue<'_>, JsonValue<'_>),
+    description: &mut Description,
+) {
     const TOLD: [&str; 3] = ["panels", "rows", "templating"];
     let mut changes = Vec::new();
     if differs(before, after, "folderUid") {
         changes.push(("folder".to_owned(), "moved to another folder".to_owned()));
     }
     for member in members_that_differ(old, new).filter(|member| !TOLD.contains(member)) {
+        let name = shortened(member, MAX_NAME);
         let phrase = match member {
-            "title" => format!("was called “{}” before", text_of(old, "title")),
+            "title" => format!("was called “{}” before", told(old, "title")),
             "time" => "its time range changed".to_owned(),
-            other => format!("its {other} changed"),
+            _ => format!("its {name} changed"),
         };
-        changes.push((member.to_owned(), phrase));
+        changes.push((name, phrase));
     }
-    sentence("dashboard", None, "", "the dashboard", changes)
+    describe("dashboard", None, "", "the dashboard", changes, description);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::json::tests::compared;
+    use crate::past::MAX_DESCRIPTION_BYTES;
 
     fn sentences(before: &str, after: &str) -> Vec<Sentence> {
-        compared(before, after, summarize)
+        compared(before, after, summarize).sentences
     }
 
     fn texts(before: &str, after: &str) -> Vec<String> {
@@ -251,5 +281,30 @@ mod tests {
     fn what_is_not_there_is_not_described() {
         assert!(texts("null", r#"{"dashboard":{}}"#).is_empty());
         assert!(texts(r#"{"dashboard":{"panels":7}}"#, r#"{"dashboard":{"panels":7}}"#).is_empty());
+    }
+
+    #[test]
+    fn a_description_is_bounded() {
+        let members = |value: u8| {
+            let members: Vec<_> = (0..100_000).map(|member| format!("\"{member}\":{value}")).collect();
+            format!(r#"{{"dashboard":{{{}}}}}"#, members.join(","))
+        };
+        let description = compared(&members(0), &members(1), summarize);
+        let sentence = &description.sentences[0];
+        assert_eq!((sentence.changed.len(), description.is_cut), (MAX_CHANGES_OF_PART, true));
+        assert!(sentence.text.ends_with("; and 99950 more"), "{}", sentence.text);
+
+        let panels = |count: usize, title: &str| {
+            let panels: Vec<_> =
+                (0..count).map(|id| format!(r#"{{"id":{id},"title":"{id}{title}"}}"#)).collect();
+            format!(r#"{{"dashboard":{{"panels":[{}]}}}}"#, panels.join(","))
+        };
+        let few = compared(&panels(10, ""), &panels(10, &"x".repeat(MAX_NAME)), summarize);
+        assert_eq!((few.sentences.len(), few.is_cut), (10, false));
+        assert_eq!(few.sentences[9].title, format!("9{}…", "x".repeat(MAX_NAME - 1)));
+        let many = compared(&panels(10_000, ""), &panels(10_000, &"x".repeat(1000)), summarize);
+        let bytes: usize =
+            many.sentences.iter().map(|sentence| sentence.title.len() + sentence.text.len()).sum();
+        assert!(many.is_cut && !many.sentences.is_empty() && bytes < MAX_DESCRIPTION_BYTES, "{bytes}");
     }
 }

@@ -8,10 +8,15 @@ use std::fmt::Write;
 
 use serde::{Serialize, Serializer};
 
-use super::JsonValue;
+use super::fingerprint::Fingerprints;
+use super::{CanonicalJson, JsonValue};
+use crate::text::shortened;
 
 /// How many changes are listed.
 pub const MAX_CHANGES: usize = 10_000;
+
+/// How many characters of a name stand in a path.
+pub const MAX_SEGMENT: usize = 200;
 
 /// The members by which items of a list are known again, the first that all of them have.
 const NAMES: [&str; 4] = ["id", "refId", "uid", "name"];
@@ -32,41 +37,51 @@ pub enum Op {
 
 /// One change.
 #[derive(Clone, Debug, Serialize)]
-pub struct Change<'a> {
+pub struct Change {
     /// What became of the value.
     pub op: Op,
-    /// Where it is: a JSON pointer into the new document, or into the old one for what is gone.
+    /// Where it is: a JSON pointer into the new document, or into the old one for what is gone. Of a name that is too
+    /// long it has the beginning and an ellipsis.
     pub path: String,
     /// Where it was in the old document, if that is elsewhere.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
     /// What it was. What only moved is not repeated.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub before: Option<JsonValue<'a>>,
+    pub before: Option<CanonicalJson>,
     /// What it is.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub after: Option<JsonValue<'a>>,
+    pub after: Option<CanonicalJson>,
 }
 
 /// What was changed.
 #[derive(Clone, Debug, Default)]
-pub struct Changes<'a> {
+pub struct Changes {
     /// The changes, in the order of the new document.
-    pub list: Vec<Change<'a>>,
-    /// Whether there are more than are listed.
+    pub list: Vec<Change>,
+    /// Whether there are more than are listed, or values that are not told.
     pub is_cut: bool,
 }
 
-impl Serialize for Changes<'_> {
+impl Serialize for Changes {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.list.serialize(serializer)
     }
 }
 
-/// Lists what was changed from one canonical document to another.
+/// Lists what was changed from one canonical document to another, as far as there is room in so many bytes of JSON.
+/// One half of them is for paths; values are left out once the other half is full.
 #[must_use]
-pub fn list_changes<'a>(before: JsonValue<'a>, after: JsonValue<'a>) -> Changes<'a> {
-    let mut lister = Lister { changes: Changes::default(), old: String::new(), new: String::new() };
+pub fn list_changes(before: JsonValue<'_>, after: JsonValue<'_>, max_bytes: usize) -> Changes {
+    let mut lister = Lister {
+        changes: Changes::default(),
+        fingerprints: Fingerprints::of(before, after),
+        left_for_paths: max_bytes / 2,
+        left_for_values: Some(max_bytes / 2),
+        is_full: false,
+        old: String::new(),
+        new: String::new(),
+    };
     lister.compare(before, after);
     lister.changes
 }
@@ -77,27 +92,49 @@ pub fn is_same(before: JsonValue<'_>, after: JsonValue<'_>) -> bool {
     before.own() == after.own()
 }
 
-struct Lister<'a> {
-    changes: Changes<'a>,
+/// How many bytes a change has beside its paths and values.
+const CHANGE_BYTES: usize = 64;
+
+struct Lister {
+    changes: Changes,
+    fingerprints: Fingerprints,
+    left_for_paths: usize,
+    /// Nothing once a value did not fit.
+    left_for_values: Option<usize>,
+    /// Whether there is no room for a further change.
+    is_full: bool,
     /// The pointers to what is being compared, in both documents.
     old: String,
     new: String,
 }
 
-impl<'a> Lister<'a> {
-    fn push(&mut self, op: Op, before: Option<JsonValue<'a>>, after: Option<JsonValue<'a>>) {
-        if self.changes.list.len() == MAX_CHANGES {
-            self.changes.is_cut = true;
+impl Lister {
+    fn push(&mut self, op: Op, before: Option<JsonValue<'_>>, after: Option<JsonValue<'_>>) {
+        let path = if op == Op::Remove { &self.old } else { &self.new };
+        let from = Some(&self.old).filter(|old| matches!(op, Op::Replace | Op::Move) && **old != self.new);
+        let length = CHANGE_BYTES + written_length(path) + from.map_or(0, |from| written_length(from));
+        if self.changes.list.len() == MAX_CHANGES || length > self.left_for_paths {
+            (self.is_full, self.changes.is_cut) = (true, true);
             return;
         }
-        let path = if op == Op::Remove { &self.old } else { &self.new };
-        let is_elsewhere = matches!(op, Op::Replace | Op::Move) && self.old != self.new;
-        let from = is_elsewhere.then(|| self.old.clone());
-        self.changes.list.push(Change { op, path: path.clone(), from, before, after });
+        self.left_for_paths -= length;
+        let (path, from) = (path.clone(), from.cloned());
+        let (before, after) = (self.text_of(before), self.text_of(after));
+        self.changes.list.push(Change { op, path, from, before, after });
     }
 
-    fn compare(&mut self, before: JsonValue<'a>, after: JsonValue<'a>) {
-        if self.changes.is_cut || is_same(before, after) {
+    fn text_of(&mut self, value: Option<JsonValue<'_>>) -> Option<CanonicalJson> {
+        let (value, left) = (value?, self.left_for_values?);
+        if let Ok(text) = CanonicalJson::try_new(value, &[], left) {
+            self.left_for_values = Some(left - text.as_str().len());
+            return Some(text);
+        }
+        (self.left_for_values, self.changes.is_cut) = (None, true);
+        None
+    }
+
+    fn compare(&mut self, before: JsonValue<'_>, after: JsonValue<'_>) {
+        if self.is_full || self.fingerprints.is_same(before, after) {
         } else if before.is_object() && after.is_object() {
             self.compare_members(before, after);
         } else if before.is_list() && after.is_list() {
@@ -117,20 +154,11 @@ impl<'a> Lister<'a> {
         self.new.truncate(lengths.1);
     }
 
-    /// The members of canonical objects are sorted, so both lists are walked side by side.
-    fn compare_members(&mut self, before: JsonValue<'a>, after: JsonValue<'a>) {
-        let (mut old, mut new) = (before.members().peekable(), after.members().peekable());
-        loop {
-            let order = match (old.peek(), new.peek()) {
-                (Some((old, _)), Some((new, _))) => old.cmp(new),
-                (Some(_), None) => std::cmp::Ordering::Less,
-                (None, Some(_)) => std::cmp::Ordering::Greater,
-                (None, None) => return,
-            };
-            let old = if order.is_le() { old.next() } else { None };
-            let new = if order.is_ge() { new.next() } else { None };
-            let Some((name, _)) = old.or(new) else { return };
-            let (old, new) = (old.map(|(_, value)| value), new.map(|(_, value)| value));
+    fn compare_members(&mut self, before: JsonValue<'_>, after: JsonValue<'_>) {
+        for (name, old, new) in before.members_beside(after) {
+            if self.is_full {
+                return;
+            }
             self.within(name, name, |lister| match (old, new) {
                 (Some(old), Some(new)) => lister.compare(old, new),
                 (None, Some(_)) => lister.push(Op::Add, None, new),
@@ -139,7 +167,7 @@ impl<'a> Lister<'a> {
         }
     }
 
-    fn compare_items(&mut self, before: JsonValue<'a>, after: JsonValue<'a>) {
+    fn compare_items(&mut self, before: JsonValue<'_>, after: JsonValue<'_>) {
         let (old, new): (Vec<_>, Vec<_>) = (before.items().collect(), after.items().collect());
         let names = NAMES.iter().find_map(|name| Some((names_of(&old, name)?, names_of(&new, name)?)));
         match names {
@@ -150,9 +178,9 @@ impl<'a> Lister<'a> {
 
     fn compare_named(
         &mut self,
-        old: &[JsonValue<'a>],
+        old: &[JsonValue<'_>],
         old_names: &[String],
-        new: &[JsonValue<'a>],
+        new: &[JsonValue<'_>],
         new_names: &[String],
     ) {
         let by_name: HashMap<_, _> =
@@ -165,6 +193,9 @@ impl<'a> Lister<'a> {
         }
         let moved = moved(&places);
         for (index, item) in new.iter().enumerate() {
+            if self.is_full {
+                return;
+            }
             let place = index.to_string();
             match places[index] {
                 None => self.within("", &place, |lister| lister.push(Op::Add, None, Some(*item))),
@@ -179,13 +210,17 @@ impl<'a> Lister<'a> {
     }
 
     /// Items without names keep their places before the first and after the last that differ.
-    fn compare_unnamed(&mut self, old: &[JsonValue<'a>], new: &[JsonValue<'a>]) {
-        let same = |(old, new): &(&JsonValue<'a>, &JsonValue<'a>)| is_same(**old, **new);
+    fn compare_unnamed(&mut self, old: &[JsonValue<'_>], new: &[JsonValue<'_>]) {
+        let fingerprints = &self.fingerprints;
+        let same = |(old, new): &(&JsonValue<'_>, &JsonValue<'_>)| fingerprints.is_same(**old, **new);
         let first = old.iter().zip(new).take_while(same).count();
         let last = old[first..].iter().rev().zip(new[first..].iter().rev()).take_while(same).count();
         let (old, new) = (&old[first..old.len() - last], &new[first..new.len() - last]);
         let place = |index: usize| (first + index).to_string();
         for index in 0..old.len().max(new.len()) {
+            if self.is_full {
+                return;
+            }
             self.within(&place(index), &place(index), |lister| match (old.get(index), new.get(index)) {
                 (Some(old), Some(new)) => lister.compare(*old, *new),
                 (Some(old), None) => lister.push(Op::Remove, Some(*old), None),
@@ -195,10 +230,20 @@ impl<'a> Lister<'a> {
     }
 }
 
+/// How many bytes a path has in JSON.
+fn written_length(path: &str) -> usize {
+    let length = |byte: u8| match byte {
+        0..0x20 => r"\u0000".len(),
+        b'"' | b'\\' => 2,
+        _ => 1,
+    };
+    path.bytes().map(length).sum()
+}
+
 /// Adds a step to a JSON pointer.
 fn push_segment(pointer: &mut String, segment: &str) {
     pointer.push('/');
-    for character in segment.chars() {
+    for character in shortened(segment, MAX_SEGMENT).chars() {
         match character {
             '~' => pointer.push_str("~0"),
             '/' => pointer.push_str("~1"),
@@ -254,19 +299,23 @@ mod tests {
     use super::super::tests::compared;
     use super::*;
 
+    const ENOUGH: usize = 16 * 1024 * 1024;
+
     /// The changes one a line: `op path`, `op from>path`, and what it became.
     fn changes(before: &str, after: &str) -> Vec<String> {
-        let line = |change: &Change<'_>| {
+        let line = |change: &Change| {
             let from = change.from.as_ref().map(|from| format!("{from}>")).unwrap_or_default();
-            let text = |value: &Option<JsonValue<'_>>| {
-                value.map(|value| serde_json::to_string(&value).unwrap()).unwrap_or_default()
+            let text = |value: &Option<CanonicalJson>| {
+                value.as_ref().map_or(String::new(), |text| text.as_str().into())
             };
             let (before, after) = (text(&change.before), text(&change.after));
             format!("{:?} {from}{} {before}>{after}", change.op, change.path)
                 .trim_end_matches(" >")
                 .to_owned()
         };
-        compared(before, after, |before, after| list_changes(before, after).list.iter().map(line).collect())
+        compared(before, after, |before, after| {
+            list_changes(before, after, ENOUGH).list.iter().map(line).collect()
+        })
     }
 
     #[test]
@@ -325,8 +374,64 @@ mod tests {
             format!("[{}]", items.join(","))
         };
         compared(&list(0), &list(30_000), |before, after| {
-            let changes = list_changes(before, after);
+            let changes = list_changes(before, after, ENOUGH);
             assert_eq!((changes.list.len(), changes.is_cut), (MAX_CHANGES, true));
         });
+    }
+
+    /// What a comparison comes to as JSON, whether it is cut, and how many changes have values.
+    fn listed(before: &str, after: &str, max_bytes: usize) -> (String, bool, usize) {
+        compared(before, after, |before, after| {
+            let changes = list_changes(before, after, max_bytes);
+            let told = changes.list.iter().filter(|change| change.after.is_some()).count();
+            (serde_json::to_string(&changes).unwrap(), changes.is_cut, told)
+        })
+    }
+
+    #[test]
+    fn a_long_name_is_not_repeated_with_each_change() {
+        let document = |value: u8| {
+            let members: Vec<_> = (0..10_000).map(|member| format!("\"{member}\":{value}")).collect();
+            format!(r#"{{"{}":{{{}}}}}"#, "n".repeat(40_000), members.join(","))
+        };
+        let (text, is_cut, _) = listed(&document(0), &document(1), ENOUGH);
+        assert!(!is_cut && text.len() < 10_000 * (MAX_SEGMENT + 100), "{}", text.len());
+        let name = |length: usize| format!(r#"{{"{}":1}}"#, "é".repeat(length));
+        let path = |length: usize| format!("\"/{}", "é".repeat(length));
+        assert!(listed("{}", &name(MAX_SEGMENT), ENOUGH).0.contains(&format!("{}\"", path(MAX_SEGMENT))));
+        assert!(
+            listed("{}", &name(MAX_SEGMENT + 1), ENOUGH).0.contains(&format!("{}…\"", path(MAX_SEGMENT)))
+        );
+    }
+
+    #[test]
+    fn the_text_is_bounded() {
+        let document = |text: &str| {
+            let members: Vec<_> = (0..1000).map(|member| format!("\"{member}\\u0001\":\"{text}\"")).collect();
+            format!("{{{}}}", members.join(","))
+        };
+        let (before, after) = (document("a"), document(&"b".repeat(100)));
+        let (whole, is_cut, told) = listed(&before, &after, ENOUGH);
+        assert!(!is_cut && told == 1000, "{told}");
+        for max_bytes in [100, 1000, 10_000, 100_000, whole.len()] {
+            let (text, is_cut, told) = listed(&before, &after, max_bytes);
+            assert!(is_cut && told < 1000 && text.len() <= max_bytes, "{max_bytes}: {}", text.len());
+        }
+        // Where values do not fit, what was changed is still told.
+        let (text, is_cut, told) = listed("null", &after, 10_000);
+        assert_eq!((text.as_str(), is_cut, told), (r#"[{"op":"replace","path":"","before":null}]"#, true, 0));
+    }
+
+    /// Each list and object around a value would have it compared once more: with as many as may be, for minutes.
+    #[test]
+    fn what_is_deep_is_compared_once() {
+        let nested = |last: u8| {
+            let depth = super::super::MAX_DEPTH - 2;
+            let wide = "0,".repeat(super::super::MAX_NODES - 2 * depth - 10);
+            format!("{}[{wide}{last}]{}", "[[],".repeat(depth), "]".repeat(depth))
+        };
+        let found = changes(&nested(1), &nested(2));
+        assert_eq!(found.len(), 1);
+        assert!(found[0].starts_with("Replace /1/1/") && found[0].ends_with(" 1>2"), "{}", found[0]);
     }
 }

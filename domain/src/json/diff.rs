@@ -1,6 +1,7 @@
 //! What is different between two documents.
 
 use super::JsonValue;
+use super::fingerprint::Fingerprints;
 
 /// How a value of one document differs from the one in its place in another.
 #[derive(Clone, Debug)]
@@ -27,71 +28,64 @@ impl Difference<'_> {
     }
 }
 
-/// Compares values of canonical documents. It takes one pass, so items of lists are compared with those in the same
-/// place from the first that differs to the last.
+/// Compares two canonical documents. It takes one pass, so items of lists are compared with those in the same place from
+/// the first that differs to the last.
 #[must_use]
 pub fn compare<'a>(old: JsonValue<'a>, new: JsonValue<'a>) -> Difference<'a> {
-    if is_same(old, new) {
-        Difference::Same(new)
-    } else if old.is_object() && new.is_object() {
-        Difference::Object(compare_members(old, new))
-    } else if old.is_list() && new.is_list() {
-        Difference::List(compare_items(old, new))
-    } else {
-        Difference::Replaced(old, new)
+    Comparer(Fingerprints::of(old, new)).compare(old, new)
+}
+
+struct Comparer(Fingerprints);
+
+impl Comparer {
+    fn compare<'a>(&self, old: JsonValue<'a>, new: JsonValue<'a>) -> Difference<'a> {
+        if self.0.is_same(old, new) {
+            Difference::Same(new)
+        } else if old.is_object() && new.is_object() {
+            Difference::Object(self.compare_members(old, new))
+        } else if old.is_list() && new.is_list() {
+            Difference::List(self.compare_items(old, new))
+        } else {
+            Difference::Replaced(old, new)
+        }
     }
-}
 
-/// The members of canonical objects are sorted, so that the same value is the same list of nodes.
-fn is_same(old: JsonValue<'_>, new: JsonValue<'_>) -> bool {
-    old.own() == new.own()
-}
-
-fn compare_members<'a>(old: JsonValue<'a>, new: JsonValue<'a>) -> Vec<(&'a str, Difference<'a>)> {
-    let (mut old, mut new) = (old.members().peekable(), new.members().peekable());
-    let mut members = Vec::new();
-    loop {
-        // Names without a counterpart sort before the next name of the other side.
-        let order = match (old.peek(), new.peek()) {
-            (Some((old, _)), Some((new, _))) => old.cmp(new),
-            (Some(_), None) => std::cmp::Ordering::Less,
-            (None, Some(_)) => std::cmp::Ordering::Greater,
-            (None, None) => return members,
+    fn compare_members<'a>(&self, old: JsonValue<'a>, new: JsonValue<'a>) -> Vec<(&'a str, Difference<'a>)> {
+        let compare = |(name, old, new)| {
+            let difference = match (old, new) {
+                (Some(old), Some(new)) => self.compare(old, new),
+                (Some(old), None) => Difference::Removed(old),
+                (None, new) => Difference::Added(new?),
+            };
+            Some((name, difference))
         };
-        let old = if order.is_le() { old.next() } else { None };
-        let new = if order.is_ge() { new.next() } else { None };
-        members.extend(match (old, new) {
-            (Some((name, old)), Some((_, new))) => Some((name, compare(old, new))),
-            (Some((name, old)), None) => Some((name, Difference::Removed(old))),
-            (None, Some((name, new))) => Some((name, Difference::Added(new))),
-            (None, None) => None,
-        });
+        old.members_beside(new).filter_map(compare).collect()
     }
-}
 
-fn compare_items<'a>(old: JsonValue<'a>, new: JsonValue<'a>) -> Vec<Difference<'a>> {
-    let (old, new): (Vec<_>, Vec<_>) = (old.items().collect(), new.items().collect());
-    let same = |(old, new): &(&JsonValue<'a>, &JsonValue<'a>)| is_same(**old, **new);
-    let before = old.iter().zip(&new).take_while(same).count();
-    let (head, new) = new.split_at(before);
-    let old = &old[before..];
-    let after = old.iter().rev().zip(new.iter().rev()).take_while(same).count();
-    let (new, tail) = new.split_at(new.len() - after);
-    let old = &old[..old.len() - after];
-    let paired = old.len().min(new.len());
+    fn compare_items<'a>(&self, old: JsonValue<'a>, new: JsonValue<'a>) -> Vec<Difference<'a>> {
+        let (old, new): (Vec<_>, Vec<_>) = (old.items().collect(), new.items().collect());
+        let same = |(old, new): &(&JsonValue<'a>, &JsonValue<'a>)| self.0.is_same(**old, **new);
+        let before = old.iter().zip(&new).take_while(same).count();
+        let (head, new) = new.split_at(before);
+        let old = &old[before..];
+        let after = old.iter().rev().zip(new.iter().rev()).take_while(same).count();
+        let (new, tail) = new.split_at(new.len() - after);
+        let old = &old[..old.len() - after];
+        let paired = old.len().min(new.len());
 
-    let mut items = Vec::with_capacity(head.len() + old.len().max(new.len()) + tail.len());
-    items.extend(head.iter().map(|item| Difference::Same(*item)));
-    items.extend(old.iter().zip(new).map(|(old, new)| compare(*old, *new)));
-    items.extend(old[paired..].iter().map(|item| Difference::Removed(*item)));
-    items.extend(new[paired..].iter().map(|item| Difference::Added(*item)));
-    items.extend(tail.iter().map(|item| Difference::Same(*item)));
-    items
+        let mut items = Vec::with_capacity(head.len() + old.len().max(new.len()) + tail.len());
+        items.extend(head.iter().map(|item| Difference::Same(*item)));
+        items.extend(old.iter().zip(new).map(|(old, new)| self.compare(*old, *new)));
+        items.extend(old[paired..].iter().map(|item| Difference::Removed(*item)));
+        items.extend(new[paired..].iter().map(|item| Difference::Added(*item)));
+        items.extend(tail.iter().map(|item| Difference::Same(*item)));
+        items
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{CanonicalJson, JsonDocument};
+    use super::super::tests::compared;
     use super::*;
 
     /// The differences one a line, as `path sign`.
@@ -114,16 +108,8 @@ mod tests {
     }
 
     fn differences(old: &str, new: &str) -> Vec<String> {
-        let texts = [old, new].map(|text| {
-            let mut text = text.as_bytes().to_vec();
-            let document = JsonDocument::try_parse(&mut text).unwrap();
-            CanonicalJson::try_new(document.root(), &[]).unwrap()
-        });
-        let [mut old, mut new] = texts.map(|text| text.as_str().as_bytes().to_vec());
-        let (old, new) =
-            (JsonDocument::try_parse(&mut old).unwrap(), JsonDocument::try_parse(&mut new).unwrap());
         let mut lines = Vec::new();
-        walk("", &compare(old.root(), new.root()), &mut lines);
+        compared(old, new, |old, new| walk("", &compare(old, new), &mut lines));
         lines
     }
 

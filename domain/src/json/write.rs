@@ -3,26 +3,49 @@
 //! A dashboard has thousands of nodes, so this writes straight into one text: no call through a serializer for each
 //! node, and no list of its own for the members of each object.
 
+use std::io;
+
 use serde::ser::Error;
 use simd_json::StaticNode;
 use simd_json::tape::Node;
 
-use super::{JsonValue, Rewrite};
+use super::{JsonValue, Rewrite, Rewritten};
 
 /// How many bytes a node has on the average, for the first size of the text.
 const BYTES_OF_NODE: usize = 10;
 
+/// Why a value is not written.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// Its text would be longer than it may be.
+    #[error("the text of the value is too long")]
+    TooLong,
+    /// It cannot be.
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+}
+
 /// The canonical text of a value, which leaves out some members of it if it is an object, and has other texts for
-/// those that are rewritten.
+/// those that are rewritten. It has at most so many bytes.
 pub(super) fn canonical(
     value: JsonValue<'_>,
     without: &[&str],
     rewrite: Option<Rewrite<'_>>,
-) -> Result<String, serde_json::Error> {
-    let text = Vec::with_capacity(nodes_of(value.0) * BYTES_OF_NODE);
-    let mut writer = Writer { text, members: Vec::new(), rewrite };
+    max_bytes: usize,
+) -> Result<String, WriteError> {
+    let mut writer = Writer::new(value, rewrite, max_bytes);
     writer.value(value.0, without)?;
-    String::from_utf8(writer.text).map_err(serde_json::Error::custom)
+    writer.must_fit()?;
+    Ok(String::from_utf8(writer.text).map_err(serde_json::Error::custom)?)
+}
+
+/// The first bytes of the canonical text of a value, and whether there are more.
+pub(super) fn beginning(value: JsonValue<'_>, max_bytes: usize) -> (String, bool) {
+    let mut writer = Writer::new(value, None, max_bytes);
+    let written = writer.value(value.0, &[]).map(drop).and_then(|()| writer.must_fit());
+    let mut text = String::from_utf8(writer.text).unwrap_or_default();
+    text.truncate(text.floor_char_boundary(max_bytes));
+    (text, written.is_err())
 }
 
 /// How many nodes the first value of a list has.
@@ -39,24 +62,50 @@ type Member<'a> = (&'a str, &'a [Node<'a>]);
 
 struct Writer<'a, 'r> {
     text: Vec<u8>,
+    max_bytes: usize,
     rewrite: Option<Rewrite<'r>>,
     /// The members of the objects that are being written, those of the innermost last.
     members: Vec<Member<'a>>,
 }
 
-impl<'a> Writer<'a, '_> {
+impl<'a, 'r> Writer<'a, 'r> {
+    fn new(value: JsonValue<'_>, rewrite: Option<Rewrite<'r>>, max_bytes: usize) -> Self {
+        let text = Vec::with_capacity((nodes_of(value.0) * BYTES_OF_NODE).min(max_bytes));
+        Self { text, max_bytes, rewrite, members: Vec::new() }
+    }
+
+    fn must_fit(&self) -> Result<(), WriteError> {
+        if self.text.len() > self.max_bytes { Err(WriteError::TooLong) } else { Ok(()) }
+    }
+
+    /// Writes a text, or as much of it as there is room for.
+    fn string(&mut self, text: &str) -> Result<(), WriteError> {
+        let left = self.max_bytes.saturating_sub(self.text.len());
+        if text.len() > left {
+            push_string(&mut self.text, &text[..text.floor_char_boundary(left)])?;
+            return Err(WriteError::TooLong);
+        }
+        if !needs_escapes(text.as_bytes()) {
+            return Ok(push_string(&mut self.text, text)?);
+        }
+        // Escapes can make a text six times as long.
+        let limited = Limited { text: &mut self.text, max_bytes: self.max_bytes };
+        serde_json::to_writer(limited, text).map_err(|_| WriteError::TooLong)
+    }
+
     /// Writes the first value of a list, and returns what follows it.
-    fn value(
-        &mut self,
-        nodes: &'a [Node<'a>],
-        without: &[&str],
-    ) -> Result<&'a [Node<'a>], serde_json::Error> {
+    fn value(&mut self, nodes: &'a [Node<'a>], without: &[&str]) -> Result<&'a [Node<'a>], WriteError> {
         let Some((node, rest)) = nodes.split_first() else { return Ok(nodes) };
+        self.must_fit()?;
         match node {
-            Node::String(text) => match self.rewrite.and_then(|rewrite| rewrite(text)) {
-                Some(rewritten) => push_string(&mut self.text, &rewritten)?,
-                None => push_string(&mut self.text, text)?,
-            },
+            Node::String(text) => {
+                let left = self.max_bytes.saturating_sub(self.text.len());
+                match self.rewrite.map_or(Rewritten::Same, |rewrite| rewrite(text, left)) {
+                    Rewritten::Same => self.string(text)?,
+                    Rewritten::Text(rewritten) => self.string(&rewritten)?,
+                    Rewritten::TooLong => return Err(WriteError::TooLong),
+                }
+            }
             Node::Static(StaticNode::U64(number)) => serde_json::to_writer(&mut self.text, number)?,
             Node::Static(StaticNode::I64(number)) => serde_json::to_writer(&mut self.text, number)?,
             Node::Static(StaticNode::F64(number)) => serde_json::to_writer(&mut self.text, number)?,
@@ -69,11 +118,7 @@ impl<'a> Writer<'a, '_> {
         Ok(rest)
     }
 
-    fn array(
-        &mut self,
-        length: usize,
-        mut rest: &'a [Node<'a>],
-    ) -> Result<&'a [Node<'a>], serde_json::Error> {
+    fn array(&mut self, length: usize, mut rest: &'a [Node<'a>]) -> Result<&'a [Node<'a>], WriteError> {
         self.text.push(b'[');
         for index in 0..length {
             if index > 0 {
@@ -90,7 +135,7 @@ impl<'a> Writer<'a, '_> {
         length: usize,
         mut rest: &'a [Node<'a>],
         without: &[&str],
-    ) -> Result<&'a [Node<'a>], serde_json::Error> {
+    ) -> Result<&'a [Node<'a>], WriteError> {
         let first = self.members.len();
         for _ in 0..length {
             let Some((Node::String(name), value)) = rest.split_first() else { break };
@@ -110,7 +155,7 @@ impl<'a> Writer<'a, '_> {
             }
             self.text.push(separator);
             separator = b',';
-            push_string(&mut self.text, name)?;
+            self.string(name)?;
             self.text.push(b':');
             self.value(value, &[])?;
         }
@@ -120,6 +165,25 @@ impl<'a> Writer<'a, '_> {
         self.text.push(b'}');
         self.members.truncate(first);
         Ok(rest)
+    }
+}
+
+/// Takes bytes until there are so many.
+struct Limited<'a> {
+    text: &'a mut Vec<u8>,
+    max_bytes: usize,
+}
+
+impl io::Write for Limited<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.text.len() + bytes.len() > self.max_bytes {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.text.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -44,7 +44,7 @@ pub(super) async fn write(
         let transaction = client.transaction().await.map_err(failed)?;
         let tenant = format!("SET LOCAL app.org_id = '{}'", order.org);
         transaction.batch_execute(&tenant).await.map_err(failed)?;
-        let mut writer = Writer::begin(transaction, order.org, last_id - checked.last_id()).await?;
+        let mut writer = Writer::begin(transaction, order, last_id - checked.last_id()).await?;
         match writer.write(order, file, found, report).await {
             Ok(()) => return writer.commit(order, found).await,
             // Somebody else has written since the end of the log was read. From the first event on they wait.
@@ -123,7 +123,8 @@ struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    async fn begin(transaction: Transaction<'a>, org: OrgId, last_id: i64) -> Result<Self> {
+    async fn begin(transaction: Transaction<'a>, order: &ImportOrder, last_id: i64) -> Result<Self> {
+        let org = order.org;
         let sql = "SELECT pos, last_at FROM heads WHERE org_id = $1";
         let head = transaction.query_one(sql, &[&org.0]).await.map_err(failed)?;
         let (before, last_at) = (head.get(0), Timestamp::from_date(head.get(1)));
@@ -132,7 +133,7 @@ impl<'a> Writer<'a> {
             org,
             projectors: projectors(),
             prepared: HashMap::new(),
-            import: Import::after_id(last_id),
+            import: Import::new(last_id, order.max_document_bytes),
             versions: HashMap::new(),
             before,
             position: before,

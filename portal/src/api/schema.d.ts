@@ -608,7 +608,7 @@ export interface paths {
         put?: never;
         /**
          * Compare two versions of dashboards
-         * @description The answer is HTML for `basic` and `json`, and JSON in the format of jsondiffpatch for `delta`.
+         * @description The answer is HTML for `basic` and `json`, and JSON in the format of jsondiffpatch for `delta`. HTML that would be too long ends early with an element of the class `diff-truncated`; JSON that would be is 413.
          */
         post: operations["calculateDashboardDiff"];
         delete?: never;
@@ -3837,7 +3837,6 @@ export interface components {
             createdBy: string;
             /** Format: int64 */
             dashboardId: number;
-            data?: components["schemas"]["DashboardDocument"];
             /** Format: int64 */
             id: number;
             message: string;
@@ -3848,6 +3847,10 @@ export interface components {
             uid: components["schemas"]["Uid"];
             /** Format: int64 */
             version: number;
+        };
+        /** @description A version with its document. */
+        VersionDocumentBody: components["schemas"]["VersionBody"] & {
+            data: components["schemas"]["DashboardDocument"];
         };
         VersionsBody: {
             /** @description What to send as `continueToken` for the next page, empty after the last. */
@@ -6199,13 +6202,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description OK */
+            /** @description The version */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["VersionBody"];
+                    "application/json": components["schemas"]["VersionDocumentBody"];
                 };
             };
             400: components["responses"]["BadRequest"];

@@ -88,7 +88,11 @@ function Words({ words }: { words: string[] }) {
 }
 
 function Lines({ lines: all, isCut }: { lines: Line[]; isCut: boolean }) {
-  if (all.length === 0) return <p className={ui.dim}>Nothing that its history shows.</p>;
+  if (all.length === 0) {
+    return (
+      <p className={ui.dim}>{isCut ? "It changed more than can be shown here." : "Nothing that its history shows."}</p>
+    );
+  }
   const hasBefore = all.some((line) => line.before !== "");
   const hasAfter = all.some((line) => line.after !== "");
   return (

@@ -5,6 +5,7 @@ use kymograph_app::dashboard::DashboardView;
 use kymograph_app::moment::Then;
 use kymograph_domain::slug::slugify;
 use kymograph_domain::{OrgId, Uid};
+use tokio_postgres::Row;
 
 use super::PgDashboardReader;
 use super::reader::content;
@@ -36,20 +37,25 @@ impl PgDashboardReader {
         if row.get::<_, i64>("to_pos") <= position {
             return Ok(Then::Gone);
         }
-        let title: String = row.get("title");
-        Ok(Then::There(DashboardView {
-            org_id: org,
-            id: row.get("id"),
-            uid: uid.clone(),
-            slug: slugify(&title),
-            title,
-            folder_uid: optional_uid_column(&row, "folder_uid")?,
-            version: row.get("version"),
-            created: timestamp_column(&row, "created"),
-            created_by: row.get("created_by"),
-            updated: timestamp_column(&row, "updated"),
-            updated_by: row.get("updated_by"),
-            data: content(&row)?.data,
-        }))
+        let uid = uid.clone();
+        self.decoded(org, row, move |row| dashboard_view(org, uid, row)).await.map(Then::There)
     }
+}
+
+fn dashboard_view(org: OrgId, uid: Uid, row: &Row) -> Result<DashboardView> {
+    let title: String = row.get("title");
+    Ok(DashboardView {
+        org_id: org,
+        id: row.get("id"),
+        uid,
+        slug: slugify(&title),
+        title,
+        folder_uid: optional_uid_column(row, "folder_uid")?,
+        version: row.get("version"),
+        created: timestamp_column(row, "created"),
+        created_by: row.get("created_by"),
+        updated: timestamp_column(row, "updated"),
+        updated_by: row.get("updated_by"),
+        data: content(row)?.data,
+    })
 }

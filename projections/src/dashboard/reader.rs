@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use kymograph_app::authorization::ContentFilter;
 use kymograph_app::dashboard::{DashboardReader, DashboardView, TagCount, VersionContent, VersionView};
 use kymograph_app::moment::Then;
-use kymograph_app::{Error, Result, Scope};
+use kymograph_app::{Error, Result, Scope, Workers};
 use kymograph_domain::dashboard::{DashboardContent, DashboardEvent};
 use kymograph_domain::{OrgId, Uid, registry};
 use tokio_postgres::Row;
@@ -20,21 +20,35 @@ use crate::text::{optional_uid_column, timestamp_column, uid_column, uid_or_empt
 pub struct PgDashboardReader {
     pub(super) database: Database,
     cache: Arc<DashboardCache>,
+    workers: Workers,
 }
 
 impl PgDashboardReader {
     /// A reader on this database.
     #[must_use]
-    pub fn new(database: Database, cache: Arc<DashboardCache>) -> Self {
-        Self { database, cache }
+    pub fn new(database: Database, cache: Arc<DashboardCache>, workers: Workers) -> Self {
+        Self { database, cache, workers }
+    }
+
+    /// Does something with a row that has an event, which takes long if the event is.
+    pub(super) async fn decoded<T: Send + 'static>(
+        &self,
+        org: OrgId,
+        row: Row,
+        decode: impl FnOnce(&Row) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let bytes = row.get::<_, &str>("payload").len();
+        self.workers.run(org, bytes, move || decode(&row)).await?
     }
 
     async fn fetch(&self, org: OrgId, uid: &Uid) -> Result<Option<Arc<DashboardView>>> {
         let sql = "SELECT d.*, e.type, e.schema_version, e.payload
             FROM dashboards d JOIN events e ON e.org_id = d.org_id AND e.pos = d.pos
             WHERE d.org_id = $1 AND d.uid = $2 AND d.deleted IS NULL";
-        let row = self.database.read_one(org, sql, &[&org.0, &uid.as_str()]).await?;
-        row.as_ref().map(|row| dashboard_view(row).map(Arc::new)).transpose()
+        let Some(row) = self.database.read_one(org, sql, &[&org.0, &uid.as_str()]).await? else {
+            return Ok(None);
+        };
+        self.decoded(org, row, dashboard_view).await.map(|dashboard| Some(Arc::new(dashboard)))
     }
 
     async fn find_uid(
@@ -87,6 +101,16 @@ fn version_view(row: &Row) -> Result<VersionView> {
         created: timestamp_column(row, "created"),
         created_by: row.get("created_by"),
         message: row.get("message"),
+    })
+}
+
+fn version_content(row: &Row) -> Result<VersionContent> {
+    let content = content(row)?;
+    Ok(VersionContent {
+        view: version_view(row)?,
+        title: content.title,
+        tags: content.tags,
+        data: content.data,
     })
 }
 
@@ -171,12 +195,6 @@ impl DashboardReader for PgDashboardReader {
         let Some(row) = self.database.read_one(org, sql, &[&org.0, &uid.as_str(), &version]).await? else {
             return Ok(None);
         };
-        let content = content(&row)?;
-        Ok(Some(VersionContent {
-            view: version_view(&row)?,
-            title: content.title,
-            tags: content.tags,
-            data: content.data,
-        }))
+        self.decoded(org, row, version_content).await.map(Some)
     }
 }

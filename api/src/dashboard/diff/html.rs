@@ -5,67 +5,120 @@ use std::fmt::Write;
 
 use kymograph_domain::json::JsonValue;
 use kymograph_domain::json::diff::Difference;
+use kymograph_domain::text::shortened;
 
-use super::inline;
+use super::MAX_DIFF_BYTES;
 
-/// How many characters of a value a summary shows.
+/// How many characters of a value or name a summary shows.
 const MAX_SHOWN: usize = 200;
+
+/// HTML up to a number of bytes.
+#[derive(Default)]
+struct Html {
+    text: String,
+    is_full: bool,
+}
+
+impl Html {
+    /// Adds something that can stand where everything ends.
+    fn push(&mut self, element: std::fmt::Arguments<'_>) {
+        if self.is_full {
+            return;
+        }
+        let before = self.text.len();
+        // Writing to a text cannot fail.
+        let _ = self.text.write_fmt(element);
+        if self.text.len() > MAX_DIFF_BYTES - TRUNCATED.len() {
+            self.text.truncate(before);
+            self.text.push_str(TRUNCATED);
+            self.is_full = true;
+        }
+    }
+}
+
+const TRUNCATED: &str = "<p class=\"diff-truncated\">There are more differences than are shown.</p>";
 
 /// What changed: a group for each member of the document, with a line for each value that differs in it.
 pub(super) fn summary(difference: &Difference<'_>) -> String {
-    let mut html = String::new();
-    let Difference::Object(members) = difference else { return html };
+    let mut html = Html::default();
+    let Difference::Object(members) = difference else { return html.text };
     for (name, member) in members.iter().filter(|(_, member)| !member.is_same()) {
-        let name = escaped(name);
-        push(
-            &mut html,
-            format_args!(
-                "<div class=\"diff-group\"><h2 class=\"diff-group-name\">{name}</h2><ul class=\"diff-list\">"
-            ),
-        );
-        summarize(&mut html, &name, member);
-        html.push_str("</ul></div>");
+        if html.is_full {
+            break;
+        }
+        let mut path = shown_name(name);
+        html.push(format_args!(
+            "<div class=\"diff-group\"><h2 class=\"diff-group-name\">{path}</h2><ul class=\"diff-list\">"
+        ));
+        summarize(&mut html, &mut path, member);
+        // Whatever is open is closed, so that what follows on the page stands outside of it.
+        html.text.push_str("</ul></div>");
     }
-    html
+    html.text
 }
 
-fn summarize(html: &mut String, path: &str, difference: &Difference<'_>) {
-    let item = |class: &str, what: String| {
-        format!("<li class=\"diff-item diff-{class}\"><span class=\"diff-label\">{path}</span> {what}</li>")
+fn summarize(html: &mut Html, path: &mut String, difference: &Difference<'_>) {
+    let length = path.len();
+    let mut within = |html: &mut Html, step: std::fmt::Arguments<'_>, inner: &Difference<'_>| {
+        // What is the same has no line, so no path is made for it.
+        if !html.is_full && !inner.is_same() {
+            // Writing to a text cannot fail.
+            let _ = path.write_fmt(step);
+            summarize(html, path, inner);
+            path.truncate(length);
+        }
     };
     match difference {
         Difference::Same(_) => {}
-        Difference::Added(new) => html.push_str(&item("added", format!("added: {}", shown(*new)))),
-        Difference::Removed(old) => html.push_str(&item("deleted", format!("deleted: {}", shown(*old)))),
+        Difference::Added(new) => item(html, path, "added", format_args!("added: {}", shown(*new))),
+        Difference::Removed(old) => item(html, path, "deleted", format_args!("deleted: {}", shown(*old))),
         Difference::Replaced(old, new) => {
             let arrow = "<span class=\"diff-arrow\">→</span>";
-            html.push_str(&item("changed", format!("{} {arrow} {}", shown(*old), shown(*new))));
+            item(html, path, "changed", format_args!("{} {arrow} {}", shown(*old), shown(*new)));
         }
         Difference::Object(members) => {
             for (name, member) in members {
-                summarize(html, &format!("{path}.{}", escaped(name)), member);
+                within(html, format_args!(".{}", ShownName(name)), member);
             }
         }
         Difference::List(items) => {
             for (index, item) in items.iter().enumerate() {
-                summarize(html, &format!("{path}[{index}]"), item);
+                within(html, format_args!("[{index}]"), item);
             }
         }
     }
 }
 
+fn item(html: &mut Html, path: &str, class: &str, what: std::fmt::Arguments<'_>) {
+    html.push(format_args!(
+        "<li class=\"diff-item diff-{class}\"><span class=\"diff-label\">{path}</span> {what}</li>"
+    ));
+}
+
+/// A name in a path, which is made only where it is shown.
+struct ShownName<'a>(&'a str);
+
+impl std::fmt::Display for ShownName<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&shown_name(self.0))
+    }
+}
+
+fn shown_name(name: &str) -> String {
+    escaped(&shortened(name, MAX_SHOWN))
+}
+
 fn shown(value: JsonValue<'_>) -> String {
-    let text = inline(value);
-    let short: String = text.chars().take(MAX_SHOWN).collect();
-    let more = if short.len() < text.len() { "…" } else { "" };
-    format!("<span class=\"diff-value\">{}{more}</span>", escaped(&short))
+    // No character has more than four bytes.
+    let (text, _) = value.beginning(4 * (MAX_SHOWN + 1));
+    format!("<span class=\"diff-value\">{}</span>", escaped(&shortened(&text, MAX_SHOWN)))
 }
 
 /// The whole document, a line of it in each paragraph.
 pub(super) fn lines(difference: &Difference<'_>) -> String {
     let mut lines = Lines::default();
     lines.difference(Place::ROOT, difference);
-    lines.html
+    lines.html.text
 }
 
 /// What stands before and after a value, and how far in.
@@ -87,12 +140,15 @@ impl<'a> Place<'a> {
 
 #[derive(Default)]
 struct Lines {
-    html: String,
+    html: Html,
     number: usize,
 }
 
 impl Lines {
     fn difference(&mut self, place: Place<'_>, difference: &Difference<'_>) {
+        if self.html.is_full {
+            return;
+        }
         match difference {
             Difference::Same(value) => self.value("same", place, *value),
             Difference::Added(new) => self.value("added", place, *new),
@@ -127,11 +183,15 @@ impl Lines {
     }
 
     fn value(&mut self, class: &str, place: Place<'_>, value: JsonValue<'_>) {
+        if self.html.is_full {
+            return;
+        }
         let members: Vec<_> = value.members().map(|(name, value)| (Some(name), value)).collect();
         let inner =
             if members.is_empty() { value.items().map(|item| (None, item)).collect() } else { members };
         if inner.is_empty() {
-            return self.line(class, place.indent, &ended(place, &named(place, &inline(value))));
+            let (text, _) = value.beginning(MAX_DIFF_BYTES);
+            return self.line(class, place.indent, &ended(place, &named(place, &text)));
         }
         let (before, after) = if value.is_object() { ("{", "}") } else { ("[", "]") };
         self.line(class, place.indent, &named(place, before));
@@ -145,8 +205,7 @@ impl Lines {
     fn line(&mut self, class: &str, indent: usize, text: &str) {
         self.number += 1;
         let (number, text) = (self.number, escaped(text));
-        push(
-            &mut self.html,
+        self.html.push(
             format_args!(
                 "<p id=\"l{number}\" class=\"diff-line diff-json-{class}\"><span class=\"diff-line-number\">{number}</span><span class=\"diff-value diff-indent diff-indent-{indent}\">{text}</span></p>\n"
             ),
@@ -163,11 +222,6 @@ fn named(place: Place<'_>, text: &str) -> String {
 
 fn ended(place: Place<'_>, text: &str) -> String {
     format!("{text}{}", if place.is_last { "" } else { "," })
-}
-
-fn push(html: &mut String, text: std::fmt::Arguments<'_>) {
-    // Writing to a text cannot fail.
-    let _ = html.write_fmt(text);
 }
 
 /// A text that means only itself in HTML, inside an attribute too.

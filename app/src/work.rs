@@ -1,0 +1,238 @@
+//! Work that keeps a core busy, such as comparing large documents. It runs on blocking threads and in turns, so that
+//! requests that need little are answered meanwhile and no org keeps others from theirs.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use kymograph_domain::OrgId;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::error::{Error, Result, overload};
+
+/// Work on so many bytes takes less than a millisecond and is done at once.
+pub const INLINE_BYTES: usize = 128 * 1024;
+/// Work on more bytes than this takes so much memory that only one such work is done at a time.
+pub const LARGE_BYTES: usize = 4 * 1024 * 1024;
+/// How many requests of an org may wait for a turn.
+pub const MAX_WAITING_OF_ORG: usize = 32;
+/// How long a request waits for a turn.
+pub const MAX_WAIT: Duration = Duration::from_secs(10);
+
+/// Does work, as much at a time as there are cores. A clone shares the turns.
+#[derive(Clone)]
+pub struct Workers(Arc<Shared>);
+
+struct Shared {
+    cores: Arc<Semaphore>,
+    large: Arc<Semaphore>,
+    /// How many turns an org has at a time.
+    share: usize,
+    wait: Duration,
+    queues: Mutex<HashMap<OrgId, Queue>>,
+}
+
+/// The turns of an org, and how many requests have or want one.
+struct Queue {
+    turns: Arc<Semaphore>,
+    here: usize,
+}
+
+/// The right to do work, which ends when it is dropped and the work is done.
+pub struct Turn(Arc<Held>);
+
+struct Held {
+    _core: OwnedSemaphorePermit,
+    _large: Option<OwnedSemaphorePermit>,
+    _turn: OwnedSemaphorePermit,
+    _place: Place,
+}
+
+/// A place among the requests of an org that have or want a turn.
+struct Place {
+    workers: Workers,
+    org: OrgId,
+}
+
+impl Default for Workers {
+    fn default() -> Self {
+        Self::new(std::thread::available_parallelism().map_or(1, usize::from), MAX_WAIT)
+    }
+}
+
+impl Workers {
+    /// Of two turns one is left for others, even where there is but one core.
+    fn new(cores: usize, wait: Duration) -> Self {
+        let turns = cores.max(2);
+        Self(Arc::new(Shared {
+            cores: Arc::new(Semaphore::new(turns)),
+            large: Arc::new(Semaphore::new(1)),
+            share: turns / 2,
+            wait,
+            queues: Mutex::default(),
+        }))
+    }
+
+    /// Does work on so many bytes: at once if they are few, and else on a blocking thread when it is the org's turn.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        org: OrgId,
+        bytes: usize,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T> {
+        if bytes <= INLINE_BYTES {
+            return Ok(work());
+        }
+        self.turn(org, bytes).await?.run(bytes, work).await
+    }
+
+    /// Waits for a turn to work on so many bytes. Whoever has one must not wait for another.
+    pub async fn turn(&self, org: OrgId, bytes: usize) -> Result<Turn> {
+        let place = self.place(org)?;
+        let turns = self.queue(org, |queue| queue.turns.clone());
+        let held = async {
+            // The turn of the org comes first, so that its requests wait for each other and not in the way of others.
+            let turn = turns.acquire_owned().await.map_err(Error::internal)?;
+            let large = match bytes > LARGE_BYTES {
+                true => Some(self.0.large.clone().acquire_owned().await.map_err(Error::internal)?),
+                false => None,
+            };
+            let core = self.0.cores.clone().acquire_owned().await.map_err(Error::internal)?;
+            Ok(Turn(Arc::new(Held { _core: core, _large: large, _turn: turn, _place: place })))
+        };
+        tokio::time::timeout(self.0.wait, held).await.unwrap_or_else(|_| {
+            Err(Error::overloaded(
+                overload::WORK,
+                "Too much work on large documents at once, try again shortly",
+            ))
+        })
+    }
+
+    fn place(&self, org: OrgId) -> Result<Place> {
+        let has_place = self.queue(org, |queue| {
+            let has_place = queue.here < self.0.share + MAX_WAITING_OF_ORG;
+            queue.here += usize::from(has_place);
+            has_place
+        });
+        if has_place {
+            return Ok(Place { workers: self.clone(), org });
+        }
+        let message = "Too much work on large documents of this org at once, try again shortly";
+        Err(Error::overloaded(overload::WORK_OF_ORG, message))
+    }
+
+    fn queue<T>(&self, org: OrgId, look: impl FnOnce(&mut Queue) -> T) -> T {
+        let new = || Queue { turns: Arc::new(Semaphore::new(self.0.share)), here: 0 };
+        let mut queues = self.0.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        look(queues.entry(org).or_insert_with(new))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut queues = self.workers.0.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(queue) = queues.get_mut(&self.org) {
+            queue.here -= 1;
+            if queue.here == 0 {
+                queues.remove(&self.org);
+            }
+        }
+    }
+}
+
+impl Turn {
+    /// Does work on so many bytes.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        bytes: usize,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T> {
+        if bytes <= INLINE_BYTES {
+            return Ok(work());
+        }
+        // The turn lasts until the work is done, even if the request is dropped meanwhile.
+        let held = self.0.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            let done = work();
+            drop(held);
+            done
+        });
+        done.await.map_err(Error::internal)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread::ThreadId;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+    const SHORT: Duration = Duration::from_millis(20);
+
+    fn thread() -> ThreadId {
+        std::thread::current().id()
+    }
+
+    #[tokio::test]
+    async fn what_takes_long_is_done_elsewhere() {
+        let workers = Workers::new(1, LONG);
+        assert_eq!(workers.run(OrgId(1), INLINE_BYTES, thread).await.unwrap(), thread());
+        assert_ne!(workers.run(OrgId(1), INLINE_BYTES + 1, thread).await.unwrap(), thread());
+        assert!(workers.0.queues.lock().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn no_org_takes_the_turns_of_others() {
+        let workers = Workers::new(1, SHORT);
+        let turn = |org| workers.turn(OrgId(org), 1);
+        let first = turn(1).await.unwrap();
+        assert_eq!(turn(1).await.err().unwrap().code(), Some(overload::WORK));
+        let second = turn(2).await.unwrap();
+        assert_eq!(turn(3).await.err().unwrap().code(), Some(overload::WORK));
+        drop(first);
+        drop(turn(3).await.unwrap());
+        drop(second);
+        assert!(workers.0.queues.lock().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn so_many_of_an_org_wait_and_no_more() {
+        let workers = Workers::new(1, LONG);
+        let held = workers.turn(OrgId(1), 1).await.unwrap();
+        let waiting: Vec<_> = (0..MAX_WAITING_OF_ORG)
+            .map(|_| {
+                let workers = workers.clone();
+                tokio::spawn(async move { workers.run(OrgId(1), INLINE_BYTES + 1, || ()).await })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        let refused = workers.turn(OrgId(1), 1).await.err().unwrap();
+        assert_eq!(refused.code(), Some(overload::WORK_OF_ORG));
+        drop(held);
+        for waiting in waiting {
+            waiting.await.unwrap().unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn what_takes_much_memory_is_done_one_at_a_time() {
+        let workers = Workers::new(8, SHORT);
+        let large = workers.turn(OrgId(1), LARGE_BYTES + 1).await.unwrap();
+        assert!(workers.turn(OrgId(2), LARGE_BYTES + 1).await.is_err());
+        workers.turn(OrgId(2), LARGE_BYTES).await.unwrap();
+        drop(large);
+        workers.turn(OrgId(2), LARGE_BYTES + 1).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_turn_lasts_as_long_as_its_work() {
+        let workers = Workers::new(1, SHORT);
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let dropped = workers.run(OrgId(1), INLINE_BYTES + 1, move || ended.recv());
+        assert!(tokio::time::timeout(SHORT, dropped).await.is_err());
+        assert!(workers.turn(OrgId(1), 1).await.is_err());
+        end.send(()).unwrap();
+        while workers.turn(OrgId(1), 1).await.is_err() {}
+    }
+}
