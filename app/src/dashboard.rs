@@ -125,7 +125,8 @@ pub trait DashboardReader: Send + Sync {
     -> Result<Then<DashboardView>>;
     /// The tags of all dashboards that a filter lets through, in order.
     async fn count_tags(&self, scope: &Scope, filter: &ContentFilter) -> Result<Vec<TagCount>>;
-    /// So many versions from the newest down, from below `before` if given, leaving out the first `start`.
+    /// So many versions from the newest down, from below `before` if given, leaving out the first `start`; fewer if their
+    /// messages have more than [`version::MAX_PAGE_BYTES`], but one if there is one.
     async fn list_versions(
         &self,
         scope: &Scope,

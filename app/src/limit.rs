@@ -7,6 +7,7 @@ use kymograph_domain::limit::{Amount, Limit};
 use kymograph_domain::past;
 use kymograph_domain::user::MAX_PASSWORD_BYTES;
 
+use crate::dashboard::version;
 use crate::{audit, history, login_attempt, mail, page, search, session, text, work};
 
 /// The bounds on what use cases do for one request.
@@ -153,6 +154,12 @@ pub const LIMITS: &[Limit] = &[
         what: "Events of a page with changes",
         at: "Histories",
         most: Amount::Bytes(history::MAX_PAGE_BYTES),
+        answer: "A shorter page",
+    },
+    Limit {
+        what: "Messages of a page",
+        at: "Versions of a dashboard",
+        most: Amount::Bytes(version::MAX_PAGE_BYTES),
         answer: "A shorter page",
     },
     Limit {

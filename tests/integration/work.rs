@@ -158,7 +158,8 @@ async fn a_page_with_changes_is_shorter_where_documents_are_large() {
     let (messages, next, _) = page("").await;
     assert_eq!((messages.len(), next), (4, Value::Null));
     // An audit page is as long as ever, and says which changes it would take too much to read.
-    let audit = admin.get("/api/audit/events?targetUid=large&changes=true").await.expect(200);
+    let audit =
+        admin.get("/api/audit/events?targetType=dashboard&targetUid=large&changes=true").await.expect(200);
     assert!(audit.text.len() < LISTED, "{}", audit.text.len());
     let events = audit.body["events"].as_array().unwrap();
     assert!(events.len() == 4 && events.iter().all(|event| event["truncated"] == true), "{events:?}");
@@ -169,6 +170,30 @@ async fn a_page_with_changes_is_shorter_where_documents_are_large() {
     assert_eq!((&read["data"]["version"], &read["restoredFrom"]), (&json!(5), &json!(1)));
 }
 
+#[tokio::test]
+async fn a_page_of_versions_is_shorter_where_messages_are_long() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    for value in 0..4 {
+        save(&admin, &json!({"uid": "told", "title": "told", "value": value})).await.expect(200);
+    }
+    // As if each message were many.
+    let database = server.database.connect().await;
+    database.execute("UPDATE dashboard_versions SET message = repeat('m', 2097152)", &[]).await.unwrap();
+    let page = async |query: &str| {
+        let page = admin.get(&format!("/api/dashboards/uid/told/versions?{query}")).await.expect(200).body;
+        let versions = page["versions"].as_array().unwrap().iter();
+        let versions: Vec<_> = versions.map(|version| version["version"].as_i64().unwrap()).collect();
+        (versions, page["continueToken"].as_str().unwrap().to_owned())
+    };
+    // 4 MiB have room for two of them.
+    assert_eq!(page("").await, (vec![4, 3], "3".to_owned()));
+    assert_eq!(page("continueToken=3").await, (vec![2, 1], String::new()));
+    database.execute("UPDATE dashboard_versions SET message = repeat('m', 4194305)", &[]).await.unwrap();
+    assert_eq!(page("").await, (vec![4], "4".to_owned()));
+    assert_eq!(page("start=4").await, (vec![], String::new()));
+}
+
 /// An import whose document has one text, which names an input so many times.
 fn import(copies: usize, value: usize) -> Value {
     json!({
@@ -176,7 +201,7 @@ fn import(copies: usize, value: usize) -> Value {
             "__inputs": [{"name": "A", "type": "x"}],
             "title": "filled",
             "uid": "filled",
-            "text": "${A}".repeat(copies),
+            "text": format!("x{}", "${A}".repeat(copies)),
         },
         "inputs": [{"name": "A", "type": "x", "value": "v".repeat(value)}],
     })
@@ -194,11 +219,12 @@ async fn what_is_filled_in_is_no_longer_than_a_body() {
         }
     }
     admin.get("/api/dashboards/uid/filled").await.expect(404);
-    let frame = r#"{"text":"","title":"filled","uid":"filled"}"#.len();
-    let fits = admin.post("/api/dashboards/interpolate", &import(1, MAX - frame)).await.expect(200);
+    let frame = r#"{"text":"x","title":"filled","uid":"filled"}"#.len();
+    let half = (MAX - frame) / 2;
+    let fits = admin.post("/api/dashboards/interpolate", &import(2, half)).await.expect(200);
     assert_eq!(fits.text.len(), MAX);
-    admin.post("/api/dashboards/interpolate", &import(1, MAX - frame + 1)).await.expect(413);
-    admin.post("/api/dashboards/import", &import(1, MAX - frame)).await.expect(200);
+    admin.post("/api/dashboards/interpolate", &import(2, half + 1)).await.expect(413);
+    admin.post("/api/dashboards/import", &import(2, half)).await.expect(200);
     // Numbers can be longer as they are stored.
     let numbers =
         |count: usize| format!("{{\"dashboard\":{{\"title\":\"n\",\"n\":[{}0]}}}}", "1e15,".repeat(count));

@@ -7,6 +7,9 @@ use super::{Dashboards, SavedDashboard, parse_uid};
 use crate::error::Result;
 use crate::{Permission, Scope};
 
+/// How many bytes the messages of a page of versions have together.
+pub const MAX_PAGE_BYTES: usize = 4 * 1024 * 1024;
+
 /// A version as it is listed.
 #[derive(Clone, Debug)]
 pub struct VersionView {
@@ -53,7 +56,8 @@ pub struct VersionTarget {
 }
 
 impl Dashboards {
-    /// Lists so many versions from the newest down, from below `before` if given, leaving out the first `start`.
+    /// Lists so many versions from the newest down, from below `before` if given, leaving out the first `start`; fewer if
+    /// their messages are long, but one if there is one.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn list_versions(
         &self,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use kymograph_app::authorization::ContentFilter;
+use kymograph_app::dashboard::version::MAX_PAGE_BYTES;
 use kymograph_app::dashboard::{DashboardReader, DashboardView, TagCount, VersionContent, VersionView};
 use kymograph_app::moment::Then;
 use kymograph_app::{Error, Result, Scope, Workers};
@@ -12,7 +13,7 @@ use kymograph_domain::{OrgId, Uid, registry};
 use tokio_postgres::Row;
 
 use super::DashboardCache;
-use crate::database::Database;
+use crate::database::{Database, Params};
 use crate::resource_permission::filter::{FilterParams, allowed_folders, allows_dashboard};
 use crate::text::{optional_uid_column, timestamp_column, uid_column, uid_or_empty};
 
@@ -175,13 +176,18 @@ impl DashboardReader for PgDashboardReader {
         start: i64,
         size: i64,
     ) -> Result<Vec<VersionView>> {
-        let sql = "SELECT v.*, d.id AS dashboard_id
-            FROM dashboards d JOIN dashboard_versions v ON v.org_id = d.org_id AND v.dashboard_uid = d.uid
-                AND v.generation = d.generation
-            WHERE d.org_id = $1 AND d.uid = $2 AND d.deleted IS NULL AND v.version < $3
-            ORDER BY v.version DESC LIMIT $4 OFFSET $5";
+        let sql = "SELECT * FROM (
+                SELECT *, sum(octet_length(message)) OVER (ORDER BY version DESC) AS total FROM (
+                    SELECT v.*, d.id AS dashboard_id
+                    FROM dashboards d JOIN dashboard_versions v ON v.org_id = d.org_id AND v.dashboard_uid = d.uid
+                        AND v.generation = d.generation
+                    WHERE d.org_id = $1 AND d.uid = $2 AND d.deleted IS NULL AND v.version < $3
+                    ORDER BY v.version DESC LIMIT $4 OFFSET $5) AS page) AS counted
+            WHERE total <= $6 OR total = octet_length(message) ORDER BY version DESC";
         let (org, before) = (scope.org(), before.unwrap_or(i64::MAX));
-        let rows = self.database.read(org, sql, &[&org.0, &uid.as_str(), &before, &size, &start]).await?;
+        let max_bytes = i64::try_from(MAX_PAGE_BYTES).map_err(Error::internal)?;
+        let params: Params<'_> = &[&org.0, &uid.as_str(), &before, &size, &start, &max_bytes];
+        let rows = self.database.read(org, sql, params).await?;
         rows.iter().map(version_view).collect()
     }
 

@@ -28,7 +28,7 @@ impl Html {
         let before = self.text.len();
         // Writing to a text cannot fail.
         let _ = self.text.write_fmt(element);
-        if self.text.len() > MAX_DIFF_BYTES - TRUNCATED.len() {
+        if self.text.len() > MAX_DIFF_BYTES - TRUNCATED.len() - GROUP_END.len() {
             self.text.truncate(before);
             self.text.push_str(TRUNCATED);
             self.is_full = true;
@@ -37,22 +37,23 @@ impl Html {
 }
 
 const TRUNCATED: &str = "<p class=\"diff-truncated\">There are more differences than are shown.</p>";
+const GROUP_END: &str = "</ul></div>";
 
 /// What changed: a group for each member of the document, with a line for each value that differs in it.
 pub(super) fn summary(difference: &Difference<'_>) -> String {
     let mut html = Html::default();
     let Difference::Object(members) = difference else { return html.text };
     for (name, member) in members.iter().filter(|(_, member)| !member.is_same()) {
-        if html.is_full {
-            break;
-        }
         let mut path = shown_name(name);
         html.push(format_args!(
             "<div class=\"diff-group\"><h2 class=\"diff-group-name\">{path}</h2><ul class=\"diff-list\">"
         ));
+        if html.is_full {
+            break;
+        }
         summarize(&mut html, &mut path, member);
-        // Whatever is open is closed, so that what follows on the page stands outside of it.
-        html.text.push_str("</ul></div>");
+        // Also where there was no room for more: what follows on the page stands outside of the group.
+        html.text.push_str(GROUP_END);
     }
     html.text
 }
