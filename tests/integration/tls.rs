@@ -7,13 +7,15 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use kymograph_infra::database_server::DatabaseServer;
-use kymograph_infra::migrate::migrate;
+use kymograph_infra::migrate::{connect, migrate};
+use kymograph_infra::pool::app_database;
 use kymograph_infra::verify::verify;
 use kymograph_server::config::{Config, Sources};
 use kymograph_server::database::ServerDatabase;
 use kymograph_tests::{TestDatabase, TestServer, program};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use serde_json::json;
+use tokio::time::{sleep, timeout};
 
 /// A PostgreSQL with TLS, for one test.
 struct TlsPostgres {
@@ -304,6 +306,20 @@ async fn the_whole_server_works_over_tls() {
         assert_eq!(report.faults, Vec::<String>::new());
         assert!(report.streams_by_postgres_es > 0);
     }
+}
+
+#[tokio::test]
+async fn a_statement_that_nobody_waits_for_is_cancelled_over_tls() {
+    let postgres = TlsPostgres::start("cancel").await;
+    let server = postgres.server(ANN, &format!("sslmode=verify-full&{ROOT}")).await.unwrap();
+    migrate(&server).await.unwrap();
+    let database = app_database(&server, 2).unwrap();
+    let read = database.read_global("SELECT pg_sleep(4)::text", &[]);
+    assert!(timeout(Duration::from_millis(500), read).await.is_err());
+    sleep(Duration::from_millis(800)).await;
+    let at_work = "SELECT query FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid()
+        AND backend_type = 'client backend'";
+    assert!(connect(&server).await.unwrap().query(at_work, &[]).await.unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -352,6 +352,17 @@ mod tests {
     }
 
     #[test]
+    fn filters_are_bounded() {
+        let of = |count: usize, bytes: usize| AuditQuery {
+            actors: vec!["a".repeat(bytes); count],
+            ..AuditQuery::default()
+        };
+        assert!(of(MAX_FILTER_VALUES, MAX_FILTER_BYTES).check().is_ok());
+        assert!(of(MAX_FILTER_VALUES + 1, 1).check().is_err());
+        assert!(of(1, MAX_FILTER_BYTES + 1).check().is_err());
+    }
+
+    #[test]
     fn a_target_is_two_streams() {
         let target = |kind: &str, uid: &str| AuditQuery {
             target_type: Some(kind.to_owned()),

@@ -151,3 +151,19 @@ async fn load_until_empty(store: Arc<Inner>, org: OrgId) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_of_an_org_wait_and_no_more() {
+        let lanes = Lanes::<(), ()>::default();
+        let enqueue = |org| lanes.enqueue(OrgId(org), (), oneshot::channel().0);
+        for number in 0..MAX_WAITING {
+            assert_eq!(enqueue(1).unwrap(), number == 0);
+        }
+        assert_eq!(enqueue(1).unwrap_err().code(), Some(overload::COMMANDS));
+        assert!(enqueue(2).unwrap());
+    }
+}

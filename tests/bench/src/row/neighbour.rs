@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use kymograph_infra::migrate::connect;
 use serde_json::{Map, Value, json};
 use tokio::runtime::Builder;
-use tokio::time::sleep;
+use tokio::time::{sleep, sleep_until};
 use tokio_postgres::Client;
 
 use super::Reading;
@@ -41,8 +41,8 @@ const ROUNDS: usize = 3;
 const RUN_UP: Duration = Duration::from_secs(2);
 /// How long the server has to calm down after an attack.
 const CALM: Duration = Duration::from_secs(6);
-/// How long the neighbour waits between two requests of a kind.
-const PACE: Duration = Duration::from_millis(5);
+/// The time from one request of a kind to the next.
+const PACE: Duration = Duration::from_millis(10);
 
 /// The read model of the folders. Nothing else of them is looked at. All words are in each of their titles.
 const SEED: &str = "INSERT INTO folders (org_id, uid, id, title, slug, description, parent_uid, version,
@@ -123,21 +123,27 @@ async fn probe(
     tokio::task::spawn_blocking(run).await?
 }
 
+/// Sends a request at each tick. One that is late because of those before it has waited since its tick, as the request
+/// of somebody else would have.
 async fn probe_one(address: SocketAddr, request: &[u8], run_up: Duration, time: Duration) -> Result<Slice> {
     let mut connection = Connection::open(address).await?;
-    let (mut slice, begun) = (Slice::default(), Instant::now());
-    while begun.elapsed() < run_up + time {
-        let sent = Instant::now();
+    let begun = Instant::now();
+    let (from, to) = (begun + run_up, begun + run_up + time);
+    let (mut slice, mut tick) = (Slice::default(), begun);
+    while tick < to {
+        let is_late = tick < Instant::now();
+        sleep_until(tick.into()).await;
+        let asked = if is_late { tick } else { Instant::now() };
         let response = connection.exchange(request).await?;
-        let took = sent.elapsed();
+        let took = asked.elapsed();
         if response.status != 200 {
             let text = String::from_utf8_lossy(response.body);
             return Err(format!("the neighbour was answered {}: {text}", response.status).into());
         }
-        if begun.elapsed() >= run_up {
+        if tick >= from {
             slice.latencies.push(took);
         }
-        sleep(PACE).await;
+        tick += PACE;
     }
     slice.elapsed = time;
     slice.count = u32::try_from(slice.latencies.len())?;
