@@ -168,3 +168,27 @@ async fn what_was_typed_as_a_login_is_kept_nowhere() {
     let sql = "SELECT count(*) FROM events WHERE payload || meta LIKE '%my-secret%'";
     assert_eq!(server.database.scalar::<i64>(sql).await, 0);
 }
+
+#[tokio::test]
+async fn a_flood_from_one_address_does_not_keep_others_from_logging_in() {
+    let server = TestServer::start().await;
+    for user in 0..12 {
+        server.new_member(1, &format!("user{user}"), "Viewer").await;
+    }
+    let http =
+        reqwest::Client::builder().local_address("127.0.0.2".parse::<std::net::IpAddr>().ok()).no_proxy();
+    let http = http.build().unwrap();
+    let guess = async |number: usize| {
+        let form = json!({"user": format!("nobody{number}"), "password": "guess"});
+        http.post(format!("{}/login", server.url())).json(&form).send().await.unwrap().status().as_u16()
+    };
+    let right = async |user: usize| {
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        log_in(&server.anonymous(), &format!("user{user}"), "secret").await
+    };
+    let (flood, others) = tokio::join!(join_all((0..300).map(guess)), join_all((0..12).map(right)));
+    for answer in others {
+        answer.expect(200);
+    }
+    assert!(flood.iter().all(|status| [401, 429].contains(status)), "{flood:?}");
+}
