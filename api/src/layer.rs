@@ -9,6 +9,7 @@ mod client_address;
 mod context;
 mod csrf;
 mod idempotency;
+mod jwt;
 mod trace;
 
 use std::sync::Arc;
@@ -28,6 +29,8 @@ use crate::metrics::HttpMetrics;
 pub use authentication::{Authentication, Caller};
 pub use client_address::Network;
 pub(crate) use context::MAX_ID_LENGTH;
+pub use jwt::JwtTransport;
+pub(crate) use jwt::{UrlLogIn, log_in_by_url, without_url_token};
 
 /// What can be set about all requests.
 #[derive(Clone, Debug)]
@@ -42,6 +45,8 @@ pub struct LayerSettings {
     pub trusted_proxies: Vec<Network>,
     /// Whether a login and password may come with each request.
     pub is_basic_auth_enabled: bool,
+    /// Where the token of an identity provider is, if any is taken.
+    pub jwt: Option<JwtTransport>,
 }
 
 /// One router of public routes and of those that need credentials, each behind what its requests go through.
@@ -87,9 +92,12 @@ async fn open(State(shared): State<Arc<Shared>>, request: Request, next: Next) -
 
 async fn guarded(
     State((shared, authentication)): State<(Arc<Shared>, Arc<Authentication>)>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
+    if let Some(jwt) = &authentication.jwt {
+        jwt.take_url_token(&mut request);
+    }
     context::with_context(&shared, request, async |mut request, context| {
         let scope = authentication.admit(&mut request, context).await?;
         let asked = Asked::of(&request);

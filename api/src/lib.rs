@@ -42,6 +42,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::uri::PathAndQuery;
 use axum::http::{StatusCode, Uri, header};
+use axum::middleware::from_fn_with_state;
 use kymograph_app::Commands;
 use kymograph_app::access::AccessLog;
 use kymograph_app::audit::Audits;
@@ -67,7 +68,7 @@ use kymograph_app::user::Users;
 use prometheus::Registry;
 
 use crate::health::Readiness;
-use crate::layer::{Authentication, LayerSettings};
+use crate::layer::{Authentication, LayerSettings, UrlLogIn, log_in_by_url, without_url_token};
 use crate::metrics::{HttpMetrics, MetricsSettings};
 use crate::openapi::Document;
 use crate::routes::{Route, Routes};
@@ -164,6 +165,13 @@ pub fn api(services: Services, settings: &ApiSettings) -> prometheus::Result<Api
         access: services.access,
         cookie: cookie.clone(),
         is_basic_enabled: settings.layer.is_basic_auth_enabled,
+        jwt: settings.layer.jwt.clone(),
+    };
+    let url_login = UrlLogIn {
+        identity: identity.clone(),
+        cookie: cookie.clone(),
+        trusted_proxies: settings.layer.trusted_proxies.clone().into(),
+        sub_path: portal::sub_path(&settings.root_url).into(),
     };
     let document = Document::new(settings);
     let metrics_page = |page: &MetricsSettings| metrics::routes(services.metrics.clone(), page.clone());
@@ -197,17 +205,21 @@ pub fn api(services: Services, settings: &ApiSettings) -> prometheus::Result<Api
         Some(_) => Some(HttpMetrics::try_new(&services.metrics, &routes, &settings.sub_path)?),
         None => None,
     };
-    let router = layer::protected(public, private, &settings.layer, metrics, authentication)
-        .merge(portal::router(settings.portal, &settings.root_url, &settings.cookie.name));
+    let mut portal = portal::router(settings.portal, &settings.root_url, &settings.cookie.name);
+    if settings.layer.jwt.as_ref().is_some_and(|jwt| jwt.url_login) {
+        portal = portal.route_layer(from_fn_with_state(url_login, log_in_by_url));
+    }
+    let router = layer::protected(public, private, &settings.layer, metrics, authentication).merge(portal);
     let router = if settings.sub_path.is_empty() { router } else { under(&settings.sub_path, router) };
     document.set_routes(routes.clone());
     Ok(Api { router, routes, document })
 }
 
-/// The router under a sub-path. Like Grafana, it leads there who asks for anything else.
+/// The router under a sub-path. Like Grafana, it leads there who asks for anything else; a token is not carried along.
 fn under(sub_path: &str, router: Router) -> Router {
     let prefix: Arc<str> = sub_path.into();
     let lead = async move |uri: Uri| {
+        let uri = without_url_token(uri);
         let asked = uri.path_and_query().map_or("/", PathAndQuery::as_str);
         (StatusCode::FOUND, [(header::LOCATION, format!("{prefix}{asked}"))])
     };

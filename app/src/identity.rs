@@ -1,6 +1,7 @@
 //! Who is asking: from credentials to a [`Scope`].
 
 mod cache;
+mod jwt;
 mod login;
 mod token;
 mod turn;
@@ -20,6 +21,11 @@ use crate::session::{NewToken, SessionLifetimes, SessionStore, hash_token};
 use crate::user::Users;
 
 pub use cache::IdentityCache;
+pub use jwt::{
+    Attribute, Claims, Expected, JwtError, JwtLogIn, JwtPorts, JwtSettings, JwtVerifier, LEEWAY_SECONDS,
+    MappedOrg, OrgMapping,
+};
+pub(crate) use jwt::{MAX_MAPPED_ORGS, REMEMBERED_SECONDS};
 use turn::Turns;
 
 pub use token::{IdentifiedAccount, TokenOwner, TokenReader};
@@ -80,6 +86,8 @@ pub enum Credentials {
     Session(String),
     /// The token of a service account.
     Token(String),
+    /// A token of the identity provider.
+    Jwt(String),
 }
 
 /// A request whose sender is known.
@@ -105,6 +113,7 @@ pub struct Identity {
     attempts: Arc<dyn LoginAttempts>,
     passwords: Arc<dyn PasswordHasher>,
     users: Arc<Users>,
+    jwt: Option<JwtLogIn>,
     clock: Arc<dyn Clock>,
     cache: Arc<IdentityCache>,
     access: AccessLog,
@@ -127,6 +136,8 @@ pub struct IdentityPorts {
     pub passwords: Arc<dyn PasswordHasher>,
     /// Changes passwords.
     pub users: Arc<Users>,
+    /// Log-ins with tokens of an identity provider, if there is one.
+    pub jwt: Option<JwtLogIn>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Remembers who was identified.
@@ -139,7 +150,7 @@ impl Identity {
     /// The use cases on these ports.
     #[must_use]
     pub fn new(ports: IdentityPorts, lifetimes: SessionLifetimes, lock_out: LockOut) -> Self {
-        let IdentityPorts { reader, tokens, sessions, attempts, passwords, users, clock, cache, access } =
+        let IdentityPorts { reader, tokens, sessions, attempts, passwords, users, jwt, clock, cache, access } =
             ports;
         Self {
             reader,
@@ -148,6 +159,7 @@ impl Identity {
             attempts,
             passwords,
             users,
+            jwt,
             clock,
             cache,
             access,
@@ -175,6 +187,10 @@ impl Identity {
                 let (session_id, user_id, new_token) = self.check_session(token, &request).await?;
                 request.token_id = Some(session_id);
                 (user_id, new_token)
+            }
+            Credentials::Jwt(token) => {
+                request.auth_method = "jwt";
+                (self.authenticate_jwt(token, &request).await?, None)
             }
             Credentials::Token(token) => {
                 let scope = self.authenticate_token(token, wanted_org, request).await?;

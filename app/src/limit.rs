@@ -8,7 +8,7 @@ use kymograph_domain::past;
 use kymograph_domain::user::MAX_PASSWORD_BYTES;
 
 use crate::dashboard::version;
-use crate::{audit, history, login_attempt, mail, page, search, session, text, work};
+use crate::{audit, history, identity, login_attempt, mail, page, search, session, text, work};
 
 /// The bounds on what use cases do for one request.
 pub const LIMITS: &[Limit] = &[
@@ -197,5 +197,17 @@ pub const LIMITS: &[Limit] = &[
         at: "A request",
         most: Amount::Time(work::MAX_WAIT),
         answer: "429",
+    },
+    Limit {
+        what: "Orgs that a token makes its user a member of",
+        at: "JWT log-in",
+        most: Amount::Count(identity::MAX_MAPPED_ORGS as u64),
+        answer: "Memberships stay as they are",
+    },
+    Limit {
+        what: "Time for which a token's user is remembered",
+        at: "JWT log-in",
+        most: Amount::Time(Duration::from_secs(identity::REMEMBERED_SECONDS.unsigned_abs())),
+        answer: "The token is verified again",
     },
 ];

@@ -109,14 +109,42 @@ impl Memberships {
     ) -> Result<AddedMember> {
         let scope = &self.org_scope(scope, org, Permission::OrgUsersAdd).await?;
         let user = self.users.find_user_by_login(login).await?.ok_or(UserError::NotFound)?;
+        self.add(scope, user.id, Some(login), role).await
+    }
+
+    /// Makes a user a member.
+    pub(crate) async fn add_user(
+        &self,
+        scope: &Scope,
+        org: OrgId,
+        user: UserId,
+        role: OrgRole,
+    ) -> Result<()> {
+        let scope = &self.org_scope(scope, org, Permission::OrgUsersAdd).await?;
+        self.add(scope, user, None, role).await.map(drop)
+    }
+
+    /// Makes a user a member, who still has to have the name if it was found by one.
+    async fn add(
+        &self,
+        scope: &Scope,
+        user_id: UserId,
+        login: Option<&str>,
+        role: OrgRole,
+    ) -> Result<AddedMember> {
         self.commands
             .run(scope, |mut unit| async move {
                 // The user may have changed or been deleted since it was found, and the log knows first.
-                unit.load_from_server::<User>(&user.id).await?.check_named(login)?;
-                let mut membership = unit.load::<Membership>(&user.id).await?;
-                membership.tell(MembershipCommand::Add { user_id: user.id, role }).await?;
+                let user = unit.load_from_server::<User>(&user_id).await?;
+                match login {
+                    Some(login) => user.check_named(login)?,
+                    None if !user.exists => return Err(UserError::NotFound.into()),
+                    None => {}
+                }
+                let mut membership = unit.load::<Membership>(&user_id).await?;
+                membership.tell(MembershipCommand::Add { user_id, role }).await?;
                 unit.record(membership)?;
-                Ok(unit.decided(AddedMember { user_id: user.id }))
+                Ok(unit.decided(AddedMember { user_id }))
             })
             .await
     }

@@ -43,7 +43,7 @@ pub struct RequestContext {
     pub trace_id: String,
     /// What connects the requests of one undertaking; the client's choice, else the request's id.
     pub correlation_id: String,
-    /// How the credentials were given: `basic`, `session`, `token` or `server`.
+    /// How the credentials were given: `basic`, `session`, `token`, `jwt` or `server`.
     pub auth_method: &'static str,
     /// The id of the session or of the service account's token that was used, if one was.
     pub token_id: Option<i64>,
@@ -99,6 +99,13 @@ impl Scope {
         let actor = Actor { login: "server".into(), is_server_admin: true, ..Actor::default() };
         let request = RequestContext { auth_method: "server", ..RequestContext::default() };
         Self::of_member(OrgId::SERVER, OrgRole::None, Arc::new(actor), Arc::new(request))
+    }
+
+    /// The scope of what the server does by itself because of a request whose sender it does not know yet.
+    #[must_use]
+    pub(crate) fn of_server_for(request: &RequestContext) -> Self {
+        let request = RequestContext { idempotency: None, ..request.clone() };
+        Self { request: Arc::new(request), ..Self::of_server() }
     }
 
     /// The same scope for what comes after the command that the request was for, and under whose key that is kept.

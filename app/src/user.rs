@@ -1,6 +1,7 @@
 //! Users of the server: creating, changing, deleting and reading them.
 
 mod email;
+mod external;
 mod help_flag;
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use crate::team::{TeamReader, leave_teams};
 use crate::{Commands, Page, Permission, Scope, Unit};
 
 pub use email::{EmailVerification, ProfileUpdate};
+pub(crate) use external::NewExternalUser;
 
 /// A user as it is read.
 #[derive(Clone, Debug)]
@@ -35,6 +37,8 @@ pub struct UserView {
     pub uid: String,
     /// The profile.
     pub profile: Profile,
+    /// Whether the user gave itself the e-mail address and has not confirmed it.
+    pub email_is_claimed: bool,
     /// The org the user works in.
     pub org_id: OrgId,
     /// Whether the user administers the server.

@@ -280,13 +280,11 @@ impl User {
     /// Checks that a login or e-mail address that somebody else typed means this user and nobody else, so that rights
     /// can be given to it. An address that the user only claims does not.
     pub fn check_named(&self, name: &str) -> Result<(), UserError> {
-        let name = fold(name);
-        let login = fold(&self.profile.login);
-        let is_login = !login.contains('@') && name == login;
-        if !self.exists || !is_login && name != fold(&self.profile.email) {
-            return Err(UserError::NotFound);
+        if self.exists {
+            self.profile.check_named(self.email_is_claimed, name)
+        } else {
+            Err(UserError::NotFound)
         }
-        if is_login || !self.email_is_claimed { Ok(()) } else { Err(UserError::EmailUnconfirmed) }
     }
 
     /// Whether an e-mail address that the user gives itself is not known to be its own.

@@ -9,6 +9,7 @@ pub mod event_store;
 pub mod health;
 pub mod id_allocator;
 pub mod import;
+pub mod jwt;
 pub mod limit;
 pub mod login_attempt;
 pub mod mail;

@@ -4,7 +4,7 @@ use kymograph_domain::limit::{Amount, Limit};
 use kymograph_projections::database;
 
 use crate::event_store::lane;
-use crate::{mail, password};
+use crate::{jwt, mail, password};
 
 /// The bounds on what clients share.
 pub const LIMITS: &[Limit] = &[
@@ -43,5 +43,47 @@ pub const LIMITS: &[Limit] = &[
         at: "A mail",
         most: Amount::Time(mail::TIMEOUT),
         answer: "The mail is not sent",
+    },
+    Limit {
+        what: "Token of an identity provider",
+        at: "JWT log-in",
+        most: Amount::Bytes(jwt::MAX_TOKEN_BYTES),
+        answer: "401",
+    },
+    Limit {
+        what: "Key set",
+        at: "`[auth.jwt] jwk_set_url`",
+        most: Amount::Bytes(jwt::MAX_JWKS_BYTES),
+        answer: "The keys stay as they are",
+    },
+    Limit {
+        what: "Keys of a set",
+        at: "`[auth.jwt]`",
+        most: Amount::Count(jwt::MAX_KEYS as u64),
+        answer: "The keys stay as they are",
+    },
+    Limit {
+        what: "Keys of one id, and signature checks of a token",
+        at: "`[auth.jwt]`",
+        most: Amount::Count(jwt::MAX_KEYS_OF_ID as u64),
+        answer: "The keys stay as they are",
+    },
+    Limit {
+        what: "Time to fetch the keys",
+        at: "`[auth.jwt] jwk_set_url`",
+        most: Amount::Time(jwt::FETCH_TIMEOUT),
+        answer: "The keys stay as they are",
+    },
+    Limit {
+        what: "Time until keys are fetched again for an id that they do not have",
+        at: "`[auth.jwt] jwk_set_url`",
+        most: Amount::Time(jwt::UNKNOWN_INTERVAL),
+        answer: "401 meanwhile",
+    },
+    Limit {
+        what: "Time for which keys count that cannot be fetched again, beyond `cache_ttl`",
+        at: "`[auth.jwt] jwk_set_url`",
+        most: Amount::Time(jwt::GRACE),
+        answer: "503",
     },
 ];

@@ -9,6 +9,8 @@ import { launch } from "./browser";
 export const SERVER = process.env.KYMOGRAPH_TEST_URL ?? "http://localhost:3000";
 /** Another one, which is fresh, too. It is under a sub-path and keeps quotas. */
 export const HOSTED = process.env.KYMOGRAPH_HOSTED_URL ?? "http://localhost:3001/kymo";
+/** A page of a third one, with the token of a user whom an identity provider knows in its address. */
+export const JWT = process.env.KYMOGRAPH_JWT_URL ?? "http://localhost:3002/portal/dashboards?auth_token=";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 

@@ -166,6 +166,7 @@ fn user_view(row: &Row) -> UserView {
             name: row.get("name"),
             theme: row.get("theme"),
         },
+        email_is_claimed: row.get("email_is_claimed"),
         org_id: OrgId(row.get("current_org_id")),
         is_server_admin: row.get("is_server_admin"),
         is_disabled: row.get("is_disabled"),

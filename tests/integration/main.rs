@@ -25,6 +25,7 @@ mod identity;
 mod import;
 mod invite;
 mod isolation;
+mod jwt;
 mod limit;
 mod login_attempt;
 mod membership;

@@ -39,7 +39,8 @@ async fn portal_works_in_a_browser() {
     assert_eq!(page.status, 200, "the portal is not built: run `scripts/portal build` and compile again");
     add_crowd(&server).await;
     let hosted = format!("{}/kymo", hosted.url());
-    crate::client::run("../scripts/portal", &["e2e", &server.url(), &hosted]).await;
+    let (_provided, page) = crate::jwt::page_with_token().await;
+    crate::client::run("../scripts/portal", &["e2e", &server.url(), &hosted, &page]).await;
 }
 
 #[tokio::test]

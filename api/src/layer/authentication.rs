@@ -15,6 +15,8 @@ use kymograph_domain::OrgId;
 use crate::error::ApiError;
 use crate::session::{CookieSettings, session_token};
 
+use super::JwtTransport;
+
 /// The header by which a client names the org it acts for.
 const ORG_ID: HeaderName = HeaderName::from_static("x-grafana-org-id");
 
@@ -46,6 +48,8 @@ pub struct Authentication {
     pub cookie: Arc<CookieSettings>,
     /// Whether a login and password may come with each request.
     pub is_basic_enabled: bool,
+    /// Where the token of an identity provider is, if any is taken.
+    pub jwt: Option<JwtTransport>,
 }
 
 impl Authentication {
@@ -57,7 +61,11 @@ impl Authentication {
     ) -> Result<Authenticated, ApiError> {
         let headers = request.headers();
         let wanted_org = wanted_org(headers, request.uri().query())?;
-        let credentials = credentials(headers, self)?;
+        let jwt = self.jwt.as_ref().and_then(|jwt| jwt.token(request));
+        let credentials = match jwt {
+            Some(token) => Credentials::Jwt(token),
+            None => credentials(headers, self)?,
+        };
         let authenticated = self.identity.authenticate(&credentials, wanted_org, context).await?;
         let scope = &authenticated.scope;
         let span = tracing::Span::current();

@@ -142,7 +142,7 @@ async fn hash_request(request: Request, max_bytes: usize) -> Result<(Request, [u
     Ok((Request::from_parts(parts, Body::from(bytes)), hash.finalize().into()))
 }
 
-fn request_context(request: &Request, proxies: &[Network]) -> RequestContext {
+pub(super) fn request_context(request: &Request, proxies: &[Network]) -> RequestContext {
     let headers = request.headers();
     let request_id = taken_over(headers, &REQUEST_ID).unwrap_or_else(new_request_id);
     let trace_id = trace_id(headers);

@@ -7,6 +7,7 @@ mod access;
 mod error;
 mod expand;
 mod ini_file;
+mod jwt;
 mod keys;
 mod layers;
 mod quota;
@@ -26,6 +27,7 @@ use std::collections::BTreeMap;
 
 pub use access::{AuthConfig, CookieSameSite, SecurityConfig};
 pub use error::ConfigError;
+pub use jwt::JwtConfig;
 pub use quota::QuotaConfig;
 pub use secret::Secret;
 pub use sections::{
@@ -52,6 +54,8 @@ pub struct Config {
     pub security: SecurityConfig,
     /// `[auth]` and `[auth.basic]`
     pub auth: AuthConfig,
+    /// `[auth.jwt]`, if it is enabled
+    pub jwt: Option<JwtConfig>,
     /// `[users]`
     pub users: UsersConfig,
     /// `[quota]`
@@ -83,6 +87,7 @@ impl Config {
             database: DatabaseConfig::read(&values)?,
             security: SecurityConfig::read(&values)?,
             auth: AuthConfig::read(&values)?,
+            jwt: JwtConfig::read(&values, &layers)?,
             users: UsersConfig::read(&values)?,
             quota: QuotaConfig::read(&values)?,
             smtp: SmtpConfig::read(&values)?,
@@ -112,6 +117,11 @@ impl Config {
         if self.users.verify_email_enabled && !self.smtp.enabled {
             tracing::warn!(
                 "[users] verify_email_enabled has no effect: [smtp] enabled is false, so no mail can be sent"
+            );
+        }
+        if self.jwt.as_ref().is_some_and(|jwt| jwt.expected.takes_any_audience()) {
+            tracing::warn!(
+                "[auth.jwt] expect_claims names no aud: tokens that the identity provider made for other services count here"
             );
         }
         let Unknown { settings, variables } = &self.unknown;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use kymograph_api::health::Readiness;
-use kymograph_api::layer::LayerSettings;
+use kymograph_api::layer::{JwtTransport, LayerSettings};
 use kymograph_api::metrics::MetricsSettings;
 use kymograph_api::openapi::Document;
 use kymograph_api::portal::PortalFiles;
@@ -21,7 +21,7 @@ use kymograph_app::dashboard::{DashboardPorts, Dashboards};
 use kymograph_app::folder::Folders;
 use kymograph_app::history::Histories;
 use kymograph_app::housekeeping::{Housekeeping, HousekeepingPorts};
-use kymograph_app::identity::{Identity, IdentityCache, IdentityPorts, LockOut};
+use kymograph_app::identity::{Identity, IdentityCache, IdentityPorts, JwtLogIn, JwtPorts, LockOut};
 use kymograph_app::invite::{InvitePorts, Invites};
 use kymograph_app::mail::MailBudget;
 use kymograph_app::membership::Memberships;
@@ -48,6 +48,7 @@ use kymograph_infra::database_server::DatabaseServer;
 use kymograph_infra::event_store::{EventStoreParts, PgEventStore, StreamCache};
 use kymograph_infra::health::PgHealthCheck;
 use kymograph_infra::id_allocator::PgIdAllocator;
+use kymograph_infra::jwt::JwtKeys;
 use kymograph_infra::login_attempt::PgLoginAttempts;
 use kymograph_infra::mail::SmtpMailer;
 use kymograph_infra::mail_budget::PgMailBudget;
@@ -210,22 +211,6 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
         },
         default_membership(config),
     ));
-    let identity = Arc::new(Identity::new(
-        IdentityPorts {
-            reader: identities,
-            tokens,
-            sessions: sessions.clone(),
-            attempts: attempts.clone(),
-            passwords: passwords.clone(),
-            users: user_service.clone(),
-            clock: clock.clone(),
-            cache: identity_cache,
-            access: access.clone(),
-        },
-        session_lifetimes(config),
-        lock_out(config),
-    ));
-    let setup = Setup::new(commands.clone(), users.clone(), ids.clone(), passwords);
     let membership_service = Arc::new(Memberships::new(
         commands.clone(),
         memberships.clone(),
@@ -234,6 +219,37 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
         teams.clone(),
         permissions.clone(),
     ));
+    let jwt_keys = match &config.jwt {
+        Some(jwt) => Some((jwt, Arc::new(JwtKeys::try_new(&jwt.keys)?))),
+        None => None,
+    };
+    let jwt = jwt_keys.as_ref().map(|(jwt, keys)| {
+        let ports = JwtPorts {
+            verifier: keys.clone(),
+            users: users.clone(),
+            orgs: orgs.clone(),
+            accounts: user_service.clone(),
+            memberships: membership_service.clone(),
+        };
+        JwtLogIn::new(ports, jwt.settings(default_membership(config)))
+    });
+    let identity = Arc::new(Identity::new(
+        IdentityPorts {
+            reader: identities,
+            tokens,
+            sessions: sessions.clone(),
+            attempts: attempts.clone(),
+            passwords: passwords.clone(),
+            users: user_service.clone(),
+            jwt,
+            clock: clock.clone(),
+            cache: identity_cache,
+            access: access.clone(),
+        },
+        session_lifetimes(config),
+        lock_out(config),
+    ));
+    let setup = Setup::new(commands.clone(), users.clone(), ids.clone(), passwords);
     let invite_service = Arc::new(Invites::new(
         commands.clone(),
         InvitePorts {
@@ -341,7 +357,9 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
     };
     let Api { router, routes, document } =
         kymograph_api::api(services, &api_settings(config)).map_err(Error::internal)?;
-    let background = [feed_task, access_task, warm_up, tidying].into_iter().chain(totals).collect();
+    let fetching = jwt_keys.map(|(_, keys)| tokio::spawn(async move { keys.warm_up().await }));
+    let background =
+        [feed_task, access_task, warm_up, tidying].into_iter().chain(totals).chain(fetching).collect();
     Ok(Wired { router, routes, document, setup, access, housekeeping, readiness, background })
 }
 
@@ -424,6 +442,10 @@ fn api_settings(config: &Config) -> ApiSettings {
             trusted_proxies: config.server.trusted_proxies.clone(),
             trusted_origins: config.security.csrf_trusted_origins.clone(),
             is_basic_auth_enabled: config.auth.basic_enabled,
+            jwt: config
+                .jwt
+                .as_ref()
+                .map(|jwt| JwtTransport { header: jwt.header_name.clone(), url_login: jwt.url_login }),
         },
         metrics: config.metrics.enabled.then(|| MetricsSettings::new(config.metrics.credentials())),
     }

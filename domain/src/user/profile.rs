@@ -44,6 +44,17 @@ impl Profile {
         ]
     }
 
+    /// Checks that a login or e-mail address that somebody else gave means the user with this profile and nobody else. An
+    /// address that the user only claims does not.
+    pub fn check_named(&self, email_is_claimed: bool, name: &str) -> Result<(), UserError> {
+        let (name, login) = (fold(name), fold(&self.login));
+        let is_login = !login.contains('@') && name == login;
+        if !is_login && name != fold(&self.email) {
+            return Err(UserError::NotFound);
+        }
+        if is_login || !email_is_claimed { Ok(()) } else { Err(UserError::EmailUnconfirmed) }
+    }
+
     /// The profile of a new user, if it is one that can be kept.
     pub(super) fn completed(self) -> Result<Self, UserError> {
         let profile = self.checked()?;

@@ -60,6 +60,18 @@ impl Layers {
         self.entries.get(&(key.section, key.name))
     }
 
+    /// What was set in a section but means nothing here, as it was set.
+    pub(super) fn unknown_in(&self, section: &str) -> Option<&str> {
+        let (setting, variable) = (format!("[{section}] "), format!("{VARIABLE_PREFIX}{section}_"));
+        let variable = variable.replace('.', "_").to_uppercase();
+        let Unknown { settings, variables } = &self.unknown;
+        let mut all = settings
+            .iter()
+            .map(|name| (name, &setting))
+            .chain(variables.iter().map(|name| (name, &variable)));
+        all.find(|(name, prefix)| name.starts_with(prefix.as_str())).map(|(name, _)| name.as_str())
+    }
+
     /// What was set but means nothing here.
     pub(super) fn into_unknown(self) -> Unknown {
         self.unknown

@@ -1,0 +1,105 @@
+//! Keys of an identity provider, and the tokens that they have signed.
+
+mod crypto;
+mod fetch;
+mod key_set;
+mod remote;
+mod unique;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use kymograph_app::identity::{Claims, JwtError, JwtVerifier};
+use kymograph_app::{Error, Result};
+
+pub use fetch::JwksEndpoint;
+pub(crate) use fetch::{FETCH_TIMEOUT, MAX_JWKS_BYTES};
+use key_set::KeySet;
+pub(crate) use key_set::{MAX_KEYS, MAX_KEYS_OF_ID};
+use remote::RemoteKeys;
+pub(crate) use remote::{GRACE, UNKNOWN_INTERVAL};
+
+/// The longest token that is looked at, in bytes.
+pub(crate) const MAX_TOKEN_BYTES: usize = 16 * 1024;
+
+/// Where the keys are.
+#[derive(Clone, Debug)]
+pub enum KeySource {
+    /// In a PEM file, which has one, and its id.
+    Pem {
+        /// The file.
+        path: PathBuf,
+        /// What tokens call the key, empty if they do not.
+        id: String,
+    },
+    /// In a file with a JSON Web Key Set.
+    Jwks(PathBuf),
+    /// At an address that has a JSON Web Key Set.
+    Endpoint(JwksEndpoint),
+}
+
+/// Verifies tokens by keys from one source.
+pub struct JwtKeys(Keys);
+
+enum Keys {
+    Fixed(KeySet),
+    Remote(Arc<RemoteKeys>),
+}
+
+impl JwtKeys {
+    /// Reads the keys. Those at an address are fetched when they are needed.
+    pub fn try_new(source: &KeySource) -> Result<Self> {
+        crypto::install();
+        Ok(Self(match source {
+            KeySource::Pem { path, id } => Keys::Fixed(
+                read("key_file", path)
+                    .and_then(|pem| KeySet::from_pem(&pem, id).map_err(refused("key_file", path)))?,
+            ),
+            KeySource::Jwks(path) => Keys::Fixed(
+                read("jwk_set_file", path)
+                    .and_then(|json| KeySet::from_jwks(&json).map_err(refused("jwk_set_file", path)))?,
+            ),
+            KeySource::Endpoint(endpoint) => Keys::Remote(Arc::new(RemoteKeys::try_new(endpoint)?)),
+        }))
+    }
+
+    /// Fetches the keys that are at an address, so that the first token finds them.
+    pub async fn warm_up(&self) {
+        if let Keys::Remote(remote) = &self.0 {
+            remote.clone().refresh().await;
+        }
+    }
+}
+
+fn read(setting: &'static str, path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|error| refused(setting, path)(error.to_string()))
+}
+
+/// The error of a file that cannot be used.
+fn refused(setting: &'static str, path: &Path) -> impl Fn(String) -> Error {
+    move |why| Error::invalid(format!("[auth.jwt] {setting}: {} cannot be used: {why}", path.display()))
+}
+
+#[async_trait]
+impl JwtVerifier for JwtKeys {
+    async fn verify(&self, token: &str) -> std::result::Result<Claims, JwtError> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(JwtError::Refused("the token is too long"));
+        }
+        // What the header says leads to a key of ours by its id, and to nothing else: other keys and addresses in it are
+        // not looked at.
+        let header = jsonwebtoken::decode_header(token)
+            .map_err(|_| JwtError::Refused("the header of the token cannot be read"))?;
+        if header.crit.is_some() {
+            return Err(JwtError::Refused("the token asks for an extension"));
+        }
+        match &self.0 {
+            Keys::Fixed(keys) => keys.verify(token, &header),
+            Keys::Remote(remote) => {
+                let id = header.kid.as_deref().unwrap_or_default();
+                remote.keys_for(id).await?.verify(token, &header)
+            }
+        }
+    }
+}

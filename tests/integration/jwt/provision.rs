@@ -1,0 +1,236 @@
+//! What becomes of the claims: users, names, roles, memberships, server admins.
+
+use kymograph_tests::TestServer;
+use serde_json::{Value, json};
+
+use super::signer::{Signer, claims};
+use super::{events, me, refused, server_trusting, with_token};
+
+/// A token of somebody with more claims. No two are equal, so that none is remembered.
+fn token(signer: &Signer, login: &str, more: Value) -> String {
+    static NUMBER: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+    let mut claims = claims(login);
+    claims["jti"] = json!(NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+    for (name, value) in more.as_object().unwrap() {
+        claims[name] = value.clone();
+    }
+    signer.sign(&claims)
+}
+
+/// The orgs of who a token logs in, with the roles there, by id.
+async fn orgs(server: &TestServer, token: &str) -> Vec<(i64, String)> {
+    let list = with_token(server, token).get("/api/user/orgs").await.expect(200).body;
+    let entry = |org: &Value| (org["orgId"].as_i64().unwrap(), org["role"].as_str().unwrap().to_owned());
+    let mut orgs: Vec<_> = list.as_array().unwrap().iter().map(entry).collect();
+    orgs.sort();
+    orgs
+}
+
+fn expected(orgs: &[(i64, &str)]) -> Vec<(i64, String)> {
+    orgs.iter().map(|(org, role)| (*org, (*role).to_owned())).collect()
+}
+
+#[tokio::test]
+async fn who_is_not_there_is_created_if_that_is_allowed() {
+    let signer = Signer::p256("a");
+    let server = server_trusting(&signer, &[]).await;
+    let ann = token(&signer, "ann", json!({}));
+    assert_eq!(orgs(&server, &ann).await, expected(&[(1, "Viewer")]));
+    // Nobody knows a password of hers.
+    for guess in ["", "ann", "admin"] {
+        server.client("ann", guess).get("/api/user").await.expect(401);
+    }
+    server.admin().get("/api/users/lookup?loginOrEmail=ann@example.org").await.expect(200);
+
+    let closed = server_trusting(&signer, &["auto_sign_up=false"]).await;
+    let stranger =
+        with_token(&closed, &ann).get("/api/user").await.expect_message(401, "Sign up is disabled");
+    assert_eq!(stranger.body["messageId"], "user.sync.signup-disabled");
+    closed.new_member(1, "ann", "Editor").await;
+    assert_eq!(orgs(&closed, &ann).await, expected(&[(1, "Editor")]));
+}
+
+#[tokio::test]
+async fn a_user_is_created_once_whoever_comes_first() {
+    let signer = Signer::p256("a");
+    let server = std::sync::Arc::new(server_trusting(&signer, &[]).await);
+    let tokens: Vec<_> = (0..12).map(|_| token(&signer, "ann", json!({}))).collect();
+    let requests: Vec<_> = tokens
+        .into_iter()
+        .map(|token| {
+            let server = server.clone();
+            tokio::spawn(async move { me(&server, &token).await["id"].as_i64().unwrap() })
+        })
+        .collect();
+    let mut ids = Vec::new();
+    for request in requests {
+        ids.push(request.await.unwrap());
+    }
+    ids.dedup();
+    assert_eq!(ids.len(), 1);
+}
+
+#[tokio::test]
+async fn users_are_found_by_login_and_address_and_follow_the_token() {
+    let signer = Signer::p256("a");
+    let server = server_trusting(&signer, &[]).await;
+    let (_, id) = server.new_member(1, "ann", "Viewer").await;
+    let update = json!({"login": "ann", "email": "old@example.org", "name": "Ann"});
+    server.admin().put(&format!("/api/users/{id}"), &update).await.expect(200);
+    // By the login; the address and the name follow.
+    let user = me(&server, &token(&signer, "ann", json!({}))).await;
+    assert_eq!(
+        (&user["id"], &user["email"], &user["name"]),
+        (&json!(id), &json!("ann@example.org"), &json!("ann Example"))
+    );
+    // By the address; the login follows.
+    let renamed = json!({"email": "ANN@example.org"});
+    let user = me(&server, &token(&signer, "anna", renamed)).await;
+    assert_eq!((&user["id"], &user["login"]), (&json!(id), &json!("anna")));
+    // What is the same is not written.
+    let before = events(&server).await;
+    me(&server, &token(&signer, "anna", json!({"email": "ANN@example.org"}))).await;
+    assert_eq!(events(&server).await, before + 1, "the name of the token is another one");
+}
+
+#[tokio::test]
+async fn claims_of_two_users_are_refused_and_no_text_passes_for_an_address() {
+    let signer = Signer::p256("a");
+    let server = server_trusting(&signer, &[]).await;
+    me(&server, &token(&signer, "ann", json!({}))).await;
+    me(&server, &token(&signer, "ben", json!({}))).await;
+    let both = token(&signer, "ann", json!({"email": "ben@example.org"}));
+    refused(with_token(&server, &both).get("/api/user").await);
+    // The address `admin` would be the login of the server admin.
+    let admin = token(&signer, "eve", json!({"email": "admin"}));
+    assert_eq!(me(&server, &admin).await["login"], "eve");
+    let unverified = token(&signer, "eve", json!({"email": "ben@example.org", "email_verified": false}));
+    assert_eq!(me(&server, &unverified).await["email"], "eve");
+}
+
+#[tokio::test]
+async fn roles_follow_the_token_and_the_last_admin_stays() {
+    let signer = Signer::p256("a");
+    let path = "role_attribute_path=contains(groups[*], 'admins') && 'Admin' || role";
+    let server = server_trusting(&signer, &[path]).await;
+    let second = server.new_org("Second").await;
+    let token = |role: Value| token(&signer, "ann", role);
+    assert_eq!(orgs(&server, &token(json!({"role": "Editor"}))).await, expected(&[(1, "Editor")]));
+    assert_eq!(orgs(&server, &token(json!({"groups": ["admins"]}))).await, expected(&[(1, "Admin")]));
+    // Without a valid role it is the default one.
+    for role in ["admin", "", "Boss"] {
+        assert_eq!(orgs(&server, &token(json!({"role": role}))).await, expected(&[(1, "Viewer")]), "{role}");
+    }
+    assert_eq!(orgs(&server, &token(json!({"role": "None"}))).await, expected(&[(1, "None")]));
+    // A membership that the token does not name ends.
+    let member = json!({"loginOrEmail": "ann", "role": "Editor"});
+    server.admin().post(&format!("/api/orgs/{second}/users"), &member).await.expect(200);
+    assert_eq!(orgs(&server, &token(json!({"role": "Viewer"}))).await, expected(&[(1, "Viewer")]));
+    // Unless it is the last admin's, who stays one, and gets in.
+    let admin = |role: &str| {
+        super::provision::token(&signer, "admin", json!({"role": role, "email": "admin@localhost"}))
+    };
+    assert_eq!(orgs(&server, &admin("Viewer")).await, expected(&[(1, "Admin"), (second, "Admin")]));
+    // A change by hand holds at once, until the next token.
+    let viewer = token(json!({"role": "Editor"}));
+    let id = me(&server, &viewer).await["id"].clone();
+    server.admin().patch(&format!("/api/org/users/{id}"), &json!({"role": "Viewer"})).await.expect(200);
+    with_token(&server, &viewer).post("/api/folders", &json!({"title": "A"})).await.expect(403);
+    with_token(&server, &token(json!({"role": "Editor"})))
+        .post("/api/folders", &json!({"title": "A"}))
+        .await
+        .expect(200);
+}
+
+#[tokio::test]
+async fn strict_roles_refuse_whoever_has_none() {
+    let signer = Signer::p256("a");
+    let server = server_trusting(&signer, &["role_attribute_path=role", "role_attribute_strict=true"]).await;
+    let nobody =
+        with_token(&server, &token(&signer, "ann", json!({"role": "Boss"}))).get("/api/folders").await;
+    assert_eq!(nobody.expect_message(403, "Invalid Role in claim").body["messageId"], "jwt.invalid_role");
+    let found: i64 = server.database.scalar("SELECT count(*) FROM users WHERE login = 'ann'").await;
+    assert_eq!(found, 0);
+    assert_eq!(
+        orgs(&server, &token(&signer, "ann", json!({"role": "Viewer"}))).await,
+        expected(&[(1, "Viewer")])
+    );
+}
+
+#[tokio::test]
+async fn roles_are_left_alone_where_nothing_says_otherwise() {
+    let signer = Signer::p256("a");
+    for settings in [&[][..], &["role_attribute_path=role", "skip_org_role_sync=true"]] {
+        let server = server_trusting(&signer, settings).await;
+        server.new_member(1, "ann", "Editor").await;
+        let second = server.new_org("Second").await;
+        let member = json!({"loginOrEmail": "ann", "role": "Admin"});
+        server.admin().post(&format!("/api/orgs/{second}/users"), &member).await.expect(200);
+        let token = token(&signer, "ann", json!({"role": "Viewer"}));
+        assert_eq!(orgs(&server, &token).await, expected(&[(1, "Editor"), (second, "Admin")]));
+    }
+}
+
+#[tokio::test]
+async fn groups_are_members_of_the_orgs_that_they_are_mapped_to() {
+    let signer = Signer::p256("a");
+    let mapping =
+        r#"org_mapping="ops:Second Org:Editor", ops:1:Viewer, guests:1, *:3:None, ops:No such org:Admin"#;
+    let paths = [
+        "org_attribute_path=realm.groups",
+        "role_attribute_path=role",
+        &mapping.replace("ops:No such org:Admin", r#""ops:No such org:Admin""#),
+    ];
+    let server = server_trusting(&signer, &paths).await;
+    assert_eq!((server.new_org("Second Org").await, server.new_org("Third").await), (2, 3));
+    let token = |more: Value| token(&signer, "ann", more);
+    let groups = |groups: &[&str]| json!({"realm": {"groups": groups}});
+    assert_eq!(
+        orgs(&server, &token(groups(&["ops"]))).await,
+        expected(&[(1, "Viewer"), (2, "Editor"), (3, "None")])
+    );
+    assert_eq!(
+        orgs(&server, &token(groups(&["guests", "x"]))).await,
+        expected(&[(1, "Viewer"), (3, "None")])
+    );
+    assert_eq!(orgs(&server, &token(groups(&[]))).await, expected(&[(3, "None")]));
+    // A role in the token raises all of them.
+    let editor = json!({"realm": {"groups": ["ops"]}, "role": "Editor"});
+    assert_eq!(orgs(&server, &token(editor)).await, expected(&[(1, "Editor"), (2, "Editor"), (3, "Editor")]));
+}
+
+#[tokio::test]
+async fn all_orgs_are_a_hundred_at_most() {
+    let signer = Signer::p256("a");
+    let settings = ["org_attribute_path=groups", "org_mapping=ops:*:Viewer"];
+    let server = server_trusting(&signer, &settings).await;
+    for number in 2..=100 {
+        server.new_org(&format!("Org {number}")).await;
+    }
+    let ops = || token(&signer, "ann", json!({"groups": ["ops"]}));
+    assert_eq!(orgs(&server, &ops()).await.len(), 100);
+    server.new_org("Org 101").await;
+    assert_eq!(orgs(&server, &ops()).await.len(), 100, "what is too much is left alone");
+}
+
+#[tokio::test]
+async fn server_admins_are_made_by_tokens_only_where_that_is_allowed() {
+    let signer = Signer::p256("a");
+    let role = "role_attribute_path=role";
+    let is_admin = async |server: &TestServer, login: &str, role: &str| {
+        let token = token(&signer, login, json!({"role": role}));
+        me(server, &token).await["isGrafanaAdmin"].as_bool().unwrap()
+    };
+    let server = server_trusting(&signer, &[role]).await;
+    assert!(!is_admin(&server, "ann", "GrafanaAdmin").await);
+    let ann = token(&signer, "ann", json!({"role": "GrafanaAdmin"}));
+    assert_eq!(orgs(&server, &ann).await, expected(&[(1, "Admin")]));
+    let server = server_trusting(&signer, &[role, "allow_assign_grafana_admin=true"]).await;
+    assert!(!is_admin(&server, "ann", "Admin").await);
+    assert!(is_admin(&server, "ann", "GrafanaAdmin").await);
+    assert!(is_admin(&server, "ben", "GrafanaAdmin").await);
+    assert!(!is_admin(&server, "ann", "Admin").await);
+    // The last one stays.
+    server.admin().put("/api/admin/users/1/permissions", &json!({"isGrafanaAdmin": false})).await.expect(200);
+    assert!(is_admin(&server, "ben", "Viewer").await);
+}
