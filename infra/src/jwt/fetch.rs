@@ -121,17 +121,12 @@ impl Fetcher {
             let body = Limited::new(response.into_body(), MAX_JWKS_BYTES).collect().await;
             Ok(body.map_err(|error| error.to_string())?.to_bytes())
         };
-        // The connection is driven by whoever waits for the answer, and ends with it.
+        // The connection is driven by whoever waits for the answer. How it ends says nothing: the answer is whole or not.
         tokio::pin!(connection, exchange);
-        loop {
-            tokio::select! {
-                biased;
-                result = &mut exchange => return result,
-                closed = &mut connection => {
-                    closed.map_err(|error| error.to_string())?;
-                    return exchange.await;
-                }
-            }
+        tokio::select! {
+            biased;
+            result = &mut exchange => result,
+            _ = &mut connection => exchange.await,
         }
     }
 }

@@ -177,12 +177,15 @@ mod tests {
     use super::*;
 
     const LIFETIME: Duration = Duration::from_secs(600);
-    const SECOND: Duration = Duration::from_secs(1);
 
     fn known() -> KeySet {
         let jwks = r#"{"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "a",
             "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
         KeySet::from_jwks(jwks.as_bytes()).unwrap()
+    }
+
+    fn just_before(moment: Instant) -> Instant {
+        moment.checked_sub(Duration::from_millis(1)).unwrap()
     }
 
     fn fetched(at: Instant) -> State {
@@ -204,7 +207,7 @@ mod tests {
         let start = Instant::now();
         assert_eq!(plan(&State::default(), "a", start), "fetch");
         let state = fetched(start);
-        assert_eq!(plan(&state, "a", start + LIFETIME - SECOND), "use");
+        assert_eq!(plan(&state, "a", just_before(start + LIFETIME)), "use");
         assert_eq!(plan(&state, "a", start + LIFETIME), "fetch");
     }
 
@@ -214,7 +217,7 @@ mod tests {
         let mut state = fetched(start);
         assert_eq!(plan(&state, "b", start), "fetch");
         state.missed = Some(start);
-        assert_eq!(plan(&state, "b", start + UNKNOWN_INTERVAL - SECOND), "refuse");
+        assert_eq!(plan(&state, "b", just_before(start + UNKNOWN_INTERVAL)), "refuse");
         assert_eq!(plan(&state, "a", start), "use");
         assert_eq!(plan(&state, "b", start + UNKNOWN_INTERVAL), "fetch");
     }
@@ -225,12 +228,12 @@ mod tests {
         let mut state = fetched(start);
         let over = start + LIFETIME;
         state.failed = Some(over);
-        assert_eq!(plan(&state, "a", over + RETRY_INTERVAL - SECOND), "use");
+        assert_eq!(plan(&state, "a", just_before(over + RETRY_INTERVAL)), "use");
         assert_eq!(plan(&state, "a", over + RETRY_INTERVAL), "use and fetch");
         assert_eq!(plan(&state, "b", over), "refuse");
         let end = over + GRACE;
-        state.failed = Some(end - SECOND);
-        assert_eq!(plan(&state, "a", end - SECOND), "use");
+        state.failed = Some(just_before(end));
+        assert_eq!(plan(&state, "a", just_before(end)), "use");
         assert_eq!(plan(&state, "a", end), "unavailable");
         assert_eq!(plan(&state, "a", end + RETRY_INTERVAL), "fetch");
     }

@@ -79,13 +79,16 @@ async fn what_the_key_has_not_signed_is_refused_with_one_answer() {
         if token.is_empty() {
             continue;
         }
-        println!("{what}");
-        let request = server.anonymous().request(reqwest::Method::GET, "/api/user");
-        let request = request
-            .header(super::HEADER, reqwest::header::HeaderValue::from_bytes(token.as_bytes()).unwrap());
-        refused(server.anonymous().send(request).await);
-        let by_address = server.anonymous().request(reqwest::Method::GET, "/api/user");
-        refused(server.anonymous().send(by_address.query(&[("auth_token", &token)])).await);
+        let anonymous = server.anonymous();
+        let request = anonymous.request(reqwest::Method::GET, "/api/user");
+        let value = reqwest::header::HeaderValue::from_bytes(token.as_bytes()).unwrap();
+        let by_header = anonymous.send(request.header(super::HEADER, value)).await;
+        let request = anonymous.request(reqwest::Method::GET, "/api/user");
+        let by_address = anonymous.send(request.query(&[("auth_token", &token)])).await;
+        for answer in [by_header, by_address] {
+            assert_eq!(answer.status, 401, "{what}");
+            refused(answer);
+        }
     }
     assert_eq!(server.database.scalar::<i64>("SELECT count(*) FROM users").await, users);
     assert_eq!(me(&server, &rsa.sign(&claims("admin"))).await["login"], "admin");

@@ -11,6 +11,7 @@ fn token(signer: &Signer, login: &str, more: Value) -> String {
     static NUMBER: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
     let mut claims = claims(login);
     claims["jti"] = json!(NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+    claims["groups"] = json!([]);
     for (name, value) in more.as_object().unwrap() {
         claims[name] = value.clone();
     }
@@ -90,7 +91,7 @@ async fn users_are_found_by_login_and_address_and_follow_the_token() {
     // What is the same is not written.
     let before = events(&server).await;
     me(&server, &token(&signer, "anna", json!({"email": "ANN@example.org"}))).await;
-    assert_eq!(events(&server).await, before + 1, "the name of the token is another one");
+    assert_eq!(events(&server).await, before);
 }
 
 #[tokio::test]

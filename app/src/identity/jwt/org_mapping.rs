@@ -77,8 +77,8 @@ fn split(text: &str) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn mapping(group: Option<&str>, org: MappedOrg, role: OrgRole) -> Option<OrgMapping> {
-        Some(OrgMapping { group: group.map(str::to_owned), org, role })
+    fn mapping(group: Option<&str>, org: MappedOrg, role: OrgRole) -> OrgMapping {
+        OrgMapping { group: group.map(str::to_owned), org, role }
     }
 
     #[test]
@@ -94,7 +94,7 @@ mod tests {
             (r"corp\ops:1", mapping(Some(r"corp\ops"), one, OrgRole::Viewer)),
         ];
         for (text, expected) in cases {
-            assert_eq!(OrgMapping::parse(text), expected, "{text}");
+            assert_eq!(OrgMapping::parse(text), Some(expected), "{text}");
         }
         for wrong in ["", "ops", ":1", "ops:", "ops:1:", "ops:1:admin", "ops:1:Admin:x"] {
             assert_eq!(OrgMapping::parse(wrong), None, "{wrong}");

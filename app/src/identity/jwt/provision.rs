@@ -81,10 +81,14 @@ impl JwtLogIn {
         let text = |attribute: &Option<Attribute>| {
             attribute.as_ref().map(|attribute| attribute.text(claims)).unwrap_or_default()
         };
-        let (login, mut email) = (text(&settings.username), text(&settings.email));
+        let (mut login, mut email) = (text(&settings.username), text(&settings.email));
         // A text that is no address, or one that the provider says it did not check, must not lead to somebody's account.
         if !email.contains('@') || says_unverified(claims) {
             email.clear();
+        }
+        // A login with `@` is its user's own address here.
+        if login.contains('@') && !email.is_empty() && fold(&login) != fold(&email) {
+            login.clone_from(&email);
         }
         if login.is_empty() && email.is_empty() {
             return Err(missing_claim("the token names neither a login nor an e-mail address"));
@@ -166,17 +170,16 @@ impl JwtLogIn {
     /// The user of that e-mail address or login. Claims that name two users are refused.
     async fn find(&self, external: &External) -> Provisioned<Option<UserView>> {
         let users = &self.ports.users;
-        let mut by_email = None;
-        if !external.email.is_empty() {
-            let found = users.find_user_by_login(&external.email).await?;
-            // Whoever has the address as a login only, did not get it from the provider.
-            by_email =
-                found.filter(|user| fold(&user.profile.email) == fold(&external.email));
-        }
-        let mut by_login = None;
-        if !external.login.is_empty() {
-            by_login = users.find_user_by_login(&external.login).await?;
-        }
+        let find = async |name: &str| {
+            if name.is_empty() {
+                return Ok(None);
+            }
+            let found = users.find_user_by_login(name).await?;
+            // An address that a user only claims may be that of whom the provider means.
+            let is_named = |user: &UserView| user.profile.check_named(user.email_is_claimed, name).is_ok();
+            Ok::<_, Error>(found.filter(is_named))
+        };
+        let (by_email, by_login) = (find(&external.email).await?, find(&external.login).await?);
         match (by_email, by_login) {
             (Some(one), Some(other)) if one.id != other.id => {
                 Err(Failure::invalid("the login and the e-mail address are of two users"))
