@@ -8,7 +8,7 @@ use std::time::Duration;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Bytes;
 use hyper::header::{ACCEPT, AUTHORIZATION, HOST, HeaderValue};
-use hyper::{Request, StatusCode, Uri};
+use hyper::{Request, Uri};
 use hyper_util::rt::TokioIo;
 use kymograph_app::{Error, Result};
 use rustls::pki_types::pem::PemObject;
@@ -115,7 +115,7 @@ impl Fetcher {
         }
         let exchange = async {
             let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
-            if response.status() != StatusCode::OK {
+            if !response.status().is_success() {
                 return Err(format!("the answer has the status {}", response.status().as_u16()));
             }
             let body = Limited::new(response.into_body(), MAX_JWKS_BYTES).collect().await;
