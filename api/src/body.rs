@@ -52,6 +52,7 @@ async fn read(request: Request) -> Result<Vec<u8>, ApiError> {
 
 impl JsonText {
     /// How many bytes it has.
+    #[must_use]
     pub fn bytes(&self) -> usize {
         self.0.len()
     }

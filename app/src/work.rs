@@ -93,10 +93,10 @@ impl Workers {
         let held = async {
             // The turn of the org comes first, so that its requests wait for each other and not in the way of others.
             let turn = turns.acquire_owned().await.map_err(Error::internal)?;
-            let large = match bytes > LARGE_BYTES {
-                true => Some(self.0.large.clone().acquire_owned().await.map_err(Error::internal)?),
-                false => None,
-            };
+            let mut large = None;
+            if bytes > LARGE_BYTES {
+                large = Some(self.0.large.clone().acquire_owned().await.map_err(Error::internal)?);
+            }
             let core = self.0.cores.clone().acquire_owned().await.map_err(Error::internal)?;
             Ok(Turn(Arc::new(Held { _core: core, _large: large, _turn: turn, _place: place })))
         };

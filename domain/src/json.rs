@@ -410,7 +410,7 @@ pub(crate) mod tests {
         for max in [0, 1, 50, length - 1] {
             assert!(matches!(CanonicalJson::try_new(root, &[], max), Err(WriteError::TooLong)), "{max}");
         }
-        assert_eq!(root.beginning(length).1, false);
+        assert!(!root.beginning(length).1);
         let (beginning, is_cut) = root.beginning(10);
         assert_eq!((beginning.as_str(), is_cut), (r#"{"a":"éé"#, true));
     }

@@ -10,6 +10,7 @@ use simd_json::StaticNode;
 use simd_json::tape::Node;
 
 use super::{JsonValue, Rewrite, Rewritten};
+use crate::text::char_boundary;
 
 /// How many bytes a node has on the average, for the first size of the text.
 const BYTES_OF_NODE: usize = 10;
@@ -44,7 +45,7 @@ pub(super) fn beginning(value: JsonValue<'_>, max_bytes: usize) -> (String, bool
     let mut writer = Writer::new(value, None, max_bytes);
     let written = writer.value(value.0, &[]).map(drop).and_then(|()| writer.must_fit());
     let mut text = String::from_utf8(writer.text).unwrap_or_default();
-    text.truncate(text.floor_char_boundary(max_bytes));
+    text.truncate(char_boundary(&text, max_bytes));
     (text, written.is_err())
 }
 
@@ -82,7 +83,7 @@ impl<'a, 'r> Writer<'a, 'r> {
     fn string(&mut self, text: &str) -> Result<(), WriteError> {
         let left = self.max_bytes.saturating_sub(self.text.len());
         if text.len() > left {
-            push_string(&mut self.text, &text[..text.floor_char_boundary(left)])?;
+            push_string(&mut self.text, &text[..char_boundary(text, left)])?;
             return Err(WriteError::TooLong);
         }
         if !needs_escapes(text.as_bytes()) {
