@@ -289,11 +289,11 @@ async fn what_many_events_led_to_is_not_told() {
     // As if it had been renamed all the time.
     let database = server.database.connect().await;
     let shift = "UPDATE events SET version = version + 10000 WHERE stream_id = $1 AND version > 1";
-    database.execute(shift, &[&format!("team-{}", team)]).await.unwrap();
+    database.execute(shift, &[&format!("team-{team}")]).await.unwrap();
     let copy = "INSERT INTO events SELECT (e).* FROM (SELECT jsonb_populate_record(e, jsonb_build_object(
             'version', number, 'pos', 1000000 + number)) AS e
         FROM events e, generate_series(2, 10001) AS number WHERE e.stream_id = $1 AND e.version = 10002) AS copies";
-    database.execute(copy, &[&format!("team-{}", team)]).await.unwrap();
+    database.execute(copy, &[&format!("team-{team}")]).await.unwrap();
     let page = admin.get(&format!("{path}/history?changes=true&limit=1")).await.expect(200).body;
     assert_eq!(
         (&page["entries"][0]["changes"], &page["entries"][0]["truncated"]),
