@@ -1,65 +1,180 @@
 //! Request and response bodies.
 
-use axum::RequestExt;
-use axum::body::HttpBody;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::body::{Body, HttpBody};
 use axum::extract::{FromRequest, Request};
-use axum::http::{StatusCode, header};
-use http_body_util::{BodyExt, LengthLimitError};
+use axum::http::{HeaderMap, StatusCode, header};
+use http_body_util::BodyExt;
+use kymograph_app::{Error, RequestContext, Scope};
 use kymograph_domain::json::{JsonDocument, PADDING};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use utoipa::ToSchema;
 
 use crate::error::ApiError;
+use crate::layer::budget::{Budget, Charge, Owner};
 
-/// How many bytes are made room for before they have come.
-const MAX_RESERVED: usize = 1024 * 1024;
+/// The largest body on a public route.
+pub(crate) const MAX_PUBLIC_BODY: usize = 64 * 1024;
+/// The largest body that is read into a form, which is all but those with a dashboard.
+pub(crate) const MAX_FORM: usize = 1024 * 1024;
+/// How many values a document may have, names of members included. A parsed value takes about 50 bytes, in the text two.
+pub(crate) const MAX_VALUES: usize = 1_000_000;
+/// How long a body on a public route may take to arrive.
+pub(crate) const PUBLIC_BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The text of a JSON request body. An empty body is read as an empty object, as Grafana's clients expect.
-pub struct JsonText(Vec<u8>);
+/// The limits for the request bodies of a group of routes.
+#[derive(Clone, Debug)]
+pub(crate) struct BodyRules {
+    budget: Arc<Budget>,
+    max_bytes: usize,
+    timeout: Option<Duration>,
+}
+
+impl BodyRules {
+    /// The limits behind authentication. The request timeout covers the time a body takes.
+    pub(crate) fn private(max_bytes: usize) -> Self {
+        let budget = Arc::new(Budget::of_orgs(max_bytes));
+        Self { budget, max_bytes, timeout: None }
+    }
+
+    /// The limits of public routes.
+    pub(crate) fn public(max_bytes: usize) -> Self {
+        Self {
+            budget: Arc::new(Budget::of_public()),
+            max_bytes: max_bytes.min(MAX_PUBLIC_BODY),
+            timeout: Some(PUBLIC_BODY_TIMEOUT),
+        }
+    }
+}
+
+/// A body that was read, and what it takes of the budget.
+#[derive(Debug)]
+struct ReadBody {
+    text: Vec<u8>,
+    _charge: Charge,
+}
+
+/// A body that was read before the handler takes it.
+#[derive(Clone)]
+struct Prefetched(Arc<Mutex<Option<ReadBody>>>);
+
+/// Reads the body and looks at it, before the handler gets it.
+pub(crate) async fn peek<T>(request: &mut Request, look: impl FnOnce(&[u8]) -> T) -> Result<T, ApiError> {
+    let body = read(request, usize::MAX).await?;
+    let seen = look(&body.text);
+    request.extensions_mut().insert(Prefetched(Arc::new(Mutex::new(Some(body)))));
+    Ok(seen)
+}
+
+/// Reads the body within the rules of its route.
+async fn read(request: &mut Request, max_bytes: usize) -> Result<ReadBody, ApiError> {
+    let extensions = request.extensions_mut();
+    if let Some(Prefetched(read)) = extensions.remove() {
+        let read = read.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let read = read.ok_or_else(|| Error::internal("a body was read twice"))?;
+        return if read.text.len() > max_bytes { Err(too_large()) } else { Ok(read) };
+    }
+    let rules: &Arc<BodyRules> =
+        extensions.get().ok_or_else(|| Error::internal("a request without rules for its body"))?;
+    let owner = match (extensions.get::<Scope>(), extensions.get::<RequestContext>()) {
+        (Some(scope), _) => Owner::Org(scope.org()),
+        (None, context) => Owner::of_address(context.map_or("", |context| &context.ip)),
+    };
+    let charge = Charge::new(rules.budget.clone(), owner);
+    let (max_bytes, timeout) = (rules.max_bytes.min(max_bytes), rules.timeout);
+    let body = read_within(std::mem::take(request.body_mut()), max_bytes, charge);
+    let Some(timeout) = timeout else { return body.await };
+    let too_slow = |_| ApiError::new(StatusCode::GATEWAY_TIMEOUT, "the request body took too long");
+    tokio::time::timeout(timeout, body).await.map_err(too_slow)?
+}
+
+/// Reads a body into one buffer with room for the padding. The buffer grows as bytes arrive, because a `Content-Length`
+/// costs a client nothing.
+async fn read_within(mut body: Body, max_bytes: usize, mut charge: Charge) -> Result<ReadBody, ApiError> {
+    let expected = body.size_hint();
+    if expected.lower() > max_bytes as u64 {
+        return Err(too_large());
+    }
+    let most = expected.upper().and_then(|upper| usize::try_from(upper).ok()).unwrap_or(max_bytes);
+    let most = most.min(max_bytes);
+    let mut text = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(unreadable)?.into_data() else { continue };
+        let length = text.len() + data.len();
+        if length > max_bytes {
+            return Err(too_large());
+        }
+        if length + PADDING > text.capacity() {
+            let room = (2 * length).min(most).max(length) + PADDING;
+            charge.grow_to(room)?;
+            text.reserve_exact(room - text.len());
+        }
+        text.extend_from_slice(&data);
+    }
+    Ok(ReadBody { text, _charge: charge })
+}
+
+fn too_large() -> ApiError {
+    ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "request body is too large")
+}
+
+fn unreadable(_: axum::Error) -> ApiError {
+    ApiError::new(StatusCode::BAD_REQUEST, "the request body could not be read")
+}
+
+/// Refuses a body that is said to be something else than JSON.
+fn check_content_type(headers: &HeaderMap) -> Result<(), ApiError> {
+    match headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or("")) {
+        Some(content_type) if !is_json(content_type) => {
+            let message = "Content-Type must be application/json";
+            Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn is_json(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/json") || essence.to_ascii_lowercase().ends_with("+json")
+}
+
+/// The text of a JSON request body that is kept whole. An empty body is read as an empty object, as Grafana's clients
+/// expect.
+pub struct JsonText(ReadBody);
 
 impl<S: Send + Sync> FromRequest<S> for JsonText {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
-        let content_type =
-            request.headers().get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or(""));
-        if content_type.is_some_and(|content_type| !is_json(content_type)) {
-            let message = "Content-Type must be application/json";
-            return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
+    async fn from_request(mut request: Request, _: &S) -> Result<Self, ApiError> {
+        check_content_type(request.headers())?;
+        let mut body = read(&mut request, usize::MAX).await?;
+        if body.text.is_empty() {
+            body.text.extend_from_slice(b"{}");
         }
-        let mut text = read(request).await?;
-        if text.is_empty() {
-            text.extend_from_slice(b"{}");
-        }
-        Ok(Self(text))
+        Ok(Self(body))
     }
-}
-
-/// Reads a body into one text with room for the padding, so that a large one is copied once.
-async fn read(request: Request) -> Result<Vec<u8>, ApiError> {
-    let mut body = request.into_limited_body();
-    let expected = usize::try_from(body.size_hint().exact().unwrap_or_default()).unwrap_or_default();
-    // What a client says of the length is believed only so far.
-    let mut text = Vec::with_capacity(expected.min(MAX_RESERVED) + PADDING);
-    while let Some(frame) = body.frame().await {
-        if let Ok(data) = frame.map_err(unreadable)?.into_data() {
-            text.extend_from_slice(&data);
-        }
-    }
-    Ok(text)
 }
 
 impl JsonText {
     /// How many bytes it has.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.0.len()
+        self.0.text.len()
     }
 
     /// Parses the body as a document whose values are looked at one by one.
     pub fn document(&mut self) -> Result<JsonDocument<'_>, ApiError> {
-        JsonDocument::try_parse(&mut self.0).map_err(|error| malformed(&error))
+        let text = &mut self.0.text;
+        // Each value but the first follows one of these. Those inside of strings are counted as well: telling them apart would
+        // mean parsing.
+        let values = text.iter().filter(|byte| matches!(byte, b',' | b':' | b'[' | b'{')).count();
+        if values > MAX_VALUES {
+            return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "request body has too many values"));
+        }
+        JsonDocument::try_parse(text).map_err(|error| malformed(&error))
     }
 }
 
@@ -73,23 +188,11 @@ pub struct JsonBody<T>(pub T);
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let text = JsonText::from_request(request, state).await?;
-        serde_json::from_slice(&text.0).map(Self).map_err(|error| malformed(&error))
-    }
-}
-
-fn is_json(content_type: &str) -> bool {
-    let essence = content_type.split(';').next().unwrap_or_default().trim();
-    essence.eq_ignore_ascii_case("application/json") || essence.to_ascii_lowercase().ends_with("+json")
-}
-
-/// Says why a body could not be read.
-fn unreadable(error: axum::Error) -> ApiError {
-    if error.into_inner().is::<LengthLimitError>() {
-        ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "request body is too large")
-    } else {
-        ApiError::new(StatusCode::BAD_REQUEST, "the request body could not be read")
+    async fn from_request(mut request: Request, _: &S) -> Result<Self, ApiError> {
+        check_content_type(request.headers())?;
+        let ReadBody { text, _charge } = read(&mut request, MAX_FORM).await?;
+        let text = if text.is_empty() { b"{}" } else { text.as_slice() };
+        serde_json::from_slice(text).map(Self).map_err(|error| malformed(&error))
     }
 }
 

@@ -30,6 +30,19 @@ impl Readiness {
     }
 }
 
+/// Whether a path is one that is asked to find out how the server is. It is served when nothing else is.
+#[must_use]
+pub fn is_probe(path: &str) -> bool {
+    ["/livez", "/readyz", "/healthz", "/api/health", "/metrics"].contains(&path)
+}
+
+/// The answer to who has a connection beyond those that there may be.
+#[must_use]
+pub fn too_many_connections() -> Response {
+    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "Too many connections at once, try again shortly")
+        .into_response()
+}
+
 #[derive(Clone)]
 struct HealthState {
     check: Arc<dyn HealthCheck>,
@@ -85,5 +98,6 @@ async fn ready(State(state): State<HealthState>) -> ApiResult<&'static str> {
         return Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "the server is starting or stopping"));
     }
     state.check.check_database().await?;
+    state.check.check_writes().await?;
     Ok("Ok")
 }

@@ -1,10 +1,11 @@
-//! What all requests go through: limits, ids and log context, protection against forged requests, and
-//! authentication.
+//! What all requests go through: limits, ids and log context, authentication, and protection against forged requests.
+//! No byte of a body is read before.
 //!
 //! Each request passes one middleware, [`open`] or [`guarded`], that does one after the other what could be
 //! a stack of them: each one in a stack costs every request a few allocations.
 
 mod authentication;
+pub(crate) mod budget;
 mod client_address;
 mod context;
 mod csrf;
@@ -23,14 +24,17 @@ use axum::response::{IntoResponse, Response};
 use kymograph_app::access::AccessLog;
 
 use crate::access::Asked;
+use crate::body::BodyRules;
 use crate::error::ApiError;
 use crate::metrics::HttpMetrics;
 
 pub use authentication::{Authentication, Caller};
-pub use client_address::Network;
+pub use client_address::{Network, network_of_client};
 pub(crate) use context::MAX_ID_LENGTH;
 pub use jwt::JwtTransport;
 pub(crate) use jwt::{UrlLogIn, log_in_by_url, without_url_token};
+
+use context::is_write;
 
 /// What can be set about all requests.
 #[derive(Clone, Debug)]
@@ -58,7 +62,13 @@ pub fn protected(
     authentication: Authentication,
 ) -> Router {
     let access = authentication.access.clone();
-    let shared = Arc::new(Shared { settings: settings.clone(), metrics, access });
+    let shared = Arc::new(Shared {
+        settings: settings.clone(),
+        metrics,
+        access,
+        private_bodies: Arc::new(BodyRules::private(settings.max_body_bytes)),
+        public_bodies: Arc::new(BodyRules::public(settings.max_body_bytes)),
+    });
     let authentication = Arc::new(authentication);
     let private = private.route_layer(from_fn_with_state((shared.clone(), authentication), guarded));
     let public = public.fallback(not_found).layer(from_fn_with_state(shared, open));
@@ -70,13 +80,18 @@ struct Shared {
     settings: LayerSettings,
     metrics: Option<HttpMetrics>,
     access: AccessLog,
+    private_bodies: Arc<BodyRules>,
+    public_bodies: Arc<BodyRules>,
 }
 
 async fn open(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
     context::with_context(&shared, request, async |mut request, context| {
         let asked = Asked::of(&request);
-        let response = match csrf::check(&request, &shared.settings.trusted_origins) {
+        let response = match csrf::check_public(&request, &shared.settings.trusted_origins) {
             Ok(()) => {
+                if is_write(request.method()) {
+                    request.extensions_mut().insert(shared.public_bodies.clone());
+                }
                 request.extensions_mut().insert(context.clone());
                 next.run(request).await
             }
@@ -101,8 +116,11 @@ async fn guarded(
     context::with_context(&shared, request, async |mut request, context| {
         let scope = authentication.admit(&mut request, context).await?;
         let asked = Asked::of(&request);
+        if is_write(request.method()) {
+            request.extensions_mut().insert(shared.private_bodies.clone());
+        }
         // After authentication, so that the log says whose session another site wanted to use.
-        let mut response = match csrf::check(&request, &shared.settings.trusted_origins) {
+        let mut response = match csrf::check_private(&request, &shared.settings.trusted_origins) {
             Ok(()) => idempotency::repeat(&authentication.commands, &scope.scope, request, next).await?,
             Err(error) => error.into_response(),
         };

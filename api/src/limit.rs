@@ -2,7 +2,8 @@
 
 use kymograph_domain::limit::{Amount, Limit};
 
-use crate::{dashboard, layer};
+use crate::layer::{self, budget};
+use crate::{body, dashboard};
 
 /// The bounds on what comes with a request.
 pub const LIMITS: &[Limit] = &[
@@ -23,5 +24,47 @@ pub const LIMITS: &[Limit] = &[
         at: "`calculate-diff`",
         most: Amount::Bytes(dashboard::MAX_DIFF_BYTES),
         answer: "HTML ends early, JSON is 413",
+    },
+    Limit {
+        what: "Request body",
+        at: "Routes that need no credentials",
+        most: Amount::Bytes(body::MAX_PUBLIC_BODY),
+        answer: "413",
+    },
+    Limit {
+        what: "Time for a request body",
+        at: "Routes that need no credentials",
+        most: Amount::Time(body::PUBLIC_BODY_TIMEOUT),
+        answer: "504",
+    },
+    Limit {
+        what: "Request body",
+        at: "All but dashboards",
+        most: Amount::Bytes(body::MAX_FORM),
+        answer: "413",
+    },
+    Limit {
+        what: "Values and names of members",
+        at: "A dashboard, as `,`, `:`, `[` and `{` are counted",
+        most: Amount::Count(body::MAX_VALUES as u64),
+        answer: "413",
+    },
+    Limit {
+        what: "Bytes of request bodies under way",
+        at: "All orgs (or twice `[server] max_body`), and half of it an org",
+        most: Amount::Bytes(budget::MAX_BYTES),
+        answer: "429",
+    },
+    Limit {
+        what: "Bytes of request bodies under way",
+        at: "Routes that need no credentials",
+        most: Amount::Bytes(budget::MAX_PUBLIC_BYTES),
+        answer: "429",
+    },
+    Limit {
+        what: "Bytes of request bodies under way",
+        at: "Routes that need no credentials, an address or an IPv6 /64",
+        most: Amount::Bytes(budget::MAX_BYTES_OF_ADDRESS),
+        answer: "429",
     },
 ];

@@ -84,7 +84,11 @@ impl Served {
                 etag == "*" || etag.strip_prefix("W/").unwrap_or(etag) == self.etag
             })
         });
-        let etag = [(header::ETAG, self.etag.clone())];
+        // It is the same for everybody, so it may be kept, and is asked for anew.
+        let etag = [
+            (header::ETAG, self.etag.clone()),
+            (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+        ];
         if is_known {
             return (StatusCode::NOT_MODIFIED, etag).into_response();
         }

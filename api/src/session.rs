@@ -57,7 +57,7 @@ pub fn routes(
         .describe(
             operation("logout", "Log out and go to the log-in page")
                 .answers_nothing(302, "The session has ended, if there was one")
-                .fails(&[429]),
+                .fails(&[403, 429]),
         )
         .public(Method::POST, "/api/user/auth-tokens/rotate", &login, rotate_user_auth_token)
         .describe(
@@ -70,7 +70,7 @@ pub fn routes(
             operation("rotateUserAuthTokenRedirect", "Replace the token of the session on the way to a page")
                 .query("redirectTo", text(), "The path of the page")
                 .answers_nothing(302, "To the page, or without a session to the log-in page")
-                .fails(&[429]),
+                .fails(&[403, 429]),
         )
         .private(Method::GET, "/api/login/ping", &(), login_ping)
         .describe(operation("loginPing", "Find out whether the credentials are good").for_everybody())

@@ -37,9 +37,11 @@ pub mod overload {
     pub const WORK: &str = "overload.work";
     /// Work on large documents of one org.
     pub const WORK_OF_ORG: &str = "overload.work-of-org";
+    /// Bytes of request bodies.
+    pub const BODIES: &str = "overload.bodies";
     /// All of them.
-    pub const ALL: [&str; 8] =
-        [COMMANDS, PASSWORDS, EXPORTS, EXPORTS_OF_ORG, MAILS, READS, WORK, WORK_OF_ORG];
+    pub const ALL: [&str; 9] =
+        [COMMANDS, PASSWORDS, EXPORTS, EXPORTS_OF_ORG, MAILS, READS, WORK, WORK_OF_ORG, BODIES];
 }
 
 /// What kind of failure an [`Error`] is. The API gives each kind a status.

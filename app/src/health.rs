@@ -4,9 +4,11 @@ use async_trait::async_trait;
 
 use crate::error::Result;
 
-/// Asks the database whether it answers and has the schema this server needs.
+/// Asks the database whether it answers, has the schema this server needs, and takes writes.
 #[async_trait]
 pub trait HealthCheck: Send + Sync {
     /// Fails if requests that need the database would fail.
     async fn check_database(&self) -> Result<()>;
+    /// Fails if requests that write would fail. It may be asked as often as anybody likes.
+    async fn check_writes(&self) -> Result<()>;
 }

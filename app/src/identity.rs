@@ -14,6 +14,7 @@ use kymograph_domain::{OrgId, OrgRole, Timestamp, UserId};
 use crate::access::AccessLog;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
+use crate::log_limit::LogLimit;
 use crate::login_attempt::LoginAttempts;
 use crate::password::PasswordHasher;
 use crate::scope::{Actor, RequestContext, Scope};
@@ -200,7 +201,6 @@ impl Identity {
         let identified = self.identify(user_id).await?.filter(|identified| !identified.is_disabled);
         let identified = identified.ok_or_else(|| Error::unauthenticated("Unauthorized"))?;
         self.note_seen(user_id).await;
-        request.bind_idempotency(user_id);
         let Ok((org, membership)) = identified.choose_org(wanted_org) else {
             self.access.org_denied(&identified.actor, wanted_org.unwrap_or_default(), &request);
             return Err(Error::unauthenticated("Unauthorized"));
@@ -266,13 +266,16 @@ impl Identity {
     }
 
     async fn note_seen(&self, user: UserId) {
+        static LIMIT: LogLimit = LogLimit::new();
         let now = self.clock.now();
         if self.cache.users_seen.is_recent(&user, now) {
             return;
         }
         // A request does not fail because it could not be noted that it came.
-        if let Err(error) = self.reader.touch_user(user, now).await {
-            tracing::warn!(%error, user = user.0, "could not note that the user was seen");
+        if let Err(error) = self.reader.touch_user(user, now).await
+            && let Some(suppressed) = LIMIT.admit()
+        {
+            tracing::warn!(%error, suppressed, user = user.0, "could not note that the user was seen");
         }
     }
 }

@@ -22,6 +22,7 @@ pub mod id_allocator;
 pub mod identity;
 pub mod invite;
 pub mod limit;
+pub mod log_limit;
 pub mod login_attempt;
 pub mod mail;
 pub mod membership;

@@ -55,16 +55,6 @@ pub struct RequestContext {
     pub idempotency: Option<IdempotencyKey>,
 }
 
-impl RequestContext {
-    /// Binds the key under which the client may repeat the request to who asks, so that nobody can fetch
-    /// another's answer by guessing a key.
-    pub(crate) fn bind_idempotency(&mut self, actor: UserId) {
-        if let Some(idempotency) = &mut self.idempotency {
-            idempotency.key = format!("{actor}/{}", idempotency.key);
-        }
-    }
-}
-
 /// A client's promise that requests with this key are one and the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdempotencyKey {
@@ -106,6 +96,16 @@ impl Scope {
     pub(crate) fn of_server_for(request: &RequestContext) -> Self {
         let request = RequestContext { idempotency: None, ..request.clone() };
         Self { request: Arc::new(request), ..Self::of_server() }
+    }
+
+    /// The same scope of a request that the client may repeat under a key, which is bound to who asks: nobody can fetch
+    /// another's answer by guessing a key.
+    #[must_use]
+    pub fn with_idempotency(&self, key: &str, request_hash: [u8; 32]) -> Self {
+        let key = format!("{}/{key}", self.actor.user_id);
+        let idempotency = Some(IdempotencyKey { key, request_hash });
+        let request = RequestContext { idempotency, ..self.request().clone() };
+        Self { request: Arc::new(request), ..self.clone() }
     }
 
     /// The same scope for what comes after the command that the request was for, and under whose key that is kept.
@@ -224,6 +224,14 @@ mod tests {
         let admin = scope(1, OrgRole::Admin, false);
         assert!(admin.in_org(OrgId(1), Permission::OrgsWrite).is_ok());
         assert_eq!(admin.in_org(OrgId(2), Permission::OrgsWrite).unwrap_err().kind(), ErrorKind::Forbidden);
+    }
+
+    #[test]
+    fn a_key_is_bound_to_who_asks() {
+        let actor = Actor { user_id: UserId(7), ..Actor::default() };
+        let scope = Scope::of_member(OrgId(1), OrgRole::Viewer, Arc::new(actor), Arc::default());
+        let key = scope.with_idempotency("k", [1; 32]).request().idempotency.clone().unwrap();
+        assert_eq!(key, IdempotencyKey { key: "7/k".into(), request_hash: [1; 32] });
     }
 
     #[test]

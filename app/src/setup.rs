@@ -9,6 +9,7 @@ use kymograph_domain::{OrgId, OrgRole, UserId};
 
 use crate::error::{ErrorKind, Result};
 use crate::id_allocator::{IdAllocator, IdKind};
+use crate::identity::IdentityReader;
 use crate::password::PasswordHasher;
 use crate::random::random_uid;
 use crate::user::{UserReader, password_secret};
@@ -28,6 +29,7 @@ pub struct FirstUser {
 pub struct Setup {
     commands: Commands,
     users: Arc<dyn UserReader>,
+    identities: Arc<dyn IdentityReader>,
     ids: Arc<dyn IdAllocator>,
     passwords: Arc<dyn PasswordHasher>,
 }
@@ -38,10 +40,21 @@ impl Setup {
     pub fn new(
         commands: Commands,
         users: Arc<dyn UserReader>,
+        identities: Arc<dyn IdentityReader>,
         ids: Arc<dyn IdAllocator>,
         passwords: Arc<dyn PasswordHasher>,
     ) -> Self {
-        Self { commands, users, ids, passwords }
+        Self { commands, users, identities, ids, passwords }
+    }
+
+    /// Whether a user can log in with this password.
+    pub async fn has_password(&self, login: &str, password: &str) -> Result<bool> {
+        let Some(id) = self.identities.find_user_id(login).await? else { return Ok(false) };
+        let user = self.identities.identify(id).await?;
+        match user.filter(|user| !user.is_disabled && !user.password_hash.is_empty()) {
+            Some(user) => self.passwords.verify(password, &user.password_hash, "").await,
+            None => Ok(false),
+        }
     }
 
     /// Makes org 1 and a server admin who is its admin, unless there is a user already. Both are one commit,

@@ -79,6 +79,8 @@ pub fn shortened(text: &str, max_characters: usize) -> String {
 /// Where a character of a text begins or ends, at so many bytes or before.
 pub(crate) fn char_boundary(text: &str, bytes: usize) -> usize {
     (0..=bytes.min(text.len())).rev().find(|index| text.is_char_boundary(*index)).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

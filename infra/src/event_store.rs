@@ -29,6 +29,7 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio_postgres::Row;
 
 use crate::change_feed::ChangeFeed;
+use crate::health::WriteHealth;
 use crate::metrics::FlightMetrics;
 use crate::pipeline::PipelinePool;
 use head::Heads;
@@ -54,6 +55,7 @@ struct Inner {
     feed: ChangeFeed,
     streams: Arc<StreamCache>,
     metrics: FlightMetrics,
+    health: Arc<WriteHealth>,
     heads: Heads,
     commits: Commits,
     loads: Loads,
@@ -102,14 +104,25 @@ pub struct EventStoreParts {
     pub streams: Arc<StreamCache>,
     /// Counts commits.
     pub metrics: FlightMetrics,
+    /// Is told whether the database takes writes.
+    pub health: Arc<WriteHealth>,
 }
 
 impl PgEventStore {
     /// A store made of these parts.
     #[must_use]
     pub fn new(parts: EventStoreParts) -> Self {
-        let EventStoreParts { database, pipelines, clock, projectors, listeners, feed, streams, metrics } =
-            parts;
+        let EventStoreParts {
+            database,
+            pipelines,
+            clock,
+            projectors,
+            listeners,
+            feed,
+            streams,
+            metrics,
+            health,
+        } = parts;
         let across_orgs = Semaphore::new(share_of(pipelines.usage().max));
         Self {
             inner: Arc::new(Inner {
@@ -121,6 +134,7 @@ impl PgEventStore {
                 feed,
                 streams,
                 metrics,
+                health,
                 heads: Heads::default(),
                 commits: Commits::default(),
                 loads: Loads::default(),

@@ -15,6 +15,7 @@ mod cluster;
 mod contract;
 mod openapi;
 mod process;
+mod raw;
 mod server;
 
 pub use client::{Answer, Client};
@@ -23,4 +24,5 @@ pub use cluster::{Cluster, TestDatabase};
 pub use contract::{ContractTable, Operation};
 pub use openapi::Contract;
 pub use process::{ServerProcess, program};
+pub use raw::{RawAnswer, RawConnection, basic};
 pub use server::TestServer;

@@ -1,5 +1,7 @@
 //! The real server program, as a process that can be killed.
 
+use std::fs::File;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -16,6 +18,7 @@ pub struct ServerProcess {
     data: PathBuf,
     port: u16,
     env: Vec<(String, String)>,
+    max_descriptors: Option<u64>,
     child: Option<Child>,
 }
 
@@ -31,14 +34,31 @@ impl ServerProcess {
         std::fs::create_dir_all(&data).unwrap();
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let mut server = Self { data, port, env, child: None };
+        let mut server = Self { data, port, env, max_descriptors: None, child: None };
         server.restart().await;
         server
     }
 
+    /// Starts the server again with a limit of file descriptors.
+    pub async fn restart_with_descriptors(&mut self, max: u64) {
+        assert!(self.stop().await);
+        self.max_descriptors = Some(max);
+        self.restart().await;
+    }
+
     /// Starts the server again on its data folder, after it has ended.
     pub async fn restart(&mut self) {
-        self.child = Some(self.command(&["serve"]).spawn().unwrap());
+        let mut command = self.command(&["serve"]);
+        if let Some(max) = self.max_descriptors {
+            let program = command.get_program().to_owned();
+            let mut limited = Command::new("sh");
+            limited.args(["-c", &format!("ulimit -n {max} && exec \"$0\" serve")]).arg(program);
+            limited.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+            command = limited;
+            command.current_dir(&self.data).stdin(Stdio::null());
+        }
+        let log = File::options().create(true).append(true).open(self.data.join("server.log")).unwrap();
+        self.child = Some(command.stderr(log).spawn().unwrap());
         self.wait_until_ready().await;
     }
 
@@ -98,6 +118,16 @@ impl ServerProcess {
             child.kill().unwrap();
             child.wait().unwrap();
         }
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.data.join("server.log")).unwrap()
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port))
     }
 
     /// How many bytes of memory the server occupies, its PostgreSQL not included.

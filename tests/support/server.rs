@@ -9,7 +9,7 @@ use kymograph_app::access::AccessLog;
 use kymograph_app::housekeeping::Housekeeping;
 use kymograph_app::setup::FirstUser;
 use kymograph_server::config::{Config, Sources};
-use kymograph_server::serve::{make_listener, make_service};
+use kymograph_server::serve::listen;
 use kymograph_server::wire::wire;
 use serde_json::json;
 use tokio::task::JoinHandle;
@@ -61,10 +61,7 @@ impl TestServer {
         wired.readiness.set(true);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let write_timeout = config.server.write_timeout;
-        let serving = tokio::spawn(async move {
-            axum::serve(make_listener(listener, write_timeout), make_service(wired.router)).await.unwrap();
-        });
+        let serving = tokio::spawn(listen(listener, wired.router, wired.connections, std::future::pending()));
         let mut tasks = wired.background;
         tasks.push(serving);
         let (routes, access, housekeeping) = (wired.routes, wired.access, wired.housekeeping);

@@ -4,26 +4,22 @@ use std::net::SocketAddr;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use axum::body::Body;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, MatchedPath, Request};
+use axum::extract::{ConnectInfo, MatchedPath, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use kymograph_app::RequestContext;
+use kymograph_app::log_limit::LogLimit;
 use kymograph_app::random::{hex, random_bytes};
-use kymograph_app::scope::IdempotencyKey;
-use sha2::{Digest, Sha256};
 use tracing::Instrument;
 
 use super::client_address::client_address;
-use super::{LayerSettings, Network, Shared, trace};
+use super::{Network, Shared, trace};
 use crate::error::{ApiError, Failure};
 
 /// The header that carries the id of a request, both ways.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The header that connects the requests of one undertaking.
 const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
-/// The header under whose value a request may be repeated.
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// How much of a client's name for itself is kept.
 const MAX_USER_AGENT_LENGTH: usize = 500;
 /// The longest id or key that is taken over from a client.
@@ -41,15 +37,12 @@ where
     let request_id = context.request_id.clone();
     let span = request_span(&request, &request_id);
     let work = async {
-        let admitted = async {
-            let (request, context) = admit(settings, request, context).await?;
-            work(request, context).await
-        };
-        let result = tokio::time::timeout(settings.request_timeout, admitted).await;
+        let result = tokio::time::timeout(settings.request_timeout, work(request, context)).await;
         let result = result
             .unwrap_or_else(|_| Err(ApiError::new(StatusCode::GATEWAY_TIMEOUT, "the request took too long")));
         let mut response = result.unwrap_or_else(ApiError::into_response);
         log_failure(&response, &request_id);
+        set_protective_headers(response.headers_mut());
         if let Ok(value) = HeaderValue::try_from(request_id) {
             response.headers_mut().insert(REQUEST_ID, value);
         }
@@ -84,62 +77,31 @@ fn request_span(request: &Request, request_id: &str) -> tracing::Span {
     if is_write(request.method()) { request_span!(info_span) } else { request_span!(debug_span) }
 }
 
-/// Says why a request failed through no fault of the client's, with who sent it.
+/// Logs why a request failed through no fault of the client's. Rate-limited, because all requests fail while the database
+/// is unavailable or read-only.
 fn log_failure(response: &Response, request_id: &str) {
+    static UNAVAILABLE: LogLimit = LogLimit::new();
+    static FAULT: LogLimit = LogLimit::new();
     let Some(Failure(detail)) = response.extensions().get() else { return };
     let detail = &**detail;
     if response.status() == StatusCode::SERVICE_UNAVAILABLE {
-        tracing::warn!(request_id, detail, "a needed part is not available");
-    } else {
-        tracing::error!(request_id, detail, "a request failed through a fault of ours");
-    }
-}
-
-async fn admit(
-    settings: &LayerSettings,
-    mut request: Request,
-    mut context: RequestContext,
-) -> Result<(Request, RequestContext), ApiError> {
-    if is_write(request.method()) {
-        DefaultBodyLimit::max(settings.max_body_bytes).apply(&mut request);
-        if let Some(key) = request.headers().get(&IDEMPOTENCY_KEY).cloned() {
-            let key = checked_key(&key)?;
-            let (with_body, request_hash) = hash_request(request, settings.max_body_bytes).await?;
-            request = with_body;
-            context.idempotency = Some(IdempotencyKey { key, request_hash });
+        if let Some(suppressed) = UNAVAILABLE.admit() {
+            tracing::warn!(request_id, detail, suppressed, "a needed part is not available");
         }
+    } else if let Some(suppressed) = FAULT.admit() {
+        tracing::error!(request_id, detail, suppressed, "a request failed through a fault of ours");
     }
-    Ok((request, context))
 }
 
-fn is_write(method: &Method) -> bool {
+/// Answers are private to the caller by default: no cache stores them, and no browser guesses another content type. A
+/// handler that wants something else sets the header itself.
+fn set_protective_headers(headers: &mut HeaderMap) {
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers.entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
+}
+
+pub(super) fn is_write(method: &Method) -> bool {
     !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
-}
-
-fn checked_key(value: &HeaderValue) -> Result<String, ApiError> {
-    value
-        .to_str()
-        .ok()
-        .filter(|key| !key.is_empty() && key.len() <= MAX_ID_LENGTH)
-        .map(str::to_owned)
-        .ok_or_else(|| {
-            ApiError::new(StatusCode::BAD_REQUEST, "Idempotency-Key must have 1 to 128 visible characters")
-        })
-}
-
-/// Reads the body, so that a request can be told from another under the same key, and puts it back.
-async fn hash_request(request: Request, max_bytes: usize) -> Result<(Request, [u8; 32]), ApiError> {
-    let (parts, body) = request.into_parts();
-    let bytes = axum::body::to_bytes(body, max_bytes)
-        .await
-        .map_err(|_| ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "request body is too large"))?;
-    let mut hash = Sha256::new();
-    hash.update(parts.method.as_str());
-    hash.update(b" ");
-    hash.update(parts.uri.path_and_query().map_or("", |path| path.as_str()));
-    hash.update(b"\n");
-    hash.update(&bytes);
-    Ok((Request::from_parts(parts, Body::from(bytes)), hash.finalize().into()))
 }
 
 pub(super) fn request_context(request: &Request, proxies: &[Network]) -> RequestContext {

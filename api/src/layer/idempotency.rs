@@ -2,29 +2,53 @@
 
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use kymograph_app::event_store::KeptResponse;
 use kymograph_app::{Commands, Error, Scope};
+use sha2::{Digest, Sha256};
 
-use crate::error::ApiResult;
+use super::context::{MAX_ID_LENGTH, is_write};
+use crate::body;
+use crate::error::{ApiError, ApiResult};
 
+/// The header under whose value a request may be repeated.
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// The largest response that is kept, in bytes. Only what is not stored can be larger.
 const MAX_KEPT_BYTES: usize = 1024 * 1024;
 
-/// Answers a repeated request, and keeps the response to one that may be repeated.
+/// Answers a repeated request, and keeps the response to one that may be repeated. This reads the body, so it comes after
+/// authentication.
 pub(super) async fn repeat(
     commands: &Commands,
     scope: &Scope,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> ApiResult<Response> {
-    if scope.request().idempotency.is_some() {
-        try_repeat(commands, scope, request, next).await
-    } else {
-        Ok(next.run(request).await)
-    }
+    let key = request.headers().get(&IDEMPOTENCY_KEY).filter(|_| is_write(request.method()));
+    let Some(key) = key.map(checked_key).transpose()? else { return Ok(next.run(request).await) };
+    let scope = scope.with_idempotency(&key, hash(&mut request).await?);
+    request.extensions_mut().insert(scope.clone());
+    try_repeat(commands, &scope, request, next).await
+}
+
+fn checked_key(value: &HeaderValue) -> ApiResult<String> {
+    let key = value.to_str().ok().filter(|key| !key.is_empty() && key.len() <= MAX_ID_LENGTH);
+    key.map(str::to_owned).ok_or_else(|| {
+        ApiError::new(StatusCode::BAD_REQUEST, "Idempotency-Key must have 1 to 128 visible characters")
+    })
+}
+
+/// A hash by which a request can be told from another under the same key.
+async fn hash(request: &mut Request) -> ApiResult<[u8; 32]> {
+    let mut hash = Sha256::new();
+    hash.update(request.method().as_str());
+    hash.update(b" ");
+    hash.update(request.uri().path_and_query().map_or("", |path| path.as_str()));
+    hash.update(b"\n");
+    body::peek(request, |text| hash.update(text)).await?;
+    Ok(hash.finalize().into())
 }
 
 async fn try_repeat(commands: &Commands, scope: &Scope, request: Request, next: Next) -> ApiResult<Response> {

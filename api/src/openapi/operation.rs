@@ -210,7 +210,9 @@ fn responses(
     schemas: &mut Schemas,
 ) -> path::Operation {
     let derived = status::derived(route, signature, described.needs_permission);
-    let statuses = derived.into_iter().map(|status| (status, None)).chain(described.failures.iter().copied());
+    let foreign = status::foreign_read(route, described.needs_permission);
+    let derived = derived.into_iter().map(|status| (status, None)).chain(foreign);
+    let statuses = derived.chain(described.failures.iter().copied());
     for (status, own) in statuses {
         if let Some(own) = own {
             builder = builder.response(status.to_string(), status::own_failure(schemas, status, own));

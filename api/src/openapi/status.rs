@@ -39,8 +39,8 @@ pub(super) fn derived(route: &Route, signature: &Signature, needs_permission: bo
     let mut add = |condition: bool, more: &[u16]| statuses.extend(more.iter().filter(|_| condition));
     // A parameter that is no UTF-8.
     add(route.path.contains('{'), &[400]);
-    // The body and its type.
-    add(signature.has_body, &[400, 413, 415]);
+    // The body and its type, and too many bytes of bodies at once.
+    add(signature.has_body, &[400, 413, 415, 429]);
     // A malformed `Idempotency-Key`, a page of another site, and a body that is read to tell requests apart.
     add(is_write, &[400, 403, 413]);
     // A malformed id of an org, credentials, and too many passwords, or changes of the same, at once.
@@ -50,6 +50,13 @@ pub(super) fn derived(route: &Route, signature: &Signature, needs_permission: bo
     add(is_private && is_write, &[422]);
     add(is_private || signature.is_fallible, &[500, 503, 504]);
     statuses
+}
+
+/// The failure of a read that needs no permission, and so fails with 403 for one reason only.
+pub(super) fn foreign_read(route: &Route, needs_permission: bool) -> Option<(u16, Option<OwnFailure>)> {
+    let is_read = !route.is_public && !needs_permission && route.method == Method::GET;
+    let description = "A page of another site sent the request";
+    is_read.then_some((403, Some(OwnFailure { description, message: None })))
 }
 
 /// A reference to what a status of a failure means everywhere.

@@ -17,6 +17,7 @@ use super::fold::{Attempt, Entry, Folds, What};
 use super::{Counts, Message};
 use crate::clock::Clock;
 use crate::error::Result;
+use crate::log_limit::LogLimit;
 use crate::{Commands, RequestContext, Scope, Unit};
 
 /// How often it is looked whether a window of time has ended.
@@ -80,7 +81,10 @@ impl AccessRecorder {
         for entry in entries {
             let count = entry.refusal.count;
             if let Err(error) = self.write(entry).await {
-                tracing::warn!(%error, "a refusal could not be recorded");
+                static LIMIT: LogLimit = LogLimit::new();
+                if let Some(suppressed) = LIMIT.admit() {
+                    tracing::warn!(%error, suppressed, "a refusal could not be recorded");
+                }
                 self.counts.unrecorded.fetch_add(count.unsigned_abs(), Ordering::Relaxed);
             }
         }

@@ -8,6 +8,7 @@ use kymograph_domain::{OrgId, OrgRole, Timestamp, UserId};
 
 use super::Identity;
 use crate::error::{Error, Result};
+use crate::log_limit::LogLimit;
 use crate::scope::{Actor, RequestContext, Scope};
 use crate::session::{TokenHash, hash_token};
 use crate::token::is_well_formed;
@@ -82,7 +83,6 @@ impl Identity {
             return Err(Error::unauthenticated("Unauthorized"));
         }
         self.note_used(&owner, now).await;
-        request.bind_idempotency(owner.service_account_id);
         // No other account ever has its id, so whatever it created, it created as a member.
         let since = Some(Timestamp(0));
         Ok(Scope::of_member(owner.org, account.role, account.actor.clone(), Arc::new(request)).since(since))
@@ -99,12 +99,15 @@ impl Identity {
     }
 
     async fn note_used(&self, owner: &TokenOwner, now: Timestamp) {
+        static LIMIT: LogLimit = LogLimit::new();
         if self.cache.tokens_seen.is_recent(&(owner.org, owner.token_id), now) {
             return;
         }
         // A request does not fail because it could not be noted that it came.
-        if let Err(error) = self.tokens.touch_token(owner, now).await {
-            tracing::warn!(%error, token = owner.token_id, "could not note that the token was used");
+        if let Err(error) = self.tokens.touch_token(owner, now).await
+            && let Some(suppressed) = LIMIT.admit()
+        {
+            tracing::warn!(%error, suppressed, token = owner.token_id, "could not note that the token was used");
         }
     }
 }

@@ -6,6 +6,10 @@ use kymograph_domain::limit::{Amount, Limit};
 use kymograph_projections::database::share_of;
 
 use crate::config::Config;
+use crate::serve::connections::{MAX_ANSWER_BYTES, MAX_HEAD_BYTES, MIN_TAKEN_BYTES, RESERVED_TIMEOUT};
+use crate::serve::descriptors::MAX_CONNECTIONS;
+use crate::serve::listener::{MAX_HEAD, MAX_HEADERS};
+use crate::serve::table::RESERVED;
 
 /// Prints the bounds.
 #[allow(clippy::print_stdout, reason = "the table is what the command is for")]
@@ -17,8 +21,9 @@ pub fn print(config: &Config) {
 #[must_use]
 pub fn document(config: &Config) -> String {
     let settings = settings(config);
-    let sections: [(&str, &[Limit]); 5] = [
+    let sections: [(&str, &[Limit]); 6] = [
         ("Settings", &settings),
+        ("Connections", CONNECTIONS),
         ("Requests", kymograph_api::limit::LIMITS),
         ("Work of a request", kymograph_app::limit::LIMITS),
         ("What is kept", kymograph_domain::limit::LIMITS),
@@ -39,6 +44,47 @@ const INTRODUCTION: &str = "# Limits\n\n\
     `kymograph limits` prints this page from the constants in the code and from the settings of a server; here are the \
     defaults.\nA test compares the two. Statuses are those that a client gets.\n";
 
+const CONNECTIONS: &[Limit] = &[
+    Limit {
+        what: "Connections",
+        at: "`[server] max_connections = 0`, if the file descriptors allow as many; half of them an address or an IPv6 /64",
+        most: Amount::Count(MAX_CONNECTIONS as u64),
+        answer: "One that does nothing is closed, or else 503",
+    },
+    Limit {
+        what: "Connections beyond the limit",
+        at: "`/livez`, `/readyz`, `/healthz`, `/api/health` and `/metrics`",
+        most: Amount::Count(RESERVED as u64),
+        answer: "The connection is closed",
+    },
+    Limit {
+        what: "Time for the head of a request",
+        at: "A connection beyond the limit",
+        most: Amount::Time(RESERVED_TIMEOUT),
+        answer: "The connection is closed",
+    },
+    Limit { what: "Head of a request", at: "Every request", most: Amount::Bytes(MAX_HEAD), answer: "431" },
+    Limit { what: "Headers", at: "Every request", most: Amount::Count(MAX_HEADERS as u64), answer: "431" },
+    Limit {
+        what: "Bytes of heads that are incomplete and above 4 KiB",
+        at: "A server",
+        most: Amount::Bytes(MAX_HEAD_BYTES),
+        answer: "The connection is closed",
+    },
+    Limit {
+        what: "Bytes of answers of 64 KiB and more that clients have not taken",
+        at: "A server",
+        most: Amount::Bytes(MAX_ANSWER_BYTES),
+        answer: "The connection with the largest is closed",
+    },
+    Limit {
+        what: "Pace at which a client takes an answer",
+        at: "At least this within `[server] write_timeout`",
+        most: Amount::Bytes(MIN_TAKEN_BYTES),
+        answer: "The connection is closed",
+    },
+];
+
 fn settings(config: &Config) -> Vec<Limit> {
     vec![
         Limit {
@@ -58,6 +104,18 @@ fn settings(config: &Config) -> Vec<Limit> {
             at: "`[server] request_timeout`",
             most: Amount::Time(config.server.request_timeout),
             answer: "504",
+        },
+        Limit {
+            what: "Time for the head of a request",
+            at: "`[server] header_timeout`",
+            most: Amount::Time(config.server.header_timeout),
+            answer: "The connection is closed",
+        },
+        Limit {
+            what: "Time between requests",
+            at: "`[server] idle_timeout`",
+            most: Amount::Time(config.server.idle_timeout),
+            answer: "The connection is closed",
         },
         Limit {
             what: "Time in which a client takes what is sent to it",

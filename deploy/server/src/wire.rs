@@ -46,7 +46,7 @@ use kymograph_domain::{OrgId, Timestamp};
 use kymograph_infra::change_feed::{self, ChangeFeed};
 use kymograph_infra::database_server::DatabaseServer;
 use kymograph_infra::event_store::{EventStoreParts, PgEventStore, StreamCache};
-use kymograph_infra::health::PgHealthCheck;
+use kymograph_infra::health::{PgHealthCheck, WriteHealth};
 use kymograph_infra::id_allocator::PgIdAllocator;
 use kymograph_infra::jwt::JwtKeys;
 use kymograph_infra::login_attempt::PgLoginAttempts;
@@ -82,9 +82,11 @@ use tokio::task::JoinHandle;
 
 use crate::config::{Config, CookieSameSite};
 use crate::metrics::{self, Counted};
+use crate::serve::descriptors::max_connections;
+use crate::serve::{ConnectionSettings, Connections};
 
 /// How many bytes of documents are kept in memory.
-const DASHBOARD_CACHE_BYTES: u64 = 128 * 1024 * 1024;
+const DASHBOARD_CACHE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// How often what has had its time is forgotten.
 const TIDYING_INTERVAL: Duration = Duration::from_secs(60 * 60);
@@ -98,13 +100,15 @@ pub struct Wired {
     /// The document that describes them.
     pub document: Arc<Document>,
     /// Prepares an empty database.
-    pub setup: Setup,
+    pub setup: Arc<Setup>,
     /// Records who was refused; has to be flushed before the background work is aborted.
     pub access: AccessLog,
     /// Forgets what has had its time, which is also done by itself.
     pub housekeeping: Arc<Housekeeping>,
     /// Whether the server wants requests.
     pub readiness: Arc<Readiness>,
+    /// The limit of connections.
+    pub connections: Arc<Connections>,
     /// Work beside the requests, which is aborted at the stop.
     pub background: Vec<JoinHandle<()>>,
 }
@@ -169,7 +173,8 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
     let mails = Arc::new(PgMailBudget::new(database.clone()));
     let ids = Arc::new(PgIdAllocator::new(database.clone()));
     let passwords = Arc::new(Argon2Hasher::default());
-    let health = Arc::new(PgHealthCheck::new(database.clone()));
+    let write_health = Arc::new(WriteHealth::default());
+    let health = Arc::new(PgHealthCheck::new(database.clone(), write_health.clone()));
 
     let (feed, changes) = ChangeFeed::new();
     let mut feed_listeners = read_caches.clone();
@@ -184,6 +189,7 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
         feed: feed.clone(),
         streams,
         metrics: FlightMetrics::try_new(&registry).map_err(Error::internal)?,
+        health: write_health,
     }));
     let commands = Commands::new(store.clone());
     let (access, recorder) = AccessLog::new(commands.clone(), clock.clone());
@@ -235,7 +241,7 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
     });
     let identity = Arc::new(Identity::new(
         IdentityPorts {
-            reader: identities,
+            reader: identities.clone(),
             tokens,
             sessions: sessions.clone(),
             attempts: attempts.clone(),
@@ -249,7 +255,7 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
         session_lifetimes(config),
         lock_out(config),
     ));
-    let setup = Setup::new(commands.clone(), users.clone(), ids.clone(), passwords);
+    let setup = Arc::new(Setup::new(commands.clone(), users.clone(), identities, ids.clone(), passwords));
     let invite_service = Arc::new(Invites::new(
         commands.clone(),
         InvitePorts {
@@ -355,12 +361,15 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
         readiness: readiness.clone(),
         metrics: registry,
     };
+    let connections =
+        Connections::try_new(connection_settings(config), &services.metrics).map_err(Error::internal)?;
     let Api { router, routes, document } =
         kymograph_api::api(services, &api_settings(config)).map_err(Error::internal)?;
     let fetching = jwt_keys.map(|(_, keys)| tokio::spawn(async move { keys.warm_up().await }));
     let background =
         [feed_task, access_task, warm_up, tidying].into_iter().chain(totals).chain(fetching).collect();
-    Ok(Wired { router, routes, document, setup, access, housekeeping, readiness, background })
+    let connections = Arc::new(connections);
+    Ok(Wired { router, routes, document, setup, access, housekeeping, readiness, connections, background })
 }
 
 fn tidy_hourly(housekeeping: Arc<Housekeeping>) -> JoinHandle<()> {
@@ -415,9 +424,20 @@ fn lock_out(config: &Config) -> LockOut {
     LockOut { max_failures: is_on.then(|| i64::from(security.brute_force_login_protection_max_attempts)) }
 }
 
+fn connection_settings(config: &Config) -> ConnectionSettings {
+    let server = &config.server;
+    ConnectionSettings {
+        max_connections: max_connections(config),
+        header_timeout: server.header_timeout,
+        idle_timeout: server.idle_timeout,
+        write_timeout: server.write_timeout,
+        trusted_proxies: server.trusted_proxies.clone(),
+        sub_path: server.served_path().to_owned(),
+    }
+}
+
 fn api_settings(config: &Config) -> ApiSettings {
-    let sub_path =
-        if config.server.serve_from_sub_path { config.server.sub_path().to_owned() } else { String::new() };
+    let sub_path = config.server.served_path().to_owned();
     let same_site = match config.security.cookie_samesite {
         CookieSameSite::Lax => Some("Lax"),
         CookieSameSite::Strict => Some("Strict"),

@@ -138,6 +138,7 @@ async fn try_fly(
     );
     match pipeline.transaction(&steps).instrument(transaction).await {
         Ok(()) => {
+            store.health.succeeded();
             for (org, head) in manifest.heads {
                 store.heads.set(org, head);
             }
@@ -146,7 +147,10 @@ async fn try_fly(
         Err(error) => {
             orgs.iter().for_each(|org| store.heads.forget(*org));
             Err(match error {
-                PipelineError::Refused { step, refusal } => explain(manifest.messages.get(step), &refusal),
+                PipelineError::Refused { step, refusal } => {
+                    store.health.refused(&refusal.code);
+                    explain(manifest.messages.get(step), &refusal)
+                }
                 PipelineError::Failed(error) => Crash::All(error),
             })
         }

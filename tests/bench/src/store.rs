@@ -37,6 +37,7 @@ impl Store {
             feed,
             streams: Arc::new(StreamCache::default()),
             metrics: FlightMetrics::try_new(&Registry::new())?,
+            health: Arc::default(),
         });
         Ok(Self { commands: Commands::new(Arc::new(store)), feed: feed_task })
     }

@@ -27,6 +27,12 @@ pub struct ServerConfig {
     pub request_timeout: Duration,
     /// How long a client may leave the server waiting to send, before its connection is closed.
     pub write_timeout: Duration,
+    /// How many connections there may be; 0 for as many as the file descriptors of the process allow, up to a limit.
+    pub max_connections: usize,
+    /// How long a client may take for the head of a request.
+    pub header_timeout: Duration,
+    /// How long a connection is kept that sends no request.
+    pub idle_timeout: Duration,
     /// How long running requests may go on after the server was told to stop.
     pub drain_timeout: Duration,
 }
@@ -43,6 +49,9 @@ impl ServerConfig {
             max_body: values.get("server", "max_body", value::size)?,
             request_timeout: values.get("server", "request_timeout", value::positive_duration)?,
             write_timeout: values.get("server", "write_timeout", value::positive_duration)?,
+            max_connections: values.get("server", "max_connections", value::count)?,
+            header_timeout: values.get("server", "header_timeout", value::positive_duration)?,
+            idle_timeout: values.get("server", "idle_timeout", value::positive_duration)?,
             drain_timeout: values.get("server", "drain_timeout", value::duration)?,
         })
     }
@@ -52,6 +61,12 @@ impl ServerConfig {
     pub fn listen_address(&self) -> (&str, u16) {
         let host = if self.http_addr.is_empty() { "0.0.0.0" } else { &self.http_addr };
         (host, self.http_port)
+    }
+
+    /// The path under which requests arrive: empty unless they come with the path of `root_url`.
+    #[must_use]
+    pub fn served_path(&self) -> &str {
+        if self.serve_from_sub_path { self.sub_path() } else { "" }
     }
 
     /// The path of `root_url` without the slash at its end: empty unless the server lives under a sub-path.

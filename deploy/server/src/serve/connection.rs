@@ -1,0 +1,233 @@
+//! The state of one connection: its phase, since when, and how much memory it holds. The connection's own task writes it,
+//! a few relaxed stores per request; the sweep over all connections reads it.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+
+use super::connections::Connections;
+
+/// Heads up to this many bytes are not counted among the large ones.
+const SMALL_HEAD: usize = 4 * 1024;
+/// Answers below this many bytes are not counted among the large ones.
+pub(super) const LARGE_ANSWER: u64 = 64 * 1024;
+
+/// What a connection is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Phase {
+    /// It is to send the head of a request: it is new, or has begun.
+    Head,
+    /// It may send another request.
+    Idle,
+    /// A request is being worked on.
+    Working,
+    /// An answer is being written.
+    Answering,
+    /// The end of an answer is on its way to the socket.
+    Flushing,
+    /// What the client still sends is thrown away.
+    Closing,
+    /// It is to be closed, and begins nothing more.
+    Doomed,
+}
+
+const PHASES: [Phase; 7] = [
+    Phase::Head,
+    Phase::Idle,
+    Phase::Working,
+    Phase::Answering,
+    Phase::Flushing,
+    Phase::Closing,
+    Phase::Doomed,
+];
+
+/// A connection. Times are milliseconds since the start.
+pub(super) struct Connection {
+    connections: Arc<Connections>,
+    slot: usize,
+    /// Whether it is one more than the limit and only serves health checks.
+    is_reserved: bool,
+    phase: AtomicU8,
+    since: AtomicU64,
+    /// How many bytes of a head have come.
+    head: AtomicUsize,
+    /// How many bytes of large answers it holds.
+    answers: AtomicU64,
+    written: AtomicU64,
+    /// Since when the client does not take what is written, 0 if it does.
+    blocked_since: AtomicU64,
+    /// Whether the body of a request was left unread.
+    has_unread: AtomicBool,
+}
+
+impl Connection {
+    pub(super) fn new(connections: Arc<Connections>, slot: usize, is_reserved: bool) -> Self {
+        Self {
+            slot,
+            is_reserved,
+            phase: AtomicU8::new(Phase::Head as u8),
+            since: AtomicU64::new(connections.now()),
+            head: AtomicUsize::new(0),
+            answers: AtomicU64::new(0),
+            written: AtomicU64::new(0),
+            blocked_since: AtomicU64::new(0),
+            has_unread: AtomicBool::new(false),
+            connections,
+        }
+    }
+
+    pub(super) fn is_reserved(&self) -> bool {
+        self.is_reserved
+    }
+
+    /// Its place among all connections.
+    pub(super) fn slot(&self) -> usize {
+        self.slot
+    }
+
+    /// The path under which the server is served.
+    pub(super) fn sub_path(&self) -> &str {
+        &self.connections.settings().sub_path
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        PHASES[usize::from(self.phase.load(Ordering::Relaxed))]
+    }
+
+    /// Since when it is doing what it is doing.
+    pub(super) fn since(&self) -> u64 {
+        self.since.load(Ordering::Relaxed)
+    }
+
+    /// For how long the client has not taken what is written; 0 if it does.
+    pub(super) fn blocked_for(&self, now: u64) -> u64 {
+        match self.blocked_since.load(Ordering::Relaxed) {
+            0 => 0,
+            since => now.saturating_sub(since),
+        }
+    }
+
+    /// How many bytes the client has taken.
+    pub(super) fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
+    }
+
+    /// How many bytes of large answers it holds.
+    pub(super) fn answers(&self) -> u64 {
+        self.answers.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn has_unread(&self) -> bool {
+        self.has_unread.load(Ordering::Relaxed)
+    }
+
+    /// Goes on to a phase, unless it is doomed. Whether it was not.
+    pub(super) fn enter(&self, phase: Phase) -> bool {
+        self.since.store(self.connections.now(), Ordering::Relaxed);
+        if self.phase.swap(phase as u8, Ordering::Relaxed) != Phase::Doomed as u8 {
+            return true;
+        }
+        self.phase.store(Phase::Doomed as u8, Ordering::Relaxed);
+        false
+    }
+
+    /// Lets it begin nothing more, so that it can be closed. It fails while a request is worked on: nobody would learn what
+    /// became of it.
+    pub(super) fn doom(&self) -> bool {
+        let phase = self.phase();
+        let (from, to) = (phase as u8, Phase::Doomed as u8);
+        phase != Phase::Working
+            && self.phase.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    /// Bytes have come. It fails if they belong to a large head, and all large heads take too much.
+    pub(super) fn received(&self, bytes: usize) -> io::Result<()> {
+        let before = match self.phase() {
+            Phase::Idle => {
+                self.enter(Phase::Head);
+                0
+            }
+            Phase::Head => self.head.load(Ordering::Relaxed),
+            _ => return Ok(()),
+        };
+        let head = before + bytes;
+        self.head.store(head, Ordering::Relaxed);
+        if head <= SMALL_HEAD {
+            return Ok(());
+        }
+        self.connections.add_head(if before > SMALL_HEAD { bytes } else { head })
+    }
+
+    /// The head of a request is complete. Whether it may be worked on.
+    pub(super) fn begin_request(&self) -> bool {
+        self.forget_head();
+        self.has_unread.store(false, Ordering::Relaxed);
+        self.enter(Phase::Working)
+    }
+
+    fn forget_head(&self) {
+        let head = self.head.swap(0, Ordering::Relaxed);
+        if head > SMALL_HEAD {
+            self.connections.remove_head(head);
+        }
+    }
+
+    /// The body of a request was left unread.
+    pub(super) fn leave_unread(&self) {
+        self.has_unread.store(true, Ordering::Relaxed);
+    }
+
+    /// An answer with so many bytes is there.
+    pub(super) fn begin_answer(&self, bytes: u64) {
+        self.enter(Phase::Answering);
+        if bytes >= LARGE_ANSWER {
+            self.answers.fetch_add(bytes, Ordering::Relaxed);
+            self.connections.add_answer(bytes);
+        }
+    }
+
+    /// All of an answer was handed over to be written.
+    pub(super) fn end_answer(&self) {
+        self.enter(Phase::Flushing);
+    }
+
+    /// The client takes nothing at the moment.
+    pub(super) fn blocked(&self) {
+        if self.blocked_since.load(Ordering::Relaxed) == 0 {
+            self.blocked_since.store(self.connections.now().max(1), Ordering::Relaxed);
+        }
+    }
+
+    /// The client has taken bytes.
+    pub(super) fn wrote(&self, bytes: usize) {
+        self.blocked_since.store(0, Ordering::Relaxed);
+        self.written.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// All that there was to write is written.
+    pub(super) fn flushed(&self) {
+        if self.phase() == Phase::Flushing {
+            self.forget_answers();
+            self.enter(Phase::Idle);
+        }
+    }
+
+    fn forget_answers(&self) {
+        let answers = self.answers.swap(0, Ordering::Relaxed);
+        if answers > 0 {
+            self.connections.remove_answer(answers);
+        }
+    }
+}
+
+/// A connection that is open until this is dropped.
+pub(super) struct Open(pub(super) Arc<Connection>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.forget_head();
+        self.0.forget_answers();
+        self.0.connections.closed(self.0.slot);
+    }
+}

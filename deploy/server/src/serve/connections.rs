@@ -1,0 +1,280 @@
+//! The limits of connections: their number, their timeouts, and the memory of heads and answers.
+
+use std::io;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use kymograph_api::layer::{Network, network_of_client};
+use kymograph_app::log_limit::LogLimit;
+use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use tokio::task::AbortHandle;
+
+use super::connection::{Connection, Phase};
+use super::table::{Admission, Client, Slot, Table};
+
+/// How many bytes of heads above 4 KiB there may be under way.
+pub(crate) const MAX_HEAD_BYTES: usize = 16 * 1024 * 1024;
+/// How many bytes of answers of 64 KiB and more may be under way before stalled connections are closed.
+pub(crate) const MAX_ANSWER_BYTES: usize = 32 * 1024 * 1024;
+/// How long a connection beyond the limit may take for the head of its request.
+pub(crate) const RESERVED_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long what a client sends after its answer is thrown away.
+const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
+/// How many bytes a client has to take of an answer within the write timeout.
+pub(crate) const MIN_TAKEN_BYTES: usize = 64 * 1024;
+
+/// How often, and how long each time, a new connection waits for displaced ones to go.
+const SETTLE_TRIES: usize = 100;
+const SETTLE_PAUSE: Duration = Duration::from_millis(1);
+
+/// What can be set about connections.
+#[derive(Clone, Debug)]
+pub struct ConnectionSettings {
+    /// How many there may be.
+    pub max_connections: usize,
+    /// How long a client may take for the head of a request.
+    pub header_timeout: Duration,
+    /// How long a connection may be kept without a request.
+    pub idle_timeout: Duration,
+    /// How long a client may leave the server waiting to send.
+    pub write_timeout: Duration,
+    /// Where the proxies are whose connections are not counted as those of one client.
+    pub trusted_proxies: Vec<Network>,
+    /// The path under which the server is served, empty for the root.
+    pub sub_path: String,
+}
+
+/// All connections of a server.
+pub struct Connections {
+    settings: ConnectionSettings,
+    started: Instant,
+    table: Mutex<Table>,
+    head_bytes: AtomicUsize,
+    answer_bytes: AtomicU64,
+    metrics: Metrics,
+    full: LogLimit,
+    over_share: LogLimit,
+    pressure: LogLimit,
+}
+
+struct Metrics {
+    open: IntGauge,
+    refused: IntCounter,
+    closed: IntCounterVec,
+}
+
+/// Why a connection is closed.
+#[derive(Clone, Copy, Debug)]
+enum Reason {
+    HeaderTimeout,
+    IdleTimeout,
+    Stalled,
+    Displaced,
+}
+
+impl Reason {
+    const ALL: [Self; 4] = [Self::HeaderTimeout, Self::IdleTimeout, Self::Stalled, Self::Displaced];
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::HeaderTimeout => "header_timeout",
+            Self::IdleTimeout => "idle_timeout",
+            Self::Stalled => "stalled",
+            Self::Displaced => "displaced",
+        }
+    }
+}
+
+impl Metrics {
+    fn try_new(registry: &Registry) -> prometheus::Result<Self> {
+        let open = IntGauge::new("kymograph_http_connections", "Connections that are open.")?;
+        let refused = IntCounter::new(
+            "kymograph_http_connections_refused_total",
+            "Connections beyond the limit: closed, or served for health checks only.",
+        )?;
+        let opts = Opts::new(
+            "kymograph_http_connections_closed_total",
+            "Connections that the server closed: their clients took too long, or others needed their place.",
+        );
+        let closed = IntCounterVec::new(opts, &["reason"])?;
+        Reason::ALL.iter().for_each(|reason| closed.with_label_values(&[reason.label()]).inc_by(0));
+        registry.register(Box::new(open.clone()))?;
+        registry.register(Box::new(refused.clone()))?;
+        registry.register(Box::new(closed.clone()))?;
+        Ok(Self { open, refused, closed })
+    }
+
+    fn count(&self, reason: Reason) {
+        self.closed.with_label_values(&[reason.label()]).inc();
+    }
+}
+
+impl Connections {
+    /// No connections yet. It fails if a metric is registered already.
+    pub fn try_new(settings: ConnectionSettings, registry: &Registry) -> prometheus::Result<Self> {
+        Ok(Self {
+            started: Instant::now(),
+            table: Mutex::new(Table::new(settings.max_connections)),
+            head_bytes: AtomicUsize::new(0),
+            answer_bytes: AtomicU64::new(0),
+            metrics: Metrics::try_new(registry)?,
+            full: LogLimit::new(),
+            over_share: LogLimit::new(),
+            pressure: LogLimit::new(),
+            settings,
+        })
+    }
+
+    pub(super) fn settings(&self) -> &ConnectionSettings {
+        &self.settings
+    }
+
+    /// Milliseconds since the start.
+    pub(super) fn now(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until displaced connections have released their descriptors, which takes the runtime a moment.
+    pub(super) async fn settle(&self) {
+        for _ in 0..SETTLE_TRIES {
+            if !self.table().is_crowded() {
+                return;
+            }
+            tokio::time::sleep(SETTLE_PAUSE).await;
+        }
+    }
+
+    /// Takes a connection from an address, if there may be one more.
+    pub(super) fn open(self: &Arc<Self>, peer: IpAddr) -> Option<Arc<Connection>> {
+        let client = self.client(peer);
+        let mut table = self.table();
+        let decision = table.decide(client, self.now());
+        let is_reserved = decision.admission == Admission::Reserved;
+        let connection = (decision.admission != Admission::Refused).then(|| {
+            table.insert(client, is_reserved, |slot| Connection::new(self.clone(), slot, is_reserved))
+        });
+        let open = table.len();
+        drop(table);
+        self.metrics.open.set(i64::try_from(open).unwrap_or(i64::MAX));
+        if decision.has_displaced {
+            self.metrics.count(Reason::Displaced);
+        }
+        if decision.admission != Admission::Open {
+            self.metrics.refused.inc();
+        }
+        let max_connections = self.settings.max_connections;
+        if decision.is_full
+            && let Some(suppressed) = self.full.admit()
+        {
+            tracing::warn!(open, max_connections, suppressed, "the limit of connections is reached");
+        } else if decision.is_over_share
+            && let Some(suppressed) = self.over_share.admit()
+        {
+            tracing::warn!(
+                %peer,
+                max_connections,
+                suppressed,
+                "an address has half of all connections; a reverse proxy belongs into [server] trusted_proxies"
+            );
+        }
+        connection
+    }
+
+    fn client(&self, peer: IpAddr) -> Client {
+        let is_trusted = self.settings.trusted_proxies.iter().any(|network| network.contains(peer));
+        (!is_trusted).then(|| network_of_client(peer))
+    }
+
+    pub(super) fn set_task(&self, connection: &Arc<Connection>, task: AbortHandle) {
+        self.table().set_task(connection, task);
+    }
+
+    pub(super) fn closed(&self, slot: usize) {
+        let mut table = self.table();
+        table.remove(slot);
+        self.metrics.open.set(i64::try_from(table.len()).unwrap_or(i64::MAX));
+    }
+
+    /// Counts bytes of a large head. It fails if all of them are too many.
+    pub(super) fn add_head(&self, bytes: usize) -> io::Result<()> {
+        let all = self.head_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if all <= MAX_HEAD_BYTES {
+            return Ok(());
+        }
+        if let Some(suppressed) = self.pressure.admit() {
+            tracing::warn!(bytes = all, suppressed, "large request heads take too much memory");
+        }
+        Err(io::Error::other("large request heads take too much memory"))
+    }
+
+    pub(super) fn remove_head(&self, bytes: usize) {
+        self.head_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Counts a large answer. If all of them are too many, a client that does not take its own loses it.
+    pub(super) fn add_answer(&self, bytes: u64) {
+        let all = self.answer_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if all <= MAX_ANSWER_BYTES as u64 || !self.table().displace_answer(self.now()) {
+            return;
+        }
+        self.metrics.count(Reason::Stalled);
+        if let Some(suppressed) = self.pressure.admit() {
+            tracing::warn!(
+                bytes = all,
+                suppressed,
+                "closed a connection whose client does not take its answer"
+            );
+        }
+    }
+
+    pub(super) fn remove_answer(&self, bytes: u64) {
+        self.answer_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Closes a connection because there are no file descriptors left.
+    pub(super) fn relieve(&self) {
+        if self.table().displace_any(self.now()) {
+            self.metrics.count(Reason::Displaced);
+        }
+    }
+
+    /// Closes the connections whose clients have taken too long.
+    pub(super) fn sweep(&self) {
+        let now = self.now();
+        let reasons = self.table().sweep(|slot| self.overdue(slot, now));
+        reasons.into_iter().for_each(|reason| self.metrics.count(reason));
+    }
+
+    fn overdue(&self, slot: &mut Slot, now: u64) -> Option<Reason> {
+        let connection = &slot.connection;
+        let waited = Duration::from_millis(now.saturating_sub(connection.since()));
+        match connection.phase() {
+            Phase::Head if connection.is_reserved() => {
+                (waited >= RESERVED_TIMEOUT).then_some(Reason::HeaderTimeout)
+            }
+            Phase::Head => (waited >= self.settings.header_timeout).then_some(Reason::HeaderTimeout),
+            Phase::Idle => (waited >= self.settings.idle_timeout).then_some(Reason::IdleTimeout),
+            Phase::Closing => (waited >= LINGER_TIMEOUT).then_some(Reason::Stalled),
+            Phase::Working | Phase::Doomed => None,
+            Phase::Answering | Phase::Flushing => self.stalled(slot, now),
+        }
+    }
+
+    /// Whether the client takes next to nothing of its answer. The kernel only knows those that take nothing at all.
+    fn stalled(&self, slot: &mut Slot, now: u64) -> Option<Reason> {
+        let (taken, since) = slot.checked;
+        let written = slot.connection.written();
+        if slot.connection.blocked_for(now) == 0 || written.saturating_sub(taken) >= MIN_TAKEN_BYTES as u64 {
+            slot.checked = (written, now);
+            return None;
+        }
+        let waited = Duration::from_millis(now.saturating_sub(since.max(slot.connection.since())));
+        (waited >= self.settings.write_timeout).then_some(Reason::Stalled)
+    }
+}

@@ -1,0 +1,193 @@
+//! The socket and the bodies of a connection. They report progress to its [`Connection`].
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use axum::body::{Body, Bytes, HttpBody};
+use http_body::{Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use super::connection::{Connection, Phase};
+
+/// How much of an unread request body is discarded after the answer. Closing a socket with unread bytes sends a reset, which
+/// can destroy the answer before the client reads it.
+const MAX_LINGER_BYTES: usize = 64 * 1024 * 1024;
+
+/// The socket of a connection.
+pub(super) struct Stream {
+    socket: TcpStream,
+    connection: Arc<Connection>,
+    /// How many bytes are still thrown away, once the answer is sent.
+    linger: Option<usize>,
+}
+
+impl Stream {
+    pub(super) fn new(socket: TcpStream, connection: Arc<Connection>) -> Self {
+        Self { socket, connection, linger: None }
+    }
+
+    fn note(&self, written: &Poll<io::Result<usize>>) {
+        match written {
+            Poll::Pending => self.connection.blocked(),
+            Poll::Ready(Ok(bytes)) => self.connection.wrote(*bytes),
+            Poll::Ready(Err(_)) => {}
+        }
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.socket).poll_read(context, buffer))?;
+        match buffer.filled().len() - before {
+            0 => Poll::Ready(Ok(())),
+            bytes => Poll::Ready(self.connection.received(bytes)),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.socket).poll_write(context, bytes);
+        self.note(&written);
+        written
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.socket).poll_write_vectored(context, parts);
+        self.note(&written);
+        written
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.socket).poll_flush(context))?;
+        self.connection.flushed();
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let mut left = match this.linger {
+            Some(left) => left,
+            None => {
+                ready!(Pin::new(&mut this.socket).poll_shutdown(context))?;
+                if !this.connection.has_unread() {
+                    return Poll::Ready(Ok(()));
+                }
+                this.connection.enter(Phase::Closing);
+                MAX_LINGER_BYTES
+            }
+        };
+        let mut bytes = [0; 4096];
+        while left > 0 {
+            let mut buffer = ReadBuf::new(&mut bytes);
+            this.linger = Some(left);
+            ready!(Pin::new(&mut this.socket).poll_read(context, &mut buffer))?;
+            let read = buffer.filled().len();
+            left = if read == 0 { 0 } else { left.saturating_sub(read) };
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// The body of a request.
+pub(super) struct Arrival {
+    body: Incoming,
+    connection: Arc<Connection>,
+    is_done: bool,
+}
+
+impl Arrival {
+    pub(super) fn new(body: Incoming, connection: Arc<Connection>) -> Self {
+        Self { is_done: body.is_end_stream(), body, connection }
+    }
+}
+
+impl Drop for Arrival {
+    fn drop(&mut self) {
+        if !self.is_done && !self.body.is_end_stream() {
+            self.connection.leave_unread();
+        }
+    }
+}
+
+impl HttpBody for Arrival {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        self.is_done = frame.is_none();
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// The body of an answer.
+pub(super) struct Answer {
+    body: Body,
+    connection: Arc<Connection>,
+}
+
+impl Answer {
+    pub(super) fn new(body: Body, connection: Arc<Connection>) -> Self {
+        connection.begin_answer(body.size_hint().lower());
+        Self { body, connection }
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        self.connection.end_answer();
+    }
+}
+
+impl HttpBody for Answer {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,133 @@
+//! Bodies of requests: who may send how much, and that nobody is read before it is known who sends.
+
+use std::time::Duration;
+
+use axum::http::Method;
+use kymograph_tests::{Client, RawConnection, TestServer, basic};
+use serde_json::json;
+
+const SAVE: &str = "POST /api/dashboards/db HTTP/1.1\r\nHost: localhost\r\n";
+
+#[tokio::test]
+async fn no_body_is_read_before_authentication() {
+    let server = TestServer::start().await;
+    let wrong = basic("nobody", "wrong");
+    for credentials in ["", "Cookie: grafana_session=1\r\n", "Authorization: Bearer glsa_1\r\n", &wrong] {
+        for more in ["", "Idempotency-Key: k\r\n", "Expect: 100-continue\r\n"] {
+            for length in
+                ["Content-Length: 1000000", "Content-Length: 99999999999", "Transfer-Encoding: chunked"]
+            {
+                let mut connection = RawConnection::open(server.address).await;
+                assert!(connection.send(format!("{SAVE}{credentials}{more}{length}\r\n\r\n")).await);
+                let answer = connection.answer().await.unwrap();
+                assert_eq!(answer.status, 401, "{credentials}{more}{length}: {answer:?}");
+            }
+        }
+    }
+    // Who is known is asked for the body, and one that is too large is refused before it comes.
+    let known = basic("admin", "admin");
+    let mut connection = RawConnection::open(server.address).await;
+    connection.send(format!("{SAVE}{known}Expect: 100-continue\r\nContent-Length: 2\r\n\r\n")).await;
+    assert_eq!(connection.answer().await.unwrap().status, 100);
+    connection.send("{}").await;
+    assert_eq!(connection.answer().await.unwrap().status, 400);
+    let mut connection = RawConnection::open(server.address).await;
+    connection.send(format!("{SAVE}{known}Content-Length: 99999999999\r\n\r\n")).await;
+    assert_eq!(connection.answer().await.unwrap().status, 413);
+}
+
+#[tokio::test]
+async fn who_sends_on_after_the_answer_gets_to_read_it() {
+    let server = TestServer::start().await;
+    let mut connection = RawConnection::open(server.address).await;
+    assert!(connection.send(format!("{SAVE}Content-Length: 600000\r\n\r\n")).await);
+    for _ in 0..10 {
+        connection.send(vec![b'x'; 60_000]).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(connection.answer().await.unwrap().status, 401);
+    assert!(connection.is_closed_within(Duration::from_secs(3)).await);
+}
+
+/// A request with a body of so many bytes that is an object.
+async fn post(client: &Client, path: &str, bytes: usize) -> u16 {
+    let filling = "x".repeat(bytes - r#"{"a":""}"#.len());
+    let request = client.request(Method::POST, path).header("content-type", "application/json");
+    let request = request.body(format!(r#"{{"a":"{filling}"}}"#));
+    request.send().await.unwrap().status().as_u16()
+}
+
+#[tokio::test]
+async fn bodies_have_a_size_by_where_they_go() {
+    let server = TestServer::with_settings(&["server.max_body=2MiB"]).await;
+    let (anonymous, admin) = (server.anonymous(), server.admin());
+    for path in ["/login", "/api/user/invite/complete"] {
+        assert_ne!(post(&anonymous, path, 64 * 1024).await, 413, "{path}");
+        assert_eq!(post(&anonymous, path, 64 * 1024 + 1).await, 413, "{path}");
+    }
+    assert_eq!(post(&admin, "/api/folders", 1024 * 1024).await, 400);
+    assert_eq!(post(&admin, "/api/folders", 1024 * 1024 + 1).await, 413);
+    assert_eq!(post(&admin, "/api/dashboards/db", 2 * 1024 * 1024).await, 400);
+    assert_eq!(post(&admin, "/api/dashboards/db", 2 * 1024 * 1024 + 1).await, 413);
+    let keyed = admin.with_header("Idempotency-Key", "k");
+    assert_eq!(post(&keyed, "/api/folders", 1024 * 1024 + 1).await, 413);
+    assert_eq!(post(&keyed, "/api/dashboards/db", 2 * 1024 * 1024 + 1).await, 413);
+}
+
+#[tokio::test]
+async fn documents_have_a_number_of_values() {
+    const MOST: usize = 1_000_000;
+    let server = TestServer::start().await;
+    let save = async |values: usize| {
+        // `{"dashboard":{"title":"Many","uid":"many","list":[` has nine separators.
+        let list = vec!["1"; values - 9 + 1].join(",");
+        let text = format!(r#"{{"dashboard":{{"title":"Many","uid":"many","list":[{list}]}}}}"#);
+        let request = server.admin().request(Method::POST, "/api/dashboards/db");
+        let request = request.header("content-type", "application/json").body(text);
+        request.send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(save(MOST).await, 200);
+    assert_eq!(save(MOST + 1).await, 413);
+}
+
+#[tokio::test]
+async fn a_public_body_has_to_come_in_time() {
+    let server = TestServer::start().await;
+    let mut connection = RawConnection::open(server.address).await;
+    connection.send("POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50\r\n\r\n{").await;
+    let began = std::time::Instant::now();
+    assert_eq!(connection.answer().await.unwrap().status, 504);
+    assert!((9..15).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn an_org_that_sends_slowly_leaves_the_budget_to_others() {
+    let server = TestServer::start().await;
+    let org = server.new_org("Other").await;
+    let (other, _) = server.new_member(org, "other", "Editor").await;
+    // Two bodies of 15 MiB that do not end are more than an org may have under way.
+    let mut slow = Vec::new();
+    for _ in 0..2 {
+        let mut connection = RawConnection::open(server.address).await;
+        let length = 15 * 1024 * 1024;
+        connection.send(format!("{SAVE}{}Content-Length: {length}\r\n\r\n", basic("admin", "admin"))).await;
+        slow.push(connection);
+    }
+    for connection in &mut slow {
+        for _ in 0..15 {
+            if !connection.send(vec![b' '; 1024 * 1024 - 1]).await {
+                break;
+            }
+        }
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(post(&server.admin(), "/api/dashboards/db", 15 * 1024 * 1024).await, 429);
+    assert_eq!(post(&other, "/api/dashboards/db", 15 * 1024 * 1024).await, 400);
+    other.post("/api/dashboards/db", &json!({"dashboard": {"title": "Small"}})).await.expect(200);
+    server.admin().post("/api/dashboards/db", &json!({"dashboard": {"title": "Small"}})).await.expect(200);
+    drop(slow);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(post(&server.admin(), "/api/dashboards/db", 15 * 1024 * 1024).await, 400);
+    let metrics = server.anonymous().get("/metrics").await.expect(200).text;
+    assert!(metrics.contains("kymograph_overload_total{what=\"bodies\"}"), "{metrics}");
+}

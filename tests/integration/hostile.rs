@@ -1,0 +1,94 @@
+//! Attacks on the server as a whole, small: others are served meanwhile, and its memory stays bounded.
+
+use std::time::{Duration, Instant};
+
+use kymograph_tests::{RawConnection, ServerProcess, basic};
+use serde_json::json;
+use tokio::task::JoinSet;
+
+/// How much memory the server may take, whatever is done to it.
+const MAX_MEMORY: usize = 300 * 1024 * 1024;
+const MIB: usize = 1024 * 1024;
+
+#[tokio::test]
+async fn half_heads_do_not_use_up_the_file_descriptors() {
+    let mut server = ServerProcess::start("descriptors").await;
+    server.restart_with_descriptors(256).await;
+    let mut halves = Vec::new();
+    for _ in 0..300 {
+        let mut half = RawConnection::open(server.address()).await;
+        half.send("GET /api/org HTTP/1.1\r\nHost: localhost\r\nX-Half: ").await;
+        halves.push(half);
+    }
+    let began = Instant::now();
+    server.admin().get("/api/org").await.expect(200);
+    server.anonymous().get("/readyz").await.expect(200);
+    server.admin().post("/api/folders", &json!({"title": "Ops"})).await.expect(200);
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    let log = server.log();
+    assert!(log.contains("an address has half of all connections"), "{log}");
+    assert!(!log.contains("could not accept"), "{log}");
+    drop(halves);
+    assert!(server.stop().await);
+}
+
+/// Sends a body on many connections at once, and gives back what was answered.
+async fn flood(server: &ServerProcess, connections: usize, head: String, bytes: usize) -> Vec<u16> {
+    let mut tasks = JoinSet::new();
+    for _ in 0..connections {
+        let mut connection = RawConnection::open(server.address()).await;
+        let head = head.clone();
+        tasks.spawn(async move {
+            connection.send(head).await;
+            let chunk = vec![b'['; MIB];
+            for _ in 0..bytes / MIB {
+                if !connection.send(&chunk).await {
+                    break;
+                }
+            }
+            connection.answer().await.map_or(0, |answer| answer.status)
+        });
+    }
+    tasks.join_all().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bodies_do_not_use_up_the_memory() {
+    let server = ServerProcess::start("bodies").await;
+    let org = json!({"name": "Other"});
+    let org = server.admin().post("/api/orgs", &org).await.expect(200).body["orgId"].as_i64().unwrap();
+    let user = json!({"login": "other", "password": "secret", "OrgId": org});
+    server.admin().post("/api/admin/users", &user).await.expect(200);
+    let other = server.anonymous().with_basic("other", "secret");
+    other.get("/api/org").await.expect(200);
+    let before = server.resident_memory();
+
+    // Without credentials nothing is read of them.
+    let head = |credentials: &str, bytes: usize| {
+        format!(
+            "POST /api/dashboards/db HTTP/1.1\r\nHost: localhost\r\n{credentials}Content-Length: {bytes}\r\n\r\n"
+        )
+    };
+    let statuses = flood(&server, 80, head("", 15 * MIB), 15 * MIB).await;
+    assert!(statuses.iter().all(|status| matches!(status, 401 | 0)), "{statuses:?}");
+    let after = server.resident_memory();
+    assert!(after < before + 40 * MIB, "{before} -> {after}");
+
+    // With them, an org gets its share.
+    let admin = basic("admin", "admin");
+    let flooded = flood(&server, 80, head(&admin, 15 * MIB), 15 * MIB);
+    let others = async {
+        for _ in 0..20 {
+            other.get("/api/org").await.expect(200);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let (statuses, ()) = tokio::join!(flooded, others);
+    assert!(statuses.contains(&429), "{statuses:?}");
+    assert!(statuses.iter().all(|status| matches!(status, 413 | 429 | 0)), "{statuses:?}");
+    let memory = server.resident_memory();
+    assert!(memory < MAX_MEMORY, "{memory}");
+    let log = server.log();
+    assert!(log.contains("the budget for request bodies under way is used up"), "{log}");
+    assert!(log.lines().count() < 30, "{log}");
+}
