@@ -39,6 +39,8 @@ const SLOW: (usize, usize) = (64, 16);
 const ROUNDS: usize = 3;
 /// How long an attack goes on before anything is measured.
 const RUN_UP: Duration = Duration::from_secs(2);
+/// How long a neighbour that is late goes on sending after its time. What is not sent by then has waited until then.
+const OVERTIME: Duration = Duration::from_secs(10);
 /// How long the server has to calm down after an attack.
 const CALM: Duration = Duration::from_secs(6);
 /// The time from one request of a kind to the next.
@@ -130,7 +132,7 @@ async fn probe_one(address: SocketAddr, request: &[u8], run_up: Duration, time: 
     let begun = Instant::now();
     let (from, to) = (begun + run_up, begun + run_up + time);
     let (mut slice, mut tick) = (Slice::default(), begun);
-    while tick < to {
+    while tick < to && Instant::now() < to + OVERTIME {
         let is_late = tick < Instant::now();
         sleep_until(tick.into()).await;
         let asked = if is_late { tick } else { Instant::now() };
@@ -143,6 +145,10 @@ async fn probe_one(address: SocketAddr, request: &[u8], run_up: Duration, time: 
         if tick >= from {
             slice.latencies.push(took);
         }
+        tick += PACE;
+    }
+    while tick < to {
+        slice.latencies.push(tick.elapsed());
         tick += PACE;
     }
     slice.elapsed = time;
