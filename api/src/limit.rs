@@ -44,12 +44,6 @@ pub const LIMITS: &[Limit] = &[
         answer: "413",
     },
     Limit {
-        what: "Values and names of members",
-        at: "A dashboard, as `,`, `:`, `[` and `{` are counted",
-        most: Amount::Count(body::MAX_VALUES as u64),
-        answer: "413",
-    },
-    Limit {
         what: "Bytes of request bodies under way",
         at: "All orgs (or twice `[server] max_body`), and half of it an org",
         most: Amount::Bytes(budget::MAX_BYTES),

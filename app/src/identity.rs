@@ -235,10 +235,18 @@ impl Identity {
         let mut new_token = None;
         // Only the current token is replaced: the one before belongs to a client that already has a newer one.
         if session.token == hash && session.rotated.plus_seconds(self.lifetimes.rotation_seconds) <= now {
-            new_token = self.rotate(&session, request, now).await?;
+            new_token = self.rotate(&session, request, now).await.unwrap_or_else(|error| {
+                tracing::warn!(%error, session = session.id, "could not rotate the token of a session");
+                None
+            });
         } else if session.seen.plus_seconds(SEEN_INTERVAL_SECONDS) <= now {
-            self.sessions.touch_session(session.id, session.user_id, now).await?;
-            self.cache.sessions.invalidate(&hash);
+            // A session counts, too, while the database takes no writes.
+            match self.sessions.touch_session(session.id, session.user_id, now).await {
+                Ok(()) => self.cache.sessions.invalidate(&hash),
+                Err(error) => {
+                    tracing::warn!(%error, session = session.id, "could not note that the session was used");
+                }
+            }
         }
         Ok((session.id, session.user_id, new_token))
     }

@@ -75,22 +75,6 @@ async fn bodies_have_a_size_by_where_they_go() {
 }
 
 #[tokio::test]
-async fn documents_have_a_number_of_values() {
-    const MOST: usize = 1_000_000;
-    let server = TestServer::start().await;
-    let save = async |values: usize| {
-        // `{"dashboard":{"title":"Many","uid":"many","list":[` has nine separators.
-        let list = vec!["1"; values - 9 + 1].join(",");
-        let text = format!(r#"{{"dashboard":{{"title":"Many","uid":"many","list":[{list}]}}}}"#);
-        let request = server.admin().request(Method::POST, "/api/dashboards/db");
-        let request = request.header("content-type", "application/json").body(text);
-        request.send().await.unwrap().status().as_u16()
-    };
-    assert_eq!(save(MOST).await, 200);
-    assert_eq!(save(MOST + 1).await, 413);
-}
-
-#[tokio::test]
 async fn a_public_body_has_to_come_in_time() {
     let server = TestServer::start().await;
     let mut connection = RawConnection::open(server.address).await;
