@@ -18,6 +18,8 @@ use crate::layer::budget::{Budget, Charge, Owner};
 
 /// The largest body on a public route.
 pub(crate) const MAX_PUBLIC_BODY: usize = 64 * 1024;
+/// Up to here a body is a small one.
+pub(crate) const SMALL_BODY: usize = 64 * 1024;
 /// The largest body that is read into a form, which is all but those with a dashboard.
 pub(crate) const MAX_FORM: usize = 1024 * 1024;
 /// How long a body on a public route may take to arrive.
@@ -27,6 +29,8 @@ pub(crate) const PUBLIC_BODY_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub(crate) struct BodyRules {
     budget: Arc<Budget>,
+    /// For bodies of up to [`SMALL_BODY`], which large ones must not crowd out.
+    small: Arc<Budget>,
     max_bytes: usize,
     timeout: Option<Duration>,
 }
@@ -35,13 +39,15 @@ impl BodyRules {
     /// The limits behind authentication. The request timeout covers the time a body takes.
     pub(crate) fn private(max_bytes: usize) -> Self {
         let budget = Arc::new(Budget::of_orgs(max_bytes));
-        Self { budget, max_bytes, timeout: None }
+        Self { budget, small: Arc::new(Budget::of_small()), max_bytes, timeout: None }
     }
 
     /// The limits of public routes.
     pub(crate) fn public(max_bytes: usize) -> Self {
+        let budget = Arc::new(Budget::of_public());
         Self {
-            budget: Arc::new(Budget::of_public()),
+            small: budget.clone(),
+            budget,
             max_bytes: max_bytes.min(MAX_PUBLIC_BODY),
             timeout: Some(PUBLIC_BODY_TIMEOUT),
         }
@@ -81,9 +87,9 @@ async fn read(request: &mut Request, max_bytes: usize) -> Result<ReadBody, ApiEr
         (Some(scope), _) => Owner::Org(scope.org()),
         (None, context) => Owner::of_address(context.map_or("", |context| &context.ip)),
     };
-    let charge = Charge::new(rules.budget.clone(), owner);
+    let charges = [&rules.small, &rules.budget].map(|budget| Charge::new(budget.clone(), owner));
     let (max_bytes, timeout) = (rules.max_bytes.min(max_bytes), rules.timeout);
-    let body = read_within(std::mem::take(request.body_mut()), max_bytes, charge);
+    let body = read_within(std::mem::take(request.body_mut()), max_bytes, charges);
     let Some(timeout) = timeout else { return body.await };
     let too_slow = |_| ApiError::new(StatusCode::GATEWAY_TIMEOUT, "the request body took too long");
     tokio::time::timeout(timeout, body).await.map_err(too_slow)?
@@ -91,7 +97,12 @@ async fn read(request: &mut Request, max_bytes: usize) -> Result<ReadBody, ApiEr
 
 /// Reads a body into one buffer with room for the padding. The buffer grows as bytes arrive, because a `Content-Length`
 /// costs a client nothing.
-async fn read_within(mut body: Body, max_bytes: usize, mut charge: Charge) -> Result<ReadBody, ApiError> {
+async fn read_within(
+    mut body: Body,
+    max_bytes: usize,
+    [mut charge, large]: [Charge; 2],
+) -> Result<ReadBody, ApiError> {
+    let mut large = Some(large);
     let expected = body.size_hint();
     if expected.lower() > max_bytes as u64 {
         return Err(too_large());
@@ -107,6 +118,11 @@ async fn read_within(mut body: Body, max_bytes: usize, mut charge: Charge) -> Re
         }
         if length + PADDING > text.capacity() {
             let room = (2 * length).min(most).max(length) + PADDING;
+            if room > SMALL_BODY + PADDING
+                && let Some(large) = large.take()
+            {
+                charge = large;
+            }
             charge.grow_to(room)?;
             text.reserve_exact(room - text.len());
         }
@@ -161,6 +177,13 @@ impl JsonText {
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.0.text.len()
+    }
+
+    /// How many bytes there may be to work on if the body is a dashboard whose inputs are filled in.
+    #[must_use]
+    pub fn bytes_filled_in(&self, max_document_bytes: usize) -> usize {
+        let has_inputs = self.0.text.windows(2).any(|pair| pair == b"${");
+        if has_inputs { max_document_bytes.max(self.bytes()) } else { self.bytes() }
     }
 
     /// Parses the body as a document whose values are looked at one by one.

@@ -45,8 +45,14 @@ pub const LIMITS: &[Limit] = &[
     },
     Limit {
         what: "Bytes of request bodies under way",
-        at: "All orgs (or twice `[server] max_body`), and half of it an org",
+        at: "All orgs (or twice `[server] max_body`), a quarter of it, or one of the largest, an org",
         most: Amount::Bytes(budget::MAX_BYTES),
+        answer: "429",
+    },
+    Limit {
+        what: "Bytes of request bodies under way that have at most 64 KiB each",
+        at: "All orgs, a quarter of it an org",
+        most: Amount::Bytes(budget::MAX_SMALL_BYTES),
         answer: "429",
     },
     Limit {

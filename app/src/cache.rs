@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use moka::sync::Cache;
 
@@ -32,6 +33,14 @@ where
     /// A cache that holds values up to a total weight, which `weigh` gives for each entry.
     pub fn with_weight(max_weight: u64, weigh: fn(&K, &V) -> u32) -> Self {
         let values = Cache::builder().max_capacity(max_weight).weigher(weigh).build();
+        Self { values, generations: (0..SHARDS).map(|_| Mutex::new(0)).collect(), hasher: RandomState::new() }
+    }
+
+    /// A cache that holds up to a number of values, each for so long at most: what another server changed counts then even
+    /// if its word of that was lost.
+    #[must_use]
+    pub fn with_entries_for(max_entries: u64, time_to_live: Duration) -> Self {
+        let values = Cache::builder().max_capacity(max_entries).time_to_live(time_to_live).build();
         Self { values, generations: (0..SHARDS).map(|_| Mutex::new(0)).collect(), hasher: RandomState::new() }
     }
 

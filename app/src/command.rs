@@ -1,15 +1,17 @@
 //! Runs commands: idempotency, decision, commit, and another decision after a conflict.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use kymograph_domain::OrgId;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::event_store::{Commit, CommitError, EventStore, KeptResponse, Replay};
 use crate::scope::{IdempotencyKey, Scope};
-use crate::unit::{Decided, Unit};
+use crate::unit::{Decided, Loaded, Unit};
 
 /// How often a command is decided before the client is told to try again.
 const MAX_ATTEMPTS: u32 = 40;
@@ -19,7 +21,7 @@ const MAX_ATTEMPTS: u32 = 40;
 pub struct Commands {
     store: Arc<dyn EventStore>,
     /// Commands that lost a race wait here for each other, so that the losers of one round do not race again.
-    retries: Arc<[tokio::sync::Mutex<()>; 16]>,
+    retries: Arc<Mutex<HashMap<OrgId, Weak<tokio::sync::Mutex<()>>>>>,
 }
 
 impl Commands {
@@ -33,7 +35,9 @@ impl Commands {
     ///
     /// A repeated request, known by its idempotency key, gets the outcome of the first without being decided
     /// again. When another command was faster on a stream, this one is decided anew on what is there now, so
-    /// a decision that names the version it expects fails then by itself.
+    /// a decision that names the version it expects fails then by itself. A decision to change nothing, or to refuse, has
+    /// no commit that would find out; so it is made once more on what the database says, which another server may have
+    /// changed.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", name = "command", skip_all)]
     pub async fn run<'s, O, F, D>(&self, scope: &'s Scope, decide: F) -> Result<O>
     where
@@ -44,9 +48,19 @@ impl Commands {
         if let Some(outcome) = self.replayed(scope).await? {
             return Ok(outcome);
         }
-        let mut lane = None;
+        let (mut lane, mut is_fresh) = (None, false);
         for attempt in 1..=MAX_ATTEMPTS {
-            let Decided { unit, outcome } = decide(Unit::new(scope, self.store.clone())).await?;
+            let loaded = Loaded::default();
+            let decided = decide(Unit::new(scope, self.store.clone(), loaded.clone())).await;
+            if !is_fresh && decided.as_ref().map_or(true, |decided| decided.unit.appends.is_empty()) {
+                let loaded = loaded.take();
+                is_fresh = true;
+                if !loaded.is_empty() {
+                    self.store.forget(&loaded);
+                    continue;
+                }
+            }
+            let Decided { unit, outcome } = decided?;
             if unit.appends.is_empty() {
                 return Ok(outcome);
             }
@@ -66,7 +80,7 @@ impl Commands {
                 Err(CommitError::Conflict) => {
                     tracing::debug!(attempt, "another command was faster, deciding again");
                     if lane.is_none() {
-                        lane = Some(self.retries[retry_lane(scope)].lock().await);
+                        lane = Some(self.retry_lane(scope.org()).lock_owned().await);
                     } else {
                         tokio::time::sleep(Duration::from_millis(u64::from(attempt))).await;
                     }
@@ -79,6 +93,18 @@ impl Commands {
             }
         }
         Err(Error::new(ErrorKind::Overloaded, "Too many changes of the same at once, try again"))
+    }
+
+    /// Where commands of an org that lost a race wait for each other.
+    fn retry_lane(&self, org: OrgId) -> Arc<tokio::sync::Mutex<()>> {
+        let mut lanes = self.retries.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(lane) = lanes.get(&org).and_then(Weak::upgrade) {
+            return lane;
+        }
+        lanes.retain(|_, lane| lane.strong_count() > 0);
+        let lane = Arc::default();
+        lanes.insert(org, Arc::downgrade(&lane));
+        lane
     }
 
     async fn replayed<O: DeserializeOwned>(&self, scope: &Scope) -> Result<Option<O>> {
@@ -110,8 +136,4 @@ impl Commands {
             None => Ok(()),
         }
     }
-}
-
-fn retry_lane(scope: &Scope) -> usize {
-    usize::try_from(scope.org().0.rem_euclid(16)).unwrap_or_default()
 }

@@ -194,6 +194,11 @@ impl Dashboards {
         self.workers.run(scope.org(), bytes, work).await
     }
 
+    /// Waits until a request may read whole documents to compare or restore them, or to show older ones.
+    pub async fn admit(&self, scope: &Scope) -> Result<crate::work::Admission> {
+        self.workers.admit(scope.org()).await
+    }
+
     /// Reads a dashboard with the folder it is in.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_dashboard(&self, scope: &Scope, uid: &str) -> Result<OpenedDashboard> {

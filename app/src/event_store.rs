@@ -124,6 +124,10 @@ pub struct KeptResponse {
 #[async_trait]
 pub trait EventStore: Send + Sync {
     /// The ends of some streams, in the order asked for; `None` for a stream without events.
+    /// Forgets what is remembered of the ends of streams, so that they are read from the database again.
+    fn forget(&self, streams: &[(OrgId, StreamId)]);
+    /// The ends of streams, in the order in which they are named. They may be remembered, and another server have moved
+    /// them since.
     async fn load(&self, org: OrgId, streams: &[StreamId]) -> Result<Vec<Option<StreamState>>>;
 
     /// Writes everything or nothing. Once called it runs to its end, even if the caller goes away.

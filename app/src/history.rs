@@ -184,6 +184,11 @@ impl Histories {
         Self { commands, reader, authorization, dashboards, folders, ids, workers }
     }
 
+    /// Waits until a request may read whole documents to compare or restore them.
+    pub async fn admit(&self, scope: &Scope) -> Result<crate::work::Admission> {
+        self.workers.admit(scope.org()).await
+    }
+
     /// Lists what was done to an object, the newest first, from below a version if one is given. A page with what entries
     /// changed has fewer of them if the object is large.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]

@@ -242,7 +242,11 @@ impl Identity {
         } else if session.seen.plus_seconds(SEEN_INTERVAL_SECONDS) <= now {
             // A session counts, too, while the database takes no writes.
             match self.sessions.touch_session(session.id, session.user_id, now).await {
-                Ok(()) => self.cache.sessions.invalidate(&hash),
+                Ok(true) => self.cache.sessions.invalidate(&hash),
+                Ok(false) => {
+                    self.cache.forget_session(&session);
+                    return Err(Error::unauthenticated("Unauthorized"));
+                }
                 Err(error) => {
                     tracing::warn!(%error, session = session.id, "could not note that the session was used");
                 }

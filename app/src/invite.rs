@@ -19,7 +19,7 @@ use crate::membership::Memberships;
 use crate::org::OrgReader;
 use crate::random::random_uid;
 use crate::user::{UserReader, Users};
-use crate::{Actor, Commands, Permission, RequestContext, Scope};
+use crate::{Actor, Commands, Permission, RequestContext, Scope, Unit};
 use code::{InviteCode, forgotten};
 
 /// An open invite as it is read.
@@ -46,6 +46,8 @@ pub struct InviteView {
 pub trait InviteReader: Send + Sync {
     /// The invites of the scope's org whose makers may still invite, the newest first.
     async fn list_invites(&self, scope: &Scope) -> Result<Vec<InviteView>>;
+    /// The invites of the scope's org that a user made.
+    async fn list_invites_of(&self, scope: &Scope, maker: UserId) -> Result<Vec<InviteId>>;
     /// Some of the scope's org's invites whose time is over, or whose makers may not invite any more.
     async fn list_ended_invites(&self, scope: &Scope, now: Timestamp) -> Result<Vec<InviteId>>;
     /// The invite of that id, if its maker may still invite.
@@ -253,7 +255,7 @@ impl Invites {
             .run(scope, |mut unit| async move {
                 let mut invite = unit.load::<Invite>(&id).await?;
                 invite.tell(InviteCommand::Accept { user_id, now: self.clock.now() }).await?;
-                self.users.record_created(&mut unit, created.clone(), hash).await?;
+                self.users.record_guest(&mut unit, created.clone(), hash).await?;
                 let mut membership = unit.load::<Membership>(&user_id).await?;
                 membership.tell(MembershipCommand::Add { user_id, role: invite.role }).await?;
                 unit.record(membership)?;
@@ -269,6 +271,24 @@ impl Invites {
         let is_open = |invite: &InviteView| code.is(&invite.code) && invite.expires_at > self.clock.now();
         invite.filter(is_open).ok_or_else(|| InviteError::NotFound.into())
     }
+}
+
+/// Ends the invites of a member who may not invite any more, together with what ends that.
+pub(crate) async fn end_invites(
+    unit: &mut Unit<'_>,
+    reader: &dyn InviteReader,
+    scope: &Scope,
+    maker: UserId,
+) -> Result<()> {
+    for id in reader.list_invites_of(scope, maker).await? {
+        let mut invite = unit.load_in::<Invite>(scope, &id).await?;
+        if invite.is_open {
+            invite.tell(InviteCommand::Revoke).await?;
+            unit.record(invite)?;
+            unit.keep_secret(forgotten(scope.org(), id));
+        }
+    }
+    Ok(())
 }
 
 /// The scope of who shows a code: without a role it gives no rights in the org. A code works once, so there is

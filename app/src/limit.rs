@@ -193,6 +193,18 @@ pub const LIMITS: &[Limit] = &[
         answer: "429",
     },
     Limit {
+        what: "Requests that read whole documents to compare, restore or show older ones",
+        at: "An org",
+        most: Amount::Count(work::MAX_ADMITTED_OF_ORG as u64),
+        answer: "The others wait, then 429",
+    },
+    Limit {
+        what: "Requests that read whole documents to compare, restore or show older ones",
+        at: "A server",
+        most: Amount::Count(work::MAX_ADMITTED as u64),
+        answer: "The others wait, then 429",
+    },
+    Limit {
         what: "Time to wait for a turn to work on documents",
         at: "A request",
         most: Amount::Time(work::MAX_WAIT),

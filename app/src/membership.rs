@@ -11,7 +11,9 @@ use kymograph_domain::{OrgId, OrgRole, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
+use crate::invite::{InviteReader, end_invites};
 use crate::org::OrgReader;
+use crate::permission::Rights;
 use crate::resource_permission::{ResourcePermissionReader, drop_grants};
 use crate::team::{TeamReader, leave_teams};
 use crate::user::UserReader;
@@ -82,6 +84,7 @@ pub struct Memberships {
     orgs: Arc<dyn OrgReader>,
     teams: Arc<dyn TeamReader>,
     permissions: Arc<dyn ResourcePermissionReader>,
+    invites: Arc<dyn InviteReader>,
 }
 
 impl Memberships {
@@ -94,8 +97,9 @@ impl Memberships {
         orgs: Arc<dyn OrgReader>,
         teams: Arc<dyn TeamReader>,
         permissions: Arc<dyn ResourcePermissionReader>,
+        invites: Arc<dyn InviteReader>,
     ) -> Self {
-        Self { commands, reader, users, orgs, teams, permissions }
+        Self { commands, reader, users, orgs, teams, permissions, invites }
     }
 
     /// Makes the user of a login or e-mail address a member.
@@ -137,7 +141,7 @@ impl Memberships {
                 // The user may have changed or been deleted since it was found, and the log knows first.
                 let user = unit.load_from_server::<User>(&user_id).await?;
                 match login {
-                    Some(login) => user.check_named(login)?,
+                    Some(login) => user.check_named(scope.org(), login)?,
                     None if !user.exists => return Err(UserError::NotFound.into()),
                     None => {}
                 }
@@ -152,8 +156,19 @@ impl Memberships {
     /// Gives a member another role.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn change_role(&self, scope: &Scope, org: OrgId, user: UserId, role: OrgRole) -> Result<()> {
-        let scope = scope.in_org(org, Permission::OrgUsersWrite)?;
-        self.tell(&scope, user, MembershipCommand::ChangeRole(role)).await
+        let scope = &scope.in_org(org, Permission::OrgUsersWrite)?;
+        let may_invite = Rights::of_role(role).allow(Permission::OrgUsersAdd);
+        self.commands
+            .run(scope, |mut unit| async move {
+                if !may_invite {
+                    end_invites(&mut unit, &*self.invites, scope, user).await?;
+                }
+                let mut membership = unit.load::<Membership>(&user).await?;
+                membership.tell(MembershipCommand::ChangeRole(role)).await?;
+                unit.record(membership)?;
+                Ok(unit.decided(()))
+            })
+            .await
     }
 
     /// Ends a membership, and with it those in the teams of the org and what was granted to the user there.
@@ -162,21 +177,11 @@ impl Memberships {
         let scope = &scope.in_org(org, Permission::OrgUsersRemove)?;
         self.commands
             .run(scope, |mut unit| async move {
+                end_invites(&mut unit, &*self.invites, scope, user).await?;
                 leave_teams(&mut unit, &*self.teams, scope, user).await?;
                 drop_grants(&mut unit, &*self.permissions, scope, Grantee::User(user)).await?;
                 let mut membership = unit.load::<Membership>(&user).await?;
                 membership.tell(MembershipCommand::Remove).await?;
-                unit.record(membership)?;
-                Ok(unit.decided(()))
-            })
-            .await
-    }
-
-    async fn tell(&self, scope: &Scope, user: UserId, command: MembershipCommand) -> Result<()> {
-        self.commands
-            .run(scope, |mut unit| async move {
-                let mut membership = unit.load::<Membership>(&user).await?;
-                membership.tell(command).await?;
                 unit.record(membership)?;
                 Ok(unit.decided(()))
             })

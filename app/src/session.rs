@@ -78,8 +78,8 @@ pub trait SessionStore: Send + Sync {
         request: &RequestContext,
         now: Timestamp,
     ) -> Result<bool>;
-    /// Notes that a session was used.
-    async fn touch_session(&self, id: i64, user: UserId, now: Timestamp) -> Result<()>;
+    /// Notes that a session was used, and returns whether there still is one.
+    async fn touch_session(&self, id: i64, user: UserId, now: Timestamp) -> Result<bool>;
     /// Forgets the sessions that count no more.
     async fn forget_sessions(&self, lifetimes: &SessionLifetimes, now: Timestamp) -> Result<()>;
     /// Whether a user has a session of that id.

@@ -1,7 +1,7 @@
 //! A unit of work: what one use case loads and decides before it is committed.
 
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use cqrs_es::event_sink::EventSink;
 use kymograph_domain::{OrgId, StoredEvent, Stream, StreamId};
@@ -65,12 +65,29 @@ pub struct Unit<'s> {
     pub(crate) secrets: Vec<SecretWrite>,
     pub(crate) token_hashes: Vec<TokenHashWrite>,
     pub(crate) forgotten: Option<OrgId>,
+    loaded: Loaded,
+}
+
+/// The streams that a decision was made on.
+#[derive(Clone, Default)]
+pub(crate) struct Loaded(Arc<Mutex<Vec<(OrgId, StreamId)>>>);
+
+impl Loaded {
+    fn note(&self, org: OrgId, streams: &[StreamId]) {
+        let mut loaded = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        loaded.extend(streams.iter().map(|stream| (org, stream.clone())));
+    }
+
+    /// The streams, and from then on none.
+    pub(crate) fn take(&self) -> Vec<(OrgId, StreamId)> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 impl<'s> Unit<'s> {
-    pub(crate) fn new(scope: &'s Scope, store: Arc<dyn EventStore>) -> Self {
+    pub(crate) fn new(scope: &'s Scope, store: Arc<dyn EventStore>, loaded: Loaded) -> Self {
         let (appends, secrets, token_hashes) = (Vec::new(), Vec::new(), Vec::new());
-        Self { scope, store, appends, secrets, token_hashes, forgotten: None }
+        Self { scope, store, appends, secrets, token_hashes, forgotten: None, loaded }
     }
 
     /// Loads an aggregate of the scope's org; one that never was has the default state.
@@ -105,6 +122,7 @@ impl<'s> Unit<'s> {
         }
         let org = scope.org();
         let streams: Vec<_> = keys.iter().map(|key| A::stream_id(key)).collect();
+        self.loaded.note(org, &streams);
         let stored = self.store.load(org, &streams).await?;
         streams
             .into_iter()
@@ -123,6 +141,7 @@ impl<'s> Unit<'s> {
     }
 
     async fn load_stream_from<A: Stream>(&self, org: OrgId, stream_id: StreamId) -> Result<Entity<A>> {
+        self.loaded.note(org, std::slice::from_ref(&stream_id));
         let stored = self.store.load(org, std::slice::from_ref(&stream_id)).await?.pop().flatten();
         Entity::from_stored(org, stream_id, stored)
     }

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use kymograph_domain::membership::{Membership, MembershipCommand};
 use kymograph_domain::org::Org;
 use kymograph_domain::resource_permission::Grantee;
-use kymograph_domain::user::{Profile, User, UserCommand, UserCreated, UserError, check_password};
+use kymograph_domain::user::{Claims, Profile, User, UserCommand, UserCreated, UserError, check_password};
 use kymograph_domain::{OrgId, OrgRole, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
@@ -37,8 +37,8 @@ pub struct UserView {
     pub uid: String,
     /// The profile.
     pub profile: Profile,
-    /// Whether the user gave itself the e-mail address and has not confirmed it.
-    pub email_is_claimed: bool,
+    /// The names that it chose for itself.
+    pub claims: Claims,
     /// The org the user works in.
     pub org_id: OrgId,
     /// Whether the user administers the server.
@@ -232,9 +232,33 @@ impl Users {
         created: UserCreated,
         hash: &str,
     ) -> Result<()> {
+        self.record_new(unit, created, hash, None).await
+    }
+
+    /// Has a guest of an org written, whose names nobody has confirmed: who invites sees the code, and no mail is sent.
+    pub(crate) async fn record_guest(
+        &self,
+        unit: &mut Unit<'_>,
+        created: UserCreated,
+        hash: &str,
+    ) -> Result<()> {
+        let vouched_by = created.org_id;
+        self.record_new(unit, created, hash, Some(UserCommand::ClaimNames { vouched_by })).await
+    }
+
+    async fn record_new(
+        &self,
+        unit: &mut Unit<'_>,
+        created: UserCreated,
+        hash: &str,
+        then: Option<UserCommand>,
+    ) -> Result<()> {
         let id = created.id;
         let mut user = unit.load_from_server::<User>(&id).await?;
         user.tell(UserCommand::Create(created)).await?;
+        if let Some(command) = then {
+            user.tell(command).await?;
+        }
         unit.record(user)?;
         unit.keep_secret(password_secret(id, Some(hash.to_owned())));
         Ok(())

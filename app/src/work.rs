@@ -2,7 +2,7 @@
 //! requests that need little are answered meanwhile and no org keeps others from theirs.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use kymograph_domain::OrgId;
@@ -16,6 +16,10 @@ pub const INLINE_BYTES: usize = 128 * 1024;
 pub const LARGE_BYTES: usize = 4 * 1024 * 1024;
 /// How many requests of an org may wait for a turn.
 pub const MAX_WAITING_OF_ORG: usize = 32;
+/// How many requests of an org may hold whole documents at a time.
+pub const MAX_ADMITTED_OF_ORG: usize = 2;
+/// How many requests of all orgs may hold whole documents at a time.
+pub const MAX_ADMITTED: usize = 4;
 /// How long a request waits for a turn.
 pub const MAX_WAIT: Duration = Duration::from_secs(10);
 
@@ -30,6 +34,14 @@ struct Shared {
     share: usize,
     wait: Duration,
     queues: Mutex<HashMap<OrgId, Queue>>,
+    admitted: Arc<Semaphore>,
+    admitted_by_org: Mutex<HashMap<OrgId, Weak<Semaphore>>>,
+}
+
+/// The right to hold whole documents, from before they are read until the answer is made of them.
+pub struct Admission {
+    _of_org: OwnedSemaphorePermit,
+    _of_all: OwnedSemaphorePermit,
 }
 
 /// The turns of an org, and how many requests have or want one.
@@ -70,7 +82,35 @@ impl Workers {
             share: turns / 2,
             wait,
             queues: Mutex::default(),
+            admitted: Arc::new(Semaphore::new(MAX_ADMITTED)),
+            admitted_by_org: Mutex::default(),
         }))
+    }
+
+    /// Waits until a request of an org may read whole documents to compare or restore them. Whoever waits here holds
+    /// none, so that small requests in numbers do not fill the memory. It comes before any turn.
+    pub async fn admit(&self, org: OrgId) -> Result<Admission> {
+        let of_org = self.admissions_of(org);
+        let admitted = async {
+            let of_org = of_org.acquire_owned().await.map_err(Error::internal)?;
+            let of_all = self.0.admitted.clone().acquire_owned().await.map_err(Error::internal)?;
+            Ok(Admission { _of_org: of_org, _of_all: of_all })
+        };
+        tokio::time::timeout(self.0.wait, admitted).await.unwrap_or_else(|_| {
+            let message = "Too much work on large documents of this org at once, try again shortly";
+            Err(Error::overloaded(overload::WORK_OF_ORG, message))
+        })
+    }
+
+    fn admissions_of(&self, org: OrgId) -> Arc<Semaphore> {
+        let mut by_org = self.0.admitted_by_org.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(admissions) = by_org.get(&org).and_then(Weak::upgrade) {
+            return admissions;
+        }
+        by_org.retain(|_, admissions| admissions.strong_count() > 0);
+        let admissions = Arc::new(Semaphore::new(MAX_ADMITTED_OF_ORG));
+        by_org.insert(org, Arc::downgrade(&admissions));
+        admissions
     }
 
     /// Does work on so many bytes: at once if they are few, and else on a blocking thread when it is the org's turn.
@@ -194,6 +234,22 @@ mod tests {
         drop(turn(3).await.unwrap());
         drop(second);
         assert!(workers.0.queues.lock().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn few_requests_hold_whole_documents() {
+        let workers = Workers::new(1, SHORT);
+        let admit = |org| workers.admit(OrgId(org));
+        let mut held = Vec::new();
+        for org in [1, 1, 2, 2] {
+            held.push(admit(org).await.unwrap());
+        }
+        assert_eq!(admit(1).await.err().unwrap().code(), Some(overload::WORK_OF_ORG));
+        assert!(admit(3).await.is_err());
+        held.clear();
+        drop(admit(3).await.unwrap());
+        let known = workers.0.admitted_by_org.lock().unwrap().len();
+        assert_eq!(known, 1);
     }
 
     #[tokio::test]

@@ -16,7 +16,7 @@ use crate::reason::{Reason, ReasonKind};
 use crate::uid::Uid;
 
 pub(crate) use content::are_tags;
-pub use content::{DashboardContent, MAX_TAG_CHARACTERS, MAX_TAGS};
+pub use content::{DashboardContent, MAX_TAG_CHARACTERS, MAX_TAGS, MAX_TAGS_BYTES};
 
 /// The state that decisions about a dashboard need. The document itself is in the events only.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -160,7 +160,7 @@ pub enum DashboardError {
     TextTooLong,
     /// There are too many tags, or one is too long or cannot be stored.
     #[error(
-        "A dashboard has at most {MAX_TAGS} tags of at most {MAX_TAG_CHARACTERS} characters, without NUL characters"
+        "A dashboard has at most {MAX_TAGS} tags of at most {MAX_TAG_CHARACTERS} characters, {MAX_TAGS_BYTES} bytes in all, without NUL characters"
     )]
     BadTags,
     /// The document is not a JSON object.

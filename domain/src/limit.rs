@@ -63,6 +63,12 @@ pub const LIMITS: &[Limit] = &[
         most: Amount::Bytes(text::MAX_DESCRIPTION_BYTES),
         answer: "400",
     },
+    Limit {
+        what: "All tags together",
+        at: "A dashboard",
+        most: Amount::Bytes(dashboard::MAX_TAGS_BYTES),
+        answer: "400",
+    },
     Limit { what: "Tags", at: "A dashboard", most: Amount::Count(dashboard::MAX_TAGS as u64), answer: "400" },
     Limit {
         what: "Tag",

@@ -1,5 +1,6 @@
 //! A user of the server. Users belong to no org; what they may do in one is a [`crate::membership`].
 
+mod claim;
 mod email;
 mod password;
 mod profile;
@@ -16,8 +17,9 @@ use crate::text::fold;
 use crate::timestamp::Timestamp;
 use crate::uid::Uid;
 
+pub use claim::{Claims, UserEmailClaimed, UserLoginClaimed};
 use email::check_email;
-pub use email::{EmailChange, UserEmailChangeRequested, UserEmailClaimed, UserEmailNotSent};
+pub use email::{EmailChange, UserEmailChangeRequested, UserEmailNotSent};
 pub use password::{MAX_PASSWORD_BYTES, MIN_PASSWORD_CHARACTERS, check_password};
 pub use profile::{Profile, UserName};
 
@@ -40,9 +42,9 @@ pub struct User {
     /// The change of the e-mail address that waits to be confirmed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email_change: Option<EmailChange>,
-    /// Whether the user gave itself the e-mail address and has not confirmed it: anybody could have.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub email_is_claimed: bool,
+    /// The names that it chose for itself.
+    #[serde(default, skip_serializing_if = "Claims::is_empty")]
+    pub claims: Claims,
     /// Whether the user is there: created and not deleted since.
     pub exists: bool,
 }
@@ -54,8 +56,13 @@ pub enum UserCommand {
     Create(UserCreated),
     /// Changes the profile.
     ChangeProfile(Profile),
-    /// Changes the profile at the user's own wish: another e-mail address is only claimed.
+    /// Changes the profile at the user's own wish: another login or e-mail address is only claimed.
     ChangeOwnProfile(Profile),
+    /// Says that a guest chose its names itself.
+    ClaimNames {
+        /// The org whose admin invited the address.
+        vouched_by: OrgId,
+    },
     /// Asks for another e-mail address to be confirmed. One that was asked for before is so no more.
     RequestEmailChange(EmailChange),
     /// Makes the change of the e-mail address that was asked for.
@@ -192,8 +199,10 @@ domain_events! {
         Created(UserCreated) = "user.created", 1;
         /// Its profile was changed.
         ProfileChanged(UserProfileChanged) = "user.profile_changed", 1;
-        /// It gave itself another e-mail address, unconfirmed.
+        /// It has an e-mail address that nobody has confirmed.
         EmailClaimed(UserEmailClaimed) = "user.email_claimed", 1;
+        /// It chose its own login.
+        LoginClaimed(UserLoginClaimed) = "user.login_claimed", 1;
         /// It asked for another e-mail address.
         EmailChangeRequested(UserEmailChangeRequested) = "user.email_change_requested", 1;
         /// A mail to it could not be sent.
@@ -276,30 +285,13 @@ impl Reason for UserError {
     }
 }
 
-impl User {
-    /// Checks that a login or e-mail address that somebody else typed means this user and nobody else, so that rights
-    /// can be given to it. An address that the user only claims does not.
-    pub fn check_named(&self, name: &str) -> Result<(), UserError> {
-        if self.exists {
-            self.profile.check_named(self.email_is_claimed, name)
-        } else {
-            Err(UserError::NotFound)
-        }
-    }
-
-    /// Whether an e-mail address that the user gives itself is not known to be its own.
-    fn is_claim(&self, email: &str) -> bool {
-        let is_other = fold(email) != fold(&self.profile.email);
-        email != self.profile.email && (is_other || self.email_is_claimed)
-    }
-}
-
 impl Stream for User {
     type Key = UserId;
 
-    /// Only the profile comes back: rights and passwords are nothing that anybody should get by looking back.
+    /// Only the profile comes back: rights and passwords are nothing that anybody should get by looking back. Names that
+    /// come back are claimed, as they may have been then.
     fn restoration(&self, past: &Self, _: &[UserEvent], _: i64) -> Option<Vec<UserCommand>> {
-        self.exists.then(|| vec![UserCommand::ChangeProfile(past.profile.clone())])
+        self.exists.then(|| vec![UserCommand::ChangeOwnProfile(past.profile.clone())])
     }
 }
 
@@ -328,15 +320,21 @@ impl Aggregate for User {
             }
             UserCommand::ChangeOwnProfile(profile) => {
                 let profile = profile.following(&self.profile)?;
-                let is_claim = self.is_claim(&profile.email);
+                let claimed = self.claimed_by(&profile);
                 if profile != self.profile {
-                    let email = profile.email.clone();
                     decide(self, sink, UserProfileChanged { id, profile }).await;
-                    if is_claim {
-                        decide(self, sink, UserEmailClaimed { id, email }).await;
-                    }
+                }
+                for event in claimed {
+                    decide(self, sink, event).await;
                 }
                 return Ok(());
+            }
+            UserCommand::ClaimNames { vouched_by } => {
+                let Profile { login, email, .. } = self.profile.clone();
+                if fold(&login) != fold(&email) {
+                    decide(self, sink, UserLoginClaimed { id, login }).await;
+                }
+                UserEmailClaimed { id, email, vouched_by: Some(vouched_by) }.into()
             }
             UserCommand::ChangeProfile(profile) => {
                 let profile = profile.following(&self.profile)?;
@@ -395,7 +393,7 @@ impl Aggregate for User {
                     is_disabled: false,
                     help_flags: 0,
                     email_change: None,
-                    email_is_claimed: false,
+                    claims: Claims::default(),
                     exists: true,
                 };
             }
@@ -403,11 +401,16 @@ impl Aggregate for User {
                 // Whoever changed the address meant it; a mail that is still under way must not undo that.
                 if changed.profile.email != self.profile.email {
                     self.email_change = None;
-                    self.email_is_claimed = false;
+                    self.claims = Claims { login: self.claims.login, ..Claims::default() };
                 }
+                self.claims.login &= changed.profile.login == self.profile.login;
                 self.profile = changed.profile;
             }
-            UserEvent::EmailClaimed(_) => self.email_is_claimed = true,
+            UserEvent::EmailClaimed(claimed) => {
+                self.claims.email = true;
+                self.claims.email_vouched_by = claimed.vouched_by;
+            }
+            UserEvent::LoginClaimed(_) => self.claims.login = true,
             UserEvent::EmailChangeRequested(requested) => self.email_change = Some(requested.change),
             UserEvent::ServerAdminChanged(changed) => self.is_server_admin = changed.is_server_admin,
             UserEvent::Disabled(_) => self.is_disabled = true,

@@ -13,7 +13,7 @@ use kymograph_app::random::{hex, random_bytes};
 use kymograph_app::{Error, Result};
 use kymograph_domain::{OrgId, StreamId};
 use serde::{Deserialize, Serialize};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_postgres::{AsyncMessage, Client};
 
@@ -33,7 +33,13 @@ const MAX_MESSAGE_BYTES: usize = 7_500;
 pub(crate) const EVERYTHING_CHANGED: &str =
     r#"SELECT pg_notify('kymograph_changes', '{"server": "command", "changes": null}')"#;
 
-type Change = (OrgId, Vec<StreamId>);
+/// What is announced.
+pub enum Announcement {
+    /// Streams of an org have changed.
+    Change(OrgId, Vec<StreamId>),
+    /// Somebody waits until all that was announced before has been told.
+    Flush(oneshot::Sender<()>),
+}
 
 /// What one server tells the others.
 #[derive(Serialize, Deserialize)]
@@ -41,17 +47,20 @@ struct Message {
     /// Which server it is.
     server: String,
     /// The streams that changed, by org; `None` if anything may have changed.
-    changes: Option<BTreeMap<i64, BTreeSet<StreamId>>>,
+    changes: Option<Changes>,
 }
+
+/// The streams that changed, by org.
+type Changes = BTreeMap<i64, BTreeSet<StreamId>>;
 
 /// Where commits are announced.
 #[derive(Clone)]
-pub struct ChangeFeed(mpsc::Sender<Change>);
+pub struct ChangeFeed(mpsc::Sender<Announcement>);
 
 impl ChangeFeed {
     /// A feed, and what arrives through it.
     #[must_use]
-    pub fn new() -> (Self, mpsc::Receiver<Change>) {
+    pub fn new() -> (Self, mpsc::Receiver<Announcement>) {
         let (sender, receiver) = mpsc::channel(MAX_WAITING);
         (Self(sender), receiver)
     }
@@ -62,11 +71,20 @@ impl ChangeFeed {
         self.0.max_capacity() - self.0.capacity()
     }
 
+    /// Waits until other servers have been told what was announced so far.
+    pub async fn flush(&self) {
+        let (done, is_done) = oneshot::channel();
+        if self.0.send(Announcement::Flush(done)).await.is_ok() {
+            // A feed that ended tells nothing any more.
+            let _ = is_done.await;
+        }
+    }
+
     /// Announces that streams of an org have changed. Never waits.
     pub fn publish(&self, org: OrgId, streams: Vec<StreamId>) {
         // When the database is away longer than changes can be kept, the connection is lost too, and everybody
         // forgets everything when it is back.
-        if self.0.try_send((org, streams)).is_err() {
+        if self.0.try_send(Announcement::Change(org, streams)).is_err() {
             tracing::debug!(org = org.0, "a change could not be announced");
         }
     }
@@ -75,7 +93,7 @@ impl ChangeFeed {
 /// Runs the feed until the task is aborted: tells what arrives, and tells listeners what others say.
 pub fn run(
     database: DatabaseServer,
-    mut changes: mpsc::Receiver<Change>,
+    mut changes: mpsc::Receiver<Announcement>,
     listeners: Vec<Arc<dyn ChangeListener>>,
 ) -> Result<JoinHandle<()>> {
     let server = hex(&random_bytes::<8>()?);
@@ -93,7 +111,7 @@ pub fn run(
 async fn run_connected(
     database: &DatabaseServer,
     server: &str,
-    changes: &mut mpsc::Receiver<Change>,
+    changes: &mut mpsc::Receiver<Announcement>,
     listeners: &[Arc<dyn ChangeListener>],
 ) -> Result<()> {
     let (client, mut connection) = database.connect().await?;
@@ -112,8 +130,9 @@ async fn run_connected(
     let telling = async {
         let listen = format!("SET synchronous_commit = off; LISTEN {CHANNEL}");
         client.batch_execute(&listen).await.map_err(Error::unavailable)?;
-        // What was committed while nobody listened is not told again.
+        // What was committed while nobody listened is not told again, neither to this server nor by it.
         listeners.iter().for_each(|listener| listener.everything_changed());
+        notify(&client, server, None).await?;
         while let Some(first) = changes.recv().await {
             tokio::time::sleep(GATHER).await;
             tell(&client, server, first, changes).await?;
@@ -130,17 +149,32 @@ async fn run_connected(
 async fn tell(
     client: &Client,
     server: &str,
-    first: Change,
-    changes: &mut mpsc::Receiver<Change>,
+    first: Announcement,
+    changes: &mut mpsc::Receiver<Announcement>,
 ) -> Result<()> {
-    let mut gathered: BTreeMap<i64, BTreeSet<StreamId>> = BTreeMap::new();
+    let (mut gathered, mut waiting) = (Changes::new(), Vec::new());
     let mut next = Some(first);
-    while let Some((org, streams)) = next {
-        gathered.entry(org.0).or_default().extend(streams);
+    while let Some(announcement) = next {
+        match announcement {
+            Announcement::Change(org, streams) => gathered.entry(org.0).or_default().extend(streams),
+            Announcement::Flush(done) => waiting.push(done),
+        }
         next = changes.try_recv().ok();
     }
+    if !gathered.is_empty() {
+        notify(client, server, Some(gathered)).await?;
+    }
+    // Whoever waits may have given up.
+    waiting.into_iter().for_each(|done| {
+        let _ = done.send(());
+    });
+    Ok(())
+}
+
+/// Tells what changed; `None`, or too much to say, means that anything may have.
+async fn notify(client: &Client, server: &str, changes: Option<Changes>) -> Result<()> {
     let encode = |changes| serde_json::to_string(&Message { server: server.to_owned(), changes });
-    let mut message = encode(Some(gathered)).map_err(Error::internal)?;
+    let mut message = encode(changes).map_err(Error::internal)?;
     if message.len() > MAX_MESSAGE_BYTES {
         message = encode(None).map_err(Error::internal)?;
     }

@@ -146,6 +146,10 @@ impl PgEventStore {
 
 #[async_trait]
 impl EventStore for PgEventStore {
+    fn forget(&self, streams: &[(OrgId, StreamId)]) {
+        streams.iter().for_each(|key| self.inner.streams.0.invalidate(key));
+    }
+
     async fn load(&self, org: OrgId, streams: &[StreamId]) -> Result<Vec<Option<StreamState>>> {
         let store = &self.inner;
         if let [stream] = streams {

@@ -161,9 +161,9 @@ impl SessionStore for PgSessionStore {
         Ok(rows == 1)
     }
 
-    async fn touch_session(&self, id: i64, user: UserId, now: Timestamp) -> Result<()> {
+    async fn touch_session(&self, id: i64, user: UserId, now: Timestamp) -> Result<bool> {
         let sql = "UPDATE sessions SET seen = $3 WHERE user_id = $1 AND id = $2";
-        self.database.write_global(sql, &[&user.0, &id, &now.date()]).await.map(drop)
+        Ok(self.database.write_global(sql, &[&user.0, &id, &now.date()]).await? == 1)
     }
 
     async fn forget_sessions(&self, lifetimes: &SessionLifetimes, now: Timestamp) -> Result<()> {

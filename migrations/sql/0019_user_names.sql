@@ -14,8 +14,10 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON user_names TO kymograph_app;
 DROP INDEX users_login;
 DROP INDEX users_email;
 
--- Whether users gave themselves their address, unconfirmed.
+-- Whether users chose their names themselves, unconfirmed, and the org that invited the address.
 ALTER TABLE users ADD COLUMN email_is_claimed boolean NOT NULL DEFAULT false;
+ALTER TABLE users ADD COLUMN email_vouched_org_id bigint;
+ALTER TABLE users ADD COLUMN login_is_claimed boolean NOT NULL DEFAULT false;
 
 -- Failed log-ins are counted by account: 'user/<id>', or 'login/<what was typed>' where there is no user. Expired rows
 -- are deleted by time.

@@ -7,7 +7,7 @@ use kymograph_app::{Permission, Result, Scope};
 use kymograph_domain::invite::{Guest, InviteEvent, InviteId};
 use kymograph_domain::org::OrgEvent;
 use kymograph_domain::user::Profile;
-use kymograph_domain::{Invariant, OrgId, Timestamp};
+use kymograph_domain::{Invariant, OrgId, Timestamp, UserId};
 use tokio_postgres::Row;
 
 use crate::database::{Database, Params};
@@ -145,6 +145,12 @@ impl InviteReader for PgInviteReader {
         let sql = select!(" ORDER BY i.created DESC, i.id DESC");
         let rows = self.database.read(scope.org(), sql, &[&scope.org().0, &inviting_roles()]).await?;
         rows.iter().map(invite_view).collect()
+    }
+
+    async fn list_invites_of(&self, scope: &Scope, maker: UserId) -> Result<Vec<InviteId>> {
+        let sql = "SELECT id FROM invites WHERE org_id = $1 AND invited_by = $2 ORDER BY id";
+        let rows = self.database.read(scope.org(), sql, &[&scope.org().0, &maker.0]).await?;
+        Ok(rows.iter().map(|row| InviteId(row.get(0))).collect())
     }
 
     async fn list_ended_invites(&self, scope: &Scope, now: Timestamp) -> Result<Vec<InviteId>> {

@@ -133,7 +133,7 @@ impl MembershipReader for PgMembershipReader {
         let sql = "SELECT n.name, n.user_id FROM user_names n
             JOIN memberships m ON m.org_id = $1 AND m.user_id = n.user_id JOIN users u ON u.id = n.user_id
             WHERE n.name = ANY ($2)
-                AND (n.is_login AND n.name NOT LIKE '%@%' OR n.is_email AND NOT u.email_is_claimed)";
+                AND (n.is_login AND n.name NOT LIKE '%@%' OR n.is_email AND (NOT u.email_is_claimed OR u.email_vouched_org_id = $1))";
         let org = scope.org();
         let rows = self.database.read(org, sql, &[&org.0, &names]).await?;
         Ok(rows.iter().map(|row| (row.get(0), UserId(row.get(1)))).collect())

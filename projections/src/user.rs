@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use kymograph_app::user::{UserReader, UserView, password_secret};
 use kymograph_app::{Page, Result};
 use kymograph_domain::text::{MAX_NAME_BYTES, fold, has_hidden_characters};
-use kymograph_domain::user::{Profile, UserEvent, UserName};
+use kymograph_domain::user::{Claims, Profile, UserEvent, UserName};
 use kymograph_domain::{Invariant, OrgId, Timestamp, UserId};
 use tokio_postgres::Row;
 
@@ -20,7 +20,10 @@ pub struct UserProjector;
 const INSERT: &str = "INSERT INTO users (id, uid, login, email, name, theme, current_org_id, is_server_admin,
     is_disabled, created, updated) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, false, $9, $9)";
 const SET_PROFILE: &str = "UPDATE users SET login = $2, email = $3, name = $4, theme = $5, updated = $6,
-    email_is_claimed = email_is_claimed AND email = $3 WHERE id = $1";
+    email_is_claimed = email_is_claimed AND email = $3, login_is_claimed = login_is_claimed AND login = $2,
+    email_vouched_org_id = CASE WHEN email = $3 THEN email_vouched_org_id END WHERE id = $1";
+const SET_EMAIL_CLAIMED: &str =
+    "UPDATE users SET email_is_claimed = true, email_vouched_org_id = $2 WHERE id = $1";
 const DELETE_NAMES: &str = "DELETE FROM user_names WHERE user_id = $1";
 const INSERT_NAME: &str =
     "INSERT INTO user_names (name, user_id, is_login, is_email) VALUES ($1, $2, $3, $4)";
@@ -70,7 +73,9 @@ impl Projector for UserProjector {
                 insert_names(changed.id, &changed.profile, statements);
             }
             UserEvent::EmailClaimed(claimed) => statements
-                .write("UPDATE users SET email_is_claimed = true WHERE id = $1", params![claimed.id.0]),
+                .write(SET_EMAIL_CLAIMED, params![claimed.id.0, claimed.vouched_by.map(|org| org.0)]),
+            UserEvent::LoginClaimed(claimed) => statements
+                .write("UPDATE users SET login_is_claimed = true WHERE id = $1", params![claimed.id.0]),
             UserEvent::PasswordChanged(changed) => {
                 statements.write("UPDATE users SET updated = $2 WHERE id = $1", params![changed.id.0, at]);
                 end_sessions(changed.id, statements);
@@ -166,7 +171,11 @@ fn user_view(row: &Row) -> UserView {
             name: row.get("name"),
             theme: row.get("theme"),
         },
-        email_is_claimed: row.get("email_is_claimed"),
+        claims: Claims {
+            email: row.get("email_is_claimed"),
+            email_vouched_by: row.get::<_, Option<i64>>("email_vouched_org_id").map(OrgId),
+            login: row.get("login_is_claimed"),
+        },
         org_id: OrgId(row.get("current_org_id")),
         is_server_admin: row.get("is_server_admin"),
         is_disabled: row.get("is_disabled"),

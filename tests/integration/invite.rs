@@ -1,5 +1,6 @@
 //! Invites through HTTP.
 
+use kymograph_infra::verify::verify;
 use kymograph_tests::{Client, TestServer};
 use serde_json::{Value, json};
 
@@ -177,12 +178,18 @@ async fn an_invite_ends_when_its_maker_may_not_invite_any_more() {
     admin.patch(&member, &json!({"role": "Editor"})).await.expect(200);
     assert_eq!(admin.get("/api/org/invites").await.expect(200).body, json!([]));
     server.anonymous().get(&info(&code)).await.expect(404);
+    // It does not come back with the role.
+    admin.patch(&member, &json!({"role": "Admin"})).await.expect(200);
+    complete(&code, 404).await;
+
+    let code = code_of("disabled@example.org").await;
+    admin.post(&format!("/api/admin/users/{boss_id}/disable"), &json!({})).await.expect(200);
     complete(&code, 404).await;
     server.housekeeping.tidy().await.unwrap();
     let left: i64 = server.database.scalar("SELECT count(*) FROM invites").await;
     assert_eq!(left, 0);
+    admin.post(&format!("/api/admin/users/{boss_id}/enable"), &json!({})).await.expect(200);
 
-    admin.patch(&member, &json!({"role": "Admin"})).await.expect(200);
     let code = code_of("two@example.org").await;
     admin.delete(&member).await.expect(200);
     complete(&code, 404).await;
@@ -223,4 +230,23 @@ async fn no_guest_comes_in_beside_the_removal_of_who_invited() {
         }
         admin.patch(&member, &json!({"role": "Admin"})).await.expect(200);
     }
+}
+
+#[tokio::test]
+async fn an_address_that_one_org_invited_gives_no_rights_in_another() {
+    let server = TestServer::start().await;
+    let (one, two) = (server.new_org("One").await, server.new_org("Two").await);
+    let (ada, _) = server.new_member(one, "ada", "Admin").await;
+    let (bea, _) = server.new_member(two, "bea", "Admin").await;
+    let code = invite(&ada, "ceo@two.test").await["code"].as_str().unwrap().to_owned();
+    let form = completed(&code, "puppet");
+    server.anonymous().post("/api/user/invite/complete", &form).await.expect(200);
+    let member = json!({"loginOrEmail": "ceo@two.test", "role": "Admin"});
+    bea.post("/api/org/invites", &member).await.expect(400);
+    bea.post("/api/org/users", &member).await.expect(400);
+    // In the org that invited, the address is known.
+    let team = ada.post("/api/teams", &json!({"name": "SRE"})).await.expect(200).body["teamId"].clone();
+    let members = json!({"members": ["ceo@two.test"], "admins": []});
+    ada.put(&format!("/api/teams/{team}/members"), &members).await.expect(200);
+    assert_eq!(verify(&server.database.config).await.unwrap().faults, Vec::<String>::new());
 }

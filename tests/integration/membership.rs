@@ -1,6 +1,6 @@
 //! Memberships through HTTP.
 
-use kymograph_tests::TestServer;
+use kymograph_tests::{Cluster, TestDatabase, TestServer};
 use serde_json::json;
 
 #[tokio::test]
@@ -74,4 +74,20 @@ async fn a_removed_member_is_refused_on_the_next_request() {
     ann.clone().in_org(acme).get("/api/folders").await.expect(401);
     ann.get("/api/folders").await.expect(403);
     assert_eq!(ann.get("/api/user/orgs").await.expect(200).body, json!([]));
+}
+
+#[tokio::test]
+async fn a_change_that_is_none_for_a_server_that_has_not_heard_of_another_is_made() {
+    let database = Cluster::get().new_database().await;
+    let same = TestDatabase { config: database.config.clone() };
+    let one = TestServer::on_database(database, &[]).await;
+    let two = TestServer::on_database(same, &[]).await;
+    let (_, id) = one.new_member(1, "ann", "Viewer").await;
+    let path = format!("/api/orgs/1/users/{id}");
+    for _ in 0..5 {
+        two.admin().patch(&path, &json!({"role": "Admin"})).await.expect(200);
+        one.admin().patch(&path, &json!({"role": "Viewer"})).await.expect(200);
+        let sql = format!("SELECT role FROM memberships WHERE org_id = 1 AND user_id = {id}");
+        assert_eq!(one.database.scalar::<String>(&sql).await, "Viewer");
+    }
 }

@@ -96,6 +96,22 @@ async fn history_does_not_bring_back_a_name_that_another_user_has_by_now() {
 }
 
 #[tokio::test]
+async fn history_does_not_make_a_claimed_address_a_confirmed_one() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    let (eve, id) = new_user(&server, "eve", "eve@corp.test").await;
+    for email in ["vic@corp.test", "eve@corp.test"] {
+        eve.put("/api/user", &json!({"email": email})).await.expect(200);
+    }
+    let path = format!("/api/users/{id}/history/restore");
+    admin.post(&path, &json!({"version": 2})).await.expect(200);
+    assert_eq!(eve.get("/api/user").await.expect(200).body["email"], "vic@corp.test");
+    let acme = server.new_org("Acme").await;
+    let member = json!({"loginOrEmail": "vic@corp.test", "role": "Admin"});
+    admin.in_org(acme).post("/api/org/users", &member).await.expect(400);
+}
+
+#[tokio::test]
 async fn a_claimed_address_gives_nobody_rights() {
     let server = TestServer::start().await;
     let acme = server.new_org("Acme").await;
@@ -194,7 +210,8 @@ const BEFORE_NAMES: &str = "
     DROP TABLE user_names, sent_mails;
     CREATE UNIQUE INDEX users_login ON users (lower(login));
     CREATE UNIQUE INDEX users_email ON users (lower(email));
-    ALTER TABLE users DROP COLUMN email_is_claimed;
+    ALTER TABLE users DROP COLUMN email_is_claimed, DROP COLUMN email_vouched_org_id,
+        DROP COLUMN login_is_claimed;
     DROP INDEX login_attempts_at_idx;
     ALTER TABLE login_attempts RENAME COLUMN account TO login;
     UPDATE actor_logins SET login = 'νικος' WHERE login = 'νικοσ';

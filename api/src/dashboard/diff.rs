@@ -77,6 +77,7 @@ async fn calculate_dashboard_diff(
     Caller(scope): Caller,
     JsonBody(form): JsonBody<DiffForm>,
 ) -> ApiResult<Response> {
+    let _admission = dashboards.admit(&scope).await?;
     let base = find(&dashboards, &scope, "base", form.base).await?;
     let new = find(&dashboards, &scope, "new", form.new).await?;
     let diff_type = form.diff_type.unwrap_or_default();

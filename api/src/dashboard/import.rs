@@ -123,7 +123,8 @@ async fn import_dashboard(
     Caller(scope): Caller,
     body: JsonText,
 ) -> ApiResult<Json<ImportedBody>> {
-    let (bytes, max_bytes) = (body.bytes(), dashboards.max_document_bytes());
+    let max_bytes = dashboards.max_document_bytes();
+    let bytes = body.bytes_filled_in(max_bytes);
     let parse = move || -> ApiResult<_> {
         let FilledIn { text, folder_uid, folder_id, overwrite } = fill_in(body, max_bytes)?;
         Ok(ImportDashboard::try_new(text?, folder_uid, folder_id, overwrite, max_bytes)?)
@@ -156,7 +157,8 @@ async fn interpolate_dashboard(
     body: JsonText,
 ) -> ApiResult<Response> {
     let max_bytes = dashboards.max_document_bytes();
-    let filled = dashboards.work(&scope, body.bytes(), move || fill_in(body, max_bytes)).await??;
+    let bytes = body.bytes_filled_in(max_bytes);
+    let filled = dashboards.work(&scope, bytes, move || fill_in(body, max_bytes)).await??;
     dashboards.require_import(&scope, filled.folder_uid.as_deref(), filled.folder_id).await?;
     let text = filled.text?;
     // Nothing was written, so a repetition may as well be answered anew.

@@ -15,6 +15,8 @@ use super::network_of_client;
 
 /// How many bytes of bodies there may be under way in all orgs.
 pub(crate) const MAX_BYTES: usize = 48 * 1024 * 1024;
+/// How many bytes of small bodies there may be under way in all orgs.
+pub(crate) const MAX_SMALL_BYTES: usize = 16 * 1024 * 1024;
 /// How many bytes of bodies there may be under way on public routes.
 pub(crate) const MAX_PUBLIC_BYTES: usize = 8 * 1024 * 1024;
 /// How many of those may come from one address.
@@ -50,10 +52,15 @@ struct Held {
 }
 
 impl Budget {
-    /// A budget for bodies of orgs. An org may hold half of it, and always one of the largest bodies.
+    /// A budget for bodies of orgs. An org may hold a quarter of it, and always one of the largest bodies.
     pub(crate) fn of_orgs(max_body_bytes: usize) -> Self {
         let most = MAX_BYTES.max(2 * (max_body_bytes + PADDING));
-        Self { most, share: most / 2, held: Mutex::default() }
+        Self { most, share: (most / 4).max(max_body_bytes + PADDING), held: Mutex::default() }
+    }
+
+    /// A budget for small bodies of orgs.
+    pub(crate) fn of_small() -> Self {
+        Self { most: MAX_SMALL_BYTES, share: MAX_SMALL_BYTES / 4, held: Mutex::default() }
     }
 
     /// A budget for bodies on public routes.

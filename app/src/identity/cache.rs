@@ -12,6 +12,9 @@ use crate::cache::ReadCache;
 use crate::change::ChangeListener;
 use crate::session::{Session, TokenHash};
 
+/// How old rights can be that a server goes by, if it missed the word of another one that changed them.
+pub(crate) const MAX_AGE: Duration = Duration::from_secs(30);
+
 /// Remembers users, service accounts, sessions and checked passwords. It forgets a user at each event on the user
 /// or one of its memberships, and a service account at each event on it, so that the next request meets the new
 /// state.
@@ -53,13 +56,13 @@ impl IdentityCache {
     #[must_use]
     pub fn new(key: [u8; 32]) -> Self {
         Self {
-            users: ReadCache::with_entries(20_000),
-            sessions: ReadCache::with_entries(50_000),
+            users: ReadCache::with_entries_for(20_000, MAX_AGE),
+            sessions: ReadCache::with_entries_for(50_000, MAX_AGE),
             passwords: Cache::builder().max_capacity(20_000).time_to_live(Duration::from_secs(3600)).build(),
             key,
             users_seen: SeenCache::new(),
             token_owners: ReadCache::with_entries(20_000),
-            accounts: ReadCache::with_entries(20_000),
+            accounts: ReadCache::with_entries_for(20_000, MAX_AGE),
             tokens_seen: SeenCache::new(),
         }
     }

@@ -75,6 +75,8 @@ impl Identity {
         request: &RequestContext,
     ) -> Result<Option<String>> {
         let user_id = actor.user_id;
+        // Log-ins of a user take turns, so that each knows which sessions it ends.
+        let _turn = self.turns.take(&format!("session/{user_id}")).await;
         let token = NewToken::try_random()?;
         let now = self.clock.now();
         let oldest = self.sessions.list_sessions(user_id).await?.into_iter().skip(MAX_SESSIONS - 1);

@@ -102,7 +102,7 @@ impl Users {
                 let profile = change.applied_to(&user.profile);
                 let (profile, email) = profile.keeping_email_of(&user.profile);
                 let is_other = email.is_some();
-                user.tell(UserCommand::ChangeProfile(profile)).await?;
+                user.tell(UserCommand::ChangeOwnProfile(profile)).await?;
                 if let Some(email) = email {
                     let expires_at = verification.clock.now().plus_seconds(verification.lifetime_seconds);
                     user.tell(UserCommand::RequestEmailChange(EmailChange { email, expires_at })).await?;

@@ -111,6 +111,9 @@ async fn serve_until_stopped(
     if tokio::time::timeout(FLUSH_TIMEOUT, wired.access.flush()).await.is_err() {
         tracing::warn!("refused requests of the last minute could not be recorded in time");
     }
+    if tokio::time::timeout(FLUSH_TIMEOUT, wired.feed.flush()).await.is_err() {
+        tracing::warn!("could not tell other servers of the last changes in time");
+    }
     for task in wired.background {
         task.abort();
     }

@@ -103,6 +103,8 @@ pub struct Wired {
     pub setup: Arc<Setup>,
     /// Records who was refused; has to be flushed before the background work is aborted.
     pub access: AccessLog,
+    /// Tells other servers of changes; has to be flushed before the background work is aborted.
+    pub feed: ChangeFeed,
     /// Forgets what has had its time, which is also done by itself.
     pub housekeeping: Arc<Housekeeping>,
     /// Whether the server wants requests.
@@ -198,7 +200,7 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
         readers: database,
         writers: pipelines,
         access: access.clone(),
-        feed,
+        feed: feed.clone(),
         statistics: statistics.clone(),
     };
     let totals = metrics::register(&registry, config, counted).map_err(Error::internal)?;
@@ -224,6 +226,7 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
         orgs.clone(),
         teams.clone(),
         permissions.clone(),
+        invites.clone(),
     ));
     let jwt_keys = match &config.jwt {
         Some(jwt) => Some((jwt, Arc::new(JwtKeys::try_new(&jwt.keys)?))),
@@ -369,7 +372,18 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
     let background =
         [feed_task, access_task, warm_up, tidying].into_iter().chain(totals).chain(fetching).collect();
     let connections = Arc::new(connections);
-    Ok(Wired { router, routes, document, setup, access, housekeeping, readiness, connections, background })
+    Ok(Wired {
+        router,
+        routes,
+        document,
+        setup,
+        access,
+        feed,
+        housekeeping,
+        readiness,
+        connections,
+        background,
+    })
 }
 
 fn tidy_hourly(housekeeping: Arc<Housekeeping>) -> JoinHandle<()> {

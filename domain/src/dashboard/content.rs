@@ -10,6 +10,9 @@ use crate::uid::Uid;
 /// How many tags a dashboard has at most.
 pub const MAX_TAGS: usize = 100;
 
+/// How long all tags of a dashboard may be together, in bytes: pages of a search repeat them for each dashboard.
+pub const MAX_TAGS_BYTES: usize = 4 * 1024;
+
 /// How many characters a tag has at most. Grafana's column is 50 wide.
 pub const MAX_TAG_CHARACTERS: usize = 100;
 
@@ -52,7 +55,8 @@ impl DashboardContent {
 /// Whether a dashboard can have these tags.
 pub(crate) fn are_tags(tags: &[String]) -> bool {
     let is_tag = |tag: &String| !tag.contains('\0') && tag.chars().nth(MAX_TAG_CHARACTERS).is_none();
-    tags.len() <= MAX_TAGS && tags.iter().all(is_tag)
+    let bytes: usize = tags.iter().map(String::len).sum();
+    tags.len() <= MAX_TAGS && bytes <= MAX_TAGS_BYTES && tags.iter().all(is_tag)
 }
 
 #[cfg(test)]
@@ -62,7 +66,9 @@ mod tests {
     #[test]
     fn tags_are_bounded() {
         let tags = |count: usize, characters: usize| vec!["é".repeat(characters); count];
-        assert!(are_tags(&tags(MAX_TAGS, MAX_TAG_CHARACTERS)));
+        assert!(are_tags(&tags(MAX_TAGS, 40)));
+        assert!(are_tags(&tags(MAX_TAGS_BYTES / MAX_TAG_CHARACTERS, MAX_TAG_CHARACTERS)));
+        assert!(!are_tags(&tags(MAX_TAGS, 41)));
         assert!(!are_tags(&tags(MAX_TAGS + 1, 1)));
         assert!(!are_tags(&tags(1, MAX_TAG_CHARACTERS + 1)));
         assert!(!are_tags(&["a\0".to_owned()]));

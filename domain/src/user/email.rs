@@ -26,15 +26,6 @@ pub struct UserEmailChangeRequested {
     pub change: EmailChange,
 }
 
-/// A user gave itself another e-mail address, which nobody has confirmed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct UserEmailClaimed {
-    /// The user.
-    pub id: UserId,
-    /// The address.
-    pub email: String,
-}
-
 /// A mail to a user could not be sent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UserEmailNotSent {
@@ -51,8 +42,10 @@ pub(super) fn check_email(email: &str) -> Result<(), UserError> {
     if !is_storable(email, MAX_NAME_BYTES) {
         return Err(UserError::TextTooLong);
     }
-    let is_word =
-        |text: &str| !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c.is_control());
+    let is_word = |text: &str| {
+        !text.is_empty()
+            && !text.contains(|c: char| c.is_whitespace() || c.is_control() || "\"\\".contains(c))
+    };
     let is_address = email.rsplit_once('@').is_some_and(|(local, domain)| is_word(local) && is_word(domain));
     if is_address { Ok(()) } else { Err(UserError::EmailInvalid) }
 }
@@ -62,7 +55,10 @@ mod tests {
     use cqrs_es::Aggregate;
     use cqrs_es::test::TestFramework;
 
-    use super::super::{Profile, User, UserCommand, UserCreated, UserEvent, UserProfileChanged};
+    use super::super::{
+        Claims, Profile, User, UserCommand, UserCreated, UserEmailClaimed, UserError, UserEvent,
+        UserLoginClaimed, UserProfileChanged,
+    };
     use super::*;
     use crate::id::OrgId;
     use crate::uid::Uid;
@@ -109,7 +105,15 @@ mod tests {
     }
 
     fn claimed(email: &str) -> UserEvent {
-        UserEmailClaimed { id: UserId(2), email: email.into() }.into()
+        UserEmailClaimed { id: UserId(2), email: email.into(), vouched_by: None }.into()
+    }
+
+    fn named(login: &str) -> UserCommand {
+        UserCommand::ChangeOwnProfile(Profile {
+            login: login.into(),
+            email: "ann".into(),
+            ..Profile::default()
+        })
     }
 
     fn own(email: &str) -> UserCommand {
@@ -138,6 +142,32 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn a_login_that_users_give_themselves_is_only_claimed() {
+        let profile = Profile { login: "boss".into(), email: "ann".into(), ..Profile::default() };
+        let changed = UserProfileChanged { id: UserId(2), profile: profile.clone() }.into();
+        let login_claimed = UserLoginClaimed { id: UserId(2), login: "boss".into() }.into();
+        let framework = Framework::with(()).given(vec![created()]);
+        framework.when_async(named("boss")).await.then_expect_events(vec![changed, login_claimed]);
+        let claims = Claims { login: true, ..Claims::default() };
+        assert_eq!(profile.check_named(&claims, None, "boss"), Ok(()));
+        assert_eq!(profile.check_provided(&claims, "boss"), Err(UserError::NotFound));
+        assert_eq!(profile.check_provided(&Claims::default(), "Boss"), Ok(()));
+    }
+
+    #[tokio::test]
+    async fn an_invited_address_counts_where_it_was_invited() {
+        let claim = UserCommand::ClaimNames { vouched_by: OrgId(3) };
+        let vouched: UserEvent =
+            UserEmailClaimed { id: UserId(2), email: "ann".into(), vouched_by: Some(OrgId(3)) }.into();
+        let framework = Framework::with(()).given(vec![created()]);
+        framework.when_async(claim).await.then_expect_events(vec![vouched.clone()]);
+        let mut user = User::default();
+        [created(), with_email("ann@corp.test"), vouched].into_iter().for_each(|event| user.apply(event));
+        assert_eq!(user.check_named(OrgId(3), "ann@corp.test"), Ok(()));
+        assert_eq!(user.check_named(OrgId(4), "ann@corp.test"), Err(UserError::EmailUnconfirmed));
+    }
+
     #[test]
     fn a_claimed_address_names_nobody() {
         let after = |events: Vec<UserEvent>| {
@@ -146,16 +176,24 @@ mod tests {
             user
         };
         let user = after(vec![created(), with_email("vic@corp.test"), claimed("vic@corp.test")]);
-        assert_eq!(user.check_named("VIC@corp.test"), Err(UserError::EmailUnconfirmed));
-        assert_eq!(user.check_named("Ann"), Ok(()));
-        assert_eq!(user.check_named("bob"), Err(UserError::NotFound));
+        assert_eq!(user.check_named(OrgId(1), "VIC@corp.test"), Err(UserError::EmailUnconfirmed));
+        assert_eq!(user.check_named(OrgId(1), "Ann"), Ok(()));
+        assert_eq!(user.check_named(OrgId(1), "bob"), Err(UserError::NotFound));
         let user = after(vec![created(), claimed("ann"), with_email("vic@corp.test")]);
-        assert_eq!(user.check_named("vic@corp.test"), Ok(()));
+        assert_eq!(user.check_named(OrgId(1), "vic@corp.test"), Ok(()));
     }
 
     #[tokio::test]
     async fn what_is_no_address_is_not_asked_for() {
-        for email in ["ann", "@example.org", "ann@", "ann @example.org", "ann@example.org\r\nBcc: x@y"] {
+        for email in [
+            "ann",
+            "@example.org",
+            "ann@",
+            "\"ann\"@example.org",
+            "a\\nn@example.org",
+            "ann @example.org",
+            "ann@example.org\r\nBcc: x@y",
+        ] {
             Framework::with(())
                 .given(vec![created()])
                 .when_async(UserCommand::RequestEmailChange(change(email)))

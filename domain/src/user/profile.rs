@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::UserError;
+use super::{Claims, UserError};
+use crate::id::OrgId;
 use crate::text::{MAX_NAME_BYTES, fold, has_hidden_characters, is_storable};
 
 /// What a person calls an account.
@@ -45,14 +46,23 @@ impl Profile {
     }
 
     /// Checks that a login or e-mail address that somebody else gave means the user with this profile and nobody else. An
-    /// address that the user only claims does not.
-    pub fn check_named(&self, email_is_claimed: bool, name: &str) -> Result<(), UserError> {
+    /// address that the user only claims does not, but in the org that invited it.
+    pub fn check_named(&self, claims: &Claims, within: Option<OrgId>, name: &str) -> Result<(), UserError> {
         let (name, login) = (fold(name), fold(&self.login));
         let is_login = !login.contains('@') && name == login;
         if !is_login && name != fold(&self.email) {
             return Err(UserError::NotFound);
         }
-        if is_login || !email_is_claimed { Ok(()) } else { Err(UserError::EmailUnconfirmed) }
+        let is_vouched = claims.email_vouched_by.is_some() && claims.email_vouched_by == within;
+        if is_login || !claims.email || is_vouched { Ok(()) } else { Err(UserError::EmailUnconfirmed) }
+    }
+
+    /// Checks that a login or e-mail address from an identity provider means the user with this profile: neither counts
+    /// that the user only claims.
+    pub fn check_provided(&self, claims: &Claims, name: &str) -> Result<(), UserError> {
+        self.check_named(claims, None, name)?;
+        let is_login = fold(name) == fold(&self.login) && fold(name) != fold(&self.email);
+        if is_login && claims.login { Err(UserError::NotFound) } else { Ok(()) }
     }
 
     /// The profile of a new user, if it is one that can be kept.

@@ -235,3 +235,50 @@ async fn server_admins_are_made_by_tokens_only_where_that_is_allowed() {
     server.admin().put("/api/admin/users/1/permissions", &json!({"isGrafanaAdmin": false})).await.expect(200);
     assert!(is_admin(&server, "ben", "Viewer").await);
 }
+
+#[tokio::test]
+async fn a_login_that_is_an_address_must_be_the_address_that_the_provider_vouches_for() {
+    let signer = Signer::p256("a");
+    let server = server_trusting(&signer, &[]).await;
+    let vic = json!({"login": "vic", "email": "vic@corp.test", "password": "secret"});
+    server.admin().post("/api/admin/users", &vic).await.expect(200);
+    for login in ["admin@localhost", "vic@corp.test", "vic\u{FF20}corp.test", "vic\u{FE6B}corp.test"] {
+        for verified in [json!(false), json!("False"), json!(0), json!("no"), json!(null)] {
+            let more = json!({"email": "eve@evil.test", "email_verified": verified});
+            with_token(&server, &token(&signer, login, more)).get("/api/user").await.expect(401);
+        }
+        let user = me(&server, &token(&signer, login, json!({"email": "eve@evil.test"}))).await;
+        assert_eq!(user["login"], "eve@evil.test");
+    }
+    server.admin().get("/api/user").await.expect(200);
+
+    // Where the login is all there is, it has to be verified, too.
+    let server = server_trusting(&signer, &["email_claim="]).await;
+    let unverified = json!({"email_verified": false});
+    with_token(&server, &token(&signer, "admin@localhost", unverified)).get("/api/user").await.expect(401);
+    let own = me(&server, &token(&signer, "ann@corp.test", json!({}))).await;
+    assert_eq!((&own["login"], &own["email"]), (&json!("ann@corp.test"), &json!("ann@corp.test")));
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_token_under_a_name_of_their_own_choice() {
+    let signer = Signer::p256("a");
+    let server =
+        server_trusting(&signer, &["role_attribute_path=role", "allow_assign_grafana_admin=true"]).await;
+    let (mallory, _) = server.new_member(1, "mallory", "Viewer").await;
+    mallory.put("/api/user", &json!({"login": "boss"})).await.expect(200);
+    let boss = json!({"email": "boss@corp.test", "role": "GrafanaAdmin"});
+    refused(with_token(&server, &token(&signer, "boss", boss)).get("/api/user").await);
+    server.client("boss", "secret").get("/api/admin/stats").await.expect(403);
+
+    let invite = json!({"loginOrEmail": "guest@evil.test", "role": "Viewer"});
+    server.admin().post("/api/org/invites", &invite).await.expect(200);
+    let code = server.admin().get("/api/org/invites").await.expect(200).body[0]["code"].clone();
+    let form = json!({"inviteCode": code, "username": "chief", "password": "secret"});
+    server.anonymous().post("/api/user/invite/complete", &form).await.expect(200);
+    for (login, email) in [("chief", "chief@corp.test"), ("other", "guest@evil.test")] {
+        let chief = json!({"email": email, "role": "GrafanaAdmin"});
+        refused(with_token(&server, &token(&signer, login, chief)).get("/api/user").await);
+    }
+    server.client("chief", "secret").get("/api/admin/stats").await.expect(403);
+}

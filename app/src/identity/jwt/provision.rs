@@ -82,12 +82,15 @@ impl JwtLogIn {
             attribute.as_ref().map(|attribute| attribute.text(claims)).unwrap_or_default()
         };
         let (mut login, mut email) = (text(&settings.username), text(&settings.email));
-        // A text that is no address, or one that the provider says it did not check, must not lead to somebody's account.
-        if !email.contains('@') || says_unverified(claims) {
+        if settings.email.is_none() && fold(&login).contains('@') {
+            email.clone_from(&login);
+        }
+        // A text that is no address, or one that the provider does not vouch for, must not lead to somebody's account.
+        if !fold(&email).contains('@') || says_unverified(claims) {
             email.clear();
         }
-        // A login with `@` is its user's own address here.
-        if login.contains('@') && !email.is_empty() && fold(&login) != fold(&email) {
+        // A login with `@` is its user's own address.
+        if fold(&login).contains('@') && fold(&login) != fold(&email) {
             login.clone_from(&email);
         }
         if login.is_empty() && email.is_empty() {
@@ -175,8 +178,8 @@ impl JwtLogIn {
                 return Ok(None);
             }
             let found = users.find_user_by_login(name).await?;
-            // An address that a user only claims may be that of whom the provider means.
-            let is_named = |user: &UserView| user.profile.check_named(user.email_is_claimed, name).is_ok();
+            // A name that a user only claims may be that of whom the provider means.
+            let is_named = |user: &UserView| user.profile.check_provided(&user.claims, name).is_ok();
             Ok::<_, Error>(found.filter(is_named))
         };
         let (by_email, by_login) = (find(&external.email).await?, find(&external.login).await?);
@@ -288,8 +291,10 @@ fn missing_claim(reason: &'static str) -> Failure {
 
 /// Whether the provider says that it did not check the address.
 fn says_unverified(claims: &Claims) -> bool {
-    let says = claims.get("email_verified");
-    says.is_some_and(|says| says.as_bool() == Some(false) || says.as_str() == Some("false"))
+    let is_true = |says: &serde_json::Value| {
+        says.as_bool() == Some(true) || says.as_str().is_some_and(|says| says.eq_ignore_ascii_case("true"))
+    };
+    claims.get("email_verified").is_some_and(|says| !is_true(says))
 }
 
 /// Lets a log-in go on without a change that a rule forbids, such as the end of the last admin.

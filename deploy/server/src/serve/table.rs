@@ -17,7 +17,7 @@ const SAMPLE: usize = 256;
 /// After how many milliseconds without progress an answer counts as stalled.
 const STALLED_MS: u64 = 5_000;
 /// The same while large answers take too much memory.
-const STALLED_UNDER_PRESSURE_MS: u64 = 50;
+const STALLED_UNDER_PRESSURE_MS: u64 = 500;
 
 /// What may be done with a new connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -220,13 +220,18 @@ impl Table {
         oldest.is_some_and(|index| self.close(index))
     }
 
-    /// Closes the connection that holds the largest answers of those whose clients do not take them.
+    /// Closes a connection whose client does not take its answers: of the client that holds the most of them the one that
+    /// was blocked for the longest time, so that many that read nothing do not cost another its download.
     pub(super) fn displace_answer(&mut self, now: u64) -> bool {
+        let mut by_client = HashMap::new();
+        for (_, slot) in self.present() {
+            *by_client.entry(slot.client).or_insert(0) += slot.connection.answers();
+        }
         let largest = self
             .present()
             .filter(|(_, slot)| slot.connection.answers() >= LARGE_ANSWER)
             .filter(|(_, slot)| slot.connection.blocked_for(now) >= STALLED_UNDER_PRESSURE_MS)
-            .max_by_key(|(_, slot)| slot.connection.answers())
+            .max_by_key(|(_, slot)| (by_client.get(&slot.client).copied(), slot.connection.blocked_for(now)))
             .map(|(index, _)| index);
         largest.is_some_and(|index| self.close(index))
     }

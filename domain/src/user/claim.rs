@@ -1,0 +1,77 @@
+//! Names that users chose for themselves and that nobody has confirmed: they may be meant to look like another's.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Profile, User, UserError, UserEvent};
+use crate::id::{OrgId, UserId};
+use crate::text::fold;
+
+/// Which of a user's names are only claimed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Claims {
+    /// Whether the e-mail address is.
+    pub email: bool,
+    /// The org whose admin invited the address, and counts it as confirmed.
+    pub email_vouched_by: Option<OrgId>,
+    /// Whether the login is.
+    pub login: bool,
+}
+
+impl Claims {
+    /// Whether nothing is only claimed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl User {
+    /// Checks that a login or e-mail address that an admin of an org typed means this user and nobody else, so that
+    /// rights can be given to it.
+    pub fn check_named(&self, org: OrgId, name: &str) -> Result<(), UserError> {
+        if self.exists {
+            self.profile.check_named(&self.claims, Some(org), name)
+        } else {
+            Err(UserError::NotFound)
+        }
+    }
+
+    /// What the user claims with a profile that it gives itself. Another spelling of a name is none.
+    pub(super) fn claimed_by(&self, profile: &Profile) -> Vec<UserEvent> {
+        let is_other = |new: &str, old: &str| fold(new) != fold(old);
+        let Profile { login, email, .. } = profile.clone();
+        let (id, old, mut events) = (self.id, &self.profile, Vec::new());
+        if email != old.email && (is_other(&email, &old.email) || self.claims.email) {
+            events.push(UserEmailClaimed { id, email: email.clone(), vouched_by: None }.into());
+        }
+        if login != old.login
+            && (is_other(&login, &old.login) || self.claims.login)
+            && is_other(&login, &email)
+        {
+            events.push(UserLoginClaimed { id, login }.into());
+        }
+        events
+    }
+}
+
+/// A user has an e-mail address that nobody has confirmed to be its own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UserEmailClaimed {
+    /// The user.
+    pub id: UserId,
+    /// The address.
+    pub email: String,
+    /// The org whose admin invited the address, if it was invited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vouched_by: Option<OrgId>,
+}
+
+/// A user chose its own login.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UserLoginClaimed {
+    /// The user.
+    pub id: UserId,
+    /// The login.
+    pub login: String,
+}
