@@ -315,10 +315,7 @@ async fn get_history(
     query: Query,
 ) -> ApiResult<Json<HistoryBody>> {
     let (before, limit) = (query.number("before"), query.number("limit"));
-    let _admission = match query.flag("changes") {
-        true => Some(state.histories.admit(&scope).await?),
-        false => None,
-    };
+    let _admission = if query.flag("changes") { Some(state.histories.admit(&scope).await?) } else { None };
     let (entries, next) = state
         .histories
         .list_history(&scope, state.of, &key(path), before, limit, query.flag("changes"))

@@ -13,7 +13,6 @@ use crate::aggregate::{Stream, decide};
 use crate::domain_events;
 use crate::id::{OrgId, UserId};
 use crate::reason::{Reason, ReasonKind};
-use crate::text::fold;
 use crate::timestamp::Timestamp;
 use crate::uid::Uid;
 
@@ -319,22 +318,16 @@ impl Aggregate for User {
                 created.into()
             }
             UserCommand::ChangeOwnProfile(profile) => {
-                let profile = profile.following(&self.profile)?;
-                let claimed = self.claimed_by(&profile);
-                if profile != self.profile {
-                    decide(self, sink, UserProfileChanged { id, profile }).await;
-                }
-                for event in claimed {
+                for event in self.change_own_profile(profile)? {
                     decide(self, sink, event).await;
                 }
                 return Ok(());
             }
             UserCommand::ClaimNames { vouched_by } => {
-                let Profile { login, email, .. } = self.profile.clone();
-                if fold(&login) != fold(&email) {
-                    decide(self, sink, UserLoginClaimed { id, login }).await;
+                for event in self.claim_names(vouched_by) {
+                    decide(self, sink, event).await;
                 }
-                UserEmailClaimed { id, email, vouched_by: Some(vouched_by) }.into()
+                return Ok(());
             }
             UserCommand::ChangeProfile(profile) => {
                 let profile = profile.following(&self.profile)?;

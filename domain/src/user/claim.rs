@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Profile, User, UserError, UserEvent};
+use super::{Profile, User, UserError, UserEvent, UserProfileChanged};
 use crate::id::{OrgId, UserId};
 use crate::text::fold;
 
@@ -37,20 +37,34 @@ impl User {
         }
     }
 
-    /// What the user claims with a profile that it gives itself. Another spelling of a name is none.
-    pub(super) fn claimed_by(&self, profile: &Profile) -> Vec<UserEvent> {
+    /// What comes of a profile that the user gives itself: other names in it are claimed, other spellings of a name are not.
+    pub(super) fn change_own_profile(&self, profile: Profile) -> Result<Vec<UserEvent>, UserError> {
+        let profile = profile.following(&self.profile)?;
+        if profile == self.profile {
+            return Ok(Vec::new());
+        }
         let is_other = |new: &str, old: &str| fold(new) != fold(old);
         let Profile { login, email, .. } = profile.clone();
-        let (id, old, mut events) = (self.id, &self.profile, Vec::new());
+        let (id, old) = (self.id, &self.profile);
+        let mut events = vec![UserProfileChanged { id, profile }.into()];
         if email != old.email && (is_other(&email, &old.email) || self.claims.email) {
             events.push(UserEmailClaimed { id, email: email.clone(), vouched_by: None }.into());
         }
-        if login != old.login
-            && (is_other(&login, &old.login) || self.claims.login)
-            && is_other(&login, &email)
-        {
+        let is_claim = login != old.login && (is_other(&login, &old.login) || self.claims.login);
+        if is_claim && is_other(&login, &email) {
             events.push(UserLoginClaimed { id, login }.into());
         }
+        Ok(events)
+    }
+
+    /// What comes of it that a guest of an org chose its names.
+    pub(super) fn claim_names(&self, vouched_by: OrgId) -> Vec<UserEvent> {
+        let Profile { login, email, .. } = self.profile.clone();
+        let (id, mut events) = (self.id, Vec::new());
+        if fold(&login) != fold(&email) {
+            events.push(UserLoginClaimed { id, login }.into());
+        }
+        events.push(UserEmailClaimed { id, email, vouched_by: Some(vouched_by) }.into());
         events
     }
 }
