@@ -139,15 +139,16 @@ mod tests {
     }
 
     #[test]
-    fn an_org_gets_half_and_leaves_the_rest_to_others() {
+    fn an_org_gets_a_quarter_and_leaves_the_rest_to_others() {
+        const SHARE: usize = MAX_BYTES / 4;
         let budget = Arc::new(Budget::of_orgs(1024));
-        let (one, other, third) = (Owner::Org(OrgId(1)), Owner::Org(OrgId(2)), Owner::Org(OrgId(3)));
-        let held = charge(&budget, one, MAX_BYTES / 2).unwrap();
-        assert!(charge(&budget, one, 1).is_none());
-        let others = charge(&budget, other, MAX_BYTES / 2).unwrap();
-        assert!(charge(&budget, third, 1).is_none());
+        let org = |id| Owner::Org(OrgId(id));
+        let held = charge(&budget, org(1), SHARE).unwrap();
+        assert!(charge(&budget, org(1), 1).is_none());
+        let others: Vec<_> = (2..5).map(|id| charge(&budget, org(id), SHARE).unwrap()).collect();
+        assert!(charge(&budget, org(5), 1).is_none());
         drop(held);
-        assert!(charge(&budget, one, MAX_BYTES / 2).is_some());
+        assert!(charge(&budget, org(1), SHARE).is_some());
         drop(others);
         assert_eq!(*budget.held.lock().unwrap().by_owner.keys().collect::<Vec<_>>(), Vec::<&Owner>::new());
     }
