@@ -165,7 +165,7 @@ async fn who_does_not_take_answers_loses_them_when_there_are_too_many() {
         let mut connection = RawConnection::narrow(server.address).await;
         assert!(connection.send(&head).await);
         stalled.push(connection);
-        tokio::time::sleep(Duration::from_millis(150)).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
     }
     // Three of them are within the budget; who takes what is sent is served all the same.
     let closed = metric(&server, "kymograph_http_connections_closed_total{reason=\"stalled\"}").await;

@@ -17,7 +17,7 @@ const SAMPLE: usize = 256;
 /// After how many milliseconds without progress an answer counts as stalled.
 const STALLED_MS: u64 = 5_000;
 /// The same while large answers take too much memory.
-const STALLED_UNDER_PRESSURE_MS: u64 = 500;
+const STALLED_UNDER_PRESSURE_MS: u64 = 200;
 
 /// What may be done with a new connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
