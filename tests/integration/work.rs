@@ -260,7 +260,7 @@ async fn tags_and_values_are_counted() {
     let admin = server.admin();
     let tagged = |tags: Vec<String>| json!({"uid": "tags", "title": "tags", "tags": tags});
     let distinct = |count: usize| (0..count).map(|tag| format!("t{tag}")).collect::<Vec<_>>();
-    let message = "A dashboard has at most 100 tags of at most 100 characters, without NUL characters";
+    let message = "A dashboard has at most 100 tags of at most 100 characters, 4096 bytes in all, without NUL characters";
     save(&admin, &tagged(distinct(101))).await.expect_message(400, message);
     save(&admin, &tagged(vec!["é".repeat(101)])).await.expect_message(400, message);
     save(&admin, &tagged(vec!["a\0".into()])).await.expect_message(400, message);
