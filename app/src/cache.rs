@@ -32,7 +32,10 @@ where
 {
     /// A cache that holds values up to a total weight, which `weigh` gives for each entry.
     pub fn with_weight(max_weight: u64, weigh: fn(&K, &V) -> u32) -> Self {
-        let values = Cache::builder().max_capacity(max_weight).weigher(weigh).build();
+        Self::over(Cache::builder().max_capacity(max_weight).weigher(weigh).build())
+    }
+
+    fn over(values: Cache<K, V>) -> Self {
         Self { values, generations: (0..SHARDS).map(|_| Mutex::new(0)).collect(), hasher: RandomState::new() }
     }
 
@@ -40,8 +43,7 @@ where
     /// if its word of that was lost.
     #[must_use]
     pub fn with_entries_for(max_entries: u64, time_to_live: Duration) -> Self {
-        let values = Cache::builder().max_capacity(max_entries).time_to_live(time_to_live).build();
-        Self { values, generations: (0..SHARDS).map(|_| Mutex::new(0)).collect(), hasher: RandomState::new() }
+        Self::over(Cache::builder().max_capacity(max_entries).time_to_live(time_to_live).build())
     }
 
     /// A cache that holds up to a number of values.

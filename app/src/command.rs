@@ -1,13 +1,12 @@
 //! Runs commands: idempotency, decision, commit, and another decision after a conflict.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
-use kymograph_domain::OrgId;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::by_org::ByOrg;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event_store::{Commit, CommitError, EventStore, KeptResponse, Replay};
 use crate::scope::{IdempotencyKey, Scope};
@@ -21,7 +20,7 @@ const MAX_ATTEMPTS: u32 = 40;
 pub struct Commands {
     store: Arc<dyn EventStore>,
     /// Commands that lost a race wait here for each other, so that the losers of one round do not race again.
-    retries: Arc<Mutex<HashMap<OrgId, Weak<tokio::sync::Mutex<()>>>>>,
+    retries: Arc<ByOrg<tokio::sync::Mutex<()>>>,
 }
 
 impl Commands {
@@ -80,7 +79,7 @@ impl Commands {
                 Err(CommitError::Conflict) => {
                     tracing::debug!(attempt, "another command was faster, deciding again");
                     if lane.is_none() {
-                        lane = Some(self.retry_lane(scope.org()).lock_owned().await);
+                        lane = Some(self.retries.get_or(scope.org(), Default::default).lock_owned().await);
                     } else {
                         tokio::time::sleep(Duration::from_millis(u64::from(attempt))).await;
                     }
@@ -93,18 +92,6 @@ impl Commands {
             }
         }
         Err(Error::new(ErrorKind::Overloaded, "Too many changes of the same at once, try again"))
-    }
-
-    /// Where commands of an org that lost a race wait for each other.
-    fn retry_lane(&self, org: OrgId) -> Arc<tokio::sync::Mutex<()>> {
-        let mut lanes = self.retries.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(lane) = lanes.get(&org).and_then(Weak::upgrade) {
-            return lane;
-        }
-        lanes.retain(|_, lane| lane.strong_count() > 0);
-        let lane = Arc::default();
-        lanes.insert(org, Arc::downgrade(&lane));
-        lane
     }
 
     async fn replayed<O: DeserializeOwned>(&self, scope: &Scope) -> Result<Option<O>> {

@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::folder::{FolderReader, FolderView};
 use crate::id_allocator::IdAllocator;
 use crate::moment::{Moments, Then};
+use crate::work::Admission;
 use crate::{Authorization, Commands, Permission, Scope, Workers};
 
 pub use import::{ImportDashboard, ImportInput, ImportedDashboard, interpolate};
@@ -195,7 +196,7 @@ impl Dashboards {
     }
 
     /// Waits until a request may read whole documents to compare or restore them, or to show older ones.
-    pub async fn admit(&self, scope: &Scope) -> Result<crate::work::Admission> {
+    pub async fn admit(&self, scope: &Scope) -> Result<Admission> {
         self.workers.admit(scope.org()).await
     }
 

@@ -17,6 +17,7 @@ use crate::dashboard::Dashboards;
 use crate::error::{Error, Result};
 use crate::folder::Folders;
 use crate::id_allocator::IdAllocator;
+use crate::work::Admission;
 use crate::{Authorization, Commands, Permission, Scope, Workers};
 
 pub use diff::Diff;
@@ -185,7 +186,7 @@ impl Histories {
     }
 
     /// Waits until a request may read whole documents to compare or restore them.
-    pub async fn admit(&self, scope: &Scope) -> Result<crate::work::Admission> {
+    pub async fn admit(&self, scope: &Scope) -> Result<Admission> {
         self.workers.admit(scope.org()).await
     }
 

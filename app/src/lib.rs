@@ -7,6 +7,7 @@
 pub mod access;
 pub mod audit;
 pub mod authorization;
+mod by_org;
 pub mod cache;
 pub mod change;
 pub mod clock;

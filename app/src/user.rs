@@ -26,7 +26,7 @@ use crate::team::{TeamReader, leave_teams};
 use crate::{Commands, Page, Permission, Scope, Unit};
 
 pub use email::{EmailVerification, ProfileUpdate};
-pub(crate) use external::NewExternalUser;
+pub(crate) use external::NewMember;
 
 /// A user as it is read.
 #[derive(Clone, Debug)]
@@ -181,9 +181,25 @@ impl Users {
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn create_user(&self, scope: &Scope, new: &NewUser) -> Result<CreatedUser> {
         let across = scope.across_orgs(Permission::UsersCreate)?;
-        let hash = &self.prepare_password(&new.profile, &new.password, &scope.request().ip).await?;
-        let uid = &random_uid()?;
         let home = new.org_id.or(self.default_membership.org_id);
+        let new_member = NewMember {
+            profile: new.profile.clone(),
+            is_server_admin: false,
+            memberships: home.map(|org| (org, self.default_membership.role)).into_iter().collect(),
+        };
+        self.create_member(scope, across, &new_member, &new.password).await
+    }
+
+    /// Creates a user who is a member of some orgs, in one commit.
+    async fn create_member(
+        &self,
+        scope: &Scope,
+        across: AcrossOrgs,
+        new: &NewMember,
+        password: &str,
+    ) -> Result<CreatedUser> {
+        let hash = &self.prepare_password(&new.profile, password, &scope.request().ip).await?;
+        let uid = &random_uid()?;
         self.commands
             .run(scope, |mut unit| async move {
                 let id = self.next_user_id().await?;
@@ -191,13 +207,12 @@ impl Users {
                     id,
                     uid: uid.clone(),
                     profile: new.profile.clone(),
-                    is_server_admin: false,
-                    org_id: home.unwrap_or_default(),
+                    is_server_admin: new.is_server_admin,
+                    org_id: new.memberships.first().map(|(org, _)| *org).unwrap_or_default(),
                 };
                 self.record_created(&mut unit, created, hash).await?;
-                if let Some(org) = home {
-                    self.add_first_membership(&mut unit, across, org, id, self.default_membership.role)
-                        .await?;
+                for (org, role) in &new.memberships {
+                    self.add_first_membership(&mut unit, across, *org, id, *role).await?;
                 }
                 Ok(unit.decided(CreatedUser { id, uid: uid.to_string() }))
             })

@@ -2,12 +2,13 @@
 //! requests that need little are answered meanwhile and no org keeps others from theirs.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use kymograph_domain::OrgId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::by_org::ByOrg;
 use crate::error::{Error, Result, overload};
 
 /// Work on so many bytes takes less than a millisecond and is done at once.
@@ -35,7 +36,7 @@ struct Shared {
     wait: Duration,
     queues: Mutex<HashMap<OrgId, Queue>>,
     admitted: Arc<Semaphore>,
-    admitted_by_org: Mutex<HashMap<OrgId, Weak<Semaphore>>>,
+    admitted_by_org: ByOrg<Semaphore>,
 }
 
 /// The right to hold whole documents, from before they are read until the answer is made of them.
@@ -83,14 +84,14 @@ impl Workers {
             wait,
             queues: Mutex::default(),
             admitted: Arc::new(Semaphore::new(MAX_ADMITTED)),
-            admitted_by_org: Mutex::default(),
+            admitted_by_org: ByOrg::default(),
         }))
     }
 
     /// Waits until a request of an org may read whole documents to compare or restore them. Whoever waits here holds
     /// none, so that small requests in numbers do not fill the memory. It comes before any turn.
     pub async fn admit(&self, org: OrgId) -> Result<Admission> {
-        let of_org = self.admissions_of(org);
+        let of_org = self.0.admitted_by_org.get_or(org, || Semaphore::new(MAX_ADMITTED_OF_ORG));
         let admitted = async {
             let of_org = of_org.acquire_owned().await.map_err(Error::internal)?;
             let of_all = self.0.admitted.clone().acquire_owned().await.map_err(Error::internal)?;
@@ -100,17 +101,6 @@ impl Workers {
             let message = "Too much work on large documents of this org at once, try again shortly";
             Err(Error::overloaded(overload::WORK_OF_ORG, message))
         })
-    }
-
-    fn admissions_of(&self, org: OrgId) -> Arc<Semaphore> {
-        let mut by_org = self.0.admitted_by_org.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(admissions) = by_org.get(&org).and_then(Weak::upgrade) {
-            return admissions;
-        }
-        by_org.retain(|_, admissions| admissions.strong_count() > 0);
-        let admissions = Arc::new(Semaphore::new(MAX_ADMITTED_OF_ORG));
-        by_org.insert(org, Arc::downgrade(&admissions));
-        admissions
     }
 
     /// Does work on so many bytes: at once if they are few, and else on a blocking thread when it is the org's turn.
@@ -248,8 +238,6 @@ mod tests {
         assert!(admit(3).await.is_err());
         held.clear();
         drop(admit(3).await.unwrap());
-        let known = workers.0.admitted_by_org.lock().unwrap().len();
-        assert_eq!(known, 1);
     }
 
     #[tokio::test]

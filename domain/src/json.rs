@@ -394,7 +394,7 @@ pub(crate) mod tests {
         let list = |items: usize| format!("[{}0]", "0,".repeat(items - 1)).into_bytes();
         assert!(JsonDocument::try_parse(&mut list(MAX_NODES - 1)).is_ok());
         assert!(matches!(JsonDocument::try_parse(&mut list(MAX_NODES)), Err(JsonError::TooMany)));
-        // What is inside of a text is no value.
+        // Separators inside strings do not count.
         assert!(
             JsonDocument::try_parse(&mut format!("[\"{}\"]", ",[".repeat(MAX_NODES)).into_bytes()).is_ok()
         );

@@ -130,7 +130,7 @@ async fn run_connected(
     let telling = async {
         let listen = format!("SET synchronous_commit = off; LISTEN {CHANNEL}");
         client.batch_execute(&listen).await.map_err(Error::unavailable)?;
-        // What was committed while nobody listened is not told again, neither to this server nor by it.
+        // Changes committed while the connection was down are not repeated, in either direction.
         listeners.iter().for_each(|listener| listener.everything_changed());
         notify(&client, server, None).await?;
         while let Some(first) = changes.recv().await {

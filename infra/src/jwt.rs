@@ -87,8 +87,7 @@ impl JwtVerifier for JwtKeys {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(JwtError::Refused("the token is too long"));
         }
-        // What the header says leads to a key of ours by its id, and to nothing else: other keys and addresses in it are
-        // not looked at.
+        // Of the header only the key id counts, to find one of the configured keys: `jku`, `x5u` and `jwk` are ignored.
         let header = jsonwebtoken::decode_header(token)
             .map_err(|_| JwtError::Refused("the header of the token cannot be read"))?;
         if header.crit.is_some() {

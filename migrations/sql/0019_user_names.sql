@@ -14,7 +14,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON user_names TO kymograph_app;
 DROP INDEX users_login;
 DROP INDEX users_email;
 
--- Whether users chose their names themselves, unconfirmed, and the org that invited the address.
+-- Unconfirmed names that users chose themselves, and the org that invited the address.
 ALTER TABLE users ADD COLUMN email_is_claimed boolean NOT NULL DEFAULT false;
 ALTER TABLE users ADD COLUMN email_vouched_org_id bigint;
 ALTER TABLE users ADD COLUMN login_is_claimed boolean NOT NULL DEFAULT false;

@@ -24,7 +24,7 @@ async fn no_body_is_read_before_authentication() {
             }
         }
     }
-    // Who is known is asked for the body, and one that is too large is refused before it comes.
+    // An authenticated client is asked for its body; an oversized one is refused before it is sent.
     let known = basic("admin", "admin");
     let mut connection = RawConnection::open(server.address).await;
     connection.send(format!("{SAVE}{known}Expect: 100-continue\r\nContent-Length: 2\r\n\r\n")).await;

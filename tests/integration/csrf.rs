@@ -36,7 +36,7 @@ async fn another_site_can_neither_write_nor_read_nor_log_in_or_out() {
     with(&session, &[own]).post("/api/folders", &folder("own")).await.expect(200);
     with(&server.anonymous(), &[own]).post("/login", &login).await.expect(200);
     with(&server.anonymous(), &[trusted, CROSS_SITE]).post("/login", &login).await.expect(200);
-    // What is no browser's ambient credential is no other site's either.
+    // Credentials that a browser does not add by itself cannot be used by another site.
     with(&server.admin(), &[EVIL, CROSS_SITE]).post("/api/folders", &folder("script")).await.expect(200);
     with(&session, &[("Sec-Fetch-Site", "none"), NAVIGATE]).get("/logout").await.expect(302);
 }

@@ -261,7 +261,7 @@ async fn nobody_makes_the_server_send_many_mails_or_words_of_their_own() {
     assert_eq!(refused.body["messageId"], "overload.mails");
     assert_eq!(mail.mails().len(), 3);
     assert!(mail.mails().iter().all(|mail| !mail.contains("evil")), "{:?}", mail.mails());
-    // What is no change of the address costs no mail.
+    // A profile with the same address costs no mail.
     eve.put("/api/user", &json!({"name": "Eve", "email": "buy-now-at-evil.test"})).await.expect(200);
 
     // An address gets no more from several users.

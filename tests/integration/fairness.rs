@@ -58,7 +58,7 @@ async fn an_org_reads_over_half_of_the_connections_and_waits_for_more() {
         database.in_background().read(ORG, QUICK, &[]).await.unwrap();
     }
     assert!(begun.elapsed() < Duration::from_secs(1), "others waited for {:?}", begun.elapsed());
-    // What has to wait gets its turn.
+    // Large values are compared on a blocking thread, in turn.
     for slow in slow {
         slow.await.unwrap().unwrap();
     }

@@ -52,7 +52,7 @@ fn settings(more: &[&str]) -> Vec<String> {
         r#"expect_claims={"iss": "https://idp.example", "aud": ["kymograph", "other"]}"#,
         "auto_sign_up=true",
     ];
-    // What a test says wins, because it comes later.
+    // Later settings win.
     all.iter().chain(more).map(|setting| format!("auth.jwt.{setting}")).collect()
 }
 
@@ -126,7 +126,7 @@ async fn a_repeated_token_writes_nothing() {
     ann["jti"] = json!("another token of the same user");
     me(&server, &signer.sign(&ann)).await;
     assert_eq!(events(&server).await, before);
-    // Who was seen may be written; what a token costs beyond that is one signature check.
+    // Beyond the time at which the user was seen, a repeated token writes nothing.
     let created: i64 =
         server.database.scalar("SELECT count(*) FROM events WHERE type = 'user.created'").await;
     assert_eq!(created, 2, "the first user and ann");

@@ -51,7 +51,7 @@ impl JwtTransport {
 
     /// `Authorization` is shared: other schemes, and what has not the three parts of a JWT, are for others to understand.
     fn of_header(&self, value: &HeaderValue) -> Option<String> {
-        // What is no text is no token, and is refused like any other.
+        // A header that is no text is refused like any other wrong token.
         let value = value.to_str().unwrap_or("?").trim();
         let bearer = value.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
         let token = bearer.map(|(_, token)| token.trim());

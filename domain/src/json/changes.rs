@@ -417,7 +417,7 @@ mod tests {
             let (text, is_cut, told) = listed(&before, &after, max_bytes);
             assert!(is_cut && told < 1000 && text.len() <= max_bytes, "{max_bytes}: {}", text.len());
         }
-        // Where values do not fit, what was changed is still told.
+        // Without room for values the change itself is still listed.
         let (text, is_cut, told) = listed("null", &after, 10_000);
         assert_eq!((text.as_str(), is_cut, told), (r#"[{"op":"replace","path":"","before":null}]"#, true, 0));
     }

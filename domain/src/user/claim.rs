@@ -37,7 +37,7 @@ impl User {
         }
     }
 
-    /// What comes of a profile that the user gives itself: other names in it are claimed, other spellings of a name are not.
+    /// Events of a profile change by the user itself: new names are claimed, other spellings of a name are not.
     pub(super) fn change_own_profile(&self, profile: Profile) -> Result<Vec<UserEvent>, UserError> {
         let profile = profile.following(&self.profile)?;
         if profile == self.profile {
@@ -57,7 +57,7 @@ impl User {
         Ok(events)
     }
 
-    /// What comes of it that a guest of an org chose its names.
+    /// Events of the unconfirmed names of an invited guest.
     pub(super) fn claim_names(&self, vouched_by: OrgId) -> Vec<UserEvent> {
         let Profile { login, email, .. } = self.profile.clone();
         let (id, mut events) = (self.id, Vec::new());

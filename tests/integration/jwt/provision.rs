@@ -88,7 +88,7 @@ async fn users_are_found_by_login_and_address_and_follow_the_token() {
     let renamed = json!({"email": "ANN@example.org"});
     let user = me(&server, &token(&signer, "anna", renamed)).await;
     assert_eq!((&user["id"], &user["login"]), (&json!(id), &json!("anna")));
-    // What is the same is not written.
+    // A token that changes nothing writes no event.
     let before = events(&server).await;
     me(&server, &token(&signer, "anna", json!({"email": "ANN@example.org"}))).await;
     assert_eq!(events(&server).await, before);

@@ -80,7 +80,7 @@ async fn a_key_that_was_withdrawn_counts_no_longer_than_the_cache() {
     tokio::time::sleep(Duration::from_millis(1100)).await;
     refused(with_token(&server, &new_token(&old)).get("/api/user").await);
     me(&server, &new_token(&new)).await;
-    // Whose token it is stays known for a minute.
+    // The user of a token is remembered for a minute.
     server.clock.advance(45);
     me(&server, &known).await;
     server.clock.advance(15);

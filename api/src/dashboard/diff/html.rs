@@ -61,7 +61,7 @@ pub(super) fn summary(difference: &Difference<'_>) -> String {
 fn summarize(html: &mut Html, path: &mut String, difference: &Difference<'_>) {
     let length = path.len();
     let mut within = |html: &mut Html, step: std::fmt::Arguments<'_>, inner: &Difference<'_>| {
-        // What is the same has no line, so no path is made for it.
+        // Unchanged members have no line, so they need no path.
         if !html.is_full && !inner.is_same() {
             // Writing to a text cannot fail.
             let _ = path.write_fmt(step);

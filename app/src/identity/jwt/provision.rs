@@ -11,7 +11,7 @@ use crate::Page;
 use crate::error::{Error, ErrorKind};
 use crate::identity::{Identified, Identity};
 use crate::scope::{RequestContext, Scope};
-use crate::user::{NewExternalUser, ProfileChange, UserView};
+use crate::user::{NewMember, ProfileChange, UserView};
 
 /// How many orgs a token may make its user a member of. Each is a commit when it changes.
 pub(crate) const MAX_MAPPED_ORGS: usize = 100;
@@ -203,7 +203,7 @@ impl JwtLogIn {
             None => default.org_id.map(|org| (org, default.role)).into_iter().collect(),
         };
         let External { login, email, name, .. } = external;
-        let new = NewExternalUser {
+        let new = NewMember {
             profile: Profile {
                 login: login.clone(),
                 email: email.clone(),

@@ -166,7 +166,7 @@ async fn prepare(server: &Server) -> Result<(Vec<Attacker>, [Vec<u8>; 3])> {
     let mut owner = member(server, &mut admin, org, "hostile-admin", "Admin").await?;
     for version in 0..2 {
         for dashboard in [wide(version), product(version)] {
-            // What is refused is no danger.
+            // A refused document cannot do harm later.
             owner.try_save(&dashboard).await?;
         }
     }
