@@ -5,6 +5,7 @@ use axum::http::{Method, Uri};
 use axum::response::Response;
 use kymograph_app::access::DeniedRequest;
 use kymograph_domain::access::AccessTarget;
+use kymograph_domain::text::MAX_NAME_BYTES;
 
 use crate::error::Refused;
 
@@ -60,6 +61,8 @@ fn target(route: &str, path: &str) -> AccessTarget {
     // Counted from the end, because a server under a sub-path matches routes with it and paths without.
     let from_end = parameter.map(|index| segments.len() - 1 - index);
     let uid = from_end.and_then(|index| path.trim_end_matches('/').split('/').rev().nth(index));
+    // Nothing has a longer uid, and what is recorded waits in memory.
+    let uid = uid.filter(|uid| uid.len() <= MAX_NAME_BYTES);
     AccessTarget { kind, uid: uid.unwrap_or_default().to_owned() }
 }
 
@@ -85,5 +88,8 @@ mod tests {
         assert_eq!(named("/api/dashboards/db", "/api/dashboards/db"), "dashboard");
         assert_eq!(named("/api/search", "/api/search"), "request");
         assert_eq!(named("", "/"), "request");
+        let longest = format!("/api/folders/{}", "a".repeat(MAX_NAME_BYTES));
+        assert!(named("/api/folders/{folder_uid}", &longest).ends_with('a'));
+        assert_eq!(named("/api/folders/{folder_uid}", &(longest + "a")), "folder");
     }
 }

@@ -29,7 +29,7 @@ use crate::error::ApiError;
 use crate::metrics::HttpMetrics;
 
 pub use authentication::{Authentication, Caller};
-pub use client_address::{Network, network_of_client};
+pub use client_address::Network;
 pub(crate) use context::MAX_ID_LENGTH;
 pub use jwt::JwtTransport;
 pub(crate) use jwt::{UrlLogIn, log_in_by_url, without_url_token};

@@ -10,6 +10,7 @@ pub mod authorization;
 mod by_org;
 pub mod cache;
 pub mod change;
+pub mod client_network;
 pub mod clock;
 pub mod command;
 pub mod dashboard;

@@ -2,16 +2,15 @@
 //! routes. A body that does not fit is refused: to wait would let slow uploads block fast ones.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use kymograph_app::Error;
+use kymograph_app::client_network::network_of_client_at;
 use kymograph_app::error::overload;
 use kymograph_app::log_limit::LogLimit;
 use kymograph_domain::OrgId;
 use kymograph_domain::json::PADDING;
-
-use super::network_of_client;
 
 /// How many bytes of bodies there may be under way in all orgs.
 pub(crate) const MAX_BYTES: usize = 48 * 1024 * 1024;
@@ -32,8 +31,7 @@ pub(crate) enum Owner {
 impl Owner {
     /// The owner of a body on a public route. Addresses that cannot be parsed share one budget.
     pub(crate) fn of_address(address: &str) -> Self {
-        let address = address.parse().unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
-        Self::Address(network_of_client(address))
+        Self::Address(network_of_client_at(address))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Where a request came from, also if proxies are in between.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use axum::http::{HeaderMap, HeaderName};
@@ -49,15 +49,6 @@ impl Network {
         let difference = bits(self.address) ^ bits(address);
         length(self.address) == length(address)
             && difference.checked_shr(u128::BITS - self.prefix).unwrap_or_default() == 0
-    }
-}
-
-/// What is one client where clients share something: an address, or of IPv6 the network of 64 bits that one has for itself.
-#[must_use]
-pub fn network_of_client(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
-        address @ IpAddr::V4(_) => address,
     }
 }
 

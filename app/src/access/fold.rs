@@ -1,12 +1,15 @@
 //! Folds refusals that repeat each other into one that counts them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map};
+use std::hash::Hash;
+use std::net::IpAddr;
 
 use kymograph_domain::access::{AccessTarget, Refusal};
 use kymograph_domain::{OrgId, Timestamp, UserId};
 
 use crate::RequestContext;
 use crate::audit::ANONYMOUS;
+use crate::client_network::network_of_client_at;
 use crate::scope::Actor;
 
 /// For how long refusals of one kind are gathered, in seconds.
@@ -14,6 +17,10 @@ const WINDOW_SECONDS: i64 = 60;
 
 /// How many kinds of refusals are told apart at the same time.
 const MAX_KINDS: usize = 10_000;
+
+/// How many of those are of one org. All others of the org become one kind, so that its members leave room for other
+/// orgs.
+const MAX_KINDS_PER_ORG: usize = 1000;
 
 /// How many kinds of refusals of one source are told apart at the same time. All others become one kind, so that
 /// who varies what is asked for gains nothing.
@@ -52,11 +59,12 @@ pub(super) enum What {
     TokenRefused,
 }
 
-/// Where refusals come from: a known actor, or an address.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// Where refusals come from: a known actor, a client's network, or those of an org that are not told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Source {
     Actor(OrgId, UserId),
-    Address(OrgId, String),
+    Client(OrgId, IpAddr),
+    Org(OrgId),
 }
 
 /// Refusals with the same kind are one entry. `None` gathers those that are not told apart.
@@ -80,17 +88,14 @@ struct Window {
 pub(super) struct Folds {
     windows: HashMap<Kind, Window>,
     kinds_by_source: HashMap<Source, usize>,
+    kinds_by_org: HashMap<OrgId, usize>,
 }
 
 impl Folds {
     /// Takes a refusal, and gives it back if it is to be written down at once. `Err` if there are too many kinds.
     pub(super) fn take(&mut self, mut attempt: Attempt, now: Timestamp) -> Result<Option<Entry>, ()> {
-        let source = source_of(&attempt);
-        let full = Some((attempt.what.clone(), attempt.target.clone(), attempt.reason.clone()));
-        let mut kind = (source.clone(), full);
-        let kinds = self.kinds_by_source.get(&source).copied().unwrap_or_default();
-        if !self.windows.contains_key(&kind) && kinds >= MAX_KINDS_PER_SOURCE {
-            kind.1 = None;
+        let kind = self.kind_of(&attempt);
+        if kind.1.is_none() {
             attempt.target.uid.clear();
             "various requests".clone_into(&mut attempt.reason);
         }
@@ -103,16 +108,33 @@ impl Folds {
         if self.windows.len() >= MAX_KINDS {
             return Err(());
         }
+        *self.kinds_by_source.entry(kind.0).or_default() += 1;
+        *self.kinds_by_org.entry(attempt.org).or_default() += 1;
         self.windows.insert(kind, Window { ends: now.plus_seconds(WINDOW_SECONDS), pending: None });
-        *self.kinds_by_source.entry(source).or_default() += 1;
         Ok(Some(entry(attempt, 1, now)))
+    }
+
+    /// The kind of a refusal: that of its own, or one that it shares if its source or its org has too many.
+    fn kind_of(&self, attempt: &Attempt) -> Kind {
+        let source = source_of(attempt);
+        let own = (source, Some((attempt.what.clone(), attempt.target.clone(), attempt.reason.clone())));
+        if self.windows.contains_key(&own) {
+            return own;
+        }
+        let of_source = (source, None);
+        let kinds = self.kinds_by_org.get(&attempt.org).copied().unwrap_or_default();
+        if kinds >= share_of(attempt.org) && !self.windows.contains_key(&of_source) {
+            return (Source::Org(attempt.org), None);
+        }
+        let kinds = self.kinds_by_source.get(&source).copied().unwrap_or_default();
+        if kinds >= MAX_KINDS_PER_SOURCE { of_source } else { own }
     }
 
     /// The entries of windows that have ended by now. A window in which something came begins again.
     pub(super) fn ended(&mut self, now: Timestamp) -> Vec<Entry> {
         let mut entries = Vec::new();
-        let kinds_by_source = &mut self.kinds_by_source;
-        self.windows.retain(|(source, _), window| {
+        let Self { windows, kinds_by_source, kinds_by_org } = self;
+        windows.retain(|(source, _), window| {
             if window.ends > now {
                 return true;
             }
@@ -121,12 +143,8 @@ impl Folds {
                 window.ends = now.plus_seconds(WINDOW_SECONDS);
                 return true;
             }
-            if let Some(kinds) = kinds_by_source.get_mut(source) {
-                *kinds -= 1;
-                if *kinds == 0 {
-                    kinds_by_source.remove(source);
-                }
-            }
+            remove_one(kinds_by_source, *source);
+            remove_one(kinds_by_org, source.org());
             false
         });
         entries
@@ -138,11 +156,33 @@ impl Folds {
     }
 }
 
+impl Source {
+    fn org(self) -> OrgId {
+        match self {
+            Self::Actor(org, _) | Self::Client(org, _) | Self::Org(org) => org,
+        }
+    }
+}
+
 fn source_of(attempt: &Attempt) -> Source {
     if attempt.actor.user_id == ANONYMOUS {
-        Source::Address(attempt.org, attempt.request.ip.clone())
+        Source::Client(attempt.org, network_of_client_at(&attempt.request.ip))
     } else {
         Source::Actor(attempt.org, attempt.actor.user_id)
+    }
+}
+
+/// How many kinds an org may have. Those of the server, where nobody is known yet, have half of all.
+fn share_of(org: OrgId) -> usize {
+    if org == OrgId::SERVER { MAX_KINDS / 2 } else { MAX_KINDS_PER_ORG }
+}
+
+fn remove_one<K: Hash + Eq>(counts: &mut HashMap<K, usize>, key: K) {
+    if let hash_map::Entry::Occupied(mut count) = counts.entry(key) {
+        *count.get_mut() -= 1;
+        if *count.get() == 0 {
+            count.remove();
+        }
     }
 }
 
@@ -205,10 +245,40 @@ mod tests {
         assert!(folds.take(denied(2, "cpu"), now).unwrap().is_some());
     }
 
+    fn of_org(org: i64, user: i64) -> Attempt {
+        Attempt { org: OrgId(org), ..denied(user, "cpu") }
+    }
+
+    #[test]
+    fn an_org_leaves_room_for_others() {
+        let mut folds = Folds::default();
+        let share = i64::try_from(MAX_KINDS_PER_ORG).unwrap();
+        let written =
+            (1..=share + 5).filter(|user| folds.take(of_org(1, *user), Timestamp(0)).unwrap().is_some());
+        assert_eq!(written.count(), MAX_KINDS_PER_ORG + 1);
+        assert!(folds.take(of_org(2, 1), Timestamp(0)).unwrap().is_some());
+        assert_eq!(counts(folds.all()), [(String::new(), 4)]);
+        assert!(folds.ended(Timestamp(i64::MAX)).is_empty());
+        assert!(folds.kinds_by_source.is_empty() && folds.kinds_by_org.is_empty());
+    }
+
+    #[test]
+    fn an_ipv6_network_is_one_source() {
+        let mut folds = Folds::default();
+        for host in 1..=1000 {
+            let mut attempt = denied(0, &host.to_string());
+            attempt.actor.user_id = ANONYMOUS;
+            attempt.request.ip = format!("2001:db8::{host:x}");
+            folds.take(attempt, Timestamp(0)).unwrap();
+        }
+        assert_eq!(folds.windows.len(), MAX_KINDS_PER_SOURCE + 1);
+    }
+
     #[test]
     fn the_number_of_kinds_is_bounded() {
         let mut folds = Folds::default();
-        let refused = (1..=10_005).filter(|user| folds.take(denied(*user, "cpu"), Timestamp(0)).is_err());
+        let refused = (0..10_005)
+            .filter(|number| folds.take(of_org(number / 500, number % 500), Timestamp(0)).is_err());
         assert_eq!(refused.count(), 5);
     }
 }

@@ -1,9 +1,10 @@
 //! A queue in which client addresses take turns, so that a flood from one delays the others by one place each.
 
 use std::collections::{HashMap, VecDeque};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use kymograph_app::client_network::network_of_client_at;
 use tokio::sync::oneshot;
 
 /// How many requests may wait before some are turned away.
@@ -17,8 +18,8 @@ struct State {
     free: usize,
     waiting: usize,
     /// The addresses that wait, in the order of their turns.
-    turns: VecDeque<String>,
-    by_address: HashMap<String, VecDeque<oneshot::Sender<Place>>>,
+    turns: VecDeque<IpAddr>,
+    by_address: HashMap<IpAddr, VecDeque<oneshot::Sender<Place>>>,
 }
 
 /// A place among those that are let through, handed on when it is dropped.
@@ -45,22 +46,22 @@ impl FairQueue {
                 state.free -= 1;
                 return Some(Place { queue: Some(self.0.clone()) });
             }
-            state.enqueue(source(ip))?
+            state.enqueue(network_of_client_at(ip))?
         };
         receiver.await.ok()
     }
 }
 
 impl State {
-    fn enqueue(&mut self, address: String) -> Option<oneshot::Receiver<Place>> {
+    fn enqueue(&mut self, address: IpAddr) -> Option<oneshot::Receiver<Place>> {
         if self.waiting >= MAX_WAITING {
             self.remove_cancelled();
         }
-        if self.waiting >= MAX_WAITING && !self.displace_for(&address) {
+        if self.waiting >= MAX_WAITING && !self.displace_for(address) {
             return None;
         }
         let (sender, receiver) = oneshot::channel();
-        let queue = self.by_address.entry(address.clone()).or_default();
+        let queue = self.by_address.entry(address).or_default();
         if queue.is_empty() {
             self.turns.push_back(address);
         }
@@ -79,8 +80,8 @@ impl State {
     }
 
     /// Turns away the last of the address with the most, if the newcomer's has fewer.
-    fn displace_for(&mut self, address: &str) -> bool {
-        let own = self.by_address.get(address).map_or(0, VecDeque::len);
+    fn displace_for(&mut self, address: IpAddr) -> bool {
+        let own = self.by_address.get(&address).map_or(0, VecDeque::len);
         let longest = self.by_address.values_mut().max_by_key(|queue| queue.len());
         let Some(longest) = longest.filter(|queue| queue.len() > own + 1) else { return false };
         longest.pop_back();
@@ -120,14 +121,6 @@ impl Drop for Place {
     }
 }
 
-/// What counts as one address: for IPv6 the network that one client has to itself.
-fn source(ip: &str) -> String {
-    match ip.parse() {
-        Ok(IpAddr::V6(address)) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).to_string(),
-        _ => ip.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -157,29 +150,30 @@ mod tests {
     #[tokio::test]
     async fn addresses_take_turns() {
         let (queue, order) = (Arc::new(FairQueue::new(1)), Arc::default());
-        let busy = queue.enter("0").await.unwrap();
+        let busy = queue.enter("192.0.2.0").await.unwrap();
         let mut waiters = Vec::new();
-        for (count, ip) in ["1", "1", "1", "2", "3"].into_iter().enumerate() {
-            waiters.push(waiter(&queue, ip, &order));
+        for (count, host) in [1, 1, 1, 2, 3].into_iter().enumerate() {
+            waiters.push(waiter(&queue, &format!("192.0.2.{host}"), &order));
             until_waiting(&queue, count + 1).await;
         }
         drop(busy);
         for waiter in waiters {
             assert!(waiter.await.unwrap());
         }
-        assert_eq!(*order.lock().unwrap(), ["1", "2", "3", "1", "1"]);
-        assert!(queue.enter("4").now_or_never().is_some());
+        let turns = [1, 2, 3, 1, 1].map(|host| format!("192.0.2.{host}"));
+        assert_eq!(*order.lock().unwrap(), turns);
+        assert!(queue.enter("192.0.2.4").now_or_never().is_some());
     }
 
     #[tokio::test]
     async fn a_flood_gives_way_to_others() {
         let (queue, order) = (Arc::new(FairQueue::new(1)), Arc::default());
-        let busy = queue.enter("0").await.unwrap();
-        let flood: Vec<_> = (0..MAX_WAITING).map(|_| waiter(&queue, "1", &order)).collect();
+        let busy = queue.enter("192.0.2.0").await.unwrap();
+        let flood: Vec<_> = (0..MAX_WAITING).map(|_| waiter(&queue, "192.0.2.1", &order)).collect();
         until_waiting(&queue, MAX_WAITING).await;
-        assert!(queue.enter("1").await.is_none(), "the queue is full");
-        let other = waiter(&queue, "2", &order);
-        while !lock(&queue.0).by_address.contains_key("2") {
+        assert!(queue.enter("192.0.2.1").await.is_none(), "the queue is full");
+        let other = waiter(&queue, "192.0.2.2", &order);
+        while !lock(&queue.0).by_address.contains_key(&network_of_client_at("192.0.2.2")) {
             tokio::task::yield_now().await;
         }
         drop(busy);
@@ -194,20 +188,13 @@ mod tests {
     #[tokio::test]
     async fn who_gives_up_keeps_no_place() {
         let (queue, order) = (Arc::new(FairQueue::new(1)), Arc::default());
-        let busy = queue.enter("0").await.unwrap();
-        let gone = waiter(&queue, "1", &order);
+        let busy = queue.enter("192.0.2.0").await.unwrap();
+        let gone = waiter(&queue, "192.0.2.1", &order);
         until_waiting(&queue, 1).await;
         gone.abort();
         assert!(gone.await.is_err());
         drop(busy);
-        let next = tokio::time::timeout(Duration::from_secs(5), queue.enter("2")).await;
+        let next = tokio::time::timeout(Duration::from_secs(5), queue.enter("192.0.2.2")).await;
         assert!(next.unwrap().is_some());
-    }
-
-    #[test]
-    fn an_ipv6_network_is_one_address() {
-        assert_eq!(source("2001:db8::1"), source("2001:db8::ffff:1"));
-        assert_ne!(source("2001:db8::1"), source("2001:db8:0:1::1"));
-        assert_eq!(source("192.0.2.7"), "192.0.2.7");
     }
 }

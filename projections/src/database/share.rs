@@ -2,17 +2,16 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kymograph_app::error::overload;
+use kymograph_app::log_limit::LogLimit;
 use kymograph_app::{Error, Result};
 use kymograph_domain::OrgId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// How many locks the claimants are spread over.
 const SHARDS: usize = 64;
-/// How often the log says at most that somebody waited for a share in vain.
-const WARNING_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How many of so many connections one org may use at a time: half of them.
 #[must_use]
@@ -45,7 +44,6 @@ pub(super) struct Shares {
     /// All connections but one, unless there is only one.
     tenants: Arc<Semaphore>,
     shards: [Mutex<Shard>; SHARDS],
-    warned: Mutex<Option<Instant>>,
 }
 
 impl Shares {
@@ -55,7 +53,6 @@ impl Shares {
             each: share_of(connections),
             tenants: Arc::new(Semaphore::new(connections.saturating_sub(1).max(1))),
             shards: std::array::from_fn(|_| Mutex::default()),
-            warned: Mutex::default(),
         }
     }
 
@@ -92,23 +89,15 @@ impl Shares {
     }
 
     fn refuse(&self, claimant: Claimant) -> Error {
-        let now = Instant::now();
-        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
-        if warned.is_none_or(|last| now.duration_since(last) >= WARNING_INTERVAL) {
-            *warned = Some(now);
+        static LIMIT: LogLimit = LogLimit::new();
+        if let Some(suppressed) = LIMIT.admit() {
             let limit = self.each;
-            match claimant {
-                Claimant::Org(org) => {
-                    tracing::warn!(
-                        org = org.0,
-                        limit,
-                        "an org reads over all database connections it may use"
-                    );
-                }
-                Claimant::Background => {
-                    tracing::warn!(limit, "background work reads over all database connections it may use");
-                }
-            }
+            tracing::warn!(
+                ?claimant,
+                limit,
+                suppressed,
+                "no database connection left in the share of an org"
+            );
         }
         Error::overloaded(overload::READS, "Too many reads of this organization at once, try again shortly")
     }

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use kymograph_api::layer::{Network, network_of_client};
+use kymograph_api::layer::Network;
+use kymograph_app::client_network::network_of_client;
 use kymograph_app::log_limit::LogLimit;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 use tokio::task::AbortHandle;
