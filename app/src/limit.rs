@@ -205,6 +205,18 @@ pub const LIMITS: &[Limit] = &[
         answer: "The others wait, then 429",
     },
     Limit {
+        what: "Dashboards of more than 4 MiB that are read at a time",
+        at: "An org",
+        most: Amount::Count(work::MAX_LARGE_READS_OF_ORG as u64),
+        answer: "The others wait, then 429",
+    },
+    Limit {
+        what: "Dashboards of more than 4 MiB that are read at a time",
+        at: "A server",
+        most: Amount::Count(work::MAX_LARGE_READS as u64),
+        answer: "The others wait, then 429",
+    },
+    Limit {
         what: "Time to wait for a turn to work on documents",
         at: "A request",
         most: Amount::Time(work::MAX_WAIT),

@@ -21,6 +21,10 @@ pub const MAX_WAITING_OF_ORG: usize = 32;
 pub const MAX_ADMITTED_OF_ORG: usize = 2;
 /// How many requests of all orgs may hold whole documents at a time.
 pub const MAX_ADMITTED: usize = 4;
+/// How many documents of more than [`LARGE_BYTES`] are read for an org at a time.
+pub const MAX_LARGE_READS_OF_ORG: usize = 1;
+/// How many documents of more than [`LARGE_BYTES`] are read for all orgs at a time.
+pub const MAX_LARGE_READS: usize = 2;
 /// How long a request waits for a turn.
 pub const MAX_WAIT: Duration = Duration::from_secs(10);
 
@@ -35,11 +39,18 @@ struct Shared {
     share: usize,
     wait: Duration,
     queues: Mutex<HashMap<OrgId, Queue>>,
-    admitted: Arc<Semaphore>,
-    admitted_by_org: ByOrg<Semaphore>,
+    requests: Admissions,
+    large_reads: Admissions,
 }
 
-/// The right to hold whole documents, from before they are read until the answer is made of them.
+/// How much may be under way, in all orgs and in each.
+struct Admissions {
+    of_all: Arc<Semaphore>,
+    of_org: ByOrg<Semaphore>,
+    most_of_org: usize,
+}
+
+/// The right to hold whole documents in memory, which ends when it is dropped.
 pub struct Admission {
     _of_org: OwnedSemaphorePermit,
     _of_all: OwnedSemaphorePermit,
@@ -83,24 +94,21 @@ impl Workers {
             share: turns / 2,
             wait,
             queues: Mutex::default(),
-            admitted: Arc::new(Semaphore::new(MAX_ADMITTED)),
-            admitted_by_org: ByOrg::default(),
+            requests: Admissions::new(MAX_ADMITTED, MAX_ADMITTED_OF_ORG),
+            large_reads: Admissions::new(MAX_LARGE_READS, MAX_LARGE_READS_OF_ORG),
         }))
     }
 
-    /// Waits until a request of an org may read whole documents to compare or restore them. Whoever waits here holds
-    /// none, so that small requests in numbers do not fill the memory. It comes before any turn.
+    /// Waits until a request of an org may read whole documents to compare or restore them. Requests that wait here hold
+    /// none, so that many small ones do not fill the memory. It comes before any turn.
     pub async fn admit(&self, org: OrgId) -> Result<Admission> {
-        let of_org = self.0.admitted_by_org.get_or(org, || Semaphore::new(MAX_ADMITTED_OF_ORG));
-        let admitted = async {
-            let of_org = of_org.acquire_owned().await.map_err(Error::internal)?;
-            let of_all = self.0.admitted.clone().acquire_owned().await.map_err(Error::internal)?;
-            Ok(Admission { _of_org: of_org, _of_all: of_all })
-        };
-        tokio::time::timeout(self.0.wait, admitted).await.unwrap_or_else(|_| {
-            let message = "Too much work on large documents of this org at once, try again shortly";
-            Err(Error::overloaded(overload::WORK_OF_ORG, message))
-        })
+        self.0.requests.admit(org, self.0.wait).await
+    }
+
+    /// Waits until a document of more than [`LARGE_BYTES`] may be read for an org. It comes before any turn and after
+    /// [`Self::admit`], whose holders read such documents too.
+    pub async fn admit_large_read(&self, org: OrgId) -> Result<Admission> {
+        self.0.large_reads.admit(org, self.0.wait).await
     }
 
     /// Does work on so many bytes: at once if they are few, and else on a blocking thread when it is the org's turn.
@@ -116,7 +124,7 @@ impl Workers {
         self.turn(org, bytes).await?.run(bytes, work).await
     }
 
-    /// Waits for a turn to work on so many bytes. Whoever has one must not wait for another.
+    /// Waits for a turn to work on so many bytes. The holder of a turn must not wait for another.
     pub async fn turn(&self, org: OrgId, bytes: usize) -> Result<Turn> {
         let place = self.place(org)?;
         let turns = self.queue(org, |queue| queue.turns.clone());
@@ -155,6 +163,26 @@ impl Workers {
         let new = || Queue { turns: Arc::new(Semaphore::new(self.0.share)), here: 0 };
         let mut queues = self.0.queues.lock().unwrap_or_else(PoisonError::into_inner);
         look(queues.entry(org).or_insert_with(new))
+    }
+}
+
+impl Admissions {
+    fn new(most: usize, most_of_org: usize) -> Self {
+        Self { of_all: Arc::new(Semaphore::new(most)), of_org: ByOrg::default(), most_of_org }
+    }
+
+    async fn admit(&self, org: OrgId, wait: Duration) -> Result<Admission> {
+        let of_org = self.of_org.get_or(org, || Semaphore::new(self.most_of_org));
+        let admitted = async {
+            // The org's share comes first, so that its requests wait for each other and not in the way of others.
+            let of_org = of_org.acquire_owned().await.map_err(Error::internal)?;
+            let of_all = self.of_all.clone().acquire_owned().await.map_err(Error::internal)?;
+            Ok(Admission { _of_org: of_org, _of_all: of_all })
+        };
+        tokio::time::timeout(wait, admitted).await.unwrap_or_else(|_| {
+            let message = "Too much work on large documents of this org at once, try again shortly";
+            Err(Error::overloaded(overload::WORK_OF_ORG, message))
+        })
     }
 }
 
@@ -238,6 +266,19 @@ mod tests {
         assert!(admit(3).await.is_err());
         held.clear();
         drop(admit(3).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn few_large_documents_are_read_at_a_time() {
+        let workers = Workers::new(1, SHORT);
+        let read = |org| workers.admit_large_read(OrgId(org));
+        let _requests = (workers.admit(OrgId(1)).await.unwrap(), workers.admit(OrgId(1)).await.unwrap());
+        let first = read(1).await.unwrap();
+        assert_eq!(read(1).await.err().unwrap().code(), Some(overload::WORK_OF_ORG));
+        let _second = read(2).await.unwrap();
+        assert!(read(3).await.is_err());
+        drop(first);
+        read(3).await.unwrap();
     }
 
     #[tokio::test]

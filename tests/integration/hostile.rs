@@ -92,3 +92,37 @@ async fn bodies_do_not_use_up_the_memory() {
     assert!(log.contains("the budget for request bodies under way is used up"), "{log}");
     assert!(log.lines().count() < 30, "{log}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_dashboards_do_not_use_up_the_memory() {
+    const DASHBOARDS: usize = 12;
+    let mut server = ServerProcess::start("large").await;
+    for number in 0..DASHBOARDS {
+        let text = number.to_string().repeat(8 * MIB / number.to_string().len());
+        let form = json!({"dashboard": {"uid": format!("large{number}"), "title": number.to_string(), "text": text}});
+        server.admin().post("/api/dashboards/db", &form).await.expect(200);
+    }
+    server.kill_server();
+    server.restart().await;
+    server.wait_until_ready().await;
+    let mut reads = JoinSet::new();
+    for number in 0..3 * DASHBOARDS {
+        let path = format!("/api/dashboards/uid/large{}", number % DASHBOARDS);
+        let request = server.admin().request(reqwest::Method::GET, &path);
+        reads.spawn(async move {
+            let answer = request.send().await.unwrap();
+            (answer.status().as_u16(), answer.bytes().await.map_or(0, |body| body.len()))
+        });
+    }
+    let mut most = 0;
+    while !reads.is_empty() {
+        most = most.max(server.resident_memory());
+        if let Ok(Some(read)) = tokio::time::timeout(Duration::from_millis(10), reads.join_next()).await {
+            let (status, bytes) = read.unwrap();
+            assert!(status == 200 && (bytes == 0 || bytes > 8 * MIB - 10), "{status}, {bytes} bytes");
+        }
+    }
+    assert!(most < MAX_MEMORY, "{most}");
+    let whole = server.admin().get("/api/dashboards/uid/large7").await.expect(200);
+    assert_eq!(whole.body["dashboard"]["text"], "7".repeat(8 * MIB));
+}

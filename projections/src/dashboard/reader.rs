@@ -7,6 +7,7 @@ use kymograph_app::authorization::ContentFilter;
 use kymograph_app::dashboard::version::MAX_PAGE_BYTES;
 use kymograph_app::dashboard::{DashboardReader, DashboardView, TagCount, VersionContent, VersionView};
 use kymograph_app::moment::Then;
+use kymograph_app::work::LARGE_BYTES;
 use kymograph_app::{Error, Result, Scope, Workers};
 use kymograph_domain::dashboard::{DashboardContent, DashboardEvent};
 use kymograph_domain::{OrgId, Uid, registry};
@@ -43,13 +44,26 @@ impl PgDashboardReader {
     }
 
     async fn fetch(&self, org: OrgId, uid: &Uid) -> Result<Option<Arc<DashboardView>>> {
-        let sql = "SELECT d.*, e.type, e.schema_version, e.payload
+        let Some(mut row) = self.find_row(org, uid, LARGE_BYTES).await? else { return Ok(None) };
+        let mut admission = None;
+        if row.get::<_, Option<&str>>("payload").is_none() {
+            admission = Some(self.workers.admit_large_read(org).await?);
+            let Some(large) = self.find_row(org, uid, usize::MAX).await? else { return Ok(None) };
+            row = large;
+        }
+        let dashboard = self.decoded(org, row, dashboard_view).await?;
+        drop(admission);
+        Ok(Some(Arc::new(dashboard)))
+    }
+
+    /// The row of a dashboard with the event that has its document, if that has at most so many bytes.
+    async fn find_row(&self, org: OrgId, uid: &Uid, max_bytes: usize) -> Result<Option<Row>> {
+        let sql = "SELECT d.*, e.type, e.schema_version,
+                CASE WHEN octet_length(e.payload) <= $3 THEN e.payload END AS payload
             FROM dashboards d JOIN events e ON e.org_id = d.org_id AND e.pos = d.pos
             WHERE d.org_id = $1 AND d.uid = $2 AND d.deleted IS NULL";
-        let Some(row) = self.database.read_one(org, sql, &[&org.0, &uid.as_str()]).await? else {
-            return Ok(None);
-        };
-        self.decoded(org, row, dashboard_view).await.map(|dashboard| Some(Arc::new(dashboard)))
+        let max_bytes = i32::try_from(max_bytes).unwrap_or(i32::MAX);
+        self.database.read_one(org, sql, &[&org.0, &uid.as_str(), &max_bytes]).await
     }
 
     async fn find_uid(
