@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::body::{Body, HttpBody};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, StatusCode, header};
+use futures_util::FutureExt;
 use http_body_util::BodyExt;
 use kymograph_app::{Error, RequestContext, Scope};
 use kymograph_domain::json::{JsonDocument, PADDING};
@@ -14,6 +15,7 @@ use serde::de::DeserializeOwned;
 use utoipa::ToSchema;
 
 use crate::error::ApiError;
+use crate::layer::Authentication;
 use crate::layer::budget::{Budget, Charge, Owner};
 
 /// The largest body on a public route.
@@ -87,21 +89,30 @@ async fn read(request: &mut Request, max_bytes: usize) -> Result<ReadBody, ApiEr
         (Some(scope), _) => Owner::Org(scope.org()),
         (None, context) => Owner::of_address(context.map_or("", |context| &context.ip)),
     };
+    let caller = extensions.get::<Arc<Authentication>>().cloned().zip(extensions.get::<Scope>().cloned());
     let charges = [&rules.small, &rules.budget].map(|budget| Charge::new(budget.clone(), owner));
     let (max_bytes, timeout) = (rules.max_bytes.min(max_bytes), rules.timeout);
     let body = read_within(std::mem::take(request.body_mut()), max_bytes, charges);
-    let Some(timeout) = timeout else { return body.await };
-    let too_slow = |_| ApiError::new(StatusCode::GATEWAY_TIMEOUT, "the request body took too long");
-    tokio::time::timeout(timeout, body).await.map_err(too_slow)?
+    let (body, has_waited) = match timeout {
+        None => body.await?,
+        Some(timeout) => {
+            let too_slow = |_| ApiError::new(StatusCode::GATEWAY_TIMEOUT, "the request body took too long");
+            tokio::time::timeout(timeout, body).await.map_err(too_slow)??
+        }
+    };
+    if let Some((authentication, scope)) = caller.filter(|_| has_waited) {
+        authentication.readmit(request, &scope).await?;
+    }
+    Ok(body)
 }
 
-/// Reads a body into one buffer with room for the padding. The buffer grows as bytes arrive, because a `Content-Length`
-/// costs a client nothing.
+/// Reads a body into one buffer with room for the padding, and returns whether the client was waited for. The buffer grows
+/// as bytes arrive, because a `Content-Length` costs a client nothing.
 async fn read_within(
     mut body: Body,
     max_bytes: usize,
     [mut charge, large]: [Charge; 2],
-) -> Result<ReadBody, ApiError> {
+) -> Result<(ReadBody, bool), ApiError> {
     let mut large = Some(large);
     let expected = body.size_hint();
     if expected.lower() > max_bytes as u64 {
@@ -109,8 +120,16 @@ async fn read_within(
     }
     let most = expected.upper().and_then(|upper| usize::try_from(upper).ok()).unwrap_or(max_bytes);
     let most = most.min(max_bytes);
-    let mut text = Vec::new();
-    while let Some(frame) = body.frame().await {
+    let (mut text, mut has_waited) = (Vec::new(), false);
+    loop {
+        let frame = match body.frame().now_or_never() {
+            Some(frame) => frame,
+            None => {
+                has_waited = true;
+                body.frame().await
+            }
+        };
+        let Some(frame) = frame else { break };
         let Ok(data) = frame.map_err(unreadable)?.into_data() else { continue };
         let length = text.len() + data.len();
         if length > max_bytes {
@@ -128,7 +147,7 @@ async fn read_within(
         }
         text.extend_from_slice(&data);
     }
-    Ok(ReadBody { text, _charge: charge })
+    Ok((ReadBody { text, _charge: charge }, has_waited))
 }
 
 fn too_large() -> ApiError {

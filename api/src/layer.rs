@@ -118,6 +118,7 @@ async fn guarded(
         let asked = Asked::of(&request);
         if is_write(request.method()) {
             request.extensions_mut().insert(shared.private_bodies.clone());
+            request.extensions_mut().insert(authentication.clone());
         }
         // After authentication, so that the log says whose session another site wanted to use.
         let mut response = match csrf::check_private(&request, &shared.settings.trusted_origins) {

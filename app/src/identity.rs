@@ -13,12 +13,12 @@ use kymograph_domain::{OrgId, OrgRole, Timestamp, UserId};
 
 use crate::access::AccessLog;
 use crate::clock::Clock;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::log_limit::LogLimit;
 use crate::login_attempt::LoginAttempts;
 use crate::password::PasswordHasher;
 use crate::scope::{Actor, RequestContext, Scope};
-use crate::session::{NewToken, SessionLifetimes, SessionStore, hash_token};
+use crate::session::{NewToken, Session, SessionLifetimes, SessionStore, TokenHash, hash_token};
 use crate::user::Users;
 
 pub use cache::IdentityCache;
@@ -198,17 +198,45 @@ impl Identity {
                 return Ok(Authenticated { scope, new_token: None });
             }
         };
+        let scope = self.scope_of(user_id, wanted_org, request).await?;
+        self.note_seen(user_id).await;
+        Ok(Authenticated { scope, new_token })
+    }
+
+    /// Checks again that a request may do what its scope says, after it was waited for the client: credentials may have
+    /// been revoked and rights been taken away meanwhile.
+    pub async fn reauthenticate(&self, credentials: &Credentials, scope: &Scope) -> Result<()> {
+        let wanted_org = Some(scope.home()).filter(|home| *home != NO_ORG);
+        let request = scope.request().clone();
+        let now = match credentials {
+            Credentials::Session(token) => {
+                let session = self.find_session(&hash_token(token)).await?;
+                self.scope_of(session.user_id, wanted_org, request).await?
+            }
+            credentials => self.authenticate(credentials, wanted_org, request).await?.scope,
+        };
+        if now.has_rights_of(scope) {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Forbidden, "Your rights changed before the request had arrived, try again"))
+    }
+
+    /// The scope of a user, in the org that the request names or else in the one the user works in.
+    async fn scope_of(
+        &self,
+        user_id: UserId,
+        wanted_org: Option<OrgId>,
+        request: RequestContext,
+    ) -> Result<Scope> {
         let identified = self.identify(user_id).await?.filter(|identified| !identified.is_disabled);
         let identified = identified.ok_or_else(|| Error::unauthenticated("Unauthorized"))?;
-        self.note_seen(user_id).await;
         let Ok((org, membership)) = identified.choose_org(wanted_org) else {
             self.access.org_denied(&identified.actor, wanted_org.unwrap_or_default(), &request);
             return Err(Error::unauthenticated("Unauthorized"));
         };
         let role = membership.map_or(OrgRole::None, |membership| membership.role);
-        let scope = Scope::of_member(org, role, identified.actor.clone(), Arc::new(request))
-            .since(membership.map(|membership| membership.since));
-        Ok(Authenticated { scope, new_token })
+        Ok(Scope::of_member(org, role, identified.actor.clone(), Arc::new(request))
+            .since(membership.map(|membership| membership.since)))
     }
 
     async fn identify(&self, user_id: UserId) -> Result<Option<Arc<Identified>>> {
@@ -223,15 +251,8 @@ impl Identity {
         token: &str,
         request: &RequestContext,
     ) -> Result<(i64, UserId, Option<String>)> {
-        let hash = hash_token(token);
-        let session = self
-            .cache
-            .sessions
-            .get_or_fetch(&hash, async { Ok(self.sessions.find_session(&hash).await?.map(Arc::new)) })
-            .await?;
-        let now = self.clock.now();
-        let session = session.filter(|session| self.lifetimes.is_alive(session, now));
-        let session = session.ok_or_else(|| Error::unauthenticated("Unauthorized"))?;
+        let (hash, now) = (hash_token(token), self.clock.now());
+        let session = self.find_session(&hash).await?;
         let mut new_token = None;
         // Only the current token is replaced: the one before belongs to a client that already has a newer one.
         if session.token == hash && session.rotated.plus_seconds(self.lifetimes.rotation_seconds) <= now {
@@ -255,9 +276,16 @@ impl Identity {
         Ok((session.id, session.user_id, new_token))
     }
 
+    async fn find_session(&self, hash: &TokenHash) -> Result<Arc<Session>> {
+        let fetch = async { Ok(self.sessions.find_session(hash).await?.map(Arc::new)) };
+        let session = self.cache.sessions.get_or_fetch(hash, fetch).await?;
+        let session = session.filter(|session| self.lifetimes.is_alive(session, self.clock.now()));
+        session.ok_or_else(|| Error::unauthenticated("Unauthorized"))
+    }
+
     async fn rotate(
         &self,
-        session: &crate::session::Session,
+        session: &Session,
         request: &RequestContext,
         now: Timestamp,
     ) -> Result<Option<String>> {

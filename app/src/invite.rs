@@ -141,6 +141,7 @@ impl Invites {
             self.create_invite(scope, guest).await?;
             return Ok(Invited::Invite);
         };
+        user.profile.check_invited(&user.claims, &guest.email)?;
         let org = self.orgs.find_org(scope.org()).await?.ok_or(OrgError::NotFound)?;
         self.memberships.add_member(scope, scope.org(), &guest.email, guest.role).await?;
         let Profile { name, login, .. } = user.profile;

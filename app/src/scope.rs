@@ -147,6 +147,15 @@ impl Scope {
         self.member_since
     }
 
+    /// Whether this is the scope of the same actor for the same org with the same rights.
+    pub(crate) fn has_rights_of(&self, other: &Self) -> bool {
+        let rights = |scope: &Self| {
+            let Actor { user_id, is_server_admin, .. } = *scope.actor;
+            (user_id, is_server_admin, scope.home, scope.role, scope.member_since)
+        };
+        rights(self) == rights(other)
+    }
+
     /// Who acts.
     #[must_use]
     pub fn actor(&self) -> &Actor {

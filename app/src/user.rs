@@ -186,19 +186,20 @@ impl Users {
             profile: new.profile.clone(),
             is_server_admin: false,
             memberships: home.map(|org| (org, self.default_membership.role)).into_iter().collect(),
+            is_provided: false,
         };
-        self.create_member(scope, across, &new_member, &new.password).await
+        let hash = &self.prepare_password(&new.profile, &new.password, &scope.request().ip).await?;
+        self.create_member(scope, across, &new_member, hash).await
     }
 
-    /// Creates a user who is a member of some orgs, in one commit.
+    /// Creates a user who is a member of some orgs, in one commit, with the password whose hash this is.
     async fn create_member(
         &self,
         scope: &Scope,
         across: AcrossOrgs,
         new: &NewMember,
-        password: &str,
+        hash: &str,
     ) -> Result<CreatedUser> {
-        let hash = &self.prepare_password(&new.profile, password, &scope.request().ip).await?;
         let uid = &random_uid()?;
         self.commands
             .run(scope, |mut unit| async move {
@@ -210,6 +211,9 @@ impl Users {
                     is_server_admin: new.is_server_admin,
                     org_id: new.memberships.first().map(|(org, _)| *org).unwrap_or_default(),
                 };
+                if new.is_provided {
+                    self.take_names(&mut unit, id, &new.profile).await?;
+                }
                 self.record_created(&mut unit, created, hash).await?;
                 for (org, role) in &new.memberships {
                     self.add_first_membership(&mut unit, across, *org, id, *role).await?;

@@ -62,6 +62,8 @@ pub enum UserCommand {
         /// The org whose admin invited the address.
         vouched_by: OrgId,
     },
+    /// Gives up the names of another user, who is known to have them, if it only claims them.
+    YieldNames(Profile),
     /// Asks for another e-mail address to be confirmed. One that was asked for before is so no more.
     RequestEmailChange(EmailChange),
     /// Makes the change of the e-mail address that was asked for.
@@ -242,6 +244,9 @@ pub enum UserError {
     /// The login is the e-mail address of somebody else, or of nobody.
     #[error("A login with @ must be the user's own e-mail address")]
     LoginNotOwnAddress,
+    /// The login could be chosen to look like somebody else.
+    #[error("The user chose this login: add it to the organization instead of inviting it")]
+    LoginUnconfirmed,
     /// The e-mail address could be anybody's.
     #[error("The user has not confirmed this e-mail address: use the login instead")]
     EmailUnconfirmed,
@@ -294,6 +299,15 @@ impl Stream for User {
     }
 }
 
+impl User {
+    async fn decide_all(&mut self, sink: &EventSink<Self>, events: Vec<UserEvent>) -> Result<(), UserError> {
+        for event in events {
+            decide(self, sink, event).await;
+        }
+        Ok(())
+    }
+}
+
 impl Aggregate for User {
     const TYPE: &'static str = "user";
     type Command = UserCommand;
@@ -318,16 +332,16 @@ impl Aggregate for User {
                 created.into()
             }
             UserCommand::ChangeOwnProfile(profile) => {
-                for event in self.change_own_profile(profile)? {
-                    decide(self, sink, event).await;
-                }
-                return Ok(());
+                let events = self.change_own_profile(profile)?;
+                return self.decide_all(sink, events).await;
             }
             UserCommand::ClaimNames { vouched_by } => {
-                for event in self.claim_names(vouched_by) {
-                    decide(self, sink, event).await;
-                }
-                return Ok(());
+                let events = self.claim_names(vouched_by);
+                return self.decide_all(sink, events).await;
+            }
+            UserCommand::YieldNames(owner) => {
+                let events = self.yield_names(&owner)?;
+                return self.decide_all(sink, events).await;
             }
             UserCommand::ChangeProfile(profile) => {
                 let profile = profile.following(&self.profile)?;

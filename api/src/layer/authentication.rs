@@ -59,13 +59,8 @@ impl Authentication {
         request: &mut Request,
         context: RequestContext,
     ) -> Result<Authenticated, ApiError> {
-        let headers = request.headers();
-        let wanted_org = wanted_org(headers, request.uri().query())?;
-        let jwt = self.jwt.as_ref().and_then(|jwt| jwt.token(request));
-        let credentials = match jwt {
-            Some(token) => Credentials::Jwt(token),
-            None => credentials(headers, self)?,
-        };
+        let wanted_org = wanted_org(request.headers(), request.uri().query())?;
+        let credentials = self.credentials(request)?;
         let authenticated = self.identity.authenticate(&credentials, wanted_org, context).await?;
         let scope = &authenticated.scope;
         let span = tracing::Span::current();
@@ -75,19 +70,29 @@ impl Authentication {
         request.extensions_mut().insert(scope.clone());
         Ok(authenticated)
     }
-}
 
-fn credentials(headers: &HeaderMap, authentication: &Authentication) -> Result<Credentials, Error> {
-    if let Some(authorization) = headers.get(header::AUTHORIZATION) {
-        return match bearer(authorization).or_else(|| basic(authorization)) {
-            Some(Credentials::Basic { .. }) if !authentication.is_basic_enabled => None,
-            credentials => credentials,
-        }
-        .ok_or_else(|| Error::unauthenticated("Unauthorized"));
+    /// Checks again that a request may do what its scope says, after it was waited for its body.
+    pub(crate) async fn readmit(&self, request: &mut Request, scope: &Scope) -> Result<(), ApiError> {
+        let credentials = self.credentials(request)?;
+        Ok(self.identity.reauthenticate(&credentials, scope).await?)
     }
-    let token = session_token(headers, &authentication.cookie.name)
-        .ok_or_else(|| Error::unauthenticated("Unauthorized"))?;
-    Ok(Credentials::Session(token.to_owned()))
+
+    fn credentials(&self, request: &Request) -> Result<Credentials, Error> {
+        if let Some(token) = self.jwt.as_ref().and_then(|jwt| jwt.token(request)) {
+            return Ok(Credentials::Jwt(token));
+        }
+        let headers = request.headers();
+        if let Some(authorization) = headers.get(header::AUTHORIZATION) {
+            return match bearer(authorization).or_else(|| basic(authorization)) {
+                Some(Credentials::Basic { .. }) if !self.is_basic_enabled => None,
+                credentials => credentials,
+            }
+            .ok_or_else(|| Error::unauthenticated("Unauthorized"));
+        }
+        let token = session_token(headers, &self.cookie.name)
+            .ok_or_else(|| Error::unauthenticated("Unauthorized"))?;
+        Ok(Credentials::Session(token.to_owned()))
+    }
 }
 
 fn bearer(authorization: &HeaderValue) -> Option<Credentials> {

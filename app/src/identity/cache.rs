@@ -10,10 +10,14 @@ use moka::sync::Cache;
 use super::{Identified, IdentifiedAccount, SEEN_INTERVAL_SECONDS, TokenOwner};
 use crate::cache::ReadCache;
 use crate::change::ChangeListener;
+use crate::login_attempt::WINDOW_SECONDS;
 use crate::session::{Session, TokenHash};
 
 /// How old rights can be that a server goes by, if it missed the word of another one that changed them.
 pub(crate) const MAX_AGE: Duration = Duration::from_secs(30);
+
+/// How long a guess counts. It is as long as failed log-ins do.
+const GUESSED_FOR: Duration = Duration::from_secs(WINDOW_SECONDS.unsigned_abs());
 
 /// Remembers users, service accounts, sessions and checked passwords. It forgets a user at each event on the user
 /// or one of its memberships, and a service account at each event on it, so that the next request meets the new
@@ -21,10 +25,13 @@ pub(crate) const MAX_AGE: Duration = Duration::from_secs(30);
 pub struct IdentityCache {
     pub(super) users: ReadCache<UserId, Arc<Identified>>,
     pub(super) sessions: ReadCache<TokenHash, Arc<Session>>,
-    /// Passwords that were found right: a keyed hash of login and password, to the user and the
+    /// Passwords that were found right: a keyed hash of login, password and the client's network, to the user and the
     /// stored hash it was right for. An entry is worth nothing once the stored hash has changed.
     pub(super) passwords: Cache<[u8; 32], (UserId, Arc<str>)>,
-    /// Makes the keys of `passwords` useless outside this process.
+    /// Keyed hashes of logins and the networks that sent a password for them that is not remembered. Until the right one
+    /// comes from there, nothing that is remembered counts: it would answer guesses without counting them.
+    pub(super) guessed: Cache<[u8; 32], ()>,
+    /// Makes the keys of `passwords` and `guessed` useless outside this process.
     pub(super) key: [u8; 32],
     pub(super) users_seen: SeenCache<UserId>,
     /// Whose tokens are. It never changes, so nothing is forgotten but for want of room.
@@ -59,6 +66,7 @@ impl IdentityCache {
             users: ReadCache::with_entries_for(20_000, MAX_AGE),
             sessions: ReadCache::with_entries_for(50_000, MAX_AGE),
             passwords: Cache::builder().max_capacity(20_000).time_to_live(Duration::from_secs(3600)).build(),
+            guessed: Cache::builder().max_capacity(100_000).time_to_live(GUESSED_FOR).build(),
             key,
             users_seen: SeenCache::new(),
             token_owners: ReadCache::with_entries(20_000),

@@ -8,6 +8,7 @@ use kymograph_domain::user::MAX_PASSWORD_BYTES;
 use sha2::{Digest, Sha256};
 
 use super::Identity;
+use crate::client_network::network_of_client_at;
 use crate::error::{Error, Result};
 use crate::login_attempt::{LoginAttempt, account};
 use crate::scope::{Actor, RequestContext, Scope};
@@ -123,8 +124,9 @@ impl Identity {
 
     /// The user of a login and password, if they are right.
     ///
-    /// A pair that was right before is recognised by its keyed hash and costs no password hashing, as long as
-    /// the user has that name and the stored hash is the one it was right for.
+    /// A pair that was right before is recognised by its keyed hash and costs no password hashing, as long as the user has
+    /// that name, the stored hash is the one it was right for, and it comes from the network that it came from then,
+    /// unless that sent others since.
     pub(super) async fn check_password(
         &self,
         login: &str,
@@ -136,20 +138,26 @@ impl Identity {
             return Err(refused());
         }
         let name = fold(login);
-        let key = self.credential_key(&name, password);
-        if let Some(proven) = self.remembered(&key, &name).await? {
+        let network = network_of_client_at(&request.ip).to_string();
+        let sender = self.keyed_hash(&[&name, &network]);
+        let key = self.keyed_hash(&[&name, &network, password]);
+        if let Some(proven) = self.remembered(&sender, &key, &name).await? {
             return Ok(proven);
         }
+        // Before anything is waited for: of guesses that come at once no second one is compared with what is remembered.
+        self.cache.guessed.insert(sender, ());
         let user = self.reader.find_user_id(&name).await?;
         let account = account(user, &name);
         let _turn = self.turns.take(&account).await;
         // The same credentials may have come at once, and have had their turn.
-        if let Some(proven) = self.remembered(&key, &name).await? {
+        if let Some(proven) = self.remembered(&sender, &key, &name).await? {
             return Ok(proven);
         }
+        self.cache.guessed.insert(sender, ());
         match self.prove(&account, user, password, request).await? {
             Ok(proven) => {
                 self.cache.passwords.insert(key, (proven.user_id, proven.hash.clone()));
+                self.cache.guessed.invalidate(&sender);
                 Ok(proven)
             }
             Err(reason) => {
@@ -159,7 +167,10 @@ impl Identity {
         }
     }
 
-    async fn remembered(&self, key: &[u8; 32], name: &str) -> Result<Option<Proven>> {
+    async fn remembered(&self, sender: &[u8; 32], key: &[u8; 32], name: &str) -> Result<Option<Proven>> {
+        if self.cache.guessed.contains_key(sender) {
+            return Ok(None);
+        }
         let Some((user_id, hash)) = self.cache.passwords.get(key) else { return Ok(None) };
         if let Some(identified) = self.identify(user_id).await?
             && !identified.is_disabled
@@ -224,12 +235,14 @@ impl Identity {
         })
     }
 
-    fn credential_key(&self, login: &str, password: &str) -> [u8; 32] {
+    /// A hash of texts that means nothing outside this process.
+    fn keyed_hash(&self, texts: &[&str]) -> [u8; 32] {
         let mut hash = Sha256::new();
         hash.update(self.cache.key);
-        hash.update(login.len().to_le_bytes());
-        hash.update(login);
-        hash.update(password);
+        for text in texts {
+            hash.update(text.len().to_le_bytes());
+            hash.update(text);
+        }
         hash.finalize().into()
     }
 }

@@ -121,7 +121,8 @@ impl Users {
     /// Refuses another user's address, which is found out again when it is confirmed; but who is told now need not wait for
     /// a mail. Another address than before costs one of the mails that may be sent.
     async fn admit_address(&self, verification: &EmailVerification, id: UserId, email: &str) -> Result<()> {
-        if self.reader.find_user_by_login(email).await?.is_some_and(|other| other.id != id) {
+        let holder = self.reader.find_user_by_login(email).await?;
+        if holder.is_some_and(|holder| holder.id != id && holder.profile.is_own(&holder.claims, email)) {
             return Err(UserError::Taken.into());
         }
         if self.find(id).await?.profile.email == email {
@@ -166,6 +167,7 @@ impl Users {
                     return Err(UserError::EmailCodeInvalid.into());
                 }
                 user.tell(UserCommand::ConfirmEmail { now: verification.clock.now() }).await?;
+                self.take_names(&mut unit, id, &user.profile).await?;
                 unit.record(user)?;
                 Ok(unit.decided(()))
             })

@@ -1,12 +1,14 @@
 //! Users whom an identity provider knows.
 
-use kymograph_domain::user::Profile;
+use std::collections::BTreeSet;
+
+use kymograph_domain::user::{Profile, User, UserCommand};
 use kymograph_domain::{OrgId, OrgRole, UserId};
 
-use super::Users;
+use super::{ProfileChange, Users};
 use crate::error::Result;
 use crate::random::{hex, random_bytes};
-use crate::{Permission, Scope};
+use crate::{Permission, Scope, Unit};
 
 /// A user to create with its memberships.
 pub(crate) struct NewMember {
@@ -16,6 +18,8 @@ pub(crate) struct NewMember {
     pub(crate) is_server_admin: bool,
     /// The orgs to make the user a member of; it works in the first.
     pub(crate) memberships: Vec<(OrgId, OrgRole)>,
+    /// Whether an identity provider says that the names are the user's.
+    pub(crate) is_provided: bool,
 }
 
 impl Users {
@@ -23,7 +27,43 @@ impl Users {
     /// until somebody sets another one; and whoever guesses at it cannot tell the user from others.
     pub(crate) async fn create_external_user(&self, scope: &Scope, new: &NewMember) -> Result<UserId> {
         let across = scope.across_orgs(Permission::UsersCreate)?;
-        let password = hex(&random_bytes::<32>()?);
-        Ok(self.create_member(scope, across, new, &password).await?.id)
+        let hash = self.passwords.hash(&hex(&random_bytes::<32>()?), &scope.request().ip).await?;
+        Ok(self.create_member(scope, across, new, &hash).await?.id)
+    }
+
+    /// Changes the profile of a user to what an identity provider says.
+    pub(crate) async fn update_external_user(
+        &self,
+        scope: &Scope,
+        id: UserId,
+        change: &ProfileChange,
+    ) -> Result<()> {
+        scope.require_on_server(Permission::UsersWrite)?;
+        self.commands
+            .run(scope, |mut unit| async move {
+                let mut user = unit.load_from_server::<User>(&id).await?;
+                let profile = change.applied_to(&user.profile);
+                user.tell(UserCommand::ChangeProfile(profile)).await?;
+                self.take_names(&mut unit, id, &user.profile).await?;
+                unit.record(user)?;
+                Ok(unit.decided(()))
+            })
+            .await
+    }
+
+    /// Takes the names of a user who is known to have them from users who only claim them, so that nobody is locked out
+    /// by a claim. It comes before the user itself is recorded.
+    pub(super) async fn take_names(&self, unit: &mut Unit<'_>, id: UserId, profile: &Profile) -> Result<()> {
+        let mut claimants = BTreeSet::new();
+        for name in profile.names() {
+            let holder = self.reader.find_user_by_login(&name.name).await?;
+            claimants.extend(holder.map(|holder| holder.id).filter(|holder| *holder != id));
+        }
+        for claimant in claimants {
+            let mut claimant = unit.load_from_server::<User>(&claimant).await?;
+            claimant.tell(UserCommand::YieldNames(profile.clone())).await?;
+            unit.record(claimant)?;
+        }
+        Ok(())
     }
 }

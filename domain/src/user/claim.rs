@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Profile, User, UserError, UserEvent, UserProfileChanged};
+use super::{Profile, User, UserError, UserEvent, UserName, UserProfileChanged};
 use crate::id::{OrgId, UserId};
 use crate::text::fold;
 
@@ -37,35 +37,53 @@ impl User {
         }
     }
 
-    /// Events of a profile change by the user itself: new names are claimed, other spellings of a name are not.
+    /// Events of a profile change by the user itself: new names are claimed, other spellings of its own names are not.
     pub(super) fn change_own_profile(&self, profile: Profile) -> Result<Vec<UserEvent>, UserError> {
         let profile = profile.following(&self.profile)?;
         if profile == self.profile {
             return Ok(Vec::new());
         }
-        let is_other = |new: &str, old: &str| fold(new) != fold(old);
+        let is_own = |name: &str| self.profile.is_own(&self.claims, name);
         let Profile { login, email, .. } = profile.clone();
         let (id, old) = (self.id, &self.profile);
         let mut events = vec![UserProfileChanged { id, profile }.into()];
-        if email != old.email && (is_other(&email, &old.email) || self.claims.email) {
-            events.push(UserEmailClaimed { id, email: email.clone(), vouched_by: None }.into());
+        if email != old.email && !is_own(&email) {
+            events.push(UserEmailClaimed { id, email, vouched_by: None }.into());
         }
-        let is_claim = login != old.login && (is_other(&login, &old.login) || self.claims.login);
-        if is_claim && is_other(&login, &email) {
+        if login != old.login && !is_own(&login) {
             events.push(UserLoginClaimed { id, login }.into());
         }
         Ok(events)
     }
 
+    /// Events of giving up the names of another user, of which this one may only have claimed any. Its uid stands in for
+    /// them.
+    pub(super) fn yield_names(&self, owner: &Profile) -> Result<Vec<UserEvent>, UserError> {
+        let (mut profile, uid) = (self.profile.clone(), self.uid.to_string());
+        for UserName { name, .. } in owner.names() {
+            if self.profile.is_own(&self.claims, &name) {
+                return Err(UserError::Taken);
+            }
+            for own in [&mut profile.login, &mut profile.email] {
+                if fold(own) == name {
+                    own.clone_from(&uid);
+                }
+            }
+        }
+        if profile == self.profile {
+            return Ok(Vec::new());
+        }
+        Ok(vec![UserProfileChanged { id: self.id, profile }.into()])
+    }
+
     /// Events of the unconfirmed names of an invited guest.
     pub(super) fn claim_names(&self, vouched_by: OrgId) -> Vec<UserEvent> {
         let Profile { login, email, .. } = self.profile.clone();
-        let (id, mut events) = (self.id, Vec::new());
-        if fold(&login) != fold(&email) {
-            events.push(UserLoginClaimed { id, login }.into());
-        }
-        events.push(UserEmailClaimed { id, email, vouched_by: Some(vouched_by) }.into());
-        events
+        let id = self.id;
+        vec![
+            UserLoginClaimed { id, login }.into(),
+            UserEmailClaimed { id, email, vouched_by: Some(vouched_by) }.into(),
+        ]
     }
 }
 

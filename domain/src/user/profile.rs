@@ -57,12 +57,21 @@ impl Profile {
         if is_login || !claims.email || is_vouched { Ok(()) } else { Err(UserError::EmailUnconfirmed) }
     }
 
-    /// Checks that a login or e-mail address from an identity provider means the user with this profile: neither counts
-    /// that the user only claims.
-    pub fn check_provided(&self, claims: &Claims, name: &str) -> Result<(), UserError> {
-        self.check_named(claims, None, name)?;
-        let is_login = fold(name) == fold(&self.login) && fold(name) != fold(&self.email);
-        if is_login && claims.login { Err(UserError::NotFound) } else { Ok(()) }
+    /// Checks that a login that somebody invites means the user with this profile: the guest may have no account yet, and
+    /// this user have chosen the login to look like it.
+    pub fn check_invited(&self, claims: &Claims, name: &str) -> Result<(), UserError> {
+        let is_address = fold(name).contains('@');
+        if is_address || self.is_own(claims, name) { Ok(()) } else { Err(UserError::LoginUnconfirmed) }
+    }
+
+    /// Whether a login or e-mail address is that of the user with this profile and not only claimed.
+    #[must_use]
+    pub fn is_own(&self, claims: &Claims, name: &str) -> bool {
+        let name = fold(name);
+        let is_email = !claims.email && name == fold(&self.email);
+        // A login with `@` from before it had to be the own address may be another's.
+        let is_login = !claims.login && !name.contains('@') && name == fold(&self.login);
+        is_email || is_login
     }
 
     /// The profile of a new user, if it is one that can be kept.

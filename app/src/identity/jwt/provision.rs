@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kymograph_domain::text::{MAX_NAME_BYTES, fold, is_storable};
+use kymograph_domain::text::{MAX_NAME_BYTES, fold, has_hidden_characters, is_storable};
 use kymograph_domain::user::Profile;
 use kymograph_domain::{OrgId, OrgRole, UserId};
 
@@ -99,12 +99,15 @@ impl JwtLogIn {
         if ![&login, &email].iter().all(|text| is_storable(text, MAX_NAME_BYTES)) {
             return Err(Failure::invalid("the login or e-mail address cannot be one"));
         }
+        // A name is only shown: one that cannot be kept keeps nobody out.
+        let name = settings.name.text(claims);
+        let is_name = is_storable(&name, MAX_NAME_BYTES) && !has_hidden_characters(&name);
         let role = text(&settings.role);
         let decides_admin = settings.assigns_server_admin && settings.role.is_some();
         Ok(External {
             login,
             email,
-            name: settings.name.text(claims),
+            name: if is_name { name } else { String::new() },
             is_server_admin: decides_admin.then_some(role == SERVER_ADMIN),
             roles: self.read_roles(claims, &role).await?,
         })
@@ -179,7 +182,7 @@ impl JwtLogIn {
             }
             let found = users.find_user_by_login(name).await?;
             // A name that a user only claims may be that of whom the provider means.
-            let is_named = |user: &UserView| user.profile.check_provided(&user.claims, name).is_ok();
+            let is_named = |user: &UserView| user.profile.is_own(&user.claims, name);
             Ok::<_, Error>(found.filter(is_named))
         };
         let (by_email, by_login) = (find(&external.email).await?, find(&external.login).await?);
@@ -212,6 +215,7 @@ impl JwtLogIn {
             },
             is_server_admin: external.is_server_admin.unwrap_or_default(),
             memberships,
+            is_provided: true,
         };
         match self.ports.accounts.create_external_user(scope, &new).await {
             Ok(user) => Ok(Some(user)),
@@ -239,7 +243,7 @@ impl JwtLogIn {
         if change.login.is_none() && change.email.is_none() && change.name.is_none() {
             return Ok(());
         }
-        match self.ports.accounts.update_user(scope, view.id, &change).await {
+        match self.ports.accounts.update_external_user(scope, view.id, &change).await {
             Err(error) if error.kind() == ErrorKind::Taken => {
                 Err(Failure::invalid("the login or e-mail address is another user's"))
             }
