@@ -8,6 +8,7 @@ use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, StatusCode, header};
 use futures_util::FutureExt;
 use http_body_util::BodyExt;
+use kymograph_app::budget::{Budget, Charge};
 use kymograph_app::{Error, RequestContext, Scope};
 use kymograph_domain::json::{JsonDocument, PADDING};
 use serde::Serialize;
@@ -16,7 +17,7 @@ use utoipa::ToSchema;
 
 use crate::error::ApiError;
 use crate::layer::Authentication;
-use crate::layer::budget::{Budget, Charge, Owner};
+use crate::layer::budget::{self, Owner};
 
 /// The largest body on a public route.
 pub(crate) const MAX_PUBLIC_BODY: usize = 64 * 1024;
@@ -30,9 +31,9 @@ pub(crate) const PUBLIC_BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// The limits for the request bodies of a group of routes.
 #[derive(Clone, Debug)]
 pub(crate) struct BodyRules {
-    budget: Arc<Budget>,
+    budget: Arc<Budget<Owner>>,
     /// For bodies of up to [`SMALL_BODY`], which large ones must not crowd out.
-    small: Arc<Budget>,
+    small: Arc<Budget<Owner>>,
     max_bytes: usize,
     timeout: Option<Duration>,
 }
@@ -40,13 +41,13 @@ pub(crate) struct BodyRules {
 impl BodyRules {
     /// The limits behind authentication. The request timeout covers the time a body takes.
     pub(crate) fn private(max_bytes: usize) -> Self {
-        let budget = Arc::new(Budget::of_orgs(max_bytes));
-        Self { budget, small: Arc::new(Budget::of_small()), max_bytes, timeout: None }
+        let (budget, small) = (budget::of_orgs(max_bytes), budget::of_small());
+        Self { budget, small, max_bytes, timeout: None }
     }
 
     /// The limits of public routes.
     pub(crate) fn public(max_bytes: usize) -> Self {
-        let budget = Arc::new(Budget::of_public());
+        let budget = budget::of_public();
         Self {
             small: budget.clone(),
             budget,
@@ -60,7 +61,7 @@ impl BodyRules {
 #[derive(Debug)]
 struct ReadBody {
     text: Vec<u8>,
-    _charge: Charge,
+    _charge: Charge<Owner>,
 }
 
 /// A body that was read before the handler takes it.
@@ -111,7 +112,7 @@ async fn read(request: &mut Request, max_bytes: usize) -> Result<ReadBody, ApiEr
 async fn read_within(
     mut body: Body,
     max_bytes: usize,
-    [mut charge, large]: [Charge; 2],
+    [mut charge, large]: [Charge<Owner>; 2],
 ) -> Result<(ReadBody, bool), ApiError> {
     let mut large = Some(large);
     let expected = body.size_hint();
@@ -142,7 +143,7 @@ async fn read_within(
             {
                 charge = large;
             }
-            charge.grow_to(room)?;
+            budget::grow_to(&mut charge, room)?;
             text.reserve_exact(room - text.len());
         }
         text.extend_from_slice(&data);

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use kymograph_domain::OrgId;
 
 /// A value for each org that is in use; an org whose value nobody holds any more is forgotten.
-pub(crate) struct ByOrg<T>(Mutex<HashMap<OrgId, Weak<T>>>);
+pub struct ByOrg<T>(Mutex<HashMap<OrgId, Weak<T>>>);
 
 impl<T> Default for ByOrg<T> {
     fn default() -> Self {
@@ -16,7 +16,7 @@ impl<T> Default for ByOrg<T> {
 
 impl<T> ByOrg<T> {
     /// The value of an org, made if nobody holds it.
-    pub(crate) fn get_or(&self, org: OrgId, make: impl FnOnce() -> T) -> Arc<T> {
+    pub fn get_or(&self, org: OrgId, make: impl FnOnce() -> T) -> Arc<T> {
         let mut by_org = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(value) = by_org.get(&org).and_then(Weak::upgrade) {
             return value;

@@ -7,7 +7,8 @@
 pub mod access;
 pub mod audit;
 pub mod authorization;
-mod by_org;
+pub mod budget;
+pub mod by_org;
 pub mod cache;
 pub mod change;
 pub mod client_network;

@@ -14,6 +14,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use kymograph_app::by_org::ByOrg;
 use kymograph_app::cache::ReadCache;
 use kymograph_app::change::ChangeListener;
 use kymograph_app::clock::Clock;
@@ -33,7 +34,7 @@ use crate::health::WriteHealth;
 use crate::metrics::FlightMetrics;
 use crate::pipeline::PipelinePool;
 use head::Heads;
-use lane::{Commits, Loads};
+use lane::{CommitBudgets, Commits, Loads};
 use prepared::Prepared;
 use statements::FORGET_ANSWERS;
 
@@ -59,8 +60,12 @@ struct Inner {
     heads: Heads,
     commits: Commits,
     loads: Loads,
+    budgets: CommitBudgets,
     /// The commits across orgs that may be written at a time.
     across_orgs: Semaphore,
+    /// Of those, the ones of an org.
+    across_by_org: ByOrg<Semaphore>,
+    share_across: usize,
 }
 
 /// The ends of streams that were read or written, by org and stream.
@@ -123,7 +128,8 @@ impl PgEventStore {
             metrics,
             health,
         } = parts;
-        let across_orgs = Semaphore::new(share_of(pipelines.usage().max));
+        let share_across = share_of(pipelines.usage().max);
+        let across_orgs = Semaphore::new(share_across);
         Self {
             inner: Arc::new(Inner {
                 database,
@@ -138,7 +144,10 @@ impl PgEventStore {
                 heads: Heads::default(),
                 commits: Commits::default(),
                 loads: Loads::default(),
+                budgets: CommitBudgets::default(),
                 across_orgs,
+                across_by_org: ByOrg::default(),
+                share_across,
             }),
         }
     }
@@ -160,7 +169,8 @@ impl EventStore for PgEventStore {
     }
 
     async fn commit(&self, scope: &Scope, commit: Commit) -> Result<Committed, CommitError> {
-        let prepared = Prepared::try_new(scope, commit).map_err(CommitError::Failed)?;
+        let mut prepared = Prepared::try_new(scope, commit).map_err(CommitError::Failed)?;
+        self.inner.budgets.charge(scope.org(), &mut prepared).map_err(CommitError::Failed)?;
         let (reply, answer) = oneshot::channel();
         // The work is a task of its own from here on: a request that is dropped takes nothing back.
         match prepared.single_org() {
@@ -236,10 +246,14 @@ impl Inner {
     }
 
     /// Commits what touches the logs of several orgs. Such commits are rare, so they are not gathered. They have half of
-    /// the connections that write, because no lane keeps an org from having many of them under way.
+    /// the connections that write, and an org half of those, because no lane keeps it from having many of them under way.
     async fn commit_across_orgs(&self, prepared: Prepared) -> Result<Committed, CommitError> {
-        let turn = tokio::time::timeout(WAIT_FOR_CONNECTION, self.across_orgs.acquire()).await;
-        let Ok(Ok(_turn)) = turn else { return Err(CommitError::Failed(lane::too_many())) };
+        let org = prepared.orgs().into_iter().find(|org| *org != OrgId::SERVER).unwrap_or(OrgId::SERVER);
+        let of_org = self.across_by_org.get_or(org, || Semaphore::new(share_of(self.share_across)));
+        let turn = async { (of_org.acquire().await, self.across_orgs.acquire().await) };
+        let Ok((Ok(_of_org), Ok(_turn))) = tokio::time::timeout(WAIT_FOR_CONNECTION, turn).await else {
+            return Err(CommitError::Failed(lane::too_many()));
+        };
         let mut batch = vec![prepared];
         let mut results = flight::fly(self, &mut batch).await;
         let result = results.pop().unwrap_or_else(|| Err(CommitError::Failed(Error::internal("no result"))));

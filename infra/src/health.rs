@@ -14,6 +14,7 @@ use tokio::sync::Mutex;
 use tokio_postgres::error::SqlState;
 
 use crate::migrate::latest_version;
+use crate::pipeline::PipelinePool;
 
 /// How long the result of a write probe is cached.
 const WRITES_KNOWN: Duration = Duration::from_secs(5);
@@ -51,25 +52,31 @@ impl WriteHealth {
 /// Asks the database for the version of its schema, and writes to it.
 pub struct PgHealthCheck {
     database: Database,
+    pipelines: PipelinePool,
     commits: Arc<WriteHealth>,
     /// When the last write probe ran, and whether it succeeded.
     writes: Mutex<Option<(Instant, bool)>>,
 }
 
 impl PgHealthCheck {
-    /// A check of this database, and of the commits to it.
+    /// A check of this database, and of the commits that go to it over these connections.
     #[must_use]
-    pub fn new(database: Database, commits: Arc<WriteHealth>) -> Self {
-        Self { database, commits, writes: Mutex::default() }
+    pub fn new(database: Database, pipelines: PipelinePool, commits: Arc<WriteHealth>) -> Self {
+        Self { database, pipelines, commits, writes: Mutex::default() }
     }
 
-    /// Updates the counter of user ids without changing it: a row that always exists and is rarely locked.
+    /// Updates the counter of user ids without changing it: a row that always exists and is rarely locked. Then it takes a
+    /// connection for commits and gives it back, because those may all be stuck.
     async fn try_write(&self) -> Result<()> {
         let sql = "UPDATE counters SET value = value WHERE org_id = $1 AND name = $2";
         let (org, name) = (OrgId::SERVER, IdKind::User.counter());
         let params: Params<'_> = &[&org.0, &name];
-        let in_time = tokio::time::timeout(WRITE_TIMEOUT, self.database.write(org, sql, params)).await;
-        in_time.map_err(|_| Error::unavailable("a write took too long"))?.map(drop)
+        let written = async {
+            self.database.write(org, sql, params).await?;
+            self.pipelines.get().await.map(drop)
+        };
+        let in_time = tokio::time::timeout(WRITE_TIMEOUT, written).await;
+        in_time.map_err(|_| Error::unavailable("a write took too long"))?
     }
 }
 

@@ -21,6 +21,30 @@ pub const LIMITS: &[Limit] = &[
         answer: "429",
     },
     Limit {
+        what: "Bytes of commands under way that have at most 64 KiB each",
+        at: "All orgs",
+        most: Amount::Bytes(lane::MAX_SMALL_BYTES),
+        answer: "429",
+    },
+    Limit {
+        what: "Bytes of commands under way that have at most 64 KiB each",
+        at: "An org",
+        most: Amount::Bytes(lane::MAX_SMALL_BYTES_OF_ORG),
+        answer: "429",
+    },
+    Limit {
+        what: "Bytes of larger commands under way",
+        at: "All orgs",
+        most: Amount::Bytes(lane::MAX_LARGE_BYTES),
+        answer: "429",
+    },
+    Limit {
+        what: "Bytes of larger commands under way",
+        at: "An org",
+        most: Amount::Bytes(lane::MAX_LARGE_BYTES_OF_ORG),
+        answer: "429",
+    },
+    Limit {
         what: "Time that a statement of a read takes",
         at: "Every request",
         most: Amount::Time(database::STATEMENT_TIMEOUT),

@@ -28,7 +28,7 @@ use crate::database_server::Socket;
 
 pub use pool::{PipelinePool, pipeline_pool};
 
-/// How long an answer may take. PostgreSQL itself gives up on a statement before, so this ends only the wait for a
+/// How long PostgreSQL may neither read nor answer. It gives up on a statement before, so this ends only the wait for a
 /// server that vanished without a word.
 const WAIT_FOR_ANSWER: Duration = Duration::from_secs(120);
 
@@ -208,29 +208,26 @@ impl Pipeline {
     /// Sends messages that end with a Sync, and reads the answer: nothing if all was done, else how many steps were,
     /// and why the next was not.
     async fn exchange(&mut self, out: &[u8]) -> io::Result<Option<(usize, Refusal)>> {
-        self.send(out).await?;
         let (mut done, mut refused) = (0, None);
-        loop {
-            match self.receive().await? {
+        let take = |message| {
+            match message {
                 Message::CommandComplete(_) | Message::EmptyQueryResponse => done += 1,
                 Message::ErrorResponse(body) => {
                     refused.get_or_insert_with(|| (done, Refusal::new(&body)));
                 }
-                Message::ReadyForQuery(_) => {
-                    self.is_waiting = false;
-                    return Ok(refused);
-                }
                 _ => {}
             }
-        }
+            Ok(())
+        };
+        self.converse(out, take).await?;
+        Ok(refused)
     }
 
     /// Sends a Parse and a Describe, and reads the types of the parameters.
     async fn describe(&mut self, out: &[u8]) -> io::Result<Result<Vec<Type>, Refusal>> {
-        self.send(out).await?;
         let (mut types, mut refused) = (Vec::new(), None);
-        loop {
-            match self.receive().await? {
+        let take = |message| {
+            match message {
                 Message::ParameterDescription(body) => {
                     let mut oids = body.parameters();
                     while let Some(oid) = oids.next()? {
@@ -238,23 +235,71 @@ impl Pipeline {
                     }
                 }
                 Message::ErrorResponse(body) => refused = Some(Refusal::new(&body)),
-                Message::ReadyForQuery(_) => {
-                    self.is_waiting = false;
-                    return Ok(refused.map_or(Ok(types), Err));
-                }
                 _ => {}
             }
+            Ok(())
+        };
+        self.converse(out, take).await?;
+        Ok(refused.map_or(Ok(types), Err))
+    }
+
+    /// Sends messages that end with a Sync, and takes what comes back until PostgreSQL is ready for more.
+    async fn converse(
+        &mut self,
+        mut unsent: &[u8],
+        mut take: impl FnMut(Message) -> io::Result<()>,
+    ) -> io::Result<()> {
+        self.is_waiting = true;
+        let mut is_flushed = false;
+        loop {
+            while let Some(message) = Message::parse(&mut self.received)? {
+                if matches!(message, Message::ReadyForQuery(_)) {
+                    self.is_waiting = false;
+                    return Ok(());
+                }
+                take(message)?;
+            }
+            let step = self.send_or_receive(&mut unsent, &mut is_flushed);
+            let step = tokio::time::timeout(WAIT_FOR_ANSWER, step).await;
+            step.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
         }
     }
 
+    /// Sends some of what is left, or receives some of the answer. PostgreSQL stops reading while it cannot send, so to
+    /// send everything first would wait for ever where the answers are more than the sockets hold.
+    async fn send_or_receive(&mut self, unsent: &mut &[u8], is_flushed: &mut bool) -> io::Result<()> {
+        let (mut receiver, mut sender) = tokio::io::split(&mut self.socket);
+        let send = async {
+            if unsent.is_empty() {
+                return sender.flush().await.map(|()| 0);
+            }
+            match sender.write(unsent).await? {
+                0 => Err(io::ErrorKind::WriteZero.into()),
+                sent => Ok(sent),
+            }
+        };
+        tokio::select! {
+            biased;
+            sent = send, if !*is_flushed => {
+                *is_flushed = unsent.is_empty();
+                *unsent = &unsent[sent?..];
+                Ok(())
+            }
+            received = receiver.read_buf(&mut self.received) => match received? {
+                0 => Err(io::ErrorKind::UnexpectedEof.into()),
+                _ => Ok(()),
+            },
+        }
+    }
+
+    /// Sends a message that is small, as those are with which a connection begins.
     async fn send(&mut self, out: &[u8]) -> io::Result<()> {
         self.is_waiting = true;
-        // The answers to a flight are far smaller than what the sockets hold, so PostgreSQL never stops reading to
-        // wait for us to read.
         self.socket.write_all(out).await?;
         self.socket.flush().await
     }
 
+    /// Receives one message.
     async fn receive(&mut self) -> io::Result<Message> {
         loop {
             if let Some(message) = Message::parse(&mut self.received)? {

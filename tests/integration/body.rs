@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::http::Method;
 use kymograph_tests::{Client, RawConnection, TestServer, basic};
-use serde_json::json;
+use serde_json::{Value, json};
 
 const SAVE: &str = "POST /api/dashboards/db HTTP/1.1\r\nHost: localhost\r\n";
 
@@ -72,6 +72,69 @@ async fn bodies_have_a_size_by_where_they_go() {
     let keyed = admin.with_header("Idempotency-Key", "k");
     assert_eq!(post(&keyed, "/api/folders", 1024 * 1024 + 1).await, 413);
     assert_eq!(post(&keyed, "/api/dashboards/db", 2 * 1024 * 1024 + 1).await, 413);
+}
+
+/// Sends a request, up to the first byte of its body.
+async fn begin(
+    server: &TestServer,
+    request: &str,
+    credentials: &str,
+    body: &Value,
+) -> (RawConnection, String) {
+    let mut connection = RawConnection::open(server.address).await;
+    let body = body.to_string();
+    let (first, rest) = body.split_at(1);
+    let length = body.len();
+    let head = format!(
+        "{request} HTTP/1.1\r\nHost: localhost\r\n{credentials}Content-Length: {length}\r\n\r\n{first}"
+    );
+    assert!(connection.send(head).await);
+    (connection, rest.to_owned())
+}
+
+#[tokio::test]
+async fn rights_that_end_while_a_body_arrives_are_none() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    let (ann, id) = server.new_member(1, "ann", "Admin").await;
+    ann.get("/api/user").await.expect(200);
+    let account = json!({"name": "Robot", "role": "Admin"});
+    let account = ann.post("/api/serviceaccounts", &account).await.expect(201).body["id"].clone();
+    let tokens = format!("/api/serviceaccounts/{account}/tokens");
+    let token = ann.post(&tokens, &json!({"name": "one"})).await.expect(200).body;
+    let (bearer, token) =
+        (format!("Authorization: Bearer {}\r\n", token["key"].as_str().unwrap()), &token["id"]);
+    let credentials = basic("ann", "secret");
+    let own = format!("PATCH /api/org/users/{id}");
+    let again = json!({"role": "Admin"});
+    let new_account = json!({"name": "Other", "role": "Admin"});
+    let mut pending = vec![
+        (begin(&server, &own, &credentials, &again).await, 403),
+        (begin(&server, "POST /api/serviceaccounts", &credentials, &new_account).await, 403),
+        (begin(&server, &format!("POST {tokens}"), &bearer, &json!({"name": "two"})).await, 401),
+    ];
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    admin.patch(&format!("/api/org/users/{id}"), &json!({"role": "Viewer"})).await.expect(200);
+    admin.delete(&format!("{tokens}/{token}")).await.expect(200);
+    for ((connection, rest), status) in &mut pending {
+        connection.send(rest.as_str()).await;
+        assert_eq!(connection.answer().await.unwrap().status, *status, "{rest}");
+    }
+    // Likewise with another password, and for who is no member any more.
+    let name = json!({"name": "Ann"});
+    let mut renamed = begin(&server, "PUT /api/user", &credentials, &name).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    admin.put(&format!("/api/admin/users/{id}/password"), &json!({"password": "other"})).await.expect(200);
+    renamed.0.send(renamed.1.as_str()).await;
+    assert_eq!(renamed.0.answer().await.unwrap().status, 401);
+    let member = json!({"loginOrEmail": "ann", "role": "Admin"});
+    let mut joining = begin(&server, "POST /api/org/users", &basic("ann", "other"), &member).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    admin.delete(&format!("/api/org/users/{id}")).await.expect(200);
+    joining.0.send(joining.1.as_str()).await;
+    assert!(matches!(joining.0.answer().await.unwrap().status, 401 | 403));
+    let members = admin.get("/api/org/users").await.expect(200).body;
+    assert_eq!(members.as_array().unwrap().len(), 1);
 }
 
 #[tokio::test]

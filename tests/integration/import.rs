@@ -183,6 +183,47 @@ async fn a_table_and_a_file_are_imported_beside_a_server_and_without_one() {
     std::fs::remove_file(path).unwrap();
 }
 
+/// The line of a dashboard's creation with another number, uid and folder.
+fn renumbered(line: &Value, number: usize) -> String {
+    fn rename(value: &mut Value, number: usize) {
+        match value {
+            Value::Object(members) => members.iter_mut().for_each(|(name, value)| match name.as_str() {
+                "id" if value.is_number() => *value = json!(1_000_000 + number),
+                "folder_uid" => *value = json!("ops"),
+                _ => rename(value, number),
+            }),
+            Value::String(text) => *text = text.replace("net", &format!("n{number}")),
+            _ => {}
+        }
+    }
+    let mut line = line.clone();
+    rename(&mut line, number);
+    line.to_string()
+}
+
+#[tokio::test]
+async fn a_folder_with_thousands_of_dashboards_is_deleted_at_once() {
+    const DASHBOARDS: usize = 6000;
+    let (origin, _) = origin().await;
+    let server = ServerProcess::start("big-folder").await;
+    let org = new_org(&server, "Acme").await;
+    let lines = lines(&origin).await;
+    let is_of = |line: &&String, name: &str, kind: &str| line.contains(name) && line.contains(kind);
+    let find = |name: &str, kind: &str| lines.iter().find(|line| is_of(line, name, kind)).unwrap();
+    let dashboard: Value = serde_json::from_str(find("dashboard-net", "dashboard.created")).unwrap();
+    let mut input = vec![find("folder-ops", "folder.created").clone()];
+    input.extend((0..DASHBOARDS).map(|number| renumbered(&dashboard, number)));
+    let said = import_input(&server, org, &(input.join("\n") + "\n"));
+    assert!(said.is_ok, "{}", said.error);
+    let acme = server.admin().in_org(org);
+    let counts = acme.get("/api/folders/ops/counts").await.expect(200).body;
+    assert_eq!(counts["dashboard"], json!(DASHBOARDS));
+    // More statements than there is room for their answers in the sockets.
+    acme.delete("/api/folders/ops").await.expect(200);
+    acme.get("/api/dashboards/uid/n0").await.expect(404);
+    acme.post("/api/folders", &json!({"title": "New"})).await.expect(200);
+}
+
 /// Lines of which one is bad, and what is said of it.
 fn bad_files(good: &[String]) -> Vec<(&'static str, Vec<String>, &'static str)> {
     let changed = |index: usize, change: &dyn Fn(&mut Value)| {

@@ -57,6 +57,34 @@ async fn right_passwords_that_come_at_once_are_no_guesses() {
 }
 
 #[tokio::test]
+async fn a_remembered_password_answers_no_guesses() {
+    let server = TestServer::with_settings(&["server.trusted_proxies=127.0.0.1"]).await;
+    server.new_member(1, "ann", "Viewer").await;
+    let from = |client: Client, address: &str| client.with_header("X-Forwarded-For", address);
+    let ann = from(server.client("ann", "secret"), "192.0.2.1");
+    ann.get("/api/user").await.expect(200);
+    for address in ["192.0.2.1", "192.0.2.2"] {
+        let guesser = from(server.anonymous(), address);
+        let guesses =
+            (0..60).map(|guess| log_in(&guesser, "ann", if guess == 40 { "secret" } else { "guess" }));
+        for answer in join_all(guesses).await {
+            answer.expect(401);
+        }
+    }
+    assert_eq!(failures(&server, "wrong password").await, 5);
+    // Where nobody guessed, the lock keeps out nobody who was in.
+    let server = TestServer::with_settings(&["server.trusted_proxies=127.0.0.1"]).await;
+    server.new_member(1, "ann", "Viewer").await;
+    let ann = from(server.client("ann", "secret"), "192.0.2.1");
+    ann.get("/api/user").await.expect(200);
+    let guesser = from(server.anonymous(), "192.0.2.2");
+    for _ in 0..6 {
+        log_in(&guesser, "ann", "guess").await.expect(401);
+    }
+    ann.get("/api/user").await.expect(200);
+}
+
+#[tokio::test]
 async fn the_old_password_is_guessed_as_seldom_as_any() {
     let server = TestServer::start().await;
     let (ann, _) = server.new_member(1, "ann", "Viewer").await;

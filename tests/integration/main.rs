@@ -52,6 +52,7 @@ mod setting;
 mod star;
 mod statistic;
 mod story;
+mod stuck;
 mod team;
 mod tidiness;
 mod tls;

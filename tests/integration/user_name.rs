@@ -132,6 +132,13 @@ async fn a_claimed_address_gives_nobody_rights() {
     let members = json!({"members": ["vic@corp.test"], "admins": []});
     server.admin().put(&format!("/api/teams/{team}/members"), &members).await.expect(404);
 
+    // A login that was chosen invites nobody: who is meant may have no account yet.
+    eve.put("/api/user", &json!({"login": "victor"})).await.expect(200);
+    let chosen = "The user chose this login: add it to the organization instead of inviting it";
+    let invited = json!({"loginOrEmail": "victor", "role": "Admin"});
+    admin.post("/api/org/invites", &invited).await.expect_message(400, chosen);
+    server.client("victor", "secret").put("/api/user", &json!({"login": "eve"})).await.expect(200);
+
     // The login means who has it, and an admin of the server vouches for an address.
     admin.post("/api/org/users", &json!({"loginOrEmail": "eve", "role": "Viewer"})).await.expect(200);
     admin.delete(&format!("/api/orgs/{acme}/users/{id}")).await.expect(200);

@@ -1,11 +1,11 @@
 //! A budget for the memory of request bodies under way, with a share for each org, or for each client address on public
 //! routes. A body that does not fit is refused: to wait would let slow uploads block fast ones.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use kymograph_app::Error;
+use kymograph_app::budget::{Budget, Charge};
 use kymograph_app::client_network::network_of_client_at;
 use kymograph_app::error::overload;
 use kymograph_app::log_limit::LogLimit;
@@ -35,131 +35,56 @@ impl Owner {
     }
 }
 
-/// An amount of memory that is shared.
-#[derive(Debug)]
-pub(crate) struct Budget {
-    most: usize,
-    share: usize,
-    held: Mutex<Held>,
+/// A budget for bodies of orgs. An org may hold a quarter of it, and always one of the largest bodies.
+pub(crate) fn of_orgs(max_body_bytes: usize) -> Arc<Budget<Owner>> {
+    let most = MAX_BYTES.max(2 * (max_body_bytes + PADDING));
+    Arc::new(Budget::new(most, (most / 4).max(max_body_bytes + PADDING)))
 }
 
-#[derive(Debug, Default)]
-struct Held {
-    bytes: usize,
-    by_owner: HashMap<Owner, usize>,
+/// A budget for small bodies of orgs.
+pub(crate) fn of_small() -> Arc<Budget<Owner>> {
+    Arc::new(Budget::new(MAX_SMALL_BYTES, MAX_SMALL_BYTES / 4))
 }
 
-impl Budget {
-    /// A budget for bodies of orgs. An org may hold a quarter of it, and always one of the largest bodies.
-    pub(crate) fn of_orgs(max_body_bytes: usize) -> Self {
-        let most = MAX_BYTES.max(2 * (max_body_bytes + PADDING));
-        Self { most, share: (most / 4).max(max_body_bytes + PADDING), held: Mutex::default() }
-    }
-
-    /// A budget for small bodies of orgs.
-    pub(crate) fn of_small() -> Self {
-        Self { most: MAX_SMALL_BYTES, share: MAX_SMALL_BYTES / 4, held: Mutex::default() }
-    }
-
-    /// A budget for bodies on public routes.
-    pub(crate) fn of_public() -> Self {
-        Self { most: MAX_PUBLIC_BYTES, share: MAX_BYTES_OF_ADDRESS, held: Mutex::default() }
-    }
-
-    /// Takes bytes out of an owner's share, if they are there.
-    fn take(&self, owner: Owner, bytes: usize) -> bool {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_owner = held.by_owner.get(&owner).copied().unwrap_or_default() + bytes;
-        if held.bytes + bytes > self.most || of_owner > self.share {
-            return false;
-        }
-        held.bytes += bytes;
-        held.by_owner.insert(owner, of_owner);
-        true
-    }
-
-    fn give_back(&self, owner: Owner, bytes: usize) {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        held.bytes = held.bytes.saturating_sub(bytes);
-        if let Some(of_owner) = held.by_owner.get_mut(&owner) {
-            *of_owner = of_owner.saturating_sub(bytes);
-            if *of_owner == 0 {
-                held.by_owner.remove(&owner);
-            }
-        }
-    }
+/// A budget for bodies on public routes.
+pub(crate) fn of_public() -> Arc<Budget<Owner>> {
+    Arc::new(Budget::new(MAX_PUBLIC_BYTES, MAX_BYTES_OF_ADDRESS))
 }
 
-/// The bytes that one body takes out of a budget, until this is dropped.
-#[derive(Debug)]
-pub(crate) struct Charge {
-    budget: Arc<Budget>,
-    owner: Owner,
-    bytes: usize,
-}
-
-impl Charge {
-    /// Nothing yet.
-    pub(crate) fn new(budget: Arc<Budget>, owner: Owner) -> Self {
-        Self { budget, owner, bytes: 0 }
+/// Makes what a body takes so many bytes. It fails if there are not as many.
+pub(crate) fn grow_to(charge: &mut Charge<Owner>, bytes: usize) -> Result<(), Error> {
+    if charge.try_grow_to(bytes) {
+        return Ok(());
     }
-
-    /// Makes it so many bytes. It fails if there are not as many.
-    pub(crate) fn grow_to(&mut self, bytes: usize) -> Result<(), Error> {
-        let more = bytes.saturating_sub(self.bytes);
-        if !self.budget.take(self.owner, more) {
-            static LIMIT: LogLimit = LogLimit::new();
-            if let Some(suppressed) = LIMIT.admit() {
-                let owner = self.owner;
-                tracing::warn!(?owner, suppressed, "the budget for request bodies under way is used up");
-            }
-            let message = "Too many large requests at once, try again shortly";
-            return Err(Error::overloaded(overload::BODIES, message));
-        }
-        self.bytes += more;
-        Ok(())
+    static LIMIT: LogLimit = LogLimit::new();
+    if let Some(suppressed) = LIMIT.admit() {
+        let owner = charge.owner();
+        tracing::warn!(?owner, suppressed, "the budget for request bodies under way is used up");
     }
-}
-
-impl Drop for Charge {
-    fn drop(&mut self) {
-        self.budget.give_back(self.owner, self.bytes);
-    }
+    Err(Error::overloaded(overload::BODIES, "Too many large requests at once, try again shortly"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn charge(budget: &Arc<Budget>, owner: Owner, bytes: usize) -> Option<Charge> {
+    fn charge(budget: &Arc<Budget<Owner>>, owner: Owner, bytes: usize) -> Option<Charge<Owner>> {
         let mut charge = Charge::new(budget.clone(), owner);
-        charge.grow_to(bytes).ok().map(|()| charge)
+        grow_to(&mut charge, bytes).ok().map(|()| charge)
     }
 
     #[test]
-    fn an_org_gets_a_quarter_and_leaves_the_rest_to_others() {
-        const SHARE: usize = MAX_BYTES / 4;
-        let budget = Arc::new(Budget::of_orgs(1024));
+    fn an_org_gets_a_quarter_and_always_the_largest_body() {
         let org = |id| Owner::Org(OrgId(id));
-        let held = charge(&budget, org(1), SHARE).unwrap();
-        assert!(charge(&budget, org(1), 1).is_none());
-        let others: Vec<_> = (2..5).map(|id| charge(&budget, org(id), SHARE).unwrap()).collect();
-        assert!(charge(&budget, org(5), 1).is_none());
-        drop(held);
-        assert!(charge(&budget, org(1), SHARE).is_some());
-        drop(others);
-        assert_eq!(*budget.held.lock().unwrap().by_owner.keys().collect::<Vec<_>>(), Vec::<&Owner>::new());
-    }
-
-    #[test]
-    fn the_largest_body_fits_whatever_its_size() {
-        let budget = Arc::new(Budget::of_orgs(MAX_BYTES));
-        assert!(charge(&budget, Owner::Org(OrgId(1)), MAX_BYTES + PADDING).is_some());
+        let budget = of_orgs(1024);
+        assert!(charge(&budget, org(1), MAX_BYTES / 4).is_some());
+        assert!(charge(&budget, org(1), MAX_BYTES / 4 + 1).is_none());
+        assert!(charge(&of_orgs(MAX_BYTES), org(1), MAX_BYTES + PADDING).is_some());
     }
 
     #[test]
     fn an_address_gets_its_share_and_a_network_is_one_address() {
-        let budget = Arc::new(Budget::of_public());
+        let budget = of_public();
         let (one, neighbour) = (Owner::of_address("2001:db8::1"), Owner::of_address("2001:db8::2:3"));
         let _held = charge(&budget, one, MAX_BYTES_OF_ADDRESS).unwrap();
         assert!(charge(&budget, neighbour, 1).is_none());

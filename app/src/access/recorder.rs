@@ -1,7 +1,8 @@
 //! The task that writes refusals into the log.
 
-use std::sync::Arc;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use kymograph_domain::access::{
@@ -11,6 +12,7 @@ use kymograph_domain::org::Org;
 use kymograph_domain::text::MAX_NAME_BYTES;
 use kymograph_domain::{OrgId, OrgRole, StreamId};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
 use super::fold::{Attempt, Entry, Folds, What};
@@ -23,15 +25,27 @@ use crate::{Commands, RequestContext, Scope, Unit};
 /// How often it is looked whether a window of time has ended.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Writes refusals into the log, one after the other.
+/// How many entries of an org wait to be written. Each is a kind of refusal, of which an org has as many within a minute.
+const MAX_WAITING_OF_ORG: usize = 1000;
+
+/// Decides what of the refusals is written into the log.
 pub struct AccessRecorder {
-    commands: Commands,
     clock: Arc<dyn Clock>,
     messages: mpsc::Receiver<Message>,
-    counts: Arc<Counts>,
     /// How many unrecorded refusals were told of.
     told: u64,
     folds: Folds,
+    writer: Arc<Writer>,
+    /// The tasks that write, one for each org with entries.
+    tasks: JoinSet<()>,
+}
+
+/// Writes entries, those of an org one after the other. An org whose log takes none delays no other's.
+struct Writer {
+    commands: Commands,
+    counts: Arc<Counts>,
+    /// An org is in the map while a task writes for it.
+    waiting: Mutex<HashMap<OrgId, VecDeque<Entry>>>,
 }
 
 impl AccessRecorder {
@@ -41,7 +55,8 @@ impl AccessRecorder {
         messages: mpsc::Receiver<Message>,
         counts: Arc<Counts>,
     ) -> Self {
-        Self { commands, clock, messages, counts, told: 0, folds: Folds::default() }
+        let writer = Arc::new(Writer { commands, counts, waiting: Mutex::default() });
+        Self { clock, messages, told: 0, folds: Folds::default(), writer, tasks: JoinSet::new() }
     }
 
     /// Records until nobody reports any more.
@@ -51,10 +66,11 @@ impl AccessRecorder {
         loop {
             tokio::select! {
                 message = self.messages.recv() => match message {
-                    Some(Message::Refused(attempt)) => self.take(*attempt).await,
+                    Some(Message::Refused(attempt)) => self.take(*attempt),
                     Some(Message::Flush(done)) => {
                         let entries = self.folds.all();
-                        self.write_all(entries).await;
+                        self.write_all(entries);
+                        while self.tasks.join_next().await.is_some() {}
                         // Who asked may have gone away.
                         let _ = done.send(());
                     }
@@ -62,36 +78,33 @@ impl AccessRecorder {
                 },
                 _ = ticks.tick() => {
                     let entries = self.folds.ended(self.clock.now());
-                    self.write_all(entries).await;
+                    self.write_all(entries);
                     self.tell_of_dropped();
                 }
+                Some(_) = self.tasks.join_next() => {}
             }
         }
     }
 
-    async fn take(&mut self, attempt: Attempt) {
+    fn take(&mut self, attempt: Attempt) {
         match self.folds.take(attempt, self.clock.now()) {
-            Ok(Some(entry)) => self.write_all(vec![entry]).await,
-            Ok(None) => {}
-            Err(()) => drop(self.counts.unrecorded.fetch_add(1, Ordering::Relaxed)),
+            Ok(entry) => self.write_all(entry),
+            Err(()) => self.writer.count_unrecorded(1),
         }
     }
 
-    async fn write_all(&self, entries: Vec<Entry>) {
+    fn write_all(&mut self, entries: impl IntoIterator<Item = Entry>) {
         for entry in entries {
-            let count = entry.refusal.count;
-            if let Err(error) = self.write(entry).await {
-                static LIMIT: LogLimit = LogLimit::new();
-                if let Some(suppressed) = LIMIT.admit() {
-                    tracing::warn!(%error, suppressed, "a refusal could not be recorded");
-                }
-                self.counts.unrecorded.fetch_add(count.unsigned_abs(), Ordering::Relaxed);
+            let org = entry.attempt.org;
+            if self.writer.enqueue(org, entry) {
+                let writer = self.writer.clone();
+                self.tasks.spawn(async move { writer.write_until_empty(org).await });
             }
         }
     }
 
     fn tell_of_dropped(&mut self) {
-        let unrecorded = self.counts.unrecorded.load(Ordering::Relaxed);
+        let unrecorded = self.writer.counts.unrecorded.load(Ordering::Relaxed);
         let dropped = unrecorded - self.told;
         self.told = unrecorded;
         if dropped > 0 {
@@ -100,6 +113,51 @@ impl AccessRecorder {
                 "refusals were not recorded, because there were too many or writing failed"
             );
         }
+    }
+}
+
+impl Writer {
+    fn lock(&self) -> MutexGuard<'_, HashMap<OrgId, VecDeque<Entry>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Queues an entry, and returns whether a task has to be started for its org.
+    fn enqueue(&self, org: OrgId, entry: Entry) -> bool {
+        let mut waiting = self.lock();
+        let is_new = !waiting.contains_key(&org);
+        let queue = waiting.entry(org).or_default();
+        if queue.len() >= MAX_WAITING_OF_ORG {
+            self.count_unrecorded(entry.refusal.count);
+            return false;
+        }
+        queue.push_back(entry);
+        is_new
+    }
+
+    fn next(&self, org: OrgId) -> Option<Entry> {
+        let mut waiting = self.lock();
+        let next = waiting.get_mut(&org)?.pop_front();
+        if next.is_none() {
+            waiting.remove(&org);
+        }
+        next
+    }
+
+    async fn write_until_empty(&self, org: OrgId) {
+        while let Some(entry) = self.next(org) {
+            let count = entry.refusal.count;
+            if let Err(error) = self.write(entry).await {
+                static LIMIT: LogLimit = LogLimit::new();
+                if let Some(suppressed) = LIMIT.admit() {
+                    tracing::warn!(%error, suppressed, "a refusal could not be recorded");
+                }
+                self.count_unrecorded(count);
+            }
+        }
+    }
+
+    fn count_unrecorded(&self, count: i64) {
+        self.counts.unrecorded.fetch_add(count.unsigned_abs(), Ordering::Relaxed);
     }
 
     async fn write(&self, entry: Entry) -> Result<()> {

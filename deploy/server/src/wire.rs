@@ -176,7 +176,7 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
     let ids = Arc::new(PgIdAllocator::new(database.clone()));
     let passwords = Arc::new(Argon2Hasher::default());
     let write_health = Arc::new(WriteHealth::default());
-    let health = Arc::new(PgHealthCheck::new(database.clone(), write_health.clone()));
+    let health = Arc::new(PgHealthCheck::new(database.clone(), pipelines.clone(), write_health.clone()));
 
     let (feed, changes) = ChangeFeed::new();
     let mut feed_listeners = read_caches.clone();

@@ -7,6 +7,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use kymograph_app::budget::{Budget, Charge};
 use kymograph_app::error::overload;
 use kymograph_app::event_store::{CommitError, Committed, StreamState};
 use kymograph_app::{Error, Result};
@@ -24,9 +25,46 @@ const MAX_BATCH_BYTES: usize = 8 * 1024 * 1024;
 /// How many jobs of one org may wait before more are turned away.
 pub(crate) const MAX_WAITING: usize = 1024;
 
+/// How many bytes of commits that are at most this large may be under way in all orgs, and in one.
+pub(crate) const SMALL: usize = 64 * 1024;
+pub(crate) const MAX_SMALL_BYTES: usize = 32 * 1024 * 1024;
+pub(crate) const MAX_SMALL_BYTES_OF_ORG: usize = 8 * 1024 * 1024;
+/// How many bytes of larger commits may be under way in all orgs, and in one.
+pub(crate) const MAX_LARGE_BYTES: usize = 64 * 1024 * 1024;
+pub(crate) const MAX_LARGE_BYTES_OF_ORG: usize = 24 * 1024 * 1024;
+
 /// What is told who would have to wait for too many others.
 pub(super) fn too_many() -> Error {
     Error::overloaded(overload::COMMANDS, "Too many commands at once, try again shortly")
+}
+
+/// The memory for commits that wait or are being written, which a slow database makes many.
+pub(super) struct CommitBudgets {
+    small: Arc<Budget<OrgId>>,
+    large: Arc<Budget<OrgId>>,
+}
+
+impl Default for CommitBudgets {
+    fn default() -> Self {
+        Self {
+            small: Arc::new(Budget::new(MAX_SMALL_BYTES, MAX_SMALL_BYTES_OF_ORG)),
+            large: Arc::new(Budget::new(MAX_LARGE_BYTES, MAX_LARGE_BYTES_OF_ORG)),
+        }
+    }
+}
+
+impl CommitBudgets {
+    /// Takes the bytes of a commit for an org, until the commit is dropped.
+    pub(super) fn charge(&self, org: OrgId, commit: &mut Prepared) -> Result<()> {
+        let bytes = commit.size();
+        let budget = if bytes <= SMALL { &self.small } else { &self.large };
+        let mut charge = Charge::new(budget.clone(), org);
+        if !charge.try_grow_to(bytes) {
+            return Err(too_many());
+        }
+        commit.charge = Some(charge);
+        Ok(())
+    }
 }
 
 /// Jobs of an org with where the answer to each goes.

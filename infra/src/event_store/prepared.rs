@@ -1,5 +1,6 @@
 //! A commit with all that can be computed before its place in the log is known.
 
+use kymograph_app::budget::Charge;
 use kymograph_app::event_store::{Append, Commit, SecretWrite, TokenHashWrite};
 use kymograph_app::scope::IdempotencyKey;
 use kymograph_app::{Actor, Error, RequestContext, Result, Scope, TRACE_TARGET};
@@ -27,6 +28,8 @@ pub(super) struct Prepared {
     /// What else is known of the request, as JSON text.
     pub(super) meta: String,
     pub(super) trace_id: String,
+    /// What it takes of the memory for commits under way.
+    pub(super) charge: Option<Charge<OrgId>>,
     /// The span in which it waits to be written, if somebody collects traces.
     pub(super) span: Span,
 }
@@ -81,6 +84,7 @@ impl Prepared {
             correlation_id: correlation_id.clone(),
             meta: serde_json::to_string(&meta).map_err(Error::internal)?,
             trace_id: trace_id.clone(),
+            charge: None,
             span: if is_traced { Span::current() } else { Span::none() },
         })
     }

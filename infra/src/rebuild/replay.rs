@@ -30,7 +30,7 @@ const BATCH_BYTES: usize = 32 * 1024 * 1024;
 const RANGE: i64 = 20_000;
 /// How many batches wait to be written, while the next is read.
 const MAX_WAITING: usize = 2;
-/// How many statements leave together. Their answers must fit into what the sockets hold.
+/// How many statements leave together.
 const MAX_STEPS: usize = 1_000;
 /// How many heads are asked for at once.
 const HEADS_AT_ONCE: usize = 500;

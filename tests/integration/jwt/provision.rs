@@ -1,5 +1,6 @@
 //! What becomes of the claims: users, names, roles, memberships, server admins.
 
+use kymograph_infra::verify::verify;
 use kymograph_tests::TestServer;
 use serde_json::{Value, json};
 
@@ -260,25 +261,94 @@ async fn a_login_that_is_an_address_must_be_the_address_that_the_provider_vouche
     assert_eq!((&own["login"], &own["email"]), (&json!("ann@corp.test"), &json!("ann@corp.test")));
 }
 
+/// Whether a password logs a user in who is no server admin.
+async fn is_ordinary(server: &TestServer, id: i64) -> bool {
+    server.admin().get(&format!("/api/users/{id}")).await.expect(200).body["isGrafanaAdmin"] == json!(false)
+}
+
 #[tokio::test]
 async fn nobody_waits_for_a_token_under_a_name_of_their_own_choice() {
     let signer = Signer::p256("a");
     let server =
         server_trusting(&signer, &["role_attribute_path=role", "allow_assign_grafana_admin=true"]).await;
-    let (mallory, _) = server.new_member(1, "mallory", "Viewer").await;
-    mallory.put("/api/user", &json!({"login": "boss"})).await.expect(200);
-    let boss = json!({"email": "boss@corp.test", "role": "GrafanaAdmin"});
-    refused(with_token(&server, &token(&signer, "boss", boss)).get("/api/user").await);
-    server.client("boss", "secret").get("/api/admin/stats").await.expect(403);
-
-    let invite = json!({"loginOrEmail": "guest@evil.test", "role": "Viewer"});
-    server.admin().post("/api/org/invites", &invite).await.expect(200);
-    let code = server.admin().get("/api/org/invites").await.expect(200).body[0]["code"].clone();
-    let form = json!({"inviteCode": code, "username": "chief", "password": "secret"});
-    server.anonymous().post("/api/user/invite/complete", &form).await.expect(200);
-    for (login, email) in [("chief", "chief@corp.test"), ("other", "guest@evil.test")] {
-        let chief = json!({"email": email, "role": "GrafanaAdmin"});
-        refused(with_token(&server, &token(&signer, login, chief)).get("/api/user").await);
+    let plants = [
+        vec![json!({"login": "boss"})],
+        vec![json!({"login": "boss", "email": "boss"})],
+        vec![json!({"email": "boss"}), json!({"login": "boss"}), json!({"email": "me@evil.test"})],
+        vec![json!({"email": "boss@corp.test"})],
+        vec![json!({"login": "boss", "email": "boss@corp.test"})],
+    ];
+    for (number, plant) in plants.into_iter().enumerate() {
+        let text = |value: &Value| value.to_string().replace("boss", &format!("boss{number}"));
+        let (mut mallory, id) = server.new_member(1, &format!("mallory{number}"), "Viewer").await;
+        for change in &plant {
+            let change: Value = serde_json::from_str(&text(change)).unwrap();
+            mallory.put("/api/user", &change).await.expect(200);
+            if let Some(login) = change["login"].as_str() {
+                mallory = server.client(login, "secret");
+            }
+        }
+        let boss = json!({"email": format!("boss{number}@corp.test"), "role": "GrafanaAdmin"});
+        let boss = me(&server, &token(&signer, &format!("boss{number}"), boss)).await;
+        assert_ne!(boss["id"], id, "{plant:?}");
+        assert_eq!(boss["login"], format!("boss{number}"));
+        assert_eq!(boss["email"], format!("boss{number}@corp.test"));
+        assert_eq!(boss["isGrafanaAdmin"], true);
+        assert!(is_ordinary(&server, id).await, "{plant:?}");
+        server.client(&format!("boss{number}"), "secret").get("/api/user").await.expect(401);
     }
-    server.client("chief", "secret").get("/api/admin/stats").await.expect(403);
+    assert_eq!(verify(&server.database.config).await.unwrap().faults, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn no_guest_waits_for_a_token() {
+    let signer = Signer::p256("a");
+    let server =
+        server_trusting(&signer, &["role_attribute_path=role", "allow_assign_grafana_admin=true"]).await;
+    for (invited, chosen) in [("guest@evil.test", "chief"), ("coo", "coo")] {
+        let invite = json!({"loginOrEmail": invited, "role": "Viewer"});
+        server.admin().post("/api/org/invites", &invite).await.expect(200);
+        let code = server.admin().get("/api/org/invites").await.expect(200).body[0]["code"].clone();
+        let form = json!({"inviteCode": code, "username": chosen, "password": "secret"});
+        let guest = server.anonymous().post("/api/user/invite/complete", &form).await.expect(200).body;
+        let guest = guest["id"].as_i64().unwrap();
+        for (login, email) in [(chosen, format!("{chosen}@corp.test")), ("other", invited.to_owned())] {
+            let token = token(&signer, login, json!({"email": email, "role": "GrafanaAdmin"}));
+            assert_ne!(me(&server, &token).await["id"], guest);
+        }
+        assert!(is_ordinary(&server, guest).await);
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_locked_out_by_a_claim() {
+    let signer = Signer::p256("a");
+    let server = server_trusting(&signer, &[]).await;
+    let (_, chief) = server.new_member(1, "chief", "Viewer").await;
+    let org = server.new_org("Other").await;
+    let (mallory, id) = server.new_member(org, "mallory", "Viewer").await;
+    mallory.put("/api/user", &json!({"email": "chief@example.org"})).await.expect(200);
+    let user = me(&server, &token(&signer, "chief", json!({}))).await;
+    assert_eq!((&user["id"], &user["email"]), (&json!(chief), &json!("chief@example.org")));
+    let mallory = server.admin().get(&format!("/api/users/{id}")).await.expect(200).body;
+    assert_eq!((&mallory["login"], &mallory["email"]), (&json!("mallory"), &mallory["uid"]));
+    // An address that an admin gave stays whose it is.
+    let (_, other) = server.new_member(1, "other", "Viewer").await;
+    let given = json!({"email": "given@example.org"});
+    server.admin().put(&format!("/api/users/{other}"), &given).await.expect(200);
+    refused(
+        with_token(&server, &token(&signer, "chief", json!({"email": "given@example.org"})))
+            .get("/api/user")
+            .await,
+    );
+}
+
+#[tokio::test]
+async fn a_name_that_cannot_be_kept_keeps_nobody_out() {
+    let signer = Signer::p256("a");
+    let server = server_trusting(&signer, &[]).await;
+    for name in ["\u{202E}Ann".to_owned(), "n".repeat(1000)] {
+        let user = me(&server, &token(&signer, "ann", json!({"name": name}))).await;
+        assert_eq!(user["name"], "");
+    }
 }

@@ -1,0 +1,100 @@
+//! An org whose log takes no more commits: others are served, and memory stays bounded.
+
+use std::time::Duration;
+
+use kymograph_tests::{Client, TestServer};
+use serde_json::{Value, json};
+
+const MIB: usize = 1024 * 1024;
+
+/// A transaction that keeps an org's log from taking commits, until it is dropped.
+async fn hold_log(server: &TestServer, org: i64) -> tokio_postgres::Client {
+    let holder = server.database.connect().await;
+    let lock = format!("BEGIN; SELECT pos FROM heads WHERE org_id = {org} FOR UPDATE");
+    holder.batch_execute(&lock).await.unwrap();
+    holder
+}
+
+fn large(number: usize) -> Value {
+    json!({"dashboard": {"uid": format!("large{number}"), "title": format!("Large {number}"),
+        "text": "x".repeat(8 * MIB)}})
+}
+
+async fn wait_for(client: &Client, path: &str) {
+    for _ in 0..100 {
+        if client.get(path).await.status == 200 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("{path} did not come");
+}
+
+#[tokio::test]
+async fn commits_that_wait_are_a_bounded_number_of_bytes() {
+    let server = TestServer::start().await;
+    let org = server.new_org("Other").await;
+    let (other, _) = server.new_member(org, "other", "Editor").await;
+    let admin = server.admin();
+    admin.post("/api/folders", &json!({"uid": "ops", "title": "Ops"})).await.expect(200);
+    let holder = hold_log(&server, 1).await;
+    // Clients that hang up take nothing back.
+    let (mut refused, mut waiting) = (0, 0);
+    for number in 0..6 {
+        let form = large(number);
+        let saved = admin.post("/api/dashboards/db", &form);
+        match tokio::time::timeout(Duration::from_secs(5), saved).await {
+            Err(_) => waiting += 1,
+            Ok(answer) => {
+                assert_eq!(answer.expect(429).body["messageId"], "overload.commands");
+                refused += 1;
+            }
+        }
+    }
+    assert_eq!((waiting, refused), (2, 4));
+    other.post("/api/dashboards/db", &large(0)).await.expect(200);
+    drop(holder);
+    for number in 0..2 {
+        wait_for(&admin, &format!("/api/dashboards/uid/large{number}")).await;
+    }
+    admin.post("/api/dashboards/db", &large(9)).await.expect(200);
+}
+
+#[tokio::test]
+async fn an_org_that_cannot_record_refusals_delays_no_other() {
+    let server = TestServer::start().await;
+    let org = server.new_org("Other").await;
+    let (viewer, _) = server.new_member(1, "viewer", "Viewer").await;
+    let (other, _) = server.new_member(org, "other", "Viewer").await;
+    let _holder = hold_log(&server, 1).await;
+    viewer.post("/api/folders", &json!({"title": "Ops"})).await.expect(403);
+    other.post("/api/folders", &json!({"title": "Ops"})).await.expect(403);
+    let sql = format!("SELECT count(*) FROM events WHERE org_id = {org} AND type = 'access.denied'");
+    for _ in 0..50 {
+        if server.database.scalar::<i64>(&sql).await == 1 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("the refusal was not recorded");
+}
+
+#[tokio::test]
+async fn a_server_without_connections_for_commits_is_not_ready() {
+    let server = TestServer::with_settings(&["database.max_open_conn=2"]).await;
+    let org = server.new_org("Other").await;
+    let holder = hold_log(&server, org).await;
+    let admin = server.admin().in_org(org);
+    let waiting = tokio::spawn(async move { admin.post("/api/folders", &json!({"title": "Ops"})).await });
+    let mut statuses = Vec::new();
+    for _ in 0..20 {
+        statuses.push(server.anonymous().get("/readyz").await.status);
+        if statuses.last() == Some(&503) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    assert_eq!(statuses.last(), Some(&503), "{statuses:?}");
+    drop(holder);
+    waiting.await.unwrap().expect(200);
+}
