@@ -38,7 +38,7 @@ use prepared::Prepared;
 use statements::FORGET_ANSWERS;
 
 pub use append::{AppendStatement, Payload, PlacedEvent, StreamAppend, append_statements, checksum};
-pub use statements::MOVE_HEAD;
+pub use statements::{MOVE_HEAD, READ_HEAD};
 
 /// The log in PostgreSQL.
 pub struct PgEventStore {

@@ -28,6 +28,7 @@ mod housekeeping;
 mod idempotency;
 mod identity;
 mod import;
+mod integrity;
 mod invite;
 mod isolation;
 mod jwt;

@@ -26,7 +26,13 @@ pub(super) async fn check(
     let sql = "SELECT pos, stream_id, stream_type, version, type, schema_version, recorded_at, actor_id, actor_login,
         payload, checksum, trace_id, meta FROM events WHERE org_id = $1 ORDER BY pos";
     let portal = transaction.bind(sql, &[&org.0]).await.map_err(Error::internal)?;
-    let mut reader = LogReader { org, last: 0, last_at: Timestamp(i64::MIN), streams: FoldedStreams::new() };
+    let mut reader = LogReader {
+        org,
+        last: 0,
+        last_at: Timestamp(i64::MIN),
+        has_org: false,
+        streams: FoldedStreams::new(),
+    };
     loop {
         let rows = transaction.query_portal(&portal, FETCH).await.map_err(Error::internal)?;
         if rows.is_empty() {
@@ -34,6 +40,7 @@ pub(super) async fn check(
         }
         for row in &rows {
             reader.check_place(row, report);
+            reader.check_org(row, report);
             let Some(event) = decode(org, row, report) else { continue };
             reader.fold(row, &*event, report);
             let recorded = Recorded {
@@ -94,10 +101,26 @@ struct LogReader {
     org: OrgId,
     last: i64,
     last_at: Timestamp,
+    /// Whether the org is there at this point.
+    has_org: bool,
     streams: FoldedStreams,
 }
 
 impl LogReader {
+    /// An org's log begins with its creation, and nothing follows its deletion.
+    fn check_org(&mut self, row: &Row, report: &mut Report) {
+        let (org, position): (OrgId, i64) = (self.org, row.get("pos"));
+        match row.get("type") {
+            _ if org == OrgId::SERVER => {}
+            "org.created" => self.has_org = true,
+            kind if !self.has_org => {
+                report.fault(format!("org {org}: {kind} at position {position}, where there is no org"));
+            }
+            "org.deleted" => self.has_org = false,
+            _ => {}
+        }
+    }
+
     fn check_place(&mut self, row: &Row, report: &mut Report) {
         let (org, position): (OrgId, i64) = (self.org, row.get("pos"));
         if position != self.last + 1 {
