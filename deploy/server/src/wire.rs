@@ -258,7 +258,14 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
         session_lifetimes(config),
         lock_out(config),
     ));
-    let setup = Arc::new(Setup::new(commands.clone(), users.clone(), identities, ids.clone(), passwords));
+    let setup = Arc::new(Setup::new(
+        commands.clone(),
+        log.clone(),
+        users.clone(),
+        identities,
+        ids.clone(),
+        passwords,
+    ));
     let invite_service = Arc::new(Invites::new(
         commands.clone(),
         InvitePorts {
