@@ -63,6 +63,8 @@ struct Folded {
     stream_type: String,
     version: i64,
     fold: Box<dyn Fold>,
+    /// Whether `postgres-es` can read its events. It panics where it cannot.
+    is_readable: bool,
 }
 
 /// The streams of an org by name.

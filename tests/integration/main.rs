@@ -36,6 +36,7 @@ mod limit;
 mod login_attempt;
 mod membership;
 mod metrics;
+mod nesting;
 mod openapi;
 mod org;
 mod past;

@@ -1,6 +1,7 @@
 //! Reads an org's log from its start: checks it, folds its streams and projects it into shadow tables.
 
 use kymograph_app::{Error, Result};
+use kymograph_domain::json::depth_of_text;
 use kymograph_domain::registry::{self, new_fold};
 use kymograph_domain::{OrgId, StoredEvent, Timestamp, UserId};
 use kymograph_projections::{Projector, Recorded};
@@ -10,6 +11,10 @@ use tokio_postgres::{Row, Transaction};
 use super::read_model::{Prepared, project};
 use super::{Folded, FoldedStreams, Report};
 use crate::event_store::checksum;
+
+/// How deep a payload may be nested for `postgres-es` to read it, which finds it inside of one more object and reads it with
+/// `serde_json`.
+const MAX_DEPTH: usize = 126;
 
 /// How many events are fetched at once.
 const FETCH: i32 = 500;
@@ -141,10 +146,16 @@ impl LogReader {
                 report.fault(format!("org {org}: {stream_type} at position {position} is no aggregate type"));
                 return;
             };
-            let folded = Folded { stream_type: stream_type.to_owned(), version: 0, fold };
+            let folded = Folded { stream_type: stream_type.to_owned(), version: 0, fold, is_readable: true };
             self.streams.insert(stream.to_owned(), folded);
         }
         let Some(folded) = self.streams.get_mut(stream) else { return };
+        let depth = depth_of_text(row.get("payload"));
+        if depth > MAX_DEPTH {
+            folded.is_readable = false;
+            report
+                .fault(format!("org {org}: the event at position {position} is nested {depth} levels deep"));
+        }
         let version: i64 = row.get("version");
         if version != folded.version + 1 {
             report.fault(format!("org {org}: version {version} of {stream} follows {}", folded.version));
