@@ -49,6 +49,7 @@ mod rights;
 mod route_examples;
 mod schema;
 mod search;
+mod second_server;
 mod service_account;
 mod setting;
 mod star;
