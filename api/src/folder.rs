@@ -304,7 +304,14 @@ async fn create_folder(
         .create_folder(&scope, &new)
         .await
         .map_err(|error| ApiError::from(error).when(ErrorKind::Missing, StatusCode::BAD_REQUEST, ""))?;
-    read_changed(&folders, &scope, uid.as_str()).await
+    // Nor does it know one that was deleted before it could be read.
+    read_changed(&folders, &scope, uid.as_str()).await.map_err(|error| {
+        error.when(
+            ErrorKind::Missing,
+            StatusCode::PRECONDITION_FAILED,
+            "the folder was deleted by someone else",
+        )
+    })
 }
 
 async fn update_folder(

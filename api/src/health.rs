@@ -99,5 +99,6 @@ async fn ready(State(state): State<HealthState>) -> ApiResult<&'static str> {
     }
     state.check.check_database().await?;
     state.check.check_writes().await?;
+    state.check.check_feed()?;
     Ok("Ok")
 }

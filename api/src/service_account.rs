@@ -238,8 +238,7 @@ async fn create_service_account(
         name: form.name.unwrap_or_default(),
         is_disabled: form.is_disabled.unwrap_or_default(),
     };
-    let id = accounts.create_service_account(&scope, &new).await?;
-    let account = accounts.get_service_account(&scope, id).await?;
+    let account = accounts.create_service_account(&scope, &new).await?;
     Ok((StatusCode::CREATED, Json(service_account_body(account, None))))
 }
 

@@ -2,14 +2,18 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use moka::sync::Cache;
 
 use crate::error::Result;
+use crate::feed_health::FeedHealth;
 
 const SHARDS: usize = 64;
+
+/// How old rights can be that a server goes by, if it missed the word of another one that changed them.
+pub const MAX_AGE: Duration = Duration::from_secs(30);
 
 /// What a cache knew before a fetch of several values began.
 pub struct BeforeFetch(Vec<u64>);
@@ -23,6 +27,8 @@ pub struct ReadCache<K, V> {
     values: Cache<K, V>,
     generations: Vec<Mutex<u64>>,
     hasher: RandomState,
+    /// Whether the cache is told of changes.
+    feed: Option<Arc<FeedHealth>>,
 }
 
 impl<K, V> ReadCache<K, V>
@@ -36,7 +42,26 @@ where
     }
 
     fn over(values: Cache<K, V>) -> Self {
-        Self { values, generations: (0..SHARDS).map(|_| Mutex::new(0)).collect(), hasher: RandomState::new() }
+        let generations = (0..SHARDS).map(|_| Mutex::new(0)).collect();
+        Self { values, generations, hasher: RandomState::new(), feed: None }
+    }
+
+    /// The same cache, which gives and keeps nothing while no word of changes could reach it. What it held before it gives
+    /// again if all of them have reached it in the end; where the connection was lost, somebody empties it.
+    #[must_use]
+    pub fn while_live(self, feed: &Arc<FeedHealth>) -> Self {
+        Self { feed: Some(feed.clone()), ..self }
+    }
+
+    fn is_live(&self) -> bool {
+        self.feed.as_ref().is_none_or(|feed| feed.is_live())
+    }
+
+    /// A cache that holds values up to a total weight, each for so long at most.
+    pub fn with_weight_for(max_weight: u64, time_to_live: Duration, weigh: fn(&K, &V) -> u32) -> Self {
+        Self::over(
+            Cache::builder().max_capacity(max_weight).weigher(weigh).time_to_live(time_to_live).build(),
+        )
     }
 
     /// A cache that holds up to a number of values, each for so long at most: what another server changed counts then even
@@ -54,7 +79,7 @@ where
 
     /// The cached value.
     pub fn get(&self, key: &K) -> Option<V> {
-        self.values.get(key)
+        if self.is_live() { self.values.get(key) } else { None }
     }
 
     /// The cached value, or else what `fetch` finds, which is then cached. `None` is not cached.
@@ -63,13 +88,13 @@ where
         key: &K,
         fetch: impl Future<Output = Result<Option<V>>>,
     ) -> Result<Option<V>> {
-        if let Some(value) = self.values.get(key) {
+        if let Some(value) = self.get(key) {
             return Ok(Some(value));
         }
         let generation = *self.lock(key);
         let Some(value) = fetch.await? else { return Ok(None) };
         let current = self.lock(key);
-        if *current == generation {
+        if *current == generation && self.is_live() {
             self.values.insert(key.clone(), value.clone());
         }
         drop(current);
@@ -86,7 +111,7 @@ where
     /// Keeps a fetched value, unless its key was invalidated since the fetch began.
     pub fn keep(&self, before: &BeforeFetch, key: &K, value: V) {
         let current = self.lock(key);
-        if before.0.get(self.shard(key)) == Some(&*current) {
+        if before.0.get(self.shard(key)) == Some(&*current) && self.is_live() {
             self.values.insert(key.clone(), value);
         }
     }
@@ -103,7 +128,7 @@ where
         let before = self.before_fetch();
         let (mut found, mut missing) = (HashMap::with_capacity(keys.len()), Vec::new());
         for key in keys {
-            match self.values.get(&key) {
+            match self.get(&key) {
                 Some(value) => drop(found.insert(key, value)),
                 None => missing.push(key),
             }
@@ -129,7 +154,11 @@ where
     pub fn replace(&self, key: &K, value: V) {
         let mut generation = self.lock(key);
         *generation += 1;
-        self.values.insert(key.clone(), value);
+        if self.is_live() {
+            self.values.insert(key.clone(), value);
+        } else {
+            self.values.invalidate(key);
+        }
     }
 
     /// Drops all values, and whatever is being fetched.
@@ -192,6 +221,21 @@ mod tests {
         let expected = HashMap::from([(1, "cached"), (2, "two"), (3, "old")]);
         assert_eq!(fetched.await.unwrap(), expected);
         assert_eq!((cache.get(&2), cache.get(&3)), (Some("two"), None));
+    }
+
+    #[tokio::test]
+    async fn nothing_is_given_nor_kept_while_nothing_is_heard() {
+        let feed = Arc::new(FeedHealth::default());
+        let cache = ReadCache::<u8, &str>::with_entries(10).while_live(&feed);
+        cache.replace(&1, "one");
+        assert_eq!(cache.get(&1), Some("one"));
+        feed.lost();
+        assert_eq!(cache.get(&1), None);
+        assert_eq!(cache.get_or_fetch(&2, async { Ok(Some("two")) }).await.unwrap(), Some("two"));
+        cache.keep(&cache.before_fetch(), &3, "three");
+        cache.replace(&1, "newer");
+        feed.heard(feed.now());
+        assert_eq!([1, 2, 3].map(|key| cache.get(&key)), [None, None, None]);
     }
 
     #[tokio::test]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use kymograph_domain::Invariant;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -47,7 +48,7 @@ impl Commands {
         if let Some(outcome) = self.replayed(scope).await? {
             return Ok(outcome);
         }
-        let (mut lane, mut is_fresh) = (None, false);
+        let (mut lane, mut is_fresh, mut is_gone) = (None, false, false);
         for attempt in 1..=MAX_ATTEMPTS {
             let loaded = Loaded::default();
             let decided = decide(Unit::new(scope, self.store.clone(), loaded.clone())).await;
@@ -81,8 +82,18 @@ impl Commands {
                     if lane.is_none() {
                         lane = Some(self.retries.get_or(scope.org(), Default::default).lock_owned().await);
                     } else {
+                        // What the decision only looked at may have been changed by another server.
+                        self.store.forget(&loaded.take());
                         tokio::time::sleep(Duration::from_millis(u64::from(attempt))).await;
                     }
+                }
+                Err(CommitError::Broken(invariant)) if invariant.is_existence() && !is_gone => {
+                    is_gone = true;
+                    self.store.forget(&loaded.take());
+                }
+                // Whoever comes next into an org that is gone is no member of it.
+                Err(CommitError::Broken(Invariant::OrgExists)) if scope.org() == scope.home() => {
+                    return Err(Error::unauthenticated("Unauthorized"));
                 }
                 Err(CommitError::Broken(invariant)) => return Err(Error::from_invariant(invariant)),
                 Err(CommitError::Repeated) => {

@@ -200,6 +200,7 @@ impl Error {
         match invariant {
             Invariant::OrgNameUnique => OrgError::NameTaken.into(),
             Invariant::OrgExists => OrgError::NotFound.into(),
+            Invariant::UserExists => UserError::NotFound.into(),
             Invariant::LoginUnique => UserError::Taken.into(),
             Invariant::InviteMakerMayInvite => InviteError::NotFound.into(),
             Invariant::ServerKeepsAdmin => UserError::LastServerAdmin.into(),

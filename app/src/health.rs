@@ -11,4 +11,6 @@ pub trait HealthCheck: Send + Sync {
     async fn check_database(&self) -> Result<()>;
     /// Fails if requests that write would fail. It may be asked as often as anybody likes.
     async fn check_writes(&self) -> Result<()>;
+    /// Fails if the server does not hear of what other servers change, and so goes by what the database says each time.
+    fn check_feed(&self) -> Result<()>;
 }

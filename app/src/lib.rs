@@ -17,6 +17,7 @@ pub mod command;
 pub mod dashboard;
 pub mod error;
 pub mod event_store;
+pub mod feed_health;
 pub mod folder;
 pub mod health;
 pub mod history;

@@ -8,10 +8,24 @@ use kymograph_domain::past;
 use kymograph_domain::user::MAX_PASSWORD_BYTES;
 
 use crate::dashboard::version;
-use crate::{audit, history, identity, login_attempt, mail, page, search, session, text, work};
+use crate::{
+    audit, cache, feed_health, history, identity, login_attempt, mail, page, search, session, text, work,
+};
 
 /// The bounds on what use cases do for one request.
 pub const LIMITS: &[Limit] = &[
+    Limit {
+        what: "Age of rights that were changed by another server, if its word of that was lost",
+        at: "A server",
+        most: Amount::Time(cache::MAX_AGE),
+        answer: "They are read again",
+    },
+    Limit {
+        what: "Time without a beat of the feed of changes",
+        at: "A server",
+        most: Amount::Time(feed_health::MAX_SILENCE),
+        answer: "Nothing is cached, `/readyz` is 503",
+    },
     Limit {
         what: "Entries of a page",
         at: "Lists that are paged by number",

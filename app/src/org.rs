@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use kymograph_domain::membership::{Membership, MembershipCommand};
 use kymograph_domain::org::{Address, Org, OrgCommand, OrgCreated, OrgError};
+use kymograph_domain::user::User;
 use kymograph_domain::{OrgId, OrgRole};
 use serde::{Deserialize, Serialize};
 
@@ -59,6 +60,9 @@ impl Orgs {
             .run(scope, |mut unit| async move {
                 if self.reader.find_org_by_name(name).await?.is_some() {
                     return Err(OrgError::NameTaken.into());
+                }
+                if !unit.load_from_server::<User>(&user_id).await?.exists {
+                    return Err(Error::unauthenticated("Unauthorized"));
                 }
                 let id = OrgId(self.ids.next_id(OrgId::SERVER, IdKind::Org).await?);
                 let mut org = unit.load_across::<Org>(across, id, &id).await?;

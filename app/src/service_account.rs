@@ -154,16 +154,21 @@ impl ServiceAccounts {
         Self { commands, reader, permissions, ids, clock }
     }
 
-    /// Creates a service account and returns its id.
+    /// Creates a service account and returns it.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
-    pub async fn create_service_account(&self, scope: &Scope, new: &NewServiceAccount) -> Result<UserId> {
+    pub async fn create_service_account(
+        &self,
+        scope: &Scope,
+        new: &NewServiceAccount,
+    ) -> Result<ServiceAccountView> {
         scope.require(Permission::ServiceAccountsCreate)?;
         let uid = &random_uid()?;
         let name = new.name.trim();
         let slug = slugify(name);
         // A name without a letter that could stand in a login lends it the uid instead.
         let login = &format!("sa-{}-{}", scope.org(), if slug == "-" { uid.as_str() } else { &slug });
-        self.commands
+        let id = self
+            .commands
             .run(scope, |mut unit| async move {
                 // Numbered with the users, so that no actor in the log can be mistaken for another.
                 let id = UserId(self.ids.next_id(OrgId::SERVER, IdKind::User).await?);
@@ -181,7 +186,21 @@ impl ServiceAccounts {
                 unit.record(account)?;
                 Ok(unit.decided(id))
             })
-            .await
+            .await?;
+        let now = self.clock.now();
+        // It can be deleted, with its org or without, before it is read.
+        Ok(self.reader.find_service_account(scope, id).await?.unwrap_or_else(|| ServiceAccountView {
+            org_id: scope.org(),
+            id,
+            uid: uid.to_string(),
+            login: login.clone(),
+            name: name.to_owned(),
+            role: new.role,
+            is_disabled: new.is_disabled,
+            token_count: 0,
+            created: now,
+            updated: now,
+        }))
     }
 
     /// Changes a service account.

@@ -10,6 +10,7 @@ use kymograph_domain::{OrgId, OrgRole, UserId};
 use crate::error::{ErrorKind, Result};
 use crate::id_allocator::{IdAllocator, IdKind};
 use crate::identity::IdentityReader;
+use crate::moment::LogReader;
 use crate::password::PasswordHasher;
 use crate::random::random_uid;
 use crate::user::{UserReader, password_secret};
@@ -28,6 +29,7 @@ pub struct FirstUser {
 /// Prepares an empty database.
 pub struct Setup {
     commands: Commands,
+    log: Arc<dyn LogReader>,
     users: Arc<dyn UserReader>,
     identities: Arc<dyn IdentityReader>,
     ids: Arc<dyn IdAllocator>,
@@ -39,12 +41,13 @@ impl Setup {
     #[must_use]
     pub fn new(
         commands: Commands,
+        log: Arc<dyn LogReader>,
         users: Arc<dyn UserReader>,
         identities: Arc<dyn IdentityReader>,
         ids: Arc<dyn IdAllocator>,
         passwords: Arc<dyn PasswordHasher>,
     ) -> Self {
-        Self { commands, users, identities, ids, passwords }
+        Self { commands, log, users, identities, ids, passwords }
     }
 
     /// Whether a user can log in with this password.
@@ -57,10 +60,22 @@ impl Setup {
         }
     }
 
-    /// Makes org 1 and a server admin who is its admin, unless there is a user already. Both are one commit,
-    /// so that two servers that start on one database make them once.
+    /// Makes org 1 and a server admin who is its admin, if nothing was ever written. Both are one commit, so that two servers
+    /// that start on one database make them once. Only the log can say that there never was a user: a read model can be
+    /// damaged, and a known password would then let anybody in.
     pub async fn ensure_first_user(&self, first: &FirstUser) -> Result<bool> {
-        if self.users.count_users("").await? > 0 {
+        let is_log_empty = self.log.last_position(&Scope::of_server()).await? == 0;
+        let has_users = self.users.count_users("").await? > 0;
+        if is_log_empty && has_users {
+            tracing::error!(
+                "there are users, and the log of the server is empty or hidden: no admin was created"
+            );
+        } else if !is_log_empty && !has_users {
+            tracing::error!(
+                "the log of the server has events, and there are no users: rebuild the projections"
+            );
+        }
+        if !is_log_empty || has_users {
             return Ok(false);
         }
         match self.create_first_user(first).await {

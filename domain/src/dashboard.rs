@@ -166,6 +166,9 @@ pub enum DashboardError {
     /// The document is not a JSON object.
     #[error("dashboard must be a JSON object")]
     NotAnObject,
+    /// The document is nested too deep.
+    #[error("dashboard is nested more than {} levels deep", crate::json::MAX_DEPTH)]
+    TooDeep,
     /// It is not there.
     #[error("Dashboard not found")]
     NotFound,
@@ -190,6 +193,7 @@ impl Reason for DashboardError {
             | Self::TextTooLong
             | Self::BadTags
             | Self::NotAnObject
+            | Self::TooDeep
             | Self::FolderNotFound => ReasonKind::Invalid,
             Self::NotFound | Self::VersionNotFound => ReasonKind::Missing,
             Self::VersionMismatch => ReasonKind::Stale,

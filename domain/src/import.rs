@@ -399,6 +399,7 @@ fn make_canonical(content: &mut DashboardContent, max_bytes: usize) -> Result<()
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::json::MAX_DEPTH as MAX_JSON_DEPTH;
 
     fn folder(sequence: i64, event_type: &'static str, payload: &'static str) -> ForeignEvent<'static> {
         ForeignEvent {
@@ -486,5 +487,27 @@ mod tests {
         let take = |max_bytes| Import::new(0, max_bytes).take(1, &created);
         assert!(take(r#"{"a":1}"#.len()).is_ok());
         assert!(matches!(take(r#"{"a":1}"#.len() - 1), Err(ImportError::Content(_))));
+    }
+
+    #[test]
+    fn a_document_is_nested_no_deeper_than_one_that_is_saved() {
+        let take = |depth: usize| {
+            let data = format!("{}0{}", r#"{"a":"#.repeat(depth), "}".repeat(depth));
+            let payload = format!(
+                r#"{{"id":1,"generation":1,"content":{{"uid":"cpu","title":"CPU","tags":[],"folder_uid":null,
+                "message":"","data":{data}}}}}"#
+            );
+            let event = ForeignEvent {
+                aggregate_type: "dashboard",
+                aggregate_id: "cpu",
+                sequence: 1,
+                event_type: "dashboard.created",
+                schema_version: 1,
+                payload: &payload,
+            };
+            Import::new(0, 10_000).take(1, &event).map(drop)
+        };
+        assert!(take(MAX_JSON_DEPTH).is_ok());
+        assert!(matches!(take(MAX_JSON_DEPTH + 1), Err(ImportError::Content(_))));
     }
 }

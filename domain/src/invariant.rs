@@ -2,7 +2,8 @@
 //!
 //! An aggregate can only decide on its own state. These rules need a look at the whole org, so they are
 //! checked by statements inside the transaction that appends the events; the head of the org's log, which
-//! every transaction moves, makes the check exact under concurrency.
+//! every transaction moves, makes the check exact under concurrency. A rule over the logs of two orgs, or of an org and the
+//! server, needs a lock of what it looks at besides: the other log moves meanwhile.
 
 /// A rule over more than one aggregate, named when a transaction breaks it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -17,8 +18,10 @@ pub enum Invariant {
     ServerKeepsAdmin,
     /// Who made an invite that is accepted may still invite.
     InviteMakerMayInvite,
-    /// A member's org exists.
+    /// An org whose log is written to exists.
     OrgExists,
+    /// A member of an org is a user.
+    UserExists,
     /// The folder that something is put in exists.
     ParentFolderExists,
     /// No folder is its own ancestor.
@@ -37,4 +40,13 @@ pub enum Invariant {
     TokenNameUnique,
     /// Nobody has more than it may have.
     QuotaKept,
+}
+
+impl Invariant {
+    /// Whether it only says that something is there, which may have been deleted since the command was decided. Decided
+    /// anew, the command leaves out what is gone, or says what it needs.
+    #[must_use]
+    pub fn is_existence(self) -> bool {
+        matches!(self, Self::OrgExists | Self::UserExists)
+    }
 }

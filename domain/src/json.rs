@@ -3,6 +3,7 @@
 pub mod changes;
 pub mod diff;
 mod fingerprint;
+mod measure;
 mod write;
 
 use std::cell::RefCell;
@@ -15,10 +16,17 @@ use serde_json::value::RawValue;
 use simd_json::tape::{Node, Tape};
 use simd_json::{Buffers, StaticNode};
 
+use measure::{count_nodes, depth};
+
+pub use measure::depth_of_text;
 pub use write::{WriteError, push_string};
 
-/// How deep lists and objects may be nested, which is as deep as `serde_json` reads.
-pub(crate) const MAX_DEPTH: usize = 127;
+/// How deep lists and objects may be nested in what comes in. Events, answers and exports put a document inside of some more
+/// levels, and must be read by whatever reads 127, such as `serde_json`.
+pub const MAX_DEPTH: usize = 100;
+
+/// How deep they may be nested in what is stored: documents of 127 levels were taken once, and are shown inside of others.
+const MAX_STORED_DEPTH: usize = 130;
 
 /// How many values and names of members a document may have. Each takes more memory than two bytes of text, which is
 /// all that a number in a list needs.
@@ -30,18 +38,29 @@ const MAX_KEPT_BYTES: usize = 1024 * 1024;
 /// A JSON document as canonical text: no insignificant white space, the members of objects sorted by name,
 /// of repeated members the last. Cloning it copies a pointer, never the text.
 #[derive(Clone, Debug)]
-pub struct CanonicalJson(Arc<String>);
+pub struct CanonicalJson {
+    text: Arc<String>,
+    /// Whether it was found to be nested no deeper than it may be.
+    is_shallow: bool,
+}
 
 impl CanonicalJson {
     /// The canonical text of a value, which leaves out some members of it if it is an object, up to so many bytes.
     pub fn try_new(value: JsonValue<'_>, without: &[&str], max_bytes: usize) -> Result<Self, WriteError> {
-        write::canonical(value, without, None, max_bytes).map(|text| Self(Arc::new(text)))
+        let text = Arc::new(write::canonical(value, without, None, max_bytes)?);
+        Ok(Self { text, is_shallow: depth(&value.0[..write::nodes_of(value.0)]) <= MAX_DEPTH })
+    }
+
+    /// Whether it is nested deeper than what comes in may be.
+    #[must_use]
+    pub fn is_too_deep(&self) -> bool {
+        !self.is_shallow && depth_of_text(&self.text) > MAX_DEPTH
     }
 
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 }
 
@@ -70,7 +89,7 @@ impl Serialize for CanonicalJson {
 impl<'de> Deserialize<'de> for CanonicalJson {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = Box::<RawValue>::deserialize(deserializer)?;
-        Ok(Self(Arc::new(Box::<str>::from(raw).into())))
+        Ok(Self { text: Arc::new(Box::<str>::from(raw).into()), is_shallow: false })
     }
 }
 
@@ -107,6 +126,15 @@ pub enum JsonError {
 impl<'a> JsonDocument<'a> {
     /// Parses a text, whose escapes are resolved in place.
     pub fn try_parse(text: &'a mut Vec<u8>) -> Result<Self, JsonError> {
+        Self::try_parse_within(text, MAX_DEPTH)
+    }
+
+    /// Parses a text that is stored, which may have been taken when documents could be nested deeper.
+    pub fn try_parse_stored(text: &'a mut Vec<u8>) -> Result<Self, JsonError> {
+        Self::try_parse_within(text, MAX_STORED_DEPTH)
+    }
+
+    fn try_parse_within(text: &'a mut Vec<u8>, max_depth: usize) -> Result<Self, JsonError> {
         // No value has less than two bytes with what separates it from the next one.
         if text.len() / 2 >= MAX_NODES && count_nodes(text) > MAX_NODES {
             return Err(JsonError::TooMany);
@@ -123,7 +151,7 @@ impl<'a> JsonDocument<'a> {
                 filled
             })
             .map_err(JsonError::Invalid)?;
-        if depth(&tape.0) > MAX_DEPTH { Err(JsonError::TooDeep) } else { Ok(Self(tape)) }
+        if depth(&tape.0) > max_depth { Err(JsonError::TooDeep) } else { Ok(Self(tape)) }
     }
 
     /// The value that the document is.
@@ -131,43 +159,6 @@ impl<'a> JsonDocument<'a> {
     pub fn root(&self) -> JsonValue<'_> {
         JsonValue(&self.0.0)
     }
-}
-
-/// How many values and names a JSON text has, by what separates them.
-fn count_nodes(text: &[u8]) -> usize {
-    let (mut nodes, mut is_text, mut is_escaped, mut is_opened) = (1, false, false, false);
-    for byte in text {
-        if is_text {
-            (is_text, is_escaped) = (is_escaped || *byte != b'"', !is_escaped && *byte == b'\\');
-            continue;
-        }
-        match byte {
-            b' ' | b'\t' | b'\n' | b'\r' => continue,
-            b'"' => is_text = true,
-            _ => {}
-        }
-        let is_first = is_opened && !matches!(byte, b']' | b'}');
-        nodes += usize::from(is_first) + usize::from(matches!(byte, b',' | b':'));
-        is_opened = matches!(byte, b'[' | b'{');
-    }
-    nodes
-}
-
-/// How deep lists and objects are nested.
-fn depth(nodes: &[Node<'_>]) -> usize {
-    let mut deepest = 0;
-    // Where the lists and objects that are open end.
-    let mut ends = Vec::new();
-    for (index, node) in nodes.iter().enumerate() {
-        while ends.last().is_some_and(|end| *end <= index) {
-            ends.pop();
-        }
-        if let Node::Object { count, .. } | Node::Array { count, .. } = node {
-            ends.push(index + 1 + count);
-            deepest = deepest.max(ends.len());
-        }
-    }
-    deepest
 }
 
 /// A value inside a document: the nodes from its own on.
@@ -380,7 +371,24 @@ pub(crate) mod tests {
         let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth)).into_bytes();
         assert!(JsonDocument::try_parse(&mut nested(MAX_DEPTH)).is_ok());
         assert!(matches!(JsonDocument::try_parse(&mut nested(MAX_DEPTH + 1)), Err(JsonError::TooDeep)));
-        assert!(JsonDocument::try_parse(&mut nested(100_000)).is_err());
+        assert!(JsonDocument::try_parse_stored(&mut nested(MAX_STORED_DEPTH)).is_ok());
+        assert!(JsonDocument::try_parse_stored(&mut nested(MAX_STORED_DEPTH + 1)).is_err());
+        assert!(JsonDocument::try_parse_stored(&mut nested(100_000)).is_err());
+    }
+
+    #[test]
+    fn what_was_stored_deeper_than_may_be_is_known_to_be() {
+        let stored = |depth: usize| {
+            let text = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+            serde_json::from_str::<CanonicalJson>(&text).unwrap()
+        };
+        assert!(!stored(MAX_DEPTH).is_too_deep());
+        assert!(stored(MAX_DEPTH + 1).is_too_deep());
+        let mut text = stored(MAX_DEPTH + 1).as_str().as_bytes().to_vec();
+        let document = JsonDocument::try_parse_stored(&mut text).unwrap();
+        assert!(CanonicalJson::try_new(document.root(), &[], usize::MAX).unwrap().is_too_deep());
+        let inner = document.root().items().next().unwrap();
+        assert!(!CanonicalJson::try_new(inner, &[], usize::MAX).unwrap().is_too_deep());
     }
 
     #[test]

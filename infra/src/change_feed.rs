@@ -6,15 +6,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use kymograph_app::change::ChangeListener;
+use kymograph_app::feed_health::{BEAT_INTERVAL, FeedHealth, MAX_SILENCE};
 use kymograph_app::random::{hex, random_bytes};
 use kymograph_app::{Error, Result};
 use kymograph_domain::{OrgId, StreamId};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
 use tokio_postgres::{AsyncMessage, Client};
 
 use crate::database_server::DatabaseServer;
@@ -24,6 +27,8 @@ const CHANNEL: &str = "kymograph_changes";
 const GATHER: Duration = Duration::from_millis(20);
 /// How long to wait before connecting again.
 const RECONNECT: Duration = Duration::from_secs(1);
+/// How long connecting may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How many changes may wait to be told. Beyond that, listeners are told that anything may have changed.
 const MAX_WAITING: usize = 10_000;
 /// PostgreSQL refuses messages of 8,000 bytes and more.
@@ -34,7 +39,7 @@ pub(crate) const EVERYTHING_CHANGED: &str =
     r#"SELECT pg_notify('kymograph_changes', '{"server": "command", "changes": null}')"#;
 
 /// What is announced.
-pub enum Announcement {
+enum Announcement {
     /// Streams of an org have changed.
     Change(OrgId, Vec<StreamId>),
     /// Somebody waits until all that was announced before has been told.
@@ -48,6 +53,9 @@ struct Message {
     server: String,
     /// The streams that changed, by org; `None` if anything may have changed.
     changes: Option<Changes>,
+    /// When the server told itself that it lives, by its own clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    beat: Option<u64>,
 }
 
 /// The streams that changed, by org.
@@ -55,37 +63,49 @@ type Changes = BTreeMap<i64, BTreeSet<StreamId>>;
 
 /// Where commits are announced.
 #[derive(Clone)]
-pub struct ChangeFeed(mpsc::Sender<Announcement>);
+pub struct ChangeFeed {
+    sender: mpsc::Sender<Announcement>,
+    is_overrun: Arc<AtomicBool>,
+}
+
+/// What arrives through a feed.
+pub struct Announcements {
+    receiver: mpsc::Receiver<Announcement>,
+    /// Whether something could not wait to be told.
+    is_overrun: Arc<AtomicBool>,
+}
 
 impl ChangeFeed {
     /// A feed, and what arrives through it.
     #[must_use]
-    pub fn new() -> (Self, mpsc::Receiver<Announcement>) {
+    pub fn new() -> (Self, Announcements) {
         let (sender, receiver) = mpsc::channel(MAX_WAITING);
-        (Self(sender), receiver)
+        let is_overrun = Arc::<AtomicBool>::default();
+        (Self { sender, is_overrun: is_overrun.clone() }, Announcements { receiver, is_overrun })
     }
 
     /// How many changes wait to be told to other servers.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.0.max_capacity() - self.0.capacity()
+        self.sender.max_capacity() - self.sender.capacity()
     }
 
     /// Waits until other servers have been told what was announced so far.
     pub async fn flush(&self) {
-        let (done, is_done) = oneshot::channel();
-        if self.0.send(Announcement::Flush(done)).await.is_ok() {
-            // A feed that ended tells nothing any more.
-            let _ = is_done.await;
+        loop {
+            let (done, is_done) = oneshot::channel();
+            // A feed that ended tells nothing any more. One that lost its connection while it told tells everybody
+            // that anything may have changed once it has another.
+            if self.sender.send(Announcement::Flush(done)).await.is_err() || is_done.await.is_ok() {
+                return;
+            }
         }
     }
 
     /// Announces that streams of an org have changed. Never waits.
     pub fn publish(&self, org: OrgId, streams: Vec<StreamId>) {
-        // When the database is away longer than changes can be kept, the connection is lost too, and everybody
-        // forgets everything when it is back.
-        if self.0.try_send(Announcement::Change(org, streams)).is_err() {
-            tracing::debug!(org = org.0, "a change could not be announced");
+        if self.sender.try_send(Announcement::Change(org, streams)).is_err() {
+            self.is_overrun.store(true, Ordering::Release);
         }
     }
 }
@@ -93,110 +113,168 @@ impl ChangeFeed {
 /// Runs the feed until the task is aborted: tells what arrives, and tells listeners what others say.
 pub fn run(
     database: DatabaseServer,
-    mut changes: mpsc::Receiver<Announcement>,
+    mut changes: Announcements,
     listeners: Vec<Arc<dyn ChangeListener>>,
+    health: Arc<FeedHealth>,
 ) -> Result<JoinHandle<()>> {
-    let server = hex(&random_bytes::<8>()?);
+    let feed = Feed { server: hex(&random_bytes::<8>()?), listeners, health };
     Ok(tokio::spawn(async move {
         loop {
-            if let Err(error) = run_connected(&database, &server, &mut changes, &listeners).await {
-                tracing::warn!(%error, "the change feed lost its connection");
+            if let Err(error) = feed.run_connected(&database, &mut changes).await {
+                tracing::warn!(%error, "the change feed lost its connection: caches are off until it is back");
             }
+            feed.health.lost();
             tokio::time::sleep(RECONNECT).await;
-            listeners.iter().for_each(|listener| listener.everything_changed());
+            feed.everything_changed();
         }
     }))
 }
 
-async fn run_connected(
-    database: &DatabaseServer,
-    server: &str,
-    changes: &mut mpsc::Receiver<Announcement>,
-    listeners: &[Arc<dyn ChangeListener>],
-) -> Result<()> {
-    let (client, mut connection) = database.connect().await?;
-    let receiving = async {
-        loop {
-            match poll_fn(|context| connection.poll_message(context)).await {
-                Some(Ok(AsyncMessage::Notification(notification))) => {
-                    receive(server, notification.payload(), listeners);
+/// The feed of one server.
+struct Feed {
+    /// Which server it is.
+    server: String,
+    listeners: Vec<Arc<dyn ChangeListener>>,
+    health: Arc<FeedHealth>,
+}
+
+impl Feed {
+    fn everything_changed(&self) {
+        self.listeners.iter().for_each(|listener| listener.everything_changed());
+    }
+
+    async fn run_connected(&self, database: &DatabaseServer, changes: &mut Announcements) -> Result<()> {
+        let connected = tokio::time::timeout(CONNECT_TIMEOUT, database.connect()).await;
+        let (client, mut connection) =
+            connected.map_err(|_| Error::unavailable("connecting took too long"))??;
+        let receiving = async {
+            loop {
+                match poll_fn(|context| connection.poll_message(context)).await {
+                    Some(Ok(AsyncMessage::Notification(notification))) => {
+                        self.receive(notification.payload());
+                    }
+                    Some(Ok(_)) => {}
+                    Some(Err(error)) => return Err(Error::unavailable(error)),
+                    None => return Err(Error::unavailable("the connection was closed")),
                 }
-                Some(Ok(_)) => {}
-                Some(Err(error)) => return Err(Error::unavailable(error)),
-                None => return Err(Error::unavailable("the connection was closed")),
             }
+        };
+        let telling = async {
+            let listen = format!("SET synchronous_commit = off; LISTEN {CHANNEL}");
+            client.batch_execute(&listen).await.map_err(Error::unavailable)?;
+            // Changes committed while the connection was down are not repeated, in either direction.
+            self.everything_changed();
+            self.notify(&client, None).await?;
+            let mut beats = tokio::time::interval(BEAT_INTERVAL);
+            beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                tokio::select! {
+                    _ = beats.tick() => self.beat(&client).await?,
+                    first = changes.receiver.recv() => {
+                        let Some(first) = first else { return Ok(()) };
+                        tokio::time::sleep(GATHER).await;
+                        self.tell(&client, first, changes).await?;
+                    }
+                }
+            }
+        };
+        tokio::select! {
+            result = receiving => result,
+            result = telling => result,
+            () = self.silence() => Err(Error::unavailable("nothing was heard of it any more")),
         }
-    };
-    let telling = async {
-        let listen = format!("SET synchronous_commit = off; LISTEN {CHANNEL}");
-        client.batch_execute(&listen).await.map_err(Error::unavailable)?;
-        // Changes committed while the connection was down are not repeated, in either direction.
-        listeners.iter().for_each(|listener| listener.everything_changed());
-        notify(&client, server, None).await?;
-        while let Some(first) = changes.recv().await {
-            tokio::time::sleep(GATHER).await;
-            tell(&client, server, first, changes).await?;
+    }
+
+    /// Waits until nothing has been heard for too long on a connection that is new.
+    async fn silence(&self) {
+        tokio::time::sleep(MAX_SILENCE).await;
+        while self.health.is_live() {
+            tokio::time::sleep(BEAT_INTERVAL / 2).await;
         }
+    }
+
+    /// Says what this server has to hear itself. What was told before is heard before, because the database delivers in order.
+    async fn beat(&self, client: &Client) -> Result<()> {
+        let (server, changes) = (self.server.clone(), Some(Changes::new()));
+        self.send(client, &Message { server, changes, beat: Some(self.health.now()) }).await
+    }
+
+    /// Tells a change with all that have gathered behind it.
+    async fn tell(&self, client: &Client, first: Announcement, changes: &mut Announcements) -> Result<()> {
+        let (mut gathered, mut waiting) = (Changes::new(), Vec::new());
+        let mut next = Some(first);
+        while let Some(announcement) = next {
+            match announcement {
+                Announcement::Change(org, streams) => gathered.entry(org.0).or_default().extend(streams),
+                Announcement::Flush(done) => waiting.push(done),
+            }
+            next = changes.receiver.try_recv().ok();
+        }
+        if changes.is_overrun.swap(false, Ordering::AcqRel) {
+            self.notify(client, None).await?;
+        } else if !gathered.is_empty() {
+            self.notify(client, Some(gathered)).await?;
+        }
+        // Whoever waits may have given up.
+        waiting.into_iter().for_each(|done| {
+            let _ = done.send(());
+        });
         Ok(())
-    };
-    tokio::select! {
-        result = receiving => result,
-        result = telling => result,
     }
-}
 
-/// Tells a change with all that have gathered behind it.
-async fn tell(
-    client: &Client,
-    server: &str,
-    first: Announcement,
-    changes: &mut mpsc::Receiver<Announcement>,
-) -> Result<()> {
-    let (mut gathered, mut waiting) = (Changes::new(), Vec::new());
-    let mut next = Some(first);
-    while let Some(announcement) = next {
-        match announcement {
-            Announcement::Change(org, streams) => gathered.entry(org.0).or_default().extend(streams),
-            Announcement::Flush(done) => waiting.push(done),
+    /// Tells what changed; `None`, or too much to say, means that anything may have.
+    async fn notify(&self, client: &Client, changes: Option<Changes>) -> Result<()> {
+        self.send(client, &Message { server: self.server.clone(), changes, beat: None }).await
+    }
+
+    async fn send(&self, client: &Client, message: &Message) -> Result<()> {
+        let mut text = serde_json::to_string(message).map_err(Error::internal)?;
+        if text.len() > MAX_MESSAGE_BYTES {
+            let everything = Message { server: message.server.clone(), changes: None, beat: message.beat };
+            text = serde_json::to_string(&everything).map_err(Error::internal)?;
         }
-        next = changes.try_recv().ok();
+        client.execute("SELECT pg_notify($1, $2)", &[&CHANNEL, &text]).await.map_err(Error::unavailable)?;
+        Ok(())
     }
-    if !gathered.is_empty() {
-        notify(client, server, Some(gathered)).await?;
-    }
-    // Whoever waits may have given up.
-    waiting.into_iter().for_each(|done| {
-        let _ = done.send(());
-    });
-    Ok(())
-}
 
-/// Tells what changed; `None`, or too much to say, means that anything may have.
-async fn notify(client: &Client, server: &str, changes: Option<Changes>) -> Result<()> {
-    let encode = |changes| serde_json::to_string(&Message { server: server.to_owned(), changes });
-    let mut message = encode(changes).map_err(Error::internal)?;
-    if message.len() > MAX_MESSAGE_BYTES {
-        message = encode(None).map_err(Error::internal)?;
-    }
-    client.execute("SELECT pg_notify($1, $2)", &[&CHANNEL, &message]).await.map_err(Error::unavailable)?;
-    Ok(())
-}
-
-fn receive(server: &str, payload: &str, listeners: &[Arc<dyn ChangeListener>]) {
-    match serde_json::from_str::<Message>(payload) {
-        Ok(message) if message.server == server => {}
-        Ok(Message { changes: Some(changes), .. }) => {
-            for (org, streams) in changes {
-                let streams: Vec<_> = streams.into_iter().collect();
-                listeners.iter().for_each(|listener| listener.streams_changed(OrgId(org), &streams));
+    fn receive(&self, payload: &str) {
+        let listeners = &self.listeners;
+        match serde_json::from_str::<Message>(payload) {
+            Ok(message) if message.server == self.server => {
+                if let Some(sent_at) = message.beat {
+                    self.health.heard(sent_at);
+                }
+            }
+            Ok(Message { changes: Some(changes), .. }) => {
+                for (org, streams) in changes {
+                    let streams: Vec<_> = streams.into_iter().collect();
+                    listeners.iter().for_each(|listener| listener.streams_changed(OrgId(org), &streams));
+                }
+            }
+            Ok(Message { changes: None, .. }) => {
+                self.everything_changed();
+            }
+            Err(error) => {
+                tracing::warn!(%error, "another server told of a change in words this one does not know");
+                self.everything_changed();
             }
         }
-        Ok(Message { changes: None, .. }) => {
-            listeners.iter().for_each(|listener| listener.everything_changed());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_wait_is_told_as_anything() {
+        let (feed, announcements) = ChangeFeed::new();
+        for _ in 0..MAX_WAITING {
+            feed.publish(OrgId(1), Vec::new());
         }
-        Err(error) => {
-            tracing::warn!(%error, "another server told of a change in words this one does not know");
-            listeners.iter().for_each(|listener| listener.everything_changed());
-        }
+        assert!(!announcements.is_overrun.load(Ordering::Acquire));
+        assert_eq!(feed.waiting(), MAX_WAITING);
+        feed.publish(OrgId(1), Vec::new());
+        assert!(announcements.is_overrun.load(Ordering::Acquire));
     }
 }

@@ -15,12 +15,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use kymograph_app::by_org::ByOrg;
-use kymograph_app::cache::ReadCache;
+use kymograph_app::cache::{MAX_AGE, ReadCache};
 use kymograph_app::change::ChangeListener;
 use kymograph_app::clock::Clock;
 use kymograph_app::event_store::{
     Commit, CommitError, Committed, EventStore, KeptResponse, Replay, StreamState,
 };
+use kymograph_app::feed_health::FeedHealth;
 use kymograph_app::scope::IdempotencyKey;
 use kymograph_app::{Error, Result, Scope};
 use kymograph_domain::{OrgId, StreamId};
@@ -39,7 +40,7 @@ use prepared::Prepared;
 use statements::FORGET_ANSWERS;
 
 pub use append::{AppendStatement, Payload, PlacedEvent, StreamAppend, append_statements, checksum};
-pub use statements::MOVE_HEAD;
+pub use statements::{MOVE_HEAD, READ_HEAD};
 
 /// The log in PostgreSQL.
 pub struct PgEventStore {
@@ -71,11 +72,14 @@ struct Inner {
 /// The ends of streams that were read or written, by org and stream.
 pub struct StreamCache(ReadCache<(OrgId, StreamId), StreamState>);
 
-impl Default for StreamCache {
-    fn default() -> Self {
-        Self(ReadCache::with_weight(32 * 1024 * 1024, |(_, stream), end| {
+impl StreamCache {
+    /// A cache that is told of changes by this feed.
+    #[must_use]
+    pub fn new(feed: &Arc<FeedHealth>) -> Self {
+        let weigh = |(_, stream): &(OrgId, StreamId), end: &StreamState| {
             u32::try_from(stream.as_str().len() + end.state.len() + 200).unwrap_or(u32::MAX)
-        }))
+        };
+        Self(ReadCache::with_weight_for(32 * 1024 * 1024, MAX_AGE, weigh).while_live(feed))
     }
 }
 

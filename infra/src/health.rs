@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use kymograph_app::feed_health::FeedHealth;
 use kymograph_app::health::HealthCheck;
 use kymograph_app::id_allocator::IdKind;
 use kymograph_app::{Error, ErrorKind, Result};
@@ -54,15 +55,21 @@ pub struct PgHealthCheck {
     database: Database,
     pipelines: PipelinePool,
     commits: Arc<WriteHealth>,
+    feed: Arc<FeedHealth>,
     /// When the last write probe ran, and whether it succeeded.
     writes: Mutex<Option<(Instant, bool)>>,
 }
 
 impl PgHealthCheck {
-    /// A check of this database, and of the commits that go to it over these connections.
+    /// A check of this database, of the commits that go to it over these connections, and of the feed of changes.
     #[must_use]
-    pub fn new(database: Database, pipelines: PipelinePool, commits: Arc<WriteHealth>) -> Self {
-        Self { database, pipelines, commits, writes: Mutex::default() }
+    pub fn new(
+        database: Database,
+        pipelines: PipelinePool,
+        commits: Arc<WriteHealth>,
+        feed: Arc<FeedHealth>,
+    ) -> Self {
+        Self { database, pipelines, commits, feed, writes: Mutex::default() }
     }
 
     /// Updates the counter of user ids without changing it: a row that always exists and is rarely locked. Then it takes a
@@ -116,6 +123,11 @@ impl HealthCheck for PgHealthCheck {
         } else {
             Err(Error::new(ErrorKind::Unavailable, "The database takes no writes"))
         }
+    }
+
+    fn check_feed(&self) -> Result<()> {
+        let message = "The server does not hear of what other servers change";
+        if self.feed.is_live() { Ok(()) } else { Err(Error::new(ErrorKind::Unavailable, message)) }
     }
 }
 

@@ -148,9 +148,11 @@ async fn rebuild_one(
         other.name() == projector.name() || is_read
     });
     let running: Vec<&dyn Projector> = running.map(|projector| &**projector).collect();
+    must_be_local(client, projector).await?;
     let shadow = Shadow::create(client, projector, &running).await?;
     let mut replay = Replay::begin(server, running).await?;
     replay.catch_up(projector.name(), report).await?;
+    replay.check_read(projector).await?;
     shadow.complete(server).await?;
     for _ in 0..MAX_ROUNDS {
         if replay.catch_up(projector.name(), report).await? < FEW {
@@ -159,6 +161,25 @@ async fn rebuild_one(
     }
     let pause = switch::switch(client, &shadow, &mut replay).await?;
     Ok(Rebuilt { name: projector.name(), tables: projector.tables(), events: replay.events(), pause })
+}
+
+/// Fails if Citus has distributed a table: the one that takes its place would be on the coordinator alone.
+async fn must_be_local(client: &Client, projector: &dyn Projector) -> Result<()> {
+    let has_citus = "SELECT to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL";
+    if !client.query_one(has_citus, &[]).await.map_err(failed)?.get::<_, bool>(0) {
+        return Ok(());
+    }
+    let sql =
+        "SELECT c.relname::text FROM pg_catalog.pg_dist_partition d JOIN pg_class c ON c.oid = d.logicalrelid
+        WHERE c.relnamespace = 'public'::regnamespace AND c.relname = ANY ($1) LIMIT 1";
+    match client.query_opt(sql, &[&projector.tables()]).await.map_err(failed)? {
+        Some(row) => {
+            let table: &str = row.get(0);
+            let message = format!("the table {table} is distributed, and a rebuild would make it local");
+            Err(Error::invalid(message))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Fails if the schema is not the one that the projectors of this program are made for.

@@ -6,9 +6,10 @@ mod reader;
 
 use std::sync::Arc;
 
-use kymograph_app::cache::ReadCache;
+use kymograph_app::cache::{MAX_AGE, ReadCache};
 use kymograph_app::change::ChangeListener;
 use kymograph_app::dashboard::DashboardView;
+use kymograph_app::feed_health::FeedHealth;
 use kymograph_domain::dashboard::{DashboardContent, DashboardDeleted, DashboardEvent, DashboardPurged};
 use kymograph_domain::org::OrgEvent;
 use kymograph_domain::slug::slugify;
@@ -184,12 +185,14 @@ fn check_folder(org: i64, folder: Option<&Uid>, statements: &mut Statements) {
 pub struct DashboardCache(ReadCache<(OrgId, Uid), Arc<DashboardView>>);
 
 impl DashboardCache {
-    /// A cache that holds documents of up to so many bytes together.
+    /// A cache that holds documents of up to so many bytes together, and is told of changes by this feed. Rights hang on the
+    /// folder that a dashboard is in.
     #[must_use]
-    pub fn with_bytes(max_bytes: u64) -> Self {
-        Self(ReadCache::with_weight(max_bytes, |_, dashboard| {
+    pub fn with_bytes(max_bytes: u64, feed: &Arc<FeedHealth>) -> Self {
+        let cache = ReadCache::with_weight_for(max_bytes, MAX_AGE, |_, dashboard: &Arc<DashboardView>| {
             u32::try_from(dashboard.data.as_str().len() + 500).unwrap_or(u32::MAX)
-        }))
+        });
+        Self(cache.while_live(feed))
     }
 }
 

@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use kymograph_app::authorization::ContentFilter;
-use kymograph_app::cache::{BeforeFetch, ReadCache};
+use kymograph_app::cache::{BeforeFetch, MAX_AGE, ReadCache};
 use kymograph_app::change::ChangeListener;
+use kymograph_app::feed_health::FeedHealth;
 use kymograph_app::folder::{FolderContents, FolderCounts, FolderReader, FolderTree, FolderView};
 use kymograph_app::{Error, Page, Result, Scope};
 use kymograph_domain::folder::FolderEvent;
@@ -149,13 +150,13 @@ pub struct PgFolderReader {
 /// Folders that were read, by org and uid.
 pub struct FolderCache(ReadCache<(OrgId, Uid), Arc<FolderView>>);
 
-impl Default for FolderCache {
-    fn default() -> Self {
-        Self(ReadCache::with_entries(20_000))
-    }
-}
-
 impl FolderCache {
+    /// A cache that is told of changes by this feed. Rights hang on where a folder is.
+    #[must_use]
+    pub fn new(feed: &Arc<FeedHealth>) -> Self {
+        Self(ReadCache::with_entries_for(20_000, MAX_AGE).while_live(feed))
+    }
+
     pub(crate) fn get(&self, key: &(OrgId, Uid)) -> Option<Arc<FolderView>> {
         self.0.get(key)
     }

@@ -74,7 +74,8 @@ impl IdentityReader for PgIdentityReader {
     }
 
     async fn touch_user(&self, user: UserId, now: Timestamp) -> Result<()> {
-        let sql = "INSERT INTO user_seen (user_id, seen) VALUES ($1, $2)
+        // The lock keeps the user from being deleted meanwhile, which would leave the row behind.
+        let sql = "INSERT INTO user_seen (user_id, seen) SELECT id, $2 FROM users WHERE id = $1 FOR KEY SHARE
             ON CONFLICT (user_id) DO UPDATE SET seen = greatest(user_seen.seen, excluded.seen)";
         self.database.write_global(sql, &[&user.0, &now.date()]).await.map(drop)
     }

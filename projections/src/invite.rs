@@ -62,10 +62,6 @@ impl Projector for InviteProjector {
         &["invites"]
     }
 
-    fn touches(&self) -> &'static [&'static str] {
-        &["memberships", "users", "service_accounts"]
-    }
-
     fn project(&self, recorded: &Recorded<'_>, statements: &mut Statements) {
         let (org, at) = (recorded.org.0, recorded.recorded_at.date());
         if let Some(OrgEvent::Deleted(_)) = recorded.event.of() {

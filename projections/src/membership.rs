@@ -27,9 +27,13 @@ const CHANGE_ROLE: &str = "UPDATE memberships SET role = $3, updated = $4 WHERE 
 const CHANGE_ROLE_OF_USER: &str = "UPDATE user_orgs SET role = $3 WHERE user_id = $1 AND member_org_id = $2";
 const DELETE: &str = "DELETE FROM memberships WHERE org_id = $1 AND user_id = $2";
 const DELETE_OF_USER: &str = "DELETE FROM user_orgs WHERE user_id = $1 AND member_org_id = $2";
-const CHECK_ORG: &str = "SELECT 1 / (CASE WHEN EXISTS (SELECT FROM orgs WHERE id = $1) THEN 1 ELSE 0 END)";
-const CHECK_ADMIN: &str = "SELECT 1 / (CASE WHEN EXISTS
-    (SELECT FROM memberships WHERE org_id = $1 AND role = 'Admin') THEN 1 ELSE 0 END)";
+/// The log of the org says nothing of the end of a user, so the user is kept from ending until the membership is there.
+/// Locking and looking are two statements, because a statement does not see what was committed while it waited.
+const LOCK_USER: &str = "SELECT FROM users WHERE id = $1 FOR KEY SHARE";
+const CHECK_USER: &str = "SELECT 1 / (CASE WHEN EXISTS (SELECT FROM users WHERE id = $1) THEN 1 ELSE 0 END)";
+const CHECK_ADMIN: &str =
+    "SELECT 1 / (CASE WHEN EXISTS (SELECT FROM memberships m JOIN users u ON u.id = m.user_id
+    WHERE m.org_id = $1 AND m.role = 'Admin') THEN 1 ELSE 0 END)";
 
 impl Projector for MembershipProjector {
     fn name(&self) -> &'static str {
@@ -56,7 +60,9 @@ impl Projector for MembershipProjector {
                 let (user, role) = (added.user_id.0, added.role.as_str());
                 statements.write(INSERT, params![org, user, role, at]);
                 statements.write(INSERT_OF_USER, params![user, org, role, at]);
-                statements.check(CHECK_ORG, params![org], OnFailure::Broken(Invariant::OrgExists));
+                statements.check_last(LOCK_USER, params![user], OnFailure::Fault);
+                let broken = OnFailure::Broken(Invariant::UserExists);
+                statements.check_last(CHECK_USER, params![user], broken);
             }
             MembershipEvent::RoleChanged(changed) => {
                 let (user, role) = (changed.user_id.0, changed.role.as_str());

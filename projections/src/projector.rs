@@ -35,8 +35,8 @@ pub trait Projector: Send + Sync {
     /// The tables that hold nothing but what this projector makes of the log.
     fn tables(&self) -> &'static [&'static str];
 
-    /// Other tables that its statements name: those that it reads, which another projector keeps, and those that it
-    /// only deletes from, which no projector keeps.
+    /// Other tables that its statements name, checks aside: those that it reads, which another projector keeps, and those
+    /// that it only deletes from, which no projector keeps.
     fn touches(&self) -> &'static [&'static str] {
         &[]
     }

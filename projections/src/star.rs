@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use kymograph_app::authorization::ContentFilter;
-use kymograph_app::cache::ReadCache;
+use kymograph_app::cache::{MAX_AGE, ReadCache};
 use kymograph_app::change::ChangeListener;
+use kymograph_app::feed_health::FeedHealth;
 use kymograph_app::star::{StarReader, StarredDashboards};
 use kymograph_app::{Result, Scope};
 use kymograph_domain::dashboard::DashboardEvent;
@@ -83,9 +84,11 @@ pub(crate) fn losing_its_stars(event: &DashboardEvent) -> Option<&Uid> {
 /// A deleted dashboard stays in it: nobody asks for its star, and one that is created again has another id.
 pub struct StarCache(ReadCache<(OrgId, UserId), Arc<StarredDashboards>>);
 
-impl Default for StarCache {
-    fn default() -> Self {
-        Self(ReadCache::with_entries(20_000))
+impl StarCache {
+    /// A cache that is told of changes by this feed.
+    #[must_use]
+    pub fn new(feed: &Arc<FeedHealth>) -> Self {
+        Self(ReadCache::with_entries_for(20_000, MAX_AGE).while_live(feed))
     }
 }
 

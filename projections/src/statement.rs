@@ -47,6 +47,15 @@ pub struct Statement {
     pub on_failure: OnFailure,
     /// Whether it only looks and fails if what it sees is not allowed. Replays leave such statements out.
     pub is_check: bool,
+    /// Whether it comes after all others of the transaction, those of other orgs included.
+    pub is_last: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Write,
+    Check,
+    LastCheck,
 }
 
 /// Collects statements in the order in which they run.
@@ -69,7 +78,7 @@ pub(crate) fn column<R, V>(rows: &[R], value: impl Fn(&R) -> V) -> Vec<V> {
 impl Statements {
     /// Adds a statement that writes.
     pub fn write(&mut self, sql: &'static str, params: Vec<Param>) {
-        self.0.push(Statement { sql, params, on_failure: OnFailure::Fault, is_check: false });
+        self.push(sql, params, OnFailure::Fault, Kind::Write);
     }
 
     /// Adds a statement that writes and that fails, on a unique index, if a rule is broken.
@@ -79,12 +88,24 @@ impl Statements {
 
     /// Adds a statement that writes and that divides by zero if a rule is broken by that.
     pub fn write_within(&mut self, sql: &'static str, params: Vec<Param>, invariant: Invariant) {
-        self.0.push(Statement { sql, params, on_failure: OnFailure::Broken(invariant), is_check: false });
+        self.push(sql, params, OnFailure::Broken(invariant), Kind::Write);
     }
 
     /// Adds a statement that divides by zero if a rule is broken.
     pub fn check(&mut self, sql: &'static str, params: Vec<Param>, on_failure: OnFailure) {
-        self.0.push(Statement { sql, params, on_failure, is_check: true });
+        self.push(sql, params, on_failure, Kind::Check);
+    }
+
+    /// Adds a statement that divides by zero if a rule is broken when all that the transaction writes is written, and that
+    /// looks at tables of no org only. One that waits for a lock belongs here: by then the heads of all logs are locked, so
+    /// that whatever locks one after the other does so in one order.
+    pub fn check_last(&mut self, sql: &'static str, params: Vec<Param>, on_failure: OnFailure) {
+        self.push(sql, params, on_failure, Kind::LastCheck);
+    }
+
+    fn push(&mut self, sql: &'static str, params: Vec<Param>, on_failure: OnFailure, kind: Kind) {
+        let (is_check, is_last) = (kind != Kind::Write, kind == Kind::LastCheck);
+        self.0.push(Statement { sql, params, on_failure, is_check, is_last });
     }
 
     /// Whether there are none.

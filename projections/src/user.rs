@@ -31,6 +31,9 @@ const CHECK_NAME: &str = "SELECT 1 / (CASE WHEN EXISTS
     (SELECT FROM user_names WHERE name = $1 AND user_id <> $2) THEN 0 ELSE 1 END)";
 const SET_SERVER_ADMIN: &str = "UPDATE users SET is_server_admin = $2, updated = $3 WHERE id = $1";
 const SET_DISABLED: &str = "UPDATE users SET is_disabled = $2, updated = $3 WHERE id = $1";
+/// Exact, because who adds a member locks the user, and has committed by the time that it could be deleted.
+const CHECK_NO_MEMBER: &str = "SELECT 1 / (CASE WHEN EXISTS (SELECT FROM user_orgs m
+    JOIN orgs o ON o.id = m.member_org_id WHERE m.user_id = $1) THEN 0 ELSE 1 END)";
 const CHECK_SERVER_ADMIN: &str = "SELECT 1 / (CASE WHEN EXISTS
     (SELECT FROM users WHERE is_server_admin AND NOT is_disabled) THEN 1 ELSE 0 END)";
 
@@ -48,7 +51,7 @@ impl Projector for UserProjector {
     }
 
     fn touches(&self) -> &'static [&'static str] {
-        &["sessions"]
+        &["sessions", "user_seen"]
     }
 
     fn project(&self, recorded: &Recorded<'_>, statements: &mut Statements) {
@@ -110,6 +113,8 @@ impl Projector for UserProjector {
                 statements.write(DELETE_NAMES, params![deleted.id.0]);
                 statements.write("DELETE FROM user_seen WHERE user_id = $1", params![deleted.id.0]);
                 end_sessions(deleted.id, statements);
+                // The user was made a member of an org after its orgs were listed: list them again.
+                statements.check(CHECK_NO_MEMBER, params![deleted.id.0], OnFailure::Conflict);
                 check_server_admin(statements);
             }
         }

@@ -7,8 +7,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use kymograph_domain::{OrgId, Timestamp, registry};
+use kymograph_infra::progress::Report;
+use kymograph_infra::rebuild::rebuild;
 use kymograph_projections::{Recorded, Statements, projectors};
-use kymograph_tests::{Client, ServerProcess};
+use kymograph_tests::{Client, Cluster, ServerProcess, TestServer};
 use serde_json::json;
 
 fn run(server: &ServerProcess, args: &[&str]) -> (bool, String) {
@@ -44,6 +46,122 @@ fn projectors_say_which_events_they_listen_to() {
             assert!(listens || !writes, "{} does not listen to {aggregate}", projector.name());
         }
     }
+}
+
+/// A log with each event, each in an org of its own, so that none needs another one before it.
+async fn log_of_every_event(client: &tokio_postgres::Client) -> i64 {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("event_samples");
+    let mut samples: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    samples.sort();
+    let mut org = 0;
+    for sample in samples {
+        let name = sample.file_stem().unwrap().to_str().unwrap();
+        let (event_type, version) = name.rsplit_once(".v").unwrap();
+        let kind = event_type.split('.').next().unwrap();
+        let payload = std::fs::read_to_string(&sample).unwrap();
+        org += 1;
+        let event = "INSERT INTO events (org_id, pos, stream_id, stream_type, version, type, schema_version, recorded_at,
+                actor_id, actor_login, causation_id, correlation_id, meta, payload, checksum)
+            VALUES ($1, 1, $2 || '-x', $2, 1, $3, $4, now(), 1, 'admin', '', '', '{}', $5, 0)";
+        let version: i32 = version.parse().unwrap();
+        client.execute(event, &[&org, &kind, &event_type, &version, &payload.trim()]).await.unwrap();
+        let head = "INSERT INTO heads (org_id, pos, last_at) VALUES ($1, 1, now())";
+        client.execute(head, &[&org]).await.unwrap();
+    }
+    let counter = "INSERT INTO counters (org_id, name, value) VALUES (0, 'org', $1)
+        ON CONFLICT (org_id, name) DO UPDATE SET value = excluded.value";
+    client.execute(counter, &[&org]).await.unwrap();
+    org
+}
+
+#[tokio::test]
+async fn every_projection_is_rebuilt_from_a_log_with_every_event() {
+    let database = Cluster::get().new_database().await;
+    let client = database.connect().await;
+    let events = log_of_every_event(&client).await;
+    assert!(events > 50, "{events}");
+    for projector in projectors() {
+        let rebuilt = rebuild(&database.config, Some(projector.name()), Report::new(&|_, _, _| {}), |_| {});
+        rebuilt.await.unwrap_or_else(|error| panic!("{}: {error}", projector.name()));
+    }
+}
+
+/// What hides the log from whoever rebuilds, and what shows it again.
+const HIDDEN: &[(&str, &str)] = &[
+    (
+        "ALTER POLICY tenant ON events USING (false)",
+        "ALTER POLICY tenant ON events USING (org_id = app_org_id())",
+    ),
+    (
+        "ALTER POLICY tenant ON heads USING (false)",
+        "ALTER POLICY tenant ON heads USING (org_id = app_org_id())",
+    ),
+    (
+        "ALTER POLICY tenant ON heads USING (false); ALTER POLICY tenant ON events USING (false);
+            ALTER POLICY tenant ON counters USING (false)",
+        "ALTER POLICY tenant ON heads USING (org_id = app_org_id()); ALTER POLICY tenant ON counters
+            USING (org_id = app_org_id()); ALTER POLICY tenant ON events USING (org_id = app_org_id())",
+    ),
+    (
+        "ALTER POLICY tenant ON heads USING (org_id = 0 AND app_org_id() = 0)",
+        "ALTER POLICY tenant ON heads USING (org_id = app_org_id())",
+    ),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_cannot_be_read_empties_nothing() {
+    let server = TestServer::start().await;
+    server.admin().post("/api/folders", &json!({"title": "Ops"})).await.expect(200);
+    let database = &server.database;
+    let client = database.connect().await;
+    for (hide, show) in HIDDEN {
+        client.batch_execute(hide).await.unwrap();
+        for projector in projectors() {
+            let report = Report::new(&|_, _, _| {});
+            let rebuilt = rebuild(&database.config, Some(projector.name()), report, |_| {}).await;
+            let error = rebuilt.expect_err(projector.name()).to_string();
+            assert!(error.contains("the old tables stay"), "{hide}: {error}");
+        }
+        client.batch_execute(show).await.unwrap();
+    }
+    for table in ["users", "memberships", "folders", "quotas"] {
+        assert!(database.scalar::<i64>(&format!("SELECT count(*) FROM {table}")).await > 0, "{table}");
+    }
+    let citus =
+        "SET allow_system_table_mods = on; CREATE TABLE pg_catalog.pg_dist_partition (logicalrelid regclass);
+        INSERT INTO pg_catalog.pg_dist_partition VALUES ('public.folders')";
+    client.batch_execute(citus).await.unwrap();
+    let rebuilt = rebuild(&database.config, Some("folders"), Report::new(&|_, _, _| {}), |_| {}).await;
+    let error = rebuilt.unwrap_err().to_string();
+    assert!(error.contains("the table folders is distributed"), "{error}");
+    rebuild(&database.config, Some("stars"), Report::new(&|_, _, _| {}), |_| {}).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_admin_is_made_for_an_empty_log_and_not_for_an_empty_table() {
+    let server = TestServer::start().await;
+    server
+        .admin()
+        .put("/api/user/password", &json!({"oldPassword": "admin", "newPassword": "secret"}))
+        .await
+        .expect(200);
+    server.database.connect().await.batch_execute("TRUNCATE users; TRUNCATE user_names").await.unwrap();
+    let again = TestServer::on_database(server.database.clone(), &[]).await;
+    again.admin().get("/api/user").await.expect(401);
+    let made = "SELECT count(*) FROM events WHERE type IN ('user.created', 'org.created')";
+    assert_eq!(server.database.scalar::<i64>(made).await, 2);
+
+    // A log that is hidden is not an empty one.
+    let server = TestServer::start().await;
+    server
+        .database
+        .connect()
+        .await
+        .batch_execute("ALTER POLICY tenant ON heads USING (false)")
+        .await
+        .unwrap();
+    TestServer::on_database(server.database.clone(), &[]).await;
+    assert_eq!(server.database.scalar::<i64>(made).await, 2);
 }
 
 /// With quotas there is something to be put into each table.

@@ -3,6 +3,7 @@
 use kymograph_infra::verify::verify;
 use kymograph_tests::TestServer;
 use serde_json::json;
+use tokio_postgres::Client;
 
 use crate::route_examples::Objects;
 
@@ -72,6 +73,25 @@ const DAMAGES: &[(&str, &str)] = &[
     ("invites", "UPDATE invites SET role = 'Admin'"),
 ];
 
+/// Damages a table, of which a copy is kept.
+pub(crate) async fn damage_table(client: &Client, table: &str, damage: &str) {
+    client.batch_execute("CREATE SCHEMA backup").await.unwrap();
+    client.batch_execute(&format!("CREATE TABLE backup.copy AS TABLE {table}")).await.unwrap();
+    assert!(client.execute(damage, &[]).await.unwrap() > 0, "{damage} damaged nothing");
+}
+
+/// Makes a table again what it was before it was damaged.
+pub(crate) async fn restore_table(client: &mut Client, table: &str) {
+    let columns = "SELECT string_agg(attname, ', ') FROM pg_attribute
+        WHERE attrelid = $1::text::regclass AND attnum > 0 AND attgenerated = '' AND NOT attisdropped";
+    let columns: String = client.query_one(columns, &[&table]).await.unwrap().get(0);
+    let transaction = client.transaction().await.unwrap();
+    let restore = format!("INSERT INTO {table} ({columns}) SELECT {columns} FROM backup.copy");
+    transaction.batch_execute(&format!("DELETE FROM {table}; {restore}")).await.unwrap();
+    transaction.batch_execute("DROP SCHEMA backup CASCADE").await.unwrap();
+    transaction.commit().await.unwrap();
+}
+
 /// Tables of which nothing in the log says what should be in them.
 const WITHOUT_TRUTH: &[&str] = &["login_attempts", "schema_migrations", "sent_mails"];
 
@@ -93,21 +113,11 @@ async fn finds_damage_in_every_table() {
 
     let mut client = server.database.connect().await;
     for (table, damage) in DAMAGES {
-        client.batch_execute("CREATE SCHEMA backup").await.unwrap();
-        client.batch_execute(&format!("CREATE TABLE backup.copy AS TABLE {table}")).await.unwrap();
-        let damaged = client.execute(*damage, &[]).await.unwrap();
-        assert!(damaged > 0, "{damage} damaged nothing");
+        damage_table(&client, table, damage).await;
         // A log that cannot be projected ends the verification with an error, which is a finding too.
         let found = verify(config).await.map_or(1, |report| report.fault_count);
         assert!(found > 0, "not found: {damage}");
-        let columns = "SELECT string_agg(attname, ', ') FROM pg_attribute
-            WHERE attrelid = $1::text::regclass AND attnum > 0 AND attgenerated = '' AND NOT attisdropped";
-        let columns: String = client.query_one(columns, &[table]).await.unwrap().get(0);
-        let transaction = client.transaction().await.unwrap();
-        let restore = format!("INSERT INTO {table} ({columns}) SELECT {columns} FROM backup.copy");
-        transaction.batch_execute(&format!("DELETE FROM {table}; {restore}")).await.unwrap();
-        transaction.batch_execute("DROP SCHEMA backup CASCADE").await.unwrap();
-        transaction.commit().await.unwrap();
+        restore_table(&mut client, table).await;
     }
     assert_eq!(verify(config).await.unwrap().fault_count, 0);
 

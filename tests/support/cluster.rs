@@ -20,6 +20,7 @@ pub struct Cluster {
 }
 
 /// A database that one test has for itself.
+#[derive(Clone)]
 pub struct TestDatabase {
     /// How to connect to it as its owner.
     pub config: DatabaseServer,

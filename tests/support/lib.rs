@@ -15,6 +15,7 @@ mod cluster;
 mod contract;
 mod openapi;
 mod process;
+mod proxy;
 mod raw;
 mod server;
 
@@ -24,5 +25,6 @@ pub use cluster::{Cluster, TestDatabase};
 pub use contract::{ContractTable, Operation};
 pub use openapi::Contract;
 pub use process::{ServerProcess, program};
+pub use proxy::DatabaseProxy;
 pub use raw::{RawAnswer, RawConnection, basic};
 pub use server::TestServer;

@@ -97,8 +97,8 @@ async fn calculate_dashboard_diff(
 fn diff_text(base: &VersionContent, new: &VersionContent, diff_type: DiffType) -> ApiResult<String> {
     let copied = |version: &VersionContent| version.data.as_str().as_bytes().to_vec();
     let (mut base, mut new) = (copied(base), copied(new));
-    let base = JsonDocument::try_parse(&mut base).map_err(unreadable)?;
-    let new = JsonDocument::try_parse(&mut new).map_err(unreadable)?;
+    let base = JsonDocument::try_parse_stored(&mut base).map_err(unreadable)?;
+    let new = JsonDocument::try_parse_stored(&mut new).map_err(unreadable)?;
     let difference = compare(base.root(), new.root());
     match diff_type {
         DiffType::Basic => Ok(html::summary(&difference)),

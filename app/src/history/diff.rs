@@ -25,7 +25,7 @@ impl Diff {
     pub(super) fn between(noun: &str, before: &str, after: &str, max_bytes: usize) -> Result<Self> {
         let (mut before, mut after) = (copied(before), copied(after));
         let (before, after) =
-            match (JsonDocument::try_parse(&mut before), JsonDocument::try_parse(&mut after)) {
+            match (JsonDocument::try_parse_stored(&mut before), JsonDocument::try_parse_stored(&mut after)) {
                 (Ok(before), Ok(after)) => (before, after),
                 // Documents that were saved before there was this limit.
                 (Err(JsonError::TooMany), _) | (_, Err(JsonError::TooMany)) => return Self::too_much(),

@@ -8,13 +8,11 @@ use kymograph_domain::{OrgId, StreamId, Timestamp, UserId};
 use moka::sync::Cache;
 
 use super::{Identified, IdentifiedAccount, SEEN_INTERVAL_SECONDS, TokenOwner};
-use crate::cache::ReadCache;
+use crate::cache::{MAX_AGE, ReadCache};
 use crate::change::ChangeListener;
+use crate::feed_health::FeedHealth;
 use crate::login_attempt::WINDOW_SECONDS;
 use crate::session::{Session, TokenHash};
-
-/// How old rights can be that a server goes by, if it missed the word of another one that changed them.
-pub(crate) const MAX_AGE: Duration = Duration::from_secs(30);
 
 /// How long a guess counts. It is as long as failed log-ins do.
 const GUESSED_FOR: Duration = Duration::from_secs(WINDOW_SECONDS.unsigned_abs());
@@ -59,18 +57,18 @@ impl<K: Hash + Eq + Copy + Send + Sync + 'static> SeenCache<K> {
 }
 
 impl IdentityCache {
-    /// An empty cache, with a random key of 32 bytes.
+    /// An empty cache, with a random key of 32 bytes, that is told of changes by this feed.
     #[must_use]
-    pub fn new(key: [u8; 32]) -> Self {
+    pub fn new(key: [u8; 32], feed: &Arc<FeedHealth>) -> Self {
         Self {
-            users: ReadCache::with_entries_for(20_000, MAX_AGE),
-            sessions: ReadCache::with_entries_for(50_000, MAX_AGE),
+            users: ReadCache::with_entries_for(20_000, MAX_AGE).while_live(feed),
+            sessions: ReadCache::with_entries_for(50_000, MAX_AGE).while_live(feed),
             passwords: Cache::builder().max_capacity(20_000).time_to_live(Duration::from_secs(3600)).build(),
             guessed: Cache::builder().max_capacity(100_000).time_to_live(GUESSED_FOR).build(),
             key,
             users_seen: SeenCache::new(),
             token_owners: ReadCache::with_entries(20_000),
-            accounts: ReadCache::with_entries_for(20_000, MAX_AGE),
+            accounts: ReadCache::with_entries_for(20_000, MAX_AGE).while_live(feed),
             tokens_seen: SeenCache::new(),
         }
     }

@@ -18,6 +18,7 @@ use kymograph_app::audit::Audits;
 use kymograph_app::change::ChangeListener;
 use kymograph_app::clock::Clock;
 use kymograph_app::dashboard::{DashboardPorts, Dashboards};
+use kymograph_app::feed_health::FeedHealth;
 use kymograph_app::folder::Folders;
 use kymograph_app::history::Histories;
 use kymograph_app::housekeeping::{Housekeeping, HousekeepingPorts};
@@ -129,13 +130,14 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
     let registry = Registry::new();
 
     let workers = Workers::default();
-    let identity_cache = Arc::new(IdentityCache::new(random_bytes()?));
-    let folder_cache = Arc::new(FolderCache::default());
-    let dashboard_cache = Arc::new(DashboardCache::with_bytes(DASHBOARD_CACHE_BYTES));
-    let star_cache = Arc::new(StarCache::default());
-    let tag_counts = Arc::new(TagCounts::default());
-    let permission_cache = Arc::new(ResourcePermissionCache::default());
-    let streams = Arc::new(StreamCache::default());
+    let feed_health = Arc::new(FeedHealth::default());
+    let identity_cache = Arc::new(IdentityCache::new(random_bytes()?, &feed_health));
+    let folder_cache = Arc::new(FolderCache::new(&feed_health));
+    let dashboard_cache = Arc::new(DashboardCache::with_bytes(DASHBOARD_CACHE_BYTES, &feed_health));
+    let star_cache = Arc::new(StarCache::new(&feed_health));
+    let tag_counts = Arc::new(TagCounts::new(&feed_health));
+    let permission_cache = Arc::new(ResourcePermissionCache::new(&feed_health));
+    let streams = Arc::new(StreamCache::new(&feed_health));
     let read_caches: Vec<Arc<dyn ChangeListener>> = vec![
         identity_cache.clone(),
         folder_cache.clone(),
@@ -176,12 +178,14 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
     let ids = Arc::new(PgIdAllocator::new(database.clone()));
     let passwords = Arc::new(Argon2Hasher::default());
     let write_health = Arc::new(WriteHealth::default());
-    let health = Arc::new(PgHealthCheck::new(database.clone(), pipelines.clone(), write_health.clone()));
+    let health =
+        PgHealthCheck::new(database.clone(), pipelines.clone(), write_health.clone(), feed_health.clone());
+    let health = Arc::new(health);
 
     let (feed, changes) = ChangeFeed::new();
     let mut feed_listeners = read_caches.clone();
     feed_listeners.push(streams.clone());
-    let feed_task = change_feed::run(app_server(database_server), changes, feed_listeners)?;
+    let feed_task = change_feed::run(app_server(database_server), changes, feed_listeners, feed_health)?;
     let store = Arc::new(PgEventStore::new(EventStoreParts {
         database: database.clone(),
         pipelines: pipelines.clone(),
@@ -258,7 +262,14 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
         session_lifetimes(config),
         lock_out(config),
     ));
-    let setup = Arc::new(Setup::new(commands.clone(), users.clone(), identities, ids.clone(), passwords));
+    let setup = Arc::new(Setup::new(
+        commands.clone(),
+        log.clone(),
+        users.clone(),
+        identities,
+        ids.clone(),
+        passwords,
+    ));
     let invite_service = Arc::new(Invites::new(
         commands.clone(),
         InvitePorts {

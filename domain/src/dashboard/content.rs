@@ -48,6 +48,10 @@ impl DashboardContent {
         if !self.data.as_str().starts_with('{') {
             return Err(DashboardError::NotAnObject);
         }
+        // Not what a client sends, which was refused before it came here, but what an old version brings back.
+        if self.data.is_too_deep() {
+            return Err(DashboardError::TooDeep);
+        }
         Ok(())
     }
 }

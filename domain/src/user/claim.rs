@@ -107,3 +107,63 @@ pub struct UserLoginClaimed {
     /// The login.
     pub login: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::uid::Uid;
+
+    fn user(login: &str, email: &str, claims: Claims) -> User {
+        let profile = profile(login, email);
+        User {
+            id: UserId(2),
+            uid: Uid::try_new("u2").unwrap(),
+            profile,
+            claims,
+            exists: true,
+            ..User::default()
+        }
+    }
+
+    fn profile(login: &str, email: &str) -> Profile {
+        Profile { login: login.into(), email: email.into(), ..Profile::default() }
+    }
+
+    const NONE: Claims = Claims { email: false, email_vouched_by: None, login: false };
+    const LOGIN: Claims = Claims { login: true, ..NONE };
+    const EMAIL: Claims = Claims { email: true, ..NONE };
+
+    #[test]
+    fn a_name_of_ones_own_is_no_claim_in_the_other_place() {
+        let claimed = |user: User, login: &str, email: &str| {
+            user.change_own_profile(profile(login, email)).unwrap()[1..].iter().cloned().collect::<Vec<_>>()
+        };
+        let own = || user("ann", "ann@corp.test", NONE);
+        assert_eq!(claimed(own(), "ann", "ann"), Vec::new());
+        assert_eq!(claimed(own(), "ann@corp.test", "ann@corp.test"), Vec::new());
+        assert_eq!(claimed(own(), "boss", "boss").len(), 2);
+        assert_eq!(claimed(user("ann", "boss", EMAIL), "boss", "boss").len(), 1);
+        assert_eq!(claimed(user("boss", "ann", LOGIN), "boss", "boss").len(), 1);
+    }
+
+    #[test]
+    fn claimed_names_are_given_up_and_own_ones_are_not() {
+        let yielded = |user: User, login: &str, email: &str| {
+            let events = user.yield_names(&profile(login, email))?;
+            Ok(events
+                .into_iter()
+                .map(|event| match event {
+                    UserEvent::ProfileChanged(changed) => (changed.profile.login, changed.profile.email),
+                    other => panic!("{other:?}"),
+                })
+                .next())
+        };
+        let both = Claims { login: true, ..EMAIL };
+        let names = |login: &str, email: &str| Ok(Some((login.to_owned(), email.to_owned())));
+        assert_eq!(yielded(user("boss", "me@x", LOGIN), "Boss", "boss@corp.test"), names("u2", "me@x"));
+        assert_eq!(yielded(user("ann", "boss@x", EMAIL), "boss", "boss@x"), names("ann", "u2"));
+        assert_eq!(yielded(user("boss@x", "boss@x", both), "boss", "boss@x"), names("u2", "u2"));
+        assert_eq!(yielded(user("boss", "me@x", NONE), "boss", ""), Err(UserError::Taken));
+        assert_eq!(yielded(user("ann", "me@x", both), "boss", "boss@x"), Ok(None));
+    }
+}

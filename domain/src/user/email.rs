@@ -151,8 +151,8 @@ mod tests {
         framework.when_async(named("boss")).await.then_expect_events(vec![changed, login_claimed]);
         let claims = Claims { login: true, ..Claims::default() };
         assert_eq!(profile.check_named(&claims, None, "boss"), Ok(()));
-        assert_eq!(profile.check_provided(&claims, "boss"), Err(UserError::NotFound));
-        assert_eq!(profile.check_provided(&Claims::default(), "Boss"), Ok(()));
+        assert!(!profile.is_own(&claims, "boss"));
+        assert!(profile.is_own(&Claims::default(), "Boss"));
     }
 
     #[tokio::test]
@@ -161,7 +161,8 @@ mod tests {
         let vouched: UserEvent =
             UserEmailClaimed { id: UserId(2), email: "ann".into(), vouched_by: Some(OrgId(3)) }.into();
         let framework = Framework::with(()).given(vec![created()]);
-        framework.when_async(claim).await.then_expect_events(vec![vouched.clone()]);
+        let login: UserEvent = UserLoginClaimed { id: UserId(2), login: "ann".into() }.into();
+        framework.when_async(claim).await.then_expect_events(vec![login, vouched.clone()]);
         let mut user = User::default();
         [created(), with_email("ann@corp.test"), vouched].into_iter().for_each(|event| user.apply(event));
         assert_eq!(user.check_named(OrgId(3), "ann@corp.test"), Ok(()));

@@ -14,6 +14,8 @@ pub(super) struct Head {
     pub(super) position: i64,
     /// When it was recorded.
     pub(super) last_at: Timestamp,
+    /// Whether the org is there. The log of one that was deleted takes no more events, nor does one without an org.
+    pub(super) is_open: bool,
 }
 
 /// Remembers ends of logs. Another server may have moved on; the compare-and-set of the head then fails, and
@@ -32,10 +34,12 @@ impl Heads {
             return Ok(head);
         }
         let row = database.read_one(org, READ_HEAD, &[&org.0]).await?;
-        Ok(row.map_or_else(Head::default, |row| Head {
+        let head = row.map_or_else(Head::default, |row| Head {
             position: row.get("pos"),
             last_at: Timestamp::from_date(row.get("last_at")),
-        }))
+            is_open: row.get("is_open"),
+        });
+        Ok(Head { is_open: head.is_open || org == OrgId::SERVER, ..head })
     }
 
     pub(super) fn set(&self, org: OrgId, head: Head) {

@@ -20,7 +20,7 @@ use super::source::EventFile;
 use super::{ImportOrder, ImportReport, is_wanted, take};
 use crate::change_feed::EVERYTHING_CHANGED;
 use crate::clock::SystemClock;
-use crate::event_store::{MOVE_HEAD, Payload, PlacedEvent, StreamAppend, append_statements};
+use crate::event_store::{MOVE_HEAD, Payload, PlacedEvent, READ_HEAD, StreamAppend, append_statements};
 use crate::progress::Report;
 
 /// How many events are written at once, and of how many bytes.
@@ -125,9 +125,10 @@ struct Writer<'a> {
 impl<'a> Writer<'a> {
     async fn begin(transaction: Transaction<'a>, order: &ImportOrder, last_id: i64) -> Result<Self> {
         let org = order.org;
-        let sql = "SELECT pos, last_at FROM heads WHERE org_id = $1";
-        let head = transaction.query_one(sql, &[&org.0]).await.map_err(failed)?;
-        let (before, last_at) = (head.get(0), Timestamp::from_date(head.get(1)));
+        let head = transaction.query_opt(READ_HEAD, &[&org.0]).await.map_err(failed)?;
+        let head = head.filter(|head| head.get("is_open"));
+        let head = head.ok_or_else(|| Error::missing(format!("there is no org {org}")))?;
+        let (before, last_at) = (head.get("pos"), Timestamp::from_date(head.get("last_at")));
         Ok(Self {
             transaction,
             org,

@@ -40,6 +40,19 @@ const COLUMNS: &str = "pos, type, schema_version, recorded_at, actor_id, actor_l
 const TYPES: &[Type] =
     &[Type::INT8, Type::TEXT, Type::INT4, Type::TIMESTAMPTZ, Type::INT8, Type::TEXT, Type::TEXT];
 
+/// Where the log of the org `$1` ends, by its head and by its events.
+const HEAD: &str = "SELECT pos, coalesce((SELECT max(pos) FROM public.events WHERE org_id = $1), 0)
+    FROM public.heads WHERE org_id = $1";
+/// Whether something says that there are events, which nothing hides from whoever may not read them.
+const IS_USED: &str = "SELECT pg_relation_size('public.events') > 0 OR EXISTS (SELECT FROM public.orgs)
+    OR EXISTS (SELECT FROM public.users)";
+const ORGS: &str = "SELECT id FROM public.orgs ORDER BY id";
+const CONFIRMED_ORGS: &str =
+    "SELECT id FROM public.orgs WHERE id IN (SELECT owner_org_id FROM public.quotas) ORDER BY id";
+/// What to look for where the log cannot be read.
+const HIDDEN: &str = "row level security may hide it from this role, or the log is damaged (see `kymograph verify`); \
+    the old tables stay";
+
 /// An event that was read.
 struct ReadEvent {
     position: i64,
@@ -123,6 +136,22 @@ impl<'p> Replay<'p> {
         Ok(missing)
     }
 
+    /// Fails if what was read cannot be the log of what is there: switching would empty the tables.
+    pub(super) async fn check_read(&self, projector: &dyn Projector) -> Result<()> {
+        let reader = &self.reader.client;
+        let is_empty = self.positions.is_empty();
+        if is_empty && reader.query_one(IS_USED, &[]).await.map_err(failed)?.get(0) {
+            return Err(Error::internal(format!("no event could be read: {HIDDEN}")));
+        }
+        // An org that nothing else knows of is a fault of the table of orgs, to be mended by a rebuild of that.
+        let orgs = if projector.tables().contains(&"orgs") { CONFIRMED_ORGS } else { ORGS };
+        let orgs = reader.query(orgs, &[]).await.map_err(failed)?;
+        match orgs.iter().map(|row| OrgId(row.get(0))).find(|org| self.position(*org) == 0) {
+            Some(org) => Err(Error::internal(format!("org {org} has no log: {HIDDEN}"))),
+            None => Ok(()),
+        }
+    }
+
     fn position(&self, org: OrgId) -> i64 {
         self.positions.get(&org).copied().unwrap_or_default()
     }
@@ -135,7 +164,7 @@ impl<'p> Replay<'p> {
         reader.batch_execute("SET app.org_id = '0'").await.map_err(failed)?;
         let last: Option<i64> = reader.query_one(sql, &[]).await.map_err(failed)?.get(0);
         let set = reader.prepare("SELECT set_config('app.org_id', $1, false)").await.map_err(failed)?;
-        let get = reader.prepare("SELECT pos FROM public.heads WHERE org_id = $1").await.map_err(failed)?;
+        let get = reader.prepare(HEAD).await.map_err(failed)?;
         let (set, get) = (&set, &get);
         let orgs: Vec<_> = (0..=last.unwrap_or_default()).collect();
         let mut heads = Vec::new();
@@ -150,8 +179,14 @@ impl<'p> Replay<'p> {
                 head
             }));
             let found = found.await.map_err(failed)?;
-            let positions = found.into_iter().map(|row| row.map_or(0, |row| row.get(0)));
-            heads.extend(orgs.iter().map(|org| OrgId(*org)).zip(positions));
+            for (org, row) in orgs.iter().zip(found) {
+                let (head, last): (i64, i64) = row.map_or((0, 0), |row| (row.get(0), row.get(1)));
+                if head != last {
+                    let message = format!("org {org}: its log ends at {last} and its head says {head}");
+                    return Err(Error::internal(format!("{message}: {HIDDEN}")));
+                }
+                heads.push((OrgId(*org), head));
+            }
         }
         Ok(heads)
     }

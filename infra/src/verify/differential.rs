@@ -1,10 +1,9 @@
 //! Folds streams through `postgres-es`, which shares no code with our fold but the aggregates, and compares.
 
-use cqrs_es::AggregateContext;
-use cqrs_es::EventStore;
 use cqrs_es::persist::PersistedEventStore;
+use cqrs_es::{AggregateContext, AggregateError, EventStore};
 use futures_util::{StreamExt, stream};
-use kymograph_app::{Error, Result};
+use kymograph_app::{Error, ErrorKind, Result};
 use kymograph_domain::registry::{AggregateVisitor, visit};
 use kymograph_domain::upcast::upcasters;
 use kymograph_domain::{OrgId, Stream};
@@ -32,24 +31,32 @@ pub(super) async fn check(
     report: &mut Report,
 ) -> Result<()> {
     let pool = pool(tunnel, config, org)?;
-    let mut results = stream::iter(streams)
+    let mut results = stream::iter(streams.iter().filter(|(_, folded)| folded.is_readable))
         .map(|(name, folded)| {
             let pool = pool.clone();
             async move {
                 let fold = visit(&folded.stream_type, FoldAgain { pool, stream: name.clone() });
                 let Some(fold) = fold else { return Ok((name, None)) };
-                let again = tokio::spawn(fold).await.map_err(Error::internal)??;
+                let again = match tokio::spawn(fold).await {
+                    Ok(Ok(again)) => again,
+                    Ok(Err(error)) if error.kind() == ErrorKind::Unavailable => return Err(error),
+                    Ok(Err(error)) => return Ok((name, Some(Err(error.to_string())))),
+                    Err(panic) => return Ok((name, Some(Err(panic.to_string())))),
+                };
                 let state = folded.fold.state().map_err(Error::internal)?;
                 let is_same = again.version == folded.version && is_same_json(&again.state, &state);
                 let has_moved_on = again.version > folded.version;
-                Ok::<_, Error>((name, (!has_moved_on).then_some(is_same)))
+                Ok::<_, Error>((name, (!has_moved_on).then_some(Ok(is_same))))
             }
         })
         .buffer_unordered(CONCURRENCY.into());
     while let Some(result) = results.next().await {
         match result? {
-            (_, Some(true)) => report.streams_by_postgres_es += 1,
-            (name, Some(false)) => {
+            (_, Some(Ok(true))) => report.streams_by_postgres_es += 1,
+            (name, Some(Err(error))) => {
+                report.fault(format!("org {org}: postgres-es cannot read {name}: {error}"));
+            }
+            (name, Some(Ok(false))) => {
                 report.fault(format!("org {org}: postgres-es folds {name} to another state"));
             }
             (_, None) => {}
@@ -80,7 +87,11 @@ impl AggregateVisitor for FoldAgain {
         Box::pin(async move {
             let repository = PostgresEventRepository::new(self.pool).with_tables(VIEW, "snapshots");
             let store = PersistedEventStore::<_, A>::new_event_store(repository).with_upcasters(upcasters());
-            let mut context = store.load_aggregate(&self.stream).await.map_err(Error::internal)?;
+            let failed = |error: AggregateError<A::Error>| match error {
+                AggregateError::DatabaseConnectionError(error) => Error::unavailable(error),
+                error => Error::internal(error),
+            };
+            let mut context = store.load_aggregate(&self.stream).await.map_err(failed)?;
             Ok(Again {
                 version: i64::try_from(context.current_sequence).map_err(Error::internal)?,
                 state: serde_json::to_string(context.aggregate()).map_err(Error::internal)?,

@@ -1,6 +1,7 @@
 //! Reads an org's log from its start: checks it, folds its streams and projects it into shadow tables.
 
 use kymograph_app::{Error, Result};
+use kymograph_domain::json::depth_of_text;
 use kymograph_domain::registry::{self, new_fold};
 use kymograph_domain::{OrgId, StoredEvent, Timestamp, UserId};
 use kymograph_projections::{Projector, Recorded};
@@ -10,6 +11,10 @@ use tokio_postgres::{Row, Transaction};
 use super::read_model::{Prepared, project};
 use super::{Folded, FoldedStreams, Report};
 use crate::event_store::checksum;
+
+/// How deep a payload may be nested for `postgres-es` to read it, which finds it inside of one more object and reads it with
+/// `serde_json`.
+const MAX_DEPTH: usize = 126;
 
 /// How many events are fetched at once.
 const FETCH: i32 = 500;
@@ -26,7 +31,13 @@ pub(super) async fn check(
     let sql = "SELECT pos, stream_id, stream_type, version, type, schema_version, recorded_at, actor_id, actor_login,
         payload, checksum, trace_id, meta FROM events WHERE org_id = $1 ORDER BY pos";
     let portal = transaction.bind(sql, &[&org.0]).await.map_err(Error::internal)?;
-    let mut reader = LogReader { org, last: 0, last_at: Timestamp(i64::MIN), streams: FoldedStreams::new() };
+    let mut reader = LogReader {
+        org,
+        last: 0,
+        last_at: Timestamp(i64::MIN),
+        has_org: false,
+        streams: FoldedStreams::new(),
+    };
     loop {
         let rows = transaction.query_portal(&portal, FETCH).await.map_err(Error::internal)?;
         if rows.is_empty() {
@@ -34,6 +45,7 @@ pub(super) async fn check(
         }
         for row in &rows {
             reader.check_place(row, report);
+            reader.check_org(row, report);
             let Some(event) = decode(org, row, report) else { continue };
             reader.fold(row, &*event, report);
             let recorded = Recorded {
@@ -94,10 +106,26 @@ struct LogReader {
     org: OrgId,
     last: i64,
     last_at: Timestamp,
+    /// Whether the org is there at this point.
+    has_org: bool,
     streams: FoldedStreams,
 }
 
 impl LogReader {
+    /// An org's log begins with its creation, and nothing follows its deletion.
+    fn check_org(&mut self, row: &Row, report: &mut Report) {
+        let (org, position): (OrgId, i64) = (self.org, row.get("pos"));
+        match row.get("type") {
+            _ if org == OrgId::SERVER => {}
+            "org.created" => self.has_org = true,
+            kind if !self.has_org => {
+                report.fault(format!("org {org}: {kind} at position {position}, where there is no org"));
+            }
+            "org.deleted" => self.has_org = false,
+            _ => {}
+        }
+    }
+
     fn check_place(&mut self, row: &Row, report: &mut Report) {
         let (org, position): (OrgId, i64) = (self.org, row.get("pos"));
         if position != self.last + 1 {
@@ -118,10 +146,16 @@ impl LogReader {
                 report.fault(format!("org {org}: {stream_type} at position {position} is no aggregate type"));
                 return;
             };
-            let folded = Folded { stream_type: stream_type.to_owned(), version: 0, fold };
+            let folded = Folded { stream_type: stream_type.to_owned(), version: 0, fold, is_readable: true };
             self.streams.insert(stream.to_owned(), folded);
         }
         let Some(folded) = self.streams.get_mut(stream) else { return };
+        let depth = depth_of_text(row.get("payload"));
+        if depth > MAX_DEPTH {
+            folded.is_readable = false;
+            report
+                .fault(format!("org {org}: the event at position {position} is nested {depth} levels deep"));
+        }
         let version: i64 = row.get("version");
         if version != folded.version + 1 {
             report.fault(format!("org {org}: version {version} of {stream} follows {}", folded.version));

@@ -7,10 +7,10 @@ use tokio_postgres::Transaction;
 use super::Report;
 
 /// A table, and a query for the rows in it that cannot be.
-struct Rule {
-    table: &'static str,
-    sql: &'static str,
-    what: &'static str,
+pub(super) struct Rule {
+    pub(super) table: &'static str,
+    pub(super) sql: &'static str,
+    pub(super) what: &'static str,
 }
 
 /// Rules on the rows of one org. `app_org_id()` is the org.
@@ -86,15 +86,26 @@ pub(super) async fn check_tenant(
     org: OrgId,
     report: &mut Report,
 ) -> Result<()> {
-    check(transaction, TENANT_RULES, &format!("org {org}: "), report).await
+    note_tables(TENANT_RULES, report);
+    check_rules(transaction, TENANT_RULES, &format!("org {org}: "), report).await
 }
 
 /// Checks the rows that belong to no org.
 pub(super) async fn check_global(transaction: &Transaction<'_>, report: &mut Report) -> Result<()> {
-    check(transaction, GLOBAL_RULES, "", report).await
+    note_tables(GLOBAL_RULES, report);
+    check_rules(transaction, GLOBAL_RULES, "", report).await
 }
 
-async fn check(
+fn note_tables(rules: &[Rule], report: &mut Report) {
+    for rule in rules {
+        if !report.side_tables.contains(&rule.table) {
+            report.side_tables.push(rule.table);
+        }
+    }
+}
+
+/// Reports the rows that rules find.
+pub(super) async fn check_rules(
     transaction: &Transaction<'_>,
     rules: &[Rule],
     whose: &str,
@@ -103,9 +114,6 @@ async fn check(
     for rule in rules {
         for row in transaction.query(rule.sql, &[]).await.map_err(Error::internal)? {
             report.fault(format!("{whose}{} {} {}", rule.table, row.get::<_, &str>(0), rule.what));
-        }
-        if !report.side_tables.contains(&rule.table) {
-            report.side_tables.push(rule.table);
         }
     }
     Ok(())

@@ -33,7 +33,7 @@ const CHECK_TOTAL: &str =
     "SELECT 1 / (CASE WHEN sum(used)::bigint > $2 THEN 0 ELSE 1 END) FROM quotas WHERE target = $1";
 /// A user can be made a member of two orgs at once.
 const LOCK_USER: &str = "SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE";
-const CHECK_ORGS: &str = "SELECT 1 / (CASE WHEN coalesce(q.max, $2) >= 0 AND coalesce(q.max, $2) <=
+const CHECK_ORGS: &str = "SELECT 1 / (CASE WHEN coalesce(q.max, $2) >= 0 AND coalesce(q.max, $2) <
         (SELECT count(*) FROM user_orgs WHERE user_id = $1) THEN 0 ELSE 1 END)
     FROM (SELECT) AS always LEFT JOIN user_quotas q ON q.user_id = $1 AND q.target = 'org'";
 
@@ -67,11 +67,11 @@ impl Limits {
         }
     }
 
-    /// Sees to it that a user may become a member of one more org.
+    /// Sees to it that a user who becomes a member may be one of so many orgs.
     pub(super) fn check_orgs_of(&self, user: UserId, statements: &mut Statements) {
         if let Some(limits) = &self.0 {
-            statements.check(LOCK_USER, params![user.0], OnFailure::Fault);
-            statements.check(CHECK_ORGS, params![user.0, limits.user_org], BROKEN);
+            statements.check_last(LOCK_USER, params![user.0], OnFailure::Fault);
+            statements.check_last(CHECK_ORGS, params![user.0, limits.user_org], BROKEN);
         }
     }
 }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use kymograph_app::authorization::OwnAccess;
-use kymograph_app::cache::ReadCache;
+use kymograph_app::cache::{MAX_AGE, ReadCache};
 use kymograph_app::change::ChangeListener;
+use kymograph_app::feed_health::FeedHealth;
 use kymograph_domain::{OrgId, StreamId, TeamId, UserId};
 
 /// Over how many places the orgs' counts of changes are spread.
@@ -22,19 +23,20 @@ pub struct ResourcePermissionCache {
     epochs: Vec<AtomicU64>,
 }
 
-impl Default for ResourcePermissionCache {
-    fn default() -> Self {
+impl ResourcePermissionCache {
+    /// A cache that is told of changes by this feed.
+    #[must_use]
+    pub fn new(feed: &Arc<FeedHealth>) -> Self {
+        let own = ReadCache::with_weight_for(1_000_000, MAX_AGE, |_, own: &Arc<OwnAccess>| {
+            u32::try_from(own.grants.as_ref().map_or(0, Vec::len) + 1).unwrap_or(u32::MAX)
+        });
         Self {
-            own: ReadCache::with_weight(1_000_000, |_, own| {
-                u32::try_from(own.grants.as_ref().map_or(0, Vec::len) + 1).unwrap_or(u32::MAX)
-            }),
-            teams: ReadCache::with_entries(20_000),
+            own: own.while_live(feed),
+            teams: ReadCache::with_entries_for(20_000, MAX_AGE).while_live(feed),
             epochs: (0..EPOCHS).map(|_| AtomicU64::new(0)).collect(),
         }
     }
-}
 
-impl ResourcePermissionCache {
     fn epoch(&self, org: OrgId) -> Option<&AtomicU64> {
         self.epochs.get(usize::try_from(org.0.rem_euclid(EPOCHS)).unwrap_or_default())
     }

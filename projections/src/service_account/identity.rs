@@ -62,8 +62,10 @@ impl TokenReader for PgTokenReader {
     }
 
     async fn touch_token(&self, owner: &TokenOwner, now: Timestamp) -> Result<()> {
+        // The lock keeps the token from being deleted meanwhile, which would leave the row behind.
         let sql = "INSERT INTO service_account_token_seen (org_id, token_id, service_account_id, seen)
-            VALUES ($1, $2, $3, $4)
+            SELECT org_id, id, service_account_id, $4 FROM service_account_tokens
+            WHERE org_id = $1 AND id = $2 AND service_account_id = $3 FOR KEY SHARE
             ON CONFLICT (org_id, token_id)
                 DO UPDATE SET seen = greatest(service_account_token_seen.seen, excluded.seen)";
         let TokenOwner { org, service_account_id, token_id } = owner;

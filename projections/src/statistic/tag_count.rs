@@ -7,6 +7,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use kymograph_app::Result;
 use kymograph_app::cache::ReadCache;
 use kymograph_app::change::ChangeListener;
+use kymograph_app::feed_health::FeedHealth;
 use kymograph_domain::{OrgId, StreamId, Timestamp};
 
 use crate::database::Database;
@@ -35,9 +36,11 @@ pub struct TagCounts {
     last: Mutex<HashMap<OrgId, (i64, Timestamp)>>,
 }
 
-impl Default for TagCounts {
-    fn default() -> Self {
-        Self { current: ReadCache::with_entries(100_000), last: Mutex::default() }
+impl TagCounts {
+    /// Counts that are told of changes by this feed.
+    #[must_use]
+    pub fn new(feed: &Arc<FeedHealth>) -> Self {
+        Self { current: ReadCache::with_entries(100_000).while_live(feed), last: Mutex::default() }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use kymograph_app::feed_health::FeedHealth;
 use kymograph_app::{Actor, Commands, RequestContext, Scope};
 use kymograph_domain::{OrgId, OrgRole, UserId};
 use kymograph_infra::change_feed::{self, ChangeFeed};
@@ -27,7 +28,8 @@ impl Store {
     /// Opens the store of a database that has the schema.
     pub(crate) fn open(server: &DatabaseServer, pool_size: usize) -> Result<Self> {
         let (feed, changes) = ChangeFeed::new();
-        let feed_task = change_feed::run(app_server(server), changes, Vec::new())?;
+        let feed_health = Arc::new(FeedHealth::default());
+        let feed_task = change_feed::run(app_server(server), changes, Vec::new(), feed_health.clone())?;
         let store = PgEventStore::new(EventStoreParts {
             database: app_database(server, pool_size)?,
             pipelines: pipeline_pool(app_server(server), pool_size)?,
@@ -35,7 +37,7 @@ impl Store {
             projectors: kymograph_projections::projectors(),
             listeners: Vec::new(),
             feed,
-            streams: Arc::new(StreamCache::default()),
+            streams: Arc::new(StreamCache::new(&feed_health)),
             metrics: FlightMetrics::try_new(&Registry::new())?,
             health: Arc::default(),
         });

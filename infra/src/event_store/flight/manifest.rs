@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use kymograph_app::Result;
-use kymograph_app::event_store::{Append, Committed};
-use kymograph_domain::{OrgId, StoredEvent, Timestamp};
+use kymograph_app::event_store::{Append, CommitError, Committed};
+use kymograph_domain::org::OrgEvent;
+use kymograph_domain::{Invariant, OrgId, StoredEvent, Timestamp};
 use kymograph_projections::statement::Param;
 use kymograph_projections::{OnFailure, Recorded, Statements, params};
 
@@ -18,6 +18,7 @@ use super::super::statements::{
     KEEP_TOKEN_HASH, MOVE_HEAD,
 };
 use super::super::{Inner, KEEP_ANSWER_SECONDS};
+use super::Crash;
 
 /// One message to the database.
 pub(super) enum Message {
@@ -91,8 +92,8 @@ impl Manifest {
         aboard: &[usize],
         orgs: &BTreeSet<OrgId>,
         may_share: bool,
-    ) -> Result<Self> {
-        let mut messages = Vec::new();
+    ) -> Result<Self, Crash> {
+        let (mut messages, mut last) = (Vec::new(), Vec::new());
         let mut heads = Vec::new();
         let mut committed: HashMap<usize, Committed> = HashMap::new();
         // The server's log, which has the lowest number, comes last: whoever waits for a long flight of another org must
@@ -100,9 +101,10 @@ impl Manifest {
         for org in orgs.iter().rev() {
             messages.push(Message::Tenant(format!("SET LOCAL app.org_id = '{org}'")));
             let before = store.heads.get(&store.database, *org).await?;
-            let mut section = Section { store, org: *org, head: before, messages: &mut messages };
+            let mut section =
+                Section { store, org: *org, head: before, messages: &mut messages, last: &mut last };
             section.keep_answers(batch, aboard);
-            let placed = section.place_events(batch, aboard);
+            let placed = section.place_events(batch, aboard)?;
             section.append(&placed, may_share);
             for (commit, last) in section.project(&placed, may_share) {
                 committed.insert(commit, last);
@@ -120,6 +122,7 @@ impl Manifest {
                 heads.push((*org, after));
             }
         }
+        messages.append(&mut last);
         let nowhere = Committed { position: 0, recorded_at: store.clock.now() };
         let committed =
             aboard.iter().map(|commit| committed.remove(commit).unwrap_or_else(|| nowhere.clone())).collect();
@@ -170,6 +173,8 @@ struct Section<'a> {
     org: OrgId,
     head: Head,
     messages: &'a mut Vec<Message>,
+    /// What comes after the messages of all orgs.
+    last: &'a mut Vec<Message>,
 }
 
 impl Section<'_> {
@@ -194,20 +199,39 @@ impl Section<'_> {
         }
     }
 
-    /// Gives the events of this org their places.
-    fn place_events<'a>(&mut self, batch: &'a [Prepared], aboard: &[usize]) -> Vec<PlacedAppend<'a>> {
+    /// Gives the events of this org their places, unless a commit writes what the log of the org does not take.
+    fn place_events<'a>(
+        &mut self,
+        batch: &'a [Prepared],
+        aboard: &[usize],
+    ) -> Result<Vec<PlacedAppend<'a>>, Crash> {
         let mut placed = Vec::new();
         for commit in aboard {
             let prepared = &batch[*commit];
             for (append, payloads) in prepared.appends.iter().zip(&prepared.payloads) {
                 if append.org == self.org {
+                    self.open_or_close(append).map_err(|error| Crash::Commit(*commit, error))?;
                     let events = append.events.iter().zip(payloads);
                     let events = events.map(|(event, payload)| self.place(&**event, payload)).collect();
                     placed.push(PlacedAppend { commit: *commit, prepared, append, events });
                 }
             }
         }
-        placed
+        Ok(placed)
+    }
+
+    /// Refuses what would be written after the end of the org, or before its beginning.
+    fn open_or_close(&mut self, append: &Append) -> Result<(), CommitError> {
+        for event in &append.events {
+            let is_open = self.head.is_open;
+            match event.of::<OrgEvent>() {
+                Some(OrgEvent::Created(_)) => self.head.is_open = true,
+                _ if !is_open => return Err(CommitError::Broken(Invariant::OrgExists)),
+                Some(OrgEvent::Deleted(_)) => self.head.is_open = false,
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Adds the statements that append.
@@ -250,7 +274,9 @@ impl Section<'_> {
                     Some(commit) => Owner::Projection(commit, statement.on_failure),
                     None => Owner::Shared,
                 };
-                self.push(statement.sql, statement.params, owner);
+                let (sql, params) = (statement.sql, statement.params);
+                let message = Message::Statement { sql, params, owner };
+                if statement.is_last { self.last.push(message) } else { self.messages.push(message) }
             }
         }
         let end = |append: &PlacedAppend<'_>| {
@@ -263,7 +289,7 @@ impl Section<'_> {
     /// Gives an event the next place in the log.
     fn place<'a>(&mut self, event: &dyn StoredEvent, payload: &'a Payload) -> PlacedEvent<'a> {
         let now = self.store.clock.now().max(Timestamp(self.head.last_at.0 + 1));
-        self.head = Head { position: self.head.position + 1, last_at: now };
+        self.head = Head { position: self.head.position + 1, last_at: now, ..self.head };
         PlacedEvent {
             position: self.head.position,
             recorded_at: now,

@@ -16,8 +16,9 @@ use cqrs_es::event_sink::EventSink;
 use cqrs_es::persist::GenericQuery;
 use cqrs_es::{Aggregate, EventEnvelope, View};
 use kymograph_app::Scope;
-use kymograph_domain::Uid;
 use kymograph_domain::folder::{Folder, FolderCommand, FolderCreated, FolderError, FolderEvent};
+use kymograph_domain::org::{Org, OrgCommand, OrgCreated};
+use kymograph_domain::{OrgId, Uid};
 use kymograph_infra::database_server::DatabaseServer;
 use kymograph_infra::migrate::connect;
 use postgres_es::{PostgresCqrs, PostgresViewRepository, postgres_cqrs};
@@ -56,7 +57,7 @@ pub(super) async fn against_postgres_es(bench: &Bench, name: &str) -> Result<Rea
     // The server brings PostgreSQL and the schema; beyond that it idles.
     let server = Server::start(bench, &folder).await?;
     let database = server.postgres().await?;
-    let (ours, theirs) = (Arc::new(Ours::open(&database)?), Arc::new(Theirs::open(&database).await?));
+    let (ours, theirs) = (Arc::new(Ours::open(&database).await?), Arc::new(Theirs::open(&database).await?));
     let warm_up = Duration::from_millis(500);
     ours.append(warm_up).await?;
     theirs.append(warm_up).await?;
@@ -124,9 +125,18 @@ struct Ours {
 }
 
 impl Ours {
-    fn open(database: &DatabaseServer) -> Result<Self> {
-        let store = Store::open(database, POOL_SIZE)?;
-        Ok(Self { store, scope: scope(ORG), uids: Uids::default() })
+    async fn open(database: &DatabaseServer) -> Result<Self> {
+        let ours =
+            Self { store: Store::open(database, POOL_SIZE)?, scope: scope(ORG), uids: Uids::default() };
+        let id = OrgId(ORG);
+        let created = ours.store.commands.run(&ours.scope, |mut unit| async move {
+            let mut org = unit.load::<Org>(&id).await?;
+            org.tell(OrgCommand::Create(OrgCreated { id, name: "Append".to_owned() })).await?;
+            unit.record(org)?;
+            Ok(unit.decided(()))
+        });
+        created.await?;
+        Ok(ours)
     }
 
     async fn append(self: &Arc<Self>, time: Duration) -> Result<Slice> {
@@ -149,7 +159,7 @@ impl Ours {
     }
 
     async fn check(&self, database: &DatabaseServer) -> Result<()> {
-        let counts = "SELECT (SELECT count(*) FROM events WHERE org_id = $1),
+        let counts = "SELECT (SELECT count(*) FROM events WHERE org_id = $1 AND stream_type = 'folder'),
             (SELECT count(*) FROM folders WHERE org_id = $1 AND version = 3)";
         let row = connect(database).await?.query_one(counts, &[&ORG]).await?;
         check_counts("Kymograph", self.uids.count(), row.get(0), row.get(1))
