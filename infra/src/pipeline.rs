@@ -32,6 +32,9 @@ pub use pool::{PipelinePool, pipeline_pool};
 /// server that vanished without a word.
 const WAIT_FOR_ANSWER: Duration = Duration::from_secs(120);
 
+/// How many bytes are sent without reading meanwhile: the answers to so many are shorter, and fit what sockets hold.
+const MAX_UNREAD: usize = 64 * 1024;
+
 /// How many bytes are kept of a buffer that a large flight made grow.
 const KEEP_BUFFER: usize = 1024 * 1024;
 
@@ -249,10 +252,32 @@ impl Pipeline {
 
     async fn send(&mut self, out: &[u8]) -> io::Result<()> {
         self.is_waiting = true;
-        // The answers to a flight are far smaller than what the sockets hold, so PostgreSQL never stops reading to
-        // wait for us to read.
-        self.socket.write_all(out).await?;
-        self.socket.flush().await
+        if out.len() <= MAX_UNREAD {
+            self.socket.write_all(out).await?;
+            return self.socket.flush().await;
+        }
+        // PostgreSQL stops reading once nobody reads its answers, so they are read while the rest is sent.
+        let (mut reader, mut writer) = tokio::io::split(&mut self.socket);
+        let mut sending = Box::pin(async {
+            writer.write_all(out).await?;
+            writer.flush().await
+        });
+        loop {
+            let step = async {
+                tokio::select! {
+                    biased;
+                    sent = &mut sending => sent.map(|()| true),
+                    read = reader.read_buf(&mut self.received) => match read {
+                        Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+                        read => read.map(|_| false),
+                    },
+                }
+            };
+            let is_sent = tokio::time::timeout(WAIT_FOR_ANSWER, step).await;
+            if is_sent.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?? {
+                return Ok(());
+            }
+        }
     }
 
     async fn receive(&mut self) -> io::Result<Message> {
