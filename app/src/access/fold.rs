@@ -12,12 +12,13 @@ use crate::scope::Actor;
 /// For how long refusals of one kind are gathered, in seconds.
 const WINDOW_SECONDS: i64 = 60;
 
-/// How many kinds of refusals are told apart at the same time.
-const MAX_KINDS: usize = 10_000;
+/// How many kinds of refusals are told apart at the same time: of all actors, of all addresses, and of all accounts that
+/// somebody tries to get into. One of them cannot use up what another has.
+pub(crate) const MAX_KINDS: usize = 10_000;
 
 /// How many kinds of refusals of one source are told apart at the same time. All others become one kind, so that
 /// who varies what is asked for gains nothing.
-const MAX_KINDS_PER_SOURCE: usize = 20;
+pub(crate) const MAX_KINDS_PER_SOURCE: usize = 20;
 
 /// One refusal, as it was reported.
 #[derive(Clone, Debug)]
@@ -52,15 +53,28 @@ pub(super) enum What {
     TokenRefused,
 }
 
-/// Where refusals come from: a known actor, or an address.
+/// What refusals are counted by: a known actor, an address, or the account that somebody tries to get into. Guesses at one
+/// account are counted by that, wherever they come from and whatever else comes from there.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Source {
     Actor(OrgId, UserId),
     Address(OrgId, String),
+    Account(OrgId, AccessTarget),
+}
+
+impl Source {
+    /// Which of the numbers of kinds it counts for.
+    fn class(&self) -> usize {
+        match self {
+            Self::Actor(..) => 0,
+            Self::Address(..) => 1,
+            Self::Account(..) => 2,
+        }
+    }
 }
 
 /// Refusals with the same kind are one entry. `None` gathers those that are not told apart.
-type Kind = (Source, Option<(What, AccessTarget, String)>);
+type Kind = (Source, Option<(What, AccessTarget, String, String)>);
 
 /// A refusal to be written down, with how often and since when.
 pub(super) struct Entry {
@@ -80,19 +94,29 @@ struct Window {
 pub(super) struct Folds {
     windows: HashMap<Kind, Window>,
     kinds_by_source: HashMap<Source, usize>,
+    kinds_by_class: [usize; 3],
 }
 
 impl Folds {
     /// Takes a refusal, and gives it back if it is to be written down at once. `Err` if there are too many kinds.
     pub(super) fn take(&mut self, mut attempt: Attempt, now: Timestamp) -> Result<Option<Entry>, ()> {
         let source = source_of(&attempt);
-        let full = Some((attempt.what.clone(), attempt.target.clone(), attempt.reason.clone()));
+        // What is tried on an account from several addresses is told apart, as far as there is room.
+        let from = match &source {
+            Source::Account(..) => attempt.request.ip.clone(),
+            Source::Actor(..) | Source::Address(..) => String::new(),
+        };
+        let full = Some((attempt.what.clone(), attempt.target.clone(), attempt.reason.clone(), from));
         let mut kind = (source.clone(), full);
         let kinds = self.kinds_by_source.get(&source).copied().unwrap_or_default();
         if !self.windows.contains_key(&kind) && kinds >= MAX_KINDS_PER_SOURCE {
             kind.1 = None;
-            attempt.target.uid.clear();
-            "various requests".clone_into(&mut attempt.reason);
+            if matches!(source, Source::Account(..)) {
+                "various attempts".clone_into(&mut attempt.reason);
+            } else {
+                attempt.target.uid.clear();
+                "various requests".clone_into(&mut attempt.reason);
+            }
         }
         if let Some(window) = self.windows.get_mut(&kind) {
             let (count, since) =
@@ -100,9 +124,11 @@ impl Folds {
             window.pending = Some((attempt, count + 1, since));
             return Ok(None);
         }
-        if self.windows.len() >= MAX_KINDS {
+        let kinds_of_class = &mut self.kinds_by_class[source.class()];
+        if *kinds_of_class >= MAX_KINDS {
             return Err(());
         }
+        *kinds_of_class += 1;
         self.windows.insert(kind, Window { ends: now.plus_seconds(WINDOW_SECONDS), pending: None });
         *self.kinds_by_source.entry(source).or_default() += 1;
         Ok(Some(entry(attempt, 1, now)))
@@ -111,7 +137,7 @@ impl Folds {
     /// The entries of windows that have ended by now. A window in which something came begins again.
     pub(super) fn ended(&mut self, now: Timestamp) -> Vec<Entry> {
         let mut entries = Vec::new();
-        let kinds_by_source = &mut self.kinds_by_source;
+        let (kinds_by_source, kinds_by_class) = (&mut self.kinds_by_source, &mut self.kinds_by_class);
         self.windows.retain(|(source, _), window| {
             if window.ends > now {
                 return true;
@@ -121,6 +147,7 @@ impl Folds {
                 window.ends = now.plus_seconds(WINDOW_SECONDS);
                 return true;
             }
+            kinds_by_class[source.class()] -= 1;
             if let Some(kinds) = kinds_by_source.get_mut(source) {
                 *kinds -= 1;
                 if *kinds == 0 {
@@ -139,7 +166,10 @@ impl Folds {
 }
 
 fn source_of(attempt: &Attempt) -> Source {
-    if attempt.actor.user_id == ANONYMOUS {
+    let is_of_account = matches!(attempt.what, What::LoginFailed | What::TokenRefused);
+    if is_of_account && !attempt.target.uid.is_empty() {
+        Source::Account(attempt.org, attempt.target.clone())
+    } else if attempt.actor.user_id == ANONYMOUS {
         Source::Address(attempt.org, attempt.request.ip.clone())
     } else {
         Source::Actor(attempt.org, attempt.actor.user_id)
@@ -203,6 +233,57 @@ mod tests {
         assert_eq!(written, MAX_KINDS_PER_SOURCE + 1);
         assert_eq!(counts(folds.all()), [(String::new(), 979)]);
         assert!(folds.take(denied(2, "cpu"), now).unwrap().is_some());
+    }
+
+    fn failed(user: &str, reason: &str, ip: &str) -> Attempt {
+        Attempt {
+            actor: Actor { user_id: ANONYMOUS, ..Actor::default() },
+            request: RequestContext { ip: ip.into(), ..RequestContext::default() },
+            target: AccessTarget { kind: "user".into(), uid: user.into() },
+            reason: reason.into(),
+            what: What::LoginFailed,
+            ..denied(0, "")
+        }
+    }
+
+    #[test]
+    fn noise_does_not_hide_guesses_at_one_account() {
+        let mut folds = Folds::default();
+        let now = Timestamp(0);
+        for noise in 0..100 {
+            folds.take(failed("", &format!("noise {noise}"), "10.0.0.1"), now).unwrap();
+        }
+        let first = folds.take(failed("5", "wrong password", "10.0.0.1"), now).unwrap().unwrap();
+        assert_eq!((first.attempt.target.uid.as_str(), first.refusal.count), ("5", 1));
+        for _ in 0..3 {
+            assert!(folds.take(failed("5", "wrong password", "10.0.0.1"), now).unwrap().is_none());
+        }
+        assert!(counts(folds.all()).contains(&("5".to_owned(), 3)));
+        // From however many addresses they come, all of them count for the account.
+        let mut folds = Folds::default();
+        let mut written = 0;
+        for address in 0..1000 {
+            let attempt = failed("5", "wrong password", &format!("10.0.{}.{}", address / 250, address % 250));
+            written += i64::from(folds.take(attempt, now).unwrap().is_some());
+        }
+        let rest = counts(folds.all());
+        assert_eq!(written, i64::try_from(MAX_KINDS_PER_SOURCE).unwrap() + 1);
+        assert_eq!(rest, [("5".to_owned(), 1000 - written)]);
+    }
+
+    #[test]
+    fn addresses_do_not_use_up_what_accounts_have() {
+        let mut folds = Folds::default();
+        let now = Timestamp(0);
+        for address in 0..MAX_KINDS {
+            folds.take(failed("", "unknown login", &address.to_string()), now).unwrap();
+        }
+        assert!(folds.take(failed("", "unknown login", "one more"), now).is_err());
+        assert!(folds.take(failed("5", "wrong password", "one more"), now).unwrap().is_some());
+        assert!(folds.take(denied(5, "cpu"), now).unwrap().is_some());
+        folds.all();
+        folds.all();
+        assert_eq!((folds.windows.len(), folds.kinds_by_class), (0, [0; 3]));
     }
 
     #[test]
