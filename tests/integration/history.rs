@@ -405,3 +405,20 @@ async fn what_was_closed_comes_back_closed_and_can_be_opened() {
     vic.get("/api/folders/open").await.expect(200);
     assert_eq!(verify(&server.database.config).await.unwrap().faults, Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn who_is_demoted_by_a_restoration_has_invited_nobody() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    let (ann, id) = server.new_member(1, "ann", "Viewer").await;
+    let path = format!("/api/org/users/{id}");
+    let first = history(&admin, &path).await[0]["version"].as_i64().unwrap();
+    admin.patch(&path, &json!({"role": "Admin"})).await.expect(200);
+    let invite = json!({"loginOrEmail": "eve@example.org", "role": "Viewer"});
+    ann.post("/api/org/invites", &invite).await.expect(200);
+    restore(&admin, &path, first).await;
+    let log = admin.get("/api/audit/events?action=invite.*").await.expect(200).body;
+    let actions: Vec<_> = log["events"].as_array().unwrap().iter().map(|event| &event["action"]).collect();
+    assert_eq!(actions, ["invite.revoked", "invite.created"]);
+    assert_eq!(verify(&server.database.config).await.unwrap().faults, Vec::<String>::new());
+}

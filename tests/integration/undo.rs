@@ -42,6 +42,19 @@ async fn unharmed(server: &TestServer) {
     assert_eq!(verify(&server.database.config).await.unwrap().faults, Vec::<String>::new());
 }
 
+/// Folders `net` with `lan` in it and `web` in the folder `ops`, with dashboards, of which one is in the trash.
+async fn make_tree(admin: &Client) {
+    for (uid, parent) in [("ops", ""), ("net", "ops"), ("lan", "net"), ("web", "ops"), ("other", "")] {
+        create_folder(admin, uid, parent).await;
+    }
+    for (uid, folder) in
+        [("a", "ops"), ("b", "net"), ("c", "lan"), ("d", "lan"), ("e", "other"), ("t", "ops")]
+    {
+        save(admin, uid, folder, 1).await;
+    }
+    admin.delete("/api/dashboards/uid/t").await.expect(200);
+}
+
 #[tokio::test]
 async fn a_deleted_folder_comes_back_with_all_that_was_in_it_and_its_permissions() {
     let server = TestServer::start().await;
@@ -49,15 +62,7 @@ async fn a_deleted_folder_comes_back_with_all_that_was_in_it_and_its_permissions
     let (vic, vic_id) = server.new_member(1, "vic", "Viewer").await;
     let (_, gone_id) = server.new_member(1, "gone", "Viewer").await;
     let (back, back_id) = server.new_member(1, "back", "Viewer").await;
-    for (uid, parent) in [("ops", ""), ("net", "ops"), ("lan", "net"), ("web", "ops"), ("other", "")] {
-        create_folder(&admin, uid, parent).await;
-    }
-    for (uid, folder) in
-        [("a", "ops"), ("b", "net"), ("c", "lan"), ("d", "lan"), ("e", "other"), ("t", "ops")]
-    {
-        save(&admin, uid, folder, 1).await;
-    }
-    admin.delete("/api/dashboards/uid/t").await.expect(200);
+    make_tree(&admin).await;
     let items = json!({"items": [{"userId": vic_id, "permission": 1}, {"userId": gone_id, "permission": 2},
         {"userId": back_id, "permission": 4}]});
     admin.post("/api/folders/ops/permissions", &items).await.expect(200);
@@ -221,6 +226,7 @@ async fn who_was_removed_comes_back_with_teams_and_permissions() {
     let removal = entry(&admin, "membership.removed").await;
     let mut said = steps(&preview(&admin, removal).await);
     assert_eq!(said.remove(0), format!("restore membership {ann_id}"));
+    assert_eq!(preview(&admin, removal).await["steps"][0]["text"], "Restore membership “ann”");
     assert_eq!(said.len(), 2, "{said:?}");
     undo(&admin, removal).await.expect(200);
     save(&ann, "mine", "ops", 1).await;
@@ -377,4 +383,24 @@ async fn a_large_folder_is_deleted_and_comes_back() {
     let counts = admin.get("/api/folders/big/counts").await.expect(200).body;
     assert_eq!(counts["dashboard"], COUNT);
     unharmed(&server).await;
+}
+
+#[tokio::test]
+async fn so_many_later_changes_are_named_and_no_more() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    let (ann, _) = server.new_member(1, "ann", "Editor").await;
+    let apply = admin.clone().with_header("X-Correlation-Id", "apply-8");
+    for number in 1..=21 {
+        save(&admin, &format!("d{number}"), "", 1).await;
+        save(&apply, &format!("d{number}"), "", 2).await;
+        for later in 3..=12 {
+            save(&ann, &format!("d{number}"), "", later).await;
+        }
+        let last = admin.get("/api/audit/events?action=dashboard.updated&actor=admin&limit=1").await;
+        let plan = preview(&admin, last.expect(200).body["events"][0]["id"].as_i64().unwrap()).await;
+        let steps = plan["steps"].as_array().unwrap();
+        let named: usize = steps.iter().map(|step| step["later"].as_array().unwrap().len()).sum();
+        assert_eq!(named, 200.min(10 * number), "{plan}");
+    }
 }

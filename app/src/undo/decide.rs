@@ -145,6 +145,10 @@ impl<'a, 's> Deciding<'a, 's> {
             takes_later: false,
             later: super::LaterChanges::default(),
         };
+        if object.noun == Membership::TYPE && self.names_more() {
+            let user = object.key.parse().map(UserId).map_err(Error::internal)?;
+            step.name.clone_from(&self.unit.load_from_server::<User>(&user).await?.profile.login);
+        }
         if self.unit.has(self.scope, &object.stream) {
             return self.push(step, None);
         }
@@ -400,9 +404,14 @@ impl<'a, 's> Deciding<'a, 's> {
         Ok(())
     }
 
+    /// Whether the next object will be named in the answer.
+    fn names_more(&self) -> bool {
+        self.plan.steps.len() < super::MAX_LISTED_STEPS
+    }
+
     /// What people call an object, as long as it will be named at all.
     fn name_of<A: Stream>(&self, state: &A) -> String {
-        if self.plan.steps.len() >= super::MAX_LISTED_STEPS {
+        if !self.names_more() {
             return String::new();
         }
         let named = serde_json::to_value(state).and_then(serde_json::from_value::<Named>);

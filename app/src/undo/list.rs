@@ -80,6 +80,10 @@ impl Deciding<'_, '_> {
             later: LaterChanges::default(),
         };
         let Some(resource) = resource else { return self.push(step, None) };
+        if self.resources.get(&(resource.kind, resource.uid.clone())) == Some(&None) {
+            "it goes with what it is about".clone_into(&mut step.detail);
+            return self.push(step, None);
+        }
         if !self.exists(&resource).await? {
             "what it was about is gone".clone_into(&mut step.detail);
             step.fate = Fate::Impossible;

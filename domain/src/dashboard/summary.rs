@@ -129,8 +129,10 @@ fn describe_panel(before: Panel<'_>, after: Panel<'_>) -> Vec<(String, String)> 
     if differs(old, new, "datasource") {
         note("datasource", "its data source changed".into());
     }
-    let is_other_value = !(old.is_object() && new.is_object()) && !is_same(old, new);
-    if is_other_value || members_that_differ(old, new).any(|member| !TOLD_OF_PANELS.contains(&member)) {
+    let are_objects = old.is_object() && new.is_object();
+    if !are_objects && !is_same(old, new)
+        || members_that_differ(old, new).any(|member| !TOLD_OF_PANELS.contains(&member))
+    {
         note("options", "its options changed".into());
     }
     changes
