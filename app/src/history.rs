@@ -24,7 +24,7 @@ use crate::{Authorization, Commands, Permission, Scope, Workers};
 pub use diff::Diff;
 pub(crate) use image::{Images, MAX_FOLDED_EVENTS, past};
 pub use restore::Restored;
-pub(crate) use right::{place_of, resource_of};
+pub(crate) use right::{Place, place_of, resource_of};
 
 /// How many entries a page has if the client does not say.
 pub const DEFAULT_PAGE: i64 = 50;

@@ -57,8 +57,8 @@ impl Histories {
         then: &A,
     ) -> Result<()> {
         match (place_of(now), place_of(then), of.create) {
-            (now, Some(then), Some(permission)) if now != Some(then) => {
-                self.authorization.require_place(scope, then, permission).await
+            (now, Some(then), Some(permission)) if now.as_ref() != Some(&then) => {
+                self.authorization.require_place(scope, then.0, permission).await
             }
             _ => Ok(()),
         }
@@ -95,9 +95,13 @@ pub(super) async fn closed_list<A: Any>(
     Ok(Some(list))
 }
 
-/// The folder that a folder or dashboard is in, nothing for the root. Everything else is in no folder.
-pub(crate) fn place_of<A: Any>(object: &A) -> Option<Option<&Uid>> {
+/// The folder that something is in; nothing for the root.
+#[derive(PartialEq)]
+pub(crate) struct Place<'a>(pub(crate) Option<&'a Uid>);
+
+/// Where a folder or dashboard is. Everything else is in no folder.
+pub(crate) fn place_of<A: Any>(object: &A) -> Option<Place<'_>> {
     let object: &dyn Any = object;
-    let dashboard = object.downcast_ref::<Dashboard>().map(|dashboard| dashboard.folder_uid.as_ref());
-    dashboard.or_else(|| object.downcast_ref::<Folder>().map(|folder| folder.parent_uid.as_ref()))
+    let dashboard = object.downcast_ref::<Dashboard>().map(|dashboard| Place(dashboard.folder_uid.as_ref()));
+    dashboard.or_else(|| object.downcast_ref::<Folder>().map(|folder| Place(folder.parent_uid.as_ref())))
 }

@@ -24,7 +24,7 @@ use sha2::{Digest, Sha256};
 use super::list::Reborn;
 use super::{Fate, Object, Task, UndoPlan, UndoStep, Undos, right};
 use crate::error::{Error, ErrorKind, Result};
-use crate::history::{past, place_of, resource_of};
+use crate::history::{Place, past, place_of, resource_of};
 use crate::id_allocator::IdKind;
 use crate::invite::{end_invites_after_demotion, forgotten};
 use crate::random::hex;
@@ -365,7 +365,7 @@ impl<'a, 's> Deciding<'a, 's> {
         if !is_there(object).map_err(Error::internal)? {
             return Ok(());
         }
-        let Some(Some(folder)) = place_of(object) else { return Ok(()) };
+        let Some(Place(Some(folder))) = place_of(object) else { return Ok(()) };
         let exists = match self.resources.get(&(ResourceKind::Folder, folder.clone())) {
             Some(id) => id.is_some(),
             None => self.unit.load::<Folder>(folder).await?.exists,
@@ -389,7 +389,7 @@ impl<'a, 's> Deciding<'a, 's> {
         if let Some(now) = resource_of(&**entity) {
             self.resources.insert((now.kind, now.uid.clone()), exists.then_some(now.id));
             if let Some(had) = had.filter(|had| exists && had.id != now.id) {
-                let is_root = place_of(&**entity) == Some(None);
+                let is_root = place_of(&**entity) == Some(Place(None));
                 self.reborn.push(Reborn { had, now, stream: object.stream.clone(), is_root });
             }
         }

@@ -65,8 +65,8 @@ impl Deciding<'_, '_> {
 
     async fn undo_list(&mut self, object: &Object, mut list: Entity<ResourcePermission>) -> Result<()> {
         self.note(&object.stream, &list);
-        let before = self.past_list(object).await?;
-        let resource = list.resource.clone().or(before.as_ref().and_then(|(resource, _)| resource.clone()));
+        let (had, granted) = self.past_list(object).await?;
+        let resource = list.resource.clone().or_else(|| had.clone());
         let mut step = UndoStep {
             noun: object.noun.clone(),
             key: object.key.clone(),
@@ -92,9 +92,9 @@ impl Deciding<'_, '_> {
         if let Err(error) = right::require(self.scope, &object.noun, &object.key, true) {
             return self.push(step, Some(error));
         }
-        let command = match before.and_then(|(resource, grants)| resource.map(|_| grants)) {
-            Some(grants) => {
-                let (grants, lost) = self.still_valid(grants).await?;
+        let command = match had {
+            Some(_) => {
+                let (grants, lost) = self.still_valid(granted).await?;
                 if lost > 0 {
                     step.detail =
                         format!("{lost} of its permissions are left out, because whose they were has left");
@@ -114,14 +114,14 @@ impl Deciding<'_, '_> {
     }
 
     /// What a list was before the request: whose it was, and what it granted.
-    async fn past_list(&self, object: &Object) -> Result<Option<(Option<Resource>, Grants)>> {
+    async fn past_list(&self, object: &Object) -> Result<(Option<Resource>, Grants)> {
         let past = self.past::<ResourcePermission>(object).await?;
-        Ok(Some((past.state.resource.clone(), past.state.grants.clone())))
+        Ok((past.state.resource.clone(), past.state.grants.clone()))
     }
 
     async fn grants_before(&self, object: &Object) -> Result<Option<Grants>> {
-        let before = self.past_list(object).await?;
-        Ok(before.and_then(|(resource, grants)| resource.map(|_| grants)))
+        let (resource, grants) = self.past_list(object).await?;
+        Ok(resource.map(|_| grants))
     }
 
     /// What held at the root for something without a list, if it was made by somebody else who still is a member: who
