@@ -38,16 +38,17 @@ impl Asked {
         }
     }
 
-    /// What is recorded when the request was denied with this response.
-    pub(crate) fn denied(self, response: &Response) -> DeniedRequest {
+    /// What is recorded if the response denies the request, which not every 403 does: a quota that is reached denies
+    /// nobody anything.
+    pub(crate) fn denied(self, response: &Response) -> Option<DeniedRequest> {
+        let Refused(reason) = response.extensions().get()?;
         let route = self.route.as_ref().map_or("", MatchedPath::as_str);
-        let reason = response.extensions().get().map(|Refused(message)| message.to_string());
-        DeniedRequest {
+        Some(DeniedRequest {
             method: self.method.to_string(),
             target: target(route, self.uri.path()),
             route: route.to_owned(),
-            reason: reason.unwrap_or_default(),
-        }
+            reason: reason.to_string(),
+        })
     }
 }
 

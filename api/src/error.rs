@@ -59,7 +59,7 @@ fn status_of(error: &Error) -> StatusCode {
     match error.kind() {
         ErrorKind::Invalid => StatusCode::BAD_REQUEST,
         ErrorKind::Unauthenticated => StatusCode::UNAUTHORIZED,
-        ErrorKind::Forbidden | ErrorKind::Exhausted => StatusCode::FORBIDDEN,
+        ErrorKind::Forbidden | ErrorKind::Exhausted | ErrorKind::Disabled => StatusCode::FORBIDDEN,
         ErrorKind::Missing => StatusCode::NOT_FOUND,
         // Grafana answers a dashboard name that is taken like a version that is stale.
         ErrorKind::Taken if error.code() == Some("name-exists") => StatusCode::PRECONDITION_FAILED,
@@ -106,10 +106,12 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let Self { status, error } = self;
         let (message, code) = (error.message(), error.code());
+        // A limit that is reached, or something that is off, is the same for whoever asks.
+        let is_about_rights = !matches!(error.kind(), ErrorKind::Exhausted | ErrorKind::Disabled);
+        let is_denied = status == StatusCode::FORBIDDEN && is_about_rights;
         let mut response = if status == StatusCode::PRECONDITION_FAILED {
             (status, Json(PreconditionErrorBody { message, status: code })).into_response()
         } else {
-            let is_denied = status == StatusCode::FORBIDDEN && error.kind() != ErrorKind::Exhausted;
             let title = is_denied.then_some("Access denied");
             (status, Json(ErrorBody { message, message_id: code, title })).into_response()
         };
@@ -119,7 +121,7 @@ impl IntoResponse for ApiError {
         if let Some(code) = code.filter(|_| status == StatusCode::TOO_MANY_REQUESTS) {
             response.extensions_mut().insert(Overload(code));
         }
-        if status == StatusCode::FORBIDDEN {
+        if is_denied {
             response.extensions_mut().insert(Refused(error.message().into()));
         }
         if let Some(detail) = error.internal_detail() {

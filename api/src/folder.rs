@@ -229,7 +229,7 @@ async fn get_folders(
     let page = query.page("limit", DEFAULT_PAGE);
     let parent = query.text("parentUid");
     let found = match query.text("at") {
-        Some(at) => folders.list_folders_at(&scope, parent, level, page, at).await?,
+        Some(at) => folders.list_folders_at(&scope, parent, page, at).await?,
         None => folders.list_folders(&scope, parent, level, page).await?,
     };
     let body = |folder: FolderView| FolderHitBody {

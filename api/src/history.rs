@@ -36,7 +36,7 @@ static DASHBOARD: HistoryOf = history(
     "dashboard",
     "Dashboard not found",
     KeyOf::Uid,
-    Some(P::DashboardsRead),
+    Some(P::DashboardsWrite),
     Some(P::DashboardsWrite),
     Some(P::DashboardsCreate),
 );
@@ -44,12 +44,12 @@ static FOLDER: HistoryOf = history(
     "folder",
     "folder not found",
     KeyOf::Uid,
-    Some(P::FoldersRead),
+    Some(P::FoldersWrite),
     Some(P::FoldersWrite),
     Some(P::FoldersCreate),
 );
 static ORG: HistoryOf =
-    history("org", "Organization not found", KeyOf::Org, Some(P::OrgsRead), Some(P::OrgsWrite), None);
+    history("org", "Organization not found", KeyOf::Org, Some(P::OrgsWrite), Some(P::OrgsWrite), None);
 static MEMBERSHIP: HistoryOf = history(
     "membership",
     "user not found",
@@ -62,7 +62,7 @@ static ORG_PREFERENCE: HistoryOf = history(
     "preference",
     "no preferences were ever set",
     KeyOf::OrgPreference,
-    Some(P::OrgsPreferencesRead),
+    Some(P::OrgsPreferencesWrite),
     Some(P::OrgsPreferencesWrite),
     None,
 );

@@ -97,8 +97,8 @@ async fn open(State(shared): State<Arc<Shared>>, request: Request, next: Next) -
             }
             Err(error) => error.into_response(),
         };
-        if response.status() == StatusCode::FORBIDDEN {
-            shared.access.denied_to_nobody(&context, asked.denied(&response));
+        if let Some(denied) = asked.denied(&response) {
+            shared.access.denied_to_nobody(&context, denied);
         }
         Ok(response)
     })
@@ -125,8 +125,8 @@ async fn guarded(
             Ok(()) => idempotency::repeat(&authentication.commands, &scope.scope, request, next).await?,
             Err(error) => error.into_response(),
         };
-        if response.status() == StatusCode::FORBIDDEN {
-            authentication.access.denied(&scope.scope, asked.denied(&response));
+        if let Some(denied) = asked.denied(&response) {
+            authentication.access.denied(&scope.scope, denied);
         }
         if let Some(token) = scope.new_token {
             authentication.cookie.set(response.headers_mut(), &token);

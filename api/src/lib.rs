@@ -35,6 +35,7 @@ pub mod setting;
 pub mod star;
 pub mod statistic;
 pub mod team;
+pub mod undo;
 pub mod user;
 
 use std::sync::Arc;
@@ -64,6 +65,7 @@ use kymograph_app::setting::Settings;
 use kymograph_app::star::Stars;
 use kymograph_app::statistic::Statistics;
 use kymograph_app::team::Teams;
+use kymograph_app::undo::Undos;
 use kymograph_app::user::Users;
 use prometheus::Registry;
 
@@ -116,6 +118,8 @@ pub struct Services {
     pub statistics: Arc<Statistics>,
     /// Teams.
     pub teams: Arc<Teams>,
+    /// Undoing what requests did.
+    pub undos: Arc<Undos>,
     /// Users.
     pub users: Arc<Users>,
     /// Whether the database answers.
@@ -200,6 +204,7 @@ pub fn api(services: Services, settings: &ApiSettings) -> prometheus::Result<Api
         .merge(star::routes(services.stars))
         .merge(audit::routes(services.audits))
         .merge(history::routes(&services.histories))
+        .merge(undo::routes(&services.undos))
         .into_routers();
     let metrics = match settings.metrics {
         Some(_) => Some(HttpMetrics::try_new(&services.metrics, &routes, &settings.sub_path)?),

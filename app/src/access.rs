@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use kymograph_domain::access::{Access, AccessCommand, AccessLoggedIn, AccessTarget};
+use kymograph_domain::org::Org;
 use kymograph_domain::{OrgId, OrgRole, UserId};
 use tokio::sync::{mpsc, oneshot};
 
@@ -20,6 +21,7 @@ use crate::error::Result;
 use crate::scope::Actor;
 use crate::{Commands, RequestContext, Scope};
 use fold::{Attempt, What};
+pub(crate) use fold::{MAX_KINDS, MAX_KINDS_PER_SOURCE};
 
 pub use recorder::AccessRecorder;
 
@@ -138,16 +140,27 @@ impl AccessLog {
         });
     }
 
-    /// Records that a log-in failed, of a user if the login is one's. Never waits.
-    pub(crate) fn login_failed(&self, user: Option<UserId>, reason: &str, request: &RequestContext) {
-        self.report(Attempt {
+    /// Records that a log-in failed, of a user if the login is one's; also for the org that it would have led to. Never
+    /// waits.
+    pub(crate) fn login_failed(
+        &self,
+        user: Option<UserId>,
+        org: Option<OrgId>,
+        reason: &str,
+        request: &RequestContext,
+    ) {
+        let attempt = Attempt {
             org: OrgId::SERVER,
             actor: nobody(),
             request: request.clone(),
             target: target("user", user),
             reason: reason.into(),
             what: What::LoginFailed,
-        });
+        };
+        if let Some(org) = org {
+            self.enqueue(Attempt { org, ..attempt.clone() });
+        }
+        self.report(attempt);
     }
 
     /// Records that a token was refused, of a service account of an org if it is one's. Never waits.
@@ -167,20 +180,37 @@ impl AccessLog {
         });
     }
 
-    /// Records that somebody logged in, before the client gets the session.
+    /// Records that somebody logged in, before the client gets the session; also for the org that it leads to.
     pub(crate) async fn logged_in(
         &self,
         actor: &Arc<Actor>,
+        org: Option<OrgId>,
         session_id: i64,
         request: &RequestContext,
     ) -> Result<()> {
         let request = RequestContext { token_id: Some(session_id), idempotency: None, ..request.clone() };
-        let scope = &Scope::of_member(OrgId::SERVER, OrgRole::None, actor.clone(), Arc::new(request));
-        let user_id = actor.user_id;
+        let server = Scope::of_member(OrgId::SERVER, OrgRole::None, actor.clone(), Arc::new(request));
+        // One commit each: one over both would keep the server's log, and so all other log-ins, waiting for the org's.
+        match org.map(|org| server.in_log_of(org)) {
+            Some(scope) => {
+                let recorded =
+                    (self.write_log_in(&server, session_id), self.write_log_in(&scope, session_id));
+                tokio::try_join!(recorded.0, recorded.1).map(drop)
+            }
+            None => self.write_log_in(&server, session_id).await,
+        }
+    }
+
+    async fn write_log_in(&self, scope: &Scope, session_id: i64) -> Result<()> {
+        let user_id = scope.actor().user_id;
         let target = target("user", Some(user_id));
         let logged_in = &AccessLoggedIn { target, user_id, session_id };
         self.commands
             .run(scope, |mut unit| async move {
+                let org = scope.org();
+                if org != OrgId::SERVER && !unit.load::<Org>(&org).await?.exists {
+                    return Ok(unit.decided(()));
+                }
                 let mut access = unit.load::<Access>(&logged_in.target).await?;
                 access.tell(AccessCommand::LogIn(logged_in.clone())).await?;
                 unit.record(access)?;
@@ -205,6 +235,10 @@ impl AccessLog {
             What::TokenRefused => &self.counts.tokens,
         };
         counter.fetch_add(1, Ordering::Relaxed);
+        self.enqueue(attempt);
+    }
+
+    fn enqueue(&self, attempt: Attempt) {
         if self.queue.try_send(Message::Refused(Box::new(attempt))).is_err() {
             self.counts.unrecorded.fetch_add(1, Ordering::Relaxed);
         }

@@ -105,6 +105,15 @@ impl Commands {
         Err(Error::new(ErrorKind::Overloaded, "Too many changes of the same at once, try again"))
     }
 
+    /// Decides a command, and writes nothing.
+    pub async fn rehearse<'s, O, F, D>(&self, scope: &'s Scope, decide: F) -> Result<O>
+    where
+        F: FnOnce(Unit<'s>) -> D,
+        D: Future<Output = Result<Decided<'s, O>>>,
+    {
+        Ok(decide(Unit::new(scope, self.store.clone(), Loaded::default())).await?.outcome)
+    }
+
     async fn replayed<O: DeserializeOwned>(&self, scope: &Scope) -> Result<Option<O>> {
         let outcome = self.find_replay(scope).await?.and_then(|replay| replay.outcome);
         outcome.map(|outcome| serde_json::from_str(&outcome).map_err(Error::internal)).transpose()

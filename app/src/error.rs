@@ -63,6 +63,8 @@ pub enum ErrorKind {
     Contradictory,
     /// There is as much as there may be.
     Exhausted,
+    /// The server is not set to do this for anybody.
+    Disabled,
     /// What is sent, or what would come of it, is larger than it may be.
     TooLarge,
     /// More requests than can be taken in now.
@@ -139,6 +141,13 @@ impl Error {
     #[must_use]
     pub fn with_code(mut self, code: &'static str) -> Self {
         self.code = Some(code);
+        self
+    }
+
+    /// The same failure, which names what it is about.
+    #[must_use]
+    pub fn about(mut self, what: &str) -> Self {
+        self.message = format!("{what}: {}", self.message);
         self
     }
 

@@ -11,18 +11,20 @@ mod right;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use kymograph_domain::{AccessLevel, OrgId, StreamId, Timestamp, Uid, UserId};
+use kymograph_domain::{OrgId, StreamId, Timestamp, Uid, UserId};
 
 use crate::dashboard::Dashboards;
 use crate::error::{Error, Result};
 use crate::folder::Folders;
 use crate::id_allocator::IdAllocator;
+use crate::invite::InviteReader;
 use crate::work::Admission;
 use crate::{Authorization, Commands, Permission, Scope, Workers};
 
 pub use diff::Diff;
-pub(crate) use image::{Images, MAX_FOLDED_EVENTS};
+pub(crate) use image::{Images, MAX_FOLDED_EVENTS, past};
 pub use restore::Restored;
+pub(crate) use right::{Place, place_of, resource_of};
 
 /// How many entries a page has if the client does not say.
 pub const DEFAULT_PAGE: i64 = 50;
@@ -48,7 +50,7 @@ pub struct HistoryOf {
     pub missing: &'static str,
     /// How a request names the object.
     pub key: KeyOf,
-    /// What is needed to look; nothing for what is one's own.
+    /// What is needed to look, which is what a change needs where others may view the object; nothing for what is one's own.
     pub read: Option<Permission>,
     /// What is needed to bring back an earlier state.
     pub write: Option<Permission>,
@@ -157,8 +159,36 @@ pub struct Histories {
     authorization: Arc<Authorization>,
     dashboards: Arc<Dashboards>,
     folders: Arc<Folders>,
+    invites: Arc<dyn InviteReader>,
     ids: Arc<dyn IdAllocator>,
     workers: Workers,
+}
+
+/// What [`Histories`] is made of.
+pub struct HistoryPorts {
+    /// Reads the events of objects.
+    pub reader: Arc<dyn HistoryReader>,
+    /// Decides who may look and bring back.
+    pub authorization: Arc<Authorization>,
+    /// Knows what an actor may do with a dashboard.
+    pub dashboards: Arc<Dashboards>,
+    /// Knows what an actor may do with a folder.
+    pub folders: Arc<Folders>,
+    /// Reads the invites of who may not invite any more.
+    pub invites: Arc<dyn InviteReader>,
+    /// Draws numeric ids.
+    pub ids: Arc<dyn IdAllocator>,
+    /// Compares large documents.
+    pub workers: Workers,
+}
+
+/// What a history is asked for.
+#[derive(Clone, Copy, Debug)]
+enum Purpose {
+    /// To look at it.
+    Look,
+    /// To bring an earlier state back.
+    Restore,
 }
 
 /// An object whose history is asked for.
@@ -173,16 +203,9 @@ struct Subject {
 impl Histories {
     /// The use cases on these ports.
     #[must_use]
-    pub fn new(
-        commands: Commands,
-        reader: Arc<dyn HistoryReader>,
-        authorization: Arc<Authorization>,
-        dashboards: Arc<Dashboards>,
-        folders: Arc<Folders>,
-        ids: Arc<dyn IdAllocator>,
-        workers: Workers,
-    ) -> Self {
-        Self { commands, reader, authorization, dashboards, folders, ids, workers }
+    pub fn new(commands: Commands, ports: HistoryPorts) -> Self {
+        let HistoryPorts { reader, authorization, dashboards, folders, invites, ids, workers } = ports;
+        Self { commands, reader, authorization, dashboards, folders, invites, ids, workers }
     }
 
     /// Waits until a request may read whole documents to compare or restore them.
@@ -202,7 +225,7 @@ impl Histories {
         limit: Option<i64>,
         with_changes: bool,
     ) -> Result<(Vec<HistoryEntry>, Option<i64>)> {
-        let subject = self.subject(scope, of, key, AccessLevel::View).await?;
+        let subject = self.subject(scope, of, key, Purpose::Look).await?;
         let max = if with_changes { MAX_PAGE_WITH_CHANGES } else { MAX_PAGE };
         let limit = limit.filter(|limit| *limit > 0).unwrap_or(DEFAULT_PAGE).min(max);
         let Subject { scope, stream, first, .. } = &subject;
@@ -243,7 +266,7 @@ impl Histories {
         from: Option<i64>,
         to: Option<i64>,
     ) -> Result<Comparison> {
-        let subject = self.subject(scope, of, key, AccessLevel::View).await?;
+        let subject = self.subject(scope, of, key, Purpose::Look).await?;
         let last = self.last(&subject).await?;
         let to = to.unwrap_or(last.version);
         let from = from.unwrap_or(to - 1);
@@ -252,18 +275,21 @@ impl Histories {
         Ok(Comparison { from: sides.0, to: sides.1, diff })
     }
 
-    /// The object that a request means, for who may look at it or, with a higher level, change it. Text that cannot name
-    /// an object names none.
+    /// The object that a request means, for who may look at its history or bring it back. Text that cannot name an object
+    /// names none.
     async fn subject(
         &self,
         scope: &Scope,
         of: &'static HistoryOf,
         key: &str,
-        level: AccessLevel,
+        purpose: Purpose,
     ) -> Result<Subject> {
         let missing = || Error::missing(of.missing);
         let number = || key.parse::<i64>().map(|number| number.to_string()).map_err(|_| missing());
-        let permission = if level == AccessLevel::View { of.read } else { of.write };
+        let permission = match purpose {
+            Purpose::Look => of.read,
+            Purpose::Restore => of.write,
+        };
         let mut scope = scope.clone();
         match (of.key, permission) {
             (KeyOf::Uid, _) | (_, None) => {}
@@ -275,7 +301,7 @@ impl Histories {
         let key = match of.key {
             KeyOf::Uid => {
                 let uid = Uid::try_new(key).map_err(|_| missing())?;
-                self.require_level(&scope, of, &uid, level).await?;
+                self.require_edit(&scope, of, &uid).await?;
                 uid.to_string()
             }
             KeyOf::Number | KeyOf::ServerNumber => number()?,

@@ -321,6 +321,11 @@ impl Identity {
 }
 
 impl Identified {
+    /// The org that a log-in leads to.
+    fn own_org(&self) -> Option<OrgId> {
+        self.choose_org(None).ok().and_then(|(org, membership)| membership.map(|_| org))
+    }
+
     /// The org to act for, and the membership there. Server admins may name any org, of which they need not be members.
     fn choose_org(&self, wanted: Option<OrgId>) -> Result<(OrgId, Option<IdentifiedMembership>)> {
         let find = |org: OrgId| self.memberships.iter().find(|membership| membership.org == org).copied();

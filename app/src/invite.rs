@@ -2,6 +2,7 @@
 
 mod code;
 
+use std::any::Any;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -9,7 +10,7 @@ use kymograph_domain::invite::{Guest, Invite, InviteCommand, InviteError, Invite
 use kymograph_domain::membership::{Membership, MembershipCommand};
 use kymograph_domain::org::{Org, OrgError};
 use kymograph_domain::user::{Profile, UserCreated};
-use kymograph_domain::{OrgId, OrgRole, Timestamp, UserId};
+use kymograph_domain::{OrgId, OrgRole, Stream, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
@@ -17,10 +18,12 @@ use crate::error::{ErrorKind, Result};
 use crate::id_allocator::{IdAllocator, IdKind};
 use crate::membership::Memberships;
 use crate::org::OrgReader;
+use crate::permission::Rights;
 use crate::random::random_uid;
 use crate::user::{UserReader, Users};
 use crate::{Actor, Commands, Permission, RequestContext, Scope, Unit};
-use code::{InviteCode, forgotten};
+use code::InviteCode;
+pub(crate) use code::forgotten;
 
 /// An open invite as it is read.
 #[derive(Clone, Debug)]
@@ -282,6 +285,9 @@ pub(crate) async fn end_invites(
     maker: UserId,
 ) -> Result<()> {
     for id in reader.list_invites_of(scope, maker).await? {
+        if unit.has(scope, &Invite::stream_id(&id)) {
+            continue;
+        }
         let mut invite = unit.load_in::<Invite>(scope, &id).await?;
         if invite.is_open {
             invite.tell(InviteCommand::Revoke).await?;
@@ -290,6 +296,23 @@ pub(crate) async fn end_invites(
         }
     }
     Ok(())
+}
+
+/// Ends the invites of a member whose role, if that is what an object is about, does not let it invite any more.
+pub(crate) async fn end_invites_after_demotion<A: Any>(
+    unit: &mut Unit<'_>,
+    reader: &dyn InviteReader,
+    scope: &Scope,
+    object: &A,
+) -> Result<()> {
+    match (object as &dyn Any).downcast_ref::<Membership>() {
+        Some(Membership { user_id, role, exists: true })
+            if !Rights::of_role(*role).allow(Permission::OrgUsersAdd) =>
+        {
+            end_invites(unit, reader, scope, *user_id).await
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The scope of who shows a code: without a role it gives no rights in the org. A code works once, so there is

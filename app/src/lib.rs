@@ -51,6 +51,7 @@ pub mod statistic;
 pub mod team;
 pub mod text;
 pub mod token;
+pub mod undo;
 pub mod unit;
 pub mod user;
 pub mod work;

@@ -9,7 +9,8 @@ use kymograph_domain::user::MAX_PASSWORD_BYTES;
 
 use crate::dashboard::version;
 use crate::{
-    audit, cache, feed_health, history, identity, login_attempt, mail, page, search, session, text, work,
+    access, audit, cache, feed_health, history, identity, login_attempt, mail, page, search, session, text,
+    undo, work,
 };
 
 /// The bounds on what use cases do for one request.
@@ -187,6 +188,42 @@ pub const LIMITS: &[Limit] = &[
         at: "Histories, the audit log",
         most: Amount::Count(history::MAX_FOLDED_EVENTS.unsigned_abs()),
         answer: "`truncated`",
+    },
+    Limit {
+        what: "Things that a request did which is undone",
+        at: "`/api/audit/events/{event_id}/undo`",
+        most: Amount::Count(undo::MAX_UNDONE_EVENTS.unsigned_abs()),
+        answer: "413",
+    },
+    Limit {
+        what: "Objects that the preview of an undo names",
+        at: "`/api/audit/events/{event_id}/undo`",
+        most: Amount::Count(undo::MAX_LISTED_STEPS as u64),
+        answer: "Others are counted",
+    },
+    Limit {
+        what: "Later changes of an object that the preview of an undo names",
+        at: "`/api/audit/events/{event_id}/undo`",
+        most: Amount::Count(undo::MAX_LATER_OF_OBJECT.unsigned_abs()),
+        answer: "Others are counted",
+    },
+    Limit {
+        what: "Later changes that the preview of an undo names",
+        at: "`/api/audit/events/{event_id}/undo`",
+        most: Amount::Count(undo::MAX_LATER.unsigned_abs()),
+        answer: "The newest",
+    },
+    Limit {
+        what: "Kinds of refusals within a minute that have entries of their own",
+        at: "An actor, an address, an account that somebody tries to get into",
+        most: Amount::Count(access::MAX_KINDS_PER_SOURCE as u64),
+        answer: "One entry counts the others",
+    },
+    Limit {
+        what: "Kinds of refusals within a minute",
+        at: "All actors, all addresses, all accounts of a server",
+        most: Amount::Count(access::MAX_KINDS as u64),
+        answer: "Counted in `kymograph_access_unrecorded_total`",
     },
     Limit {
         what: "Bytes of documents that are worked on at once, without a turn",

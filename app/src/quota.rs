@@ -215,7 +215,7 @@ impl Quotas {
     }
 
     fn limits(&self) -> Result<&QuotaLimits> {
-        let disabled = || Error::new(ErrorKind::Forbidden, "Quotas not enabled").with_code("quota.disabled");
+        let disabled = || Error::new(ErrorKind::Disabled, "Quotas not enabled").with_code("quota.disabled");
         self.limits.as_ref().ok_or_else(disabled)
     }
 }

@@ -98,6 +98,12 @@ impl Scope {
         Self { request: Arc::new(request), ..Self::of_server() }
     }
 
+    /// The same actor, for an entry in the log of an org.
+    #[must_use]
+    pub(crate) fn in_log_of(&self, org: OrgId) -> Self {
+        Self::of_member(org, OrgRole::None, self.actor.clone(), self.request.clone())
+    }
+
     /// The same scope of a request that the client may repeat under a key, which is bound to who asks: nobody can fetch
     /// another's answer by guessing a key.
     #[must_use]

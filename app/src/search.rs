@@ -132,7 +132,7 @@ impl Searches {
         Self { reader, authorization, folders, stars, moments }
     }
 
-    /// Searches dashboards and folders that the actor may read, as they are or as they were at a time.
+    /// Searches dashboards and folders that the actor may read, or, as they were at a time, those that it may change.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn search(
         &self,
@@ -151,7 +151,8 @@ impl Searches {
         if !query.folders && !query.dashboards {
             return Ok(Vec::new());
         }
-        let is_edit = query.editable || query.deleted;
+        // What was called so, or was there, may have been in a folder that was closed to those who may view it today.
+        let is_edit = query.editable || query.deleted || at.is_some();
         let level = if is_edit { AccessLevel::Edit } else { AccessLevel::View };
         let filter = self.authorization.filter(scope, level).await?;
         let past = match at {
@@ -175,7 +176,7 @@ impl Searches {
         Ok(found.into_iter().map(hit).collect())
     }
 
-    /// What there was, as far as the actor may see it today.
+    /// What there was, as far as the actor may change it today.
     async fn find_past(&self, scope: &Scope, at: &str, filter: &ContentFilter) -> Result<SearchedPast> {
         let position = self.moments.resolve(scope, at).await?;
         let folders = self.folders.allowed_folders_at(scope, position, filter).await?;

@@ -131,6 +131,20 @@ impl<'s> Unit<'s> {
             .collect()
     }
 
+    /// Loads aggregates of the scope's org by the names of their streams.
+    pub async fn load_streams<A: Stream>(&self, streams: &[StreamId]) -> Result<Vec<Entity<A>>> {
+        let org = self.scope.org();
+        self.loaded.note(org, streams);
+        let stored = self.store.load(org, streams).await?;
+        let entities = streams.iter().cloned().zip(stored);
+        entities.map(|(stream, stored)| Entity::from_stored(org, stream, stored)).collect()
+    }
+
+    /// Whether decisions on a stream of a scope's org are to be written already.
+    pub(crate) fn has(&self, scope: &Scope, stream: &StreamId) -> bool {
+        self.appends.iter().any(|append| append.org == scope.org() && append.stream_id == *stream)
+    }
+
     /// Loads an aggregate of the scope's org by the name of its stream.
     pub async fn load_stream<A: Stream>(&self, stream_id: &StreamId) -> Result<Entity<A>> {
         self.load_stream_from(self.scope.org(), stream_id.clone()).await

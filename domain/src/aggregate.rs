@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::EventSet;
 use crate::json::JsonValue;
-use crate::past::{Description, image_of};
+use crate::past::{Description, describe_members, image_of};
 use crate::reason::Reason;
 
 /// The name of a stream inside an org: the aggregate's type and its key, like `folder-abc`.
@@ -77,11 +77,34 @@ pub trait Stream:
         None
     }
 
-    /// Says in words what was changed from one image to another.
+    /// The commands that undo what brought the object from `past` to what it is now. By default those that bring `past`
+    /// back; a noun that only comes back when its end is undone says more.
+    fn reversal(&self, past: &Self, events: &[Self::Event], new_id: i64) -> Option<Vec<Self::Command>> {
+        self.restoration(past, events, new_id)
+    }
+
+    /// The commands that bring the object back if the last that happened to it was its deletion, without a look at its
+    /// past. `None` if the state does not say enough.
+    fn undeletion(&self, new_id: i64) -> Option<Vec<Self::Command>> {
+        let _ = new_id;
+        None
+    }
+
+    /// The command that ends the object, if undoing its beginning ends it.
+    fn ending(&self) -> Option<Self::Command> {
+        None
+    }
+
+    /// The command that takes back what an event has given, if the object still has it.
+    fn revocation(&self, event: &Self::Event) -> Option<Self::Command> {
+        let _ = event;
+        None
+    }
+
+    /// Says in words what was changed from one image to another: something, whenever anything was.
     #[must_use]
     fn describe(before: JsonValue<'_>, after: JsonValue<'_>) -> Description {
-        let _ = (before, after);
-        Description::default()
+        describe_members(Self::TYPE, before, after)
     }
 }
 

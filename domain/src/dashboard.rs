@@ -225,6 +225,15 @@ impl Stream for Dashboard {
         past::restoration(self, events, new_id)
     }
 
+    fn undeletion(&self, _: i64) -> Option<Vec<DashboardCommand>> {
+        let folder_uid = self.folder_uid.clone();
+        self.in_trash.then(|| vec![DashboardCommand::RestoreDeleted { folder_uid }])
+    }
+
+    fn ending(&self) -> Option<DashboardCommand> {
+        self.exists.then_some(DashboardCommand::Delete)
+    }
+
     fn describe(before: JsonValue<'_>, after: JsonValue<'_>) -> Description {
         summary::summarize(before, after)
     }

@@ -167,7 +167,7 @@ impl Stream for Folder {
 
     const BEGINNINGS: &'static [&'static str] = &["folder.created"];
 
-    /// What was inside a deleted folder comes back by itself, one by one.
+    /// What was inside a deleted folder is not part of it: that comes back when the request that deleted it is undone.
     fn restoration(&self, past: &Self, _: &[FolderEvent], new_id: i64) -> Option<Vec<FolderCommand>> {
         if !self.exists {
             return Some(vec![FolderCommand::Create(FolderCreated {
@@ -188,6 +188,14 @@ impl Stream for Folder {
         }
         commands.push(FolderCommand::Move { parent_uid: past.parent_uid.clone() });
         Some(commands)
+    }
+
+    fn undeletion(&self, new_id: i64) -> Option<Vec<FolderCommand>> {
+        if self.exists { None } else { self.restoration(self, &[], new_id) }
+    }
+
+    fn ending(&self) -> Option<FolderCommand> {
+        self.exists.then_some(FolderCommand::Delete)
     }
 }
 

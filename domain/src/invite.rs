@@ -170,6 +170,10 @@ impl Reason for InviteError {
 
 impl Stream for Invite {
     type Key = InviteId;
+
+    fn ending(&self) -> Option<InviteCommand> {
+        self.is_open.then_some(InviteCommand::Revoke)
+    }
 }
 
 impl Aggregate for Invite {

@@ -205,6 +205,15 @@ impl<'a> JsonValue<'a> {
         }
     }
 
+    /// The number, if it is one that is written with a point or an exponent.
+    #[must_use]
+    pub fn as_f64(self) -> Option<f64> {
+        match self.0.first() {
+            Some(Node::Static(StaticNode::F64(number))) => Some(*number),
+            _ => None,
+        }
+    }
+
     /// Whether it is `true` or `false`, if it is one of them.
     #[must_use]
     pub fn as_bool(self) -> Option<bool> {

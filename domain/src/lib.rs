@@ -31,6 +31,7 @@ pub mod team;
 pub mod text;
 pub mod timestamp;
 pub mod uid;
+pub mod undo;
 pub mod upcast;
 pub mod user;
 

@@ -101,9 +101,20 @@ impl Reason for MembershipError {
 impl Stream for Membership {
     type Key = UserId;
 
-    /// The role comes back. Who left is added anew, if there still is such a user.
+    /// The role comes back. Who left is a member again when its removal is undone, and not by the way.
     fn restoration(&self, past: &Self, _: &[MembershipEvent], _: i64) -> Option<Vec<MembershipCommand>> {
         self.exists.then(|| vec![MembershipCommand::ChangeRole(past.role)])
+    }
+
+    fn reversal(
+        &self,
+        past: &Self,
+        events: &[MembershipEvent],
+        new_id: i64,
+    ) -> Option<Vec<MembershipCommand>> {
+        let Self { user_id, role, .. } = *past;
+        let add = past.exists.then_some(MembershipCommand::Add { user_id, role });
+        if self.exists { self.restoration(past, events, new_id) } else { add.map(|add| vec![add]) }
     }
 }
 

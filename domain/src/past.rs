@@ -5,6 +5,9 @@ use serde_json::Value;
 
 use crate::aggregate::Stream;
 use crate::event::StoredEvent;
+use crate::json::JsonValue;
+use crate::json::changes::is_same;
+use crate::text::shortened;
 
 /// What there is instead of an image of an object that is not there.
 pub const NOTHING: &str = "null";
@@ -89,6 +92,65 @@ impl Description {
     }
 }
 
+/// How many members of an object are told of.
+const MAX_TOLD_MEMBERS: usize = 50;
+/// How many characters of a value are told.
+const MAX_TOLD_VALUE: usize = 100;
+
+/// Says which members of an object are different in two images of it.
+pub(crate) fn describe_members(
+    noun: &'static str,
+    before: JsonValue<'_>,
+    after: JsonValue<'_>,
+) -> Description {
+    let mut description = Description::default();
+    let name = format!("the {}", noun.replace('_', " "));
+    let mut say = |changed: Vec<String>, phrases: &[String]| {
+        let text = format!("{name} {}", phrases.join("; "));
+        description.push(Sentence { subject: noun, id: None, title: String::new(), changed, text });
+    };
+    match (before.is_null(), after.is_null()) {
+        (true, true) => {}
+        (true, false) => say(vec!["added".to_owned()], &["was created".to_owned()]),
+        (false, true) => say(vec!["removed".to_owned()], &["was deleted".to_owned()]),
+        (false, false) => {
+            let differs = |(_, old, new): &(&str, Option<JsonValue<'_>>, Option<JsonValue<'_>>)| {
+                !old.zip(*new).is_some_and(|(old, new)| is_same(old, new))
+            };
+            let mut members: Vec<_> = before.members_beside(after).filter(differs).collect();
+            // That it counts changes is no news, unless it is all there is.
+            if members.len() > 1 {
+                members.retain(|(member, ..)| *member != "version");
+            }
+            let rest = members.len().saturating_sub(MAX_TOLD_MEMBERS);
+            members.truncate(MAX_TOLD_MEMBERS);
+            let mut phrases: Vec<_> =
+                members.iter().map(|(member, old, new)| phrase(member, *old, *new)).collect();
+            if rest > 0 {
+                phrases.push(format!("and {rest} more"));
+            }
+            if phrases.is_empty() && !is_same(before, after) {
+                phrases.push("changed".to_owned());
+            }
+            if !phrases.is_empty() {
+                say(members.iter().map(|(member, ..)| shortened(member, MAX_TOLD_VALUE)).collect(), &phrases);
+            }
+            description.is_cut |= rest > 0;
+        }
+    }
+    description
+}
+
+/// What became of a member, with its values if they are texts.
+fn phrase(member: &str, old: Option<JsonValue<'_>>, new: Option<JsonValue<'_>>) -> String {
+    let member = shortened(member, MAX_TOLD_VALUE);
+    let text = |value: Option<JsonValue<'_>>| value?.as_str().map(|text| shortened(text, MAX_TOLD_VALUE));
+    match (text(old), text(new)) {
+        (Some(old), Some(new)) => format!("its {member} changed from “{old}” to “{new}”"),
+        _ => format!("its {member} changed"),
+    }
+}
+
 /// Whether the object with this state is there. A state that does not say so is of something that always is.
 pub fn is_there(state: &impl Serialize) -> Result<bool, serde_json::Error> {
     Ok(serde_json::to_value(state)?.get("exists") != Some(&Value::Bool(false)))
@@ -141,6 +203,29 @@ mod tests {
         assert!(past.push(&removed));
         assert_eq!(past.image().unwrap(), "null");
         assert!(!is_there(&past.state).unwrap());
+    }
+
+    #[test]
+    fn whatever_changes_in_an_object_is_told() {
+        let text = |before: &str, after: &str| {
+            let say = |before: JsonValue<'_>, after: JsonValue<'_>| {
+                describe_members("service_account", before, after)
+            };
+            let found = crate::json::tests::compared(before, after, say);
+            found.sentences.into_iter().map(|sentence| sentence.text).collect::<Vec<_>>().join("\n")
+        };
+        assert_eq!(text("null", r#"{"name":"ci"}"#), "the service account was created");
+        assert_eq!(text(r#"{"name":"ci"}"#, "null"), "the service account was deleted");
+        assert_eq!(
+            text(
+                r#"{"name":"ci","tokens":{},"version":1}"#,
+                r#"{"name":"cd","tokens":{"1":"a"},"version":2}"#
+            ),
+            "the service account its name changed from “ci” to “cd”; its tokens changed"
+        );
+        assert_eq!(text(r#"{"version":1}"#, r#"{"version":2}"#), "the service account its version changed");
+        assert_eq!(text("[1]", "[2]"), "the service account changed");
+        assert_eq!(text(r#"{"a":1}"#, r#"{"a":1}"#), "");
     }
 
     #[test]

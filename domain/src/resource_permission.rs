@@ -4,8 +4,9 @@
 //! nothing inside a folder. What the folders around it grant holds inside as well. The stream is named by
 //! the numeric id, so that what is created again under a uid begins with no list.
 
+mod grantee;
+
 use std::collections::BTreeMap;
-use std::fmt;
 
 use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;
@@ -13,115 +14,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::aggregate::{Stream, decide};
 use crate::domain_events;
-use crate::id::{TeamId, UserId};
+use crate::id::UserId;
 use crate::reason::{Reason, ReasonKind};
 use crate::role::OrgRole;
 use crate::uid::Uid;
 
+pub use grantee::{AccessLevel, Grantee, GranteeError};
+
 /// How many grants a list may have. They are part of the state, which is written with each event.
 pub const MAX_GRANTS: usize = 500;
-
-/// What somebody may do with a folder or dashboard, and with all that is inside it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum AccessLevel {
-    /// Read it.
-    View,
-    /// Change, move and delete it, and create in it.
-    Edit,
-    /// Say who else may do something with it.
-    Admin,
-}
-
-impl AccessLevel {
-    /// All levels, from the lowest.
-    pub const ALL: [Self; 3] = [Self::View, Self::Edit, Self::Admin];
-
-    /// The name of the level.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::View => "View",
-            Self::Edit => "Edit",
-            Self::Admin => "Admin",
-        }
-    }
-
-    /// The number by which older operations name the level. A higher level has a higher number.
-    #[must_use]
-    pub fn number(self) -> i16 {
-        match self {
-            Self::View => 1,
-            Self::Edit => 2,
-            Self::Admin => 4,
-        }
-    }
-
-    /// The level of that name, case-sensitively.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|level| level.as_str() == text)
-    }
-
-    /// The level of that number.
-    #[must_use]
-    pub fn from_number(number: i64) -> Option<Self> {
-        Self::ALL.into_iter().find(|level| i64::from(level.number()) == number)
-    }
-}
-
-/// To whom something is granted. Its text, like `user:5`, is how it is stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub enum Grantee {
-    /// A user or a service account, which are numbered together.
-    User(UserId),
-    /// The members of a team.
-    Team(TeamId),
-    /// The members of the org who have a role, or a higher one.
-    Role(OrgRole),
-}
-
-/// The text does not name a grantee.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0} is no grantee")]
-pub struct GranteeError(String);
-
-impl fmt::Display for Grantee {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::User(id) => write!(f, "user:{id}"),
-            Self::Team(id) => write!(f, "team:{id}"),
-            Self::Role(role) => write!(f, "role:{role}"),
-        }
-    }
-}
-
-impl From<Grantee> for String {
-    fn from(grantee: Grantee) -> Self {
-        grantee.to_string()
-    }
-}
-
-impl TryFrom<String> for Grantee {
-    type Error = GranteeError;
-
-    fn try_from(text: String) -> Result<Self, GranteeError> {
-        Self::try_parse(&text)
-    }
-}
-
-impl Grantee {
-    /// Reads the text of a grantee as it is stored.
-    pub fn try_parse(text: &str) -> Result<Self, GranteeError> {
-        let grantee = match text.split_once(':') {
-            Some(("user", id)) => id.parse().ok().map(|id| Self::User(UserId(id))),
-            Some(("team", id)) => id.parse().ok().map(|id| Self::Team(TeamId(id))),
-            Some(("role", role)) => OrgRole::try_parse(role).ok().map(Self::Role),
-            _ => None,
-        };
-        grantee.ok_or_else(|| GranteeError(text.to_owned()))
-    }
-}
 
 /// What is granted to whom.
 pub type Grants = BTreeMap<Grantee, AccessLevel>;
@@ -202,6 +103,8 @@ pub enum ResourcePermissionCommand {
     },
     /// Takes away what was granted to somebody who is no more.
     Drop(Grantee),
+    /// Takes the list away, so that what holds by default holds again.
+    Reset,
 }
 
 /// A resource was given a list of its own, which is empty at first. What held by default holds no more.
@@ -231,6 +134,13 @@ pub struct ResourcePermissionRevoked {
     pub grantee: Grantee,
 }
 
+/// The list of a resource was taken away with all it granted. What holds by default holds again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ResourcePermissionReset {
+    /// The resource.
+    pub resource: Resource,
+}
+
 domain_events! {
     /// What happens to the permissions of a resource.
     pub enum ResourcePermissionEvent {
@@ -240,6 +150,8 @@ domain_events! {
         Granted(ResourcePermissionGranted) = "resource_permission.granted", 1;
         /// A grant was taken away.
         Revoked(ResourcePermissionRevoked) = "resource_permission.revoked", 1;
+        /// Its list was taken away.
+        Reset(ResourcePermissionReset) = "resource_permission.reset", 1;
     }
 }
 
@@ -311,6 +223,7 @@ impl Aggregate for ResourcePermission {
             ResourcePermissionEvent::Revoked(revoked) => {
                 self.grants.remove(&revoked.grantee);
             }
+            ResourcePermissionEvent::Reset(_) => *self = Self::default(),
         }
     }
 }
@@ -341,6 +254,11 @@ impl ResourcePermission {
                 }
                 _ => Vec::new(),
             }),
+            ResourcePermissionCommand::Reset => {
+                let reset =
+                    |resource: &Resource| ResourcePermissionReset { resource: resource.clone() }.into();
+                Ok(self.resource.iter().map(reset).collect())
+            }
         }
     }
 
@@ -459,6 +377,21 @@ mod tests {
         Framework::with(())
             .given(vec![customized()])
             .when_async(ResourcePermissionCommand::Drop(ANN))
+            .await
+            .then_expect_events(vec![]);
+    }
+
+    #[tokio::test]
+    async fn a_list_is_taken_away_once() {
+        let reset = ResourcePermissionReset { resource: resource() };
+        Framework::with(())
+            .given(vec![customized(), granted(ANN, AccessLevel::View)])
+            .when_async(ResourcePermissionCommand::Reset)
+            .await
+            .then_expect_events(vec![reset.clone().into()]);
+        Framework::with(())
+            .given(vec![customized(), granted(ANN, AccessLevel::View), reset.into()])
+            .when_async(ResourcePermissionCommand::Reset)
             .await
             .then_expect_events(vec![]);
     }

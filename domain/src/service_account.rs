@@ -228,6 +228,12 @@ impl Stream for ServiceAccount {
             }]
         })
     }
+
+    fn revocation(&self, event: &ServiceAccountEvent) -> Option<ServiceAccountCommand> {
+        let ServiceAccountEvent::TokenAdded(added) = event else { return None };
+        let has_it = self.tokens.contains_key(&added.token_id);
+        has_it.then_some(ServiceAccountCommand::DeleteToken(added.token_id))
+    }
 }
 
 impl Aggregate for ServiceAccount {

@@ -49,8 +49,8 @@ describe("the audit log", () => {
     await dialog.getByRole("button", { name: "See both side by side" }).click();
     await dialog.getByRole("heading", { name: "Before", exact: true }).waitFor();
     await dialog.getByText("panel “CPU”: its query changed").waitFor();
-    await dialog.getByRole("button", { name: "Undo: make it what it was before" }).click();
-    await page.getByText("Undone", { exact: true }).waitFor();
+    await dialog.getByRole("button", { name: "Revert to before this change" }).click();
+    await page.getByText("Undone: 1 object changed").waitFor();
     const now = (await api("GET", "/api/dashboards/uid/audited")) as { dashboard: { version: number } };
     expect(now.dashboard.version).toBe(3);
     expect(complaints).toEqual([]);
@@ -66,14 +66,14 @@ describe("the audit log", () => {
     const { page, complaints } = await open("/audit?q=target%3Adashboard%2Freturned");
     const dialog = await entry(page, "dashboard.updated", 1);
     await dialog.getByRole("row", { name: "panels › 0 › targets › 0 › expr one two" }).waitFor();
-    await dialog.getByText("It was changed once since, which is undone, too.").waitFor();
-    await dialog.getByRole("button", { name: "Undo: make it what it was before" }).click();
-    await page.getByText("Undone", { exact: true }).waitFor();
+    await dialog.getByText("This also reverts 1 later change, by admin.").waitFor();
+    await dialog.getByRole("button", { name: "Revert to before this change" }).click();
+    await page.getByText("Undone: 1 object changed").waitFor();
     const now = (await api("GET", "/api/dashboards/uid/returned")) as { dashboard: { panels: unknown[] } };
     expect(now.dashboard.panels).toEqual([panel("one")]);
     const created = await entry(page, "dashboard.created");
     await created.getByRole("row", { name: "title Returned" }).waitFor();
-    expect(await created.getByRole("button", { name: /^Undo/ }).count()).toBe(0);
+    await created.getByRole("button", { name: "Move dashboard “Returned” to the trash" }).waitFor();
     expect(complaints).toEqual([]);
   });
 
@@ -85,25 +85,43 @@ describe("the audit log", () => {
     const { page, complaints } = await open("/audit?q=target%3Afolder%2Frenamed");
     const renamed = await entry(page, "folder.updated");
     await renamed.getByRole("row", { name: "title Right name Wrong name" }).waitFor();
-    await renamed.getByRole("button", { name: "Undo: make it what it was before" }).click();
-    await page.getByText("Undone", { exact: true }).waitFor();
+    await renamed.getByRole("button", { name: "Revert to before this change" }).click();
+    await page.getByText("Undone: 1 object changed").waitFor();
     expect(await api("GET", "/api/folders/renamed")).toMatchObject({ title: "Right name" });
 
     await api("DELETE", "/api/folders/renamed");
     await page.reload();
     const deleted = await entry(page, "folder.deleted");
     await deleted.getByRole("row", { name: "title Right name" }).waitFor();
-    await deleted.getByRole("button", { name: "Undo: bring it back" }).click();
-    await page.getByText("Undone", { exact: true }).waitFor();
+    await deleted.getByRole("button", { name: "Restore" }).click();
+    await page.getByText("Undone: 1 object changed").waitFor();
     expect(await api("GET", "/api/folders/renamed")).toMatchObject({ title: "Right name" });
 
     await page.goto(`${SERVER}/portal/audit?q=target%3Amembership%2F${id}`);
     const role = await entry(page, "membership.role_changed");
     await role.getByRole("row", { name: "role Editor Viewer" }).waitFor();
-    await role.getByRole("button", { name: "Undo: make it what it was before" }).click();
-    await page.getByText("Undone", { exact: true }).waitFor();
+    await role.getByRole("button", { name: "Revert to before this change" }).click();
+    await page.getByText("Undone: 1 object changed").waitFor();
     const members = (await api("GET", "/api/org/users")) as { login: string; role: string }[];
     expect(members.find(({ login }) => login === "olga")?.role).toBe("Editor");
+    expect(complaints).toEqual([]);
+  });
+
+  it("brings back a folder with what was in it, and says so before", async () => {
+    await api("POST", "/api/folders", { uid: "whole", title: "Whole" });
+    await api("POST", "/api/folders", { uid: "inner", title: "Inner", parentUid: "whole" });
+    const dashboard = { dashboard: { uid: "inside", title: "Inside", panels: [] }, folderUid: "inner" };
+    await api("POST", "/api/dashboards/db", dashboard);
+    await api("DELETE", "/api/folders/whole");
+    const { page, complaints } = await open("/audit?q=target%3Afolder%2Fwhole");
+    const deleted = await entry(page, "folder.deleted");
+    const steps = deleted.getByRole("list", { name: "What undoing the request does" });
+    for (const text of ["Restore folder “Whole”", "Restore folder “Inner”", "Restore dashboard “Inside”"]) {
+      await steps.getByText(text).waitFor();
+    }
+    await deleted.getByRole("button", { name: "Undo all 3 changes of this request" }).click();
+    await page.getByText("Undone: 3 objects changed").waitFor();
+    expect(await api("GET", "/api/dashboards/uid/inside")).toMatchObject({ meta: { folderUid: "inner" } });
     expect(complaints).toEqual([]);
   });
 

@@ -26,6 +26,7 @@ pub mod statement;
 pub mod statistic;
 pub mod team;
 mod text;
+pub mod undo;
 pub mod user;
 
 use kymograph_app::quota::QuotaLimits;

@@ -113,6 +113,10 @@ fn project(recorded: &Recorded<'_>, event: &ResourcePermissionEvent, statements:
             let (kind, uid) = (revoked.resource.kind.as_str(), revoked.resource.uid.to_string());
             statements.write(REVOKE, params![org, kind, uid, revoked.grantee.to_string()]);
         }
+        ResourcePermissionEvent::Reset(reset) => {
+            let Resource { kind, uid, .. } = &reset.resource;
+            forget(recorded.org, *kind, uid.as_str(), statements);
+        }
     }
 }
 

@@ -221,3 +221,76 @@ async fn a_request_that_was_denied_does_not_use_up_its_idempotency_key() {
     vic.post("/api/folders", &folder).await.expect(200);
     vic.send(vic.request(Method::POST, "/api/folders").json(&folder)).await.expect(200);
 }
+
+#[tokio::test]
+async fn log_ins_of_members_are_in_the_log_of_the_org_that_they_lead_to() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    let acme = server.new_org("Acme").await;
+    let other = server.new_org("Other").await;
+    let (_, ann) = server.new_member(acme, "ann", "Viewer").await;
+    let log_in = async |password: &str, status: u16| {
+        let form = json!({"user": "ann", "password": password});
+        server.anonymous().post("/login", &form).await.expect(status);
+    };
+    log_in("secret", 200).await;
+    let path = "/api/audit/events?action=access.logged_in";
+    let entry = entries(&admin.clone().in_org(acme), path, 1).await[0].clone();
+    assert_eq!(entry["targets"], json!([{"type": "user", "uid": ann.to_string(), "name": "ann"}]));
+    assert_eq!((&entry["outcome"], &entry["actor"]["login"]), (&json!("success"), &json!("ann")));
+    entries(&admin, "/api/admin/audit/events?action=access.logged_in", 1).await;
+
+    // Noise from the same address does not hide who is guessed at, nor how often.
+    for number in 0..30 {
+        let form = json!({"user": format!("noise{number}"), "password": "x".repeat(number + 1)});
+        server.anonymous().post("/login", &form).await.expect(401);
+        server
+            .anonymous()
+            .with_header("authorization", "Bearer glsa_x")
+            .get("/api/folders")
+            .await
+            .expect(401);
+    }
+    for _ in 0..4 {
+        log_in("guess", 401).await;
+    }
+    server.access.flush().await;
+    let failed = format!("/api/audit/events?outcome=failure&targetType=user&targetUid={ann}");
+    for (client, path) in [
+        (admin.clone().in_org(acme), failed.clone()),
+        (admin.clone(), failed.replace("/api/", "/api/admin/")),
+    ] {
+        let found = client.get(&path).await.expect(200).body;
+        let count = |entry: &Value| entry["access"]["count"].as_i64().unwrap();
+        assert_eq!(found["events"].as_array().unwrap().iter().map(count).sum::<i64>(), 4, "{found}");
+    }
+    // No other org hears of it, and what is no member's is the server's alone.
+    for org in [1, other] {
+        let found = admin.clone().in_org(org).get("/api/audit/events?action=access.*").await.expect(200).body;
+        assert_eq!(found["events"], json!([]));
+    }
+    let counted = server.access.refusals();
+    assert_eq!(counted.logins, 34);
+}
+
+#[tokio::test]
+async fn what_is_off_or_used_up_denies_nobody_anything() {
+    let server = TestServer::start().await;
+    server.admin().get("/api/orgs/1/quotas").await.expect_message(403, "Quotas not enabled");
+    server.admin().get("/api/user/quotas").await.expect(403);
+    server.access.flush().await;
+    let denied = server.admin().get("/api/audit/events?outcome=denied").await.expect(200).body;
+    assert_eq!(denied["events"], json!([]));
+
+    let limited = TestServer::with_settings(&["quota.enabled=true", "quota.org_dashboard=0"]).await;
+    let admin = limited.admin();
+    let dashboard = json!({"dashboard": {"title": "CPU"}});
+    admin.post("/api/dashboards/db", &dashboard).await.expect_message(403, "Quota reached");
+    let (vic, _) = limited.new_member(1, "vic", "Viewer").await;
+    vic.post("/api/dashboards/db", &dashboard).await.expect(403);
+    limited.access.flush().await;
+    let denied = admin.get("/api/audit/events?outcome=denied").await.expect(200).body;
+    let events = denied["events"].as_array().unwrap();
+    assert_eq!((events.len(), &events[0]["actor"]["login"]), (1, &json!("vic")));
+    assert_eq!(limited.access.refusals().denied, 1);
+}

@@ -299,10 +299,13 @@ async fn who_may_look_may_not_bring_back() {
     let admin = server.admin();
     let (viewer, _) = server.new_member(1, "vic", "Viewer").await;
     save(&admin, json!({"title": "CPU", "uid": "cpu"}), "").await;
-    viewer.get("/api/dashboards/uid/cpu/history?changes=true").await.expect(200);
+    // Nor may who only views: what is viewed now may have said something else in a folder that was closed.
+    let (edith, _) = server.new_member(1, "edith", "Editor").await;
+    edith.get("/api/dashboards/uid/cpu/history?changes=true").await.expect(200);
     let body = json!({"version": 1});
     viewer.post("/api/dashboards/uid/cpu/history/restore", &body).await.expect(403);
     viewer.post("/api/org/history/restore", &body).await.expect(403);
+    edith.post("/api/org/history/restore", &body).await.expect(403);
     let other = server.new_org("Other").await;
     let (olga, _) = server.new_member(other, "olga", "Admin").await;
     olga.get("/api/dashboards/uid/cpu/history").await.expect(404);
@@ -400,5 +403,22 @@ async fn what_was_closed_comes_back_closed_and_can_be_opened() {
     admin.delete("/api/folders/open").await.expect(200);
     restore(&admin, "/api/folders/open", 1).await;
     vic.get("/api/folders/open").await.expect(200);
+    assert_eq!(verify(&server.database.config).await.unwrap().faults, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn who_is_demoted_by_a_restoration_has_invited_nobody() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    let (ann, id) = server.new_member(1, "ann", "Viewer").await;
+    let path = format!("/api/org/users/{id}");
+    let first = history(&admin, &path).await[0]["version"].as_i64().unwrap();
+    admin.patch(&path, &json!({"role": "Admin"})).await.expect(200);
+    let invite = json!({"loginOrEmail": "eve@example.org", "role": "Viewer"});
+    ann.post("/api/org/invites", &invite).await.expect(200);
+    restore(&admin, &path, first).await;
+    let log = admin.get("/api/audit/events?action=invite.*").await.expect(200).body;
+    let actions: Vec<_> = log["events"].as_array().unwrap().iter().map(|event| &event["action"]).collect();
+    assert_eq!(actions, ["invite.revoked", "invite.created"]);
     assert_eq!(verify(&server.database.config).await.unwrap().faults, Vec::<String>::new());
 }

@@ -309,10 +309,14 @@ async fn log_ins_and_refusals_are_in_the_audit_log() {
     open(&server, &format!("/portal?auth_token={}", signer.sign(&claims("ann")))).await;
     refused(with_token(&server, "a.b.c").get("/api/user").await);
     server.access.flush().await;
-    let sql = "SELECT actor_login, meta FROM events WHERE type = 'access.logged_in'";
-    let row = server.database.connect().await.query_one(sql, &[]).await.unwrap();
-    let meta: Value = serde_json::from_str(row.get(1)).unwrap();
-    assert_eq!((row.get::<_, &str>(0), &meta["auth_method"]), ("ann", &json!("jwt")));
+    let sql = "SELECT actor_login, meta, org_id FROM events WHERE type = 'access.logged_in' ORDER BY org_id";
+    let rows = server.database.connect().await.query(sql, &[]).await.unwrap();
+    // In the server's log, and in that of the org that it leads to.
+    assert_eq!(rows.iter().map(|row| row.get("org_id")).collect::<Vec<i64>>(), [0, 1]);
+    for row in rows {
+        let meta: Value = serde_json::from_str(row.get("meta")).unwrap();
+        assert_eq!((row.get::<_, &str>("actor_login"), &meta["auth_method"]), ("ann", &json!("jwt")));
+    }
     let sql =
         "SELECT count(*) FROM events WHERE type LIKE 'access.%' AND payload::text LIKE '%cannot be read%'";
     assert_eq!(server.database.scalar::<i64>(sql).await, 1);

@@ -61,6 +61,7 @@ mod tidiness;
 mod tls;
 mod trace;
 mod trash;
+mod undo;
 mod user;
 mod user_name;
 mod verify;

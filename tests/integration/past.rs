@@ -196,7 +196,7 @@ async fn a_search_finds_what_there_was() {
 async fn rights_are_those_of_today_and_orgs_stay_apart() {
     let server = TestServer::start().await;
     let admin = server.admin();
-    let (ann, id) = server.new_member(1, "ann", "Viewer").await;
+    let (ann, id) = server.new_member(1, "ann", "Editor").await;
     save(&admin, "cpu", "CPU", json!([]), "").await;
     admin.post("/api/folders", &json!({"title": "Ops", "uid": "ops"})).await.expect(200);
     let at = now(&server).await;
@@ -228,7 +228,7 @@ async fn what_is_granted_today_opens_the_past() {
         save(&admin, uid, &uid.to_uppercase(), json!([]), "closed").await;
     }
     for (path, user) in [("/api/folders/closed", ann_id), ("/api/dashboards/uid/ram", bob_id)] {
-        let list = json!({"items": [{"userId": user, "permission": 1}]});
+        let list = json!({"items": [{"userId": user, "permission": 2}]});
         admin.post(&format!("{path}/permissions"), &list).await.expect(200);
     }
     // Before they were granted anything.
@@ -306,4 +306,47 @@ async fn what_was_there_before_the_migration_is_filled_in() {
     // Also what has a character that PostgreSQL cannot say has a history.
     let entries = admin.get("/api/dashboards/uid/cpu/history?changes=true").await.expect(200).body;
     assert_eq!(entries["entries"].as_array().unwrap().len(), 6);
+}
+
+#[tokio::test]
+async fn who_may_only_view_sees_nothing_of_the_past() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    let (vic, _) = server.new_member(1, "vic", "Viewer").await;
+    let (edith, _) = server.new_member(1, "edith", "Editor").await;
+    admin.post("/api/folders", &json!({"title": "Closed", "uid": "closed"})).await.expect(200);
+    admin.post("/api/folders/closed/permissions", &json!({"items": []})).await.expect(200);
+    admin.post("/api/folders", &json!({"title": "Secret name", "uid": "open"})).await.expect(200);
+    save(&admin, "cpu", "Secret", json!([]), "closed").await;
+    let at = now(&server).await;
+    save(&admin, "cpu", "CPU", json!([]), "").await;
+    admin.put("/api/folders/open", &json!({"title": "Open", "overwrite": true})).await.expect(200);
+    vic.get("/api/dashboards/uid/cpu").await.expect(200);
+    vic.get("/api/folders/open").await.expect(200);
+    for path in [
+        "/api/dashboards/uid/cpu/versions".to_owned(),
+        "/api/dashboards/uid/cpu/versions/1".to_owned(),
+        "/api/dashboards/uid/cpu/history".to_owned(),
+        "/api/dashboards/uid/cpu/history/diff".to_owned(),
+        format!("/api/dashboards/uid/cpu?at={at}"),
+        "/api/folders/open/history".to_owned(),
+        "/api/folders/open/history/diff?from=0&to=1".to_owned(),
+        format!("/api/folders/open?at={at}"),
+        "/api/org/history".to_owned(),
+    ] {
+        let refused = vic.get(&path).await.expect(403);
+        assert!(!refused.text.contains("Secret") && refused.text.contains(":write"), "{}", refused.text);
+        if !path.starts_with("/api/org") {
+            edith.get(&path).await.expect(200);
+        }
+    }
+    let version = |version: i64| json!({"uid": "cpu", "version": version});
+    let compare = json!({"base": version(1), "new": version(2)});
+    vic.post("/api/dashboards/calculate-diff", &compare).await.expect(403);
+    edith.post("/api/dashboards/calculate-diff", &compare).await.expect(200);
+    assert_eq!(found(&vic, &format!("at={at}")).await, Vec::<String>::new());
+    assert_eq!(found(&edith, &format!("at={at}")).await, ["Secret name", "Secret"]);
+    let folders = format!("/api/folders?at={at}");
+    assert_eq!(vic.get(&folders).await.expect(200).body, json!([]));
+    assert_eq!(edith.get(&folders).await.expect(200).body[0]["title"], "Secret name");
 }

@@ -312,11 +312,8 @@ async fn every_way_to_become_a_member_is_limited() {
     server.anonymous().post("/api/user/invite/complete", &complete).await.expect_message(403, REACHED);
     server.access.flush().await;
     let path = "/api/admin/audit/events?action=access.denied";
-    let denied = admin.get(path).await.expect(200).body["events"][0].clone();
-    assert_eq!(
-        (&denied["actor"]["type"], &denied["access"]["reason"]),
-        (&json!("anonymous"), &json!(REACHED))
-    );
+    // That there is no room is the same for everybody, and so no denial.
+    assert_eq!(admin.get(path).await.expect(200).body["events"], json!([]));
     // Who was refused was not half made.
     for login in ["carl", "eve"] {
         admin.get(&format!("/api/users/lookup?loginOrEmail={login}")).await.expect(404);

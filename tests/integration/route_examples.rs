@@ -17,6 +17,10 @@ pub(crate) struct Objects {
     pub(crate) team: i64,
     pub(crate) service_account: i64,
     pub(crate) token: i64,
+    /// An entry of the org's log that can be undone.
+    pub(crate) undoable: i64,
+    /// The same of the server's log.
+    pub(crate) undoable_of_server: i64,
 }
 
 impl Objects {
@@ -55,7 +59,14 @@ impl Objects {
             {"teamId": team, "permission": 1}, {"userId": user, "permission": 4},
         ]});
         admin.post(&format!("/api/folders/{name}-folder/permissions"), &permissions).await.expect(200);
-        Self { name: name.to_owned(), org, user, session, invite, team, service_account, token }
+        let person = json!({"login": format!("{name}-user"), "name": format!("{name} person")});
+        admin.put(&format!("/api/users/{user}"), &person).await.expect(200);
+        let of_org = "/api/audit/events?action=preference.changed&targetType=preference&targetUid=org";
+        let of_server = format!("/api/admin/audit/events?targetType=user&targetUid={user}");
+        let undoable = newest(&admin, of_org).await;
+        let undoable_of_server = newest(&admin, &of_server).await;
+        let name = name.to_owned();
+        Self { name, org, user, session, invite, team, service_account, token, undoable, undoable_of_server }
     }
 
     /// The path of a route with these objects in the places of its parameters.
@@ -65,7 +76,9 @@ impl Objects {
             "{org_name}" => format!("{}%20org", self.name),
             "{user_id}" => self.user.to_string(),
             "{folder_uid}" => format!("{}-folder", self.name),
-            "{folder_id}" | "{version}" | "{flag_id}" | "{event_id}" => "1".to_owned(),
+            "{event_id}" if route.path.starts_with("/api/admin/") => self.undoable_of_server.to_string(),
+            "{event_id}" => self.undoable.to_string(),
+            "{folder_id}" | "{version}" | "{flag_id}" => "1".to_owned(),
             "{quota_target}" if route.path.contains("{org_id}") => "dashboard".to_owned(),
             "{quota_target}" => "org".to_owned(),
             "{team_id}" => self.team.to_string(),
@@ -149,6 +162,12 @@ impl Objects {
         }
         client.send(request).await
     }
+}
+
+/// The newest entry that a query finds.
+async fn newest(client: &Client, path: &str) -> i64 {
+    let found = client.get(path).await.expect(200).body;
+    found["events"][0]["id"].as_i64().unwrap()
 }
 
 /// A team whose only member is the user of its name.

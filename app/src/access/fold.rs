@@ -15,8 +15,9 @@ use crate::scope::Actor;
 /// For how long refusals of one kind are gathered, in seconds.
 const WINDOW_SECONDS: i64 = 60;
 
-/// How many kinds of refusals are told apart at the same time.
-const MAX_KINDS: usize = 10_000;
+/// How many kinds of refusals are told apart at the same time: of all actors, of all addresses, and of all accounts that
+/// somebody tries to get into. One of them cannot use up what another has.
+pub(crate) const MAX_KINDS: usize = 10_000;
 
 /// How many of those are of one org. All others of the org become one kind, so that its members leave room for other
 /// orgs.
@@ -24,7 +25,7 @@ const MAX_KINDS_PER_ORG: usize = 1000;
 
 /// How many kinds of refusals of one source are told apart at the same time. All others become one kind, so that
 /// who varies what is asked for gains nothing.
-const MAX_KINDS_PER_SOURCE: usize = 20;
+pub(crate) const MAX_KINDS_PER_SOURCE: usize = 20;
 
 /// One refusal, as it was reported.
 #[derive(Clone, Debug)]
@@ -59,16 +60,27 @@ pub(super) enum What {
     TokenRefused,
 }
 
-/// Where refusals come from: a known actor, a client's network, or those of an org that are not told apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// What refusals are counted by: a known actor, the network of a client, or the account that somebody tries to get into.
+/// Guesses at one account are counted by that, wherever they come from and whatever else comes from there. Those of an org
+/// that has too many are counted together.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Source {
     Actor(OrgId, UserId),
     Client(OrgId, IpAddr),
-    Org(OrgId),
+    Account(OrgId, AccessTarget),
+    Org(OrgId, Class),
+}
+
+/// What has a number of kinds of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Class {
+    Actors,
+    Clients,
+    Accounts,
 }
 
 /// Refusals with the same kind are one entry. `None` gathers those that are not told apart.
-type Kind = (Source, Option<(What, AccessTarget, String)>);
+type Kind = (Source, Option<(What, AccessTarget, String, String)>);
 
 /// A refusal to be written down, with how often and since when.
 pub(super) struct Entry {
@@ -88,7 +100,9 @@ struct Window {
 pub(super) struct Folds {
     windows: HashMap<Kind, Window>,
     kinds_by_source: HashMap<Source, usize>,
-    kinds_by_org: HashMap<OrgId, usize>,
+    /// How many kinds there are of a class, and how many of those are of an org.
+    kinds_by_class: HashMap<Class, usize>,
+    kinds_by_org: HashMap<(OrgId, Class), usize>,
 }
 
 impl Folds {
@@ -96,8 +110,12 @@ impl Folds {
     pub(super) fn take(&mut self, mut attempt: Attempt, now: Timestamp) -> Result<Option<Entry>, ()> {
         let kind = self.kind_of(&attempt);
         if kind.1.is_none() {
-            attempt.target.uid.clear();
-            "various requests".clone_into(&mut attempt.reason);
+            if matches!(kind.0, Source::Account(..)) {
+                "various attempts".clone_into(&mut attempt.reason);
+            } else {
+                attempt.target.uid.clear();
+                "various requests".clone_into(&mut attempt.reason);
+            }
         }
         if let Some(window) = self.windows.get_mut(&kind) {
             let (count, since) =
@@ -105,35 +123,44 @@ impl Folds {
             window.pending = Some((attempt, count + 1, since));
             return Ok(None);
         }
-        if self.windows.len() >= MAX_KINDS {
+        let (org, class) = kind.0.org_and_class();
+        if self.kinds_by_class.get(&class).is_some_and(|kinds| *kinds >= MAX_KINDS) {
             return Err(());
         }
-        *self.kinds_by_source.entry(kind.0).or_default() += 1;
-        *self.kinds_by_org.entry(attempt.org).or_default() += 1;
+        increment(&mut self.kinds_by_class, class);
+        increment(&mut self.kinds_by_org, (org, class));
+        increment(&mut self.kinds_by_source, kind.0.clone());
         self.windows.insert(kind, Window { ends: now.plus_seconds(WINDOW_SECONDS), pending: None });
         Ok(Some(entry(attempt, 1, now)))
     }
 
-    /// The kind of a refusal: that of its own, or one that it shares if its source or its org has too many.
+    /// The kind of a refusal: one of its own, or one that it shares if its source or its org has too many.
     fn kind_of(&self, attempt: &Attempt) -> Kind {
         let source = source_of(attempt);
-        let own = (source, Some((attempt.what.clone(), attempt.target.clone(), attempt.reason.clone())));
+        // What is tried on an account from several networks is told apart, as far as there is room.
+        let from = match &source {
+            Source::Account(..) => network_of_client_at(&attempt.request.ip).to_string(),
+            _ => String::new(),
+        };
+        let full = (attempt.what.clone(), attempt.target.clone(), attempt.reason.clone(), from);
+        let own = (source.clone(), Some(full));
         if self.windows.contains_key(&own) {
             return own;
         }
+        let (org, class) = source.org_and_class();
         let of_source = (source, None);
-        let kinds = self.kinds_by_org.get(&attempt.org).copied().unwrap_or_default();
-        if kinds >= share_of(attempt.org) && !self.windows.contains_key(&of_source) {
-            return (Source::Org(attempt.org), None);
+        let kinds = self.kinds_by_org.get(&(org, class)).copied().unwrap_or_default();
+        if kinds >= share_of(org) && !self.windows.contains_key(&of_source) {
+            return (Source::Org(org, class), None);
         }
-        let kinds = self.kinds_by_source.get(&source).copied().unwrap_or_default();
+        let kinds = self.kinds_by_source.get(&of_source.0).copied().unwrap_or_default();
         if kinds >= MAX_KINDS_PER_SOURCE { of_source } else { own }
     }
 
     /// The entries of windows that have ended by now. A window in which something came begins again.
     pub(super) fn ended(&mut self, now: Timestamp) -> Vec<Entry> {
         let mut entries = Vec::new();
-        let Self { windows, kinds_by_source, kinds_by_org } = self;
+        let Self { windows, kinds_by_source, kinds_by_class, kinds_by_org } = self;
         windows.retain(|(source, _), window| {
             if window.ends > now {
                 return true;
@@ -143,8 +170,10 @@ impl Folds {
                 window.ends = now.plus_seconds(WINDOW_SECONDS);
                 return true;
             }
-            remove_one(kinds_by_source, *source);
-            remove_one(kinds_by_org, source.org());
+            let (org, class) = source.org_and_class();
+            decrement(kinds_by_source, source.clone());
+            decrement(kinds_by_class, class);
+            decrement(kinds_by_org, (org, class));
             false
         });
         entries
@@ -157,15 +186,21 @@ impl Folds {
 }
 
 impl Source {
-    fn org(self) -> OrgId {
-        match self {
-            Self::Actor(org, _) | Self::Client(org, _) | Self::Org(org) => org,
+    fn org_and_class(&self) -> (OrgId, Class) {
+        match *self {
+            Self::Actor(org, _) => (org, Class::Actors),
+            Self::Client(org, _) => (org, Class::Clients),
+            Self::Account(org, _) => (org, Class::Accounts),
+            Self::Org(org, class) => (org, class),
         }
     }
 }
 
 fn source_of(attempt: &Attempt) -> Source {
-    if attempt.actor.user_id == ANONYMOUS {
+    let is_of_account = matches!(attempt.what, What::LoginFailed | What::TokenRefused);
+    if is_of_account && !attempt.target.uid.is_empty() {
+        Source::Account(attempt.org, attempt.target.clone())
+    } else if attempt.actor.user_id == ANONYMOUS {
         Source::Client(attempt.org, network_of_client_at(&attempt.request.ip))
     } else {
         Source::Actor(attempt.org, attempt.actor.user_id)
@@ -177,7 +212,11 @@ fn share_of(org: OrgId) -> usize {
     if org == OrgId::SERVER { MAX_KINDS / 2 } else { MAX_KINDS_PER_ORG }
 }
 
-fn remove_one<K: Hash + Eq>(counts: &mut HashMap<K, usize>, key: K) {
+fn increment<K: Hash + Eq>(counts: &mut HashMap<K, usize>, key: K) {
+    *counts.entry(key).or_default() += 1;
+}
+
+fn decrement<K: Hash + Eq>(counts: &mut HashMap<K, usize>, key: K) {
     if let hash_map::Entry::Occupied(mut count) = counts.entry(key) {
         *count.get_mut() -= 1;
         if *count.get() == 0 {
@@ -272,6 +311,61 @@ mod tests {
             folds.take(attempt, Timestamp(0)).unwrap();
         }
         assert_eq!(folds.windows.len(), MAX_KINDS_PER_SOURCE + 1);
+    }
+
+    fn failed(user: &str, reason: &str, ip: &str) -> Attempt {
+        Attempt {
+            actor: Actor { user_id: ANONYMOUS, ..Actor::default() },
+            request: RequestContext { ip: ip.into(), ..RequestContext::default() },
+            target: AccessTarget { kind: "user".into(), uid: user.into() },
+            reason: reason.into(),
+            what: What::LoginFailed,
+            ..denied(0, "")
+        }
+    }
+
+    #[test]
+    fn noise_does_not_hide_guesses_at_one_account() {
+        let mut folds = Folds::default();
+        let now = Timestamp(0);
+        for noise in 0..100 {
+            folds.take(failed("", &format!("noise {noise}"), "10.0.0.1"), now).unwrap();
+        }
+        let first = folds.take(failed("5", "wrong password", "10.0.0.1"), now).unwrap().unwrap();
+        assert_eq!((first.attempt.target.uid.as_str(), first.refusal.count), ("5", 1));
+        for _ in 0..3 {
+            assert!(folds.take(failed("5", "wrong password", "10.0.0.1"), now).unwrap().is_none());
+        }
+        assert!(counts(folds.all()).contains(&("5".to_owned(), 3)));
+        // From however many addresses they come, all of them count for the account.
+        let mut folds = Folds::default();
+        let mut written = 0;
+        for address in 0..1000 {
+            let attempt = failed("5", "wrong password", &format!("10.0.{}.{}", address / 250, address % 250));
+            written += i64::from(folds.take(attempt, now).unwrap().is_some());
+        }
+        let rest = counts(folds.all());
+        assert_eq!(written, i64::try_from(MAX_KINDS_PER_SOURCE).unwrap() + 1);
+        assert_eq!(rest, [("5".to_owned(), 1000 - written)]);
+    }
+
+    #[test]
+    fn addresses_do_not_use_up_what_accounts_have() {
+        let mut folds = Folds::default();
+        let now = Timestamp(0);
+        let unknown = |number: i64| {
+            let ip = format!("10.0.{}.{}", number / 250, number % 250);
+            Attempt { org: OrgId(number / 500), ..failed("", "unknown login", &ip) }
+        };
+        let most = i64::try_from(MAX_KINDS).unwrap();
+        for number in 0..most {
+            folds.take(unknown(number), now).unwrap();
+        }
+        assert!(folds.take(unknown(most), now).is_err());
+        assert!(folds.take(failed("5", "wrong password", "10.1.0.1"), now).unwrap().is_some());
+        assert!(folds.take(denied(5, "cpu"), now).unwrap().is_some());
+        folds.ended(Timestamp(i64::MAX));
+        assert!(folds.windows.is_empty() && folds.kinds_by_class.is_empty());
     }
 
     #[test]

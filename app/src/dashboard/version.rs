@@ -1,7 +1,7 @@
 //! The versions of a dashboard: listing, reading and restoring them.
 
 use kymograph_domain::dashboard::{Dashboard, DashboardCommand, DashboardContent, DashboardError};
-use kymograph_domain::{CanonicalJson, Timestamp, Uid};
+use kymograph_domain::{AccessLevel, CanonicalJson, Timestamp, Uid};
 
 use super::{Dashboards, SavedDashboard, parse_uid};
 use crate::error::Result;
@@ -68,7 +68,7 @@ impl Dashboards {
         size: i64,
     ) -> Result<Vec<VersionView>> {
         let uid = parse_uid(uid)?;
-        self.find_visible(scope, &uid).await?;
+        self.require_past(scope, &uid).await?;
         self.reader.list_versions(scope, &uid, before, start, size).await
     }
 
@@ -76,7 +76,7 @@ impl Dashboards {
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_version(&self, scope: &Scope, uid: &str, version: i64) -> Result<VersionContent> {
         let uid = parse_uid(uid)?;
-        self.find_visible(scope, &uid).await?;
+        self.require_past(scope, &uid).await?;
         let found = self.reader.find_version(scope, &uid, version).await?;
         found.ok_or_else(|| DashboardError::VersionNotFound.into())
     }
@@ -94,11 +94,19 @@ impl Dashboards {
         self.get_version(scope, &uid, target.version).await
     }
 
+    /// Fails unless the actor may look at what a dashboard was. Who may only view it may not: what it said before may have
+    /// been said in a folder that was closed to them.
+    async fn require_past(&self, scope: &Scope, uid: &Uid) -> Result<()> {
+        let dashboard = self.find(scope, uid).await?;
+        let (edit, permission) = (AccessLevel::Edit, Permission::DashboardsWrite);
+        self.authorization.require(scope, dashboard.guarded(), edit, permission).await.map(drop)
+    }
+
     /// Saves an older version as the newest one. The dashboard stays in the folder it is in.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn restore_version(&self, scope: &Scope, uid: &str, version: i64) -> Result<SavedDashboard> {
         let uid = parse_uid(uid)?;
-        self.find_visible(scope, &uid).await?;
+        self.require_past(scope, &uid).await?;
         let from = self.reader.find_version(scope, &uid, version).await?;
         let from = &from.ok_or(DashboardError::VersionNotFound)?;
         let uid = &uid;

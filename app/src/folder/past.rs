@@ -46,11 +46,11 @@ impl FolderTree {
         }
     }
 
-    /// A folder that was there and is among those that the actor may see.
+    /// A folder that was there and is among those whose past the actor may see.
     fn require(&self, uid: &str, allowed: &Self) -> Result<Arc<FolderView>> {
         let folder = self.then(&parse_uid(uid)?).there("folder")?;
         if allowed.find(&folder.uid).is_none() {
-            return Err(denied(Permission::FoldersRead));
+            return Err(denied(Permission::FoldersWrite));
         }
         Ok(folder)
     }
@@ -66,8 +66,8 @@ impl FolderTree {
 }
 
 impl Folders {
-    /// Reads a folder with the folders it was in, outermost first, as of a time, for who may read it now, with the rights
-    /// of now; `None` for those that the actor may not see now.
+    /// Reads a folder with the folders it was in, outermost first, as of a time, for who may change it now, with the rights
+    /// of now; `None` for those that the actor may not change now.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_folder_at(
         &self,
@@ -86,22 +86,20 @@ impl Folders {
         Ok((self.with_right(scope, folder).await?, parents))
     }
 
-    /// The folders there were at a position, and those of them that the actor may see now.
+    /// The folders there were at a position, and those of them that the actor may change now, and so look at the past of.
     async fn trees_at(&self, scope: &Scope, position: i64) -> Result<(Arc<FolderTree>, Arc<FolderTree>)> {
-        let filter = self.authorization.filter(scope, AccessLevel::View).await?;
+        let filter = self.authorization.filter(scope, AccessLevel::Edit).await?;
         let tree = self.reader.folders_at(scope, position).await?;
         let allowed = self.reader.allowed_folders_at(scope, position, &filter).await?;
         Ok((tree, allowed))
     }
 
-    /// Lists the folders that were inside another, or at the root, as of a time, and with which the actor may do so much
-    /// now.
+    /// Lists the folders that were inside another, or at the root, as of a time, and that the actor may change now.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn list_folders_at(
         &self,
         scope: &Scope,
         parent_uid: Option<&str>,
-        level: AccessLevel,
         page: Page,
         at: &str,
     ) -> Result<Vec<FolderView>> {
@@ -112,7 +110,7 @@ impl Folders {
             let (tree, allowed) = self.trees_at(scope, position).await?;
             tree.require(parent.as_str(), &allowed)?;
         }
-        let filter = self.authorization.filter(scope, level).await?;
+        let filter = self.authorization.filter(scope, AccessLevel::Edit).await?;
         let tree = self.reader.allowed_folders_at(scope, position, &filter).await?;
         let mut inside: Vec<_> =
             tree.folders.values().filter(|folder| folder.parent_uid == parent_uid).collect();

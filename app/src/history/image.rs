@@ -123,19 +123,21 @@ impl<'a> Images<'a> {
     }
 }
 
-/// What an object of a known type was like after a version's event.
-pub(super) async fn past<A: Stream>(
+/// What an object of a known type was like after a version's event, and how many of the bytes that may be read are left.
+pub(crate) async fn past<A: Stream>(
     reader: &dyn HistoryReader,
     workers: &Workers,
     scope: &Scope,
     stream: &StreamId,
     version: i64,
-) -> Result<Past<A>> {
+    budget: usize,
+) -> Result<(Past<A>, usize)> {
     let mut past = Past::<A>::default();
     let mut reading = Reading::new(reader, workers, scope, stream);
+    reading.left = budget;
     let base = reading.base(A::COMPLETE, version).await?;
     if reading.each(base, version, |_, event| past.push(event)).await? {
-        return Ok(past);
+        return Ok((past, reading.left));
     }
     Err(Error::too_large("the history up to this version is too long to be read"))
 }

@@ -3,18 +3,19 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use kymograph_domain::past::{AnyPast, NOTHING, is_there};
+use kymograph_domain::Stream;
+use kymograph_domain::past::{AnyPast, NOTHING, Past, is_there};
 use kymograph_domain::registry::{self, AggregateVisitor, visit};
 use kymograph_domain::resource_permission::Resource;
-use kymograph_domain::{AccessLevel, Stream};
 use serde::{Deserialize, Serialize};
 
 use super::image::past;
-use super::right::{closed_list, resource};
-use super::{Histories, HistoryOf, KeyOf, Subject};
+use super::right::{closed_list, resource_of};
+use super::{Histories, HistoryOf, KeyOf, MAX_READ_BYTES, Purpose, Subject};
 use crate::Scope;
 use crate::error::{Error, Result};
 use crate::id_allocator::IdKind;
+use crate::invite::end_invites_after_demotion;
 
 /// What a restoration came to.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -36,7 +37,7 @@ impl Histories {
         key: &str,
         version: i64,
     ) -> Result<Restored> {
-        let subject = self.subject(scope, of, key, AccessLevel::Edit).await?;
+        let subject = self.subject(scope, of, key, Purpose::Restore).await?;
         let subject = &subject;
         self.last(subject).await?;
         self.entry(subject, version).await?;
@@ -59,7 +60,13 @@ impl Histories {
             return Ok(None);
         }
         let version = self.reader.find_last_of(scope, stream, types, version).await?.unwrap_or(version);
-        Ok(resource(&past::<A>(&*self.reader, &self.workers, scope, stream, version).await?.state))
+        Ok(resource_of(&self.past::<A>(subject, version).await?.state))
+    }
+
+    async fn past<A: Stream>(&self, subject: &Subject, version: i64) -> Result<Past<A>> {
+        let Subject { scope, stream, .. } = subject;
+        let read = past(&*self.reader, &self.workers, scope, stream, version, MAX_READ_BYTES).await?;
+        Ok(read.0)
     }
 }
 
@@ -78,7 +85,7 @@ impl<'a> AggregateVisitor for Restore<'a> {
         let Self { histories, subject, version } = self;
         let Subject { scope, stream, of, .. } = subject;
         Box::pin(async move {
-            let past = &past::<A>(&*histories.reader, &histories.workers, scope, stream, version).await?;
+            let past = &histories.past::<A>(subject, version).await?;
             if past.image().map_err(Error::internal)? == NOTHING {
                 return Err(Error::invalid(format!(
                     "it was deleted in version {version}: choose another version"
@@ -103,6 +110,8 @@ impl<'a> AggregateVisitor for Restore<'a> {
                     for command in commands.ok_or_else(cannot)? {
                         object.tell(command).await?;
                     }
+                    let invites = &*histories.invites;
+                    end_invites_after_demotion(&mut unit, invites, scope, &*object).await?;
                     let version = object.version();
                     let list = closed_list(&unit, had.as_ref(), &*object, new_id).await?;
                     unit.record(object)?;

@@ -17,15 +17,10 @@ use crate::unit::Entity;
 use crate::{Scope, Unit};
 
 impl Histories {
-    /// Fails unless the actor may do so much with a folder or dashboard. One that was deleted is there for those only who
-    /// administer all of them.
-    pub(super) async fn require_level(
-        &self,
-        scope: &Scope,
-        of: &HistoryOf,
-        uid: &Uid,
-        level: AccessLevel,
-    ) -> Result<()> {
+    /// Fails unless the actor may change a folder or dashboard, which looking at its history takes as well: what it said
+    /// before may have been said in a folder that was closed to those who may view it now. One that was deleted is there
+    /// for those only who administer all of them.
+    pub(super) async fn require_edit(&self, scope: &Scope, of: &HistoryOf, uid: &Uid) -> Result<()> {
         if scope.administers_content() {
             return Ok(());
         }
@@ -34,9 +29,8 @@ impl Histories {
             Folder::TYPE => self.folders.level(scope, uid).await,
             noun => return Err(Error::internal(format!("nobody decides on the rights on a {noun}"))),
         };
-        let permission = if level == AccessLevel::View { of.read } else { of.write };
-        match (allowed, permission) {
-            (Ok(allowed), Some(permission)) if allowed < level => Err(denied(permission)),
+        match (allowed, of.write) {
+            (Ok(allowed), Some(permission)) if allowed < AccessLevel::Edit => Err(denied(permission)),
             (Ok(_), _) => Ok(()),
             (Err(error), _) if error.kind() == ErrorKind::Missing => Err(Error::missing(of.missing)),
             (Err(error), _) => Err(error),
@@ -62,7 +56,7 @@ impl Histories {
         now: &A,
         then: &A,
     ) -> Result<()> {
-        match (place(now), place(then), of.create) {
+        match (place_of(now), place_of(then), of.create) {
             (now, Some(then), Some(permission)) if now.as_ref() != Some(&then) => {
                 self.authorization.require_place(scope, then.0, permission).await
             }
@@ -72,7 +66,7 @@ impl Histories {
 }
 
 /// What an object is as something that has permissions, if it is a folder or dashboard.
-pub(super) fn resource<A: Any>(object: &A) -> Option<Resource> {
+pub(crate) fn resource_of<A: Any>(object: &A) -> Option<Resource> {
     let object: &dyn Any = object;
     if let Some(Dashboard { uid, id, .. }) = object.downcast_ref() {
         return Some(Resource { kind: ResourceKind::Dashboard, uid: uid.clone(), id: *id });
@@ -90,7 +84,7 @@ pub(super) async fn closed_list<A: Any>(
     now: &A,
     new_id: i64,
 ) -> Result<Option<Entity<ResourcePermission>>> {
-    let (Some(had), Some(resource)) = (had, resource(now).filter(|now| now.id == new_id)) else {
+    let (Some(had), Some(resource)) = (had, resource_of(now).filter(|now| now.id == new_id)) else {
         return Ok(None);
     };
     if unit.load::<ResourcePermission>(&had.id).await?.resource.is_none() {
@@ -103,10 +97,10 @@ pub(super) async fn closed_list<A: Any>(
 
 /// The folder that something is in; nothing for the root.
 #[derive(PartialEq)]
-struct Place<'a>(Option<&'a Uid>);
+pub(crate) struct Place<'a>(pub(crate) Option<&'a Uid>);
 
 /// Where a folder or dashboard is. Everything else is in no folder.
-fn place<A: Any>(object: &A) -> Option<Place<'_>> {
+pub(crate) fn place_of<A: Any>(object: &A) -> Option<Place<'_>> {
     let object: &dyn Any = object;
     let dashboard = object.downcast_ref::<Dashboard>().map(|dashboard| Place(dashboard.folder_uid.as_ref()));
     dashboard.or_else(|| object.downcast_ref::<Folder>().map(|folder| Place(folder.parent_uid.as_ref())))

@@ -187,7 +187,7 @@ impl Identity {
             Ok(user) => Ok(user),
             Err(Failure::Fault(error)) => Err(error),
             Err(Failure::Refused { user, reason, answer }) => {
-                self.access.login_failed(user, reason, request);
+                self.record_failure(user, reason, request).await;
                 Err(answer)
             }
         }
@@ -199,12 +199,12 @@ impl Identity {
         let request = &RequestContext { auth_method: "jwt", ..request.clone() };
         let user_id = self.authenticate_jwt(token, request).await?;
         let session = match self.identify(user_id).await? {
-            Some(identified) => self.open_session(&identified.actor, None, request).await?,
+            Some(identified) => self.open_session(&identified, None, request).await?,
             None => None,
         };
-        session.ok_or_else(|| {
-            self.access.login_failed(Some(user_id), "the user is disabled", request);
-            refused()
-        })
+        if session.is_none() {
+            self.record_failure(Some(user_id), "the user is disabled", request).await;
+        }
+        session.ok_or_else(refused)
     }
 }

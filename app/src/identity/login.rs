@@ -7,11 +7,11 @@ use kymograph_domain::text::{MAX_NAME_BYTES, fold};
 use kymograph_domain::user::MAX_PASSWORD_BYTES;
 use sha2::{Digest, Sha256};
 
-use super::Identity;
+use super::{Identified, Identity};
 use crate::client_network::network_of_client_at;
 use crate::error::{Error, Result};
 use crate::login_attempt::{LoginAttempt, account};
-use crate::scope::{Actor, RequestContext, Scope};
+use crate::scope::{RequestContext, Scope};
 use crate::session::{MAX_SESSIONS, NewToken, Session};
 
 /// One answer for a wrong login, a wrong password and a disabled user, so that none can be told from another.
@@ -64,17 +64,18 @@ impl Identity {
         let request = &RequestContext { auth_method: "password", ..request.clone() };
         let Proven { user_id, hash } = self.check_password(login, password, request).await?;
         let identified = self.identify(user_id).await?.ok_or_else(refused)?;
-        self.open_session(&identified.actor, Some(&hash), request).await?.ok_or_else(refused)
+        self.open_session(&identified, Some(&hash), request).await?.ok_or_else(refused)
     }
 
     /// Makes a session for a user who proved to be that, by a password with this hash if it was by a password. `None` if
     /// the user is disabled or the password another by now.
     pub(super) async fn open_session(
         &self,
-        actor: &Arc<Actor>,
+        identified: &Identified,
         password_hash: Option<&str>,
         request: &RequestContext,
     ) -> Result<Option<String>> {
+        let actor = &identified.actor;
         let user_id = actor.user_id;
         // Log-ins of a user take turns, so that each knows which sessions it ends.
         let _turn = self.turns.take(&format!("session/{user_id}")).await;
@@ -97,7 +98,7 @@ impl Identity {
         };
         oldest.for_each(|ended| self.cache.forget_session(&ended));
         // Nobody gets a session of which the log knows nothing.
-        self.access.logged_in(actor, session_id, request).await?;
+        self.access.logged_in(actor, identified.own_org(), session_id, request).await?;
         Ok(Some(token.token))
     }
 
@@ -116,7 +117,7 @@ impl Identity {
             // A service account has no password.
             Err(Unproven::UnknownLogin) => Err(refused()),
             Err(reason) => {
-                self.access.login_failed(Some(user_id), reason.of_old_password(), request);
+                self.record_failure(Some(user_id), reason.of_old_password(), request).await;
                 Err(wrong())
             }
         }
@@ -134,7 +135,7 @@ impl Identity {
         request: &RequestContext,
     ) -> Result<Proven> {
         if login.len() > MAX_NAME_BYTES || password.len() > MAX_PASSWORD_BYTES {
-            self.access.login_failed(None, "the login or password is too long", request);
+            self.record_failure(None, "the login or password is too long", request).await;
             return Err(refused());
         }
         let name = fold(login);
@@ -161,10 +162,20 @@ impl Identity {
                 Ok(proven)
             }
             Err(reason) => {
-                self.access.login_failed(user, reason.of_log_in(), request);
+                self.record_failure(user, reason.of_log_in(), request).await;
                 Err(if matches!(reason, Unproven::TooManyAttempts) { locked() } else { refused() })
             }
         }
+    }
+
+    /// Records that a log-in failed, for the server and for the org that it would have led to.
+    pub(super) async fn record_failure(&self, user: Option<UserId>, reason: &str, request: &RequestContext) {
+        let identified = match user {
+            Some(user_id) => self.identify(user_id).await.ok().flatten(),
+            None => None,
+        };
+        let org = identified.and_then(|identified| identified.own_org());
+        self.access.login_failed(user, org, reason, request);
     }
 
     async fn remembered(&self, sender: &[u8; 32], key: &[u8; 32], name: &str) -> Result<Option<Proven>> {

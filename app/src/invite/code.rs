@@ -46,7 +46,7 @@ impl InviteCode {
 }
 
 /// The secret that held the code of an invite that has ended.
-pub(super) fn forgotten(org: OrgId, id: InviteId) -> SecretWrite {
+pub(crate) fn forgotten(org: OrgId, id: InviteId) -> SecretWrite {
     SecretWrite { org, key: format!("invite/{id}/code"), value: None }
 }
 

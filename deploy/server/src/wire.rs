@@ -20,7 +20,7 @@ use kymograph_app::clock::Clock;
 use kymograph_app::dashboard::{DashboardPorts, Dashboards};
 use kymograph_app::feed_health::FeedHealth;
 use kymograph_app::folder::Folders;
-use kymograph_app::history::Histories;
+use kymograph_app::history::{Histories, HistoryPorts};
 use kymograph_app::housekeeping::{Housekeeping, HousekeepingPorts};
 use kymograph_app::identity::{Identity, IdentityCache, IdentityPorts, JwtLogIn, JwtPorts, LockOut};
 use kymograph_app::invite::{InvitePorts, Invites};
@@ -41,9 +41,10 @@ use kymograph_app::setup::Setup;
 use kymograph_app::star::Stars;
 use kymograph_app::statistic::Statistics;
 use kymograph_app::team::Teams;
+use kymograph_app::undo::{UndoPorts, Undos};
 use kymograph_app::user::{DefaultMembership, EmailVerification, UserPorts, Users};
 use kymograph_app::{Authorization, Commands, Error, Result, Workers};
-use kymograph_domain::{OrgId, Timestamp};
+use kymograph_domain::OrgId;
 use kymograph_infra::change_feed::{self, ChangeFeed};
 use kymograph_infra::database_server::DatabaseServer;
 use kymograph_infra::event_store::{EventStoreParts, PgEventStore, StreamCache};
@@ -77,6 +78,7 @@ use kymograph_projections::service_account::{PgServiceAccountReader, PgTokenRead
 use kymograph_projections::star::{PgStarReader, StarCache};
 use kymograph_projections::statistic::{PgStatisticReader, TagCounts};
 use kymograph_projections::team::PgTeamReader;
+use kymograph_projections::undo::PgUndoReader;
 use kymograph_projections::user::PgUserReader;
 use prometheus::Registry;
 use tokio::task::JoinHandle;
@@ -166,10 +168,12 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
     let searches = Arc::new(PgSearchReader::new(database.clone(), words_in_tags));
     let stars = Arc::new(PgStarReader::new(database.clone(), star_cache));
     let statistics = Arc::new(PgStatisticReader::new(database.in_background(), tag_counts));
-    let warm_up = warm_up(statistics.clone(), clock.now());
+    let (warming, now) = (statistics.clone(), clock.now());
+    let warm_up = tokio::spawn(async move { warming.warm_up(now).await });
     let log = Arc::new(PgLogReader::new(database.clone()));
     let audits = Arc::new(PgAuditReader::new(database.clone(), log.clone()));
     let histories = Arc::new(PgHistoryReader::new(database.clone()));
+    let undos = Arc::new(PgUndoReader::new(database.clone()));
     let server_keys = Arc::new(PgServerKeys::new(database.clone()));
     let sessions =
         Arc::new(PgSessionStore::new(database.clone(), pipelines.clone(), config.quota.max_sessions));
@@ -273,7 +277,7 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
     let invite_service = Arc::new(Invites::new(
         commands.clone(),
         InvitePorts {
-            reader: invites,
+            reader: invites.clone(),
             orgs: orgs.clone(),
             user_reader: users.clone(),
             users: user_service.clone(),
@@ -325,14 +329,28 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
             workers.clone(),
         )),
         commands: commands.clone(),
+        undos: Arc::new(Undos::new(
+            commands.clone(),
+            UndoPorts {
+                reader: undos,
+                histories: histories.clone(),
+                folders: folders.clone(),
+                invites: invites.clone(),
+                ids: ids.clone(),
+                workers: workers.clone(),
+            },
+        )),
         histories: Arc::new(Histories::new(
             commands.clone(),
-            histories,
-            authorization.clone(),
-            dashboard_service.clone(),
-            folder_service.clone(),
-            ids.clone(),
-            workers,
+            HistoryPorts {
+                reader: histories,
+                authorization: authorization.clone(),
+                dashboards: dashboard_service.clone(),
+                folders: folder_service.clone(),
+                invites,
+                ids: ids.clone(),
+                workers,
+            },
         )),
         dashboards: dashboard_service,
         folders: folder_service,
@@ -406,10 +424,6 @@ fn tidy_hourly(housekeeping: Arc<Housekeeping>) -> JoinHandle<()> {
             tokio::time::sleep(TIDYING_INTERVAL).await;
         }
     })
-}
-
-fn warm_up(statistics: Arc<PgStatisticReader>, now: Timestamp) -> JoinHandle<()> {
-    tokio::spawn(async move { statistics.warm_up(now).await })
 }
 
 fn email_verification(

@@ -1,59 +1,56 @@
 //! What was changed in a dashboard, in words: panel by panel, then variables and what belongs to the dashboard as a whole.
 
-use std::collections::BTreeMap;
+mod panel;
+
+use std::collections::{BTreeMap, HashMap};
 
 use crate::json::JsonValue;
 use crate::json::changes::is_same;
 use crate::past::{Description, Sentence};
 use crate::text::shortened;
+use panel::{Panel, PanelName, Panels};
 
 /// How many characters of a title or name are told.
 const MAX_NAME: usize = 200;
 /// How many changes of one part are told.
 const MAX_CHANGES_OF_PART: usize = 50;
 
-/// Describes what was changed from one image of a dashboard to another; nothing for one that is not there. Of a panel it
-/// says `added`, `removed`, `moved`, `resized`, `title`, `type`, `query`, `datasource` or `options`.
+/// Describes what was changed from one image of a dashboard to another. Of a panel it says `added`, `removed`, `moved`,
+/// `resized`, `title`, `type`, `query`, `datasource` or `options`. Whatever is different, it says something.
 #[must_use]
 pub fn summarize(before: JsonValue<'_>, after: JsonValue<'_>) -> Description {
     let mut description = Description::default();
-    if let (Some(old), Some(new)) = (before.get("dashboard"), after.get("dashboard")) {
-        describe_panels(old, new, &mut description);
-        describe_variables(old, new, &mut description);
-        describe_rest((before, after), (old, new), &mut description);
+    match (before.get("dashboard"), after.get("dashboard")) {
+        (Some(old), Some(new)) => {
+            let is_told = Told {
+                panels: describe_panels(old, new, &mut description),
+                variables: describe_variables(old, new, &mut description),
+            };
+            describe_rest((before, after), (old, new), &is_told, &mut description);
+        }
+        (None, Some(new)) => describe_whole("added", "was created", new, &mut description),
+        (Some(old), None) => describe_whole("removed", "was deleted", old, &mut description),
+        (None, None) => {}
+    }
+    if description.sentences.is_empty() && !description.is_cut && !is_same(before, after) {
+        describe_whole("changed", "changed", after, &mut description);
     }
     description
 }
 
+/// Whether something was said of what a dashboard has many of.
+struct Told {
+    panels: bool,
+    variables: bool,
+}
+
+fn describe_whole(word: &str, phrase: &str, document: JsonValue<'_>, description: &mut Description) {
+    let changes = vec![(word.to_owned(), phrase.to_owned())];
+    describe("dashboard", None, &told(document, "title"), "the dashboard", changes, description);
+}
+
 /// What is said of a panel in other words than that its options changed. What is inside a row is told of itself.
 const TOLD_OF_PANELS: [&str; 6] = ["gridPos", "title", "type", "targets", "datasource", "panels"];
-
-/// A panel, and the row it is in.
-#[derive(Clone, Copy)]
-struct Panel<'a> {
-    value: JsonValue<'a>,
-    row: Option<i64>,
-}
-
-/// All panels by id, those inside rows too. A panel without an id cannot be followed.
-fn panels<'a>(dashboard: JsonValue<'a>) -> BTreeMap<i64, Panel<'a>> {
-    let mut panels = BTreeMap::new();
-    let mut add = |value: JsonValue<'a>, row| {
-        if let Some(id) = id_of(value) {
-            panels.insert(id, Panel { value, row });
-        }
-    };
-    let lists = [dashboard.get("panels"), dashboard.get("rows")];
-    for value in lists.into_iter().flatten().flat_map(JsonValue::items) {
-        add(value, None);
-        value.get("panels").into_iter().flat_map(JsonValue::items).for_each(|inner| add(inner, id_of(value)));
-    }
-    panels
-}
-
-fn id_of(value: JsonValue<'_>) -> Option<i64> {
-    value.get("id").and_then(JsonValue::as_i64)
-}
 
 fn text_of<'a>(value: JsonValue<'a>, member: &str) -> &'a str {
     value.get(member).and_then(JsonValue::as_str).unwrap_or_default()
@@ -72,22 +69,32 @@ fn differs(old: JsonValue<'_>, new: JsonValue<'_>, member: &str) -> bool {
     }
 }
 
-fn describe_panels(old: JsonValue<'_>, new: JsonValue<'_>, description: &mut Description) {
-    let (old, new) = (panels(old), panels(new));
-    for (id, panel) in &new {
+/// Describes what became of panels, and returns whether it said anything.
+fn describe_panels(old: JsonValue<'_>, new: JsonValue<'_>, description: &mut Description) -> bool {
+    if !differs(old, new, "panels") && !differs(old, new, "rows") {
+        return false;
+    }
+    let (old, new) = (Panels::of(old), Panels::of(new));
+    let said = description.sentences.len();
+    for (key, panel) in &new.by_key {
         if description.is_cut {
-            return;
+            return true;
         }
-        let changes = match old.get(id) {
+        let changes = match old.by_key.get(key) {
             None => vec![("added".to_owned(), "was added".to_owned())],
             Some(before) => describe_panel(*before, *panel),
         };
-        describe_changed_panel(*id, panel.value, changes, description);
+        describe_changed_panel(key.0, panel.value, changes, description);
     }
-    for (id, panel) in old.iter().filter(|(id, _)| !new.contains_key(id)) {
+    for (key, panel) in old.by_key.iter().filter(|(key, _)| !new.by_key.contains_key(*key)) {
         let removed = vec![("removed".to_owned(), "was removed".to_owned())];
-        describe_changed_panel(*id, panel.value, removed, description);
+        describe_changed_panel(key.0, panel.value, removed, description);
     }
+    if description.sentences.len() == said && !old.order_beside(&new).eq(new.order_beside(&old)) {
+        let changes = vec![("order".to_owned(), "its panels were put in another order".to_owned())];
+        describe("dashboard", None, "", "the dashboard", changes, description);
+    }
+    description.sentences.len() > said || description.is_cut
 }
 
 /// What became of a panel: a word and a phrase for each change.
@@ -99,11 +106,16 @@ fn describe_panel(before: Panel<'_>, after: Panel<'_>) -> Vec<(String, String)> 
     };
     let mut changes = Vec::new();
     let mut note = |word: &str, phrase: String| changes.push((word.to_owned(), phrase));
-    if before.row != after.row || place(old, ["x", "y"]) != place(new, ["x", "y"]) {
+    let has_moved = before.place != after.place || place(old, ["x", "y"]) != place(new, ["x", "y"]);
+    let is_resized = place(old, ["w", "h"]) != place(new, ["w", "h"]);
+    if has_moved {
         note("moved", "moved".into());
     }
-    if place(old, ["w", "h"]) != place(new, ["w", "h"]) {
+    if is_resized {
         note("resized", "was resized".into());
+    }
+    if !has_moved && !is_resized && differs(old, new, "gridPos") {
+        note("moved", "its place changed".into());
     }
     if differs(old, new, "title") {
         note("title", format!("was called “{}” before", told(old, "title")));
@@ -117,7 +129,10 @@ fn describe_panel(before: Panel<'_>, after: Panel<'_>) -> Vec<(String, String)> 
     if differs(old, new, "datasource") {
         note("datasource", "its data source changed".into());
     }
-    if members_that_differ(old, new).any(|member| !TOLD_OF_PANELS.contains(&member)) {
+    let are_objects = old.is_object() && new.is_object();
+    if !are_objects && !is_same(old, new)
+        || members_that_differ(old, new).any(|member| !TOLD_OF_PANELS.contains(&member))
+    {
         note("options", "its options changed".into());
     }
     changes
@@ -133,14 +148,23 @@ fn members_that_differ<'a>(old: JsonValue<'a>, new: JsonValue<'a>) -> impl Itera
 }
 
 fn describe_changed_panel(
-    id: i64,
+    name: PanelName<'_>,
     panel: JsonValue<'_>,
     changes: Vec<(String, String)>,
     description: &mut Description,
 ) {
     let title = told(panel, "title");
-    let name = if title.is_empty() { format!("panel {id}") } else { format!("panel “{title}”") };
-    describe("panel", Some(id), &title, &name, changes, description);
+    let id = match name {
+        PanelName::Number(id) => Some(id),
+        PanelName::Text(_) | PanelName::Title(_) => None,
+    };
+    let name = match (title.as_str(), name) {
+        ("", PanelName::Number(id)) => format!("panel {id}"),
+        ("", PanelName::Text(id)) => format!("panel {}", shortened(id, MAX_NAME)),
+        ("", PanelName::Title(_)) => "a panel without a title".to_owned(),
+        (title, _) => format!("panel “{title}”"),
+    };
+    describe("panel", id, &title, &name, changes, description);
 }
 
 fn describe(
@@ -165,50 +189,66 @@ fn describe(
     description.is_cut |= rest > 0;
 }
 
-fn describe_variables(old: JsonValue<'_>, new: JsonValue<'_>, description: &mut Description) {
-    fn variables(dashboard: JsonValue<'_>) -> BTreeMap<&str, JsonValue<'_>> {
+/// A variable by its name, among those of that name.
+type VariableKey<'a> = (&'a str, usize);
+
+/// Describes what became of variables, and returns whether it said anything.
+fn describe_variables(old: JsonValue<'_>, new: JsonValue<'_>, description: &mut Description) -> bool {
+    fn variables(dashboard: JsonValue<'_>) -> BTreeMap<VariableKey<'_>, JsonValue<'_>> {
         let list = dashboard.get("templating").and_then(|templating| templating.get("list"));
-        list.into_iter()
-            .flat_map(JsonValue::items)
-            .map(|variable| (text_of(variable, "name"), variable))
-            .collect()
+        let mut counts = HashMap::<&str, usize>::new();
+        let mut keyed = |variable| {
+            let name = text_of(variable, "name");
+            let count = counts.entry(name).or_default();
+            *count += 1;
+            ((name, *count), variable)
+        };
+        list.into_iter().flat_map(JsonValue::items).map(&mut keyed).collect()
     }
     let (old, new) = (variables(old), variables(new));
     let mut names: Vec<_> = old.keys().chain(new.keys()).copied().collect();
     names.sort_unstable();
     names.dedup();
+    let said = description.sentences.len();
     for name in names {
-        let (word, phrase) = match (old.get(name), new.get(name)) {
+        let (word, phrase) = match (old.get(&name), new.get(&name)) {
             (None, _) => ("added", "was added"),
             (_, None) => ("removed", "was removed"),
             (Some(old), Some(new)) if is_same(*old, *new) => continue,
             _ => ("changed", "changed"),
         };
         let changes = vec![(word.to_owned(), phrase.to_owned())];
-        let name = shortened(name, MAX_NAME);
+        let name = shortened(name.0, MAX_NAME);
         describe("variable", None, &name, &format!("variable “{name}”"), changes, description);
         if description.is_cut {
-            return;
+            return true;
         }
     }
+    description.sentences.len() > said
 }
 
 /// What belongs to the dashboard as a whole, of its images and of the documents in them.
 fn describe_rest(
     (before, after): (JsonValue<'_>, JsonValue<'_>),
     (old, new): (JsonValue<'_>, JsonValue<'_>),
+    is_told: &Told,
     description: &mut Description,
 ) {
-    const TOLD: [&str; 3] = ["panels", "rows", "templating"];
     let mut changes = Vec::new();
     if differs(before, after, "folderUid") {
         changes.push(("folder".to_owned(), "moved to another folder".to_owned()));
     }
-    for member in members_that_differ(old, new).filter(|member| !TOLD.contains(member)) {
+    let is_new = |member: &&str| match *member {
+        "panels" | "rows" => !is_told.panels,
+        "templating" => !is_told.variables,
+        _ => true,
+    };
+    for member in members_that_differ(old, new).filter(is_new) {
         let name = shortened(member, MAX_NAME);
         let phrase = match member {
             "title" => format!("was called “{}” before", told(old, "title")),
             "time" => "its time range changed".to_owned(),
+            "templating" => "its variables changed".to_owned(),
             _ => format!("its {name} changed"),
         };
         changes.push((name, phrase));
@@ -278,8 +318,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_not_described() {
-        assert!(texts("null", r#"{"dashboard":{}}"#).is_empty());
+    fn a_dashboard_that_comes_or_goes_is_told() {
+        assert_eq!(texts("null", r#"{"dashboard":{}}"#), ["the dashboard was created"]);
+        assert_eq!(texts(r#"{"dashboard":{}}"#, "null"), ["the dashboard was deleted"]);
+        assert!(texts("null", "null").is_empty());
         assert!(texts(r#"{"dashboard":{"panels":7}}"#, r#"{"dashboard":{"panels":7}}"#).is_empty());
     }
 
@@ -306,5 +348,107 @@ mod tests {
         let bytes: usize =
             many.sentences.iter().map(|sentence| sentence.title.len() + sentence.text.len()).sum();
         assert!(many.is_cut && !many.sentences.is_empty() && bytes < MAX_DESCRIPTION_BYTES, "{bytes}");
+    }
+
+    #[test]
+    fn panels_are_known_by_whatever_their_ids_are() {
+        let dashboard = |panels: &str| format!(r#"{{"dashboard":{{"panels":[{panels}]}}}}"#);
+        let told = |before: &str, after: &str| texts(&dashboard(before), &dashboard(after));
+        let changed = |id: &str| {
+            told(&format!(r#"{{{id}"title":"A","x":1}}"#), &format!(r#"{{{id}"title":"A","x":2}}"#))
+        };
+        for id in [
+            "",
+            r#""id":0,"#,
+            r#""id":null,"#,
+            r#""id":"a","#,
+            r#""id":1.0,"#,
+            r#""id":[],"#,
+            r#""id":9e99,"#,
+        ] {
+            assert_eq!(changed(id), ["panel “A” its options changed"], "{id}");
+        }
+        assert_eq!(
+            told(
+                r#"{"id":1,"title":"A"},{"id":1,"title":"B"}"#,
+                r#"{"id":1,"title":"A"},{"id":1,"title":"C"}"#
+            ),
+            ["panel “C” was called “B” before"]
+        );
+        assert_eq!(told("{},{}", "{}"), ["a panel without a title was removed"]);
+        assert_eq!(told(r#"{"id":"x"}"#, ""), ["panel x was removed"]);
+        assert_eq!(told("1", "2"), ["a panel without a title its options changed"]);
+        assert_eq!(
+            told(r#"{"id":1},{"id":2}"#, r#"{"id":2},{"id":1}"#),
+            ["the dashboard its panels were put in another order"]
+        );
+        let row = |inner: &str| format!(r#"{{"id":1,"panels":[{{"id":2,"panels":[{{"id":3,{inner}}}]}}]}}"#);
+        assert_eq!(told(&row(r#""title":"A""#), &row(r#""title":"B""#)), ["panel “B” was called “A” before"]);
+    }
+
+    /// Numbers that look random and are the same each time.
+    struct Numbers(u64);
+
+    impl Numbers {
+        fn below(&mut self, end: u64) -> u64 {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            self.0 % end
+        }
+
+        fn pick<'a>(&mut self, texts: &[&'a str]) -> &'a str {
+            texts[usize::try_from(self.below(texts.len() as u64)).unwrap()]
+        }
+
+        fn panel(&mut self, depth: u64) -> String {
+            let id =
+                self.pick(&["", r#""id":0,"#, r#""id":1,"#, r#""id":1.0,"#, r#""id":"1","#, r#""id":2,"#]);
+            let grid =
+                self.pick(&["", r#""gridPos":{"x":0},"#, r#""gridPos":{"x":0.5},"#, r#""gridPos":7,"#]);
+            let title = self.pick(&["", "A", "B"]);
+            let inner = match self.below(4) {
+                0 if depth < 3 => format!(r#","panels":{}"#, self.list(depth + 1)),
+                1 => r#","panels":7"#.to_owned(),
+                _ => String::new(),
+            };
+            if self.below(20) == 0 {
+                "7".to_owned()
+            } else {
+                format!(r#"{{{id}{grid}"title":"{title}"{inner}}}"#)
+            }
+        }
+
+        fn list(&mut self, depth: u64) -> String {
+            let panels: Vec<_> = (0..self.below(4)).map(|_| self.panel(depth)).collect();
+            format!("[{}]", panels.join(","))
+        }
+
+        fn image(&mut self) -> String {
+            let lists = (self.list(0), if self.below(3) == 0 { self.list(2) } else { "7".to_owned() });
+            let variables =
+                self.pick(&["7", "[]", r#"[{"name":"a"},{"name":"a"}]"#, r#"[{"name":"b"},{"name":"a"}]"#]);
+            let folder = self.pick(&["", "ops"]);
+            let templating = format!(r#"{{"list":{variables}}}"#);
+            format!(
+                r#"{{"dashboard":{{"panels":{},"rows":{},"templating":{templating}}},"folderUid":"{folder}"}}"#,
+                lists.0, lists.1
+            )
+        }
+    }
+
+    #[test]
+    fn whenever_anything_changes_something_is_told() {
+        let mut numbers = Numbers(0x2545_F491_4F6C_DD1D);
+        let mut images: Vec<_> = (0..300).map(|_| numbers.image()).collect();
+        images.push("null".to_owned());
+        for before in &images {
+            for after in images.iter().rev().take(40) {
+                let is_changed = compared(before, after, |before, after| !is_same(before, after));
+                let told = texts(before, after);
+                assert_eq!(!told.is_empty(), is_changed, "{before}\n{after}\n{told:?}");
+                assert!(told.iter().all(|text| !text.trim().is_empty()));
+            }
+        }
     }
 }

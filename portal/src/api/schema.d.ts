@@ -305,6 +305,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/admin/audit/events/{event_id}/undo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Say what undoing the request of an entry of the server would do
+         * @description What the request did are the events with its correlation id and its actor. Rules that only the commit can check, such as unique names and quotas, are not part of the preview.
+         */
+        get: operations["previewServerUndo"];
+        put?: never;
+        /**
+         * Undo what the request of an entry did that belongs to no org
+         * @description All of it is one unit of work: either everything that the preview says is done, or nothing.
+         */
+        post: operations["undoServerRequest"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/admin/settings": {
         parameters: {
             query?: never;
@@ -591,6 +615,30 @@ export interface paths {
         get: operations["getAuditEvent"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/audit/events/{event_id}/undo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Say what undoing the request of an entry would do
+         * @description What the request did are the events with its correlation id and its actor. Rules that only the commit can check, such as unique names and quotas, are not part of the preview.
+         */
+        get: operations["previewUndo"];
+        put?: never;
+        /**
+         * Undo all that the request of an entry did
+         * @description All of it is one unit of work: either everything that the preview says is done, or nothing.
+         */
+        post: operations["undoRequest"];
         delete?: never;
         options?: never;
         head?: never;
@@ -3221,6 +3269,19 @@ export interface components {
             name: string;
             username: string;
         };
+        LaterChangeBody: {
+            action: string;
+            /** Format: int64 */
+            actorId: number;
+            actorLogin: string;
+            /**
+             * Format: int64
+             * @description The position in the log, which is the id of the audit entry.
+             */
+            position: number;
+            /** Format: date-time */
+            recordedAt: string;
+        };
         LoginBody: {
             message: string;
             redirectUrl: string;
@@ -3787,6 +3848,47 @@ export interface components {
         };
         /** @description A checked uid: 1 to 40 characters of `[a-zA-Z0-9_-]`. */
         Uid: string;
+        UndoForm: {
+            /** @description What the preview said; left out, whatever is there now is undone. */
+            seen?: string | null;
+        };
+        UndoPlanBody: {
+            /** @description How many of them change. */
+            changed: number;
+            correlationId: string;
+            /** @description How many objects there are. */
+            count: number;
+            /** @description Whether something is in the way, so that nothing would be undone. */
+            refused: boolean;
+            /** @description What to send so that nothing is undone if anything has changed since. */
+            seen: string;
+            /** @description What becomes of each object, in the order in which it is done; at most 200 are named. */
+            steps: components["schemas"]["UndoStepBody"][];
+        };
+        UndoStepBody: {
+            /** @description `restore`, `revert`, `end`, `revoke`, `nothing`, `impossible` or `refused`. */
+            effect: string;
+            /** @description The newest of them. */
+            later: components["schemas"]["LaterChangeBody"][];
+            /**
+             * Format: int64
+             * @description How many later changes go too.
+             */
+            laterCount: number;
+            /** @description What people call it, empty if it has no name. */
+            name: string;
+            /** @description The same in words. */
+            text: string;
+            /** @description The type of the object. */
+            type: string;
+            /** @description The uid or id of the object. */
+            uid: string;
+        };
+        UndoneBody: {
+            /** @description How many objects were changed. */
+            changed: number;
+            message: string;
+        };
         UpdatedServiceAccountBody: {
             id: components["schemas"]["UserId"];
             message: string;
@@ -4793,6 +4895,86 @@ export interface operations {
             504: components["responses"]["Timeout"];
         };
     };
+    previewServerUndo: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path: {
+                /** @description The id of an entry */
+                event_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UndoPlanBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    undoServerRequest: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The id of an entry */
+                event_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["UndoForm"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UndoneBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
     adminGetSettings: {
         parameters: {
             query?: never;
@@ -5525,6 +5707,86 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    previewUndo: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path: {
+                /** @description The id of an entry */
+                event_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UndoPlanBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    undoRequest: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The id of an entry */
+                event_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["UndoForm"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UndoneBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Contradictory"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];

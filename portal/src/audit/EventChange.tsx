@@ -1,14 +1,14 @@
 import { Button, Skeleton } from "@mantine/core";
-import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { lazy, Suspense, useState } from "react";
 import { whenUp } from "../api/chunk";
-import { useMe } from "../session/session";
-import { ProblemBox, tellDone, tellProblem } from "../ui/ProblemBox";
+import { ProblemBox } from "../ui/ProblemBox";
 import ui from "../ui/ui.module.css";
-import { type Change, fateOf, type Line, lines } from "./change";
+import { fateOf, type Line, lines } from "./change";
 import css from "./EventDialog.module.css";
 import type { AuditEvent } from "./entries";
-import { entryQuery, newestQuery, placeOf, restore } from "./history";
+import { entryQuery } from "./history";
+import { Undo } from "./Undo";
 
 const SideBySide = lazy(whenUp(() => import("./SideBySide")));
 
@@ -65,7 +65,7 @@ export function EventChange({ event, onClose, onWide }: EventChangeProps) {
             See both side by side
           </Button>
         )}
-        <Undo event={event} changes={changes} onClose={onClose} />
+        <Undo event={event} onClose={onClose} />
       </div>
     </section>
   );
@@ -135,59 +135,5 @@ function Value({ text, kind }: { text: string; kind: "removed" | "added" }) {
         </bdi>
       )}
     </td>
-  );
-}
-
-interface UndoProps {
-  event: AuditEvent;
-  changes: Change[];
-  onClose: () => void;
-}
-
-/** Makes an object what it was before an entry, where the server can bring it back. */
-function Undo({ event, changes, onClose }: UndoProps) {
-  const me = useMe();
-  const queries = useQueryClient();
-  const [isBusy, setBusy] = useState(false);
-  const target = event.targets[0];
-  const version = target?.version ?? 0;
-  const place = target && placeOf(target, me.profile.id);
-  const fate = fateOf(changes);
-  const canUndo =
-    version > 1 && changes.length > 0 && fate !== "created" && (fate !== "deleted" || place?.comesBack === true);
-  const newest = useQuery({
-    ...newestQuery(place ?? { path: "" }, target ?? { type: "", uid: "" }),
-    enabled: place !== undefined && canUndo,
-  });
-  if (!canUndo || target === undefined || place === undefined || newest.data === undefined) return null;
-  const later = newest.data - version;
-
-  async function undo() {
-    if (target === undefined || place === undefined) return;
-    setBusy(true);
-    try {
-      const { changed } = await restore(place, target, version - 1);
-      await queries.invalidateQueries();
-      tellDone(changed ? "Undone" : "There is nothing to undo: it is what it was before");
-      onClose();
-    } catch (error) {
-      tellProblem(error);
-    }
-    setBusy(false);
-  }
-
-  return (
-    <>
-      <Button size="xs" loading={isBusy} onClick={() => void undo()}>
-        {fate === "deleted" ? "Undo: bring it back" : "Undo: make it what it was before"}
-      </Button>
-      {later > 0 && (
-        <span className={ui.dim}>
-          {later === 1
-            ? "It was changed once since, which is undone, too."
-            : `It was changed ${later} times since, which is undone, too.`}
-        </span>
-      )}
-    </>
   );
 }

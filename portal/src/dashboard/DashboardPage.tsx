@@ -138,7 +138,7 @@ export function DashboardPage() {
       >
         <Tabs.List className={list.tabs}>
           <Tabs.Tab value="layout">Layout</Tabs.Tab>
-          <Tabs.Tab value="history">History</Tabs.Tab>
+          {(meta?.canSave === true || at !== undefined) && <Tabs.Tab value="history">History</Tabs.Tab>}
           <Tabs.Tab value="variables">Variables and links</Tabs.Tab>
           <Tabs.Tab value="json">JSON</Tabs.Tab>
         </Tabs.List>

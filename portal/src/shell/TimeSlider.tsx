@@ -1,6 +1,7 @@
 import { Button, Popover, Slider, TextInput } from "@mantine/core";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
+import { useMe } from "../session/session";
 import { ClockIcon } from "../ui/icons";
 import ui from "../ui/ui.module.css";
 import { exact } from "../ui/When";
@@ -21,6 +22,9 @@ function local(time: Date): string {
 export function TimeSlider() {
   const at = useSearch({ strict: false, select: (search) => search.at });
   const [isOpen, setOpen] = useState(false);
+  const { isEditor } = useMe();
+  // Who may only view finds nothing in the past.
+  if (!isEditor && at === undefined) return null;
   return (
     <Popover opened={isOpen} onChange={setOpen} width={340} position="bottom-end" shadow="md" trapFocus>
       <Popover.Target>

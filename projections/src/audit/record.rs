@@ -11,9 +11,11 @@ use kymograph_app::audit::{
 };
 use kymograph_app::{Error, Result, Scope};
 use kymograph_domain::access::Outcome;
+use kymograph_domain::membership::Membership;
 use kymograph_domain::preference::Preference;
 use kymograph_domain::quota::Quota;
 use kymograph_domain::star::Star;
+use kymograph_domain::user::User;
 use kymograph_domain::{OrgId, Timestamp, UserId};
 use serde::Deserialize;
 use tokio_postgres::Row;
@@ -268,11 +270,16 @@ impl PgAuditReader {
         let streams: Vec<_> = streams.iter().collect();
         let owned = streams.iter().filter_map(|stream| Some((stream.to_string(), owner(stream)?)));
         let mut owned: Vec<_> = owned.collect();
-        for row in self.database.read(org, sql, &[&org.0, &streams]).await? {
+        // Users belong to the server. An org's log names those who are or were members, and nobody else.
+        let users = streams.iter().filter_map(|stream| stream.strip_prefix("user-"));
+        let memberships = users.map(|id| Cow::from(format!("{}-{id}", Membership::TYPE)));
+        let asked: Vec<_> = streams.iter().map(|stream| Cow::from(&***stream)).chain(memberships).collect();
+        for row in self.database.read(org, sql, &[&org.0, &asked]).await? {
             let stream: String = row.get("stream_id");
             let Ok(state) = serde_json::from_str::<Named>(row.get("state")) else { continue };
             if let Some(user) = state.user_id {
                 owned.push((stream.clone(), user.0));
+                owned.push((format!("{}-{user}", User::TYPE), user.0));
             }
             let name = state.title.or(state.name).or(state.profile.map(|profile| profile.login));
             let name = name.or(state.resource.map(|resource| resource.uid));

@@ -1,0 +1,271 @@
+//! Undoing all that one request did, as one unit of work, and saying before what that will be.
+//!
+//! What a request did are the events with its correlation id and its actor. Each object is brought back, or ended, by the
+//! commands that lead there, in the opposite order of the log, so that a folder is there before what was in it. What undoing
+//! comes to for each type of event is in [`kymograph_domain::undo`].
+
+mod decide;
+mod list;
+mod right;
+mod step;
+
+use std::any::Any;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use kymograph_domain::undo::{Undoing, reverted_types, undoing};
+use kymograph_domain::{OrgId, StreamId, Timestamp, UserId};
+use tokio::sync::OnceCell;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::folder::FolderReader;
+use crate::history::{HistoryReader, MAX_READ_BYTES};
+use crate::id_allocator::IdAllocator;
+use crate::invite::InviteReader;
+use crate::work::Admission;
+use crate::{Commands, Permission, Scope, Workers};
+use decide::Deciding;
+
+pub use step::{Fate, UndoPlan, UndoStep};
+
+/// How many events are undone at once.
+pub(crate) const MAX_UNDONE_EVENTS: i64 = 5000;
+/// How many objects the answer names.
+pub(crate) const MAX_LISTED_STEPS: usize = 200;
+/// How many later changes of an object the answer names.
+pub const MAX_LATER_OF_OBJECT: i64 = 10;
+/// How many later changes the answer names in all.
+pub const MAX_LATER: i64 = 200;
+
+/// An event of the request that is to be undone.
+#[derive(Clone, Debug)]
+pub struct DoneEvent {
+    /// The position in the log.
+    pub position: i64,
+    /// The stream of the object.
+    pub stream: StreamId,
+    /// The number among the object's events, from 1.
+    pub version: i64,
+    /// The stored name of its type.
+    pub stored_type: String,
+}
+
+/// What one request did, as far as it is known.
+#[derive(Clone, Debug)]
+pub struct DoneRequest {
+    /// What connects the events.
+    pub correlation_id: String,
+    /// Who did it.
+    pub actor_id: UserId,
+    /// The events in the order of the log, one more than asked for at most.
+    pub events: Vec<DoneEvent>,
+}
+
+/// A change of an object that came after what is undone, and goes with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaterChange {
+    /// The position in the log.
+    pub position: i64,
+    /// What was done.
+    pub action: String,
+    /// When.
+    pub recorded_at: Timestamp,
+    /// Who did it.
+    pub actor_id: UserId,
+    /// The login of who did it, at that time.
+    pub actor_login: String,
+}
+
+/// The later changes of an object.
+#[derive(Clone, Debug, Default)]
+pub struct LaterChanges {
+    /// How many there are.
+    pub count: i64,
+    /// The newest of them.
+    pub newest: Vec<LaterChange>,
+}
+
+/// Reads what has to be known before something is undone.
+#[async_trait]
+pub trait UndoReader: Send + Sync {
+    /// What the request did that the event at a position belongs to: so many events, and one more if there are more.
+    async fn find_request(&self, scope: &Scope, position: i64, limit: i64) -> Result<Option<DoneRequest>>;
+    /// The changes of these types that objects have seen after a version of theirs, without those of the request.
+    async fn list_later(
+        &self,
+        scope: &Scope,
+        request: &DoneRequest,
+        objects: &[(StreamId, i64)],
+        types: &[&str],
+    ) -> Result<HashMap<StreamId, LaterChanges>>;
+    /// Those of some memberships, teams and service accounts that ended after a position.
+    async fn find_ended(
+        &self,
+        scope: &Scope,
+        streams: &[StreamId],
+        position: i64,
+    ) -> Result<HashSet<StreamId>>;
+}
+
+/// What [`Undos`] is made of.
+pub struct UndoPorts {
+    /// Reads what requests did.
+    pub reader: Arc<dyn UndoReader>,
+    /// Reads what objects were.
+    pub histories: Arc<dyn HistoryReader>,
+    /// Reads what is in a folder.
+    pub folders: Arc<dyn FolderReader>,
+    /// Reads the invites of who may not invite any more.
+    pub invites: Arc<dyn InviteReader>,
+    /// Draws numeric ids.
+    pub ids: Arc<dyn IdAllocator>,
+    /// Does what takes long with large documents.
+    pub workers: Workers,
+}
+
+/// The use cases of undoing.
+pub struct Undos {
+    commands: Commands,
+    ports: UndoPorts,
+}
+
+/// An object that a request changed.
+struct Object {
+    stream: StreamId,
+    noun: String,
+    key: String,
+    /// The events to undo, the oldest first.
+    events: Vec<DoneEvent>,
+    /// What it was before, once that was read. The past does not change, however often is decided.
+    past: OnceCell<Arc<dyn Any + Send + Sync>>,
+}
+
+impl Object {
+    fn first(&self) -> i64 {
+        self.events.first().map_or(0, |event| event.version)
+    }
+
+    fn last(&self) -> i64 {
+        self.events.last().map_or(0, |event| event.version)
+    }
+
+    fn position(&self) -> i64 {
+        self.events.last().map_or(0, |event| event.position)
+    }
+
+    fn undoings(&self) -> impl Iterator<Item = Undoing> {
+        self.events.iter().map(|event| undoing(&event.stored_type))
+    }
+}
+
+/// What is to be undone.
+struct Task {
+    request: DoneRequest,
+    /// The objects in the order in which they are undone.
+    objects: Vec<Object>,
+    /// How many bytes of events may still be read.
+    budget: Mutex<usize>,
+}
+
+impl Undos {
+    /// The use cases on these ports.
+    #[must_use]
+    pub fn new(commands: Commands, ports: UndoPorts) -> Self {
+        Self { commands, ports }
+    }
+
+    /// Waits until a request may read whole documents to bring them back.
+    pub async fn admit(&self, scope: &Scope) -> Result<Admission> {
+        self.ports.workers.admit(scope.org()).await
+    }
+
+    /// Says what undoing the request of an entry of the log would do, and which later changes would go with it.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn preview(&self, scope: &Scope, entry: i64) -> Result<UndoPlan> {
+        require(scope)?;
+        let task = &self.task(scope, entry).await?;
+        let mut plan = self
+            .commands
+            .rehearse(scope, |unit| async move {
+                let mut deciding = Deciding::new(self, task, scope, unit, true);
+                deciding.undo_all().await?;
+                Ok(deciding.end())
+            })
+            .await?;
+        self.add_later(scope, task, &mut plan).await?;
+        Ok(plan)
+    }
+
+    /// Undoes the request of an entry of the log. `seen` is what the preview said to send; if anything has changed since,
+    /// nothing is done.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn undo(&self, scope: &Scope, entry: i64, seen: Option<&str>) -> Result<UndoPlan> {
+        require(scope)?;
+        let task = &self.task(scope, entry).await?;
+        self.commands
+            .run(scope, |unit| async move {
+                let mut deciding = Deciding::new(self, task, scope, unit, false);
+                deciding.undo_all().await?;
+                let decided = deciding.end();
+                let plan = &decided.outcome;
+                if seen.is_some_and(|seen| seen != plan.seen) {
+                    let message = "it has changed since the preview: look at a new one";
+                    return Err(Error::new(ErrorKind::Stale, message));
+                }
+                match plan.impossible() {
+                    Some(reason) => Err(Error::invalid(format!("this cannot be undone: {reason}"))),
+                    None => Ok(decided),
+                }
+            })
+            .await
+    }
+
+    async fn task(&self, scope: &Scope, entry: i64) -> Result<Task> {
+        let request = self.ports.reader.find_request(scope, entry, MAX_UNDONE_EVENTS).await?;
+        let request = request.ok_or_else(|| Error::missing("audit event not found"))?;
+        if i64::try_from(request.events.len()).is_ok_and(|count| count > MAX_UNDONE_EVENTS) {
+            return Err(Error::too_large(format!(
+                "the request did more than {MAX_UNDONE_EVENTS} things, which is more than can be undone at once: \
+                    bring objects back by their history, and dashboards out of the trash"
+            )));
+        }
+        let mut by_stream: HashMap<&StreamId, Vec<DoneEvent>> = HashMap::new();
+        for event in &request.events {
+            by_stream.entry(&event.stream).or_default().push(event.clone());
+        }
+        let object = |(stream, events): (&StreamId, Vec<DoneEvent>)| {
+            let (noun, key) = stream.as_str().split_once('-').unwrap_or((stream.as_str(), ""));
+            let (noun, key) = (noun.to_owned(), key.to_owned());
+            Object { stream: stream.clone(), noun, key, events, past: OnceCell::new() }
+        };
+        let mut objects: Vec<_> = by_stream.into_iter().map(object).collect();
+        objects.sort_by_key(|object| std::cmp::Reverse(object.position()));
+        Ok(Task { request, objects, budget: Mutex::new(MAX_READ_BYTES) })
+    }
+
+    /// Adds the changes that would go too to the steps that are named.
+    async fn add_later(&self, scope: &Scope, task: &Task, plan: &mut UndoPlan) -> Result<()> {
+        let takers = plan.steps.iter().filter(|step| step.takes_later);
+        let with_later: HashSet<_> = takers.map(UndoStep::stream).collect();
+        let objects = task.objects.iter().filter(|object| with_later.contains(&object.stream));
+        let objects: Vec<_> = objects.map(|object| (object.stream.clone(), object.first())).collect();
+        if objects.is_empty() {
+            return Ok(());
+        }
+        let types: Vec<_> = reverted_types().collect();
+        let mut later = self.ports.reader.list_later(scope, &task.request, &objects, &types).await?;
+        for step in &mut plan.steps {
+            if let Some(changes) = later.remove(&step.stream()) {
+                step.later = changes;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Who reads the log may undo what is in it, as far as it may do each thing that this takes.
+fn require(scope: &Scope) -> Result<()> {
+    let is_server = scope.org() == OrgId::SERVER;
+    scope.require(if is_server { Permission::ServerAuditRead } else { Permission::AuditRead })
+}

@@ -1,0 +1,154 @@
+//! What undoing comes to, object by object.
+
+use kymograph_domain::StreamId;
+use serde::{Deserialize, Serialize};
+
+use super::{LaterChanges, MAX_LISTED_STEPS};
+
+/// What becomes of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Fate {
+    /// It comes back.
+    Restored,
+    /// It is made what it was before.
+    Reverted,
+    /// It is ended: what was created is deleted.
+    Ended,
+    /// Something of it is taken back.
+    Revoked,
+    /// It stays, because it is what it was before already.
+    Unchanged,
+    /// It stays, because this cannot be undone.
+    Impossible,
+    /// A rule or a lack of rights is in the way, and so in the way of all.
+    Refused,
+}
+
+impl Fate {
+    /// Its name in the API.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Restored => "restore",
+            Self::Reverted => "revert",
+            Self::Ended => "end",
+            Self::Revoked => "revoke",
+            Self::Unchanged => "nothing",
+            Self::Impossible => "impossible",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// What becomes of one object.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct UndoStep {
+    /// The type of the object.
+    pub noun: String,
+    /// What tells it apart.
+    pub key: String,
+    /// What people call it, empty if it has no name.
+    pub name: String,
+    /// What becomes of it.
+    pub fate: Fate,
+    /// Why, or what else there is to know.
+    pub detail: String,
+    /// Whether changes that came later go too.
+    pub(super) takes_later: bool,
+    /// The changes that go too, in a preview.
+    #[serde(skip)]
+    pub later: LaterChanges,
+}
+
+impl UndoStep {
+    pub(super) fn stream(&self) -> StreamId {
+        StreamId::from_stored(format!("{}-{}", self.noun, self.key))
+    }
+
+    /// What it is about, in words.
+    #[must_use]
+    pub fn what(&self) -> String {
+        let noun = match self.noun.as_str() {
+            "org" => "organization".to_owned(),
+            "resource_permission" => "permissions of".to_owned(),
+            noun => noun.replace('_', " "),
+        };
+        match (self.name.as_str(), self.key.as_str()) {
+            ("", "") => noun,
+            ("", key) => format!("{noun} {key}"),
+            (name, _) => format!("{noun} “{name}”"),
+        }
+    }
+
+    /// All of it in words.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let what = self.what();
+        let text = match (self.fate, self.noun.as_str()) {
+            (Fate::Restored, _) => format!("Restore {what}"),
+            (Fate::Reverted, _) => format!("Revert {what}"),
+            (Fate::Ended, "dashboard") => format!("Move {what} to the trash"),
+            (Fate::Ended, "invite") => format!("Revoke {what}"),
+            (Fate::Ended, _) => format!("Delete {what}"),
+            (Fate::Revoked, _) => format!("Revoke the new token of {what}"),
+            (Fate::Unchanged, _) => format!("Leave {what} as it is"),
+            (Fate::Impossible, _) => format!("Cannot undo the change of {what}"),
+            (Fate::Refused, _) => format!("Refused: {what}"),
+        };
+        if self.detail.is_empty() { text } else { format!("{text}: {}", self.detail) }
+    }
+}
+
+/// What undoing a request comes to.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct UndoPlan {
+    /// What connects what the request did.
+    pub correlation_id: String,
+    /// What becomes of each object, as far as there is room.
+    pub steps: Vec<UndoStep>,
+    /// How many objects there are.
+    pub count: usize,
+    /// How many of them change.
+    pub changed: usize,
+    /// Stands for the state of all objects that this was decided on.
+    pub seen: String,
+    first_impossible: Option<String>,
+}
+
+impl UndoPlan {
+    /// A plan for what a correlation id connects, without any object yet.
+    pub(super) fn of(correlation_id: &str) -> Self {
+        Self { correlation_id: correlation_id.to_owned(), ..Self::default() }
+    }
+
+    /// Adds what becomes of an object. What stands in the way is named first, because it decides on all.
+    pub(super) fn push(&mut self, step: UndoStep) {
+        self.count += 1;
+        match step.fate {
+            Fate::Impossible => {
+                self.first_impossible.get_or_insert_with(|| step.detail.clone());
+            }
+            Fate::Unchanged | Fate::Refused => {}
+            _ => self.changed += 1,
+        }
+        let is_full = self.steps.len() >= MAX_LISTED_STEPS;
+        if is_full && step.fate == Fate::Refused {
+            self.steps.pop();
+            self.steps.insert(0, step);
+        } else if !is_full {
+            self.steps.push(step);
+        }
+    }
+
+    /// Why nothing at all can be undone.
+    pub(super) fn impossible(&self) -> Option<&str> {
+        self.first_impossible.as_deref().filter(|_| self.changed == 0)
+    }
+
+    /// Whether something is in the way.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.steps.iter().any(|step| step.fate == Fate::Refused)
+    }
+}
