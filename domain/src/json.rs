@@ -2,7 +2,9 @@
 
 pub mod changes;
 pub mod diff;
+mod fault;
 mod fingerprint;
+mod kind;
 mod write;
 
 use std::cell::RefCell;
@@ -15,6 +17,7 @@ use serde_json::value::RawValue;
 use simd_json::tape::{Node, Tape};
 use simd_json::{Buffers, StaticNode};
 
+pub use kind::JsonKind;
 pub use write::{WriteError, push_string};
 
 /// How deep lists and objects may be nested, which is as deep as `serde_json` reads.
@@ -36,6 +39,11 @@ impl CanonicalJson {
     /// The canonical text of a value, which leaves out some members of it if it is an object, up to so many bytes.
     pub fn try_new(value: JsonValue<'_>, without: &[&str], max_bytes: usize) -> Result<Self, WriteError> {
         write::canonical(value, without, None, max_bytes).map(|text| Self(Arc::new(text)))
+    }
+
+    /// A text that was made of canonical ones in a canonical way.
+    pub(crate) fn of_canonical(text: String) -> Self {
+        Self(Arc::new(text))
     }
 
     /// The text.
@@ -102,6 +110,17 @@ pub enum JsonError {
     /// It has too many values.
     #[error("invalid JSON: more than {MAX_NODES} values and names of members")]
     TooMany,
+}
+
+impl JsonError {
+    /// Says where in the text the fault is, of which the document was to be made.
+    #[must_use]
+    pub fn explained(&self, text: &[u8]) -> String {
+        match self {
+            Self::Invalid(error) => format!("invalid JSON: {}", fault::explain(text, error)),
+            Self::TooDeep | Self::TooMany => self.to_string(),
+        }
+    }
 }
 
 impl<'a> JsonDocument<'a> {
@@ -204,12 +223,11 @@ impl<'a> JsonValue<'a> {
         }
     }
 
-    /// The number, if it is a whole one that fits.
+    /// The number, if it is a whole one that fits. Some clients write whole numbers as `39.0`.
     #[must_use]
     pub fn as_i64(self) -> Option<i64> {
-        match self.0.first() {
-            Some(Node::Static(StaticNode::I64(number))) => Some(*number),
-            Some(Node::Static(StaticNode::U64(number))) => i64::try_from(*number).ok(),
+        match self.kind() {
+            JsonKind::Whole(number) => Some(number),
             _ => None,
         }
     }
