@@ -14,6 +14,7 @@ use kymograph_domain::access::Outcome;
 use kymograph_domain::preference::Preference;
 use kymograph_domain::quota::Quota;
 use kymograph_domain::star::Star;
+use kymograph_domain::text::{MAX_NAME_BYTES, shortened};
 use kymograph_domain::{OrgId, Timestamp, UserId};
 use serde::Deserialize;
 use tokio_postgres::Row;
@@ -274,7 +275,8 @@ impl PgAuditReader {
             if let Some(user) = state.user_id {
                 owned.push((stream.clone(), user.0));
             }
-            let name = state.title.or(state.name).or(state.profile.map(|profile| profile.login));
+            let title = state.title.map(|title| shortened(&title, MAX_NAME_BYTES));
+            let name = title.or(state.name).or(state.profile.map(|profile| profile.login));
             let name = name.or(state.resource.map(|resource| resource.uid));
             names.insert(stream, name.map(Arc::from));
         }
