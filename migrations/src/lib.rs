@@ -45,6 +45,7 @@ migrations! {
     17 "0017_search_plan";
     18 "0018_search_parts";
     19 "0019_user_names";
+    22 "0022_service_account_uid";
 }
 
 #[cfg(test)]
