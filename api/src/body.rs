@@ -209,9 +209,8 @@ impl JsonText {
         &mut self,
         read: impl FnOnce(JsonValue<'_>) -> Result<T, ApiError>,
     ) -> Result<T, ApiError> {
-        parse(&mut self.0.text, |form| match form.is_object() {
-            true => read(form),
-            false => Err(malformed("it must be an object")),
+        parse(&mut self.0.text, |form| {
+            if form.is_object() { read(form) } else { Err(malformed("it must be an object")) }
         })
     }
 }

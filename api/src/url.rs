@@ -3,6 +3,8 @@
 use std::fmt::Arguments;
 use std::sync::Arc;
 
+use tokio::task::futures::TaskLocalFuture;
+
 tokio::task_local! {
     /// The path that people find the server under, without a slash at its end. Every handler runs within it, because an
     /// address is part of nearly every answer.
@@ -10,8 +12,8 @@ tokio::task_local! {
 }
 
 /// Answers a request of a server under a path.
-pub(crate) async fn under<T>(sub_path: Arc<str>, answer: impl Future<Output = T>) -> T {
-    SUB_PATH.scope(sub_path, answer).await
+pub(crate) fn under<F: Future>(sub_path: Arc<str>, answer: F) -> TaskLocalFuture<Arc<str>, F> {
+    SUB_PATH.scope(sub_path, answer)
 }
 
 /// The address of a path of the server.

@@ -317,10 +317,12 @@ impl Folders {
     /// What the actor may do at the root, which is no folder.
     pub fn get_root(&self, scope: &Scope) -> Result<AccessLevel> {
         scope.require_member(Permission::FoldersRead)?;
-        Ok(match () {
-            () if scope.administers_content() => AccessLevel::Admin,
-            () if scope.allows(Permission::FoldersCreate) => AccessLevel::Edit,
-            () => AccessLevel::View,
+        Ok(if scope.administers_content() {
+            AccessLevel::Admin
+        } else if scope.allows(Permission::FoldersCreate) {
+            AccessLevel::Edit
+        } else {
+            AccessLevel::View
         })
     }
 

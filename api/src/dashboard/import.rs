@@ -102,9 +102,8 @@ struct FilledIn {
 /// Fills in the inputs of a form's document, which has at most so many bytes then.
 fn fill_in(mut body: JsonText, max_bytes: usize) -> ApiResult<FilledIn> {
     body.read(|form| {
-        let dashboard = match form::member(form, "dashboard") {
-            Some(dashboard) => dashboard,
-            None => return Err(no_dashboard(form::read_member(form, "pluginId")?)),
+        let Some(dashboard) = form::member(form, "dashboard") else {
+            return Err(no_dashboard(form::read_member(form, "pluginId")?));
         };
         let inputs: Vec<ImportInputForm> = form::read_member(form, "inputs")?.unwrap_or_default();
         let inputs: Vec<_> = inputs.into_iter().map(ImportInput::from).collect();

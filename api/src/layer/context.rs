@@ -38,9 +38,10 @@ where
     let request_id = context.request_id.clone();
     let span = request_span(&request, &request_id);
     let work = async {
-        let work = url::under(sub_path.clone(), work(request, context));
-        let result = tokio::time::timeout(settings.request_timeout, work).await;
+        let timeout = settings.request_timeout;
+        let result = tokio::time::timeout(timeout, url::under(sub_path.clone(), work(request, context)));
         let result = result
+            .await
             .unwrap_or_else(|_| Err(ApiError::new(StatusCode::GATEWAY_TIMEOUT, "the request took too long")));
         let mut response = result.unwrap_or_else(ApiError::into_response);
         log_failure(&response, &request_id);

@@ -49,6 +49,7 @@ impl<'a> JsonValue<'a> {
 }
 
 /// A number that was written with a point or an exponent, if it is whole and exact.
+#[expect(clippy::cast_possible_truncation, reason = "it has no fraction, and fits")]
 fn whole(number: f64) -> Option<i64> {
     const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
     (number.fract() == 0.0 && number.abs() <= MAX_EXACT).then_some(number as i64)
