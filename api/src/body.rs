@@ -1,5 +1,7 @@
 //! Request and response bodies.
 
+pub(crate) mod form;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,7 +12,8 @@ use futures_util::FutureExt;
 use http_body_util::BodyExt;
 use kymograph_app::budget::{Budget, Charge};
 use kymograph_app::{Error, RequestContext, Scope};
-use kymograph_domain::json::{JsonDocument, PADDING};
+use kymograph_domain::json::{JsonDocument, JsonValue, PADDING};
+use kymograph_domain::text::shortened;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use utoipa::ToSchema;
@@ -27,6 +30,11 @@ pub(crate) const SMALL_BODY: usize = 64 * 1024;
 pub(crate) const MAX_FORM: usize = 1024 * 1024;
 /// How long a body on a public route may take to arrive.
 pub(crate) const PUBLIC_BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How many characters of a fault in a body its sender is told.
+const MAX_FAULT: usize = 300;
+/// How a body that was compressed with gzip begins.
+const GZIP: &[u8] = b"\x1F\x8B";
 
 /// The limits for the request bodies of a group of routes.
 #[derive(Clone, Debug)]
@@ -161,13 +169,23 @@ fn unreadable(_: axum::Error) -> ApiError {
 
 /// Refuses a body that is said to be something else than JSON.
 fn check_content_type(headers: &HeaderMap) -> Result<(), ApiError> {
-    match headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or("")) {
+    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("an unknown one"));
+    if text(header::CONTENT_ENCODING).is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
+        return Err(compressed());
+    }
+    match text(header::CONTENT_TYPE) {
         Some(content_type) if !is_json(content_type) => {
-            let message = "Content-Type must be application/json";
-            Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message))
+            Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Content-Type must be application/json"))
         }
         _ => Ok(()),
     }
+}
+
+fn compressed() -> ApiError {
+    ApiError::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "compressed request bodies are not read: send it without Content-Encoding",
+    )
 }
 
 fn is_json(content_type: &str) -> bool {
@@ -206,14 +224,40 @@ impl JsonText {
         if has_inputs { max_document_bytes.max(self.bytes()) } else { self.bytes() }
     }
 
-    /// Parses the body as a document whose values are looked at one by one.
-    pub fn document(&mut self) -> Result<JsonDocument<'_>, ApiError> {
-        JsonDocument::try_parse(&mut self.0.text).map_err(|error| malformed(&error))
+    /// Reads the body as a form whose values are looked at one by one.
+    pub fn read<T>(
+        &mut self,
+        read: impl FnOnce(JsonValue<'_>) -> Result<T, ApiError>,
+    ) -> Result<T, ApiError> {
+        parse(&mut self.0.text, |form| {
+            if form.is_object() { read(form) } else { Err(malformed("it must be an object")) }
+        })
     }
 }
 
-fn malformed(error: &dyn std::error::Error) -> ApiError {
-    ApiError::new(StatusCode::BAD_REQUEST, format!("bad request data: {error}"))
+/// Parses a body and reads what it has.
+fn parse<T>(
+    text: &mut Vec<u8>,
+    read: impl FnOnce(JsonValue<'_>) -> Result<T, ApiError>,
+) -> Result<T, ApiError> {
+    let length = text.len();
+    let error = match JsonDocument::try_parse(text) {
+        Ok(document) => return read(document.root()),
+        Err(error) => error,
+    };
+    text.truncate(length);
+    Err(if text.starts_with(GZIP) { compressed() } else { malformed(error.explained(text)) })
+}
+
+fn malformed(fault: impl std::fmt::Display) -> ApiError {
+    let message = shortened(&format!("bad request data: {fault}"), MAX_FAULT);
+    ApiError::new(StatusCode::BAD_REQUEST, message)
+}
+
+impl From<form::Fault> for ApiError {
+    fn from(fault: form::Fault) -> Self {
+        malformed(fault)
+    }
 }
 
 /// A JSON request body.
@@ -224,9 +268,11 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
 
     async fn from_request(mut request: Request, _: &S) -> Result<Self, ApiError> {
         check_content_type(request.headers())?;
-        let ReadBody { text, _charge } = read(&mut request, MAX_FORM).await?;
-        let text = if text.is_empty() { b"{}" } else { text.as_slice() };
-        serde_json::from_slice(text).map(Self).map_err(|error| malformed(&error))
+        let ReadBody { mut text, _charge } = read(&mut request, MAX_FORM).await?;
+        if text.is_empty() {
+            text.extend_from_slice(b"{}");
+        }
+        parse(&mut text, |form| Ok(Self(form::read(form)?)))
     }
 }
 

@@ -13,13 +13,14 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
-use kymograph_app::dashboard::{Dashboards, ParsedDashboard, SaveDashboard};
+use kymograph_app::dashboard::{DashboardView, Dashboards, ParsedDashboard, SaveDashboard};
 use kymograph_app::star::Stars;
-use kymograph_domain::json::JsonValue;
+use kymograph_domain::dashboard::resource::{is_classic, schema_of, version_of};
+use kymograph_domain::text::shortened;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::body::JsonText;
+use crate::body::{JsonText, form};
 use crate::error::{ApiError, ApiResult};
 use crate::layer::Caller;
 use crate::openapi::operation;
@@ -31,9 +32,11 @@ use wire::{DashboardBody, DashboardMetaBody, DeletedDashboardBody, SaveDashboard
 pub(crate) use diff::MAX_DIFF_BYTES;
 pub(crate) use wire::dashboard_url;
 
+/// How many characters of a version that is asked for in vain are told.
+const MAX_VERSION: usize = 50;
+
 /// When saving is refused, and how it is not.
-const CONFLICTS: &str = "Saving over a version other than the current one is 412 with `version-mismatch`, \
-    beside another dashboard of the same title in the folder 412 with `name-exists`; both unless `overwrite` is set.";
+const CONFLICTS: &str = "Saving over a version other than the current one is 412 with `version-mismatch`, unless `overwrite` is set.";
 
 /// The routes of dashboards.
 pub fn routes(dashboards: Arc<Dashboards>, stars: Arc<Stars>) -> Routes {
@@ -91,20 +94,19 @@ async fn post_dashboard(
 }
 
 fn parse_save(mut body: JsonText, max_bytes: usize) -> ApiResult<SaveDashboard> {
-    let document = body.document()?;
-    let form = document.root();
-    if form.get("isFolder").and_then(JsonValue::as_bool) == Some(true) {
-        let message = "folders are created with POST /api/folders";
-        return Err(ApiError::new(StatusCode::BAD_REQUEST, message));
-    }
-    let text = |name| form.get(name).and_then(JsonValue::as_str).map(str::to_owned);
-    let dashboard = form.get("dashboard").ok_or_else(no_dashboard)?;
-    Ok(SaveDashboard {
-        dashboard: ParsedDashboard::try_new(dashboard, max_bytes)?,
-        folder_uid: text("folderUid"),
-        folder_id: form.get("folderId").and_then(JsonValue::as_i64),
-        message: text("message").unwrap_or_default(),
-        overwrite: form.get("overwrite").and_then(JsonValue::as_bool).unwrap_or_default(),
+    body.read(|form| {
+        if form::read_member(form, "isFolder")? == Some(true) {
+            let message = "folders are created with POST /api/folders";
+            return Err(ApiError::new(StatusCode::BAD_REQUEST, message));
+        }
+        let dashboard = form::member(form, "dashboard").ok_or_else(no_dashboard)?;
+        Ok(SaveDashboard {
+            dashboard: ParsedDashboard::try_new(dashboard, max_bytes)?,
+            folder_uid: form::read_member(form, "folderUid")?,
+            folder_id: form::read_member(form, "folderId")?,
+            message: form::read_member::<String>(form, "message")?.unwrap_or_default(),
+            overwrite: form::read_member(form, "overwrite")?.unwrap_or_default(),
+        })
     })
 }
 
@@ -118,7 +120,6 @@ async fn get_dashboard_by_uid(
     Path(uid): Path<String>,
     query: Query,
 ) -> ApiResult<Response> {
-    check_api_version(&query)?;
     let opened = match query.text("at") {
         Some(at) => {
             let _admission = state.dashboards.admit(&scope).await?;
@@ -126,19 +127,24 @@ async fn get_dashboard_by_uid(
         }
         None => state.dashboards.get_dashboard(&scope, &uid).await?,
     };
+    check_api_version(&query, &opened.dashboard)?;
     let is_starred = state.stars.is_starred(&scope, &opened.dashboard).await?;
     let meta = DashboardMetaBody::of(&scope, &opened, is_starred);
     document::with_meta(&meta, &opened.dashboard)
 }
 
-/// A client can ask for a schema of dashboards. All versions up to 1 share the one that is stored here.
-fn check_api_version(query: &Query) -> ApiResult<()> {
-    let asked = query.text("apiVersion").unwrap_or_default();
-    let version = asked.strip_prefix("dashboard.grafana.app/").unwrap_or(asked);
-    if matches!(version, "" | "v0alpha1" | "v1alpha1" | "v1beta1" | "v1") {
-        return Ok(());
-    }
-    let message = format!("dashboards are not served in the version {version:?}");
+/// A client can ask for a schema of dashboards, and gets the one that it was saved in: the versions of the classic one are
+/// one, and none is made into another.
+fn check_api_version(query: &Query, dashboard: &DashboardView) -> ApiResult<()> {
+    let asked = version_of(query.text("apiVersion").unwrap_or_default().trim());
+    let message = match schema_of(&dashboard.data) {
+        Some(schema) if asked == schema => return Ok(()),
+        Some(schema) => {
+            format!("the dashboard is served in the version it has: ask with apiVersion={schema}")
+        }
+        None if asked.is_empty() || is_classic(asked) => return Ok(()),
+        None => format!("the dashboard is not served in the version {:?}", shortened(asked, MAX_VERSION)),
+    };
     Err(ApiError::new(StatusCode::NOT_ACCEPTABLE, message))
 }
 

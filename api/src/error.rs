@@ -30,6 +30,9 @@ pub(crate) struct ErrorBody<'a> {
     /// The identifier of the message in Grafana's newer errors, like `password-auth.failed`.
     #[serde(skip_serializing_if = "Option::is_none")]
     message_id: Option<&'static str>,
+    /// The same in Grafana's older errors, like `empty-name`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<&'static str>,
     /// What kind of error it is, where the caller may not do something.
     #[serde(skip_serializing_if = "Option::is_none")]
     title: Option<&'static str>,
@@ -46,13 +49,12 @@ pub(crate) struct PreconditionErrorBody<'a> {
     status: Option<&'static str>,
 }
 
-/// What programs test for 412: a stale version, or a title that is taken.
+/// What programs test for 412: a stale version.
 #[derive(ToSchema)]
 #[schema(rename_all = "kebab-case")]
 #[expect(dead_code, reason = "what it describes is written as text")]
 enum PreconditionStatus {
     VersionMismatch,
-    NameExists,
 }
 
 fn status_of(error: &Error) -> StatusCode {
@@ -61,8 +63,6 @@ fn status_of(error: &Error) -> StatusCode {
         ErrorKind::Unauthenticated => StatusCode::UNAUTHORIZED,
         ErrorKind::Forbidden | ErrorKind::Exhausted | ErrorKind::Disabled => StatusCode::FORBIDDEN,
         ErrorKind::Missing => StatusCode::NOT_FOUND,
-        // Grafana answers a dashboard name that is taken like a version that is stale.
-        ErrorKind::Taken if error.code() == Some("name-exists") => StatusCode::PRECONDITION_FAILED,
         ErrorKind::Taken => StatusCode::CONFLICT,
         ErrorKind::Stale => StatusCode::PRECONDITION_FAILED,
         ErrorKind::Contradictory => StatusCode::UNPROCESSABLE_ENTITY,
@@ -113,7 +113,12 @@ impl IntoResponse for ApiError {
             (status, Json(PreconditionErrorBody { message, status: code })).into_response()
         } else {
             let title = is_denied.then_some("Access denied");
-            (status, Json(ErrorBody { message, message_id: code, title })).into_response()
+            // The identifiers of the newer errors have a point.
+            let (message_id, status_text) = match code {
+                Some(code) if code.contains('.') => (Some(code), None),
+                code => (None, code),
+            };
+            (status, Json(ErrorBody { message, message_id, status: status_text, title })).into_response()
         };
         if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));

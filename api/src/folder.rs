@@ -8,6 +8,7 @@ use axum::http::{Method, StatusCode};
 use kymograph_app::authorization::permissions_of;
 use kymograph_app::folder::{FolderChange, FolderRight, FolderView, Folders, NewFolder};
 use kymograph_app::{ErrorKind, Scope};
+use kymograph_domain::folder::GENERAL_UID;
 use kymograph_domain::resource_permission::ResourceKind;
 use kymograph_domain::{AccessLevel, OrgId, Uid};
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,7 @@ use crate::openapi::parameter::{flag, matching, text};
 use crate::openapi::text::{LongText, Name, NewUid, ParentUid};
 use crate::query::{Path, Query, parse_id};
 use crate::routes::Routes;
+use crate::url::address;
 
 /// How many folders a list has if the client does not say.
 const DEFAULT_PAGE: i64 = 1000;
@@ -113,8 +115,10 @@ struct FolderBody {
 
 /// What stands in the place of the uid and title of a folder around that the caller may not see.
 const REDACTED: &str = "redacted";
-/// What stands in the place of its dates.
+/// What stands in the place of dates that there are not.
 const NEVER: &str = "0001-01-01T00:00:00Z";
+/// Who created and changed what nobody did.
+const NOBODY: &str = "Anonymous";
 
 fn folder_body(right: &FolderRight, with_access_control: bool) -> FolderBody {
     let FolderRight { folder, level } = right;
@@ -144,6 +148,24 @@ fn folder_body(right: &FolderRight, with_access_control: bool) -> FolderBody {
     }
 }
 
+/// The root, which has a place among the folders for old clients.
+fn root_body(org_id: OrgId, level: AccessLevel) -> FolderBody {
+    FolderBody {
+        uid: GENERAL_UID.to_owned(),
+        org_id,
+        title: "Dashboards".to_owned(),
+        url: address(format_args!("/dashboards")),
+        can_save: level >= AccessLevel::Edit,
+        can_edit: level >= AccessLevel::Edit,
+        can_admin: level >= AccessLevel::Admin,
+        created_by: NOBODY.to_owned(),
+        created: NEVER.to_owned(),
+        updated_by: NOBODY.to_owned(),
+        updated: NEVER.to_owned(),
+        ..FolderBody::default()
+    }
+}
+
 /// A folder around another. Of one that the caller may not see there is nothing but its place.
 fn parent_body(org_id: OrgId, parent: Option<&FolderRight>) -> FolderBody {
     match parent {
@@ -161,7 +183,7 @@ fn parent_body(org_id: OrgId, parent: Option<&FolderRight>) -> FolderBody {
 
 /// The address of a folder's page.
 pub(crate) fn folder_url(uid: &Uid, slug: &str) -> String {
-    format!("/dashboards/f/{uid}/{slug}")
+    address(format_args!("/dashboards/f/{uid}/{slug}"))
 }
 
 #[derive(Serialize, ToSchema)]
@@ -271,6 +293,9 @@ async fn get_folder_by_uid(
     Path(uid): Path<String>,
     query: Query,
 ) -> ApiResult<Json<FolderBody>> {
+    if uid == GENERAL_UID {
+        return Ok(Json(root_body(scope.org(), folders.get_root(&scope)?)));
+    }
     let (folder, parents) = match query.text("at") {
         Some(at) => folders.get_folder_at(&scope, &uid, at).await?,
         None => folders.get_folder(&scope, &uid).await?,
@@ -284,7 +309,11 @@ async fn get_folder_by_id(
     Path(id): Path<String>,
     query: Query,
 ) -> ApiResult<Json<FolderBody>> {
-    let folder = folders.get_folder_by_id(&scope, parse_id("id", &id)?).await?;
+    let id = parse_id("id", &id)?;
+    if id == 0 {
+        return Ok(Json(root_body(scope.org(), folders.get_root(&scope)?)));
+    }
+    let folder = folders.get_folder_by_id(&scope, id).await?;
     Ok(Json(folder_body(&folder, is_access_control_asked(&query))))
 }
 

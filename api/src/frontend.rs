@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::openapi::operation;
 use crate::routes::Routes;
+use crate::url::address;
 
 /// The routes of front ends.
 pub fn routes(grafana_version: &str) -> Routes {
@@ -25,6 +26,7 @@ pub fn routes(grafana_version: &str) -> Routes {
 
 fn settings(version: &str) -> Value {
     json!({
+        "appSubUrl": address(format_args!("")),
         "buildInfo": {
             "version": version,
             "versionString": format!("Kymograph v{} (compatible with Grafana v{version})", env!("CARGO_PKG_VERSION")),

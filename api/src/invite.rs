@@ -52,6 +52,10 @@ pub fn routes(
         )
         .private(Method::DELETE, "/api/org/invites/{invitation_code}/revoke", state, revoke_invite)
         .describe(operation("revokeInvite", "Take an invite back").fails(&[404]))
+        .private(Method::PATCH, "/api/org/invites/{invitation_code}/revoke", state, revoke_invite)
+        .describe(
+            operation("patchRevokeInvite", "Take an invite back, as the pages of Grafana do").fails(&[404]),
+        )
         .group("invites")
         .public(Method::GET, "/api/user/invite/{code}", state, get_invite_info_by_code)
         .describe(operation("getInviteInfoByCode", "Read whom an invite is for").fails(&[404]))
@@ -135,7 +139,7 @@ async fn add_org_invite(
     Caller(scope): Caller,
     JsonBody(form): JsonBody<InviteForm>,
 ) -> ApiResult<Json<AddedInviteBody>> {
-    let role = OrgRole::try_parse(form.role.as_deref().unwrap_or_default()).map_err(Error::from)?;
+    let role = OrgRole::try_from_client(form.role.as_deref().unwrap_or_default()).map_err(Error::from)?;
     let email = form.login_or_email.unwrap_or_default().trim().to_owned();
     let guest = Guest { email, name: form.name.unwrap_or_default(), role };
     let is_member = format!("User {} is already added to organization", guest.email);

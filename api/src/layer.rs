@@ -53,17 +53,20 @@ pub struct LayerSettings {
     pub jwt: Option<JwtTransport>,
 }
 
-/// One router of public routes and of those that need credentials, each behind what its requests go through.
+/// One router of public routes and of those that need credentials, each behind what its requests go through. People find it
+/// under a path, which has no slash at its end.
 pub fn protected(
     public: Router,
     private: Router,
     settings: &LayerSettings,
+    sub_path: &str,
     metrics: Option<HttpMetrics>,
     authentication: Authentication,
 ) -> Router {
     let access = authentication.access.clone();
     let shared = Arc::new(Shared {
         settings: settings.clone(),
+        sub_path: sub_path.into(),
         metrics,
         access,
         private_bodies: Arc::new(BodyRules::private(settings.max_body_bytes)),
@@ -78,6 +81,8 @@ pub fn protected(
 /// What all requests share.
 struct Shared {
     settings: LayerSettings,
+    /// The path that people find the server under, without a slash at its end.
+    sub_path: Arc<str>,
     metrics: Option<HttpMetrics>,
     access: AccessLog,
     private_bodies: Arc<BodyRules>,
@@ -137,6 +142,6 @@ async fn guarded(
 }
 
 /// Grafana answers a method that a path does not have like a path that there is not.
-async fn not_found() -> ApiError {
+pub(crate) async fn not_found() -> ApiError {
     ApiError::new(StatusCode::NOT_FOUND, "Not found")
 }

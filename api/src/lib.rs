@@ -36,14 +36,16 @@ pub mod star;
 pub mod statistic;
 pub mod team;
 pub mod undo;
+mod url;
 pub mod user;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::http::uri::PathAndQuery;
-use axum::http::{StatusCode, Uri, header};
+use axum::http::{Method, StatusCode, Uri, header};
 use axum::middleware::from_fn_with_state;
+use axum::response::IntoResponse;
 use kymograph_app::Commands;
 use kymograph_app::access::AccessLog;
 use kymograph_app::audit::Audits;
@@ -214,19 +216,26 @@ pub fn api(services: Services, settings: &ApiSettings) -> prometheus::Result<Api
     if settings.layer.jwt.as_ref().is_some_and(|jwt| jwt.url_login) {
         portal = portal.route_layer(from_fn_with_state(url_login, log_in_by_url));
     }
-    let router = layer::protected(public, private, &settings.layer, metrics, authentication).merge(portal);
+    let sub_path = portal::sub_path(&settings.root_url);
+    let router =
+        layer::protected(public, private, &settings.layer, sub_path, metrics, authentication).merge(portal);
     let router = if settings.sub_path.is_empty() { router } else { under(&settings.sub_path, router) };
     document.set_routes(routes.clone());
     Ok(Api { router, routes, document })
 }
 
-/// The router under a sub-path. Like Grafana, it leads there who asks for anything else; a token is not carried along.
+/// The router under a sub-path. Like Grafana, it leads there who asks for a page outside of it; a token is not carried
+/// along. A program is told instead that it has the wrong address: led elsewhere, it would send another request.
 fn under(sub_path: &str, router: Router) -> Router {
     let prefix: Arc<str> = sub_path.into();
-    let lead = async move |uri: Uri| {
+    let lead = async move |method: Method, uri: Uri| {
+        let is_page = !uri.path().starts_with("/api/") && matches!(method, Method::GET | Method::HEAD);
+        if !is_page {
+            return layer::not_found().await.into_response();
+        }
         let uri = without_url_token(uri);
         let asked = uri.path_and_query().map_or("/", PathAndQuery::as_str);
-        (StatusCode::FOUND, [(header::LOCATION, format!("{prefix}{asked}"))])
+        (StatusCode::FOUND, [(header::LOCATION, format!("{prefix}{asked}"))]).into_response()
     };
     Router::new().nest(sub_path, router).fallback(lead)
 }

@@ -175,7 +175,7 @@ struct RoleForm {
 }
 
 fn parse_role(role: Option<&str>) -> ApiResult<OrgRole> {
-    let role = OrgRole::try_parse(role.unwrap_or_default());
+    let role = OrgRole::try_from_client(role.unwrap_or_default());
     role.map_err(|error| kymograph_app::Error::from(error).into())
 }
 

@@ -124,7 +124,6 @@ struct AddressForm {
     #[schema(value_type = Option<ShortText>)]
     city: Option<String>,
     #[schema(value_type = Option<ShortText>)]
-    #[serde(alias = "zipCode")]
     zipcode: Option<String>,
     #[schema(value_type = Option<ShortText>)]
     state: Option<String>,

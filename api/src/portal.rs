@@ -87,7 +87,13 @@ pub fn router(files: PortalFiles, root_url: &str, cookie_name: &str) -> Router {
         Arc::new(Portal { index, files: files.files, home, sub_path, cookie_name: cookie_name.to_owned() });
     Router::new()
         .route("/", get(redirect))
-        .route("/login", get(redirect))
+        .route("/login", get(open_login))
+        .route("/d/{uid}", get(open_dashboard))
+        .route("/d/{uid}/{slug}", get(open_titled_dashboard))
+        .route("/dashboards", get(open_dashboards))
+        .route("/dashboards/f/{uid}", get(open_folder))
+        .route("/dashboards/f/{uid}/{slug}", get(open_titled_folder))
+        .route("/invite/{code}", get(open_invite))
         .route("/user/email/update", get(open_email_link))
         .route("/portal", get(serve_index))
         .route("/portal/{*path}", get(serve_path))
@@ -110,6 +116,54 @@ fn escaped(text: &str) -> String {
 
 async fn redirect(State(portal): State<Arc<Portal>>) -> Response {
     (StatusCode::FOUND, [(header::LOCATION, portal.home.clone())]).into_response()
+}
+
+/// Clients look here for a server that lets people log in, and want no other address.
+async fn open_login(State(portal): State<Arc<Portal>>) -> Response {
+    let login = escaped(&format!("{}/login", portal.home));
+    let page = format!(
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Log in to Kymograph</title>\
+        <meta http-equiv=\"refresh\" content=\"0; url={login}\"></head>\
+        <body><a href=\"{login}\">Log in to Kymograph</a></body></html>\n"
+    );
+    let headers = [
+        (header::CACHE_CONTROL, "no-store"),
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    (headers, page).into_response()
+}
+
+async fn open_dashboard(State(portal): State<Arc<Portal>>, Path(uid): Path<String>) -> Response {
+    portal.open("dashboards/", &uid)
+}
+
+async fn open_titled_dashboard(
+    State(portal): State<Arc<Portal>>,
+    Path((uid, _)): Path<(String, String)>,
+) -> Response {
+    portal.open("dashboards/", &uid)
+}
+
+async fn open_dashboards(State(portal): State<Arc<Portal>>) -> Response {
+    portal.open("dashboards", "")
+}
+
+async fn open_folder(State(portal): State<Arc<Portal>>, Path(uid): Path<String>) -> Response {
+    portal.open("dashboards?folder=", &uid)
+}
+
+async fn open_titled_folder(
+    State(portal): State<Arc<Portal>>,
+    Path((uid, _)): Path<(String, String)>,
+) -> Response {
+    portal.open("dashboards?folder=", &uid)
+}
+
+/// The link of an invite, which may lead nobody else to it: its address tells the code.
+async fn open_invite(State(portal): State<Arc<Portal>>, Path(code): Path<String>) -> Response {
+    portal.open("invite/", &code)
 }
 
 /// The link in a mail. Who is not logged in is asked to, since the operation itself would only refuse them.
@@ -146,6 +200,19 @@ fn not_found() -> Response {
 }
 
 impl Portal {
+    /// Leads from an address that answers tell to the page of what it is about, which a uid or a code names.
+    fn open(&self, page: &str, name: &str) -> Response {
+        if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte)) {
+            return not_found();
+        }
+        let headers = [
+            (header::LOCATION, format!("{}/{page}{name}", self.home)),
+            (header::CACHE_CONTROL, "no-store".to_owned()),
+            (header::REFERRER_POLICY, "no-referrer".to_owned()),
+        ];
+        (StatusCode::FOUND, headers).into_response()
+    }
+
     fn respond_index(&self, headers: &HeaderMap) -> Response {
         let Some(Index { html, etag }) = &self.index else {
             let headers = [(header::CACHE_CONTROL, "no-store")];
@@ -239,6 +306,28 @@ mod tests {
         }
         let (response, _) = get("http://example.org/", "/", &[]).await;
         assert_eq!(response.headers()["location"], "/portal");
+    }
+
+    #[tokio::test]
+    async fn addresses_that_answers_tell_lead_to_pages() {
+        for (asked, page) in [
+            ("/d/a-1", "dashboards/a-1"),
+            ("/d/a-1/cpu", "dashboards/a-1"),
+            ("/dashboards", "dashboards"),
+            ("/dashboards/f/ops/ops-team", "dashboards?folder=ops"),
+            ("/dashboards/f/ops", "dashboards?folder=ops"),
+            ("/invite/1-2-abc", "invite/1-2-abc"),
+        ] {
+            let (response, _) = get("http://example.org/k/", asked, &[]).await;
+            assert_eq!(response.status(), 302, "{asked}");
+            assert_eq!(response.headers()["location"], format!("/k/portal/{page}"));
+        }
+        for hostile in ["/d/a%2F..%2F..", "/invite/%0d%0aSet-Cookie:a", "/dashboards/f/a&at=1"] {
+            assert_eq!(get("http://a/", hostile, &[]).await.0.status(), 404, "{hostile}");
+        }
+        let (response, body) = get("http://example.org/k/", "/login", &[]).await;
+        assert_eq!(response.status(), 200);
+        assert!(body.contains(r#"content="0; url=/k/portal/login""#), "{body}");
     }
 
     #[tokio::test]

@@ -8,14 +8,14 @@ use axum::http::{HeaderName, Method, StatusCode, header};
 use kymograph_app::service_account::{
     NewServiceAccount, ServiceAccountChange, ServiceAccountView, ServiceAccounts, TokenView,
 };
-use kymograph_app::{Error, Permission, Scope};
+use kymograph_app::{Error, ErrorKind, Permission, Scope};
 use kymograph_domain::{OrgId, OrgRole, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::access_control::{AccessControl, asked_access_control};
 use crate::body::{JsonBody, Message};
-use crate::error::ApiResult;
+use crate::error::{ApiError, ApiResult};
 use crate::layer::Caller;
 use crate::openapi::operation;
 use crate::openapi::parameter::{flag, text};
@@ -210,7 +210,7 @@ struct ServiceAccountForm {
 
 fn parse_role(role: Option<&str>) -> ApiResult<Option<OrgRole>> {
     let role = role.filter(|role| !role.is_empty());
-    role.map(|role| OrgRole::try_parse(role).map_err(|error| Error::from(error).into())).transpose()
+    role.map(|role| OrgRole::try_from_client(role).map_err(|error| Error::from(error).into())).transpose()
 }
 
 #[derive(Deserialize, Default, ToSchema)]
@@ -221,11 +221,6 @@ struct TokenForm {
     /// After how many seconds it ends. Zero means never.
     #[schema(minimum = 0, maximum = 3_162_240_000_i64)]
     seconds_to_live: Option<i64>,
-}
-
-/// The service account that a path names.
-fn parse_account_id(text: &str) -> ApiResult<UserId> {
-    parse_id("serviceAccountId", text).map(UserId)
 }
 
 async fn create_service_account(
@@ -271,7 +266,8 @@ async fn retrieve_service_account(
     Path(id): Path<String>,
     query: Query,
 ) -> ApiResult<Json<ServiceAccountBody>> {
-    let account = accounts.get_service_account(&scope, parse_account_id(&id)?).await?;
+    let account =
+        accounts.get_service_account(&scope, accounts.resolve_service_account(&scope, &id).await?).await?;
     Ok(Json(service_account_body(account, account_access_control(&query, &scope))))
 }
 
@@ -281,7 +277,7 @@ async fn update_service_account(
     Path(id): Path<String>,
     JsonBody(form): JsonBody<ServiceAccountForm>,
 ) -> ApiResult<Json<UpdatedServiceAccountBody>> {
-    let id = parse_account_id(&id)?;
+    let id = accounts.resolve_service_account(&scope, &id).await?;
     let role = parse_role(form.role.as_deref())?;
     let change = ServiceAccountChange { role, name: form.name, is_disabled: form.is_disabled };
     accounts.update_service_account(&scope, id, &change).await?;
@@ -299,7 +295,8 @@ async fn delete_service_account(
     Caller(scope): Caller,
     Path(id): Path<String>,
 ) -> ApiResult<Json<Message>> {
-    accounts.delete_service_account(&scope, parse_account_id(&id)?).await?;
+    let id = accounts.resolve_service_account(&scope, &id).await?;
+    accounts.delete_service_account(&scope, id).await?;
     Ok(Message::json("Service account deleted"))
 }
 
@@ -308,7 +305,12 @@ async fn list_tokens(
     Caller(scope): Caller,
     Path(id): Path<String>,
 ) -> ApiResult<Json<Vec<TokenBody>>> {
-    let (tokens, now) = accounts.list_tokens(&scope, parse_account_id(&id)?).await?;
+    // Where the id of one that is not there has no tokens, a uid of none is wrong input.
+    let id = accounts
+        .resolve_service_account(&scope, &id)
+        .await
+        .map_err(|error| ApiError::from(error).when(ErrorKind::Missing, StatusCode::BAD_REQUEST, ""))?;
+    let (tokens, now) = accounts.list_tokens(&scope, id).await?;
     Ok(Json(tokens.into_iter().map(|token| token_body(token, now)).collect()))
 }
 
@@ -319,7 +321,8 @@ async fn create_token(
     JsonBody(form): JsonBody<TokenForm>,
 ) -> ApiResult<([(HeaderName, &'static str); 1], Json<NewTokenBody>)> {
     let name = form.name.unwrap_or_default();
-    let token = accounts.create_token(&scope, parse_account_id(&id)?, &name, form.seconds_to_live).await?;
+    let id = accounts.resolve_service_account(&scope, &id).await?;
+    let token = accounts.create_token(&scope, id, &name, form.seconds_to_live).await?;
     let (id, name) = (token.id, token.name.clone());
     let body = NewTokenBody { id, name, key: token.key()? };
     // Nobody on the way may keep the token, and neither does the layer that repeats responses.
@@ -332,6 +335,7 @@ async fn delete_token(
     Path((id, token_id)): Path<(String, String)>,
 ) -> ApiResult<Json<Message>> {
     let token_id = parse_id("tokenId", &token_id)?;
-    accounts.delete_token(&scope, parse_account_id(&id)?, token_id).await?;
+    let id = accounts.resolve_service_account(&scope, &id).await?;
+    accounts.delete_token(&scope, id, token_id).await?;
     Ok(Message::json("Service account token deleted"))
 }

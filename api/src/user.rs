@@ -149,7 +149,7 @@ struct NewUserForm {
     email: Option<String>,
     #[schema(value_type = NewPassword, required)]
     password: Option<String>,
-    #[serde(alias = "OrgId", alias = "orgid", rename = "orgId")]
+    #[serde(rename = "orgId")]
     org_id: Option<i64>,
 }
 

@@ -161,7 +161,10 @@ impl Authorization {
             creator_since: scope.member_since(),
         };
         if !filter.is_unlimited {
-            let teams = self.reader.find_team_ids(scope).await?;
+            let teams = match scope.member_since() {
+                Some(_) => self.reader.find_team_ids(scope).await?,
+                None => Arc::default(),
+            };
             let roles = [OrgRole::Viewer, OrgRole::Editor].into_iter().filter(|role| *role <= scope.role());
             let grantees = std::iter::once(Grantee::User(user))
                 .chain(roles.map(Grantee::Role))
@@ -175,11 +178,13 @@ impl Authorization {
 fn node_level(scope: &Scope, teams: &[TeamId], node: &AccessNode) -> Option<AccessLevel> {
     let OwnAccess { grants, creator, created } = &*node.own;
     let (user, role) = (scope.actor().user_id, scope.role());
+    // A team can have members who are no members of its org.
+    let is_member = scope.member_since().is_some();
     match grants {
         Some(grants) => {
             let own = grants.iter().filter(|grant| match grant.grantee {
                 Grantee::User(granted) => granted == user,
-                Grantee::Team(team) => teams.contains(&team),
+                Grantee::Team(team) => is_member && teams.contains(&team),
                 Grantee::Role(granted) => granted <= role,
             });
             own.map(|grant| grant.level).max()
@@ -298,6 +303,8 @@ mod tests {
         assert_eq!(node_level(&scope(OrgRole::Editor, 1), &[], &node), Some(AccessLevel::View));
         assert_eq!(node_level(&scope(OrgRole::None, 1), &[], &node), None);
         assert_eq!(node_level(&scope(OrgRole::None, 1), &[TeamId(3)], &node), Some(AccessLevel::Edit));
+        let no_member = scope(OrgRole::None, 1).since(None);
+        assert_eq!(node_level(&no_member, &[TeamId(3)], &node), None);
     }
 
     #[test]

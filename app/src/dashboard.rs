@@ -112,13 +112,6 @@ pub trait DashboardReader: Send + Sync {
     async fn find_dashboard(&self, scope: &Scope, uid: &Uid) -> Result<Option<Arc<DashboardView>>>;
     /// The uid of the dashboard of that numeric id.
     async fn find_uid_by_id(&self, scope: &Scope, id: i64) -> Result<Option<Uid>>;
-    /// The uid of a dashboard with that title in that folder.
-    async fn find_uid_by_title(
-        &self,
-        scope: &Scope,
-        folder: Option<&Uid>,
-        title: &str,
-    ) -> Result<Option<Uid>>;
     /// The uid of the folder of that numeric id.
     async fn find_folder_uid_by_id(&self, scope: &Scope, id: i64) -> Result<Option<Uid>>;
     /// The dashboard of that uid as it was at a position of the log.

@@ -218,7 +218,6 @@ impl Error {
             Invariant::FolderNotOwnAncestor => FolderError::OwnAncestor.into(),
             Invariant::FolderDepth => FolderError::TooDeep.into(),
             Invariant::TeamNameUnique => TeamError::NameTaken.into(),
-            Invariant::TeamMemberInOrg => TeamError::NotInOrg.into(),
             Invariant::ServiceAccountLoginUnique => ServiceAccountError::Taken.into(),
             Invariant::TokenNameUnique => ServiceAccountError::TokenNameTaken.into(),
             Invariant::QuotaKept => QuotaError::Reached.into(),

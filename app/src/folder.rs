@@ -314,6 +314,18 @@ impl Folders {
         Ok((folder, parents))
     }
 
+    /// What the actor may do at the root, which is no folder.
+    pub fn get_root(&self, scope: &Scope) -> Result<AccessLevel> {
+        scope.require_member(Permission::FoldersRead)?;
+        Ok(if scope.administers_content() {
+            AccessLevel::Admin
+        } else if scope.allows(Permission::FoldersCreate) {
+            AccessLevel::Edit
+        } else {
+            AccessLevel::View
+        })
+    }
+
     /// Reads a folder by its numeric id.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_folder_by_id(&self, scope: &Scope, id: i64) -> Result<FolderRight> {

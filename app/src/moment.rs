@@ -3,15 +3,12 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use kymograph_domain::timestamp::FIRST_MILLISECONDS;
 use kymograph_domain::{StreamId, Timestamp};
 
 use crate::Scope;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-
-/// Numbers below this are positions, others are milliseconds since 1970: no org has so many events, and nothing happened
-/// here before 1973.
-const FIRST_MILLISECONDS: i64 = 100_000_000_000;
 
 /// Reads where an org's log and its streams stood at a time.
 #[async_trait]
@@ -61,7 +58,8 @@ impl Moments {
         Self { log, clock }
     }
 
-    /// The position that a client means: by RFC 3339, by milliseconds since 1970, or as a position.
+    /// The position that a client means: by RFC 3339, by milliseconds since 1970, or as a position. A number that would be
+    /// a time before 1973 is a position: no org has so many events.
     pub async fn resolve(&self, scope: &Scope, text: &str) -> Result<i64> {
         let future = || Error::invalid("at is in the future");
         if let Some(position) = text.parse().ok().filter(|number| (0..FIRST_MILLISECONDS).contains(number)) {

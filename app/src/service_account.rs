@@ -8,7 +8,7 @@ use kymograph_domain::service_account::{
     ServiceAccount, ServiceAccountCommand, ServiceAccountCreated, ServiceAccountError, token_expiry,
 };
 use kymograph_domain::slug::slugify;
-use kymograph_domain::{OrgId, OrgRole, Timestamp, UserId};
+use kymograph_domain::{OrgId, OrgRole, Timestamp, Uid, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
@@ -76,6 +76,8 @@ pub struct ServiceAccountFilter {
 pub trait ServiceAccountReader: Send + Sync {
     /// The service account of that id.
     async fn find_service_account(&self, scope: &Scope, id: UserId) -> Result<Option<ServiceAccountView>>;
+    /// The id of the service account of that uid.
+    async fn find_service_account_id(&self, scope: &Scope, uid: &Uid) -> Result<Option<UserId>>;
     /// The service accounts that a filter lets through, by login.
     async fn search_service_accounts(
         &self,
@@ -281,6 +283,18 @@ impl ServiceAccounts {
                 Ok(unit.decided(()))
             })
             .await
+    }
+
+    /// The service account that a client names by id or by uid. An id need not be a service account's.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn resolve_service_account(&self, scope: &Scope, name: &str) -> Result<UserId> {
+        if let Ok(id) = name.parse() {
+            return Ok(UserId(id));
+        }
+        scope.require(Permission::ServiceAccountsRead)?;
+        let uid = Uid::try_new(name).map_err(|_| ServiceAccountError::NotFound)?;
+        let id = self.reader.find_service_account_id(scope, &uid).await?;
+        id.ok_or_else(|| ServiceAccountError::NotFound.into())
     }
 
     /// Reads a service account.

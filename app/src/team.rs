@@ -9,7 +9,7 @@ use kymograph_domain::team::{
     MAX_MEMBERS, Team, TeamCommand, TeamCreated, TeamError, TeamMembers, TeamPermission,
 };
 use kymograph_domain::text::fold;
-use kymograph_domain::user::UserError;
+use kymograph_domain::user::{User, UserError};
 use kymograph_domain::{OrgId, TeamId, Uid, UserId};
 
 use crate::error::Result;
@@ -174,12 +174,22 @@ impl Teams {
             .await
     }
 
-    /// Makes a member of the org a member of a team.
+    /// Makes a user a member of a team, which counts for nothing while the user is no member of the org.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn add_team_member(&self, scope: &Scope, team: &str, user_id: UserId) -> Result<()> {
         scope.require(Permission::TeamsPermissionsWrite)?;
-        let permission = TeamPermission::Member;
-        self.tell(scope, team, TeamCommand::AddMember { user_id, permission }).await
+        let id = &resolve_team(&*self.reader, scope, team).await?;
+        self.commands
+            .run(scope, |mut unit| async move {
+                let mut team = unit.load::<Team>(id).await?;
+                if team.exists && !unit.load_from_server::<User>(&user_id).await?.exists {
+                    return Err(TeamError::UserNotFound.into());
+                }
+                team.tell(TeamCommand::AddMember { user_id, permission: TeamPermission::Member }).await?;
+                unit.record(team)?;
+                Ok(unit.decided(()))
+            })
+            .await
     }
 
     /// Gives a member of a team another permission.
@@ -220,7 +230,7 @@ impl Teams {
         let named: Vec<_> = named.map(|(login, permission)| (fold(login), permission)).collect();
         let names: Vec<_> = named.iter().map(|(name, _)| name.clone()).collect();
         let found = self.memberships.find_members_by_name(scope, &names).await?;
-        let user = |name| found.get(name).copied().ok_or(TeamError::NotInOrg);
+        let user = |name| found.get(name).copied().ok_or(TeamError::UserNotFound);
         let members = named.iter().map(|(login, permission)| Ok((user(login)?, *permission)));
         Ok(members.collect::<Result<_, TeamError>>()?)
     }
@@ -300,8 +310,8 @@ pub(crate) async fn resolve_team(reader: &dyn TeamReader, scope: &Scope, team: &
     Ok(reader.find_team_id(scope, &uid).await?.ok_or(TeamError::NotFound)?)
 }
 
-/// Takes a user out of all teams of an org, which comes before the end of its membership: a team has no members
-/// from outside its org, and who comes back is in none of its old teams.
+/// Takes a user out of all teams of an org, which comes before the end of its membership: who comes back is in none of its
+/// old teams.
 pub(crate) async fn leave_teams(
     unit: &mut Unit<'_>,
     reader: &dyn TeamReader,

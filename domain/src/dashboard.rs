@@ -1,7 +1,9 @@
 //! A dashboard: a JSON document with versions.
 
 mod content;
+mod error;
 mod past;
+pub mod resource;
 pub mod summary;
 
 use cqrs_es::Aggregate;
@@ -12,11 +14,14 @@ use crate::aggregate::{Stream, decide};
 use crate::domain_events;
 use crate::json::JsonValue;
 use crate::past::Description;
-use crate::reason::{Reason, ReasonKind};
 use crate::uid::Uid;
 
 pub(crate) use content::are_tags;
-pub use content::{DashboardContent, MAX_TAG_CHARACTERS, MAX_TAGS, MAX_TAGS_BYTES};
+pub use content::{
+    DashboardContent, MAX_MESSAGE_CHARACTERS, MAX_TAG_CHARACTERS, MAX_TAGS, MAX_TAGS_BYTES,
+    MAX_TITLE_CHARACTERS,
+};
+pub use error::DashboardError;
 
 /// The state that decisions about a dashboard need. The document itself is in the events only.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -146,67 +151,6 @@ domain_events! {
         Restored(DashboardRestored) = "dashboard.restored", 1;
         /// It was removed from the trash for good.
         Purged(DashboardPurged) = "dashboard.purged", 1;
-    }
-}
-
-/// Why a dashboard refuses a command.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum DashboardError {
-    /// It has no title.
-    #[error("Dashboard title cannot be empty")]
-    TitleEmpty,
-    /// The title or message is too long or cannot be stored.
-    #[error("Dashboard title or message is too long")]
-    TextTooLong,
-    /// There are too many tags, or one is too long or cannot be stored.
-    #[error(
-        "A dashboard has at most {MAX_TAGS} tags of at most {MAX_TAG_CHARACTERS} characters, {MAX_TAGS_BYTES} bytes in all, without NUL characters"
-    )]
-    BadTags,
-    /// The document is not a JSON object.
-    #[error("dashboard must be a JSON object")]
-    NotAnObject,
-    /// The document is nested too deep.
-    #[error("dashboard is nested more than {} levels deep", crate::json::MAX_DEPTH)]
-    TooDeep,
-    /// It is not there.
-    #[error("Dashboard not found")]
-    NotFound,
-    /// It has changed since the client read it.
-    #[error("The dashboard has been changed by someone else")]
-    VersionMismatch,
-    /// Another one in the folder has the same title.
-    #[error("A dashboard with the same name in the folder already exists")]
-    NameExists,
-    /// It has no version of this number.
-    #[error("Dashboard version not found")]
-    VersionNotFound,
-    /// The folder to put it in is not there.
-    #[error("folder not found")]
-    FolderNotFound,
-}
-
-impl Reason for DashboardError {
-    fn kind(&self) -> ReasonKind {
-        match self {
-            Self::TitleEmpty
-            | Self::TextTooLong
-            | Self::BadTags
-            | Self::NotAnObject
-            | Self::TooDeep
-            | Self::FolderNotFound => ReasonKind::Invalid,
-            Self::NotFound | Self::VersionNotFound => ReasonKind::Missing,
-            Self::VersionMismatch => ReasonKind::Stale,
-            Self::NameExists => ReasonKind::Taken,
-        }
-    }
-
-    fn code(&self) -> Option<&'static str> {
-        match self {
-            Self::VersionMismatch => Some("version-mismatch"),
-            Self::NameExists => Some("name-exists"),
-            _ => None,
-        }
     }
 }
 

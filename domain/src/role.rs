@@ -33,7 +33,7 @@ impl Reason for RoleError {
 }
 
 impl OrgRole {
-    /// Reads the name of a role as it stands in JSON and configuration, case-sensitively.
+    /// Reads the name of a role as it is stored and as it stands in tokens and configuration, where it has one case.
     pub fn try_parse(text: &str) -> Result<Self, RoleError> {
         match text {
             "None" => Ok(Self::None),
@@ -42,6 +42,12 @@ impl OrgRole {
             "Admin" => Ok(Self::Admin),
             _ => Err(RoleError),
         }
+    }
+
+    /// Reads the name of a role as clients of the API send it, in any case.
+    pub fn try_from_client(text: &str) -> Result<Self, RoleError> {
+        let roles = [Self::None, Self::Viewer, Self::Editor, Self::Admin];
+        roles.into_iter().find(|role| role.as_str().eq_ignore_ascii_case(text)).ok_or(RoleError)
     }
 
     /// The name of the role.

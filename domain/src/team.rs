@@ -1,4 +1,4 @@
-//! A team: members of an org who are named together.
+//! A team: users who are named together in an org. Those who are no members of the org count for nothing until they are.
 
 use std::collections::BTreeMap;
 
@@ -182,9 +182,9 @@ pub enum TeamError {
     /// The user is no member of the team.
     #[error("Team member not found")]
     NotMember,
-    /// The user is no member of the org, or there is no such user.
+    /// There is no such user, or none of that name in the org.
     #[error("User not found")]
-    NotInOrg,
+    UserNotFound,
     /// It would have too many members.
     #[error("a team can have at most {MAX_MEMBERS} members")]
     TooManyMembers,
@@ -199,7 +199,7 @@ impl Reason for TeamError {
             | Self::AlreadyMember
             | Self::TooManyMembers => ReasonKind::Invalid,
             Self::NameTaken => ReasonKind::Taken,
-            Self::NotFound | Self::NotMember | Self::NotInOrg => ReasonKind::Missing,
+            Self::NotFound | Self::NotMember | Self::UserNotFound => ReasonKind::Missing,
         }
     }
 }

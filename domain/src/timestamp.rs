@@ -9,6 +9,9 @@ use time::format_description::well_known::Rfc3339;
 #[serde(transparent)]
 pub struct Timestamp(pub i64);
 
+/// Numbers below this are no times in milliseconds since the epoch: nothing happened here before 1973.
+pub const FIRST_MILLISECONDS: i64 = 100_000_000_000;
+
 impl Timestamp {
     /// The timestamp of a date, cut to microseconds.
     #[must_use]
@@ -28,11 +31,12 @@ impl Timestamp {
     /// The end of the year 9999, after which no time is accepted.
     pub const MAX: Self = Self(253_402_300_799_999_999);
 
-    /// Reads RFC 3339, like `2026-11-01T10:00:00+01:00`, or a number of milliseconds since the epoch. `None` for what
-    /// is neither, or not in the years 1 to 9999.
+    /// Reads RFC 3339, like `2026-11-01T10:00:00+01:00`, or a number of milliseconds or seconds since the epoch: what would
+    /// be before 1973 in milliseconds is seconds. `None` for what is neither, or not in the years 1 to 9999.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let timestamp = match text.parse::<i64>() {
+            Ok(seconds) if (0..FIRST_MILLISECONDS).contains(&seconds) => Some(Self(0).plus_seconds(seconds)),
             Ok(milliseconds) => milliseconds.checked_mul(1_000).map(Self),
             Err(_) => OffsetDateTime::parse(text, &Rfc3339).ok().map(Self::from_date),
         };
@@ -127,9 +131,13 @@ mod tests {
     }
 
     #[test]
-    fn reads_dates_and_milliseconds() {
+    fn reads_dates_milliseconds_and_seconds() {
         let timestamp = Some(Timestamp(1_730_455_200_123_000));
         assert_eq!(Timestamp::parse("1730455200123"), timestamp);
+        assert_eq!(Timestamp::parse("1730455200"), Some(Timestamp(1_730_455_200_000_000)));
+        assert_eq!(Timestamp::parse("0"), Some(Timestamp(0)));
+        assert_eq!(Timestamp::parse("99999999999"), Some(Timestamp(99_999_999_999_000_000)));
+        assert_eq!(Timestamp::parse("100000000000"), Some(Timestamp(100_000_000_000_000)));
         assert_eq!(Timestamp::parse("2024-11-01T11:00:00.123+01:00"), timestamp);
         for wrong in ["", "yesterday", "2024-11-01", "1e9", "9223372036854775807", "999999999999999"] {
             assert_eq!(Timestamp::parse(wrong), None, "{wrong}");

@@ -46,6 +46,7 @@ migrations! {
     18 "0018_search_parts";
     19 "0019_user_names";
     21 "0021_undo";
+    22 "0022_service_account_uid";
 }
 
 #[cfg(test)]

@@ -101,7 +101,7 @@ describe("ten thousand characters", () => {
     await page.getByRole("button", { name: "Import" }).waitFor();
     await drop(page, [{ name: "long.json", content: JSON.stringify({ title: LONG, panels: [] }) }]);
     const file = page.getByRole("dialog").getByRole("listitem").filter({ hasText: "long.json" });
-    await file.getByText("Dashboard title or message is too long").waitFor();
+    await file.getByText("Dashboard title cannot contain more than 5000 characters").waitFor();
   });
 
   it("are taken as a description, and shown to who changes the folder meanwhile", async () => {

@@ -11,6 +11,8 @@ const LONG = 10_000;
 const LONGEST_NAME = 760;
 /** The longest tag that the server takes, in characters. */
 const LONGEST_TAG = 100;
+/** The longest message of a version that it takes, in characters. */
+const LONGEST_MESSAGE = 500;
 
 /** A hostile name that is as long as a name can be. */
 function longestName(filler: string): string {
@@ -21,6 +23,9 @@ function longestName(filler: string): string {
 function longText(): string {
   return HOSTILE.repeat(Math.ceil(LONG / HOSTILE.length)).slice(0, LONG);
 }
+
+/** The page of an invite, whose code is not known before there is one. */
+let invite = "";
 
 /** A member of no org, and one of an org with the longest name. */
 const HOMELESS = longestName("h");
@@ -107,16 +112,21 @@ describe("every page", () => {
         { id: 2, type: longText(), title: longText(), gridPos: { x: 2, y: 0, w: 22, h: 4 } },
       ],
     };
-    await saveDashboard(dashboard, longText(), "hostile");
-    await saveDashboard({ ...dashboard, tags: [longText().slice(0, LONGEST_TAG)] }, "m".repeat(LONG), "hostile");
+    const message = longText().slice(0, LONGEST_MESSAGE);
+    await saveDashboard(dashboard, message, "hostile");
+    const tagged = { ...dashboard, tags: [longText().slice(0, LONGEST_TAG)] };
+    await saveDashboard(tagged, "m".repeat(LONGEST_MESSAGE), "hostile");
     await saveDashboard({ ...realDashboard("node-exporter-full"), uid: "real" });
     const user = { login: longestName("l"), name: longestName("n"), email: "", password: "secret", orgId: 1 };
     const author = (await api("POST", "/api/admin/users", user)) as { id: number };
     await api("PATCH", `/api/org/users/${author.id}`, { role: "Editor" });
-    const saved = { dashboard: { ...dashboard, id: null }, message: longText(), folderUid: "hostile", overwrite: true };
+    const saved = { dashboard: { ...dashboard, id: null }, message, folderUid: "hostile", overwrite: true };
     await api("POST", "/api/dashboards/db", saved, `${user.login}:secret`);
     const { orgId } = (await api("POST", "/api/orgs", { name: longestName("o") })) as { orgId: number };
     await api("POST", "/api/admin/users", { ...user, login: DWELLER, orgId });
+    await api("POST", "/api/org/invites", { loginOrEmail: longestName("i"), name: longestName("g"), role: "Viewer" });
+    const invites = (await api("GET", "/api/org/invites")) as { code: string }[];
+    invite = `invite/${invites[0]?.code}`;
     // Who administers the server and is nowhere at home is offered the most.
     const homeless = { ...user, login: HOMELESS };
     const { id } = (await api("POST", "/api/admin/users", homeless)) as { id: number };
@@ -128,7 +138,7 @@ describe("every page", () => {
     for (const width of [1440, 375]) {
       it(`is whole and accessible in the ${scheme} theme, ${width} pixels wide`, async () => {
         const watched = await open("/", { scheme, width });
-        expect(await faults(watched, PAGES)).toEqual([]);
+        expect(await faults(watched, [...PAGES, invite])).toEqual([]);
         expect(watched.complaints).toEqual([]);
       }, 180_000);
 

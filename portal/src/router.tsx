@@ -70,6 +70,16 @@ const login = createRoute({
   validateSearch: (raw: Raw): { to?: string } => ({ to: optionalText(raw.to) }),
 });
 
+/** The link of an invite leads here, also somebody who is not logged in. */
+const invite = createRoute({
+  getParentRoute: () => root,
+  path: "/invite/$code",
+  component: lazyRouteComponent(
+    whenUp(() => import("./membership/InvitePage")),
+    "InvitePage",
+  ),
+});
+
 const shell = createRoute({
   getParentRoute: () => root,
   id: "shell",
@@ -253,6 +263,7 @@ export function makeRouter(queries: QueryClient) {
   return createRouter({
     routeTree: root.addChildren([
       login,
+      invite,
       shell.addChildren([
         overview,
         dashboards,

@@ -135,7 +135,8 @@ fn insert(
     content: &DashboardContent,
     statements: &mut Statements,
 ) {
-    let (uid, title, tags) = (content.uid.to_string(), content.title.clone(), content.tags.clone());
+    let (uid, title, tags) =
+        (content.uid.to_string(), content.listed_title().to_owned(), content.tags.clone());
     let (slug, folder) = (slugify(&title), uid_or_empty(content.folder_uid.as_ref()));
     let (at, by) = (recorded.recorded_at.date(), recorded.actor_login.to_owned());
     let (org, pos, message) = (recorded.org.0, recorded.position, content.message.clone());
@@ -151,7 +152,8 @@ fn update(
     content: &DashboardContent,
     statements: &mut Statements,
 ) {
-    let (uid, title, tags) = (content.uid.to_string(), content.title.clone(), content.tags.clone());
+    let (uid, title, tags) =
+        (content.uid.to_string(), content.listed_title().to_owned(), content.tags.clone());
     let (slug, folder) = (slugify(&title), uid_or_empty(content.folder_uid.as_ref()));
     let (at, by) = (recorded.recorded_at.date(), recorded.actor_login.to_owned());
     let (org, pos, message) = (recorded.org.0, recorded.position, content.message.clone());

@@ -122,6 +122,7 @@ impl PreferenceReader for PgPreferenceReader {
                 AND d.deleted IS NULL
             LEFT JOIN team_members m
                 ON m.org_id = p.org_id AND m.user_id = $2 AND p.owner = 'team-' || m.team_id
+                AND EXISTS (SELECT FROM memberships WHERE org_id = $1 AND user_id = $2)
             WHERE p.org_id = $1 AND (p.owner IN ('org', 'user-' || $2) OR m.team_id IS NOT NULL)
             ORDER BY p.owner = 'org', m.team_id DESC NULLS FIRST LIMIT 1";
         let (org, user) = (scope.org(), scope.actor().user_id);

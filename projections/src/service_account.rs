@@ -9,7 +9,7 @@ use kymograph_app::service_account::{
 use kymograph_app::{Page, Result, Scope};
 use kymograph_domain::org::OrgEvent;
 use kymograph_domain::service_account::ServiceAccountEvent;
-use kymograph_domain::{Invariant, OrgId, Timestamp, UserId};
+use kymograph_domain::{Invariant, OrgId, Timestamp, Uid, UserId};
 use tokio_postgres::Row;
 
 use crate::database::Database;
@@ -167,6 +167,12 @@ impl ServiceAccountReader for PgServiceAccountReader {
         let sql = concat!(select!(), "AND a.id = $2");
         let row = self.database.read_one(scope.org(), sql, &[&scope.org().0, &id.0]).await?;
         row.as_ref().map(service_account_view).transpose()
+    }
+
+    async fn find_service_account_id(&self, scope: &Scope, uid: &Uid) -> Result<Option<UserId>> {
+        let sql = "SELECT id FROM service_accounts WHERE org_id = $1 AND uid = $2";
+        let row = self.database.read_one(scope.org(), sql, &[&scope.org().0, &uid.as_str()]).await?;
+        Ok(row.map(|row| UserId(row.get("id"))))
     }
 
     async fn search_service_accounts(

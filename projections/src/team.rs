@@ -25,8 +25,6 @@ const INSERT_MEMBER: &str =
     "INSERT INTO team_members (org_id, team_id, user_id, permission) VALUES ($1, $2, $3, $4)";
 const CHANGE_MEMBER: &str =
     "UPDATE team_members SET permission = $4 WHERE org_id = $1 AND team_id = $2 AND user_id = $3";
-const CHECK_IN_ORG: &str = "SELECT 1 / (CASE WHEN EXISTS
-    (SELECT FROM memberships WHERE org_id = $1 AND user_id = $2) THEN 1 ELSE 0 END)";
 const CHECK_IN_NO_TEAM: &str = "SELECT 1 / (CASE WHEN EXISTS
     (SELECT FROM team_members WHERE org_id = $1 AND user_id = $2) THEN 0 ELSE 1 END)";
 
@@ -74,10 +72,8 @@ fn project(recorded: &Recorded<'_>, event: &TeamEvent, statements: &mut Statemen
         }
         TeamEvent::MemberAdded(added) => {
             let user = added.user_id.0;
-            statements
-                .write(INSERT_MEMBER, params![org, added.id.0, user, permission_text(added.permission)]);
-            let on_failure = OnFailure::Broken(Invariant::TeamMemberInOrg);
-            statements.check(CHECK_IN_ORG, params![org, user], on_failure);
+            let permission = permission_text(added.permission);
+            statements.write(INSERT_MEMBER, params![org, added.id.0, user, permission]);
         }
         TeamEvent::PermissionChanged(changed) => {
             let permission = permission_text(changed.permission);
@@ -130,7 +126,8 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT t.org_id, t.id, t.uid, t.name, t.email, own.permission,
-                (SELECT count(*) FROM team_members m WHERE m.org_id = $1 AND m.team_id = t.id) AS member_count
+                (SELECT count(*) FROM team_members m JOIN users u ON u.id = m.user_id
+                    WHERE m.org_id = $1 AND m.team_id = t.id) AS member_count
             FROM teams t
             LEFT JOIN team_members own ON own.org_id = $1 AND own.team_id = t.id AND own.user_id = $2
             WHERE t.org_id = $1 ",
@@ -198,9 +195,14 @@ impl TeamReader for PgTeamReader {
     }
 
     async fn list_team_members(&self, scope: &Scope, id: TeamId) -> Result<Vec<TeamMemberView>> {
-        let sql = "SELECT m.user_id, m.permission, u.uid, u.login, u.email, u.name
-            FROM team_members m JOIN users u ON u.id = m.user_id
-            WHERE m.org_id = $1 AND m.team_id = $2 ORDER BY u.login, u.id";
+        // Of who is no member of the org nothing is told that whoever named the user could not know.
+        let sql =
+            "SELECT m.user_id, m.permission, coalesce(u.uid, '') AS uid, coalesce(u.login, '') AS login,
+                coalesce(u.email, '') AS email, coalesce(u.name, '') AS name
+            FROM team_members m JOIN users someone ON someone.id = m.user_id
+            LEFT JOIN memberships ON memberships.org_id = $1 AND memberships.user_id = m.user_id
+            LEFT JOIN users u ON u.id = memberships.user_id
+            WHERE m.org_id = $1 AND m.team_id = $2 ORDER BY login, m.user_id";
         let org = scope.org();
         let rows = self.database.read(org, sql, &[&org.0, &id.0]).await?;
         rows.iter().map(team_member_view).collect()

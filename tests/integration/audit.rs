@@ -205,8 +205,8 @@ async fn bad_input_is_told_clearly() {
     for (query, message) in [
         ("outcome=maybe", "outcome is invalid: use success, denied or failure"),
         ("order=up", "order is invalid: use newest or oldest"),
-        ("from=yesterday", "from is invalid: use RFC 3339 or milliseconds since 1970"),
-        ("to=2026-13-01T00:00:00Z", "to is invalid: use RFC 3339 or milliseconds since 1970"),
+        ("from=yesterday", "from is invalid: use RFC 3339, milliseconds or seconds since 1970"),
+        ("to=2026-13-01T00:00:00Z", "to is invalid: use RFC 3339, milliseconds or seconds since 1970"),
         ("from=20&to=10", "from is after to"),
         ("action=comet.seen", "action comet.seen is unknown"),
         ("targetUid=cpu", "targetUid needs a targetType"),

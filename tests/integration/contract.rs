@@ -12,7 +12,7 @@ use crate::route_examples::Objects;
 const OPERATIONS: usize = 363;
 
 /// How many operations are not served yet. This number may only get smaller.
-const NOT_YET_SERVED: usize = 230;
+const NOT_YET_SERVED: usize = 229;
 
 /// Routes that Grafana 13 does not document, and why they are here.
 const OUR_OWN: &[(&str, &str, &str)] = &[
@@ -33,6 +33,7 @@ const OUR_OWN: &[(&str, &str, &str)] = &[
     ("GET", "/api/admin/audit/events/export", "the audit log of the server"),
     ("GET", "/api/admin/audit/activity", "the audit log of the server"),
     ("GET", "/api/org/usage", "how much an org has, also where there are no quotas"),
+    ("PATCH", "/api/org/invites/{}/revoke", "as Grafana's pages revoke; what describes its API has DELETE"),
     ("PATCH", "/api/dashboards/uid/{}/trash", "as Grafana 11 had it; 13 has its trash in another API"),
     ("DELETE", "/api/dashboards/uid/{}/trash", "as Grafana 11 had it; 13 has its trash in another API"),
     ("GET", "/api/dashboards/uid/{}/history", "the history of anything"),

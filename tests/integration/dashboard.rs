@@ -83,8 +83,6 @@ async fn conflicts_are_told_as_clients_expect() {
     let stale = admin.post("/api/dashboards/db", &save(cpu.clone(), false)).await.expect(412);
     assert_eq!(stale.body["status"], "version-mismatch");
     assert_eq!(stale.body["message"], "The dashboard has been changed by someone else");
-    let taken = admin.post("/api/dashboards/db", &save(json!({"title": "CPU"}), false)).await.expect(412);
-    assert_eq!(taken.body["status"], "name-exists");
     admin.post("/api/dashboards/db", &save(cpu.clone(), true)).await.expect(200);
     let seen = json!({"title": "CPU", "uid": "cpu", "version": 2});
     admin.post("/api/dashboards/db", &save(seen, false)).await.expect(200);
@@ -180,4 +178,122 @@ async fn says_all_that_clients_read_in_meta() {
     let denied = viewer.post("/api/dashboards/db", &save).await.expect(403);
     assert!(denied.body["message"].as_str().unwrap().contains("dashboards:write"), "{}", denied.text);
     viewer.delete("/api/dashboards/uid/cpu").await.expect(403);
+}
+
+#[tokio::test]
+async fn titles_need_not_be_unique() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    admin.post("/api/folders", &json!({"title": "Ops", "uid": "ops"})).await.expect(200);
+    for overwrite in [false, true, false] {
+        let save = json!({"dashboard": {"title": "CPU"}, "folderUid": "ops", "overwrite": overwrite});
+        let saved = admin.post("/api/dashboards/db", &save).await.expect(200).body;
+        assert_eq!(saved["version"], 1);
+    }
+    let hits = admin.get("/api/search?query=CPU").await.expect(200).body;
+    assert_eq!(hits.as_array().unwrap().len(), 3);
+    // So it is with folders.
+    for _ in 0..2 {
+        admin.post("/api/folders", &json!({"title": "Same"})).await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn titles_and_messages_have_their_bounds() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    let save = |title: &str, message: &str| json!({"dashboard": {"title": title}, "message": message});
+    for (title, message, status, told) in [
+        ("", "", "empty-name", "Dashboard title cannot be empty"),
+        (" ", "", "empty-name", "Dashboard title cannot be empty"),
+        (
+            &*"é".repeat(5001),
+            "",
+            "title-too-long",
+            "Dashboard title cannot contain more than 5000 characters",
+        ),
+    ] {
+        let refused = admin.post("/api/dashboards/db", &save(title, message)).await.expect_message(400, told);
+        assert_eq!(refused.body["status"], status);
+    }
+    let refused = admin.post("/api/dashboards/db", &save("CPU", &"é".repeat(501))).await;
+    refused.expect_message(400, "message too long, max 500 characters");
+
+    let title = "é".repeat(5000);
+    let saved = admin.post("/api/dashboards/db", &save(&title, &"é".repeat(500))).await.expect(200).body;
+    let path = format!("/api/dashboards/uid/{}", saved["uid"].as_str().unwrap());
+    assert_eq!(admin.get(&path).await.expect(200).body["dashboard"]["title"], *title);
+    // Lists have as much of it as they have of other titles.
+    let hits = admin.get("/api/search?type=dash-db").await.expect(200).body;
+    assert_eq!(hits[0]["title"], "é".repeat(380));
+    admin.delete(&path).await.expect(200);
+}
+
+#[tokio::test]
+async fn one_of_another_schema_is_kept_and_read_back_as_it_is() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    let spec = |title: &str| json!({"title": title, "tags": ["a"], "elements": {"p": {"kind": "Panel"}}, "layout": {"kind": "GridLayout"}});
+    let resource = |title: &str, version: &str| {
+        json!({
+            "apiVersion": format!("dashboard.grafana.app/{version}"), "kind": "Dashboard",
+            "metadata": {"name": "cpu", "annotations": {"a": "b"}}, "spec": spec(title),
+        })
+    };
+    // The document of the API describes classic documents; a resource has no title of its own.
+    let save = async |dashboard: Value, overwrite: bool| {
+        let body = json!({"dashboard": dashboard, "overwrite": overwrite});
+        let answer =
+            admin.request(reqwest::Method::POST, "/api/dashboards/db").json(&body).send().await.unwrap();
+        (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
+    };
+    let (status, saved) = save(resource("CPU", "v2beta1"), false).await;
+    assert_eq!(
+        (status, &saved["uid"], &saved["version"], &saved["title"]),
+        (200, &json!("cpu"), &json!(1), &json!("CPU"))
+    );
+    let path = "/api/dashboards/uid/cpu";
+    for asked in ["v2beta1", "dashboard.grafana.app/v2beta1"] {
+        let read = admin.get(&format!("{path}?apiVersion={asked}")).await.expect(200).body;
+        assert_eq!(read["meta"]["apiVersion"], "v2beta1");
+        let mut expected = spec("CPU");
+        expected["id"] = saved["id"].clone();
+        expected["uid"] = json!("cpu");
+        expected["version"] = json!(1);
+        assert_eq!(read["dashboard"], expected);
+    }
+    for asked in ["", "?apiVersion=v1", "?apiVersion=v2alpha1"] {
+        let refused = admin.get(&format!("{path}{asked}")).await.expect(406);
+        assert!(refused.body["message"].as_str().unwrap().contains("apiVersion=v2beta1"), "{}", refused.text);
+    }
+    // It is found, versioned and brought back like any other.
+    assert_eq!(admin.get("/api/search?query=cpu&tag=a").await.expect(200).body[0]["uid"], "cpu");
+    assert_eq!(save(resource("CPU 2", "v2beta1"), false).await.0, 412);
+    assert_eq!(save(resource("CPU 2", "v2beta1"), true).await.1["version"], 2);
+    let first = admin.get(&format!("{path}/versions/1")).await.expect(200).body;
+    assert_eq!((&first["data"]["title"], &first["data"]["elements"]), (&json!("CPU"), &spec("")["elements"]));
+    admin.post(&format!("{path}/restore"), &json!({"version": 1})).await.expect(200);
+    let read = admin.get(&format!("{path}?apiVersion=v2beta1")).await.expect(200).body;
+    assert_eq!((&read["dashboard"]["title"], &read["dashboard"]["version"]), (&json!("CPU"), &json!(3)));
+
+    // Of the classic schema what is around it is taken off, and it is read like any other.
+    let classic = json!({
+        "apiVersion": "dashboard.grafana.app/v1beta1", "kind": "Dashboard", "metadata": {"name": "ram"},
+        "spec": {"title": "RAM", "panels": []},
+    });
+    assert_eq!(save(classic, false).await.0, 200);
+    let read = admin.get("/api/dashboards/uid/ram").await.expect(200).body;
+    assert_eq!((&read["dashboard"]["title"], &read["dashboard"]["spec"]), (&json!("RAM"), &json!(null)));
+    admin.get("/api/dashboards/uid/ram?apiVersion=v2beta1").await.expect(406);
+
+    for wrong in [
+        spec("Unnamed"),
+        json!({"kind": "Dashboard", "metadata": {"name": "x"}, "spec": spec("x")}),
+        json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "x"}, "spec": {}}),
+        json!({"apiVersion": "dashboard.grafana.app/v2beta1", "kind": "Dashboard", "metadata": {"name": "x"}}),
+        json!({"apiVersion": "dashboard.grafana.app/v2beta1", "id": 5, "spec": spec("x")}),
+    ] {
+        let (status, answer) = save(wrong, true).await;
+        assert_eq!(status, 400, "{answer}");
+    }
 }

@@ -92,3 +92,17 @@ async fn bad_imports_are_told_clearly() {
     admin.post("/api/dashboards/import", &unknown).await.expect_message(400, "folder not found");
     admin.post("/api/dashboards/import", &json!({"dashboard": {}})).await.expect(400);
 }
+
+#[tokio::test]
+async fn library_panels_are_refused_and_named() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    let elements = json!({"lib-1": {"name": "CPU of all", "kind": 1, "model": {"type": "timeseries"}}});
+    let dashboard =
+        json!({"title": "CPU", "__elements": elements, "panels": [{"libraryPanel": {"uid": "lib-1"}}]});
+    for path in ["/api/dashboards/import", "/api/dashboards/interpolate"] {
+        let refused = admin.post(path, &json!({"dashboard": dashboard})).await.expect(400);
+        assert!(refused.body["message"].as_str().unwrap().contains("CPU of all"), "{}", refused.text);
+        admin.post(path, &json!({"dashboard": {"title": "CPU", "__elements": {}}})).await.expect(200);
+    }
+}

@@ -66,3 +66,25 @@ async fn bad_input_is_told_clearly() {
     admin.post("/api/folders", &json!({"title": "x", "uid": "general"})).await.expect(400);
     admin.get("/api/folders/gone").await.expect_message(404, "folder not found");
 }
+
+#[tokio::test]
+async fn the_root_can_be_read_like_a_folder() {
+    let server = TestServer::start().await;
+    let (viewer, _) = server.new_member(1, "viewer", "Viewer").await;
+    let (editor, _) = server.new_member(1, "editor", "Editor").await;
+    for path in ["/api/folders/general", "/api/folders/id/0"] {
+        for (client, is_admin, is_editor) in
+            [(server.admin(), true, true), (editor.clone(), false, true), (viewer.clone(), false, false)]
+        {
+            let root = client.get(path).await.expect(200).body;
+            assert_eq!(
+                (&root["id"], &root["uid"], &root["orgId"]),
+                (&json!(0), &json!("general"), &json!(1))
+            );
+            assert_eq!((&root["canAdmin"], &root["canSave"]), (&json!(is_admin), &json!(is_editor)));
+        }
+    }
+    server.admin().delete("/api/folders/general").await.expect(404);
+    server.admin().put("/api/folders/general", &json!({"title": "x", "overwrite": true})).await.expect(404);
+    server.admin().get("/api/folders/id/-1").await.expect(404);
+}

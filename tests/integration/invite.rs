@@ -250,3 +250,16 @@ async fn an_address_that_one_org_invited_gives_no_rights_in_another() {
     ada.put(&format!("/api/teams/{team}/members"), &members).await.expect(200);
     assert_eq!(verify(&server.database.config).await.unwrap().faults, Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn is_revoked_as_grafanas_pages_do_it() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    let pending = invite(&admin, "ann@example.org").await;
+    let revoke = format!("/api/org/invites/{}/revoke", pending["code"].as_str().unwrap());
+    let (editor, _) = server.new_member(1, "editor", "Editor").await;
+    editor.patch(&revoke, &json!({})).await.expect(403);
+    admin.patch(&revoke, &json!({})).await.expect_message(200, "Invite revoked");
+    admin.patch(&revoke, &json!({})).await.expect(404);
+    assert_eq!(admin.get("/api/org/invites").await.expect(200).body, json!([]));
+}

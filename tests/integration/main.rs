@@ -19,6 +19,7 @@ mod event_store;
 mod fairness;
 mod fault;
 mod folder;
+mod form;
 mod frontend;
 mod fuzz;
 mod health;

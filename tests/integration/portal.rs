@@ -64,8 +64,70 @@ async fn a_server_under_a_sub_path_leads_there_and_stays_there() {
             "{asked}"
         );
     }
+    // A request to the API is never made another one.
+    for (method, path) in
+        [(Method::POST, "/api/folders"), (Method::GET, "/api/org"), (Method::POST, "/login")]
+    {
+        let answer = server.anonymous().request(method, path).send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), 404, "{path}");
+    }
     let login = server.anonymous().request(Method::POST, "/kymo/login");
     let answer = login.json(&json!({"user": "admin", "password": "admin"})).send().await.unwrap();
     let body: Value = answer.json().await.unwrap();
     assert_eq!(body["redirectUrl"], "/kymo/");
+}
+
+#[tokio::test]
+async fn addresses_in_answers_lead_to_pages() {
+    for (settings, sub_path) in [(&[][..], ""), (HOSTED, "/kymo")] {
+        let server = TestServer::with_settings(settings).await;
+        // The document of the API, which the client's other requests are held to, knows neither pages nor sub-paths.
+        let send = async |method: Method, path: &str, body: Value| {
+            let request = server.admin().request(method, &format!("{sub_path}{path}")).json(&body);
+            request.send().await.unwrap().json::<Value>().await.unwrap()
+        };
+        let open = async |url: &str| {
+            let path = url.strip_prefix("http://localhost").unwrap_or(url);
+            let path = path.strip_prefix(":3000").unwrap_or(path);
+            server.anonymous().request(Method::GET, path).send().await.unwrap()
+        };
+        let folder = send(Method::POST, "/api/folders", json!({"title": "Ops team", "uid": "ops"})).await;
+        let save = json!({"dashboard": {"title": "CPU", "uid": "cpu"}, "folderUid": "ops"});
+        let saved = send(Method::POST, "/api/dashboards/db", save).await;
+        let invite = json!({"loginOrEmail": "ann@example.org", "role": "Viewer"});
+        send(Method::POST, "/api/org/invites", invite).await;
+        let invites = send(Method::GET, "/api/org/invites", json!({})).await;
+        let code = invites[0]["code"].as_str().unwrap();
+        let root = send(Method::GET, "/api/folders/general", json!({})).await;
+        for (url, page) in [
+            (&folder["url"], "dashboards?folder=ops"),
+            (&saved["url"], "dashboards/cpu"),
+            (&invites[0]["url"], &format!("invite/{code}")),
+            (&root["url"], "dashboards"),
+        ] {
+            let answer = open(url.as_str().unwrap()).await;
+            assert_eq!(answer.status().as_u16(), 302, "{url}");
+            assert_eq!(answer.headers()["location"], format!("{sub_path}/portal/{page}"), "{url}");
+            assert_eq!(open(&format!("{sub_path}/portal/{page}")).await.status().as_u16(), 200, "{page}");
+        }
+        assert_eq!(open(&format!("{sub_path}/login")).await.status().as_u16(), 200);
+        let settings = send(Method::GET, "/api/frontend/settings", json!({})).await;
+        assert_eq!(settings["appSubUrl"], sub_path);
+        // All others begin alike.
+        let read = send(Method::GET, "/api/dashboards/uid/cpu", json!({})).await;
+        let hits = send(Method::GET, "/api/search?type=dash-db", json!({})).await;
+        let user = send(Method::GET, "/api/user", json!({})).await;
+        let acl = send(Method::GET, "/api/folders/ops/permissions", json!({})).await;
+        for url in [
+            &read["meta"]["url"],
+            &read["meta"]["folderUrl"],
+            &hits[0]["url"],
+            &hits[0]["folderUrl"],
+            &user["avatarUrl"],
+            &acl[0]["url"],
+        ] {
+            let url = url.as_str().unwrap();
+            assert!(url.starts_with(&format!("{sub_path}/")) && !url.starts_with("/kymo/kymo"), "{url}");
+        }
+    }
 }

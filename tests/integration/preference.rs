@@ -92,7 +92,9 @@ async fn bad_input_is_told_clearly() {
     for path in [OWN, ORG] {
         admin.put(path, &json!({"theme": "pink"})).await.expect_message(400, "Invalid theme");
         admin.patch(path, &json!({"weekStart": "someday"})).await.expect_message(400, "Invalid weekStart");
-        admin.put(path, &json!({"timezone": "on Mars"})).await.expect(400);
+        for zone in ["on Mars", "Mars/Olympus", "europe/berlin"] {
+            admin.put(path, &json!({"timezone": zone})).await.expect_message(400, "Invalid timezone");
+        }
         admin.put(path, &json!({"language": "x".repeat(100)})).await.expect(400);
         admin.put(path, &json!({"navbar": {"bookmarkUrls": "x"}})).await.expect(400);
         for home in [

@@ -114,6 +114,55 @@ async fn inherited_permissions_are_listed_as_such() {
 }
 
 #[tokio::test]
+async fn who_reads_appends_and_writes_back_loses_nothing() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    let (vic, user) = server.new_member(1, "vic", "None").await;
+    let team = admin.post("/api/teams", &json!({"name": "Ops"})).await.expect(200).body["teamId"].clone();
+    new_folder(&admin, "outer", "").await;
+    new_folder(&admin, "inner", "outer").await;
+    let outer = json!({"items": [{"teamId": team, "permission": 4}, {"role": "Viewer", "permission": 2}]});
+    admin.post("/api/folders/outer/permissions", &outer).await.expect(200);
+    let inner = json!({"items": [{"role": "Viewer", "permission": 1}, {"role": "Editor", "permission": 2}]});
+    admin.post("/api/folders/inner/permissions", &inner).await.expect(200);
+    let path = "/api/folders/inner/permissions";
+    let levels = |list: &[(String, i64, bool)]| -> std::collections::BTreeMap<String, i64> {
+        let mut levels = std::collections::BTreeMap::new();
+        for (who, level, _) in list {
+            let highest = levels.entry(who.clone()).or_insert(*level);
+            *highest = (*highest).max(*level);
+        }
+        levels
+    };
+    let before = levels(&acl(&admin, "/api/folders/inner").await);
+    assert_eq!(before.len(), 3);
+    // What Go's client knows of an item; it sends what is inherited like what is granted here.
+    let known = |item: &Value| json!({"permission": item["permission"], "role": item["role"], "teamId": item["teamId"], "userId": item["userId"]});
+    for is_verbatim in [true, false] {
+        let list = admin.get(path).await.expect(200).body;
+        let mut items: Vec<_> = list
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|item| if is_verbatim { item.clone() } else { known(item) })
+            .collect();
+        items.push(json!({"userId": user, "permission": 1}));
+        items.push(json!({"userId": user, "permission": 1}));
+        admin.post(path, &json!({"items": items})).await.expect(200);
+        let mut expected = before.clone();
+        expected.insert("vic".to_owned(), 1);
+        assert_eq!(levels(&acl(&admin, "/api/folders/inner").await), expected, "{is_verbatim}");
+    }
+    vic.get("/api/folders/inner").await.expect(200);
+    // What is said last of somebody counts, also where permissions are changed one by one.
+    let twice = json!({"permissions": [
+        {"userId": user, "permission": "Edit"}, {"userId": user, "permission": "View"},
+    ]});
+    admin.post("/api/access-control/folders/inner", &twice).await.expect(200);
+    assert_eq!(levels(&acl(&admin, "/api/folders/inner").await)["vic"], 1);
+}
+
+#[tokio::test]
 async fn several_are_set_at_once_and_others_stay() {
     let server = TestServer::start().await;
     let admin = server.admin();
@@ -292,7 +341,6 @@ async fn bad_input_is_told_clearly_and_changes_nothing() {
         json!([{"role": "Viewer", "permission": 3}]),
         json!([{"permission": 1}]),
         json!([{"role": "Viewer", "userId": 1, "permission": 1}]),
-        json!([{"role": "Viewer", "permission": 1}, {"role": "Viewer", "permission": 2}]),
         json!([{"userId": 999, "permission": 1}]),
         json!({"role": "Viewer"}),
     ] {

@@ -166,7 +166,8 @@ async fn folder_ids_find_folders_and_what_is_in_them() {
     for (query, uids) in [
         (format!("folderIds={folder}&type=dash-folder"), vec!["ops"]),
         (format!("folderIds={folder}&type=dash-db"), vec!["cpu"]),
-        ("folderIds=0&type=dash-db".to_owned(), vec!["net", "ram"]),
+        ("folderIds=0&type=dash-db".to_owned(), vec![]),
+        (format!("folderIds=0&folderIds={folder}&type=dash-db"), vec!["cpu"]),
         ("folderIds=999".to_owned(), vec![]),
     ] {
         assert_eq!(found(&admin, &query).await, uids, "{query}");

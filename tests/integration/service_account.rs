@@ -169,7 +169,8 @@ async fn bad_input_is_told_clearly() {
     editor.post("/api/serviceaccounts", &json!({"name": "x"})).await.expect(403);
     admin.post("/api/serviceaccounts", &json!({"name": null})).await.expect(400);
     admin.post("/api/serviceaccounts", &json!({"name": "x", "role": "King"})).await.expect(400);
-    admin.get("/api/serviceaccounts/x").await.expect(400);
+    admin.get("/api/serviceaccounts/x").await.expect(404);
+    admin.get("/api/serviceaccounts/x/tokens").await.expect(400);
     let (account, _) = new_account(&admin, "ci", "Viewer").await;
     let (other, _) = new_account(&admin, "cd", "Viewer").await;
     let tokens = format!("{account}/tokens");
@@ -186,4 +187,23 @@ async fn bad_input_is_told_clearly() {
     }
     let foreign = format!("glsa_{}_", "A".repeat(32));
     bearer(&server, &foreign).get("/api/folders").await.expect_message(401, "Invalid API key");
+}
+
+#[tokio::test]
+async fn is_named_by_its_uid_as_well() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    let created = admin.post("/api/serviceaccounts", &json!({"name": "ci"})).await.expect(201).body;
+    let by_uid = format!("/api/serviceaccounts/{}", created["uid"].as_str().unwrap());
+    assert_eq!(admin.get(&by_uid).await.expect(200).body["id"], created["id"]);
+    admin.patch(&by_uid, &json!({"name": "cd"})).await.expect(200);
+    let tokens = format!("{by_uid}/tokens");
+    let token = admin.post(&tokens, &json!({"name": "t"})).await.expect(200).body;
+    assert_eq!(admin.get(&tokens).await.expect(200).body[0]["name"], "t");
+    admin.delete(&format!("{tokens}/{}", token["id"])).await.expect(200);
+    // It means nothing in another org.
+    let org = server.new_org("Other").await;
+    server.admin().in_org(org).get(&by_uid).await.expect(404);
+    admin.delete(&by_uid).await.expect(200);
+    admin.get(&by_uid).await.expect(404);
 }

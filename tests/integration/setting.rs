@@ -15,6 +15,7 @@ async fn shows_what_is_in_force_and_no_secret() {
     assert_eq!(answer.body["security"]["admin_password"], json!("*********"));
     assert_eq!(answer.body["users"]["auto_assign_org_role"], json!("Viewer"));
     assert_eq!(answer.body["auth.basic"]["enabled"], json!("true"));
+    assert_eq!(answer.body["DEFAULT"]["app_mode"], json!("production"));
     for section in ["auth", "database", "log", "paths", "plugins"] {
         assert!(answer.body[section].is_object(), "{section} is missing: {}", answer.text);
     }

@@ -86,14 +86,12 @@ async fn who_leaves_the_org_leaves_its_teams() {
     let org = server.new_org("Other").await;
     let (_, leaver) = server.new_member(1, "leaver", "Viewer").await;
     let (_, deleted) = server.new_member(1, "deleted", "Viewer").await;
-    let (_, outsider) = server.new_member(org, "outsider", "Viewer").await;
+    server.new_member(org, "outsider", "Viewer").await;
     let list = format!("{}/members", new_team(&admin, "Ops").await);
     for user in [leaver, deleted] {
         admin.post(&list, &json!({"userId": user})).await.expect(200);
     }
-    for user in [outsider, 999] {
-        admin.post(&list, &json!({"userId": user})).await.expect_message(404, "User not found");
-    }
+    admin.post(&list, &json!({"userId": 999})).await.expect_message(404, "User not found");
     admin.put(&list, &json!({"members": ["outsider"]})).await.expect_message(404, "User not found");
 
     admin.delete(&format!("/api/org/users/{leaver}")).await.expect(200);
@@ -105,6 +103,54 @@ async fn who_leaves_the_org_leaves_its_teams() {
     admin.post("/api/org/users", &member).await.expect(200);
     assert_eq!(members(&admin.get(&list).await.expect(200).body), [("admin", 4)]);
     admin.post(&list, &json!({"userId": leaver})).await.expect(200);
+}
+
+#[tokio::test]
+async fn who_is_no_member_of_the_org_counts_for_nothing_in_a_team_until_it_is() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    let org = server.new_org("Other").await;
+    let (guest, id) = server.new_member(org, "guest", "Viewer").await;
+    let team = new_team(&admin, "Ops").await;
+    let list = format!("{team}/members");
+    admin.post("/api/folders", &json!({"title": "Ops", "uid": "ops"})).await.expect(200);
+    let team_id = admin.get(&team).await.expect(200).body["id"].clone();
+    let grants = json!({"items": [{"teamId": team_id, "permission": 2}]});
+    admin.post("/api/folders/ops/permissions", &grants).await.expect(200);
+
+    admin.post(&list, &json!({"userId": id})).await.expect_message(200, "Member added to Team");
+    admin.post(&list, &json!({"userId": id})).await.expect(400);
+    // The admin learns nothing of users elsewhere by counting through their ids.
+    let listed = admin.get(&list).await.expect(200).body;
+    assert_eq!(listed.as_array().unwrap().len(), 2);
+    let stranger = listed.as_array().unwrap().iter().find(|member| member["userId"] == id).unwrap();
+    for name in ["login", "email", "name", "uid"] {
+        assert_eq!(stranger[name].as_str().unwrap_or_default(), "", "{name}");
+    }
+    guest.clone().in_org(1).get("/api/folders/ops").await.expect(401);
+    assert_eq!(guest.get("/api/user/teams").await.expect(200).body, json!([]));
+    // A server admin gets into the org, and has no right there by the team either.
+    let rights = json!({"isGrafanaAdmin": true});
+    admin.put(&format!("/api/admin/users/{id}/permissions"), &rights).await.expect(200);
+    guest.clone().in_org(1).get("/api/folders/ops").await.expect(403);
+    let hits = guest.clone().in_org(1).get("/api/search").await;
+    assert!(hits.status == 403 || hits.body == json!([]), "{hits:?}");
+    admin
+        .put(&format!("/api/admin/users/{id}/permissions"), &json!({"isGrafanaAdmin": false}))
+        .await
+        .expect(200);
+
+    admin.post("/api/org/users", &json!({"loginOrEmail": "guest", "role": "None"})).await.expect(200);
+    let folder = guest.clone().in_org(1).get("/api/folders/ops").await.expect(200).body;
+    assert_eq!(folder["canEdit"], true);
+    let listed = admin.get(&list).await.expect(200).body;
+    assert_eq!(members(&listed), [("admin", 4), ("guest", 0)]);
+    // Who leaves is out of the team, and who is deleted is not counted.
+    admin.delete(&format!("/api/org/users/{id}")).await.expect(200);
+    admin.post(&list, &json!({"userId": id})).await.expect(200);
+    admin.delete(&format!("/api/admin/users/{id}")).await.expect(200);
+    assert_eq!(members(&admin.get(&list).await.expect(200).body), [("admin", 4)]);
+    assert_eq!(admin.get(&team).await.expect(200).body["memberCount"], 1);
 }
 
 #[tokio::test]

@@ -159,6 +159,13 @@ async fn work_in_one_of_their_orgs() {
     assert_eq!(admin.get("/api/org").await.expect(200).body["name"], "Acme");
     assert_eq!(admin.get("/api/user").await.expect(200).body["orgId"], acme);
     assert_eq!(admin.get("/api/org?orgId=1").await.expect(200).body["name"], "Main Org.");
+    // Without moving there: the query says it before the header does.
+    for path in ["/api/org?targetOrgId=1", "/api/org?a=b&targetOrgId=1"] {
+        let client = admin.clone().in_org(acme);
+        assert_eq!(client.get(path).await.expect(200).body["name"], "Main Org.");
+    }
+    admin.get("/api/org?targetOrgId=x").await.expect_message(400, "orgId is invalid");
+    admin.get("/api/org?targetOrgId=9999").await.expect(401);
     admin.post("/api/user/using/9999", &json!({})).await.expect_message(401, "Unauthorized");
     admin.post("/api/user/using/x", &json!({})).await.expect_message(400, "id is invalid");
     let (_, id) = server.new_member(1, "ann", "Viewer").await;

@@ -65,27 +65,39 @@ fn push_number(out: &mut Vec<u8>, number: i64) {
     let _ = serde_json::to_writer(out, &number);
 }
 
-/// Adds a comma and a text. A text that a spreadsheet could take for a formula begins with an apostrophe: many of them
-/// are chosen by people, some of them by people who are not even known.
+/// What a formula begins with.
+const FORMULA: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
+/// What separates the cells of a line in some countries and programs, or lines.
+const SEPARATORS: [char; 4] = [';', '\t', '\r', '\n'];
+
+/// Adds a comma and a text. Where a spreadsheet could take a text or a part of it for a formula, there is an apostrophe
+/// before it: many of them are chosen by people, some of them by people who are not even known.
 fn push_text(out: &mut Vec<u8>, text: &str) {
     out.push(b',');
-    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']);
-    let needs_quotes = text.bytes().any(|byte| b",\"\r\n".contains(&byte));
-    if !is_formula && !needs_quotes {
+    let needs_quotes = is_formula(text) || text.contains(SEPARATORS) || text.contains([',', '"']);
+    if !needs_quotes {
         out.extend_from_slice(text.as_bytes());
         return;
     }
     out.push(b'"');
-    if is_formula {
+    if is_formula(text) || text.starts_with(SEPARATORS) {
         out.push(b'\'');
     }
-    for (index, part) in text.split('"').enumerate() {
-        if index > 0 {
-            out.extend_from_slice(b"\"\"");
+    for (index, character) in text.char_indices() {
+        if character == '"' {
+            out.push(b'"');
         }
-        out.extend_from_slice(part.as_bytes());
+        let end = index + character.len_utf8();
+        out.extend_from_slice(&text.as_bytes()[index..end]);
+        if SEPARATORS.contains(&character) && is_formula(&text[end..]) {
+            out.push(b'\'');
+        }
     }
     out.push(b'"');
+}
+
+fn is_formula(cell: &str) -> bool {
+    cell.trim_start_matches(' ').starts_with(FORMULA)
 }
 
 #[cfg(test)]
@@ -100,7 +112,7 @@ mod tests {
 
     #[test]
     fn plain_texts_stay_plain() {
-        assert_eq!(cell("curl/8.0 (x; y)"), ",curl/8.0 (x; y)");
+        assert_eq!(cell("curl/8.0 (x y)"), ",curl/8.0 (x y)");
         assert_eq!(cell(""), ",");
         assert_eq!(cell("a=b"), ",a=b");
     }
@@ -113,9 +125,17 @@ mod tests {
 
     #[test]
     fn no_text_is_a_formula() {
-        for formula in ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\r=1", "＝1"] {
+        for formula in ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "＝1", ";x"] {
             assert_eq!(cell(formula), format!(",\"'{formula}\""));
         }
+        for separator in [";", "\t", "\r\n"] {
+            let guarded = format!(",\"'{separator}'=1\"");
+            assert_eq!(cell(&format!("{separator}=1")), guarded);
+            assert_eq!(cell(&format!("a{separator}@b")), format!(",\"a{separator}'@b\""));
+        }
+        assert_eq!(cell("curl/8.0 (x; y)"), ",\"curl/8.0 (x; y)\"");
+        assert_eq!(cell("Renamed a; =1"), ",\"Renamed a;' =1\"");
+        assert_eq!(cell(" =1"), ",\"' =1\"");
         assert_eq!(cell("=HYPERLINK(\"http://x\")"), ",\"'=HYPERLINK(\"\"http://x\"\")\"");
     }
 }

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use kymograph_app::Error;
 use kymograph_app::dashboard::{DashboardView, VersionContent};
+use kymograph_domain::dashboard::resource::spec_of;
 use kymograph_domain::{CanonicalJson, Uid};
 use serde::Serialize;
 
@@ -25,9 +26,10 @@ impl AsRef<[u8]> for Inside {
     }
 }
 
-/// The members of a document, without its braces. A document always has a title, so there is one.
+/// The members of a document, without its braces and what says of which schema it is. A document always has a title, so
+/// there is one.
 fn inside(data: &CanonicalJson) -> &str {
-    let text = data.as_str();
+    let text = spec_of(data);
     text.strip_prefix('{').and_then(|text| text.strip_suffix('}')).unwrap_or_default()
 }
 

@@ -8,14 +8,13 @@ use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use kymograph_app::dashboard::{Dashboards, ImportDashboard, ImportInput, interpolate};
 use kymograph_domain::Uid;
-use kymograph_domain::json::JsonValue;
 use kymograph_domain::slug::slugify;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::wire::DashboardForm;
 use super::{DashboardState, dashboard_url};
-use crate::body::JsonText;
+use crate::body::{JsonText, form};
 use crate::error::{ApiError, ApiResult};
 use crate::layer::Caller;
 use crate::openapi::operation;
@@ -56,13 +55,21 @@ struct ImportForm {
 }
 
 /// An input of a dashboard that is imported.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "the form is looked at without being parsed into a type")]
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(default)]
 struct ImportInputForm {
+    #[schema(required)]
     name: String,
-    #[schema(rename = "type")]
-    kind: String,
+    #[schema(required)]
+    r#type: String,
+    #[schema(required)]
     value: String,
+}
+
+impl From<ImportInputForm> for ImportInput {
+    fn from(ImportInputForm { name, r#type, value }: ImportInputForm) -> Self {
+        Self { name, kind: r#type, value }
+    }
 }
 
 #[derive(Serialize, ToSchema)]
@@ -94,28 +101,27 @@ struct FilledIn {
 
 /// Fills in the inputs of a form's document, which has at most so many bytes then.
 fn fill_in(mut body: JsonText, max_bytes: usize) -> ApiResult<FilledIn> {
-    let document = body.document()?;
-    let form = document.root();
-    let text = |value: JsonValue<'_>, name| value.get(name).and_then(JsonValue::as_str).map(str::to_owned);
-    let dashboard = form.get("dashboard").filter(|dashboard| !dashboard.is_null()).ok_or_else(|| {
-        let message = match text(form, "pluginId").unwrap_or_default().as_str() {
-            "" => "Dashboard must be set",
-            _ => "No plugin of this server brings dashboards along: the dashboard must be set",
+    body.read(|form| {
+        let Some(dashboard) = form::member(form, "dashboard") else {
+            return Err(no_dashboard(form::read_member(form, "pluginId")?));
         };
-        ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, message)
-    })?;
-    let input = |input: JsonValue<'_>| ImportInput {
-        name: text(input, "name").unwrap_or_default(),
-        kind: text(input, "type").unwrap_or_default(),
-        value: text(input, "value").unwrap_or_default(),
-    };
-    let inputs: Vec<_> = form.get("inputs").into_iter().flat_map(JsonValue::items).map(input).collect();
-    Ok(FilledIn {
-        text: interpolate(dashboard, &inputs, max_bytes),
-        folder_uid: text(form, "folderUid"),
-        folder_id: form.get("folderId").and_then(JsonValue::as_i64),
-        overwrite: form.get("overwrite").and_then(JsonValue::as_bool).unwrap_or_default(),
+        let inputs: Vec<ImportInputForm> = form::read_member(form, "inputs")?.unwrap_or_default();
+        let inputs: Vec<_> = inputs.into_iter().map(ImportInput::from).collect();
+        Ok(FilledIn {
+            text: interpolate(dashboard, &inputs, max_bytes),
+            folder_uid: form::read_member(form, "folderUid")?,
+            folder_id: form::read_member(form, "folderId")?,
+            overwrite: form::read_member(form, "overwrite")?.unwrap_or_default(),
+        })
     })
+}
+
+fn no_dashboard(plugin_id: Option<String>) -> ApiError {
+    let message = match plugin_id.unwrap_or_default().as_str() {
+        "" => "Dashboard must be set",
+        _ => "No plugin of this server brings dashboards along: the dashboard must be set",
+    };
+    ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, message)
 }
 
 async fn import_dashboard(

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use kymograph_app::dashboard::{DeletedDashboard, OpenedDashboard, SavedDashboard};
 use kymograph_app::{Permission, Scope};
+use kymograph_domain::dashboard::resource::schema_of;
 use kymograph_domain::slug::slugify;
 use kymograph_domain::{AccessLevel, Uid};
 use serde::Serialize;
@@ -11,11 +12,12 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::folder::folder_url;
-use crate::openapi::text::{LongText, Name, NewUid, ParentUid};
+use crate::openapi::text::{NewUid, ParentUid, Title, VersionMessage};
+use crate::url::address;
 
 /// The address of a dashboard's page.
 pub(crate) fn dashboard_url(uid: &Uid, slug: &str) -> String {
-    format!("/d/{uid}/{slug}")
+    address(format_args!("/d/{uid}/{slug}"))
 }
 
 /// The answer to a save.
@@ -84,6 +86,9 @@ pub(super) struct DashboardMetaBody<'a> {
     updated_by: &'a str,
     created_by: &'a str,
     version: i64,
+    /// The schema, if it is not the classic one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    api_version: Option<&'a str>,
     has_acl: bool,
     is_folder: bool,
     is_snapshot: bool,
@@ -132,6 +137,7 @@ impl<'a> DashboardMetaBody<'a> {
             updated_by: &dashboard.updated_by,
             created_by: &dashboard.created_by,
             version: dashboard.version,
+            api_version: schema_of(&dashboard.data),
             has_acl: false,
             is_folder: false,
             is_snapshot: false,
@@ -173,7 +179,7 @@ pub(super) struct DashboardForm {
     uid: Option<String>,
     /// The version that the change is based on.
     version: Option<i64>,
-    #[schema(value_type = Name)]
+    #[schema(value_type = Title)]
     title: String,
     tags: Option<Vec<String>>,
     #[serde(flatten)]
@@ -200,9 +206,9 @@ pub(super) struct SaveDashboardForm {
     /// The same by its numeric id, for old clients.
     folder_id: Option<i64>,
     /// What was changed and why, for the list of versions.
-    #[schema(value_type = Option<LongText>)]
+    #[schema(value_type = Option<VersionMessage>)]
     message: Option<String>,
-    /// Whether to save over a version that is not the one it is based on, and beside another one of the same title.
+    /// Whether to save over a version that is not the one it is based on.
     #[serde(default)]
     overwrite: bool,
 }

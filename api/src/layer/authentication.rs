@@ -116,12 +116,14 @@ fn basic(authorization: &HeaderValue) -> Option<Credentials> {
     })
 }
 
-/// The org that a request names, by header or else by the query parameter `orgId`.
+/// The org that a request names: by the query parameter `targetOrgId`, the header, or the query parameter `orgId`.
 fn wanted_org(headers: &HeaderMap, query: Option<&str>) -> Result<Option<OrgId>, ApiError> {
-    let text = match headers.get(&ORG_ID) {
-        Some(value) => Some(value.to_str().unwrap_or("?")),
-        None => query.and_then(|query| query.split('&').find_map(|pair| pair.strip_prefix("orgId="))),
+    let parameter = |name: &str| {
+        let mut pairs = query?.split('&').filter_map(|pair| pair.split_once('='));
+        pairs.find_map(|(named, value)| (named == name).then_some(value))
     };
+    let header = || headers.get(&ORG_ID).map(|value| value.to_str().unwrap_or("?"));
+    let text = parameter("targetOrgId").or_else(header).or_else(|| parameter("orgId"));
     match text.map(str::trim) {
         None | Some("" | "0") => Ok(None),
         Some(text) => {

@@ -15,6 +15,7 @@ use tracing::Instrument;
 use super::client_address::client_address;
 use super::{Network, Shared, trace};
 use crate::error::{ApiError, Failure};
+use crate::url;
 
 /// The header that carries the id of a request, both ways.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -30,15 +31,17 @@ pub(super) async fn with_context<W>(shared: &Shared, request: Request, work: W) 
 where
     W: AsyncFnOnce(Request, RequestContext) -> Result<Response, ApiError>,
 {
-    let Shared { settings, metrics, .. } = shared;
+    let Shared { settings, sub_path, metrics, .. } = shared;
     let counted = metrics.as_ref().map(|metrics| metrics.start(&request));
     let mut context = request_context(&request, &settings.trusted_proxies);
     let trace = trace::start(&request, &mut context);
     let request_id = context.request_id.clone();
     let span = request_span(&request, &request_id);
     let work = async {
-        let result = tokio::time::timeout(settings.request_timeout, work(request, context)).await;
+        let timeout = settings.request_timeout;
+        let result = tokio::time::timeout(timeout, url::under(sub_path.clone(), work(request, context)));
         let result = result
+            .await
             .unwrap_or_else(|_| Err(ApiError::new(StatusCode::GATEWAY_TIMEOUT, "the request took too long")));
         let mut response = result.unwrap_or_else(ApiError::into_response);
         log_failure(&response, &request_id);

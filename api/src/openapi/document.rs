@@ -46,8 +46,8 @@ const GROUPS: [(&str, &str); 22] = [
 const INTRODUCTION: &str = "The HTTP API of Kymograph, which is Grafana's where Grafana has the operation.\n\n\
     **Credentials** are a session cookie (`POST /login`), a login and password with each request, or the token of a \
     service account. A token can also be the password of the login `api_key`.\n\n\
-    **Orgs.** A request acts in the org that its caller works in, or in the one that `X-Grafana-Org-Id` names. What is \
-    another org's looks like what is not there.\n\n\
+    **Orgs.** A request acts in the org that its caller works in, or in the one that `X-Grafana-Org-Id` names, or \
+    the query parameter `targetOrgId` of any operation. What is another org's looks like what is not there.\n\n\
     **Repeating.** A write with an `Idempotency-Key` is carried out once: the same request with the same key gets the \
     first answer again.\n\n\
     **Errors** have a `message` for people. Numbers in query strings that are no numbers count as absent.";

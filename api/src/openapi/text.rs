@@ -3,6 +3,7 @@
 
 #![expect(dead_code, reason = "nobody makes a value of these types")]
 
+use kymograph_domain::dashboard::{MAX_MESSAGE_CHARACTERS, MAX_TITLE_CHARACTERS};
 use kymograph_domain::text::{MAX_DESCRIPTION_BYTES, MAX_NAME_BYTES};
 use kymograph_domain::uid::MAX_UID_LENGTH;
 use kymograph_domain::user::{MAX_PASSWORD_BYTES, MIN_PASSWORD_CHARACTERS};
@@ -10,12 +11,23 @@ use utoipa::ToSchema;
 
 // The attributes take no constants, so these are compared.
 const _: () = assert!(MAX_UID_LENGTH == 40 && MAX_NAME_BYTES == 760 && MAX_DESCRIPTION_BYTES == 16384);
+const _: () = assert!(MAX_TITLE_CHARACTERS == 5000 && MAX_MESSAGE_CHARACTERS == 500);
 const _: () = assert!(MIN_PASSWORD_CHARACTERS == 4 && MAX_PASSWORD_BYTES == 1024);
 
 /// A name, title, login or e-mail address of at most 760 bytes, not blank and without NUL.
 #[derive(ToSchema)]
 #[schema(min_length = 1, max_length = 760, pattern = r"^[^\u0000]*[^\s\u0000][^\u0000]*$")]
 pub(crate) struct Name(String);
+
+/// The title of a dashboard: at most 5000 characters, not blank and without NUL.
+#[derive(ToSchema)]
+#[schema(min_length = 1, max_length = 5000, pattern = r"^[^\u0000]*[^\s\u0000][^\u0000]*$")]
+pub(crate) struct Title(String);
+
+/// What was changed and why, in at most 500 characters without NUL.
+#[derive(ToSchema)]
+#[schema(max_length = 500, pattern = r"^[^\u0000]*$")]
+pub(crate) struct VersionMessage(String);
 
 /// A short text of at most 760 bytes without NUL, or nothing.
 #[derive(ToSchema)]

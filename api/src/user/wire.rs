@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 
 use crate::error::ApiResult;
 use crate::openapi::text::{ShortText, Theme};
+use crate::url::address;
 
 /// A user as its own page shows it.
 #[derive(Serialize, ToSchema)]
@@ -147,7 +148,7 @@ impl ProfileForm {
 /// The address of a user's picture.
 pub(crate) fn avatar_url(email: &str) -> String {
     let digest = Sha256::digest(email.trim().to_lowercase());
-    format!("/avatar/{}", hex(&digest[..16]))
+    address(format_args!("/avatar/{}", hex(&digest[..16])))
 }
 
 /// When a user was last seen, and how long ago that is in words of one number. Who was never seen was, as

@@ -173,7 +173,7 @@ impl AuditQuery {
 
     fn time(name: &str, text: Option<&String>) -> Result<Option<Timestamp>> {
         let Some(text) = non_empty(text) else { return Ok(None) };
-        let expected = || format!("{name} is invalid: use RFC 3339 or milliseconds since 1970");
+        let expected = || format!("{name} is invalid: use RFC 3339, milliseconds or seconds since 1970");
         Timestamp::parse(text).map(Some).ok_or_else(|| Error::invalid(expected()))
     }
 }

@@ -98,8 +98,21 @@ pub fn interpolate(dashboard: JsonValue<'_>, inputs: &[ImportInput], max_bytes: 
     if !dashboard.is_object() {
         return Err(DashboardError::NotAnObject.into());
     }
+    check_elements(dashboard)?;
     let values = declared_values(dashboard, inputs)?;
     dashboard.rewritten(NOT_STORED, &|text, left| fill_in(text, &values, left), max_bytes).map_err(unwritten)
+}
+
+/// Library panels would have to be made of what an export brings along for them, without which a panel is empty.
+fn check_elements(dashboard: JsonValue<'_>) -> Result<()> {
+    let elements = dashboard.get("__elements");
+    let named = elements.into_iter().flat_map(JsonValue::members).map(|(_, element)| element);
+    let listed = elements.into_iter().flat_map(JsonValue::items);
+    let Some(element) = named.chain(listed).next() else { return Ok(()) };
+    let name = shortened(element.get("name").and_then(JsonValue::as_str).unwrap_or_default(), MAX_NAME);
+    Err(Error::invalid(format!(
+        "there are no library panels here, and the dashboard has {name:?}: unlink its library panels and export it again"
+    )))
 }
 
 fn declared_values<'a>(
@@ -180,6 +193,17 @@ mod tests {
         }
         let undeclared = interpolated(r#"{"a":"${DS}"}"#, &[("DS", "datasource", "p1")]).unwrap();
         assert_eq!(undeclared, r#"{"a":"${DS}"}"#);
+    }
+
+    #[test]
+    fn library_panels_are_refused_by_name() {
+        for elements in [r#"{"lib-1":{"name":"CPU","kind":1}}"#, r#"[{"name":"CPU"}]"#] {
+            let error = interpolated(&format!(r#"{{"__elements":{elements}}}"#), &[]).unwrap_err();
+            assert!(error.message().contains(r#"the dashboard has "CPU""#), "{}", error.message());
+        }
+        for none in ["{}", "[]", "null"] {
+            assert_eq!(interpolated(&format!(r#"{{"__elements":{none}}}"#), &[]).unwrap(), "{}");
+        }
     }
 
     #[test]

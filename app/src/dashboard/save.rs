@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use kymograph_domain::dashboard::resource::SentDashboard;
 use kymograph_domain::dashboard::{Dashboard, DashboardCommand, DashboardContent, DashboardError, MAX_TAGS};
 use kymograph_domain::folder::{Folder, GENERAL_UID};
 use kymograph_domain::json::{JsonValue, WriteError};
@@ -101,9 +102,6 @@ impl Dashboards {
             let (folder, permission) = (content.folder_uid.as_ref(), Permission::DashboardsCreate);
             self.authorization.require_place(scope, folder, permission).await?;
         }
-        if expected_version.is_some() && (moves || dashboard.title != content.title) {
-            self.title_must_be_free(scope, content).await?;
-        }
         let new_id = if is_new { self.ids.next_id(scope.org(), IdKind::Object).await? } else { dashboard.id };
         dashboard.tell(DashboardCommand::Save { content: content.clone(), new_id, expected_version }).await?;
         let saved = SavedDashboard {
@@ -115,15 +113,6 @@ impl Dashboards {
         };
         unit.record(dashboard)?;
         Ok(unit.decided(saved))
-    }
-
-    async fn title_must_be_free(&self, scope: &Scope, content: &DashboardContent) -> Result<()> {
-        let holder =
-            self.reader.find_uid_by_title(scope, content.folder_uid.as_ref(), &content.title).await?;
-        match holder {
-            Some(holder) if holder != content.uid => Err(DashboardError::NameExists.into()),
-            _ => Ok(()),
-        }
     }
 
     pub(super) async fn resolve_folder(
@@ -149,34 +138,44 @@ impl ParsedDashboard {
     /// Takes a document of at most so many bytes, of which it leaves out `id`, `uid` and `version`: they are the server's
     /// to say.
     pub fn try_new(document: JsonValue<'_>, max_bytes: usize) -> Result<Self> {
-        if !document.is_object() {
-            return Err(DashboardError::NotAnObject.into());
-        }
-        let uid = match document.get("uid").filter(|uid| !uid.is_null()) {
-            Some(uid) => {
-                let uid = uid.as_str().ok_or_else(|| Error::invalid("dashboard uid must be a text"))?;
-                if uid.is_empty() { None } else { Some(Uid::try_new(uid)?) }
-            }
-            None => None,
-        };
-        let title = document.get("title").and_then(JsonValue::as_str).unwrap_or_default();
+        let sent = SentDashboard::try_new(document)?;
+        let spec = sent.spec;
+        let uid = member(spec, "uid", "a text", JsonValue::as_str)?;
+        let uid = sent.name.or(uid).filter(|uid| !uid.is_empty());
+        let id = member(spec, "id", "a whole number", JsonValue::as_i64)?;
+        let version = member(spec, "version", "a whole number", JsonValue::as_i64)?;
+        let title = member(spec, "title", "a text", JsonValue::as_str)?.unwrap_or_default();
         Ok(Self {
-            uid,
-            id: document.get("id").and_then(JsonValue::as_i64).filter(|id| *id > 0),
-            version: document.get("version").and_then(JsonValue::as_i64).unwrap_or_default(),
+            uid: uid.map(Uid::try_new).transpose()?,
+            id: id.filter(|id| *id > 0),
+            version: version.unwrap_or_default(),
             title: title.trim().to_owned(),
-            tags: tags(document),
-            data: CanonicalJson::try_new(document, &["id", "uid", "version"], max_bytes)
-                .map_err(unwritten)?,
+            tags: member(spec, "tags", "a list of texts", tags)?.unwrap_or_default(),
+            data: sent.kept(&["id", "uid", "version"], max_bytes).map_err(unwritten)?,
         })
     }
 }
 
-/// The tags of a document, each once. One more than there may be is enough to refuse them.
-fn tags(document: JsonValue<'_>) -> Vec<String> {
+/// What a member of a document is, if it is there and not `null`.
+fn member<'a, T>(
+    document: JsonValue<'a>,
+    name: &str,
+    expected: &str,
+    read: impl FnOnce(JsonValue<'a>) -> Option<T>,
+) -> Result<Option<T>> {
+    let Some(value) = document.get(name).filter(|value| !value.is_null()) else { return Ok(None) };
+    let read = read(value).ok_or_else(|| Error::invalid(format!("dashboard {name} must be {expected}")));
+    read.map(Some)
+}
+
+/// A list of tags, each once. One more than there may be is enough to refuse them.
+fn tags(tags: JsonValue<'_>) -> Option<Vec<String>> {
+    if !tags.is_list() || tags.items().any(|tag| tag.as_str().is_none()) {
+        return None;
+    }
     let mut seen = HashSet::new();
-    let tags = document.get("tags").into_iter().flat_map(JsonValue::items).filter_map(JsonValue::as_str);
-    tags.filter(|tag| seen.insert(*tag)).map(str::to_owned).take(MAX_TAGS + 1).collect()
+    let tags = tags.items().filter_map(JsonValue::as_str).filter(|tag| seen.insert(*tag));
+    Some(tags.map(str::to_owned).take(MAX_TAGS + 1).collect())
 }
 
 /// Says why a document is not written.

@@ -157,17 +157,16 @@ fn given(changes: &Changes) -> Grants {
     changes.iter().filter_map(|(grantee, level)| level.map(|level| (*grantee, level))).collect()
 }
 
-/// What is wanted by grantee. As many can be taken away as can be given, and each is looked up before it is decided how many
-/// there are in the end.
+/// What is wanted by grantee: of what a list says of somebody, the last. Clients send back what is inherited beside what they
+/// read as granted here. As many can be taken away as can be given, and each is looked up before it is decided how many there
+/// are in the end.
 fn changes(wanted: &[WantedGrant]) -> Result<Changes, ResourcePermissionError> {
     if wanted.len() > 2 * MAX_GRANTS {
         return Err(ResourcePermissionError::TooMany);
     }
     let mut changes = Changes::new();
     for grant in wanted {
-        if changes.insert(grantee(grant)?, grant.level).is_some() {
-            return Err(ResourcePermissionError::NamedTwice);
-        }
+        changes.insert(grantee(grant)?, grant.level);
     }
     Ok(changes)
 }
@@ -179,7 +178,7 @@ fn grantee(wanted: &WantedGrant) -> Result<Grantee, ResourcePermissionError> {
     match (user, team, wanted.role.as_deref().filter(|role| !role.is_empty())) {
         (Some(id), None, None) => Ok(Grantee::User(UserId(id))),
         (None, Some(id), None) => Ok(Grantee::Team(TeamId(id))),
-        (None, None, Some(role)) => match OrgRole::try_parse(role) {
+        (None, None, Some(role)) => match OrgRole::try_from_client(role) {
             Ok(OrgRole::None) => Err(ResourcePermissionError::RoleNone),
             Ok(role) => Ok(Grantee::Role(role)),
             Err(_) => Err(ResourcePermissionError::RoleInvalid(role.to_owned())),
@@ -216,5 +215,15 @@ mod tests {
         };
         assert_eq!(changes(&wanted(1000)).unwrap().len(), 2 * MAX_GRANTS);
         assert_eq!(changes(&wanted(1001)), Err(ResourcePermissionError::TooMany));
+    }
+
+    #[test]
+    fn of_what_is_said_of_somebody_the_last_counts() {
+        let wanted = |level| WantedGrant { user_id: Some(1), level, ..WantedGrant::default() };
+        let [view, edit] = [AccessLevel::View, AccessLevel::Edit].map(Some);
+        let user = Grantee::User(UserId(1));
+        for (list, level) in [([view, view], view), ([view, edit], edit), ([edit, None], None)] {
+            assert_eq!(changes(&list.map(wanted)), Ok(Changes::from([(user, level)])));
+        }
     }
 }

@@ -4,8 +4,14 @@ use serde::{Deserialize, Serialize};
 
 use super::DashboardError;
 use crate::json::CanonicalJson;
-use crate::text::{MAX_DESCRIPTION_BYTES, MAX_NAME_BYTES, is_storable};
+use crate::text::{MAX_NAME_BYTES, char_boundary};
 use crate::uid::Uid;
+
+/// How many characters a title has at most.
+pub const MAX_TITLE_CHARACTERS: usize = 5000;
+
+/// How many characters the message of a version has at most.
+pub const MAX_MESSAGE_CHARACTERS: usize = 500;
 
 /// How many tags a dashboard has at most.
 pub const MAX_TAGS: usize = 100;
@@ -34,13 +40,25 @@ pub struct DashboardContent {
 }
 
 impl DashboardContent {
+    /// The title as lists have it, which repeat it for each dashboard and are sorted by it: of a long one the beginning.
+    #[must_use]
+    pub fn listed_title(&self) -> &str {
+        &self.title[..char_boundary(&self.title, MAX_NAME_BYTES)]
+    }
+
     /// Fails unless a dashboard can have this content.
     pub(super) fn check(&self) -> Result<(), DashboardError> {
         if self.title.trim().is_empty() {
             return Err(DashboardError::TitleEmpty);
         }
-        if !is_storable(&self.title, MAX_NAME_BYTES) || !is_storable(&self.message, MAX_DESCRIPTION_BYTES) {
-            return Err(DashboardError::TextTooLong);
+        if self.title.chars().nth(MAX_TITLE_CHARACTERS).is_some() {
+            return Err(DashboardError::TitleTooLong);
+        }
+        if self.message.chars().nth(MAX_MESSAGE_CHARACTERS).is_some() {
+            return Err(DashboardError::MessageTooLong);
+        }
+        if self.title.contains('\0') || self.message.contains('\0') {
+            return Err(DashboardError::TextWithNul);
         }
         if !are_tags(&self.tags) {
             return Err(DashboardError::BadTags);
@@ -66,6 +84,38 @@ pub(crate) fn are_tags(tags: &[String]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn content(title: &str, message: &str) -> DashboardContent {
+        DashboardContent {
+            uid: Uid::try_new("d1").unwrap(),
+            title: title.to_owned(),
+            tags: Vec::new(),
+            folder_uid: None,
+            message: message.to_owned(),
+            data: serde_json::from_str("{}").unwrap(),
+        }
+    }
+
+    #[test]
+    fn titles_and_messages_are_bounded() {
+        let long = |characters| "é".repeat(characters);
+        for (title, message, expected) in [
+            (long(MAX_TITLE_CHARACTERS), long(MAX_MESSAGE_CHARACTERS), Ok(())),
+            (long(MAX_TITLE_CHARACTERS + 1), String::new(), Err(DashboardError::TitleTooLong)),
+            (long(1), long(MAX_MESSAGE_CHARACTERS + 1), Err(DashboardError::MessageTooLong)),
+            (" ".to_owned(), String::new(), Err(DashboardError::TitleEmpty)),
+            ("a\0".to_owned(), String::new(), Err(DashboardError::TextWithNul)),
+        ] {
+            assert_eq!(content(&title, &message).check(), expected);
+        }
+    }
+
+    #[test]
+    fn lists_have_the_beginning_of_a_long_title() {
+        assert_eq!(content("CPU", "").listed_title(), "CPU");
+        let title = format!("a{}", "é".repeat(MAX_NAME_BYTES));
+        assert_eq!(content(&title, "").listed_title(), &title[..MAX_NAME_BYTES - 1]);
+    }
 
     #[test]
     fn tags_are_bounded() {

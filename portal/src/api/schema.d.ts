@@ -676,7 +676,7 @@ export interface paths {
         put?: never;
         /**
          * Create a dashboard, or save a new version of it
-         * @description Saving over a version other than the current one is 412 with `version-mismatch`, beside another dashboard of the same title in the folder 412 with `name-exists`; both unless `overwrite` is set.
+         * @description Saving over a version other than the current one is 412 with `version-mismatch`, unless `overwrite` is set.
          */
         post: operations["postDashboard"];
         delete?: never;
@@ -1307,7 +1307,8 @@ export interface paths {
         delete: operations["revokeInvite"];
         options?: never;
         head?: never;
-        patch?: never;
+        /** Take an invite back, as the pages of Grafana do */
+        patch: operations["patchRevokeInvite"];
         trace?: never;
     };
     "/api/org/preferences": {
@@ -2929,7 +2930,7 @@ export interface components {
              */
             id?: number | null;
             tags?: string[] | null;
-            title: components["schemas"]["Name"];
+            title: components["schemas"]["Title"];
             uid?: components["schemas"]["NewUid"] | null;
             /**
              * Format: int64
@@ -2942,6 +2943,8 @@ export interface components {
         /** @description What is said of a dashboard beside its document. */
         DashboardMetaBody: {
             annotationsPermissions: components["schemas"]["AnnotationsPermissions"];
+            /** @description The schema, if it is not the classic one. */
+            apiVersion?: string;
             canAdmin: boolean;
             canDelete: boolean;
             canEdit: boolean;
@@ -3044,6 +3047,8 @@ export interface components {
             message: string;
             /** @description The identifier of the message in Grafana's newer errors, like `password-auth.failed`. */
             messageId?: string;
+            /** @description The same in Grafana's older errors, like `empty-name`. */
+            status?: string;
             /** @description What kind of error it is, where the caller may not do something. */
             title?: string;
         };
@@ -3448,10 +3453,10 @@ export interface components {
             status?: components["schemas"]["PreconditionStatus"];
         };
         /**
-         * @description What programs test for 412: a stale version, or a title that is taken.
+         * @description What programs test for 412: a stale version.
          * @enum {string}
          */
-        PreconditionStatus: "version-mismatch" | "name-exists";
+        PreconditionStatus: "version-mismatch";
         PreferenceBody: {
             homeDashboardUID?: components["schemas"]["Uid"];
             language?: string;
@@ -3569,8 +3574,8 @@ export interface components {
              */
             folderId?: number | null;
             folderUid?: components["schemas"]["ParentUid"] | null;
-            message?: components["schemas"]["LongText"] | null;
-            /** @description Whether to save over a version that is not the one it is based on, and beside another one of the same title. */
+            message?: components["schemas"]["VersionMessage"] | null;
+            /** @description Whether to save over a version that is not the one it is based on. */
             overwrite?: boolean;
         };
         /** @description The answer to a save. */
@@ -3823,6 +3828,8 @@ export interface components {
          * @enum {string}
          */
         Theme: "unset" | "light" | "dark" | "system";
+        /** @description The title of a dashboard: at most 5000 characters, not blank and without NUL. */
+        Title: string;
         TokenBody: {
             /** Format: date-time */
             created: string;
@@ -3954,6 +3961,8 @@ export interface components {
         VersionDocumentBody: components["schemas"]["VersionBody"] & {
             data: components["schemas"]["DashboardDocument"];
         };
+        /** @description What was changed and why, in at most 500 characters without NUL. */
+        VersionMessage: string;
         VersionsBody: {
             /** @description What to send as `continueToken` for the next page, empty after the last. */
             continueToken: string;
@@ -4688,9 +4697,9 @@ export interface operations {
                 targetUid?: string;
                 /** @description What came of it */
                 outcome?: "success" | "denied" | "failure";
-                /** @description Not before this time, in RFC 3339 or milliseconds */
+                /** @description Not before this time, in RFC 3339, milliseconds or seconds */
                 from?: string;
-                /** @description Not after this time, in RFC 3339 or milliseconds */
+                /** @description Not after this time, in RFC 3339, milliseconds or seconds */
                 to?: string;
                 /** @description The trace that the request belonged to */
                 traceId?: string;
@@ -4747,9 +4756,9 @@ export interface operations {
                 targetUid?: string;
                 /** @description What came of it */
                 outcome?: "success" | "denied" | "failure";
-                /** @description Not before this time, in RFC 3339 or milliseconds */
+                /** @description Not before this time, in RFC 3339, milliseconds or seconds */
                 from?: string;
-                /** @description Not after this time, in RFC 3339 or milliseconds */
+                /** @description Not after this time, in RFC 3339, milliseconds or seconds */
                 to?: string;
                 /** @description The trace that the request belonged to */
                 traceId?: string;
@@ -4810,9 +4819,9 @@ export interface operations {
                 targetUid?: string;
                 /** @description What came of it */
                 outcome?: "success" | "denied" | "failure";
-                /** @description Not before this time, in RFC 3339 or milliseconds */
+                /** @description Not before this time, in RFC 3339, milliseconds or seconds */
                 from?: string;
-                /** @description Not after this time, in RFC 3339 or milliseconds */
+                /** @description Not after this time, in RFC 3339, milliseconds or seconds */
                 to?: string;
                 /** @description The trace that the request belonged to */
                 traceId?: string;
@@ -5506,9 +5515,9 @@ export interface operations {
                 targetUid?: string;
                 /** @description What came of it */
                 outcome?: "success" | "denied" | "failure";
-                /** @description Not before this time, in RFC 3339 or milliseconds */
+                /** @description Not before this time, in RFC 3339, milliseconds or seconds */
                 from?: string;
-                /** @description Not after this time, in RFC 3339 or milliseconds */
+                /** @description Not after this time, in RFC 3339, milliseconds or seconds */
                 to?: string;
                 /** @description The trace that the request belonged to */
                 traceId?: string;
@@ -5565,9 +5574,9 @@ export interface operations {
                 targetUid?: string;
                 /** @description What came of it */
                 outcome?: "success" | "denied" | "failure";
-                /** @description Not before this time, in RFC 3339 or milliseconds */
+                /** @description Not before this time, in RFC 3339, milliseconds or seconds */
                 from?: string;
-                /** @description Not after this time, in RFC 3339 or milliseconds */
+                /** @description Not after this time, in RFC 3339, milliseconds or seconds */
                 to?: string;
                 /** @description The trace that the request belonged to */
                 traceId?: string;
@@ -5628,9 +5637,9 @@ export interface operations {
                 targetUid?: string;
                 /** @description What came of it */
                 outcome?: "success" | "denied" | "failure";
-                /** @description Not before this time, in RFC 3339 or milliseconds */
+                /** @description Not before this time, in RFC 3339, milliseconds or seconds */
                 from?: string;
-                /** @description Not after this time, in RFC 3339 or milliseconds */
+                /** @description Not after this time, in RFC 3339, milliseconds or seconds */
                 to?: string;
                 /** @description The trace that the request belonged to */
                 traceId?: string;
@@ -7522,6 +7531,44 @@ export interface operations {
         };
     };
     revokeInvite: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The code of an invite */
+                invitation_code: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    patchRevokeInvite: {
         parameters: {
             query?: never;
             header?: {

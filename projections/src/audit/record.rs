@@ -15,6 +15,7 @@ use kymograph_domain::membership::Membership;
 use kymograph_domain::preference::Preference;
 use kymograph_domain::quota::Quota;
 use kymograph_domain::star::Star;
+use kymograph_domain::text::{MAX_NAME_BYTES, shortened};
 use kymograph_domain::user::User;
 use kymograph_domain::{OrgId, Timestamp, UserId};
 use serde::Deserialize;
@@ -281,7 +282,8 @@ impl PgAuditReader {
                 owned.push((stream.clone(), user.0));
                 owned.push((format!("{}-{user}", User::TYPE), user.0));
             }
-            let name = state.title.or(state.name).or(state.profile.map(|profile| profile.login));
+            let title = state.title.map(|title| shortened(&title, MAX_NAME_BYTES));
+            let name = title.or(state.name).or(state.profile.map(|profile| profile.login));
             let name = name.or(state.resource.map(|resource| resource.uid));
             names.insert(stream, name.map(Arc::from));
         }

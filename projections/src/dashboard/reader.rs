@@ -16,7 +16,7 @@ use tokio_postgres::Row;
 use super::DashboardCache;
 use crate::database::{Database, Params};
 use crate::resource_permission::filter::{FilterParams, allowed_folders, allows_dashboard};
-use crate::text::{optional_uid_column, timestamp_column, uid_column, uid_or_empty};
+use crate::text::{optional_uid_column, timestamp_column, uid_column};
 
 /// Reads `dashboards` and `dashboard_versions`, and the documents out of the log.
 pub struct PgDashboardReader {
@@ -139,17 +139,6 @@ impl DashboardReader for PgDashboardReader {
     async fn find_uid_by_id(&self, scope: &Scope, id: i64) -> Result<Option<Uid>> {
         let sql = "SELECT uid FROM dashboards WHERE org_id = $1 AND id = $2 AND deleted IS NULL";
         self.find_uid(scope, sql, &[&scope.org().0, &id]).await
-    }
-
-    async fn find_uid_by_title(
-        &self,
-        scope: &Scope,
-        folder: Option<&Uid>,
-        title: &str,
-    ) -> Result<Option<Uid>> {
-        let sql = "SELECT uid FROM dashboards WHERE org_id = $1 AND folder_uid = $2 AND title = $3
-                AND deleted IS NULL ORDER BY uid LIMIT 1";
-        self.find_uid(scope, sql, &[&scope.org().0, &uid_or_empty(folder), &title]).await
     }
 
     async fn find_folder_uid_by_id(&self, scope: &Scope, id: i64) -> Result<Option<Uid>> {

@@ -61,7 +61,7 @@ macro_rules! asked {
                     WHERE NOT EXISTS (SELECT FROM unnest(d.tags) AS tag WHERE tag LIKE pattern)))
                 AND ($4::text[] = '{}' OR d.uid = ANY ($4)) AND ($5::bigint[] = '{}' OR d.id = ANY ($5))
                 AND ($6::text[] = '{}' OR d.folder_uid = ANY ($6))
-                AND ($13::bigint[] = '{}' OR (d.folder_uid = '' AND 0 = ANY ($13)) OR d.folder_uid = ANY (
+                AND ($13::bigint[] = '{}' OR d.folder_uid = ANY (
                     ARRAY(SELECT uid FROM ",
             folders_table!($who),
             " WHERE org_id = $1 AND id = ANY ($13))))"

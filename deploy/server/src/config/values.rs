@@ -52,9 +52,11 @@ impl Values {
         parse(&value.text).map_err(|expected| ConfigError::Value { origin: value.origin.clone(), expected })
     }
 
-    /// The text of every key by section, with secrets that are set replaced.
+    /// The text of every key by section, with secrets that are set replaced. Clients of Grafana expect its section without a
+    /// name, in which there is nothing to set here.
     pub(super) fn redacted(self) -> BTreeMap<&'static str, BTreeMap<&'static str, String>> {
-        let mut sections = BTreeMap::<_, BTreeMap<_, _>>::new();
+        let nameless = BTreeMap::from([("app_mode", "production".to_owned())]);
+        let mut sections = BTreeMap::from([("DEFAULT", nameless)]);
         for Value { key, text, .. } in self.0 {
             let hidden = key.kind == Kind::Secret && !text.is_empty();
             let shown = if hidden { REDACTED.to_owned() } else { text };
