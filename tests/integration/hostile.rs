@@ -1,5 +1,6 @@
 //! Attacks on the server as a whole, small: others are served meanwhile, and its memory stays bounded.
 
+use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use kymograph_tests::{RawConnection, ServerProcess, basic};
@@ -9,6 +10,9 @@ use tokio::task::JoinSet;
 /// How much memory the server may take, whatever is done to it.
 const MAX_MEMORY: usize = 300 * 1024 * 1024;
 const MIB: usize = 1024 * 1024;
+const KIB: usize = 1024;
+/// Where the attackers are.
+const OTHERS: [Ipv4Addr; 2] = [Ipv4Addr::new(127, 0, 0, 2), Ipv4Addr::new(127, 0, 0, 3)];
 
 #[tokio::test]
 async fn half_heads_do_not_use_up_the_file_descriptors() {
@@ -125,4 +129,67 @@ async fn large_dashboards_do_not_use_up_the_memory() {
     assert!(most < MAX_MEMORY, "{most}");
     let whole = server.admin().get("/api/dashboards/uid/large7").await.expect(200);
     assert_eq!(whole.body["dashboard"]["text"], "7".repeat(8 * MIB));
+}
+
+/// Sends a request on so many connections and keeps them, and gives back how many the server closes.
+async fn keep(
+    server: &ServerProcess,
+    connections: usize,
+    request: &str,
+    kept: &mut Vec<RawConnection>,
+) -> usize {
+    let mut closed = 0;
+    for number in 0..connections {
+        let mut connection = RawConnection::from(OTHERS[number % 2], server.address()).await;
+        assert!(connection.send(request).await);
+        let answer = connection.answer().await.unwrap();
+        assert!(matches!(answer.status, 200 | 401), "{answer:?}");
+        closed += usize::from(answer.head.contains("connection: close"));
+        kept.push(connection);
+    }
+    closed
+}
+
+#[tokio::test]
+async fn idle_connections_keep_little_memory() {
+    const CONNECTIONS: usize = 400;
+    let server = ServerProcess::start("idle").await;
+    let body = format!("{{\"user\":\"nobody\",\"password\":\"{}\"}}", "x".repeat(65_000));
+    let large_body =
+        format!("POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    let large_head =
+        format!("GET /livez HTTP/1.1\r\nHost: localhost\r\nx-fill: {}\r\n\r\n", "x".repeat(31 * KIB));
+    let mut kept = Vec::new();
+    keep(&server, 20, &large_body, &mut kept).await;
+    keep(&server, 20, &large_head, &mut kept).await;
+    let before = server.resident_memory();
+    assert_eq!(keep(&server, CONNECTIONS, &large_body, &mut kept).await, 0);
+    let bodies = server.resident_memory();
+    assert!(bodies < before + CONNECTIONS * 40 * KIB, "{before} -> {bodies}");
+    // Half of 16 MiB is for buffers of heads that large.
+    let closed = keep(&server, CONNECTIONS, &large_head, &mut kept).await;
+    assert!((100..200).contains(&closed), "{closed}");
+    assert_eq!(keep(&server, 1, "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n", &mut kept).await, 0);
+    let heads = server.resident_memory();
+    assert!(heads < bodies + 16 * MIB, "{bodies} -> {heads}");
+}
+
+#[tokio::test]
+async fn half_heads_that_are_large_displace_each_other() {
+    let server = ServerProcess::start("heads").await;
+    let half = format!("GET /livez HTTP/1.1\r\nHost: localhost\r\nx-fill: {}", "x".repeat(30 * KIB));
+    let mut halves = Vec::new();
+    for number in 0..700 {
+        let mut connection = RawConnection::from(OTHERS[number % 2], server.address()).await;
+        connection.send(&half).await;
+        halves.push(connection);
+    }
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(server.resident_memory() < MAX_MEMORY);
+    let mut connection = RawConnection::open(server.address()).await;
+    assert!(connection.send(format!("{half}\r\n\r\n")).await);
+    assert_eq!(connection.answer().await.unwrap().status, 200);
+    let log = server.log();
+    assert!(log.contains("large request heads take too much memory"), "{log}");
+    assert!(log.lines().count() < 10, "{log}");
 }
