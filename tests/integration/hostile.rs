@@ -193,3 +193,55 @@ async fn half_heads_that_are_large_displace_each_other() {
     assert!(log.contains("large request heads take too much memory"), "{log}");
     assert!(log.lines().count() < 10, "{log}");
 }
+
+/// Adds entries to the log of the first org: `$1` short ones, and as many that are as long as clients can make them.
+const FILL: &str = "INSERT INTO events SELECT org_id, pos + n, 'dashboard-filler-' || n % 1000, 'dashboard', pos * 100000 + n,
+        'dashboard.updated', 1, recorded_at + n * interval '1 millisecond', 1, 'admin',
+        CASE WHEN n > $1 THEN repeat('r', 128) ELSE 'filler' END, CASE WHEN n > $1 THEN repeat('c', 128) ELSE 'filler' END,
+        CASE WHEN n > $1 THEN (meta::jsonb || jsonb_build_object('user_agent', repeat('\"', 500)))::text ELSE meta END,
+        '{}', 0, ''
+    FROM events, generate_series(1, 2 * $1::bigint) AS n
+    WHERE org_id = 1 AND pos = (SELECT max(pos) FROM events WHERE org_id = 1)";
+const MOVE_HEAD: &str = "UPDATE heads SET pos = e.pos, last_at = e.recorded_at FROM events e
+    WHERE heads.org_id = 1 AND e.org_id = 1 AND e.pos = (SELECT max(pos) FROM events WHERE org_id = 1)";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn exports_that_nobody_reads_hold_little_memory_and_leave_few_lines() {
+    const ENTRIES: i64 = 20_000;
+    let server = ServerProcess::start("exports").await;
+    let database = server.database().await;
+    database.execute(FILL, &[&ENTRIES]).await.unwrap();
+    database.execute(MOVE_HEAD, &[]).await.unwrap();
+    server.admin().get("/api/audit/events").await.expect(200);
+    let before = server.resident_memory();
+    let request = format!(
+        "GET /api/audit/events/export?order=newest HTTP/1.1\r\nHost: localhost\r\n{}\r\n",
+        basic("admin", "admin")
+    );
+    for _ in 0..5 {
+        let mut unread = Vec::new();
+        for from in OTHERS {
+            let mut connection = RawConnection::narrow(from, server.address()).await;
+            assert!(connection.send(&request).await);
+            unread.push(connection);
+        }
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        let after = server.resident_memory();
+        assert!(after < before + 30 * MIB, "{before} -> {after}");
+        drop(unread);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    let log = server.log();
+    let lines = log.lines().filter(|line| line.contains("an export was broken off")).count();
+    assert!((1..=3).contains(&lines), "{log}");
+    for order in ["order=oldest", "order=newest", "order=oldest&action=dashboard.updated"] {
+        let export = server.admin().get(&format!("/api/audit/events/export?{order}")).await.expect(200);
+        let id = |line: &str| line[r#"{"id":"#.len()..line.find(',').unwrap()].parse::<i64>().unwrap();
+        let mut ids: Vec<_> = export.text.lines().map(id).collect();
+        if order == "order=newest" {
+            ids.reverse();
+        }
+        assert!(ids.len() >= 2 * usize::try_from(ENTRIES).unwrap(), "{order}: {}", ids.len());
+        assert!(ids.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{order}");
+    }
+}

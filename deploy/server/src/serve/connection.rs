@@ -248,8 +248,14 @@ impl Connection {
     /// An answer with so many bytes is there.
     pub(super) fn begin_answer(&self, bytes: u64) {
         self.enter(Phase::Answering);
+        self.hold_answer(bytes);
+    }
+
+    /// So many bytes of an answer are there, and those before them are gone.
+    pub(super) fn hold_answer(&self, bytes: u64) {
+        self.forget_answers();
         if bytes >= LARGE_ANSWER {
-            self.answers.fetch_add(bytes, Ordering::Relaxed);
+            self.answers.store(bytes, Ordering::Relaxed);
             self.connections.add_answer(bytes);
         }
     }

@@ -176,12 +176,15 @@ impl HttpBody for Arrival {
 pub(super) struct Answer {
     body: Body,
     connection: Arc<Connection>,
+    /// Whether it is made while it is sent, so that it is counted piece by piece.
+    is_made_on_the_way: bool,
 }
 
 impl Answer {
     pub(super) fn new(body: Body, connection: Arc<Connection>) -> Self {
-        connection.begin_answer(body.size_hint().lower());
-        Self { body, connection }
+        let size = body.size_hint();
+        connection.begin_answer(size.lower());
+        Self { body, connection, is_made_on_the_way: size.exact().is_none() }
     }
 }
 
@@ -199,7 +202,14 @@ impl HttpBody for Answer {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        if self.is_made_on_the_way
+            && let Some(Ok(frame)) = &frame
+        {
+            // Nothing more is asked for before next to all of the piece before is written.
+            self.connection.hold_answer(frame.data_ref().map_or(0, Bytes::len) as u64);
+        }
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
