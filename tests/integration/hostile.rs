@@ -194,6 +194,39 @@ async fn half_heads_that_are_large_displace_each_other() {
     assert!(log.lines().count() < 10, "{log}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_that_read_nothing_cost_others_neither_memory_nor_downloads() {
+    const BYTES: usize = 8 * MIB;
+    let server = ServerProcess::start("unread").await;
+    let form = json!({"dashboard": {"uid": "large", "title": "Large", "text": "x".repeat(BYTES)}});
+    server.admin().post("/api/dashboards/db", &form).await.expect(200);
+    let request = format!(
+        "GET /api/dashboards/uid/large HTTP/1.1\r\nHost: localhost\r\n{}\r\n",
+        basic("admin", "admin")
+    );
+    // Slower than those who lose their answers may be, but it takes them.
+    let mut download = RawConnection::narrow(Ipv4Addr::LOCALHOST, server.address()).await;
+    assert!(download.send(&request).await);
+    let download = tokio::spawn(async move {
+        for piece in 0..BYTES / MIB {
+            assert!(download.skip(MIB).await, "piece {piece} did not come");
+            tokio::time::sleep(Duration::from_millis(400)).await;
+        }
+    });
+    let (mut unread, mut most) = (Vec::new(), 0);
+    while !download.is_finished() {
+        let mut connection = RawConnection::narrow(OTHERS[unread.len() % 2], server.address()).await;
+        connection.send(&request).await;
+        unread.push(connection);
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        most = most.max(server.resident_memory());
+    }
+    download.await.unwrap();
+    assert!(unread.len() > 30, "only {} read nothing", unread.len());
+    assert!(most < MAX_MEMORY, "{most}");
+    server.admin().get("/api/dashboards/uid/large").await.expect(200);
+}
+
 /// Adds entries to the log of the first org: `$1` short ones, and as many that are as long as clients can make them.
 const FILL: &str = "INSERT INTO events SELECT org_id, pos + n, 'dashboard-filler-' || n % 1000, 'dashboard', pos * 100000 + n,
         'dashboard.updated', 1, recorded_at + n * interval '1 millisecond', 1, 'admin',

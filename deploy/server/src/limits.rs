@@ -94,7 +94,7 @@ const CONNECTIONS: &[Limit] = &[
         what: "Bytes of answers of 64 KiB and more that clients have not taken",
         at: "A server",
         most: Amount::Bytes(MAX_ANSWER_BYTES),
-        answer: "The connection with the largest is closed",
+        answer: "Of the client that holds most of them a connection that takes nothing is closed",
     },
     Limit {
         what: "Pace at which a client takes an answer",

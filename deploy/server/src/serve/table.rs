@@ -233,17 +233,20 @@ impl Table {
     }
 
     /// Closes a connection whose client does not take its answers: of the client that holds the most of them the one that
-    /// was blocked for the longest time, so that many that read nothing do not cost another its download.
+    /// was blocked for the longest time, so that many that read nothing do not cost another its download. Clients that hold
+    /// less than others on average lose nothing, not even if those have not been blocked for long enough yet.
     pub(super) fn displace_answer(&mut self, now: u64) -> bool {
-        let mut by_client = HashMap::new();
-        for (_, slot) in self.present() {
-            *by_client.entry(slot.client).or_insert(0) += slot.connection.answers();
+        let mut by_client: HashMap<_, u64> = HashMap::new();
+        for (_, slot) in self.present().filter(|(_, slot)| slot.connection.answers() > 0) {
+            *by_client.entry(slot.client).or_default() += slot.connection.answers();
         }
+        let average = by_client.values().sum::<u64>() / (by_client.len() as u64).max(1);
+        let held = |slot: &Slot| by_client.get(&slot.client).copied().unwrap_or_default();
         let largest = self
             .present()
-            .filter(|(_, slot)| slot.connection.answers() >= LARGE_ANSWER)
+            .filter(|(_, slot)| slot.connection.answers() >= LARGE_ANSWER && held(slot) >= average)
             .filter(|(_, slot)| slot.connection.blocked_for(now) >= STALLED_UNDER_PRESSURE_MS)
-            .max_by_key(|(_, slot)| (by_client.get(&slot.client).copied(), slot.connection.blocked_for(now)))
+            .max_by_key(|(_, slot)| (held(slot), slot.connection.blocked_for(now)))
             .map(|(index, _)| index);
         largest.is_some_and(|index| self.close(index))
     }
