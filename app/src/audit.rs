@@ -31,6 +31,7 @@ use slot::ExportSlots;
 
 pub use activity::{Activity, ActivityBucket, Interval};
 pub use export::AuditExport;
+pub(crate) use export::MAX_BATCH_BYTES;
 pub use filter::{ActorFilter, AuditQuery, Excluded};
 pub(crate) use filter::{MAX_FILTER_ACTORS, MAX_FILTER_BYTES, MAX_FILTER_VALUES};
 pub(crate) use slot::{MAX_EXPORTS, MAX_EXPORTS_OF_ORG};
@@ -168,6 +169,8 @@ pub struct AuditSelect {
     pub newest: bool,
     /// How many at most.
     pub limit: i64,
+    /// How many bytes they have at most, but for the first.
+    pub max_bytes: Option<usize>,
 }
 
 impl AuditSelect {
@@ -212,6 +215,8 @@ pub type TargetNames = HashMap<String, Option<Arc<str>>>;
 /// Entries that were read, without the names of their objects. To find those is a step of its own, so that whoever reads
 /// many entries can read on meanwhile.
 pub trait UnnamedBatch: AuditBatch {
+    /// How many entries there are, and how many bytes they take.
+    fn size(&self) -> (usize, usize);
     /// The streams of the objects that something was done to, but for those whose names are known.
     fn unnamed_streams(&self, names: &TargetNames) -> HashSet<Cow<'_, str>>;
     /// The same with the names that their objects have among others.

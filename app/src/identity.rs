@@ -257,7 +257,11 @@ impl Identity {
         // Only the current token is replaced: the one before belongs to a client that already has a newer one.
         if session.token == hash && session.rotated.plus_seconds(self.lifetimes.rotation_seconds) <= now {
             new_token = self.rotate(&session, request, now).await.unwrap_or_else(|error| {
-                tracing::warn!(%error, session = session.id, "could not rotate the token of a session");
+                static LIMIT: LogLimit = LogLimit::new();
+                if let Some(suppressed) = LIMIT.admit() {
+                    let session = session.id;
+                    tracing::warn!(%error, suppressed, session, "could not rotate the token of a session");
+                }
                 None
             });
         } else if session.seen.plus_seconds(SEEN_INTERVAL_SECONDS) <= now {
@@ -269,7 +273,11 @@ impl Identity {
                     return Err(Error::unauthenticated("Unauthorized"));
                 }
                 Err(error) => {
-                    tracing::warn!(%error, session = session.id, "could not note that the session was used");
+                    static LIMIT: LogLimit = LogLimit::new();
+                    if let Some(suppressed) = LIMIT.admit() {
+                        let session = session.id;
+                        tracing::warn!(%error, suppressed, session, "could not note that the session was used");
+                    }
                 }
             }
         }

@@ -136,6 +136,12 @@ pub const LIMITS: &[Limit] = &[
         answer: "429",
     },
     Limit {
+        what: "Entries of an export that are read or written out together",
+        at: "The audit log",
+        most: Amount::Bytes(audit::MAX_BATCH_BYTES),
+        answer: "Fewer at once",
+    },
+    Limit {
         what: "Changes of an entry of a list or export",
         at: "Histories, the audit log",
         most: Amount::Bytes(history::MAX_LISTED_BYTES),

@@ -78,7 +78,7 @@ impl PgAuditReader {
 impl AuditReader for PgAuditReader {
     async fn read_audit(&self, scope: &Scope, select: &AuditSelect) -> Result<Box<dyn UnnamedBatch>> {
         let rows = self.select(scope, select).await?;
-        Ok(Box::new(Batch::new(scope.org(), rows, select.limit)?))
+        Ok(Box::new(Batch::new(scope.org(), rows, select)?))
     }
 
     async fn complete_names(

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use kymograph_tests::{RawConnection, TestServer};
 use serde_json::json;
+use tokio::task::JoinSet;
 
 const HALF_HEAD: &str = "GET /api/org HTTP/1.1\r\nHost: localhost\r\nX-Half: ";
 const HEALTH: &str = "GET /api/health HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -17,12 +18,79 @@ async fn metric(server: &TestServer, series: &str) -> u64 {
     line.unwrap_or_else(|| panic!("{series} is not in\n{text}")).parse().unwrap()
 }
 
-/// A request whose body never comes, so that it is worked on until the server gives up.
+/// Keeps what is saved waiting, until this connection to the database is dropped.
+async fn block_saves(server: &TestServer) -> tokio_postgres::Client {
+    let client = server.database.connect().await;
+    client.batch_execute("BEGIN; LOCK TABLE events IN EXCLUSIVE MODE").await.unwrap();
+    client
+}
+
+/// A request that is worked on for as long as saves are blocked.
 async fn occupy(from: Ipv4Addr, server: &TestServer) -> RawConnection {
     let mut connection = RawConnection::from(from, server.address).await;
-    let request = "POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50\r\n\r\n{";
+    let request = format!(
+        "POST /api/folders HTTP/1.1\r\nHost: localhost\r\n{}Content-Length: 15\r\n\r\n{{\"title\":\"Ops\"}}",
+        kymograph_tests::basic("admin", "admin")
+    );
     assert!(connection.send(request).await);
     connection
+}
+
+#[tokio::test]
+async fn bodies_that_do_not_come_keep_nobody_out() {
+    const MAX: usize = 64;
+    let server = TestServer::with_settings(&["server.max_connections=64"]).await;
+    server.new_member(1, "viewer", "Viewer").await;
+    let head = "POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 200\r\n\r\n{";
+    let (mut silent, mut slow) = (Vec::new(), JoinSet::new());
+    for number in 0..MAX {
+        let from = if number % 2 == 0 { OTHER } else { THIRD };
+        let mut connection = RawConnection::from(from, server.address).await;
+        assert!(connection.send(head).await);
+        if number % 4 < 2 {
+            silent.push(connection);
+        } else {
+            slow.spawn(async move {
+                while connection.send(" ").await {
+                    tokio::time::sleep(Duration::from_millis(40)).await;
+                }
+            });
+        }
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    // They are displaced one by one, whichever are left.
+    let request = format!(
+        "GET /api/org HTTP/1.1\r\nHost: localhost\r\n{}\r\n",
+        kymograph_tests::basic("viewer", "secret")
+    );
+    let mut served = Vec::new();
+    for number in 0..MAX / 2 {
+        let mut connection = RawConnection::open(server.address).await;
+        assert!(connection.send(&request).await);
+        assert_eq!(connection.answer().await.unwrap().status, 200, "{number}");
+        served.push(connection);
+    }
+    assert!(
+        metric(&server, "kymograph_http_connections_closed_total{reason=\"displaced\"}").await
+            >= MAX as u64 / 2
+    );
+}
+
+#[tokio::test]
+async fn requests_without_bodies_do_not_take_the_places_of_health_checks() {
+    let server = TestServer::with_settings(&["server.max_connections=2"]).await;
+    let _blocked = block_saves(&server).await;
+    let _busy = [occupy(OTHER, &server).await, occupy(THIRD, &server).await];
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let mut refused = Vec::new();
+    for _ in 0..40 {
+        let mut connection = RawConnection::from(OTHER, server.address).await;
+        connection.send("POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 60\r\n\r\n").await;
+        refused.push(connection);
+    }
+    let mut health = RawConnection::open(server.address).await;
+    assert!(health.send(HEALTH).await);
+    assert_eq!(health.answer().await.unwrap().status, 200);
 }
 
 #[tokio::test]
@@ -55,6 +123,7 @@ async fn half_heads_keep_nobody_out_and_end() {
 #[tokio::test]
 async fn beyond_the_limit_only_health_is_served() {
     let server = TestServer::with_settings(&["server.max_connections=8"]).await;
+    let blocked = block_saves(&server).await;
     // Half of the connections are one address's.
     let mut busy = Vec::new();
     for _ in 0..4 {
@@ -95,7 +164,7 @@ async fn beyond_the_limit_only_health_is_served() {
         halves.push(half);
     }
     assert_eq!(ask(THIRD, HEALTH).await.0.status, 200);
-    drop((busy, halves));
+    drop((busy, halves, blocked));
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert_eq!(ask(THIRD, login_page).await.0.status, 200);
     assert!(metric(&server, "kymograph_http_connections_refused_total").await >= 7);
@@ -105,6 +174,7 @@ async fn beyond_the_limit_only_health_is_served() {
 async fn a_trusted_proxy_has_as_many_connections_as_there_are() {
     let settings = ["server.max_connections=8", "server.trusted_proxies=127.0.0.1"];
     let server = TestServer::with_settings(&settings).await;
+    let _blocked = block_saves(&server).await;
     let mut busy = Vec::new();
     for _ in 0..7 {
         busy.push(occupy(Ipv4Addr::LOCALHOST, &server).await);
@@ -162,7 +232,7 @@ async fn who_does_not_take_answers_loses_them_when_there_are_too_many() {
     );
     let mut stalled = Vec::new();
     for _ in 0..9 {
-        let mut connection = RawConnection::narrow(server.address).await;
+        let mut connection = RawConnection::narrow(Ipv4Addr::LOCALHOST, server.address).await;
         assert!(connection.send(&head).await);
         stalled.push(connection);
         tokio::time::sleep(Duration::from_millis(300)).await;

@@ -29,6 +29,14 @@ async fn who_cannot_write_is_not_ready_and_says_so_in_few_lines() {
     let server = ServerProcess::start("read-only").await;
     let admin = server.admin();
     admin.get("/api/folders").await.expect(200);
+    let form = json!({"user": "admin", "password": "admin"});
+    let cookies = server.anonymous().post("/login", &form).await.expect(200).headers;
+    let cookies = cookies.get_all("set-cookie").iter().map(|cookie| cookie.to_str().unwrap());
+    let session = cookies.filter_map(|cookie| cookie.split(';').next()).collect::<Vec<_>>().join("; ");
+    let session = server.anonymous().with_header("cookie", &session);
+    // So that each request with the session would give it a new token.
+    let age = "UPDATE sessions SET rotated = rotated - interval '1 hour'";
+    assert_eq!(server.database().await.execute(age, &[]).await.unwrap(), 1);
     set_read_only(&server, true).await;
     let text = wait_for_readiness(&server, 503).await;
     assert_eq!(text, r#"{"message":"The database takes no writes"}"#);
@@ -36,8 +44,11 @@ async fn who_cannot_write_is_not_ready_and_says_so_in_few_lines() {
     admin.get("/api/folders").await.expect(200);
     for number in 0..100 {
         admin.post("/api/folders", &json!({"title": format!("{number}")})).await.expect(503);
+        session.get("/api/folders").await.expect(200);
     }
     let log = server.log();
+    let lines = log.lines().filter(|line| line.contains("could not rotate the token of a session")).count();
+    assert!((1..20).contains(&lines), "{lines} lines:\n{log}");
     let lines = log.lines().filter(|line| line.contains("a needed part is not available")).count();
     assert!((1..20).contains(&lines), "{lines} lines:\n{log}");
     assert_eq!(log.matches("the database takes no writes").count(), 1, "{log}");

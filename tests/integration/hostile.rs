@@ -1,5 +1,6 @@
 //! Attacks on the server as a whole, small: others are served meanwhile, and its memory stays bounded.
 
+use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use kymograph_tests::{RawConnection, ServerProcess, basic};
@@ -9,6 +10,9 @@ use tokio::task::JoinSet;
 /// How much memory the server may take, whatever is done to it.
 const MAX_MEMORY: usize = 300 * 1024 * 1024;
 const MIB: usize = 1024 * 1024;
+const KIB: usize = 1024;
+/// Where the attackers are.
+const OTHERS: [Ipv4Addr; 2] = [Ipv4Addr::new(127, 0, 0, 2), Ipv4Addr::new(127, 0, 0, 3)];
 
 #[tokio::test]
 async fn half_heads_do_not_use_up_the_file_descriptors() {
@@ -125,4 +129,152 @@ async fn large_dashboards_do_not_use_up_the_memory() {
     assert!(most < MAX_MEMORY, "{most}");
     let whole = server.admin().get("/api/dashboards/uid/large7").await.expect(200);
     assert_eq!(whole.body["dashboard"]["text"], "7".repeat(8 * MIB));
+}
+
+/// Sends a request on so many connections and keeps them, and gives back how many the server closes.
+async fn keep(
+    server: &ServerProcess,
+    connections: usize,
+    request: &str,
+    kept: &mut Vec<RawConnection>,
+) -> usize {
+    let mut closed = 0;
+    for number in 0..connections {
+        let mut connection = RawConnection::from(OTHERS[number % 2], server.address()).await;
+        assert!(connection.send(request).await);
+        let answer = connection.answer().await.unwrap();
+        assert!(matches!(answer.status, 200 | 401), "{answer:?}");
+        closed += usize::from(answer.head.contains("connection: close"));
+        kept.push(connection);
+    }
+    closed
+}
+
+#[tokio::test]
+async fn idle_connections_keep_little_memory() {
+    const CONNECTIONS: usize = 400;
+    let server = ServerProcess::start("idle").await;
+    let body = format!("{{\"user\":\"nobody\",\"password\":\"{}\"}}", "x".repeat(65_000));
+    let large_body =
+        format!("POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    let large_head =
+        format!("GET /livez HTTP/1.1\r\nHost: localhost\r\nx-fill: {}\r\n\r\n", "x".repeat(31 * KIB));
+    let mut kept = Vec::new();
+    keep(&server, 20, &large_body, &mut kept).await;
+    keep(&server, 20, &large_head, &mut kept).await;
+    let before = server.resident_memory();
+    assert_eq!(keep(&server, CONNECTIONS, &large_body, &mut kept).await, 0);
+    let bodies = server.resident_memory();
+    assert!(bodies < before + CONNECTIONS * 40 * KIB, "{before} -> {bodies}");
+    // Half of 16 MiB is for buffers of heads that large.
+    let closed = keep(&server, CONNECTIONS, &large_head, &mut kept).await;
+    assert!((100..200).contains(&closed), "{closed}");
+    assert_eq!(keep(&server, 1, "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n", &mut kept).await, 0);
+    let heads = server.resident_memory();
+    assert!(heads < bodies + 16 * MIB, "{bodies} -> {heads}");
+}
+
+#[tokio::test]
+async fn half_heads_that_are_large_displace_each_other() {
+    let server = ServerProcess::start("heads").await;
+    let half = format!("GET /livez HTTP/1.1\r\nHost: localhost\r\nx-fill: {}", "x".repeat(30 * KIB));
+    let mut halves = Vec::new();
+    for number in 0..700 {
+        let mut connection = RawConnection::from(OTHERS[number % 2], server.address()).await;
+        connection.send(&half).await;
+        halves.push(connection);
+    }
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(server.resident_memory() < MAX_MEMORY);
+    let mut connection = RawConnection::open(server.address()).await;
+    assert!(connection.send(format!("{half}\r\n\r\n")).await);
+    assert_eq!(connection.answer().await.unwrap().status, 200);
+    let log = server.log();
+    assert!(log.contains("large request heads take too much memory"), "{log}");
+    assert!(log.lines().count() < 10, "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_that_read_nothing_cost_others_neither_memory_nor_downloads() {
+    const BYTES: usize = 8 * MIB;
+    let server = ServerProcess::start("unread").await;
+    let form = json!({"dashboard": {"uid": "large", "title": "Large", "text": "x".repeat(BYTES)}});
+    server.admin().post("/api/dashboards/db", &form).await.expect(200);
+    let request = format!(
+        "GET /api/dashboards/uid/large HTTP/1.1\r\nHost: localhost\r\n{}\r\n",
+        basic("admin", "admin")
+    );
+    // Slower than those who lose their answers may be, but it takes them.
+    let mut download = RawConnection::narrow(Ipv4Addr::LOCALHOST, server.address()).await;
+    assert!(download.send(&request).await);
+    let download = tokio::spawn(async move {
+        for piece in 0..BYTES / MIB {
+            assert!(download.skip(MIB).await, "piece {piece} did not come");
+            tokio::time::sleep(Duration::from_millis(400)).await;
+        }
+    });
+    let (mut unread, mut most) = (Vec::new(), 0);
+    while !download.is_finished() {
+        let mut connection = RawConnection::narrow(OTHERS[unread.len() % 2], server.address()).await;
+        connection.send(&request).await;
+        unread.push(connection);
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        most = most.max(server.resident_memory());
+    }
+    download.await.unwrap();
+    assert!(unread.len() > 30, "only {} read nothing", unread.len());
+    assert!(most < MAX_MEMORY, "{most}");
+    server.admin().get("/api/dashboards/uid/large").await.expect(200);
+}
+
+/// Adds entries to the log of the first org: `$1` short ones, and as many that are as long as clients can make them.
+const FILL: &str = "INSERT INTO events SELECT org_id, pos + n, 'dashboard-filler-' || n % 1000, 'dashboard', pos * 100000 + n,
+        'dashboard.updated', 1, recorded_at + n * interval '1 millisecond', 1, 'admin',
+        CASE WHEN n > $1 THEN repeat('r', 128) ELSE 'filler' END, CASE WHEN n > $1 THEN repeat('c', 128) ELSE 'filler' END,
+        CASE WHEN n > $1 THEN (meta::jsonb || jsonb_build_object('user_agent', repeat('\"', 500)))::text ELSE meta END,
+        '{}', 0, ''
+    FROM events, generate_series(1, 2 * $1::bigint) AS n
+    WHERE org_id = 1 AND pos = (SELECT max(pos) FROM events WHERE org_id = 1)";
+const MOVE_HEAD: &str = "UPDATE heads SET pos = e.pos, last_at = e.recorded_at FROM events e
+    WHERE heads.org_id = 1 AND e.org_id = 1 AND e.pos = (SELECT max(pos) FROM events WHERE org_id = 1)";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn exports_that_nobody_reads_hold_little_memory_and_leave_few_lines() {
+    const ENTRIES: i64 = 20_000;
+    let server = ServerProcess::start("exports").await;
+    let database = server.database().await;
+    database.execute(FILL, &[&ENTRIES]).await.unwrap();
+    database.execute(MOVE_HEAD, &[]).await.unwrap();
+    server.admin().get("/api/audit/events").await.expect(200);
+    let before = server.resident_memory();
+    let request = format!(
+        "GET /api/audit/events/export?order=newest HTTP/1.1\r\nHost: localhost\r\n{}\r\n",
+        basic("admin", "admin")
+    );
+    for _ in 0..5 {
+        let mut unread = Vec::new();
+        for from in OTHERS {
+            let mut connection = RawConnection::narrow(from, server.address()).await;
+            assert!(connection.send(&request).await);
+            unread.push(connection);
+        }
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        let after = server.resident_memory();
+        assert!(after < before + 30 * MIB, "{before} -> {after}");
+        drop(unread);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    let log = server.log();
+    let lines = log.lines().filter(|line| line.contains("an export was broken off")).count();
+    assert!((1..=3).contains(&lines), "{log}");
+    for order in ["order=oldest", "order=newest", "order=oldest&action=dashboard.updated"] {
+        let export = server.admin().get(&format!("/api/audit/events/export?{order}")).await.expect(200);
+        let id = |line: &str| line[r#"{"id":"#.len()..line.find(',').unwrap()].parse::<i64>().unwrap();
+        let mut ids: Vec<_> = export.text.lines().map(id).collect();
+        if order == "order=newest" {
+            ids.reverse();
+        }
+        assert!(ids.len() >= 2 * usize::try_from(ENTRIES).unwrap(), "{order}: {}", ids.len());
+        assert!(ids.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{order}");
+    }
 }

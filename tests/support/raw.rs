@@ -39,9 +39,10 @@ impl RawConnection {
         Self { stream: socket.connect(server).await.unwrap(), received: Vec::new() }
     }
 
-    /// Connects with little room for what is received.
-    pub async fn narrow(server: SocketAddr) -> Self {
+    /// Connects from an address of this machine with little room for what is received.
+    pub async fn narrow(address: Ipv4Addr, server: SocketAddr) -> Self {
         let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((IpAddr::V4(address), 0).into()).unwrap();
         socket.set_recv_buffer_size(4096).unwrap();
         Self { stream: socket.connect(server).await.unwrap(), received: Vec::new() }
     }
@@ -80,6 +81,18 @@ impl RawConnection {
             Ok(0) | Err(_) => None,
             Ok(_) => Some(()),
         }
+    }
+
+    /// Waits for so many bytes, and throws them away. Whether they came.
+    pub async fn skip(&mut self, bytes: usize) -> bool {
+        while self.received.len() < bytes {
+            match tokio::time::timeout(PATIENCE, self.read_more()).await {
+                Ok(Some(())) => {}
+                Ok(None) | Err(_) => return false,
+            }
+        }
+        self.received.drain(..bytes);
+        true
     }
 
     /// Whether the server closes the connection within a time. What it still sends is thrown away.

@@ -11,13 +11,14 @@ use axum::response::Response;
 use bytes::Bytes;
 use http_body::Frame;
 use kymograph_app::audit::{AuditBatch, AuditExport, AuditRecord};
+use kymograph_app::log_limit::LogLimit;
 use kymograph_app::{Error, Result};
 use tokio::sync::mpsc;
 
 use super::{csv, entry};
 
 /// How many pieces of an export may wait for the client to take them.
-const MAX_WAITING: usize = 2;
+const MAX_WAITING: usize = 1;
 /// How many batches may be written out while the next one is read.
 const MAX_WRITING: usize = 2;
 /// How many bytes there is room for when a batch is written out. Most need less, and to make room for more is to copy them.
@@ -80,8 +81,11 @@ pub(super) fn response(export: AuditExport, format: Format) -> Response {
     let (pieces, body) = mpsc::channel(MAX_WAITING);
     tokio::spawn(async move {
         let end = produce(export, format, &pieces).await;
-        if let Err(error) = &end {
-            tracing::warn!(%error, "an export was broken off");
+        static LIMIT: LogLimit = LogLimit::new();
+        if let Err(error) = &end
+            && let Some(suppressed) = LIMIT.admit()
+        {
+            tracing::warn!(%error, suppressed, "an export was broken off");
         }
         // The end is told apart from a producer that is gone: a client must not take a part for the whole.
         let _ = pieces.send(end.map(|()| None)).await;
@@ -105,7 +109,7 @@ async fn produce(mut export: AuditExport, format: Format, pieces: &mpsc::Sender<
     let mut writing = VecDeque::new();
     while let Some(batch) = export.next_batch().await? {
         writing.push_back(tokio::task::spawn_blocking(move || format.write_batch(&*batch)));
-        if writing.len() > MAX_WRITING
+        if writing.len() >= MAX_WRITING
             && let Some(written) = writing.pop_front()
         {
             send(pieces, written.await.map_err(Error::internal)??).await?;

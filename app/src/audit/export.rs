@@ -1,6 +1,7 @@
 //! All entries that are wanted, batch by batch.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use futures_util::{StreamExt, stream};
 use kymograph_domain::Timestamp;
@@ -13,10 +14,14 @@ use crate::Scope;
 use crate::error::{Error, Result};
 use crate::history::MAX_LISTED_BYTES;
 
-/// How many entries are read at once.
+/// How many entries are read at once at most.
 const BATCH: i64 = 2000;
+/// How many at first, when it is not known yet how large they are.
+const FIRST_BATCH: i64 = 250;
 /// How many if each comes with what it changed: several batches are on their way at once.
 const BATCH_WITH_CHANGES: i64 = 10;
+/// How many bytes a batch has at most. Entries beyond it are read again with the next.
+pub(crate) const MAX_BATCH_BYTES: usize = 1024 * 1024;
 /// How much is told of each of them. An export is complete, so whatever they are of is read, one object at a time.
 const ROOM: Room = Room { listed: MAX_LISTED_BYTES, read: usize::MAX };
 /// How many batches of a whole log are read at once.
@@ -48,72 +53,142 @@ impl Audits {
         let slot = self.exports.try_take(scope.org())?;
         let mut select = self.select(scope, query).await?;
         select.newest = query.newest_first(false)?;
-        select.limit = if query.with_changes { BATCH_WITH_CHANGES } else { BATCH };
+        let size = BatchSize::new(if query.with_changes { BATCH_WITH_CHANGES } else { BATCH });
+        select.max_bytes = Some(MAX_BATCH_BYTES);
         let now = self.log.positions_at(scope, &[Timestamp::MAX]).await?;
         select.before = select.before.min(now.first().copied().unwrap_or_default() + 1);
         let (reader, scope) = (self.reader.clone(), scope.clone());
         let (read, batches) = mpsc::channel(1);
         if !select.is_empty() {
-            tokio::spawn(read_all(reader.clone(), scope.clone(), select, read));
+            tokio::spawn(read_all(reader.clone(), scope.clone(), select, size, read));
         }
         let changes = query.with_changes.then(|| self.changes.clone());
         Ok(AuditExport { reader, scope, changes, names: TargetNames::new(), batches, _slot: slot })
     }
 }
 
+/// How many entries the next batch has.
+struct BatchSize {
+    next: AtomicI64,
+    most: i64,
+}
+
+impl BatchSize {
+    fn new(most: i64) -> Self {
+        Self { next: AtomicI64::new(FIRST_BATCH.min(most)), most }
+    }
+
+    fn next(&self) -> i64 {
+        self.next.load(Ordering::Relaxed)
+    }
+
+    /// Expects that the next entries are as large as those of a batch.
+    fn learn(&self, batch: &dyn UnnamedBatch) {
+        let (entries, bytes) = batch.size();
+        if bytes > 0 {
+            let fitting = i64::try_from(MAX_BATCH_BYTES * entries / bytes).unwrap_or(self.most);
+            self.next.store(fitting.clamp(1, self.most), Ordering::Relaxed);
+        }
+    }
+}
+
 /// Reads batch after batch, until nobody takes them any more.
-async fn read_all(reader: Arc<dyn AuditReader>, scope: Scope, select: AuditSelect, batches: Batches) {
+async fn read_all(
+    reader: Arc<dyn AuditReader>,
+    scope: Scope,
+    select: AuditSelect,
+    size: BatchSize,
+    batches: Batches,
+) {
     if select.is_whole() {
-        read_ranges(reader, scope, select, batches).await;
+        read_ranges(reader, scope, select, size, batches).await;
     } else {
-        read_pages(reader, scope, select, batches).await;
+        read_pages(&*reader, &scope, select, &size, &batches).await;
     }
 }
 
-/// Each batch begins where the one before has ended.
-async fn read_pages(reader: Arc<dyn AuditReader>, scope: Scope, mut select: AuditSelect, batches: Batches) {
+/// Each batch begins where the one before has ended. Whether all were read.
+async fn read_pages(
+    reader: &dyn AuditReader,
+    scope: &Scope,
+    mut select: AuditSelect,
+    size: &BatchSize,
+    batches: &Batches,
+) -> bool {
     loop {
-        let batch = reader.read_audit(&scope, &select).await;
-        let last = batch.as_ref().ok().filter(|batch| batch.has_more()).and_then(|batch| batch.ends());
-        if batches.send(batch).await.is_err() {
-            return;
-        }
-        match last {
-            Some((_, last)) if select.newest => select.before = last,
-            Some((_, last)) => select.after = last,
-            None => return,
+        select.limit = size.next();
+        let batch = reader.read_audit(scope, &select).await;
+        let Some(rest) = send(batch, select, size, batches).await else { return false };
+        match rest {
+            Some(rest) => select = rest,
+            None => return true,
         }
     }
 }
 
-/// Of a whole log it is known where each batch begins, because its positions have no holes. So several are read at once.
-async fn read_ranges(reader: Arc<dyn AuditReader>, scope: Scope, select: AuditSelect, batches: Batches) {
+/// Hands a batch over, and returns what is left of what it was to hold. `None` if nobody takes batches any more, or nothing
+/// comes after an error.
+async fn send(
+    batch: Result<Box<dyn UnnamedBatch>>,
+    mut select: AuditSelect,
+    size: &BatchSize,
+    batches: &Batches,
+) -> Option<Option<AuditSelect>> {
+    let has_failed = batch.is_err();
+    let mut last = None;
+    if let Ok(batch) = &batch {
+        size.learn(&**batch);
+        last = batch.ends().filter(|_| batch.has_more()).map(|(_, last)| last);
+    }
+    if batches.send(batch).await.is_err() || has_failed {
+        return None;
+    }
+    Some(last.map(|last| {
+        *(if select.newest { &mut select.before } else { &mut select.after }) = last;
+        select
+    }))
+}
+
+/// Of a whole log it is known where each batch begins, because its positions have no holes. So several are read at once. What
+/// turns out too large for a batch is read on from where that has ended.
+async fn read_ranges(
+    reader: Arc<dyn AuditReader>,
+    scope: Scope,
+    select: AuditSelect,
+    size: BatchSize,
+    batches: Batches,
+) {
     let read = |range: AuditSelect| {
         let (reader, scope) = (reader.clone(), scope.clone());
-        tokio::spawn(async move { reader.read_audit(&scope, &range).await })
+        tokio::spawn(async move { (reader.read_audit(&scope, &range).await, range) })
     };
-    let mut reading = stream::iter(ranges(select)).map(read).buffered(READ_AT_ONCE);
-    while let Some(batch) = reading.next().await {
-        let batch = batch.map_err(Error::internal).and_then(|batch| batch);
-        let has_failed = batch.is_err();
-        if batches.send(batch).await.is_err() || has_failed {
+    let mut reading = stream::iter(ranges(select, || size.next())).map(read).buffered(READ_AT_ONCE);
+    while let Some(read) = reading.next().await {
+        let (batch, range) = match read {
+            Ok(read) => read,
+            Err(error) => (Err(Error::internal(error)), AuditSelect::default()),
+        };
+        let Some(rest) = send(batch, range, &size, &batches).await else { return };
+        if let Some(rest) = rest
+            && !read_pages(&*reader, &scope, rest, &size, &batches).await
+        {
             return;
         }
     }
 }
 
 /// The ranges of positions that have as many entries as a batch, in the order in which they are wanted.
-fn ranges(mut rest: AuditSelect) -> impl Iterator<Item = AuditSelect> {
+fn ranges(mut rest: AuditSelect, next: impl Fn() -> i64) -> impl Iterator<Item = AuditSelect> {
     std::iter::from_fn(move || {
         if rest.after + 1 >= rest.before {
             return None;
         }
-        let mut range = rest.clone();
+        let mut range = AuditSelect { limit: next(), ..rest.clone() };
         if rest.newest {
-            range.after = rest.after.max(rest.before - rest.limit - 1);
+            range.after = rest.after.max(rest.before - range.limit - 1);
             rest.before = range.after + 1;
         } else {
-            range.before = rest.before.min(rest.after + rest.limit + 1);
+            range.before = rest.before.min(rest.after + range.limit + 1);
             rest.after = range.before - 1;
         }
         Some(range)
@@ -141,14 +216,14 @@ mod tests {
     use super::*;
 
     fn bounds(newest: bool) -> Vec<(i64, i64)> {
-        let select = AuditSelect { after: 3, before: 11, limit: 3, newest, ..AuditSelect::default() };
-        ranges(select).map(|range| (range.after, range.before)).collect()
+        let select = AuditSelect { after: 3, before: 11, newest, ..AuditSelect::default() };
+        ranges(select, || 3).map(|range| (range.after, range.before)).collect()
     }
 
     #[test]
     fn ranges_meet_and_have_no_more_positions_than_a_batch() {
         assert_eq!(bounds(false), [(3, 7), (6, 10), (9, 11)]);
         assert_eq!(bounds(true), [(7, 11), (4, 8), (3, 5)]);
-        assert_eq!(ranges(AuditSelect { before: 1, limit: 3, ..AuditSelect::default() }).count(), 0);
+        assert_eq!(ranges(AuditSelect { before: 1, ..AuditSelect::default() }, || 3).count(), 0);
     }
 }

@@ -6,7 +6,8 @@ use kymograph_domain::limit::{Amount, Limit};
 use kymograph_projections::database::share_of;
 
 use crate::config::Config;
-use crate::serve::connections::{MAX_ANSWER_BYTES, MAX_HEAD_BYTES, MIN_TAKEN_BYTES, RESERVED_TIMEOUT};
+use crate::serve::connection::{MAX_SILENCE, MIN_SENT_BYTES_PER_SECOND, SMALL_BUFFER};
+use crate::serve::connections::{MAX_ANSWER_BYTES, MAX_BUFFER_BYTES, MIN_TAKEN_BYTES, RESERVED_TIMEOUT};
 use crate::serve::descriptors::MAX_CONNECTIONS;
 use crate::serve::listener::{MAX_HEAD, MAX_HEADERS};
 use crate::serve::table::RESERVED;
@@ -66,16 +67,34 @@ const CONNECTIONS: &[Limit] = &[
     Limit { what: "Head of a request", at: "Every request", most: Amount::Bytes(MAX_HEAD), answer: "431" },
     Limit { what: "Headers", at: "Every request", most: Amount::Count(MAX_HEADERS as u64), answer: "431" },
     Limit {
-        what: "Bytes of heads that are incomplete and above 4 KiB",
-        at: "A server",
-        most: Amount::Bytes(MAX_HEAD_BYTES),
+        what: "Buffer that a connection keeps for requests",
+        at: "A connection",
+        most: Amount::Bytes(SMALL_BUFFER),
+        answer: "It counts among the larger ones",
+    },
+    Limit {
+        what: "Bytes of larger buffers, for heads and for bodies above 64 KiB",
+        at: "A server. From half of it on a connection with one is closed after its answer",
+        most: Amount::Bytes(MAX_BUFFER_BYTES),
+        answer: "A connection that does nothing is closed",
+    },
+    Limit {
+        what: "Time without a byte of a request body",
+        at: "While others need the connection",
+        most: Amount::Time(MAX_SILENCE),
+        answer: "The connection is closed",
+    },
+    Limit {
+        what: "Pace at which a client sends a request body",
+        at: "At least this in a second, while others need the connection",
+        most: Amount::Bytes(MIN_SENT_BYTES_PER_SECOND),
         answer: "The connection is closed",
     },
     Limit {
         what: "Bytes of answers of 64 KiB and more that clients have not taken",
         at: "A server",
         most: Amount::Bytes(MAX_ANSWER_BYTES),
-        answer: "The connection with the largest is closed",
+        answer: "Of the client that holds most of them a connection that takes nothing is closed",
     },
     Limit {
         what: "Pace at which a client takes an answer",

@@ -1,6 +1,6 @@
 //! The server's life: start in order, serve, stop in order.
 
-mod connection;
+pub(crate) mod connection;
 pub(crate) mod connections;
 pub(crate) mod descriptors;
 pub(crate) mod listener;

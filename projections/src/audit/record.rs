@@ -2,12 +2,13 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 use cqrs_es::Aggregate;
 use kymograph_app::audit::{
-    AccessDetails, AuditActor, AuditBatch, AuditRecord, AuditSink, AuditTarget, ImportDetails, TargetNames,
-    UnnamedBatch, actor_kind,
+    AccessDetails, AuditActor, AuditBatch, AuditRecord, AuditSelect, AuditSink, AuditTarget, ImportDetails,
+    TargetNames, UnnamedBatch, actor_kind,
 };
 use kymograph_app::{Error, Result, Scope};
 use kymograph_domain::access::Outcome;
@@ -101,18 +102,28 @@ struct Login {
 pub(super) struct Batch {
     org: OrgId,
     rows: Vec<Row>,
+    bytes: usize,
     has_more: bool,
     /// The name of the object of each row, once they were looked up.
     names: Vec<Option<Arc<str>>>,
 }
 
 impl Batch {
-    /// The rows up to a number; one more only tells that there are more.
-    pub(super) fn new(org: OrgId, mut rows: Vec<Row>, limit: i64) -> Result<Self> {
-        let limit = usize::try_from(limit).map_err(Error::internal)?;
-        let has_more = rows.len() > limit;
-        rows.truncate(limit);
-        Ok(Self { org, rows, has_more, names: Vec::new() })
+    /// The rows up to a number, and up to so many bytes; what comes after them only tells that there are more.
+    pub(super) fn new(org: OrgId, mut rows: Vec<Row>, select: &AuditSelect) -> Result<Self> {
+        let limit = usize::try_from(select.limit).map_err(Error::internal)?;
+        let max_bytes = select.max_bytes.unwrap_or(usize::MAX);
+        let (mut fitting, mut bytes) = (0, 0);
+        for row in rows.iter().take(limit) {
+            let more = row_bytes(row);
+            if fitting > 0 && bytes + more > max_bytes {
+                break;
+            }
+            (fitting, bytes) = (fitting + 1, bytes + more);
+        }
+        let has_more = rows.len() > fitting;
+        rows.truncate(fitting);
+        Ok(Self { org, rows, bytes, has_more, names: Vec::new() })
     }
 
     /// The stream of the object of each row.
@@ -216,7 +227,17 @@ impl AuditBatch for Batch {
     }
 }
 
+/// How much memory a row takes.
+fn row_bytes(row: &Row) -> usize {
+    const COLUMN: usize = size_of::<Option<Range<usize>>>();
+    size_of::<Row>() + row.len() * COLUMN + row.raw_size_bytes()
+}
+
 impl UnnamedBatch for Batch {
+    fn size(&self) -> (usize, usize) {
+        (self.rows.len(), self.bytes)
+    }
+
     fn unnamed_streams(&self, names: &TargetNames) -> HashSet<Cow<'_, str>> {
         self.target_streams().filter(|stream| !names.contains_key(&**stream)).collect()
     }

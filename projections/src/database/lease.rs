@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use deadpool_postgres::Object;
 use futures_util::future::BoxFuture;
+use kymograph_app::log_limit::LogLimit;
 use kymograph_app::{Error, Result};
 use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
@@ -81,13 +82,20 @@ async fn end(held: Held, cancel: Cancel) {
     let asked = timeout(CANCEL_TIMEOUT, cancel(held.connection.cancel_token())).await;
     match asked {
         Ok(Ok(())) => tracing::debug!("cancelled the statement of a dropped request"),
-        Ok(Err(error)) => tracing::warn!(%error, "could not cancel the statement of a dropped request"),
-        Err(error) => tracing::warn!(%error, "could not cancel the statement of a dropped request"),
+        Ok(Err(error)) => could_not_cancel(&error),
+        Err(error) => could_not_cancel(&error),
     }
     has_ended(&held.connection, STATEMENT_TIMEOUT).await;
     // PostgreSQL does not say when it has dealt with a cancellation, so it might hit the next statement on this connection.
     let Held { connection, .. } = held;
     drop(Object::take(connection));
+}
+
+fn could_not_cancel(error: &dyn std::error::Error) {
+    static LIMIT: LogLimit = LogLimit::new();
+    if let Some(suppressed) = LIMIT.admit() {
+        tracing::warn!(%error, suppressed, "could not cancel the statement of a dropped request");
+    }
 }
 
 /// Whether all that was sent on a connection ends in time. Answers come in the order in which statements were sent.

@@ -10,6 +10,7 @@ use super::{Attribute, Claims, Failure, JwtLogIn, MappedOrg};
 use crate::Page;
 use crate::error::{Error, ErrorKind};
 use crate::identity::{Identified, Identity};
+use crate::log_limit::LogLimit;
 use crate::scope::{RequestContext, Scope};
 use crate::user::{NewMember, ProfileChange, UserView};
 
@@ -131,10 +132,14 @@ impl JwtLogIn {
             }
         }
         if roles.len() > MAX_MAPPED_ORGS {
-            tracing::warn!(
-                orgs = roles.len(),
-                "[auth.jwt] org_mapping maps a user to too many orgs; roles stay as they are"
-            );
+            static LIMIT: LogLimit = LogLimit::new();
+            if let Some(suppressed) = LIMIT.admit() {
+                tracing::warn!(
+                    orgs = roles.len(),
+                    suppressed,
+                    "[auth.jwt] org_mapping maps a user to too many orgs; roles stay as they are"
+                );
+            }
             return Ok(None);
         }
         if roles.is_empty() {
@@ -159,16 +164,23 @@ impl JwtLogIn {
                 let page = Page { number: 1, size };
                 let orgs = self.ports.orgs.search_orgs("", "", page).await?;
                 if orgs.len() > MAX_MAPPED_ORGS {
-                    tracing::warn!(
-                        "[auth.jwt] org_mapping maps to all orgs, which are too many; roles stay as they are"
-                    );
+                    static LIMIT: LogLimit = LogLimit::new();
+                    if let Some(suppressed) = LIMIT.admit() {
+                        tracing::warn!(
+                            suppressed,
+                            "[auth.jwt] org_mapping maps to all orgs, which are too many; roles stay as they are"
+                        );
+                    }
                     return Ok(None);
                 }
                 return Ok(Some(orgs.into_iter().map(|org| org.id).collect()));
             }
         };
-        if found.is_none() {
-            tracing::warn!(?org, "[auth.jwt] org_mapping names an org that is not there");
+        static LIMIT: LogLimit = LogLimit::new();
+        if found.is_none()
+            && let Some(suppressed) = LIMIT.admit()
+        {
+            tracing::warn!(?org, suppressed, "[auth.jwt] org_mapping names an org that is not there");
         }
         Ok(Some(found.into_iter().map(|org| org.id).collect()))
     }
@@ -224,7 +236,10 @@ impl JwtLogIn {
                 Err(Failure::Refused { user: None, reason: "the quota of users is reached", answer: error })
             }
             Err(error) if matches!(error.kind(), ErrorKind::Invalid | ErrorKind::Missing) => {
-                tracing::warn!(%error, "could not create the user of a token");
+                static LIMIT: LogLimit = LogLimit::new();
+                if let Some(suppressed) = LIMIT.admit() {
+                    tracing::warn!(%error, suppressed, "could not create the user of a token");
+                }
                 Err(Failure::invalid("the user cannot be created"))
             }
             Err(error) => Err(error.into()),
@@ -310,7 +325,10 @@ fn tolerate(changed: crate::Result<()>, user: UserId, what: &str) -> Provisioned
                 ErrorKind::Invalid | ErrorKind::Taken | ErrorKind::Missing | ErrorKind::Exhausted
             ) =>
         {
-            tracing::warn!(%error, user = user.0, "{what}");
+            static LIMIT: LogLimit = LogLimit::new();
+            if let Some(suppressed) = LIMIT.admit() {
+                tracing::warn!(%error, suppressed, user = user.0, "{what}");
+            }
             Ok(())
         }
         changed => changed.map_err(Failure::Fault),

@@ -4,11 +4,20 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use super::connections::Connections;
 
-/// Heads up to this many bytes are not counted among the large ones.
-const SMALL_HEAD: usize = 4 * 1024;
+/// How large the buffer may be into which a connection reads, without being counted among the large ones.
+pub(crate) const SMALL_BUFFER: usize = 16 * 1024;
+/// How much is read at once while the buffer is to stay small: `hyper` doubles its buffer after a read of 8 KiB or more.
+const SMALL_READ: usize = 8 * 1024 - 1;
+/// After how many bytes of a body larger reads are worth their memory. No body on a public route gets that far.
+const LARGE_BODY: u64 = 64 * 1024;
+/// How long a client may leave the server waiting for its body while others need its connection.
+pub(crate) const MAX_SILENCE: Duration = Duration::from_millis(100);
+/// How many bytes of a body a client has to send in a second while others need its connection.
+pub(crate) const MIN_SENT_BYTES_PER_SECOND: usize = 16 * 1024;
 /// Answers below this many bytes are not counted among the large ones.
 pub(super) const LARGE_ANSWER: u64 = 64 * 1024;
 
@@ -22,6 +31,8 @@ pub(super) enum Phase {
     Idle,
     /// A request is being worked on.
     Working,
+    /// Its request goes no further without more of its body. Nothing is decided yet.
+    Receiving,
     /// An answer is being written.
     Answering,
     /// The end of an answer is on its way to the socket.
@@ -32,10 +43,11 @@ pub(super) enum Phase {
     Doomed,
 }
 
-const PHASES: [Phase; 7] = [
+const PHASES: [Phase; 8] = [
     Phase::Head,
     Phase::Idle,
     Phase::Working,
+    Phase::Receiving,
     Phase::Answering,
     Phase::Flushing,
     Phase::Closing,
@@ -52,6 +64,12 @@ pub(super) struct Connection {
     since: AtomicU64,
     /// How many bytes of a head have come.
     head: AtomicUsize,
+    /// How many bytes its buffer has, if it is a large one.
+    large_buffer: AtomicUsize,
+    /// How many bytes of the body of its request have come.
+    body: AtomicU64,
+    /// Since when they are waited for, 0 if they are not.
+    body_since: AtomicU64,
     /// How many bytes of large answers it holds.
     answers: AtomicU64,
     written: AtomicU64,
@@ -69,6 +87,9 @@ impl Connection {
             phase: AtomicU8::new(Phase::Head as u8),
             since: AtomicU64::new(connections.now()),
             head: AtomicUsize::new(0),
+            large_buffer: AtomicUsize::new(0),
+            body: AtomicU64::new(0),
+            body_since: AtomicU64::new(0),
             answers: AtomicU64::new(0),
             written: AtomicU64::new(0),
             blocked_since: AtomicU64::new(0),
@@ -141,36 +162,82 @@ impl Connection {
             && self.phase.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
-    /// Bytes have come. It fails if they belong to a large head, and all large heads take too much.
-    pub(super) fn received(&self, bytes: usize) -> io::Result<()> {
-        let before = match self.phase() {
-            Phase::Idle => {
-                self.enter(Phase::Head);
-                0
-            }
-            Phase::Head => self.head.load(Ordering::Relaxed),
-            _ => return Ok(()),
-        };
-        let head = before + bytes;
-        self.head.store(head, Ordering::Relaxed);
-        if head <= SMALL_HEAD {
+    /// There is room for so many bytes in its buffer. It fails if that makes it a large one, and all of those take too much.
+    pub(super) fn has_room(&self, bytes: usize) -> io::Result<()> {
+        let buffer = self.head.load(Ordering::Relaxed) + bytes;
+        let before = self.large_buffer();
+        if buffer <= SMALL_BUFFER.max(before) {
             return Ok(());
         }
-        self.connections.add_head(if before > SMALL_HEAD { bytes } else { head })
+        self.large_buffer.store(buffer, Ordering::Relaxed);
+        self.connections.add_buffer(self, buffer - before)
+    }
+
+    /// How many bytes its buffer has, if it is a large one. A buffer does not shrink.
+    pub(super) fn large_buffer(&self) -> usize {
+        self.large_buffer.load(Ordering::Relaxed)
+    }
+
+    /// How many bytes may be read at once.
+    pub(super) fn read_limit(&self) -> usize {
+        let is_large = self.body.load(Ordering::Relaxed) > LARGE_BODY;
+        if is_large && !self.connections.has_many_buffers() { usize::MAX } else { SMALL_READ }
+    }
+
+    /// Whether it is better closed after its answer than kept with its large buffer.
+    pub(super) fn is_too_large_to_keep(&self) -> bool {
+        self.large_buffer() > 0 && self.connections.has_many_buffers()
+    }
+
+    /// Bytes have come.
+    pub(super) fn received(&self, bytes: usize) {
+        match self.phase() {
+            Phase::Idle => {
+                self.enter(Phase::Head);
+                self.head.store(bytes, Ordering::Relaxed);
+            }
+            Phase::Head => {
+                self.head.fetch_add(bytes, Ordering::Relaxed);
+            }
+            _ => {}
+        }
     }
 
     /// The head of a request is complete. Whether it may be worked on.
     pub(super) fn begin_request(&self) -> bool {
-        self.forget_head();
+        self.head.store(0, Ordering::Relaxed);
+        self.body.store(0, Ordering::Relaxed);
+        self.body_since.store(0, Ordering::Relaxed);
         self.has_unread.store(false, Ordering::Relaxed);
         self.enter(Phase::Working)
     }
 
-    fn forget_head(&self) {
-        let head = self.head.swap(0, Ordering::Relaxed);
-        if head > SMALL_HEAD {
-            self.connections.remove_head(head);
+    /// Its request waits for its body.
+    pub(super) fn wait_for_body(&self) {
+        if self.phase() == Phase::Working
+            && self.enter(Phase::Receiving)
+            && self.body.load(Ordering::Relaxed) == 0
+        {
+            self.body_since.store(self.since(), Ordering::Relaxed);
         }
+    }
+
+    /// Its request waits for its body no longer, of which so many bytes have come. Whether it may go on.
+    pub(super) fn go_on(&self, bytes: usize) -> bool {
+        self.body.fetch_add(bytes as u64, Ordering::Relaxed);
+        match self.phase() {
+            Phase::Receiving => self.enter(Phase::Working),
+            phase => phase != Phase::Doomed,
+        }
+    }
+
+    /// Whether the client leaves the server waiting for the body of its request, or sends it byte by byte.
+    pub(super) fn is_slow_to_send(&self, now: u64) -> bool {
+        let since = |time: u64| u128::from(now.saturating_sub(time));
+        let body = u128::from(self.body.load(Ordering::Relaxed));
+        let patience = MAX_SILENCE.as_millis() + body * 1000 / MIN_SENT_BYTES_PER_SECOND as u128;
+        since(self.since()) >= MAX_SILENCE.as_millis()
+            || since(self.body_since.load(Ordering::Relaxed)) >= patience
     }
 
     /// The body of a request was left unread.
@@ -181,8 +248,14 @@ impl Connection {
     /// An answer with so many bytes is there.
     pub(super) fn begin_answer(&self, bytes: u64) {
         self.enter(Phase::Answering);
+        self.hold_answer(bytes);
+    }
+
+    /// So many bytes of an answer are there, and those before them are gone.
+    pub(super) fn hold_answer(&self, bytes: u64) {
+        self.forget_answers();
         if bytes >= LARGE_ANSWER {
-            self.answers.fetch_add(bytes, Ordering::Relaxed);
+            self.answers.store(bytes, Ordering::Relaxed);
             self.connections.add_answer(bytes);
         }
     }
@@ -226,7 +299,7 @@ pub(super) struct Open(pub(super) Arc<Connection>);
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.forget_head();
+        self.0.connections.remove_buffer(self.0.large_buffer());
         self.0.forget_answers();
         self.0.connections.closed(self.0.slot);
     }

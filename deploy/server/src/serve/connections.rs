@@ -15,8 +15,9 @@ use tokio::task::AbortHandle;
 use super::connection::{Connection, Phase};
 use super::table::{Admission, Client, Slot, Table};
 
-/// How many bytes of heads above 4 KiB there may be under way.
-pub(crate) const MAX_HEAD_BYTES: usize = 16 * 1024 * 1024;
+/// How many bytes the buffers may have together into which connections read and that are larger than
+/// [`SMALL_BUFFER`](super::connection::SMALL_BUFFER). Those that grow beyond half of it do not outlive their requests.
+pub(crate) const MAX_BUFFER_BYTES: usize = 16 * 1024 * 1024;
 /// How many bytes of answers of 64 KiB and more may be under way before stalled connections are closed.
 pub(crate) const MAX_ANSWER_BYTES: usize = 32 * 1024 * 1024;
 /// How long a connection beyond the limit may take for the head of its request.
@@ -52,7 +53,7 @@ pub struct Connections {
     settings: ConnectionSettings,
     started: Instant,
     table: Mutex<Table>,
-    head_bytes: AtomicUsize,
+    buffer_bytes: AtomicUsize,
     answer_bytes: AtomicU64,
     metrics: Metrics,
     full: LogLimit,
@@ -118,7 +119,7 @@ impl Connections {
         Ok(Self {
             started: Instant::now(),
             table: Mutex::new(Table::new(settings.max_connections)),
-            head_bytes: AtomicUsize::new(0),
+            buffer_bytes: AtomicUsize::new(0),
             answer_bytes: AtomicU64::new(0),
             metrics: Metrics::try_new(registry)?,
             full: LogLimit::new(),
@@ -202,20 +203,30 @@ impl Connections {
         self.metrics.open.set(i64::try_from(table.len()).unwrap_or(i64::MAX));
     }
 
-    /// Counts bytes of a large head. It fails if all of them are too many.
-    pub(super) fn add_head(&self, bytes: usize) -> io::Result<()> {
-        let all = self.head_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        if all <= MAX_HEAD_BYTES {
+    /// Counts bytes of a connection's large buffer. If all of them are too many, another client loses a connection with such
+    /// a buffer that does nothing. It fails if there is none.
+    pub(super) fn add_buffer(&self, connection: &Connection, bytes: usize) -> io::Result<()> {
+        let all = self.buffer_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if all <= MAX_BUFFER_BYTES {
             return Ok(());
         }
         if let Some(suppressed) = self.pressure.admit() {
             tracing::warn!(bytes = all, suppressed, "large request heads take too much memory");
         }
+        if self.table().displace_buffer(connection.slot(), self.now()) {
+            self.metrics.count(Reason::Displaced);
+            return Ok(());
+        }
         Err(io::Error::other("large request heads take too much memory"))
     }
 
-    pub(super) fn remove_head(&self, bytes: usize) {
-        self.head_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    pub(super) fn remove_buffer(&self, bytes: usize) {
+        self.buffer_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Whether large buffers take so much memory that none is kept without need.
+    pub(super) fn has_many_buffers(&self) -> bool {
+        self.buffer_bytes.load(Ordering::Relaxed) > MAX_BUFFER_BYTES / 2
     }
 
     /// Counts a large answer. If all of them are too many, a client that does not take its own loses it.
@@ -262,7 +273,8 @@ impl Connections {
             Phase::Head => (waited >= self.settings.header_timeout).then_some(Reason::HeaderTimeout),
             Phase::Idle => (waited >= self.settings.idle_timeout).then_some(Reason::IdleTimeout),
             Phase::Closing => (waited >= LINGER_TIMEOUT).then_some(Reason::Stalled),
-            Phase::Working | Phase::Doomed => None,
+            // The router limits the time for a body, and for the work.
+            Phase::Working | Phase::Receiving | Phase::Doomed => None,
             Phase::Answering | Phase::Flushing => self.stalled(slot, now),
         }
     }

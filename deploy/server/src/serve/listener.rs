@@ -30,12 +30,10 @@ use super::connection::{Connection, Open};
 use super::connections::Connections;
 use super::stream::{Answer, Arrival, Stream};
 
-/// The longest head of a request.
+/// The longest head of a request, and the largest buffer into which is read.
 pub(crate) const MAX_HEAD: usize = 32 * 1024;
 /// How many headers a request may have: what `hyper` has room for without asking for memory.
 pub(crate) const MAX_HEADERS: usize = 100;
-/// How many bytes are read, or kept to be written, at once.
-const BUFFER: usize = 128 * 1024;
 /// How often connections are looked through for those that have taken too long.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// How long nothing is accepted after it failed for want of something.
@@ -144,14 +142,17 @@ async fn serve(
             }
             let mut request = request.map(|body| Body::new(Arrival::new(body, connection.clone())));
             request.extensions_mut().insert(ConnectInfo(peer));
-            let response = respond(&connection, router, request).await;
+            let mut response = respond(&connection, router, request).await;
+            if connection.is_reserved() || connection.is_too_large_to_keep() {
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
             Ok::<_, Infallible>(response.map(|body| Answer::new(body, connection)))
         }
     });
     let io = TokioIo::new(Stream::new(socket, connection.clone()));
     let mut http = http1::Builder::new();
     // The sweep over all connections enforces timeouts; a timer for each request would cost more.
-    http.header_read_timeout(None).max_header_size(MAX_HEAD).max_buf_size(BUFFER);
+    http.header_read_timeout(None).max_header_size(MAX_HEAD).max_buf_size(MAX_HEAD);
     let mut served = pin!(http.serve_connection(io, service));
     let stop = async {
         // The sender is there for as long as there are receivers.
@@ -175,11 +176,9 @@ async fn respond(connection: &Connection, mut router: HttpService, request: Requ
     }
     let path = request.uri().path();
     let path = path.strip_prefix(connection.sub_path()).unwrap_or(path);
-    let mut response = if health::is_probe(path) {
+    if health::is_probe(path) {
         router.call(request).await.unwrap_or_else(|never| match never {})
     } else {
         health::too_many_connections()
-    };
-    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    response
+    }
 }

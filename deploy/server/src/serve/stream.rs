@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use axum::body::{Body, Bytes, HttpBody};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf, Take};
 use tokio::net::TcpStream;
 
 use super::connection::{Connection, Phase};
@@ -19,7 +19,7 @@ const MAX_LINGER_BYTES: usize = 64 * 1024 * 1024;
 
 /// The socket of a connection.
 pub(super) struct Stream {
-    socket: TcpStream,
+    socket: Take<TcpStream>,
     connection: Arc<Connection>,
     /// How many bytes are still thrown away, once the answer is sent.
     linger: Option<usize>,
@@ -27,7 +27,11 @@ pub(super) struct Stream {
 
 impl Stream {
     pub(super) fn new(socket: TcpStream, connection: Arc<Connection>) -> Self {
-        Self { socket, connection, linger: None }
+        Self { socket: socket.take(0), connection, linger: None }
+    }
+
+    fn inner(&mut self) -> Pin<&mut TcpStream> {
+        Pin::new(self.socket.get_mut())
     }
 
     fn note(&self, written: &Poll<io::Result<usize>>) {
@@ -45,12 +49,17 @@ impl AsyncRead for Stream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        // All that `hyper` has left in its buffer.
+        this.connection.has_room(buffer.capacity())?;
+        this.socket.set_limit(this.connection.read_limit() as u64);
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.socket).poll_read(context, buffer))?;
-        match buffer.filled().len() - before {
-            0 => Poll::Ready(Ok(())),
-            bytes => Poll::Ready(self.connection.received(bytes)),
+        ready!(Pin::new(&mut this.socket).poll_read(context, buffer))?;
+        let bytes = buffer.filled().len() - before;
+        if bytes > 0 {
+            this.connection.received(bytes);
         }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -60,7 +69,7 @@ impl AsyncWrite for Stream {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.socket).poll_write(context, bytes);
+        let written = self.inner().poll_write(context, bytes);
         self.note(&written);
         written
     }
@@ -70,17 +79,17 @@ impl AsyncWrite for Stream {
         context: &mut Context<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.socket).poll_write_vectored(context, parts);
+        let written = self.inner().poll_write_vectored(context, parts);
         self.note(&written);
         written
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.socket.is_write_vectored()
+        self.socket.get_ref().is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(Pin::new(&mut self.socket).poll_flush(context))?;
+        ready!(self.inner().poll_flush(context))?;
         self.connection.flushed();
         Poll::Ready(Ok(()))
     }
@@ -90,7 +99,7 @@ impl AsyncWrite for Stream {
         let mut left = match this.linger {
             Some(left) => left,
             None => {
-                ready!(Pin::new(&mut this.socket).poll_shutdown(context))?;
+                ready!(this.inner().poll_shutdown(context))?;
                 if !this.connection.has_unread() {
                     return Poll::Ready(Ok(()));
                 }
@@ -102,7 +111,7 @@ impl AsyncWrite for Stream {
         while left > 0 {
             let mut buffer = ReadBuf::new(&mut bytes);
             this.linger = Some(left);
-            ready!(Pin::new(&mut this.socket).poll_read(context, &mut buffer))?;
+            ready!(this.inner().poll_read(context, &mut buffer))?;
             let read = buffer.filled().len();
             left = if read == 0 { 0 } else { left.saturating_sub(read) };
         }
@@ -128,6 +137,7 @@ impl Drop for Arrival {
         if !self.is_done && !self.body.is_end_stream() {
             self.connection.leave_unread();
         }
+        self.connection.go_on(0);
     }
 }
 
@@ -139,9 +149,18 @@ impl HttpBody for Arrival {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) else {
+            self.connection.wait_for_body();
+            return Poll::Pending;
+        };
         self.is_done = frame.is_none();
-        Poll::Ready(frame)
+        let data = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref());
+        if self.connection.go_on(data.map_or(0, Bytes::len)) {
+            Poll::Ready(frame)
+        } else {
+            // Its task is aborted already.
+            Poll::Pending
+        }
     }
 
     fn is_end_stream(&self) -> bool {
@@ -157,12 +176,15 @@ impl HttpBody for Arrival {
 pub(super) struct Answer {
     body: Body,
     connection: Arc<Connection>,
+    /// Whether it is made while it is sent, so that it is counted piece by piece.
+    is_made_on_the_way: bool,
 }
 
 impl Answer {
     pub(super) fn new(body: Body, connection: Arc<Connection>) -> Self {
-        connection.begin_answer(body.size_hint().lower());
-        Self { body, connection }
+        let size = body.size_hint();
+        connection.begin_answer(size.lower());
+        Self { body, connection, is_made_on_the_way: size.exact().is_none() }
     }
 }
 
@@ -180,7 +202,14 @@ impl HttpBody for Answer {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        if self.is_made_on_the_way
+            && let Some(Ok(frame)) = &frame
+        {
+            // Nothing more is asked for before next to all of the piece before is written.
+            self.connection.hold_answer(frame.data_ref().map_or(0, Bytes::len) as u64);
+        }
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {

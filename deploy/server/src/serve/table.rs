@@ -98,7 +98,7 @@ impl Table {
         let admission = if !is_full && !is_over_share || self.displace(client, is_over_share, now) {
             has_displaced = is_full || is_over_share;
             Admission::Open
-        } else if self.reserved < RESERVED || self.displace_reserved() {
+        } else if self.reserved < RESERVED || self.displace_reserved(now) {
             Admission::Reserved
         } else {
             Admission::Refused
@@ -183,6 +183,22 @@ impl Table {
     /// Closes an idle connection to make room for another: the longest idle one of the client with the most connections. A
     /// client that has its share already displaces one of its own.
     fn displace(&mut self, client: Client, is_of_client: bool, now: u64) -> bool {
+        self.displace_one(now, |_, slot| {
+            !slot.connection.is_reserved() && (!is_of_client || slot.client == client)
+        })
+    }
+
+    /// The same among those with a large buffer, of clients that have at least as many connections as that of another one.
+    pub(super) fn displace_buffer(&mut self, other: usize, now: u64) -> bool {
+        let Some(Some(slot)) = self.slots.get(other) else { return false };
+        let least = self.count(slot.client);
+        self.displace_one(now, |table, slot| {
+            let is_other = slot.connection.slot() == other;
+            !is_other && slot.connection.large_buffer() > 0 && table.count(slot.client) >= least
+        })
+    }
+
+    fn displace_one(&mut self, now: u64, is_candidate: impl Fn(&Self, &Slot) -> bool) -> bool {
         if self.is_crowded() || self.slots.is_empty() {
             return false;
         }
@@ -190,11 +206,7 @@ impl Table {
         for offset in 0..self.slots.len().min(SAMPLE) {
             let index = (self.cursor + offset) % self.slots.len();
             let Some(slot) = &self.slots[index] else { continue };
-            let is_candidate = !slot.is_leaving
-                && !slot.connection.is_reserved()
-                && (!is_of_client || slot.client == client)
-                && may_go(&slot.connection, now);
-            if !is_candidate {
+            if slot.is_leaving || !is_candidate(self, slot) || !may_go(&slot.connection, now) {
                 continue;
             }
             let age = now.saturating_sub(slot.connection.since());
@@ -207,31 +219,34 @@ impl Table {
         found.is_some_and(|(_, _, index)| self.close(index))
     }
 
-    /// Closes the oldest of the reserved connections that has not sent its request.
-    fn displace_reserved(&mut self) -> bool {
+    /// Closes the oldest of the reserved connections that do nothing.
+    fn displace_reserved(&mut self, now: u64) -> bool {
         if self.is_crowded() {
             return false;
         }
         let oldest = self
             .present()
-            .filter(|(_, slot)| slot.connection.is_reserved() && slot.connection.phase() == Phase::Head)
+            .filter(|(_, slot)| slot.connection.is_reserved() && may_go(&slot.connection, now))
             .min_by_key(|(_, slot)| slot.connection.since())
             .map(|(index, _)| index);
         oldest.is_some_and(|index| self.close(index))
     }
 
     /// Closes a connection whose client does not take its answers: of the client that holds the most of them the one that
-    /// was blocked for the longest time, so that many that read nothing do not cost another its download.
+    /// was blocked for the longest time, so that many that read nothing do not cost another its download. Clients that hold
+    /// less than others on average lose nothing, not even if those have not been blocked for long enough yet.
     pub(super) fn displace_answer(&mut self, now: u64) -> bool {
-        let mut by_client = HashMap::new();
-        for (_, slot) in self.present() {
-            *by_client.entry(slot.client).or_insert(0) += slot.connection.answers();
+        let mut by_client: HashMap<_, u64> = HashMap::new();
+        for (_, slot) in self.present().filter(|(_, slot)| slot.connection.answers() > 0) {
+            *by_client.entry(slot.client).or_default() += slot.connection.answers();
         }
+        let average = by_client.values().sum::<u64>() / (by_client.len() as u64).max(1);
+        let held = |slot: &Slot| by_client.get(&slot.client).copied().unwrap_or_default();
         let largest = self
             .present()
-            .filter(|(_, slot)| slot.connection.answers() >= LARGE_ANSWER)
+            .filter(|(_, slot)| slot.connection.answers() >= LARGE_ANSWER && held(slot) >= average)
             .filter(|(_, slot)| slot.connection.blocked_for(now) >= STALLED_UNDER_PRESSURE_MS)
-            .max_by_key(|(_, slot)| (by_client.get(&slot.client).copied(), slot.connection.blocked_for(now)))
+            .max_by_key(|(_, slot)| (held(slot), slot.connection.blocked_for(now)))
             .map(|(index, _)| index);
         largest.is_some_and(|index| self.close(index))
     }
@@ -261,10 +276,11 @@ impl Table {
     }
 }
 
-/// Whether a connection can be closed without breaking off an answer that its client takes.
+/// Whether a connection can be closed without breaking off a body that its client sends, or an answer that it takes.
 fn may_go(connection: &Connection, now: u64) -> bool {
     match connection.phase() {
         Phase::Head | Phase::Idle | Phase::Closing => true,
+        Phase::Receiving => connection.is_slow_to_send(now),
         Phase::Working | Phase::Doomed => false,
         Phase::Answering | Phase::Flushing => connection.blocked_for(now) >= STALLED_MS,
     }
@@ -276,6 +292,7 @@ mod tests {
 
     use prometheus::Registry;
 
+    use super::super::connection::{MAX_SILENCE, MIN_SENT_BYTES_PER_SECOND};
     use super::super::connections::{ConnectionSettings, Connections};
     use super::*;
 
@@ -363,6 +380,50 @@ mod tests {
         assert_eq!(fixture.open(Some(address(1)), Phase::Working).0.admission, Admission::Refused);
         let closed = fixture.table.sweep(|_| Some(()));
         assert!(closed.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_body_that_does_not_come_is_not_waited_for_when_others_need_the_connection() {
+        let mut fixture = Fixture::new();
+        let receiving = |fixture: &mut Fixture| {
+            let (_, connection) = fixture.open(None, Phase::Working);
+            let connection = connection.unwrap();
+            connection.begin_request();
+            connection.wait_for_body();
+            assert_eq!(connection.phase(), Phase::Receiving);
+            connection
+        };
+        let silence = u64::try_from(MAX_SILENCE.as_millis()).unwrap();
+        let connection = receiving(&mut fixture);
+        let since = connection.since();
+        assert!(!may_go(&connection, since + silence - 1));
+        assert!(may_go(&connection, since + silence));
+        // What has begun to come is expected to go on.
+        assert!(connection.go_on(MIN_SENT_BYTES_PER_SECOND));
+        assert!(!may_go(&connection, since + 10 * silence));
+        connection.wait_for_body();
+        assert!(!may_go(&connection, connection.since() + silence - 1));
+        assert!(may_go(&connection, connection.since() + silence));
+        assert!(connection.go_on(0) && !connection.doom());
+        // One that goes meanwhile gets no more of its body.
+        let connection = receiving(&mut fixture);
+        assert!(connection.doom() && !connection.go_on(1));
+        assert_eq!(connection.phase(), Phase::Doomed);
+    }
+
+    #[tokio::test]
+    async fn byte_by_byte_is_too_slow() {
+        let mut fixture = Fixture::new();
+        let connection = fixture.open(None, Phase::Working).1.unwrap();
+        connection.begin_request();
+        connection.wait_for_body();
+        let since = connection.since();
+        for _ in 0..100 {
+            assert!(connection.go_on(1));
+            connection.wait_for_body();
+        }
+        assert!(!connection.is_slow_to_send(since + 50));
+        assert!(connection.is_slow_to_send(since + 110));
     }
 
     #[tokio::test]
