@@ -402,9 +402,9 @@ fn make_canonical(content: &mut DashboardContent, max_bytes: usize) -> Result<()
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::json::MAX_DEPTH as MAX_JSON_DEPTH;
+    use crate::json::MAX_DEPTH;
 
-    fn folder(sequence: i64, event_type: &'static str, payload: &'static str) -> ForeignEvent<'static> {
+    fn folder<'a>(sequence: i64, event_type: &'a str, payload: &'a str) -> ForeignEvent<'a> {
         ForeignEvent {
             aggregate_type: "folder",
             aggregate_id: "folder-ops",
@@ -463,54 +463,37 @@ mod tests {
         import.check_places().unwrap();
     }
 
-    fn dashboard(payload: &'static str) -> ForeignEvent<'static> {
-        ForeignEvent {
-            aggregate_type: "dashboard",
-            aggregate_id: "cpu",
-            ..folder(1, "dashboard.created", payload)
-        }
+    fn created(data: &str) -> String {
+        format!(
+            r#"{{"id":1,"generation":1,"content":{{"uid":"cpu","title":"CPU","tags":[],"folder_uid":null,
+            "message":"","data":{data}}}}}"#
+        )
+    }
+
+    fn take(data: &str, max_bytes: usize) -> Result<Imported, ImportError> {
+        let payload = created(data);
+        let folder = folder(1, "dashboard.created", &payload);
+        let event = ForeignEvent { aggregate_type: "dashboard", aggregate_id: "cpu", ..folder };
+        Import::new(0, max_bytes).take(1, &event)
     }
 
     #[test]
     fn a_document_is_written_as_ours_are() {
-        let created = dashboard(
-            r#"{"id":1,"generation":1,"content":{"uid":"cpu","title":"CPU","tags":[],"folder_uid":null,
-            "message":"","data":{"title": "CPU", "uid": "cpu", "a": 1.0}}}"#,
-        );
-        let imported = Import::new(0, MAX_DOCUMENT_BYTES).take(1, &created).unwrap();
+        let imported = take(r#"{"title": "CPU", "uid": "cpu", "a": 1.0}"#, MAX_DOCUMENT_BYTES).unwrap();
         assert!(imported.event.payload().unwrap().ends_with(r#""data":{"a":1.0,"title":"CPU"}}}"#));
     }
 
     #[test]
     fn a_document_is_bounded() {
-        let created = dashboard(
-            r#"{"id":1,"generation":1,"content":{"uid":"cpu","title":"CPU","tags":[],"folder_uid":null,
-            "message":"","data":{"a":1}}}"#,
-        );
-        let take = |max_bytes| Import::new(0, max_bytes).take(1, &created);
-        assert!(take(r#"{"a":1}"#.len()).is_ok());
-        assert!(matches!(take(r#"{"a":1}"#.len() - 1), Err(ImportError::Content(_))));
+        let document = r#"{"a":1}"#;
+        assert!(take(document, document.len()).is_ok());
+        assert!(matches!(take(document, document.len() - 1), Err(ImportError::Content(_))));
     }
 
     #[test]
     fn a_document_is_nested_no_deeper_than_one_that_is_saved() {
-        let take = |depth: usize| {
-            let data = format!("{}0{}", r#"{"a":"#.repeat(depth), "}".repeat(depth));
-            let payload = format!(
-                r#"{{"id":1,"generation":1,"content":{{"uid":"cpu","title":"CPU","tags":[],"folder_uid":null,
-                "message":"","data":{data}}}}}"#
-            );
-            let event = ForeignEvent {
-                aggregate_type: "dashboard",
-                aggregate_id: "cpu",
-                sequence: 1,
-                event_type: "dashboard.created",
-                schema_version: 1,
-                payload: &payload,
-            };
-            Import::new(0, 10_000).take(1, &event).map(drop)
-        };
-        assert!(take(MAX_JSON_DEPTH).is_ok());
-        assert!(matches!(take(MAX_JSON_DEPTH + 1), Err(ImportError::Content(_))));
+        let nested = |depth: usize| format!("{}0{}", r#"{"a":"#.repeat(depth), "}".repeat(depth));
+        assert!(take(&nested(MAX_DEPTH), 10_000).is_ok());
+        assert!(matches!(take(&nested(MAX_DEPTH + 1), 10_000), Err(ImportError::Content(_))));
     }
 }
