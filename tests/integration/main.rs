@@ -60,4 +60,5 @@ mod trash;
 mod user;
 mod user_name;
 mod verify;
+mod visibility;
 mod work;
