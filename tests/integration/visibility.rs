@@ -61,7 +61,6 @@ struct World {
     teams: Vec<i64>,
     folders: BTreeMap<String, Node>,
     dashboards: BTreeMap<String, Node>,
-    has_fillers: bool,
 }
 
 impl World {
@@ -79,14 +78,7 @@ impl World {
             let elsewhere = other.client(&role.to_lowercase(), "secret");
             members.push(Member { client, elsewhere, id, role, teams: BTreeSet::new() });
         }
-        let mut world = Self {
-            admin,
-            members,
-            teams,
-            folders: BTreeMap::new(),
-            dashboards: BTreeMap::new(),
-            has_fillers,
-        };
+        let mut world = Self { admin, members, teams, folders: BTreeMap::new(), dashboards: BTreeMap::new() };
         if has_fillers {
             world.fill(server).await;
         }

@@ -55,7 +55,7 @@ const GRANTS: &str = concat!(
     ") AS open, ARRAY(SELECT g.uid FROM resource_grants g WHERE g.org_id = $1 AND g.kind = 'folder'
         AND g.grantee = ANY (",
     grantees!("$3", "$6"),
-    ") AND g.level >= $4::smallint) AS folders, ARRAY(SELECT g.resource_id FROM resource_grants g
+    ") AND g.level >= $4::smallint) AS folders, ARRAY(SELECT DISTINCT g.resource_id FROM resource_grants g
         WHERE g.org_id = $1 AND g.kind = 'dashboard' AND g.grantee = ANY (",
     grantees!("$3", "$6"),
     ") AND g.level >= $4::smallint) AS dashboards"

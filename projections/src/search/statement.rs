@@ -8,11 +8,22 @@ use kymograph_app::search::{SearchQuery, SearchSort};
 use crate::database::Planning;
 use crate::resource_permission::filter::{allows_dashboard, allows_folder, among};
 
+/// A condition of which PostgreSQL expects that many rows meet it, so that it goes through them in order. It would else guess
+/// from nothing that none does.
+macro_rules! met_by_many {
+    ($condition:expr) => {
+        concat!("CASE WHEN ", $condition, " THEN true ELSE false END")
+    };
+}
+
 /// The condition that each word is in the title. The patterns of the words come as one text of lines, which is taken apart once
 /// and not for each row. Titles are lowered by the same function as what is looked for in them.
 macro_rules! has_words {
     ($t:literal) => {
-        concat!($t, ".lower_title LIKE ALL ((SELECT string_to_array(lower($2), E'\n'))::text[])")
+        met_by_many!(concat!(
+            $t,
+            ".lower_title LIKE ALL ((SELECT string_to_array(lower($2), E'\n'))::text[])"
+        ))
     };
 }
 
@@ -35,12 +46,12 @@ macro_rules! folder_conditions {
     };
 }
 
-/// The folders that match and are let through. `$7` has those that are, and is NULL for all.
+/// The folders that meet a condition and are let through. `$7` has those that are, and is NULL for all.
 macro_rules! folders {
-    ($parents:literal, $folder_ids:literal) => {
+    ($condition:expr) => {
         concat!(
             "SELECT f.id, f.uid, f.lower_title, true AS is_folder FROM folders f WHERE f.org_id = $1 AND ",
-            folder_conditions!($parents, $folder_ids),
+            $condition,
             " AND ",
             allows_folder!("$7")
         )
@@ -79,15 +90,21 @@ pub(super) struct FolderStatements {
     pub(super) count: &'static str,
 }
 
-pub(super) const FOLDERS: FolderStatements = FolderStatements {
-    page: folders_page!(folders!("$5", "$6")),
-    count: concat!("SELECT count(*) FROM (", folders!("$5", "$6"), ") AS found"),
-};
+macro_rules! folder_statements {
+    ($folders:expr) => {
+        FolderStatements {
+            page: folders_page!($folders),
+            count: concat!("SELECT count(*) FROM (", $folders, ") AS found"),
+        }
+    };
+}
+
+/// In the order of titles, until there are enough.
+const FOLDERS: FolderStatements = folder_statements!(folders!(met_by_many!(folder_conditions!("$5", "$6"))));
+/// Where some are named.
+const NAMED_FOLDERS: FolderStatements = folder_statements!(folders!(folder_conditions!("$5", "$6")));
 /// Where few are let through.
-pub(super) const FEW_FOLDERS: FolderStatements = FolderStatements {
-    page: folders_page!(few_folders!()),
-    count: concat!("SELECT count(*) FROM (", few_folders!(), ") AS found"),
-};
+const FEW_FOLDERS: FolderStatements = folder_statements!(few_folders!());
 
 /// The conditions on dashboards but those on words and folders. Each tag and a tag for each pattern of tags must be there.
 macro_rules! conditions {
@@ -135,11 +152,11 @@ macro_rules! allowed {
     };
 }
 
-/// The dashboards that match, of all that meet a condition.
+/// The dashboards that match, of all whose `deleted` is as said and that meet what follows it.
 macro_rules! dashboards {
     ($condition:expr, $allowed:expr) => {
         concat!(
-            "SELECT d.id, d.uid, d.lower_title, false AS is_folder FROM dashboards d WHERE d.org_id = $1 AND ",
+            "SELECT d.id, d.uid, d.lower_title, false AS is_folder FROM dashboards d WHERE d.org_id = $1 AND d.deleted ",
             $condition,
             " AND ",
             conditions!(),
@@ -201,7 +218,8 @@ macro_rules! dashboards_page {
             " OFFSET ",
             $offset,
             ") AS page
-            CROSS JOIN LATERAL (SELECT * FROM dashboards d WHERE d.org_id = $1 AND d.id = page.id OFFSET 0) AS d
+            CROSS JOIN LATERAL (
+                SELECT * FROM dashboards d WHERE d.org_id = $1 AND d.id = page.id /* deleted or not */ OFFSET 0) AS d
             ORDER BY page.lower_title, page.uid"
         )
     };
@@ -214,7 +232,7 @@ macro_rules! mixed_page {
             "SELECT found.* FROM (
                 SELECT id, lower_title, uid, is_folder FROM (
                     (SELECT * FROM (",
-            folders!("$20", "$19"),
+            folders!(folder_conditions!("$20", "$19")),
             ") AS f WHERE $17 ORDER BY f.lower_title ",
             $direction,
             ", f.uid ",
@@ -240,7 +258,8 @@ macro_rules! mixed_page {
                 FROM folders f WHERE page.is_folder AND f.org_id = $1 AND f.id = page.id
                 UNION ALL
                 SELECT d.id, d.uid, d.title, d.slug, false, d.tags, d.folder_uid
-                FROM dashboards d WHERE NOT page.is_folder AND d.org_id = $1 AND d.id = page.id) AS found
+                FROM dashboards d
+                WHERE NOT page.is_folder AND d.org_id = $1 AND d.id = page.id /* deleted or not */) AS found
             ORDER BY page.lower_title ",
             $direction,
             ", page.uid ",
@@ -327,7 +346,7 @@ macro_rules! found {
 
 /// Through the titles in order, until there are enough. Without folders it has parameters of its own.
 const BY_TITLE: Way = {
-    const MIXED: Way = way!(dashboards!(concat!("d.deleted IS NULL AND ", has_words!("d")), allowed!()));
+    const MIXED: Way = way!(dashboards!("IS NULL AND $2::text IS NOT NULL", allowed!()));
     let all = dashboards_page!(
         concat!(
             "SELECT d.id, d.uid, d.lower_title FROM dashboards d WHERE d.org_id = $1 AND d.deleted IS NULL AND ",
@@ -351,20 +370,18 @@ const BY_WORDS_AND_TAGS: Way = Way {
 pub(super) const FIRST_BY_WORDS: &str = "SELECT id, uid, title, slug, is_folder, tags, folder_uid
     FROM find_by_words($1, $2, $3, $4, $5, $6)";
 /// By the words of titles and tags.
-const BY_WORDS_IN_TAGS: Way =
-    way!(dashboards!(concat!("d.deleted IS NULL AND ", has_words_in_tags!()), allowed!()));
+const BY_WORDS_IN_TAGS: Way = way!(dashboards!(concat!("IS NULL AND ", has_words_in_tags!()), allowed!()));
 const BY_UID: Way =
-    way!(dashboards!(concat!("d.deleted IS NULL AND d.uid = ANY ($3) AND ", has_words!("d")), allowed!()));
+    way!(dashboards!(concat!("IS NULL AND d.uid = ANY ($3) AND ", has_words!("d")), allowed!()));
 const BY_ID: Way =
-    way!(dashboards!(concat!("d.deleted IS NULL AND d.id = ANY ($4) AND ", has_words!("d")), allowed!()));
+    way!(dashboards!(concat!("IS NULL AND d.id = ANY ($4) AND ", has_words!("d")), allowed!()));
 /// In the folders `$5`.
 const INSIDE: Way = way!(dashboards_inside!(has_words!("d")));
 const INSIDE_BY_WORDS_IN_TAGS: Way = way!(dashboards_inside!(has_words_in_tags!()));
 /// In the folders `$5`, which are all that the actor may see, and what else is granted.
 const FEW: Way = way!(few_dashboards!(has_words!("d")));
 const FEW_BY_WORDS_IN_TAGS: Way = way!(few_dashboards!(has_words_in_tags!()));
-const IN_TRASH: Way =
-    way!(dashboards!(concat!("d.deleted IS NOT NULL AND ", has_words!("d")), allowed!(trashed)));
+const IN_TRASH: Way = way!(dashboards!(concat!("IS NOT NULL AND ", has_words!("d")), allowed!(trashed)));
 const IN_PAST: Way = Way {
     dashboards: past_page!("is_folder DESC, lower_title, uid"),
     ascending: past_page!("lower_title ASC, uid ASC"),
@@ -465,8 +482,11 @@ impl Searched<'_> {
             || !query.ids.is_empty()
             || !query.folder_uids.is_empty()
             || !query.folder_ids.is_empty();
-        let planning = if names_some { Planning::EachTime } else { Planning::Once };
-        (if self.is_little { &FEW_FOLDERS } else { &FOLDERS }, planning)
+        match (self.is_little, names_some) {
+            (true, _) => (&FEW_FOLDERS, Planning::Once),
+            (false, true) => (&NAMED_FOLDERS, Planning::EachTime),
+            (false, false) => (&FOLDERS, Planning::Once),
+        }
     }
 
     /// Whether it is found by [`FIRST_BY_WORDS`].
