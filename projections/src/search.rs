@@ -1,5 +1,6 @@
 //! Searching dashboards and folders together.
 
+mod choice;
 mod sample;
 mod statement;
 
@@ -20,8 +21,9 @@ use crate::database::{Database, Params};
 use crate::resource_permission::AllowedContents;
 use crate::resource_permission::allowed::{Allowed, AllowedParams};
 use crate::text::{contains_pattern, optional_uid_column, uid_column, uid_or_empty, wildcard_pattern};
+use choice::{By, Searched};
 use sample::{Sample, Samples};
-use statement::{By, FIRST_BY_WORDS, Searched};
+use statement::FIRST_BY_WORDS;
 
 /// Searches `dashboards` and `folders`.
 pub struct PgSearchReader {
@@ -198,21 +200,23 @@ impl<'a> Search<'a> {
         let query = searched.query;
         let (patterns, tags): (Vec<String>, Vec<String>) =
             query.tags.iter().cloned().partition(|tag| tag.contains('*'));
-        let folders = allowed.map(Allowed::folder_uids);
-        let mut inside: Vec<_> = named.iter().map(String::as_str).collect();
-        if searched.by() == By::Few {
-            inside = folders.iter().flatten().copied().chain([""]).collect();
-        }
-        let folders = if parents.is_empty() {
-            folders
-        } else {
-            allowed.map(|allowed| allowed.folder_uids_inside(parents))
+        let all = allowed.map(Allowed::folder_uids);
+        let inside: Vec<_> = match searched.by() {
+            By::Few => all.iter().flatten().copied().chain([""]).collect(),
+            _ => named.iter().map(String::as_str).collect(),
         };
-        let mut params = AllowedParams::of(filter, allowed);
-        if searched.by() == By::Folder && query.sort.is_none() {
-            // Of those that are let through the others do not matter.
-            params = params.within(&inside, allowed);
-        }
+        let folders = match (allowed, parents) {
+            (Some(allowed), [_, ..]) => Some(allowed.folder_uids_inside(parents)),
+            _ => all.clone(),
+        };
+        let within = if searched.by() == By::Folder && query.sort.is_none() {
+            // Of what is let through nothing else matters.
+            let is_allowed = |uid: &&str| allowed.is_some_and(|allowed| allowed.has_folder(uid));
+            allowed.map(|_| inside.iter().copied().filter(is_allowed).collect())
+        } else {
+            all
+        };
+        let allowed = AllowedParams::within(filter, allowed, within);
         Self {
             org,
             words: lines(query, contains_pattern),
@@ -221,7 +225,7 @@ impl<'a> Search<'a> {
             parents,
             inside,
             folders,
-            allowed: params,
+            allowed,
             // Folders have no tags.
             has_folders: query.folders && query.tags.is_empty(),
             searched,

@@ -225,21 +225,23 @@ pub(crate) struct AllowedParams<'a> {
 impl<'a> AllowedParams<'a> {
     /// What a filter lets through.
     pub(crate) fn of(filter: &ContentFilter, allowed: Option<&'a Allowed>) -> Self {
+        Self::within(filter, allowed, allowed.map(Allowed::folder_uids))
+    }
+
+    /// The same for a statement that looks at no other folders than these.
+    pub(crate) fn within(
+        filter: &ContentFilter,
+        allowed: Option<&'a Allowed>,
+        folders: Option<Vec<&'a str>>,
+    ) -> Self {
         Self {
-            folders: allowed.map(Allowed::folder_uids),
+            folders,
             dashboards: allowed.map(|allowed| allowed.dashboards.as_slice()),
             level: filter.level.number(),
             default_level: filter.default_level.map_or(0, AccessLevel::number),
             user: filter.user.0,
             creator_since: Box::new(filter.creator_since.map(Timestamp::date)),
         }
-    }
-
-    /// The same for a statement that looks at no other folders than these.
-    pub(crate) fn within(self, folders: &[&'a str], allowed: Option<&Allowed>) -> Self {
-        let is_allowed =
-            |allowed: &Allowed| folders.iter().copied().filter(|uid| allowed.has_folder(uid)).collect();
-        Self { folders: allowed.map(is_allowed), ..self }
     }
 
     /// The parameters of a query: first its own, then these.

@@ -3,9 +3,6 @@
 //! A page is found by its rows' ids first, as far as possible in an index alone, and then the rows are read: a member who may
 //! see a fifth of an org, and wants its fiftieth page, has to go past a large part of the org.
 
-use kymograph_app::search::{SearchQuery, SearchSort};
-
-use crate::database::Planning;
 use crate::resource_permission::filter::{allows_dashboard, allows_folder, among};
 
 /// A condition of which PostgreSQL expects that many rows meet it, so that it goes through them in order. It would else guess
@@ -58,6 +55,20 @@ macro_rules! folders {
     };
 }
 
+/// The same, looked for in each of the folders `$5`.
+macro_rules! folders_inside {
+    () => {
+        concat!(
+            "SELECT f.id, f.uid, f.lower_title, true AS is_folder FROM unnest($5::text[]) AS inside (uid)
+            CROSS JOIN LATERAL (SELECT * FROM folders f
+                WHERE f.org_id = $1 AND f.parent_uid = inside.uid OFFSET 0) AS f WHERE ",
+            folder_conditions!("$5", "$6"),
+            " AND ",
+            allows_folder!("$7")
+        )
+    };
+}
+
 /// The same, looked for one by one among those that are let through.
 macro_rules! few_folders {
     () => {
@@ -100,11 +111,15 @@ macro_rules! folder_statements {
 }
 
 /// In the order of titles, until there are enough.
-const FOLDERS: FolderStatements = folder_statements!(folders!(met_by_many!(folder_conditions!("$5", "$6"))));
+pub(super) const FOLDERS: FolderStatements =
+    folder_statements!(folders!(met_by_many!(folder_conditions!("$5", "$6"))));
 /// Where some are named.
-const NAMED_FOLDERS: FolderStatements = folder_statements!(folders!(folder_conditions!("$5", "$6")));
+pub(super) const NAMED_FOLDERS: FolderStatements =
+    folder_statements!(folders!(folder_conditions!("$5", "$6")));
+/// Where those are named in which they are.
+pub(super) const FOLDERS_INSIDE: FolderStatements = folder_statements!(folders_inside!());
 /// Where few are let through.
-const FEW_FOLDERS: FolderStatements = folder_statements!(few_folders!());
+pub(super) const FEW_FOLDERS: FolderStatements = folder_statements!(few_folders!());
 
 /// The conditions on dashboards but those on words and folders. Each tag and a tag for each pattern of tags must be there.
 macro_rules! conditions {
@@ -167,16 +182,28 @@ macro_rules! dashboards {
     };
 }
 
+/// The conditions on dashboards where neither uids, ids nor tags are asked for. All statements have the same parameters.
+macro_rules! words_alone {
+    () => {
+        concat!(has_words!("d"), " AND ($3::text[], $4::bigint[], $6::text[], $10::text[]) IS NOT NULL")
+    };
+}
+
+/// The conditions on dashboards where they are.
+macro_rules! words_and_tags {
+    ($words:expr) => {
+        concat!($words, " AND ", conditions!())
+    };
+}
+
 /// The dashboards that match, looked for in each of some folders.
 macro_rules! dashboards_inside {
-    ($words:expr) => {
+    ($condition:expr) => {
         concat!(
             "SELECT d.id, d.uid, d.lower_title, false AS is_folder FROM unnest($5::text[]) AS inside (uid)
             CROSS JOIN LATERAL (SELECT d.id, d.uid, d.lower_title FROM dashboards d
                 WHERE d.org_id = $1 AND d.folder_uid = inside.uid AND d.deleted IS NULL AND ",
-            $words,
-            " AND ",
-            conditions!(),
+            $condition,
             " AND ",
             allowed!(),
             " OFFSET 0) AS d"
@@ -186,19 +213,17 @@ macro_rules! dashboards_inside {
 
 /// The same, and those elsewhere that are granted by themselves.
 macro_rules! few_dashboards {
-    ($words:expr) => {
+    ($condition:expr) => {
         concat!(
             "SELECT * FROM (",
-            dashboards_inside!($words),
+            dashboards_inside!($condition),
             " UNION ALL SELECT d.id, d.uid, d.lower_title, false FROM unnest($11::bigint[]) AS granted (id)
             CROSS JOIN LATERAL (SELECT * FROM dashboards d
                 WHERE d.org_id = $1 AND d.id = granted.id AND d.deleted IS NULL OFFSET 0) AS d
             WHERE d.folder_uid NOT IN ",
             among!("$5", "text"),
             " AND ",
-            $words,
-            " AND ",
-            conditions!(),
+            $condition,
             ") AS d"
         )
     };
@@ -315,10 +340,10 @@ macro_rules! past_page {
 }
 
 /// A statement for each order: dashboards alone by title, and both kinds together.
-struct Way {
-    dashboards: &'static str,
-    ascending: &'static str,
-    descending: &'static str,
+pub(super) struct Way {
+    pub(super) dashboards: &'static str,
+    pub(super) ascending: &'static str,
+    pub(super) descending: &'static str,
 }
 
 macro_rules! way {
@@ -345,7 +370,7 @@ macro_rules! found {
 }
 
 /// Through the titles in order, until there are enough. Without folders it has parameters of its own.
-const BY_TITLE: Way = {
+pub(super) const BY_TITLE: Way = {
     const MIXED: Way = way!(dashboards!("IS NULL AND $2::text IS NOT NULL", allowed!()));
     let all = dashboards_page!(
         concat!(
@@ -359,7 +384,7 @@ const BY_TITLE: Way = {
 };
 /// By the words of titles and by tags. Without folders it has parameters of its own, and the function is alone, because beside
 /// tables none can be distributed.
-const BY_WORDS_AND_TAGS: Way = Way {
+pub(super) const BY_WORDS_AND_TAGS: Way = Way {
     dashboards: "SELECT id, uid, title, slug, false AS is_folder, tags, folder_uid
         FROM find_dashboards($1, string_to_array($2, E'\n'), string_to_array($3, E'\n'), $4, $5, $6, $7, $8, $9, $10, $11,
             $12, $13, $14, false)",
@@ -370,128 +395,25 @@ const BY_WORDS_AND_TAGS: Way = Way {
 pub(super) const FIRST_BY_WORDS: &str = "SELECT id, uid, title, slug, is_folder, tags, folder_uid
     FROM find_by_words($1, $2, $3, $4, $5, $6)";
 /// By the words of titles and tags.
-const BY_WORDS_IN_TAGS: Way = way!(dashboards!(concat!("IS NULL AND ", has_words_in_tags!()), allowed!()));
-const BY_UID: Way =
+pub(super) const BY_WORDS_IN_TAGS: Way =
+    way!(dashboards!(concat!("IS NULL AND ", has_words_in_tags!()), allowed!()));
+pub(super) const BY_UID: Way =
     way!(dashboards!(concat!("IS NULL AND d.uid = ANY ($3) AND ", has_words!("d")), allowed!()));
-const BY_ID: Way =
+pub(super) const BY_ID: Way =
     way!(dashboards!(concat!("IS NULL AND d.id = ANY ($4) AND ", has_words!("d")), allowed!()));
 /// In the folders `$5`.
-const INSIDE: Way = way!(dashboards_inside!(has_words!("d")));
-const INSIDE_BY_WORDS_IN_TAGS: Way = way!(dashboards_inside!(has_words_in_tags!()));
+pub(super) const INSIDE: Way = way!(dashboards_inside!(words_alone!()));
+pub(super) const INSIDE_BY_TAGS: Way = way!(dashboards_inside!(words_and_tags!(has_words!("d"))));
+pub(super) const INSIDE_BY_WORDS_IN_TAGS: Way =
+    way!(dashboards_inside!(words_and_tags!(has_words_in_tags!())));
 /// In the folders `$5`, which are all that the actor may see, and what else is granted.
-const FEW: Way = way!(few_dashboards!(has_words!("d")));
-const FEW_BY_WORDS_IN_TAGS: Way = way!(few_dashboards!(has_words_in_tags!()));
-const IN_TRASH: Way = way!(dashboards!(concat!("IS NOT NULL AND ", has_words!("d")), allowed!(trashed)));
-const IN_PAST: Way = Way {
+pub(super) const FEW: Way = way!(few_dashboards!(words_alone!()));
+pub(super) const FEW_BY_TAGS: Way = way!(few_dashboards!(words_and_tags!(has_words!("d"))));
+pub(super) const FEW_BY_WORDS_IN_TAGS: Way = way!(few_dashboards!(words_and_tags!(has_words_in_tags!())));
+pub(super) const IN_TRASH: Way =
+    way!(dashboards!(concat!("IS NOT NULL AND ", has_words!("d")), allowed!(trashed)));
+pub(super) const IN_PAST: Way = Way {
     dashboards: past_page!("is_folder DESC, lower_title, uid"),
     ascending: past_page!("lower_title ASC, uid ASC"),
     descending: past_page!("lower_title DESC, uid DESC"),
 };
-
-/// What decides on the statement of a search.
-pub(super) struct Searched<'a> {
-    pub(super) query: &'a SearchQuery,
-    /// Whether words are looked for.
-    pub(super) has_words: bool,
-    /// Whether they may be in the tags of a dashboard, too.
-    pub(super) words_in_tags: bool,
-    /// Whether the actor may see all.
-    pub(super) is_unlimited: bool,
-    /// Whether the actor may see so little that all of it can be looked at.
-    pub(super) is_little: bool,
-    /// Whether what was is searched.
-    pub(super) is_past: bool,
-    /// Whether the first page is wanted.
-    pub(super) is_first: bool,
-}
-
-/// How dashboards are looked for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum By {
-    Title,
-    WordsAndTags,
-    WordsInTags,
-    Uid,
-    Id,
-    /// In the folders that are asked for.
-    Folder,
-    /// In all that the actor may see.
-    Few,
-    Trash,
-    Past,
-}
-
-impl Searched<'_> {
-    /// How dashboards are found by looking at the least.
-    pub(super) fn by(&self) -> By {
-        let query = self.query;
-        let has_tags = !query.tags.is_empty();
-        if self.is_past {
-            By::Past
-        } else if query.deleted {
-            By::Trash
-        } else if !query.uids.is_empty() {
-            By::Uid
-        } else if !query.ids.is_empty() {
-            By::Id
-        } else if !query.folder_uids.is_empty() || !query.folder_ids.is_empty() {
-            By::Folder
-        } else if self.is_little {
-            By::Few
-        } else if self.words_in_tags && self.has_words {
-            By::WordsInTags
-        } else if self.has_words || has_tags {
-            By::WordsAndTags
-        } else {
-            By::Title
-        }
-    }
-
-    /// The statement, and how often to plan it. Where lists that are mostly empty decide on the best way, it is planned
-    /// each time.
-    pub(super) fn statement(&self) -> (&'static str, Planning) {
-        let in_tags = self.words_in_tags && self.has_words;
-        let by = self.by();
-        let way = match by {
-            By::Title => &BY_TITLE,
-            By::WordsAndTags => &BY_WORDS_AND_TAGS,
-            By::WordsInTags => &BY_WORDS_IN_TAGS,
-            By::Uid => &BY_UID,
-            By::Id => &BY_ID,
-            By::Folder if in_tags => &INSIDE_BY_WORDS_IN_TAGS,
-            By::Folder => &INSIDE,
-            By::Few if in_tags => &FEW_BY_WORDS_IN_TAGS,
-            By::Few => &FEW,
-            By::Trash => &IN_TRASH,
-            By::Past => &IN_PAST,
-        };
-        let has_own_parameters = self.query.sort.is_none() && matches!(by, By::Title | By::WordsAndTags);
-        let planning = if has_own_parameters { Planning::Once } else { Planning::EachTime };
-        let sql = match self.query.sort {
-            None => way.dashboards,
-            Some(SearchSort::TitleAscending) => way.ascending,
-            Some(SearchSort::TitleDescending) => way.descending,
-        };
-        (sql, planning)
-    }
-
-    /// The statements on folders, and how often to plan them.
-    pub(super) fn folder_statements(&self) -> (&'static FolderStatements, Planning) {
-        let query = self.query;
-        let names_some = !query.uids.is_empty()
-            || !query.ids.is_empty()
-            || !query.folder_uids.is_empty()
-            || !query.folder_ids.is_empty();
-        match (self.is_little, names_some) {
-            (true, _) => (&FEW_FOLDERS, Planning::Once),
-            (false, true) => (&NAMED_FOLDERS, Planning::EachTime),
-            (false, false) => (&FOLDERS, Planning::Once),
-        }
-    }
-
-    /// Whether it is found by [`FIRST_BY_WORDS`].
-    pub(super) fn is_first_by_words(&self) -> bool {
-        let has_only_words = self.by() == By::WordsAndTags && self.query.tags.is_empty();
-        self.is_unlimited && self.is_first && self.query.sort.is_none() && has_only_words
-    }
-}
