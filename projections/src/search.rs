@@ -200,21 +200,22 @@ impl<'a> Search<'a> {
         let query = searched.query;
         let (patterns, tags): (Vec<String>, Vec<String>) =
             query.tags.iter().cloned().partition(|tag| tag.contains('*'));
-        let all = allowed.map(Allowed::folder_uids);
+        let by_folder = searched.by() == By::Folder && query.sort.is_none();
+        let folders = allowed.map(|allowed| match parents {
+            [] => allowed.folder_uids(),
+            parents => allowed.folder_uids_inside(parents),
+        });
         let inside: Vec<_> = match searched.by() {
-            By::Few => all.iter().flatten().copied().chain([""]).collect(),
+            By::Few => folders.iter().flatten().copied().chain([""]).collect(),
             _ => named.iter().map(String::as_str).collect(),
         };
-        let folders = match (allowed, parents) {
-            (Some(allowed), [_, ..]) => Some(allowed.folder_uids_inside(parents)),
-            _ => all.clone(),
-        };
-        let within = if searched.by() == By::Folder && query.sort.is_none() {
+        let within = match (allowed, &folders) {
             // Of what is let through nothing else matters.
-            let is_allowed = |uid: &&str| allowed.is_some_and(|allowed| allowed.has_folder(uid));
-            allowed.map(|_| inside.iter().copied().filter(is_allowed).collect())
-        } else {
-            all
+            (Some(allowed), _) if by_folder => {
+                Some(inside.iter().copied().filter(|uid| allowed.has_folder(uid)).collect())
+            }
+            (Some(_), Some(folders)) if parents.is_empty() => Some(folders.clone()),
+            (allowed, _) => allowed.map(Allowed::folder_uids),
         };
         let allowed = AllowedParams::within(filter, allowed, within);
         Self {

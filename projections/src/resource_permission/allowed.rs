@@ -104,14 +104,24 @@ impl Allowed {
     /// The folders that are allowed.
     pub(crate) fn folder_uids(&self) -> Vec<&str> {
         let mut uids = Vec::with_capacity(self.count);
-        uids.extend((0..self.tree.len()).filter(|at| self.has(*at)).map(|at| self.tree.uid(at)));
+        uids.extend(self.numbers().map(|at| self.tree.uid(at)));
         uids
     }
 
     /// Those of them that are directly inside one of some folders, or at the root, which is the empty uid.
     pub(crate) fn folder_uids_inside(&self, outer: &[String]) -> Vec<&str> {
-        let inside = self.tree.directly_inside(outer);
-        inside.filter(|at| self.has(*at)).map(|at| self.tree.uid(at)).collect()
+        let outer = self.tree.parents_of(outer);
+        let inside = self.numbers().filter(|at| self.tree.is_in_one_of(*at, &outer));
+        inside.map(|at| self.tree.uid(at)).collect()
+    }
+
+    /// The numbers of the folders that are allowed.
+    fn numbers(&self) -> impl Iterator<Item = usize> {
+        let of_bits = |(word, bits): (usize, &u64)| {
+            let rest = std::iter::successors(Some(*bits), |bits| Some(bits & bits.wrapping_sub(1)));
+            rest.take_while(|bits| *bits != 0).map(move |bits| word * 64 + bits.trailing_zeros() as usize)
+        };
+        self.folders.iter().enumerate().flat_map(of_bits)
     }
 
     fn has(&self, at: usize) -> bool {
@@ -252,5 +262,29 @@ impl<'a> AllowedParams<'a> {
     /// All of them.
     pub(crate) fn all(&self) -> [&(dyn ToSql + Sync); 6] {
         [&self.folders, &self.dashboards, &self.level, &self.default_level, &self.user, &*self.creator_since]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_are_told_by_their_bits() {
+        let uids: Vec<_> = (0..200).map(|number| format!("f{number:03}")).collect();
+        let uids: Vec<_> = uids.iter().map(String::as_str).collect();
+        let parents: Vec<_> = (0..200).map(|number| if number < 5 { "" } else { uids[number % 5] }).collect();
+        let allowed = Allowed::of(Arc::new(Tree::of(&uids, &parents)), &["f003", "f199"], vec![7]);
+        let expected: Vec<_> = (0..200).filter(|number| number % 5 == 3 || *number == 199).collect();
+        let named = |numbers: &[usize]| numbers.iter().map(|number| uids[*number]).collect::<Vec<_>>();
+        assert_eq!(allowed.folder_uids(), named(&expected));
+        assert_eq!(allowed.count, expected.len());
+        let inside = |outer: &[&str]| {
+            let outer: Vec<_> = outer.iter().map(|uid| (*uid).to_owned()).collect();
+            allowed.folder_uids_inside(&outer).into_iter().map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(inside(&["", "f004"]), ["f003", "f199"]);
+        assert_eq!(inside(&["f003"]).len(), 39);
+        assert!(allowed.has_folder("f003") && !allowed.has_folder("f004") && !allowed.has_folder("gone"));
     }
 }

@@ -1,7 +1,5 @@
 //! The folders of an org and what is inside of what, in as few bytes as it takes.
 
-use std::collections::HashSet;
-
 use kymograph_domain::folder::MAX_DEPTH;
 
 /// Where a folder is that is inside no other.
@@ -94,12 +92,18 @@ impl Tree {
         is_inside.chunks(64).map(bits).collect()
     }
 
-    /// The numbers of the folders that are directly inside one of these, or at the root, which is the empty uid.
-    pub(super) fn directly_inside(&self, outer: &[String]) -> impl Iterator<Item = usize> {
+    /// These folders in the way in which it is known what each folder is in. The root is the empty uid.
+    pub(super) fn parents_of(&self, outer: &[String]) -> Vec<u32> {
         let number =
             |uid: &String| if uid.is_empty() { Some(ROOT) } else { u32::try_from(self.find(uid)?).ok() };
-        let outer: HashSet<u32> = outer.iter().filter_map(number).collect();
-        (0..self.len()).filter(move |at| outer.contains(&self.parents[*at]))
+        let mut outer: Vec<_> = outer.iter().filter_map(number).collect();
+        outer.sort_unstable();
+        outer
+    }
+
+    /// Whether a folder is directly inside one of some.
+    pub(super) fn is_in_one_of(&self, number: usize, outer: &[u32]) -> bool {
+        outer.binary_search(&self.parents[number]).is_ok()
     }
 
     /// How much memory it takes.
@@ -127,7 +131,11 @@ mod tests {
         assert_eq!(names(&tree, &["a", "c"]), ["a", "b", "c", "d"]);
         let directly = |outer: &[&str]| {
             let outer: Vec<_> = outer.iter().map(|uid| (*uid).to_owned()).collect();
-            tree.directly_inside(&outer).map(|at| tree.uid(at)).collect::<Vec<_>>()
+            let outer = tree.parents_of(&outer);
+            (0..tree.len())
+                .filter(|at| tree.is_in_one_of(*at, &outer))
+                .map(|at| tree.uid(at))
+                .collect::<Vec<_>>()
         };
         assert_eq!(directly(&["", "b", "gone"]), ["a", "c", "z"]);
         assert_eq!(directly(&[]), Vec::<&str>::new());
