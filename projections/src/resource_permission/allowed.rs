@@ -267,7 +267,24 @@ impl<'a> AllowedParams<'a> {
 
 #[cfg(test)]
 mod tests {
+    use kymograph_domain::event::EventSet;
+    use kymograph_domain::folder::FolderEvent;
+    use kymograph_domain::resource_permission::ResourcePermissionEvent;
+    use kymograph_domain::team::TeamEvent;
+
     use super::*;
+
+    #[test]
+    fn of_each_event_on_rights_it_is_known_whether_it_changes_them() {
+        const CHANGES_NO_RIGHTS: [&str; 4] =
+            ["folder.updated", "team.created", "team.updated", "team.permission_changed"];
+        let types = [FolderEvent::TYPES, ResourcePermissionEvent::TYPES, TeamEvent::TYPES].concat();
+        let mut known = [EVENTS.as_slice(), &CHANGES_NO_RIGHTS].concat();
+        let mut stored: Vec<_> = types.into_iter().map(|(name, _)| name).collect();
+        known.sort_unstable();
+        stored.sort_unstable();
+        assert_eq!(stored, known);
+    }
 
     #[test]
     fn folders_are_told_by_their_bits() {
