@@ -91,15 +91,20 @@ impl PgSearchReader {
             By::WordsAndTags => {
                 let sample = self.samples.of(search.org).await?;
                 let parts = rare_parts(search.searched.query, &sample);
-                // Who may see all is shown of most of what the tags are on.
-                let go_through = !search.searched.is_unlimited && sample.has_commonly(&search.tags);
+                // Who may see all is shown of most of what a tag is on. Several tags may be on nothing.
+                let goes_through = !search.searched.is_unlimited
+                    && match search.tags.as_slice() {
+                        [] => true,
+                        [tag] => sample.is_common_tag(tag),
+                        _ => false,
+                    };
                 let params = search.allowed.after(&[
                     &search.org.0,
                     &search.words,
                     &parts,
                     &search.tags,
                     &search.patterns,
-                    &go_through,
+                    &goes_through,
                 ]);
                 let params = [params.as_slice(), &own].concat();
                 self.database.read_planned(search.org, planning, sql, &params).await

@@ -144,14 +144,45 @@ impl World {
 
     /// One change, as the admin mostly makes it.
     async fn change(&mut self, dice: &mut Dice) -> String {
-        let folder_uids: Vec<_> = self.folders.keys().filter(|uid| *uid != "fillers").cloned().collect();
-        let dashboard_uids: Vec<_> = self.dashboards.keys().cloned().collect();
-        let mut places = folder_uids.clone();
-        places.push(String::new());
         match dice.below(15) {
-            0 | 1 | 12 => {
+            0..5 => self.change_folder(dice).await,
+            5..10 => self.change_dashboard(dice).await,
+            10..13 => self.change_list(dice).await,
+            13 => self.change_role(dice).await,
+            _ => self.change_team(dice).await,
+        }
+    }
+
+    fn folder_uids(&self) -> Vec<String> {
+        self.folders.keys().filter(|uid| *uid != "fillers").cloned().collect()
+    }
+
+    fn some_place(&self, dice: &mut Dice) -> String {
+        let mut places = self.folder_uids();
+        places.push(String::new());
+        dice.one_of(&places)
+    }
+
+    async fn change_folder(&mut self, dice: &mut Dice) -> String {
+        let (uids, place) = (self.folder_uids(), self.some_place(dice));
+        match dice.below(5) {
+            3 if !uids.is_empty() => {
+                let uid = dice.one_of(&uids);
+                let path = format!("/api/folders/{uid}/move");
+                let moved = self.admin.post(&path, &json!({"parentUid": place})).await;
+                if moved.status == 200 {
+                    self.folders.get_mut(&uid).unwrap().place.clone_from(&place);
+                }
+                format!("move {uid} to {place}: {}", moved.status)
+            }
+            4 if uids.len() > 8 => {
+                let uid = dice.one_of(&uids);
+                self.admin.delete(&format!("/api/folders/{uid}")).await.expect(200);
+                self.forget(&uid);
+                format!("delete {uid}")
+            }
+            _ => {
                 let uid = format!("f{:02}", dice.below(25));
-                let place = dice.one_of(&places);
                 let (client, creator) = self.creator(dice, &place);
                 let folder = json!({"uid": uid, "title": uid, "parentUid": place});
                 let made = client.post("/api/folders", &folder).await;
@@ -160,84 +191,73 @@ impl World {
                 }
                 format!("create {uid} in {place}: {}", made.status)
             }
-            2 if !folder_uids.is_empty() => {
-                let (uid, place) = (dice.one_of(&folder_uids), dice.one_of(&places));
-                let path = format!("/api/folders/{uid}/move");
-                let moved = self.admin.post(&path, &json!({"parentUid": place})).await;
-                if moved.status == 200 {
-                    self.folders.get_mut(&uid).unwrap().place.clone_from(&place);
-                }
-                format!("move {uid} to {place}: {}", moved.status)
-            }
-            3 if folder_uids.len() > 8 => {
-                let uid = dice.one_of(&folder_uids);
-                self.admin.delete(&format!("/api/folders/{uid}")).await.expect(200);
-                self.forget(&uid);
-                format!("delete {uid}")
-            }
-            4 | 5 | 13 | 14 => {
-                let uid = format!("d{:02}", dice.below(30));
-                let place = dice.one_of(&places);
-                let tags = json!([format!("t{}", &uid[2..])]);
-                let save = json!({
-                    "dashboard": {"uid": uid, "title": uid, "tags": tags}, "folderUid": place, "overwrite": true,
-                });
-                let is_new = !self.dashboards.contains_key(&uid);
-                let (client, creator) =
-                    if is_new { self.creator(dice, &place) } else { (self.admin.clone(), None) };
-                let saved = client.post("/api/dashboards/db", &save).await;
-                if saved.status != 200 {
-                    // What is in the trash is somebody else's.
-                    saved.expect(403);
-                    return format!("not save {uid}");
-                }
-                let new = Node { place: place.clone(), creator, list: None };
-                self.dashboards.entry(uid.clone()).or_insert(new).place.clone_from(&place);
-                format!("save {uid} in {place}")
-            }
-            6 if dashboard_uids.len() > 10 => {
-                let uid = dice.one_of(&dashboard_uids);
-                self.admin.delete(&format!("/api/dashboards/uid/{uid}")).await.expect(200);
-                self.dashboards.remove(&uid);
-                format!("delete {uid}")
-            }
-            7 | 8 if !folder_uids.is_empty() => {
-                let (uid, list) = (dice.one_of(&folder_uids), self.some_list(dice));
-                self.set_list(&format!("/api/folders/{uid}"), &list).await;
-                self.folders.get_mut(&uid).unwrap().list = Some(list.clone());
-                format!("grant on {uid}: {list:?}")
-            }
-            9 if !dashboard_uids.is_empty() => {
-                let (uid, list) = (dice.one_of(&dashboard_uids), self.some_list(dice));
-                self.set_list(&format!("/api/dashboards/uid/{uid}"), &list).await;
-                self.dashboards.get_mut(&uid).unwrap().list = Some(list.clone());
-                format!("grant on {uid}: {list:?}")
-            }
-            10 => {
-                let role = dice.one_of(&["None", "Viewer", "Editor"]);
-                let member = dice.below(self.members.len());
-                let path = format!("/api/org/users/{}", self.members[member].id);
-                self.admin.patch(&path, &json!({"role": role})).await.expect(200);
-                self.members[member].role = role;
-                // What somebody's role is another server is told.
-                tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-                format!("{member} becomes {role}")
-            }
-            _ => {
-                let (member, team) = (dice.below(self.members.len()), dice.below(TEAMS));
-                let path = format!("/api/teams/{}/members", self.teams[team]);
-                let id = self.members[member].id;
-                let teams = &mut self.members[member].teams;
-                if teams.remove(&team) {
-                    self.admin.delete(&format!("{path}/{id}")).await.expect(200);
-                    format!("{member} leaves team {team}")
-                } else {
-                    teams.insert(team);
-                    self.admin.post(&path, &json!({"userId": id})).await.expect(200);
-                    format!("{member} joins team {team}")
-                }
-            }
         }
+    }
+
+    async fn change_dashboard(&mut self, dice: &mut Dice) -> String {
+        let uids: Vec<_> = self.dashboards.keys().cloned().collect();
+        if uids.len() > 10 && dice.below(5) == 0 {
+            let uid = dice.one_of(&uids);
+            self.admin.delete(&format!("/api/dashboards/uid/{uid}")).await.expect(200);
+            self.dashboards.remove(&uid);
+            return format!("delete {uid}");
+        }
+        let (uid, place) = (format!("d{:02}", dice.below(30)), self.some_place(dice));
+        let tags = json!([format!("t{}", &uid[2..])]);
+        let save = json!({
+            "dashboard": {"uid": uid, "title": uid, "tags": tags}, "folderUid": place, "overwrite": true,
+        });
+        let is_new = !self.dashboards.contains_key(&uid);
+        let (client, creator) = if is_new { self.creator(dice, &place) } else { (self.admin.clone(), None) };
+        let saved = client.post("/api/dashboards/db", &save).await;
+        if saved.status != 200 {
+            // What is in the trash is somebody else's.
+            saved.expect(403);
+            return format!("not save {uid}");
+        }
+        let new = Node { place: place.clone(), creator, list: None };
+        self.dashboards.entry(uid.clone()).or_insert(new).place.clone_from(&place);
+        format!("save {uid} in {place}")
+    }
+
+    async fn change_list(&mut self, dice: &mut Dice) -> String {
+        let of_folder = dice.below(3) > 0;
+        let uids = if of_folder { self.folder_uids() } else { self.dashboards.keys().cloned().collect() };
+        if uids.is_empty() {
+            return "nothing".to_owned();
+        }
+        let (uid, list) = (dice.one_of(&uids), self.some_list(dice));
+        let (path, nodes) = if of_folder {
+            (format!("/api/folders/{uid}"), &mut self.folders)
+        } else {
+            (format!("/api/dashboards/uid/{uid}"), &mut self.dashboards)
+        };
+        nodes.get_mut(&uid).unwrap().list = Some(list.clone());
+        self.set_list(&path, &list).await;
+        format!("grant on {uid}: {list:?}")
+    }
+
+    async fn change_role(&mut self, dice: &mut Dice) -> String {
+        let (role, member) = (dice.one_of(&["None", "Viewer", "Editor"]), dice.below(self.members.len()));
+        let path = format!("/api/org/users/{}", self.members[member].id);
+        self.admin.patch(&path, &json!({"role": role})).await.expect(200);
+        self.members[member].role = role;
+        // What somebody's role is another server is told.
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        format!("{member} becomes {role}")
+    }
+
+    async fn change_team(&mut self, dice: &mut Dice) -> String {
+        let (member, team) = (dice.below(self.members.len()), dice.below(TEAMS));
+        let path = format!("/api/teams/{}/members", self.teams[team]);
+        let id = self.members[member].id;
+        if self.members[member].teams.remove(&team) {
+            self.admin.delete(&format!("{path}/{id}")).await.expect(200);
+            return format!("{member} leaves team {team}");
+        }
+        self.members[member].teams.insert(team);
+        self.admin.post(&path, &json!({"userId": id})).await.expect(200);
+        format!("{member} joins team {team}")
     }
 
     /// Who creates something: sometimes an editor, at the root.

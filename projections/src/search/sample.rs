@@ -23,6 +23,8 @@ const MIN_DASHBOARDS: i64 = 5_000;
 const SAMPLE: i64 = 1_000;
 /// In how many of them letters or a tag are at least, if they are not rare.
 const MIN_COMMON: u32 = 10;
+/// In how many of them a word or tag is at least, if it is better to go through titles than to read all that have it.
+const MIN_EVERYWHERE: u32 = 50;
 /// By how much letters may be more common than the rarest ones beside them to belong to the same part.
 const FACTOR: u32 = 4;
 /// What is common changes slowly, and to be wrong about it costs time only.
@@ -84,16 +86,16 @@ impl Sample {
         sample
     }
 
-    /// Whether all of these tags are common.
-    pub(super) fn has_commonly(&self, tags: &[String]) -> bool {
-        tags.iter().all(|tag| self.tags.contains_key(tag))
+    /// Whether a tag is common.
+    pub(super) fn is_common_tag(&self, tag: &str) -> bool {
+        self.tags.get(tag).is_some_and(|count| *count >= MIN_EVERYWHERE)
     }
 
     /// Whether all parts of a word are in many titles, so that it is probably in many itself.
     pub(super) fn is_common(&self, word: &str) -> bool {
         let letters: Vec<_> = word.chars().collect();
         let mut counts = letters.windows(3).filter_map(|letters| self.count(letters));
-        !self.letters.is_empty() && counts.all(|count| count > 0)
+        !self.letters.is_empty() && counts.all(|count| count >= MIN_EVERYWHERE)
     }
 
     /// The part of a word that is in the fewest titles.
@@ -140,18 +142,15 @@ mod tests {
 
     fn hosts() -> Sample {
         let titles: Vec<_> = (0..1000).map(|host| format!("cpu of host-{host}")).collect();
-        let tags = |host: usize| if host < 10 { vec!["some", "all", "all"] } else { vec!["all", "no"] };
+        let tags = |host: usize| if host < 50 { vec!["some", "all", "all"] } else { vec!["all", "no"] };
         let tags = |host: usize| if host == 990 { vec!["few"] } else { tags(host) };
         Sample::of(titles.iter().enumerate().map(|(host, title)| (title.as_str(), tags(host))))
     }
 
     #[test]
-    fn tags_are_common_if_all_of_them_are() {
-        let has = |tags: &[&str]| {
-            hosts().has_commonly(&tags.iter().map(|tag| (*tag).to_owned()).collect::<Vec<_>>())
-        };
-        assert!(has(&["all"]) && has(&["some", "all"]));
-        assert!(!has(&["few"]) && !has(&["all", "few"]) && !has(&["none"]));
+    fn tags_are_common_if_many_have_them() {
+        assert!(hosts().is_common_tag("all") && hosts().is_common_tag("some"));
+        assert!(!hosts().is_common_tag("few") && !hosts().is_common_tag("none"));
     }
 
     #[test]
