@@ -78,13 +78,13 @@ pub struct AccessFacts {
 }
 
 /// Which folders and dashboards an actor may use, for the statements that list them.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ContentFilter {
     /// Whether it lets all through; what follows says nothing then.
     pub is_unlimited: bool,
     /// The level that is wanted.
     pub level: AccessLevel,
-    /// Whose grants count, as they are stored.
+    /// Whose grants count, as they are stored, beside those of the actor's teams.
     pub grantees: Vec<String>,
     /// What the actor may do at the root where nothing is set.
     pub default_level: Option<AccessLevel>,
@@ -92,6 +92,24 @@ pub struct ContentFilter {
     pub user: UserId,
     /// What the actor created since then is the actor's to use; `None` if nothing is.
     pub creator_since: Option<Timestamp>,
+}
+
+impl ContentFilter {
+    /// The filter for what the actor may use so much.
+    #[must_use]
+    pub fn of(scope: &Scope, level: AccessLevel) -> Self {
+        let user = scope.actor().user_id;
+        let roles = [OrgRole::Viewer, OrgRole::Editor].into_iter().filter(|role| *role <= scope.role());
+        let grantees = std::iter::once(Grantee::User(user)).chain(roles.map(Grantee::Role));
+        Self {
+            is_unlimited: scope.administers_content(),
+            level,
+            grantees: grantees.map(String::from).collect(),
+            default_level: default_level(scope.role()),
+            user,
+            creator_since: scope.member_since(),
+        }
+    }
 }
 
 /// Decides who may do what with folders and dashboards.
@@ -147,31 +165,6 @@ impl Authorization {
             }
             None => scope.require(permission),
         }
-    }
-
-    /// The filter for what the actor may use so much.
-    pub async fn filter(&self, scope: &Scope, level: AccessLevel) -> Result<ContentFilter> {
-        let user = scope.actor().user_id;
-        let mut filter = ContentFilter {
-            is_unlimited: scope.administers_content(),
-            level,
-            grantees: Vec::new(),
-            default_level: default_level(scope.role()),
-            user,
-            creator_since: scope.member_since(),
-        };
-        if !filter.is_unlimited {
-            let teams = match scope.member_since() {
-                Some(_) => self.reader.find_team_ids(scope).await?,
-                None => Arc::default(),
-            };
-            let roles = [OrgRole::Viewer, OrgRole::Editor].into_iter().filter(|role| *role <= scope.role());
-            let grantees = std::iter::once(Grantee::User(user))
-                .chain(roles.map(Grantee::Role))
-                .chain(teams.iter().copied().map(Grantee::Team));
-            filter.grantees = grantees.map(String::from).collect();
-        }
-        Ok(filter)
     }
 }
 

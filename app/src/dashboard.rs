@@ -208,7 +208,7 @@ impl Dashboards {
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn list_tags(&self, scope: &Scope) -> Result<Vec<TagCount>> {
         scope.require_member(Permission::DashboardsRead)?;
-        let filter = self.authorization.filter(scope, AccessLevel::View).await?;
+        let filter = ContentFilter::of(scope, AccessLevel::View);
         self.reader.count_tags(scope, &filter).await
     }
 

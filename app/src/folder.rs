@@ -88,7 +88,8 @@ pub trait FolderReader: Send + Sync {
     async fn find_folders(&self, scope: &Scope, uids: Vec<Uid>) -> Result<HashMap<Uid, Arc<FolderView>>>;
     /// The folder of that numeric id.
     async fn find_folder_by_id(&self, scope: &Scope, id: i64) -> Result<Option<FolderView>>;
-    /// The folders directly inside another, or at the root, that a filter lets through, by title.
+    /// The folders directly inside another, or at the root, that a filter lets through, by title. Rights on the other
+    /// folder, or on what is around it, do not count: if they let it through, nothing has to be left out.
     async fn list_folders(
         &self,
         scope: &Scope,
@@ -346,10 +347,12 @@ impl Folders {
     ) -> Result<Vec<FolderView>> {
         scope.require_member(Permission::FoldersRead)?;
         let parent_uid = parse_parent(parent_uid)?;
+        let mut filter = ContentFilter::of(scope, level);
         if let Some(parent) = &parent_uid {
-            self.find_visible(scope, parent).await?;
+            // What holds for a folder holds for all folders inside.
+            let inherited = self.find_visible(scope, parent).await?.level;
+            filter.is_unlimited |= inherited.is_some_and(|inherited| inherited >= level);
         }
-        let filter = self.authorization.filter(scope, level).await?;
         self.reader.list_folders(scope, parent_uid.as_ref(), &filter, page).await
     }
 
@@ -361,9 +364,11 @@ impl Folders {
         self.reader.count_descendants(scope, &uid).await
     }
 
-    async fn find_visible(&self, scope: &Scope, uid: &Uid) -> Result<()> {
+    async fn find_visible(&self, scope: &Scope, uid: &Uid) -> Result<FolderRight> {
         let folder = self.find(scope, uid).await?;
-        may_view(&self.with_right(scope, folder).await?)
+        let folder = self.with_right(scope, folder).await?;
+        may_view(&folder)?;
+        Ok(folder)
     }
 
     /// What the actor may do with a folder that is there.

@@ -120,8 +120,6 @@ pub struct ContentRight {
 pub trait ResourcePermissionReader: Send + Sync {
     /// What decides on a folder or dashboard. From memory, or else with one statement.
     async fn find_access(&self, scope: &Scope, guarded: Guarded<'_>) -> Result<AccessFacts>;
-    /// The teams that the actor is a member of.
-    async fn find_team_ids(&self, scope: &Scope) -> Result<Arc<[TeamId]>>;
     /// The numeric ids of the folders and dashboards whose lists name a grantee.
     async fn list_resources_of(&self, scope: &Scope, grantee: Grantee) -> Result<Vec<i64>>;
     /// Those of some users and service accounts that belong to the org.
@@ -276,7 +274,7 @@ impl ResourcePermissions {
         if scope.allows(read_permission(kind)) || scope.administers_content() {
             return Ok(());
         }
-        let filter = self.ports.authorization.filter(scope, AccessLevel::Admin).await?;
+        let filter = ContentFilter::of(scope, AccessLevel::Admin);
         let rights = self.ports.reader.list_rights(scope, &filter, MAX_NAMED).await?;
         // Who administers a folder administers the dashboards in it.
         let is_enough = |right: &ContentRight| right.kind == ResourceKind::Folder || right.kind == kind;
@@ -307,7 +305,7 @@ impl ResourcePermissions {
                 permissions.entry(permission.action()).or_default().insert("folders:uid:general".to_owned());
             }
         }
-        let filter = self.ports.authorization.filter(scope, AccessLevel::View).await?;
+        let filter = ContentFilter::of(scope, AccessLevel::View);
         for right in self.ports.reader.list_rights(scope, &filter, MAX_NAMED).await? {
             for permission in permissions_of(right.kind, right.level) {
                 let scope = format!("{}s:uid:{}", right.kind.as_str(), right.uid);

@@ -12,7 +12,7 @@ use crate::folder::{FolderReader, FolderTree, FolderView};
 use crate::moment::Moments;
 use crate::star::{StarReader, StarredDashboards};
 use crate::text::{MAX_SEARCHED_CHARACTERS, searched_words};
-use crate::{Authorization, Page, Scope};
+use crate::{Page, Scope};
 
 /// How many tags can be asked for: each dashboard is looked at for each of them.
 pub(crate) const MAX_TAGS: usize = 20;
@@ -113,7 +113,6 @@ pub trait SearchReader: Send + Sync {
 /// The use cases of searching.
 pub struct Searches {
     reader: Arc<dyn SearchReader>,
-    authorization: Arc<Authorization>,
     folders: Arc<dyn FolderReader>,
     stars: Arc<dyn StarReader>,
     moments: Arc<Moments>,
@@ -124,12 +123,11 @@ impl Searches {
     #[must_use]
     pub fn new(
         reader: Arc<dyn SearchReader>,
-        authorization: Arc<Authorization>,
         folders: Arc<dyn FolderReader>,
         stars: Arc<dyn StarReader>,
         moments: Arc<Moments>,
     ) -> Self {
-        Self { reader, authorization, folders, stars, moments }
+        Self { reader, folders, stars, moments }
     }
 
     /// Searches dashboards and folders that the actor may read, or, as they were at a time, those that it may change.
@@ -154,7 +152,7 @@ impl Searches {
         // What was called so, or was there, may have been in a folder that was closed to those who may view it today.
         let is_edit = query.editable || query.deleted || at.is_some();
         let level = if is_edit { AccessLevel::Edit } else { AccessLevel::View };
-        let filter = self.authorization.filter(scope, level).await?;
+        let filter = ContentFilter::of(scope, level);
         let past = match at {
             Some(at) => Some(self.find_past(scope, at, &filter).await?),
             None => None,

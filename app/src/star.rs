@@ -82,7 +82,7 @@ impl Stars {
     /// Lists the uids of the dashboards that the actor has starred and may read.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn list_stars(&self, scope: &Scope) -> Result<Vec<Uid>> {
-        let filter = self.authorization.filter(scope, AccessLevel::View).await?;
+        let filter = ContentFilter::of(scope, AccessLevel::View);
         self.reader.list_starred_uids(scope, &filter).await
     }
 

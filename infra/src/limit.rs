@@ -2,6 +2,7 @@
 
 use kymograph_domain::limit::{Amount, Limit};
 use kymograph_projections::database;
+use kymograph_projections::resource_permission::MAX_KEPT_BYTES;
 
 use crate::event_store::lane;
 use crate::{jwt, mail, password};
@@ -61,6 +62,12 @@ pub const LIMITS: &[Limit] = &[
         at: "Every request",
         most: Amount::Time(database::WAIT_FOR_CONNECTION),
         answer: "503",
+    },
+    Limit {
+        what: "Bytes of what is known of folders and of who may use which",
+        at: "A server; the org that has the most loses first",
+        most: Amount::Bytes(MAX_KEPT_BYTES),
+        answer: "It is found out for each request",
     },
     Limit {
         what: "Time to hand a mail to the mail server",

@@ -45,6 +45,7 @@ migrations! {
     17 "0017_search_plan";
     18 "0018_search_parts";
     19 "0019_user_names";
+    20 "0020_allowed_contents";
     21 "0021_undo";
     22 "0022_service_account_uid";
 }

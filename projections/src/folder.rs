@@ -22,7 +22,8 @@ use tokio_postgres::Row;
 use crate::database::Database;
 use crate::params;
 use crate::projector::{Projector, Recorded, project_gathered};
-use crate::resource_permission::filter::{FilterParams, allowed_folders, allows_folder};
+use crate::resource_permission::AllowedContents;
+use crate::resource_permission::filter::{FilterParams, allows_folder, granted, open_at_root};
 use crate::statement::{OnFailure, Statements};
 use crate::text::{optional_uid_column, timestamp_column, uid_column, uid_or_empty};
 use many::Many;
@@ -144,6 +145,7 @@ pub(crate) fn check_folder_exists(org: i64, uid: &Uid, statements: &mut Statemen
 pub struct PgFolderReader {
     database: Database,
     cache: Arc<FolderCache>,
+    allowed: Arc<AllowedContents>,
     trees: FolderTrees,
 }
 
@@ -193,8 +195,8 @@ impl ChangeListener for FolderCache {
 impl PgFolderReader {
     /// A reader on this database.
     #[must_use]
-    pub fn new(database: Database, cache: Arc<FolderCache>) -> Self {
-        Self { database, cache, trees: FolderTrees::default() }
+    pub fn new(database: Database, cache: Arc<FolderCache>, allowed: Arc<AllowedContents>) -> Self {
+        Self { database, cache, allowed, trees: FolderTrees::default() }
     }
 
     async fn fetch(&self, org: OrgId, uid: &Uid) -> Result<Option<Arc<FolderView>>> {
@@ -256,12 +258,11 @@ impl FolderReader for PgFolderReader {
         page: Page,
     ) -> Result<Vec<FolderView>> {
         let sql = concat!(
-            "WITH RECURSIVE ",
-            allowed_folders!("$5", "$6", "$7", "$8", "$9", "$10"),
-            " SELECT f.* FROM folders f LEFT JOIN allowed_folders ON allowed_uid = f.uid
-            WHERE f.org_id = $1 AND f.parent_uid = $2 AND ",
-            allows_folder!("$5"),
-            " ORDER BY f.title, f.uid LIMIT $3 OFFSET $4"
+            "SELECT f.* FROM folders f WHERE f.org_id = $1 AND f.parent_uid = $2 AND ($5::boolean OR ",
+            granted!("folder", "f", "$6", "$7", "$9"),
+            " OR (f.parent_uid = '' AND ",
+            open_at_root!("folder", "f", "$7", "$8", "$9", "$10"),
+            ")) ORDER BY f.title, f.uid LIMIT $3 OFFSET $4"
         );
         let (org, parent) = (scope.org(), uid_or_empty(parent));
         let (filter, offset) = (FilterParams::of(filter), page.offset());
@@ -271,16 +272,11 @@ impl FolderReader for PgFolderReader {
     }
 
     async fn find_allowed(&self, scope: &Scope, filter: &ContentFilter) -> Result<HashSet<i64>> {
-        let sql = concat!(
-            "WITH RECURSIVE ",
-            allowed_folders!("$2", "$3", "$4", "$5", "$6", "$7"),
-            " SELECT f.id FROM folders f LEFT JOIN allowed_folders ON allowed_uid = f.uid
-            WHERE f.org_id = $1 AND ",
-            allows_folder!("$2")
-        );
+        let sql = concat!("SELECT f.id FROM folders f WHERE f.org_id = $1 AND ", allows_folder!("$2"));
         let org = scope.org();
-        let filter = FilterParams::of(filter);
-        let rows = self.database.read(org, sql, &filter.after(&[&org.0])).await?;
+        let allowed = self.allowed.find(org, filter).await?;
+        let folders = allowed.as_ref().map(|allowed| allowed.folder_uids());
+        let rows = self.database.read(org, sql, &[&org.0, &folders]).await?;
         Ok(rows.iter().map(|row| row.get("id")).collect())
     }
 

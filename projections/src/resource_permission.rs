@@ -1,6 +1,8 @@
 //! Permissions of folders and dashboards. What is kept in memory of them is in [`cache`], the queries on them in
-//! [`reader`], and the part of other nouns' queries that leaves out what an actor may not see in [`filter`].
+//! [`reader`], the parts of other nouns' queries that leave out what an actor may not see in [`filter`], and what those leave
+//! over in [`allowed`].
 
+pub(crate) mod allowed;
 mod cache;
 pub(crate) mod filter;
 mod reader;
@@ -18,6 +20,7 @@ use crate::params;
 use crate::projector::{Projector, Recorded};
 use crate::statement::{OnFailure, Statements};
 
+pub use allowed::{AllowedCache, AllowedContents, MAX_KEPT_BYTES};
 pub use cache::ResourcePermissionCache;
 pub use reader::PgResourcePermissionReader;
 

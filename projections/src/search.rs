@@ -1,7 +1,10 @@
 //! Searching dashboards and folders together.
 
-mod part;
+mod choice;
+mod sample;
 mod statement;
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use kymograph_app::authorization::ContentFilter;
@@ -15,79 +18,263 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use crate::database::{Database, Params};
-use crate::resource_permission::filter::FilterParams;
+use crate::resource_permission::AllowedContents;
+use crate::resource_permission::allowed::{Allowed, AllowedParams};
 use crate::text::{contains_pattern, optional_uid_column, uid_column, uid_or_empty, wildcard_pattern};
-use part::CommonLetters;
-use statement::{FIRST_BY_WORDS, Searched};
+use choice::{By, Searched};
+use sample::{Sample, Samples};
+use statement::FIRST_BY_WORDS;
 
 /// Searches `dashboards` and `folders`.
 pub struct PgSearchReader {
     database: Database,
-    letters: CommonLetters,
+    allowed: Arc<AllowedContents>,
+    samples: Samples,
     words_in_tags: bool,
 }
 
 impl PgSearchReader {
     /// A reader on this database, which looks for words in the tags of dashboards, too, or in titles alone.
     #[must_use]
-    pub fn new(database: Database, words_in_tags: bool) -> Self {
-        Self { letters: CommonLetters::new(database.clone()), database, words_in_tags }
+    pub fn new(database: Database, allowed: Arc<AllowedContents>, words_in_tags: bool) -> Self {
+        Self { samples: Samples::new(database.clone()), database, allowed, words_in_tags }
+    }
+
+    /// Whether the words are so common that it is better to go through titles than to read what an index finds.
+    async fn has_common_words(&self, org: OrgId, query: &SearchQuery) -> Result<bool> {
+        let sample = self.samples.of(org).await?;
+        Ok(query.text.split_whitespace().all(|word| sample.is_common(word)))
     }
 
     /// The first page of what words find, with folders first, for those who may see all.
     async fn find_first(&self, org: OrgId, query: &SearchQuery, size: i64) -> Result<Vec<Row>> {
-        let common = self.letters.of(org).await?;
-        let rare_part = |word: &str| contains_pattern(&common.rare_part(word));
-        let (words, parts) = (lines(query, contains_pattern), lines(query, rare_part));
+        let sample = self.samples.of(org).await?;
+        let parts = rare_parts(query, &sample);
+        let words = lines(query, contains_pattern);
         let params: Params<'_> = &[&org.0, &words, &parts, &query.folders, &query.dashboards, &size];
         self.database.read_for(org, FIRST_BY_WORDS, params).await
     }
 
-    /// A page of what is asked for, and maybe more.
-    async fn find(
+    /// A page of folders and then dashboards.
+    async fn find_folders_first(&self, search: &Search<'_>, page: Page) -> Result<Vec<Row>> {
+        let (statements, planning) = search.searched.folder_statements();
+        let (size, offset) = (page.size, page.offset());
+        let folders = search.folder_params();
+        let mut rows = Vec::new();
+        if search.has_folders {
+            let params = [folders.as_slice(), &[&size, &offset]].concat();
+            rows = self.database.read_planned(search.org, planning, statements.page, &params).await?;
+        }
+        let room = size - i64::try_from(rows.len()).unwrap_or(size);
+        if room <= 0 || !search.searched.query.dashboards {
+            return Ok(rows);
+        }
+        let mut skipped = if rows.is_empty() { offset } else { 0 };
+        if search.has_folders && skipped > 0 {
+            let counted =
+                self.database.read_planned(search.org, planning, statements.count, &folders).await?;
+            skipped = (skipped - counted.first().map_or(0, |row| row.get(0))).max(0);
+        }
+        rows.extend(self.find_dashboards(search, room, skipped).await?);
+        Ok(rows)
+    }
+
+    /// Some dashboards, by title.
+    async fn find_dashboards(&self, search: &Search<'_>, size: i64, skipped: i64) -> Result<Vec<Row>> {
+        let (sql, planning) = search.searched.statement();
+        let own: [&(dyn ToSql + Sync); 2] = [&size, &skipped];
+        match search.searched.by() {
+            By::Title => {
+                let params = [search.allowed.after(&[&search.org.0]).as_slice(), &own].concat();
+                self.database.read_planned(search.org, planning, sql, &params).await
+            }
+            By::WordsAndTags => {
+                let sample = self.samples.of(search.org).await?;
+                let parts = rare_parts(search.searched.query, &sample);
+                // Who may see all is shown of most of what a tag is on. Several tags may be on nothing.
+                let goes_through = !search.searched.is_unlimited
+                    && match search.tags.as_slice() {
+                        [] => true,
+                        [tag] => sample.is_common_tag(tag),
+                        _ => false,
+                    };
+                let params = search.allowed.after(&[
+                    &search.org.0,
+                    &search.words,
+                    &parts,
+                    &search.tags,
+                    &search.patterns,
+                    &goes_through,
+                ]);
+                let params = [params.as_slice(), &own].concat();
+                self.database.read_planned(search.org, planning, sql, &params).await
+            }
+            _ => {
+                let params = search.dashboard_params(&size, &skipped);
+                self.database.read_planned(search.org, planning, sql, &params).await
+            }
+        }
+    }
+
+    /// A page of folders and dashboards together, or of what there was.
+    async fn find_mixed(
         &self,
-        org: OrgId,
-        searched: &Searched<'_>,
-        filter: &ContentFilter,
+        search: &Search<'_>,
         past: Option<&SearchedPast>,
         page: Page,
     ) -> Result<Vec<Row>> {
-        let query = searched.query;
-        let words = lines(query, contains_pattern);
-        let folder_uids: Vec<_> =
-            query.folder_uids.iter().map(|uid| if uid == GENERAL_UID { "" } else { uid.as_str() }).collect();
-        let (patterns, tags): (Vec<String>, Vec<String>) =
-            query.tags.iter().cloned().partition(|tag| tag.contains('*'));
-        let patterns: Vec<_> = patterns.iter().map(|tag| wildcard_pattern(tag)).collect();
-        // Folders have no tags.
-        let folders = query.folders && query.tags.is_empty();
+        let (sql, planning) = search.searched.statement();
+        let query = search.searched.query;
         let (offset, reach) = (page.offset(), page.offset().saturating_add(page.size));
-        let own: [&(dyn ToSql + Sync); 13] = [
-            &org.0,
-            &words,
-            &tags,
-            &query.uids,
-            &query.ids,
-            &folder_uids,
-            &folders,
-            &query.dashboards,
-            &page.size,
-            &offset,
+        let mut params = search.dashboard_params(&page.size, &offset);
+        params.extend::<[&(dyn ToSql + Sync); 5]>([
             &reach,
-            &patterns,
+            &search.has_folders,
+            &query.dashboards,
             &query.folder_ids,
-        ];
-        let filter_params = FilterParams::of(filter);
-        // The statements of today have no place for a filter that lets all through.
-        let is_filtered = !filter.is_unlimited || past.is_some();
-        let mut params = if is_filtered { filter_params.after(&own) } else { own.to_vec() };
+            &search.parents,
+        ]);
         let past = past.map(|past| (past.position, FolderColumns::of(&past.folders)));
         if let Some((position, FolderColumns { uids, ids, titles, slugs, parents })) = &past {
             params.extend::<[&(dyn ToSql + Sync); 6]>([position, uids, ids, titles, slugs, parents]);
         }
-        let (sql, planning) = searched.statement();
-        self.database.read_planned(org, planning, sql, &params).await
+        self.database.read_planned(search.org, planning, sql, &params).await
     }
+
+    /// The folders that dashboards are looked for in, if any are named: those of the parents that also have one of the ids.
+    async fn named_folders(
+        &self,
+        org: OrgId,
+        query: &SearchQuery,
+        parents: &[String],
+        past: Option<&SearchedPast>,
+    ) -> Result<Vec<String>> {
+        if query.folder_ids.is_empty() {
+            return Ok(parents.to_vec());
+        }
+        let mut named: Vec<String> = if let Some(past) = past {
+            let folders = past.folders.folders.values();
+            let named = folders.filter(|folder| query.folder_ids.contains(&folder.id));
+            named.map(|folder| folder.uid.to_string()).collect()
+        } else {
+            let sql = "SELECT uid FROM folders WHERE org_id = $1 AND id = ANY ($2)";
+            let rows = self.database.read(org, sql, &[&org.0, &query.folder_ids]).await?;
+            rows.iter().map(|row| row.get("uid")).collect()
+        };
+        if query.folder_ids.contains(&0) {
+            named.push(String::new());
+        }
+        named.retain(|uid| parents.is_empty() || parents.contains(uid));
+        if named.is_empty() {
+            // An empty list would stand for any folder.
+            named.push(NO_FOLDER.to_owned());
+        }
+        Ok(named)
+    }
+}
+
+/// What is the uid of no folder.
+const NO_FOLDER: &str = " ";
+
+/// A search and its parameters.
+struct Search<'a> {
+    org: OrgId,
+    searched: Searched<'a>,
+    words: String,
+    tags: Vec<String>,
+    patterns: Vec<String>,
+    /// The folders that folders are looked for in, if any are named.
+    parents: &'a [String],
+    /// The folders that dashboards are looked for in, if any are named or what is let through is looked at.
+    inside: Vec<&'a str>,
+    /// The folders that are let through.
+    folders: Option<Vec<&'a str>>,
+    /// The dashboards that are let through.
+    allowed: AllowedParams<'a>,
+    has_folders: bool,
+}
+
+impl<'a> Search<'a> {
+    fn of(
+        org: OrgId,
+        searched: Searched<'a>,
+        filter: &ContentFilter,
+        allowed: Option<&'a Allowed>,
+        (parents, named): (&'a [String], &'a [String]),
+    ) -> Self {
+        let query = searched.query;
+        let (patterns, tags): (Vec<String>, Vec<String>) =
+            query.tags.iter().cloned().partition(|tag| tag.contains('*'));
+        let by_folder = searched.by() == By::Folder && query.sort.is_none();
+        let folders = allowed.map(|allowed| match parents {
+            [] => allowed.folder_uids(),
+            parents => allowed.folder_uids_inside(parents),
+        });
+        let inside: Vec<_> = match searched.by() {
+            By::Few => folders.iter().flatten().copied().chain([""]).collect(),
+            _ => named.iter().map(String::as_str).collect(),
+        };
+        let within = match (allowed, &folders) {
+            // Of what is let through nothing else matters.
+            (Some(allowed), _) if by_folder => {
+                Some(inside.iter().copied().filter(|uid| allowed.has_folder(uid)).collect())
+            }
+            (Some(_), Some(folders)) if parents.is_empty() => Some(folders.clone()),
+            (allowed, _) => allowed.map(Allowed::folder_uids),
+        };
+        let allowed = AllowedParams::within(filter, allowed, within);
+        Self {
+            org,
+            words: lines(query, contains_pattern),
+            tags,
+            patterns: patterns.iter().map(|tag| wildcard_pattern(tag)).collect(),
+            parents,
+            inside,
+            folders,
+            allowed,
+            // Folders have no tags.
+            has_folders: query.folders && query.tags.is_empty(),
+            searched,
+        }
+    }
+
+    /// The parameters of a statement on folders.
+    fn folder_params(&self) -> Vec<&(dyn ToSql + Sync)> {
+        let query = self.searched.query;
+        vec![
+            &self.org.0,
+            &self.words,
+            &query.uids,
+            &query.ids,
+            &self.parents,
+            &query.folder_ids,
+            &self.folders,
+        ]
+    }
+
+    /// The parameters of a statement on dashboards.
+    fn dashboard_params<'b>(&'b self, size: &'b i64, offset: &'b i64) -> Vec<&'b (dyn ToSql + Sync)> {
+        let query = self.searched.query;
+        let [folders, rights @ ..] = self.allowed.all();
+        let own: [&(dyn ToSql + Sync); 10] = [
+            &self.org.0,
+            &self.words,
+            &query.uids,
+            &query.ids,
+            &self.inside,
+            &self.tags,
+            folders,
+            size,
+            offset,
+            &self.patterns,
+        ];
+        [own.as_slice(), &rights].concat()
+    }
+}
+
+/// The rarest parts of all words.
+fn rare_parts(query: &SearchQuery, sample: &Sample) -> String {
+    lines(query, |word| contains_pattern(&sample.rare_part(word)))
 }
 
 /// Something of each word that is looked for, as a text of lines.
@@ -143,18 +330,29 @@ impl SearchReader for PgSearchReader {
         past: Option<&SearchedPast>,
         page: Page,
     ) -> Result<Vec<FoundObject>> {
+        let org = scope.org();
+        let allowed = self.allowed.find(org, filter).await?;
         let searched = Searched {
             query,
             has_words: query.text.split_whitespace().next().is_some(),
             words_in_tags: self.words_in_tags,
-            is_unlimited: filter.is_unlimited,
+            is_unlimited: allowed.is_none(),
+            is_little: allowed.as_ref().is_some_and(|allowed| allowed.is_little),
             is_past: past.is_some(),
             is_first: page.offset() == 0,
         };
-        let rows = if searched.is_first_by_words() {
-            self.find_first(scope.org(), query, page.size).await?
+        let rows = if searched.is_first_by_words() && !self.has_common_words(org, query).await? {
+            self.find_first(org, query, page.size).await?
         } else {
-            self.find(scope.org(), &searched, filter, past, page).await?
+            let of_general = |uid: &String| if uid == GENERAL_UID { String::new() } else { uid.clone() };
+            let parents: Vec<_> = query.folder_uids.iter().map(of_general).collect();
+            let named = self.named_folders(org, query, &parents, past).await?;
+            let search = Search::of(org, searched, filter, allowed.as_deref(), (&parents, &named));
+            if past.is_some() || query.sort.is_some() {
+                self.find_mixed(&search, past, page).await?
+            } else {
+                self.find_folders_first(&search, page).await?
+            }
         };
         let size = usize::try_from(page.size).unwrap_or_default();
         rows.iter().take(size).map(found_object).collect()

@@ -17,7 +17,9 @@ use kymograph_domain::{OrgId, StreamId, Uid, UserId};
 use crate::database::Database;
 use crate::params;
 use crate::projector::{Projector, Recorded};
-use crate::resource_permission::filter::{FilterParams, allowed_folders, allows_dashboard};
+use crate::resource_permission::AllowedContents;
+use crate::resource_permission::allowed::AllowedParams;
+use crate::resource_permission::filter::allows_dashboard;
 use crate::statement::{OnFailure, Statements};
 use crate::text::uid_column;
 
@@ -116,13 +118,14 @@ impl ChangeListener for StarCache {
 pub struct PgStarReader {
     database: Database,
     cache: Arc<StarCache>,
+    allowed: Arc<AllowedContents>,
 }
 
 impl PgStarReader {
     /// A reader on this database.
     #[must_use]
-    pub fn new(database: Database, cache: Arc<StarCache>) -> Self {
-        Self { database, cache }
+    pub fn new(database: Database, cache: Arc<StarCache>, allowed: Arc<AllowedContents>) -> Self {
+        Self { database, cache, allowed }
     }
 
     async fn fetch(&self, org: OrgId, user: UserId) -> Result<StarredDashboards> {
@@ -142,17 +145,16 @@ impl StarReader for PgStarReader {
 
     async fn list_starred_uids(&self, scope: &Scope, filter: &ContentFilter) -> Result<Vec<Uid>> {
         let sql = concat!(
-            "WITH RECURSIVE ",
-            allowed_folders!("$3", "$4", "$5", "$6", "$7", "$8"),
-            " SELECT d.uid FROM stars s
+            "SELECT d.uid FROM stars s
             JOIN dashboards d ON d.org_id = $1 AND d.uid = s.dashboard_uid AND d.deleted IS NULL
-            LEFT JOIN allowed_folders ON allowed_uid = d.folder_uid
             WHERE s.org_id = $1 AND s.user_id = $2 AND ",
             allows_dashboard!("$3", "$4", "$5", "$6", "$7", "$8"),
             " ORDER BY d.uid"
         );
         let (org, user) = (scope.org(), scope.actor().user_id);
-        let rows = self.database.read(org, sql, &FilterParams::of(filter).after(&[&org.0, &user.0])).await?;
+        let allowed = self.allowed.find(org, filter).await?;
+        let params = AllowedParams::of(filter, allowed.as_deref());
+        let rows = self.database.read(org, sql, &params.after(&[&org.0, &user.0])).await?;
         rows.iter().map(|row| uid_column(row, "uid")).collect()
     }
 }

@@ -66,4 +66,5 @@ mod undo;
 mod user;
 mod user_name;
 mod verify;
+mod visibility;
 mod work;

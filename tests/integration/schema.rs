@@ -98,7 +98,10 @@ async fn the_application_role_can_neither_rewrite_the_log_nor_pass_row_level_sec
     assert_eq!(client.query_one(sql, &[]).await.unwrap().get::<_, i64>(0), 0);
     let sql = "SELECT string_agg(DISTINCT table_name || ' ' || privilege_type, ', ')
         FROM information_schema.role_table_grants WHERE grantee = 'kymograph_search'";
-    assert_eq!(client.query_one(sql, &[]).await.unwrap().get::<_, &str>(0), "dashboards SELECT");
+    assert_eq!(
+        client.query_one(sql, &[]).await.unwrap().get::<_, &str>(0),
+        "dashboards SELECT, resource_permissions SELECT"
+    );
     client.batch_execute("SET ROLE kymograph_app").await.unwrap();
     for forbidden in [
         "UPDATE events SET payload = '{}'",
@@ -127,6 +130,14 @@ async fn the_application_role_can_neither_rewrite_the_log_nor_pass_row_level_sec
     client.batch_execute("SET app.org_id = '1'").await.unwrap();
     let rows: i64 = client.query_one(&words(1), &[]).await.unwrap().get(0);
     assert_eq!(rows, 1);
+    let page = |org: i64| {
+        format!("SELECT count(*) FROM find_dashboards({org}, '{{}}', NULL, '{{}}', '{{}}', false, NULL, NULL, 1::smallint,
+            0::smallint, 0, NULL, 10, 0, false)")
+    };
+    for (org, expected) in [(1, 1), (2, 0)] {
+        let rows: i64 = client.query_one(&page(org), &[]).await.unwrap().get(0);
+        assert_eq!(rows, expected, "the dashboards of another tenant were searched");
+    }
     // This one sets its tenant itself, and for no longer than it takes.
     let found = "SELECT count(*) FROM find_by_words(2, '%', '%', true, true, 10)";
     let rows: i64 = client.query_one(found, &[]).await.unwrap().get(0);

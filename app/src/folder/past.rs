@@ -7,6 +7,7 @@ use kymograph_domain::folder::MAX_DEPTH;
 use kymograph_domain::{AccessLevel, Uid};
 
 use super::{FolderRight, FolderView, Folders, parse_parent, parse_uid};
+use crate::authorization::ContentFilter;
 use crate::error::Result;
 use crate::moment::Then;
 use crate::scope::denied;
@@ -88,7 +89,7 @@ impl Folders {
 
     /// The folders there were at a position, and those of them that the actor may change now, and so look at the past of.
     async fn trees_at(&self, scope: &Scope, position: i64) -> Result<(Arc<FolderTree>, Arc<FolderTree>)> {
-        let filter = self.authorization.filter(scope, AccessLevel::Edit).await?;
+        let filter = ContentFilter::of(scope, AccessLevel::Edit);
         let tree = self.reader.folders_at(scope, position).await?;
         let allowed = self.reader.allowed_folders_at(scope, position, &filter).await?;
         Ok((tree, allowed))
@@ -110,7 +111,7 @@ impl Folders {
             let (tree, allowed) = self.trees_at(scope, position).await?;
             tree.require(parent.as_str(), &allowed)?;
         }
-        let filter = self.authorization.filter(scope, AccessLevel::Edit).await?;
+        let filter = ContentFilter::of(scope, AccessLevel::Edit);
         let tree = self.reader.allowed_folders_at(scope, position, &filter).await?;
         let mut inside: Vec<_> =
             tree.folders.values().filter(|folder| folder.parent_uid == parent_uid).collect();

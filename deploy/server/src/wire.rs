@@ -72,7 +72,9 @@ use kymograph_projections::org::PgOrgReader;
 use kymograph_projections::preference::PgPreferenceReader;
 use kymograph_projections::projectors_within;
 use kymograph_projections::quota::PgQuotaReader;
-use kymograph_projections::resource_permission::{PgResourcePermissionReader, ResourcePermissionCache};
+use kymograph_projections::resource_permission::{
+    AllowedCache, AllowedContents, PgResourcePermissionReader, ResourcePermissionCache,
+};
 use kymograph_projections::search::PgSearchReader;
 use kymograph_projections::service_account::{PgServiceAccountReader, PgTokenReader};
 use kymograph_projections::star::{PgStarReader, StarCache};
@@ -139,6 +141,7 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
     let star_cache = Arc::new(StarCache::new(&feed_health));
     let tag_counts = Arc::new(TagCounts::new(&feed_health));
     let permission_cache = Arc::new(ResourcePermissionCache::new(&feed_health));
+    let allowed_cache = Arc::new(AllowedCache::default());
     let streams = Arc::new(StreamCache::new(&feed_health));
     let read_caches: Vec<Arc<dyn ChangeListener>> = vec![
         identity_cache.clone(),
@@ -147,6 +150,7 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
         star_cache.clone(),
         tag_counts.clone(),
         permission_cache.clone(),
+        allowed_cache.clone(),
     ];
 
     let users = Arc::new(PgUserReader::new(database.clone()));
@@ -158,15 +162,17 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
     let identities = Arc::new(PgIdentityReader::new(database.clone()));
     let permissions =
         Arc::new(PgResourcePermissionReader::new(database.clone(), permission_cache, folder_cache.clone()));
-    let folders = Arc::new(PgFolderReader::new(database.clone(), folder_cache));
-    let dashboards = Arc::new(PgDashboardReader::new(database.clone(), dashboard_cache, workers.clone()));
+    let allowed = Arc::new(AllowedContents::new(database.clone(), allowed_cache, workers.clone()));
+    let folders = Arc::new(PgFolderReader::new(database.clone(), folder_cache, allowed.clone()));
+    let dashboards =
+        Arc::new(PgDashboardReader::new(database.clone(), dashboard_cache, workers.clone(), allowed.clone()));
     let invites = Arc::new(PgInviteReader::new(database.clone()));
     let preferences = Arc::new(PgPreferenceReader::new(database.clone()));
     let quotas = Arc::new(PgQuotaReader::new(database.clone()));
     // Grafana 12.4 alone finds words in the tags of dashboards, too.
     let words_in_tags = config.compatibility.grafana_version.starts_with("12.4.");
-    let searches = Arc::new(PgSearchReader::new(database.clone(), words_in_tags));
-    let stars = Arc::new(PgStarReader::new(database.clone(), star_cache));
+    let searches = Arc::new(PgSearchReader::new(database.clone(), allowed.clone(), words_in_tags));
+    let stars = Arc::new(PgStarReader::new(database.clone(), star_cache, allowed));
     let statistics = Arc::new(PgStatisticReader::new(database.in_background(), tag_counts));
     let (warming, now) = (statistics.clone(), clock.now());
     let warm_up = tokio::spawn(async move { warming.warm_up(now).await });
@@ -375,7 +381,7 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
                 dashboards,
             },
         )),
-        searches: Arc::new(Searches::new(searches, authorization.clone(), folders, stars.clone(), moments)),
+        searches: Arc::new(Searches::new(searches, folders, stars.clone(), moments)),
         sessions: Arc::new(Sessions::new(commands.clone(), sessions, users.clone())),
         settings: Arc::new(Settings::new(config.settings().clone())),
         stars: Arc::new(Stars::new(commands.clone(), stars, authorization)),

@@ -15,7 +15,9 @@ use tokio_postgres::Row;
 
 use super::DashboardCache;
 use crate::database::{Database, Params};
-use crate::resource_permission::filter::{FilterParams, allowed_folders, allows_dashboard};
+use crate::resource_permission::AllowedContents;
+use crate::resource_permission::allowed::AllowedParams;
+use crate::resource_permission::filter::allows_dashboard;
 use crate::text::{optional_uid_column, timestamp_column, uid_column};
 
 /// Reads `dashboards` and `dashboard_versions`, and the documents out of the log.
@@ -23,13 +25,19 @@ pub struct PgDashboardReader {
     pub(super) database: Database,
     cache: Arc<DashboardCache>,
     workers: Workers,
+    allowed: Arc<AllowedContents>,
 }
 
 impl PgDashboardReader {
     /// A reader on this database.
     #[must_use]
-    pub fn new(database: Database, cache: Arc<DashboardCache>, workers: Workers) -> Self {
-        Self { database, cache, workers }
+    pub fn new(
+        database: Database,
+        cache: Arc<DashboardCache>,
+        workers: Workers,
+        allowed: Arc<AllowedContents>,
+    ) -> Self {
+        Self { database, cache, workers, allowed }
     }
 
     /// Does something with a row that has an event, which takes long if the event is.
@@ -149,16 +157,15 @@ impl DashboardReader for PgDashboardReader {
     async fn count_tags(&self, scope: &Scope, filter: &ContentFilter) -> Result<Vec<TagCount>> {
         // A dashboard can have a tag twice.
         let sql = concat!(
-            "WITH RECURSIVE ",
-            allowed_folders!("$2", "$3", "$4", "$5", "$6", "$7"),
-            " SELECT tag, count(DISTINCT d.uid) AS dashboards FROM dashboards d
-            LEFT JOIN allowed_folders ON allowed_uid = d.folder_uid CROSS JOIN unnest(d.tags) AS tag
+            "SELECT tag, count(DISTINCT d.uid) AS dashboards FROM dashboards d CROSS JOIN unnest(d.tags) AS tag
             WHERE d.org_id = $1 AND d.deleted IS NULL AND ",
             allows_dashboard!("$2", "$3", "$4", "$5", "$6", "$7"),
             " GROUP BY tag ORDER BY tag"
         );
         let org = scope.org();
-        let rows = self.database.read(org, sql, &FilterParams::of(filter).after(&[&org.0])).await?;
+        let allowed = self.allowed.find(org, filter).await?;
+        let params = AllowedParams::of(filter, allowed.as_deref());
+        let rows = self.database.read(org, sql, &params.after(&[&org.0])).await?;
         Ok(rows.iter().map(|row| TagCount { term: row.get("tag"), count: row.get("dashboards") }).collect())
     }
 

@@ -1,4 +1,4 @@
-//! The part of a query that leaves out what an actor may not see, before it is counted and cut into pages.
+//! The parts of queries that leave out what an actor may not see, before it is counted and cut into pages.
 
 use kymograph_app::authorization::ContentFilter;
 use kymograph_domain::{AccessLevel, Timestamp};
@@ -42,17 +42,31 @@ impl<'a> FilterParams<'a> {
     }
 }
 
+/// Whose grants count: the grantees and the teams of the user.
+macro_rules! grantees {
+    ($grantees:literal, $user:literal) => {
+        concat!(
+            "(",
+            $grantees,
+            "::text[] || ARRAY(SELECT 'team:' || m.team_id FROM team_members m
+                WHERE m.org_id = $1 AND m.user_id = ",
+            $user,
+            "))"
+        )
+    };
+}
+
 /// Whether one of the grantees has the level on a row `t` itself.
 macro_rules! granted {
-    ($kind:literal, $t:literal, $grantees:literal, $level:literal) => {
+    ($kind:literal, $t:literal, $grantees:literal, $level:literal, $user:literal) => {
         concat!(
             "EXISTS (SELECT FROM resource_grants g WHERE g.org_id = $1 AND g.kind = '",
             $kind,
             "' AND g.uid = ",
             $t,
             ".uid AND g.grantee = ANY (",
-            $grantees,
-            "::text[]) AND g.level >= ",
+            $crate::resource_permission::filter::grantees!($grantees, $user),
+            ") AND g.level >= ",
             $level,
             "::smallint)"
         )
@@ -87,43 +101,46 @@ macro_rules! open_at_root {
     };
 }
 
-/// A member of a `WITH RECURSIVE`, for `LEFT JOIN allowed_folders ON allowed_uid = …`: the folders on which the actor has
-/// the level, because it is granted there, or is open at the root, and all folders inside those. It is empty for who
-/// may see all.
-///
-/// To be joined, because a look at the set for each row would be a scan of it: it is too large to be hashed by
-/// PostgreSQL's guess.
-macro_rules! allowed_folders {
-    ($all:literal, $grantees:literal, $level:literal, $default:literal, $user:literal, $since:literal) => {
+/// The folders that are allowed, for `… IN`. PostgreSQL makes a hash table of them whatever it thinks of how many they are,
+/// and does not look at each while it plans, because it does not see them.
+macro_rules! among {
+    ($list:literal, $type:literal) => {
+        concat!("(SELECT unnest((SELECT ", $list, "::", $type, "[])))")
+    };
+}
+
+/// Whether a row `f` of `folders` is let through.
+macro_rules! allows_folder {
+    ($folders:literal) => {
         concat!(
-            "allowed_folders (allowed_uid) AS (
-                SELECT f.uid FROM folders f WHERE NOT ", $all, "::boolean AND f.org_id = $1 AND (",
-            $crate::resource_permission::filter::granted!("folder", "f", $grantees, $level),
-            " OR (f.parent_uid = '' AND ",
-            $crate::resource_permission::filter::open_at_root!("folder", "f", $level, $default, $user, $since),
-            "))
-                UNION
-                SELECT f.uid FROM allowed_folders JOIN folders f ON f.org_id = $1 AND f.parent_uid = allowed_uid
-            )"
+            "(",
+            $folders,
+            "::text[] IS NULL OR f.uid IN ",
+            $crate::resource_permission::filter::among!($folders, "text"),
+            ")"
         )
     };
 }
 
-/// Whether a row of `folders`, to which `allowed_folders` is joined by its uid, is let through.
-macro_rules! allows_folder {
-    ($all:literal) => {
-        concat!("(", $all, "::boolean OR allowed_uid IS NOT NULL)")
-    };
-}
-
-/// Whether a row `d` of `dashboards`, to which `allowed_folders` is joined by its folder, is let through.
+/// Whether a row `d` of `dashboards` is let through: because it is in a folder that is, which the condition that is added can
+/// restrict; because it is granted by itself; or because it is open at the root.
 macro_rules! allows_dashboard {
-    ($all:literal, $grantees:literal, $level:literal, $default:literal, $user:literal, $since:literal) => {
+    ($folders:literal, $ids:literal, $level:literal, $default:literal, $user:literal, $since:literal) => {
+        $crate::resource_permission::filter::allows_dashboard!(
+            $folders, $ids, $level, $default, $user, $since, ""
+        )
+    };
+    (
+        $folders:literal, $ids:literal, $level:literal, $default:literal, $user:literal, $since:literal, $and:expr
+    ) => {
         concat!(
             "(",
-            $all,
-            "::boolean OR allowed_uid IS NOT NULL OR ",
-            $crate::resource_permission::filter::granted!("dashboard", "d", $grantees, $level),
+            $folders,
+            "::text[] IS NULL OR (d.folder_uid IN ",
+            $crate::resource_permission::filter::among!($folders, "text"),
+            $and,
+            ") OR d.id IN ",
+            $crate::resource_permission::filter::among!($ids, "bigint"),
             " OR (d.folder_uid = '' AND ",
             $crate::resource_permission::filter::open_at_root!(
                 "dashboard",
@@ -138,4 +155,4 @@ macro_rules! allows_dashboard {
     };
 }
 
-pub(crate) use {allowed_folders, allows_dashboard, allows_folder, granted, open_at_root};
+pub(crate) use {allows_dashboard, allows_folder, among, granted, grantees, open_at_root};

@@ -12,7 +12,7 @@ use kymograph_domain::{AccessLevel, TeamId, Timestamp, Uid, UserId};
 use tokio_postgres::Row;
 
 use super::ResourcePermissionCache;
-use super::filter::{FilterParams, open_at_root};
+use super::filter::{FilterParams, grantees, open_at_root};
 use crate::database::Database;
 use crate::folder::{FolderCache, folder_view};
 use crate::text::{timestamp_column, uid_column};
@@ -154,7 +154,9 @@ fn level_of(number: i16) -> Result<AccessLevel> {
 const LIST_RIGHTS: &str = concat!(
     "SELECT kind, uid, max(level)::smallint AS level FROM (
         SELECT g.kind, g.uid, g.level FROM resource_grants g
-            WHERE g.org_id = $1 AND g.grantee = ANY ($4::text[]) AND g.level >= $5::smallint
+            WHERE g.org_id = $1 AND g.grantee = ANY (",
+    grantees!("$4", "$7"),
+    ") AND g.level >= $5::smallint
                 AND NOT (g.kind = 'dashboard' AND EXISTS (SELECT FROM dashboards d
                     WHERE d.org_id = $1 AND d.uid = g.uid AND d.deleted IS NOT NULL))
         UNION ALL
@@ -175,17 +177,6 @@ impl ResourcePermissionReader for PgResourcePermissionReader {
             Some(facts) => Ok(facts),
             None => self.fetch(scope, guarded).await,
         }
-    }
-
-    async fn find_team_ids(&self, scope: &Scope) -> Result<Arc<[TeamId]>> {
-        let sql = "SELECT team_id FROM team_members WHERE org_id = $1 AND user_id = $2 ORDER BY team_id";
-        let (org, user) = (scope.org(), scope.actor().user_id);
-        let fetch = async {
-            let rows = self.database.read(org, sql, &[&org.0, &user.0]).await?;
-            Ok(Some(rows.iter().map(|row| TeamId(row.get("team_id"))).collect()))
-        };
-        let teams = self.cache.teams.get_or_fetch(&self.cache.teams_key(org, user), fetch).await?;
-        Ok(teams.unwrap_or_default())
     }
 
     async fn list_resources_of(&self, scope: &Scope, grantee: Grantee) -> Result<Vec<i64>> {

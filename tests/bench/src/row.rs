@@ -3,6 +3,7 @@
 mod append;
 mod audit;
 mod long_history;
+mod member;
 mod neighbour;
 mod portal;
 mod process;
@@ -100,6 +101,12 @@ rows! {
     "get-1m" AtMost 1.15 1.05 "x" = stored::get;
     // The time of a search by the words of titles among 100,000 dashboards, against the statement alone.
     "search-100k" AtMost 1.5 1.2 "x" = search::by_words;
+    // The slowest 99th percentile of what a member who may see a fifth of 54,300 folders and 585,000 dashboards asks for, and
+    // of what an admin does; the median of the member against the admin's; and what comes right after a change of a permission.
+    "member-p99" AtMost 250.0 50.0 "ms" = member::latency;
+    "member-vs-admin" AtMost 5.0 2.0 "x" = member::against_admin;
+    "member-admin-p99" AtMost 100.0 50.0 "ms" = member::admin_latency;
+    "member-after-change" AtMost 250.0 50.0 "ms" = member::after_change;
     // The time of a page of the audit log by actor and action, with 10,000,000 events against 100,000.
     "audit-page-10m" AtMost 2.0 1.2 "x" = audit::page;
     // The time of an export of 1,000,000 entries, against copying the same rows out.
