@@ -113,7 +113,12 @@ async fn the_log_alone_tells_who_did_it_and_undoes_it() {
     let (success, denied) = (json!("success"), json!("denied"));
     assert_eq!(
         all,
-        [("dashboard.updated", &success), ("dashboard.deleted", &success), ("access.denied", &denied)]
+        [
+            ("access.logged_in", &success),
+            ("dashboard.updated", &success),
+            ("dashboard.deleted", &success),
+            ("access.denied", &denied)
+        ]
     );
 
     // How did they come in? That belongs to no org, so it is the server's to tell.
