@@ -78,10 +78,10 @@ impl Format {
 
 /// The answer with an export.
 pub(super) fn response(export: AuditExport, format: Format) -> Response {
+    static LIMIT: LogLimit = LogLimit::new();
     let (pieces, body) = mpsc::channel(MAX_WAITING);
     tokio::spawn(async move {
         let end = produce(export, format, &pieces).await;
-        static LIMIT: LogLimit = LogLimit::new();
         if let Err(error) = &end
             && let Some(suppressed) = LIMIT.admit()
         {

@@ -1,5 +1,6 @@
 //! All entries that are wanted, batch by batch.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -118,7 +119,7 @@ async fn read_pages(
     loop {
         select.limit = size.next();
         let batch = reader.read_audit(scope, &select).await;
-        let Some(rest) = send(batch, select, size, batches).await else { return false };
+        let ControlFlow::Continue(rest) = send(batch, select, size, batches).await else { return false };
         match rest {
             Some(rest) => select = rest,
             None => return true,
@@ -126,14 +127,14 @@ async fn read_pages(
     }
 }
 
-/// Hands a batch over, and returns what is left of what it was to hold. `None` if nobody takes batches any more, or nothing
-/// comes after an error.
+/// Hands a batch over, and goes on with what is left of what it was to hold, unless nobody takes batches any more, or it
+/// is an error.
 async fn send(
     batch: Result<Box<dyn UnnamedBatch>>,
     mut select: AuditSelect,
     size: &BatchSize,
     batches: &Batches,
-) -> Option<Option<AuditSelect>> {
+) -> ControlFlow<(), Option<AuditSelect>> {
     let has_failed = batch.is_err();
     let mut last = None;
     if let Ok(batch) = &batch {
@@ -141,9 +142,9 @@ async fn send(
         last = batch.ends().filter(|_| batch.has_more()).map(|(_, last)| last);
     }
     if batches.send(batch).await.is_err() || has_failed {
-        return None;
+        return ControlFlow::Break(());
     }
-    Some(last.map(|last| {
+    ControlFlow::Continue(last.map(|last| {
         *(if select.newest { &mut select.before } else { &mut select.after }) = last;
         select
     }))
@@ -168,7 +169,7 @@ async fn read_ranges(
             Ok(read) => read,
             Err(error) => (Err(Error::internal(error)), AuditSelect::default()),
         };
-        let Some(rest) = send(batch, range, &size, &batches).await else { return };
+        let ControlFlow::Continue(rest) = send(batch, range, &size, &batches).await else { return };
         if let Some(rest) = rest
             && !read_pages(&*reader, &scope, rest, &size, &batches).await
         {

@@ -156,6 +156,7 @@ impl JwtLogIn {
 
     /// The orgs that a mapping is for, without those that are not there. `None` if they are too many.
     async fn mapped_orgs(&self, org: &MappedOrg) -> Provisioned<Option<Vec<OrgId>>> {
+        static UNKNOWN: LogLimit = LogLimit::new();
         let found = match org {
             MappedOrg::Id(id) => self.ports.orgs.find_org(*id).await?,
             MappedOrg::Name(name) => self.ports.orgs.find_org_by_name(name).await?,
@@ -176,9 +177,8 @@ impl JwtLogIn {
                 return Ok(Some(orgs.into_iter().map(|org| org.id).collect()));
             }
         };
-        static LIMIT: LogLimit = LogLimit::new();
         if found.is_none()
-            && let Some(suppressed) = LIMIT.admit()
+            && let Some(suppressed) = UNKNOWN.admit()
         {
             tracing::warn!(?org, suppressed, "[auth.jwt] org_mapping names an org that is not there");
         }
