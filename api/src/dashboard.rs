@@ -119,12 +119,9 @@ async fn get_dashboard_by_uid(
     query: Query,
 ) -> ApiResult<Response> {
     check_api_version(&query)?;
-    let opened = match query.text("at") {
-        Some(at) => {
-            let _admission = state.dashboards.admit(&scope).await?;
-            state.dashboards.get_dashboard_at(&scope, &uid, at).await?
-        }
-        None => state.dashboards.get_dashboard(&scope, &uid).await?,
+    let (opened, _admission) = match query.text("at") {
+        Some(at) => state.dashboards.get_dashboard_at(&scope, &uid, at).await?,
+        None => (state.dashboards.get_dashboard(&scope, &uid).await?, None),
     };
     let is_starred = state.stars.is_starred(&scope, &opened.dashboard).await?;
     let meta = DashboardMetaBody::of(&scope, &opened, is_starred);

@@ -15,6 +15,7 @@ use super::{Histories, HistoryOf, KeyOf, Subject};
 use crate::Scope;
 use crate::error::{Error, Result};
 use crate::id_allocator::IdKind;
+use crate::work::Admitted;
 
 /// What a restoration came to.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -52,14 +53,20 @@ impl Histories {
     }
 
     /// The folder or dashboard that had the uid at a version. Only what began it surely says its numeric id.
-    async fn born<A: Stream>(&self, subject: &Subject, version: i64) -> Result<Option<Resource>> {
+    async fn born<A: Stream>(
+        &self,
+        subject: &Subject,
+        version: i64,
+        admitted: &Admitted,
+    ) -> Result<Option<Resource>> {
         let Subject { scope, stream, of, .. } = subject;
         let types = registry::beginnings(of.noun);
         if types.is_empty() {
             return Ok(None);
         }
         let version = self.reader.find_last_of(scope, stream, types, version).await?.unwrap_or(version);
-        Ok(resource(&past::<A>(&*self.reader, &self.workers, scope, stream, version).await?.state))
+        let past = past::<A>(&*self.reader, &self.workers, scope, stream, version, admitted).await?;
+        Ok(resource(&past.state))
     }
 }
 
@@ -78,13 +85,16 @@ impl<'a> AggregateVisitor for Restore<'a> {
         let Self { histories, subject, version } = self;
         let Subject { scope, stream, of, .. } = subject;
         Box::pin(async move {
-            let past = &past::<A>(&*histories.reader, &histories.workers, scope, stream, version).await?;
+            // It lasts as long as what the object was like is in memory.
+            let admitted = &Admitted::default();
+            let (reader, workers) = (&*histories.reader, &histories.workers);
+            let past = &past::<A>(reader, workers, scope, stream, version, admitted).await?;
             if past.image().map_err(Error::internal)? == NOTHING {
                 return Err(Error::invalid(format!(
                     "it was deleted in version {version}: choose another version"
                 )));
             }
-            let had = &histories.born::<A>(subject, version).await?;
+            let had = &histories.born::<A>(subject, version, admitted).await?;
             histories
                 .commands
                 .run(scope, |mut unit| async move {
