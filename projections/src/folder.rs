@@ -146,12 +146,21 @@ pub struct PgFolderReader {
     trees: FolderTrees,
 }
 
+/// How many bytes of folders are kept.
+const MAX_CACHED_BYTES: u64 = 16 * 1024 * 1024;
+
+/// How much memory a folder takes, nearly. Its description is most of that if it is long.
+fn folder_bytes(folder: &FolderView) -> usize {
+    500 + folder.title.len() + folder.slug.len() + folder.description.len()
+}
+
 /// Folders that were read, by org and uid.
 pub struct FolderCache(ReadCache<(OrgId, Uid), Arc<FolderView>>);
 
 impl Default for FolderCache {
     fn default() -> Self {
-        Self(ReadCache::with_entries(20_000))
+        let weigh = |_: &_, folder: &Arc<FolderView>| u32::try_from(folder_bytes(folder)).unwrap_or(u32::MAX);
+        Self(ReadCache::with_weight(MAX_CACHED_BYTES, weigh))
     }
 }
 
@@ -257,7 +266,9 @@ impl FolderReader for PgFolderReader {
         let sql = concat!(
             "WITH RECURSIVE ",
             allowed_folders!("$5", "$6", "$7", "$8", "$9", "$10"),
-            " SELECT f.* FROM folders f LEFT JOIN allowed_folders ON allowed_uid = f.uid
+            " SELECT f.org_id, f.id, f.uid, f.title, f.slug, '' AS description, f.parent_uid, f.version, f.created,
+                f.creator_id, f.created_by, f.updated, f.updated_by
+            FROM folders f LEFT JOIN allowed_folders ON allowed_uid = f.uid
             WHERE f.org_id = $1 AND f.parent_uid = $2 AND ",
             allows_folder!("$5"),
             " ORDER BY f.title, f.uid LIMIT $3 OFFSET $4"

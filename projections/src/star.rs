@@ -78,6 +78,9 @@ pub(crate) fn losing_its_stars(event: &DashboardEvent) -> Option<&Uid> {
     }
 }
 
+/// How many stars are kept; a user counts as one more.
+const MAX_CACHED_STARS: u64 = 100_000;
+
 /// Stars that were read, by org and user.
 ///
 /// A deleted dashboard stays in it: nobody asks for its star, and one that is created again has another id.
@@ -85,7 +88,9 @@ pub struct StarCache(ReadCache<(OrgId, UserId), Arc<StarredDashboards>>);
 
 impl Default for StarCache {
     fn default() -> Self {
-        Self(ReadCache::with_entries(20_000))
+        let weigh =
+            |_: &_, stars: &Arc<StarredDashboards>| u32::try_from(stars.len() + 1).unwrap_or(u32::MAX);
+        Self(ReadCache::with_weight(MAX_CACHED_STARS, weigh))
     }
 }
 
