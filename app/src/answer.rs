@@ -11,7 +11,7 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use kymograph_domain::OrgId;
@@ -45,7 +45,7 @@ pub struct Answers {
 }
 
 /// How large an answer may be.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 enum Size {
     #[default]
     Small,
@@ -68,6 +68,8 @@ struct Answer {
     answers: Arc<Answers>,
     org: OrgId,
     turn: Mutex<Turn>,
+    /// Held by who waits for a turn: statements that run beside each other share one.
+    growing: tokio::sync::Mutex<()>,
     /// Whether working on it takes long.
     is_long: AtomicBool,
 }
@@ -101,8 +103,13 @@ impl Answers {
         org: OrgId,
         request: impl Future<Output = T>,
     ) -> (T, Option<Admission>) {
-        let (answers, turn, is_long) = (self.clone(), Mutex::default(), AtomicBool::default());
-        let answer = Arc::new(Answer { answers, org, turn, is_long });
+        let answer = Arc::new(Answer {
+            answers: self.clone(),
+            org,
+            turn: Mutex::default(),
+            growing: tokio::sync::Mutex::default(),
+            is_long: AtomicBool::default(),
+        });
         let made = CURRENT.scope(answer.clone(), async {
             let mut request = pin!(request);
             poll_fn(|context| {
@@ -125,12 +132,16 @@ fn may_block() -> bool {
 }
 
 impl Answer {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Turn> {
+    fn lock(&self) -> MutexGuard<'_, Turn> {
         self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a turn to make a larger answer than this one could be until now.
-    async fn grow(&self) -> Result<()> {
+    /// Waits for a turn to make a larger answer than of that size.
+    async fn grow(&self, than: Size) -> Result<()> {
+        let _growing = self.growing.lock().await;
+        if self.lock().size > than {
+            return Ok(());
+        }
         // The turn that it has ends first: while it waits for the other one, others may use it.
         let (size, admissions) = {
             let mut turn = self.lock();
@@ -150,8 +161,7 @@ impl Answer {
 
 /// How many bytes of rows the next statement of this request may give.
 pub struct Room {
-    answer: Option<Arc<Answer>>,
-    left: usize,
+    answer: Option<(Arc<Answer>, Size)>,
     used: usize,
 }
 
@@ -160,20 +170,23 @@ impl Room {
     #[must_use]
     pub fn current() -> Self {
         let answer = CURRENT.try_with(Arc::clone).ok();
-        let left = answer.as_ref().map_or(usize::MAX, |answer| answer.lock().size.bytes());
-        Self { answer, left, used: 0 }
+        let answer = answer.map(|answer| {
+            let size = answer.lock().size;
+            (answer, size)
+        });
+        Self { answer, used: 0 }
     }
 
     /// Room without a bound, for what has one of its own.
     #[must_use]
     pub fn unbounded() -> Self {
-        Self { answer: None, left: usize::MAX, used: 0 }
+        Self { answer: None, used: 0 }
     }
 
     /// Takes room for so many bytes. Whether they fit.
     pub fn take(&mut self, bytes: usize) -> bool {
         self.used = self.used.saturating_add(bytes);
-        self.used <= self.left
+        self.answer.as_ref().is_none_or(|(_, size)| self.used <= size.bytes())
     }
 
     /// Takes back what was taken, before the same is read again.
@@ -183,15 +196,15 @@ impl Room {
 
     /// Waits for a turn with more room, after what was taken did not fit. It fails if there is none.
     pub async fn grow(self) -> Result<Self> {
-        if let Some(answer) = &self.answer {
-            answer.grow().await?;
+        if let Some((answer, size)) = &self.answer {
+            answer.grow(*size).await?;
         }
         Ok(Self::current())
     }
 
     /// What was taken is there to be worked on. If that takes long, it goes on elsewhere.
     pub async fn finish(self) {
-        if let Some(answer) = self.answer.filter(|_| self.used > INLINE_BYTES) {
+        if let Some((answer, _)) = self.answer.filter(|_| self.used > INLINE_BYTES) {
             answer.is_long.store(true, Ordering::Relaxed);
             tokio::task::yield_now().await;
         }
@@ -255,6 +268,15 @@ mod tests {
         assert!(make(&answers, 2, LARGE_BYTES + 1).await.0.is_ok());
         let refused = make(&answers, 2, MAX_BYTES + 1).await.0.unwrap_err();
         assert_eq!(refused.kind(), crate::ErrorKind::TooLarge);
+    }
+
+    #[tokio::test]
+    async fn what_is_read_beside_each_other_shares_a_turn() {
+        let answers = Arc::new(Answers::new(SHORT));
+        let _other = make(&answers, 1, LARGE_BYTES).await.1.unwrap();
+        let both = async { tokio::join!(reserve(LARGE_BYTES), reserve(LARGE_BYTES)) };
+        let ((one, two), admission) = answers.make(OrgId(1), both).await;
+        assert!(one.is_ok() && two.is_ok() && admission.is_some());
     }
 
     #[tokio::test]
