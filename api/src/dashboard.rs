@@ -120,12 +120,9 @@ async fn get_dashboard_by_uid(
     Path(uid): Path<String>,
     query: Query,
 ) -> ApiResult<Response> {
-    let opened = match query.text("at") {
-        Some(at) => {
-            let _admission = state.dashboards.admit(&scope).await?;
-            state.dashboards.get_dashboard_at(&scope, &uid, at).await?
-        }
-        None => state.dashboards.get_dashboard(&scope, &uid).await?,
+    let (opened, _admission) = match query.text("at") {
+        Some(at) => state.dashboards.get_dashboard_at(&scope, &uid, at).await?,
+        None => (state.dashboards.get_dashboard(&scope, &uid).await?, None),
     };
     check_api_version(&query, &opened.dashboard)?;
     let is_starred = state.stars.is_starred(&scope, &opened.dashboard).await?;

@@ -315,7 +315,6 @@ async fn get_history(
     query: Query,
 ) -> ApiResult<Json<HistoryBody>> {
     let (before, limit) = (query.number("before"), query.number("limit"));
-    let _admission = if query.flag("changes") { Some(state.histories.admit(&scope).await?) } else { None };
     let (entries, next) = state
         .histories
         .list_history(&scope, state.of, &key(path), before, limit, query.flag("changes"))
@@ -349,7 +348,6 @@ async fn get_history_diff(
         None => Ok(None),
     };
     let (from, to) = (version("from")?, version("to")?);
-    let _admission = state.histories.admit(&scope).await?;
     let Comparison { from, to, diff } =
         state.histories.compare(&scope, state.of, &key(path), from, to).await?;
     Ok(Json(ComparisonBody {
@@ -381,7 +379,6 @@ async fn restore_history_version(
     JsonBody(form): JsonBody<RestoreForm>,
 ) -> ApiResult<Json<RestoredBody>> {
     let version = form.version.ok_or_else(|| ApiError::invalid_parameter("version"))?;
-    let _admission = state.histories.admit(&scope).await?;
     let restored = state.histories.restore(&scope, state.of, &key(path), version).await?;
     let message = if restored.is_changed {
         format!("Restored version {version}")

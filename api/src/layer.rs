@@ -13,15 +13,22 @@ mod idempotency;
 mod jwt;
 mod trace;
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use http_body::{Frame, SizeHint};
+use kymograph_app::Scope;
 use kymograph_app::access::AccessLog;
+use kymograph_app::answer::Answers;
+use kymograph_app::work::Admission;
 
 use crate::access::Asked;
 use crate::body::BodyRules;
@@ -69,6 +76,7 @@ pub fn protected(
         sub_path: sub_path.into(),
         metrics,
         access,
+        answers: Arc::default(),
         private_bodies: Arc::new(BodyRules::private(settings.max_body_bytes)),
         public_bodies: Arc::new(BodyRules::public(settings.max_body_bytes)),
     });
@@ -85,6 +93,7 @@ struct Shared {
     sub_path: Arc<str>,
     metrics: Option<HttpMetrics>,
     access: AccessLog,
+    answers: Arc<Answers>,
     private_bodies: Arc<BodyRules>,
     public_bodies: Arc<BodyRules>,
 }
@@ -127,7 +136,10 @@ async fn guarded(
         }
         // After authentication, so that the log says whose session another site wanted to use.
         let mut response = match csrf::check_private(&request, &shared.settings.trusted_origins) {
-            Ok(()) => idempotency::repeat(&authentication.commands, &scope.scope, request, next).await?,
+            Ok(()) if is_write(request.method()) => {
+                idempotency::repeat(&authentication.commands, &scope.scope, request, next).await?
+            }
+            Ok(()) => read(&shared.answers, &scope.scope, request, next).await,
             Err(error) => error.into_response(),
         };
         if let Some(denied) = asked.denied(&response) {
@@ -139,6 +151,44 @@ async fn guarded(
         Ok(response)
     })
     .await
+}
+
+/// Lets a request read, whose answer holds its turn until it is handed over to the connection. One that comes in pieces
+/// holds none: its pieces are read by themselves.
+async fn read(answers: &Arc<Answers>, scope: &Scope, request: Request, next: Next) -> Response {
+    let (response, turn) = answers.make(scope.org(), next.run(request)).await;
+    match turn {
+        Some(turn) if response.body().size_hint().exact().is_some() => {
+            response.map(|body| Body::new(HeldBody { body, _turn: turn }))
+        }
+        _ => response,
+    }
+}
+
+/// A body that keeps its turn until it is taken.
+struct HeldBody {
+    body: Body,
+    _turn: Admission,
+}
+
+impl HttpBody for HeldBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 /// Grafana answers a method that a path does not have like a path that there is not.

@@ -146,7 +146,6 @@ async fn preview_undo(
 ) -> ApiResult<Json<UndoPlanBody>> {
     let scope = state.scope(caller)?;
     let entry = parse_id("event_id", &event_id)?;
-    let _admission = state.undos.admit(&scope).await?;
     let plan = state.undos.preview(&scope, entry).await?;
     let refused = plan.is_refused();
     let UndoPlan { correlation_id, steps, count, changed, seen, .. } = plan;
@@ -176,7 +175,6 @@ async fn undo_request(
 ) -> ApiResult<Json<UndoneBody>> {
     let scope = state.scope(caller)?;
     let entry = parse_id("event_id", &event_id)?;
-    let _admission = state.undos.admit(&scope).await?;
     let UndoPlan { changed, .. } = state.undos.undo(&scope, entry, form.seen.as_deref()).await?;
     let message = match changed {
         0 => "Nothing to undo".to_owned(),

@@ -18,12 +18,14 @@ use crate::error::{Error, Result};
 use crate::folder::{FolderReader, FolderView};
 use crate::id_allocator::IdAllocator;
 use crate::moment::{Moments, Then};
-use crate::work::Admission;
 use crate::{Authorization, Commands, Permission, Scope, Workers};
 
 pub use import::{ImportDashboard, ImportInput, ImportedDashboard, interpolate};
 pub use save::{ParsedDashboard, SaveDashboard};
 pub use version::{VersionContent, VersionTarget, VersionView};
+
+/// How many tags are listed.
+pub const MAX_LISTED_TAGS: i64 = 5000;
 
 /// A dashboard as it is read.
 #[derive(Clone, Debug)]
@@ -114,10 +116,15 @@ pub trait DashboardReader: Send + Sync {
     async fn find_uid_by_id(&self, scope: &Scope, id: i64) -> Result<Option<Uid>>;
     /// The uid of the folder of that numeric id.
     async fn find_folder_uid_by_id(&self, scope: &Scope, id: i64) -> Result<Option<Uid>>;
+    /// How many bytes the event has that a version of a dashboard was saved with; 0 if there is none.
+    async fn version_bytes(&self, scope: &Scope, uid: &Uid, version: i64) -> Result<usize>;
+    /// The same of the last version that was saved by a position of the log.
+    async fn version_bytes_at(&self, scope: &Scope, uid: &Uid, position: i64) -> Result<usize>;
     /// The dashboard of that uid as it was at a position of the log.
     async fn find_dashboard_at(&self, scope: &Scope, uid: &Uid, position: i64)
     -> Result<Then<DashboardView>>;
-    /// The tags of all dashboards that a filter lets through, in order.
+    /// The tags of all dashboards that a filter lets through, in order; of more than [`MAX_LISTED_TAGS`] those that the most
+    /// dashboards have.
     async fn count_tags(&self, scope: &Scope, filter: &ContentFilter) -> Result<Vec<TagCount>>;
     /// So many versions from the newest down, from below `before` if given, leaving out the first `start`; fewer if their
     /// messages have more than [`version::MAX_PAGE_BYTES`], but one if there is one.
@@ -188,11 +195,6 @@ impl Dashboards {
         self.workers.run(scope.org(), bytes, work).await
     }
 
-    /// Waits until a request may read whole documents to compare or restore them, or to show older ones.
-    pub async fn admit(&self, scope: &Scope) -> Result<Admission> {
-        self.workers.admit(scope.org()).await
-    }
-
     /// Reads a dashboard with the folder it is in.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_dashboard(&self, scope: &Scope, uid: &str) -> Result<OpenedDashboard> {
@@ -204,7 +206,7 @@ impl Dashboards {
         Ok(OpenedDashboard { dashboard, folder, level })
     }
 
-    /// Lists the tags of all dashboards that the actor may read, with how many have each.
+    /// Lists the tags of all dashboards that the actor may read, with how many have each; of too many tags, the most used.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn list_tags(&self, scope: &Scope) -> Result<Vec<TagCount>> {
         scope.require_member(Permission::DashboardsRead)?;

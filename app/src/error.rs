@@ -39,9 +39,14 @@ pub mod overload {
     pub const WORK_OF_ORG: &str = "overload.work-of-org";
     /// Bytes of request bodies.
     pub const BODIES: &str = "overload.bodies";
+    /// Large answers.
+    pub const ANSWERS: &str = "overload.answers";
     /// All of them.
-    pub const ALL: [&str; 9] =
-        [COMMANDS, PASSWORDS, EXPORTS, EXPORTS_OF_ORG, MAILS, READS, WORK, WORK_OF_ORG, BODIES];
+    pub const ALL: [&str; 10] =
+        [COMMANDS, PASSWORDS, EXPORTS, EXPORTS_OF_ORG, MAILS, READS, WORK, WORK_OF_ORG, BODIES, ANSWERS];
+
+    /// The code of such an error, and what the client is told.
+    pub type Refusal = (&'static str, &'static str);
 }
 
 /// What kind of failure an [`Error`] is. The API gives each kind a status.

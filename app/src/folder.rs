@@ -88,8 +88,9 @@ pub trait FolderReader: Send + Sync {
     async fn find_folders(&self, scope: &Scope, uids: Vec<Uid>) -> Result<HashMap<Uid, Arc<FolderView>>>;
     /// The folder of that numeric id.
     async fn find_folder_by_id(&self, scope: &Scope, id: i64) -> Result<Option<FolderView>>;
-    /// The folders directly inside another, or at the root, that a filter lets through, by title. Rights on the other
-    /// folder, or on what is around it, do not count: if they let it through, nothing has to be left out.
+    /// The folders directly inside another, or at the root, that a filter lets through, by title; without their
+    /// descriptions, which can be long. Rights on the other folder, or on what is around it, do not count: if they let it
+    /// through, nothing has to be left out.
     async fn list_folders(
         &self,
         scope: &Scope,

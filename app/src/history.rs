@@ -13,12 +13,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use kymograph_domain::{OrgId, StreamId, Timestamp, Uid, UserId};
 
+use crate::answer;
 use crate::dashboard::Dashboards;
 use crate::error::{Error, Result};
 use crate::folder::Folders;
 use crate::id_allocator::IdAllocator;
 use crate::invite::InviteReader;
-use crate::work::Admission;
 use crate::{Authorization, Commands, Permission, Scope, Workers};
 
 pub use diff::Diff;
@@ -208,11 +208,6 @@ impl Histories {
         Self { commands, reader, authorization, dashboards, folders, invites, ids, workers }
     }
 
-    /// Waits until a request may read whole documents to compare or restore them.
-    pub async fn admit(&self, scope: &Scope) -> Result<Admission> {
-        self.workers.admit(scope.org()).await
-    }
-
     /// Lists what was done to an object, the newest first, from below a version if one is given. A page with what entries
     /// changed has fewer of them if the object is large.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
@@ -253,6 +248,8 @@ impl Histories {
                 entry.diff = Some(images.diff(before, after, MAX_LISTED_BYTES).await?);
             }
         }
+        let diffs = entries.iter().filter_map(|entry| entry.diff.as_ref());
+        answer::reserve(diffs.map(Diff::bytes).sum()).await?;
         Ok((entries, next))
     }
 
@@ -272,6 +269,7 @@ impl Histories {
         let from = from.unwrap_or(to - 1);
         let sides = (self.side(&subject, from).await?, self.side(&subject, to).await?);
         let diff = self.images(&subject).diff(from, to, MAX_DIFF_BYTES).await?;
+        answer::reserve(diff.bytes()).await?;
         Ok(Comparison { from: sides.0, to: sides.1, diff })
     }
 

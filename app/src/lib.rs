@@ -5,6 +5,7 @@
 //! Commands go through [`Commands::run`], which gives each one idempotency, retry and one atomic commit.
 
 pub mod access;
+pub mod answer;
 pub mod audit;
 pub mod authorization;
 pub mod budget;

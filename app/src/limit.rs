@@ -9,8 +9,8 @@ use kymograph_domain::user::MAX_PASSWORD_BYTES;
 
 use crate::dashboard::version;
 use crate::{
-    access, audit, cache, feed_health, history, identity, login_attempt, mail, page, search, session, text,
-    undo, work,
+    access, answer, audit, cache, dashboard, feed_health, history, identity, login_attempt, mail, page,
+    search, session, text, undo, work,
 };
 
 /// The bounds on what use cases do for one request.
@@ -44,6 +44,43 @@ pub const LIMITS: &[Limit] = &[
         at: "The audit log",
         most: Amount::Count(audit::MAX_PAGE.unsigned_abs()),
         answer: "A page of this size",
+    },
+    Limit {
+        what: "Rows of a list that are read without a turn",
+        at: "Every list",
+        most: Amount::Bytes(answer::SMALL_BYTES),
+        answer: "They are read again when it is the org's turn",
+    },
+    Limit {
+        what: "Rows of a list that are read beside others of this size",
+        at: "Every list",
+        most: Amount::Bytes(answer::LARGE_BYTES),
+        answer: "They are read again when no other such list is made",
+    },
+    Limit { what: "Rows of a list", at: "Every list", most: Amount::Bytes(answer::MAX_BYTES), answer: "413" },
+    Limit {
+        what: "Lists above 512 KiB that are made at a time",
+        at: "An org",
+        most: Amount::Count(answer::MAX_LARGE_OF_ORG as u64),
+        answer: "The others wait, then 429 `overload.answers`",
+    },
+    Limit {
+        what: "Lists above 512 KiB that are made at a time",
+        at: "A server",
+        most: Amount::Count(answer::MAX_LARGE as u64),
+        answer: "The others wait, then 429 `overload.answers`",
+    },
+    Limit {
+        what: "Lists above 4 MiB that are made at a time",
+        at: "A server",
+        most: Amount::Count(answer::MAX_HUGE as u64),
+        answer: "The others wait, then 429 `overload.answers`",
+    },
+    Limit {
+        what: "Tags of a list",
+        at: "`/api/dashboards/tags`",
+        most: Amount::Count(dashboard::MAX_LISTED_TAGS.unsigned_abs()),
+        answer: "Those that the most dashboards have",
     },
     Limit {
         what: "Login and password",
@@ -250,13 +287,13 @@ pub const LIMITS: &[Limit] = &[
         answer: "429",
     },
     Limit {
-        what: "Requests that read whole documents to compare, restore or show older ones",
+        what: "Requests that read more than 128 KiB of documents to compare, restore or show older ones",
         at: "An org",
         most: Amount::Count(work::MAX_ADMITTED_OF_ORG as u64),
         answer: "The others wait, then 429",
     },
     Limit {
-        what: "Requests that read whole documents to compare, restore or show older ones",
+        what: "Requests that read more than 128 KiB of documents to compare, restore or show older ones",
         at: "A server",
         most: Amount::Count(work::MAX_ADMITTED as u64),
         answer: "The others wait, then 429",

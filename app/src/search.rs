@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use kymograph_domain::{AccessLevel, Uid};
 
+use crate::answer;
 use crate::authorization::ContentFilter;
 use crate::error::{Error, Result};
 use crate::folder::{FolderReader, FolderTree, FolderView};
@@ -166,6 +167,7 @@ impl Searches {
         }
         let found = self.reader.search(scope, &query, &filter, past.as_ref(), page).await?;
         let folders = self.find_folders(scope, &found, past.as_ref()).await?;
+        answer::reserve(repeated_bytes(&found, &folders)).await?;
         let hit = |found: FoundObject| SearchHit {
             is_starred: !found.is_folder && stars.get(&found.uid) == Some(&found.id),
             folder: found.folder_uid.as_ref().and_then(|folder| folders.get(folder).cloned()),
@@ -197,6 +199,12 @@ impl Searches {
             }
         }
     }
+}
+
+/// How many bytes of the folders that something was found in the answer has: each hit repeats its folder's.
+fn repeated_bytes(found: &[FoundObject], folders: &HashMap<Uid, Arc<FolderView>>) -> usize {
+    let folders = found.iter().filter_map(|found| folders.get(found.folder_uid.as_ref()?));
+    folders.map(|folder| folder.title.len() + folder.slug.len()).sum()
 }
 
 impl SearchQuery {

@@ -23,7 +23,7 @@ use crate::folder::FolderReader;
 use crate::history::{HistoryReader, MAX_READ_BYTES};
 use crate::id_allocator::IdAllocator;
 use crate::invite::InviteReader;
-use crate::work::Admission;
+use crate::work::Admitted;
 use crate::{Commands, Permission, Scope, Workers};
 use decide::Deciding;
 
@@ -166,6 +166,8 @@ struct Task {
     objects: Vec<Object>,
     /// How many bytes of events may still be read.
     budget: Mutex<usize>,
+    /// Held while what objects were is in memory.
+    admitted: Admitted,
 }
 
 impl Undos {
@@ -173,11 +175,6 @@ impl Undos {
     #[must_use]
     pub fn new(commands: Commands, ports: UndoPorts) -> Self {
         Self { commands, ports }
-    }
-
-    /// Waits until a request may read whole documents to bring them back.
-    pub async fn admit(&self, scope: &Scope) -> Result<Admission> {
-        self.ports.workers.admit(scope.org()).await
     }
 
     /// Says what undoing the request of an entry of the log would do, and which later changes would go with it.
@@ -241,7 +238,8 @@ impl Undos {
         };
         let mut objects: Vec<_> = by_stream.into_iter().map(object).collect();
         objects.sort_by_key(|object| std::cmp::Reverse(object.position()));
-        Ok(Task { request, objects, budget: Mutex::new(MAX_READ_BYTES) })
+        let (budget, admitted) = (Mutex::new(MAX_READ_BYTES), Admitted::default());
+        Ok(Task { request, objects, budget, admitted })
     }
 
     /// Adds the changes that would go too to the steps that are named.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use kymograph_domain::OrgId;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 
 use crate::by_org::ByOrg;
 use crate::error::{Error, Result, overload};
@@ -28,6 +28,9 @@ pub const MAX_LARGE_READS: usize = 2;
 /// How long a request waits for a turn.
 pub const MAX_WAIT: Duration = Duration::from_secs(10);
 
+const TOO_MUCH_OF_ORG: overload::Refusal =
+    (overload::WORK_OF_ORG, "Too much work on large documents of this org at once, try again shortly");
+
 /// Does work, as much at a time as there are cores. A clone shares the turns.
 #[derive(Clone)]
 pub struct Workers(Arc<Shared>);
@@ -44,16 +47,32 @@ struct Shared {
 }
 
 /// How much may be under way, in all orgs and in each.
-struct Admissions {
+pub(crate) struct Admissions {
     of_all: Arc<Semaphore>,
     of_org: ByOrg<Semaphore>,
     most_of_org: usize,
+    refusal: overload::Refusal,
 }
 
-/// The right to hold whole documents in memory, which ends when it is dropped.
+/// The right to hold whole documents or a large answer in memory, which ends when it is dropped.
 pub struct Admission {
     _of_org: OwnedSemaphorePermit,
     _of_all: OwnedSemaphorePermit,
+}
+
+/// The admission of a request that reads several documents one after the other, once it needs one.
+#[derive(Clone, Default)]
+pub(crate) struct Admitted(Arc<OnceCell<Admission>>);
+
+impl Admitted {
+    pub(crate) fn is_held(&self) -> bool {
+        self.0.initialized()
+    }
+
+    /// Waits for the admission, unless it is held already.
+    pub(crate) async fn wait(&self, workers: &Workers, org: OrgId) -> Result<()> {
+        self.0.get_or_try_init(|| workers.admit(org)).await.map(drop)
+    }
 }
 
 /// The turns of an org, and how many requests have or want one.
@@ -94,15 +113,21 @@ impl Workers {
             share: turns / 2,
             wait,
             queues: Mutex::default(),
-            requests: Admissions::new(MAX_ADMITTED, MAX_ADMITTED_OF_ORG),
-            large_reads: Admissions::new(MAX_LARGE_READS, MAX_LARGE_READS_OF_ORG),
+            requests: Admissions::new(MAX_ADMITTED, MAX_ADMITTED_OF_ORG, TOO_MUCH_OF_ORG),
+            large_reads: Admissions::new(MAX_LARGE_READS, MAX_LARGE_READS_OF_ORG, TOO_MUCH_OF_ORG),
         }))
     }
 
-    /// Waits until a request of an org may read whole documents to compare or restore them. Requests that wait here hold
-    /// none, so that many small ones do not fill the memory. It comes before any turn.
+    /// Waits until a request of an org may read whole documents to compare or restore them, or to show older ones. What
+    /// has at most [`INLINE_BYTES`] is read without that, so that it does not wait for what is large. Requests that wait
+    /// here hold no more than this. It comes before any turn.
     pub async fn admit(&self, org: OrgId) -> Result<Admission> {
         self.0.requests.admit(org, self.0.wait).await
+    }
+
+    /// The same for documents of so many bytes, if they need it.
+    pub async fn admit_for(&self, org: OrgId, bytes: usize) -> Result<Option<Admission>> {
+        if bytes <= INLINE_BYTES { Ok(None) } else { self.admit(org).await.map(Some) }
     }
 
     /// Waits until a document of more than [`LARGE_BYTES`] may be read for an org. It comes before any turn and after
@@ -155,8 +180,7 @@ impl Workers {
         if has_place {
             return Ok(Place { workers: self.clone(), org });
         }
-        let message = "Too much work on large documents of this org at once, try again shortly";
-        Err(Error::overloaded(overload::WORK_OF_ORG, message))
+        Err(refused(TOO_MUCH_OF_ORG))
     }
 
     fn queue<T>(&self, org: OrgId, look: impl FnOnce(&mut Queue) -> T) -> T {
@@ -167,11 +191,12 @@ impl Workers {
 }
 
 impl Admissions {
-    fn new(most: usize, most_of_org: usize) -> Self {
-        Self { of_all: Arc::new(Semaphore::new(most)), of_org: ByOrg::default(), most_of_org }
+    /// What is admitted so often, and what the others are told that have waited for too long.
+    pub(crate) fn new(most: usize, most_of_org: usize, refusal: overload::Refusal) -> Self {
+        Self { of_all: Arc::new(Semaphore::new(most)), of_org: ByOrg::default(), most_of_org, refusal }
     }
 
-    async fn admit(&self, org: OrgId, wait: Duration) -> Result<Admission> {
+    pub(crate) async fn admit(&self, org: OrgId, wait: Duration) -> Result<Admission> {
         let of_org = self.of_org.get_or(org, || Semaphore::new(self.most_of_org));
         let admitted = async {
             // The org's share comes first, so that its requests wait for each other and not in the way of others.
@@ -179,11 +204,13 @@ impl Admissions {
             let of_all = self.of_all.clone().acquire_owned().await.map_err(Error::internal)?;
             Ok(Admission { _of_org: of_org, _of_all: of_all })
         };
-        tokio::time::timeout(wait, admitted).await.unwrap_or_else(|_| {
-            let message = "Too much work on large documents of this org at once, try again shortly";
-            Err(Error::overloaded(overload::WORK_OF_ORG, message))
-        })
+        let admitted = tokio::time::timeout(wait, admitted).await;
+        admitted.unwrap_or_else(|_| Err(refused(self.refusal)))
     }
+}
+
+fn refused((code, message): overload::Refusal) -> Error {
+    Error::overloaded(code, message)
 }
 
 impl Drop for Place {
@@ -264,6 +291,9 @@ mod tests {
         }
         assert_eq!(admit(1).await.err().unwrap().code(), Some(overload::WORK_OF_ORG));
         assert!(admit(3).await.is_err());
+        // What is small waits for none of them.
+        assert!(workers.admit_for(OrgId(3), INLINE_BYTES).await.unwrap().is_none());
+        assert!(workers.admit_for(OrgId(3), INLINE_BYTES + 1).await.is_err());
         held.clear();
         drop(admit(3).await.unwrap());
     }

@@ -3,11 +3,15 @@
 mod lease;
 mod share;
 
+use std::ops::Range;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{Object, Pool, PoolError};
+use futures_util::TryStreamExt;
 use futures_util::future::join3;
+use kymograph_app::answer::Room;
 use kymograph_app::{Error, ErrorKind, Result, TRACE_TARGET};
 use kymograph_domain::OrgId;
 use tokio_postgres::error::SqlState;
@@ -27,6 +31,10 @@ pub const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(5);
 pub const STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a statement that no request waits for may take, and how long it waits for a connection.
 const BACKGROUND_STATEMENT_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A connection that a longer row came over is closed: what the driver reads into has at least the length of the longest
+/// row ever after, and so many connections would keep a lot of memory.
+const MAX_KEPT_ROW_BYTES: usize = 1024 * 1024;
 
 /// Parameters of a query.
 pub type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
@@ -149,8 +157,14 @@ impl Database {
         (self.pace == Pace::Background).then(|| self.begin(begin.to_owned()))
     }
 
-    /// Runs a query as one tenant.
+    /// Runs a query as one tenant. Like those of the other reads of lists, its rows have the [`Room`] of the request.
     pub async fn read(&self, org: OrgId, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>> {
+        let begin = self.begin_as(org, "BEGIN READ ONLY");
+        self.list(org, Some(&begin), sql, params).await
+    }
+
+    /// Runs a query as one tenant that bounds the bytes of its rows itself.
+    pub async fn read_bounded(&self, org: OrgId, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>> {
         let begin = self.begin_as(org, "BEGIN READ ONLY");
         self.query(org, Some(&begin), Repeat::IfExchanged, sql, params).await
     }
@@ -168,7 +182,7 @@ impl Database {
             Planning::EachTime => "force_custom_plan",
         };
         let begin = self.begin_as(org, &format!("BEGIN READ ONLY; SET LOCAL plan_cache_mode = {mode}"));
-        self.query(org, Some(&begin), Repeat::IfExchanged, sql, params).await
+        self.list(org, Some(&begin), sql, params).await
     }
 
     /// Runs a query on what belongs to no tenant.
@@ -180,17 +194,19 @@ impl Database {
     /// sent then.
     pub async fn read_for(&self, org: OrgId, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>> {
         let begin = self.begin_global("BEGIN");
-        self.query(org, begin.as_deref(), Repeat::IfExchanged, sql, params).await
+        self.list(org, begin.as_deref(), sql, params).await
     }
 
     /// Runs a query as one tenant of which at most one row is wanted.
     pub async fn read_one(&self, org: OrgId, sql: &'static str, params: Params<'_>) -> Result<Option<Row>> {
-        Ok(self.read(org, sql, params).await?.into_iter().next())
+        Ok(self.read_bounded(org, sql, params).await?.into_iter().next())
     }
 
     /// Runs a query on what belongs to no tenant, of which at most one row is wanted.
     pub async fn read_global_one(&self, sql: &'static str, params: Params<'_>) -> Result<Option<Row>> {
-        Ok(self.read_global(sql, params).await?.into_iter().next())
+        let begin = self.begin_global("BEGIN");
+        let rows = self.query(OrgId::SERVER, begin.as_deref(), Repeat::IfExchanged, sql, params).await?;
+        Ok(rows.into_iter().next())
     }
 
     /// Runs a statement that writes what belongs to no tenant, and returns the number of rows.
@@ -229,6 +245,26 @@ impl Database {
         self.query(org, Some(&self.begin_as(org, "BEGIN")), Repeat::Never, sql, params).await
     }
 
+    /// Runs a query whose rows have the room of the request. If they do not fit, its connection is given back before it
+    /// waits for more room and is sent again: who holds a turn may need a connection.
+    async fn list(
+        &self,
+        org: OrgId,
+        begin: Option<&str>,
+        sql: &'static str,
+        params: Params<'_>,
+    ) -> Result<Vec<Row>> {
+        let mut room = if self.pace == Pace::Request { Room::current() } else { Room::unbounded() };
+        loop {
+            let rows = self.query_within(org, begin, Repeat::IfExchanged, sql, params, &mut room).await?;
+            if let Some(rows) = rows {
+                room.finish().await;
+                return Ok(rows);
+            }
+            room = room.grow().await?;
+        }
+    }
+
     async fn query(
         &self,
         org: OrgId,
@@ -237,11 +273,29 @@ impl Database {
         sql: &'static str,
         params: Params<'_>,
     ) -> Result<Vec<Row>> {
+        let rows = self.query_within(org, begin, repeat, sql, params, &mut Room::unbounded()).await?;
+        rows.ok_or_else(|| Error::internal("rows did not fit into room without a bound"))
+    }
+
+    /// Runs a query, and returns its rows if there is room for them.
+    async fn query_within(
+        &self,
+        org: OrgId,
+        begin: Option<&str>,
+        repeat: Repeat,
+        sql: &'static str,
+        params: Params<'_>,
+        room: &mut Room,
+    ) -> Result<Option<Vec<Row>>> {
         let query = async {
             let lease = self.lease(org).await?;
-            let rows = query_on(lease.connection()?, begin, repeat, sql, params).await;
-            lease.finish();
-            rows
+            let fetched = query_on(lease.connection()?, begin, repeat, sql, params, room).await;
+            if fetched.as_ref().is_ok_and(|fetched| fetched.longest > MAX_KEPT_ROW_BYTES) {
+                lease.finish_and_close();
+            } else {
+                lease.finish();
+            }
+            Ok(fetched?.rows)
         };
         query.instrument(sql_span(sql)).await
     }
@@ -253,6 +307,14 @@ enum Repeat {
     /// If what it reads was exchanged meanwhile.
     IfExchanged,
     Never,
+}
+
+/// What a query gave.
+struct Fetched {
+    /// The rows, if there was room for them.
+    rows: Option<Vec<Row>>,
+    /// How many bytes the longest row has that was taken.
+    longest: usize,
 }
 
 /// The span of a statement, waiting for a connection included.
@@ -272,15 +334,43 @@ async fn query_on(
     repeat: Repeat,
     sql: &'static str,
     params: Params<'_>,
-) -> Result<Vec<Row>> {
+    room: &mut Room,
+) -> Result<Fetched> {
     let statement = prepare(connection, sql).await?;
-    let rows = match transact(connection, begin, connection.query(&statement, params)).await {
+    let rows = match transact(connection, begin, fetch(connection, &statement, params, room)).await {
         Err(error) if repeat == Repeat::IfExchanged && was_exchanged(&error) => {
-            transact(connection, begin, connection.query(&statement, params)).await
+            room.clear();
+            transact(connection, begin, fetch(connection, &statement, params, room)).await
         }
         rows => rows,
     };
     rows.map_err(|error| database_error(&error))
+}
+
+/// Takes rows as they come, as long as there is room for them. The driver throws the others away, and holds back the server
+/// meanwhile.
+async fn fetch(
+    connection: &Object,
+    statement: &Statement,
+    params: Params<'_>,
+    room: &mut Room,
+) -> std::result::Result<Fetched, tokio_postgres::Error> {
+    let mut stream = pin!(connection.query_raw(statement, params.iter().copied()).await?);
+    let (mut rows, mut longest) = (Vec::new(), 0);
+    while let Some(row) = stream.try_next().await? {
+        longest = longest.max(row.raw_size_bytes());
+        if !room.take(row_bytes(&row)) {
+            return Ok(Fetched { rows: None, longest });
+        }
+        rows.push(row);
+    }
+    Ok(Fetched { rows: Some(rows), longest })
+}
+
+/// How much memory a row takes, where each column is found included.
+fn row_bytes(row: &Row) -> usize {
+    const COLUMN: usize = size_of::<Option<Range<usize>>>();
+    size_of::<Row>() + row.len() * COLUMN + row.raw_size_bytes()
 }
 
 /// Runs a statement, in a transaction of its own if it says how that begins. All messages leave together.

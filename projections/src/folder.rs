@@ -149,6 +149,14 @@ pub struct PgFolderReader {
     trees: FolderTrees,
 }
 
+/// How many bytes of folders are kept.
+const MAX_CACHED_BYTES: u64 = 16 * 1024 * 1024;
+
+/// How much memory a folder takes, nearly. Its description is most of that if it is long.
+fn folder_bytes(folder: &FolderView) -> usize {
+    500 + folder.title.len() + folder.slug.len() + folder.description.len()
+}
+
 /// Folders that were read, by org and uid.
 pub struct FolderCache(ReadCache<(OrgId, Uid), Arc<FolderView>>);
 
@@ -156,7 +164,8 @@ impl FolderCache {
     /// A cache that is told of changes by this feed. Rights hang on where a folder is.
     #[must_use]
     pub fn new(feed: &Arc<FeedHealth>) -> Self {
-        Self(ReadCache::with_entries_for(20_000, MAX_AGE).while_live(feed))
+        let weigh = |_: &_, folder: &Arc<FolderView>| u32::try_from(folder_bytes(folder)).unwrap_or(u32::MAX);
+        Self(ReadCache::with_weight_for(MAX_CACHED_BYTES, MAX_AGE, weigh).while_live(feed))
     }
 
     pub(crate) fn get(&self, key: &(OrgId, Uid)) -> Option<Arc<FolderView>> {
@@ -258,7 +267,9 @@ impl FolderReader for PgFolderReader {
         page: Page,
     ) -> Result<Vec<FolderView>> {
         let sql = concat!(
-            "SELECT f.* FROM folders f WHERE f.org_id = $1 AND f.parent_uid = $2 AND ($5::boolean OR ",
+            "SELECT f.org_id, f.id, f.uid, f.title, f.slug, '' AS description, f.parent_uid, f.version, f.created,
+                f.creator_id, f.created_by, f.updated, f.updated_by
+            FROM folders f WHERE f.org_id = $1 AND f.parent_uid = $2 AND ($5::boolean OR ",
             granted!("folder", "f", "$6", "$7", "$9"),
             " OR (f.parent_uid = '' AND ",
             open_at_root!("folder", "f", "$7", "$8", "$9", "$10"),

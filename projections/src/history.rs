@@ -103,7 +103,7 @@ impl HistoryReader for PgHistoryReader {
     ) -> Result<StoredChanges> {
         let org = scope.org();
         let params: Params<'_> = &[&org.0, &stream.as_str(), &from, &limit, &max_bytes];
-        let rows = self.database.read(org, READ_CHANGES, params).await?;
+        let rows = self.database.read_bounded(org, READ_CHANGES, params).await?;
         let list: Vec<_> = rows.iter().map_while(stored_change).collect();
         let is_cut = list.len() < rows.len();
         Ok(StoredChanges { list, is_cut })

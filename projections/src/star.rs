@@ -81,6 +81,9 @@ pub(crate) fn losing_its_stars(event: &DashboardEvent) -> Option<&Uid> {
     }
 }
 
+/// How many stars are kept; a user counts as one more.
+const MAX_CACHED_STARS: u64 = 100_000;
+
 /// Stars that were read, by org and user.
 ///
 /// A deleted dashboard stays in it: nobody asks for its star, and one that is created again has another id.
@@ -90,7 +93,9 @@ impl StarCache {
     /// A cache that is told of changes by this feed.
     #[must_use]
     pub fn new(feed: &Arc<FeedHealth>) -> Self {
-        Self(ReadCache::with_entries_for(20_000, MAX_AGE).while_live(feed))
+        let weigh =
+            |_: &_, stars: &Arc<StarredDashboards>| u32::try_from(stars.len() + 1).unwrap_or(u32::MAX);
+        Self(ReadCache::with_weight_for(MAX_CACHED_STARS, MAX_AGE, weigh).while_live(feed))
     }
 }
 

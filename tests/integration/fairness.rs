@@ -1,8 +1,10 @@
 //! Tenants that share one database: one that keeps it busy does not keep others from it.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kymograph_app::ErrorKind;
+use kymograph_app::answer::Answers;
 use kymograph_app::error::overload;
 use kymograph_domain::OrgId;
 use kymograph_infra::pool::app_database;
@@ -62,6 +64,27 @@ async fn an_org_reads_over_half_of_the_connections_and_waits_for_more() {
     for slow in slow {
         slow.await.unwrap().unwrap();
     }
+}
+
+#[tokio::test]
+async fn more_rows_are_read_again_in_a_turn_and_too_many_are_refused() {
+    let (_server, database) = database().await;
+    let answers = Arc::new(Answers::default());
+    let sql = "SELECT repeat('x', 1000) FROM generate_series(1, $1::bigint)";
+    for (count, needs_turn) in [(400_i64, false), (600, true), (10_000, true)] {
+        let (rows, turn) = answers.make(ORG, database.read(ORG, sql, &[&count])).await;
+        assert_eq!((rows.unwrap().len(), turn.is_some()), (usize::try_from(count).unwrap(), needs_turn));
+    }
+    let (refused, _) = answers.make(ORG, database.read(ORG, sql, &[&17_000_i64])).await;
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::TooLarge);
+    // What no request waits for is not bounded here.
+    assert_eq!(database.read(ORG, sql, &[&17_000_i64]).await.unwrap().len(), 17_000);
+    assert_eq!(database.pool_usage().in_use, 0);
+
+    // A connection that a long row came over is not kept.
+    let idle = database.pool_usage().idle;
+    database.read_one(ORG, "SELECT repeat('x', 2000000)", &[]).await.unwrap().unwrap();
+    assert_eq!(database.pool_usage().idle, idle - 1);
 }
 
 #[tokio::test]

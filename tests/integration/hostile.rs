@@ -9,6 +9,8 @@ use tokio::task::JoinSet;
 
 /// How much memory the server may take, whatever is done to it.
 const MAX_MEMORY: usize = 300 * 1024 * 1024;
+/// How much it may take while large lists are made.
+const MAX_LISTS: usize = 250 * MIB;
 const MIB: usize = 1024 * 1024;
 const KIB: usize = 1024;
 /// Where the attackers are.
@@ -126,6 +128,7 @@ async fn large_dashboards_do_not_use_up_the_memory() {
             assert!(status == 200 && (bytes == 0 || bytes > 8 * MIB - 10), "{status}, {bytes} bytes");
         }
     }
+    println!("at most {} MiB", most / MIB);
     assert!(most < MAX_MEMORY, "{most}");
     let whole = server.admin().get("/api/dashboards/uid/large7").await.expect(200);
     assert_eq!(whole.body["dashboard"]["text"], "7".repeat(8 * MIB));
@@ -277,4 +280,78 @@ async fn exports_that_nobody_reads_hold_little_memory_and_leave_few_lines() {
         assert!(ids.len() >= 2 * usize::try_from(ENTRIES).unwrap(), "{order}: {}", ids.len());
         assert!(ids.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{order}");
     }
+}
+
+/// Puts so many dashboards with long titles and 99 tags of their own beside the only one that there is, and as many entries
+/// into the audit log.
+async fn fill(server: &ServerProcess, dashboards: i64) {
+    let form = json!({"dashboard": {"uid": "first", "title": "x".repeat(700), "tags": ["common"]}});
+    server.admin().post("/api/dashboards/db", &form).await.expect(200);
+    let database = server.database().await;
+    let copies = "INSERT INTO dashboards (org_id, uid, id, generation, title, slug, tags, folder_uid, version, pos, created,
+            created_by, updated, updated_by, creator_id)
+        SELECT org_id, uid || n, id + n, generation, title || n, slug, tags || ARRAY(
+            SELECT rpad(n || '-' || tag || '-', 38, 'x') FROM generate_series(1, 99) AS tag),
+            folder_uid, version, pos, created, created_by, updated, updated_by, creator_id
+        FROM dashboards, generate_series(1, $1::bigint) AS n WHERE uid = 'first'";
+    database.execute(copies, &[&dashboards]).await.unwrap();
+    let copies = "INSERT INTO events SELECT (e).* FROM (
+            SELECT jsonb_populate_record(e, jsonb_build_object('version', version + n, 'pos', pos + n,
+                'actor_login', repeat('y', 190), 'causation_id', repeat('z', 128))) AS e
+            FROM events e, generate_series(1, $1::bigint) AS n
+            WHERE e.org_id = 1 AND e.pos = (SELECT max(pos) FROM events WHERE org_id = 1)) AS copies";
+    database.execute(copies, &[&dashboards]).await.unwrap();
+}
+
+/// Sends so many requests at once, and gives back what was answered, how much memory that took at most, and how long
+/// others waited at most.
+async fn read_at_once(
+    server: &ServerProcess,
+    path: &str,
+    count: usize,
+) -> (Vec<(u16, usize)>, usize, Duration) {
+    let mut reads = JoinSet::new();
+    for _ in 0..count {
+        let request = server.admin().request(reqwest::Method::GET, path);
+        reads.spawn(async move {
+            let answer = request.send().await.unwrap();
+            (answer.status().as_u16(), answer.bytes().await.map_or(0, |body| body.len()))
+        });
+    }
+    let (mut answers, mut most, mut longest) = (Vec::new(), 0, Duration::ZERO);
+    while !reads.is_empty() {
+        let began = Instant::now();
+        server.anonymous().get("/livez").await.expect(200);
+        longest = longest.max(began.elapsed());
+        most = most.max(server.resident_memory());
+        if let Ok(Some(read)) = tokio::time::timeout(Duration::from_millis(10), reads.join_next()).await {
+            answers.push(read.unwrap());
+        }
+    }
+    (answers, most, longest)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_lists_do_not_use_up_the_memory() {
+    let server = ServerProcess::start("lists").await;
+    fill(&server, 6000).await;
+    let tags = server.admin().get("/api/dashboards/tags").await.expect(200).body;
+    let tags = tags.as_array().unwrap();
+    assert_eq!(tags.len(), 5000);
+    assert!(tags.contains(&json!({"term": "common", "count": 6001})), "the most used are there");
+    for (path, count, bytes) in [
+        ("/api/dashboards/tags", 6, 250_000),
+        ("/api/search?limit=2500&type=dash-db", 8, 10_000_000),
+        ("/api/audit/events?limit=5000", 12, 3_000_000),
+    ] {
+        let (answers, memory, waited) = read_at_once(&server, path, count).await;
+        println!("{path}: {answers:?}, {} MiB, others waited {waited:?}", memory / MIB);
+        let given = answers.iter().filter(|(status, length)| *status == 200 && *length > bytes).count();
+        let refused = answers.iter().filter(|(status, _)| *status == 429).count();
+        assert!(given > 0 && given + refused == count, "{path}: {answers:?}");
+        assert!(memory < MAX_LISTS, "{path}: {memory}");
+        assert!(waited < Duration::from_secs(1), "{path}: {waited:?}");
+    }
+    let refused = server.admin().get("/api/search?limit=5000&type=dash-db").await;
+    refused.expect_message(413, "The answer would be too large: ask for a smaller page, or for less");
 }

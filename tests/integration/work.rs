@@ -65,6 +65,52 @@ async fn others_are_answered_while_large_versions_are_compared() {
     assert!(text.ends_with("; and 19950 more"), "{text}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn small_histories_do_not_wait_for_the_large_ones_of_other_orgs() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    for version in 0..2 {
+        save(&admin, &json!({"uid": "small", "title": "small", "version": version, "n": version}))
+            .await
+            .expect(200);
+    }
+    let mut others = Vec::new();
+    for name in ["One", "Two"] {
+        let org = admin.post("/api/orgs", &json!({"name": name})).await.expect(200).body["orgId"].clone();
+        let user = json!({"login": name, "password": "secret", "OrgId": org});
+        let user = admin.post("/api/admin/users", &user).await.expect(200).body["id"].clone();
+        let role = json!({"role": "Admin"});
+        admin.patch(&format!("/api/orgs/{org}/users/{user}"), &role).await.expect(200);
+        let other = server.anonymous().with_basic(name, "secret");
+        // Comparing them takes seconds.
+        for value in [1, 2] {
+            save(&other, &dashboard("large", "members", 200_000, &json!(value))).await.expect(200);
+        }
+        others.extend(std::iter::repeat_n(other, 3));
+    }
+    let comparing: Vec<_> = others
+        .into_iter()
+        .map(|other| {
+            tokio::spawn(async move {
+                loop {
+                    let request =
+                        other.request(reqwest::Method::GET, "/api/dashboards/uid/large/history/diff");
+                    drop(request.send().await);
+                }
+            })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let began = Instant::now();
+    for path in ["history/diff", "history?changes=true", "versions/1"] {
+        admin.get(&format!("/api/dashboards/uid/small/{path}")).await.expect(200);
+    }
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    for comparing in comparing {
+        comparing.abort();
+    }
+}
+
 #[tokio::test]
 async fn a_long_name_over_many_changes_makes_no_long_answer() {
     let server = TestServer::start().await;

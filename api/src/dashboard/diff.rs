@@ -9,8 +9,8 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderValue, Method, header};
 use axum::response::Response;
+use kymograph_app::Error;
 use kymograph_app::dashboard::{Dashboards, VersionContent, VersionTarget};
-use kymograph_app::{Error, Scope};
 use kymograph_domain::json::diff::{Difference, compare};
 use kymograph_domain::json::{JsonDocument, JsonError};
 use serde::Deserialize;
@@ -77,9 +77,8 @@ async fn calculate_dashboard_diff(
     Caller(scope): Caller,
     JsonBody(form): JsonBody<DiffForm>,
 ) -> ApiResult<Response> {
-    let _admission = dashboards.admit(&scope).await?;
-    let base = find(&dashboards, &scope, "base", form.base).await?;
-    let new = find(&dashboards, &scope, "new", form.new).await?;
+    let (base, new) = (target("base", form.base)?, target("new", form.new)?);
+    let (base, new, _admission) = dashboards.get_versions(&scope, &base, &new).await?;
     let diff_type = form.diff_type.unwrap_or_default();
     let bytes = base.data.as_str().len() + new.data.as_str().len();
     let text = dashboards.work(&scope, bytes, move || diff_text(&base, &new, diff_type)).await??;
@@ -115,20 +114,14 @@ fn unreadable(error: JsonError) -> Error {
     }
 }
 
-async fn find(
-    dashboards: &Dashboards,
-    scope: &Scope,
-    which: &str,
-    target: Option<TargetForm>,
-) -> ApiResult<VersionContent> {
-    let target = target.unwrap_or_default();
-    let uid = target.uid.filter(|uid| !uid.is_empty());
-    let version = target.version.ok_or_else(|| ApiError::invalid_parameter(&format!("{which}.version")))?;
-    if uid.is_none() && target.dashboard_id.is_none() {
+fn target(which: &str, form: Option<TargetForm>) -> ApiResult<VersionTarget> {
+    let form = form.unwrap_or_default();
+    let uid = form.uid.filter(|uid| !uid.is_empty());
+    let version = form.version.ok_or_else(|| ApiError::invalid_parameter(&format!("{which}.version")))?;
+    if uid.is_none() && form.dashboard_id.is_none() {
         return Err(ApiError::invalid_parameter(&format!("{which}.dashboardId")));
     }
-    let target = VersionTarget { uid, id: target.dashboard_id.unwrap_or_default(), version };
-    Ok(dashboards.find_version(scope, &target).await?)
+    Ok(VersionTarget { uid, id: form.dashboard_id.unwrap_or_default(), version })
 }
 
 /// A difference in the format of `jsondiffpatch`, in which nothing different is an empty object.

@@ -129,8 +129,7 @@ async fn get_dashboard_version_by_uid(
 ) -> ApiResult<Response> {
     // A version that is no number is one that is not there; the operation knows no 400.
     let version = version.parse().map_err(|_| Error::missing("Dashboard version not found"))?;
-    let _admission = dashboards.admit(&scope).await?;
-    let found = dashboards.get_version(&scope, &uid, version).await?;
+    let (found, _admission) = dashboards.get_version(&scope, &uid, version).await?;
     document::with_version(&version_body(found.view.clone()), &found)
 }
 
@@ -148,6 +147,5 @@ async fn restore_dashboard_version_by_uid(
     JsonBody(form): JsonBody<RestoreVersionForm>,
 ) -> ApiResult<Json<SavedDashboardBody>> {
     let version = form.version.ok_or_else(|| ApiError::invalid_parameter("version"))?;
-    let _admission = dashboards.admit(&scope).await?;
     Ok(Json(SavedDashboardBody::of(dashboards.restore_version(&scope, &uid, version).await?)))
 }

@@ -22,7 +22,11 @@ const FAILURES: [(u16, &str, &str); 14] = [
     (409, "Conflict", "Another object has what must be unique"),
     (410, "Gone", "It was there once"),
     (412, "PreconditionFailed", "It has changed in the meantime, or something stands in the way"),
-    (413, "TooLarge", "The body is larger than the server takes"),
+    (
+        413,
+        "TooLarge",
+        "The body is larger than the server takes, or the answer would be larger than it gives",
+    ),
     (415, "UnsupportedMediaType", "The body is not JSON"),
     (422, "Contradictory", "The `Idempotency-Key` was used before for another request"),
     (429, "TooManyRequests", "Too many at once, try again shortly"),
@@ -46,6 +50,8 @@ pub(super) fn derived(route: &Route, signature: &Signature, needs_permission: bo
     // A malformed id of an org, credentials, and too many passwords, or changes of the same, at once.
     add(is_private, &[400, 401, 429]);
     add(is_private && needs_permission, &[403]);
+    // Rows of a list that are too large together, which may be read for any answer.
+    add(is_private && !is_write, &[413]);
     // A key used for another request.
     add(is_private && is_write, &[422]);
     add(is_private || signature.is_fallible, &[500, 503, 504]);

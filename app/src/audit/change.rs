@@ -6,6 +6,7 @@ use std::sync::Arc;
 use kymograph_domain::StreamId;
 
 use super::{AuditBatch, AuditRecord, AuditSink, AuditTarget};
+use crate::answer;
 use crate::error::Result;
 use crate::history::{Diff, HistoryReader, Images};
 use crate::{Scope, Workers};
@@ -45,6 +46,7 @@ impl Changes {
             }
             length += 1;
         });
+        let mut bytes = 0;
         let mut diffs: Vec<_> = (0..length).map(|_| None).collect();
         for ((noun, stream), mut versions) in objects {
             versions.sort_unstable();
@@ -53,9 +55,14 @@ impl Changes {
                 let images = Images::new(&*self.reader, &self.workers, scope, &stream, &noun);
                 let mut images = images.up_to(last).within(room.read);
                 for (version, index) in run {
-                    diffs[*index] = Some(images.diff(version - 1, *version, room.listed).await?);
+                    let diff = images.diff(version - 1, *version, room.listed).await?;
+                    bytes += diff.bytes();
+                    diffs[*index] = Some(diff);
                 }
                 room.read = images.left();
+                // The images may hold an admission, with which nothing may wait for another.
+                drop(images);
+                answer::reserve(bytes).await?;
             }
         }
         Ok(Box::new(Changed { batch, diffs }))

@@ -7,12 +7,19 @@ use kymograph_domain::AccessLevel;
 use super::{Dashboards, OpenedDashboard, parse_uid};
 use crate::authorization::Guarded;
 use crate::error::Result;
+use crate::work::Admission;
 use crate::{Permission, Scope};
 
 impl Dashboards {
-    /// Reads a dashboard with the folder it was in, as of a time, for who may change it now, with the rights of now.
+    /// Reads a dashboard with the folder it was in, as of a time, for who may change it now, with the rights of now. With it
+    /// comes the admission that it needed.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
-    pub async fn get_dashboard_at(&self, scope: &Scope, uid: &str, at: &str) -> Result<OpenedDashboard> {
+    pub async fn get_dashboard_at(
+        &self,
+        scope: &Scope,
+        uid: &str,
+        at: &str,
+    ) -> Result<(OpenedDashboard, Option<Admission>)> {
         scope.require_member(Permission::DashboardsRead)?;
         let position = self.moments.resolve(scope, at).await?;
         let uid = &parse_uid(uid)?;
@@ -21,6 +28,8 @@ impl Dashboards {
         if let Some(today) = &today {
             self.authorization.require(scope, today.guarded(), edit, permission).await?;
         }
+        let bytes = self.reader.version_bytes_at(scope, uid, position).await?;
+        let admission = self.workers.admit_for(scope.org(), bytes).await?;
         let dashboard = self.reader.find_dashboard_at(scope, uid, position).await?.there("Dashboard")?;
         let guarded = match today.as_ref().filter(|today| today.id == dashboard.id) {
             Some(today) => today.guarded(),
@@ -32,6 +41,6 @@ impl Dashboards {
             Some(folder) => self.folders.folders_at(scope, position).await?.find(folder).cloned(),
             None => None,
         };
-        Ok(OpenedDashboard { dashboard: Arc::new(dashboard), folder, level })
+        Ok((OpenedDashboard { dashboard: Arc::new(dashboard), folder, level }, admission))
     }
 }

@@ -5,6 +5,7 @@ use kymograph_domain::{AccessLevel, CanonicalJson, Timestamp, Uid};
 
 use super::{Dashboards, SavedDashboard, parse_uid};
 use crate::error::Result;
+use crate::work::Admission;
 use crate::{Permission, Scope};
 
 /// How many bytes the messages of a page of versions have together.
@@ -72,26 +73,54 @@ impl Dashboards {
         self.reader.list_versions(scope, &uid, before, start, size).await
     }
 
-    /// Reads one version.
+    /// Reads one version. With it comes the admission that it needed.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
-    pub async fn get_version(&self, scope: &Scope, uid: &str, version: i64) -> Result<VersionContent> {
+    pub async fn get_version(
+        &self,
+        scope: &Scope,
+        uid: &str,
+        version: i64,
+    ) -> Result<(VersionContent, Option<Admission>)> {
         let uid = parse_uid(uid)?;
         self.require_past(scope, &uid).await?;
+        let bytes = self.reader.version_bytes(scope, &uid, version).await?;
+        let admission = self.workers.admit_for(scope.org(), bytes).await?;
         let found = self.reader.find_version(scope, &uid, version).await?;
-        found.ok_or_else(|| DashboardError::VersionNotFound.into())
+        Ok((found.ok_or(DashboardError::VersionNotFound)?, admission))
     }
 
-    /// Reads one version of a dashboard that is named by its uid or else by its numeric id.
+    /// Reads two versions of dashboards that are named by their uids or else by their numeric ids. With them comes the
+    /// admission that they needed, which is one for both.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
-    pub async fn find_version(&self, scope: &Scope, target: &VersionTarget) -> Result<VersionContent> {
+    pub async fn get_versions(
+        &self,
+        scope: &Scope,
+        base: &VersionTarget,
+        new: &VersionTarget,
+    ) -> Result<(VersionContent, VersionContent, Option<Admission>)> {
+        let (base_uid, base_bytes) = self.find_target(scope, base).await?;
+        let (new_uid, new_bytes) = self.find_target(scope, new).await?;
+        let admission = self.workers.admit_for(scope.org(), base_bytes + new_bytes).await?;
+        let base = self.reader.find_version(scope, &base_uid, base.version).await?;
+        let new = self.reader.find_version(scope, &new_uid, new.version).await?;
+        match (base, new) {
+            (Some(base), Some(new)) => Ok((base, new, admission)),
+            _ => Err(DashboardError::VersionNotFound.into()),
+        }
+    }
+
+    /// The uid of a dashboard whose past the actor may look at, and how many bytes the event of a version has.
+    async fn find_target(&self, scope: &Scope, target: &VersionTarget) -> Result<(Uid, usize)> {
         let uid = match &target.uid {
-            Some(uid) => uid.clone(),
+            Some(uid) => parse_uid(uid)?,
             None => {
                 let uid = self.reader.find_uid_by_id(scope, target.id).await?;
-                uid.ok_or(DashboardError::NotFound)?.to_string()
+                uid.ok_or(DashboardError::NotFound)?
             }
         };
-        self.get_version(scope, &uid, target.version).await
+        self.require_past(scope, &uid).await?;
+        let bytes = self.reader.version_bytes(scope, &uid, target.version).await?;
+        Ok((uid, bytes))
     }
 
     /// Fails unless the actor may look at what a dashboard was. Who may only view it may not: what it said before may have
@@ -107,6 +136,8 @@ impl Dashboards {
     pub async fn restore_version(&self, scope: &Scope, uid: &str, version: i64) -> Result<SavedDashboard> {
         let uid = parse_uid(uid)?;
         self.require_past(scope, &uid).await?;
+        let bytes = self.reader.version_bytes(scope, &uid, version).await?;
+        let _admission = self.workers.admit_for(scope.org(), bytes).await?;
         let from = self.reader.find_version(scope, &uid, version).await?;
         let from = &from.ok_or(DashboardError::VersionNotFound)?;
         let uid = &uid;

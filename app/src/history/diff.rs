@@ -40,6 +40,11 @@ impl Diff {
         })
     }
 
+    /// How many bytes it has in an answer, nearly.
+    pub(crate) fn bytes(&self) -> usize {
+        self.changes.get().len()
+    }
+
     /// What is said of a change that it would take too much to look at.
     pub(super) fn too_much() -> Result<Self> {
         let changes = to_raw_value::<[(); 0]>(&[]).map_err(Error::internal)?;

@@ -9,12 +9,13 @@ use kymograph_domain::{StoredEvent, Stream, StreamId, registry};
 
 use super::{Diff, HistoryReader, MAX_READ_BYTES, StoredChange};
 use crate::error::{Error, Result};
-use crate::work::Turn;
+use crate::work::{Admitted, INLINE_BYTES, Turn};
 use crate::{Scope, Workers};
 
 /// How many events are read at once.
 const BATCH: i64 = 500;
-/// How many bytes are read at once. More are only read one event after the other, and when it is the org's turn.
+/// How many bytes are read at once after an admission. More are only read one event after the other, and when it is the
+/// org's turn.
 const BATCH_BYTES: i64 = 1024 * 1024;
 /// How many events an image is folded from that no event tells all of.
 pub(crate) const MAX_FOLDED_EVENTS: i64 = 10_000;
@@ -123,7 +124,8 @@ impl<'a> Images<'a> {
     }
 }
 
-/// What an object of a known type was like after a version's event, and how many of the bytes that may be read are left.
+/// What an object of a known type was like after a version's event, and how many of the bytes that may be read are left. The
+/// admission that it may need is the request's.
 pub(crate) async fn past<A: Stream>(
     reader: &dyn HistoryReader,
     workers: &Workers,
@@ -131,10 +133,12 @@ pub(crate) async fn past<A: Stream>(
     stream: &StreamId,
     version: i64,
     budget: usize,
+    admitted: &Admitted,
 ) -> Result<(Past<A>, usize)> {
     let mut past = Past::<A>::default();
     let mut reading = Reading::new(reader, workers, scope, stream);
     reading.left = budget;
+    reading.admitted = admitted.clone();
     let base = reading.base(A::COMPLETE, version).await?;
     if reading.each(base, version, |_, event| past.push(event)).await? {
         return Ok((past, reading.left));
@@ -156,6 +160,9 @@ struct Reading<'a> {
     left: usize,
     /// How many bytes the longest event has that was handed out.
     longest: usize,
+    /// How many bytes may be read without an admission.
+    small: usize,
+    admitted: Admitted,
     /// The turn for large events.
     turn: Option<Turn>,
 }
@@ -167,8 +174,19 @@ impl<'a> Reading<'a> {
         scope: &'a Scope,
         stream: &'a StreamId,
     ) -> Self {
-        let (known, left) = (VecDeque::new(), MAX_READ_BYTES);
-        Self { reader, workers, scope, stream, known, wanted: 0, left, longest: 0, turn: None }
+        Self {
+            reader,
+            workers,
+            scope,
+            stream,
+            known: VecDeque::new(),
+            wanted: 0,
+            left: MAX_READ_BYTES,
+            longest: 0,
+            small: INLINE_BYTES,
+            admitted: Admitted::default(),
+            turn: None,
+        }
     }
 
     /// Up to which version events can be handed out without reading any.
@@ -219,6 +237,16 @@ impl<'a> Reading<'a> {
     /// So many events from a version on, or fewer if they are large.
     async fn read(&mut self, from: i64, limit: i64) -> Result<VecDeque<StoredChange>> {
         let (scope, stream) = (self.scope, self.stream);
+        if !self.admitted.is_held() {
+            let max_bytes = i64::try_from(self.small).map_err(Error::internal)?;
+            let read = self.reader.read_changes(scope, stream, from, limit, max_bytes).await?;
+            let bytes = read.list.iter().map(|change| change.payload.len()).sum();
+            self.small = self.small.saturating_sub(bytes);
+            if !read.list.is_empty() || !read.is_cut {
+                return Ok(read.list.into());
+            }
+            self.admitted.wait(self.workers, scope.org()).await?;
+        }
         if self.turn.is_none() {
             let read = self.reader.read_changes(scope, stream, from, limit, BATCH_BYTES).await?;
             if !read.list.is_empty() || !read.is_cut {

@@ -16,6 +16,7 @@ use crate::Scope;
 use crate::error::{Error, Result};
 use crate::id_allocator::IdKind;
 use crate::invite::end_invites_after_demotion;
+use crate::work::Admitted;
 
 /// What a restoration came to.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -53,19 +54,25 @@ impl Histories {
     }
 
     /// The folder or dashboard that had the uid at a version. Only what began it surely says its numeric id.
-    async fn born<A: Stream>(&self, subject: &Subject, version: i64) -> Result<Option<Resource>> {
+    async fn born<A: Stream>(
+        &self,
+        subject: &Subject,
+        version: i64,
+        admitted: &Admitted,
+    ) -> Result<Option<Resource>> {
         let Subject { scope, stream, of, .. } = subject;
         let types = registry::beginnings(of.noun);
         if types.is_empty() {
             return Ok(None);
         }
         let version = self.reader.find_last_of(scope, stream, types, version).await?.unwrap_or(version);
-        Ok(resource_of(&self.past::<A>(subject, version).await?.state))
+        Ok(resource_of(&self.past::<A>(subject, version, admitted).await?.state))
     }
 
-    async fn past<A: Stream>(&self, subject: &Subject, version: i64) -> Result<Past<A>> {
+    async fn past<A: Stream>(&self, subject: &Subject, version: i64, admitted: &Admitted) -> Result<Past<A>> {
         let Subject { scope, stream, .. } = subject;
-        let read = past(&*self.reader, &self.workers, scope, stream, version, MAX_READ_BYTES).await?;
+        let (reader, workers) = (&*self.reader, &self.workers);
+        let read = past(reader, workers, scope, stream, version, MAX_READ_BYTES, admitted).await?;
         Ok(read.0)
     }
 }
@@ -85,13 +92,15 @@ impl<'a> AggregateVisitor for Restore<'a> {
         let Self { histories, subject, version } = self;
         let Subject { scope, stream, of, .. } = subject;
         Box::pin(async move {
-            let past = &histories.past::<A>(subject, version).await?;
+            // It lasts as long as what the object was like is in memory.
+            let admitted = &Admitted::default();
+            let past = &histories.past::<A>(subject, version, admitted).await?;
             if past.image().map_err(Error::internal)? == NOTHING {
                 return Err(Error::invalid(format!(
                     "it was deleted in version {version}: choose another version"
                 )));
             }
-            let had = &histories.born::<A>(subject, version).await?;
+            let had = &histories.born::<A>(subject, version, admitted).await?;
             histories
                 .commands
                 .run(scope, |mut unit| async move {

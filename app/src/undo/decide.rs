@@ -310,8 +310,8 @@ impl<'a, 's> Deciding<'a, 's> {
         }
         let ports = &self.undos.ports;
         let left = *self.task.budget.lock().unwrap_or_else(PoisonError::into_inner);
-        let (past, left) =
-            past(&*ports.histories, &ports.workers, self.scope, &object.stream, version, left).await?;
+        let (reader, workers, admitted) = (&*ports.histories, &ports.workers, &self.task.admitted);
+        let (past, left) = past(reader, workers, self.scope, &object.stream, version, left, admitted).await?;
         *self.task.budget.lock().unwrap_or_else(PoisonError::into_inner) = left;
         Ok(past)
     }

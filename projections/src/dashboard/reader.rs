@@ -5,7 +5,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use kymograph_app::authorization::ContentFilter;
 use kymograph_app::dashboard::version::MAX_PAGE_BYTES;
-use kymograph_app::dashboard::{DashboardReader, DashboardView, TagCount, VersionContent, VersionView};
+use kymograph_app::dashboard::{
+    DashboardReader, DashboardView, MAX_LISTED_TAGS, TagCount, VersionContent, VersionView,
+};
 use kymograph_app::moment::Then;
 use kymograph_app::work::LARGE_BYTES;
 use kymograph_app::{Error, Result, Scope, Workers};
@@ -56,6 +58,10 @@ impl PgDashboardReader {
         let mut admission = None;
         if row.get::<_, Option<&str>>("payload").is_none() {
             admission = Some(self.workers.admit_large_read(org).await?);
+            // Another request may have read it meanwhile.
+            if let Some(read) = self.cache.0.get(&(org, uid.clone())) {
+                return Ok(Some(read));
+            }
             let Some(large) = self.find_row(org, uid, usize::MAX).await? else { return Ok(None) };
             row = large;
         }
@@ -72,6 +78,12 @@ impl PgDashboardReader {
             WHERE d.org_id = $1 AND d.uid = $2 AND d.deleted IS NULL";
         let max_bytes = i32::try_from(max_bytes).unwrap_or(i32::MAX);
         self.database.read_one(org, sql, &[&org.0, &uid.as_str(), &max_bytes]).await
+    }
+
+    async fn find_bytes(&self, org: OrgId, sql: &'static str, uid: &Uid, number: i64) -> Result<usize> {
+        let row = self.database.read_one(org, sql, &[&org.0, &uid.as_str(), &number]).await?;
+        let bytes: i32 = row.map_or(0, |row| row.get(0));
+        usize::try_from(bytes).map_err(Error::internal)
     }
 
     async fn find_uid(
@@ -157,16 +169,36 @@ impl DashboardReader for PgDashboardReader {
     async fn count_tags(&self, scope: &Scope, filter: &ContentFilter) -> Result<Vec<TagCount>> {
         // A dashboard can have a tag twice.
         let sql = concat!(
-            "SELECT tag, count(DISTINCT d.uid) AS dashboards FROM dashboards d CROSS JOIN unnest(d.tags) AS tag
+            "SELECT * FROM (SELECT tag, count(DISTINCT d.uid) AS dashboards
+            FROM dashboards d CROSS JOIN unnest(d.tags) AS tag
             WHERE d.org_id = $1 AND d.deleted IS NULL AND ",
             allows_dashboard!("$2", "$3", "$4", "$5", "$6", "$7"),
-            " GROUP BY tag ORDER BY tag"
+            " GROUP BY tag ORDER BY dashboards DESC, tag LIMIT $8) AS most_used ORDER BY tag"
         );
         let org = scope.org();
         let allowed = self.allowed.find(org, filter).await?;
         let params = AllowedParams::of(filter, allowed.as_deref());
-        let rows = self.database.read(org, sql, &params.after(&[&org.0])).await?;
+        let mut params = params.after(&[&org.0]);
+        params.push(&MAX_LISTED_TAGS);
+        let rows = self.database.read(org, sql, &params).await?;
         Ok(rows.iter().map(|row| TagCount { term: row.get("tag"), count: row.get("dashboards") }).collect())
+    }
+
+    async fn version_bytes(&self, scope: &Scope, uid: &Uid, version: i64) -> Result<usize> {
+        let sql = "SELECT octet_length(e.payload)
+            FROM dashboards d JOIN dashboard_versions v ON v.org_id = d.org_id AND v.dashboard_uid = d.uid
+                AND v.generation = d.generation
+            JOIN events e ON e.org_id = v.org_id AND e.pos = v.pos
+            WHERE d.org_id = $1 AND d.uid = $2 AND d.deleted IS NULL AND v.version = $3";
+        self.find_bytes(scope.org(), sql, uid, version).await
+    }
+
+    async fn version_bytes_at(&self, scope: &Scope, uid: &Uid, position: i64) -> Result<usize> {
+        let sql = "SELECT octet_length(e.payload)
+            FROM (SELECT pos FROM dashboard_versions WHERE org_id = $1 AND dashboard_uid = $2 AND pos <= $3
+                ORDER BY generation DESC, version DESC LIMIT 1) AS last
+            JOIN events e ON e.org_id = $1 AND e.pos = last.pos";
+        self.find_bytes(scope.org(), sql, uid, position).await
     }
 
     async fn find_dashboard_at(

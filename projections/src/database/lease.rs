@@ -59,6 +59,14 @@ impl<'a> Lease<'a> {
     pub(super) fn finish(mut self) {
         self.is_finished = true;
     }
+
+    /// Closes the connection, on which nothing runs any more.
+    pub(super) fn finish_and_close(mut self) {
+        self.is_finished = true;
+        if let Some(Held { connection, .. }) = self.held.take() {
+            drop(Object::take(connection));
+        }
+    }
 }
 
 impl Drop for Lease<'_> {

@@ -13,32 +13,38 @@ use kymograph_domain::slug::slugify;
 use kymograph_domain::{OrgId, Timestamp, UserId, registry};
 use tokio_postgres::Row;
 
-use crate::database::Database;
+use super::folder_bytes;
+use crate::database::{Database, Params};
 use crate::text::timestamp_column;
 
-/// How many folders of all trees together are kept.
-const MAX_FOLDERS: u64 = 200_000;
+/// How many bytes of all trees together are kept.
+const MAX_TREE_BYTES: u64 = 64 * 1024 * 1024;
 /// How many events are read at once.
 const BATCH: i64 = 5000;
+/// How many bytes their payloads have together, unless one alone has more.
+const BATCH_BYTES: i64 = 4 * 1024 * 1024;
 
 const LAST_EVENT: &str = "SELECT max(found.pos) FROM unnest($2::text[]) AS types (type)
     CROSS JOIN LATERAL (SELECT pos FROM events WHERE org_id = $1 AND type = types.type AND pos <= $3
         ORDER BY pos DESC LIMIT 1) AS found";
 const EVENTS: &str =
-    "SELECT e.pos, e.stream_id, e.type, e.schema_version, e.payload, e.recorded_at, e.actor_id, e.actor_login
+    "SELECT * FROM (SELECT e.pos, e.stream_id, e.type, e.schema_version, e.payload, e.recorded_at, e.actor_id,
+        e.actor_login, sum(octet_length(e.payload)) OVER (ORDER BY e.pos) AS total
     FROM (SELECT found.pos FROM unnest($2::text[]) AS types (type) CROSS JOIN LATERAL (
             SELECT pos FROM events WHERE org_id = $1 AND type = types.type AND pos > $3 AND pos <= $4
             ORDER BY pos LIMIT $5) AS found
         ORDER BY found.pos LIMIT $5) AS found
-    JOIN events e ON e.org_id = $1 AND e.pos = found.pos ORDER BY e.pos";
+    JOIN events e ON e.org_id = $1 AND e.pos = found.pos) AS batch
+    WHERE total <= $6 OR total = octet_length(payload) ORDER BY pos";
 
 /// Trees of folders by org and by the last event that made them. They are past, so nothing about them changes.
 pub(super) struct FolderTrees(ReadCache<(OrgId, i64), Arc<FolderTree>>);
 
 impl Default for FolderTrees {
     fn default() -> Self {
-        Self(ReadCache::with_weight(MAX_FOLDERS, |_, tree| {
-            u32::try_from(tree.folders.len() + tree.gone.len() + 10).unwrap_or(u32::MAX)
+        Self(ReadCache::with_weight(MAX_TREE_BYTES, |_, tree| {
+            let folders: usize = tree.folders.values().map(|folder| folder_bytes(folder)).sum();
+            u32::try_from(folders + 64 * (tree.gone.len() + 10)).unwrap_or(u32::MAX)
         }))
     }
 }
@@ -70,7 +76,8 @@ async fn fold(database: &Database, org: OrgId, types: &[&str], last: i64) -> Res
     let mut folders = HashMap::<String, Dated>::new();
     let mut after = 0;
     while after < last {
-        let rows = database.read(org, EVENTS, &[&org.0, &types, &after, &last, &BATCH]).await?;
+        let params: Params<'_> = &[&org.0, &types, &after, &last, &BATCH, &BATCH_BYTES];
+        let rows = database.read_bounded(org, EVENTS, params).await?;
         for row in &rows {
             let dated = folders.entry(row.get("stream_id")).or_default();
             apply(dated, row)?;
