@@ -86,8 +86,8 @@ impl BatchSize {
     /// Expects that the next entries are as large as those of a batch.
     fn learn(&self, batch: &dyn UnnamedBatch) {
         let (entries, bytes) = batch.size();
-        if bytes > 0 {
-            let fitting = i64::try_from(MAX_BATCH_BYTES * entries / bytes).unwrap_or(self.most);
+        if let Some(fitting) = (MAX_BATCH_BYTES * entries).checked_div(bytes) {
+            let fitting = i64::try_from(fitting).unwrap_or(self.most);
             self.next.store(fitting.clamp(1, self.most), Ordering::Relaxed);
         }
     }
