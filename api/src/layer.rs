@@ -156,7 +156,7 @@ async fn guarded(
 /// Lets a request read, whose answer holds its turn until it is handed over to the connection. One that comes in pieces
 /// holds none: its pieces are read by themselves.
 async fn read(answers: &Arc<Answers>, scope: &Scope, request: Request, next: Next) -> Response {
-    let (response, turn) = answers.make(scope.org(), next.run(request)).await;
+    let (response, turn) = answers.make(scope.org(), Box::pin(next.run(request))).await;
     match turn {
         Some(turn) if response.body().size_hint().exact().is_some() => {
             response.map(|body| Body::new(HeldBody { body, _turn: turn }))

@@ -110,17 +110,17 @@ impl Answers {
             growing: tokio::sync::Mutex::default(),
             is_long: AtomicBool::default(),
         });
-        let made = CURRENT.scope(answer.clone(), async {
-            let mut request = pin!(request);
+        let mut request = pin!(request);
+        let made = CURRENT.scope(
+            answer.clone(),
             poll_fn(|context| {
                 if answer.is_long.load(Ordering::Relaxed) && may_block() {
                     tokio::task::block_in_place(|| request.as_mut().poll(context))
                 } else {
                     request.as_mut().poll(context)
                 }
-            })
-            .await
-        });
+            }),
+        );
         let made = made.await;
         (made, answer.lock().admission.take())
     }
