@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn a_name_of_ones_own_is_no_claim_in_the_other_place() {
         let claimed = |user: User, login: &str, email: &str| {
-            user.change_own_profile(profile(login, email)).unwrap()[1..].iter().cloned().collect::<Vec<_>>()
+            user.change_own_profile(profile(login, email)).unwrap()[1..].to_vec()
         };
         let own = || user("ann", "ann@corp.test", NONE);
         assert_eq!(claimed(own(), "ann", "ann"), Vec::new());
