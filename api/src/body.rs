@@ -110,7 +110,7 @@ async fn read(request: &mut Request, max_bytes: usize) -> Result<ReadBody, ApiEr
         }
     };
     if let Some((authentication, scope)) = caller.filter(|_| has_waited) {
-        authentication.readmit(request, &scope).await?;
+        Box::pin(authentication.readmit(request, &scope)).await?;
     }
     Ok(body)
 }

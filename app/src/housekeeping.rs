@@ -1,4 +1,4 @@
-//! Forgetting in time what has had its time.
+//! Deleting what has expired.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::org::OrgReader;
 use crate::session::{SessionLifetimes, SessionStore};
 use crate::{Permission, Scope};
 
-/// Forgets what has had its time. Nothing depends on when that happens: whatever has a time is refused once it is over.
+/// Deletes what has expired. Nothing depends on when that happens, since what has expired is refused.
 pub struct Housekeeping {
     store: Arc<dyn EventStore>,
     orgs: Arc<dyn OrgReader>,

@@ -1,4 +1,4 @@
-//! What has had its time is forgotten, and so is what a deleted org leaves.
+//! What has expired is deleted, and so is what a deleted org leaves.
 
 use kymograph_infra::verify::verify;
 use kymograph_tests::TestServer;

@@ -53,10 +53,10 @@ pub(crate) fn of_public() -> Arc<Budget<Owner>> {
 
 /// Makes what a body takes so many bytes. It fails if there are not as many.
 pub(crate) fn grow_to(charge: &mut Charge<Owner>, bytes: usize) -> Result<(), Error> {
+    static LIMIT: LogLimit = LogLimit::new();
     if charge.try_grow_to(bytes) {
         return Ok(());
     }
-    static LIMIT: LogLimit = LogLimit::new();
     if let Some(suppressed) = LIMIT.admit() {
         let owner = charge.owner();
         tracing::warn!(?owner, suppressed, "the budget for request bodies under way is used up");

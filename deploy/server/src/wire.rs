@@ -1,18 +1,16 @@
 //! The composition root: every part is made here, once, in the order in which the parts need each other. A part
 //! that is missing, or a circle, cannot compile.
 
+mod settings;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use kymograph_api::health::Readiness;
-use kymograph_api::layer::{JwtTransport, LayerSettings};
-use kymograph_api::metrics::MetricsSettings;
 use kymograph_api::openapi::Document;
-use kymograph_api::portal::PortalFiles;
 use kymograph_api::routes::Route;
-use kymograph_api::session::CookieSettings;
-use kymograph_api::{Api, ApiSettings, Services};
+use kymograph_api::{Api, Services};
 use kymograph_app::access::AccessLog;
 use kymograph_app::audit::Audits;
 use kymograph_app::change::ChangeListener;
@@ -22,7 +20,7 @@ use kymograph_app::feed_health::FeedHealth;
 use kymograph_app::folder::Folders;
 use kymograph_app::history::{Histories, HistoryPorts};
 use kymograph_app::housekeeping::{Housekeeping, HousekeepingPorts};
-use kymograph_app::identity::{Identity, IdentityCache, IdentityPorts, JwtLogIn, JwtPorts, LockOut};
+use kymograph_app::identity::{Identity, IdentityCache, IdentityPorts, JwtLogIn, JwtPorts};
 use kymograph_app::invite::{InvitePorts, Invites};
 use kymograph_app::mail::MailBudget;
 use kymograph_app::membership::Memberships;
@@ -35,16 +33,15 @@ use kymograph_app::resource_permission::{ResourcePermissionPorts, ResourcePermis
 use kymograph_app::search::Searches;
 use kymograph_app::server_key::ServerKeys;
 use kymograph_app::service_account::ServiceAccounts;
-use kymograph_app::session::{SessionLifetimes, Sessions};
+use kymograph_app::session::Sessions;
 use kymograph_app::setting::Settings;
 use kymograph_app::setup::Setup;
 use kymograph_app::star::Stars;
 use kymograph_app::statistic::Statistics;
 use kymograph_app::team::Teams;
 use kymograph_app::undo::{UndoPorts, Undos};
-use kymograph_app::user::{DefaultMembership, EmailVerification, UserPorts, Users};
+use kymograph_app::user::{EmailVerification, UserPorts, Users};
 use kymograph_app::{Authorization, Commands, Error, Result, Workers};
-use kymograph_domain::OrgId;
 use kymograph_infra::change_feed::{self, ChangeFeed};
 use kymograph_infra::database_server::DatabaseServer;
 use kymograph_infra::event_store::{EventStoreParts, PgEventStore, StreamCache};
@@ -85,15 +82,15 @@ use kymograph_projections::user::PgUserReader;
 use prometheus::Registry;
 use tokio::task::JoinHandle;
 
-use crate::config::{Config, CookieSameSite};
+use crate::config::Config;
 use crate::metrics::{self, Counted};
-use crate::serve::descriptors::max_connections;
-use crate::serve::{ConnectionSettings, Connections};
+use crate::serve::Connections;
+use settings::{api_settings, connection_settings, default_membership, lock_out, seconds, session_lifetimes};
 
 /// How many bytes of documents are kept in memory.
 const DASHBOARD_CACHE_BYTES: u64 = 64 * 1024 * 1024;
 
-/// How often what has had its time is forgotten.
+/// How often what has expired is deleted.
 const TIDYING_INTERVAL: Duration = Duration::from_secs(60 * 60);
 
 /// A server whose parts are put together.
@@ -110,7 +107,7 @@ pub struct Wired {
     pub access: AccessLog,
     /// Tells other servers of changes; has to be flushed before the background work is aborted.
     pub feed: ChangeFeed,
-    /// Forgets what has had its time, which is also done by itself.
+    /// Deletes what has expired, which is also done by itself.
     pub housekeeping: Arc<Housekeeping>,
     /// Whether the server wants requests.
     pub readiness: Arc<Readiness>,
@@ -119,9 +116,6 @@ pub struct Wired {
     /// Work beside the requests, which is aborted at the stop.
     pub background: Vec<JoinHandle<()>>,
 }
-
-/// The portal, if it was built before the server was.
-const PORTAL_FILES: PortalFiles = include!(concat!(env!("OUT_DIR"), "/portal_files.rs"));
 
 /// Puts a server together on a database that has its schema.
 #[allow(
@@ -425,7 +419,7 @@ fn tidy_hourly(housekeeping: Arc<Housekeeping>) -> JoinHandle<()> {
     tokio::spawn(async move {
         loop {
             if let Err(error) = housekeeping.tidy().await {
-                tracing::warn!(%error, "what has had its time could not be forgotten");
+                tracing::warn!(%error, "could not delete what has expired");
             }
             tokio::time::sleep(TIDYING_INTERVAL).await;
         }
@@ -444,74 +438,4 @@ fn email_verification(
     let mailer = Arc::new(SmtpMailer::new(&config.smtp.settings())?);
     let lifetime = seconds(config.users.verification_lifetime);
     Ok(Some(EmailVerification::new(mailer, keys, budget, clock, lifetime, &config.server.root_url)))
-}
-
-fn seconds(duration: Duration) -> i64 {
-    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
-}
-
-fn default_membership(config: &Config) -> DefaultMembership {
-    let org_id = config.users.auto_assign_org.then_some(OrgId(config.users.auto_assign_org_id));
-    DefaultMembership { org_id, role: config.users.auto_assign_org_role }
-}
-
-fn session_lifetimes(config: &Config) -> SessionLifetimes {
-    SessionLifetimes {
-        inactive_seconds: seconds(config.auth.login_maximum_inactive_lifetime),
-        total_seconds: seconds(config.auth.login_maximum_lifetime),
-        rotation_seconds: seconds(config.auth.token_rotation_interval),
-    }
-}
-
-fn lock_out(config: &Config) -> LockOut {
-    let security = &config.security;
-    let is_on = !security.disable_brute_force_login_protection;
-    LockOut { max_failures: is_on.then(|| i64::from(security.brute_force_login_protection_max_attempts)) }
-}
-
-fn connection_settings(config: &Config) -> ConnectionSettings {
-    let server = &config.server;
-    ConnectionSettings {
-        max_connections: max_connections(config),
-        header_timeout: server.header_timeout,
-        idle_timeout: server.idle_timeout,
-        write_timeout: server.write_timeout,
-        trusted_proxies: server.trusted_proxies.clone(),
-        sub_path: server.served_path().to_owned(),
-    }
-}
-
-fn api_settings(config: &Config) -> ApiSettings {
-    let sub_path = config.server.served_path().to_owned();
-    let same_site = match config.security.cookie_samesite {
-        CookieSameSite::Lax => Some("Lax"),
-        CookieSameSite::Strict => Some("Strict"),
-        CookieSameSite::None => Some("None"),
-        CookieSameSite::Disabled => None,
-    };
-    ApiSettings {
-        grafana_version: config.compatibility.grafana_version.clone(),
-        cookie: CookieSettings {
-            name: config.auth.login_cookie_name.clone(),
-            path: if sub_path.is_empty() { "/".to_owned() } else { sub_path.clone() },
-            is_secure: config.security.cookie_secure,
-            same_site,
-            max_age_seconds: session_lifetimes(config).total_seconds,
-        },
-        root_url: config.server.root_url.clone(),
-        sub_path,
-        portal: PORTAL_FILES,
-        layer: LayerSettings {
-            max_body_bytes: config.server.max_body,
-            request_timeout: config.server.request_timeout,
-            trusted_proxies: config.server.trusted_proxies.clone(),
-            trusted_origins: config.security.csrf_trusted_origins.clone(),
-            is_basic_auth_enabled: config.auth.basic_enabled,
-            jwt: config
-                .jwt
-                .as_ref()
-                .map(|jwt| JwtTransport { header: jwt.header_name.clone(), url_login: jwt.url_login }),
-        },
-        metrics: config.metrics.enabled.then(|| MetricsSettings::new(config.metrics.credentials())),
-    }
 }

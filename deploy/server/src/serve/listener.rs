@@ -176,9 +176,8 @@ async fn respond(connection: &Connection, mut router: HttpService, request: Requ
     }
     let path = request.uri().path();
     let path = path.strip_prefix(connection.sub_path()).unwrap_or(path);
-    if health::is_probe(path) {
-        router.call(request).await.unwrap_or_else(|never| match never {})
-    } else {
-        health::too_many_connections()
+    if !health::is_probe(path) {
+        return health::too_many_connections();
     }
+    router.call(request).await.unwrap_or_else(|never| match never {})
 }
