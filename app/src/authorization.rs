@@ -88,8 +88,8 @@ pub struct ContentFilter {
     pub grantees: Vec<String>,
     /// What the actor may do at the root where nothing is set.
     pub default_level: Option<AccessLevel>,
-    /// The actor.
-    pub user: UserId,
+    /// The actor, if it is a member of the org: nobody else has the rights of a team, or of who created something.
+    pub member: Option<UserId>,
     /// What the actor created since then is the actor's to use; `None` if nothing is.
     pub creator_since: Option<Timestamp>,
 }
@@ -106,7 +106,7 @@ impl ContentFilter {
             level,
             grantees: grantees.map(String::from).collect(),
             default_level: default_level(scope.role()),
-            user,
+            member: scope.member_since().map(|_| user),
             creator_since: scope.member_since(),
         }
     }

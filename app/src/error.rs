@@ -208,6 +208,12 @@ impl<R: Reason> From<R> for Error {
 }
 
 impl Error {
+    /// The error of who had other rights when the request began.
+    #[must_use]
+    pub(crate) fn rights_changed() -> Self {
+        Self::new(ErrorKind::Forbidden, "Your rights changed while the request was under way, try again")
+    }
+
     /// The error of a broken rule that spans aggregates, in the words of the noun it protects.
     #[must_use]
     pub fn from_invariant(invariant: Invariant) -> Self {
@@ -215,6 +221,7 @@ impl Error {
             Invariant::OrgNameUnique => OrgError::NameTaken.into(),
             Invariant::OrgExists => OrgError::NotFound.into(),
             Invariant::UserExists => UserError::NotFound.into(),
+            Invariant::ActorKeepsRights => Self::rights_changed(),
             Invariant::LoginUnique => UserError::Taken.into(),
             Invariant::InviteMakerMayInvite => InviteError::NotFound.into(),
             Invariant::ServerKeepsAdmin => UserError::LastServerAdmin.into(),

@@ -13,7 +13,7 @@ use kymograph_domain::{OrgId, OrgRole, Timestamp, UserId};
 
 use crate::access::AccessLog;
 use crate::clock::Clock;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::log_limit::LogLimit;
 use crate::login_attempt::LoginAttempts;
 use crate::password::PasswordHasher;
@@ -215,10 +215,7 @@ impl Identity {
             }
             credentials => self.authenticate(credentials, wanted_org, request).await?.scope,
         };
-        if now.has_rights_of(scope) {
-            return Ok(());
-        }
-        Err(Error::new(ErrorKind::Forbidden, "Your rights changed before the request had arrived, try again"))
+        if now.has_rights_of(scope) { Ok(()) } else { Err(Error::rights_changed()) }
     }
 
     /// The scope of a user, in the org that the request names or else in the one the user works in.

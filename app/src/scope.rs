@@ -64,6 +64,21 @@ pub struct IdempotencyKey {
     pub request_hash: [u8; 32],
 }
 
+/// The types of aggregates by which rights are given and taken.
+pub const GIVE_RIGHTS: &[&str] =
+    &["invite", "membership", "org", "resource_permission", "service_account", "team", "user"];
+
+/// What the rights of an actor rest on, and may end while a command is decided and waits to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It administers the server.
+    ServerAdmin(UserId),
+    /// It is a member of an org with a role.
+    Member(OrgId, UserId, OrgRole),
+    /// It is a service account of an org with a role, and came with one of its tokens.
+    ServiceAccount(OrgId, UserId, OrgRole, i64),
+}
+
 /// The right to act on the data of any org, which server admins have and the server itself.
 #[derive(Clone, Copy, Debug)]
 pub struct AcrossOrgs(());
@@ -151,6 +166,22 @@ impl Scope {
     #[must_use]
     pub fn member_since(&self) -> Option<Timestamp> {
         self.member_since
+    }
+
+    /// What the actor's rights rest on; nothing that can end for the server itself, or a guest with an invite.
+    #[must_use]
+    pub fn standing(&self) -> Option<Standing> {
+        let (org, user) = (self.home, self.actor.user_id);
+        match self.request.auth_method {
+            "basic" | "session" | "jwt" if self.actor.is_server_admin => Some(Standing::ServerAdmin(user)),
+            "basic" | "session" | "jwt" if self.org == org && self.member_since.is_some() => {
+                Some(Standing::Member(org, user, self.role))
+            }
+            "token" => {
+                self.request.token_id.map(|token| Standing::ServiceAccount(org, user, self.role, token))
+            }
+            _ => None,
+        }
     }
 
     /// Whether this is the scope of the same actor for the same org with the same rights.

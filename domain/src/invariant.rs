@@ -20,6 +20,8 @@ pub enum Invariant {
     InviteMakerMayInvite,
     /// An org whose log is written to exists.
     OrgExists,
+    /// Who gives or takes rights still has those that the command was decided on.
+    ActorKeepsRights,
     /// A member of an org is a user.
     UserExists,
     /// The folder that something is put in exists.

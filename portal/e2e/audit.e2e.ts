@@ -110,18 +110,18 @@ describe("the audit log", () => {
   it("brings back a folder with what was in it, and says so before", async () => {
     await api("POST", "/api/folders", { uid: "whole", title: "Whole" });
     await api("POST", "/api/folders", { uid: "inner", title: "Inner", parentUid: "whole" });
-    const dashboard = { dashboard: { uid: "inside", title: "Inside", panels: [] }, folderUid: "inner" };
+    const dashboard = { dashboard: { uid: "within", title: "Within", panels: [] }, folderUid: "inner" };
     await api("POST", "/api/dashboards/db", dashboard);
     await api("DELETE", "/api/folders/whole");
     const { page, complaints } = await open("/audit?q=target%3Afolder%2Fwhole");
     const deleted = await entry(page, "folder.deleted");
     const steps = deleted.getByRole("list", { name: "What undoing the request does" });
-    for (const text of ["Restore folder “Whole”", "Restore folder “Inner”", "Restore dashboard “Inside”"]) {
+    for (const text of ["Restore folder “Whole”", "Restore folder “Inner”", "Restore dashboard “Within”"]) {
       await steps.getByText(text).waitFor();
     }
     await deleted.getByRole("button", { name: "Undo all 3 changes of this request" }).click();
     await page.getByText("Undone: 3 objects changed").waitFor();
-    expect(await api("GET", "/api/dashboards/uid/inside")).toMatchObject({ meta: { folderUid: "inner" } });
+    expect(await api("GET", "/api/dashboards/uid/within")).toMatchObject({ meta: { folderUid: "inner" } });
     expect(complaints).toEqual([]);
   });
 

@@ -161,9 +161,6 @@ impl PgSearchReader {
             let rows = self.database.read(org, sql, &[&org.0, &query.folder_ids]).await?;
             rows.iter().map(|row| row.get("uid")).collect()
         };
-        if query.folder_ids.contains(&0) {
-            named.push(String::new());
-        }
         named.retain(|uid| parents.is_empty() || parents.contains(uid));
         if named.is_empty() {
             // An empty list would stand for any folder.

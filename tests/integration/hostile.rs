@@ -128,7 +128,6 @@ async fn large_dashboards_do_not_use_up_the_memory() {
             assert!(status == 200 && (bytes == 0 || bytes > 8 * MIB - 10), "{status}, {bytes} bytes");
         }
     }
-    println!("at most {} MiB", most / MIB);
     assert!(most < MAX_MEMORY, "{most}");
     let whole = server.admin().get("/api/dashboards/uid/large7").await.expect(200);
     assert_eq!(whole.body["dashboard"]["text"], "7".repeat(8 * MIB));
@@ -345,7 +344,6 @@ async fn large_lists_do_not_use_up_the_memory() {
         ("/api/audit/events?limit=5000", 12, 3_000_000),
     ] {
         let (answers, memory, waited) = read_at_once(&server, path, count).await;
-        println!("{path}: {answers:?}, {} MiB, others waited {waited:?}", memory / MIB);
         let given = answers.iter().filter(|(status, length)| *status == 200 && *length > bytes).count();
         let refused = answers.iter().filter(|(status, _)| *status == 429).count();
         assert!(given > 0 && given + refused == count, "{path}: {answers:?}");

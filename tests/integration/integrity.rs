@@ -198,12 +198,7 @@ const DAMAGES: &[(&str, &str, &str)] = &[
         "user_orgs 1 of 3 is a member and no user, or of no org",
     ),
     ("memberships", "UPDATE memberships SET role = 'Viewer' WHERE org_id = 2", "org 2: orgs 2 has no admin"),
-    (
-        "team_members",
-        "INSERT INTO team_members (org_id, team_id, user_id, permission) SELECT 2, id, 99, 'Member' FROM teams",
-        "is a member and no user, or of no team",
-    ),
-    ("teams", "DELETE FROM teams", "is a member and no user, or of no team"),
+    ("teams", "DELETE FROM teams", "is a member of no team"),
     ("teams", "DELETE FROM teams", "is granted to somebody who is not there"),
     (
         "folders",

@@ -1,6 +1,7 @@
 //! Guessing passwords, and log-ins beside changes of the account.
 
 use futures_util::future::join_all;
+use kymograph_domain::OrgId;
 use kymograph_tests::{Client, TestServer};
 use serde_json::json;
 
@@ -8,12 +9,13 @@ async fn log_in(client: &Client, login: &str, password: &str) -> kymograph_tests
     client.post("/login", &json!({"user": login, "password": password})).await
 }
 
-/// How many failed log-ins the log has, by reason.
+/// How many failed log-ins the server's log has, by reason.
 async fn failures(server: &TestServer, reason: &str) -> i64 {
     server.access.flush().await;
     let sql = format!(
         "SELECT coalesce(sum((payload::json ->> 'count')::bigint), 0)::bigint FROM events
-        WHERE type = 'access.login_failed' AND payload::json ->> 'reason' = '{reason}'"
+        WHERE org_id = {} AND type = 'access.login_failed' AND payload::json ->> 'reason' = '{reason}'",
+        OrgId::SERVER
     );
     server.database.scalar(&sql).await
 }

@@ -80,6 +80,42 @@ async fn an_org_that_cannot_record_refusals_delays_no_other() {
 }
 
 #[tokio::test]
+async fn who_is_demoted_meanwhile_gives_no_rights() {
+    let server = TestServer::start().await;
+    let (ann, id) = server.new_member(1, "ann", "Admin").await;
+    ann.get("/api/user").await.expect(200);
+    let holder = hold_log(&server, 1).await;
+    let admin = server.admin();
+    let own = format!("/api/org/users/{id}");
+    let demoted =
+        tokio::spawn(async move { admin.patch(&own, &json!({"role": "Viewer"})).await.expect(200) });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let late = json!({"name": "Late", "role": "Admin"});
+    let given = [
+        (ann.clone(), "/api/serviceaccounts".to_owned(), late),
+        (
+            ann.clone(),
+            "/api/org/invites".to_owned(),
+            json!({"loginOrEmail": "eve@evil.test", "role": "Admin"}),
+        ),
+    ];
+    let given: Vec<_> = given
+        .map(|(client, path, form)| tokio::spawn(async move { client.post(&path, &form).await.status }))
+        .into();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    drop(holder);
+    for status in given {
+        assert_eq!(status.await.unwrap(), 403);
+    }
+    demoted.await.unwrap();
+    let accounts = server.admin().get("/api/serviceaccounts/search").await.expect(200).body;
+    assert_eq!(accounts["totalCount"], 0);
+    // Who gives up its own rights had them until then.
+    let (bob, id) = server.new_member(1, "bob", "Admin").await;
+    bob.patch(&format!("/api/org/users/{id}"), &json!({"role": "Viewer"})).await.expect(200);
+}
+
+#[tokio::test]
 async fn a_server_without_connections_for_commits_is_not_ready() {
     let server = TestServer::with_settings(&["database.max_open_conn=2"]).await;
     let org = server.new_org("Other").await;

@@ -154,5 +154,11 @@ fn settings(config: &Config) -> Vec<Limit> {
             most: Amount::Count(share_of(config.database.writers()) as u64),
             answer: "Others wait, then 429",
         },
+        Limit {
+            what: "Commits at a time that touch several orgs, of an org",
+            at: "An eighth of `[database] max_open_conn`",
+            most: Amount::Count(share_of(share_of(config.database.writers())) as u64),
+            answer: "Others wait, then 429",
+        },
     ]
 }

@@ -1,5 +1,6 @@
 //! What is wrong with a text that is not JSON, in words that say where to look.
 
+use serde::de::IgnoredAny;
 use simd_json::{Error, ErrorType};
 
 /// How many bytes of the text a message shows.
@@ -33,15 +34,26 @@ pub(super) fn explain(text: &[u8], error: &Error) -> String {
     if rest[0] == 0 {
         return format!("there is a NUL character {at}");
     }
-    let shown = String::from_utf8_lossy(&rest[..rest.len().min(SHOWN_BYTES)]);
+    let shown = |rest: &[u8]| String::from_utf8_lossy(&rest[..rest.len().min(SHOWN_BYTES)]).into_owned();
+    if let Some(second) = second_value(text) {
+        return format!("there is more than one value at byte {}: {:?}", second + 1, shown(&text[second..]));
+    }
+    let shown = shown(rest);
     match error.error() {
-        ErrorType::TrailingData => format!("there is more than one value {at}: {shown:?}"),
         ErrorType::InvalidEscape | ErrorType::InvalidUnicodeCodepoint | ErrorType::InvalidUnicodeEscape => {
             format!("there is an unknown escape in the text {at}: {shown:?}")
         }
         _ if is_cut(text) => "it ends too early".to_owned(),
         _ => format!("{shown:?} was not expected {at}"),
     }
+}
+
+/// Where a value begins that follows the first.
+fn second_value(text: &[u8]) -> Option<usize> {
+    let mut values = serde_json::Deserializer::from_slice(text).into_iter::<IgnoredAny>();
+    values.next()?.ok()?;
+    let rest = text[values.byte_offset()..].trim_ascii_start();
+    (!rest.is_empty()).then(|| text.len() - rest.len())
 }
 
 /// Whether an object or list has a beginning and no end.

@@ -2,7 +2,7 @@
 
 use kymograph_app::budget::Charge;
 use kymograph_app::event_store::{Append, Commit, SecretWrite, TokenHashWrite};
-use kymograph_app::scope::IdempotencyKey;
+use kymograph_app::scope::{GIVE_RIGHTS, IdempotencyKey, Standing};
 use kymograph_app::{Actor, Error, RequestContext, Result, Scope, TRACE_TARGET};
 use kymograph_domain::{OrgId, StreamId};
 use serde::Serialize;
@@ -23,6 +23,8 @@ pub(super) struct Prepared {
     pub(super) forgotten: Option<OrgId>,
     pub(super) answer: Option<(IdempotencyKey, String)>,
     pub(super) actor: Actor,
+    /// What has to be true of the actor still, if the commit gives or takes rights.
+    pub(super) standing: Option<Standing>,
     pub(super) causation_id: String,
     pub(super) correlation_id: String,
     /// What else is known of the request, as JSON text.
@@ -71,8 +73,10 @@ impl Prepared {
             .map(|append| append.events.iter().map(|event| event.payload().map(Payload::new)).collect())
             .collect::<Result<_, _>>()
             .map_err(Error::internal)?;
+        let gives_rights = commit.appends.iter().any(|append| GIVE_RIGHTS.contains(&append.stream_type));
         Ok(Self {
             home: scope.home(),
+            standing: scope.standing().filter(|_| gives_rights),
             appends: commit.appends,
             payloads,
             secrets: commit.secrets,

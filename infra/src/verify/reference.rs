@@ -29,10 +29,10 @@ const TENANT_RULES: &[Rule] = &[
     },
     Rule {
         table: "team_members",
+        // The user may not be a member of the org, and be deleted without a word in the org's log.
         sql: "SELECT m.user_id || ' of ' || m.team_id FROM public.team_members m WHERE m.org_id = app_org_id()
-                AND NOT (EXISTS (SELECT FROM public.users u WHERE u.id = m.user_id)
-                    AND EXISTS (SELECT FROM public.teams t WHERE t.org_id = app_org_id() AND t.id = m.team_id))",
-        what: "is a member and no user, or of no team",
+                AND NOT EXISTS (SELECT FROM public.teams t WHERE t.org_id = app_org_id() AND t.id = m.team_id)",
+        what: "is a member of no team",
     },
     Rule {
         table: "folders",

@@ -29,12 +29,13 @@ pub use cache::MAX_KEPT_BYTES;
 const FEW: i64 = 5_000;
 
 /// The events on folders that change what is inside of what, and all events that change what anybody may do.
-const EVENTS: [&str; 9] = [
+const EVENTS: [&str; 10] = [
     "folder.created",
     "folder.moved",
     "folder.deleted",
     "resource_permission.customized",
     "resource_permission.granted",
+    "resource_permission.reset",
     "resource_permission.revoked",
     "team.member_added",
     "team.member_removed",
@@ -228,7 +229,7 @@ pub(crate) struct AllowedParams<'a> {
     dashboards: Option<&'a [i64]>,
     level: i16,
     default_level: i16,
-    user: i64,
+    member: Option<i64>,
     creator_since: Param,
 }
 
@@ -249,7 +250,7 @@ impl<'a> AllowedParams<'a> {
             dashboards: allowed.map(|allowed| allowed.dashboards.as_slice()),
             level: filter.level.number(),
             default_level: filter.default_level.map_or(0, AccessLevel::number),
-            user: filter.user.0,
+            member: filter.member.map(|member| member.0),
             creator_since: Box::new(filter.creator_since.map(Timestamp::date)),
         }
     }
@@ -261,7 +262,14 @@ impl<'a> AllowedParams<'a> {
 
     /// All of them.
     pub(crate) fn all(&self) -> [&(dyn ToSql + Sync); 6] {
-        [&self.folders, &self.dashboards, &self.level, &self.default_level, &self.user, &*self.creator_since]
+        [
+            &self.folders,
+            &self.dashboards,
+            &self.level,
+            &self.default_level,
+            &self.member,
+            &*self.creator_since,
+        ]
     }
 }
 

@@ -12,7 +12,7 @@ pub(crate) struct FilterParams<'a> {
     grantees: &'a [String],
     level: i16,
     default_level: i16,
-    user: i64,
+    member: Option<i64>,
     creator_since: Param,
 }
 
@@ -23,7 +23,7 @@ impl<'a> FilterParams<'a> {
             grantees: &filter.grantees,
             level: filter.level.number(),
             default_level: filter.default_level.map_or(0, AccessLevel::number),
-            user: filter.user.0,
+            member: filter.member.map(|member| member.0),
             creator_since: Box::new(filter.creator_since.map(Timestamp::date)),
         }
     }
@@ -35,7 +35,7 @@ impl<'a> FilterParams<'a> {
             &self.grantees,
             &self.level,
             &self.default_level,
-            &self.user,
+            &self.member,
             &*self.creator_since,
         ];
         [own, &filter].concat()

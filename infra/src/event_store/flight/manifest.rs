@@ -3,8 +3,10 @@
 use std::collections::{BTreeSet, HashMap};
 
 use kymograph_app::event_store::{Append, CommitError, Committed};
+use kymograph_app::scope::Standing;
 use kymograph_domain::org::OrgEvent;
 use kymograph_domain::{Invariant, OrgId, StoredEvent, Timestamp};
+use kymograph_projections::identity::standing_check;
 use kymograph_projections::statement::Param;
 use kymograph_projections::{OnFailure, Recorded, Statements, params};
 
@@ -249,11 +251,16 @@ impl Section<'_> {
 
     /// Adds the statements of the read models, and tells where each commit's part of this org's log ends.
     ///
-    /// Events of one type of aggregate that follow each other share statements if they may. What other events say is not
+    /// Events of one type of aggregate that follow each other share statements if they may, but for commits that give or take
+    /// rights: whether their actors still may is looked up before their own events and after those before them. What other events say is not
     /// moved before them or behind them, so that whatever is checked is checked in the order of the log.
     fn project(&mut self, placed: &[PlacedAppend<'_>], may_share: bool) -> HashMap<usize, Committed> {
         let of_type = |append: &PlacedAppend<'_>| append.append.stream_type;
-        for run in placed.chunk_by(|one, other| may_share && of_type(one) == of_type(other)) {
+        let shares = |one: &PlacedAppend<'_>, other: &PlacedAppend<'_>| {
+            may_share && of_type(one) == of_type(other) && other.prepared.standing.is_none()
+        };
+        for run in placed.chunk_by(shares) {
+            self.check_standing(&run[0]);
             let owner = match run {
                 [only] => Some(only.commit),
                 _ => None,
@@ -284,6 +291,21 @@ impl Section<'_> {
             Some((append.commit, Committed { position: last.position, recorded_at: last.recorded_at }))
         };
         placed.iter().filter_map(end).collect()
+    }
+
+    /// Checks that the actor of a commit still has the rights that it was decided on. The places that its events take have
+    /// made the transaction wait for those before it by then.
+    fn check_standing(&mut self, append: &PlacedAppend<'_>) {
+        let Some(standing) = append.prepared.standing else { return };
+        let is_here = match standing {
+            Standing::ServerAdmin(_) => true,
+            Standing::Member(org, ..) | Standing::ServiceAccount(org, ..) => org == self.org,
+        };
+        if is_here {
+            let (sql, params) = standing_check(standing);
+            let broken = OnFailure::Broken(Invariant::ActorKeepsRights);
+            self.push(sql, params, Owner::Projection(append.commit, broken));
+        }
     }
 
     /// Gives an event the next place in the log.

@@ -164,7 +164,7 @@ impl Org {
 
 #[cfg(test)]
 mod tests {
-    use kymograph_domain::{AccessLevel, UserId};
+    use kymograph_domain::AccessLevel;
 
     use super::*;
 
@@ -174,7 +174,7 @@ mod tests {
             level: AccessLevel::View,
             grantees: vec![format!("user:{user}")],
             default_level: None,
-            user: UserId(user),
+            member: None,
             creator_since: None,
         }
     }
