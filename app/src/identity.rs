@@ -27,6 +27,7 @@ pub use jwt::{
     MappedOrg, OrgMapping,
 };
 pub(crate) use jwt::{MAX_MAPPED_ORGS, REMEMBERED_SECONDS};
+use login::OnSuccess;
 use turn::Turns;
 
 pub use token::{IdentifiedAccount, TokenOwner, TokenReader};
@@ -181,7 +182,7 @@ impl Identity {
         let (user_id, new_token) = match credentials {
             Credentials::Basic { login, password } => {
                 request.auth_method = "basic";
-                (self.check_password(login, password, &request).await?.user_id, None)
+                (self.check_password(login, password, &request, OnSuccess::Withdraw).await?.user_id, None)
             }
             Credentials::Session(token) => {
                 request.auth_method = "session";

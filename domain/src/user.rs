@@ -64,7 +64,12 @@ pub enum UserCommand {
         vouched_by: OrgId,
     },
     /// Gives up the names of another user, who is known to have them, if it only claims them.
-    YieldNames(Profile),
+    YieldNames {
+        /// What the other user is called.
+        owner: Profile,
+        /// What stands in for a name that is given up.
+        stand_in: String,
+    },
     /// Asks for another e-mail address to be confirmed. One that was asked for before is so no more.
     RequestEmailChange(EmailChange),
     /// Makes the change of the e-mail address that was asked for.
@@ -280,8 +285,8 @@ impl Aggregate for User {
                 let events = self.claim_names(vouched_by);
                 return self.decide_all(sink, events).await;
             }
-            UserCommand::YieldNames(owner) => {
-                let events = self.yield_names(&owner)?;
+            UserCommand::YieldNames { owner, stand_in } => {
+                let events = self.yield_names(&owner, &stand_in)?;
                 return self.decide_all(sink, events).await;
             }
             UserCommand::ChangeProfile(profile) => {

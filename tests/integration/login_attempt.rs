@@ -87,6 +87,21 @@ async fn a_remembered_password_answers_no_guesses() {
 }
 
 #[tokio::test]
+async fn a_script_with_the_right_password_does_not_clear_the_way_for_guesses() {
+    let server = TestServer::start().await;
+    server.new_member(1, "ann", "Viewer").await;
+    let ann = server.client("ann", "secret");
+    ann.get("/api/user").await.expect(200);
+    for guess in 0..20 {
+        log_in(&server.anonymous(), "ann", "guess").await.expect(401);
+        if guess % 4 == 3 {
+            ann.get("/api/user").await;
+        }
+    }
+    assert_eq!(failures(&server, "wrong password").await, 5);
+}
+
+#[tokio::test]
 async fn the_old_password_is_guessed_as_seldom_as_any() {
     let server = TestServer::start().await;
     let (ann, _) = server.new_member(1, "ann", "Viewer").await;

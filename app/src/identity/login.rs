@@ -57,12 +57,22 @@ pub(super) struct Proven {
     pub(super) hash: Arc<str>,
 }
 
+/// What becomes of the attempts on an account when the right password comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OnSuccess {
+    /// All are forgotten: somebody logged in.
+    Clear,
+    /// Only the right one is. A script sends its password with each request, and must not clear the way for guesses.
+    Withdraw,
+}
+
 impl Identity {
     /// Logs in and returns the token of a new session. There is none if the password was changed or the user disabled
     /// since the password was checked.
     pub async fn log_in(&self, login: &str, password: &str, request: &RequestContext) -> Result<String> {
         let request = &RequestContext { auth_method: "password", ..request.clone() };
-        let Proven { user_id, hash } = self.check_password(login, password, request).await?;
+        let Proven { user_id, hash } =
+            self.check_password(login, password, request, OnSuccess::Clear).await?;
         let identified = self.identify(user_id).await?.ok_or_else(refused)?;
         self.open_session(&identified, Some(&hash), request).await?.ok_or_else(refused)
     }
@@ -110,7 +120,7 @@ impl Identity {
         let account = account(Some(user_id), "");
         let _turn = self.turns.take(&account).await;
         let request = scope.request();
-        match self.prove(&account, Some(user_id), old, request).await? {
+        match self.prove(&account, Some(user_id), old, request, OnSuccess::Clear).await? {
             Ok(Proven { hash, .. }) => {
                 self.users.replace_own_password(scope, new, &hash).await?.then_some(()).ok_or_else(wrong)
             }
@@ -133,6 +143,7 @@ impl Identity {
         login: &str,
         password: &str,
         request: &RequestContext,
+        success: OnSuccess,
     ) -> Result<Proven> {
         if login.len() > MAX_NAME_BYTES || password.len() > MAX_PASSWORD_BYTES {
             self.record_failure(None, "the login or password is too long", request).await;
@@ -155,7 +166,7 @@ impl Identity {
             return Ok(proven);
         }
         self.cache.guessed.insert(sender, ());
-        match self.prove(&account, user, password, request).await? {
+        match self.prove(&account, user, password, request, success).await? {
             Ok(proven) => {
                 self.cache.passwords.insert(key, (proven.user_id, proven.hash.clone()));
                 self.cache.guessed.invalidate(&sender);
@@ -201,6 +212,7 @@ impl Identity {
         user: Option<UserId>,
         password: &str,
         request: &RequestContext,
+        success: OnSuccess,
     ) -> Result<Result<Proven, Unproven>> {
         let attempt =
             LoginAttempt { account: account.to_owned(), at: self.clock.now(), ip: request.ip.clone() };
@@ -211,9 +223,9 @@ impl Identity {
         }
         let proven = self.verify(user, password, &request.ip).await;
         match &proven {
-            Ok(Ok(_)) => self.attempts.clear(account).await?,
+            Ok(Ok(_)) if success == OnSuccess::Clear => self.attempts.clear(account).await?,
+            Ok(Ok(_)) | Err(_) => self.attempts.withdraw(&attempt).await?,
             Ok(Err(_)) => {}
-            Err(_) => self.attempts.withdraw(&attempt).await?,
         }
         proven
     }

@@ -85,10 +85,10 @@ impl Users {
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn update_own_profile(&self, scope: &Scope, change: &ProfileChange) -> Result<ProfileUpdate> {
         let id = scope.actor().user_id;
+        // Who may change the names of all users may vouch for its own.
+        let may_vouch = scope.require_on_server(Permission::UsersWrite).is_ok();
+        let command = if may_vouch { UserCommand::ChangeProfile } else { UserCommand::ChangeOwnProfile };
         let Some(verification) = &self.verification else {
-            // Whoever may change any user's address may vouch for its own.
-            let may_vouch = scope.require_on_server(Permission::UsersWrite).is_ok();
-            let command = if may_vouch { UserCommand::ChangeProfile } else { UserCommand::ChangeOwnProfile };
             self.change_profile(scope, id, change, command).await?;
             return Ok(ProfileUpdate::Done);
         };
@@ -102,7 +102,7 @@ impl Users {
                 let profile = change.applied_to(&user.profile);
                 let (profile, email) = profile.keeping_email_of(&user.profile);
                 let is_other = email.is_some();
-                user.tell(UserCommand::ChangeOwnProfile(profile)).await?;
+                user.tell(command(profile)).await?;
                 if let Some(email) = email {
                     let expires_at = verification.clock.now().plus_seconds(verification.lifetime_seconds);
                     user.tell(UserCommand::RequestEmailChange(EmailChange { email, expires_at })).await?;

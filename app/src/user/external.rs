@@ -7,7 +7,7 @@ use kymograph_domain::{OrgId, OrgRole, UserId};
 
 use super::{ProfileChange, Users};
 use crate::error::Result;
-use crate::random::{hex, random_bytes};
+use crate::random::{hex, random_bytes, random_uid};
 use crate::{Permission, Scope, Unit};
 
 /// A user to create with its memberships.
@@ -61,7 +61,9 @@ impl Users {
         }
         for claimant in claimants {
             let mut claimant = unit.load_from_server::<User>(&claimant).await?;
-            claimant.tell(UserCommand::YieldNames(profile.clone())).await?;
+            let (owner, stand_in) = (profile.clone(), random_uid()?.to_string());
+            claimant.tell(UserCommand::YieldNames { owner, stand_in }).await?;
+            tracing::info!(user = id.0, claimant = claimant.id.0, "took a claimed name away from a user");
             unit.record(claimant)?;
         }
         Ok(())

@@ -56,17 +56,17 @@ impl User {
         Ok(events)
     }
 
-    /// Events of giving up the names of another user, of which this one may only have claimed any. Its uid stands in for
-    /// them.
-    pub(super) fn yield_names(&self, owner: &Profile) -> Result<Vec<UserEvent>, UserError> {
-        let (mut profile, uid) = (self.profile.clone(), self.uid.to_string());
+    /// Events of giving up the names of another user, of which this one may only have claimed any. A name that nobody can
+    /// have taken beforehand stands in for them.
+    pub(super) fn yield_names(&self, owner: &Profile, stand_in: &str) -> Result<Vec<UserEvent>, UserError> {
+        let mut profile = self.profile.clone();
         for UserName { name, .. } in owner.names() {
             if self.profile.is_own(&self.claims, &name) {
                 return Err(UserError::Taken);
             }
             for own in [&mut profile.login, &mut profile.email] {
                 if fold(own) == name {
-                    own.clone_from(&uid);
+                    stand_in.clone_into(own);
                 }
             }
         }
@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn claimed_names_are_given_up_and_own_ones_are_not() {
         let yielded = |user: User, login: &str, email: &str| {
-            let events = user.yield_names(&profile(login, email))?;
+            let events = user.yield_names(&profile(login, email), "x7")?;
             Ok(events
                 .into_iter()
                 .map(|event| match event {
@@ -160,9 +160,9 @@ mod tests {
         };
         let both = Claims { login: true, ..EMAIL };
         let names = |login: &str, email: &str| Ok(Some((login.to_owned(), email.to_owned())));
-        assert_eq!(yielded(user("boss", "me@x", LOGIN), "Boss", "boss@corp.test"), names("u2", "me@x"));
-        assert_eq!(yielded(user("ann", "boss@x", EMAIL), "boss", "boss@x"), names("ann", "u2"));
-        assert_eq!(yielded(user("boss@x", "boss@x", both), "boss", "boss@x"), names("u2", "u2"));
+        assert_eq!(yielded(user("boss", "me@x", LOGIN), "Boss", "boss@corp.test"), names("x7", "me@x"));
+        assert_eq!(yielded(user("ann", "boss@x", EMAIL), "boss", "boss@x"), names("ann", "x7"));
+        assert_eq!(yielded(user("boss@x", "boss@x", both), "boss", "boss@x"), names("x7", "x7"));
         assert_eq!(yielded(user("boss", "me@x", NONE), "boss", ""), Err(UserError::Taken));
         assert_eq!(yielded(user("ann", "me@x", both), "boss", "boss@x"), Ok(None));
     }

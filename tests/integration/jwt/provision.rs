@@ -331,7 +331,18 @@ async fn nobody_is_locked_out_by_a_claim() {
     let user = me(&server, &token(&signer, "chief", json!({}))).await;
     assert_eq!((&user["id"], &user["email"]), (&json!(chief), &json!("chief@example.org")));
     let mallory = server.admin().get(&format!("/api/users/{id}")).await.expect(200).body;
-    assert_eq!((&mallory["login"], &mallory["email"]), (&json!("mallory"), &mallory["uid"]));
+    assert_eq!(mallory["login"], "mallory");
+    assert_ne!(mallory["email"], "chief@example.org");
+    // Nor by two: what stands in for a claimed name cannot be taken beforehand.
+    let (eve, _) = server.new_member(org, "eve", "Viewer").await;
+    eve.put("/api/user", &json!({"login": mallory["uid"]})).await.expect(200);
+    server
+        .client("mallory", "secret")
+        .put("/api/user", &json!({"email": "new@example.org"}))
+        .await
+        .expect(200);
+    let user = me(&server, &token(&signer, "chief", json!({"email": "new@example.org"}))).await;
+    assert_eq!((&user["id"], &user["email"]), (&json!(chief), &json!("new@example.org")));
     // An address that an admin gave stays whose it is.
     let (_, other) = server.new_member(1, "other", "Viewer").await;
     let given = json!({"email": "given@example.org"});
