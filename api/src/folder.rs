@@ -70,7 +70,7 @@ pub fn routes(folders: Arc<Folders>) -> Routes {
                 .fails(&[404, 412]),
         )
         .private(Method::DELETE, "/api/folders/{folder_uid}", state, delete_folder)
-        .describe(operation("deleteFolder", "Delete a folder with all that is inside it").fails(&[404]))
+        .describe(operation("deleteFolder", "Delete a folder with all that is inside it").fails(&[404, 413]))
         .private(Method::GET, "/api/folders/{folder_uid}/counts", state, get_folder_descendant_counts)
         .describe(
             operation("getFolderDescendantCounts", "Count what is inside a folder, at any depth")

@@ -1,8 +1,8 @@
 //! How much a request may read to make its answer, and how many large answers are made at a time.
 //!
 //! A list can be small or have many megabytes, which nobody knows before its rows come. So the rows of each statement are
-//! counted while they come ([`Room`]). A request whose rows are more than [`SMALL_BYTES`] gives its connection back, waits
-//! for its org's turn, and reads again; one whose answer would be too large is refused. What it does from then on is no
+//! counted while they come ([`Room`]). A request whose rows are more than [`MEDIUM_BYTES`] gives its connection back, waits
+//! for its org's turn, and reads again; with fewer it does so only where many such answers are made already; one whose answer would be too large is refused. What it does from then on is no
 //! longer done on the threads that serve other requests. Small lists cost nothing but the counting.
 //!
 //! The request is known by a task-local value, so that no list can be forgotten. Writes, and work that no request waits for,
@@ -20,12 +20,16 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use crate::error::{Error, Result, overload};
 use crate::work::{Admission, Admissions, INLINE_BYTES, MAX_WAIT};
 
-/// How many bytes of rows a statement may give without a turn.
-pub const SMALL_BYTES: usize = 512 * 1024;
+/// How many bytes of rows a statement may give in one of [`MAX_MEDIUM`] turns. Up to [`INLINE_BYTES`] need none.
+pub const MEDIUM_BYTES: usize = 512 * 1024;
 /// How many bytes of rows it may give in one of [`MAX_LARGE`] turns.
 pub const LARGE_BYTES: usize = 4 * 1024 * 1024;
 /// How many bytes of rows it may give at all, in one of [`MAX_HUGE`] turns.
 pub const MAX_BYTES: usize = 16 * 1024 * 1024;
+/// How many answers of up to [`MEDIUM_BYTES`] are made for an org at a time.
+pub const MAX_MEDIUM_OF_ORG: usize = 16;
+/// How many answers of up to [`MEDIUM_BYTES`] are made at a time.
+pub const MAX_MEDIUM: usize = 64;
 /// How many large answers are made for an org at a time.
 pub const MAX_LARGE_OF_ORG: usize = 2;
 /// How many large answers are made at a time.
@@ -39,6 +43,7 @@ const TOO_MANY: overload::Refusal =
 
 /// Lets requests make their answers, the large ones in turns.
 pub struct Answers {
+    medium: Admissions,
     large: Admissions,
     huge: Admissions,
     wait: Duration,
@@ -49,6 +54,7 @@ pub struct Answers {
 enum Size {
     #[default]
     Small,
+    Medium,
     Large,
     Huge,
 }
@@ -56,7 +62,8 @@ enum Size {
 impl Size {
     fn bytes(self) -> usize {
         match self {
-            Self::Small => SMALL_BYTES,
+            Self::Small => INLINE_BYTES,
+            Self::Medium => MEDIUM_BYTES,
             Self::Large => LARGE_BYTES,
             Self::Huge => MAX_BYTES,
         }
@@ -92,8 +99,9 @@ impl Default for Answers {
 
 impl Answers {
     fn new(wait: Duration) -> Self {
+        let medium = Admissions::new(MAX_MEDIUM, MAX_MEDIUM_OF_ORG, TOO_MANY);
         let large = Admissions::new(MAX_LARGE, MAX_LARGE_OF_ORG, TOO_MANY);
-        Self { large, huge: Admissions::new(MAX_HUGE, MAX_HUGE, TOO_MANY), wait }
+        Self { medium, large, huge: Admissions::new(MAX_HUGE, MAX_HUGE, TOO_MANY), wait }
     }
 
     /// Makes the answer of a request that only reads. With it comes the turn that the answer needed, to be kept while the
@@ -136,6 +144,20 @@ impl Answer {
         self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Makes it an answer of medium size, if there is a turn for that at once.
+    fn try_medium(&self) -> bool {
+        let mut turn = self.lock();
+        if turn.size > Size::Small {
+            return true;
+        }
+        let admission = self.answers.medium.try_admit(self.org);
+        let is_admitted = admission.is_some();
+        if is_admitted {
+            *turn = Turn { size: Size::Medium, admission };
+        }
+        is_admitted
+    }
+
     /// Waits for a turn to make a larger answer than of that size.
     async fn grow(&self, than: Size) -> Result<()> {
         let _growing = self.growing.lock().await;
@@ -146,7 +168,8 @@ impl Answer {
         let (size, admissions) = {
             let mut turn = self.lock();
             let larger = match turn.size {
-                Size::Small => (Size::Large, &self.answers.large),
+                Size::Small => (Size::Medium, &self.answers.medium),
+                Size::Medium => (Size::Large, &self.answers.large),
                 Size::Large => (Size::Huge, &self.answers.huge),
                 Size::Huge => return Err(Error::too_large(TOO_LARGE)),
             };
@@ -186,7 +209,14 @@ impl Room {
     /// Takes room for so many bytes. Whether they fit.
     pub fn take(&mut self, bytes: usize) -> bool {
         self.used = self.used.saturating_add(bytes);
-        self.answer.as_ref().is_none_or(|(_, size)| self.used <= size.bytes())
+        let Some((answer, size)) = &mut self.answer else { return true };
+        if *size == Size::Small
+            && (INLINE_BYTES + 1..=MEDIUM_BYTES).contains(&self.used)
+            && answer.try_medium()
+        {
+            *size = Size::Medium;
+        }
+        self.used <= size.bytes()
     }
 
     /// Takes back what was taken, before the same is read again.
@@ -235,10 +265,25 @@ mod tests {
     #[tokio::test]
     async fn small_answers_need_no_turn() {
         let answers = Arc::new(Answers::new(SHORT));
-        let (made, admission) = make(&answers, 1, SMALL_BYTES).await;
+        let (made, admission) = make(&answers, 1, INLINE_BYTES).await;
         assert!(made.is_ok() && admission.is_none());
-        let (made, admission) = make(&answers, 1, SMALL_BYTES + 1).await;
+        let (made, admission) = make(&answers, 1, INLINE_BYTES + 1).await;
         assert!(made.is_ok() && admission.is_some());
+    }
+
+    #[tokio::test]
+    async fn answers_of_medium_size_are_a_bounded_number() {
+        let answers = Arc::new(Answers::new(SHORT));
+        let mut held = Vec::new();
+        for _ in 0..MAX_MEDIUM_OF_ORG {
+            held.push(make(&answers, 1, MEDIUM_BYTES).await.1.unwrap());
+        }
+        let refused = make(&answers, 1, INLINE_BYTES + 1).await.0.unwrap_err();
+        assert_eq!(refused.code(), Some(overload::ANSWERS));
+        assert!(make(&answers, 1, INLINE_BYTES).await.0.is_ok());
+        assert!(make(&answers, 2, MEDIUM_BYTES).await.0.is_ok());
+        held.clear();
+        assert!(make(&answers, 1, MEDIUM_BYTES).await.0.is_ok());
     }
 
     #[tokio::test]
@@ -249,10 +294,10 @@ mod tests {
             held.push(make(&answers, org, LARGE_BYTES).await.1.unwrap());
         }
         for org in [1, 3] {
-            let refused = make(&answers, org, SMALL_BYTES + 1).await.0.unwrap_err();
+            let refused = make(&answers, org, MEDIUM_BYTES + 1).await.0.unwrap_err();
             assert_eq!(refused.code(), Some(overload::ANSWERS));
         }
-        assert!(make(&answers, 1, SMALL_BYTES).await.0.is_ok());
+        assert!(make(&answers, 1, MEDIUM_BYTES).await.0.is_ok());
         held.clear();
         assert!(make(&answers, 3, LARGE_BYTES).await.0.is_ok());
     }

@@ -46,9 +46,27 @@ pub const LIMITS: &[Limit] = &[
         answer: "A page of this size",
     },
     Limit {
-        what: "Rows of a list that are read without a turn",
+        what: "Rows of a list that are not counted",
         at: "Every list",
-        most: Amount::Bytes(answer::SMALL_BYTES),
+        most: Amount::Bytes(work::INLINE_BYTES),
+        answer: "They count among the lists of up to 512 KiB",
+    },
+    Limit {
+        what: "Lists of 128 KiB to 512 KiB that are made at a time",
+        at: "An org",
+        most: Amount::Count(answer::MAX_MEDIUM_OF_ORG as u64),
+        answer: "The others wait, then 429 `overload.answers`",
+    },
+    Limit {
+        what: "Lists of 128 KiB to 512 KiB that are made at a time",
+        at: "A server",
+        most: Amount::Count(answer::MAX_MEDIUM as u64),
+        answer: "The others wait, then 429 `overload.answers`",
+    },
+    Limit {
+        what: "Rows of a list that are read beside many others of this size",
+        at: "Every list",
+        most: Amount::Bytes(answer::MEDIUM_BYTES),
         answer: "They are read again when it is the org's turn",
     },
     Limit {
@@ -231,6 +249,12 @@ pub const LIMITS: &[Limit] = &[
         at: "Histories, the audit log",
         most: Amount::Count(history::MAX_FOLDED_EVENTS.unsigned_abs()),
         answer: "`truncated`",
+    },
+    Limit {
+        what: "Bytes of events that are read to undo a request",
+        at: "The audit log",
+        most: Amount::Bytes(undo::MAX_UNDO_BYTES),
+        answer: "413",
     },
     Limit {
         what: "Things that a request did which is undone",

@@ -20,7 +20,7 @@ use tokio::sync::OnceCell;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::folder::FolderReader;
-use crate::history::{HistoryReader, MAX_READ_BYTES};
+use crate::history::HistoryReader;
 use crate::id_allocator::IdAllocator;
 use crate::invite::InviteReader;
 use crate::work::Admitted;
@@ -31,6 +31,8 @@ pub use step::{Fate, UndoPlan, UndoStep};
 
 /// How many events are undone at once.
 pub(crate) const MAX_UNDONE_EVENTS: i64 = 5000;
+/// How many bytes of events are read to undo a request: they are kept until it is decided, and written once more.
+pub(crate) const MAX_UNDO_BYTES: usize = 16 * 1024 * 1024;
 /// How many objects the answer names.
 pub(crate) const MAX_LISTED_STEPS: usize = 200;
 /// How many later changes of an object the answer names.
@@ -238,7 +240,7 @@ impl Undos {
         };
         let mut objects: Vec<_> = by_stream.into_iter().map(object).collect();
         objects.sort_by_key(|object| std::cmp::Reverse(object.position()));
-        let (budget, admitted) = (Mutex::new(MAX_READ_BYTES), Admitted::default());
+        let (budget, admitted) = (Mutex::new(MAX_UNDO_BYTES), Admitted::default());
         Ok(Task { request, objects, budget, admitted })
     }
 

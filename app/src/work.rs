@@ -196,6 +196,14 @@ impl Admissions {
         Self { of_all: Arc::new(Semaphore::new(most)), of_org: ByOrg::default(), most_of_org, refusal }
     }
 
+    /// An admission, if there is one at once.
+    pub(crate) fn try_admit(&self, org: OrgId) -> Option<Admission> {
+        let of_org = self.of_org.get_or(org, || Semaphore::new(self.most_of_org));
+        let of_org = of_org.try_acquire_owned().ok()?;
+        let of_all = self.of_all.clone().try_acquire_owned().ok()?;
+        Some(Admission { _of_org: of_org, _of_all: of_all })
+    }
+
     pub(crate) async fn admit(&self, org: OrgId, wait: Duration) -> Result<Admission> {
         let of_org = self.of_org.get_or(org, || Semaphore::new(self.most_of_org));
         let admitted = async {

@@ -169,12 +169,14 @@ impl EventStore for PgEventStore {
             let key = (org, stream.clone());
             return Ok(vec![store.streams.0.get_or_fetch(&key, lane::load(store, org, stream)).await?]);
         }
-        store.fetch_streams(org, streams).await
+        store.fetch_streams(org, streams, MAX_LOADED_BYTES).await
     }
 
     async fn commit(&self, scope: &Scope, commit: Commit) -> Result<Committed, CommitError> {
+        let budgets = &self.inner.budgets;
+        let charge = budgets.charge(scope.org(), &commit).map_err(CommitError::Failed)?;
         let mut prepared = Prepared::try_new(scope, commit).map_err(CommitError::Failed)?;
-        self.inner.budgets.charge(scope.org(), &mut prepared).map_err(CommitError::Failed)?;
+        budgets.charge_all(charge, scope.org(), &mut prepared).map_err(CommitError::Failed)?;
         let (reply, answer) = oneshot::channel();
         // The work is a task of its own from here on: a request that is dropped takes nothing back.
         match prepared.single_org() {
@@ -232,15 +234,31 @@ impl EventStore for PgEventStore {
     }
 }
 
+/// How many bytes the states have together that a command loads at once. They are in memory several times until it is written.
+pub(crate) const MAX_LOADED_BYTES: usize = 8 * 1024 * 1024;
+
 /// For how long the answer of a request is kept, in seconds.
 const KEEP_ANSWER_SECONDS: i64 = 24 * 60 * 60;
 
 impl Inner {
-    /// Reads the ends of streams, in the order in which they are named.
-    async fn fetch_streams(&self, org: OrgId, streams: &[StreamId]) -> Result<Vec<Option<StreamState>>> {
+    /// Reads the ends of streams, in the order in which they are named, if their states have at most so many bytes together.
+    async fn fetch_streams(
+        &self,
+        org: OrgId,
+        streams: &[StreamId],
+        max_bytes: usize,
+    ) -> Result<Vec<Option<StreamState>>> {
         let names: Vec<_> = streams.iter().map(StreamId::as_str).collect();
-        let sql = "SELECT stream_id, version, state FROM streams WHERE org_id = $1 AND stream_id = ANY ($2)";
-        let rows = self.database.read(org, sql, &[&org.0, &names]).await?;
+        let max_bytes = i64::try_from(max_bytes).unwrap_or(i64::MAX);
+        let sql = "SELECT stream_id, version,
+                CASE WHEN sum(octet_length(state)) OVER () <= $3 THEN state END AS state
+            FROM streams WHERE org_id = $1 AND stream_id = ANY ($2)";
+        let rows = self.database.read(org, sql, &[&org.0, &names, &max_bytes]).await?;
+        if rows.iter().any(|row| row.get::<_, Option<&str>>("state").is_none()) {
+            return Err(Error::too_large(
+                "this changes more than can be changed at once: change a part of it",
+            ));
+        }
         let end = |row: &Row| {
             let state = row.get::<_, &str>("state").into();
             (row.get("stream_id"), StreamState { version: row.get("version"), state })

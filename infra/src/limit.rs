@@ -4,7 +4,7 @@ use kymograph_domain::limit::{Amount, Limit};
 use kymograph_projections::database;
 use kymograph_projections::resource_permission::MAX_KEPT_BYTES;
 
-use crate::event_store::lane;
+use crate::event_store::{MAX_LOADED_BYTES, lane};
 use crate::{jwt, mail, password};
 
 /// The bounds on what clients share.
@@ -20,6 +20,12 @@ pub const LIMITS: &[Limit] = &[
         at: "An org",
         most: Amount::Count(lane::MAX_WAITING as u64),
         answer: "429",
+    },
+    Limit {
+        what: "Bytes of the states of all that a command changes, such as the deletion of a folder",
+        at: "Every command that changes several objects",
+        most: Amount::Bytes(MAX_LOADED_BYTES),
+        answer: "413",
     },
     Limit {
         what: "Bytes of commands under way that have at most 64 KiB each",

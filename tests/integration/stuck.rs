@@ -1,4 +1,4 @@
-//! An org whose log takes no more commits: others are served, and memory stays bounded.
+//! Commits that wait or are large: others are served, memory stays bounded, and rights that end meanwhile are none.
 
 use std::time::Duration;
 
@@ -77,6 +77,27 @@ async fn an_org_that_cannot_record_refusals_delays_no_other() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     panic!("the refusal was not recorded");
+}
+
+#[tokio::test]
+async fn a_folder_with_too_much_in_it_is_deleted_in_parts() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    admin.post("/api/folders", &json!({"uid": "top", "title": "Top"})).await.expect(200);
+    // Six bytes each where it is kept, all of which are in memory several times.
+    let description = "\u{1}".repeat(16 * 1024);
+    for number in 0..90 {
+        let inner = json!({"uid": format!("in{number}"), "title": format!("{number}"), "parentUid": "top",
+            "description": description});
+        admin.post("/api/folders", &inner).await.expect(200);
+    }
+    let message = "this changes more than can be changed at once: change a part of it";
+    admin.delete("/api/folders/top").await.expect_message(413, message);
+    for number in 0..20 {
+        admin.delete(&format!("/api/folders/in{number}")).await.expect(200);
+    }
+    admin.delete("/api/folders/top").await.expect(200);
+    admin.get("/api/folders/in50").await.expect(404);
 }
 
 #[tokio::test]

@@ -34,21 +34,43 @@ pub(crate) fn member<'a>(object: JsonValue<'a>, name: &str) -> Option<JsonValue<
     members.last().map(|(_, value)| value)
 }
 
+/// How many characters of a text an error names.
+const MAX_SHOWN: usize = 100;
+
 /// An error of a member, named where it is.
 fn within(name: &str, error: &Fault) -> Fault {
     Fault::custom(format_args!("{name}: {error}"))
 }
 
+/// What is there instead of what was wanted, of a text its beginning: serde writes it escaped, and an error is copied for each
+/// level that it is in.
 fn unexpected(value: JsonValue<'_>) -> Unexpected<'_> {
     match value.kind() {
         JsonKind::Null => Unexpected::Unit,
         JsonKind::Bool(value) => Unexpected::Bool(value),
         JsonKind::Whole(number) => Unexpected::Signed(number),
         JsonKind::Number(number) => Unexpected::Float(number),
-        JsonKind::Text(text) => Unexpected::Str(text),
+        JsonKind::Text(text) => Unexpected::Str(beginning(text)),
         JsonKind::List => Unexpected::Seq,
         JsonKind::Object => Unexpected::Map,
     }
+}
+
+/// The first characters of a text, which are more than any variant has.
+fn beginning(text: &str) -> &str {
+    text.char_indices().nth(MAX_SHOWN).map_or(text, |(end, _)| &text[..end])
+}
+
+/// Reads values of types that are no texts: the error of a text names its beginning.
+macro_rules! deserialize_no_text {
+    ($($method:ident)*) => {
+        $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+            match self.0.kind() {
+                JsonKind::Text(_) => Err(Fault::invalid_type(unexpected(self.0), &visitor)),
+                _ => self.deserialize_any(visitor),
+            }
+        })*
+    };
 }
 
 /// A value that is read into a type.
@@ -114,7 +136,7 @@ impl<'de> Deserializer<'de> for Member<'de> {
         visitor: V,
     ) -> Result<V::Value, Fault> {
         match self.0.kind() {
-            JsonKind::Text(text) => visitor.visit_enum(Variant(text)),
+            JsonKind::Text(text) => visitor.visit_enum(Variant(beginning(text))),
             _ => Err(Fault::invalid_type(unexpected(self.0), &"a text")),
         }
     }
@@ -123,9 +145,14 @@ impl<'de> Deserializer<'de> for Member<'de> {
         visitor.visit_unit()
     }
 
+    deserialize_no_text! {
+        deserialize_bool deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_i128 deserialize_u8
+        deserialize_u16 deserialize_u32 deserialize_u64 deserialize_u128 deserialize_f32 deserialize_f64
+        deserialize_unit deserialize_seq deserialize_map
+    }
+
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
-        tuple_struct map identifier
+        char str string bytes byte_buf unit_struct tuple tuple_struct identifier
     }
 }
 
@@ -182,6 +209,7 @@ impl<'de> SeqAccess<'de> for Items<'de> {
 #[cfg(test)]
 mod tests {
     use kymograph_domain::json::JsonDocument;
+    use serde_json::json;
 
     use super::*;
 
@@ -257,6 +285,11 @@ mod tests {
             ("5", "invalid type: integer `5`, expected an object"),
         ] {
             assert_eq!(form(text), Err(fault.to_owned()), "{text}");
+        }
+        let long = "\u{7F}".repeat(100_000);
+        for member in ["overwrite", "version", "items", "kind"] {
+            let fault = form(&json!({member: long}).to_string()).unwrap_err();
+            assert!(fault.len() < 1000, "{member}: {}", fault.len());
         }
     }
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kymograph_app::budget::{Budget, Charge};
 use kymograph_app::error::overload;
-use kymograph_app::event_store::{CommitError, Committed, StreamState};
+use kymograph_app::event_store::{Commit, CommitError, Committed, StreamState};
 use kymograph_app::{Error, Result};
 use kymograph_domain::{OrgId, StreamId};
 use tokio::sync::oneshot;
@@ -54,16 +54,32 @@ impl Default for CommitBudgets {
 }
 
 impl CommitBudgets {
-    /// Takes the bytes of a commit for an org, until the commit is dropped.
-    pub(super) fn charge(&self, org: OrgId, commit: &mut Prepared) -> Result<()> {
-        let bytes = commit.size();
+    /// Takes the bytes of the states that a commit has for an org, before it is prepared.
+    pub(super) fn charge(&self, org: OrgId, commit: &Commit) -> Result<Charge<OrgId>> {
+        self.take(org, commit.appends.iter().map(|append| append.state.len()).sum())
+    }
+
+    /// Takes the bytes of all that a commit has, until it is dropped.
+    pub(super) fn charge_all(
+        &self,
+        of_states: Charge<OrgId>,
+        org: OrgId,
+        commit: &mut Prepared,
+    ) -> Result<()> {
+        drop(of_states);
+        commit.charge = Some(self.take(org, commit.size())?);
+        Ok(())
+    }
+
+    fn take(&self, org: OrgId, bytes: usize) -> Result<Charge<OrgId>> {
+        if bytes > MAX_LARGE_BYTES_OF_ORG {
+            return Err(Error::too_large(
+                "this changes more than can be changed at once: change a part of it",
+            ));
+        }
         let budget = if bytes <= SMALL { &self.small } else { &self.large };
         let mut charge = Charge::new(budget.clone(), org);
-        if !charge.try_grow_to(bytes) {
-            return Err(too_many());
-        }
-        commit.charge = Some(charge);
-        Ok(())
+        if charge.try_grow_to(bytes) { Ok(charge) } else { Err(too_many()) }
     }
 }
 
@@ -178,7 +194,7 @@ pub(super) async fn load(store: &Arc<Inner>, org: OrgId, stream: &StreamId) -> R
 async fn load_until_empty(store: Arc<Inner>, org: OrgId) {
     let _closer = Closer { lanes: &store.loads, org };
     while let Some((streams, answers)) = store.loads.next_batch(org, |_| 0) {
-        let found = store.fetch_streams(org, &streams).await;
+        let found = store.fetch_streams(org, &streams, usize::MAX).await;
         for (index, answer) in answers.into_iter().enumerate() {
             let state = match &found {
                 Ok(found) => Ok(found.get(index).cloned().flatten()),

@@ -116,8 +116,9 @@ impl Prepared {
         self.appends.iter().filter(move |append| append.org == org).map(|append| &append.stream_id)
     }
 
-    /// How many bytes its payloads have.
+    /// How many bytes its payloads and states have.
     pub(super) fn size(&self) -> usize {
-        self.payloads.iter().flatten().map(Payload::len).sum()
+        let payloads: usize = self.payloads.iter().flatten().map(Payload::len).sum();
+        payloads + self.appends.iter().map(|append| append.state.len()).sum::<usize>()
     }
 }
