@@ -25,7 +25,9 @@ describe("the overview", () => {
     const changes = page.getByRole("list", { name: "Changes, newest first" }).getByRole("listitem");
     await changes.first().waitFor();
     expect(await changes.count()).toBe(1);
-    expect(await changes.first().innerText()).toMatch(/^wanda folder\.updated New name\s[^]*title: Old name → New name/);
+    expect(await changes.first().innerText()).toMatch(
+      /^wanda folder\.updated New name\s[\s\S]*title: Old name → New name/,
+    );
     await page.getByRole("link", { name: "All changes since then" }).click();
     const box = page.getByRole("combobox", { name: "Search the audit log" });
     expect(await box.inputValue()).toBe(`after:${since} outcome:success -action:access.* -action:star.* -actor:admin`);
