@@ -71,7 +71,7 @@ async fn more_rows_are_read_again_in_a_turn_and_too_many_are_refused() {
     let (_server, database) = database().await;
     let answers = Arc::new(Answers::default());
     let sql = "SELECT repeat('x', 1000) FROM generate_series(1, $1::bigint)";
-    for (count, needs_turn) in [(400_i64, false), (600, true), (10_000, true)] {
+    for (count, needs_turn) in [(100_i64, false), (400, true), (600, true), (10_000, true)] {
         let (rows, turn) = answers.make(ORG, database.read(ORG, sql, &[&count])).await;
         assert_eq!((rows.unwrap().len(), turn.is_some()), (usize::try_from(count).unwrap(), needs_turn));
     }
