@@ -68,6 +68,9 @@ pub struct IdempotencyKey {
 pub const GIVE_RIGHTS: &[&str] =
     &["invite", "membership", "org", "resource_permission", "service_account", "team", "user"];
 
+/// The id that the server acts under.
+const SERVER: UserId = UserId(0);
+
 /// What the rights of an actor rest on, and may end while a command is decided and waits to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
@@ -172,6 +175,10 @@ impl Scope {
     #[must_use]
     pub fn standing(&self) -> Option<Standing> {
         let (org, user) = (self.home, self.actor.user_id);
+        // The server also acts for requests whose sender it does not know yet.
+        if user == SERVER {
+            return None;
+        }
         match self.request.auth_method {
             "basic" | "session" | "jwt" if self.actor.is_server_admin => Some(Standing::ServerAdmin(user)),
             "basic" | "session" | "jwt" if self.org == org && self.member_since.is_some() => {
