@@ -145,11 +145,7 @@ impl<'a, 's> Deciding<'a, 's> {
             takes_later: false,
             later: super::LaterChanges::default(),
         };
-        // Who left the org may be called otherwise by now, which is none of its business.
-        if object.noun == Membership::TYPE
-            && self.names_more()
-            && is_there(&*entity).map_err(Error::internal)?
-        {
+        if object.noun == Membership::TYPE && self.names_more() {
             let user = object.key.parse().map(UserId).map_err(Error::internal)?;
             step.name.clone_from(&self.unit.load_from_server::<User>(&user).await?.profile.login);
         }
@@ -196,9 +192,6 @@ impl<'a, 's> Deciding<'a, 's> {
             && undoings.iter().all(|undoing| matches!(undoing, Undoing::Impossible(_)))
         {
             return Ok(Decision::impossible(reason));
-        }
-        if right::is_of_another_user(self.scope, &object.noun, &object.key) {
-            return Ok(Decision::impossible("the preferences of a user are for that user alone to change"));
         }
         right::require(self.scope, &object.noun, &object.key, was_there)?;
         let is_deletion = object.events.last().is_some_and(|event| event.stored_type.ends_with(".deleted"));

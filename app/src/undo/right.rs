@@ -33,18 +33,16 @@ pub(super) fn require(scope: &Scope, noun: &str, key: &str, is_there: bool) -> R
         }
         ServiceAccount::TYPE => scope.require(P::ServiceAccountsWrite),
         Org::TYPE => scope.require(P::OrgsWrite),
-        Preference::TYPE if key.starts_with("user-") && !is_of_another_user(scope, noun, key) => Ok(()),
+        Preference::TYPE if key == format!("user-{}", scope.actor().user_id) => Ok(()),
         Preference::TYPE if key == "org" => scope.require(P::OrgsPreferencesWrite),
         Preference::TYPE if key.starts_with("team-") => scope.require(P::TeamsWrite),
+        Preference::TYPE => Err(Error::new(
+            crate::error::ErrorKind::Forbidden,
+            "the preferences of a user are for that user alone to change",
+        )),
         User::TYPE if scope.org() == OrgId::SERVER => scope.require_on_server(P::UsersWrite),
         noun => Err(Error::internal(format!("nobody decides who may undo changes of a {noun}"))),
     }
-}
-
-/// Whether it is what a user other than the actor prefers, and nobody else may change.
-pub(super) fn is_of_another_user(scope: &Scope, noun: &str, key: &str) -> bool {
-    noun == Preference::TYPE
-        && key.strip_prefix("user-").is_some_and(|user| user != scope.actor().user_id.to_string())
 }
 
 fn require_content(scope: &Scope, permission: Permission) -> Result<()> {
