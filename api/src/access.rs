@@ -38,8 +38,8 @@ impl Asked {
         }
     }
 
-    /// What is recorded if the response denies the request, which not every 403 does: a quota that is reached denies
-    /// nobody anything.
+    /// The entry for the log if the response denies the request. Not every 403 does: a quota that is reached denies nobody
+    /// anything.
     pub(crate) fn denied(self, response: &Response) -> Option<DeniedRequest> {
         let Refused(reason) = response.extensions().get()?;
         let route = self.route.as_ref().map_or("", MatchedPath::as_str);

@@ -98,7 +98,6 @@ async fn read(request: &mut Request, max_bytes: usize) -> Result<ReadBody, ApiEr
         (Some(scope), _) => Owner::Org(scope.org()),
         (None, context) => Owner::of_address(context.map_or("", |context| &context.ip)),
     };
-    let caller = extensions.get::<Arc<Authentication>>().cloned().zip(extensions.get::<Scope>().cloned());
     let charges = [&rules.small, &rules.budget].map(|budget| Charge::new(budget.clone(), owner));
     let (max_bytes, timeout) = (rules.max_bytes.min(max_bytes), rules.timeout);
     let body = read_within(std::mem::take(request.body_mut()), max_bytes, charges);
@@ -109,7 +108,10 @@ async fn read(request: &mut Request, max_bytes: usize) -> Result<ReadBody, ApiEr
             tokio::time::timeout(timeout, body).await.map_err(too_slow)??
         }
     };
-    if let Some((authentication, scope)) = caller.filter(|_| has_waited) {
+    let extensions = request.extensions();
+    if has_waited && let Some(authentication) = extensions.get::<Arc<Authentication>>().cloned() {
+        let scope = extensions.get::<Scope>().cloned();
+        let scope = scope.ok_or_else(|| Error::internal("an authenticated request without a scope"))?;
         Box::pin(authentication.readmit(request, &scope)).await?;
     }
     Ok(body)

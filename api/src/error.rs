@@ -49,7 +49,7 @@ pub(crate) struct PreconditionErrorBody<'a> {
     status: Option<&'static str>,
 }
 
-/// What programs test for 412: a stale version.
+/// A stale version, for which programs test 412.
 #[derive(ToSchema)]
 #[schema(rename_all = "kebab-case")]
 #[expect(dead_code, reason = "what it describes is written as text")]

@@ -115,9 +115,9 @@ struct FolderBody {
 
 /// What stands in the place of the uid and title of a folder around that the caller may not see.
 const REDACTED: &str = "redacted";
-/// What stands in the place of dates that there are not.
+/// Stands in for a missing date.
 const NEVER: &str = "0001-01-01T00:00:00Z";
-/// Who created and changed what nobody did.
+/// The creator and editor of objects that nobody made.
 const NOBODY: &str = "Anonymous";
 
 fn folder_body(right: &FolderRight, with_access_control: bool) -> FolderBody {

@@ -305,7 +305,7 @@ async fn list_tokens(
     Caller(scope): Caller,
     Path(id): Path<String>,
 ) -> ApiResult<Json<Vec<TokenBody>>> {
-    // Where the id of one that is not there has no tokens, a uid of none is wrong input.
+    // An unknown id has no tokens, but an unknown uid is wrong input.
     let id = accounts
         .resolve_service_account(&scope, &id)
         .await

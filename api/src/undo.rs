@@ -70,7 +70,7 @@ impl UndoState {
 #[serde(rename_all = "camelCase")]
 struct UndoPlanBody {
     correlation_id: String,
-    /// What becomes of each object, in the order in which it is done; at most 200 are named.
+    /// The effect on each object, in the order in which they are undone; at most 200 are named.
     steps: Vec<UndoStepBody>,
     /// How many objects there are.
     count: usize,
@@ -78,7 +78,7 @@ struct UndoPlanBody {
     changed: usize,
     /// Whether something is in the way, so that nothing would be undone.
     refused: bool,
-    /// What to send so that nothing is undone if anything has changed since.
+    /// Sent back, it keeps anything from being undone if something has changed since.
     seen: String,
 }
 
@@ -89,7 +89,7 @@ struct UndoStepBody {
     r#type: String,
     /// The uid or id of the object.
     uid: String,
-    /// What people call it, empty if it has no name.
+    /// The name, empty if it has none.
     name: String,
     /// `restore`, `revert`, `end`, `revoke`, `nothing`, `impossible` or `refused`.
     effect: &'static str,
@@ -156,7 +156,7 @@ async fn preview_undo(
 #[derive(Deserialize, Default, ToSchema)]
 #[serde(default)]
 struct UndoForm {
-    /// What the preview said; left out, whatever is there now is undone.
+    /// `seen` of the preview; without it the present state is undone.
     seen: Option<String>,
 }
 

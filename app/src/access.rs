@@ -21,7 +21,7 @@ use crate::error::Result;
 use crate::scope::Actor;
 use crate::{Commands, RequestContext, Scope};
 use fold::{Attempt, What};
-pub(crate) use fold::{MAX_KINDS, MAX_KINDS_PER_SOURCE};
+pub(crate) use fold::{MAX_KINDS, MAX_KINDS_PER_ORG, MAX_KINDS_PER_SOURCE};
 
 pub use recorder::AccessRecorder;
 

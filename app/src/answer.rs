@@ -2,8 +2,9 @@
 //!
 //! A list can be small or have many megabytes, which nobody knows before its rows come. So the rows of each statement are
 //! counted while they come ([`Room`]). A request whose rows are more than [`MEDIUM_BYTES`] gives its connection back, waits
-//! for its org's turn, and reads again; with fewer it does so only where many such answers are made already; one whose answer would be too large is refused. What it does from then on is no
-//! longer done on the threads that serve other requests. Small lists cost nothing but the counting.
+//! for its org's turn, and reads again; with fewer it does so only where many such answers are made already. A request whose
+//! answer would be too large is refused. The work on a large answer is not done on the threads that serve other requests.
+//! Small lists cost nothing but the counting.
 //!
 //! The request is known by a task-local value, so that no list can be forgotten. Writes, and work that no request waits for,
 //! are not bounded here.
@@ -232,7 +233,7 @@ impl Room {
         Ok(Self::current())
     }
 
-    /// What was taken is there to be worked on. If that takes long, it goes on elsewhere.
+    /// Ends the reading. If working on so many bytes takes long, the request goes on off the async threads.
     pub async fn finish(self) {
         if let Some((answer, _)) = self.answer.filter(|_| self.used > INLINE_BYTES) {
             answer.is_long.store(true, Ordering::Relaxed);

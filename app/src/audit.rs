@@ -93,8 +93,8 @@ pub struct AuditRecord<'a> {
 pub fn actor_kind(id: UserId, auth_method: &str) -> &'static str {
     match (id, auth_method) {
         (ANONYMOUS, _) => "anonymous",
-        (UserId(0), "import") => "imported",
-        (UserId(0), _) => "server",
+        (UserId::SERVER, "import") => "imported",
+        (UserId::SERVER, _) => "server",
         (_, "token") => "serviceAccount",
         _ => "user",
     }

@@ -84,7 +84,7 @@ pub struct ContentFilter {
     pub is_unlimited: bool,
     /// The level that is wanted.
     pub level: AccessLevel,
-    /// Whose grants count, as they are stored, beside those of the actor's teams.
+    /// The grantees that count beside the actor's teams, as they are stored.
     pub grantees: Vec<String>,
     /// What the actor may do at the root where nothing is set.
     pub default_level: Option<AccessLevel>,

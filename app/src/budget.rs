@@ -65,7 +65,7 @@ impl<K: Copy + Eq + Hash> Charge<K> {
         Self { budget, owner, bytes: 0 }
     }
 
-    /// Whose share it is taken of.
+    /// The owner of the share.
     pub fn owner(&self) -> K {
         self.owner
     }

@@ -82,7 +82,7 @@ impl Commands {
                     if lane.is_none() {
                         lane = Some(self.retries.get_or(scope.org(), Default::default).lock_owned().await);
                     } else {
-                        // What the decision only looked at may have been changed by another server.
+                        // Another server may have changed streams that the decision only looked at.
                         self.store.forget(&loaded.take());
                         tokio::time::sleep(Duration::from_millis(u64::from(attempt))).await;
                     }
@@ -91,7 +91,7 @@ impl Commands {
                     is_gone = true;
                     self.store.forget(&loaded.take());
                 }
-                // Whoever comes next into an org that is gone is no member of it.
+                // The next request to a deleted org finds no membership.
                 Err(CommitError::Broken(Invariant::OrgExists)) if scope.org() == scope.home() => {
                     return Err(Error::unauthenticated("Unauthorized"));
                 }

@@ -9,7 +9,7 @@ pub const BEAT_INTERVAL: Duration = Duration::from_secs(1);
 /// For how long the feed may be silent. A connection can be dead without either end knowing.
 pub const MAX_SILENCE: Duration = Duration::from_secs(5);
 
-/// What is known of the feed of changes. While nothing is heard of it, caches may be behind what other servers have
+/// The health of the feed of changes. While nothing is heard of it, caches may be behind what other servers have
 /// committed, so they give nothing away.
 ///
 /// Only time makes a feed silent, not a task that would have to notice: a process that was stopped for a minute trusts no
@@ -68,7 +68,7 @@ mod tests {
         assert!(health.is_live());
         health.lost();
         assert!(!health.is_live());
-        // What arrives late says nothing of now.
+        // A late heartbeat says nothing of now.
         health.heard(health.now() - millis(MAX_SILENCE));
         assert!(!health.is_live());
     }

@@ -316,7 +316,7 @@ impl Folders {
         Ok((folder, parents))
     }
 
-    /// What the actor may do at the root, which is no folder.
+    /// The rights of the actor at the root, which is no folder.
     pub fn get_root(&self, scope: &Scope) -> Result<AccessLevel> {
         scope.require_member(Permission::FoldersRead)?;
         Ok(if scope.administers_content() {
@@ -350,7 +350,7 @@ impl Folders {
         let parent_uid = parse_parent(parent_uid)?;
         let mut filter = ContentFilter::of(scope, level);
         if let Some(parent) = &parent_uid {
-            // What holds for a folder holds for all folders inside.
+            // Rights on a folder hold for all folders inside.
             let inherited = self.find_visible(scope, parent).await?.level;
             filter.is_unlimited |= inherited.is_some_and(|inherited| inherited >= level);
         }

@@ -50,7 +50,7 @@ pub struct HistoryOf {
     pub missing: &'static str,
     /// How a request names the object.
     pub key: KeyOf,
-    /// What is needed to look, which is what a change needs where others may view the object; nothing for what is one's own.
+    /// The permission to look at the history: that to change the object where others may view it; none for one's own.
     pub read: Option<Permission>,
     /// What is needed to bring back an earlier state.
     pub write: Option<Permission>,
@@ -164,7 +164,7 @@ pub struct Histories {
     workers: Workers,
 }
 
-/// What [`Histories`] is made of.
+/// The ports of [`Histories`].
 pub struct HistoryPorts {
     /// Reads the events of objects.
     pub reader: Arc<dyn HistoryReader>,
@@ -182,7 +182,7 @@ pub struct HistoryPorts {
     pub workers: Workers,
 }
 
-/// What a history is asked for.
+/// The purpose of reading a history.
 #[derive(Clone, Copy, Debug)]
 enum Purpose {
     /// To look at it.

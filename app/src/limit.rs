@@ -287,6 +287,12 @@ pub const LIMITS: &[Limit] = &[
         answer: "One entry counts the others",
     },
     Limit {
+        what: "Kinds of refusals within a minute that have entries of their own",
+        at: "All actors, all addresses, all accounts of an org; of the server half of its own",
+        most: Amount::Count(access::MAX_KINDS_PER_ORG as u64),
+        answer: "One entry counts the others",
+    },
+    Limit {
         what: "Kinds of refusals within a minute",
         at: "All actors, all addresses, all accounts of a server",
         most: Amount::Count(access::MAX_KINDS as u64),

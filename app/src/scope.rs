@@ -68,10 +68,7 @@ pub struct IdempotencyKey {
 pub const GIVE_RIGHTS: &[&str] =
     &["invite", "membership", "org", "resource_permission", "service_account", "team", "user"];
 
-/// The id that the server acts under.
-const SERVER: UserId = UserId(0);
-
-/// What the rights of an actor rest on, and may end while a command is decided and waits to be written.
+/// The ground of an actor's rights, which may end while a command is decided and waits to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// It administers the server.
@@ -171,12 +168,12 @@ impl Scope {
         self.member_since
     }
 
-    /// What the actor's rights rest on; nothing that can end for the server itself, or a guest with an invite.
+    /// The ground of the actor's rights; none for the server itself or a guest with an invite, whose rights do not end.
     #[must_use]
     pub fn standing(&self) -> Option<Standing> {
         let (org, user) = (self.home, self.actor.user_id);
         // The server also acts for requests whose sender it does not know yet.
-        if user == SERVER {
+        if user == UserId::SERVER {
             return None;
         }
         match self.request.auth_method {

@@ -150,7 +150,7 @@ impl Searches {
         if !query.folders && !query.dashboards {
             return Ok(Vec::new());
         }
-        // What was called so, or was there, may have been in a folder that was closed to those who may view it today.
+        // An old title or place may have been in a folder that was closed to those who may view the object today.
         let is_edit = query.editable || query.deleted || at.is_some();
         let level = if is_edit { AccessLevel::Edit } else { AccessLevel::View };
         let filter = ContentFilter::of(scope, level);
@@ -176,7 +176,7 @@ impl Searches {
         Ok(found.into_iter().map(hit).collect())
     }
 
-    /// What there was, as far as the actor may change it today.
+    /// The past, as far as the actor may change the objects today.
     async fn find_past(&self, scope: &Scope, at: &str, filter: &ContentFilter) -> Result<SearchedPast> {
         let position = self.moments.resolve(scope, at).await?;
         let folders = self.folders.allowed_folders_at(scope, position, filter).await?;

@@ -1,6 +1,6 @@
 //! Undoing all that one request did, as one unit of work, and saying before what that will be.
 //!
-//! What a request did are the events with its correlation id and its actor. Each object is brought back, or ended, by the
+//! A request's events are those with its correlation id and its actor. Each object is brought back, or ended, by the
 //! commands that lead there, in the opposite order of the log, so that a folder is there before what was in it. What undoing
 //! comes to for each type of event is in [`kymograph_domain::undo`].
 
@@ -53,10 +53,10 @@ pub struct DoneEvent {
     pub stored_type: String,
 }
 
-/// What one request did, as far as it is known.
+/// The events of one request, as far as they are known.
 #[derive(Clone, Debug)]
 pub struct DoneRequest {
-    /// What connects the events.
+    /// The correlation id.
     pub correlation_id: String,
     /// Who did it.
     pub actor_id: UserId,
@@ -69,7 +69,7 @@ pub struct DoneRequest {
 pub struct LaterChange {
     /// The position in the log.
     pub position: i64,
-    /// What was done.
+    /// The type of the event.
     pub action: String,
     /// When.
     pub recorded_at: Timestamp,
@@ -91,7 +91,7 @@ pub struct LaterChanges {
 /// Reads what has to be known before something is undone.
 #[async_trait]
 pub trait UndoReader: Send + Sync {
-    /// What the request did that the event at a position belongs to: so many events, and one more if there are more.
+    /// The events of the request that the event at a position belongs to: so many, and one more if there are more.
     async fn find_request(&self, scope: &Scope, position: i64, limit: i64) -> Result<Option<DoneRequest>>;
     /// The changes of these types that objects have seen after a version of theirs, without those of the request.
     async fn list_later(
@@ -110,7 +110,7 @@ pub trait UndoReader: Send + Sync {
     ) -> Result<HashSet<StreamId>>;
 }
 
-/// What [`Undos`] is made of.
+/// The ports of [`Undos`].
 pub struct UndoPorts {
     /// Reads what requests did.
     pub reader: Arc<dyn UndoReader>,
@@ -139,7 +139,7 @@ struct Object {
     key: String,
     /// The events to undo, the oldest first.
     events: Vec<DoneEvent>,
-    /// What it was before, once that was read. The past does not change, however often is decided.
+    /// Its past, once that was read. It does not change, however often a command is decided.
     past: OnceCell<Arc<dyn Any + Send + Sync>>,
 }
 
@@ -161,7 +161,7 @@ impl Object {
     }
 }
 
-/// What is to be undone.
+/// The request to undo, with its objects.
 struct Task {
     request: DoneRequest,
     /// The objects in the order in which they are undone.
@@ -264,7 +264,7 @@ impl Undos {
     }
 }
 
-/// Who reads the log may undo what is in it, as far as it may do each thing that this takes.
+/// Readers of the log may undo its entries, as far as they may do each thing that this takes.
 fn require(scope: &Scope) -> Result<()> {
     let is_server = scope.org() == OrgId::SERVER;
     scope.require(if is_server { Permission::ServerAuditRead } else { Permission::AuditRead })

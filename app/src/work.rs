@@ -191,7 +191,7 @@ impl Workers {
 }
 
 impl Admissions {
-    /// What is admitted so often, and what the others are told that have waited for too long.
+    /// So many admissions in all and for an org, and the refusal of requests that waited for too long.
     pub(crate) fn new(most: usize, most_of_org: usize, refusal: overload::Refusal) -> Self {
         Self { of_all: Arc::new(Semaphore::new(most)), of_org: ByOrg::default(), most_of_org, refusal }
     }
@@ -299,7 +299,7 @@ mod tests {
         }
         assert_eq!(admit(1).await.err().unwrap().code(), Some(overload::WORK_OF_ORG));
         assert!(admit(3).await.is_err());
-        // What is small waits for none of them.
+        // Small documents wait for none of them.
         assert!(workers.admit_for(OrgId(3), INLINE_BYTES).await.unwrap().is_none());
         assert!(workers.admit_for(OrgId(3), INLINE_BYTES + 1).await.is_err());
         held.clear();

@@ -167,7 +167,7 @@ impl Stream for Folder {
 
     const BEGINNINGS: &'static [&'static str] = &["folder.created"];
 
-    /// What was inside a deleted folder is not part of it: that comes back when the request that deleted it is undone.
+    /// The contents of a deleted folder are not part of it: they come back when the request that deleted them is undone.
     fn restoration(&self, past: &Self, _: &[FolderEvent], new_id: i64) -> Option<Vec<FolderCommand>> {
         if !self.exists {
             return Some(vec![FolderCommand::Create(FolderCreated {

@@ -21,6 +21,11 @@ impl OrgId {
 #[serde(transparent)]
 pub struct UserId(pub i64);
 
+impl UserId {
+    /// The actor of what the server does by itself. No user has this id.
+    pub const SERVER: UserId = UserId(0);
+}
+
 /// The id of a team, unique in its org.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]

@@ -20,7 +20,7 @@ pub enum Invariant {
     InviteMakerMayInvite,
     /// An org whose log is written to exists.
     OrgExists,
-    /// Who gives or takes rights still has those that the command was decided on.
+    /// The actor of a command on rights still has those that it was decided on.
     ActorKeepsRights,
     /// A member of an org is a user.
     UserExists,

@@ -141,7 +141,7 @@ pub(crate) fn describe_members(
     description
 }
 
-/// What became of a member, with its values if they are texts.
+/// The change of a member, with its values if they are texts.
 fn phrase(member: &str, old: Option<JsonValue<'_>>, new: Option<JsonValue<'_>>) -> String {
     let member = shortened(member, MAX_TOLD_VALUE);
     let text = |value: Option<JsonValue<'_>>| value?.as_str().map(|text| shortened(text, MAX_TOLD_VALUE));

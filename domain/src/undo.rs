@@ -1,13 +1,13 @@
-//! What undoing an event comes to, for each type of event there is.
+//! The way to undo each type of event.
 
-/// What undoing an event comes to.
+/// The way to undo an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Undoing {
     /// The object is made what it was before, which takes later changes with it.
     Reverted,
     /// The object is ended by its own command, with all that was done to it since.
     Ended,
-    /// What was given is taken back. Later changes stay.
+    /// The grant is taken back. Later changes stay.
     Revoked,
     /// It cannot be undone: why, and what can be done instead.
     Impossible(&'static str),
@@ -19,7 +19,7 @@ const INVITE_ENDED: Undoing =
 const PASSED: Undoing = Undoing::Impossible("a session that ended does not come back: log in again");
 const OWN_CHOICE: Undoing = Undoing::Impossible("only the user can choose it again");
 
-/// What undoing comes to, by the stored name of the event.
+/// The way to undo an event, by its stored name.
 const UNDOINGS: &[(&str, Undoing)] = &[
     ("access.denied", ATTEMPT),
     ("access.login_failed", ATTEMPT),
@@ -104,7 +104,7 @@ const UNDOINGS: &[(&str, Undoing)] = &[
     ),
 ];
 
-/// What undoing an event of this type comes to.
+/// The way to undo an event of this type.
 #[must_use]
 pub fn undoing(stored_type: &str) -> Undoing {
     let found = UNDOINGS.iter().find(|(name, _)| *name == stored_type);

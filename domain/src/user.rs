@@ -65,9 +65,9 @@ pub enum UserCommand {
     },
     /// Gives up the names of another user, who is known to have them, if it only claims them.
     YieldNames {
-        /// What the other user is called.
+        /// The names of the other user.
         owner: Profile,
-        /// What stands in for a name that is given up.
+        /// The name that replaces one that is given up.
         stand_in: String,
     },
     /// Asks for another e-mail address to be confirmed. One that was asked for before is so no more.

@@ -38,7 +38,7 @@ const MAX_MESSAGE_BYTES: usize = 7_500;
 pub(crate) const EVERYTHING_CHANGED: &str =
     r#"SELECT pg_notify('kymograph_changes', '{"server": "command", "changes": null}')"#;
 
-/// What is announced.
+/// An announcement.
 enum Announcement {
     /// Streams of an org have changed.
     Change(OrgId, Vec<StreamId>),
@@ -68,7 +68,7 @@ pub struct ChangeFeed {
     is_overrun: Arc<AtomicBool>,
 }
 
-/// What arrives through a feed.
+/// A message of the feed.
 pub struct Announcements {
     receiver: mpsc::Receiver<Announcement>,
     /// Whether something could not wait to be told.
@@ -215,7 +215,7 @@ impl Feed {
         } else if !gathered.is_empty() {
             self.notify(client, Some(gathered)).await?;
         }
-        // Whoever waits may have given up.
+        // The receiver may have given up.
         waiting.into_iter().for_each(|done| {
             let _ = done.send(());
         });

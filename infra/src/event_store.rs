@@ -173,10 +173,12 @@ impl EventStore for PgEventStore {
     }
 
     async fn commit(&self, scope: &Scope, commit: Commit) -> Result<Committed, CommitError> {
-        let budgets = &self.inner.budgets;
-        let charge = budgets.charge(scope.org(), &commit).map_err(CommitError::Failed)?;
+        let charge = |bytes| self.inner.budgets.charge(scope.org(), bytes).map_err(CommitError::Failed);
+        // The payloads are made only if there is room for the states, which are in memory already.
+        let of_states = charge(commit.appends.iter().map(|append| append.state.len()).sum())?;
         let mut prepared = Prepared::try_new(scope, commit).map_err(CommitError::Failed)?;
-        budgets.charge_all(charge, scope.org(), &mut prepared).map_err(CommitError::Failed)?;
+        drop(of_states);
+        prepared.charge = Some(charge(prepared.size())?);
         let (reply, answer) = oneshot::channel();
         // The work is a task of its own from here on: a request that is dropped takes nothing back.
         match prepared.single_org() {
@@ -255,9 +257,7 @@ impl Inner {
             FROM streams WHERE org_id = $1 AND stream_id = ANY ($2)";
         let rows = self.database.read(org, sql, &[&org.0, &names, &max_bytes]).await?;
         if rows.iter().any(|row| row.get::<_, Option<&str>>("state").is_none()) {
-            return Err(Error::too_large(
-                "this changes more than can be changed at once: change a part of it",
-            ));
+            return Err(lane::too_large());
         }
         let end = |row: &Row| {
             let state = row.get::<_, &str>("state").into();

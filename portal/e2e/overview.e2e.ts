@@ -26,7 +26,7 @@ describe("the overview", () => {
     await changes.first().waitFor();
     expect(await changes.count()).toBe(1);
     expect(await changes.first().innerText()).toMatch(
-      /^wanda folder\.updated New name\s[\s\S]*title: Old name → New name/,
+      /^wanda folder\.updated New name\s[\s\S]*title changed from “Old name” to “New name”/,
     );
     await page.getByRole("link", { name: "All changes since then" }).click();
     const box = page.getByRole("combobox", { name: "Search the audit log" });

@@ -309,7 +309,7 @@ enum Repeat {
     Never,
 }
 
-/// What a query gave.
+/// The result of a query.
 struct Fetched {
     /// The rows, if there was room for them.
     rows: Option<Vec<Row>>,

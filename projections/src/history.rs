@@ -61,7 +61,7 @@ fn entry(row: &Row) -> HistoryEntry {
         recorded_at: timestamp_column(row, "recorded_at"),
         action: row.get("type"),
         actor_kind: actor_kind(actor_id, &meta.auth_method),
-        actor_id: actor_id.max(UserId(0)),
+        actor_id: actor_id.max(UserId::SERVER),
         actor_login: row.get("actor_login"),
         message: row.get("message"),
         payload_bytes: usize::try_from(row.get::<_, i32>("payload_bytes")).unwrap_or_default(),

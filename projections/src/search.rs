@@ -91,7 +91,7 @@ impl PgSearchReader {
             By::WordsAndTags => {
                 let sample = self.samples.of(search.org).await?;
                 let parts = rare_parts(search.searched.query, &sample);
-                // Who may see all is shown of most of what a tag is on. Several tags may be on nothing.
+                // Admins see most of what has a tag. Several tags together may be on nothing.
                 let goes_through = !search.searched.is_unlimited
                     && match search.tags.as_slice() {
                         [] => true,
@@ -170,7 +170,7 @@ impl PgSearchReader {
     }
 }
 
-/// What is the uid of no folder.
+/// A uid that no folder has.
 const NO_FOLDER: &str = " ";
 
 /// A search and its parameters.

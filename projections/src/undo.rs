@@ -1,4 +1,4 @@
-//! What requests did, and what came after it, for undoing them.
+//! The events of requests, and later changes of their objects, for undoing them.
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,9 +14,8 @@ use crate::text::timestamp_column;
 
 const FIND_EVENT: &str = "SELECT correlation_id, actor_id FROM events WHERE org_id = $1 AND pos = $2";
 
-/// What a request did lies side by side in the log, so that of one with an id of its own so many neighbours are all that
-/// can belong to it. The index has only what belongs to an undertaking with another id, which the planner must be able to
-/// see.
+/// The events of a request without a correlation id of the client's lie side by side in the log, so that so many neighbours are
+/// all that can belong to it. The index has only events with another correlation id, which the planner must be able to see.
 const FIND_REQUEST: &str = "SELECT pos, stream_id, version, type FROM (
         SELECT pos, stream_id, version, type FROM events WHERE org_id = $1 AND pos >= $2::bigint - $6::bigint AND pos <= $2::bigint + $6::bigint
             AND correlation_id = $4 AND actor_id = $5
@@ -77,7 +76,7 @@ impl UndoReader for PgUndoReader {
             return Ok(None);
         };
         let (correlation_id, actor_id): (String, i64) = (row.get(0), row.get(1));
-        // What the server does by itself belongs to no request.
+        // Events of the server itself belong to no request.
         let reach = if correlation_id.is_empty() { 0 } else { limit };
         let params: Params<'_> = &[&org.0, &position, &limit, &correlation_id, &actor_id, &reach];
         let rows = self.database.read(org, FIND_REQUEST, params).await?;

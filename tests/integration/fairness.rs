@@ -77,7 +77,7 @@ async fn more_rows_are_read_again_in_a_turn_and_too_many_are_refused() {
     }
     let (refused, _) = answers.make(ORG, database.read(ORG, sql, &[&17_000_i64])).await;
     assert_eq!(refused.unwrap_err().kind(), ErrorKind::TooLarge);
-    // What no request waits for is not bounded here.
+    // Background work is not bounded here.
     assert_eq!(database.read(ORG, sql, &[&17_000_i64]).await.unwrap().len(), 17_000);
     assert_eq!(database.pool_usage().in_use, 0);
 

@@ -130,7 +130,7 @@ async fn no_route_takes_a_list_for_a_form_or_an_object_for_a_member() {
         let example = objects.body(route, 1);
         for name in example.as_object().unwrap().keys() {
             members += 1;
-            // What is filled in can be any object.
+            // The dashboard to fill in can be any object.
             let is_any_object = route.path == "/api/dashboards/interpolate" && name == "dashboard";
             let object = (!is_any_object).then(|| json!({"a": {"b": 1}}));
             for wrong in [json!([[1]])].into_iter().chain(object) {

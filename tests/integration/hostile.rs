@@ -13,7 +13,7 @@ const MAX_MEMORY: usize = 300 * 1024 * 1024;
 const MAX_LISTS: usize = 250 * MIB;
 const MIB: usize = 1024 * 1024;
 const KIB: usize = 1024;
-/// Where the attackers are.
+/// The addresses of the attackers.
 const OTHERS: [Ipv4Addr; 2] = [Ipv4Addr::new(127, 0, 0, 2), Ipv4Addr::new(127, 0, 0, 3)];
 
 #[tokio::test]
@@ -262,7 +262,7 @@ async fn exports_that_nobody_reads_hold_little_memory_and_leave_few_lines() {
         }
         tokio::time::sleep(Duration::from_millis(1500)).await;
         let after = server.resident_memory();
-        assert!(after < before + 30 * MIB, "{before} -> {after}");
+        assert!(after < before + 48 * MIB, "{before} -> {after}");
         drop(unread);
         tokio::time::sleep(Duration::from_millis(300)).await;
     }

@@ -1,4 +1,4 @@
-//! What has expired is deleted, and so is what a deleted org leaves.
+//! Housekeeping deletes expired rows, and those that a deleted org leaves.
 
 use kymograph_infra::verify::verify;
 use kymograph_tests::TestServer;

@@ -1,4 +1,4 @@
-//! What is decided on the state of one log and written to another holds when both change at once; and `verify` names the
+//! Decisions on the state of one log that are written to another hold when both change at once; and `verify` names the
 //! damage where it does not.
 
 use futures_util::future::join_all;
@@ -94,7 +94,7 @@ async fn nothing_is_written_after_the_end_of_an_org() {
         let (deleted, writing) = tokio::join!(deleting, join_all(writing));
         deleted.expect(200);
         for answer in writing {
-            // What was created and deleted with the org before it could be read is 412.
+            // A folder that was deleted with its org before it could be read is 412.
             let is_refused = [401, 403, 404, 412].contains(&answer.status);
             assert!(answer.status < 300 || is_refused, "{}: {}", answer.request, answer.text);
             written += usize::from(answer.status < 300);

@@ -74,7 +74,7 @@ async fn a_remembered_password_answers_no_guesses() {
         }
     }
     assert_eq!(failures(&server, "wrong password").await, 5);
-    // Where nobody guessed, the lock keeps out nobody who was in.
+    // The lock keeps nobody out who was in, on a network without guesses.
     let server = TestServer::with_settings(&["server.trusted_proxies=127.0.0.1"]).await;
     server.new_member(1, "ann", "Viewer").await;
     let ann = from(server.client("ann", "secret"), "192.0.2.1");

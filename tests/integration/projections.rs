@@ -86,7 +86,7 @@ async fn every_projection_is_rebuilt_from_a_log_with_every_event() {
     }
 }
 
-/// What hides the log from whoever rebuilds, and what shows it again.
+/// Statements that hide the log from a rebuild, and show it again.
 const HIDDEN: &[(&str, &str)] = &[
     (
         "ALTER POLICY tenant ON events USING (false)",

@@ -136,7 +136,7 @@ async fn who_reads_appends_and_writes_back_loses_nothing() {
     };
     let before = levels(&acl(&admin, "/api/folders/inner").await);
     assert_eq!(before.len(), 3);
-    // What Go's client knows of an item; it sends what is inherited like what is granted here.
+    // Members of an item that Go's client knows; it sends inherited items like those that are granted here.
     let known = |item: &Value| json!({"permission": item["permission"], "role": item["role"], "teamId": item["teamId"], "userId": item["userId"]});
     for is_verbatim in [true, false] {
         let list = admin.get(path).await.expect(200).body;
@@ -154,7 +154,7 @@ async fn who_reads_appends_and_writes_back_loses_nothing() {
         assert_eq!(levels(&acl(&admin, "/api/folders/inner").await), expected, "{is_verbatim}");
     }
     vic.get("/api/folders/inner").await.expect(200);
-    // What is said last of somebody counts, also where permissions are changed one by one.
+    // The last item of a grantee counts, also where permissions are changed one by one.
     let twice = json!({"permissions": [
         {"userId": user, "permission": "Edit"}, {"userId": user, "permission": "View"},
     ]});

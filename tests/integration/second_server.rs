@@ -7,7 +7,7 @@ use kymograph_app::feed_health::MAX_SILENCE;
 use kymograph_tests::{Client, Cluster, DatabaseProxy, ServerProcess};
 use serde_json::json;
 
-/// What a request and a turn of the loop that asks for it may take on a loaded machine.
+/// The time for a request and a turn of the loop that sends it on a loaded machine.
 const SLACK: Duration = Duration::from_secs(3);
 
 /// Two servers, and the proxy between the second and the database.

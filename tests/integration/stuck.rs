@@ -131,7 +131,7 @@ async fn who_is_demoted_meanwhile_gives_no_rights() {
     demoted.await.unwrap();
     let accounts = server.admin().get("/api/serviceaccounts/search").await.expect(200).body;
     assert_eq!(accounts["totalCount"], 0);
-    // Who gives up its own rights had them until then.
+    // An admin who gives up its own rights had them until then.
     let (bob, id) = server.new_member(1, "bob", "Admin").await;
     bob.patch(&format!("/api/org/users/{id}"), &json!({"role": "Viewer"})).await.expect(200);
 }

@@ -145,7 +145,7 @@ async fn who_is_no_member_of_the_org_counts_for_nothing_in_a_team_until_it_is() 
     assert_eq!(folder["canEdit"], true);
     let listed = admin.get(&list).await.expect(200).body;
     assert_eq!(members(&listed), [("admin", 4), ("guest", 0)]);
-    // Who leaves is out of the team, and who is deleted is not counted.
+    // A member who leaves the org is out of the team, and a deleted user is not counted.
     admin.delete(&format!("/api/org/users/{id}")).await.expect(200);
     admin.post(&list, &json!({"userId": id})).await.expect(200);
     admin.delete(&format!("/api/admin/users/{id}")).await.expect(200);

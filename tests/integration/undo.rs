@@ -106,7 +106,8 @@ async fn a_deleted_folder_comes_back_with_all_that_was_in_it_and_its_permissions
         let read = admin.get(&format!("/api/dashboards/uid/{uid}")).await.expect(200).body;
         assert_eq!(read["meta"]["folderUid"], folder);
     }
-    // What was in the trash before stays there, who left has nothing, and who came back has none of its old rights.
+    // Dashboards that were in the trash before stay there, members who left have nothing, and those who came back none of their
+    // old rights.
     admin.get("/api/dashboards/uid/t").await.expect(404);
     vic.get("/api/dashboards/uid/c").await.expect(200);
     back.get("/api/folders/ops").await.expect(403);
@@ -175,7 +176,7 @@ async fn later_changes_are_named_and_what_was_seen_can_be_insisted_on() {
     let seen = preview(&admin, second).await["seen"].clone();
     admin.post(&path, &json!({"seen": seen})).await.expect(200);
     assert_eq!(admin.get("/api/dashboards/uid/cpu").await.expect(200).body["dashboard"]["n"], 1);
-    // What is left to undo is nothing.
+    // Nothing is left to undo.
     let again = undo(&admin, second).await.expect(200).body;
     assert_eq!(again, json!({"message": "Undone: 1 object changed", "changed": 1}));
 }
@@ -196,7 +197,7 @@ async fn what_a_client_calls_one_undertaking_is_undone_together() {
     let last = last["events"][0]["id"].as_i64().unwrap();
     let plan = preview(&admin, last).await;
     assert_eq!(steps(&plan), ["end dashboard two", "end dashboard one", "end folder new"]);
-    // What others have put into the folder is not deleted with it.
+    // Content that others put into the folder is not deleted with it.
     save(&ann, "anns", "new", 1).await;
     let plan = preview(&admin, last).await;
     assert_eq!((&plan["refused"], &steps(&plan)[2]), (&json!(true), &"refused folder new".to_owned()));
@@ -238,7 +239,7 @@ async fn who_was_removed_comes_back_with_teams_and_permissions() {
     let listed = admin.get("/api/folders/ops/permissions").await.expect(200).body;
     assert!(listed.as_array().unwrap().iter().any(|item| item["teamId"] == team), "{listed}");
 
-    // Who is no user any more does not come back, and a team does not get who is no member.
+    // A deleted user does not come back, and a team gets no member from outside the org.
     admin.delete(&format!("/api/admin/users/{ann_id}")).await.expect(200);
     let plan = preview(&admin, entry(&admin, "membership.removed").await).await;
     assert!(steps(&plan).contains(&format!("impossible membership {ann_id}")), "{plan}");
@@ -312,7 +313,7 @@ async fn who_may_not_do_it_by_hand_may_not_undo_it() {
     let preference = entry(&admin, "preference.changed").await;
     assert_eq!(preview(&ann, preference).await["refused"], true);
     undo(&ann, preference).await.expect(403);
-    // What belongs to no org is for those who administer the server.
+    // The log of the server is for server admins.
     admin.put(&format!("/api/users/{ann_id}"), &json!({"login": "anna", "name": "Anna"})).await.expect(200);
     let log = admin.get("/api/admin/audit/events?action=user.profile_changed&limit=1").await.expect(200).body;
     let path = format!("/api/admin/audit/events/{}/undo", log["events"][0]["id"]);

@@ -1,4 +1,5 @@
-//! What members see in lists is what a computation over all rights says, right after each change, on each server.
+//! Lists show members exactly the contents that a naive computation over all rights allows, right after each change, on each
+//! server.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -110,7 +111,7 @@ impl World {
         self.admin.post(&format!("{path}/permissions"), &json!({"items": items})).await.expect(200);
     }
 
-    /// What a member may do with a folder or dashboard: the most that any of the nodes around it grants.
+    /// The level of a member on a folder or dashboard: the most that any of the nodes around it grants.
     fn level(&self, member: usize, node: &Node) -> i64 {
         let own = self.own_level(member, node);
         self.folders.get(&node.place).map_or(own, |folder| own.max(self.level(member, folder)))
@@ -211,7 +212,7 @@ impl World {
         let (client, creator) = if is_new { self.creator(dice, &place) } else { (self.admin.clone(), None) };
         let saved = client.post("/api/dashboards/db", &save).await;
         if saved.status != 200 {
-            // What is in the trash is somebody else's.
+            // Dashboards in the trash are somebody else's.
             saved.expect(403);
             return format!("not save {uid}");
         }
@@ -242,7 +243,7 @@ impl World {
         let path = format!("/api/org/users/{}", self.members[member].id);
         self.admin.patch(&path, &json!({"role": role})).await.expect(200);
         self.members[member].role = role;
-        // What somebody's role is another server is told.
+        // Another server is told of a changed role.
         tokio::time::sleep(std::time::Duration::from_millis(200)).await;
         format!("{member} becomes {role}")
     }
@@ -260,7 +261,7 @@ impl World {
         format!("{member} joins team {team}")
     }
 
-    /// Who creates something: sometimes an editor, at the root.
+    /// The creator of an object: sometimes an editor, at the root.
     fn creator(&self, dice: &mut Dice, place: &str) -> (Client, Option<usize>) {
         let editors: Vec<_> =
             (0..self.members.len()).filter(|at| self.members[*at].role == "Editor").collect();

@@ -11,7 +11,7 @@ use tokio_postgres::config::Host;
 
 use crate::TestDatabase;
 
-/// What a server sends to hear of changes.
+/// The message with which a server begins to listen for changes.
 const LISTEN: &[u8] = b"LISTEN kymograph_changes";
 
 /// Listens on a port of this machine and leads to the database of a test.

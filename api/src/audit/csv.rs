@@ -65,9 +65,9 @@ fn push_number(out: &mut Vec<u8>, number: i64) {
     let _ = serde_json::to_writer(out, &number);
 }
 
-/// What a formula begins with.
+/// The first characters of formulas.
 const FORMULA: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
-/// What separates the cells of a line in some countries and programs, or lines.
+/// Separators of cells and lines in some countries and programs.
 const SEPARATORS: [char; 4] = [';', '\t', '\r', '\n'];
 
 /// Adds a comma and a text. Where a spreadsheet could take a text or a part of it for a formula, there is an apostrophe

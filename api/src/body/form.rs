@@ -6,7 +6,7 @@ use kymograph_domain::json::{JsonKind, JsonValue};
 use serde::Deserialize;
 use serde::de::value::BorrowedStrDeserializer;
 
-/// What is wrong with a form.
+/// The fault of a form.
 pub(crate) use serde::de::value::Error as Fault;
 use serde::de::{
     DeserializeSeed, Deserializer, EnumAccess, Error as _, IntoDeserializer, MapAccess, SeqAccess,
@@ -42,8 +42,8 @@ fn within(name: &str, error: &Fault) -> Fault {
     Fault::custom(format_args!("{name}: {error}"))
 }
 
-/// What is there instead of what was wanted, of a text its beginning: serde writes it escaped, and an error is copied for each
-/// level that it is in.
+/// The value of a wrong type as an error names it; of a text only the beginning, since serde escapes it and each level copies
+/// the error.
 fn unexpected(value: JsonValue<'_>) -> Unexpected<'_> {
     match value.kind() {
         JsonKind::Null => Unexpected::Unit,

@@ -24,7 +24,7 @@ pub(crate) struct Name(String);
 #[schema(min_length = 1, max_length = 5000, pattern = r"^[^\u0000]*[^\s\u0000][^\u0000]*$")]
 pub(crate) struct Title(String);
 
-/// What was changed and why, in at most 500 characters without NUL.
+/// A message about the change, of at most 500 characters without NUL.
 #[derive(ToSchema)]
 #[schema(max_length = 500, pattern = r"^[^\u0000]*$")]
 pub(crate) struct VersionMessage(String);

@@ -21,7 +21,7 @@ pub(crate) const MAX_KINDS: usize = 10_000;
 
 /// How many of those are of one org. All others of the org become one kind, so that its members leave room for other
 /// orgs.
-const MAX_KINDS_PER_ORG: usize = 1000;
+pub(crate) const MAX_KINDS_PER_ORG: usize = 1000;
 
 /// How many kinds of refusals of one source are told apart at the same time. All others become one kind, so that
 /// who varies what is asked for gains nothing.
@@ -60,7 +60,7 @@ pub(super) enum What {
     TokenRefused,
 }
 
-/// What refusals are counted by: a known actor, the network of a client, or the account that somebody tries to get into.
+/// Refusals are counted by this: a known actor, the network of a client, or the account that somebody tries to get into.
 /// Guesses at one account are counted by that, wherever they come from and whatever else comes from there. Those of an org
 /// that has too many are counted together.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -71,7 +71,7 @@ enum Source {
     Org(OrgId, Class),
 }
 
-/// What has a number of kinds of its own.
+/// The sources that share one number of kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Class {
     Actors,
@@ -80,7 +80,7 @@ enum Class {
 }
 
 /// Refusals with the same kind are one entry. `None` gathers those that are not told apart.
-type Kind = (Source, Option<(What, AccessTarget, String, String)>);
+type Kind = (Source, Option<(What, AccessTarget, String, Option<IpAddr>)>);
 
 /// A refusal to be written down, with how often and since when.
 pub(super) struct Entry {
@@ -137,10 +137,10 @@ impl Folds {
     /// The kind of a refusal: one of its own, or one that it shares if its source or its org has too many.
     fn kind_of(&self, attempt: &Attempt) -> Kind {
         let source = source_of(attempt);
-        // What is tried on an account from several networks is told apart, as far as there is room.
+        // Attempts on an account from several networks are told apart, as far as there is room.
         let from = match &source {
-            Source::Account(..) => network_of_client_at(&attempt.request.ip).to_string(),
-            _ => String::new(),
+            Source::Account(..) => Some(network_of_client_at(&attempt.request.ip)),
+            _ => None,
         };
         let full = (attempt.what.clone(), attempt.target.clone(), attempt.reason.clone(), from);
         let own = (source.clone(), Some(full));

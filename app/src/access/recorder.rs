@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
-use super::fold::{Attempt, Entry, Folds, What};
+use super::fold::{Attempt, Entry, Folds, MAX_KINDS_PER_ORG, What};
 use super::{Counts, Message};
 use crate::clock::Clock;
 use crate::error::Result;
@@ -26,7 +26,7 @@ use crate::{Commands, RequestContext, Scope, Unit};
 const TICK: Duration = Duration::from_secs(1);
 
 /// How many entries of an org wait to be written. Each is a kind of refusal, of which an org has as many within a minute.
-const MAX_WAITING_OF_ORG: usize = 1000;
+const MAX_WAITING_OF_ORG: usize = MAX_KINDS_PER_ORG;
 
 /// Decides what of the refusals is written into the log.
 pub struct AccessRecorder {

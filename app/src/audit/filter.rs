@@ -1,7 +1,7 @@
 //! From what a client asks for to what the log is indexed by.
 
 use kymograph_domain::access::Outcome;
-use kymograph_domain::{Timestamp, registry};
+use kymograph_domain::{Timestamp, UserId, registry};
 
 use super::{ANONYMOUS, AuditSelect, Audits};
 use crate::error::{Error, Result};
@@ -273,7 +273,7 @@ impl Audits {
                 None => ActorFilter::Login(text.clone()),
             };
             // Nobody has the logins of who is no user; somebody may have a login of digits.
-            for (login, id) in [("server", 0), ("anonymous", ANONYMOUS.0)] {
+            for (login, id) in [("server", UserId::SERVER.0), ("anonymous", ANONYMOUS.0)] {
                 if matches(&text.to_lowercase(), login) {
                     ids.push(id);
                 }

@@ -156,7 +156,7 @@ impl ParsedDashboard {
     }
 }
 
-/// What a member of a document is, if it is there and not `null`.
+/// The kind of a member of a document, if it is there and not `null`.
 fn member<'a, T>(
     document: JsonValue<'a>,
     name: &str,

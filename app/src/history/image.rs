@@ -124,8 +124,8 @@ impl<'a> Images<'a> {
     }
 }
 
-/// What an object of a known type was like after a version's event, and how many of the bytes that may be read are left. The
-/// admission that it may need is the request's.
+/// The past of an object of a known type up to a version, and how many of the bytes that may be read are left. The admission
+/// that it may need is the request's.
 pub(crate) async fn past<A: Stream>(
     reader: &dyn HistoryReader,
     workers: &Workers,

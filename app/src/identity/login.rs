@@ -57,7 +57,7 @@ pub(super) struct Proven {
     pub(super) hash: Arc<str>,
 }
 
-/// What becomes of the attempts on an account when the right password comes.
+/// The effect of the right password on the attempts on an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum OnSuccess {
     /// All are forgotten: somebody logged in.

@@ -157,9 +157,9 @@ fn given(changes: &Changes) -> Grants {
     changes.iter().filter_map(|(grantee, level)| level.map(|level| (*grantee, level))).collect()
 }
 
-/// What is wanted by grantee: of what a list says of somebody, the last. Clients send back what is inherited beside what they
-/// read as granted here. As many can be taken away as can be given, and each is looked up before it is decided how many there
-/// are in the end.
+/// The wanted level by grantee, the last of a list if it names one several times. Clients send back inherited permissions
+/// beside those that they read as granted here. As many can be taken away as can be given, and each is looked up before it is
+/// decided how many there are in the end.
 fn changes(wanted: &[WantedGrant]) -> Result<Changes, ResourcePermissionError> {
     if wanted.len() > 2 * MAX_GRANTS {
         return Err(ResourcePermissionError::TooMany);

@@ -43,16 +43,16 @@ pub(super) struct Deciding<'a, 's> {
     /// Whether this is only about what would happen.
     pub(super) is_rehearsal: bool,
     pub(super) plan: UndoPlan,
-    /// What folders and dashboards are by now, by kind and uid: their numeric ids, or nothing.
+    /// The numeric ids of folders and dashboards by now, by kind and uid; `None` for those that are gone.
     pub(super) resources: HashMap<(ResourceKind, Uid), Option<i64>>,
-    /// What came back under a new numeric id.
+    /// Folders and dashboards that came back under a new numeric id.
     pub(super) reborn: Vec<Reborn>,
-    /// Who came back.
+    /// Users and teams that came back.
     pub(super) returned: HashSet<Grantee>,
     seen: Sha256,
 }
 
-/// What becomes of an object, and what it has to be told for that.
+/// The fate of an object, and the commands for it.
 enum Decision<C> {
     Tell(Fate, Vec<C>),
     Keep(Fate, String),
@@ -234,7 +234,7 @@ impl<'a, 's> Deciding<'a, 's> {
         let fate = if was_there { Fate::Reverted } else { Fate::Restored };
         let owned;
         let events = if past.events.is_empty() {
-            // What has always been there says whose it is in its first event only.
+            // An object that was there all the time names its id in its first event only.
             owned = self.read::<A>(object, object.last()).await?;
             &owned.events
         } else {
@@ -292,7 +292,7 @@ impl<'a, 's> Deciding<'a, 's> {
         Ok(Decision::Tell(Fate::Revoked, commands))
     }
 
-    /// What an object was before the request.
+    /// The past of an object before the request.
     pub(super) async fn past<A: Stream>(&self, object: &Object) -> Result<Arc<Past<A>>> {
         let read = async || -> Result<Arc<dyn Any + Send + Sync>> {
             let past: Arc<dyn Any + Send + Sync> =
@@ -409,7 +409,7 @@ impl<'a, 's> Deciding<'a, 's> {
         self.plan.steps.len() < super::MAX_LISTED_STEPS
     }
 
-    /// What people call an object, as long as it will be named at all.
+    /// The name of an object, as long as it will be named at all.
     fn name_of<A: Stream>(&self, state: &A) -> String {
         if !self.names_more() {
             return String::new();
@@ -420,7 +420,7 @@ impl<'a, 's> Deciding<'a, 's> {
     }
 }
 
-/// What states say of the name of their object.
+/// The members of states that name their object.
 #[derive(Default, Deserialize)]
 struct Named {
     title: Option<String>,

@@ -17,9 +17,9 @@ use crate::unit::Entity;
 
 /// A folder or dashboard that came back under a new numeric id.
 pub(super) struct Reborn {
-    /// What it was.
+    /// Its old identity.
     pub(super) had: Resource,
-    /// What it is.
+    /// Its new identity.
     pub(super) now: Resource,
     /// Its stream.
     pub(super) stream: StreamId,
@@ -113,7 +113,7 @@ impl Deciding<'_, '_> {
         self.push(step, None)
     }
 
-    /// What a list was before the request: whose it was, and what it granted.
+    /// A list before the request: its resource, and its grants.
     async fn past_list(&self, object: &Object) -> Result<(Option<Resource>, Grants)> {
         let past = self.past::<ResourcePermission>(object).await?;
         Ok((past.state.resource.clone(), past.state.grants.clone()))
@@ -124,8 +124,8 @@ impl Deciding<'_, '_> {
         Ok(resource.map(|_| grants))
     }
 
-    /// What held at the root for something without a list, if it was made by somebody else who still is a member: who
-    /// brings it back counts as its creator otherwise.
+    /// The default grants of an object at the root without a list, if somebody else created it who still is a member: without
+    /// them, whoever undoes would count as its creator.
     async fn default_of(&self, reborn: &Reborn) -> Result<Option<Grants>> {
         let histories = &self.undos.ports.histories;
         let Some((noun, _)) = reborn.stream.as_str().split_once('-') else { return Ok(None) };
@@ -136,7 +136,7 @@ impl Deciding<'_, '_> {
         let entries = histories.list_entries(self.scope, &reborn.stream, began + 1, 1).await?;
         let creator = entries.first().map(|entry| entry.actor_id);
         let creator =
-            creator.filter(|creator| *creator != self.scope.actor().user_id && *creator > UserId(0));
+            creator.filter(|creator| *creator != self.scope.actor().user_id && *creator > UserId::SERVER);
         Ok(creator.map(|creator| default_grants(Some(creator))))
     }
 

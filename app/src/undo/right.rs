@@ -1,4 +1,4 @@
-//! Who may undo what: who could do it by hand.
+//! The right to undo: that of doing it by hand.
 
 use cqrs_es::Aggregate;
 use kymograph_domain::OrgId;
@@ -21,7 +21,7 @@ use crate::{Permission, Scope};
 pub(super) fn require(scope: &Scope, noun: &str, key: &str, is_there: bool) -> Result<()> {
     use Permission as P;
     match noun {
-        // What comes back may have been anybody's, and its rights with it.
+        // Restored content may have been anybody's, and its rights with it.
         Dashboard::TYPE => require_content(scope, P::DashboardsWrite),
         Folder::TYPE => require_content(scope, P::FoldersWrite),
         ResourcePermission::TYPE => require_content(scope, P::FoldersPermissionsWrite),

@@ -1,11 +1,11 @@
-//! What undoing comes to, object by object.
+//! The effects of undoing, object by object.
 
 use kymograph_domain::StreamId;
 use serde::{Deserialize, Serialize};
 
 use super::{LaterChanges, MAX_LISTED_STEPS};
 
-/// What becomes of an object.
+/// The fate of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Fate {
@@ -41,16 +41,16 @@ impl Fate {
     }
 }
 
-/// What becomes of one object.
+/// The effect on one object.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct UndoStep {
     /// The type of the object.
     pub noun: String,
-    /// What tells it apart.
+    /// Its key: a uid or an id.
     pub key: String,
-    /// What people call it, empty if it has no name.
+    /// Its name, empty if it has none.
     pub name: String,
-    /// What becomes of it.
+    /// Its fate.
     pub fate: Fate,
     /// Why, or what else there is to know.
     pub detail: String,
@@ -66,7 +66,7 @@ impl UndoStep {
         StreamId::from_stored(format!("{}-{}", self.noun, self.key))
     }
 
-    /// What it is about, in words.
+    /// The object in words.
     #[must_use]
     pub fn what(&self) -> String {
         let noun = match self.noun.as_str() {
@@ -100,12 +100,12 @@ impl UndoStep {
     }
 }
 
-/// What undoing a request comes to.
+/// The effects of undoing a request.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct UndoPlan {
-    /// What connects what the request did.
+    /// The correlation id of the request.
     pub correlation_id: String,
-    /// What becomes of each object, as far as there is room.
+    /// The effect on each object, as far as there is room.
     pub steps: Vec<UndoStep>,
     /// How many objects there are.
     pub count: usize,

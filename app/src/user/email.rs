@@ -85,7 +85,7 @@ impl Users {
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn update_own_profile(&self, scope: &Scope, change: &ProfileChange) -> Result<ProfileUpdate> {
         let id = scope.actor().user_id;
-        // Who may change the names of all users may vouch for its own.
+        // A server admin, who may change all users' names, may vouch for its own.
         let may_vouch = scope.require_on_server(Permission::UsersWrite).is_ok();
         let command = if may_vouch { UserCommand::ChangeProfile } else { UserCommand::ChangeOwnProfile };
         let Some(verification) = &self.verification else {

@@ -11,7 +11,7 @@ const GROUP: &str = "dashboard.grafana.app/";
 const CLASSIC: [&str; 5] = ["v0alpha1", "v1alpha1", "v1beta1", "v1", "v0"];
 /// The other versions.
 const OTHERS: [&str; 3] = ["v2alpha1", "v2beta1", "v2"];
-/// What comes between the version and the specification in what is kept.
+/// The text between the version and the specification in the kept form.
 const BEFORE_SPEC: &str = r#"","spec":"#;
 
 /// A dashboard as a client sends it.
@@ -64,7 +64,7 @@ impl<'a> SentDashboard<'a> {
         Ok(Self { spec, name: name.filter(|name| !name.is_empty()), schema })
     }
 
-    /// What is kept of it, of at most so many bytes and without the members that are the server's to say.
+    /// The form that is kept, of at most so many bytes and without the members that the server sets.
     pub fn kept(self, without: &[&str], max_bytes: usize) -> Result<CanonicalJson, WriteError> {
         let Some(schema) = self.schema else { return CanonicalJson::try_new(self.spec, without, max_bytes) };
         let mut text = format!(r#"{{"apiVersion":"{GROUP}{schema}{BEFORE_SPEC}"#);

@@ -49,7 +49,7 @@ fn describe_whole(word: &str, phrase: &str, document: JsonValue<'_>, description
     describe("dashboard", None, &told(document, "title"), "the dashboard", changes, description);
 }
 
-/// What is said of a panel in other words than that its options changed. What is inside a row is told of itself.
+/// Members of a panel that have words of their own, beside "options changed". Panels inside a row are told of themselves.
 const TOLD_OF_PANELS: [&str; 6] = ["gridPos", "title", "type", "targets", "datasource", "panels"];
 
 fn text_of<'a>(value: JsonValue<'a>, member: &str) -> &'a str {

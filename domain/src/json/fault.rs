@@ -1,4 +1,4 @@
-//! What is wrong with a text that is not JSON, in words that say where to look.
+//! The fault of a text that is not JSON, in words that say where to look.
 
 use serde::de::IgnoredAny;
 use simd_json::{Error, ErrorType};
@@ -9,7 +9,7 @@ const SHOWN_BYTES: usize = 20;
 /// The byte order mark as UTF-8 has it.
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
-/// What JavaScript and Python write for numbers that JSON has not, the parser taking the sign off.
+/// Numbers of JavaScript and Python that JSON lacks; the parser takes the sign off.
 const NO_NUMBERS: [&str; 2] = ["NaN", "Infinity"];
 
 /// Says why a text cannot be parsed. The parser may have resolved escapes before the place of the error, never after it.
@@ -48,7 +48,7 @@ pub(super) fn explain(text: &[u8], error: &Error) -> String {
     }
 }
 
-/// Where a value begins that follows the first.
+/// The place of a second value.
 fn second_value(text: &[u8]) -> Option<usize> {
     let mut values = serde_json::Deserializer::from_slice(text).into_iter::<IgnoredAny>();
     values.next()?.ok()?;

@@ -1,11 +1,11 @@
-//! What kind of value a value is.
+//! The kinds of JSON values.
 
 use simd_json::StaticNode;
 use simd_json::tape::Node;
 
 use super::JsonValue;
 
-/// What kind of value a value is.
+/// The kind of a value.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum JsonKind<'a> {
     /// `null`.
@@ -25,7 +25,7 @@ pub enum JsonKind<'a> {
 }
 
 impl<'a> JsonValue<'a> {
-    /// What kind of value it is.
+    /// Its kind.
     #[must_use]
     pub fn kind(self) -> JsonKind<'a> {
         match self.0.first() {

@@ -47,7 +47,7 @@ pub(super) fn count_nodes(text: &[u8]) -> usize {
 /// How deep lists and objects are nested.
 pub(super) fn depth(nodes: &[Node<'_>]) -> usize {
     let mut deepest = 0;
-    // Where the lists and objects that are open end.
+    // The ends of the lists and objects that are open.
     let mut ends = Vec::new();
     for (index, node) in nodes.iter().enumerate() {
         while ends.last().is_some_and(|end| *end <= index) {

@@ -1,4 +1,4 @@
-//! Who can be granted what.
+//! Grantees and levels of access.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::{TeamId, UserId};
 use crate::role::OrgRole;
 
-/// What somebody may do with a folder or dashboard, and with all that is inside it.
+/// A level of access to a folder or dashboard, and to all that is inside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum AccessLevel {
     /// Read it.

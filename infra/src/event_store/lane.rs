@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kymograph_app::budget::{Budget, Charge};
 use kymograph_app::error::overload;
-use kymograph_app::event_store::{Commit, CommitError, Committed, StreamState};
+use kymograph_app::event_store::{CommitError, Committed, StreamState};
 use kymograph_app::{Error, Result};
 use kymograph_domain::{OrgId, StreamId};
 use tokio::sync::oneshot;
@@ -54,33 +54,20 @@ impl Default for CommitBudgets {
 }
 
 impl CommitBudgets {
-    /// Takes the bytes of the states that a commit has for an org, before it is prepared.
-    pub(super) fn charge(&self, org: OrgId, commit: &Commit) -> Result<Charge<OrgId>> {
-        self.take(org, commit.appends.iter().map(|append| append.state.len()).sum())
-    }
-
-    /// Takes the bytes of all that a commit has, until it is dropped.
-    pub(super) fn charge_all(
-        &self,
-        of_states: Charge<OrgId>,
-        org: OrgId,
-        commit: &mut Prepared,
-    ) -> Result<()> {
-        drop(of_states);
-        commit.charge = Some(self.take(org, commit.size())?);
-        Ok(())
-    }
-
-    fn take(&self, org: OrgId, bytes: usize) -> Result<Charge<OrgId>> {
+    /// Takes so many bytes for a commit of an org.
+    pub(super) fn charge(&self, org: OrgId, bytes: usize) -> Result<Charge<OrgId>> {
         if bytes > MAX_LARGE_BYTES_OF_ORG {
-            return Err(Error::too_large(
-                "this changes more than can be changed at once: change a part of it",
-            ));
+            return Err(too_large());
         }
         let budget = if bytes <= SMALL { &self.small } else { &self.large };
         let mut charge = Charge::new(budget.clone(), org);
         if charge.try_grow_to(bytes) { Ok(charge) } else { Err(too_many()) }
     }
+}
+
+/// The error of a command that changes more than fits into memory at once.
+pub(super) fn too_large() -> Error {
+    Error::too_large("this changes more than can be changed at once: change a part of it")
 }
 
 /// Jobs of an org with where the answer to each goes.

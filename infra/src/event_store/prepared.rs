@@ -23,14 +23,14 @@ pub(super) struct Prepared {
     pub(super) forgotten: Option<OrgId>,
     pub(super) answer: Option<(IdempotencyKey, String)>,
     pub(super) actor: Actor,
-    /// What has to be true of the actor still, if the commit gives or takes rights.
+    /// The ground of the actor's rights, to be checked if the commit gives or takes rights.
     pub(super) standing: Option<Standing>,
     pub(super) causation_id: String,
     pub(super) correlation_id: String,
     /// What else is known of the request, as JSON text.
     pub(super) meta: String,
     pub(super) trace_id: String,
-    /// What it takes of the memory for commits under way.
+    /// Its part of the memory for commits under way.
     pub(super) charge: Option<Charge<OrgId>>,
     /// The span in which it waits to be written, if somebody collects traces.
     pub(super) span: Span,

@@ -242,7 +242,7 @@ impl<'a> Writer<'a> {
                 org: self.org,
                 position: pending.position,
                 recorded_at: pending.recorded_at,
-                actor_id: UserId(0),
+                actor_id: UserId::SERVER,
                 actor_login: &pending.origin.actor,
                 event: &*pending.imported.event as &dyn StoredEvent,
             };

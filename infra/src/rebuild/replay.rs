@@ -40,7 +40,7 @@ const COLUMNS: &str = "pos, type, schema_version, recorded_at, actor_id, actor_l
 const TYPES: &[Type] =
     &[Type::INT8, Type::TEXT, Type::INT4, Type::TIMESTAMPTZ, Type::INT8, Type::TEXT, Type::TEXT];
 
-/// Where the log of the org `$1` ends, by its head and by its events.
+/// The end of the log of the org `$1`, by its head and by its events.
 const HEAD: &str = "SELECT pos, coalesce((SELECT max(pos) FROM public.events WHERE org_id = $1), 0)
     FROM public.heads WHERE org_id = $1";
 /// Whether something says that there are events, which nothing hides from whoever may not read them.
@@ -49,7 +49,7 @@ const IS_USED: &str = "SELECT pg_relation_size('public.events') > 0 OR EXISTS (S
 const ORGS: &str = "SELECT id FROM public.orgs ORDER BY id";
 const CONFIRMED_ORGS: &str =
     "SELECT id FROM public.orgs WHERE id IN (SELECT owner_org_id FROM public.quotas) ORDER BY id";
-/// What to look for where the log cannot be read.
+/// Advice where the log cannot be read.
 const HIDDEN: &str = "row level security may hide it from this role, or the log is damaged (see `kymograph verify`); \
     the old tables stay";
 

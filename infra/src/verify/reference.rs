@@ -43,7 +43,7 @@ const TENANT_RULES: &[Rule] = &[
     },
     Rule {
         table: "folders",
-        // Whatever cannot be reached from the root in so many steps as may be is in a circle, or too deep.
+        // A folder that cannot be reached from the root within the allowed depth is in a circle, or too deep.
         sql: "WITH RECURSIVE reached (uid, depth) AS (
                 SELECT uid, 1 FROM public.folders WHERE org_id = app_org_id() AND parent_uid = ''
                 UNION ALL

@@ -3453,7 +3453,7 @@ export interface components {
             status?: components["schemas"]["PreconditionStatus"];
         };
         /**
-         * @description What programs test for 412: a stale version.
+         * @description A stale version, for which programs test 412.
          * @enum {string}
          */
         PreconditionStatus: "version-mismatch";
@@ -3856,7 +3856,7 @@ export interface components {
         /** @description A checked uid: 1 to 40 characters of `[a-zA-Z0-9_-]`. */
         Uid: string;
         UndoForm: {
-            /** @description What the preview said; left out, whatever is there now is undone. */
+            /** @description `seen` of the preview; without it the present state is undone. */
             seen?: string | null;
         };
         UndoPlanBody: {
@@ -3867,9 +3867,9 @@ export interface components {
             count: number;
             /** @description Whether something is in the way, so that nothing would be undone. */
             refused: boolean;
-            /** @description What to send so that nothing is undone if anything has changed since. */
+            /** @description Sent back, it keeps anything from being undone if something has changed since. */
             seen: string;
-            /** @description What becomes of each object, in the order in which it is done; at most 200 are named. */
+            /** @description The effect on each object, in the order in which they are undone; at most 200 are named. */
             steps: components["schemas"]["UndoStepBody"][];
         };
         UndoStepBody: {
@@ -3882,7 +3882,7 @@ export interface components {
              * @description How many later changes go too.
              */
             laterCount: number;
-            /** @description What people call it, empty if it has no name. */
+            /** @description The name, empty if it has none. */
             name: string;
             /** @description The same in words. */
             text: string;
@@ -3961,7 +3961,7 @@ export interface components {
         VersionDocumentBody: components["schemas"]["VersionBody"] & {
             data: components["schemas"]["DashboardDocument"];
         };
-        /** @description What was changed and why, in at most 500 characters without NUL. */
+        /** @description A message about the change, of at most 500 characters without NUL. */
         VersionMessage: string;
         VersionsBody: {
             /** @description What to send as `continueToken` for the next page, empty after the last. */

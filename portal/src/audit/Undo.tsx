@@ -15,7 +15,7 @@ interface UndoProps {
   onClose: () => void;
 }
 
-/** What undoing the request of an entry would do, and the button that does it. */
+/** The preview of undoing the request of an entry, and the button that undoes it. */
 export function Undo({ event, onClose }: UndoProps) {
   const queries = useQueryClient();
   const [isBusy, setBusy] = useState(false);
@@ -39,7 +39,7 @@ export function Undo({ event, onClose }: UndoProps) {
       tellDone(message);
       onClose();
     } catch (error) {
-      // What is shown may be what has changed since.
+      // The preview may be outdated.
       void queries.invalidateQueries({ queryKey: undoQuery(event.id).queryKey });
       tellProblem(error);
     }

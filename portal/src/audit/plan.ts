@@ -1,6 +1,6 @@
 import type { components } from "../api/schema";
 
-/** What undoing a request would do. */
+/** The preview of undoing a request. */
 export type UndoPlan = components["schemas"]["UndoPlanBody"];
 
 const MAX_AUTHORS = 3;
@@ -18,7 +18,7 @@ const LABELS: Record<string, string> = {
   revoke: "Revoke",
 };
 
-/** What the button says. */
+/** The label of the button. */
 export function labelOf({ steps, count }: UndoPlan): string {
   const [only] = steps;
   if (count > 1 || only === undefined) return `Undo all ${count} changes of this request`;

@@ -1,7 +1,7 @@
 import { queryOptions } from "@tanstack/react-query";
 import { client, of } from "../api/client";
 
-/** What undoing the request of an entry would do, as things are now. */
+/** The preview of undoing the request of an entry, as things are now. */
 export function undoQuery(id: number) {
   return queryOptions({
     queryKey: ["undo", id],

@@ -10,7 +10,7 @@ import { ProblemBox } from "../ui/ProblemBox";
 import ui from "../ui/ui.module.css";
 import { useWork } from "../ui/useWork";
 
-/** Where the link of an invite leads: somebody without an account makes one. */
+/** The page of an invite's link, on which somebody without an account makes one. */
 export function InvitePage() {
   const { code } = useParams({ from: "/invite/$code" });
   const navigate = useNavigate();

@@ -23,7 +23,7 @@ export function TimeSlider() {
   const at = useSearch({ strict: false, select: (search) => search.at });
   const [isOpen, setOpen] = useState(false);
   const { isEditor } = useMe();
-  // Who may only view finds nothing in the past.
+  // Viewers find nothing in the past.
   if (!isEditor && at === undefined) return null;
   return (
     <Popover opened={isOpen} onChange={setOpen} width={340} position="bottom-end" shadow="md" trapFocus>

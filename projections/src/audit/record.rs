@@ -200,7 +200,7 @@ fn target_stream<'r>(row: &'r Row, access: Option<&Access<'_>>) -> Cow<'r, str> 
 
 fn actor<'r>(row: &'r Row, auth_method: &str) -> AuditActor<'r> {
     let id = UserId(row.get(ACTOR_ID));
-    AuditActor { kind: actor_kind(id, auth_method), id: id.max(UserId(0)), login: row.get(ACTOR_LOGIN) }
+    AuditActor { kind: actor_kind(id, auth_method), id: id.max(UserId::SERVER), login: row.get(ACTOR_LOGIN) }
 }
 
 impl AuditBatch for Batch {

@@ -24,8 +24,8 @@ use tree::Tree;
 
 pub use cache::MAX_KEPT_BYTES;
 
-/// Whoever may see no more dashboards than this, and no more folders, is shown lists by looking at all of those; the lists of
-/// others are looked for in the order of titles until a page is full.
+/// Lists of members who may see at most so many dashboards and folders are made by looking at all of those; the lists of others
+/// by going through titles in order until a page is full.
 const FEW: i64 = 5_000;
 
 /// The events on folders that change what is inside of what, and all events that change what anybody may do.
@@ -49,7 +49,7 @@ const VERSION: &str =
 const TREE: &str =
     "SELECT coalesce(array_agg(uid), '{}') AS uids, coalesce(array_agg(parent_uid), '{}') AS parents
     FROM folders WHERE org_id = $1";
-/// Where rights on folders begin, and the dashboards that are granted by themselves.
+/// The folders on which rights begin, and the dashboards that are granted by themselves.
 const GRANTS: &str = concat!(
     "SELECT ARRAY(SELECT f.uid FROM folders f WHERE f.org_id = $1 AND f.parent_uid = '' AND NOT $2::boolean AND ",
     open_at_root!("folder", "f", "$4", "$5", "$6", "$7"),
@@ -76,7 +76,7 @@ struct Version {
     rights: i64,
 }
 
-/// What an actor may use so much of an org.
+/// The folders and dashboards of an org that an actor may use at a level.
 #[derive(Debug)]
 pub(crate) struct Allowed {
     tree: Arc<Tree>,
@@ -162,7 +162,7 @@ impl AllowedContents {
         Self { database, cache, workers }
     }
 
-    /// What a filter lets through as of now; `None` if that is all.
+    /// The contents that a filter lets through as of now; `None` for all.
     pub(crate) async fn find(&self, org: OrgId, filter: &ContentFilter) -> Result<Option<Arc<Allowed>>> {
         if filter.is_unlimited {
             return Ok(None);
@@ -173,7 +173,7 @@ impl AllowedContents {
             return Ok(Some(allowed));
         }
         let tree = self.tree(org, version).await?;
-        // What is read from here on is as new as the version, or newer.
+        // Everything read from here on is as new as the version, or newer.
         let params = FilterParams::of(filter);
         let row = self.database.read_one(org, GRANTS, &params.after(&[&org.0])).await?;
         let row = row.ok_or_else(|| Error::internal("the grants of an actor gave no row"))?;
@@ -215,7 +215,7 @@ impl AllowedContents {
         if allowed.count > few || allowed.dashboards.len() > few {
             return Ok(false);
         }
-        // What is at the root is looked at, too.
+        // The root is looked at, too.
         let folders: Vec<&str> = std::iter::once("").chain(allowed.folder_uids()).collect();
         let row = self.database.read_one(org, COUNT, &[&org.0, &folders, &(FEW + 1)]).await?;
         Ok(row.is_some_and(|row| row.get::<_, i64>(0) <= FEW))
@@ -234,7 +234,7 @@ pub(crate) struct AllowedParams<'a> {
 }
 
 impl<'a> AllowedParams<'a> {
-    /// What a filter lets through.
+    /// The contents that a filter lets through.
     pub(crate) fn of(filter: &ContentFilter, allowed: Option<&'a Allowed>) -> Self {
         Self::within(filter, allowed, allowed.map(Allowed::folder_uids))
     }

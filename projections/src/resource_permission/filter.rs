@@ -42,7 +42,7 @@ impl<'a> FilterParams<'a> {
     }
 }
 
-/// Whose grants count: the grantees and the teams of the user.
+/// The grantees whose grants count: those of the filter, and the teams of the member.
 macro_rules! grantees {
     ($grantees:literal, $user:literal) => {
         concat!(

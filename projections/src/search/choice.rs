@@ -5,7 +5,7 @@ use kymograph_app::search::{SearchQuery, SearchSort};
 use super::statement::{self, FolderStatements};
 use crate::database::Planning;
 
-/// What decides on the statement of a search.
+/// The features of a search that decide on its statement.
 pub(super) struct Searched<'a> {
     pub(super) query: &'a SearchQuery,
     /// Whether words are looked for.

@@ -1,4 +1,4 @@
-//! What some dashboards of an org, drawn by lot, tell about all of them.
+//! Estimates about the dashboards of an org, from a sample of them.
 //!
 //! Which parts of words are rare: for each three letters in a row the index on parts of titles has a list of the titles that
 //! they are in. Asked for a word it goes through the lists of all of its letters, and those of "host" are as long as the org is

@@ -55,29 +55,32 @@ macro_rules! folders {
     };
 }
 
-/// The same, looked for in each of the folders `$5`.
-macro_rules! folders_inside {
-    () => {
+/// The folders that meet the conditions, looked up by a column for each of a list of uids.
+macro_rules! folders_by {
+    ($column:literal, $uids:literal) => {
         concat!(
-            "SELECT f.id, f.uid, f.lower_title, true AS is_folder FROM unnest($5::text[]) AS inside (uid)
-            CROSS JOIN LATERAL (SELECT * FROM folders f
-                WHERE f.org_id = $1 AND f.parent_uid = inside.uid OFFSET 0) AS f WHERE ",
-            folder_conditions!("$5", "$6"),
-            " AND ",
-            allows_folder!("$7")
+            "SELECT f.id, f.uid, f.lower_title, true AS is_folder FROM unnest(",
+            $uids,
+            "::text[]) AS named (uid)
+            CROSS JOIN LATERAL (SELECT * FROM folders f WHERE f.org_id = $1 AND f.",
+            $column,
+            " = named.uid OFFSET 0) AS f WHERE ",
+            folder_conditions!("$5", "$6")
         )
     };
 }
 
-/// The same, looked for one by one among those that are let through.
+/// The folders inside of the folders `$5` that are let through.
+macro_rules! folders_inside {
+    () => {
+        concat!(folders_by!("parent_uid", "$5"), " AND ", allows_folder!("$7"))
+    };
+}
+
+/// The folders that are let through, which are few, one by one.
 macro_rules! few_folders {
     () => {
-        concat!(
-            "SELECT f.id, f.uid, f.lower_title, true AS is_folder FROM unnest($7::text[]) AS allowed (uid)
-            CROSS JOIN LATERAL (SELECT * FROM folders f
-                WHERE f.org_id = $1 AND f.uid = allowed.uid OFFSET 0) AS f WHERE ",
-            folder_conditions!("$5", "$6")
-        )
+        folders_by!("uid", "$7")
     };
 }
 
@@ -113,12 +116,12 @@ macro_rules! folder_statements {
 /// In the order of titles, until there are enough.
 pub(super) const FOLDERS: FolderStatements =
     folder_statements!(folders!(met_by_many!(folder_conditions!("$5", "$6"))));
-/// Where some are named.
+/// For folders that are named.
 pub(super) const NAMED_FOLDERS: FolderStatements =
     folder_statements!(folders!(folder_conditions!("$5", "$6")));
-/// Where those are named in which they are.
+/// For folders inside of named ones.
 pub(super) const FOLDERS_INSIDE: FolderStatements = folder_statements!(folders_inside!());
-/// Where few are let through.
+/// For few folders that are let through.
 pub(super) const FEW_FOLDERS: FolderStatements = folder_statements!(few_folders!());
 
 /// The conditions on dashboards but those on words and folders. Each tag and a tag for each pattern of tags must be there.
@@ -152,8 +155,8 @@ macro_rules! allowed {
     () => {
         allows_dashboard!("$7", "$11", "$12", "$13", "$14", "$15")
     };
-    // What is in the trash was in the folder that it was deleted from, and not in another one that was created since with its
-    // uid.
+    // A dashboard in the trash belongs to the folder that it was deleted from, and not to another one that was created since with
+    // its uid.
     (trashed) => {
         allows_dashboard!(
             "$7",

@@ -253,7 +253,7 @@ async fn a_login_that_is_an_address_must_be_the_address_that_the_provider_vouche
     }
     server.admin().get("/api/user").await.expect(200);
 
-    // Where the login is all there is, it has to be verified, too.
+    // A login that stands for the address has to be verified, too.
     let server = server_trusting(&signer, &["email_claim="]).await;
     let unverified = json!({"email_verified": false});
     with_token(&server, &token(&signer, "admin@localhost", unverified)).get("/api/user").await.expect(401);

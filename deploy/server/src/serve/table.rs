@@ -398,7 +398,7 @@ mod tests {
         let since = connection.since();
         assert!(!may_go(&connection, since + silence - 1));
         assert!(may_go(&connection, since + silence));
-        // What has begun to come is expected to go on.
+        // A body that has begun to come is expected to go on.
         assert!(connection.go_on(MIN_SENT_BYTES_PER_SECOND));
         assert!(!may_go(&connection, since + 10 * silence));
         connection.wait_for_body();

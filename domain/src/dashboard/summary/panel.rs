@@ -10,14 +10,14 @@ use crate::json::JsonValue;
 pub(super) enum PanelName<'a> {
     Number(i64),
     Text(&'a str),
-    /// What has no id has its title, if that is one.
+    /// The title of a panel without an id.
     Title(&'a str),
 }
 
 /// A panel among those of its name, from 0.
 pub(super) type PanelKey<'a> = (PanelName<'a>, usize);
 
-/// Where a panel is: the list of the dashboard, and the row it is in.
+/// The place of a panel: the list of the dashboard, and the row it is in.
 pub(super) type Place<'a> = (&'static str, Option<PanelKey<'a>>);
 
 /// A panel and where it is.

@@ -175,7 +175,7 @@ struct Section<'a> {
     org: OrgId,
     head: Head,
     messages: &'a mut Vec<Message>,
-    /// What comes after the messages of all orgs.
+    /// Messages after those of all orgs.
     last: &'a mut Vec<Message>,
 }
 
@@ -252,8 +252,8 @@ impl Section<'_> {
     /// Adds the statements of the read models, and tells where each commit's part of this org's log ends.
     ///
     /// Events of one type of aggregate that follow each other share statements if they may, but for commits that give or take
-    /// rights: whether their actors still may is looked up before their own events and after those before them. What other events say is not
-    /// moved before them or behind them, so that whatever is checked is checked in the order of the log.
+    /// rights: whether their actors still may is checked before their own events and after all earlier ones. Other events are
+    /// not moved before them or behind them, so that all checks are in the order of the log.
     fn project(&mut self, placed: &[PlacedAppend<'_>], may_share: bool) -> HashMap<usize, Committed> {
         let of_type = |append: &PlacedAppend<'_>| append.append.stream_type;
         let shares = |one: &PlacedAppend<'_>, other: &PlacedAppend<'_>| {

@@ -1,4 +1,4 @@
-//! What is kept of trees of folders, and of what actors may use.
+//! The cache of folder trees and of allowed contents.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,7 +19,7 @@ const KEPT_FOR: Duration = Duration::from_secs(600);
 /// The folders of an org and the event up to which they are true. Whoever reads them anew has the lock meanwhile.
 type TreeSlot = Arc<tokio::sync::Mutex<Option<(i64, Arc<Tree>)>>>;
 
-/// What was known before something was read.
+/// The state of the cache before a read.
 #[derive(Clone, Copy)]
 pub(super) struct BeforeFetch(u64);
 
@@ -59,12 +59,12 @@ impl Cache {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is remembered before something is read, to keep it.
+    /// The state before a read, whose result is to be kept.
     pub(super) fn before_fetch(&self) -> BeforeFetch {
         BeforeFetch(self.lock().clears)
     }
 
-    /// What an actor may use, if what is kept of it is true.
+    /// The contents that an actor may use, if they are kept and still true.
     pub(super) fn find(&self, org: OrgId, filter: &ContentFilter, version: Version) -> Option<Arc<Allowed>> {
         let mut orgs = self.lock();
         orgs.uses += 1;
@@ -79,7 +79,7 @@ impl Cache {
         Some(kept.allowed.clone())
     }
 
-    /// Where the folders of an org are kept.
+    /// The slot for the folders of an org.
     pub(super) fn tree_of(&self, org: OrgId) -> TreeSlot {
         let mut orgs = self.lock();
         let used = orgs.uses;
@@ -198,7 +198,7 @@ mod tests {
         assert!(cache.find(OrgId(1), &filter(1), version(6)).is_none());
         assert!(cache.find(OrgId(1), &filter(2), version(5)).is_none());
         assert!(cache.find(OrgId(2), &filter(1), version(5)).is_none());
-        // What was read before is not kept beside what is newer.
+        // An older read is not kept beside a newer one.
         cache.keep(cache.before_fetch(), OrgId(1), &filter(2), version(6), &allowed(3));
         cache.keep(cache.before_fetch(), OrgId(1), &filter(1), version(5), &allowed(3));
         assert!(cache.find(OrgId(1), &filter(1), version(5)).is_none());

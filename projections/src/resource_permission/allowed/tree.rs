@@ -2,7 +2,7 @@
 
 use kymograph_domain::folder::MAX_DEPTH;
 
-/// Where a folder is that is inside no other.
+/// The parent of a folder at the root.
 const ROOT: u32 = u32::MAX;
 
 /// All folders of an org, in the order of their uids.
@@ -10,7 +10,7 @@ const ROOT: u32 = u32::MAX;
 pub(super) struct Tree {
     /// The uids, one after the other.
     uids: String,
-    /// Where each ends.
+    /// The end of each.
     ends: Vec<u32>,
     /// The number of the folder that each is in.
     parents: Vec<u32>,

@@ -18,7 +18,7 @@ use crate::report::progress;
 use crate::server::Server;
 use crate::slice::Slice;
 
-/// Where the org is kept.
+/// The place of the org.
 const FOLDER: &str = "member";
 const LOGIN: &str = "member";
 const TEAMS: i64 = 50;
@@ -54,7 +54,7 @@ const SEED_GRANTS: &str =
     SELECT $1, 'folder', 'folder-' || n, 'team:' || ($3::bigint[])[1 + n % $4], 1, 1000 + n, 1, now(), now()
     FROM generate_series(1, $2::bigint) AS n";
 
-/// What is asked for, and how each answer begins.
+/// The requests, and the beginning of each answer.
 const REQUESTS: &[(&str, &str)] = &[
     ("the first page", "/api/search"),
     ("the first page of dashboards", "/api/search?type=dash-db"),
@@ -89,7 +89,7 @@ pub(super) async fn against_admin(bench: &Bench, _: &str) -> Result<Reading> {
     let org = Org::start(bench).await?;
     let mut worst: Option<Reading> = None;
     for (what, path) in REQUESTS {
-        // Whatever is read once is in memory then.
+        // Everything that was read once is in memory then.
         let (mut ours, mut theirs) = (Slice::default(), Slice::default());
         for round in 0..4 {
             let (member, admin) = (org.ask(&org.member, path).await?, org.ask(&org.admin, path).await?);
@@ -149,7 +149,7 @@ pub(super) async fn after_change(bench: &Bench, _: &str) -> Result<Reading> {
 async fn worst(org: &Org, time: Duration, ask: impl AsyncFn(&Org, &str) -> Result<Slice>) -> Result<Reading> {
     let mut worst: Option<Reading> = None;
     for (what, path) in REQUESTS {
-        // Whatever is read once is in memory then.
+        // Everything that was read once is in memory then.
         ask(org, path).await?;
         let (mut slice, begun) = (Slice::default(), Instant::now());
         while begun.elapsed() < time {
@@ -273,7 +273,7 @@ impl Org {
         self.api.send(&request).await
     }
 
-    /// What the member finds.
+    /// The answer to the member.
     async fn search(&mut self, path: &str) -> Result<Value> {
         let headers = [("cookie", self.member.as_str()), ("x-grafana-org-id", &self.id)];
         Ok(serde_json::from_slice(&self.api.send(&render("GET", path, &headers, b"")).await?)?)
