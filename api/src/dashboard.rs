@@ -30,6 +30,7 @@ use crate::routes::Routes;
 use wire::{DashboardBody, DashboardMetaBody, DeletedDashboardBody, SaveDashboardForm, SavedDashboardBody};
 
 pub(crate) use diff::MAX_DIFF_BYTES;
+pub use document::WRITE_AT_BYTES;
 pub(crate) use wire::dashboard_url;
 
 /// How many characters of a version that is asked for in vain are told.

@@ -137,7 +137,7 @@ async fn guarded(
         // After authentication, so that the log says whose session another site wanted to use.
         let mut response = match csrf::check_private(&request, &shared.settings.trusted_origins) {
             Ok(()) if is_write(request.method()) => {
-                idempotency::repeat(&authentication.commands, &scope.scope, request, next).await?
+                Box::pin(idempotency::repeat(&authentication.commands, &scope.scope, request, next)).await?
             }
             Ok(()) => read(&shared.answers, &scope.scope, request, next).await,
             Err(error) => error.into_response(),

@@ -192,7 +192,7 @@ impl Identity {
             }
             Credentials::Jwt(token) => {
                 request.auth_method = "jwt";
-                (self.authenticate_jwt(token, &request).await?, None)
+                (Box::pin(self.authenticate_jwt(token, &request)).await?, None)
             }
             Credentials::Token(token) => {
                 let scope = self.authenticate_token(token, wanted_org, request).await?;
@@ -254,7 +254,7 @@ impl Identity {
         let mut new_token = None;
         // Only the current token is replaced: the one before belongs to a client that already has a newer one.
         if session.token == hash && session.rotated.plus_seconds(self.lifetimes.rotation_seconds) <= now {
-            new_token = self.rotate(&session, request, now).await.unwrap_or_else(|error| {
+            new_token = Box::pin(self.rotate(&session, request, now)).await.unwrap_or_else(|error| {
                 static LIMIT: LogLimit = LogLimit::new();
                 if let Some(suppressed) = LIMIT.admit() {
                     let session = session.id;

@@ -17,6 +17,13 @@ use serde::Serialize;
 
 use crate::error::ApiResult;
 
+/// How many bytes of an answer are gathered before the server writes them to the socket.
+pub const WRITE_AT_BYTES: usize = 32 * 1024;
+/// How much of a document goes into the first write beside the head of the answer and what is said of the document.
+const FIRST_BYTES: usize = WRITE_AT_BYTES - 4 * 1024;
+/// How much of the end of a document is copied so that the braces after it need no write of their own, which costs more.
+const MAX_COPIED_BYTES: usize = 64 * 1024;
+
 /// The text between the braces of a document, shared with whoever else keeps the document.
 struct Inside(CanonicalJson);
 
@@ -57,12 +64,25 @@ pub(super) fn with_version(said: &impl Serialize, version: &VersionContent) -> A
 
 /// An answer of a text that ends inside of an object and of the document in it, and a document.
 fn response(before: String, data: &CanonicalJson) -> Response {
-    let document = Bytes::from_owner(Inside(data.clone()));
-    let parts = Parts::new([Bytes::from(before), document, Bytes::from_static(b"}}")]);
+    let [document, end] = with_end(Bytes::from_owner(Inside(data.clone())), b"}}");
+    let parts = Parts::new([Bytes::from(before), document, end]);
     let mut response = Response::new(Body::new(parts));
     let json = header::HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, json);
     response
+}
+
+/// A document and what follows it, in two parts of which the last is written together with as much as possible.
+fn with_end(mut document: Bytes, end: &'static [u8]) -> [Bytes; 2] {
+    let rest = document.len().saturating_sub(FIRST_BYTES);
+    if rest == 0 || rest > MAX_COPIED_BYTES {
+        return [document, Bytes::from_static(end)];
+    }
+    let copied = document.split_off(FIRST_BYTES);
+    let mut last = Vec::with_capacity(copied.len() + end.len());
+    last.extend_from_slice(&copied);
+    last.extend_from_slice(end);
+    [document, last.into()]
 }
 
 /// A body of a few parts whose length is known, which are written to the socket as they are.
@@ -102,6 +122,19 @@ impl http_body::Body for Parts {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_document_and_its_end_are_whole_in_parts_of_any_size() {
+        for length in [0, 1, FIRST_BYTES, FIRST_BYTES + 1, FIRST_BYTES + MAX_COPIED_BYTES + 1] {
+            let document: Vec<u8> = (0..length).map(|index| u8::try_from(index % 251).unwrap()).collect();
+            let parts = with_end(document.clone().into(), b"}}");
+            assert_eq!(parts.concat(), [document.as_slice(), b"}}"].concat());
+            assert_eq!(
+                parts[1].len() > 2,
+                (1..=MAX_COPIED_BYTES).contains(&(length.saturating_sub(FIRST_BYTES)))
+            );
+        }
+    }
 
     #[test]
     fn puts_the_servers_members_first() {

@@ -37,7 +37,8 @@ where
     let trace = trace::start(&request, &mut context);
     let request_id = context.request_id.clone();
     let span = request_span(&request, &request_id);
-    let work = async {
+    // On the heap, because each wrapper below has room for what it wraps once for each way to await it.
+    let work = Box::pin(async {
         let timeout = settings.request_timeout;
         let result = tokio::time::timeout(timeout, url::under(sub_path.clone(), work(request, context)));
         let result = result
@@ -51,7 +52,7 @@ where
         }
         tracing::debug!(status = response.status().as_u16(), "request completed");
         response
-    };
+    });
     let work = async { if span.is_disabled() { work.await } else { work.instrument(span).await } };
     let mut response = if trace.is_disabled() { work.await } else { work.instrument(trace.clone()).await };
     trace::finish(&trace, &mut response);

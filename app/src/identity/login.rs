@@ -57,6 +57,17 @@ pub(super) struct Proven {
     pub(super) hash: Arc<str>,
 }
 
+/// A login and password as they came.
+struct Given<'a> {
+    /// The folded login or e-mail address.
+    name: String,
+    password: &'a str,
+    /// The keyed hash of the name and the client's network.
+    sender: [u8; 32],
+    /// The keyed hash of name, network and password.
+    key: [u8; 32],
+}
+
 /// The effect of the right password on the attempts on an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum OnSuccess {
@@ -153,23 +164,35 @@ impl Identity {
         let network = network_of_client_at(&request.ip).to_string();
         let sender = self.keyed_hash(&[&name, &network]);
         let key = self.keyed_hash(&[&name, &network, password]);
-        if let Some(proven) = self.remembered(&sender, &key, &name).await? {
-            return Ok(proven);
+        let given = Given { name, password, sender, key };
+        match self.remembered(&given).await? {
+            Some(proven) => Ok(proven),
+            // On the heap: next to no request needs it.
+            None => Box::pin(self.check_anew(given, request, success)).await,
         }
+    }
+
+    /// The user of a login and password that are not remembered, if they are right.
+    async fn check_anew(
+        &self,
+        given: Given<'_>,
+        request: &RequestContext,
+        success: OnSuccess,
+    ) -> Result<Proven> {
         // Before anything is waited for: of guesses that come at once no second one is compared with what is remembered.
-        self.cache.guessed.insert(sender, ());
-        let user = self.reader.find_user_id(&name).await?;
-        let account = account(user, &name);
+        self.cache.guessed.insert(given.sender, ());
+        let user = self.reader.find_user_id(&given.name).await?;
+        let account = account(user, &given.name);
         let _turn = self.turns.take(&account).await;
         // The same credentials may have come at once, and have had their turn.
-        if let Some(proven) = self.remembered(&sender, &key, &name).await? {
+        if let Some(proven) = self.remembered(&given).await? {
             return Ok(proven);
         }
-        self.cache.guessed.insert(sender, ());
-        match self.prove(&account, user, password, request, success).await? {
+        self.cache.guessed.insert(given.sender, ());
+        match self.prove(&account, user, given.password, request, success).await? {
             Ok(proven) => {
-                self.cache.passwords.insert(key, (proven.user_id, proven.hash.clone()));
-                self.cache.guessed.invalidate(&sender);
+                self.cache.passwords.insert(given.key, (proven.user_id, proven.hash.clone()));
+                self.cache.guessed.invalidate(&given.sender);
                 Ok(proven)
             }
             Err(reason) => {
@@ -189,7 +212,8 @@ impl Identity {
         self.access.login_failed(user, org, reason, request);
     }
 
-    async fn remembered(&self, sender: &[u8; 32], key: &[u8; 32], name: &str) -> Result<Option<Proven>> {
+    async fn remembered(&self, given: &Given<'_>) -> Result<Option<Proven>> {
+        let Given { name, sender, key, .. } = given;
         if self.cache.guessed.contains_key(sender) {
             return Ok(None);
         }
@@ -197,7 +221,7 @@ impl Identity {
         if let Some(identified) = self.identify(user_id).await?
             && !identified.is_disabled
             && identified.password_hash == hash
-            && identified.names.iter().any(|own| **own == *name)
+            && identified.names.iter().any(|own| **own == **name)
         {
             return Ok(Some(Proven { user_id, hash }));
         }

@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::serve::connection::{MAX_SILENCE, MIN_SENT_BYTES_PER_SECOND, SMALL_BUFFER};
 use crate::serve::connections::{MAX_ANSWER_BYTES, MAX_BUFFER_BYTES, MIN_TAKEN_BYTES, RESERVED_TIMEOUT};
 use crate::serve::descriptors::MAX_CONNECTIONS;
+use crate::serve::discard::MAX_BYTES_PER_SECOND;
 use crate::serve::listener::{MAX_HEAD, MAX_HEADERS};
 use crate::serve::table::RESERVED;
 
@@ -71,6 +72,12 @@ const CONNECTIONS: &[Limit] = &[
         at: "A connection",
         most: Amount::Bytes(SMALL_BUFFER),
         answer: "It counts among the larger ones",
+    },
+    Limit {
+        what: "Bytes of refused requests that are read and thrown away in a second",
+        at: "A server",
+        most: Amount::Bytes(MAX_BYTES_PER_SECOND),
+        answer: "Their clients wait",
     },
     Limit {
         what: "Bytes of larger buffers, for heads and for bodies above 64 KiB",

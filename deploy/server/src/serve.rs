@@ -3,6 +3,7 @@
 pub(crate) mod connection;
 pub(crate) mod connections;
 pub(crate) mod descriptors;
+pub(crate) mod discard;
 pub(crate) mod listener;
 mod stream;
 pub(crate) mod table;

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::connections::Connections;
+use super::discard::Rest;
 
 /// How large the buffer may be into which a connection reads, without being counted among the large ones.
 pub(crate) const SMALL_BUFFER: usize = 16 * 1024;
@@ -243,6 +244,11 @@ impl Connection {
     /// The body of a request was left unread.
     pub(super) fn leave_unread(&self) {
         self.has_unread.store(true, Ordering::Relaxed);
+    }
+
+    /// So many bytes of the rest of a request were thrown away.
+    pub(super) fn discarded(&self, rest: &mut Rest, bytes: usize) {
+        rest.discarded(bytes, self.connections.discard_pace(), self.connections.now());
     }
 
     /// An answer with so many bytes is there.

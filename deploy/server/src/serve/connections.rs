@@ -13,6 +13,7 @@ use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 use tokio::task::AbortHandle;
 
 use super::connection::{Connection, Phase};
+use super::discard::Pace;
 use super::table::{Admission, Client, Slot, Table};
 
 /// How many bytes the buffers may have together into which connections read and that are larger than
@@ -55,6 +56,7 @@ pub struct Connections {
     table: Mutex<Table>,
     buffer_bytes: AtomicUsize,
     answer_bytes: AtomicU64,
+    discard_pace: Pace,
     metrics: Metrics,
     full: LogLimit,
     over_share: LogLimit,
@@ -121,6 +123,7 @@ impl Connections {
             table: Mutex::new(Table::new(settings.max_connections)),
             buffer_bytes: AtomicUsize::new(0),
             answer_bytes: AtomicU64::new(0),
+            discard_pace: Pace::default(),
             metrics: Metrics::try_new(registry)?,
             full: LogLimit::new(),
             over_share: LogLimit::new(),
@@ -218,6 +221,10 @@ impl Connections {
             return Ok(());
         }
         Err(io::Error::other("large request heads take too much memory"))
+    }
+
+    pub(super) fn discard_pace(&self) -> &Pace {
+        &self.discard_pace
     }
 
     pub(super) fn remove_buffer(&self, bytes: usize) {

@@ -17,6 +17,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use kymograph_api::dashboard::WRITE_AT_BYTES;
 use kymograph_api::health;
 use kymograph_app::log_limit::LogLimit;
 use rustix::net::sockopt::set_tcp_user_timeout;
@@ -30,7 +31,7 @@ use super::connection::{Connection, Open};
 use super::connections::Connections;
 use super::stream::{Answer, Arrival, Stream};
 
-/// The longest head of a request, and the largest buffer into which is read.
+/// The longest head of a request.
 pub(crate) const MAX_HEAD: usize = 32 * 1024;
 /// How many headers a request may have: what `hyper` has room for without asking for memory.
 pub(crate) const MAX_HEADERS: usize = 100;
@@ -152,7 +153,7 @@ async fn serve(
     let io = TokioIo::new(Stream::new(socket, connection.clone()));
     let mut http = http1::Builder::new();
     // The sweep over all connections enforces timeouts; a timer for each request would cost more.
-    http.header_read_timeout(None).max_header_size(MAX_HEAD).max_buf_size(MAX_HEAD);
+    http.header_read_timeout(None).max_header_size(MAX_HEAD).max_buf_size(WRITE_AT_BYTES);
     let mut served = pin!(http.serve_connection(io, service));
     let stop = async {
         // The sender is there for as long as there are receivers.

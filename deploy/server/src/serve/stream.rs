@@ -1,6 +1,7 @@
 //! The socket and the bodies of a connection. They report progress to its [`Connection`].
 
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -12,26 +13,33 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf, Take};
 use tokio::net::TcpStream;
 
 use super::connection::{Connection, Phase};
-
-/// How much of an unread request body is discarded after the answer. Closing a socket with unread bytes sends a reset, which
-/// can destroy the answer before the client reads it.
-const MAX_LINGER_BYTES: usize = 64 * 1024 * 1024;
+use super::discard::Rest;
 
 /// The socket of a connection.
 pub(super) struct Stream {
     socket: Take<TcpStream>,
     connection: Arc<Connection>,
-    /// How many bytes are still thrown away, once the answer is sent.
-    linger: Option<usize>,
+    /// What is still thrown away, once the answer is sent.
+    rest: Option<Rest>,
 }
 
 impl Stream {
     pub(super) fn new(socket: TcpStream, connection: Arc<Connection>) -> Self {
-        Self { socket: socket.take(0), connection, linger: None }
+        Self { socket: socket.take(0), connection, rest: None }
     }
 
     fn inner(&mut self) -> Pin<&mut TcpStream> {
         Pin::new(self.socket.get_mut())
+    }
+
+    fn poll_discard(&mut self, rest: &mut Rest, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut bytes = [MaybeUninit::uninit(); 16 * 1024];
+        while ready!(rest.poll_more(context)) {
+            let mut buffer = ReadBuf::uninit(&mut bytes);
+            ready!(self.inner().poll_read(context, &mut buffer))?;
+            self.connection.discarded(rest, buffer.filled().len());
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn note(&self, written: &Poll<io::Result<usize>>) {
@@ -96,26 +104,20 @@ impl AsyncWrite for Stream {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        let mut left = match this.linger {
-            Some(left) => left,
+        let mut rest = match this.rest.take() {
+            Some(rest) => rest,
             None => {
                 ready!(this.inner().poll_shutdown(context))?;
                 if !this.connection.has_unread() {
                     return Poll::Ready(Ok(()));
                 }
                 this.connection.enter(Phase::Closing);
-                MAX_LINGER_BYTES
+                Rest::new()
             }
         };
-        let mut bytes = [0; 4096];
-        while left > 0 {
-            let mut buffer = ReadBuf::new(&mut bytes);
-            this.linger = Some(left);
-            ready!(this.inner().poll_read(context, &mut buffer))?;
-            let read = buffer.filled().len();
-            left = if read == 0 { 0 } else { left.saturating_sub(read) };
-        }
-        Poll::Ready(Ok(()))
+        let done = this.poll_discard(&mut rest, context);
+        this.rest = Some(rest);
+        done
     }
 }
 
