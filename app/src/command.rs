@@ -1,7 +1,8 @@
 //! Runs commands: idempotency, decision, commit, and another decision after a conflict.
 
+mod course;
+
 use std::sync::Arc;
-use std::time::Duration;
 
 use kymograph_domain::Invariant;
 use serde::Serialize;
@@ -9,9 +10,10 @@ use serde::de::DeserializeOwned;
 
 use crate::by_org::ByOrg;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event_store::{Commit, CommitError, EventStore, KeptResponse, Replay};
+use crate::event_store::{Commit, CommitError, EventStore, Fate, KeptResponse, Replay};
 use crate::scope::{IdempotencyKey, Scope};
 use crate::unit::{Decided, Loaded, Unit};
+use course::Course;
 
 /// How often a command is decided before the client is told to try again.
 const MAX_ATTEMPTS: u32 = 40;
@@ -20,24 +22,24 @@ const MAX_ATTEMPTS: u32 = 40;
 #[derive(Clone)]
 pub struct Commands {
     store: Arc<dyn EventStore>,
-    /// Commands that lost a race wait here for each other, so that the losers of one round do not race again.
-    retries: Arc<ByOrg<tokio::sync::Mutex<()>>>,
+    /// Commands that lost a race take turns in deciding again, so that they do not race once more.
+    turns: Arc<ByOrg<tokio::sync::Mutex<()>>>,
 }
 
 impl Commands {
     /// Commands on this log.
     #[must_use]
     pub fn new(store: Arc<dyn EventStore>) -> Self {
-        Self { store, retries: Arc::default() }
+        Self { store, turns: Arc::default() }
     }
 
     /// Runs one command: decides, and commits what was decided in one transaction.
     ///
     /// A repeated request, known by its idempotency key, gets the outcome of the first without being decided
-    /// again. When another command was faster on a stream, this one is decided anew on what is there now, so
-    /// a decision that names the version it expects fails then by itself. A decision to change nothing, or to refuse, has
-    /// no commit that would find out; so it is made once more on what the database says, which another server may have
-    /// changed.
+    /// again. When another command was faster on a stream, this one is decided anew on what is there now, or will be once
+    /// the faster one is written; so a decision that names the version it expects fails then by itself. A decision to change
+    /// nothing, or to refuse, has no commit that would find out; so it is made once more on what the database says, which
+    /// another server may have changed.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", name = "command", skip_all)]
     pub async fn run<'s, O, F, D>(&self, scope: &'s Scope, decide: F) -> Result<O>
     where
@@ -48,48 +50,31 @@ impl Commands {
         if let Some(outcome) = self.replayed(scope).await? {
             return Ok(outcome);
         }
-        let (mut lane, mut is_fresh, mut is_gone) = (None, false, false);
+        let mut course = Course::new(self, scope.org());
         for attempt in 1..=MAX_ATTEMPTS {
-            let loaded = Loaded::default();
+            let loaded = course.begin().await;
             let decided = decide(Unit::new(scope, self.store.clone(), loaded.clone())).await;
-            if !is_fresh && decided.as_ref().map_or(true, |decided| decided.unit.appends.is_empty()) {
-                let loaded = loaded.take();
-                is_fresh = true;
-                if !loaded.is_empty() {
-                    self.store.forget(&loaded);
-                    continue;
-                }
+            let writes_nothing = decided.as_ref().map_or(true, |decided| decided.unit.appends.is_empty());
+            if writes_nothing && course.must_decide_on_stored(&loaded).await {
+                continue;
             }
             let Decided { unit, outcome } = decided?;
             if unit.appends.is_empty() {
                 return Ok(outcome);
             }
-            let replay = match &scope.request().idempotency {
-                Some(key) => Some((key.clone(), serde_json::to_string(&outcome).map_err(Error::internal)?)),
-                None => None,
-            };
-            let commit = Commit {
-                appends: unit.appends,
-                secrets: unit.secrets,
-                token_hashes: unit.token_hashes,
-                forgotten: unit.forgotten,
-                replay,
-            };
-            match self.store.commit(scope, commit).await {
-                Ok(_) => return Ok(outcome),
+            let commit = commit(scope, unit, &outcome, loaded.fates())?;
+            let result = match self.store.queue(scope, commit) {
+                Ok(queued) => course.written(queued).await,
                 Err(CommitError::Conflict) => {
-                    tracing::debug!(attempt, "another command was faster, deciding again");
-                    if lane.is_none() {
-                        lane = Some(self.retries.get_or(scope.org(), Default::default).lock_owned().await);
-                    } else {
-                        // Another server may have changed streams that the decision only looked at.
-                        self.store.forget(&loaded.take());
-                        tokio::time::sleep(Duration::from_millis(u64::from(attempt))).await;
-                    }
+                    course.is_behind();
+                    continue;
                 }
-                Err(CommitError::Broken(invariant)) if invariant.is_existence() && !is_gone => {
-                    is_gone = true;
-                    self.store.forget(&loaded.take());
+                Err(error) => Err(error),
+            };
+            match result {
+                Ok(_) => return Ok(outcome),
+                Err(CommitError::Conflict) => course.lost(attempt, &loaded).await,
+                Err(CommitError::Broken(invariant)) if invariant.is_existence() && course.misses(&loaded) => {
                 }
                 // The next request to a deleted org finds no membership.
                 Err(CommitError::Broken(Invariant::OrgExists)) if scope.org() == scope.home() => {
@@ -143,4 +128,14 @@ impl Commands {
             None => Ok(()),
         }
     }
+}
+
+/// What a unit of work wants written, together with its outcome for a repetition of the request.
+fn commit<O: Serialize>(scope: &Scope, unit: Unit<'_>, outcome: &O, grounds: Vec<Fate>) -> Result<Commit> {
+    let replay = match &scope.request().idempotency {
+        Some(key) => Some((key.clone(), serde_json::to_string(outcome).map_err(Error::internal)?)),
+        None => None,
+    };
+    let Unit { appends, secrets, token_hashes, forgotten, .. } = unit;
+    Ok(Commit { appends, secrets, token_hashes, forgotten, replay, grounds })
 }

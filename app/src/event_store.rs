@@ -1,11 +1,18 @@
 //! The port to the log: loading streams and committing events.
 
+mod fate;
+
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use kymograph_domain::{Invariant, OrgId, StoredEvent, StreamId, Timestamp, UserId};
+use tokio::sync::oneshot;
 
 use crate::error::{Error, Result};
 use crate::scope::{IdempotencyKey, Scope};
 use crate::session::TokenHash;
+
+pub use fate::{Fate, Verdict};
 
 /// The end of a stream: how many events it has and what they fold to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,7 +20,7 @@ pub struct StreamState {
     /// The number of the last event, from 1.
     pub version: i64,
     /// The state as JSON text.
-    pub state: std::sync::Arc<str>,
+    pub state: Arc<str>,
 }
 
 /// The events of one command on one stream.
@@ -30,7 +37,16 @@ pub struct Append {
     /// The new events, at least one.
     pub events: Vec<Box<dyn StoredEvent>>,
     /// What the stream folds to with them, as JSON text.
-    pub state: String,
+    pub state: Arc<str>,
+}
+
+impl Append {
+    /// The end that the stream has then.
+    #[must_use]
+    pub fn end(&self) -> StreamState {
+        let version = self.expected_version + i64::try_from(self.events.len()).unwrap_or_default();
+        StreamState { version, state: self.state.clone() }
+    }
 }
 
 /// A secret to be kept outside the log, because the log is shown, exported and never forgets.
@@ -76,6 +92,34 @@ pub struct Commit {
     pub forgotten: Option<OrgId>,
     /// The answer to keep for a repetition of the request, as JSON text.
     pub replay: Option<(IdempotencyKey, String)>,
+    /// The fates of the commits that it was decided on before they were written. It is written only if they were.
+    pub grounds: Vec<Fate>,
+}
+
+/// A commit that will be written, or fail, whether or not anybody waits for it.
+#[derive(Debug)]
+pub struct Queued {
+    /// What it comes to.
+    pub answer: oneshot::Receiver<Result<Committed, CommitError>>,
+    /// Whether others can be decided on it already.
+    pub is_ground: bool,
+}
+
+impl Queued {
+    /// Waits until it is written.
+    pub async fn written(self) -> Result<Committed, CommitError> {
+        let lost = |_| CommitError::Failed(Error::internal("a commit ended without an answer"));
+        self.answer.await.map_err(lost)?
+    }
+}
+
+/// The ends that streams will have once what waits is written.
+#[derive(Debug, Default)]
+pub struct EndsAhead {
+    /// The ends; `None` for a stream without events.
+    pub ends: Vec<Option<StreamState>>,
+    /// The fates of the commits that they hang on.
+    pub fates: Vec<Fate>,
 }
 
 /// What a commit came to.
@@ -98,6 +142,12 @@ pub enum CommitError {
     Repeated,
     /// Anything else.
     Failed(Error),
+}
+
+impl From<Error> for CommitError {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
 }
 
 /// The answer kept for a repeated request.
@@ -123,15 +173,19 @@ pub struct KeptResponse {
 /// The log.
 #[async_trait]
 pub trait EventStore: Send + Sync {
-    /// The ends of some streams, in the order asked for; `None` for a stream without events.
     /// Forgets what is remembered of the ends of streams, so that they are read from the database again.
     fn forget(&self, streams: &[(OrgId, StreamId)]);
-    /// The ends of streams, in the order in which they are named. They may be remembered, and another server have moved
-    /// them since.
+
+    /// The ends of streams, in the order in which they are named; `None` for a stream without events. They may be
+    /// remembered, and another server have moved them since.
     async fn load(&self, org: OrgId, streams: &[StreamId]) -> Result<Vec<Option<StreamState>>>;
 
-    /// Writes everything or nothing. Once called it runs to its end, even if the caller goes away.
-    async fn commit(&self, scope: &Scope, commit: Commit) -> Result<Committed, CommitError>;
+    /// The same, but of streams that a commit changes which waits or is being written, the ends that they will have then.
+    async fn load_ahead(&self, org: OrgId, streams: &[StreamId]) -> Result<EndsAhead>;
+
+    /// Has everything written or nothing. It is a conflict at once if a commit that waits or is being written changes one of
+    /// the streams and this one was not decided on it.
+    fn queue(&self, scope: &Scope, commit: Commit) -> Result<Queued, CommitError>;
 
     /// The answer kept under a key in the scope's home.
     async fn replay(&self, scope: &Scope, key: &str) -> Result<Option<Replay>>;

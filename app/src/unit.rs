@@ -1,13 +1,13 @@
 //! A unit of work: what one use case loads and decides before it is committed.
 
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cqrs_es::event_sink::EventSink;
 use kymograph_domain::{OrgId, StoredEvent, Stream, StreamId};
 
 use crate::error::{Error, Result};
-use crate::event_store::{Append, EventStore, SecretWrite, StreamState, TokenHashWrite};
+use crate::event_store::{Append, EndsAhead, EventStore, Fate, SecretWrite, StreamState, TokenHashWrite};
 use crate::scope::{AcrossOrgs, Scope};
 
 /// An aggregate as it was loaded, with what was decided on it since.
@@ -68,19 +68,54 @@ pub struct Unit<'s> {
     loaded: Loaded,
 }
 
-/// The streams that a decision was made on.
+/// Notes what a decision is made on.
 #[derive(Clone, Default)]
-pub(crate) struct Loaded(Arc<Mutex<Vec<(OrgId, StreamId)>>>);
+pub(crate) struct Loaded {
+    noted: Arc<Mutex<Noted>>,
+    /// Whether it is made on what commits come to that are yet to be written.
+    is_ahead: bool,
+}
+
+/// What a decision was made on.
+#[derive(Default)]
+pub(crate) struct Noted {
+    /// The streams.
+    pub(crate) streams: Vec<(OrgId, StreamId)>,
+    /// The fates of the commits that were not written yet.
+    pub(crate) fates: Vec<Fate>,
+}
 
 impl Loaded {
-    fn note(&self, org: OrgId, streams: &[StreamId]) {
-        let mut loaded = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        loaded.extend(streams.iter().map(|stream| (org, stream.clone())));
+    /// Nothing yet. The decision is made on what commits come to that are yet to be written, or is not.
+    pub(crate) fn new(is_ahead: bool) -> Self {
+        Self { noted: Arc::default(), is_ahead }
     }
 
-    /// The streams, and from then on none.
-    pub(crate) fn take(&self) -> Vec<(OrgId, StreamId)> {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    fn lock(&self) -> MutexGuard<'_, Noted> {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, org: OrgId, streams: &[StreamId]) {
+        self.lock().streams.extend(streams.iter().map(|stream| (org, stream.clone())));
+    }
+
+    fn note_fates(&self, fates: Vec<Fate>) {
+        let noted = &mut self.lock().fates;
+        for fate in fates {
+            if !noted.iter().any(|other| other.is_same(&fate)) {
+                noted.push(fate);
+            }
+        }
+    }
+
+    /// What was noted, and from then on nothing.
+    pub(crate) fn take(&self) -> Noted {
+        std::mem::take(&mut self.lock())
+    }
+
+    /// The fates of the commits that were not written yet.
+    pub(crate) fn fates(&self) -> Vec<Fate> {
+        self.lock().fates.clone()
     }
 }
 
@@ -122,8 +157,7 @@ impl<'s> Unit<'s> {
         }
         let org = scope.org();
         let streams: Vec<_> = keys.iter().map(|key| A::stream_id(key)).collect();
-        self.loaded.note(org, &streams);
-        let stored = self.store.load(org, &streams).await?;
+        let stored = self.load_ends(org, &streams).await?;
         streams
             .into_iter()
             .zip(stored)
@@ -134,8 +168,7 @@ impl<'s> Unit<'s> {
     /// Loads aggregates of the scope's org by the names of their streams.
     pub async fn load_streams<A: Stream>(&self, streams: &[StreamId]) -> Result<Vec<Entity<A>>> {
         let org = self.scope.org();
-        self.loaded.note(org, streams);
-        let stored = self.store.load(org, streams).await?;
+        let stored = self.load_ends(org, streams).await?;
         let entities = streams.iter().cloned().zip(stored);
         entities.map(|(stream, stored)| Entity::from_stored(org, stream, stored)).collect()
     }
@@ -155,9 +188,18 @@ impl<'s> Unit<'s> {
     }
 
     async fn load_stream_from<A: Stream>(&self, org: OrgId, stream_id: StreamId) -> Result<Entity<A>> {
-        self.loaded.note(org, std::slice::from_ref(&stream_id));
-        let stored = self.store.load(org, std::slice::from_ref(&stream_id)).await?.pop().flatten();
+        let stored = self.load_ends(org, std::slice::from_ref(&stream_id)).await?.pop().flatten();
         Entity::from_stored(org, stream_id, stored)
+    }
+
+    async fn load_ends(&self, org: OrgId, streams: &[StreamId]) -> Result<Vec<Option<StreamState>>> {
+        self.loaded.note(org, streams);
+        if !self.loaded.is_ahead {
+            return self.store.load(org, streams).await;
+        }
+        let EndsAhead { ends, fates } = self.store.load_ahead(org, streams).await?;
+        self.loaded.note_fates(fates);
+        Ok(ends)
     }
 
     /// Whether there is, or was, an aggregate with this stream, in the scope's org or on the server.
@@ -182,7 +224,7 @@ impl<'s> Unit<'s> {
             stream_type: A::TYPE,
             expected_version: entity.version,
             events,
-            state: serde_json::to_string(&entity.state).map_err(Error::internal)?,
+            state: serde_json::to_string(&entity.state).map_err(Error::internal)?.into(),
         });
         Ok(())
     }

@@ -7,6 +7,7 @@ mod append;
 mod flight;
 mod head;
 pub(crate) mod lane;
+mod pending;
 mod prepared;
 mod statements;
 
@@ -19,7 +20,7 @@ use kymograph_app::cache::{MAX_AGE, ReadCache};
 use kymograph_app::change::ChangeListener;
 use kymograph_app::clock::Clock;
 use kymograph_app::event_store::{
-    Commit, CommitError, Committed, EventStore, KeptResponse, Replay, StreamState,
+    Append, Commit, CommitError, Committed, EndsAhead, EventStore, KeptResponse, Queued, Replay, StreamState,
 };
 use kymograph_app::feed_health::FeedHealth;
 use kymograph_app::scope::IdempotencyKey;
@@ -32,10 +33,11 @@ use tokio_postgres::Row;
 
 use crate::change_feed::ChangeFeed;
 use crate::health::WriteHealth;
-use crate::metrics::FlightMetrics;
+use crate::metrics::{FlightMetrics, Outcome};
 use crate::pipeline::PipelinePool;
 use head::Heads;
 use lane::{CommitBudgets, Commits, Loads};
+use pending::{PendingEnd, PendingEnds};
 use prepared::Prepared;
 use statements::FORGET_ANSWERS;
 
@@ -172,27 +174,45 @@ impl EventStore for PgEventStore {
         store.fetch_streams(org, streams, MAX_LOADED_BYTES).await
     }
 
-    async fn commit(&self, scope: &Scope, commit: Commit) -> Result<Committed, CommitError> {
-        let charge = |bytes| self.inner.budgets.charge(scope.org(), bytes).map_err(CommitError::Failed);
-        // The payloads are made only if there is room for the states, which are in memory already.
-        let of_states = charge(commit.appends.iter().map(|append| append.state.len()).sum())?;
-        let mut prepared = Prepared::try_new(scope, commit).map_err(CommitError::Failed)?;
-        drop(of_states);
-        prepared.charge = Some(charge(prepared.size())?);
-        let (reply, answer) = oneshot::channel();
-        // The work is a task of its own from here on: a request that is dropped takes nothing back.
-        match prepared.single_org() {
-            Some(org) => lane::commit(&self.inner, org, prepared, reply)?,
-            None => {
-                let store = self.inner.clone();
-                tokio::spawn(async move {
-                    let result = store.commit_across_orgs(prepared).await;
-                    // Nobody waits for the answer of a dropped request.
-                    drop(reply.send(result));
-                });
+    async fn load_ahead(&self, org: OrgId, streams: &[StreamId]) -> Result<EndsAhead> {
+        let look = |ends: &mut PendingEnds| streams.iter().map(|stream| ends.get(stream)).collect();
+        let pending: Vec<Option<PendingEnd>> = self.inner.commits.known(org, look).unwrap_or_default();
+        let known = || pending.iter().flatten();
+        let bytes: usize = known().map(|pending| pending.end.state.len()).sum();
+        let room = MAX_LOADED_BYTES.checked_sub(bytes).filter(|_| known().next().is_some());
+        let Some(room) = room else {
+            // What is too much to be loaded at once is not loaded before it is written.
+            for pending in known() {
+                pending.fate.settled().await;
+            }
+            return Ok(EndsAhead { ends: self.load(org, streams).await?, fates: Vec::new() });
+        };
+        let others = streams.iter().zip(&pending).filter(|(_, pending)| pending.is_none());
+        let others: Vec<_> = others.map(|(stream, _)| stream.clone()).collect();
+        let stored = match others.as_slice() {
+            [] => Vec::new(),
+            others => self.inner.fetch_streams(org, others, room).await?,
+        };
+        let mut stored = stored.into_iter();
+        let mut ahead = EndsAhead::default();
+        for pending in pending {
+            match pending {
+                Some(PendingEnd { end, fate }) => {
+                    ahead.ends.push(Some(end));
+                    ahead.fates.push(fate);
+                }
+                None => ahead.ends.push(stored.next().flatten()),
             }
         }
-        answer.await.map_err(|_| CommitError::Failed(Error::internal("a commit ended without an answer")))?
+        Ok(ahead)
+    }
+
+    fn queue(&self, scope: &Scope, commit: Commit) -> Result<Queued, CommitError> {
+        let queued = self.inner.queue(scope, commit);
+        if let Err(CommitError::Conflict) = queued {
+            self.inner.metrics.count(Outcome::Conflict);
+        }
+        queued
     }
 
     async fn replay(&self, scope: &Scope, key: &str) -> Result<Option<Replay>> {
@@ -243,6 +263,41 @@ pub(crate) const MAX_LOADED_BYTES: usize = 8 * 1024 * 1024;
 const KEEP_ANSWER_SECONDS: i64 = 24 * 60 * 60;
 
 impl Inner {
+    fn queue(self: &Arc<Self>, scope: &Scope, commit: Commit) -> Result<Queued, CommitError> {
+        if let Some(Append { org, .. }) = commit.appends.first()
+            && self.commits.known(*org, |ends| ends.admit(*org, &commit.appends, &commit.grounds))
+                == Some(false)
+        {
+            // Found out before the payloads are made, and again when it joins the others.
+            return Err(CommitError::Conflict);
+        }
+        let charge = |bytes| self.budgets.charge(scope.org(), bytes);
+        // The payloads are made only if there is room for the states, which are in memory already.
+        let of_states = charge(commit.appends.iter().map(|append| append.state.len()).sum())?;
+        let mut prepared = Prepared::try_new(scope, commit)?;
+        drop(of_states);
+        prepared.charge = Some(charge(prepared.size())?);
+        let is_ground = prepared.is_ground();
+        let (reply, answer) = oneshot::channel();
+        // The work is a task of its own from here on: a request that is dropped takes nothing back.
+        match prepared.single_org() {
+            // The lane keeps it behind what it was decided on, if that is in the same.
+            Some(org) if prepared.grounds.iter().all(|ground| ground.org() == org) => {
+                lane::commit(self, org, prepared, reply)?;
+                Ok(Queued { answer, is_ground })
+            }
+            _ => {
+                let store = self.clone();
+                tokio::spawn(async move {
+                    let result = store.commit_across_orgs(prepared).await;
+                    // Nobody waits for the answer of a dropped request.
+                    drop(reply.send(result));
+                });
+                Ok(Queued { answer, is_ground: false })
+            }
+        }
+    }
+
     /// Reads the ends of streams, in the order in which they are named, if their states have at most so many bytes together.
     async fn fetch_streams(
         &self,
@@ -270,6 +325,9 @@ impl Inner {
     /// Commits what touches the logs of several orgs. Such commits are rare, so they are not gathered. They have half of
     /// the connections that write, and an org half of those, because no lane keeps it from having many of them under way.
     async fn commit_across_orgs(&self, prepared: Prepared) -> Result<Committed, CommitError> {
+        for ground in &prepared.grounds {
+            ground.settled().await;
+        }
         let org = prepared.orgs().into_iter().find(|org| *org != OrgId::SERVER).unwrap_or(OrgId::SERVER);
         let of_org = self.across_by_org.get_or(org, || Semaphore::new(share_of(self.share_across)));
         let turn = async { (of_org.acquire().await, self.across_orgs.acquire().await) };
@@ -283,27 +341,30 @@ impl Inner {
         result
     }
 
-    /// Brings copies up to date after a flight, before its commits are acknowledged.
+    /// Brings copies up to date after a flight, before its commits are acknowledged and decided on no more.
     fn landed(&self, batch: &[Prepared], results: &[Result<Committed, CommitError>]) {
-        for (prepared, result) in batch.iter().zip(results) {
+        let results = || batch.iter().zip(results);
+        // Of commits on one stream some may have failed and others landed, and what landed is how the stream ends.
+        for (prepared, _) in results().filter(|(_, result)| result.is_err()) {
+            self.forget_ends(prepared);
+        }
+        for (prepared, _) in results().filter(|(_, result)| result.is_ok()) {
             for append in &prepared.appends {
-                let key = (append.org, append.stream_id.clone());
-                if result.is_ok() {
-                    let version = append.expected_version + i64::try_from(append.events.len()).unwrap_or(0);
-                    let end = StreamState { version, state: append.state.as_str().into() };
-                    self.streams.0.replace(&key, end);
-                } else {
-                    self.streams.0.invalidate(&key);
-                }
+                self.streams.0.replace(&(append.org, append.stream_id.clone()), append.end());
             }
-            if result.is_ok() {
-                let orgs: BTreeSet<_> = prepared.appends.iter().map(|append| append.org).collect();
-                for org in orgs {
-                    let streams: Vec<_> = prepared.streams_of(org).cloned().collect();
-                    self.listeners.iter().for_each(|listener| listener.streams_changed(org, &streams));
-                    self.feed.publish(org, streams);
-                }
+            let orgs: BTreeSet<_> = prepared.appends.iter().map(|append| append.org).collect();
+            for org in orgs {
+                let streams: Vec<_> = prepared.streams_of(org).cloned().collect();
+                self.listeners.iter().for_each(|listener| listener.streams_changed(org, &streams));
+                self.feed.publish(org, streams);
             }
+        }
+        results().for_each(|(prepared, result)| prepared.verdict.tell(result.is_ok()));
+    }
+
+    fn forget_ends(&self, prepared: &Prepared) {
+        for append in &prepared.appends {
+            self.streams.0.invalidate(&(append.org, append.stream_id.clone()));
         }
     }
 }

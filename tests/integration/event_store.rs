@@ -32,46 +32,6 @@ async fn concurrent_commands_of_one_org_share_transactions_and_leave_no_gap() {
 }
 
 #[tokio::test]
-async fn many_writers_on_one_dashboard_all_get_their_version() {
-    let server = TestServer::start().await;
-    let writers = (0..16).map(|_| {
-        let admin = server.admin();
-        tokio::spawn(async move {
-            let save = json!({"dashboard": {"title": "CPU", "uid": "cpu"}, "overwrite": true});
-            admin.post("/api/dashboards/db", &save).await.expect(200).body["version"].as_i64().unwrap()
-        })
-    });
-    let mut versions = Vec::new();
-    for writer in writers.collect::<Vec<_>>() {
-        versions.push(writer.await.unwrap());
-    }
-    versions.sort_unstable();
-    assert_eq!(versions, (1..=16).collect::<Vec<_>>());
-}
-
-#[tokio::test]
-async fn of_many_writers_with_the_same_expected_version_one_wins() {
-    let server = TestServer::start().await;
-    let admin = server.admin();
-    let document = json!({"title": "CPU", "uid": "cpu", "version": 1});
-    admin.post("/api/dashboards/db", &json!({"dashboard": document})).await.expect(200);
-    let writers = (0..16).map(|_| {
-        let (admin, document) = (server.admin(), document.clone());
-        tokio::spawn(
-            async move { admin.post("/api/dashboards/db", &json!({"dashboard": document})).await.status },
-        )
-    });
-    let mut won = 0;
-    for writer in writers.collect::<Vec<_>>() {
-        match writer.await.unwrap() {
-            200 => won += 1,
-            status => assert_eq!(status, 412),
-        }
-    }
-    assert_eq!(won, 1);
-}
-
-#[tokio::test]
 async fn a_folder_deleted_while_it_is_filled_leaves_nothing_behind() {
     let server = TestServer::start().await;
     let admin = server.admin();

@@ -25,6 +25,7 @@ mod fuzz;
 mod health;
 mod history;
 mod hostile;
+mod hot;
 mod housekeeping;
 mod idempotency;
 mod identity;

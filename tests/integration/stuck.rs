@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 const MIB: usize = 1024 * 1024;
 
 /// A transaction that keeps an org's log from taking commits, until it is dropped.
-async fn hold_log(server: &TestServer, org: i64) -> tokio_postgres::Client {
+pub(crate) async fn hold_log(server: &TestServer, org: i64) -> tokio_postgres::Client {
     let holder = server.database.connect().await;
     let lock = format!("BEGIN; SELECT pos FROM heads WHERE org_id = {org} FOR UPDATE");
     holder.batch_execute(&lock).await.unwrap();

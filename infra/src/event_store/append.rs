@@ -1,6 +1,6 @@
 //! The statement that moves a stream and appends its events.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, LazyLock};
 
 use kymograph_domain::{OrgId, StreamId, Timestamp};
@@ -125,16 +125,39 @@ pub struct AppendStatement {
 /// The statements that move streams of an org and append their events. One fails, by breaking a check, if one of
 /// its streams is not where it is expected to be.
 ///
-/// Appends of as many events each share a statement if they may, because each statement has its price.
+/// Appends of as many events each share a statement if they may, because each statement has its price. Those to the same
+/// stream, which follow each other, do not: a statement can move a row once.
 #[must_use]
 pub fn append_statements(
     org: OrgId,
     appends: Vec<StreamAppend<'_>>,
     may_share: bool,
 ) -> Vec<AppendStatement> {
-    let (mut statements, mut by_length) =
-        (Vec::new(), BTreeMap::<usize, Vec<(usize, StreamAppend<'_>)>>::new());
+    let (mut statements, mut rounds) = (Vec::new(), Vec::<Vec<_>>::new());
+    let mut seen = HashMap::<&StreamId, usize>::new();
     for (index, append) in appends.into_iter().enumerate() {
+        let round = seen.entry(append.stream_id).or_default();
+        if *round == rounds.len() {
+            rounds.push(Vec::new());
+        }
+        rounds[*round].push((index, append));
+        *round += 1;
+    }
+    for round in rounds {
+        append_round(org, round, may_share, &mut statements);
+    }
+    statements
+}
+
+/// Adds the statements of appends that are to different streams, numbered by their places.
+fn append_round(
+    org: OrgId,
+    appends: Vec<(usize, StreamAppend<'_>)>,
+    may_share: bool,
+    statements: &mut Vec<AppendStatement>,
+) {
+    let mut by_length = BTreeMap::<usize, Vec<(usize, StreamAppend<'_>)>>::new();
+    for (index, append) in appends {
         // The parts of a long append follow each other.
         let is_long = append.events.len() > MAX_EVENTS;
         for part in append.parts() {
@@ -153,7 +176,6 @@ pub fn append_statements(
             statements.push(statement(org, &group));
         }
     }
-    statements
 }
 
 fn statement(org: OrgId, group: &[(usize, StreamAppend<'_>)]) -> AppendStatement {
@@ -217,4 +239,40 @@ fn text(streams: usize, events: usize) -> String {
         moved.join(", "),
         appended.join(", ")
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_statement_moves_a_stream_once() {
+        let streams = ["a", "b", "c"].map(|name| StreamId::from_stored(name.to_owned()));
+        let payload = Payload::new("{}".to_owned());
+        let event = |position| PlacedEvent {
+            position,
+            recorded_at: Timestamp(position),
+            stored_type: "star.added",
+            schema_version: 1,
+            payload: &payload,
+        };
+        let events: Vec<_> = (1..=5).map(|position| [event(position)]).collect();
+        let appends = [0, 1, 0, 2, 0].into_iter().zip(&events).map(|(stream, events)| StreamAppend {
+            stream_id: &streams[stream],
+            stream_type: "star",
+            expected_version: 0,
+            state: "{}",
+            events,
+            actor_id: 1,
+            actor_login: "admin",
+            causation_id: "",
+            correlation_id: "",
+            meta: "{}",
+            trace_id: "",
+        });
+        let appends: Vec<_> = appends.collect();
+        let statements = append_statements(OrgId(1), appends, true);
+        let places: Vec<_> = statements.into_iter().map(|statement| statement.appends).collect();
+        assert_eq!(places, [vec![0, 1], vec![3], vec![2], vec![4]]);
+    }
 }

@@ -2,7 +2,7 @@
 
 mod manifest;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use kymograph_app::event_store::{CommitError, Committed};
 use kymograph_app::{Error, Result, TRACE_TARGET};
@@ -46,10 +46,10 @@ fn span(batch: &[Prepared]) -> Span {
 async fn fly_until_landed(store: &Inner, batch: &mut [Prepared]) -> Vec<Result<Committed, CommitError>> {
     let mut results: Vec<Option<Result<Committed, CommitError>>> = Vec::new();
     results.resize_with(batch.len(), || None);
-    refuse_overtaken(batch, &mut results);
     let (mut tries, mut may_share) = (0, true);
     let _timer = store.metrics.start_flight(batch.len());
     loop {
+        refuse_overtaken(batch, &mut results);
         let aboard: Vec<usize> = (0..batch.len()).filter(|index| results[*index].is_none()).collect();
         if aboard.is_empty() {
             break;
@@ -106,15 +106,31 @@ impl From<Error> for Crash {
     }
 }
 
-/// Of two commits on one stream, decided on the same state, the later one has to be decided again.
+/// Has those decided again that were not decided on what comes before them: on what a commit aboard makes of a stream, or on
+/// one that will not be written. What they would break, or repeat, may only be there because of that.
 fn refuse_overtaken(batch: &[Prepared], results: &mut [Option<Result<Committed, CommitError>>]) {
-    let mut touched = HashSet::new();
+    let mut ends = HashMap::new();
     for (prepared, result) in batch.iter().zip(results) {
-        let keys: Vec<_> = prepared.appends.iter().map(|append| (append.org, &append.stream_id)).collect();
-        if keys.iter().any(|key| touched.contains(key)) {
+        let is_overtaken = || {
+            prepared.appends.iter().any(|append| {
+                let end = ends.get(&(append.org, &append.stream_id));
+                end.is_some_and(|end| *end != append.expected_version)
+            })
+        };
+        let is_refused = match result {
+            None => prepared.is_unfounded() || is_overtaken(),
+            Some(Err(CommitError::Broken(_) | CommitError::Repeated)) => prepared.is_unfounded(),
+            Some(_) => false,
+        };
+        if is_refused {
             *result = Some(Err(CommitError::Conflict));
-        } else {
-            touched.extend(keys);
+        }
+        if let Some(Err(_)) = result {
+            prepared.verdict.tell(false);
+            continue;
+        }
+        for append in &prepared.appends {
+            ends.insert((append.org, &append.stream_id), append.end().version);
         }
     }
 }
@@ -188,5 +204,78 @@ fn explain(message: Option<&Message>, refusal: &Refusal) -> Crash {
             Some(commit) => Crash::Commit(commit, CommitError::Failed(refusal.error())),
             None => Crash::All(refusal.error()),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kymograph_app::event_store::Fate;
+    use kymograph_domain::{Invariant, Timestamp};
+
+    use super::super::prepared::tests::{append, prepared};
+    use super::*;
+
+    type Results = Vec<Option<Result<Committed, CommitError>>>;
+
+    /// A commit on a stream, decided on others.
+    fn on(name: &str, expected_version: i64, grounds: &[&Prepared]) -> Prepared {
+        let fates: Vec<Fate> = grounds.iter().map(|ground| ground.verdict.fate()).collect();
+        prepared(vec![append(name, expected_version)], fates)
+    }
+
+    fn refused(batch: &[Prepared], results: &mut Results) -> Vec<usize> {
+        results.resize_with(batch.len(), || None);
+        refuse_overtaken(batch, results);
+        (0..batch.len()).filter(|index| matches!(results[*index], Some(Err(CommitError::Conflict)))).collect()
+    }
+
+    #[test]
+    fn those_decided_on_each_other_fly_together() {
+        let first = on("a", 5, &[]);
+        let second = on("a", 6, &[&first]);
+        let third = prepared(vec![append("a", 7), append("b", 0)], vec![second.verdict.fate()]);
+        let stale = on("a", 5, &[]);
+        let other = on("b", 1, &[&third]);
+        let batch = [first, second, third, stale, other];
+        assert_eq!(refused(&batch, &mut Vec::new()), [3]);
+        assert_eq!(
+            batch.each_ref().map(|prepared| prepared.verdict.fate().has_failed()),
+            [false, false, false, true, false]
+        );
+    }
+
+    #[test]
+    fn whatever_was_decided_on_a_failed_one_is_decided_again() {
+        let first = on("a", 5, &[]);
+        let second = on("a", 6, &[&first]);
+        // It only looked at the stream.
+        let third = on("b", 0, &[&second]);
+        let other = on("c", 0, &[]);
+        let batch = [first, second, third, other];
+        let mut results = Results::new();
+        assert_eq!(refused(&batch, &mut results), [0; 0]);
+        // The second was told that it breaks a rule before the first one failed.
+        results[1] = Some(Err(CommitError::Broken(Invariant::OrgExists)));
+        assert_eq!(refused(&batch, &mut results), [2]);
+        results[0] = Some(Err(CommitError::Failed(Error::internal("full"))));
+        assert_eq!(refused(&batch, &mut results), [1, 2]);
+        assert!(results[3].is_none());
+    }
+
+    #[test]
+    fn a_version_that_another_led_to_is_not_enough() {
+        let first = on("a", 5, &[]);
+        let second = on("a", 6, &[&first]);
+        first.verdict.tell(false);
+        let instead = on("a", 5, &[]);
+        assert_eq!(refused(&[instead, second], &mut Vec::new()), [1]);
+    }
+
+    #[test]
+    fn what_has_landed_stays() {
+        let first = on("a", 5, &[]);
+        let mut results = vec![Some(Ok(Committed { position: 1, recorded_at: Timestamp(1) }))];
+        assert_eq!(refused(std::slice::from_ref(&first), &mut results), [0; 0]);
+        assert!(first.verdict.fate().is_open());
     }
 }

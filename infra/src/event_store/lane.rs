@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 
 use super::Inner;
 use super::flight;
+use super::pending::PendingEnds;
 use super::prepared::Prepared;
 
 /// How many jobs are done together.
@@ -70,44 +71,68 @@ pub(super) fn too_large() -> Error {
     Error::too_large("this changes more than can be changed at once: change a part of it")
 }
 
-/// Jobs of an org with where the answer to each goes.
-type Waiting<J, A> = VecDeque<(J, oneshot::Sender<A>)>;
+/// The work of an org: jobs with where the answer to each goes, and what is known of those that wait or are being done.
+struct Lane<J, A, K> {
+    waiting: VecDeque<(J, oneshot::Sender<A>)>,
+    known: K,
+}
+
+impl<J, A, K: Default> Default for Lane<J, A, K> {
+    fn default() -> Self {
+        Self { waiting: VecDeque::new(), known: K::default() }
+    }
+}
 
 /// The commits that wait to be written.
-pub(super) type Commits = Lanes<Prepared, Result<Committed, CommitError>>;
+pub(super) type Commits = Lanes<Prepared, Result<Committed, CommitError>, PendingEnds>;
 /// The streams that wait to be read.
-pub(super) type Loads = Lanes<StreamId, Result<Option<StreamState>>>;
+pub(super) type Loads = Lanes<StreamId, Result<Option<StreamState>>, ()>;
 
-/// The jobs that wait, by org. An org is in the map while a task works for it.
-pub(super) struct Lanes<J, A>(Mutex<HashMap<OrgId, Waiting<J, A>>>);
+/// The lanes by org. An org is in the map while a task works for it.
+pub(super) struct Lanes<J, A, K>(Mutex<HashMap<OrgId, Lane<J, A, K>>>);
 
-impl<J, A> Default for Lanes<J, A> {
+impl<J, A, K> Default for Lanes<J, A, K> {
     fn default() -> Self {
         Self(Mutex::default())
     }
 }
 
-impl<J, A> Lanes<J, A> {
-    fn lock(&self) -> MutexGuard<'_, HashMap<OrgId, Waiting<J, A>>> {
+impl<J, A, K: Default> Lanes<J, A, K> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<OrgId, Lane<J, A, K>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Queues a job, and says whether a task has to be started for the org.
-    fn enqueue(&self, org: OrgId, job: J, answer: oneshot::Sender<A>) -> Result<bool> {
+    /// Queues a job if it is admitted by what is known of the others, and says whether a task has to be started for the
+    /// org.
+    fn enqueue<E: From<Error>>(
+        &self,
+        org: OrgId,
+        job: J,
+        answer: oneshot::Sender<A>,
+        admit: impl FnOnce(&J, &mut K) -> Result<(), E>,
+    ) -> Result<bool, E> {
         let mut lanes = self.lock();
         let is_new = !lanes.contains_key(&org);
-        let waiting = lanes.entry(org).or_default();
-        if waiting.len() >= MAX_WAITING {
-            return Err(too_many());
+        let lane = lanes.entry(org).or_default();
+        let is_full = lane.waiting.len() >= MAX_WAITING;
+        let admitted = if is_full { Err(too_many().into()) } else { admit(&job, &mut lane.known) };
+        if admitted.is_ok() {
+            lane.waiting.push_back((job, answer));
+        } else if is_new {
+            lanes.remove(&org);
         }
-        waiting.push_back((job, answer));
-        Ok(is_new)
+        admitted.map(|()| is_new)
+    }
+
+    /// What is known of the jobs of an org; `None` if it has none.
+    pub(super) fn known<T>(&self, org: OrgId, look: impl FnOnce(&mut K) -> T) -> Option<T> {
+        self.lock().get_mut(&org).map(|lane| look(&mut lane.known))
     }
 
     /// The next batch of an org, of up to so many bytes; without one, the org's lane is closed.
     fn next_batch(&self, org: OrgId, size_of: fn(&J) -> usize) -> Option<(Vec<J>, Vec<oneshot::Sender<A>>)> {
         let mut lanes = self.lock();
-        let waiting = lanes.get_mut(&org)?;
+        let waiting = &mut lanes.get_mut(&org)?.waiting;
         let (mut batch, mut answers, mut size) = (Vec::new(), Vec::new(), 0);
         while let Some((job, _)) = waiting.front() {
             size += size_of(job);
@@ -128,12 +153,12 @@ impl<J, A> Lanes<J, A> {
 }
 
 /// Closes a lane should its task panic: whoever waits is told, and the next job opens a new one.
-struct Closer<'a, J, A> {
-    lanes: &'a Lanes<J, A>,
+struct Closer<'a, J, A, K: Default> {
+    lanes: &'a Lanes<J, A, K>,
     org: OrgId,
 }
 
-impl<J, A> Drop for Closer<'_, J, A> {
+impl<J, A, K: Default> Drop for Closer<'_, J, A, K> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.lanes.lock().remove(&self.org);
@@ -148,7 +173,14 @@ pub(super) fn commit(
     prepared: Prepared,
     answer: oneshot::Sender<Result<Committed, CommitError>>,
 ) -> Result<(), CommitError> {
-    if store.commits.enqueue(org, prepared, answer).map_err(CommitError::Failed)? {
+    let admit = |prepared: &Prepared, ends: &mut PendingEnds| {
+        if !ends.admit(org, &prepared.appends, &prepared.grounds) {
+            return Err(CommitError::Conflict);
+        }
+        ends.add(prepared);
+        Ok(())
+    };
+    if store.commits.enqueue(org, prepared, answer, admit)? {
         tokio::spawn(fly_until_empty(store.clone(), org));
     }
     Ok(())
@@ -159,6 +191,7 @@ async fn fly_until_empty(store: Arc<Inner>, org: OrgId) {
     while let Some((mut batch, answers)) = store.commits.next_batch(org, Prepared::size) {
         let results = flight::fly(&store, &mut batch).await;
         store.landed(&batch, &results);
+        store.commits.known(org, PendingEnds::forget_settled);
         for (answer, result) in answers.into_iter().zip(results) {
             // Nobody waits for the answer of a dropped request.
             drop(answer.send(result));
@@ -172,7 +205,7 @@ async fn fly_until_empty(store: Arc<Inner>, org: OrgId) {
 /// Reads the end of a stream, together with others of its org.
 pub(super) async fn load(store: &Arc<Inner>, org: OrgId, stream: &StreamId) -> Result<Option<StreamState>> {
     let (answer, answered) = oneshot::channel();
-    if store.loads.enqueue(org, stream.clone(), answer)? {
+    if store.loads.enqueue(org, stream.clone(), answer, |_, ()| Ok::<_, Error>(()))? {
         tokio::spawn(load_until_empty(store.clone(), org));
     }
     answered.await.map_err(|_| Error::internal("a read ended without an answer"))?
@@ -199,12 +232,35 @@ mod tests {
 
     #[test]
     fn so_many_of_an_org_wait_and_no_more() {
-        let lanes = Lanes::<(), ()>::default();
-        let enqueue = |org| lanes.enqueue(OrgId(org), (), oneshot::channel().0);
+        let lanes = Lanes::<(), (), ()>::default();
+        let enqueue = |org| lanes.enqueue(OrgId(org), (), oneshot::channel().0, |(), ()| Ok::<_, Error>(()));
         for number in 0..MAX_WAITING {
             assert_eq!(enqueue(1).unwrap(), number == 0);
         }
         assert_eq!(enqueue(1).unwrap_err().code(), Some(overload::COMMANDS));
         assert!(enqueue(2).unwrap());
+    }
+
+    #[test]
+    fn what_is_not_admitted_opens_no_lane() {
+        let lanes = Lanes::<u8, (), u8>::default();
+        let enqueue = |job| {
+            lanes.enqueue(OrgId(1), job, oneshot::channel().0, |job, last| {
+                if *job <= *last {
+                    return Err(too_many());
+                }
+                *last = *job;
+                Ok(())
+            })
+        };
+        assert!(enqueue(0).is_err());
+        assert!(lanes.known(OrgId(1), |_| ()).is_none());
+        assert!(enqueue(2).unwrap());
+        assert!(enqueue(1).is_err());
+        assert!(!enqueue(3).unwrap());
+        let (batch, _) = lanes.next_batch(OrgId(1), |_| 0).unwrap();
+        assert_eq!((batch, lanes.known(OrgId(1), |last| *last)), (vec![2, 3], Some(3)));
+        assert!(lanes.next_batch(OrgId(1), |_| 0).is_none());
+        assert!(lanes.known(OrgId(1), |_| ()).is_none());
     }
 }

@@ -1,7 +1,7 @@
 //! A commit with all that can be computed before its place in the log is known.
 
 use kymograph_app::budget::Charge;
-use kymograph_app::event_store::{Append, Commit, SecretWrite, TokenHashWrite};
+use kymograph_app::event_store::{Append, Commit, Fate, SecretWrite, TokenHashWrite, Verdict};
 use kymograph_app::scope::{GIVE_RIGHTS, IdempotencyKey, Standing};
 use kymograph_app::{Actor, Error, RequestContext, Result, Scope, TRACE_TARGET};
 use kymograph_domain::{OrgId, StreamId};
@@ -30,6 +30,10 @@ pub(super) struct Prepared {
     /// What else is known of the request, as JSON text.
     pub(super) meta: String,
     pub(super) trace_id: String,
+    /// The fates of the commits that it was decided on before they were written.
+    pub(super) grounds: Vec<Fate>,
+    /// Tells its own fate.
+    pub(super) verdict: Verdict,
     /// Its part of the memory for commits under way.
     pub(super) charge: Option<Charge<OrgId>>,
     /// The span in which it waits to be written, if somebody collects traces.
@@ -74,6 +78,7 @@ impl Prepared {
             .collect::<Result<_, _>>()
             .map_err(Error::internal)?;
         let gives_rights = commit.appends.iter().any(|append| GIVE_RIGHTS.contains(&append.stream_type));
+        let org = commit.appends.first().map_or(scope.org(), |append| append.org);
         Ok(Self {
             home: scope.home(),
             standing: scope.standing().filter(|_| gives_rights),
@@ -88,6 +93,8 @@ impl Prepared {
             correlation_id: correlation_id.clone(),
             meta: serde_json::to_string(&meta).map_err(Error::internal)?,
             trace_id: trace_id.clone(),
+            grounds: commit.grounds,
+            verdict: Verdict::new(org),
             charge: None,
             span: if is_traced { Span::current() } else { Span::none() },
         })
@@ -101,6 +108,20 @@ impl Prepared {
             && self.secrets.iter().all(|secret| secret.org == org)
             && !answers_elsewhere;
         is_single.then_some(org)
+    }
+
+    /// Whether others can be decided on it before it is written. Secrets and hashes of tokens are written after all events of
+    /// a flight, so that those of what a later commit ends would be left.
+    pub(super) fn is_ground(&self) -> bool {
+        self.secrets.is_empty()
+            && self.token_hashes.is_empty()
+            && self.forgotten.is_none()
+            && self.single_org().is_some()
+    }
+
+    /// Whether something that it was decided on was not written.
+    pub(super) fn is_unfounded(&self) -> bool {
+        self.grounds.iter().any(Fate::has_failed)
     }
 
     /// The orgs whose tables it writes, in the order in which they are locked.
@@ -120,5 +141,41 @@ impl Prepared {
     pub(super) fn size(&self) -> usize {
         let payloads: usize = self.payloads.iter().flatten().map(Payload::len).sum();
         payloads + self.appends.iter().map(|append| append.state.len()).sum::<usize>()
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::sync::Arc;
+
+    use kymograph_domain::star::{StarEvent, StarRemoved};
+    use kymograph_domain::{OrgRole, Uid, UserId};
+
+    use super::*;
+
+    /// A stream of this name.
+    pub(in super::super) fn stream(name: &str) -> StreamId {
+        StreamId::from_stored(name.to_owned())
+    }
+
+    /// An append of one event to a stream of the first org, which says its name and version then.
+    pub(in super::super) fn append(name: &str, expected_version: i64) -> Append {
+        let removed = StarRemoved { user_id: UserId(1), dashboard_uid: Uid::try_new("cpu").unwrap() };
+        Append {
+            org: OrgId(1),
+            stream_id: stream(name),
+            stream_type: "star",
+            expected_version,
+            events: vec![Box::new(StarEvent::Removed(removed))],
+            state: format!("{name} {}", expected_version + 1).into(),
+        }
+    }
+
+    /// A commit that was decided on others.
+    pub(in super::super) fn prepared(appends: Vec<Append>, grounds: Vec<Fate>) -> Prepared {
+        let scope = Scope::of_member(OrgId(1), OrgRole::Admin, Arc::default(), Arc::default());
+        let (secrets, token_hashes) = (Vec::new(), Vec::new());
+        let commit = Commit { appends, secrets, token_hashes, forgotten: None, replay: None, grounds };
+        Prepared::try_new(&scope, commit).unwrap()
     }
 }

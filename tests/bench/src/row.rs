@@ -90,6 +90,8 @@ rows! {
     "save-100-orgs" AtLeast 0.6 0.9 "x" = save::in_many_orgs;
     // The same in one org, against the same in 100 orgs.
     "save-one-org" AtLeast 0.5 1.0 "x" = save::in_one_org;
+    // Saves of one dashboard a second by 16 clients that overwrite each other's, against by one client.
+    "save-hot" AtLeast 1.0 2.0 "x" = save::of_one_dashboard;
     // Commits of three events with one view a second, against postgres-es.
     "append-vs-postgres-es" AtLeast 2.0 5.0 "x" = append::against_postgres_es;
     // The time of a save after 10,000 others, against the second save of a dashboard.

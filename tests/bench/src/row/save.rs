@@ -1,4 +1,5 @@
-//! Saving dashboards of 50 KB by 32 clients: in many orgs against Postgres alone, and in one against many.
+//! Saving dashboards of 50 KB by 32 clients: in many orgs against Postgres alone, and in one against many; and one dashboard
+//! by many clients against one.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -23,6 +24,8 @@ const ORGS: usize = 100;
 const BYTES: usize = 50_000;
 /// How many orgs each client saves in, when there are many. Each org is shared by three or four clients.
 const ORGS_OF_CLIENT: usize = 10;
+/// How many clients save one and the same dashboard.
+const SHARERS: usize = 16;
 
 /// Saves in 100 orgs, against pgbench sending the same statements.
 pub(super) async fn in_many_orgs(bench: &Bench, name: &str) -> Result<Reading> {
@@ -55,6 +58,19 @@ pub(super) async fn in_one_org(bench: &Bench, name: &str) -> Result<Reading> {
     .await
 }
 
+/// Saves of one dashboard by many clients, against by one. Each has to come after the one before.
+pub(super) async fn of_one_dashboard(bench: &Bench, name: &str) -> Result<Reading> {
+    let folder = bench.folder(name)?;
+    let server = Server::start(bench, &folder).await?;
+    let savers = Savers::prepare(&server, 1).await?;
+    savers.save(&server, Place::OneDashboard(SHARERS), Until::Each(3)).await?;
+    pairs::compare(
+        async || savers.save(&server, Place::OneDashboard(SHARERS), Until::Elapsed(bench.slice)).await,
+        async || savers.save(&server, Place::OneDashboard(1), Until::Elapsed(bench.slice)).await,
+    )
+    .await
+}
+
 /// Saves with the numbers for a collector, against saves without. The audit log is the log itself, so that nothing can be
 /// switched off there.
 pub(super) async fn with_metrics(bench: &Bench, name: &str) -> Result<Reading> {
@@ -83,6 +99,8 @@ enum Place {
     OneOrg,
     /// Each in some of many orgs, in turn.
     ManyOrgs,
+    /// So many of them the same dashboard.
+    OneDashboard(usize),
 }
 
 /// Makes the clients.
@@ -105,20 +123,22 @@ impl Savers {
 
     /// Lets all clients save until some time is over or each has saved often enough.
     async fn save(&self, server: &Server, place: Place, until: Until) -> Result<Slice> {
+        let count = if let Place::OneDashboard(sharers) = place { sharers } else { CLIENTS };
         let clients =
-            (0..CLIENTS).map(|number| Box::new(self.client(number, place)) as Box<dyn Client>).collect();
+            (0..count).map(|number| Box::new(self.client(number, place)) as Box<dyn Client>).collect();
         let load = Load { address: server.address, until, prefix: b"{".to_vec(), length: None };
         server.metered(load.run(clients)).await
     }
 
     fn client(&self, number: usize, place: Place) -> Saver {
         let orgs: Vec<i64> = match place {
-            Place::OneOrg => vec![self.orgs[0]],
+            Place::OneOrg | Place::OneDashboard(_) => vec![self.orgs[0]],
             // Coprime to the number of orgs, so that the clients spread over all of them.
             Place::ManyOrgs => {
                 (0..ORGS_OF_CLIENT).map(|hop| self.orgs[(number * 3 + hop * 7) % ORGS]).collect()
             }
         };
+        let number = if let Place::OneDashboard(_) = place { 0 } else { number };
         let document = dashboard(&format!("saved-{number:02}"), BYTES);
         let body = json!({"dashboard": document, "overwrite": true, "message": "measured"}).to_string();
         let requests = orgs.iter().map(|org| {
