@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use kymograph_domain::OrgId;
-use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::by_org::ByOrg;
 use crate::error::{Error, Result, overload};
@@ -31,11 +31,21 @@ pub const MAX_WAIT: Duration = Duration::from_secs(10);
 const TOO_MUCH_OF_ORG: overload::Refusal =
     (overload::WORK_OF_ORG, "Too much work on large documents of this org at once, try again shortly");
 
+/// A piece of work.
+pub type Job = Box<dyn FnOnce() + Send>;
+
+/// Threads on which work is done that would keep others from being served.
+pub trait Threads: Send + Sync {
+    /// Does a job as soon as a thread is free.
+    fn run(&self, job: Job);
+}
+
 /// Does work, as much at a time as there are cores. A clone shares the turns.
 #[derive(Clone)]
 pub struct Workers(Arc<Shared>);
 
 struct Shared {
+    threads: Box<dyn Threads>,
     cores: Arc<Semaphore>,
     large: Arc<Semaphore>,
     /// How many turns an org has at a time.
@@ -88,7 +98,7 @@ struct Held {
     _core: OwnedSemaphorePermit,
     _large: Option<OwnedSemaphorePermit>,
     _turn: OwnedSemaphorePermit,
-    _place: Place,
+    place: Place,
 }
 
 /// A place among the requests of an org that have or want a turn.
@@ -97,17 +107,23 @@ struct Place {
     org: OrgId,
 }
 
-impl Default for Workers {
-    fn default() -> Self {
-        Self::new(std::thread::available_parallelism().map_or(1, usize::from), MAX_WAIT)
-    }
-}
-
 impl Workers {
+    /// Workers on these threads, which are at least [`Self::turns`].
+    #[must_use]
+    pub fn on(threads: impl Threads + 'static) -> Self {
+        Self::new(threads, Self::turns(), MAX_WAIT)
+    }
+
+    /// How much is done at a time: as much as there are cores, and two at least.
+    #[must_use]
+    pub fn turns() -> usize {
+        std::thread::available_parallelism().map_or(1, usize::from).max(2)
+    }
+
     /// Of two turns one is left for others, even where there is but one core.
-    fn new(cores: usize, wait: Duration) -> Self {
-        let turns = cores.max(2);
+    fn new(threads: impl Threads + 'static, turns: usize, wait: Duration) -> Self {
         Self(Arc::new(Shared {
+            threads: Box::new(threads),
             cores: Arc::new(Semaphore::new(turns)),
             large: Arc::new(Semaphore::new(1)),
             share: turns / 2,
@@ -161,7 +177,7 @@ impl Workers {
                 large = Some(self.0.large.clone().acquire_owned().await.map_err(Error::internal)?);
             }
             let core = self.0.cores.clone().acquire_owned().await.map_err(Error::internal)?;
-            Ok(Turn(Arc::new(Held { _core: core, _large: large, _turn: turn, _place: place })))
+            Ok(Turn(Arc::new(Held { _core: core, _large: large, _turn: turn, place })))
         };
         tokio::time::timeout(self.0.wait, held).await.unwrap_or_else(|_| {
             Err(Error::overloaded(
@@ -245,12 +261,14 @@ impl Turn {
         }
         // The turn lasts until the work is done, even if the request is dropped meanwhile.
         let held = self.0.clone();
-        let done = tokio::task::spawn_blocking(move || {
+        let (sender, done) = oneshot::channel();
+        self.0.place.workers.0.threads.run(Box::new(move || {
             let done = work();
             drop(held);
-            done
-        });
-        done.await.map_err(Error::internal)
+            // Nobody waits for the result of a dropped request.
+            drop(sender.send(done));
+        }));
+        done.await.map_err(|_| Error::internal("work ended without a result"))
     }
 }
 
@@ -259,6 +277,19 @@ mod tests {
     use std::thread::ThreadId;
 
     use super::*;
+
+    /// Starts a thread for each job.
+    struct NewThreads;
+
+    impl Threads for NewThreads {
+        fn run(&self, job: Job) {
+            std::thread::spawn(job);
+        }
+    }
+
+    fn workers(turns: usize, wait: Duration) -> Workers {
+        Workers::new(NewThreads, turns, wait)
+    }
 
     const LONG: Duration = Duration::from_secs(60);
     const SHORT: Duration = Duration::from_millis(20);
@@ -269,7 +300,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_takes_long_is_done_elsewhere() {
-        let workers = Workers::new(1, LONG);
+        let workers = workers(2, LONG);
         assert_eq!(workers.run(OrgId(1), INLINE_BYTES, thread).await.unwrap(), thread());
         assert_ne!(workers.run(OrgId(1), INLINE_BYTES + 1, thread).await.unwrap(), thread());
         assert!(workers.0.queues.lock().unwrap().is_empty());
@@ -277,7 +308,7 @@ mod tests {
 
     #[tokio::test]
     async fn no_org_takes_the_turns_of_others() {
-        let workers = Workers::new(1, SHORT);
+        let workers = workers(2, SHORT);
         let turn = |org| workers.turn(OrgId(org), 1);
         let first = turn(1).await.unwrap();
         assert_eq!(turn(1).await.err().unwrap().code(), Some(overload::WORK));
@@ -291,7 +322,7 @@ mod tests {
 
     #[tokio::test]
     async fn few_requests_hold_whole_documents() {
-        let workers = Workers::new(1, SHORT);
+        let workers = workers(2, SHORT);
         let admit = |org| workers.admit(OrgId(org));
         let mut held = Vec::new();
         for org in [1, 1, 2, 2] {
@@ -308,7 +339,7 @@ mod tests {
 
     #[tokio::test]
     async fn few_large_documents_are_read_at_a_time() {
-        let workers = Workers::new(1, SHORT);
+        let workers = workers(2, SHORT);
         let read = |org| workers.admit_large_read(OrgId(org));
         let _requests = (workers.admit(OrgId(1)).await.unwrap(), workers.admit(OrgId(1)).await.unwrap());
         let first = read(1).await.unwrap();
@@ -321,7 +352,7 @@ mod tests {
 
     #[tokio::test]
     async fn so_many_of_an_org_wait_and_no_more() {
-        let workers = Workers::new(1, LONG);
+        let workers = workers(2, LONG);
         let held = workers.turn(OrgId(1), 1).await.unwrap();
         let waiting: Vec<_> = (0..MAX_WAITING_OF_ORG)
             .map(|_| {
@@ -340,7 +371,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_takes_much_memory_is_done_one_at_a_time() {
-        let workers = Workers::new(8, SHORT);
+        let workers = workers(8, SHORT);
         let large = workers.turn(OrgId(1), LARGE_BYTES + 1).await.unwrap();
         assert!(workers.turn(OrgId(2), LARGE_BYTES + 1).await.is_err());
         workers.turn(OrgId(2), LARGE_BYTES).await.unwrap();
@@ -350,7 +381,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_turn_lasts_as_long_as_its_work() {
-        let workers = Workers::new(1, SHORT);
+        let workers = workers(2, SHORT);
         let (end, ended) = std::sync::mpsc::channel::<()>();
         let dropped = workers.run(OrgId(1), INLINE_BYTES + 1, move || ended.recv());
         assert!(tokio::time::timeout(SHORT, dropped).await.is_err());

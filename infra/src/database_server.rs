@@ -45,6 +45,8 @@ impl OpenSocket {
 pub struct DatabaseServer {
     config: Config,
     tls: Tls,
+    /// Whether its processes are this program's.
+    is_embedded: bool,
 }
 
 impl fmt::Debug for DatabaseServer {
@@ -58,7 +60,17 @@ impl DatabaseServer {
     #[must_use]
     pub fn without_tls(mut config: Config) -> Self {
         config.ssl_mode(SslMode::Disable);
-        Self { config, tls: Tls::default() }
+        Self { config, tls: Tls::default(), is_embedded: false }
+    }
+
+    /// The embedded server.
+    #[must_use]
+    pub fn embedded(config: Config) -> Self {
+        Self { is_embedded: true, ..Self::without_tls(config) }
+    }
+
+    pub(crate) fn is_embedded(&self) -> bool {
+        self.is_embedded
     }
 
     /// A server that is reached as the TLS settings say.
@@ -71,7 +83,7 @@ impl DatabaseServer {
         }
         let is_required = settings.mode != TlsMode::Prefer;
         config.ssl_mode(if is_required { SslMode::Require } else { SslMode::Prefer });
-        Ok(Self { config, tls: Tls::new(settings)? })
+        Ok(Self { config, tls: Tls::new(settings)?, is_embedded: false })
     }
 
     /// What is said to the server.

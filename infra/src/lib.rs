@@ -3,6 +3,7 @@
 
 pub mod change_feed;
 pub mod clock;
+pub mod compute;
 pub mod database_server;
 pub mod embedded_postgres;
 pub mod event_store;

@@ -2,13 +2,19 @@
 
 mod queue;
 
+use std::io;
+
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Argon2, PasswordHasher as _, PasswordVerifier as _};
 use async_trait::async_trait;
 use kymograph_app::error::overload;
 use kymograph_app::password::PasswordHasher;
+use kymograph_app::work::Threads;
 use kymograph_app::{Error, Result};
 
+use tokio::sync::oneshot;
+
+use crate::compute::ComputeThreads;
 use queue::FairQueue;
 pub(crate) use queue::MAX_WAITING;
 
@@ -16,11 +22,14 @@ pub(crate) use queue::MAX_WAITING;
 /// storm of log-ins cannot take all memory.
 pub struct Argon2Hasher {
     queue: FairQueue,
+    threads: ComputeThreads,
 }
 
-impl Default for Argon2Hasher {
-    fn default() -> Self {
-        Self { queue: FairQueue::new(std::thread::available_parallelism().map_or(1, usize::from)) }
+impl Argon2Hasher {
+    /// Starts its threads.
+    pub fn start() -> io::Result<Self> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Ok(Self { queue: FairQueue::new(cores), threads: ComputeThreads::start("password", cores)? })
     }
 }
 
@@ -33,13 +42,14 @@ impl Argon2Hasher {
         let message = "Too many log-ins at once, try again shortly";
         let overloaded = || Error::overloaded(overload::PASSWORDS, message);
         let place = self.queue.enter(ip).await.ok_or_else(overloaded)?;
-        tokio::task::spawn_blocking(move || {
+        let (sender, done) = oneshot::channel();
+        self.threads.run(Box::new(move || {
+            let done = work();
             // Held until the work is done, even if the request is dropped meanwhile.
-            let _place = place;
-            work()
-        })
-        .await
-        .map_err(Error::internal)?
+            drop(place);
+            drop(sender.send(done));
+        }));
+        done.await.map_err(|_| Error::internal("hashing ended without a result"))?
     }
 }
 
@@ -75,7 +85,7 @@ mod tests {
 
     #[tokio::test]
     async fn tells_right_from_wrong() {
-        let hasher = Argon2Hasher::default();
+        let hasher = Argon2Hasher::start().unwrap();
         let hash = hasher.hash("correct horse", "").await.unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
         assert!(hasher.verify("correct horse", &hash, "").await.unwrap());

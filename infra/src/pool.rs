@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod};
+use deadpool_postgres::{ClientWrapper, Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod};
 use kymograph_app::{Error, Result};
 use kymograph_projections::Database;
 use kymograph_projections::database::{self, Cancel};
 
+use crate::compute::lower_priority;
 use crate::database_server::DatabaseServer;
 
 /// The role that serves requests. See `migrations/sql/0001_roles.sql`.
@@ -40,10 +41,24 @@ pub fn app_database(server: &DatabaseServer, max_size: usize) -> Result<Database
     let server = server_with(server, &format!("{}ms", database::STATEMENT_TIMEOUT.as_millis()));
     let tls = server.tls().clone();
     let manager = Manager::from_config(server.config().clone(), tls.clone(), recycling);
-    let pool = Pool::builder(manager).max_size(max_size).build().map_err(Error::internal)?;
+    let mut pool = Pool::builder(manager).max_size(max_size);
+    if server.is_embedded() {
+        pool = pool.post_create(Hook::async_fn(|client, _| Box::pin(yield_to_writers(client))));
+    }
+    let pool = pool.build().map_err(Error::internal)?;
     let cancel: Cancel = Arc::new(move |token| {
         let tls = tls.clone();
         Box::pin(async move { token.cancel_query(tls).await })
     });
     Ok(Database::new(pool, cancel))
+}
+
+/// Lowers the priority of a connection's process: of all that shares the cores, searches through a large org take most, and
+/// commits, which use other connections, are short.
+async fn yield_to_writers(client: &ClientWrapper) -> std::result::Result<(), HookError> {
+    let pid = client.query_one("SELECT pg_backend_pid()", &[]).await.map_err(HookError::Backend)?.get(0);
+    if let Err(error) = lower_priority(pid) {
+        tracing::debug!(%error, pid, "could not lower the priority of a database process");
+    }
+    Ok(())
 }

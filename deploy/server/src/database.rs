@@ -29,7 +29,7 @@ impl ServerDatabase {
     pub fn server(&self) -> DatabaseServer {
         match self {
             Self::External(server) => DatabaseServer::clone(server),
-            Self::Embedded(embedded) => DatabaseServer::without_tls(embedded.config()),
+            Self::Embedded(embedded) => DatabaseServer::embedded(embedded.config()),
         }
     }
 

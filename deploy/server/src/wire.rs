@@ -43,6 +43,7 @@ use kymograph_app::undo::{UndoPorts, Undos};
 use kymograph_app::user::{EmailVerification, UserPorts, Users};
 use kymograph_app::{Authorization, Commands, Error, Result, Workers};
 use kymograph_infra::change_feed::{self, ChangeFeed};
+use kymograph_infra::compute::ComputeThreads;
 use kymograph_infra::database_server::DatabaseServer;
 use kymograph_infra::event_store::{EventStoreParts, PgEventStore, StreamCache};
 use kymograph_infra::health::{PgHealthCheck, WriteHealth};
@@ -127,7 +128,8 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
     let pipelines = pipeline_pool(app_server(database_server), config.database.writers())?;
     let registry = Registry::new();
 
-    let workers = Workers::default();
+    let threads = ComputeThreads::start("compute", Workers::turns()).map_err(Error::internal)?;
+    let workers = Workers::on(threads);
     let feed_health = Arc::new(FeedHealth::default());
     let identity_cache = Arc::new(IdentityCache::new(random_bytes()?, &feed_health));
     let folder_cache = Arc::new(FolderCache::new(&feed_health));
@@ -180,7 +182,7 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
     let attempts = Arc::new(PgLoginAttempts::new(database.clone()));
     let mails = Arc::new(PgMailBudget::new(database.clone()));
     let ids = Arc::new(PgIdAllocator::new(database.clone()));
-    let passwords = Arc::new(Argon2Hasher::default());
+    let passwords = Arc::new(Argon2Hasher::start().map_err(Error::internal)?);
     let write_health = Arc::new(WriteHealth::default());
     let health =
         PgHealthCheck::new(database.clone(), pipelines.clone(), write_health.clone(), feed_health.clone());

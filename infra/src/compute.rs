@@ -1,0 +1,72 @@
+//! Threads for work that keeps a core busy, at a lower priority than those that serve requests.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use kymograph_app::work::{Job, Threads};
+use rustix::process::{Pid, setpriority_process};
+
+/// How much lower: what is at 0 gets nearly ten times as much of a core as what is at 10, and runs as soon as it can.
+const NICENESS: i32 = 10;
+
+/// A fixed number of such threads, which end when this and all its clones are dropped.
+#[derive(Clone)]
+pub struct ComputeThreads(Sender<Job>);
+
+impl ComputeThreads {
+    /// Starts so many threads.
+    pub fn start(name: &str, count: usize) -> io::Result<Self> {
+        let (sender, receiver) = channel();
+        let receiver = Arc::new(Mutex::new(receiver));
+        for _ in 0..count {
+            let receiver = receiver.clone();
+            thread::Builder::new().name(name.to_owned()).spawn(move || work(&receiver))?;
+        }
+        Ok(Self(sender))
+    }
+}
+
+impl Threads for ComputeThreads {
+    fn run(&self, job: Job) {
+        // The threads end only after all senders.
+        let _ = self.0.send(job);
+    }
+}
+
+fn work(jobs: &Mutex<Receiver<Job>>) {
+    if let Err(error) = setpriority_process(None, NICENESS) {
+        tracing::debug!(%error, "could not lower the priority of a thread");
+    }
+    loop {
+        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(job) = job else { return };
+        // The hook for panics has logged it, and whoever waits for the result learns that there is none.
+        let _ = catch_unwind(AssertUnwindSafe(job));
+    }
+}
+
+/// Lowers the priority of a process of this machine in the same way.
+pub(crate) fn lower_priority(pid: i32) -> io::Result<()> {
+    let pid = Pid::from_raw(pid).ok_or(io::ErrorKind::InvalidInput)?;
+    Ok(setpriority_process(Some(pid), NICENESS)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::process::getpriority_process;
+
+    use super::*;
+
+    #[test]
+    fn a_job_runs_at_a_lower_priority_and_one_that_panics_takes_no_thread_along() {
+        let threads = ComputeThreads::start("compute", 1).unwrap();
+        threads.run(Box::new(|| panic!("a job that fails")));
+        let (sender, receiver) = channel();
+        threads.run(Box::new(move || sender.send(getpriority_process(None).unwrap()).unwrap()));
+        assert_eq!(receiver.recv().unwrap(), NICENESS);
+        assert_ne!(getpriority_process(None).unwrap(), NICENESS);
+    }
+}
