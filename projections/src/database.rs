@@ -228,14 +228,17 @@ impl Database {
     }
 
     /// Runs a statement that writes what belongs to no tenant, alone among all that name the same lock, and returns its
-    /// rows. It sees all that was committed before it was its turn.
+    /// rows. It sees all that was committed before it was its turn. It is not waited for until it is on the disk: a count of
+    /// what clients send must not make commits wait for the disk, and may lose its last second if the machine fails.
     pub async fn write_global_alone(
         &self,
         lock: &str,
         sql: &'static str,
         params: Params<'_>,
     ) -> Result<Vec<Row>> {
-        let locked = format!("BEGIN; SELECT pg_advisory_xact_lock(hashtextextended('{lock}', 0))");
+        let locked = format!(
+            "BEGIN; SET LOCAL synchronous_commit = off; SELECT pg_advisory_xact_lock(hashtextextended('{lock}', 0))"
+        );
         let begin = self.begin(locked);
         self.query(OrgId::SERVER, Some(&begin), Repeat::Never, sql, params).await
     }
