@@ -1,19 +1,23 @@
 //! What an org may take over from the log of another application: objects that name nobody and nothing outside of
 //! themselves, with a history that their aggregates could have written.
 
-use std::collections::BTreeMap;
+mod place;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use cqrs_es::Aggregate;
 
 use crate::aggregate::{Stream, StreamId};
 use crate::dashboard::{Dashboard, DashboardContent, DashboardEvent, MAX_TITLE_CHARACTERS, are_tags};
 use crate::event::StoredEvent;
-use crate::folder::{Folder, FolderEvent, MAX_DEPTH};
+use crate::folder::{Folder, FolderEvent};
 use crate::json::{CanonicalJson, JsonDocument};
 use crate::quota::QuotaTarget;
 use crate::registry;
 use crate::text::{MAX_DESCRIPTION_BYTES, MAX_NAME_BYTES, is_storable};
 use crate::uid::Uid;
+
+pub use place::Misplaced;
 
 /// The types of aggregates that can be imported. All others name users, credentials or orgs of the server on which
 /// they were made, which are somebody else's here.
@@ -78,20 +82,6 @@ pub enum ImportError {
     Content(&'static str),
 }
 
-/// An object that is in a folder that is not imported with it, or that cannot be there.
-#[derive(Debug, thiserror::Error)]
-#[error("{stream} is in the folder {folder}, {why}")]
-pub struct Misplaced {
-    /// The number of the object's last event.
-    pub number: u64,
-    /// The object.
-    pub stream: StreamId,
-    /// The folder it is in.
-    pub folder: Uid,
-    /// What is wrong with that.
-    pub why: &'static str,
-}
-
 /// An event as it is taken over.
 #[derive(Debug)]
 pub struct Imported {
@@ -101,6 +91,25 @@ pub struct Imported {
     pub stream_type: &'static str,
     /// The event, with the numeric id that its object has here.
     pub event: Box<dyn StoredEvent>,
+    /// Which object it belongs to: its place among all objects, in the order of their first events, from 0.
+    pub object: usize,
+}
+
+/// An object that is taken over.
+#[derive(Clone, Copy, Debug)]
+pub struct ImportedObject<'a> {
+    /// The stream it is kept in.
+    pub stream: &'a StreamId,
+    /// Its place among all objects, in the order of their first events, from 0.
+    pub object: usize,
+    /// The number of its last event.
+    pub number: u64,
+    /// How many events it has.
+    pub events: i64,
+    /// How many numeric ids it takes: one for each time that it was created.
+    pub ids: i64,
+    /// A higher one than that of the folder that it is in.
+    pub rank: usize,
 }
 
 /// Objects as far as they have been read, each with the number of its last event and its sequence.
@@ -113,8 +122,10 @@ pub struct Import {
 
 #[derive(Debug)]
 struct Object {
+    place: usize,
     number: u64,
     sequence: i64,
+    ids: i64,
     state: State,
 }
 
@@ -137,9 +148,21 @@ impl Import {
         self.last_id
     }
 
-    /// The objects, each with the number of its last event.
-    pub fn streams(&self) -> impl Iterator<Item = (&StreamId, u64)> {
-        self.objects.iter().map(|(stream, object)| (stream, object.number))
+    /// The objects.
+    pub fn objects(&self) -> impl Iterator<Item = ImportedObject<'_>> {
+        self.objects.iter().map(|(stream, object)| ImportedObject {
+            stream,
+            object: object.place,
+            number: object.number,
+            events: object.sequence,
+            ids: object.ids,
+            rank: self.rank(&object.state),
+        })
+    }
+
+    /// Leaves out objects that the org has from an earlier import of the same events.
+    pub fn leave_out(&mut self, streams: &BTreeSet<StreamId>) {
+        self.objects.retain(|stream, _| !streams.contains(stream));
     }
 
     /// How many things of which kind there are more in the end.
@@ -178,16 +201,20 @@ impl Import {
             return Err(ImportError::WrongType(foreign.event_type.to_owned(), kind.to_owned()));
         }
         let event = registry::decode(foreign.event_type, foreign.schema_version, foreign.payload)?;
-        let (stream, event) = if let Some(event) = event.of::<FolderEvent>() {
+        let (stream, object, event) = if let Some(event) = event.of::<FolderEvent>() {
             let stream = Folder::stream_id(named(folder_uid(event), foreign)?);
-            (stream.clone(), self.take_folder(number, foreign.sequence, stream, event.clone())?)
+            let (object, event) =
+                self.take_folder(number, foreign.sequence, stream.clone(), event.clone())?;
+            (stream, object, event)
         } else if let Some(event) = event.of::<DashboardEvent>() {
             let stream = Dashboard::stream_id(named(dashboard_uid(event), foreign)?);
-            (stream.clone(), self.take_dashboard(number, foreign.sequence, stream, event.clone())?)
+            let (object, event) =
+                self.take_dashboard(number, foreign.sequence, stream.clone(), event.clone())?;
+            (stream, object, event)
         } else {
             return Err(ImportError::WrongType(foreign.event_type.to_owned(), kind.to_owned()));
         };
-        Ok(Imported { stream, stream_type, event })
+        Ok(Imported { stream, stream_type, event, object })
     }
 
     /// The object of a stream, if the event is the next of it.
@@ -197,9 +224,15 @@ impl Import {
         sequence: i64,
         stream: StreamId,
         new: fn() -> State,
-    ) -> Result<&mut State, ImportError> {
-        let object =
-            self.objects.entry(stream).or_insert_with(|| Object { number, sequence: 0, state: new() });
+    ) -> Result<&mut Object, ImportError> {
+        let place = self.objects.len();
+        let object = self.objects.entry(stream).or_insert_with(|| Object {
+            place,
+            number,
+            sequence: 0,
+            ids: 0,
+            state: new(),
+        });
         let last = object.sequence;
         if sequence <= last {
             return Err(ImportError::Duplicate(sequence));
@@ -208,7 +241,7 @@ impl Import {
             return Err(ImportError::Hole { found: sequence, last });
         }
         (object.number, object.sequence) = (number, sequence);
-        Ok(&mut object.state)
+        Ok(object)
     }
 
     fn take_folder(
@@ -217,10 +250,10 @@ impl Import {
         sequence: i64,
         stream: StreamId,
         mut event: FolderEvent,
-    ) -> Result<Box<dyn StoredEvent>, ImportError> {
+    ) -> Result<(usize, Box<dyn StoredEvent>), ImportError> {
         let next_id = self.last_id + 1;
-        let state = self.object(number, sequence, stream, || State::Folder(Folder::default()))?;
-        let State::Folder(folder) = state else {
+        let object = self.object(number, sequence, stream, || State::Folder(Folder::default()))?;
+        let State::Folder(folder) = &mut object.state else {
             return Err(impossible(&event, "the aggregate is no folder"));
         };
         match &event {
@@ -237,10 +270,12 @@ impl Import {
             _ => {}
         }
         folder.apply(event.clone());
+        let place = object.place;
         if matches!(event, FolderEvent::Created(_)) {
+            object.ids += 1;
             self.last_id = next_id;
         }
-        Ok(Box::new(event))
+        Ok((place, Box::new(event)))
     }
 
     fn take_dashboard(
@@ -249,10 +284,10 @@ impl Import {
         sequence: i64,
         stream: StreamId,
         mut event: DashboardEvent,
-    ) -> Result<Box<dyn StoredEvent>, ImportError> {
+    ) -> Result<(usize, Box<dyn StoredEvent>), ImportError> {
         let (next_id, max_bytes) = (self.last_id + 1, self.max_document_bytes);
-        let state = self.object(number, sequence, stream, || State::Dashboard(Box::default()))?;
-        let State::Dashboard(dashboard) = state else {
+        let object = self.object(number, sequence, stream, || State::Dashboard(Box::default()))?;
+        let State::Dashboard(dashboard) = &mut object.state else {
             return Err(impossible(&event, "the aggregate is no dashboard"));
         };
         if let Some(why) = why_not(dashboard, &event) {
@@ -268,46 +303,12 @@ impl Import {
             DashboardEvent::Deleted(_) | DashboardEvent::Restored(_) | DashboardEvent::Purged(_) => {}
         }
         dashboard.apply(event.clone());
+        let place = object.place;
         if matches!(event, DashboardEvent::Created(_)) {
+            object.ids += 1;
             self.last_id = next_id;
         }
-        Ok(Box::new(event))
-    }
-
-    /// Checks that what is there in the end is where it can be: in folders that are imported as well, none of which is
-    /// its own ancestor or too deep.
-    pub fn check_places(&self) -> Result<(), Misplaced> {
-        for (stream, object) in &self.objects {
-            let misplaced = |folder: &Uid, why| Misplaced {
-                number: object.number,
-                stream: stream.clone(),
-                folder: folder.clone(),
-                why,
-            };
-            let (mut parent, mut depth) = match &object.state {
-                State::Folder(folder) if folder.exists => (folder.parent_uid.as_ref(), 1),
-                State::Dashboard(dashboard) if dashboard.exists => (dashboard.folder_uid.as_ref(), 0),
-                _ => continue,
-            };
-            while let Some(uid) = parent {
-                depth += 1;
-                if depth > MAX_DEPTH {
-                    return Err(misplaced(uid, "which is too deep, or inside of itself"));
-                }
-                parent = match self.folder(uid) {
-                    Some(folder) => folder.parent_uid.as_ref(),
-                    None => return Err(misplaced(uid, "which is not there")),
-                };
-            }
-        }
-        Ok(())
-    }
-
-    fn folder(&self, uid: &Uid) -> Option<&Folder> {
-        match &self.objects.get(&Folder::stream_id(uid))?.state {
-            State::Folder(folder) if folder.exists => Some(folder),
-            _ => None,
-        }
+        Ok((place, Box::new(event)))
     }
 }
 
@@ -400,100 +401,4 @@ fn make_canonical(content: &mut DashboardContent, max_bytes: usize) -> Result<()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::json::MAX_DEPTH;
-
-    fn folder<'a>(sequence: i64, event_type: &'a str, payload: &'a str) -> ForeignEvent<'a> {
-        ForeignEvent {
-            aggregate_type: "folder",
-            aggregate_id: "folder-ops",
-            sequence,
-            event_type,
-            schema_version: 1,
-            payload,
-        }
-    }
-
-    const MAX_DOCUMENT_BYTES: usize = 100;
-
-    const CREATED: &str = r#"{"id":7,"uid":"ops","title":"Ops","description":"","parent_uid":null}"#;
-
-    #[test]
-    fn an_object_gets_an_id_of_its_new_org() {
-        let mut import = Import::new(40, MAX_DOCUMENT_BYTES);
-        let imported = import.take(1, &folder(1, "folder.created", CREATED)).unwrap();
-        assert_eq!(imported.stream.as_str(), "folder-ops");
-        assert!(imported.event.payload().unwrap().contains("\"id\":41"));
-        assert!(import.state(&imported.stream).unwrap().contains("\"id\":41"));
-        assert_eq!(import.last_id(), 41);
-    }
-
-    #[test]
-    fn a_history_that_could_not_be_is_refused() {
-        let updated = r#"{"uid":"ops","title":"Ops 2","description":""}"#;
-        let mut import = Import::new(0, MAX_DOCUMENT_BYTES);
-        let first = import.take(1, &folder(1, "folder.updated", updated));
-        assert!(matches!(first, Err(ImportError::Impossible(..))));
-        let mut import = Import::new(0, MAX_DOCUMENT_BYTES);
-        import.take(1, &folder(1, "folder.created", CREATED)).unwrap();
-        let again = import.take(2, &folder(1, "folder.created", CREATED));
-        assert!(matches!(again, Err(ImportError::Duplicate(1))));
-        let hole = import.take(2, &folder(3, "folder.updated", updated));
-        assert!(matches!(hole, Err(ImportError::Hole { found: 3, last: 1 })));
-        let other = import.take(2, &folder(2, "dashboard.purged", r#"{"uid":"ops"}"#));
-        assert!(matches!(other, Err(ImportError::WrongType(..))));
-        let another = ForeignEvent { aggregate_id: "net", ..folder(2, "folder.updated", updated) };
-        assert!(matches!(import.take(2, &another), Err(ImportError::OtherAggregate(..))));
-        let user = ForeignEvent { aggregate_type: "user", ..folder(1, "user.deleted", "{}") };
-        assert!(matches!(import.take(2, &user), Err(ImportError::NotImportable(_))));
-        import.take(2, &folder(2, "folder.updated", updated)).unwrap();
-    }
-
-    #[test]
-    fn what_is_in_no_folder_is_misplaced() {
-        let mut import = Import::new(0, MAX_DOCUMENT_BYTES);
-        let inside = r#"{"id":7,"uid":"ops","title":"Ops","description":"","parent_uid":"gone"}"#;
-        import.take(1, &folder(1, "folder.created", inside)).unwrap();
-        assert_eq!(import.check_places().unwrap_err().folder.as_str(), "gone");
-        let moved = r#"{"uid":"ops","parent_uid":"ops"}"#;
-        import.take(2, &folder(2, "folder.moved", moved)).unwrap();
-        assert_eq!(import.check_places().unwrap_err().number, 2);
-        import.take(3, &folder(3, "folder.moved", r#"{"uid":"ops","parent_uid":null}"#)).unwrap();
-        import.check_places().unwrap();
-    }
-
-    fn created(data: &str) -> String {
-        format!(
-            r#"{{"id":1,"generation":1,"content":{{"uid":"cpu","title":"CPU","tags":[],"folder_uid":null,
-            "message":"","data":{data}}}}}"#
-        )
-    }
-
-    fn take(data: &str, max_bytes: usize) -> Result<Imported, ImportError> {
-        let payload = created(data);
-        let folder = folder(1, "dashboard.created", &payload);
-        let event = ForeignEvent { aggregate_type: "dashboard", aggregate_id: "cpu", ..folder };
-        Import::new(0, max_bytes).take(1, &event)
-    }
-
-    #[test]
-    fn a_document_is_written_as_ours_are() {
-        let imported = take(r#"{"title": "CPU", "uid": "cpu", "a": 1.0}"#, MAX_DOCUMENT_BYTES).unwrap();
-        assert!(imported.event.payload().unwrap().ends_with(r#""data":{"a":1.0,"title":"CPU"}}}"#));
-    }
-
-    #[test]
-    fn a_document_is_bounded() {
-        let document = r#"{"a":1}"#;
-        assert!(take(document, document.len()).is_ok());
-        assert!(matches!(take(document, document.len() - 1), Err(ImportError::Content(_))));
-    }
-
-    #[test]
-    fn a_document_is_nested_no_deeper_than_one_that_is_saved() {
-        let nested = |depth: usize| format!("{}0{}", r#"{"a":"#.repeat(depth), "}".repeat(depth));
-        assert!(take(&nested(MAX_DEPTH), 10_000).is_ok());
-        assert!(matches!(take(&nested(MAX_DEPTH + 1), 10_000), Err(ImportError::Content(_))));
-    }
-}
+mod tests;

@@ -4,6 +4,7 @@
 //! one pipelined transaction, and this module ties both to the cache of stream ends and tells listeners.
 
 mod append;
+mod bulk;
 mod flight;
 mod head;
 pub(crate) mod lane;
@@ -42,6 +43,7 @@ use prepared::Prepared;
 use statements::FORGET_ANSWERS;
 
 pub use append::{AppendStatement, Payload, PlacedEvent, StreamAppend, append_statements, checksum};
+pub use bulk::{BulkAppend, BulkEvent, NewStream};
 pub use statements::{MOVE_HEAD, READ_HEAD};
 
 /// The log in PostgreSQL.

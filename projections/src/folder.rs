@@ -1,5 +1,6 @@
 //! Folders.
 
+mod depth;
 mod many;
 mod past;
 
@@ -28,6 +29,8 @@ use crate::statement::{OnFailure, Statements};
 use crate::text::{optional_uid_column, timestamp_column, uid_column, uid_or_empty};
 use many::Many;
 use past::FolderTrees;
+
+pub use depth::folder_depths;
 
 /// Keeps `folders`.
 pub struct FolderProjector;

@@ -1,13 +1,12 @@
 //! How much orgs and users have, and how much they may have.
 
 mod limit;
+mod many;
 mod room;
 
 use async_trait::async_trait;
 use kymograph_app::quota::{QuotaLimits, QuotaReader, StoredQuota};
 use kymograph_app::{Result, Scope};
-use kymograph_domain::dashboard::DashboardEvent;
-use kymograph_domain::folder::FolderEvent;
 use kymograph_domain::membership::MembershipEvent;
 use kymograph_domain::org::OrgEvent;
 use kymograph_domain::quota::{QuotaEvent, QuotaOwner, QuotaTarget};
@@ -20,9 +19,9 @@ use tokio_postgres::Row;
 use crate::database::Database;
 use crate::params;
 use crate::projector::{Gathered, Projector, Recorded, project_gathered};
-use crate::star::losing_its_stars;
 use crate::statement::{OnFailure, Statements};
 use limit::Limits;
+use many::Many;
 
 pub use room::must_have_room;
 
@@ -41,14 +40,15 @@ pub struct QuotaProjector {
 const INSERT: &str =
     "INSERT INTO quotas (owner_org_id, target, used) VALUES ($1, 'org_user', 0), ($1, 'dashboard', 0),
     ($1, 'folder', 0), ($1, 'api_key', 0), ($1, 'star', 0), ($1, 'data_source', 0), ($1, 'alert_rule', 0)";
-const REMOVE: &str = "UPDATE quotas SET used = used - 1 WHERE owner_org_id = $1 AND target = $2";
+const REMOVE: &str = "UPDATE quotas SET used = used - $3 WHERE owner_org_id = $1 AND target = $2";
 const REMOVE_FROM_SERVER: &str = "UPDATE quotas SET used = used - 1 WHERE owner_org_id = 0 AND target = $1";
 /// A star can be taken back after its dashboard was deleted, and put on another one of that uid: what counts is whether
 /// there is a row.
 const SET_STAR: &str = "UPDATE quotas SET used = used + $4 - (SELECT count(*) FROM stars
     WHERE org_id = $1 AND user_id = $2 AND dashboard_uid = $3) WHERE owner_org_id = $1 AND target = 'star'";
-const REMOVE_STARS: &str = "UPDATE quotas SET used = used - (SELECT count(*) FROM stars
-    WHERE org_id = $1 AND dashboard_uid = $2) WHERE owner_org_id = $1 AND target = 'star'";
+const REMOVE_STARS: &str = "UPDATE quotas SET used = used - lost.stars
+    FROM (SELECT count(*) AS stars FROM stars WHERE org_id = $1 AND dashboard_uid = ANY ($2)) AS lost
+    WHERE owner_org_id = $1 AND target = 'star' AND lost.stars > 0";
 const REMOVE_TOKENS: &str = "UPDATE quotas SET used = used - (SELECT count(*) FROM service_account_tokens
     WHERE org_id = $1 AND service_account_id = $2) WHERE owner_org_id = $1 AND target = 'api_key'";
 const SET_MAX: &str = "UPDATE quotas SET max = $3 WHERE owner_org_id = $1 AND target = $2";
@@ -107,7 +107,7 @@ impl Projector for QuotaProjector {
                 self.limits.check_orgs_of(added.user_id, statements);
                 self.limits.add(org, QuotaTarget::OrgUser, 1, statements);
             }
-            Some(MembershipEvent::Removed(_)) => remove(org, QuotaTarget::OrgUser, statements),
+            Some(MembershipEvent::Removed(_)) => remove(org, QuotaTarget::OrgUser, 1, statements),
             Some(MembershipEvent::RoleChanged(_)) | None => {}
         }
         self.project_content(recorded, statements);
@@ -117,37 +117,7 @@ impl Projector for QuotaProjector {
     }
 
     fn project_many(&self, recorded: &[Recorded<'_>], statements: &mut Statements) {
-        project_gathered(self, Created { limits: &self.limits, counted: None }, recorded, statements);
-    }
-}
-
-/// What was created and is yet to be counted, which is of one kind. It is counted at once, so that its row does not change
-/// for each.
-struct Created<'l> {
-    limits: &'l Limits,
-    counted: Option<(OrgId, QuotaTarget, i64)>,
-}
-
-impl Gathered<'_> for Created<'_> {
-    /// Counts what an event creates, if that is all that the event means here.
-    fn take(&mut self, recorded: &Recorded<'_>) -> bool {
-        let target = match (recorded.event.of(), recorded.event.of()) {
-            (Some(FolderEvent::Created(_)), _) => QuotaTarget::Folder,
-            (_, Some(DashboardEvent::Created(created))) if created.generation == 1 => QuotaTarget::Dashboard,
-            _ => return false,
-        };
-        let (_, counted, count) = self.counted.get_or_insert((recorded.org, target, 0));
-        if *counted != target {
-            return false;
-        }
-        *count += 1;
-        true
-    }
-
-    fn write(&mut self, statements: &mut Statements) {
-        if let Some((org, target, count)) = self.counted.take() {
-            self.limits.add(org, target, count, statements);
-        }
+        project_gathered(self, Many::new(&self.limits), recorded, statements);
     }
 }
 
@@ -155,24 +125,9 @@ impl QuotaProjector {
     /// What an org owns.
     fn project_content(&self, recorded: &Recorded<'_>, statements: &mut Statements) {
         let (org, event) = (recorded.org, recorded.event);
-        match event.of::<FolderEvent>() {
-            Some(FolderEvent::Created(_)) => self.limits.add(org, QuotaTarget::Folder, 1, statements),
-            Some(FolderEvent::Deleted(_)) => remove(org, QuotaTarget::Folder, statements),
-            Some(FolderEvent::Updated(_) | FolderEvent::Moved(_)) | None => {}
-        }
-        match event.of::<DashboardEvent>() {
-            Some(DashboardEvent::Created(_) | DashboardEvent::Restored(_)) => {
-                self.limits.add(org, QuotaTarget::Dashboard, 1, statements);
-            }
-            Some(DashboardEvent::Deleted(_)) => remove(org, QuotaTarget::Dashboard, statements),
-            // What is purged was in the trash, where it no longer counts.
-            Some(
-                DashboardEvent::Updated(_) | DashboardEvent::VersionRestored(_) | DashboardEvent::Purged(_),
-            )
-            | None => {}
-        }
-        if let Some(uid) = event.of().and_then(losing_its_stars) {
-            statements.write(REMOVE_STARS, params![org.0, uid.to_string()]);
+        let mut content = Many::new(&self.limits);
+        if content.take(recorded) {
+            content.write(statements);
         }
         match event.of::<StarEvent>() {
             Some(StarEvent::Added(added)) => {
@@ -189,7 +144,7 @@ impl QuotaProjector {
             Some(ServiceAccountEvent::TokenAdded(_)) => {
                 self.limits.add(org, QuotaTarget::ApiKey, 1, statements);
             }
-            Some(ServiceAccountEvent::TokenDeleted(_)) => remove(org, QuotaTarget::ApiKey, statements),
+            Some(ServiceAccountEvent::TokenDeleted(_)) => remove(org, QuotaTarget::ApiKey, 1, statements),
             Some(ServiceAccountEvent::Deleted(deleted)) => {
                 statements.write(REMOVE_TOKENS, params![org.0, deleted.id.0]);
             }
@@ -198,8 +153,8 @@ impl QuotaProjector {
     }
 }
 
-fn remove(org: OrgId, target: QuotaTarget, statements: &mut Statements) {
-    statements.write(REMOVE, params![org.0, target.as_str()]);
+fn remove(org: OrgId, target: QuotaTarget, count: i64, statements: &mut Statements) {
+    statements.write(REMOVE, params![org.0, target.as_str(), count]);
 }
 
 fn project_quota(org: OrgId, event: &QuotaEvent, statements: &mut Statements) {

@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 use tokio_postgres::config::Host;
 
 /// What a command said, and whether it ended well.
-struct Said {
-    is_ok: bool,
-    out: String,
-    error: String,
+pub(crate) struct Said {
+    pub(crate) is_ok: bool,
+    pub(crate) out: String,
+    pub(crate) error: String,
 }
 
-fn import(server: &ServerProcess, org: i64, from: &str, more: &[&str]) -> Said {
+pub(crate) fn import(server: &ServerProcess, org: i64, from: &str, more: &[&str]) -> Said {
     let org = org.to_string();
     let args = [&["import", "--org", &org, "--from", from], more].concat();
     let output = server.command(&args).stderr(Stdio::piped()).output().unwrap();
@@ -34,13 +34,13 @@ fn import_input(server: &ServerProcess, org: i64, input: &str) -> Said {
     Said { is_ok: output.status.success(), out: text(output.stdout), error: text(output.stderr) }
 }
 
-fn verify(server: &ServerProcess) {
+pub(crate) fn verify(server: &ServerProcess) {
     let verified = server.command(&["verify"]).output().unwrap();
     assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
 }
 
 /// A server on which people have worked, whose log lies in the table `old_log` as postgres-es lays it out.
-async fn origin() -> (TestServer, String) {
+pub(crate) async fn origin() -> (TestServer, String) {
     let server = TestServer::start().await;
     let admin = server.admin();
     admin.post("/api/folders", &json!({"uid": "ops", "title": "Ops"})).await.expect(200);
@@ -77,22 +77,26 @@ async fn origin() -> (TestServer, String) {
     (server, url)
 }
 
-async fn new_org(server: &ServerProcess, name: &str) -> i64 {
+pub(crate) async fn new_org(server: &ServerProcess, name: &str) -> i64 {
     let answer = server.admin().post("/api/orgs", &json!({"name": name})).await;
     answer.expect(200).body["orgId"].as_i64().unwrap()
 }
 
 /// The log as lines, in the order in which it was written.
-async fn lines(origin: &TestServer) -> Vec<String> {
+pub(crate) async fn lines(origin: &TestServer) -> Vec<String> {
     let client = origin.database.connect().await;
     let sql = "SELECT row_to_json(old_log)::text FROM old_log
         WHERE aggregate_type IN ('folder', 'dashboard') ORDER BY ctid";
     client.query(sql, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
 }
 
-fn file(name: &str, lines: &[String]) -> PathBuf {
+pub(crate) fn file(name: &str, lines: &[String]) -> PathBuf {
+    file_of(name, &(lines.join("\n") + "\n"))
+}
+
+pub(crate) fn file_of(name: &str, text: &str) -> PathBuf {
     let path = std::env::temp_dir().join(format!("kymograph-import-{name}-{}.ndjson", std::process::id()));
-    std::fs::write(&path, lines.join("\n") + "\n").unwrap();
+    std::fs::write(&path, text).unwrap();
     path
 }
 
@@ -160,9 +164,15 @@ async fn a_table_and_a_file_are_imported_beside_a_server_and_without_one() {
     let save = json!({"dashboard": {"uid": "net", "title": "Net"}, "overwrite": true});
     assert_eq!(acme.post("/api/dashboards/db", &save).await.expect(200).body["version"], 2);
     acme.post("/api/folders", &json!({"title": "New"})).await.expect(200);
+    let before = log_of(&acme).await;
     let said = import(&server, org, &url, &only);
+    assert!(said.is_ok && said.out.contains("there is nothing to import"), "{}{}", said.out, said.error);
+    assert!(said.out.contains("5 of the objects already from an earlier run"), "{}", said.out);
+    // It is the same import only if it has the same events.
+    let said = import(&server, org, &url, &[&table[..], &["--only", "folder"]].concat());
     assert!(!said.is_ok && said.error.contains("is taken in org"), "{}", said.error);
     assert!(said.error.contains(", sequence "), "{}", said.error);
+    assert_eq!(log_of(&acme).await, before);
     verify(&server);
 
     // The numeric ids of the first import are taken in its org only; a pipe serves as well as a file.
@@ -218,8 +228,13 @@ async fn a_folder_with_thousands_of_dashboards_is_deleted_at_once() {
     let acme = server.admin().in_org(org);
     let counts = acme.get("/api/folders/ops/counts").await.expect(200).body;
     assert_eq!(counts["dashboard"], json!(DASHBOARDS));
-    // More statements than there is room for their answers in the sockets.
+    // More statements than there is room for their answers in the sockets. How many dashboards there are is written once: each
+    // version of that row would stay until the end of the transaction.
     acme.delete("/api/folders/ops").await.expect(200);
+    let size = "SELECT pg_relation_size('quotas'), (SELECT used FROM quotas WHERE owner_org_id = $1 AND target = 'dashboard')";
+    let quotas = server.database().await.query_one(size, &[&org]).await.unwrap();
+    let (size, used): (i64, i64) = (quotas.get(0), quotas.get(1));
+    assert!(size <= 5 * 8192 && used == 0, "{size} bytes, {used} dashboards");
     acme.get("/api/dashboards/uid/n0").await.expect(404);
     acme.post("/api/folders", &json!({"title": "New"})).await.expect(200);
 }

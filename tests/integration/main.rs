@@ -30,6 +30,8 @@ mod housekeeping;
 mod idempotency;
 mod identity;
 mod import;
+mod import_form;
+mod import_steps;
 mod integrity;
 mod invite;
 mod isolation;

@@ -1,9 +1,11 @@
 //! The subcommand `import`.
 
-use clap::Args;
+use std::collections::BTreeMap;
+
+use clap::{Args, ValueEnum};
 use kymograph_app::quota::QuotaLimits;
 use kymograph_domain::OrgId;
-use kymograph_infra::import::{ImportOrder, ImportReport, ImportSource};
+use kymograph_infra::import::{ImportOrder, ImportReport, ImportSource, LineForm};
 use kymograph_infra::progress::Report;
 
 use crate::config::Config;
@@ -24,12 +26,24 @@ pub struct ImportArgs {
     /// The name of the table.
     #[arg(long, default_value = "events")]
     table: String,
+    /// How the lines of a file are written, should they not tell.
+    #[arg(long, value_enum)]
+    lines: Option<Lines>,
     /// Imports aggregates of this type only; may be given several times.
     #[arg(long, value_name = "TYPE")]
     only: Vec<String>,
     /// Checks everything and writes nothing.
     #[arg(long)]
     dry_run: bool,
+}
+
+/// How the lines of a file are written.
+#[derive(Clone, Copy, ValueEnum)]
+enum Lines {
+    /// As JSON, which is how `psql -qAtX -c 'SELECT row_to_json(events) …'` writes them.
+    Json,
+    /// As COPY … TO STDOUT writes JSON, with each backslash doubled.
+    Copy,
 }
 
 impl ImportArgs {
@@ -41,12 +55,16 @@ impl ImportArgs {
             }
             _ => ImportSource::File(self.from.into()),
         };
+        let form = self.lines.map(|lines| match lines {
+            Lines::Json => LineForm::Json,
+            Lines::Copy => LineForm::Copy,
+        });
         let (org, only, is_dry_run) = (OrgId(self.org), self.only, self.dry_run);
-        ImportOrder { org, source, only, is_dry_run, limits, max_document_bytes }
+        ImportOrder { org, source, form, only, is_dry_run, limits, max_document_bytes }
     }
 }
 
-/// Imports all events, or none, and says how many there were.
+/// Imports all events, or none if one of them cannot be imported, and says how many there were.
 pub async fn import(config: &Config, args: ImportArgs) -> Result<(), ServerError> {
     let order = args.order(config.quota.limits.clone(), config.server.max_body);
     let database = CommandDatabase::attach(config).await?;
@@ -68,13 +86,19 @@ fn print(order: &ImportOrder, report: &ImportReport) {
     for (kind, count) in &report.left_out {
         println!("left out: {count} events of aggregates of type {kind}");
     }
-    let (read, objects, org) = (report.read.values().sum::<u64>(), report.objects, order.org);
+    let (objects, before, org) = (report.objects, report.objects_before, order.org);
+    let events = |counts: &BTreeMap<String, u64>| counts.values().sum::<u64>();
+    if before > 0 {
+        println!("org {org} had {before} of the objects already from an earlier run of this import");
+    }
     match report.positions {
         Some((first, last)) => {
-            println!("org {org} has {objects} more objects: {read} events at positions {first} to {last}");
+            let written = events(&report.written);
+            println!("org {org} has {objects} more objects: {written} events at positions {first} to {last}");
         }
         None if order.is_dry_run => {
-            println!("org {org} can get {objects} more objects with {read} events; nothing was written");
+            let read = events(&report.read);
+            println!("org {org} can get {objects} more objects of {read} events; nothing was written");
         }
         None => println!("there is nothing to import"),
     }

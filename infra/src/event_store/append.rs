@@ -71,6 +71,14 @@ impl Payload {
     pub(crate) fn len(&self) -> usize {
         self.text.len()
     }
+
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub(super) fn checksum(&self) -> i64 {
+        self.checksum
+    }
 }
 
 /// The checksum that is kept with a payload: its CRC-32.

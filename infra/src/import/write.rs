@@ -1,79 +1,107 @@
-//! Writes imported events, in one transaction.
+//! Writes an import step by step, each in one transaction.
+//!
+//! The first event of a step takes the place in the log that others of the org want, so they wait until the step ends. All that
+//! can be done before is done before: while a step is written, the next is read.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
 
-use futures_util::future::join_all;
 use kymograph_app::clock::Clock;
 use kymograph_app::random::{hex, random_bytes};
 use kymograph_app::{Error, ErrorKind, Result};
-use kymograph_domain::import::{Import, Imported};
-use kymograph_domain::{OrgId, StoredEvent, StreamId, Timestamp, UserId};
+use kymograph_domain::{StoredEvent, Timestamp, UserId};
 use kymograph_projections::quota::must_have_room;
 use kymograph_projections::statement::Param;
 use kymograph_projections::{Projector, Recorded, Statements, params, projectors};
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Statement, Transaction};
 
-use super::metadata::Origin;
+use super::check::must_be_placed;
+use super::chunk::Chunk;
+use super::plan::Plan;
 use super::source::EventFile;
-use super::{ImportOrder, ImportReport, is_wanted, take};
+use super::{ImportOrder, ImportReport, failed};
 use crate::change_feed::EVERYTHING_CHANGED;
 use crate::clock::SystemClock;
-use crate::event_store::{MOVE_HEAD, Payload, PlacedEvent, READ_HEAD, StreamAppend, append_statements};
+use crate::event_store::{BulkAppend, BulkEvent, MOVE_HEAD, READ_HEAD};
 use crate::progress::Report;
 
-/// How many events are written at once, and of how many bytes.
-const CHUNK: usize = 256;
-const CHUNK_BYTES: usize = 4 * 1024 * 1024;
-
-/// How often the beginning is tried, when others write to the same org.
+/// How often the beginning of a step is tried, when others write to the same org.
 const MAX_TRIES: usize = 200;
 
-/// Writes all events of a file, or none. Who writes to the same org meanwhile waits; nobody else does.
+/// Whether others wait for the end of this transaction.
+const IS_WAITED_FOR: &str = "SELECT EXISTS (SELECT FROM pg_locks
+    WHERE NOT granted AND locktype = 'transactionid' AND transactionid = pg_current_xact_id()::xid)";
+
+/// For how many milliseconds at most those who have waited for a step may take the place in the log before the next step does,
+/// and how often it is looked whether they have.
+const PATIENCE: u64 = 1_000;
+const LOOK_EVERY: u64 = 5;
+
+/// Writes everything that is planned.
 pub(super) async fn write(
-    mut client: Client,
+    client: Client,
     order: &ImportOrder,
-    file: &EventFile,
-    checked: &Import,
+    file: &Arc<EventFile>,
+    plan: &Arc<Plan>,
     found: &mut ImportReport,
     report: Report<'_>,
 ) -> Result<()> {
-    let last_id = draw_ids(&mut client, order.org, checked.last_id()).await?;
-    for _ in 0..MAX_TRIES {
-        let transaction = client.transaction().await.map_err(failed)?;
-        let tenant = format!("SET LOCAL app.org_id = '{}'", order.org);
-        transaction.batch_execute(&tenant).await.map_err(failed)?;
-        let mut writer = Writer::begin(transaction, order, last_id - checked.last_id()).await?;
-        match writer.write(order, file, found, report).await {
-            Ok(()) => return writer.commit(order, found).await,
-            // Somebody else has written since the end of the log was read. From the first event on they wait.
-            Err(Failure::Overtaken(_)) if !writer.has_begun => {}
-            Err(Failure::Overtaken(error) | Failure::Failed(error)) => return Err(error),
+    let mut writer = Writer::prepare(client, order, file).await?;
+    let last_id = writer.draw_ids(plan.ids()).await?;
+    let read = |step| read(file, plan, step, last_id, order.max_document_bytes);
+    let (mut done, total) = (0, plan.events());
+    let mut next = read(0);
+    for step in 0..plan.steps() {
+        let chunk = next.await.map_err(Error::internal)?;
+        next = read(step + 1);
+        let written = match chunk {
+            Ok(chunk) => writer.write_step(&plan.correlation_id, &chunk).await,
+            Err(error) => Err(error),
+        };
+        let written = written.map_err(|error| interrupted(error, done, total))?;
+        done += plan.lines(step).len();
+        if written.is_waited_for {
+            writer.give_way(written.last).await?;
         }
+        written.counts.into_iter().for_each(|(kind, count)| *found.written.entry(kind).or_default() += count);
+        let first = found.positions.map_or(written.first, |(first, _)| first);
+        found.positions = Some((first, written.last));
+        report.at("writing", done as u64, total as u64);
     }
-    Err(Error::new(ErrorKind::Overloaded, format!("org {} is too busy: try again later", order.org)))
+    Ok(())
 }
 
-/// Draws the numeric ids of the objects, and returns the last of them. What is not used in the end is lost.
-async fn draw_ids(client: &mut Client, org: OrgId, count: i64) -> Result<i64> {
-    let sql = "INSERT INTO counters (org_id, name, value) VALUES ($1, 'object', $2)
-        ON CONFLICT (org_id, name) DO UPDATE SET value = counters.value + excluded.value RETURNING value";
-    let transaction = client.transaction().await.map_err(failed)?;
-    transaction.batch_execute(&format!("SET LOCAL app.org_id = '{org}'")).await.map_err(failed)?;
-    let last = transaction.query_one(sql, &[&org.0, &count]).await.map_err(failed)?.get(0);
-    transaction.commit().await.map_err(failed)?;
-    Ok(last)
+/// Reads a step, which takes as long as it takes to write one. There is nothing to read of a step that there is not.
+fn read(
+    file: &Arc<EventFile>,
+    plan: &Arc<Plan>,
+    step: usize,
+    last_id: i64,
+    max_document_bytes: usize,
+) -> JoinHandle<Result<Chunk>> {
+    let (file, plan) = (file.clone(), plan.clone());
+    spawn_blocking(move || {
+        Chunk::read(&file, &plan, step, last_id + plan.ids_before(step), max_document_bytes)
+    })
 }
 
-fn failed(error: tokio_postgres::Error) -> Error {
-    kymograph_projections::database::database_error(&error)
+/// What is said of an import that ends before its end.
+fn interrupted(error: Error, done: usize, total: usize) -> Error {
+    if done == 0 {
+        return error;
+    }
+    let message = format!("{done} of {total} events are written, and the same import goes on after them");
+    Error::new(error.kind(), format!("{error} ({message})"))
 }
 
-/// Why nothing was written.
+/// Why a step was not written.
 enum Failure {
-    /// Somebody else has taken a place in a log.
-    Overtaken(Error),
+    /// Somebody else has taken the place in the log.
+    Overtaken,
     /// It cannot be written.
     Failed(Error),
 }
@@ -86,228 +114,196 @@ impl From<Error> for Failure {
 
 impl From<tokio_postgres::Error> for Failure {
     fn from(error: tokio_postgres::Error) -> Self {
-        let code = error.code();
-        let is_race = [SqlState::UNIQUE_VIOLATION, SqlState::T_R_DEADLOCK_DETECTED];
-        if code.is_some_and(|code| is_race.contains(code)) {
-            return Self::Overtaken(failed(error));
+        let constraint = error.as_db_error().and_then(|error| error.constraint()).unwrap_or_default();
+        let is_place = constraint.starts_with("events_pkey");
+        let taken = "others have made an object of the same uid meanwhile";
+        match error.code() {
+            Some(&SqlState::T_R_DEADLOCK_DETECTED) => Self::Overtaken,
+            Some(&SqlState::UNIQUE_VIOLATION) if is_place => Self::Overtaken,
+            Some(&SqlState::UNIQUE_VIOLATION) => Self::Failed(Error::invalid(taken)),
+            _ => Self::Failed(failed(error)),
         }
-        Self::Failed(failed(error))
     }
 }
 
-/// An event that is about to be written.
-struct Pending {
-    imported: Imported,
-    origin: Origin,
-    payload: Payload,
-    position: i64,
-    recorded_at: Timestamp,
+/// What a step has come to.
+struct Written {
+    first: i64,
+    last: i64,
+    counts: BTreeMap<String, u64>,
+    is_waited_for: bool,
 }
 
-/// A transaction that imports.
+/// Writes steps.
 struct Writer<'a> {
-    transaction: Transaction<'a>,
-    org: OrgId,
+    client: Client,
+    order: &'a ImportOrder,
+    file: &'a EventFile,
     projectors: Vec<Box<dyn Projector>>,
+    bulk: BulkAppend,
     prepared: HashMap<&'static str, Statement>,
-    import: Import,
-    /// The versions of the streams as they are written.
-    versions: HashMap<StreamId, i64>,
-    /// Where the log ended before, and where it ends now.
-    before: i64,
-    position: i64,
-    last_at: Timestamp,
-    correlation_id: String,
-    /// Whether something is written, so that nobody else can write to the log.
-    has_begun: bool,
 }
 
 impl<'a> Writer<'a> {
-    async fn begin(transaction: Transaction<'a>, order: &ImportOrder, last_id: i64) -> Result<Self> {
-        let org = order.org;
-        let head = transaction.query_opt(READ_HEAD, &[&org.0]).await.map_err(failed)?;
-        let head = head.filter(|head| head.get("is_open"));
-        let head = head.ok_or_else(|| Error::missing(format!("there is no org {org}")))?;
-        let (before, last_at) = (head.get("pos"), Timestamp::from_date(head.get("last_at")));
-        Ok(Self {
-            transaction,
-            org,
-            projectors: projectors(),
-            prepared: HashMap::new(),
-            import: Import::new(last_id, order.max_document_bytes),
-            versions: HashMap::new(),
-            before,
-            position: before,
-            last_at,
-            correlation_id: format!("import-{}", hex(&random_bytes::<8>()?)),
-            has_begun: false,
-        })
+    async fn prepare(client: Client, order: &'a ImportOrder, file: &'a EventFile) -> Result<Self> {
+        let bulk = BulkAppend::prepare(&client).await.map_err(failed)?;
+        Ok(Self { client, order, file, projectors: projectors(), bulk, prepared: HashMap::new() })
     }
 
-    async fn write(
-        &mut self,
-        order: &ImportOrder,
-        file: &EventFile,
-        found: &ImportReport,
-        report: Report<'_>,
-    ) -> Result<(), Failure> {
-        let total = found.read.values().sum();
-        let (mut done, mut size, mut chunk) = (0, 0, Vec::new());
-        let mut lines = file.lines().await?;
-        while let Some(line) = lines.next().await? {
-            if !is_wanted(order, &line) {
-                continue;
+    /// Draws numeric ids, and returns the one before them. What is not used in the end is lost.
+    async fn draw_ids(&self, count: i64) -> Result<i64> {
+        let sql = "INSERT INTO counters (org_id, name, value) VALUES ($1, 'object', $2)
+            ON CONFLICT (org_id, name) DO UPDATE SET value = counters.value + excluded.value RETURNING value";
+        let last = self.client.query_one(sql, &[&self.order.org.0, &count]).await.map_err(failed)?;
+        Ok(last.get::<_, i64>(0) - count)
+    }
+
+    /// Waits until somebody else has written behind a position. They notice the end of a step, and find the new end of the log,
+    /// later than the next step could begin.
+    async fn give_way(&self, position: i64) -> Result<()> {
+        for _ in 0..PATIENCE / LOOK_EVERY {
+            let head = self.client.query_one(READ_HEAD, &[&self.order.org.0]).await.map_err(failed)?;
+            if head.get::<_, i64>("pos") > position {
+                break;
             }
-            let imported = take(&mut self.import, file, &line)?;
-            let payload = Payload::new(imported.event.payload().map_err(Error::internal)?);
-            size += payload.len();
-            let origin = Origin::of(&line.metadata).map_err(Error::internal)?;
-            chunk.push(self.place(imported, origin, payload));
-            if chunk.len() == CHUNK || size >= CHUNK_BYTES {
-                self.flush(&std::mem::take(&mut chunk)).await?;
-                size = 0;
-            }
-            done += 1;
-            report.at("writing", done, total);
-        }
-        self.flush(&chunk).await
-    }
-
-    /// Gives an event the next place in the log.
-    fn place(&mut self, imported: Imported, origin: Origin, payload: Payload) -> Pending {
-        self.position += 1;
-        self.last_at = SystemClock.now().max(Timestamp(self.last_at.0 + 1));
-        Pending { imported, origin, payload, position: self.position, recorded_at: self.last_at }
-    }
-
-    async fn flush(&mut self, chunk: &[Pending]) -> Result<(), Failure> {
-        // The events of a stream go into one append as long as they are of the same origin.
-        let mut groups: BTreeMap<(&StreamId, usize), Vec<&Pending>> = BTreeMap::new();
-        let mut changes: HashMap<&StreamId, (usize, &Origin)> = HashMap::new();
-        for pending in chunk {
-            let stream = &pending.imported.stream;
-            let (part, origin) = changes.entry(stream).or_insert((0, &pending.origin));
-            if origin.meta != pending.origin.meta {
-                (*part, *origin) = (*part + 1, &pending.origin);
-            }
-            groups.entry((stream, *part)).or_default().push(pending);
-        }
-        // A statement can move a stream once, so parts of one stream do not share any.
-        let last_part = changes.values().map(|(part, _)| *part).max().unwrap_or(0);
-        for part in 0..=last_part {
-            let groups = groups.iter().filter(|((_, of), _)| *of == part);
-            self.append(groups.map(|((stream, _), events)| (*stream, events.as_slice())).collect()).await?;
-        }
-        self.has_begun = true;
-        self.project(chunk).await
-    }
-
-    async fn append(&mut self, groups: Vec<(&StreamId, &[&Pending])>) -> Result<(), Failure> {
-        let mut states = Vec::new();
-        let mut placed = Vec::new();
-        for (stream, events) in &groups {
-            states.push(self.import.state(stream).map_err(Error::internal)?);
-            placed.push(events.iter().map(|pending| placed_event(pending)).collect::<Vec<_>>());
-        }
-        let mut appends = Vec::new();
-        for (((stream, events), state), placed) in groups.iter().zip(&states).zip(&placed) {
-            let Some(first) = events.first() else { continue };
-            let version = self.versions.entry((*stream).clone()).or_default();
-            let expected_version = *version;
-            *version += i64::try_from(events.len()).map_err(Error::internal)?;
-            appends.push(StreamAppend {
-                stream_id: stream,
-                stream_type: first.imported.stream_type,
-                expected_version,
-                state,
-                events: placed,
-                actor_id: 0,
-                actor_login: &first.origin.actor,
-                causation_id: &self.correlation_id,
-                correlation_id: &self.correlation_id,
-                meta: &first.origin.meta,
-                trace_id: "",
-            });
-        }
-        let statements = append_statements(self.org, appends, true);
-        let statements: Vec<_> =
-            statements.iter().map(|statement| (statement.sql, statement.params.as_slice())).collect();
-        self.execute(&statements).await
-    }
-
-    async fn project(&mut self, chunk: &[Pending]) -> Result<(), Failure> {
-        let mut statements = Statements::default();
-        for pending in chunk {
-            let recorded = Recorded {
-                org: self.org,
-                position: pending.position,
-                recorded_at: pending.recorded_at,
-                actor_id: UserId::SERVER,
-                actor_login: &pending.origin.actor,
-                event: &*pending.imported.event as &dyn StoredEvent,
-            };
-            self.projectors.iter().for_each(|projector| projector.project(&recorded, &mut statements));
-        }
-        // Rules are checked on the whole and not event by event, because the events of different objects come in
-        // another order than that in which they happened.
-        let statements = statements.into_vec();
-        let writes = statements.iter().filter(|statement| !statement.is_check);
-        let writes: Vec<_> = writes.map(|statement| (statement.sql, statement.params.as_slice())).collect();
-        self.execute(&writes).await
-    }
-
-    async fn execute(&mut self, statements: &[(&'static str, &[Param])]) -> Result<(), Failure> {
-        for (sql, _) in statements {
-            if !self.prepared.contains_key(sql) {
-                self.prepared.insert(sql, self.transaction.prepare(sql).await?);
-            }
-        }
-        let (transaction, prepared) = (&self.transaction, &self.prepared);
-        let sending = statements.iter().filter_map(|(sql, params)| {
-            let statement = prepared.get(sql)?;
-            let params: Vec<&(dyn ToSql + Sync)> = params.iter().map(|param| &**param as _).collect();
-            Some(async move { transaction.execute(statement, &params).await })
-        });
-        // Whatever follows a failure fails, too, and may be noticed first.
-        for executed in join_all(sending).await {
-            executed?;
+            tokio::time::sleep(Duration::from_millis(LOOK_EVERY)).await;
         }
         Ok(())
     }
 
-    /// Counts what the log has got, moves its end, tells all servers, and commits.
-    async fn commit(mut self, order: &ImportOrder, found: &mut ImportReport) -> Result<()> {
-        let (org, before, last) = (self.org, self.before, self.position);
-        if let Some(limits) = &order.limits {
-            // Others may have created something since the first look. What was imported is counted by now.
-            let none_more = self.import.added().into_keys().map(|target| (target, 0)).collect();
-            must_have_room(&self.transaction, limits, org, &none_more).await?;
+    /// Writes a step, for which others may have to finish first.
+    async fn write_step(&mut self, correlation_id: &str, chunk: &Chunk) -> Result<Written> {
+        let causation_id = format!("import-{}", hex(&random_bytes::<8>()?));
+        for _ in 0..MAX_TRIES {
+            let Self { client, order, file, projectors, bulk, prepared } = self;
+            let transaction = client.transaction().await.map_err(failed)?;
+            let mut step =
+                StepWriter { transaction, order, file, projectors: &*projectors, bulk, prepared, chunk };
+            match step.write(&causation_id, correlation_id).await {
+                Ok(written) => {
+                    step.transaction.commit().await.map_err(failed)?;
+                    return Ok(written);
+                }
+                Err(Failure::Overtaken) => {}
+                Err(Failure::Failed(error)) => return Err(error),
+            }
         }
-        let count =
-            "SELECT type, count(*) FROM events WHERE org_id = $1 AND pos > $2 AND pos <= $3 GROUP BY 1";
-        let rows = self.transaction.query(count, &[&org.0, &before, &last]).await.map_err(failed)?;
-        let counts = rows.iter().map(|row| (row.get(0), row.get::<_, i64>(1).unsigned_abs()));
-        found.written = counts.collect();
-        if found.written != found.read {
-            let (read, written) = (&found.read, &found.written);
-            return Err(Error::internal(format!("{read:?} were read, but {written:?} written")));
-        }
-        let head = params![org.0, last, self.last_at.date(), before];
-        let moved = self.execute(&[(MOVE_HEAD, head.as_slice())]).await;
-        moved.map_err(|(Failure::Overtaken(error) | Failure::Failed(error))| error)?;
-        self.transaction.batch_execute(EVERYTHING_CHANGED).await.map_err(failed)?;
-        self.transaction.commit().await.map_err(failed)?;
-        found.positions = Some((before + 1, last));
-        Ok(())
+        let message = format!("org {} is too busy: try again later", self.order.org);
+        Err(Error::new(ErrorKind::Overloaded, message))
     }
 }
 
-fn placed_event(pending: &Pending) -> PlacedEvent<'_> {
-    PlacedEvent {
-        position: pending.position,
-        recorded_at: pending.recorded_at,
-        stored_type: pending.imported.event.stored_type(),
-        schema_version: pending.imported.event.schema_version(),
-        payload: &pending.payload,
+/// Writes a step in a transaction.
+struct StepWriter<'s> {
+    transaction: Transaction<'s>,
+    order: &'s ImportOrder,
+    file: &'s EventFile,
+    projectors: &'s [Box<dyn Projector>],
+    bulk: &'s BulkAppend,
+    prepared: &'s mut HashMap<&'static str, Statement>,
+    chunk: &'s Chunk,
+}
+
+impl StepWriter<'_> {
+    /// Writes everything but the end of the transaction.
+    async fn write(&mut self, causation_id: &str, correlation_id: &str) -> Result<Written, Failure> {
+        let org = self.order.org;
+        let head = self.transaction.query_opt(READ_HEAD, &[&org.0]).await?;
+        let head = head.filter(|head| head.get("is_open"));
+        let head = head.ok_or_else(|| Error::missing(format!("there is no org {org}")))?;
+        let (before, mut last_at): (i64, _) = (head.get("pos"), Timestamp::from_date(head.get("last_at")));
+        let mut times = Vec::with_capacity(self.chunk.events.len());
+        for _ in &self.chunk.events {
+            last_at = SystemClock.now().max(Timestamp(last_at.0 + 1));
+            times.push(last_at);
+        }
+        let events: Vec<_> = (before + 1..)
+            .zip(&times)
+            .zip(&self.chunk.events)
+            .map(|((position, recorded_at), pending)| BulkEvent {
+                position,
+                recorded_at: *recorded_at,
+                stream_id: &pending.imported.stream,
+                stream_type: pending.imported.stream_type,
+                version: pending.version,
+                stored_type: pending.imported.event.stored_type(),
+                schema_version: pending.imported.event.schema_version(),
+                actor_login: &pending.origin.actor,
+                meta: &pending.origin.meta,
+                payload: &pending.payload,
+            })
+            .collect();
+        self.bulk.append(&self.transaction, org, (causation_id, correlation_id), &events).await?;
+        self.bulk.begin(&self.transaction, org, &self.chunk.streams).await?;
+        // Nobody else moves a folder of this org from here on.
+        must_be_placed(&self.transaction, self.order, self.file, &self.chunk.import).await?;
+        self.project(before, &times).await?;
+        self.must_have_room().await?;
+        let last = events.last().map_or(before, |event| event.position);
+        let counts = self.count(before, last).await?;
+        let head = params![org.0, last, last_at.date(), before];
+        self.execute(MOVE_HEAD, head.as_slice()).await?;
+        self.transaction.batch_execute(EVERYTHING_CHANGED).await?;
+        let is_waited_for = self.transaction.query_one(IS_WAITED_FOR, &[]).await?.get(0);
+        Ok(Written { first: before + 1, last, counts, is_waited_for })
+    }
+
+    async fn project(&mut self, before: i64, times: &[Timestamp]) -> Result<(), Failure> {
+        let (org, chunk) = (self.order.org, self.chunk);
+        let recorded: Vec<_> = (before + 1..)
+            .zip(times)
+            .zip(&chunk.events)
+            .map(|((position, recorded_at), pending)| Recorded {
+                org,
+                position,
+                recorded_at: *recorded_at,
+                actor_id: UserId::SERVER,
+                actor_login: &pending.origin.actor,
+                event: &*pending.imported.event as &dyn StoredEvent,
+            })
+            .collect();
+        for run in &chunk.runs {
+            let run: Vec<_> = run.iter().filter_map(|index| recorded.get(*index).copied()).collect();
+            let mut statements = Statements::default();
+            self.projectors.iter().for_each(|projector| projector.project_many(&run, &mut statements));
+            // Rules are checked on the whole and not event by event, because the events of different objects come in
+            // another order than that in which they happened.
+            for statement in statements.into_vec().iter().filter(|statement| !statement.is_check) {
+                self.execute(statement.sql, &statement.params).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Others may have created something since the first look. What is imported in this step is counted by now.
+    async fn must_have_room(&self) -> Result<(), Failure> {
+        let Some(limits) = &self.order.limits else { return Ok(()) };
+        let none_more = self.chunk.import.added().into_keys().map(|target| (target, 0)).collect();
+        Ok(must_have_room(&self.transaction, limits, self.order.org, &none_more).await?)
+    }
+
+    /// Counts what the log has got.
+    async fn count(&self, before: i64, last: i64) -> Result<BTreeMap<String, u64>, Failure> {
+        let mut expected = BTreeMap::<String, u64>::new();
+        for pending in &self.chunk.events {
+            *expected.entry(pending.imported.event.stored_type().to_owned()).or_default() += 1;
+        }
+        let sql = "SELECT type, count(*) FROM events WHERE org_id = $1 AND pos > $2 AND pos <= $3 GROUP BY 1";
+        let rows = self.transaction.query(sql, &[&self.order.org.0, &before, &last]).await?;
+        let counts = rows.iter().map(|row| (row.get(0), row.get::<_, i64>(1).unsigned_abs())).collect();
+        if counts == expected {
+            return Ok(counts);
+        }
+        Err(Error::internal(format!("{expected:?} were read, but {counts:?} written")).into())
+    }
+
+    async fn execute(&mut self, sql: &'static str, params: &[Param]) -> Result<(), Failure> {
+        if !self.prepared.contains_key(sql) {
+            self.prepared.insert(sql, self.transaction.prepare(sql).await?);
+        }
+        let Some(statement) = self.prepared.get(sql) else { return Ok(()) };
+        let params: Vec<&(dyn ToSql + Sync)> = params.iter().map(|param| &**param as _).collect();
+        self.transaction.execute(statement, &params).await?;
+        Ok(())
     }
 }

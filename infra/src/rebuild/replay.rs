@@ -53,6 +53,14 @@ const CONFIRMED_ORGS: &str =
 const HIDDEN: &str = "row level security may hide it from this role, or the log is damaged (see `kymograph verify`); \
     the old tables stay";
 
+/// The types of aggregates of which there are so many that several projectors are told of theirs in runs. Of all others each
+/// event is projected on its own: what one projector reads, the others must have written by then.
+const SHARING: &[&str] = &["folder", "dashboard"];
+
+fn kind_of<'a>(recorded: &Recorded<'a>) -> &'a str {
+    recorded.event.stored_type().split('.').next().unwrap_or_default()
+}
+
 /// An event that was read.
 struct ReadEvent {
     position: i64,
@@ -251,9 +259,12 @@ impl<'p> Replay<'p> {
         if let [only] = self.projectors.as_slice() {
             only.project_many(&recorded, &mut statements);
         } else {
-            // What one of them reads, the others must have written by then.
-            for recorded in &recorded {
-                self.projectors.iter().for_each(|projector| projector.project(recorded, &mut statements));
+            let shares = |one: &Recorded<'_>, other: &Recorded<'_>| {
+                let kind = kind_of(one);
+                kind == kind_of(other) && SHARING.contains(&kind)
+            };
+            for run in recorded.chunk_by(shares) {
+                self.projectors.iter().for_each(|projector| projector.project_many(run, &mut statements));
             }
         }
         statements.into_vec()

@@ -2,6 +2,7 @@
 
 mod append;
 mod audit;
+mod import;
 mod long_history;
 mod member;
 mod neighbour;
@@ -98,6 +99,11 @@ rows! {
     "save-version-10001" AtMost 1.15 1.05 "x" = long_history::save;
     // The time of a rebuild of a projection over 1,000,000 events, against `COPY` of the same events.
     "rebuild-projection" AtMost 4.0 2.0 "x" = rebuild::dashboards;
+    // An import of 1,000,000 events: its time, the same against `COPY` of them into a bare table with the same indexes, and the
+    // longest that somebody who writes to the same org waits meanwhile.
+    "import-1m" AtMost 180.0 90.0 "s" = import::time;
+    "import-vs-copy" AtMost 12.0 5.0 "x" = import::against_copy;
+    "import-writer-wait" AtMost 5.0 2.0 "s" = import::wait_of_writers;
     // The time of a save and of a read with 1,000,000 dashboards stored, against with 1,000.
     "save-1m" AtMost 1.15 1.05 "x" = stored::save;
     "get-1m" AtMost 1.15 1.05 "x" = stored::get;

@@ -241,8 +241,10 @@ impl Section<'_> {
         let appends = placed.iter().map(PlacedAppend::stream_append).collect();
         for statement in append_statements(self.org, appends, may_share) {
             let mut commits = statement.appends.iter().filter_map(|index| placed.get(*index));
-            let owner = match (commits.next(), commits.next()) {
-                (Some(only), None) => Owner::Append(only.commit),
+            let owner = match commits.next() {
+                Some(first) if commits.all(|other| other.commit == first.commit) => {
+                    Owner::Append(first.commit)
+                }
                 _ => Owner::Shared,
             };
             self.push(statement.sql, statement.params, owner);
@@ -251,20 +253,19 @@ impl Section<'_> {
 
     /// Adds the statements of the read models, and tells where each commit's part of this org's log ends.
     ///
-    /// Events of one type of aggregate that follow each other share statements if they may, but for commits that give or take
-    /// rights: whether their actors still may is checked before their own events and after all earlier ones. Other events are
-    /// not moved before them or behind them, so that all checks are in the order of the log.
+    /// Events of one type of aggregate that follow each other share statements if they may. A commit that gives or takes rights
+    /// shares none with those before it: whether its actor still may is checked before its own events and after all earlier
+    /// ones. Events are not moved before others of another type or behind them, so that all checks are in the order of the log.
     fn project(&mut self, placed: &[PlacedAppend<'_>], may_share: bool) -> HashMap<usize, Committed> {
         let of_type = |append: &PlacedAppend<'_>| append.append.stream_type;
         let shares = |one: &PlacedAppend<'_>, other: &PlacedAppend<'_>| {
-            may_share && of_type(one) == of_type(other) && other.prepared.standing.is_none()
+            let may_share = may_share && of_type(one) == of_type(other);
+            may_share && (one.commit == other.commit || other.prepared.standing.is_none())
         };
         for run in placed.chunk_by(shares) {
             self.check_standing(&run[0]);
-            let owner = match run {
-                [only] => Some(only.commit),
-                _ => None,
-            };
+            let commit = run[0].commit;
+            let owner = run.iter().all(|append| append.commit == commit).then_some(commit);
             let recorded: Vec<_> = run.iter().flat_map(|append| append.recorded(self.org)).collect();
             let mut statements = Statements::default();
             if may_share {

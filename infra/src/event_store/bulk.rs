@@ -1,0 +1,124 @@
+//! Appends many events of streams that begin with them.
+//!
+//! A stream is written once, with what it folds to in the end: of a row that one transaction changes again and again every
+//! version stays until it ends, and each change has to pass them all.
+
+use kymograph_domain::{OrgId, StreamId, Timestamp};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Error, Statement, Transaction};
+
+use super::append::Payload;
+
+const APPEND: &str = "INSERT INTO events (org_id, actor_id, causation_id, correlation_id, trace_id, pos, stream_id,
+        stream_type, version, type, schema_version, recorded_at, actor_login, meta, payload, checksum)
+    SELECT $1, 0, $2, $3, '', * FROM unnest($4::bigint[], $5::text[], $6::text[], $7::bigint[], $8::text[], $9::integer[],
+        $10::timestamptz[], $11::text[], $12::text[], $13::text[], $14::bigint[])";
+const BEGIN: &str = "INSERT INTO streams (org_id, stream_id, type, version, state)
+    SELECT $1, * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::text[])";
+
+/// How many rows a statement writes.
+const ROWS: usize = 2_000;
+
+/// An event that nobody of this server caused, with its place.
+pub struct BulkEvent<'a> {
+    /// The position.
+    pub position: i64,
+    /// When it is recorded.
+    pub recorded_at: Timestamp,
+    /// Its stream.
+    pub stream_id: &'a StreamId,
+    /// The type of the aggregate.
+    pub stream_type: &'static str,
+    /// Its place in the stream.
+    pub version: i64,
+    /// The stored name of its type.
+    pub stored_type: &'static str,
+    /// The version of its shape.
+    pub schema_version: i32,
+    /// The login of who caused it elsewhere.
+    pub actor_login: &'a str,
+    /// What else is known of it, as JSON text.
+    pub meta: &'a str,
+    /// The payload.
+    pub payload: &'a Payload,
+}
+
+/// A stream that begins, and where it ends.
+pub struct NewStream {
+    /// The stream.
+    pub stream_id: StreamId,
+    /// The type of the aggregate.
+    pub stream_type: &'static str,
+    /// How many events it has.
+    pub version: i64,
+    /// What they fold to, as JSON text.
+    pub state: String,
+}
+
+/// The statements, prepared on a connection.
+pub struct BulkAppend {
+    append: Statement,
+    begin: Statement,
+}
+
+impl BulkAppend {
+    /// Prepares the statements.
+    pub async fn prepare(client: &Client) -> Result<Self, Error> {
+        Ok(Self { append: client.prepare(APPEND).await?, begin: client.prepare(BEGIN).await? })
+    }
+
+    /// Appends events, which follow each other in the log, and which one request of an undertaking brings.
+    pub async fn append(
+        &self,
+        transaction: &Transaction<'_>,
+        org: OrgId,
+        (causation_id, correlation_id): (&str, &str),
+        events: &[BulkEvent<'_>],
+    ) -> Result<(), Error> {
+        for events in events.chunks(ROWS) {
+            let params: [&(dyn ToSql + Sync); 14] = [
+                &org.0,
+                &causation_id,
+                &correlation_id,
+                &column(events, |event| event.position),
+                &column(events, |event| event.stream_id.as_str()),
+                &column(events, |event| event.stream_type),
+                &column(events, |event| event.version),
+                &column(events, |event| event.stored_type),
+                &column(events, |event| event.schema_version),
+                &column(events, |event| event.recorded_at.date()),
+                &column(events, |event| event.actor_login),
+                &column(events, |event| event.meta),
+                &column(events, |event| event.payload.text()),
+                &column(events, |event| event.payload.checksum()),
+            ];
+            transaction.execute(&self.append, &params).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes where streams end.
+    pub async fn begin(
+        &self,
+        transaction: &Transaction<'_>,
+        org: OrgId,
+        streams: &[NewStream],
+    ) -> Result<(), Error> {
+        for streams in streams.chunks(ROWS) {
+            let params: [&(dyn ToSql + Sync); 5] = [
+                &org.0,
+                &column(streams, |stream| stream.stream_id.as_str()),
+                &column(streams, |stream| stream.stream_type),
+                &column(streams, |stream| stream.version),
+                &column(streams, |stream| stream.state.as_str()),
+            ];
+            transaction.execute(&self.begin, &params).await?;
+        }
+        Ok(())
+    }
+}
+
+/// A value of each row.
+fn column<'r, R, V>(rows: &'r [R], value: impl Fn(&'r R) -> V) -> Vec<V> {
+    rows.iter().map(value).collect()
+}

@@ -1,0 +1,156 @@
+//! Reads everything, and finds out whether it can be imported.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kymograph_app::{Error, Result};
+use kymograph_domain::StreamId;
+use kymograph_domain::import::{ForeignEvent, Import, Imported, Misplaced};
+use kymograph_projections::folder::folder_depths;
+use kymograph_projections::quota::must_have_room;
+use sha2::{Digest, Sha256};
+use tokio_postgres::{Client, GenericClient};
+
+use super::line::Line;
+use super::source::{EventFile, LinePlace, event};
+use super::{ImportOrder, ImportReport, failed};
+use crate::progress::Report;
+
+/// How many streams are looked up at once.
+const LOOK_UP: usize = 5_000;
+
+/// Streams of these names that the org has, how many events they have, and by which undertaking they began.
+const FIND_STREAMS: &str = "SELECT s.stream_id, s.version, e.correlation_id
+    FROM streams s JOIN events e ON e.org_id = s.org_id AND e.stream_id = s.stream_id AND e.version = 1
+    WHERE s.org_id = $1 AND s.stream_id = ANY ($2)";
+
+/// What was read, and can be imported as far as the events alone tell.
+pub(super) struct Checked {
+    pub(super) import: Import,
+    /// The places of the events that are wanted, each with its object.
+    pub(super) lines: Vec<(LinePlace, u32)>,
+    /// The correlation id of these events in whatever order: an earlier run that imported them has left it in the log.
+    pub(super) correlation_id: String,
+}
+
+/// Reads a file from the start to the end.
+pub(super) fn read(
+    file: &EventFile,
+    order: &ImportOrder,
+    found: &mut ImportReport,
+    report: Report<'_>,
+) -> Result<Checked> {
+    let mut import = Import::new(0, order.max_document_bytes);
+    let (mut lines, mut fingerprint) = (Vec::new(), 0_u128);
+    let mut raw_lines = file.lines();
+    while let Some(raw) = raw_lines.next()? {
+        report.at("checking", raw.number, file.count());
+        let json = file.json(raw.number, raw.text)?;
+        let line = event(raw.number, &json)?;
+        if !is_wanted(order, &line) {
+            *found.left_out.entry(line.aggregate_type.into_owned()).or_default() += 1;
+            continue;
+        }
+        let imported = take(&mut import, file, raw.number, &line)?;
+        lines.push((raw.place, u32::try_from(imported.object).map_err(Error::internal)?));
+        match found.read.get_mut(&*line.event_type) {
+            Some(count) => *count += 1,
+            None => drop(found.read.insert(line.event_type.into_owned(), 1)),
+        }
+        fingerprint = fingerprint.wrapping_add(hash_of(json.trim_ascii_end()));
+    }
+    Ok(Checked { import, lines, correlation_id: format!("import-{fingerprint:032x}") })
+}
+
+/// Half of a hash of a text, of which the sum over all lines tells a file.
+fn hash_of(text: &[u8]) -> u128 {
+    Sha256::digest(text).iter().take(16).fold(0, |hash, byte| hash << 8 | u128::from(*byte))
+}
+
+fn is_wanted(order: &ImportOrder, line: &Line<'_>) -> bool {
+    order.only.is_empty() || order.only.iter().any(|only| *only == line.aggregate_type)
+}
+
+/// Takes over the event of a line.
+pub(super) fn take(import: &mut Import, file: &EventFile, number: u64, line: &Line<'_>) -> Result<Imported> {
+    let refused =
+        |error: &dyn std::fmt::Display| Error::invalid(format!("{}: {error}", file.place(number, line)));
+    let schema_version = line.event_version.parse().ok().filter(|version| *version > 0);
+    let schema_version = schema_version.ok_or_else(|| refused(&"event_version is no version"))?;
+    let payload = line.inner_payload().map_err(|error| refused(&error))?;
+    let event = ForeignEvent {
+        aggregate_type: &line.aggregate_type,
+        aggregate_id: &line.aggregate_id,
+        sequence: line.sequence,
+        event_type: &line.event_type,
+        schema_version,
+        payload,
+    };
+    import.take(number, &event).map_err(|error| refused(&error))
+}
+
+/// Fails unless everything of an import is in a folder of its own, or in one that the org has.
+pub(super) async fn must_be_placed(
+    client: &impl GenericClient,
+    order: &ImportOrder,
+    file: &EventFile,
+    import: &Import,
+) -> Result<()> {
+    let folders: Vec<_> = import.folders_elsewhere().into_iter().collect();
+    let mut depths = BTreeMap::new();
+    for folders in folders.chunks(LOOK_UP) {
+        depths.extend(folder_depths(client, order.org, folders.iter().copied()).await?);
+    }
+    let misplaced = |error: Misplaced| Error::invalid(format!("{}: {error}", file.place_of(error.number)));
+    import.check_places(&depths).map_err(misplaced)
+}
+
+impl Checked {
+    /// Leaves out the objects that an earlier run of the same import has brought, and returns how many they are. Refuses
+    /// others that the org has, or ever had: a stream has one beginning.
+    pub(super) async fn leave_out_what_is_there(
+        &mut self,
+        client: &Client,
+        order: &ImportOrder,
+        file: &EventFile,
+    ) -> Result<usize> {
+        let org = order.org;
+        let (mut taken, mut there) = (BTreeMap::new(), BTreeSet::<StreamId>::new());
+        let objects: Vec<_> = self.import.objects().collect();
+        for objects in objects.chunks(LOOK_UP) {
+            let names: Vec<_> = objects.iter().map(|object| object.stream.as_str()).collect();
+            let rows = client.query(FIND_STREAMS, &[&org.0, &names]).await.map_err(failed)?;
+            let found = rows.iter().map(|row| (row.get("stream_id"), (row.get("version"), row.get(2))));
+            let found: BTreeMap<&str, (i64, &str)> = found.collect();
+            for object in objects {
+                match found.get(object.stream.as_str()) {
+                    Some((version, id)) if *id == self.correlation_id && *version >= object.events => {
+                        there.insert(object.stream.clone());
+                    }
+                    Some(_) => drop(taken.insert(object.number, object.stream)),
+                    None => {}
+                }
+            }
+        }
+        if let Some((number, stream)) = taken.first_key_value() {
+            let (place, others) = (file.place_of(*number), taken.len() - 1);
+            let message = format!("{place}: {stream} is taken in org {org} ({others} others are, too)");
+            return Err(Error::invalid(message));
+        }
+        self.import.leave_out(&there);
+        Ok(there.len())
+    }
+
+    /// Fails unless the org has a place and room for everything.
+    pub(super) async fn must_fit(
+        &self,
+        client: &Client,
+        order: &ImportOrder,
+        file: &EventFile,
+    ) -> Result<()> {
+        must_be_placed(client, order, file, &self.import).await?;
+        match &order.limits {
+            Some(limits) => must_have_room(client, limits, order.org, &self.import.added()).await,
+            None => Ok(()),
+        }
+    }
+}

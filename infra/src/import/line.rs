@@ -1,0 +1,43 @@
+//! A line, which is an event.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// An event as `postgres-es` keeps it, in the form that `row_to_json` gives it.
+#[derive(Deserialize)]
+pub(super) struct Line<'a> {
+    #[serde(borrow)]
+    pub(super) aggregate_type: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(super) aggregate_id: Cow<'a, str>,
+    pub(super) sequence: i64,
+    #[serde(borrow)]
+    pub(super) event_type: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(super) event_version: Cow<'a, str>,
+    #[serde(borrow)]
+    payload: &'a RawValue,
+    #[serde(default)]
+    pub(super) metadata: Value,
+}
+
+impl<'a> Line<'a> {
+    /// The event that a text says.
+    pub(super) fn parse(text: &'a [u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(text)
+    }
+
+    /// What is inside of the payload, whose outermost member says the type once more.
+    pub(super) fn inner_payload(&self) -> Result<&'a str, String> {
+        let members: Option<BTreeMap<String, &'a RawValue>> = serde_json::from_str(self.payload.get()).ok();
+        let members = members.filter(|members| members.len() == 1);
+        let inner = members.and_then(|members| members.get(&*self.event_type).copied());
+        inner
+            .map(RawValue::get)
+            .ok_or_else(|| format!("payload is no object with the one member {}", self.event_type))
+    }
+}
