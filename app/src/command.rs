@@ -81,9 +81,11 @@ impl Commands {
                     return Err(Error::unauthenticated("Unauthorized"));
                 }
                 Err(CommitError::Broken(invariant)) => return Err(Error::from_invariant(invariant)),
-                Err(CommitError::Repeated) => {
-                    return self.replayed(scope).await?.ok_or_else(|| Error::internal("a replay vanished"));
-                }
+                Err(CommitError::Repeated) => match self.replayed(scope).await? {
+                    Some(outcome) => return Ok(outcome),
+                    // The first request was before it in the same transaction, and failed after all.
+                    None => course.lost(attempt, &loaded).await,
+                },
                 Err(CommitError::Failed(error)) => return Err(error),
             }
         }

@@ -266,14 +266,18 @@ impl Folders {
                 let deleted = DeletedFolder { id: folder.id, title: folder.title.clone() };
                 folder.tell(FolderCommand::Delete).await?;
                 let contents = self.reader.list_descendants(scope, uid).await?;
-                let keys: Vec<_> = contents.dashboards.iter().collect();
-                for mut dashboard in unit.load_many::<Dashboard>(&keys).await? {
-                    dashboard.tell(DashboardCommand::Delete).await?;
-                    unit.record(dashboard)?;
-                }
                 // The innermost folders come last in the list and must go first.
                 let keys: Vec<_> = contents.folders.iter().rev().collect();
-                for mut inner in unit.load_many::<Folder>(&keys).await? {
+                let inner = unit.load_many::<Folder>(&keys).await?;
+                let inside = inside(uid, inner.iter().rev().map(|inner| &**inner));
+                let keys: Vec<_> = contents.dashboards.iter().collect();
+                for mut dashboard in unit.load_many::<Dashboard>(&keys).await? {
+                    if dashboard.folder_uid.as_ref().is_some_and(|folder| inside.contains(folder)) {
+                        dashboard.tell(DashboardCommand::Delete).await?;
+                        unit.record(dashboard)?;
+                    }
+                }
+                for mut inner in inner.into_iter().filter(|inner| inside.contains(&inner.uid)) {
                     inner.tell(FolderCommand::Delete).await?;
                     unit.record(inner)?;
                 }
@@ -408,6 +412,18 @@ fn parse_parent(uid: Option<&str>) -> Result<Option<Uid>> {
         None | Some("" | kymograph_domain::folder::GENERAL_UID) => Ok(None),
         Some(uid) => Uid::try_new(uid).map(Some).map_err(Error::from),
     }
+}
+
+/// The folders, given outermost first, that are in a folder or in one inside of it, and that folder. The states tell what is inside
+/// and not the list that they were found by: of one that was moved meanwhile the list does not know yet.
+fn inside<'a>(uid: &Uid, folders: impl Iterator<Item = &'a Folder>) -> HashSet<Uid> {
+    let mut inside = HashSet::from([uid.clone()]);
+    for folder in folders {
+        if folder.parent_uid.as_ref().is_some_and(|parent| inside.contains(parent)) {
+            inside.insert(folder.uid.clone());
+        }
+    }
+    inside
 }
 
 fn may_view(folder: &FolderRight) -> Result<()> {

@@ -215,3 +215,59 @@ async fn what_keeps_secrets_is_changed_by_one_after_the_other() {
     }
     assert_sound(&server).await;
 }
+
+#[tokio::test]
+async fn what_is_moved_out_of_a_folder_is_not_deleted_with_it() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    for (uid, parent) in [("old", None), ("new", None), ("inner", Some("old"))] {
+        let folder = json!({"uid": uid, "title": uid, "parentUid": parent});
+        admin.post("/api/folders", &folder).await.expect(200);
+    }
+    let saved_in = |folder: &str| {
+        let mut form = cpu("moved");
+        form["folderUid"] = json!(folder);
+        form
+    };
+    admin.post(SAVE, &saved_in("old")).await.expect(200);
+    let holder = hold_log(&server, 1).await;
+    let before = begin(&admin, "/api/folders", json!({"title": "Before"})).await;
+    let moved = begin(&admin, SAVE, saved_in("new")).await;
+    let inner = begin(&admin, "/api/folders/inner/move", json!({"parentUid": "new"})).await;
+    let deleting = tokio::spawn({
+        let admin = admin.clone();
+        async move { admin.delete("/api/folders/old").await }
+    });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    drop(holder);
+    for sent in [before, moved, inner, deleting] {
+        sent.await.unwrap().expect(200);
+    }
+    let dashboard = admin.get("/api/dashboards/uid/cpu").await.expect(200).body;
+    assert_eq!(dashboard["meta"]["folderUid"], "new");
+    assert_eq!(admin.get("/api/folders/inner").await.expect(200).body["parentUid"], "new");
+    admin.get("/api/folders/old").await.expect(404);
+    assert_sound(&server).await;
+}
+
+#[tokio::test]
+async fn a_right_that_is_being_taken_away_gives_itself_nothing_back() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    let (ann, user) = server.new_member(1, "ann", "Editor").await;
+    admin.post("/api/folders", &json!({"uid": "ops", "title": "Ops"})).await.expect(200);
+    let path = "/api/folders/ops/permissions";
+    let viewers = json!({"role": "Viewer", "permission": 1});
+    let own = json!({"userId": user, "permission": 4});
+    admin.post(path, &json!({"items": [viewers, own]})).await.expect(200);
+    let holder = hold_log(&server, 1).await;
+    let before = begin(&admin, "/api/folders", json!({"title": "Before"})).await;
+    let revoked = begin(&admin, path, json!({"items": [viewers]})).await;
+    let editors = json!({"role": "Editor", "permission": 2});
+    let back = begin(&ann, path, json!({"items": [viewers, own, editors]})).await;
+    drop(holder);
+    before.await.unwrap().expect(200);
+    revoked.await.unwrap().expect(200);
+    back.await.unwrap().expect(403);
+    assert_sound(&server).await;
+}

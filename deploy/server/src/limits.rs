@@ -75,7 +75,7 @@ const CONNECTIONS: &[Limit] = &[
     },
     Limit {
         what: "Bytes of refused requests that are read and thrown away in a second",
-        at: "A server",
+        at: "A server, half of it an address or an IPv6 /64",
         most: Amount::Bytes(MAX_BYTES_PER_SECOND),
         answer: "Their clients wait",
     },

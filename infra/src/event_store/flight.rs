@@ -107,9 +107,10 @@ impl From<Error> for Crash {
 }
 
 /// Has those decided again that were not decided on what comes before them: on what a commit aboard makes of a stream, or on
-/// one that will not be written. What they would break, or repeat, may only be there because of that.
+/// one that will not be written. What they would break, or repeat, may only have been there because of one before them that is
+/// not written.
 fn refuse_overtaken(batch: &[Prepared], results: &mut [Option<Result<Committed, CommitError>>]) {
-    let mut ends = HashMap::new();
+    let (mut ends, mut has_failed) = (HashMap::new(), false);
     for (prepared, result) in batch.iter().zip(results) {
         let is_overtaken = || {
             prepared.appends.iter().any(|append| {
@@ -119,7 +120,9 @@ fn refuse_overtaken(batch: &[Prepared], results: &mut [Option<Result<Committed, 
         };
         let is_refused = match result {
             None => prepared.is_unfounded() || is_overtaken(),
-            Some(Err(CommitError::Broken(_) | CommitError::Repeated)) => prepared.is_unfounded(),
+            Some(Err(CommitError::Broken(_) | CommitError::Repeated)) => {
+                has_failed || prepared.is_unfounded()
+            }
             Some(_) => false,
         };
         if is_refused {
@@ -127,6 +130,7 @@ fn refuse_overtaken(batch: &[Prepared], results: &mut [Option<Result<Committed, 
         }
         if let Some(Err(_)) = result {
             prepared.verdict.tell(false);
+            has_failed = true;
             continue;
         }
         for append in &prepared.appends {

@@ -4,7 +4,8 @@ use kymograph_app::budget::Charge;
 use kymograph_app::event_store::{Append, Commit, Fate, SecretWrite, TokenHashWrite, Verdict};
 use kymograph_app::scope::{GIVE_RIGHTS, IdempotencyKey, Standing};
 use kymograph_app::{Actor, Error, RequestContext, Result, Scope, TRACE_TARGET};
-use kymograph_domain::{OrgId, StreamId};
+use kymograph_domain::dashboard::DashboardEvent;
+use kymograph_domain::{OrgId, StoredEvent, StreamId};
 use serde::Serialize;
 use tracing::{Level, Span};
 
@@ -49,6 +50,10 @@ struct Meta<'a> {
     ip: &'a str,
     user_agent: &'a str,
     trace_id: &'a str,
+}
+
+fn is_new_version(event: &dyn StoredEvent) -> bool {
+    matches!(event.of(), Some(DashboardEvent::Updated(_) | DashboardEvent::VersionRestored(_)))
 }
 
 impl Prepared {
@@ -110,13 +115,15 @@ impl Prepared {
         is_single.then_some(org)
     }
 
-    /// Whether others can be decided on it before it is written. Secrets and hashes of tokens are written after all events of
-    /// a flight, so that those of what a later commit ends would be left.
+    /// Whether others can be decided on it before it is written. Only new versions of dashboards are such a ground: what a
+    /// decision reads beside the streams, such as rights, folders and counts, does not know yet what waits, so nothing that
+    /// changes those may be ahead of it.
     pub(super) fn is_ground(&self) -> bool {
         self.secrets.is_empty()
             && self.token_hashes.is_empty()
             && self.forgotten.is_none()
             && self.single_org().is_some()
+            && self.appends.iter().flat_map(|append| &append.events).all(|event| is_new_version(&**event))
     }
 
     /// Whether something that it was decided on was not written.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::connections::Connections;
-use super::discard::Rest;
+use super::table::Client;
 
 /// How large the buffer may be into which a connection reads, without being counted among the large ones.
 pub(crate) const SMALL_BUFFER: usize = 16 * 1024;
@@ -59,6 +59,7 @@ const PHASES: [Phase; 8] = [
 pub(super) struct Connection {
     connections: Arc<Connections>,
     slot: usize,
+    client: Client,
     /// Whether it is one more than the limit and only serves health checks.
     is_reserved: bool,
     phase: AtomicU8,
@@ -81,9 +82,10 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(connections: Arc<Connections>, slot: usize, is_reserved: bool) -> Self {
+    pub(super) fn new(connections: Arc<Connections>, slot: usize, client: Client, is_reserved: bool) -> Self {
         Self {
             slot,
+            client,
             is_reserved,
             phase: AtomicU8::new(Phase::Head as u8),
             since: AtomicU64::new(connections.now()),
@@ -246,9 +248,9 @@ impl Connection {
         self.has_unread.store(true, Ordering::Relaxed);
     }
 
-    /// So many bytes of the rest of a request were thrown away.
-    pub(super) fn discarded(&self, rest: &mut Rest, bytes: usize) {
-        rest.discarded(bytes, self.connections.discard_pace(), self.connections.now());
+    /// Whether a part of the rest of a request may be thrown away now.
+    pub(super) fn may_discard(&self) -> bool {
+        self.connections.discard_pace().take(self.client, self.connections.now())
     }
 
     /// An answer with so many bytes is there.

@@ -23,8 +23,8 @@ pub(crate) const MAX_BUFFER_BYTES: usize = 16 * 1024 * 1024;
 pub(crate) const MAX_ANSWER_BYTES: usize = 32 * 1024 * 1024;
 /// How long a connection beyond the limit may take for the head of its request.
 pub(crate) const RESERVED_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long what a client sends after its answer is thrown away.
-const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long what a client sends after its answer is thrown away. While many do that, it takes its time.
+const LINGER_TIMEOUT: Duration = Duration::from_secs(5);
 /// How many bytes a client has to take of an answer within the write timeout.
 pub(crate) const MIN_TAKEN_BYTES: usize = 64 * 1024;
 
@@ -162,7 +162,7 @@ impl Connections {
         let decision = table.decide(client, self.now());
         let is_reserved = decision.admission == Admission::Reserved;
         let connection = (decision.admission != Admission::Refused).then(|| {
-            table.insert(client, is_reserved, |slot| Connection::new(self.clone(), slot, is_reserved))
+            table.insert(client, is_reserved, |slot| Connection::new(self.clone(), slot, client, is_reserved))
         });
         let open = table.len();
         drop(table);

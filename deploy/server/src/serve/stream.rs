@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf, Take};
 use tokio::net::TcpStream;
 
 use super::connection::{Connection, Phase};
-use super::discard::Rest;
+use super::discard::{PART, Rest};
 
 /// The socket of a connection.
 pub(super) struct Stream {
@@ -33,11 +33,11 @@ impl Stream {
     }
 
     fn poll_discard(&mut self, rest: &mut Rest, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut bytes = [MaybeUninit::uninit(); 16 * 1024];
-        while ready!(rest.poll_more(context)) {
+        let mut bytes = [MaybeUninit::uninit(); PART];
+        while ready!(rest.poll_more(context, || self.connection.may_discard())) {
             let mut buffer = ReadBuf::uninit(&mut bytes);
             ready!(self.inner().poll_read(context, &mut buffer))?;
-            self.connection.discarded(rest, buffer.filled().len());
+            rest.discarded(buffer.filled().len());
         }
         Poll::Ready(Ok(()))
     }

@@ -325,7 +325,7 @@ mod tests {
             }
             let (is_reserved, connections) =
                 (decision.admission == Admission::Reserved, self.connections.clone());
-            let make = |slot| Connection::new(connections, slot, is_reserved);
+            let make = |slot| Connection::new(connections, slot, client, is_reserved);
             let connection = self.table.insert(client, is_reserved, make);
             let task = tokio::spawn(std::future::pending::<()>()).abort_handle();
             self.table.set_task(&connection, task);
