@@ -1,5 +1,6 @@
 //! The kymograph server: configuration, composition root and subcommands.
 
+pub mod allocator;
 pub mod config;
 pub mod database;
 mod database_url;

@@ -11,7 +11,7 @@ use kymograph_server::error::ServerError;
 use kymograph_server::import::{self, ImportArgs};
 use kymograph_server::projections::{self, ProjectionsAction};
 use kymograph_server::trace::Traces;
-use kymograph_server::{limits, logging, openapi, serve, verify};
+use kymograph_server::{allocator, limits, logging, openapi, serve, verify};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -89,6 +89,7 @@ impl Settings {
 }
 
 fn main() -> ExitCode {
+    allocator::set_options();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error.into()),
