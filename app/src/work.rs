@@ -1,4 +1,4 @@
-//! Work that keeps a core busy, such as comparing large documents. It runs on blocking threads and in turns, so that
+//! Work that keeps a core busy, such as comparing large documents. It runs on threads of its own and in turns, so that
 //! requests that need little are answered meanwhile and no org keeps others from theirs.
 
 use std::collections::HashMap;
@@ -152,7 +152,7 @@ impl Workers {
         self.0.large_reads.admit(org, self.0.wait).await
     }
 
-    /// Does work on so many bytes: at once if they are few, and else on a blocking thread when it is the org's turn.
+    /// Does work on so many bytes: at once if they are few, and else on a thread of its own when it is the org's turn.
     pub async fn run<T: Send + 'static>(
         &self,
         org: OrgId,

@@ -155,8 +155,8 @@ impl Prepared {
 pub(super) mod tests {
     use std::sync::Arc;
 
-    use kymograph_domain::star::{StarEvent, StarRemoved};
-    use kymograph_domain::{OrgRole, Uid, UserId};
+    use kymograph_domain::dashboard::{DashboardContent, DashboardDeleted, DashboardUpdated};
+    use kymograph_domain::{OrgRole, Uid};
 
     use super::*;
 
@@ -167,13 +167,21 @@ pub(super) mod tests {
 
     /// An append of one event to a stream of the first org, which says its name and version then.
     pub(in super::super) fn append(name: &str, expected_version: i64) -> Append {
-        let removed = StarRemoved { user_id: UserId(1), dashboard_uid: Uid::try_new("cpu").unwrap() };
+        let content = DashboardContent {
+            uid: Uid::try_new("cpu").unwrap(),
+            title: "CPU".to_owned(),
+            tags: Vec::new(),
+            folder_uid: None,
+            message: String::new(),
+            data: serde_json::from_str("{}").unwrap(),
+        };
+        let updated = DashboardUpdated { generation: 1, version: expected_version + 1, content };
         Append {
             org: OrgId(1),
             stream_id: stream(name),
-            stream_type: "star",
+            stream_type: "dashboard",
             expected_version,
-            events: vec![Box::new(StarEvent::Removed(removed))],
+            events: vec![Box::new(DashboardEvent::Updated(updated))],
             state: format!("{name} {}", expected_version + 1).into(),
         }
     }
@@ -184,5 +192,14 @@ pub(super) mod tests {
         let (secrets, token_hashes) = (Vec::new(), Vec::new());
         let commit = Commit { appends, secrets, token_hashes, forgotten: None, replay: None, grounds };
         Prepared::try_new(&scope, commit).unwrap()
+    }
+
+    #[test]
+    fn only_new_versions_of_dashboards_are_built_on() {
+        let saved = append("a", 1);
+        let deleted = DashboardDeleted { uid: Uid::try_new("cpu").unwrap(), in_trash: true };
+        let deleted = Append { events: vec![Box::new(DashboardEvent::Deleted(deleted))], ..append("b", 1) };
+        assert!(!prepared(vec![saved, deleted], Vec::new()).is_ground());
+        assert!(prepared(vec![append("a", 1), append("b", 1)], Vec::new()).is_ground());
     }
 }
