@@ -132,7 +132,7 @@ impl Commands {
     }
 }
 
-/// What a unit of work wants written, together with its outcome for a repetition of the request.
+/// The commit of a unit of work, with its outcome for a repetition of the request.
 fn commit<O: Serialize>(scope: &Scope, unit: Unit<'_>, outcome: &O, grounds: Vec<Fate>) -> Result<Commit> {
     let replay = match &scope.request().idempotency {
         Some(key) => Some((key.clone(), serde_json::to_string(outcome).map_err(Error::internal)?)),

@@ -99,7 +99,7 @@ pub struct Commit {
 /// A commit that will be written, or fail, whether or not anybody waits for it.
 #[derive(Debug)]
 pub struct Queued {
-    /// What it comes to.
+    /// Its result, once it is written or has failed.
     pub answer: oneshot::Receiver<Result<Committed, CommitError>>,
     /// Whether others can be decided on it already.
     pub is_ground: bool,

@@ -76,7 +76,7 @@ pub(crate) struct Loaded {
     is_ahead: bool,
 }
 
-/// What a decision was made on.
+/// The ground of a decision.
 #[derive(Default)]
 pub(crate) struct Noted {
     /// The streams.
@@ -108,7 +108,7 @@ impl Loaded {
         }
     }
 
-    /// What was noted, and from then on nothing.
+    /// Takes all that was noted.
     pub(crate) fn take(&self) -> Noted {
         std::mem::take(&mut self.lock())
     }

@@ -40,6 +40,22 @@ pub trait Threads: Send + Sync {
     fn run(&self, job: Job);
 }
 
+/// Does work on threads. What is held for it, such as a turn, is held until it is done, even if the request is dropped meanwhile.
+pub async fn run_on<T: Send + 'static>(
+    threads: &dyn Threads,
+    held: impl Send + 'static,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T> {
+    let (sender, done) = oneshot::channel();
+    threads.run(Box::new(move || {
+        let done = work();
+        drop(held);
+        // Nobody waits for the result of a dropped request.
+        drop(sender.send(done));
+    }));
+    done.await.map_err(|_| Error::internal("work ended without a result"))
+}
+
 /// Does work, as much at a time as there are cores. A clone shares the turns.
 #[derive(Clone)]
 pub struct Workers(Arc<Shared>);
@@ -259,16 +275,7 @@ impl Turn {
         if bytes <= INLINE_BYTES {
             return Ok(work());
         }
-        // The turn lasts until the work is done, even if the request is dropped meanwhile.
-        let held = self.0.clone();
-        let (sender, done) = oneshot::channel();
-        self.0.place.workers.0.threads.run(Box::new(move || {
-            let done = work();
-            drop(held);
-            // Nobody waits for the result of a dropped request.
-            drop(sender.send(done));
-        }));
-        done.await.map_err(|_| Error::internal("work ended without a result"))
+        run_on(&*self.0.place.workers.0.threads, self.0.clone(), work).await
     }
 }
 

@@ -197,7 +197,7 @@ impl Import {
             let error = if is_known { ImportError::NotImportable } else { ImportError::UnknownAggregate };
             return Err(error(kind.to_owned()));
         };
-        if foreign.event_type.split('.').next() != Some(kind) {
+        if registry::aggregate_type_of(foreign.event_type) != kind {
             return Err(ImportError::WrongType(foreign.event_type.to_owned(), kind.to_owned()));
         }
         let event = registry::decode(foreign.event_type, foreign.schema_version, foreign.payload)?;

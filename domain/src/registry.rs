@@ -68,14 +68,19 @@ pub enum DecodeError {
     Payload(String, serde_json::Error),
 }
 
+/// The type of the aggregates that have an event of this stored name.
+#[must_use]
+pub fn aggregate_type_of(stored_type: &str) -> &str {
+    stored_type.split_once('.').map_or(stored_type, |(aggregate_type, _)| aggregate_type)
+}
+
 /// Reads a stored event, bringing its payload to the current version first.
 pub fn decode(
     stored_type: &str,
     schema_version: i32,
     payload: &str,
 ) -> Result<Box<dyn StoredEvent>, DecodeError> {
-    let aggregate_type = stored_type.split('.').next().unwrap_or_default();
-    visit(aggregate_type, Decode { stored_type, schema_version, payload })
+    visit(aggregate_type_of(stored_type), Decode { stored_type, schema_version, payload })
         .unwrap_or_else(|| Err(DecodeError::UnknownType(stored_type.to_owned())))
 }
 

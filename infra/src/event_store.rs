@@ -183,7 +183,7 @@ impl EventStore for PgEventStore {
         let bytes: usize = known().map(|pending| pending.end.state.len()).sum();
         let room = MAX_LOADED_BYTES.checked_sub(bytes).filter(|_| known().next().is_some());
         let Some(room) = room else {
-            // What is too much to be loaded at once is not loaded before it is written.
+            // Too large a load is not made ahead: it waits until the commits are written.
             for pending in known() {
                 pending.fate.settled().await;
             }

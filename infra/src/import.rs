@@ -54,7 +54,7 @@ pub struct ImportOrder {
     pub org: OrgId,
     /// Where they are.
     pub source: ImportSource,
-    /// How the lines of a file are written; if nobody says so, they tell.
+    /// The form of the lines of a file; if nobody names it, they tell.
     pub form: Option<LineForm>,
     /// Only aggregates of these types; all if there are none.
     pub only: Vec<String>,
@@ -121,7 +121,7 @@ async fn must_be_there(client: &Client, org: OrgId) -> Result<()> {
     if is_there { Ok(()) } else { Err(Error::missing(format!("there is no org {org}"))) }
 }
 
-/// What two imports find out about the org would not hold for either. The session of one that was killed ends when PostgreSQL
+/// Lets one import into an org at a time: the checks of two would not hold for either. The session of one that was killed ends when PostgreSQL
 /// notices, which is waited for.
 async fn must_be_alone(client: &Client, order: &ImportOrder) -> Result<()> {
     let org = order.org;

@@ -9,10 +9,8 @@ use argon2::{Argon2, PasswordHasher as _, PasswordVerifier as _};
 use async_trait::async_trait;
 use kymograph_app::error::overload;
 use kymograph_app::password::PasswordHasher;
-use kymograph_app::work::Threads;
+use kymograph_app::work::run_on;
 use kymograph_app::{Error, Result};
-
-use tokio::sync::oneshot;
 
 use crate::compute::ComputeThreads;
 use queue::FairQueue;
@@ -42,14 +40,7 @@ impl Argon2Hasher {
         let message = "Too many log-ins at once, try again shortly";
         let overloaded = || Error::overloaded(overload::PASSWORDS, message);
         let place = self.queue.enter(ip).await.ok_or_else(overloaded)?;
-        let (sender, done) = oneshot::channel();
-        self.threads.run(Box::new(move || {
-            let done = work();
-            // Held until the work is done, even if the request is dropped meanwhile.
-            drop(place);
-            drop(sender.send(done));
-        }));
-        done.await.map_err(|_| Error::internal("hashing ended without a result"))?
+        run_on(&self.threads, place, work).await?
     }
 }
 

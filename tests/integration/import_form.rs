@@ -12,7 +12,7 @@ use crate::import::{Said, file, file_of, import, lines, new_org, origin, verify}
 const TEXTS: [&str; 5] =
     [r"C:\new\table", "say \"hi\"", "a line\nand another\r\n\tindented", r#"\"\\n"#, "Grün \u{1}\u{2028}"];
 
-/// What `COPY … TO STDOUT` writes of the log.
+/// The log as `COPY … TO STDOUT` writes it.
 async fn copied(origin: &TestServer, condition: &str) -> String {
     let client = origin.database.connect().await;
     let sql = format!(

@@ -118,7 +118,7 @@ async fn an_import_that_was_killed_leaves_whole_objects_and_goes_on() {
     let first = acme.get("/api/dashboards/uid/d000000").await.expect(200).body;
     assert_eq!(first["dashboard"]["version"], json!(VERSIONS));
     acme.get("/api/dashboards/uid/d011999").await.expect(404);
-    // Whoever works with what is there does not keep the rest from coming.
+    // Changes to the imported objects do not keep the rest from coming.
     let save =
         json!({"dashboard": {"uid": "d000000", "title": "Mine"}, "folderUid": "f0", "overwrite": true});
     acme.post("/api/dashboards/db", &save).await.expect(200);

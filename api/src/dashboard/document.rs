@@ -79,10 +79,7 @@ fn with_end(mut document: Bytes, end: &'static [u8]) -> [Bytes; 2] {
         return [document, Bytes::from_static(end)];
     }
     let copied = document.split_off(FIRST_BYTES);
-    let mut last = Vec::with_capacity(copied.len() + end.len());
-    last.extend_from_slice(&copied);
-    last.extend_from_slice(end);
-    [document, last.into()]
+    [document, [&copied[..], end].concat().into()]
 }
 
 /// A body of a few parts whose length is known, which are written to the socket as they are.

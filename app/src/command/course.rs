@@ -1,4 +1,4 @@
-//! What happened to a command so far, and what it is decided on next.
+//! The course of a command: its decisions so far, and the state that the next is made on.
 
 use std::time::Duration;
 

@@ -13,7 +13,7 @@ use kymograph_domain::service_account::ServiceAccount;
 use kymograph_domain::team::Team;
 use kymograph_domain::user::User;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::scope::denied;
 use crate::{Permission, Scope};
 
@@ -37,7 +37,7 @@ pub(super) fn require(scope: &Scope, noun: &str, key: &str, is_there: bool) -> R
         Preference::TYPE if key == "org" => scope.require(P::OrgsPreferencesWrite),
         Preference::TYPE if key.starts_with("team-") => scope.require(P::TeamsWrite),
         Preference::TYPE => Err(Error::new(
-            crate::error::ErrorKind::Forbidden,
+            ErrorKind::Forbidden,
             "the preferences of a user are for that user alone to change",
         )),
         User::TYPE if scope.org() == OrgId::SERVER => scope.require_on_server(P::UsersWrite),

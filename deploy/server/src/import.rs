@@ -26,7 +26,7 @@ pub struct ImportArgs {
     /// The name of the table.
     #[arg(long, default_value = "events")]
     table: String,
-    /// How the lines of a file are written, should they not tell.
+    /// The form of the lines of a file, should they not tell.
     #[arg(long, value_enum)]
     lines: Option<Lines>,
     /// Imports aggregates of this type only; may be given several times.
@@ -37,7 +37,7 @@ pub struct ImportArgs {
     dry_run: bool,
 }
 
-/// How the lines of a file are written.
+/// The form of the lines of a file.
 #[derive(Clone, Copy, ValueEnum)]
 enum Lines {
     /// As JSON, which is how `psql -qAtX -c 'SELECT row_to_json(events) …'` writes them.

@@ -1,4 +1,4 @@
-//! Where objects are, in folders that are imported with them or that the org has.
+//! The places of objects, in folders that are imported with them or that the org has.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,7 @@ pub struct Misplaced {
     pub stream: StreamId,
     /// The folder it is in.
     pub folder: Uid,
-    /// What is wrong with that.
+    /// The fault of that.
     pub why: &'static str,
 }
 

@@ -1,4 +1,4 @@
-//! What may be taken over, and what not.
+//! The rules for what may be taken over.
 
 use super::*;
 use crate::json::MAX_DEPTH;

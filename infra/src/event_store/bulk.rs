@@ -3,11 +3,11 @@
 //! A stream is written once, with what it folds to in the end: of a row that one transaction changes again and again every
 //! version stays until it ends, and each change has to pass them all.
 
-use kymograph_domain::{OrgId, StreamId, Timestamp};
+use kymograph_domain::{OrgId, StreamId};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error, Statement, Transaction};
 
-use super::append::Payload;
+use super::append::PlacedEvent;
 
 const APPEND: &str = "INSERT INTO events (org_id, actor_id, causation_id, correlation_id, trace_id, pos, stream_id,
         stream_type, version, type, schema_version, recorded_at, actor_login, meta, payload, checksum)
@@ -21,26 +21,18 @@ const ROWS: usize = 2_000;
 
 /// An event that nobody of this server caused, with its place.
 pub struct BulkEvent<'a> {
-    /// The position.
-    pub position: i64,
-    /// When it is recorded.
-    pub recorded_at: Timestamp,
+    /// The event.
+    pub placed: PlacedEvent<'a>,
     /// Its stream.
     pub stream_id: &'a StreamId,
     /// The type of the aggregate.
     pub stream_type: &'static str,
     /// Its place in the stream.
     pub version: i64,
-    /// The stored name of its type.
-    pub stored_type: &'static str,
-    /// The version of its shape.
-    pub schema_version: i32,
     /// The login of who caused it elsewhere.
     pub actor_login: &'a str,
-    /// What else is known of it, as JSON text.
+    /// The other metadata, as JSON text.
     pub meta: &'a str,
-    /// The payload.
-    pub payload: &'a Payload,
 }
 
 /// A stream that begins, and where it ends.
@@ -51,7 +43,7 @@ pub struct NewStream {
     pub stream_type: &'static str,
     /// How many events it has.
     pub version: i64,
-    /// What they fold to, as JSON text.
+    /// The state that they fold to, as JSON text.
     pub state: String,
 }
 
@@ -80,17 +72,17 @@ impl BulkAppend {
                 &org.0,
                 &causation_id,
                 &correlation_id,
-                &column(events, |event| event.position),
+                &column(events, |event| event.placed.position),
                 &column(events, |event| event.stream_id.as_str()),
                 &column(events, |event| event.stream_type),
                 &column(events, |event| event.version),
-                &column(events, |event| event.stored_type),
-                &column(events, |event| event.schema_version),
-                &column(events, |event| event.recorded_at.date()),
+                &column(events, |event| event.placed.stored_type),
+                &column(events, |event| event.placed.schema_version),
+                &column(events, |event| event.placed.recorded_at.date()),
                 &column(events, |event| event.actor_login),
                 &column(events, |event| event.meta),
-                &column(events, |event| event.payload.text()),
-                &column(events, |event| event.payload.checksum()),
+                &column(events, |event| event.placed.payload.text()),
+                &column(events, |event| event.placed.payload.checksum()),
             ];
             transaction.execute(&self.append, &params).await?;
         }

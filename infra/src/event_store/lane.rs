@@ -124,7 +124,7 @@ impl<J, A, K: Default> Lanes<J, A, K> {
         admitted.map(|()| is_new)
     }
 
-    /// What is known of the jobs of an org; `None` if it has none.
+    /// Looks at the knowledge of the jobs of an org; `None` if it has none.
     pub(super) fn known<T>(&self, org: OrgId, look: impl FnOnce(&mut K) -> T) -> Option<T> {
         self.lock().get_mut(&org).map(|lane| look(&mut lane.known))
     }

@@ -23,7 +23,7 @@ const FIND_STREAMS: &str = "SELECT s.stream_id, s.version, e.correlation_id
     FROM streams s JOIN events e ON e.org_id = s.org_id AND e.stream_id = s.stream_id AND e.version = 1
     WHERE s.org_id = $1 AND s.stream_id = ANY ($2)";
 
-/// What was read, and can be imported as far as the events alone tell.
+/// The events that were read, and can be imported as far as they alone tell.
 pub(super) struct Checked {
     pub(super) import: Import,
     /// The places of the events that are wanted, each with its object.

@@ -23,7 +23,7 @@ pub(super) struct Pending {
 
 /// The events of a step.
 pub(super) struct Chunk {
-    /// What they come to.
+    /// The objects that they fold to.
     pub(super) import: Import,
     /// The events, in their order.
     pub(super) events: Vec<Pending>,

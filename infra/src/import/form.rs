@@ -1,4 +1,4 @@
-//! How the lines of a file are written: as JSON, or as `COPY` writes JSON in its text format, which doubles each backslash.
+//! The form of the lines of a file: JSON, or JSON as `COPY` writes it in its text format, which doubles each backslash.
 //!
 //! JSON has a backslash in strings only, and there it begins an escape. So a line that was escaped once more has runs of them
 //! of even length in its strings, and most often it can be read in one way only: `\\"` ends a string for who reads JSON, and
@@ -12,7 +12,7 @@ use kymograph_app::{Error, Result};
 use super::line::Line;
 use super::source::RawLines;
 
-/// How the lines of a file are written.
+/// The form of the lines of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LineForm {
     /// As JSON.
@@ -21,7 +21,7 @@ pub enum LineForm {
     Copy,
 }
 
-/// What to do about a file that can be read in two ways.
+/// The advice for a file that can be read in two ways.
 const ADVICE: &str = "say which with --lines json or --lines copy, or write the file without such escapes: \
     psql -qAtX -c 'SELECT row_to_json(events) FROM events' -o FILE";
 
@@ -38,7 +38,7 @@ impl LineForm {
                 (true, false) => return Ok(Self::Json),
                 (false, true) => return Ok(Self::Copy),
                 (true, true) => unclear = unclear.or(Some(line.number)),
-                // Whoever reads it as an event will say why it is none.
+                // The check of all lines will say why it is no event.
                 (false, false) => {}
             }
         }

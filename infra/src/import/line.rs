@@ -31,7 +31,7 @@ impl<'a> Line<'a> {
         serde_json::from_slice(text)
     }
 
-    /// What is inside of the payload, whose outermost member says the type once more.
+    /// The inside of the payload, whose outermost member says the type once more.
     pub(super) fn inner_payload(&self) -> Result<&'a str, String> {
         let members: Option<BTreeMap<String, &'a RawValue>> = serde_json::from_str(self.payload.get()).ok();
         let members = members.filter(|members| members.len() == 1);

@@ -23,7 +23,7 @@ pub(super) struct Plan {
 
 /// A step.
 struct Step {
-    /// Where its events end in the list of all.
+    /// The end of its events in the list of all.
     end: usize,
     /// How many numeric ids all before it take.
     ids_before: i64,
@@ -39,7 +39,7 @@ impl Plan {
         for (place, object) in &lines {
             bytes_of[*object as usize] += u64::from(place.length);
         }
-        // What an earlier run has brought is in no step.
+        // The objects of an earlier run are in no step.
         let mut step_of = vec![None; highest];
         let mut ids_before = vec![0];
         let (mut events, mut bytes, mut ids) = (0, 0, 0);

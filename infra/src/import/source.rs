@@ -1,4 +1,4 @@
-//! Where foreign events are read from. Whatever it is, it is read as a file of lines, which can be read again and again.
+//! The sources of foreign events. Each is read as a file of lines, which can be read again and again.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -20,11 +20,11 @@ const MAX_LINE: usize = 64 * 1024 * 1024;
 /// How many bytes are read at once.
 const READ_BYTES: usize = 256 * 1024;
 
-/// What some programs write before a text.
+/// The mark that some programs write before a text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 const OTHER_MARKS: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
 
-/// Where a line is.
+/// The place of a line.
 #[derive(Clone, Copy)]
 pub(super) struct LinePlace {
     pub(super) offset: u64,
@@ -50,7 +50,7 @@ impl EventFile {
         self.count
     }
 
-    /// Where an event comes from, in words for whoever has to mend it.
+    /// The origin of an event, in words for its author.
     pub(super) fn place(&self, number: u64, line: &Line<'_>) -> String {
         if self.has_numbers {
             return format!("line {number}");

@@ -116,8 +116,8 @@ impl<'c, 'r: 'c> AggregateVisitor for CopyType<'c, 'r> {
             let witness = Witness::default();
             let upcasters: Vec<Box<dyn EventUpcaster>> = vec![Box::new(witness.clone())];
             let mut events = self.repository.stream_all_events::<A>().await.map_err(Error::internal)?;
-            // Whether it can read an event does not matter: that is found out where all others are checked, and
-            // where one can say which event it is.
+            // An event that it cannot read is copied all the same: the check of all lines finds it, and can say
+            // which event it is.
             while events.next::<A>(&upcasters).await.is_some() {
                 if let Some(event) = witness.take() {
                     self.out.add(event)?;

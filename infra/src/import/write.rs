@@ -26,7 +26,7 @@ use super::source::EventFile;
 use super::{ImportOrder, ImportReport, failed};
 use crate::change_feed::EVERYTHING_CHANGED;
 use crate::clock::SystemClock;
-use crate::event_store::{BulkAppend, BulkEvent, MOVE_HEAD, READ_HEAD};
+use crate::event_store::{BulkAppend, BulkEvent, MOVE_HEAD, PlacedEvent, READ_HEAD};
 use crate::progress::Report;
 
 /// How often the beginning of a step is tried, when others write to the same org.
@@ -89,7 +89,7 @@ fn read(
     })
 }
 
-/// What is said of an import that ends before its end.
+/// The error of an import that ends before its end.
 fn interrupted(error: Error, done: usize, total: usize) -> Error {
     if done == 0 {
         return error;
@@ -126,7 +126,7 @@ impl From<tokio_postgres::Error> for Failure {
     }
 }
 
-/// What a step has come to.
+/// The result of a step.
 struct Written {
     first: i64,
     last: i64,
@@ -221,16 +221,18 @@ impl StepWriter<'_> {
             .zip(&times)
             .zip(&self.chunk.events)
             .map(|((position, recorded_at), pending)| BulkEvent {
-                position,
-                recorded_at: *recorded_at,
+                placed: PlacedEvent {
+                    position,
+                    recorded_at: *recorded_at,
+                    stored_type: pending.imported.event.stored_type(),
+                    schema_version: pending.imported.event.schema_version(),
+                    payload: &pending.payload,
+                },
                 stream_id: &pending.imported.stream,
                 stream_type: pending.imported.stream_type,
                 version: pending.version,
-                stored_type: pending.imported.event.stored_type(),
-                schema_version: pending.imported.event.schema_version(),
                 actor_login: &pending.origin.actor,
                 meta: &pending.origin.meta,
-                payload: &pending.payload,
             })
             .collect();
         self.bulk.append(&self.transaction, org, (causation_id, correlation_id), &events).await?;
@@ -239,7 +241,7 @@ impl StepWriter<'_> {
         must_be_placed(&self.transaction, self.order, self.file, &self.chunk.import).await?;
         self.project(before, &times).await?;
         self.must_have_room().await?;
-        let last = events.last().map_or(before, |event| event.position);
+        let last = events.last().map_or(before, |event| event.placed.position);
         let counts = self.count(before, last).await?;
         let head = params![org.0, last, last_at.date(), before];
         self.execute(MOVE_HEAD, head.as_slice()).await?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::TryStreamExt;
 use futures_util::future::try_join_all;
 use kymograph_app::{Error, Result};
-use kymograph_domain::registry::{self, event_types};
+use kymograph_domain::registry::{self, aggregate_type_of, event_types};
 use kymograph_domain::{OrgId, StoredEvent, Timestamp, UserId};
 use kymograph_projections::{Projector, Recorded, Statement, Statements};
 use time::OffsetDateTime;
@@ -57,10 +57,6 @@ const HIDDEN: &str = "row level security may hide it from this role, or the log 
 /// event is projected on its own: what one projector reads, the others must have written by then.
 const SHARING: &[&str] = &["folder", "dashboard"];
 
-fn kind_of<'a>(recorded: &Recorded<'a>) -> &'a str {
-    recorded.event.stored_type().split('.').next().unwrap_or_default()
-}
-
 /// An event that was read.
 struct ReadEvent {
     position: i64,
@@ -109,8 +105,7 @@ impl<'p> Replay<'p> {
         let settings = format!("SET ROLE {OWNER}; SET search_path = pg_catalog; SET jit = off");
         reader.batch_execute(&settings).await.map_err(failed)?;
         let is_heard = |kind: &str| {
-            let aggregate = kind.split('.').next().unwrap_or_default();
-            projectors.iter().any(|projector| projector.listens_to().contains(&aggregate))
+            projectors.iter().any(|projector| projector.listens_to().contains(&aggregate_type_of(kind)))
         };
         let types = event_types().into_iter().map(|(kind, _)| kind).filter(|kind| is_heard(kind));
         let types = types.map(|kind| format!("'{kind}'")).collect::<Vec<_>>().join(", ");
@@ -260,8 +255,8 @@ impl<'p> Replay<'p> {
             only.project_many(&recorded, &mut statements);
         } else {
             let shares = |one: &Recorded<'_>, other: &Recorded<'_>| {
-                let kind = kind_of(one);
-                kind == kind_of(other) && SHARING.contains(&kind)
+                let kind = aggregate_type_of(one.event.stored_type());
+                kind == aggregate_type_of(other.event.stored_type()) && SHARING.contains(&kind)
             };
             for run in recorded.chunk_by(shares) {
                 self.projectors.iter().for_each(|projector| projector.project_many(run, &mut statements));

@@ -1,4 +1,4 @@
-//! How deep folders are nested, for whoever brings more from elsewhere.
+//! The depth of folders, which an import adds to.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ const DEPTHS: &str = "WITH RECURSIVE up (uid, parent_uid, depth) AS (
         WHERE depth < 10)
     SELECT uid, max(depth)::bigint AS depth FROM up GROUP BY uid";
 
-/// How deep these folders are, those that are there: one at the root is 1 deep. The client acts for their org.
+/// The depths of those of the folders that are there: one at the root is 1 deep. The client acts for their org.
 pub async fn folder_depths(
     client: &impl GenericClient,
     org: OrgId,

@@ -15,7 +15,7 @@ use crate::projector::{Gathered, Recorded};
 use crate::star::losing_its_stars;
 use crate::statement::Statements;
 
-/// What came, or what went, and is yet to be counted, which is of one kind.
+/// Objects of one kind that came, or that went, and are yet to be counted.
 pub(super) struct Many<'a> {
     limits: &'a Limits,
     org: OrgId,
@@ -44,7 +44,7 @@ fn change_by(recorded: &Recorded<'_>) -> Option<(QuotaTarget, i64)> {
     let more = match recorded.event.of::<DashboardEvent>()? {
         DashboardEvent::Created(_) | DashboardEvent::Restored(_) => 1,
         DashboardEvent::Deleted(_) => -1,
-        // What is purged was in the trash, where it no longer counts.
+        // A purged dashboard was in the trash, where it no longer counts.
         DashboardEvent::Updated(_) | DashboardEvent::VersionRestored(_) | DashboardEvent::Purged(_) => 0,
     };
     Some((QuotaTarget::Dashboard, more))

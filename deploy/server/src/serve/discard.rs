@@ -54,7 +54,7 @@ impl Pace {
     }
 }
 
-/// What is left to throw away of one request.
+/// The rest of one request that is yet to be thrown away.
 pub(super) struct Rest {
     bytes: usize,
     /// Whether a part was taken that is yet to be read.

@@ -19,7 +19,7 @@ use super::discard::{PART, Rest};
 pub(super) struct Stream {
     socket: Take<TcpStream>,
     connection: Arc<Connection>,
-    /// What is still thrown away, once the answer is sent.
+    /// The rest of the request that is thrown away once the answer is sent.
     rest: Option<Rest>,
 }
 

@@ -44,7 +44,7 @@ const COPY_OUT: &str =
 const MAKE_TABLE: &str = "CREATE TABLE copied_events (LIKE events INCLUDING ALL)";
 const COPY_IN: &str = "COPY copied_events FROM STDIN (FORMAT binary)";
 
-/// What was measured, once for all rows.
+/// The measurement, made once for all rows.
 static MEASURED: OnceCell<Measured> = OnceCell::const_new();
 
 struct Measured {
@@ -119,7 +119,7 @@ async fn write_on(api: &mut Api, longest: &mut Duration) -> Result<()> {
     }
 }
 
-/// How long it takes to copy what was imported into a table of the same shape.
+/// Copies the imported events into a table of the same shape, and returns the time that it took.
 async fn copy(client: &Client, file: &Path) -> Result<Duration> {
     let mut rows = std::pin::pin!(client.copy_out(COPY_OUT).await?);
     let mut out = BufWriter::new(File::create(file)?);
