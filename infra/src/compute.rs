@@ -5,12 +5,18 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use kymograph_app::work::{Job, Threads};
 use rustix::process::{Pid, setpriority_process};
+use tokio::time::sleep;
 
 /// How much lower: what is at 0 gets nearly ten times as much of a core as what is at 10, and runs as soon as it can.
 const NICENESS: i32 = 10;
+
+/// How often Linux is asked to change a group, which it does once in a tenth of a second for who has no privileges.
+const GROUP_ATTEMPTS: u32 = 20;
+const GROUP_PAUSE: Duration = Duration::from_millis(150);
 
 /// A fixed number of such threads, which end when this and all its clones are dropped.
 #[derive(Clone)]
@@ -52,6 +58,23 @@ fn work(jobs: &Mutex<Receiver<Job>>) {
 pub(crate) fn lower_priority(pid: i32) -> io::Result<()> {
     let pid = Pid::from_raw(pid).ok_or(io::ErrorKind::InvalidInput)?;
     Ok(setpriority_process(Some(pid), NICENESS)?)
+}
+
+/// Lowers the priority of a process's scheduling group as well. Linux gives each session a group of its own (sched(7),
+/// autogroup) unless a service manager has made others, and each process of PostgreSQL is a session: niceness, which counts
+/// within a group, would do nothing for it.
+pub(crate) async fn lower_group_priority(pid: i32) {
+    for _ in 0..GROUP_ATTEMPTS {
+        match std::fs::write(format!("/proc/{pid}/autogroup"), NICENESS.to_string()) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => sleep(GROUP_PAUSE).await,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+            Err(error) => {
+                tracing::debug!(%error, pid, "could not lower the priority of a database process's group");
+                return;
+            }
+            Ok(()) => return,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use kymograph_app::{Error, Result};
 use kymograph_projections::Database;
 use kymograph_projections::database::{self, Cancel};
 
-use crate::compute::lower_priority;
+use crate::compute::{lower_group_priority, lower_priority};
 use crate::database_server::DatabaseServer;
 
 /// The role that serves requests. See `migrations/sql/0001_roles.sql`.
@@ -60,5 +60,6 @@ async fn yield_to_writers(client: &ClientWrapper) -> std::result::Result<(), Hoo
     if let Err(error) = lower_priority(pid) {
         tracing::debug!(%error, pid, "could not lower the priority of a database process");
     }
+    tokio::spawn(lower_group_priority(pid));
     Ok(())
 }

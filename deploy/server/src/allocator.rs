@@ -4,15 +4,20 @@ use std::env;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-/// After how many milliseconds free memory is given back to the system. By default it is a second, in which an attack can make
-/// the process twice as large as what it uses.
-const PURGE_DELAY: (&str, &str) = ("MIMALLOC_PURGE_DELAY", "10");
+const OPTIONS: [(&str, &str); 2] = [
+    // After how many milliseconds free memory is given back to the system. By default it is a second, in which an attack can
+    // make the process twice as large as what it uses.
+    ("MIMALLOC_PURGE_DELAY", "10"),
+    // Whether the system may give two megabytes of memory at once. It clears them first, which stops a thread that serves
+    // many requests for several milliseconds.
+    ("MIMALLOC_ALLOW_THP", "0"),
+];
 
-/// Sets the options, unless somebody has. `mimalloc` reads them from the environment before `main`, so the program begins once
+/// Sets the options that nobody else has. `mimalloc` reads them from the environment before `main`, so the program begins once
 /// more, as the same process; where it cannot, it goes on with the defaults.
 pub fn set_options() {
-    let (name, value) = PURGE_DELAY;
-    if env::var_os(name).is_some() {
+    let missing: Vec<_> = OPTIONS.into_iter().filter(|(name, _)| env::var_os(name).is_none()).collect();
+    if missing.is_empty() {
         return;
     }
     let Ok(program) = env::current_exe() else { return };
@@ -22,5 +27,5 @@ pub fn set_options() {
         command.arg0(name);
     }
     // It returns only if it fails.
-    let _ = command.args(arguments).env(name, value).exec();
+    let _ = command.args(arguments).envs(missing).exec();
 }

@@ -7,6 +7,7 @@ mod api;
 mod attack;
 mod bare_server;
 mod bench;
+mod control_group;
 mod document;
 mod error;
 mod http;
@@ -31,6 +32,7 @@ use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
 use bench::Bench;
+use control_group::ControlGroup;
 use error::Result;
 use machine::Noise;
 use report::Report;
@@ -95,6 +97,10 @@ async fn run(arguments: Arguments) -> Result<bool> {
         return Err(format!("no such row; there are {}", names.join(", ")).into());
     }
     let bench = Bench::try_new(arguments.seconds)?;
+    let group = ControlGroup::join();
+    if group.is_none() {
+        report::progress("warning: not in a control group: the scheduler knows sessions, and no niceness between them");
+    }
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     // Whatever a row has started is stopped when it is dropped, so also when it is interrupted.
     tokio::select! {
