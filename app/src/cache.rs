@@ -108,6 +108,12 @@ where
         BeforeFetch(self.generations.iter().map(generation).collect())
     }
 
+    /// Whether a key was not invalidated since that.
+    #[must_use]
+    pub fn is_unchanged(&self, before: &BeforeFetch, key: &K) -> bool {
+        before.0.get(self.shard(key)) == Some(&*self.lock(key))
+    }
+
     /// Keeps a fetched value, unless its key was invalidated since the fetch began.
     pub fn keep(&self, before: &BeforeFetch, key: &K, value: V) {
         let current = self.lock(key);

@@ -22,6 +22,7 @@ use crate::session::{NewToken, Session, SessionLifetimes, SessionStore, TokenHas
 use crate::user::Users;
 
 pub use cache::IdentityCache;
+use cache::KnownSession;
 pub use jwt::{
     Attribute, Claims, Expected, JwtError, JwtLogIn, JwtPorts, JwtSettings, JwtVerifier, LEEWAY_SECONDS,
     MappedOrg, OrgMapping,
@@ -179,28 +180,30 @@ impl Identity {
         wanted_org: Option<OrgId>,
         mut request: RequestContext,
     ) -> Result<Authenticated> {
-        let (user_id, new_token) = match credentials {
+        let (identified, new_token) = match credentials {
             Credentials::Basic { login, password } => {
                 request.auth_method = "basic";
-                (self.check_password(login, password, &request, OnSuccess::Withdraw).await?.user_id, None)
+                let proven = self.check_password(login, password, &request, OnSuccess::Withdraw).await?;
+                (self.identify(proven.user_id).await?, None)
             }
             Credentials::Session(token) => {
                 request.auth_method = "session";
-                let (session_id, user_id, new_token) = self.check_session(token, &request).await?;
-                request.token_id = Some(session_id);
-                (user_id, new_token)
+                let (known, new_token) = self.check_session(token, &request).await?;
+                request.token_id = Some(known.session.id);
+                (Some(known.user), new_token)
             }
             Credentials::Jwt(token) => {
                 request.auth_method = "jwt";
-                (Box::pin(self.authenticate_jwt(token, &request)).await?, None)
+                let user_id = Box::pin(self.authenticate_jwt(token, &request)).await?;
+                (self.identify(user_id).await?, None)
             }
             Credentials::Token(token) => {
                 let scope = self.authenticate_token(token, wanted_org, request).await?;
                 return Ok(Authenticated { scope, new_token: None });
             }
         };
-        let scope = self.scope_of(user_id, wanted_org, request).await?;
-        self.note_seen(user_id).await;
+        let scope = self.scope_of(identified, wanted_org, request)?;
+        self.note_seen(scope.actor().user_id).await;
         Ok(Authenticated { scope, new_token })
     }
 
@@ -211,8 +214,8 @@ impl Identity {
         let request = scope.request().clone();
         let now = match credentials {
             Credentials::Session(token) => {
-                let session = self.find_session(&hash_token(token)).await?;
-                self.scope_of(session.user_id, wanted_org, request).await?
+                let known = self.find_session(&hash_token(token)).await?;
+                self.scope_of(Some(known.user), wanted_org, request)?
             }
             credentials => self.authenticate(credentials, wanted_org, request).await?.scope,
         };
@@ -220,13 +223,13 @@ impl Identity {
     }
 
     /// The scope of a user, in the org that the request names or else in the one the user works in.
-    async fn scope_of(
+    fn scope_of(
         &self,
-        user_id: UserId,
+        identified: Option<Arc<Identified>>,
         wanted_org: Option<OrgId>,
         request: RequestContext,
     ) -> Result<Scope> {
-        let identified = self.identify(user_id).await?.filter(|identified| !identified.is_disabled);
+        let identified = identified.filter(|identified| !identified.is_disabled);
         let identified = identified.ok_or_else(|| Error::unauthenticated("Unauthorized"))?;
         let Ok((org, membership)) = identified.choose_org(wanted_org) else {
             self.access.org_denied(&identified.actor, wanted_org.unwrap_or_default(), &request);
@@ -248,13 +251,14 @@ impl Identity {
         &self,
         token: &str,
         request: &RequestContext,
-    ) -> Result<(i64, UserId, Option<String>)> {
+    ) -> Result<(KnownSession, Option<String>)> {
         let (hash, now) = (hash_token(token), self.clock.now());
-        let session = self.find_session(&hash).await?;
+        let known = self.find_session(&hash).await?;
+        let session = &known.session;
         let mut new_token = None;
         // Only the current token is replaced: the one before belongs to a client that already has a newer one.
         if session.token == hash && session.rotated.plus_seconds(self.lifetimes.rotation_seconds) <= now {
-            new_token = Box::pin(self.rotate(&session, request, now)).await.unwrap_or_else(|error| {
+            new_token = Box::pin(self.rotate(session, request, now)).await.unwrap_or_else(|error| {
                 static LIMIT: LogLimit = LogLimit::new();
                 if let Some(suppressed) = LIMIT.admit() {
                     let session = session.id;
@@ -265,9 +269,9 @@ impl Identity {
         } else if session.seen.plus_seconds(SEEN_INTERVAL_SECONDS) <= now {
             // A session counts, too, while the database takes no writes.
             match self.sessions.touch_session(session.id, session.user_id, now).await {
-                Ok(true) => self.cache.sessions.invalidate(&hash),
+                Ok(true) => self.cache.forget_token(&hash),
                 Ok(false) => {
-                    self.cache.forget_session(&session);
+                    self.cache.forget_session(session);
                     return Err(Error::unauthenticated("Unauthorized"));
                 }
                 Err(error) => {
@@ -279,14 +283,25 @@ impl Identity {
                 }
             }
         }
-        Ok((session.id, session.user_id, new_token))
+        Ok((known, new_token))
     }
 
-    async fn find_session(&self, hash: &TokenHash) -> Result<Arc<Session>> {
-        let fetch = async { Ok(self.sessions.find_session(hash).await?.map(Arc::new)) };
-        let session = self.cache.sessions.get_or_fetch(hash, fetch).await?;
-        let session = session.filter(|session| self.lifetimes.is_alive(session, self.clock.now()));
-        session.ok_or_else(|| Error::unauthenticated("Unauthorized"))
+    async fn find_session(&self, hash: &TokenHash) -> Result<KnownSession> {
+        let known = match self.cache.session(hash) {
+            Some(known) => Some(known),
+            None => Box::pin(self.read_session(hash)).await?,
+        };
+        let known = known.filter(|known| self.lifetimes.is_alive(&known.session, self.clock.now()));
+        known.ok_or_else(|| Error::unauthenticated("Unauthorized"))
+    }
+
+    async fn read_session(&self, hash: &TokenHash) -> Result<Option<KnownSession>> {
+        let before = self.cache.before_session();
+        let Some(session) = self.sessions.find_session(hash).await? else { return Ok(None) };
+        let Some(user) = self.identify(session.user_id).await? else { return Ok(None) };
+        let known = KnownSession { session: Arc::new(session), user };
+        self.cache.keep_session(&before, hash, &known);
+        Ok(Some(known))
     }
 
     async fn rotate(

@@ -134,6 +134,21 @@ async fn a_changed_password_and_a_disabled_user_are_refused_on_the_next_request(
 }
 
 #[tokio::test]
+async fn events_on_a_user_leave_the_sessions_of_others_in_memory() {
+    let server = TestServer::start().await;
+    let (ann, _) = server.new_member(1, "ann", "Viewer").await;
+    let (session, _) = log_in(&server, "admin", "admin").await;
+    session.get("/api/user").await.expect(200);
+    // No server is told of this, so it is met where the session is read again.
+    let database = server.database.connect().await;
+    database.execute("DELETE FROM sessions", &[]).await.unwrap();
+    ann.put("/api/user", &json!({"login": "ann", "name": "Ann"})).await.expect(200);
+    session.get("/api/user").await.expect(200);
+    server.admin().put("/api/user", &json!({"login": "admin", "name": "Admin"})).await.expect(200);
+    session.get("/api/user").await.expect(401);
+}
+
+#[tokio::test]
 async fn another_site_cannot_use_a_session() {
     let server = TestServer::start().await;
     let (session, _) = log_in(&server, "admin", "admin").await;

@@ -8,7 +8,7 @@ use kymograph_domain::{OrgId, StreamId, Timestamp, UserId};
 use moka::sync::Cache;
 
 use super::{Identified, IdentifiedAccount, SEEN_INTERVAL_SECONDS, TokenOwner};
-use crate::cache::{MAX_AGE, ReadCache};
+use crate::cache::{BeforeFetch, MAX_AGE, ReadCache};
 use crate::change::ChangeListener;
 use crate::feed_health::FeedHealth;
 use crate::login_attempt::WINDOW_SECONDS;
@@ -18,11 +18,11 @@ use crate::session::{Session, TokenHash};
 const GUESSED_FOR: Duration = Duration::from_secs(WINDOW_SECONDS.unsigned_abs());
 
 /// Remembers users, service accounts, sessions and checked passwords. It forgets a user at each event on the user
-/// or one of its memberships, and a service account at each event on it, so that the next request meets the new
-/// state.
+/// or one of its memberships, with the user's sessions, and a service account at each event on it, so that the next request meets
+/// the new state.
 pub struct IdentityCache {
     pub(super) users: ReadCache<UserId, Arc<Identified>>,
-    pub(super) sessions: ReadCache<TokenHash, Arc<Session>>,
+    sessions: ReadCache<TokenHash, KnownSession>,
     /// Passwords that were found right: a keyed hash of login, password and the client's network, to the user and the
     /// stored hash it was right for. An entry is worth nothing once the stored hash has changed.
     pub(super) passwords: Cache<[u8; 32], (UserId, Arc<str>)>,
@@ -36,6 +36,20 @@ pub struct IdentityCache {
     pub(super) token_owners: ReadCache<TokenHash, TokenOwner>,
     pub(super) accounts: ReadCache<(OrgId, UserId), Arc<IdentifiedAccount>>,
     pub(super) tokens_seen: SeenCache<(OrgId, i64)>,
+}
+
+/// A session, and its user as they were when it was read. It counts for as long as that is what is remembered of the user:
+/// events on a user may end sessions, and which ones only the database knows.
+#[derive(Clone)]
+pub(super) struct KnownSession {
+    pub(super) session: Arc<Session>,
+    pub(super) user: Arc<Identified>,
+}
+
+/// What was known before a session was read.
+pub(super) struct BeforeSession {
+    users: BeforeFetch,
+    sessions: BeforeFetch,
 }
 
 /// Remembers who was noted as seen within the last minutes.
@@ -73,6 +87,30 @@ impl IdentityCache {
         }
     }
 
+    /// The session of a token, if no event on its user came since it was read.
+    pub(super) fn session(&self, token: &TokenHash) -> Option<KnownSession> {
+        let known = self.sessions.get(token)?;
+        let current = self.users.get(&known.session.user_id)?;
+        Arc::ptr_eq(&current, &known.user).then_some(known)
+    }
+
+    /// To be asked before a session is read from the database, and its user after it.
+    pub(super) fn before_session(&self) -> BeforeSession {
+        BeforeSession { users: self.users.before_fetch(), sessions: self.sessions.before_fetch() }
+    }
+
+    /// Keeps a session, unless its user or itself may have changed since it was read.
+    pub(super) fn keep_session(&self, before: &BeforeSession, token: &TokenHash, known: &KnownSession) {
+        if self.users.is_unchanged(&before.users, &known.session.user_id) {
+            self.sessions.keep(&before.sessions, token, known.clone());
+        }
+    }
+
+    /// Forgets the session of a token.
+    pub(super) fn forget_token(&self, token: &TokenHash) {
+        self.sessions.invalidate(token);
+    }
+
     /// Forgets a session by both its tokens.
     pub(super) fn forget_session(&self, session: &Session) {
         self.sessions.invalidate(&session.token);
@@ -82,13 +120,9 @@ impl IdentityCache {
 
 impl ChangeListener for IdentityCache {
     fn streams_changed(&self, org: OrgId, streams: &[StreamId]) {
-        let mut users_changed = false;
         for stream in streams {
             let user = match stream.as_str().split_once('-') {
-                Some(("user", id)) if org == OrgId::SERVER => {
-                    users_changed = true;
-                    id.parse().ok()
-                }
+                Some(("user", id)) if org == OrgId::SERVER => id.parse().ok(),
                 Some(("membership", id)) => id.parse().ok(),
                 Some(("service_account", id)) => {
                     if let Ok(id) = id.parse() {
@@ -107,10 +141,6 @@ impl ChangeListener for IdentityCache {
             if let Some(id) = user {
                 self.users.invalidate(&UserId(id));
             }
-        }
-        if users_changed {
-            // Events on users are rare, and which sessions one of them ended is only known to the database.
-            self.sessions.invalidate_all();
         }
     }
 

@@ -21,7 +21,8 @@ impl ControlGroup {
             fs::create_dir(&path).ok()?;
             // From here on the folder is removed again, also when it cannot be joined.
             let group = Self(path);
-            let is_for_processors = ["cpu.shares", "cpu.weight"].iter().any(|file| group.0.join(file).exists());
+            let is_for_processors =
+                ["cpu.shares", "cpu.weight"].iter().any(|file| group.0.join(file).exists());
             (is_for_processors && move_to(&group.0)).then_some(group)
         })
     }

@@ -99,7 +99,9 @@ async fn run(arguments: Arguments) -> Result<bool> {
     let bench = Bench::try_new(arguments.seconds)?;
     let group = ControlGroup::join();
     if group.is_none() {
-        report::progress("warning: not in a control group: the scheduler knows sessions, and no niceness between them");
+        report::progress(
+            "warning: not in a control group: the scheduler knows sessions, and no niceness between them",
+        );
     }
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     // Whatever a row has started is stopped when it is dropped, so also when it is interrupted.

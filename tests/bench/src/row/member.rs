@@ -44,7 +44,7 @@ const SEED_DASHBOARDS: &str = "INSERT INTO dashboards (org_id, uid, id, generati
     SELECT $1, 'dashboard-' || n, 100000 + n, 1,
         (ARRAY['CPU', 'Memory', 'Disk space', 'Network', 'Latency', 'Errors', 'Queues', 'Cache', 'Cost', 'Threads'])
             [1 + (n / 2000) % 10] || ' of host-' || n * 7919 % 5003 || ' ' || n,
-        'dashboard-' || n, ARRAY['tag-' || n % 10, 'rare-' || n % 5003], 'folder-' || $3 + 1 + n % $4, 1, 1, now(), 'admin',
+        'dashboard-' || n, ARRAY['tag-' || n % 10, 'rare-' || n % 5003], 'folder-' || $3::bigint + 1 + n % $4, 1, 1, now(), 'admin',
         now(), 'admin', 1
     FROM generate_series(1, $2::bigint) AS n";
 const SEED_LISTS: &str = "INSERT INTO resource_permissions (org_id, kind, uid, resource_id)
