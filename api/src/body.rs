@@ -117,10 +117,8 @@ async fn read(request: &mut Request, max_bytes: usize) -> Result<ReadBody, ApiEr
     Ok(body)
 }
 
-/// Reads a body into one buffer with room for the padding, and returns whether the client was waited for. What is charged
-/// grows as bytes arrive, because a `Content-Length` costs a client nothing. A large body gets all the room it may need at
-/// once: room takes no memory before it is written to, and to move megabytes into a larger buffer keeps a thread of the
-/// runtime busy for several milliseconds.
+/// Reads a body into one buffer with room for the padding, and returns whether the client was waited for. The buffer grows
+/// as bytes arrive, because a `Content-Length` costs a client nothing.
 async fn read_within(
     mut body: Body,
     max_bytes: usize,
@@ -133,7 +131,7 @@ async fn read_within(
     }
     let most = expected.upper().and_then(|upper| usize::try_from(upper).ok()).unwrap_or(max_bytes);
     let most = most.min(max_bytes);
-    let (mut text, mut charged, mut has_waited) = (Vec::new(), 0, false);
+    let (mut text, mut has_waited) = (Vec::new(), false);
     loop {
         let frame = match body.frame().now_or_never() {
             Some(frame) => frame,
@@ -148,17 +146,15 @@ async fn read_within(
         if length > max_bytes {
             return Err(too_large());
         }
-        if length + PADDING > charged {
-            charged = (2 * length).min(most).max(length) + PADDING;
-            let mut room = charged;
-            if charged > SMALL_BODY + PADDING
+        if length + PADDING > text.capacity() {
+            let room = (2 * length).min(most).max(length) + PADDING;
+            if room > SMALL_BODY + PADDING
                 && let Some(large) = large.take()
             {
                 charge = large;
-                room = most.max(length) + PADDING;
             }
-            budget::grow_to(&mut charge, charged)?;
-            text.try_reserve_exact(room.saturating_sub(text.len())).map_err(|_| budget::refused())?;
+            budget::grow_to(&mut charge, room)?;
+            text.reserve_exact(room - text.len());
         }
         text.extend_from_slice(&data);
     }

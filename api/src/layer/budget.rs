@@ -61,12 +61,7 @@ pub(crate) fn grow_to(charge: &mut Charge<Owner>, bytes: usize) -> Result<(), Er
         let owner = charge.owner();
         tracing::warn!(?owner, suppressed, "the budget for request bodies under way is used up");
     }
-    Err(refused())
-}
-
-/// The answer to a body that there is no memory for.
-pub(crate) fn refused() -> Error {
-    Error::overloaded(overload::BODIES, "Too many large requests at once, try again shortly")
+    Err(Error::overloaded(overload::BODIES, "Too many large requests at once, try again shortly"))
 }
 
 #[cfg(test)]
