@@ -108,10 +108,10 @@ where
         BeforeFetch(self.generations.iter().map(generation).collect())
     }
 
-    /// Whether a key was not invalidated since that.
+    /// Tells whether a key was invalidated after a fetch began.
     #[must_use]
-    pub fn is_unchanged(&self, before: &BeforeFetch, key: &K) -> bool {
-        before.0.get(self.shard(key)) == Some(&*self.lock(key))
+    pub fn has_changed(&self, before: &BeforeFetch, key: &K) -> bool {
+        before.0.get(self.shard(key)) != Some(&*self.lock(key))
     }
 
     /// Keeps a fetched value, unless its key was invalidated since the fetch began.

@@ -14,7 +14,7 @@ use tokio::time::sleep;
 /// How much lower: what is at 0 gets nearly ten times as much of a core as what is at 10, and runs as soon as it can.
 const NICENESS: i32 = 10;
 
-/// How often Linux is asked to change a group, which it does once in a tenth of a second for who has no privileges.
+/// Attempts to change a scheduling group: Linux allows an unprivileged process one change in a tenth of a second.
 const GROUP_ATTEMPTS: u32 = 20;
 const GROUP_PAUSE: Duration = Duration::from_millis(150);
 

@@ -139,7 +139,7 @@ async fn events_on_a_user_leave_the_sessions_of_others_in_memory() {
     let (ann, _) = server.new_member(1, "ann", "Viewer").await;
     let (session, _) = log_in(&server, "admin", "admin").await;
     session.get("/api/user").await.expect(200);
-    // No server is told of this, so it is met where the session is read again.
+    // No event tells the server, so a session that is in memory still counts.
     let database = server.database.connect().await;
     database.execute("DELETE FROM sessions", &[]).await.unwrap();
     ann.put("/api/user", &json!({"login": "ann", "name": "Ann"})).await.expect(200);

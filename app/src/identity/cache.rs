@@ -46,7 +46,7 @@ pub(super) struct KnownSession {
     pub(super) user: Arc<Identified>,
 }
 
-/// What was known before a session was read.
+/// The generations of both caches before a session and its user are fetched.
 pub(super) struct BeforeSession {
     users: BeforeFetch,
     sessions: BeforeFetch,
@@ -94,14 +94,14 @@ impl IdentityCache {
         Arc::ptr_eq(&current, &known.user).then_some(known)
     }
 
-    /// To be asked before a session is read from the database, and its user after it.
+    /// Must be called before a session is read from the database; its user is read after it.
     pub(super) fn before_session(&self) -> BeforeSession {
         BeforeSession { users: self.users.before_fetch(), sessions: self.sessions.before_fetch() }
     }
 
     /// Keeps a session, unless its user or itself may have changed since it was read.
     pub(super) fn keep_session(&self, before: &BeforeSession, token: &TokenHash, known: &KnownSession) {
-        if self.users.is_unchanged(&before.users, &known.session.user_id) {
+        if !self.users.has_changed(&before.users, &known.session.user_id) {
             self.sessions.keep(&before.sessions, token, known.clone());
         }
     }

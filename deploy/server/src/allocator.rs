@@ -5,11 +5,10 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 const OPTIONS: [(&str, &str); 2] = [
-    // After how many milliseconds free memory is given back to the system. By default it is a second, in which an attack can
-    // make the process twice as large as what it uses.
+    // Milliseconds until free memory is given back to the system. The default is a second, in which an attack can make the
+    // process twice as large as the memory it uses.
     ("MIMALLOC_PURGE_DELAY", "10"),
-    // Whether the system may give two megabytes of memory at once. It clears them first, which stops a thread that serves
-    // many requests for several milliseconds.
+    // No transparent huge pages: clearing two megabytes stops a thread that serves many requests for several milliseconds.
     ("MIMALLOC_ALLOW_THP", "0"),
 ];
 

@@ -1,12 +1,12 @@
 //! A control group for everything that is measured, as a service manager or a container makes one.
 //!
-//! Where there is none, Linux schedules by session (sched(7), autogroup), and each process of PostgreSQL is a session of its
-//! own: niceness then means nothing between them. On a machine that only serves, all of the server is in one group.
+//! Without control groups Linux schedules by session (sched(7), autogroup), and each process of PostgreSQL is a session of
+//! its own: niceness then means nothing between them. On a machine that only serves, all of the server is in one group.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Where the groups for the processor are: of the first version of control groups, and of the second.
+/// The roots of the hierarchies that have groups for the processor, in versions 1 and 2 of control groups.
 const ROOTS: [&str; 2] = ["/sys/fs/cgroup/cpu", "/sys/fs/cgroup"];
 
 /// The group that this process and all that it starts are in. It is left and removed when this is dropped.
@@ -19,11 +19,12 @@ impl ControlGroup {
         ROOTS.iter().find_map(|root| {
             let path = Path::new(root).join(&name);
             fs::create_dir(&path).ok()?;
-            // From here on the folder is removed again, also when it cannot be joined.
-            let group = Self(path);
-            let is_for_processors =
-                ["cpu.shares", "cpu.weight"].iter().any(|file| group.0.join(file).exists());
-            (is_for_processors && move_to(&group.0)).then_some(group)
+            let is_for_processors = ["cpu.shares", "cpu.weight"].iter().any(|file| path.join(file).exists());
+            if is_for_processors && move_to(&path) {
+                return Some(Self(path));
+            }
+            drop(fs::remove_dir(&path));
+            None
         })
     }
 }
@@ -31,7 +32,7 @@ impl ControlGroup {
 impl Drop for ControlGroup {
     fn drop(&mut self) {
         if self.0.parent().is_some_and(move_to) {
-            // What is left while a process still ends is empty, and the next run has another name.
+            // It fails while a process of the group still ends; the empty group that then stays harms no other run.
             drop(fs::remove_dir(&self.0));
         }
     }
