@@ -14,6 +14,7 @@ use kymograph_app::budget::{Budget, Charge};
 use kymograph_app::{Error, RequestContext, Scope};
 use kymograph_domain::json::{JsonDocument, JsonValue, PADDING};
 use kymograph_domain::text::shortened;
+use memchr::memmem;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use utoipa::ToSchema;
@@ -31,6 +32,8 @@ pub(crate) const MAX_FORM: usize = 1024 * 1024;
 /// How long a body on a public route may take to arrive.
 pub(crate) const PUBLIC_BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How much of a body is looked at before others are served.
+const MAX_PIECE: usize = 256 * 1024;
 /// How many characters of a fault in a body its sender is told.
 const MAX_FAULT: usize = 300;
 /// How a body that was compressed with gzip begins.
@@ -76,12 +79,16 @@ struct ReadBody {
 #[derive(Clone)]
 struct Prefetched(Arc<Mutex<Option<ReadBody>>>);
 
-/// Reads the body and looks at it, before the handler gets it.
-pub(crate) async fn peek<T>(request: &mut Request, look: impl FnOnce(&[u8]) -> T) -> Result<T, ApiError> {
+/// Reads the body and looks at one piece of it after the other, before the handler gets it.
+pub(crate) async fn peek(request: &mut Request, mut look: impl FnMut(&[u8])) -> Result<(), ApiError> {
     let body = read(request, usize::MAX).await?;
-    let seen = look(&body.text);
+    for piece in body.text.chunks(MAX_PIECE) {
+        look(piece);
+        // Others are served between the pieces of a long body.
+        tokio::task::yield_now().await;
+    }
     request.extensions_mut().insert(Prefetched(Arc::new(Mutex::new(Some(body)))));
-    Ok(seen)
+    Ok(())
 }
 
 /// Reads the body within the rules of its route.
@@ -222,7 +229,7 @@ impl JsonText {
     /// How many bytes there may be to work on if the body is a dashboard whose inputs are filled in.
     #[must_use]
     pub fn bytes_filled_in(&self, max_document_bytes: usize) -> usize {
-        let has_inputs = self.0.text.windows(2).any(|pair| pair == b"${");
+        let has_inputs = memmem::find(&self.0.text, b"${").is_some();
         if has_inputs { max_document_bytes.max(self.bytes()) } else { self.bytes() }
     }
 

@@ -21,11 +21,11 @@ use tokio::sync::OnceCell;
 
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::history::{Diff, HistoryReader, MAX_DIFF_BYTES, MAX_LISTED_BYTES, MAX_READ_BYTES};
+use crate::history::{Diff, HistoryReader, MAX_DIFF_BYTES, MAX_LISTED_BYTES, Room};
 use crate::moment::LogReader;
 use crate::server_key::{ServerKey, ServerKeys};
 use crate::{Permission, Scope, Workers};
-use change::{Changes, Room};
+use change::Changes;
 use cursor::{Cursor, Seal};
 use slot::ExportSlots;
 
@@ -315,8 +315,11 @@ impl Audits {
         let Some(batch) = batch.filter(|batch| batch.ends().is_some()) else {
             return Ok(empty_page(&seal, cursor.filter(|_| is_back)));
         };
-        let room = Room { listed: MAX_LISTED_BYTES, read: MAX_READ_BYTES };
-        let batch = if query.with_changes { self.changes.add_to(scope, batch, room).await? } else { batch };
+        let batch = if query.with_changes {
+            self.changes.add_to(scope, batch, MAX_LISTED_BYTES, Room::OF_REQUEST).await?
+        } else {
+            batch
+        };
         batch.emit(is_back, sink);
         let (first, last) = batch.ends().map_or((0, 0), |(a, b)| if is_back { (b, a) } else { (a, b) });
         let has_next = is_back || batch.has_more();
@@ -337,8 +340,8 @@ impl Audits {
             AuditSelect { after, before: after.saturating_add(2), limit: 1, ..AuditSelect::default() };
         match self.read(scope, &select).await? {
             Some(batch) if batch.ends().is_some() => {
-                let room = Room { listed: MAX_DIFF_BYTES, read: MAX_READ_BYTES };
-                self.changes.add_to(scope, batch, room).await?.emit(false, sink);
+                let batch = self.changes.add_to(scope, batch, MAX_DIFF_BYTES, Room::OF_REQUEST).await?;
+                batch.emit(false, sink);
                 Ok(())
             }
             _ => Err(Error::missing("audit event not found")),

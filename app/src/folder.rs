@@ -1,14 +1,15 @@
 //! Folders: creating, changing, moving, deleting and reading them.
 
 mod past;
+mod place;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use kymograph_domain::dashboard::{Dashboard, DashboardCommand};
-use kymograph_domain::folder::{Folder, FolderCommand, FolderCreated, FolderError};
-use kymograph_domain::{AccessLevel, OrgId, Timestamp, Uid, UserId};
+use kymograph_domain::folder::{Birth, Folder, FolderCommand, FolderCreated, FolderError};
+use kymograph_domain::{AccessLevel, OrgId, StreamId, Timestamp, Uid, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::authorization::{ContentFilter, Guarded};
@@ -20,6 +21,7 @@ use crate::scope::denied;
 use crate::{Authorization, Commands, Page, Permission, Scope};
 
 pub use past::FolderTree;
+pub(crate) use place::{another_folder, is_same_folder};
 
 /// A folder as it is read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -116,6 +118,8 @@ pub trait FolderReader: Send + Sync {
         let allowed = self.find_allowed(scope, filter).await?;
         Ok(Arc::new(tree.only(&allowed)))
     }
+    /// The newest creations under a uid, the newest first, and whether they were before a version of another object.
+    async fn list_births(&self, scope: &Scope, uid: &Uid, object: (&StreamId, i64)) -> Result<Vec<Birth>>;
     /// How much is inside a folder.
     async fn count_descendants(&self, scope: &Scope, uid: &Uid) -> Result<FolderCounts>;
     /// What is inside a folder.
@@ -203,6 +207,7 @@ impl Folders {
                         title: new.title.trim().to_owned(),
                         description: new.description.clone(),
                         parent_uid: parent_uid.clone(),
+                        restores: None,
                     }))
                     .await?;
                 unit.record(folder)?;

@@ -233,6 +233,12 @@ pub const LIMITS: &[Limit] = &[
         answer: "A shorter page",
     },
     Limit {
+        what: "States of objects that are compared",
+        at: "A request",
+        most: Amount::Bytes(history::MAX_COMPARED_BYTES),
+        answer: "`truncated`",
+    },
+    Limit {
         what: "Messages of a page",
         at: "Versions of a dashboard",
         most: Amount::Bytes(version::MAX_PAGE_BYTES),

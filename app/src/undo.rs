@@ -6,6 +6,7 @@
 
 mod decide;
 mod list;
+mod place;
 mod right;
 mod step;
 

@@ -10,6 +10,10 @@ use crate::reason::{Reason, ReasonKind};
 use crate::text::{MAX_DESCRIPTION_BYTES, MAX_NAME_BYTES, is_storable};
 use crate::uid::Uid;
 
+mod birth;
+
+pub use birth::{Birth, is_same_folder};
+
 /// How many folders deep a folder may be: one at the root and four below it.
 pub const MAX_DEPTH: usize = 5;
 
@@ -71,6 +75,9 @@ pub struct FolderCreated {
     pub description: String,
     /// The folder it is in.
     pub parent_uid: Option<Uid>,
+    /// The numeric id of the folder that comes back, under a new one, by its history or by undoing its deletion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restores: Option<i64>,
 }
 
 /// A folder's title or description was changed.
@@ -176,6 +183,7 @@ impl Stream for Folder {
                 title: past.title.clone(),
                 description: past.description.clone(),
                 parent_uid: past.parent_uid.clone(),
+                restores: Some(past.id),
             })]);
         }
         let mut commands = Vec::new();
@@ -326,6 +334,7 @@ mod tests {
             title: title.into(),
             description: String::new(),
             parent_uid: None,
+            restores: None,
         }
     }
 

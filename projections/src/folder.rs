@@ -14,7 +14,7 @@ use kymograph_app::change::ChangeListener;
 use kymograph_app::feed_health::FeedHealth;
 use kymograph_app::folder::{FolderContents, FolderCounts, FolderReader, FolderTree, FolderView};
 use kymograph_app::{Error, Page, Result, Scope};
-use kymograph_domain::folder::FolderEvent;
+use kymograph_domain::folder::{Birth, FolderEvent};
 use kymograph_domain::org::OrgEvent;
 use kymograph_domain::slug::slugify;
 use kymograph_domain::{Invariant, OrgId, StreamId, Uid, UserId};
@@ -296,6 +296,10 @@ impl FolderReader for PgFolderReader {
 
     async fn folders_at(&self, scope: &Scope, position: i64) -> Result<Arc<FolderTree>> {
         self.trees.at(&self.database, scope.org(), position).await
+    }
+
+    async fn list_births(&self, scope: &Scope, uid: &Uid, object: (&StreamId, i64)) -> Result<Vec<Birth>> {
+        past::list_births(&self.database, scope.org(), uid, object).await
     }
 
     async fn count_descendants(&self, scope: &Scope, uid: &Uid) -> Result<FolderCounts> {

@@ -165,11 +165,14 @@ async fn another_folder_with_the_uid_of_a_deleted_one_opens_nothing() {
     }
     edith.get(&format!("/api/dashboards/uid/granted?at={position}")).await.expect(200);
     edith.get(&format!("/api/folders/secret?at={position}")).await.expect(403);
-    // The new folder is a place like any other.
+    // The new folder is a place like any other, which nothing comes into unless somebody names it.
+    let there = json!({"folderUid": "secret"});
+    restore(&admin, "granted", json!({})).await.expect_message(400, "folder not found");
     admin.post("/api/folders/secret/permissions", &json!({"items": []})).await.expect(200);
-    restore(&edith, "granted", json!({})).await.expect(403);
+    restore(&edith, "granted", there.clone()).await.expect(403);
     admin.post("/api/folders/secret/permissions", &list).await.expect(200);
-    restore(&edith, "granted", json!({})).await.expect(200);
+    restore(&edith, "granted", json!({})).await.expect_message(400, "folder not found");
+    restore(&edith, "granted", there).await.expect(200);
     // What goes back to the folder that it was in needs no rights on that.
     admin.post("/api/folders/secret/permissions", &json!({"items": []})).await.expect(200);
     edith.delete("/api/dashboards/uid/granted").await.expect(200);

@@ -300,6 +300,51 @@ async fn what_took_the_place_of_something_is_left_alone() {
 }
 
 #[tokio::test]
+async fn what_was_in_a_closed_folder_does_not_come_into_another_with_its_uid() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    let (edith, _) = server.new_member(1, "edith", "Editor").await;
+    for uid in ["closed", "inner", "kept"] {
+        create_folder(&admin, uid, if uid == "inner" { "closed" } else { "" }).await;
+    }
+    admin.post("/api/folders/closed/permissions", &json!({"items": []})).await.expect(200);
+    for uid in ["lost", "moved", "trashed"] {
+        save(&admin, uid, "closed", 1).await;
+    }
+    save(&admin, "moved", "kept", 2).await;
+    admin.post("/api/folders/inner/move", &json!({"parentUid": "kept"})).await.expect(200);
+    let folder_move = entry(&admin, "folder.moved").await;
+    admin.delete("/api/dashboards/uid/trashed").await.expect(200);
+    let trashing = entry(&admin, "dashboard.deleted").await;
+    admin.delete("/api/folders/closed").await.expect(200);
+    let deletion = entry(&admin, "folder.deleted").await;
+    edith.post("/api/folders", &json!({"title": "Mine", "uid": "closed"})).await.expect(200);
+
+    let gone = "the folder it was in is gone, and “closed” is the uid of another one now";
+    for change in [folder_move, trashing, deletion] {
+        let plan = preview(&admin, change).await;
+        let mut steps = plan["steps"].as_array().unwrap().iter();
+        assert!(steps.any(|step| step["text"].as_str().unwrap().ends_with(gone)), "{plan}");
+        let answer = undo(&admin, change).await.expect(400);
+        assert!(answer.body["message"].as_str().unwrap().ends_with(gone), "{}", answer.text);
+    }
+    let first = json!({"version": 1});
+    for path in ["/api/dashboards/uid/lost", "/api/folders/inner"] {
+        admin.post(&format!("{path}/history/restore"), &first).await.expect_message(400, gone);
+    }
+    // It comes back to where it is.
+    admin.post("/api/dashboards/uid/moved/history/restore", &first).await.expect(200);
+    assert_eq!(edith.get("/api/search?folderUIDs=closed").await.expect(200).body, json!([]));
+
+    // Its own folder is there as soon as the other one makes room.
+    edith.delete("/api/folders/closed").await.expect(200);
+    undo(&admin, deletion).await.expect(200);
+    admin.get("/api/dashboards/uid/lost").await.expect(200);
+    edith.get("/api/dashboards/uid/lost").await.expect(403);
+    unharmed(&server).await;
+}
+
+#[tokio::test]
 async fn who_may_not_do_it_by_hand_may_not_undo_it() {
     let server = TestServer::start().await;
     let admin = server.admin();

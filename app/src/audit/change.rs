@@ -8,7 +8,7 @@ use kymograph_domain::StreamId;
 use super::{AuditBatch, AuditRecord, AuditSink, AuditTarget};
 use crate::answer;
 use crate::error::Result;
-use crate::history::{Diff, HistoryReader, Images};
+use crate::history::{Diff, HistoryReader, Images, Room};
 use crate::{Scope, Workers};
 
 /// Finds out what entries changed.
@@ -18,21 +18,14 @@ pub(super) struct Changes {
     pub(super) workers: Workers,
 }
 
-/// How much may be told of what entries changed.
-#[derive(Clone, Copy)]
-pub(super) struct Room {
-    /// How many bytes of an entry.
-    pub(super) listed: usize,
-    /// How many bytes of events are read for all of them together.
-    pub(super) read: usize,
-}
-
 impl Changes {
-    /// The same entries with what each of them changed.
+    /// The same entries with what each of them changed: so many bytes of each, and what there is room for of all of them
+    /// together.
     pub(super) async fn add_to(
         &self,
         scope: &Scope,
         batch: Box<dyn AuditBatch>,
+        listed: usize,
         mut room: Room,
     ) -> Result<Box<dyn AuditBatch>> {
         // Entries of one object are looked at together, from its oldest version on: each image serves two of them.
@@ -53,13 +46,13 @@ impl Changes {
             for run in versions.chunk_by(|(version, _), (next, _)| version + 1 == *next) {
                 let last = run.last().map_or(0, |(version, _)| *version);
                 let images = Images::new(&*self.reader, &self.workers, scope, &stream, &noun);
-                let mut images = images.up_to(last).within(room.read);
+                let mut images = images.up_to(last).within(room);
                 for (version, index) in run {
-                    let diff = images.diff(version - 1, *version, room.listed).await?;
+                    let diff = images.diff(version - 1, *version, listed).await?;
                     bytes += diff.bytes();
                     diffs[*index] = Some(diff);
                 }
-                room.read = images.left();
+                room = images.left();
                 // The images may hold an admission, with which nothing may wait for another.
                 drop(images);
                 answer::reserve(bytes).await?;

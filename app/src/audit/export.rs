@@ -8,12 +8,12 @@ use futures_util::{StreamExt, stream};
 use kymograph_domain::Timestamp;
 use tokio::sync::mpsc;
 
-use super::change::{Changes, Room};
+use super::change::Changes;
 use super::slot::ExportSlot;
 use super::{AuditBatch, AuditQuery, AuditReader, AuditSelect, Audits, TargetNames, UnnamedBatch, require};
 use crate::Scope;
 use crate::error::{Error, Result};
-use crate::history::MAX_LISTED_BYTES;
+use crate::history::{MAX_LISTED_BYTES, Room};
 
 /// How many entries are read at once at most.
 const BATCH: i64 = 2000;
@@ -24,7 +24,7 @@ const BATCH_WITH_CHANGES: i64 = 10;
 /// How many bytes a batch has at most. Entries beyond it are read again with the next.
 pub(crate) const MAX_BATCH_BYTES: usize = 1024 * 1024;
 /// How much is told of each of them. An export is complete, so whatever they are of is read, one object at a time.
-const ROOM: Room = Room { listed: MAX_LISTED_BYTES, read: usize::MAX };
+const ROOM: Room = Room { read: usize::MAX, compared: usize::MAX };
 /// How many batches of a whole log are read at once.
 const READ_AT_ONCE: usize = 2;
 /// How many names of objects are remembered on the way.
@@ -206,7 +206,7 @@ impl AuditExport {
         self.reader.complete_names(&self.scope, &*batch, &mut self.names).await?;
         let batch = batch.named(&self.names);
         match &self.changes {
-            Some(changes) => changes.add_to(&self.scope, batch, ROOM).await.map(Some),
+            Some(changes) => changes.add_to(&self.scope, batch, MAX_LISTED_BYTES, ROOM).await.map(Some),
             None => Ok(Some(batch)),
         }
     }

@@ -2,11 +2,12 @@
 
 use kymograph_domain::dashboard::{Dashboard, DashboardCommand, DashboardError};
 use kymograph_domain::folder::Folder;
-use kymograph_domain::{AccessLevel, Uid};
+use kymograph_domain::{AccessLevel, Stream, Uid};
 
 use super::{Dashboards, DeletedDashboard, parse_uid};
 use crate::authorization::Guarded;
 use crate::error::Result;
+use crate::folder::is_same_folder;
 use crate::{Permission, Scope};
 
 impl Dashboards {
@@ -19,6 +20,7 @@ impl Dashboards {
         folder: Option<&str>,
     ) -> Result<DeletedDashboard> {
         let uid = &parse_uid(uid)?;
+        let stream = &Dashboard::stream_id(uid);
         let folder = &match folder {
             Some(folder) => Some(self.resolve_folder(scope, Some(folder), None).await?),
             None => None,
@@ -27,7 +29,7 @@ impl Dashboards {
             .run(scope, |mut unit| async move {
                 let mut dashboard = unit.load::<Dashboard>(uid).await?;
                 self.require_edit_in_trash(scope, &dashboard, Permission::DashboardsWrite).await?;
-                let before = dashboard.folder_uid.clone();
+                let (before, deletion) = (dashboard.folder_uid.clone(), dashboard.version());
                 let folder_uid = folder.clone().unwrap_or_else(|| before.clone());
                 dashboard.tell(DashboardCommand::RestoreDeleted { folder_uid }).await?;
                 if let Some(folder) = &dashboard.folder_uid
@@ -35,9 +37,16 @@ impl Dashboards {
                 {
                     return Err(DashboardError::FolderNotFound.into());
                 }
-                if !self.goes_back(scope, &dashboard, before.as_ref()).await? {
-                    let (folder, permission) = (dashboard.folder_uid.as_ref(), Permission::DashboardsCreate);
-                    self.authorization.require_place(scope, folder, permission).await?;
+                let is_back = dashboard.folder_uid == before
+                    && (before.is_none() || self.authorization.has_folder(scope, dashboard.id).await?);
+                if !is_back {
+                    let (place, permission) = (dashboard.folder_uid.as_ref(), Permission::DashboardsCreate);
+                    self.authorization.require_place(scope, place, permission).await?;
+                    if let (None, Some(place)) = (folder, place)
+                        && !is_same_folder(&*self.folders, scope, place, (stream, deletion)).await?
+                    {
+                        return Err(DashboardError::FolderNotFound.into());
+                    }
                 }
                 let restored = left_to_say(uid, &dashboard);
                 unit.record(dashboard)?;
@@ -60,17 +69,6 @@ impl Dashboards {
                 Ok(unit.decided(purged))
             })
             .await
-    }
-
-    /// Whether a dashboard comes to where it was. A folder that has the uid of the one it was in is another place.
-    async fn goes_back(&self, scope: &Scope, dashboard: &Dashboard, before: Option<&Uid>) -> Result<bool> {
-        match before {
-            _ if dashboard.folder_uid.as_ref() != before => Ok(false),
-            Some(_) if !scope.administers_content() => {
-                self.authorization.has_folder(scope, dashboard.id).await
-            }
-            _ => Ok(true),
-        }
     }
 
     /// Fails unless the dashboard is in the trash and the actor may change it. Its folder may be gone: then nothing but

@@ -7,20 +7,33 @@ use kymograph_domain::past::{AnyPast, NOTHING, Past};
 use kymograph_domain::registry::DecodeError;
 use kymograph_domain::{StoredEvent, Stream, StreamId, registry};
 
-use super::{Diff, HistoryReader, MAX_READ_BYTES, StoredChange};
+use super::{Diff, HistoryReader, MAX_COMPARED_BYTES, MAX_READ_BYTES, StoredChange};
 use crate::error::{Error, Result};
-use crate::work::{Admitted, INLINE_BYTES, Turn};
+use crate::work::{Admitted, INLINE_BYTES};
 use crate::{Scope, Workers};
 
 /// How many events are read at once.
 const BATCH: i64 = 500;
-/// How many bytes are read at once after an admission. More are only read one event after the other, and when it is the
-/// org's turn.
+/// How many bytes are read at once after an admission. More are only read one event after the other.
 const BATCH_BYTES: i64 = 1024 * 1024;
 /// How many events an image is folded from that no event tells all of.
 pub(crate) const MAX_FOLDED_EVENTS: i64 = 10_000;
 /// How many bytes an event counts for beside its payload.
 const EVENT_BYTES: usize = 100;
+
+/// How much may be done to say what changed.
+#[derive(Clone, Copy)]
+pub(crate) struct Room {
+    /// How many bytes of events are read.
+    pub(crate) read: usize,
+    /// How many bytes the images have together that are compared.
+    pub(crate) compared: usize,
+}
+
+impl Room {
+    /// What one request may do.
+    pub(crate) const OF_REQUEST: Self = Self { read: MAX_READ_BYTES, compared: MAX_COMPARED_BYTES };
+}
 
 /// Images of one object. Asked for in ascending order, each goes on from where the one before ended.
 pub(crate) struct Images<'a> {
@@ -31,6 +44,8 @@ pub(crate) struct Images<'a> {
     past: Option<Box<dyn AnyPast>>,
     version: i64,
     last: Option<(i64, Arc<str>)>,
+    /// How many bytes may still be compared.
+    comparable: usize,
 }
 
 impl<'a> Images<'a> {
@@ -42,7 +57,7 @@ impl<'a> Images<'a> {
         noun: &'a str,
     ) -> Self {
         let reading = Reading::new(reader, workers, scope, stream);
-        Self { noun, first: 1, reading, past: None, version: 0, last: None }
+        Self { noun, first: 1, reading, past: None, version: 0, last: None, comparable: MAX_COMPARED_BYTES }
     }
 
     /// Says that nothing is told of what was before a version.
@@ -57,15 +72,15 @@ impl<'a> Images<'a> {
         self
     }
 
-    /// Says how many bytes of events may be read.
-    pub(crate) fn within(mut self, bytes: usize) -> Self {
-        self.reading.left = bytes;
+    /// Says how many bytes of events may be read, and how many of images compared.
+    pub(crate) fn within(mut self, room: Room) -> Self {
+        (self.reading.left, self.comparable) = (room.read, room.compared);
         self
     }
 
-    /// How many bytes of events may still be read.
-    pub(crate) fn left(&self) -> usize {
-        self.reading.left
+    /// How much may still be read and compared.
+    pub(crate) fn left(&self) -> Room {
+        Room { read: self.reading.left, compared: self.comparable }
     }
 
     /// What changed from one version to another, in at most so many bytes.
@@ -74,6 +89,8 @@ impl<'a> Images<'a> {
             return Diff::too_much();
         };
         let (noun, bytes) = (self.noun.to_owned(), before.len() + after.len());
+        let Some(left) = self.comparable.checked_sub(bytes) else { return Diff::too_much() };
+        self.comparable = left;
         self.reading.run(bytes, move || Diff::between(&noun, &before, &after, max_bytes)).await?
     }
 
@@ -163,8 +180,6 @@ struct Reading<'a> {
     /// How many bytes may be read without an admission.
     small: usize,
     admitted: Admitted,
-    /// The turn for large events.
-    turn: Option<Turn>,
 }
 
 impl<'a> Reading<'a> {
@@ -185,7 +200,6 @@ impl<'a> Reading<'a> {
             longest: 0,
             small: INLINE_BYTES,
             admitted: Admitted::default(),
-            turn: None,
         }
     }
 
@@ -247,27 +261,21 @@ impl<'a> Reading<'a> {
             }
             self.admitted.wait(self.workers, scope.org()).await?;
         }
-        if self.turn.is_none() {
-            let read = self.reader.read_changes(scope, stream, from, limit, BATCH_BYTES).await?;
-            if !read.list.is_empty() || !read.is_cut {
-                return Ok(read.list.into());
-            }
-            self.turn = Some(self.workers.turn(scope.org(), usize::MAX).await?);
+        let read = self.reader.read_changes(scope, stream, from, limit, BATCH_BYTES).await?;
+        if !read.list.is_empty() || !read.is_cut {
+            return Ok(read.list.into());
         }
         let read = self.reader.read_changes(scope, stream, from, 1, i64::MAX).await?;
         Ok(read.list.into())
     }
 
-    /// Does work on so many bytes.
+    /// Does work on so many bytes in a turn of its own, so that others have theirs between the pieces of a long history.
     async fn run<T: Send + 'static>(
         &self,
         bytes: usize,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T> {
-        match &self.turn {
-            Some(turn) => turn.run(bytes, work).await,
-            None => self.workers.run(self.scope.org(), bytes, work).await,
-        }
+        self.workers.run(self.scope.org(), bytes, work).await
     }
 }
 

@@ -10,7 +10,7 @@ use kymograph_domain::resource_permission::Resource;
 use serde::{Deserialize, Serialize};
 
 use super::image::past;
-use super::right::{closed_list, resource_of};
+use super::right::{closed_list, place_of, resource_of};
 use super::{Histories, HistoryOf, KeyOf, MAX_READ_BYTES, Purpose, Subject};
 use crate::Scope;
 use crate::error::{Error, Result};
@@ -109,8 +109,7 @@ impl<'a> AggregateVisitor for Restore<'a> {
                     if let Some(permission) = of.create.filter(|_| !is_there) {
                         scope.require(permission)?;
                     }
-                    histories.require_place(scope, of, &*object, &past.state).await?;
-                    let before = object.version();
+                    let (before, left) = (object.version(), place_of(&*object).filter(|_| is_there));
                     let is_numbered = !is_there && of.key == KeyOf::Uid;
                     let new_id = if is_numbered { histories.new_id(scope).await? } else { 0 };
                     let commands = object.restoration(&past.state, &past.events, new_id);
@@ -119,6 +118,7 @@ impl<'a> AggregateVisitor for Restore<'a> {
                     for command in commands.ok_or_else(cannot)? {
                         object.tell(command).await?;
                     }
+                    histories.require_place(subject, left, &*object, version).await?;
                     let invites = &*histories.invites;
                     end_invites_after_demotion(&mut unit, invites, scope, &*object).await?;
                     let version = object.version();

@@ -10,7 +10,7 @@ use kymograph_domain::resource_permission::{
 };
 use kymograph_domain::{AccessLevel, StreamId, Uid, registry};
 
-use super::{Histories, HistoryOf, KeyOf};
+use super::{Histories, HistoryOf, KeyOf, Subject};
 use crate::error::{Error, ErrorKind, Result};
 use crate::scope::denied;
 use crate::unit::Entity;
@@ -48,19 +48,24 @@ impl Histories {
         Ok(self.reader.find_last_of(scope, stream, types, i64::MAX).await?.unwrap_or(1))
     }
 
-    /// Fails if an object would be brought back to a place into which the actor may put nothing.
+    /// Fails if an object came back to a place into which the actor may put nothing, or to another one than it was in at that
+    /// version. What was there before has left `left`.
     pub(super) async fn require_place<A: Any>(
         &self,
-        scope: &Scope,
-        of: &HistoryOf,
+        subject: &Subject,
+        left: Option<Place>,
         now: &A,
-        then: &A,
+        version: i64,
     ) -> Result<()> {
-        match (place_of(now), place_of(then), of.create) {
-            (now, Some(then), Some(permission)) if now.as_ref() != Some(&then) => {
-                self.authorization.require_place(scope, then.0, permission).await
-            }
-            _ => Ok(()),
+        let (Some(place), Some(permission)) = (place_of(now), subject.of.create) else { return Ok(()) };
+        if left.as_ref() == Some(&place) {
+            return Ok(());
+        }
+        let scope = &subject.scope;
+        self.authorization.require_place(scope, place.0.as_ref(), permission).await?;
+        match &place.0 {
+            Some(folder) => self.folders.require_same(scope, folder, (&subject.stream, version)).await,
+            None => Ok(()),
         }
     }
 }
@@ -97,11 +102,11 @@ pub(super) async fn closed_list<A: Any>(
 
 /// The folder that something is in; nothing for the root.
 #[derive(PartialEq)]
-pub(crate) struct Place<'a>(pub(crate) Option<&'a Uid>);
+pub(crate) struct Place(pub(crate) Option<Uid>);
 
 /// Where a folder or dashboard is. Everything else is in no folder.
-pub(crate) fn place_of<A: Any>(object: &A) -> Option<Place<'_>> {
+pub(crate) fn place_of<A: Any>(object: &A) -> Option<Place> {
     let object: &dyn Any = object;
-    let dashboard = object.downcast_ref::<Dashboard>().map(|dashboard| Place(dashboard.folder_uid.as_ref()));
-    dashboard.or_else(|| object.downcast_ref::<Folder>().map(|folder| Place(folder.parent_uid.as_ref())))
+    let dashboard = object.downcast_ref::<Dashboard>().map(|dashboard| Place(dashboard.folder_uid.clone()));
+    dashboard.or_else(|| object.downcast_ref::<Folder>().map(|folder| Place(folder.parent_uid.clone())))
 }

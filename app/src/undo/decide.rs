@@ -7,8 +7,7 @@ use std::pin::Pin;
 use std::sync::{Arc, PoisonError};
 
 use cqrs_es::Aggregate;
-use kymograph_domain::dashboard::DashboardError;
-use kymograph_domain::folder::{Folder, FolderError};
+use kymograph_domain::folder::Folder;
 use kymograph_domain::invite::Invite;
 use kymograph_domain::membership::Membership;
 use kymograph_domain::past::{AnyPast, NOTHING, Past, is_there};
@@ -49,6 +48,8 @@ pub(super) struct Deciding<'a, 's> {
     pub(super) reborn: Vec<Reborn>,
     /// Users and teams that came back.
     pub(super) returned: HashSet<Grantee>,
+    /// Folders, and whether they are those that had their uids before the request.
+    pub(super) same_folders: HashMap<Uid, bool>,
     seen: Sha256,
 }
 
@@ -88,6 +89,7 @@ impl<'a, 's> Deciding<'a, 's> {
             resources,
             reborn,
             returned,
+            same_folders: HashMap::new(),
             seen: Sha256::new(),
         }
     }
@@ -153,7 +155,7 @@ impl<'a, 's> Deciding<'a, 's> {
             return self.push(step, None);
         }
         let was_there = is_there(&*entity).map_err(Error::internal)?;
-        let had = resource_of(&*entity);
+        let had = self.had(object, &entity, was_there).await?;
         let decision = match self.decide(object, &entity, was_there).await {
             Ok(decision) => decision,
             Err(error) => return refused(error).and_then(|error| self.push(step, Some(error))),
@@ -165,7 +167,7 @@ impl<'a, 's> Deciding<'a, 's> {
             }
         };
         let before = entity.version();
-        if let Err(error) = self.tell(object, &mut entity, commands).await {
+        if let Err(error) = self.tell(object, &mut entity, was_there, commands).await {
             return refused(error).and_then(|error| self.push(step, Some(error)));
         }
         if entity.version() > before {
@@ -304,7 +306,7 @@ impl<'a, 's> Deciding<'a, 's> {
             .map_err(|_| Error::internal(format!("{} has the past of another type", object.stream)))
     }
 
-    async fn read<A: Stream>(&self, object: &Object, version: i64) -> Result<Past<A>> {
+    pub(super) async fn read<A: Stream>(&self, object: &Object, version: i64) -> Result<Past<A>> {
         if version == 0 {
             return Ok(Past::default());
         }
@@ -330,13 +332,15 @@ impl<'a, 's> Deciding<'a, 's> {
         &mut self,
         object: &Object,
         entity: &mut Entity<A>,
+        was_there: bool,
         commands: Vec<A::Command>,
     ) -> Result<()> {
         let before: Box<dyn Any + Send> = Box::new(clone_of(&**entity)?);
+        let left = place_of(&**entity).filter(|_| was_there);
         for command in commands {
             entity.tell(command).await?;
         }
-        self.check_place(&**entity).await?;
+        self.check_place(object, left, &**entity).await?;
         let now: &(dyn Any + Send + Sync) = &**entity;
         if let (Some(now), Some(before)) = (now.downcast_ref::<Team>(), before.downcast_ref::<Team>()) {
             let added: Vec<_> =
@@ -360,23 +364,6 @@ impl<'a, 's> Deciding<'a, 's> {
         Ok(())
     }
 
-    /// Fails unless the folder in which something comes to be is there.
-    async fn check_place<A: Stream>(&self, object: &A) -> Result<()> {
-        if !is_there(object).map_err(Error::internal)? {
-            return Ok(());
-        }
-        let Some(Place(Some(folder))) = place_of(object) else { return Ok(()) };
-        let exists = match self.resources.get(&(ResourceKind::Folder, folder.clone())) {
-            Some(id) => id.is_some(),
-            None => self.unit.load::<Folder>(folder).await?.exists,
-        };
-        match (exists, (object as &dyn Any).is::<Folder>()) {
-            (true, _) => Ok(()),
-            (false, true) => Err(FolderError::ParentNotFound.into()),
-            (false, false) => Err(DashboardError::FolderNotFound.into()),
-        }
-    }
-
     /// Remembers what an object has become, for those that are decided on after it.
     fn remember<A: Stream>(
         &mut self,
@@ -390,7 +377,8 @@ impl<'a, 's> Deciding<'a, 's> {
             self.resources.insert((now.kind, now.uid.clone()), exists.then_some(now.id));
             if let Some(had) = had.filter(|had| exists && had.id != now.id) {
                 let is_root = place_of(&**entity) == Some(Place(None));
-                self.reborn.push(Reborn { had, now, stream: object.stream.clone(), is_root });
+                let (stream, version) = (object.stream.clone(), object.first());
+                self.reborn.push(Reborn { had, now, stream, version, is_root });
             }
         }
         if exists && !was_there {

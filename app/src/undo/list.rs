@@ -23,6 +23,8 @@ pub(super) struct Reborn {
     pub(super) now: Resource,
     /// Its stream.
     pub(super) stream: StreamId,
+    /// The first version of the request.
+    pub(super) version: i64,
     /// Whether it is at the root, where it has rights without a list.
     pub(super) is_root: bool,
 }
@@ -130,7 +132,7 @@ impl Deciding<'_, '_> {
         let histories = &self.undos.ports.histories;
         let Some((noun, _)) = reborn.stream.as_str().split_once('-') else { return Ok(None) };
         let began = histories
-            .find_last_of(self.scope, &reborn.stream, registry::beginnings(noun), i64::MAX)
+            .find_last_of(self.scope, &reborn.stream, registry::beginnings(noun), reborn.version)
             .await?
             .unwrap_or(1);
         let entries = histories.list_entries(self.scope, &reborn.stream, began + 1, 1).await?;

@@ -21,6 +21,8 @@ use manifest::{Manifest, Message, Owner};
 /// How often a flight starts again, because another server had moved an org's head or PostgreSQL had to break
 /// a deadlock, before its commits are told that there is a conflict.
 const MAX_TRIES: usize = 8;
+/// How many commits a flight has at least, however many of its batch could not be written.
+const MIN_ROOM: usize = 4;
 
 /// Writes the commits of a batch that can be written, and says for each what became of it.
 pub(super) async fn fly(store: &Inner, batch: &mut [Prepared]) -> Vec<Result<Committed, CommitError>> {
@@ -46,11 +48,12 @@ fn span(batch: &[Prepared]) -> Span {
 async fn fly_until_landed(store: &Inner, batch: &mut [Prepared]) -> Vec<Result<Committed, CommitError>> {
     let mut results: Vec<Option<Result<Committed, CommitError>>> = Vec::new();
     results.resize_with(batch.len(), || None);
-    let (mut tries, mut may_share) = (0, true);
+    let (mut tries, mut may_share, mut room) = (0, true, batch.len());
     let _timer = store.metrics.start_flight(batch.len());
     loop {
         refuse_overtaken(batch, &mut results);
-        let aboard: Vec<usize> = (0..batch.len()).filter(|index| results[*index].is_none()).collect();
+        let waiting = (0..batch.len()).filter(|index| results[*index].is_none());
+        let aboard: Vec<usize> = waiting.take(room).collect();
         if aboard.is_empty() {
             break;
         }
@@ -60,16 +63,21 @@ async fn fly_until_landed(store: &Inner, batch: &mut [Prepared]) -> Vec<Result<C
                     results[index] = Some(Ok(committed));
                 }
             }
-            Err(Crash::Commit(index, error)) => results[index] = Some(Err(error)),
+            // Each that fails has the others of its flight written again, so that the next flights are shorter.
+            Err(Crash::Commit(index, error)) => {
+                results[index] = Some(Err(error));
+                room = (room / 2).max(MIN_ROOM);
+            }
             Err(Crash::Shared) => may_share = false,
             Err(Crash::Overtaken) if tries < MAX_TRIES => tries += 1,
             Err(Crash::Overtaken) => {
                 aboard.into_iter().for_each(|index| results[index] = Some(Err(CommitError::Conflict)));
             }
             Err(Crash::All(error)) => {
-                for index in aboard {
-                    results[index] = Some(Err(CommitError::Failed(error.clone())));
-                }
+                let failed = |result: &mut Option<_>| {
+                    result.get_or_insert_with(|| Err(CommitError::Failed(error.clone())));
+                };
+                results.iter_mut().for_each(failed);
             }
         }
     }

@@ -8,9 +8,9 @@ use kymograph_app::cache::ReadCache;
 use kymograph_app::folder::{FolderTree, FolderView};
 use kymograph_app::{Error, Result};
 use kymograph_domain::event::EventSet;
-use kymograph_domain::folder::{Folder, FolderEvent};
+use kymograph_domain::folder::{Birth, Folder, FolderEvent};
 use kymograph_domain::slug::slugify;
-use kymograph_domain::{OrgId, Timestamp, UserId, registry};
+use kymograph_domain::{OrgId, Stream, StreamId, Timestamp, Uid, UserId, registry};
 use tokio_postgres::Row;
 
 use super::folder_bytes;
@@ -36,6 +36,11 @@ const EVENTS: &str =
         ORDER BY found.pos LIMIT $5) AS found
     JOIN events e ON e.org_id = $1 AND e.pos = found.pos) AS batch
     WHERE total <= $6 OR total = octet_length(payload) ORDER BY pos";
+/// So many creations under a uid are looked at.
+const MAX_BIRTHS: i64 = 100;
+const BIRTHS: &str = "SELECT f.type, f.schema_version, f.payload, f.pos < object.pos AS is_before
+    FROM events f JOIN events object ON object.org_id = $1 AND object.stream_id = $4 AND object.version = $5
+    WHERE f.org_id = $1 AND f.stream_id = $2 AND f.type = ANY ($3) ORDER BY f.version DESC LIMIT $6";
 
 /// Trees of folders by org and by the last event that made them. They are past, so nothing about them changes.
 pub(super) struct FolderTrees(ReadCache<(OrgId, i64), Arc<FolderTree>>);
@@ -95,18 +100,39 @@ async fn fold(database: &Database, org: OrgId, types: &[&str], last: i64) -> Res
     Ok(Arc::new(tree))
 }
 
-fn apply(dated: &mut Dated, row: &Row) -> Result<()> {
+/// The newest creations under a uid, the newest first, and whether they were before a version of another object.
+pub(super) async fn list_births(
+    database: &Database,
+    org: OrgId,
+    uid: &Uid,
+    (object, version): (&StreamId, i64),
+) -> Result<Vec<Birth>> {
+    let stream = Folder::stream_id(uid);
+    let types = Folder::BEGINNINGS;
+    let params: Params<'_> = &[&org.0, &stream.as_str(), &types, &object.as_str(), &version, &MAX_BIRTHS];
+    let rows = database.read(org, BIRTHS, params).await?;
+    let birth = |row: &Row| match event(row)? {
+        FolderEvent::Created(created) => Ok(Birth { created, is_before: row.get("is_before") }),
+        other => Err(Error::internal(format!("{other:?} begins a folder"))),
+    };
+    rows.iter().map(birth).collect()
+}
+
+fn event(row: &Row) -> Result<FolderEvent> {
     let event = registry::decode(row.get("type"), row.get("schema_version"), row.get("payload"))
         .map_err(Error::internal)?;
-    let Some(event) = event.of::<FolderEvent>() else {
-        return Err(Error::internal("an event on a folder is of another type"));
-    };
+    let event = event.of::<FolderEvent>().cloned();
+    event.ok_or_else(|| Error::internal("an event on a folder is of another type"))
+}
+
+fn apply(dated: &mut Dated, row: &Row) -> Result<()> {
+    let event = event(row)?;
     dated.updated = (timestamp_column(row, "recorded_at"), row.get("actor_login"));
     if matches!(event, FolderEvent::Created(_)) {
         dated.created.clone_from(&dated.updated);
         dated.creator = UserId(row.get("actor_id"));
     }
-    dated.folder.apply(event.clone());
+    dated.folder.apply(event);
     Ok(())
 }
 

@@ -91,6 +91,7 @@ fn commands(uid: &Uid, id: i64) -> [FolderCommand; 3] {
             title: "Measured".to_owned(),
             description: description(),
             parent_uid: None,
+            restores: None,
         }),
         update("Measured once more"),
         update("Measured a third time"),

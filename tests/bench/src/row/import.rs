@@ -150,7 +150,8 @@ fn write_log(file: &Path) -> Result<()> {
         let uid = folder_uid(number)?;
         let parent_uid = (number >= 10).then(|| folder_uid(number % 10)).transpose()?;
         let title = format!("Folder {number}");
-        let created = FolderCreated { id: 1, uid, title, description: String::new(), parent_uid };
+        let created =
+            FolderCreated { id: 1, uid, title, description: String::new(), parent_uid, restores: None };
         write_line(
             &mut out,
             Folder::TYPE,
