@@ -32,6 +32,9 @@ pub(crate) const MAX_FORM: usize = 1024 * 1024;
 /// How long a body on a public route may take to arrive.
 pub(crate) const PUBLIC_BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// By how much a buffer for a body grows. Each time its bytes are moved, on a thread that others are served by, so it grows
+/// seldom.
+const GROWTH: usize = 4;
 /// How much of a body is looked at before others are served.
 const MAX_PIECE: usize = 256 * 1024;
 /// How many characters of a fault in a body its sender is told.
@@ -154,7 +157,7 @@ async fn read_within(
             return Err(too_large());
         }
         if length + PADDING > text.capacity() {
-            let room = (2 * length).min(most).max(length) + PADDING;
+            let room = (GROWTH * length).min(most).max(length) + PADDING;
             if room > SMALL_BODY + PADDING
                 && let Some(large) = large.take()
             {

@@ -5,6 +5,8 @@ export default defineConfig({
     include: ["e2e/*.e2e.ts"],
     // All tests share one server, and two browsers at once would only fight for the machine.
     fileParallelism: false,
+    // A busy machine can keep a browser waiting past any limit once; a fault of a page fails again.
+    retry: 1,
     testTimeout: 60_000,
     hookTimeout: 60_000,
     // Its own second is less than a page takes on a busy machine.
