@@ -138,6 +138,6 @@ fn commit<O: Serialize>(scope: &Scope, unit: Unit<'_>, outcome: &O, grounds: Vec
         Some(key) => Some((key.clone(), serde_json::to_string(outcome).map_err(Error::internal)?)),
         None => None,
     };
-    let Unit { appends, secrets, token_hashes, forgotten, .. } = unit;
-    Ok(Commit { appends, secrets, token_hashes, forgotten, replay, grounds })
+    let Unit { appends, secrets, token_hashes, forgotten, premises, .. } = unit;
+    Ok(Commit { appends, secrets, token_hashes, forgotten, replay, grounds, premises })
 }

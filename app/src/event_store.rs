@@ -5,9 +5,11 @@ mod fate;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use kymograph_domain::{Invariant, OrgId, StoredEvent, StreamId, Timestamp, UserId};
+use kymograph_domain::resource_permission::ResourceKind;
+use kymograph_domain::{Invariant, OrgId, StoredEvent, StreamId, Timestamp, Uid, UserId};
 use tokio::sync::oneshot;
 
+use crate::authorization::ContentFilter;
 use crate::error::{Error, Result};
 use crate::scope::{IdempotencyKey, Scope};
 use crate::session::TokenHash;
@@ -79,6 +81,27 @@ pub struct TokenHashWrite {
     pub token_id: i64,
 }
 
+/// A fact beside its streams that a commit was decided on. It is checked again in the transaction that writes it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Premise {
+    /// The folder of a uid has this numeric id. If it has another one by now, the command is decided again.
+    FolderIs {
+        /// The uid.
+        uid: Uid,
+        /// The numeric id.
+        id: i64,
+    },
+    /// A filter lets the actor through to a folder or dashboard.
+    MayUse {
+        /// Whether it is a folder or a dashboard.
+        kind: ResourceKind,
+        /// The uid.
+        uid: Uid,
+        /// The filter.
+        filter: ContentFilter,
+    },
+}
+
 /// All that one use case wants written, atomically.
 #[derive(Debug)]
 pub struct Commit {
@@ -94,6 +117,8 @@ pub struct Commit {
     pub replay: Option<(IdempotencyKey, String)>,
     /// The fates of the commits that it was decided on before they were written. It is written only if they were.
     pub grounds: Vec<Fate>,
+    /// What else has to hold in the scope's org.
+    pub premises: Vec<Premise>,
 }
 
 /// A commit that will be written, or fail, whether or not anybody waits for it.

@@ -21,7 +21,7 @@ use crate::scope::denied;
 use crate::{Authorization, Commands, Page, Permission, Scope};
 
 pub use past::FolderTree;
-pub(crate) use place::{another_folder, is_same_folder};
+pub(crate) use place::{another_folder, same_folder};
 
 /// A folder as it is read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -118,8 +118,10 @@ pub trait FolderReader: Send + Sync {
         let allowed = self.find_allowed(scope, filter).await?;
         Ok(Arc::new(tree.only(&allowed)))
     }
-    /// The newest creations under a uid, the newest first, and whether they were before a version of another object.
-    async fn list_births(&self, scope: &Scope, uid: &Uid, object: (&StreamId, i64)) -> Result<Vec<Birth>>;
+    /// The newest creations under a uid, the newest first.
+    async fn list_births(&self, scope: &Scope, uid: &Uid) -> Result<Vec<Birth>>;
+    /// The position of a version of any object in the org's log.
+    async fn find_position(&self, scope: &Scope, stream: &StreamId, version: i64) -> Result<Option<i64>>;
     /// How much is inside a folder.
     async fn count_descendants(&self, scope: &Scope, uid: &Uid) -> Result<FolderCounts>;
     /// What is inside a folder.

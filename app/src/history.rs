@@ -7,7 +7,9 @@ mod diff;
 mod image;
 mod restore;
 mod right;
+mod team;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -25,6 +27,7 @@ pub use diff::Diff;
 pub(crate) use image::{Images, MAX_FOLDED_EVENTS, Room, past};
 pub use restore::Restored;
 pub(crate) use right::{Place, place_of, resource_of};
+pub(crate) use team::leave_out_ended;
 
 /// How many entries a page has if the client does not say.
 pub const DEFAULT_PAGE: i64 = 50;
@@ -127,6 +130,13 @@ pub trait HistoryReader: Send + Sync {
         types: &[&str],
         version: i64,
     ) -> Result<Option<i64>>;
+    /// Those of some memberships, teams and service accounts that ended after a position.
+    async fn find_ended(
+        &self,
+        scope: &Scope,
+        streams: &[StreamId],
+        position: i64,
+    ) -> Result<HashSet<StreamId>>;
 }
 
 /// An entry of a history.

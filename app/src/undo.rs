@@ -102,13 +102,6 @@ pub trait UndoReader: Send + Sync {
         objects: &[(StreamId, i64)],
         types: &[&str],
     ) -> Result<HashMap<StreamId, LaterChanges>>;
-    /// Those of some memberships, teams and service accounts that ended after a position.
-    async fn find_ended(
-        &self,
-        scope: &Scope,
-        streams: &[StreamId],
-        position: i64,
-    ) -> Result<HashSet<StreamId>>;
 }
 
 /// The ports of [`Undos`].

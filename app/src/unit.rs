@@ -7,7 +7,9 @@ use cqrs_es::event_sink::EventSink;
 use kymograph_domain::{OrgId, StoredEvent, Stream, StreamId};
 
 use crate::error::{Error, Result};
-use crate::event_store::{Append, EndsAhead, EventStore, Fate, SecretWrite, StreamState, TokenHashWrite};
+use crate::event_store::{
+    Append, EndsAhead, EventStore, Fate, Premise, SecretWrite, StreamState, TokenHashWrite,
+};
 use crate::scope::{AcrossOrgs, Scope};
 
 /// An aggregate as it was loaded, with what was decided on it since.
@@ -65,6 +67,7 @@ pub struct Unit<'s> {
     pub(crate) secrets: Vec<SecretWrite>,
     pub(crate) token_hashes: Vec<TokenHashWrite>,
     pub(crate) forgotten: Option<OrgId>,
+    pub(crate) premises: Vec<Premise>,
     loaded: Loaded,
 }
 
@@ -122,7 +125,7 @@ impl Loaded {
 impl<'s> Unit<'s> {
     pub(crate) fn new(scope: &'s Scope, store: Arc<dyn EventStore>, loaded: Loaded) -> Self {
         let (appends, secrets, token_hashes) = (Vec::new(), Vec::new(), Vec::new());
-        Self { scope, store, appends, secrets, token_hashes, forgotten: None, loaded }
+        Self { scope, store, appends, secrets, token_hashes, forgotten: None, premises: Vec::new(), loaded }
     }
 
     /// Loads an aggregate of the scope's org; one that never was has the default state.
@@ -242,6 +245,13 @@ impl<'s> Unit<'s> {
     /// Has the hash of a new token kept together with the events.
     pub fn keep_token_hash(&mut self, hash: TokenHashWrite) {
         self.token_hashes.push(hash);
+    }
+
+    /// Has it written only if something else in the scope's org still holds.
+    pub(crate) fn rest_on(&mut self, premise: Premise) {
+        if !self.premises.contains(&premise) {
+            self.premises.push(premise);
+        }
     }
 
     /// Ends the unit with what the use case answers.

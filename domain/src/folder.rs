@@ -12,7 +12,7 @@ use crate::uid::Uid;
 
 mod birth;
 
-pub use birth::{Birth, is_same_folder};
+pub use birth::{Birth, same_folder};
 
 /// How many folders deep a folder may be: one at the root and four below it.
 pub const MAX_DEPTH: usize = 5;

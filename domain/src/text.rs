@@ -29,6 +29,14 @@ pub fn fold(name: &str) -> String {
     folded.nfkc().collect::<String>().trim().to_owned()
 }
 
+/// Whether two names are one but for the case of their letters. Unlike [`fold`] it keeps apart what only looks alike, such as
+/// full-width letters or the Kelvin sign and plain ones.
+#[must_use]
+pub fn differ_in_case_only(one: &str, other: &str) -> bool {
+    let (one, other) = (one.trim(), other.trim());
+    one.to_lowercase() == other.to_lowercase() && one.to_uppercase() == other.to_uppercase()
+}
+
 /// Whether a name has characters that cannot be seen or that change how others are shown: control characters, and
 /// Unicode's default ignorable characters such as zero-width spaces and overrides of the direction of text. Names end in
 /// mails and logs, and must not look like other names. A variation selector may follow a symbol, as in many emoji.
@@ -85,6 +93,17 @@ pub(crate) fn char_boundary(text: &str, bytes: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_differ_in_case_or_in_more() {
+        for (one, other) in [("Ann", "ANN "), ("Åke", "åke"), ("νίκη", "ΝΊΚΗ")] {
+            assert!(differ_in_case_only(one, other), "{one} {other}");
+        }
+        for (one, other) in [("Ａnn", "ann"), ("\u{212A}elly", "kelly"), ("ﬁ", "fi"), ("ſam", "sam")] {
+            assert_eq!(fold(one), fold(other));
+            assert!(!differ_in_case_only(one, other), "{one} {other}");
+        }
+    }
 
     #[test]
     fn names_that_look_alike_fold_alike() {

@@ -44,6 +44,8 @@ const MOVE: &str = "UPDATE folders SET parent_uid = $3, version = version + 1, u
     WHERE org_id = $1 AND uid = $2";
 const CHECK_EXISTS: &str = "SELECT 1 / (CASE WHEN EXISTS
     (SELECT FROM folders WHERE org_id = $1 AND uid = $2) THEN 1 ELSE 0 END)";
+pub(crate) const CHECK_IS: &str = "SELECT 1 / (CASE WHEN EXISTS
+    (SELECT FROM folders WHERE org_id = $1 AND uid = $2 AND id = $3) THEN 1 ELSE 0 END)";
 const CHECK_NOT_OWN_ANCESTOR: &str = "WITH RECURSIVE up (uid, depth) AS (
         SELECT parent_uid, 1 FROM folders WHERE org_id = $1 AND uid = $2
         UNION ALL
@@ -142,6 +144,11 @@ fn check_place(recorded: &Recorded<'_>, uid: &Uid, parent: Option<&Uid>, stateme
 pub(crate) fn check_folder_exists(org: i64, uid: &Uid, statements: &mut Statements) {
     let on_failure = OnFailure::Broken(Invariant::ParentFolderExists);
     statements.check(CHECK_EXISTS, params![org, uid.to_string()], on_failure);
+}
+
+/// Adds the check that the folder of a uid has a numeric id.
+pub(crate) fn check_is(org: OrgId, uid: &Uid, id: i64, statements: &mut Statements) {
+    statements.check(CHECK_IS, params![org.0, uid.to_string(), id], OnFailure::Conflict);
 }
 
 /// Reads `folders`.
@@ -298,8 +305,12 @@ impl FolderReader for PgFolderReader {
         self.trees.at(&self.database, scope.org(), position).await
     }
 
-    async fn list_births(&self, scope: &Scope, uid: &Uid, object: (&StreamId, i64)) -> Result<Vec<Birth>> {
-        past::list_births(&self.database, scope.org(), uid, object).await
+    async fn list_births(&self, scope: &Scope, uid: &Uid) -> Result<Vec<Birth>> {
+        past::list_births(&self.database, scope.org(), uid).await
+    }
+
+    async fn find_position(&self, scope: &Scope, stream: &StreamId, version: i64) -> Result<Option<i64>> {
+        past::find_position(&self.database, scope.org(), stream, version).await
     }
 
     async fn count_descendants(&self, scope: &Scope, uid: &Uid) -> Result<FolderCounts> {

@@ -1,5 +1,7 @@
 //! The events of an object, for its history.
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use kymograph_app::audit::actor_kind;
 use kymograph_app::history::{HistoryEntry, HistoryReader, StoredChange, StoredChanges};
@@ -32,6 +34,10 @@ const READ_CHANGES: &str =
     ORDER BY version";
 const FIND_LAST_OF: &str = "SELECT version FROM events WHERE org_id = $1 AND stream_id = $2 AND version <= $3
     AND type = ANY ($4) ORDER BY version DESC LIMIT 1";
+
+const FIND_ENDED: &str = "SELECT streams.id FROM unnest($2::text[]) AS streams (id)
+    WHERE EXISTS (SELECT FROM events WHERE org_id = $1 AND stream_id = streams.id AND pos > $3
+        AND type IN ('membership.removed', 'team.deleted', 'service_account.deleted'))";
 
 /// Reads the events of objects.
 pub struct PgHistoryReader {
@@ -120,5 +126,17 @@ impl HistoryReader for PgHistoryReader {
         let row =
             self.database.read_one(org, FIND_LAST_OF, &[&org.0, &stream.as_str(), &version, &types]).await?;
         Ok(row.map(|row| row.get(0)))
+    }
+
+    async fn find_ended(
+        &self,
+        scope: &Scope,
+        streams: &[StreamId],
+        position: i64,
+    ) -> Result<HashSet<StreamId>> {
+        let org = scope.org();
+        let streams: Vec<_> = streams.iter().map(StreamId::as_str).collect();
+        let rows = self.database.read(org, FIND_ENDED, &[&org.0, &streams, &position]).await?;
+        Ok(rows.iter().map(|row| StreamId::from_stored(row.get(0))).collect())
     }
 }

@@ -16,6 +16,7 @@ pub mod membership;
 pub mod moment;
 pub mod org;
 pub mod preference;
+pub mod premise;
 pub mod projector;
 pub mod quota;
 pub mod resource_permission;

@@ -7,6 +7,7 @@ mod cache;
 pub(crate) mod filter;
 mod reader;
 
+use kymograph_app::authorization::ContentFilter;
 use kymograph_domain::dashboard::DashboardEvent;
 use kymograph_domain::folder::FolderEvent;
 use kymograph_domain::membership::MembershipEvent;
@@ -14,11 +15,12 @@ use kymograph_domain::org::OrgEvent;
 use kymograph_domain::resource_permission::{Grantee, Resource, ResourceKind, ResourcePermissionEvent};
 use kymograph_domain::service_account::ServiceAccountEvent;
 use kymograph_domain::team::TeamEvent;
-use kymograph_domain::{OrgId, Uid};
+use kymograph_domain::{AccessLevel, Invariant, OrgId, Timestamp, Uid};
 
-use crate::params;
 use crate::projector::{Projector, Recorded};
 use crate::statement::{OnFailure, Statements};
+use crate::{folder, params};
+use filter::{granted, open_at_root};
 
 pub use allowed::{AllowedCache, AllowedContents, MAX_KEPT_BYTES};
 pub use cache::ResourcePermissionCache;
@@ -43,8 +45,6 @@ const DELETE_RESOURCE: &[&str] = &[
     "DELETE FROM resource_grants WHERE org_id = $1 AND kind = $2 AND uid = $3",
     "DELETE FROM resource_permissions WHERE org_id = $1 AND kind = $2 AND uid = $3",
 ];
-const CHECK_FOLDER: &str = "SELECT 1 / (CASE WHEN EXISTS
-    (SELECT FROM folders WHERE org_id = $1 AND uid = $2 AND id = $3) THEN 1 ELSE 0 END)";
 const CHECK_DASHBOARD: &str = "SELECT 1 / (CASE WHEN EXISTS
     (SELECT FROM dashboards WHERE org_id = $1 AND uid = $2 AND id = $3 AND deleted IS NULL) THEN 1 ELSE 0 END)";
 const CHECK_USER: &str = "SELECT 1 / (CASE WHEN
@@ -54,6 +54,49 @@ const CHECK_TEAM: &str = "SELECT 1 / (CASE WHEN EXISTS
     (SELECT FROM teams WHERE org_id = $1 AND id = $2) THEN 1 ELSE 0 END)";
 const CHECK_NOTHING_GRANTED: &str = "SELECT 1 / (CASE WHEN EXISTS
     (SELECT FROM resource_grants WHERE org_id = $1 AND grantee = $2) THEN 0 ELSE 1 END)";
+/// Divides by zero unless a folder or dashboard `$3`, or a folder around it, gives the level `$5`.
+const CHECK_ALLOWED: &str = concat!(
+    "WITH RECURSIVE up AS (
+        SELECT 'folder' AS kind, f.uid, f.parent_uid, f.creator_id, f.created, 1 AS depth FROM folders f
+            WHERE f.org_id = $1 AND $2 = 'folder' AND f.uid = $3
+        UNION ALL
+        SELECT 'dashboard', d.uid, d.folder_uid, d.creator_id, d.created, 1 FROM dashboards d
+            WHERE d.org_id = $1 AND $2 = 'dashboard' AND d.uid = $3 AND d.deleted IS NULL
+        UNION ALL
+        SELECT 'folder', f.uid, f.parent_uid, f.creator_id, f.created, depth + 1
+            FROM up JOIN folders f ON f.org_id = $1 AND f.uid = up.parent_uid WHERE depth < 10)
+    SELECT 1 / (CASE WHEN EXISTS (SELECT FROM up t WHERE t.kind = 'folder' AND (",
+    granted!("folder", "t", "$4", "$5", "$7"),
+    " OR t.parent_uid = '' AND ",
+    open_at_root!("folder", "t", "$5", "$6", "$7", "$8"),
+    ")) OR EXISTS (SELECT FROM up t WHERE t.kind = 'dashboard' AND (",
+    granted!("dashboard", "t", "$4", "$5", "$7"),
+    " OR t.parent_uid = '' AND ",
+    open_at_root!("dashboard", "t", "$5", "$6", "$7", "$8"),
+    ")) THEN 1 ELSE 0 END)"
+);
+
+/// Adds the check that a filter lets an actor through to a folder or dashboard.
+pub(crate) fn check_allowed(
+    org: OrgId,
+    kind: ResourceKind,
+    uid: &Uid,
+    filter: &ContentFilter,
+    statements: &mut Statements,
+) {
+    let ContentFilter { level, grantees, default_level, member, creator_since, .. } = filter;
+    let params = params![
+        org.0,
+        kind.as_str(),
+        uid.to_string(),
+        grantees.clone(),
+        level.number(),
+        default_level.map_or(0, AccessLevel::number),
+        member.map(|member| member.0),
+        creator_since.map(Timestamp::date),
+    ];
+    statements.check(CHECK_ALLOWED, params, OnFailure::Broken(Invariant::ActorKeepsRights));
+}
 
 impl Projector for ResourcePermissionProjector {
     fn name(&self) -> &'static str {
@@ -143,7 +186,7 @@ fn forget(org: OrgId, kind: ResourceKind, uid: &str, statements: &mut Statements
 /// The resource was deleted after it was looked up: look again.
 fn check_resource(org: OrgId, resource: &Resource, statements: &mut Statements) {
     let sql = match resource.kind {
-        ResourceKind::Folder => CHECK_FOLDER,
+        ResourceKind::Folder => folder::CHECK_IS,
         ResourceKind::Dashboard => CHECK_DASHBOARD,
     };
     statements.check(sql, params![org.0, resource.uid.to_string(), resource.id], OnFailure::Conflict);

@@ -1,6 +1,6 @@
 //! The events of requests, and later changes of their objects, for undoing them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use async_trait::async_trait;
 use kymograph_app::undo::{DoneEvent, DoneRequest, LaterChange, LaterChanges, UndoReader};
@@ -31,10 +31,6 @@ const LIST_LATER: &str = "SELECT objects.stream, later.* FROM unnest($2::text[],
             AND (correlation_id <> $5 OR actor_id <> $6)
         ORDER BY version DESC LIMIT $7) AS later
     ORDER BY later.pos DESC LIMIT $8";
-
-const FIND_ENDED: &str = "SELECT streams.id FROM unnest($2::text[]) AS streams (id)
-    WHERE EXISTS (SELECT FROM events WHERE org_id = $1 AND stream_id = streams.id AND pos > $3
-        AND type IN ('membership.removed', 'team.deleted', 'service_account.deleted'))";
 
 /// Reads what requests did.
 pub struct PgUndoReader {
@@ -104,17 +100,5 @@ impl UndoReader for PgUndoReader {
             changes.newest.push(later_change(&row));
         }
         Ok(later)
-    }
-
-    async fn find_ended(
-        &self,
-        scope: &Scope,
-        streams: &[StreamId],
-        position: i64,
-    ) -> Result<HashSet<StreamId>> {
-        let org = scope.org();
-        let streams: Vec<_> = streams.iter().map(StreamId::as_str).collect();
-        let rows = self.database.read(org, FIND_ENDED, &[&org.0, &streams, &position]).await?;
-        Ok(rows.iter().map(|row| StreamId::from_stored(row.get(0))).collect())
     }
 }

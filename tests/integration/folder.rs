@@ -1,7 +1,13 @@
 //! Folders through HTTP.
 
+use kymograph_app::event_store::Premise;
+use kymograph_domain::{OrgId, Uid};
+use kymograph_projections::premise::check_premise;
+use kymograph_projections::{OnFailure, Statements};
 use kymograph_tests::TestServer;
 use serde_json::json;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::ToSql;
 
 #[tokio::test]
 async fn nests_moves_counts_and_deletes_with_contents() {
@@ -87,4 +93,25 @@ async fn the_root_can_be_read_like_a_folder() {
     server.admin().delete("/api/folders/general").await.expect(404);
     server.admin().put("/api/folders/general", &json!({"title": "x", "overwrite": true})).await.expect(404);
     server.admin().get("/api/folders/id/-1").await.expect(404);
+}
+
+#[tokio::test]
+async fn a_commit_rests_on_the_folder_that_it_was_decided_on() {
+    let server = TestServer::start().await;
+    let folder = json!({"title": "Ops", "uid": "ops"});
+    let id = server.admin().post("/api/folders", &folder).await.expect(200).body["id"].as_i64().unwrap();
+    let client = server.database.connect().await;
+    let uid = |uid| Uid::try_new(uid).unwrap();
+    for (uid, id, holds) in [(uid("ops"), id, true), (uid("ops"), id + 1, false), (uid("other"), id, false)] {
+        let mut statements = Statements::default();
+        check_premise(OrgId(1), &Premise::FolderIs { uid, id }, &mut statements);
+        for statement in statements.into_vec() {
+            let params: Vec<_> =
+                statement.params.iter().map(|param| &**param as &(dyn ToSql + Sync)).collect();
+            let checked = client.execute(statement.sql, &params).await;
+            let code = checked.err().and_then(|error| error.code().cloned());
+            assert_eq!(code, (!holds).then_some(SqlState::DIVISION_BY_ZERO));
+            assert_eq!(statement.on_failure, OnFailure::Conflict);
+        }
+    }
 }

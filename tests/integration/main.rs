@@ -66,6 +66,7 @@ mod tls;
 mod trace;
 mod trash;
 mod undo;
+mod undo_rights;
 mod user;
 mod user_name;
 mod verify;

@@ -155,3 +155,38 @@ async fn a_server_without_connections_for_commits_is_not_ready() {
     drop(holder);
     waiting.await.unwrap().expect(200);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whose_right_is_taken_meanwhile_does_not_give_it_back_to_itself() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    let (eve, id) = server.new_member(1, "eve", "Editor").await;
+    let path = "/api/folders/ops/permissions";
+    let grant = move |level: i64| json!({"items": [{"userId": id, "permission": 4}, {"role": "Viewer", "permission": level}]});
+    for _ in 0..4 {
+        admin.post("/api/folders", &json!({"uid": "ops", "title": "Ops"})).await.expect(200);
+        admin.post(path, &grant(1)).await.expect(200);
+        eve.get(path).await.expect(200);
+        let holder = hold_log(&server, 1).await;
+        let taking = tokio::spawn({
+            let admin = admin.clone();
+            async move { admin.post(path, &json!({"items": []})).await.status }
+        });
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let giving: Vec<_> = (0..4)
+            .map(|_| {
+                let (eve, form) = (eve.clone(), grant(2));
+                tokio::spawn(async move { eve.post(path, &form).await.status })
+            })
+            .collect();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        drop(holder);
+        assert_eq!(taking.await.unwrap(), 200);
+        for giving in giving {
+            assert_eq!(giving.await.unwrap(), 403);
+        }
+        eve.get(path).await.expect(403);
+        assert_eq!(admin.get(path).await.expect(200).body, json!([]));
+        admin.delete("/api/folders/ops").await.expect(200);
+    }
+}

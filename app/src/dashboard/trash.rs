@@ -7,7 +7,8 @@ use kymograph_domain::{AccessLevel, Stream, Uid};
 use super::{Dashboards, DeletedDashboard, parse_uid};
 use crate::authorization::Guarded;
 use crate::error::Result;
-use crate::folder::is_same_folder;
+use crate::event_store::Premise;
+use crate::folder::same_folder;
 use crate::{Permission, Scope};
 
 impl Dashboards {
@@ -37,16 +38,23 @@ impl Dashboards {
                 {
                     return Err(DashboardError::FolderNotFound.into());
                 }
-                let is_back = dashboard.folder_uid == before
-                    && (before.is_none() || self.authorization.has_folder(scope, dashboard.id).await?);
+                let (place, deletion) = (dashboard.folder_uid.as_ref(), (stream, deletion));
+                let same = match place.filter(|_| place == before.as_ref()) {
+                    Some(place) => same_folder(&*self.folders, scope, place, deletion).await?,
+                    None => None,
+                };
+                let is_back = match (place, before.as_ref()) {
+                    (None, None) => true,
+                    _ => same.is_some() && self.authorization.has_folder(scope, dashboard.id).await?,
+                };
                 if !is_back {
-                    let (place, permission) = (dashboard.folder_uid.as_ref(), Permission::DashboardsCreate);
+                    let permission = Permission::DashboardsCreate;
                     self.authorization.require_place(scope, place, permission).await?;
-                    if let (None, Some(place)) = (folder, place)
-                        && !is_same_folder(&*self.folders, scope, place, (stream, deletion)).await?
-                    {
-                        return Err(DashboardError::FolderNotFound.into());
-                    }
+                }
+                match (place, same) {
+                    (Some(uid), Some(id)) => unit.rest_on(Premise::FolderIs { uid: uid.clone(), id }),
+                    (Some(_), None) if folder.is_none() => return Err(DashboardError::FolderNotFound.into()),
+                    _ => {}
                 }
                 let restored = left_to_say(uid, &dashboard);
                 unit.record(dashboard)?;

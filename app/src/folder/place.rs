@@ -1,36 +1,50 @@
-//! Whether a folder is the one that something was in.
+//! Whether a folder is the one that something was in. What was in a closed folder would be open to others in another folder, which
+//! somebody made since under its uid.
 
-use kymograph_domain::{StreamId, Uid, folder};
+use kymograph_domain::folder::{self, Folder};
+use kymograph_domain::{StreamId, Uid};
 
 use super::{FolderReader, Folders};
-use crate::Scope;
 use crate::error::{Error, Result};
-
-/// Whether the folder that has a uid now is the one that an object was in at a version. What was in a closed folder would be
-/// open to others in another folder, which somebody made since under its uid.
-pub(crate) async fn is_same_folder(
-    reader: &dyn FolderReader,
-    scope: &Scope,
-    uid: &Uid,
-    object: (&StreamId, i64),
-) -> Result<bool> {
-    Ok(folder::is_same_folder(&reader.list_births(scope, uid, object).await?))
-}
+use crate::event_store::Premise;
+use crate::{Scope, Unit};
 
 /// The refusal to put something into another folder than the one that it was in.
 pub(crate) fn another_folder(uid: &Uid) -> Error {
     Error::invalid(format!("the folder it was in is gone, and “{uid}” is the uid of another one now"))
 }
 
+/// The numeric id of the folder that has a uid now, if it is the one that had it when an object had a version.
+pub(crate) async fn same_folder(
+    reader: &dyn FolderReader,
+    scope: &Scope,
+    uid: &Uid,
+    (object, version): (&StreamId, i64),
+) -> Result<Option<i64>> {
+    let Some(position) = reader.find_position(scope, object, version).await? else { return Ok(None) };
+    Ok(folder::same_folder(&reader.list_births(scope, uid).await?, position))
+}
+
 impl Folders {
-    /// Fails unless the folder that has a uid now is the one that an object was in at a version.
+    /// The numeric id of the folder that has a uid now, if it is the one that had it before a position.
+    pub(crate) async fn same(&self, scope: &Scope, uid: &Uid, position: i64) -> Result<Option<i64>> {
+        Ok(folder::same_folder(&self.reader.list_births(scope, uid).await?, position))
+    }
+
+    /// Fails unless the folder that has a uid is the one that an object was in at a version, now and when it is written.
     pub(crate) async fn require_same(
         &self,
         scope: &Scope,
+        unit: &mut Unit<'_>,
         uid: &Uid,
         object: (&StreamId, i64),
     ) -> Result<()> {
-        let is_same = is_same_folder(&*self.reader, scope, uid, object).await?;
-        if is_same { Ok(()) } else { Err(another_folder(uid)) }
+        if !unit.load::<Folder>(uid).await?.exists {
+            // The commit says so.
+            return Ok(());
+        }
+        let id = same_folder(&*self.reader, scope, uid, object).await?.ok_or_else(|| another_folder(uid))?;
+        unit.rest_on(Premise::FolderIs { uid: uid.clone(), id });
+        Ok(())
     }
 }

@@ -1,5 +1,6 @@
 //! Bringing back what an object was.
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::pin::Pin;
 
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::image::past;
 use super::right::{closed_list, place_of, resource_of};
+use super::team::leave_out_ended;
 use super::{Histories, HistoryOf, KeyOf, MAX_READ_BYTES, Purpose, Subject};
 use crate::Scope;
 use crate::error::{Error, Result};
@@ -41,8 +43,8 @@ impl Histories {
         let subject = self.subject(scope, of, key, Purpose::Restore).await?;
         let subject = &subject;
         self.last(subject).await?;
-        self.entry(subject, version).await?;
-        let restore = Restore { histories: self, subject, version };
+        let position = self.entry(subject, version).await?.position;
+        let restore = Restore { histories: self, subject, version, position };
         let restored = visit(of.noun, restore);
         let restored =
             restored.ok_or_else(|| Error::internal(format!("{} is no aggregate type", of.noun)))?;
@@ -81,6 +83,7 @@ struct Restore<'a> {
     histories: &'a Histories,
     subject: &'a Subject,
     version: i64,
+    position: i64,
 }
 
 type Restoring<'a> = Pin<Box<dyn Future<Output = Result<Restored>> + Send + 'a>>;
@@ -89,7 +92,7 @@ impl<'a> AggregateVisitor for Restore<'a> {
     type Output = Restoring<'a>;
 
     fn visit<A: Stream>(self) -> Restoring<'a> {
-        let Self { histories, subject, version } = self;
+        let Self { histories, subject, version, position } = self;
         let Subject { scope, stream, of, .. } = subject;
         Box::pin(async move {
             // It lasts as long as what the object was like is in memory.
@@ -110,15 +113,19 @@ impl<'a> AggregateVisitor for Restore<'a> {
                         scope.require(permission)?;
                     }
                     let (before, left) = (object.version(), place_of(&*object).filter(|_| is_there));
+                    histories.must_be_same(subject, had.as_ref(), &*object, position).await?;
                     let is_numbered = !is_there && of.key == KeyOf::Uid;
                     let new_id = if is_numbered { histories.new_id(scope).await? } else { 0 };
                     let commands = object.restoration(&past.state, &past.events, new_id);
                     let cannot =
                         || Error::invalid(format!("a {} cannot be brought back", of.noun.replace('_', " ")));
-                    for command in commands.ok_or_else(cannot)? {
+                    let mut commands = commands.ok_or_else(cannot)?;
+                    let (reader, back) = (&*histories.reader, &HashSet::new());
+                    leave_out_ended(reader, scope, &*object, &mut commands, position, back).await?;
+                    for command in commands {
                         object.tell(command).await?;
                     }
-                    histories.require_place(subject, left, &*object, version).await?;
+                    histories.require_place(subject, &mut unit, left, &*object, version).await?;
                     let invites = &*histories.invites;
                     end_invites_after_demotion(&mut unit, invites, scope, &*object).await?;
                     let version = object.version();

@@ -48,11 +48,36 @@ impl Histories {
         Ok(self.reader.find_last_of(scope, stream, types, i64::MAX).await?.unwrap_or(1))
     }
 
+    /// Fails if there is another folder or dashboard under the uid of the one that had it at a position: it would show what that
+    /// one said to those who may see this one.
+    pub(super) async fn must_be_same<A: Any + Send + Sync>(
+        &self,
+        subject: &Subject,
+        had: Option<&Resource>,
+        now: &A,
+        position: i64,
+    ) -> Result<()> {
+        let object: &(dyn Any + Send + Sync) = now;
+        let has_uid = object.downcast_ref::<Dashboard>().is_some_and(|now| now.exists || now.in_trash)
+            || object.downcast_ref::<Folder>().is_some_and(|now| now.exists);
+        let (Some(had), Some(now)) = (had, resource_of(now).filter(|_| has_uid)) else { return Ok(()) };
+        let is_same = had.id == now.id
+            || now.kind == ResourceKind::Folder
+                && self.folders.same(&subject.scope, &now.uid, position + 1).await?.is_some();
+        if is_same {
+            return Ok(());
+        }
+        let noun = subject.of.noun;
+        let message = format!("another {noun} has its uid now: delete that one for good first");
+        Err(Error::new(ErrorKind::Taken, message))
+    }
+
     /// Fails if an object came back to a place into which the actor may put nothing, or to another one than it was in at that
     /// version. What was there before has left `left`.
     pub(super) async fn require_place<A: Any>(
         &self,
         subject: &Subject,
+        unit: &mut Unit<'_>,
         left: Option<Place>,
         now: &A,
         version: i64,
@@ -64,7 +89,7 @@ impl Histories {
         let scope = &subject.scope;
         self.authorization.require_place(scope, place.0.as_ref(), permission).await?;
         match &place.0 {
-            Some(folder) => self.folders.require_same(scope, folder, (&subject.stream, version)).await,
+            Some(folder) => self.folders.require_same(scope, unit, folder, (&subject.stream, version)).await,
             None => Ok(()),
         }
     }

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::{Arc, PoisonError};
 
 use cqrs_es::Aggregate;
-use kymograph_domain::folder::Folder;
+use kymograph_domain::folder::{Birth, Folder};
 use kymograph_domain::invite::Invite;
 use kymograph_domain::membership::Membership;
 use kymograph_domain::past::{AnyPast, NOTHING, Past, is_there};
@@ -21,7 +21,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::list::Reborn;
-use super::{Fate, Object, Task, UndoPlan, UndoStep, Undos, right};
+use super::{DoneEvent, Fate, Object, Task, UndoPlan, UndoStep, Undos, right};
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::{Place, past, place_of, resource_of};
 use crate::id_allocator::IdKind;
@@ -48,8 +48,10 @@ pub(super) struct Deciding<'a, 's> {
     pub(super) reborn: Vec<Reborn>,
     /// Users and teams that came back.
     pub(super) returned: HashSet<Grantee>,
-    /// Folders, and whether they are those that had their uids before the request.
-    pub(super) same_folders: HashMap<Uid, bool>,
+    /// The creations under the uids of folders, the newest first.
+    pub(super) births: HashMap<Uid, Vec<Birth>>,
+    /// Folders that came back under a new numeric id.
+    pub(super) folders_back: HashMap<Uid, Birth>,
     seen: Sha256,
 }
 
@@ -89,7 +91,8 @@ impl<'a, 's> Deciding<'a, 's> {
             resources,
             reborn,
             returned,
-            same_folders: HashMap::new(),
+            births: HashMap::new(),
+            folders_back: HashMap::new(),
             seen: Sha256::new(),
         }
     }
@@ -160,13 +163,17 @@ impl<'a, 's> Deciding<'a, 's> {
             Ok(decision) => decision,
             Err(error) => return refused(error).and_then(|error| self.push(step, Some(error))),
         };
-        let (fate, commands) = match decision {
+        let (fate, mut commands) = match decision {
             Decision::Tell(fate, commands) => (fate, commands),
             Decision::Keep(fate, detail) => {
                 return self.push(UndoStep { fate, detail, ..step }, None);
             }
         };
         let before = entity.version();
+        let left = self.leave_out_ended(&entity, &mut commands).await?;
+        if left > 0 {
+            step.detail = format!("{left} of its members are left out, because they have left since");
+        }
         if let Err(error) = self.tell(object, &mut entity, was_there, commands).await {
             return refused(error).and_then(|error| self.push(step, Some(error)));
         }
@@ -251,6 +258,10 @@ impl<'a, 's> Deciding<'a, 's> {
 
     /// Whether what has the uid is something else than what the request changed.
     async fn is_another<A: Stream>(&self, object: &Object, entity: &Entity<A>) -> Result<bool> {
+        let begins = |event: &DoneEvent| A::BEGINNINGS.contains(&event.stored_type.as_str());
+        if object.events.iter().skip(1).any(begins) {
+            return Ok(true);
+        }
         if A::BEGINNINGS.is_empty() || entity.version() == object.last() {
             return Ok(false);
         }
@@ -378,7 +389,7 @@ impl<'a, 's> Deciding<'a, 's> {
             if let Some(had) = had.filter(|had| exists && had.id != now.id) {
                 let is_root = place_of(&**entity) == Some(Place(None));
                 let (stream, version) = (object.stream.clone(), object.first());
-                self.reborn.push(Reborn { had, now, stream, version, is_root });
+                self.remember_reborn(Reborn { had, now, stream, version, is_root });
             }
         }
         if exists && !was_there {

@@ -136,10 +136,12 @@ impl Deciding<'_, '_> {
             .await?
             .unwrap_or(1);
         let entries = histories.list_entries(self.scope, &reborn.stream, began + 1, 1).await?;
-        let creator = entries.first().map(|entry| entry.actor_id);
-        let creator =
-            creator.filter(|creator| *creator != self.scope.actor().user_id && *creator > UserId::SERVER);
-        Ok(creator.map(|creator| default_grants(Some(creator))))
+        let is_other = |creator: &UserId| *creator != self.scope.actor().user_id && *creator > UserId::SERVER;
+        let Some(entry) = entries.first().filter(|entry| is_other(&entry.actor_id)) else { return Ok(None) };
+        // Who left since has lost what it had as the creator, even if it has come back.
+        let streams = streams_of(Grantee::User(entry.actor_id));
+        let has_left = !histories.find_ended(self.scope, &streams, entry.position).await?.is_empty();
+        Ok(Some(default_grants((!has_left).then_some(entry.actor_id))))
     }
 
     /// Whether a folder or dashboard is there under the same numeric id.
@@ -164,7 +166,7 @@ impl Deciding<'_, '_> {
     async fn still_valid(&self, grants: Grants) -> Result<(Grants, usize)> {
         let streams: Vec<_> = grants.keys().flat_map(|grantee| streams_of(*grantee)).collect();
         let since = self.task.request.events.first().map_or(0, |event| event.position);
-        let ended = self.undos.ports.reader.find_ended(self.scope, &streams, since - 1).await?;
+        let ended = self.undos.ports.histories.find_ended(self.scope, &streams, since - 1).await?;
         let mut valid = Grants::new();
         let count = grants.len();
         for (grantee, level) in grants {

@@ -2,17 +2,19 @@
 
 use std::any::Any;
 
-use kymograph_domain::Stream;
 use kymograph_domain::dashboard::DashboardError;
-use kymograph_domain::folder::{Folder, FolderError};
+use kymograph_domain::folder::{self, Birth, Folder, FolderError};
 use kymograph_domain::past::is_there;
 use kymograph_domain::resource_permission::{Resource, ResourceKind};
+use kymograph_domain::{Stream, Uid};
 
 use super::Object;
 use super::decide::Deciding;
+use super::list::Reborn;
 use crate::error::{Error, Result};
-use crate::folder::{another_folder, is_same_folder};
-use crate::history::{Place, place_of, resource_of};
+use crate::event_store::Premise;
+use crate::folder::another_folder;
+use crate::history::{Place, leave_out_ended, place_of, resource_of};
 use crate::unit::Entity;
 
 impl Deciding<'_, '_> {
@@ -31,6 +33,17 @@ impl Deciding<'_, '_> {
         Ok(resource_of(&self.read::<A>(object, began.unwrap_or(1)).await?.state))
     }
 
+    /// Takes those out of commands for a team who have left the org since the request, and returns how many they are.
+    pub(super) async fn leave_out_ended<A: Stream>(
+        &self,
+        team: &Entity<A>,
+        commands: &mut [A::Command],
+    ) -> Result<usize> {
+        let reader = &*self.undos.ports.histories;
+        let since = self.task.request.events.first().map_or(0, |event| event.position - 1);
+        leave_out_ended(reader, self.scope, &**team, commands, since, &self.returned).await
+    }
+
     /// Fails unless the folder in which something comes to be is there, and the one that it was in before the request, unless
     /// it is where it was all the time.
     pub(super) async fn check_place<A: Stream>(
@@ -46,8 +59,7 @@ impl Deciding<'_, '_> {
         let has_moved = left != place;
         let Some(Place(Some(folder))) = place else { return Ok(()) };
         let exists = match self.resources.get(&(ResourceKind::Folder, folder.clone())) {
-            Some(Some(_)) => return Ok(()),
-            Some(None) => false,
+            Some(id) => id.is_some(),
             None => self.unit.load::<Folder>(&folder).await?.exists,
         };
         match (exists, (now as &dyn Any).is::<Folder>()) {
@@ -55,17 +67,35 @@ impl Deciding<'_, '_> {
             (false, true) => return Err(FolderError::ParentNotFound.into()),
             (false, false) => return Err(DashboardError::FolderNotFound.into()),
         }
-        let is_same = match self.same_folders.get(&folder) {
-            _ if !has_moved => true,
-            Some(is_same) => *is_same,
-            None => {
-                let reader = &*self.undos.ports.folders;
-                let before = (&object.stream, object.first() - 1);
-                let is_same = is_same_folder(reader, self.scope, &folder, before).await?;
-                self.same_folders.insert(folder.clone(), is_same);
-                is_same
-            }
-        };
-        if is_same { Ok(()) } else { Err(another_folder(&folder)) }
+        if !has_moved {
+            return Ok(());
+        }
+        let before = object.events.first().map_or(0, |event| event.position);
+        let id = self.same_folder(&folder, before).await?.ok_or_else(|| another_folder(&folder))?;
+        if !self.folders_back.contains_key(&folder) {
+            self.unit.rest_on(Premise::FolderIs { uid: folder, id });
+        }
+        Ok(())
+    }
+
+    /// The numeric id that a folder has now, if it is the one that had its uid before a position.
+    async fn same_folder(&mut self, uid: &Uid, position: i64) -> Result<Option<i64>> {
+        if !self.births.contains_key(uid) {
+            let mut births = self.undos.ports.folders.list_births(self.scope, uid).await?;
+            births.splice(0..0, self.folders_back.get(uid).copied());
+            self.births.insert(uid.clone(), births);
+        }
+        Ok(self.births.get(uid).and_then(|births| folder::same_folder(births, position)))
+    }
+
+    /// Remembers that a folder or dashboard came back under a new numeric id.
+    pub(super) fn remember_reborn(&mut self, reborn: Reborn) {
+        let Reborn { had, now, .. } = &reborn;
+        if now.kind == ResourceKind::Folder {
+            let birth = Birth { id: now.id, restores: Some(had.id), position: i64::MAX };
+            self.folders_back.insert(now.uid.clone(), birth);
+            self.births.remove(&now.uid);
+        }
+        self.reborn.push(reborn);
     }
 }

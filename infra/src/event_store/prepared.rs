@@ -1,7 +1,7 @@
 //! A commit with all that can be computed before its place in the log is known.
 
 use kymograph_app::budget::Charge;
-use kymograph_app::event_store::{Append, Commit, Fate, SecretWrite, TokenHashWrite, Verdict};
+use kymograph_app::event_store::{Append, Commit, Fate, Premise, SecretWrite, TokenHashWrite, Verdict};
 use kymograph_app::scope::{GIVE_RIGHTS, IdempotencyKey, Standing};
 use kymograph_app::{Actor, Error, RequestContext, Result, Scope, TRACE_TARGET};
 use kymograph_domain::dashboard::DashboardEvent;
@@ -33,6 +33,8 @@ pub(super) struct Prepared {
     pub(super) trace_id: String,
     /// The fates of the commits that it was decided on before they were written.
     pub(super) grounds: Vec<Fate>,
+    /// What else it was decided on in the org of its first append.
+    pub(super) premises: Vec<Premise>,
     /// Tells its own fate.
     pub(super) verdict: Verdict,
     /// Its part of the memory for commits under way.
@@ -99,6 +101,7 @@ impl Prepared {
             meta: serde_json::to_string(&meta).map_err(Error::internal)?,
             trace_id: trace_id.clone(),
             grounds: commit.grounds,
+            premises: commit.premises,
             verdict: Verdict::new(org),
             charge: None,
             span: if is_traced { Span::current() } else { Span::none() },
@@ -190,7 +193,15 @@ pub(super) mod tests {
     pub(in super::super) fn prepared(appends: Vec<Append>, grounds: Vec<Fate>) -> Prepared {
         let scope = Scope::of_member(OrgId(1), OrgRole::Admin, Arc::default(), Arc::default());
         let (secrets, token_hashes) = (Vec::new(), Vec::new());
-        let commit = Commit { appends, secrets, token_hashes, forgotten: None, replay: None, grounds };
+        let commit = Commit {
+            appends,
+            secrets,
+            token_hashes,
+            forgotten: None,
+            replay: None,
+            grounds,
+            premises: Vec::new(),
+        };
         Prepared::try_new(&scope, commit).unwrap()
     }
 

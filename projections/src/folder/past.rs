@@ -37,10 +37,13 @@ const EVENTS: &str =
     JOIN events e ON e.org_id = $1 AND e.pos = found.pos) AS batch
     WHERE total <= $6 OR total = octet_length(payload) ORDER BY pos";
 /// So many creations under a uid are looked at.
-const MAX_BIRTHS: i64 = 100;
-const BIRTHS: &str = "SELECT f.type, f.schema_version, f.payload, f.pos < object.pos AS is_before
-    FROM events f JOIN events object ON object.org_id = $1 AND object.stream_id = $4 AND object.version = $5
-    WHERE f.org_id = $1 AND f.stream_id = $2 AND f.type = ANY ($3) ORDER BY f.version DESC LIMIT $6";
+const MAX_BIRTHS: i64 = 1000;
+/// PostgreSQL cannot say the character that is replaced.
+const BIRTHS: &str = r"SELECT pos, (said ->> 'id')::bigint AS id, (said ->> 'restores')::bigint AS restores
+    FROM (SELECT pos, version, replace(payload, '\u0000', '\ufffd')::json AS said FROM events
+        WHERE org_id = $1 AND stream_id = $2 AND type = ANY ($3) ORDER BY version DESC LIMIT $4) AS births
+    ORDER BY version DESC";
+const POSITION: &str = "SELECT pos FROM events WHERE org_id = $1 AND stream_id = $2 AND version = $3";
 
 /// Trees of folders by org and by the last event that made them. They are past, so nothing about them changes.
 pub(super) struct FolderTrees(ReadCache<(OrgId, i64), Arc<FolderTree>>);
@@ -100,22 +103,24 @@ async fn fold(database: &Database, org: OrgId, types: &[&str], last: i64) -> Res
     Ok(Arc::new(tree))
 }
 
-/// The newest creations under a uid, the newest first, and whether they were before a version of another object.
-pub(super) async fn list_births(
+/// The newest creations under a uid, the newest first.
+pub(super) async fn list_births(database: &Database, org: OrgId, uid: &Uid) -> Result<Vec<Birth>> {
+    let (stream, types) = (Folder::stream_id(uid), Folder::BEGINNINGS);
+    let rows = database.read(org, BIRTHS, &[&org.0, &stream.as_str(), &types, &MAX_BIRTHS]).await?;
+    let birth =
+        |row: &Row| Birth { id: row.get("id"), restores: row.get("restores"), position: row.get("pos") };
+    Ok(rows.iter().map(birth).collect())
+}
+
+/// The position of a version of any object.
+pub(super) async fn find_position(
     database: &Database,
     org: OrgId,
-    uid: &Uid,
-    (object, version): (&StreamId, i64),
-) -> Result<Vec<Birth>> {
-    let stream = Folder::stream_id(uid);
-    let types = Folder::BEGINNINGS;
-    let params: Params<'_> = &[&org.0, &stream.as_str(), &types, &object.as_str(), &version, &MAX_BIRTHS];
-    let rows = database.read(org, BIRTHS, params).await?;
-    let birth = |row: &Row| match event(row)? {
-        FolderEvent::Created(created) => Ok(Birth { created, is_before: row.get("is_before") }),
-        other => Err(Error::internal(format!("{other:?} begins a folder"))),
-    };
-    rows.iter().map(birth).collect()
+    stream: &StreamId,
+    version: i64,
+) -> Result<Option<i64>> {
+    let row = database.read_one(org, POSITION, &[&org.0, &stream.as_str(), &version]).await?;
+    Ok(row.map(|row| row.get("pos")))
 }
 
 fn event(row: &Row) -> Result<FolderEvent> {

@@ -261,3 +261,18 @@ async fn a_disabled_user_is_refused_at_once() {
     server.admin().post(&format!("{path}/enable"), &json!({})).await.expect(200);
     me(&server, &token).await;
 }
+
+#[tokio::test]
+async fn names_that_only_look_alike_are_not_one_user() {
+    let signer = Signer::p256("a");
+    let server = server_trusting(&signer, &[]).await;
+    server.new_member(1, "kelly", "Editor").await;
+    for login in ["\u{FF4B}elly", "\u{212A}elly", "\u{FF41}dmin"] {
+        let mut other = claims("attacker");
+        other["preferred_username"] = json!(login);
+        refused(with_token(&server, &signer.sign(&other)).get("/api/user").await);
+    }
+    let mut same = claims("kelly");
+    same["preferred_username"] = json!("KELLY");
+    assert_eq!(me(&server, &signer.sign(&same)).await["name"], "kelly Example");
+}

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kymograph_domain::text::{MAX_NAME_BYTES, fold, has_hidden_characters, is_storable};
+use kymograph_domain::text::{MAX_NAME_BYTES, differ_in_case_only, fold, has_hidden_characters, is_storable};
 use kymograph_domain::user::Profile;
 use kymograph_domain::{OrgId, OrgRole, UserId};
 
@@ -194,8 +194,14 @@ impl JwtLogIn {
             }
             let found = users.find_user_by_login(name).await?;
             // A name that a user only claims may be that of whom the provider means.
-            let is_named = |user: &UserView| user.profile.is_own(&user.claims, name);
-            Ok::<_, Error>(found.filter(is_named))
+            let Some(user) = found.filter(|user| user.profile.is_own(&user.claims, name)) else {
+                return Ok(None);
+            };
+            // Names that look alike are one name here, but can be two users of a provider.
+            if [&user.profile.login, &user.profile.email].iter().any(|own| differ_in_case_only(own, name)) {
+                return Ok(Some(user));
+            }
+            Err(Failure::invalid("the name is that of another user in other characters"))
         };
         let (by_email, by_login) = (find(&external.email).await?, find(&external.login).await?);
         match (by_email, by_login) {

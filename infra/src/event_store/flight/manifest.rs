@@ -7,8 +7,9 @@ use kymograph_app::scope::Standing;
 use kymograph_domain::org::OrgEvent;
 use kymograph_domain::{Invariant, OrgId, StoredEvent, Timestamp};
 use kymograph_projections::identity::standing_check;
+use kymograph_projections::premise::check_premise;
 use kymograph_projections::statement::Param;
-use kymograph_projections::{OnFailure, Recorded, Statements, params};
+use kymograph_projections::{OnFailure, Recorded, Statement, Statements, params};
 
 use crate::pipeline::Step;
 
@@ -253,18 +254,22 @@ impl Section<'_> {
 
     /// Adds the statements of the read models, and tells where each commit's part of this org's log ends.
     ///
-    /// Events of one type of aggregate that follow each other share statements if they may. A commit that gives or takes rights
-    /// shares none with those before it: whether its actor still may is checked before its own events and after all earlier
-    /// ones. Events are not moved before others of another type or behind them, so that all checks are in the order of the log.
+    /// Events of one type of aggregate that follow each other share statements if they may. A commit that gives or takes rights, or
+    /// rests on a premise, shares none with those before it: that is checked before its own events and after all earlier ones. Events are not moved before others of another type or behind them, so that all checks are in the order of the log.
     fn project(&mut self, placed: &[PlacedAppend<'_>], may_share: bool) -> HashMap<usize, Committed> {
         let of_type = |append: &PlacedAppend<'_>| append.append.stream_type;
         let shares = |one: &PlacedAppend<'_>, other: &PlacedAppend<'_>| {
             let may_share = may_share && of_type(one) == of_type(other);
-            may_share && (one.commit == other.commit || other.prepared.standing.is_none())
+            let is_checked = other.prepared.standing.is_some() || !other.prepared.premises.is_empty();
+            may_share && (one.commit == other.commit || !is_checked)
         };
+        let mut before = None;
         for run in placed.chunk_by(shares) {
             self.check_standing(&run[0]);
             let commit = run[0].commit;
+            if before.replace(run[run.len() - 1].commit) != Some(commit) {
+                self.check_premises(&run[0]);
+            }
             let owner = run.iter().all(|append| append.commit == commit).then_some(commit);
             let recorded: Vec<_> = run.iter().flat_map(|append| append.recorded(self.org)).collect();
             let mut statements = Statements::default();
@@ -306,6 +311,18 @@ impl Section<'_> {
             let (sql, params) = standing_check(standing);
             let broken = OnFailure::Broken(Invariant::ActorKeepsRights);
             self.push(sql, params, Owner::Projection(append.commit, broken));
+        }
+    }
+
+    /// Checks what else a commit was decided on, before any of its own events.
+    fn check_premises(&mut self, append: &PlacedAppend<'_>) {
+        let is_here = append.prepared.appends.first().is_some_and(|first| first.org == self.org);
+        let mut statements = Statements::default();
+        for premise in append.prepared.premises.iter().filter(|_| is_here) {
+            check_premise(self.org, premise, &mut statements);
+        }
+        for Statement { sql, params, on_failure, .. } in statements.into_vec() {
+            self.push(sql, params, Owner::Projection(append.commit, on_failure));
         }
     }
 

@@ -1,0 +1,40 @@
+//! Members of teams that come back.
+
+use std::any::Any;
+use std::collections::HashSet;
+
+use kymograph_domain::membership::Membership;
+use kymograph_domain::resource_permission::Grantee;
+use kymograph_domain::team::{Team, TeamCommand};
+use kymograph_domain::{Stream, UserId};
+
+use super::HistoryReader;
+use crate::Scope;
+use crate::error::Result;
+
+/// Takes those out of commands for a team who have left the org since a position, unless they come back as well: their
+/// rights ended then, even if they joined again. Returns how many they are.
+pub(crate) async fn leave_out_ended<S: Any, C: Any>(
+    reader: &dyn HistoryReader,
+    scope: &Scope,
+    team: &S,
+    commands: &mut [C],
+    position: i64,
+    returned: &HashSet<Grantee>,
+) -> Result<usize> {
+    let Some(team) = (team as &dyn Any).downcast_ref::<Team>() else { return Ok(0) };
+    let mut count = 0;
+    for command in commands {
+        let Some(TeamCommand::SetMembers(members)) = (command as &mut dyn Any).downcast_mut() else {
+            continue;
+        };
+        let comes_back =
+            |user: &UserId| !team.members.contains_key(user) && !returned.contains(&Grantee::User(*user));
+        let streams: Vec<_> = members.keys().copied().filter(comes_back).collect();
+        let streams: Vec<_> = streams.iter().map(Membership::stream_id).collect();
+        let ended = reader.find_ended(scope, &streams, position).await?;
+        count += ended.len();
+        members.retain(|user, _| !ended.contains(&Membership::stream_id(user)));
+    }
+    Ok(count)
+}
