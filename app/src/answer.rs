@@ -183,6 +183,12 @@ impl Answer {
     }
 }
 
+/// Gives back the turn that the answer of this request has needed so far, where what was read is not part of the answer.
+pub(crate) fn give_back() {
+    // A write has no such answer.
+    CURRENT.try_with(|answer| *answer.lock() = Turn::default()).unwrap_or_default();
+}
+
 /// How many bytes of rows the next statement of this request may give.
 pub struct Room {
     answer: Option<(Arc<Answer>, Size)>,

@@ -5,11 +5,12 @@
 
 mod diff;
 mod image;
+mod many;
 mod restore;
 mod right;
 mod team;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -25,6 +26,7 @@ use crate::{Authorization, Commands, Permission, Scope, Workers};
 
 pub use diff::Diff;
 pub(crate) use image::{Images, MAX_FOLDED_EVENTS, Room, past};
+pub(crate) use many::Pasts;
 pub use restore::Restored;
 pub(crate) use right::{Place, place_of, resource_of};
 pub(crate) use team::leave_out_ended;
@@ -130,6 +132,21 @@ pub trait HistoryReader: Send + Sync {
         types: &[&str],
         version: i64,
     ) -> Result<Option<i64>>;
+    /// The last version of each of these types on streams, up to a version of each, as far as there is one.
+    async fn find_last_of_many(
+        &self,
+        scope: &Scope,
+        streams: &[(&StreamId, i64)],
+        types: &[&str],
+    ) -> Result<HashMap<StreamId, i64>>;
+    /// The events of streams from one version to another, in the order of the streams; `None` if they have more bytes
+    /// together.
+    async fn read_ranges(
+        &self,
+        scope: &Scope,
+        ranges: &[(StreamId, i64, i64)],
+        max_bytes: i64,
+    ) -> Result<Option<Vec<(StreamId, StoredChange)>>>;
     /// Those of some memberships, teams and service accounts that ended after a position.
     async fn find_ended(
         &self,

@@ -6,6 +6,7 @@
 
 mod decide;
 mod list;
+mod past;
 mod place;
 mod right;
 mod step;
@@ -19,9 +20,10 @@ use kymograph_domain::undo::{Undoing, reverted_types, undoing};
 use kymograph_domain::{OrgId, StreamId, Timestamp, UserId};
 use tokio::sync::OnceCell;
 
+use crate::answer;
 use crate::error::{Error, ErrorKind, Result};
 use crate::folder::FolderReader;
-use crate::history::HistoryReader;
+use crate::history::{HistoryReader, Room};
 use crate::id_allocator::IdAllocator;
 use crate::invite::InviteReader;
 use crate::work::Admitted;
@@ -160,8 +162,8 @@ struct Task {
     request: DoneRequest,
     /// The objects in the order in which they are undone.
     objects: Vec<Object>,
-    /// How many bytes of events may still be read.
-    budget: Mutex<usize>,
+    /// How much may still be done to find out what objects were.
+    room: Mutex<Room>,
     /// Held while what objects were is in memory.
     admitted: Admitted,
 }
@@ -178,12 +180,13 @@ impl Undos {
     pub async fn preview(&self, scope: &Scope, entry: i64) -> Result<UndoPlan> {
         require(scope)?;
         let task = &self.task(scope, entry).await?;
+        answer::give_back();
         let mut plan = self
             .commands
             .rehearse(scope, |unit| async move {
                 let mut deciding = Deciding::new(self, task, scope, unit, true);
                 deciding.undo_all().await?;
-                Ok(deciding.end())
+                deciding.end()
             })
             .await?;
         self.add_later(scope, task, &mut plan).await?;
@@ -200,7 +203,7 @@ impl Undos {
             .run(scope, |unit| async move {
                 let mut deciding = Deciding::new(self, task, scope, unit, false);
                 deciding.undo_all().await?;
-                let decided = deciding.end();
+                let decided = deciding.end()?;
                 let plan = &decided.outcome;
                 if seen.is_some_and(|seen| seen != plan.seen) {
                     let message = "it has changed since the preview: look at a new one";
@@ -234,8 +237,8 @@ impl Undos {
         };
         let mut objects: Vec<_> = by_stream.into_iter().map(object).collect();
         objects.sort_by_key(|object| std::cmp::Reverse(object.position()));
-        let (budget, admitted) = (Mutex::new(MAX_UNDO_BYTES), Admitted::default());
-        Ok(Task { request, objects, budget, admitted })
+        let (room, admitted) = (Mutex::new(Room::new(MAX_UNDO_BYTES, 0)), Admitted::default());
+        Ok(Task { request, objects, room, admitted })
     }
 
     /// Adds the changes that would go too to the steps that are named.

@@ -178,7 +178,7 @@ impl Workers {
         if bytes <= INLINE_BYTES {
             return Ok(work());
         }
-        self.turn(org, bytes).await?.run(bytes, work).await
+        self.turn(org, bytes).await?.run(work).await
     }
 
     /// Waits for a turn to work on so many bytes. The holder of a turn must not wait for another.
@@ -266,15 +266,8 @@ impl Drop for Place {
 }
 
 impl Turn {
-    /// Does work on so many bytes.
-    pub async fn run<T: Send + 'static>(
-        &self,
-        bytes: usize,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T> {
-        if bytes <= INLINE_BYTES {
-            return Ok(work());
-        }
+    /// Does work on a thread of its own.
+    pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
         run_on(&*self.0.place.workers.0.threads, self.0.clone(), work).await
     }
 }

@@ -1,6 +1,6 @@
 //! The events of an object, for its history.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
 use kymograph_app::audit::actor_kind;
@@ -11,6 +11,7 @@ use serde::Deserialize;
 use tokio_postgres::Row;
 
 use crate::database::{Database, Params};
+use crate::statement::column;
 use crate::text::timestamp_column;
 
 /// What the author said is somewhere in a payload, so it is taken out of it where it is. PostgreSQL cannot say the
@@ -35,6 +36,16 @@ const READ_CHANGES: &str =
 const FIND_LAST_OF: &str = "SELECT version FROM events WHERE org_id = $1 AND stream_id = $2 AND version <= $3
     AND type = ANY ($4) ORDER BY version DESC LIMIT 1";
 
+const FIND_LAST_OF_MANY: &str =
+    "SELECT streams.id, last.version FROM unnest($2::text[], $3::bigint[]) AS streams (id, version)
+    CROSS JOIN LATERAL (SELECT version FROM events WHERE org_id = $1 AND stream_id = streams.id
+        AND version <= streams.version AND type = ANY ($4) ORDER BY version DESC LIMIT 1) AS last";
+const READ_RANGES: &str = "SELECT stream_id, version, type, schema_version, CASE WHEN total <= $5 THEN payload END AS payload
+    FROM (SELECT e.*, ranges.place, sum(octet_length(e.payload)) OVER (ORDER BY ranges.place, e.version)::bigint AS total
+        FROM unnest($2::text[], $3::bigint[], $4::bigint[]) WITH ORDINALITY AS ranges (id, first, last, place)
+        CROSS JOIN LATERAL (SELECT stream_id, version, type, schema_version, payload FROM events
+            WHERE org_id = $1 AND stream_id = ranges.id AND version BETWEEN ranges.first AND ranges.last OFFSET 0) AS e) AS found
+    ORDER BY place, version";
 const FIND_ENDED: &str = "SELECT streams.id FROM unnest($2::text[]) AS streams (id)
     WHERE EXISTS (SELECT FROM events WHERE org_id = $1 AND stream_id = streams.id AND pos > $3
         AND type IN ('membership.removed', 'team.deleted', 'service_account.deleted'))";
@@ -126,6 +137,34 @@ impl HistoryReader for PgHistoryReader {
         let row =
             self.database.read_one(org, FIND_LAST_OF, &[&org.0, &stream.as_str(), &version, &types]).await?;
         Ok(row.map(|row| row.get(0)))
+    }
+
+    async fn find_last_of_many(
+        &self,
+        scope: &Scope,
+        streams: &[(&StreamId, i64)],
+        types: &[&str],
+    ) -> Result<HashMap<StreamId, i64>> {
+        let org = scope.org();
+        let (ids, versions): (Vec<_>, Vec<_>) =
+            streams.iter().map(|(stream, version)| (stream.as_str(), *version)).unzip();
+        let rows = self.database.read(org, FIND_LAST_OF_MANY, &[&org.0, &ids, &versions, &types]).await?;
+        Ok(rows.iter().map(|row| (StreamId::from_stored(row.get(0)), row.get(1))).collect())
+    }
+
+    async fn read_ranges(
+        &self,
+        scope: &Scope,
+        ranges: &[(StreamId, i64, i64)],
+        max_bytes: i64,
+    ) -> Result<Option<Vec<(StreamId, StoredChange)>>> {
+        let org = scope.org();
+        let ids = column(ranges, |(stream, ..)| stream.to_string());
+        let (first, last) = (column(ranges, |(_, first, _)| *first), column(ranges, |(.., last)| *last));
+        let params: Params<'_> = &[&org.0, &ids, &first, &last, &max_bytes];
+        let rows = self.database.read_bounded(org, READ_RANGES, params).await?;
+        let change = |row: &Row| Some((StreamId::from_stored(row.get("stream_id")), stored_change(row)?));
+        Ok(rows.iter().map(change).collect())
     }
 
     async fn find_ended(

@@ -24,7 +24,7 @@ const BATCH_WITH_CHANGES: i64 = 10;
 /// How many bytes a batch has at most. Entries beyond it are read again with the next.
 pub(crate) const MAX_BATCH_BYTES: usize = 1024 * 1024;
 /// How much is told of each of them. An export is complete, so whatever they are of is read, one object at a time.
-const ROOM: Room = Room { read: usize::MAX, compared: usize::MAX };
+const ROOM: Room = Room::new(usize::MAX, usize::MAX);
 /// How many batches of a whole log are read at once.
 const READ_AT_ONCE: usize = 2;
 /// How many names of objects are remembered on the way.

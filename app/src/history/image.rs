@@ -13,26 +13,37 @@ use crate::work::{Admitted, INLINE_BYTES};
 use crate::{Scope, Workers};
 
 /// How many events are read at once.
-const BATCH: i64 = 500;
+pub(super) const BATCH: i64 = 500;
 /// How many bytes are read at once after an admission. More are only read one event after the other.
-const BATCH_BYTES: i64 = 1024 * 1024;
+pub(super) const BATCH_BYTES: i64 = 1024 * 1024;
 /// How many events an image is folded from that no event tells all of.
 pub(crate) const MAX_FOLDED_EVENTS: i64 = 10_000;
 /// How many bytes an event counts for beside its payload.
 const EVENT_BYTES: usize = 100;
+/// How many bytes a piece of work counts for at least.
+const PIECE_BYTES: usize = 1024;
 
-/// How much may be done to say what changed.
+/// How much one request may do to find out what objects were, and what changed.
 #[derive(Clone, Copy)]
 pub(crate) struct Room {
     /// How many bytes of events are read.
     pub(crate) read: usize,
     /// How many bytes the images have together that are compared.
     pub(crate) compared: usize,
+    /// How many bytes are read without an admission.
+    pub(super) small: usize,
+    /// How many bytes are worked on at once. What comes after them waits for its turn, however little it is.
+    inline: usize,
 }
 
 impl Room {
     /// What one request may do.
-    pub(crate) const OF_REQUEST: Self = Self { read: MAX_READ_BYTES, compared: MAX_COMPARED_BYTES };
+    pub(crate) const OF_REQUEST: Self = Self::new(MAX_READ_BYTES, MAX_COMPARED_BYTES);
+
+    /// Room to read and compare so many bytes.
+    pub(crate) const fn new(read: usize, compared: usize) -> Self {
+        Self { read, compared, small: INLINE_BYTES, inline: INLINE_BYTES }
+    }
 }
 
 /// Images of one object. Asked for in ascending order, each goes on from where the one before ended.
@@ -44,8 +55,8 @@ pub(crate) struct Images<'a> {
     past: Option<Box<dyn AnyPast>>,
     version: i64,
     last: Option<(i64, Arc<str>)>,
-    /// How many bytes may still be compared.
-    comparable: usize,
+    /// How many bytes the events have that the past was folded from.
+    weight: usize,
 }
 
 impl<'a> Images<'a> {
@@ -57,7 +68,7 @@ impl<'a> Images<'a> {
         noun: &'a str,
     ) -> Self {
         let reading = Reading::new(reader, workers, scope, stream);
-        Self { noun, first: 1, reading, past: None, version: 0, last: None, comparable: MAX_COMPARED_BYTES }
+        Self { noun, first: 1, reading, past: None, version: 0, last: None, weight: 0 }
     }
 
     /// Says that nothing is told of what was before a version.
@@ -72,15 +83,15 @@ impl<'a> Images<'a> {
         self
     }
 
-    /// Says how many bytes of events may be read, and how many of images compared.
+    /// Says how much may be done.
     pub(crate) fn within(mut self, room: Room) -> Self {
-        (self.reading.left, self.comparable) = (room.read, room.compared);
+        self.reading.room = room;
         self
     }
 
-    /// How much may still be read and compared.
+    /// How much may still be done.
     pub(crate) fn left(&self) -> Room {
-        Room { read: self.reading.left, compared: self.comparable }
+        self.reading.room
     }
 
     /// What changed from one version to another, in at most so many bytes.
@@ -89,8 +100,9 @@ impl<'a> Images<'a> {
             return Diff::too_much();
         };
         let (noun, bytes) = (self.noun.to_owned(), before.len() + after.len());
-        let Some(left) = self.comparable.checked_sub(bytes) else { return Diff::too_much() };
-        self.comparable = left;
+        let room = &mut self.reading.room;
+        let Some(left) = room.compared.checked_sub(bytes) else { return Diff::too_much() };
+        room.compared = left;
         self.reading.run(bytes, move || Diff::between(&noun, &before, &after, max_bytes)).await?
     }
 
@@ -102,7 +114,7 @@ impl<'a> Images<'a> {
         if let Some((_, image)) = self.last.as_ref().filter(|(last, _)| *last == version) {
             return Ok(Some(image.clone()));
         }
-        if self.reading.left == 0 {
+        if self.reading.room.read == 0 {
             return Ok(None);
         }
         let types = registry::complete_events(self.noun);
@@ -110,7 +122,7 @@ impl<'a> Images<'a> {
         if !is_ahead {
             let base = self.reading.base(types, version).await?;
             if self.past.is_none() || self.version > version || base > self.version {
-                self.past = registry::new_past(self.noun);
+                (self.past, self.weight) = (registry::new_past(self.noun), 0);
                 self.version = base - 1;
                 self.reading.known.clear();
             }
@@ -118,13 +130,14 @@ impl<'a> Images<'a> {
         if version - self.version > MAX_FOLDED_EVENTS {
             return Ok(None);
         }
-        let (noun, past) = (self.noun, &mut self.past);
-        let push = |stored_type: &str, event: &dyn StoredEvent| {
+        let (noun, past, weight) = (self.noun, &mut self.past, &mut self.weight);
+        let push = |known: &Known| {
             // What was before an event that tells all is of no use any more.
-            if types.contains(&stored_type) {
-                *past = registry::new_past(noun);
+            if types.contains(&&*known.stored_type) {
+                (*past, *weight) = (registry::new_past(noun), 0);
             }
-            past.as_mut().is_some_and(|past| past.push(event))
+            *weight += known.bytes;
+            past.as_mut().is_some_and(|past| past.push(&*known.event))
         };
         if !self.reading.each(self.version + 1, version, push).await? {
             self.past = None;
@@ -133,7 +146,7 @@ impl<'a> Images<'a> {
         self.version = version;
         let past = self.past.take().ok_or_else(|| Error::internal(format!("{noun} is no aggregate type")))?;
         let work = move || (past.image(), past);
-        let (image, past) = self.reading.run(self.reading.longest, work).await?;
+        let (image, past) = self.reading.run(self.weight, work).await?;
         self.past = Some(past);
         let image: Arc<str> = image.map_err(Error::internal)?.into();
         self.last = Some((version, image.clone()));
@@ -141,24 +154,24 @@ impl<'a> Images<'a> {
     }
 }
 
-/// The past of an object of a known type up to a version, and how many of the bytes that may be read are left. The admission
-/// that it may need is the request's.
+/// The past of an object of a known type up to a version, and how much may still be done. The admission that it may need is
+/// the request's.
 pub(crate) async fn past<A: Stream>(
     reader: &dyn HistoryReader,
     workers: &Workers,
     scope: &Scope,
     stream: &StreamId,
     version: i64,
-    budget: usize,
+    room: Room,
     admitted: &Admitted,
-) -> Result<(Past<A>, usize)> {
+) -> Result<(Past<A>, Room)> {
     let mut past = Past::<A>::default();
     let mut reading = Reading::new(reader, workers, scope, stream);
-    reading.left = budget;
+    reading.room = room;
     reading.admitted = admitted.clone();
     let base = reading.base(A::COMPLETE, version).await?;
-    if reading.each(base, version, |_, event| past.push(event)).await? {
-        return Ok((past, reading.left));
+    if reading.each(base, version, |known| past.push(&*known.event)).await? {
+        return Ok((past, reading.room));
     }
     Err(Error::too_large("the history up to this version is too long to be read"))
 }
@@ -170,15 +183,10 @@ struct Reading<'a> {
     scope: &'a Scope,
     stream: &'a StreamId,
     /// Events that were read, but not handed out yet.
-    known: VecDeque<StoredChange>,
+    known: VecDeque<Known>,
     /// Up to which version events will be asked for, as far as is known.
     wanted: i64,
-    /// How many bytes of events may still be read.
-    left: usize,
-    /// How many bytes the longest event has that was handed out.
-    longest: usize,
-    /// How many bytes may be read without an admission.
-    small: usize,
+    room: Room,
     admitted: Admitted,
 }
 
@@ -196,16 +204,14 @@ impl<'a> Reading<'a> {
             stream,
             known: VecDeque::new(),
             wanted: 0,
-            left: MAX_READ_BYTES,
-            longest: 0,
-            small: INLINE_BYTES,
+            room: Room::OF_REQUEST,
             admitted: Admitted::default(),
         }
     }
 
     /// Up to which version events can be handed out without reading any.
     fn known_to(&self) -> i64 {
-        self.known.back().map_or(0, |change| change.version)
+        self.known.back().map_or(0, |known| known.version)
     }
 
     /// From which version on events have to be read to know what an object was like at another.
@@ -223,25 +229,23 @@ impl<'a> Reading<'a> {
         &mut self,
         from: i64,
         to: i64,
-        mut push: impl FnMut(&str, &dyn StoredEvent) -> bool + Send,
+        mut push: impl FnMut(&Known) -> bool + Send,
     ) -> Result<bool> {
         for version in from..=to {
             if self.known.is_empty() {
-                self.known = self.read(version, BATCH.min(self.wanted.max(to) - version + 1)).await?;
+                let read = self.read(version, BATCH.min(self.wanted.max(to) - version + 1)).await?;
+                let bytes = read.iter().map(|change| change.payload.len()).sum();
+                let decode = move || read.into_iter().map(decode).collect::<Result<_, _>>();
+                self.known = self.run(bytes, decode).await?.map_err(Error::internal)?;
             }
-            let Some(change) = self.known.pop_front() else {
+            let Some(known) = self.known.pop_front() else {
                 return Err(Error::missing(format!("version {version} not found")));
             };
-            let length = change.payload.len();
-            self.left = self.left.saturating_sub(length + EVENT_BYTES);
-            if self.left == 0 {
+            self.room.read = self.room.read.saturating_sub(known.bytes);
+            if self.room.read == 0 {
                 return Ok(false);
             }
-            self.longest = self.longest.max(length);
-            let found = change.version;
-            let (stored_type, event) =
-                self.run(length, move || decode(change)).await?.map_err(Error::internal)?;
-            if found != version || !push(&stored_type, &*event) {
+            if known.version != version || !push(&known) {
                 return Err(Error::internal(format!("{} lacks version {version}", self.stream)));
             }
         }
@@ -249,39 +253,62 @@ impl<'a> Reading<'a> {
     }
 
     /// So many events from a version on, or fewer if they are large.
-    async fn read(&mut self, from: i64, limit: i64) -> Result<VecDeque<StoredChange>> {
+    async fn read(&mut self, from: i64, limit: i64) -> Result<Vec<StoredChange>> {
         let (scope, stream) = (self.scope, self.stream);
         if !self.admitted.is_held() {
-            let max_bytes = i64::try_from(self.small).map_err(Error::internal)?;
+            let max_bytes = i64::try_from(self.room.small).map_err(Error::internal)?;
             let read = self.reader.read_changes(scope, stream, from, limit, max_bytes).await?;
             let bytes = read.list.iter().map(|change| change.payload.len()).sum();
-            self.small = self.small.saturating_sub(bytes);
+            self.room.small = self.room.small.saturating_sub(bytes);
             if !read.list.is_empty() || !read.is_cut {
-                return Ok(read.list.into());
+                return Ok(read.list);
             }
             self.admitted.wait(self.workers, scope.org()).await?;
         }
         let read = self.reader.read_changes(scope, stream, from, limit, BATCH_BYTES).await?;
         if !read.list.is_empty() || !read.is_cut {
-            return Ok(read.list.into());
+            return Ok(read.list);
         }
         let read = self.reader.read_changes(scope, stream, from, 1, i64::MAX).await?;
-        Ok(read.list.into())
+        Ok(read.list)
     }
 
-    /// Does work on so many bytes in a turn of its own, so that others have theirs between the pieces of a long history.
     async fn run<T: Send + 'static>(
-        &self,
+        &mut self,
         bytes: usize,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T> {
-        self.workers.run(self.scope.org(), bytes, work).await
+        run(self.workers, self.scope, &mut self.room, bytes, work).await
     }
 }
 
-type Decoded = (String, Box<dyn StoredEvent>);
+/// Does work on so many bytes: at once as long as the request has done little, and then in a turn of its own, so that others
+/// have theirs between the pieces of a long history.
+pub(super) async fn run<T: Send + 'static>(
+    workers: &Workers,
+    scope: &Scope,
+    room: &mut Room,
+    bytes: usize,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T> {
+    if let Some(left) = room.inline.checked_sub(bytes.max(PIECE_BYTES)) {
+        room.inline = left;
+        return Ok(work());
+    }
+    workers.turn(scope.org(), bytes).await?.run(work).await
+}
 
-fn decode(change: StoredChange) -> Result<Decoded, DecodeError> {
-    let event = registry::decode(&change.stored_type, change.schema_version, &change.payload)?;
-    Ok((change.stored_type, event))
+/// An event that was read.
+pub(super) struct Known {
+    version: i64,
+    stored_type: String,
+    pub(super) event: Box<dyn StoredEvent>,
+    /// How many bytes it counts for.
+    bytes: usize,
+}
+
+pub(super) fn decode(change: StoredChange) -> Result<Known, DecodeError> {
+    let StoredChange { version, stored_type, schema_version, payload } = change;
+    let event = registry::decode(&stored_type, schema_version, &payload)?;
+    Ok(Known { version, stored_type, event, bytes: payload.len() + EVENT_BYTES })
 }

@@ -10,10 +10,10 @@ use kymograph_domain::registry::{self, AggregateVisitor, visit};
 use kymograph_domain::resource_permission::Resource;
 use serde::{Deserialize, Serialize};
 
-use super::image::past;
+use super::image::{Room, past};
 use super::right::{closed_list, place_of, resource_of};
 use super::team::leave_out_ended;
-use super::{Histories, HistoryOf, KeyOf, MAX_READ_BYTES, Purpose, Subject};
+use super::{Histories, HistoryOf, KeyOf, Purpose, Subject};
 use crate::Scope;
 use crate::error::{Error, Result};
 use crate::id_allocator::IdKind;
@@ -74,7 +74,7 @@ impl Histories {
     async fn past<A: Stream>(&self, subject: &Subject, version: i64, admitted: &Admitted) -> Result<Past<A>> {
         let Subject { scope, stream, .. } = subject;
         let (reader, workers) = (&*self.reader, &self.workers);
-        let read = past(reader, workers, scope, stream, version, MAX_READ_BYTES, admitted).await?;
+        let read = past(reader, workers, scope, stream, version, Room::OF_REQUEST, admitted).await?;
         Ok(read.0)
     }
 }

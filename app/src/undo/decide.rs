@@ -4,13 +4,12 @@ use std::any::Any;
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, PoisonError};
 
 use cqrs_es::Aggregate;
 use kymograph_domain::folder::{Birth, Folder};
 use kymograph_domain::invite::Invite;
 use kymograph_domain::membership::Membership;
-use kymograph_domain::past::{AnyPast, NOTHING, Past, is_there};
+use kymograph_domain::past::{AnyPast, NOTHING, is_there};
 use kymograph_domain::registry::{self, AggregateVisitor, visit};
 use kymograph_domain::resource_permission::{Grantee, Resource, ResourceKind, ResourcePermission};
 use kymograph_domain::team::Team;
@@ -21,9 +20,9 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::list::Reborn;
-use super::{DoneEvent, Fate, Object, Task, UndoPlan, UndoStep, Undos, right};
+use super::{Fate, MAX_UNDONE_EVENTS, Object, Task, UndoPlan, UndoStep, Undos, right};
 use crate::error::{Error, ErrorKind, Result};
-use crate::history::{Place, past, place_of, resource_of};
+use crate::history::{Place, place_of, resource_of};
 use crate::id_allocator::IdKind;
 use crate::invite::{end_invites_after_demotion, forgotten};
 use crate::random::hex;
@@ -50,6 +49,8 @@ pub(super) struct Deciding<'a, 's> {
     pub(super) returned: HashSet<Grantee>,
     /// The creations under the uids of folders, the newest first.
     pub(super) births: HashMap<Uid, Vec<Birth>>,
+    /// The versions with which objects began: those that are there now, or that the request changed.
+    pub(super) began: HashMap<StreamId, i64>,
     /// Folders that came back under a new numeric id.
     pub(super) folders_back: HashMap<Uid, Birth>,
     seen: Sha256,
@@ -92,6 +93,7 @@ impl<'a, 's> Deciding<'a, 's> {
             reborn,
             returned,
             births: HashMap::new(),
+            began: HashMap::new(),
             folders_back: HashMap::new(),
             seen: Sha256::new(),
         }
@@ -111,11 +113,18 @@ impl<'a, 's> Deciding<'a, 's> {
         self.undo_lists(&lists).await
     }
 
-    /// Ends the decision.
-    pub(super) fn end(mut self) -> Decided<'s, UndoPlan> {
+    /// Ends the decision, unless it would write too much.
+    pub(super) fn end(mut self) -> Result<Decided<'s, UndoPlan>> {
+        let events: usize = self.unit.appends.iter().map(|append| append.events.len()).sum();
+        if i64::try_from(events).is_ok_and(|events| events > MAX_UNDONE_EVENTS) {
+            return Err(Error::too_large(format!(
+                "undoing this would change more than {MAX_UNDONE_EVENTS} things at once, permissions included: bring objects \
+                    back by their history, and dashboards out of the trash"
+            )));
+        }
         let seen = self.seen.finalize();
         self.plan.seen = hex(&seen[..SEEN_BYTES]);
-        self.unit.decided(self.plan)
+        Ok(self.unit.decided(self.plan))
     }
 
     /// Notes the state that is decided on.
@@ -204,7 +213,7 @@ impl<'a, 's> Deciding<'a, 's> {
         }
         right::require(self.scope, &object.noun, &object.key, was_there)?;
         let is_deletion = object.events.last().is_some_and(|event| event.stored_type.ends_with(".deleted"));
-        if was_there && self.is_another::<A>(object, entity).await? {
+        if was_there && self.is_another::<A>(object, entity) {
             if is_deletion {
                 return Ok(Decision::unchanged("there is one with its uid again"));
             }
@@ -256,20 +265,6 @@ impl<'a, 's> Deciding<'a, 's> {
         }
     }
 
-    /// Whether what has the uid is something else than what the request changed.
-    async fn is_another<A: Stream>(&self, object: &Object, entity: &Entity<A>) -> Result<bool> {
-        let begins = |event: &DoneEvent| A::BEGINNINGS.contains(&event.stored_type.as_str());
-        if object.events.iter().skip(1).any(begins) {
-            return Ok(true);
-        }
-        if A::BEGINNINGS.is_empty() || entity.version() == object.last() {
-            return Ok(false);
-        }
-        let reader = &self.undos.ports.histories;
-        let began = reader.find_last_of(self.scope, &object.stream, A::BEGINNINGS, i64::MAX).await?;
-        Ok(began.is_some_and(|version| version > object.last()))
-    }
-
     /// Ends what the request began. A folder must have nothing left in it.
     async fn end_object<A: Stream>(&self, entity: &Entity<A>) -> Result<Decision<A::Command>> {
         let Some(command) = entity.ending() else { return Ok(Decision::unchanged("it is gone already")) };
@@ -303,30 +298,6 @@ impl<'a, 's> Deciding<'a, 's> {
             return Ok(Decision::unchanged("what it was given is gone already"));
         }
         Ok(Decision::Tell(Fate::Revoked, commands))
-    }
-
-    /// The past of an object before the request.
-    pub(super) async fn past<A: Stream>(&self, object: &Object) -> Result<Arc<Past<A>>> {
-        let read = async || -> Result<Arc<dyn Any + Send + Sync>> {
-            let past: Arc<dyn Any + Send + Sync> =
-                Arc::new(self.read::<A>(object, object.first() - 1).await?);
-            Ok(past)
-        };
-        let past = object.past.get_or_try_init(read).await?.clone();
-        past.downcast()
-            .map_err(|_| Error::internal(format!("{} has the past of another type", object.stream)))
-    }
-
-    pub(super) async fn read<A: Stream>(&self, object: &Object, version: i64) -> Result<Past<A>> {
-        if version == 0 {
-            return Ok(Past::default());
-        }
-        let ports = &self.undos.ports;
-        let left = *self.task.budget.lock().unwrap_or_else(PoisonError::into_inner);
-        let (reader, workers, admitted) = (&*ports.histories, &ports.workers, &self.task.admitted);
-        let (past, left) = past(reader, workers, self.scope, &object.stream, version, left, admitted).await?;
-        *self.task.budget.lock().unwrap_or_else(PoisonError::into_inner) = left;
-        Ok(past)
     }
 
     /// The numeric id of what has to be created anew.
@@ -460,6 +431,7 @@ impl<'d, 'o: 'd, 'a: 'd, 's: 'd> AggregateVisitor for UndoRun<'d, 'o, 'a, 's> {
         Box::pin(async move {
             let streams: Vec<_> = objects.iter().map(|object| object.stream.clone()).collect();
             let entities = deciding.unit.load_streams::<A>(&streams).await?;
+            deciding.read_ahead::<A>(objects, &entities).await?;
             for (object, entity) in objects.iter().zip(entities) {
                 deciding.undo(object, entity).await?;
             }

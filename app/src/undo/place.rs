@@ -1,11 +1,11 @@
-//! Where objects come back to, and as which they had been there.
+//! The place to which objects come back, and who comes back with them.
 
 use std::any::Any;
 
 use kymograph_domain::dashboard::DashboardError;
 use kymograph_domain::folder::{self, Birth, Folder, FolderError};
 use kymograph_domain::past::is_there;
-use kymograph_domain::resource_permission::{Resource, ResourceKind};
+use kymograph_domain::resource_permission::ResourceKind;
 use kymograph_domain::{Stream, Uid};
 
 use super::Object;
@@ -14,25 +14,10 @@ use super::list::Reborn;
 use crate::error::{Error, Result};
 use crate::event_store::Premise;
 use crate::folder::another_folder;
-use crate::history::{Place, leave_out_ended, place_of, resource_of};
+use crate::history::{Place, leave_out_ended, place_of};
 use crate::unit::Entity;
 
 impl Deciding<'_, '_> {
-    /// The folder or dashboard that an object was when the request changed it. Its state may say what had its uid since.
-    pub(super) async fn had<A: Stream>(
-        &self,
-        object: &Object,
-        entity: &Entity<A>,
-        is_there: bool,
-    ) -> Result<Option<Resource>> {
-        if is_there || A::BEGINNINGS.is_empty() || entity.version() == object.last() {
-            return Ok(resource_of(&**entity));
-        }
-        let reader = &self.undos.ports.histories;
-        let began = reader.find_last_of(self.scope, &object.stream, A::BEGINNINGS, object.first()).await?;
-        Ok(resource_of(&self.read::<A>(object, began.unwrap_or(1)).await?.state))
-    }
-
     /// Takes those out of commands for a team who have left the org since the request, and returns how many they are.
     pub(super) async fn leave_out_ended<A: Stream>(
         &self,
