@@ -10,7 +10,7 @@ use cqrs_es::Aggregate;
 use crate::aggregate::{Stream, StreamId};
 use crate::dashboard::{Dashboard, DashboardContent, DashboardEvent, MAX_TITLE_CHARACTERS, are_tags};
 use crate::event::StoredEvent;
-use crate::folder::{Folder, FolderEvent};
+use crate::folder::{Folder, FolderEvent, GENERAL_UID};
 use crate::json::{CanonicalJson, JsonDocument};
 use crate::quota::QuotaTarget;
 use crate::registry;
@@ -265,7 +265,11 @@ impl Import {
             FolderEvent::Created(_) if folder.exists => {
                 return Err(impossible(&event, "the folder is there already"));
             }
-            FolderEvent::Created(created) => created.id = next_id,
+            FolderEvent::Created(created) if created.uid.as_str() == GENERAL_UID => {
+                return Err(ImportError::Content("the uid of a folder names the root"));
+            }
+            // The numeric ids of what came back are those of the other server.
+            FolderEvent::Created(created) => (created.id, created.restores) = (next_id, None),
             _ if !folder.exists => return Err(impossible(&event, "the folder is not there")),
             _ => {}
         }

@@ -239,15 +239,38 @@ async fn a_folder_with_thousands_of_dashboards_is_deleted_at_once() {
     acme.post("/api/folders", &json!({"title": "New"})).await.expect(200);
 }
 
+/// Lines of which one is changed.
+fn with_changed(good: &[String], index: usize, change: &dyn Fn(&mut Value)) -> Vec<String> {
+    let mut lines = good.to_vec();
+    let mut line: Value = serde_json::from_str(&lines[index]).unwrap();
+    change(&mut line);
+    lines[index] = line.to_string();
+    lines
+}
+
+/// Lines of which one has what cannot be kept, and what is said of it.
+fn files_with_bad_values(good: &[String]) -> Vec<(&'static str, Vec<String>, &'static str)> {
+    let changed = |index, change: &dyn Fn(&mut Value)| with_changed(good, index, change);
+    vec![
+        (
+            "root",
+            changed(0, &|line| {
+                line["payload"]["folder.created"]["uid"] = json!("general");
+                line["aggregate_id"] = json!("general");
+            }),
+            "line 1: the uid of a folder names the root",
+        ),
+        (
+            "metadata",
+            changed(0, &|line| line["metadata"] = json!({"user_agent": "x".repeat(9000)})),
+            "line 1: its metadata is too long",
+        ),
+    ]
+}
+
 /// Lines of which one is bad, and what is said of it.
 fn bad_files(good: &[String]) -> Vec<(&'static str, Vec<String>, &'static str)> {
-    let changed = |index: usize, change: &dyn Fn(&mut Value)| {
-        let mut lines = good.to_vec();
-        let mut line: Value = serde_json::from_str(&lines[index]).unwrap();
-        change(&mut line);
-        lines[index] = line.to_string();
-        lines
-    };
+    let changed = |index, change: &dyn Fn(&mut Value)| with_changed(good, index, change);
     let without = |index: usize| [&good[..index], &good[index + 1..]].concat();
     vec![
         ("hole", without(4), "line 8: sequence 3 follows 1: 1 before it are missing"),
@@ -316,7 +339,7 @@ async fn a_bad_file_is_refused_whole_with_the_line() {
     let acme = server.admin().in_org(org);
     let before = log_of(&acme).await;
     let good = lines(&origin).await;
-    for (name, lines, expected) in bad_files(&good) {
+    for (name, lines, expected) in bad_files(&good).into_iter().chain(files_with_bad_values(&good)) {
         let path = file(name, &lines);
         for more in [&[][..], &["--dry-run"][..]] {
             let said = import(&server, org, path.to_str().unwrap(), more);

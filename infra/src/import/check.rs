@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use tokio_postgres::{Client, GenericClient};
 
 use super::line::Line;
+use super::metadata::is_too_long;
 use super::source::{EventFile, LinePlace, event};
 use super::{ImportOrder, ImportReport, failed};
 use crate::progress::Report;
@@ -76,6 +77,9 @@ pub(super) fn take(import: &mut Import, file: &EventFile, number: u64, line: &Li
         |error: &dyn std::fmt::Display| Error::invalid(format!("{}: {error}", file.place(number, line)));
     let schema_version = line.event_version.parse().ok().filter(|version| *version > 0);
     let schema_version = schema_version.ok_or_else(|| refused(&"event_version is no version"))?;
+    if is_too_long(&line.metadata) {
+        return Err(refused(&"its metadata is too long"));
+    }
     let payload = line.inner_payload().map_err(|error| refused(&error))?;
     let event = ForeignEvent {
         aggregate_type: &line.aggregate_type,

@@ -1,6 +1,7 @@
 //! What is known of a foreign event beside its payload, and how it is kept.
 
 use kymograph_domain::Timestamp;
+use kymograph_domain::text::has_hidden_characters;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -15,6 +16,13 @@ const TIMES: &[&str] = &["recorded_at", "occurred_at", "timestamp", "time", "cre
 
 /// The longest login that is kept as one.
 const MAX_LOGIN_BYTES: usize = 200;
+/// How long the metadata of an event may be, as JSON text. Each page of the audit log shows some of it.
+const MAX_METADATA_BYTES: usize = 8 * 1024;
+
+/// Whether metadata is longer than what is kept of an event.
+pub(super) fn is_too_long(metadata: &Value) -> bool {
+    !metadata.is_null() && metadata.to_string().len() > MAX_METADATA_BYTES
+}
 
 /// What is kept with an imported event.
 pub(super) struct Origin {
@@ -42,7 +50,7 @@ impl Origin {
     /// The origin of an event with this metadata.
     pub(super) fn of(metadata: &Value) -> Result<Self, serde_json::Error> {
         let text = |name: &str| metadata.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-        let is_login = |login: &&str| login.len() <= MAX_LOGIN_BYTES && !login.contains('\0');
+        let is_login = |login: &&str| login.len() <= MAX_LOGIN_BYTES && !has_hidden_characters(login);
         let actor = ACTORS.iter().find_map(|name| text(name)).filter(is_login);
         let time = TIMES.iter().find_map(|name| text(name).and_then(Timestamp::parse));
         let meta = Meta {

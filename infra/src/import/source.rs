@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::hash::{DefaultHasher, Hasher};
+use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
@@ -31,6 +32,14 @@ pub(super) struct LinePlace {
     pub(super) length: u32,
     /// Which line it is, from 1.
     pub(super) number: u32,
+    /// A hash of its text: somebody may write to the file between two readings of it.
+    hash: u64,
+}
+
+fn hash_of(text: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(text);
+    hasher.finish()
 }
 
 /// A file of events.
@@ -73,7 +82,12 @@ impl EventFile {
     /// The line at a place.
     pub(super) fn read(&self, place: LinePlace, text: &mut Vec<u8>) -> Result<()> {
         text.resize(place.length as usize, 0);
-        self.file.read_exact_at(text, place.offset).map_err(Error::internal)
+        let read = self.file.read_exact_at(text, place.offset);
+        if read.is_err() || hash_of(text) != place.hash {
+            let number = place.number;
+            return Err(Error::invalid(format!("line {number}: has changed while the file was imported")));
+        }
+        Ok(())
     }
 
     /// The JSON of a line.
@@ -136,6 +150,7 @@ impl RawLines {
             offset: self.offset + skipped as u64,
             length: u32::try_from(text.len()).map_err(Error::internal)?,
             number: u32::try_from(number).map_err(Error::internal)?,
+            hash: hash_of(text),
         };
         self.offset += read as u64;
         Ok(Some(RawLine { number, text, place }))
@@ -174,8 +189,11 @@ pub(super) async fn open(
         ImportSource::File(path) => {
             let unreadable = |error| Error::invalid(format!("{}: {error}", path.display()));
             let file = File::open(path).map_err(unreadable)?;
-            let is_file = file.metadata().map_err(unreadable)?.is_file();
-            (if is_file { file } else { copy(file)? }, Vec::new())
+            let kind = file.metadata().map_err(unreadable)?.file_type();
+            if kind.is_dir() {
+                return Err(unreadable(io::ErrorKind::IsADirectory.into()));
+            }
+            (if kind.is_file() { file } else { copy(file)? }, Vec::new())
         }
         ImportSource::Input => (copy(std::io::stdin())?, Vec::new()),
         ImportSource::Table { url, table } => read_table(url, table, report).await?,
@@ -192,6 +210,32 @@ pub(super) async fn open(
 
 fn copy(mut from: impl Read) -> Result<File> {
     let mut file = tempfile::tempfile().map_err(Error::internal)?;
-    std::io::copy(&mut from, &mut file).map_err(Error::internal)?;
+    io::copy(&mut from, &mut file).map_err(Error::internal)?;
     Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_changes_after_it_was_checked_is_refused() {
+        let file = tempfile::tempfile().unwrap();
+        file.write_all_at(b"one\ntwo\n", 0).unwrap();
+        let file = EventFile {
+            file: Arc::new(file),
+            form: LineForm::Json,
+            count: 0,
+            has_numbers: true,
+            places: Vec::new(),
+        };
+        let mut lines = file.lines();
+        let one = lines.next().unwrap().unwrap().place;
+        let two = lines.next().unwrap().unwrap().place;
+        let mut text = Vec::new();
+        file.file.write_all_at(b"2", 4).unwrap();
+        file.read(one, &mut text).unwrap();
+        let error = file.read(two, &mut text).unwrap_err();
+        assert_eq!(error.message(), "line 2: has changed while the file was imported");
+    }
 }
