@@ -49,6 +49,17 @@ pub struct SearchQuery {
     pub sort: Option<SearchSort>,
 }
 
+impl SearchQuery {
+    /// Whether everything is wanted, of the kinds that are.
+    #[must_use]
+    pub fn is_all(&self) -> bool {
+        let Self { text, tags, uids, ids, folder_uids, folder_ids, starred, deleted, sort, .. } = self;
+        let names_nothing = [tags, uids, folder_uids].iter().all(|list| list.is_empty())
+            && [ids, folder_ids].iter().all(|list| list.is_empty());
+        text.trim().is_empty() && names_nothing && !starred && !deleted && sort.is_none()
+    }
+}
+
 /// How hits can be sorted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SearchSort {

@@ -1,5 +1,6 @@
 //! Searching dashboards and folders together.
 
+mod anchor;
 mod choice;
 mod sample;
 mod statement;
@@ -21,6 +22,7 @@ use crate::database::{Database, Params};
 use crate::resource_permission::AllowedContents;
 use crate::resource_permission::allowed::{Allowed, AllowedParams};
 use crate::text::{contains_pattern, optional_uid_column, uid_column, uid_or_empty, wildcard_pattern};
+use anchor::{Anchors, List, Listed, Place};
 use choice::{By, Searched};
 use sample::{Sample, Samples};
 use statement::FIRST_BY_WORDS;
@@ -30,6 +32,7 @@ pub struct PgSearchReader {
     database: Database,
     allowed: Arc<AllowedContents>,
     samples: Samples,
+    anchors: Anchors,
     words_in_tags: bool,
 }
 
@@ -37,7 +40,8 @@ impl PgSearchReader {
     /// A reader on this database, which looks for words in the tags of dashboards, too, or in titles alone.
     #[must_use]
     pub fn new(database: Database, allowed: Arc<AllowedContents>, words_in_tags: bool) -> Self {
-        Self { samples: Samples::new(database.clone()), database, allowed, words_in_tags }
+        let (samples, anchors) = (Samples::new(database.clone()), Anchors::default());
+        Self { database, allowed, samples, anchors, words_in_tags }
     }
 
     /// Whether the words are so common that it is better to go through titles than to read what an index finds.
@@ -62,8 +66,12 @@ impl PgSearchReader {
         let folders = search.folder_params();
         let mut rows = Vec::new();
         if search.has_folders {
-            let params = [folders.as_slice(), &[&size, &offset]].concat();
+            let (passed, (title, uid)) = self.anchors.before(search.list, Listed::Folders, offset);
+            let left = offset - passed;
+            let own: [&(dyn ToSql + Sync); 4] = [&size, &left, &title, &uid];
+            let params = [folders.as_slice(), &own].concat();
             rows = self.database.read_planned(search.org, planning, statements.page, &params).await?;
+            self.keep_end(search, Listed::Folders, offset, &rows);
         }
         let room = size - i64::try_from(rows.len()).unwrap_or(size);
         if room <= 0 || !search.searched.query.dashboards {
@@ -85,8 +93,13 @@ impl PgSearchReader {
         let own: [&(dyn ToSql + Sync); 2] = [&size, &skipped];
         match search.searched.by() {
             By::Title => {
+                let (passed, (title, uid)) = self.anchors.before(search.list, Listed::Dashboards, skipped);
+                let left = skipped - passed;
+                let own: [&(dyn ToSql + Sync); 4] = [&size, &left, &title, &uid];
                 let params = [search.allowed.after(&[&search.org.0]).as_slice(), &own].concat();
-                self.database.read_planned(search.org, planning, sql, &params).await
+                let rows = self.database.read_planned(search.org, planning, sql, &params).await?;
+                self.keep_end(search, Listed::Dashboards, skipped, &rows);
+                Ok(rows)
             }
             By::WordsAndTags => {
                 let sample = self.samples.of(search.org).await?;
@@ -114,6 +127,13 @@ impl PgSearchReader {
                 self.database.read_planned(search.org, planning, sql, &params).await
             }
         }
+    }
+
+    /// Remembers where a page ends that begins after so many entries.
+    fn keep_end(&self, search: &Search<'_>, listed: Listed, skipped: i64, rows: &[Row]) {
+        let Some(last) = rows.last().filter(|_| search.list.is_some()) else { return };
+        let passed = skipped + i64::try_from(rows.len()).unwrap_or_default();
+        self.anchors.keep(search.list, listed, passed, place(last));
     }
 
     /// A page of folders and dashboards together, or of what there was.
@@ -170,12 +190,19 @@ impl PgSearchReader {
     }
 }
 
+/// The place of a row in a list by title.
+fn place(row: &Row) -> Place {
+    (row.get("lower_title"), row.get("uid"))
+}
+
 /// A uid that no folder has.
 const NO_FOLDER: &str = " ";
 
 /// A search and its parameters.
 struct Search<'a> {
     org: OrgId,
+    /// The list of everything that it is a page of, if places in it are remembered.
+    list: Option<&'a List>,
     searched: Searched<'a>,
     words: String,
     tags: Vec<String>,
@@ -198,6 +225,7 @@ impl<'a> Search<'a> {
         filter: &ContentFilter,
         allowed: Option<&'a Allowed>,
         (parents, named): (&'a [String], &'a [String]),
+        list: Option<&'a List>,
     ) -> Self {
         let query = searched.query;
         let (patterns, tags): (Vec<String>, Vec<String>) =
@@ -222,6 +250,7 @@ impl<'a> Search<'a> {
         let allowed = AllowedParams::within(filter, allowed, within);
         Self {
             org,
+            list,
             words: lines(query, contains_pattern),
             tags,
             patterns: patterns.iter().map(|tag| wildcard_pattern(tag)).collect(),
@@ -328,6 +357,10 @@ impl SearchReader for PgSearchReader {
         page: Page,
     ) -> Result<Vec<FoundObject>> {
         let org = scope.org();
+        // An admin passes over nothing, and the first pages are short.
+        let has_places = !filter.is_unlimited && page.offset() > 0 && past.is_none() && query.is_all();
+        let list =
+            if has_places { Some(self.anchors.list(&self.database, org, filter).await?) } else { None };
         let allowed = self.allowed.find(org, filter).await?;
         let searched = Searched {
             query,
@@ -344,7 +377,8 @@ impl SearchReader for PgSearchReader {
             let of_general = |uid: &String| if uid == GENERAL_UID { String::new() } else { uid.clone() };
             let parents: Vec<_> = query.folder_uids.iter().map(of_general).collect();
             let named = self.named_folders(org, query, &parents, past).await?;
-            let search = Search::of(org, searched, filter, allowed.as_deref(), (&parents, &named));
+            let within = (parents.as_slice(), named.as_slice());
+            let search = Search::of(org, searched, filter, allowed.as_deref(), within, list.as_ref());
             if past.is_some() || query.sort.is_some() {
                 self.find_mixed(&search, past, page).await?
             } else {

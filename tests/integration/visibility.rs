@@ -365,6 +365,21 @@ impl World {
             let found: Vec<_> = uids.filter(|uid| !uid.starts_with("filler-")).collect();
             assert_eq!(found, expected, "{context}: {query}");
         }
+        self.check_pages(client, limit, [&all, &dashboards], context).await;
+    }
+
+    /// Reads pages one after the other and again, of which each begins where an earlier one ended.
+    async fn check_pages(&self, client: &Client, limit: usize, lists: [&[&str]; 2], context: &str) {
+        for page in [2, 3, 4, 3] {
+            for (kind, list) in ["", "&type=dash-db"].into_iter().zip(lists) {
+                let query = format!("limit={limit}&page={page}{kind}");
+                let hits = client.get(&format!("/api/search?{query}")).await.expect(200).body;
+                let uids = hits.as_array().unwrap().iter().map(|hit| hit["uid"].as_str().unwrap());
+                let found: Vec<_> = uids.filter(|uid| !uid.starts_with("filler-")).collect();
+                let expected = list.iter().copied().skip(limit * (page - 1)).take(limit);
+                assert_eq!(found, expected.collect::<Vec<_>>(), "{context}: {query}");
+            }
+        }
     }
 
     async fn check_folders(&self, number: usize, dice: &mut Dice, after: &str) {

@@ -84,14 +84,15 @@ macro_rules! few_folders {
     };
 }
 
-/// A page of folders.
+/// A page of folders after the title `$10` and uid `$11`.
 macro_rules! folders_page {
     ($folders:expr) => {
         concat!(
-            "SELECT f.id, f.uid, f.title, f.slug, true AS is_folder, '{}'::text[] AS tags, f.parent_uid AS folder_uid
+            "SELECT f.id, f.uid, f.title, f.slug, true AS is_folder, '{}'::text[] AS tags, f.parent_uid AS folder_uid,
+                f.lower_title
             FROM (",
             $folders,
-            " ORDER BY f.lower_title, f.uid LIMIT $8 OFFSET $9) AS page
+            " AND (f.lower_title, f.uid) > ($10, $11) ORDER BY f.lower_title, f.uid LIMIT $8 OFFSET $9) AS page
             CROSS JOIN LATERAL (SELECT * FROM folders f WHERE f.org_id = $1 AND f.id = page.id OFFSET 0) AS f
             ORDER BY page.lower_title, page.uid"
         )
@@ -239,7 +240,7 @@ macro_rules! dashboards_page {
     };
     ($dashboards:expr, $size:literal, $offset:literal) => {
         concat!(
-            "SELECT d.id, d.uid, d.title, d.slug, false AS is_folder, d.tags, d.folder_uid FROM (",
+            "SELECT d.id, d.uid, d.title, d.slug, false AS is_folder, d.tags, d.folder_uid, d.lower_title FROM (",
             $dashboards,
             " ORDER BY d.lower_title, d.uid LIMIT ",
             $size,
@@ -372,13 +373,15 @@ macro_rules! found {
     };
 }
 
-/// Through the titles in order, until there are enough. Without folders it has parameters of its own.
+/// Through the titles in order, until there are enough. Without folders it has parameters of its own, and begins after the title
+/// `$10` and uid `$11`.
 pub(super) const BY_TITLE: Way = {
     const MIXED: Way = way!(dashboards!("IS NULL AND $2::text IS NOT NULL", allowed!()));
     let all = dashboards_page!(
         concat!(
             "SELECT d.id, d.uid, d.lower_title FROM dashboards d WHERE d.org_id = $1 AND d.deleted IS NULL AND ",
-            allows_dashboard!("$2", "$3", "$4", "$5", "$6", "$7")
+            allows_dashboard!("$2", "$3", "$4", "$5", "$6", "$7"),
+            " AND (d.lower_title, d.uid) > ($10, $11)"
         ),
         "$8",
         "$9"

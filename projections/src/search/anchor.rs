@@ -1,0 +1,125 @@
+//! Where pages of long lists begin, so that a deep page does not go past all that comes before it again.
+//!
+//! A member who may see a fifth of an org passes five titles for each that it finds. Who reads a list page by page would do so
+//! for each page from the start. So the end of each page is remembered, up to the last event that could change the list: what is
+//! remembered up to an older one is not looked at.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use kymograph_app::Result;
+use kymograph_app::authorization::ContentFilter;
+use kymograph_domain::OrgId;
+use moka::sync::Cache;
+
+use crate::database::{Database, Planning};
+
+/// For how many lists places are kept.
+const MAX_LISTS: u64 = 500;
+/// How many places of a list are kept.
+const MAX_PLACES: usize = 64;
+/// How many bytes the title of a place may have.
+const MAX_TITLE: usize = 256;
+
+/// The events that change which folders and dashboards are in a list, and where.
+const EVENTS: [&str; 17] = [
+    "dashboard.created",
+    "dashboard.deleted",
+    "dashboard.purged",
+    "dashboard.restored",
+    "dashboard.updated",
+    "dashboard.version_restored",
+    "folder.created",
+    "folder.deleted",
+    "folder.moved",
+    "folder.updated",
+    "resource_permission.customized",
+    "resource_permission.granted",
+    "resource_permission.reset",
+    "resource_permission.revoked",
+    "team.deleted",
+    "team.member_added",
+    "team.member_removed",
+];
+const VERSION: &str = "SELECT coalesce(max(found.pos), 0) FROM unnest($2::text[]) AS types (type)
+    CROSS JOIN LATERAL (SELECT pos FROM events WHERE org_id = $1 AND type = types.type ORDER BY pos DESC LIMIT 1) AS found";
+
+/// What is listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Listed {
+    Folders,
+    Dashboards,
+}
+
+/// A list of what a filter lets through, up to an event of the org's log.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct List {
+    org: OrgId,
+    filter: ContentFilter,
+    version: i64,
+}
+
+/// The title and uid after which something comes; before everything they are empty.
+pub(super) type Place = (String, String);
+
+type Places = Arc<Mutex<BTreeMap<i64, Place>>>;
+
+/// The ends of pages.
+pub(super) struct Anchors(Cache<(List, Listed), Places>);
+
+impl Default for Anchors {
+    fn default() -> Self {
+        Self(Cache::new(MAX_LISTS))
+    }
+}
+
+impl Anchors {
+    /// The list as of now. Whatever is read of it comes after this.
+    pub(super) async fn list(&self, database: &Database, org: OrgId, filter: &ContentFilter) -> Result<List> {
+        let rows = database.read_planned(org, Planning::Once, VERSION, &[&org.0, &EVENTS.as_slice()]).await?;
+        let version = rows.first().map_or(0, |row| row.get(0));
+        Ok(List { org, filter: filter.clone(), version })
+    }
+
+    /// How many entries of a list can be passed over at once, at most so many, and after which place the next one comes.
+    pub(super) fn before(&self, list: Option<&List>, listed: Listed, skipped: i64) -> (i64, Place) {
+        let places = list.and_then(|list| self.0.get(&(list.clone(), listed)));
+        let nearest = places.and_then(|places| {
+            let places = lock(&places);
+            places.range(..=skipped).next_back().map(|(passed, place)| (*passed, place.clone()))
+        });
+        nearest.unwrap_or_default()
+    }
+
+    /// Remembers after which place the next entry of a list comes once so many were passed over.
+    pub(super) fn keep(&self, list: Option<&List>, listed: Listed, passed: i64, place: Place) {
+        let Some(list) = list.filter(|_| place.0.len() <= MAX_TITLE) else { return };
+        let places = self.0.get_with((list.clone(), listed), Places::default);
+        let mut places = lock(&places);
+        if places.len() < MAX_PLACES {
+            places.insert(passed, place);
+        }
+    }
+}
+
+fn lock(places: &Mutex<BTreeMap<i64, Place>>) -> MutexGuard<'_, BTreeMap<i64, Place>> {
+    places.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use kymograph_domain::dashboard::DashboardEvent;
+    use kymograph_domain::event::EventSet;
+    use kymograph_domain::folder::FolderEvent;
+    use kymograph_domain::resource_permission::ResourcePermissionEvent;
+
+    use super::*;
+
+    #[test]
+    fn each_event_on_what_is_listed_changes_the_list() {
+        let types = [DashboardEvent::TYPES, FolderEvent::TYPES, ResourcePermissionEvent::TYPES].concat();
+        for (name, _) in types {
+            assert!(EVENTS.contains(&name) || name == "resource_permission.dropped", "{name}");
+        }
+    }
+}
