@@ -9,6 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use kymograph_domain::dashboard::{Dashboard, DashboardCommand};
 use kymograph_domain::folder::{Birth, Folder, FolderCommand, FolderCreated, FolderError};
+use kymograph_domain::resource_permission::ResourceKind;
 use kymograph_domain::{AccessLevel, OrgId, StreamId, Timestamp, Uid, UserId};
 use serde::{Deserialize, Serialize};
 
@@ -200,6 +201,7 @@ impl Folders {
                 }
                 let (parent, permission) = (parent_uid.as_ref(), Permission::FoldersCreate);
                 self.authorization.require_place(scope, parent, permission).await?;
+                unit.rest_on_place(parent);
                 let id =
                     if folder.exists { 0 } else { self.ids.next_id(scope.org(), IdKind::Object).await? };
                 folder
@@ -254,6 +256,9 @@ impl Folders {
                 if folder.parent_uid != *parent_uid {
                     let (parent, permission) = (parent_uid.as_ref(), Permission::FoldersCreate);
                     self.authorization.require_place(scope, parent, permission).await?;
+                    // Whose right is taken meanwhile must not take the folder along.
+                    unit.rest_on_right(ResourceKind::Folder, uid, AccessLevel::Edit);
+                    unit.rest_on_place(parent);
                 }
                 folder.tell(FolderCommand::Move { parent_uid: parent_uid.clone() }).await?;
                 unit.record(folder)?;

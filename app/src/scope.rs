@@ -1,6 +1,7 @@
 //! Who asks, for which org, with which rights: the first argument of every use case and repository method.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use kymograph_domain::{OrgId, OrgRole, Timestamp, UserId};
 
@@ -19,6 +20,8 @@ pub struct Scope {
     server_rights: Rights,
     actor: Arc<Actor>,
     request: Arc<RequestContext>,
+    /// When the rights were looked up.
+    known_at: Instant,
 }
 
 /// Who acts.
@@ -89,7 +92,8 @@ impl Scope {
     pub fn of_member(org: OrgId, role: OrgRole, actor: Arc<Actor>, request: Arc<RequestContext>) -> Self {
         let server_rights = if actor.is_server_admin { Rights::SERVER_ADMIN } else { Rights::NONE };
         let rights = Rights::of_role(role).and(server_rights);
-        Self { org, home: org, role, member_since: None, rights, server_rights, actor, request }
+        let known_at = Instant::now();
+        Self { org, home: org, role, member_since: None, rights, server_rights, actor, request, known_at }
     }
 
     /// The same scope of a user who has been a member of the org since then.
@@ -166,6 +170,12 @@ impl Scope {
     #[must_use]
     pub fn member_since(&self) -> Option<Timestamp> {
         self.member_since
+    }
+
+    /// When the rights were looked up.
+    #[must_use]
+    pub fn known_at(&self) -> Instant {
+        self.known_at
     }
 
     /// The ground of the actor's rights; none for the server itself or a guest with an invite, whose rights do not end.

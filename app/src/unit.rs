@@ -4,8 +4,10 @@ use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cqrs_es::event_sink::EventSink;
-use kymograph_domain::{OrgId, StoredEvent, Stream, StreamId};
+use kymograph_domain::resource_permission::ResourceKind;
+use kymograph_domain::{AccessLevel, OrgId, StoredEvent, Stream, StreamId, Uid};
 
+use crate::authorization::ContentFilter;
 use crate::error::{Error, Result};
 use crate::event_store::{
     Append, EndsAhead, EventStore, Fate, Premise, SecretWrite, StreamState, TokenHashWrite,
@@ -251,6 +253,22 @@ impl<'s> Unit<'s> {
     pub(crate) fn rest_on(&mut self, premise: Premise) {
         if !self.premises.contains(&premise) {
             self.premises.push(premise);
+        }
+    }
+
+    /// Has it written only if the actor still may use a folder or dashboard so much. Who administers all of them has no more
+    /// than a role, which is checked in another way.
+    pub(crate) fn rest_on_right(&mut self, kind: ResourceKind, uid: &Uid, level: AccessLevel) {
+        let filter = ContentFilter::of(self.scope, level);
+        if !filter.is_unlimited {
+            self.rest_on(Premise::MayUse { kind, uid: uid.clone(), filter });
+        }
+    }
+
+    /// Has it written only if the actor still may put something into a folder; at the root the role decides.
+    pub(crate) fn rest_on_place(&mut self, folder: Option<&Uid>) {
+        if let Some(folder) = folder {
+            self.rest_on_right(ResourceKind::Folder, folder, AccessLevel::Edit);
         }
     }
 

@@ -166,7 +166,12 @@ impl Stream for Dashboard {
     }
 
     fn restoration(&self, _: &Self, events: &[DashboardEvent], new_id: i64) -> Option<Vec<DashboardCommand>> {
-        past::restoration(self, events, new_id)
+        past::restoration(self, events, new_id, false)
+    }
+
+    /// Undoing a move moves it back.
+    fn reversal(&self, _: &Self, events: &[DashboardEvent], new_id: i64) -> Option<Vec<DashboardCommand>> {
+        past::restoration(self, events, new_id, true)
     }
 
     fn undeletion(&self, _: i64) -> Option<Vec<DashboardCommand>> {

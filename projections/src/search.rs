@@ -71,7 +71,7 @@ impl PgSearchReader {
             let own: [&(dyn ToSql + Sync); 4] = [&size, &left, &title, &uid];
             let params = [folders.as_slice(), &own].concat();
             rows = self.database.read_planned(search.org, planning, statements.page, &params).await?;
-            self.keep_end(search, Listed::Folders, offset, &rows);
+            self.keep_ends(search, Listed::Folders, offset, &rows);
         }
         let room = size - i64::try_from(rows.len()).unwrap_or(size);
         if room <= 0 || !search.searched.query.dashboards {
@@ -98,7 +98,7 @@ impl PgSearchReader {
                 let own: [&(dyn ToSql + Sync); 4] = [&size, &left, &title, &uid];
                 let params = [search.allowed.after(&[&search.org.0]).as_slice(), &own].concat();
                 let rows = self.database.read_planned(search.org, planning, sql, &params).await?;
-                self.keep_end(search, Listed::Dashboards, skipped, &rows);
+                self.keep_ends(search, Listed::Dashboards, skipped, &rows);
                 Ok(rows)
             }
             By::WordsAndTags => {
@@ -129,11 +129,12 @@ impl PgSearchReader {
         }
     }
 
-    /// Remembers where a page ends that begins after so many entries.
-    fn keep_end(&self, search: &Search<'_>, listed: Listed, skipped: i64, rows: &[Row]) {
-        let Some(last) = rows.last().filter(|_| search.list.is_some()) else { return };
-        let passed = skipped + i64::try_from(rows.len()).unwrap_or_default();
-        self.anchors.keep(search.list, listed, passed, place(last));
+    /// Remembers the ends of a page that comes after so many entries.
+    fn keep_ends(&self, search: &Search<'_>, listed: Listed, skipped: i64, rows: &[Row]) {
+        let (Some(first), Some(last), Some(_)) = (rows.first(), rows.last(), search.list) else { return };
+        let length = i64::try_from(rows.len()).unwrap_or_default();
+        self.anchors.keep(search.list, listed, skipped, place(first));
+        self.anchors.keep(search.list, listed, skipped + length - 1, place(last));
     }
 
     /// A page of folders and dashboards together, or of what there was.

@@ -190,3 +190,65 @@ async fn whose_right_is_taken_meanwhile_does_not_give_it_back_to_itself() {
         admin.delete("/api/folders/ops").await.expect(200);
     }
 }
+
+/// Has a request wait for another one of the same org that ends its actor's right, and returns its status.
+async fn status_after(
+    server: &TestServer,
+    ending: impl Future<Output = u16> + Send + 'static,
+    request: impl Future<Output = u16> + Send + 'static,
+) -> u16 {
+    let holder = hold_log(server, 1).await;
+    let ending = tokio::spawn(ending);
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    let request = tokio::spawn(request);
+    tokio::time::sleep(Duration::from_millis(250)).await;
+    drop(holder);
+    assert_eq!(ending.await.unwrap(), 200);
+    request.await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_loses_a_right_takes_nothing_along_and_brings_nothing_back() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    let (eve, id) = server.new_member(1, "eve", "Editor").await;
+    for (client, uid) in [(&admin, "ops"), (&eve, "mine"), (&admin, "gone")] {
+        client.post("/api/folders", &json!({"uid": uid, "title": uid})).await.expect(200);
+    }
+    let list = json!({"items": [{"userId": id, "permission": 2}]});
+    admin.post("/api/folders/ops/permissions", &list).await.expect(200);
+    let inner = json!({"uid": "inner", "title": "inner", "parentUid": "ops"});
+    admin.post("/api/folders", &inner).await.expect(200);
+    admin.put("/api/folders/gone", &json!({"title": "Changed", "overwrite": true})).await.expect(200);
+
+    let close = |admin: Client| async move {
+        admin.post("/api/folders/ops/permissions", &json!({"items": []})).await.status
+    };
+    let take = |eve: Client| async move {
+        eve.post("/api/folders/inner/move", &json!({"parentUid": "mine"})).await.status
+    };
+    assert_eq!(status_after(&server, close(admin.clone()), take(eve.clone())).await, 403);
+    eve.get("/api/folders/inner").await.expect(403);
+
+    let delete = |admin: Client| async move { admin.delete("/api/folders/gone").await.status };
+    let restore = |eve: Client| async move {
+        eve.post("/api/folders/gone/history/restore", &json!({"version": 1})).await.status
+    };
+    let status = status_after(&server, delete(admin.clone()), restore(eve.clone())).await;
+    assert!([403, 404].contains(&status), "{status}");
+    admin.get("/api/folders/gone").await.expect(404);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_removed_while_a_request_waits_changes_nothing() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    let (eve, id) = server.new_member(1, "eve", "Editor").await;
+    let remove = async move { admin.delete(&format!("/api/org/users/{id}")).await.status };
+    let save = async move {
+        let form = json!({"dashboard": {"uid": "late", "title": "Late"}});
+        eve.post("/api/dashboards/db", &form).await.status
+    };
+    assert_eq!(status_after(&server, remove, save).await, 403);
+    server.admin().get("/api/dashboards/uid/late").await.expect(404);
+}

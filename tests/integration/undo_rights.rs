@@ -164,3 +164,50 @@ async fn nothing_is_restored_into_another_one_with_its_uid() {
     restore("/api/folders/f").await.expect(200);
     unharmed(&server).await;
 }
+
+#[tokio::test]
+async fn a_move_is_undone_for_dashboards_as_for_folders() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    let (vic, _) = server.new_member(1, "vic", "Viewer").await;
+    create_folder(&admin, "closed", "Closed").await;
+    close(&admin, "/api/folders/closed").await;
+    create_folder(&admin, "open", "Open").await;
+    save(&admin, "d", "closed", "secret").await;
+    save(&admin, "d", "open", "secret").await;
+    vic.get("/api/dashboards/uid/d").await.expect(200);
+    undo(&admin, entry(&admin, "dashboard.updated", "d").await).await.expect(200);
+    vic.get("/api/dashboards/uid/d").await.expect(403);
+    let read = admin.get("/api/dashboards/uid/d").await.expect(200).body;
+    assert_eq!(read["meta"]["folderUid"], "closed");
+    unharmed(&server).await;
+}
+
+#[tokio::test]
+async fn who_came_back_keeps_the_role_that_it_came_back_with() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    let (_, bob) = server.new_member(1, "bob", "Admin").await;
+    let path = format!("/api/org/users/{bob}");
+    admin.patch(&path, &json!({"role": "Viewer"})).await.expect(200);
+    let demotion = entry(&admin, "membership.role_changed", &bob.to_string()).await;
+    leave_and_return(&admin, "bob", bob, "Viewer").await;
+    undo(&admin, demotion).await.expect_message(200, "Nothing to undo");
+    let users = admin.get("/api/org/users").await.expect(200).body;
+    let user = users.as_array().unwrap().iter().find(|user| user["login"] == "bob").unwrap();
+    assert_eq!(user["role"], "Viewer");
+}
+
+#[tokio::test]
+async fn what_came_back_is_the_same_for_earlier_changes() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    create_folder(&admin, "f", "One").await;
+    admin.put("/api/folders/f", &json!({"title": "Two", "overwrite": true})).await.expect(200);
+    let renaming = entry(&admin, "folder.updated", "f").await;
+    admin.delete("/api/folders/f").await.expect(200);
+    undo(&admin, entry(&admin, "folder.deleted", "f").await).await.expect(200);
+    undo(&admin, renaming).await.expect(200);
+    assert_eq!(admin.get("/api/folders/f").await.expect(200).body["title"], "One");
+    unharmed(&server).await;
+}

@@ -6,7 +6,8 @@ use kymograph_domain::dashboard::resource::SentDashboard;
 use kymograph_domain::dashboard::{Dashboard, DashboardCommand, DashboardContent, DashboardError, MAX_TAGS};
 use kymograph_domain::folder::{Folder, GENERAL_UID};
 use kymograph_domain::json::{JsonValue, WriteError};
-use kymograph_domain::{CanonicalJson, Uid};
+use kymograph_domain::resource_permission::ResourceKind;
+use kymograph_domain::{AccessLevel, CanonicalJson, Uid};
 
 use super::{Dashboards, SavedDashboard};
 use crate::error::{Error, Result};
@@ -101,6 +102,11 @@ impl Dashboards {
         if moves {
             let (folder, permission) = (content.folder_uid.as_ref(), Permission::DashboardsCreate);
             self.authorization.require_place(scope, folder, permission).await?;
+            if !is_new {
+                // Whose right is taken meanwhile must not take the dashboard along.
+                unit.rest_on_right(ResourceKind::Dashboard, &content.uid, AccessLevel::Edit);
+            }
+            unit.rest_on_place(folder);
         }
         let new_id = if is_new { self.ids.next_id(scope.org(), IdKind::Object).await? } else { dashboard.id };
         dashboard.tell(DashboardCommand::Save { content: content.clone(), new_id, expected_version }).await?;

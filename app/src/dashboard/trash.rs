@@ -50,6 +50,7 @@ impl Dashboards {
                 if !is_back {
                     let permission = Permission::DashboardsCreate;
                     self.authorization.require_place(scope, place, permission).await?;
+                    unit.rest_on_place(place);
                 }
                 match (place, same) {
                     (Some(uid), Some(id)) => unit.rest_on(Premise::FolderIs { uid: uid.clone(), id }),

@@ -1,6 +1,7 @@
 //! The versions of a dashboard: listing, reading and restoring them.
 
 use kymograph_domain::dashboard::{Dashboard, DashboardCommand, DashboardContent, DashboardError};
+use kymograph_domain::resource_permission::ResourceKind;
 use kymograph_domain::{AccessLevel, CanonicalJson, Timestamp, Uid};
 
 use super::{Dashboards, SavedDashboard, parse_uid};
@@ -145,6 +146,7 @@ impl Dashboards {
             .run(scope, |mut unit| async move {
                 let mut dashboard = unit.load::<Dashboard>(uid).await?;
                 self.require_edit(scope, &dashboard, Permission::DashboardsWrite).await?;
+                unit.rest_on_right(ResourceKind::Dashboard, uid, AccessLevel::Edit);
                 let content = DashboardContent {
                     uid: uid.clone(),
                     title: from.title.clone(),

@@ -109,6 +109,7 @@ impl<'a> AggregateVisitor for Restore<'a> {
                 .run(scope, |mut unit| async move {
                     let mut object = unit.load_stream::<A>(stream).await?;
                     let is_there = is_there(&*object).map_err(Error::internal)?;
+                    histories.require_edit_still(subject, &mut unit, &*object, is_there).await?;
                     if let Some(permission) = of.create.filter(|_| !is_there) {
                         scope.require(permission)?;
                     }

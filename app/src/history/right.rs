@@ -48,6 +48,28 @@ impl Histories {
         Ok(self.reader.find_last_of(scope, stream, types, i64::MAX).await?.unwrap_or(1))
     }
 
+    /// Fails unless the actor still may change a folder or dashboard that is there, now and when it is written: the past may have
+    /// taken long to read. Who does not administer all of them brings nothing back that was deleted meanwhile.
+    pub(super) async fn require_edit_still<A: Any>(
+        &self,
+        subject: &Subject,
+        unit: &mut Unit<'_>,
+        now: &A,
+        is_there: bool,
+    ) -> Result<()> {
+        let Subject { scope, of, .. } = subject;
+        let Some(Resource { kind, uid, .. }) = resource_of(now).filter(|_| !scope.administers_content())
+        else {
+            return Ok(());
+        };
+        if !is_there {
+            return Err(Error::missing(of.missing));
+        }
+        self.require_edit(scope, of, &uid).await?;
+        unit.rest_on_right(kind, &uid, AccessLevel::Edit);
+        Ok(())
+    }
+
     /// Fails if there is another folder or dashboard under the uid of the one that had it at a position: it would show what that
     /// one said to those who may see this one.
     pub(super) async fn must_be_same<A: Any + Send + Sync>(
@@ -88,6 +110,7 @@ impl Histories {
         }
         let scope = &subject.scope;
         self.authorization.require_place(scope, place.0.as_ref(), permission).await?;
+        unit.rest_on_place(place.0.as_ref());
         match &place.0 {
             Some(folder) => self.folders.require_same(scope, unit, folder, (&subject.stream, version)).await,
             None => Ok(()),

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use kymograph_domain::membership::Membership;
 use kymograph_domain::resource_permission::Grantee;
-use kymograph_domain::team::{Team, TeamCommand};
+use kymograph_domain::team::{Team, TeamCommand, TeamPermission};
 use kymograph_domain::{Stream, UserId};
 
 use super::HistoryReader;
@@ -24,17 +24,28 @@ pub(crate) async fn leave_out_ended<S: Any, C: Any>(
 ) -> Result<usize> {
     let Some(team) = (team as &dyn Any).downcast_ref::<Team>() else { return Ok(0) };
     let mut count = 0;
+    // Who is a member again has what it was given since.
     for command in commands {
         let Some(TeamCommand::SetMembers(members)) = (command as &mut dyn Any).downcast_mut() else {
             continue;
         };
-        let comes_back =
-            |user: &UserId| !team.members.contains_key(user) && !returned.contains(&Grantee::User(*user));
-        let streams: Vec<_> = members.keys().copied().filter(comes_back).collect();
-        let streams: Vec<_> = streams.iter().map(Membership::stream_id).collect();
+        let changes = |(user, permission): &(&UserId, &TeamPermission)| {
+            team.members.get(user) != Some(permission) && !returned.contains(&Grantee::User(**user))
+        };
+        let streams: Vec<_> =
+            members.iter().filter(changes).map(|(user, _)| Membership::stream_id(user)).collect();
         let ended = reader.find_ended(scope, &streams, position).await?;
         count += ended.len();
-        members.retain(|user, _| !ended.contains(&Membership::stream_id(user)));
+        members.retain(|user, permission| {
+            if !ended.contains(&Membership::stream_id(user)) {
+                return true;
+            }
+            let now = team.members.get(user);
+            now.is_some_and(|now| {
+                *permission = *now;
+                true
+            })
+        });
     }
     Ok(count)
 }

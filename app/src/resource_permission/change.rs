@@ -14,9 +14,8 @@ use kymograph_domain::team::Team;
 use kymograph_domain::{AccessLevel, OrgRole, TeamId, Uid, UserId};
 
 use super::{ResourcePermissionReader, ResourcePermissions, guarded, missing, parse_uid, write_permission};
-use crate::authorization::{ContentFilter, Guarded};
+use crate::authorization::Guarded;
 use crate::error::Result;
-use crate::event_store::Premise;
 use crate::{Scope, Unit};
 
 /// A grant that a client asks for. What names nobody, or more than one, is refused.
@@ -81,11 +80,8 @@ impl ResourcePermissions {
                 let guarded = guarded(kind, uid, id, folder.as_ref());
                 let (level, permission) = (AccessLevel::Admin, write_permission(kind));
                 self.ports.authorization.require(scope, guarded, level, permission).await?;
-                let filter = ContentFilter::of(scope, level);
-                if !filter.is_unlimited {
-                    // Whose right is taken meanwhile must not give it back to itself.
-                    unit.rest_on(Premise::MayUse { kind, uid: uid.clone(), filter });
-                }
+                // Whose right is taken meanwhile must not give it back to itself.
+                unit.rest_on_right(kind, uid, level);
                 for grantee in changes.keys() {
                     must_exist(&unit, *grantee).await?;
                 }

@@ -51,6 +51,8 @@ pub(super) struct Deciding<'a, 's> {
     pub(super) births: HashMap<Uid, Vec<Birth>>,
     /// The versions with which objects began: those that are there now, or that the request changed.
     pub(super) began: HashMap<StreamId, i64>,
+    /// Whether those are there who were granted something.
+    pub(super) grantees: HashMap<Grantee, bool>,
     /// Folders that came back under a new numeric id.
     pub(super) folders_back: HashMap<Uid, Birth>,
     seen: Sha256,
@@ -94,6 +96,7 @@ impl<'a, 's> Deciding<'a, 's> {
             returned,
             births: HashMap::new(),
             began: HashMap::new(),
+            grantees: HashMap::new(),
             folders_back: HashMap::new(),
             seen: Sha256::new(),
         }
@@ -113,8 +116,8 @@ impl<'a, 's> Deciding<'a, 's> {
         self.undo_lists(&lists).await
     }
 
-    /// Ends the decision, unless it would write too much.
-    pub(super) fn end(mut self) -> Result<Decided<'s, UndoPlan>> {
+    /// Fails if this would write too much.
+    pub(super) fn must_fit(&self) -> Result<()> {
         let events: usize = self.unit.appends.iter().map(|append| append.events.len()).sum();
         if i64::try_from(events).is_ok_and(|events| events > MAX_UNDONE_EVENTS) {
             return Err(Error::too_large(format!(
@@ -122,6 +125,12 @@ impl<'a, 's> Deciding<'a, 's> {
                     back by their history, and dashboards out of the trash"
             )));
         }
+        Ok(())
+    }
+
+    /// Ends the decision.
+    pub(super) fn end(mut self) -> Result<Decided<'s, UndoPlan>> {
+        self.must_fit()?;
         let seen = self.seen.finalize();
         self.plan.seen = hex(&seen[..SEEN_BYTES]);
         Ok(self.unit.decided(self.plan))
@@ -196,7 +205,7 @@ impl<'a, 's> Deciding<'a, 's> {
 
     /// Says what becomes of an object.
     async fn decide<A: Stream>(
-        &self,
+        &mut self,
         object: &Object,
         entity: &Entity<A>,
         was_there: bool,
@@ -213,12 +222,15 @@ impl<'a, 's> Deciding<'a, 's> {
         }
         right::require(self.scope, &object.noun, &object.key, was_there)?;
         let is_deletion = object.events.last().is_some_and(|event| event.stored_type.ends_with(".deleted"));
-        if was_there && self.is_another::<A>(object, entity) {
+        if was_there && self.is_another::<A>(object, entity).await? {
             if is_deletion {
                 return Ok(Decision::unchanged("there is one with its uid again"));
             }
             let noun = &object.noun;
             return Err(Error::new(ErrorKind::Taken, format!("another {noun} has its uid now")));
+        }
+        if was_there && self.has_come_back(object).await? {
+            return Ok(Decision::unchanged("who had it has left since, and has what it was given then"));
         }
         if let Some(Undoing::Ended) = undoings.first() {
             return self.end_object(entity).await;

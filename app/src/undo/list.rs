@@ -52,6 +52,7 @@ impl Deciding<'_, '_> {
                 let resource = reborn.now.clone();
                 list.tell(ResourcePermissionCommand::Replace { resource, grants }).await?;
                 self.unit.record(list)?;
+                self.must_fit()?;
             }
         }
         let is_reborn = |object: &&&Object| old_ids.iter().any(|id| object.key == id.to_string());
@@ -163,7 +164,7 @@ impl Deciding<'_, '_> {
     }
 
     /// Grants without those to whom who left, or came back since the request, and how many those are.
-    async fn still_valid(&self, grants: Grants) -> Result<(Grants, usize)> {
+    async fn still_valid(&mut self, grants: Grants) -> Result<(Grants, usize)> {
         let streams: Vec<_> = grants.keys().flat_map(|grantee| streams_of(*grantee)).collect();
         let since = self.task.request.events.first().map_or(0, |event| event.position);
         let ended = self.undos.ports.histories.find_ended(self.scope, &streams, since - 1).await?;
@@ -184,15 +185,21 @@ impl Deciding<'_, '_> {
         Ok((valid, lost))
     }
 
-    async fn is_grantee(&self, grantee: Grantee) -> Result<bool> {
-        Ok(match grantee {
+    /// Whether a grantee is there. The same ones are granted something on many folders.
+    async fn is_grantee(&mut self, grantee: Grantee) -> Result<bool> {
+        if let Some(is_there) = self.grantees.get(&grantee) {
+            return Ok(*is_there);
+        }
+        let is_there = match grantee {
             Grantee::User(id) => {
                 self.unit.load::<Membership>(&id).await?.exists
                     || self.unit.load::<ServiceAccount>(&id).await?.exists
             }
             Grantee::Team(id) => self.unit.load::<Team>(&id).await?.exists,
             Grantee::Role(_) => true,
-        })
+        };
+        self.grantees.insert(grantee, is_there);
+        Ok(is_there)
     }
 }
 

@@ -3,9 +3,11 @@
 use std::any::Any;
 use std::sync::{Arc, PoisonError};
 
+use cqrs_es::Aggregate;
 use kymograph_domain::Stream;
+use kymograph_domain::membership::Membership;
 use kymograph_domain::past::{Past, is_there};
-use kymograph_domain::resource_permission::Resource;
+use kymograph_domain::resource_permission::{Resource, ResourceKind};
 use kymograph_domain::undo::Undoing;
 
 use super::decide::Deciding;
@@ -89,13 +91,33 @@ impl Deciding<'_, '_> {
     }
 
     /// Whether what has the uid is something else than what the request changed.
-    pub(super) fn is_another<A: Stream>(&self, object: &Object, entity: &Entity<A>) -> bool {
+    pub(super) async fn is_another<A: Stream>(
+        &mut self,
+        object: &Object,
+        entity: &Entity<A>,
+    ) -> Result<bool> {
         let begins = |event: &DoneEvent| A::BEGINNINGS.contains(&event.stored_type.as_str());
         if object.events.iter().skip(1).any(begins) {
-            return true;
+            return Ok(true);
         }
         let is_newer = |version: &i64| *version > object.last();
-        entity.version() != object.last() && self.began.get(&object.stream).is_some_and(is_newer)
+        if entity.version() == object.last() || !self.began.get(&object.stream).is_some_and(is_newer) {
+            return Ok(false);
+        }
+        let Some(Resource { kind: ResourceKind::Folder, uid, .. }) = resource_of(&**entity) else {
+            return Ok(true);
+        };
+        let after = object.position() + 1;
+        Ok(self.same_folder(&uid, after).await?.is_none())
+    }
+
+    /// Whether a membership that the request changed has ended since.
+    pub(super) async fn has_come_back(&self, object: &Object) -> Result<bool> {
+        if object.noun != Membership::TYPE {
+            return Ok(false);
+        }
+        let (reader, stream) = (&self.undos.ports.histories, std::slice::from_ref(&object.stream));
+        Ok(!reader.find_ended(self.scope, stream, object.position()).await?.is_empty())
     }
 
     /// The folder or dashboard that an object was when the request changed it. Its state may say what had its uid since.

@@ -64,7 +64,7 @@ impl Deciding<'_, '_> {
     }
 
     /// The numeric id that a folder has now, if it is the one that had its uid before a position.
-    async fn same_folder(&mut self, uid: &Uid, position: i64) -> Result<Option<i64>> {
+    pub(super) async fn same_folder(&mut self, uid: &Uid, position: i64) -> Result<Option<i64>> {
         if !self.births.contains_key(uid) {
             let mut births = self.undos.ports.folders.list_births(self.scope, uid).await?;
             births.splice(0..0, self.folders_back.get(uid).copied());

@@ -16,16 +16,18 @@ pub(super) fn image(events: &[DashboardEvent]) -> Result<String, serde_json::Err
 }
 
 /// The commands that bring back what a dashboard was after these events. One that was deleted comes back with its
-/// history if it is in the trash, and else as a new one. The folder of one that is there stays.
+/// history if it is in the trash, and else as a new one. One that is there goes back to its folder, or stays in the one it is in.
 pub(super) fn restoration(
     now: &Dashboard,
     events: &[DashboardEvent],
     new_id: i64,
+    goes_back: bool,
 ) -> Option<Vec<DashboardCommand>> {
     let last = LastContent::of(events);
     let content = last.content.filter(|_| last.exists)?;
     let is_own = last.generation == now.generation;
-    let folder_uid = if now.exists { now.folder_uid.clone() } else { last.folder_uid.cloned() };
+    let stays = now.exists && !goes_back;
+    let folder_uid = if stays { now.folder_uid.clone() } else { last.folder_uid.cloned() };
     let content = DashboardContent {
         folder_uid: folder_uid.clone(),
         message: format!("Restored from version {}", last.version),

@@ -51,6 +51,7 @@ async fn fly_until_landed(store: &Inner, batch: &mut [Prepared]) -> Vec<Result<C
     let (mut tries, mut may_share, mut room) = (0, true, batch.len());
     let _timer = store.metrics.start_flight(batch.len());
     loop {
+        batch.iter_mut().for_each(Prepared::note_age);
         refuse_overtaken(batch, &mut results);
         let waiting = (0..batch.len()).filter(|index| results[*index].is_none());
         let aboard: Vec<usize> = waiting.take(room).collect();

@@ -1,5 +1,7 @@
 //! A commit with all that can be computed before its place in the log is known.
 
+use std::time::{Duration, Instant};
+
 use kymograph_app::budget::Charge;
 use kymograph_app::event_store::{Append, Commit, Fate, Premise, SecretWrite, TokenHashWrite, Verdict};
 use kymograph_app::scope::{GIVE_RIGHTS, IdempotencyKey, Standing};
@@ -10,6 +12,9 @@ use serde::Serialize;
 use tracing::{Level, Span};
 
 use super::append::Payload;
+
+/// How long ago the rights of an actor may have been looked up that are not checked again.
+const MAX_UNCHECKED: Duration = Duration::from_millis(100);
 
 /// A commit that is ready to be written.
 pub(super) struct Prepared {
@@ -24,8 +29,12 @@ pub(super) struct Prepared {
     pub(super) forgotten: Option<OrgId>,
     pub(super) answer: Option<(IdempotencyKey, String)>,
     pub(super) actor: Actor,
-    /// The ground of the actor's rights, to be checked if the commit gives or takes rights.
-    pub(super) standing: Option<Standing>,
+    /// The ground of the actor's rights.
+    standing: Option<Standing>,
+    /// When those were looked up.
+    known_at: Instant,
+    /// Whether they are checked again: because the commit gives or takes rights, or comes late.
+    is_checked: bool,
     pub(super) causation_id: String,
     pub(super) correlation_id: String,
     /// What else is known of the request, as JSON text.
@@ -88,7 +97,9 @@ impl Prepared {
         let org = commit.appends.first().map_or(scope.org(), |append| append.org);
         Ok(Self {
             home: scope.home(),
-            standing: scope.standing().filter(|_| gives_rights),
+            standing: scope.standing(),
+            known_at: scope.known_at(),
+            is_checked: gives_rights,
             appends: commit.appends,
             payloads,
             secrets: commit.secrets,
@@ -106,6 +117,17 @@ impl Prepared {
             charge: None,
             span: if is_traced { Span::current() } else { Span::none() },
         })
+    }
+
+    /// Has the rights of the actor checked again if they were looked up long ago: the request may have waited, for its body, for a
+    /// turn or for other commits, and its actor been removed meanwhile.
+    pub(super) fn note_age(&mut self) {
+        self.is_checked |= self.known_at.elapsed() > MAX_UNCHECKED;
+    }
+
+    /// The ground of the actor's rights that has to be checked.
+    pub(super) fn standing_to_check(&self) -> Option<Standing> {
+        self.standing.filter(|_| self.is_checked)
     }
 
     /// The only org whose tables it writes, if it is one.

@@ -1,8 +1,8 @@
 //! Where pages of long lists begin, so that a deep page does not go past all that comes before it again.
 //!
 //! A member who may see a fifth of an org passes five titles for each that it finds. Who reads a list page by page would do so
-//! for each page from the start. So the end of each page is remembered, up to the last event that could change the list: what is
-//! remembered up to an older one is not looked at.
+//! for each page from the start. So the first and last entry of each page are remembered, up to the last event that could change
+//! the list: what is remembered up to an older one is not looked at.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -59,12 +59,12 @@ pub(super) struct List {
     version: i64,
 }
 
-/// The title and uid after which something comes; before everything they are empty.
+/// The title and uid of an entry; before the first one they are empty.
 pub(super) type Place = (String, String);
 
 type Places = Arc<Mutex<BTreeMap<i64, Place>>>;
 
-/// The ends of pages.
+/// The ends of pages of lists.
 pub(super) struct Anchors(Cache<(List, Listed), Places>);
 
 impl Default for Anchors {
@@ -81,7 +81,7 @@ impl Anchors {
         Ok(List { org, filter: filter.clone(), version })
     }
 
-    /// How many entries of a list can be passed over at once, at most so many, and after which place the next one comes.
+    /// How many entries of a list can be passed over at once, at most so many, and which one comes then.
     pub(super) fn before(&self, list: Option<&List>, listed: Listed, skipped: i64) -> (i64, Place) {
         let places = list.and_then(|list| self.0.get(&(list.clone(), listed)));
         let nearest = places.and_then(|places| {
@@ -91,7 +91,7 @@ impl Anchors {
         nearest.unwrap_or_default()
     }
 
-    /// Remembers after which place the next entry of a list comes once so many were passed over.
+    /// Remembers which entry of a list comes after so many others.
     pub(super) fn keep(&self, list: Option<&List>, listed: Listed, passed: i64, place: Place) {
         let Some(list) = list.filter(|_| place.0.len() <= MAX_TITLE) else { return };
         let places = self.0.get_with((list.clone(), listed), Places::default);

@@ -84,7 +84,7 @@ macro_rules! few_folders {
     };
 }
 
-/// A page of folders after the title `$10` and uid `$11`.
+/// A page of folders from the title `$10` and uid `$11` on.
 macro_rules! folders_page {
     ($folders:expr) => {
         concat!(
@@ -92,7 +92,7 @@ macro_rules! folders_page {
                 f.lower_title
             FROM (",
             $folders,
-            " AND (f.lower_title, f.uid) > ($10, $11) ORDER BY f.lower_title, f.uid LIMIT $8 OFFSET $9) AS page
+            " AND (f.lower_title, f.uid) >= ($10, $11) ORDER BY f.lower_title, f.uid LIMIT $8 OFFSET $9) AS page
             CROSS JOIN LATERAL (SELECT * FROM folders f WHERE f.org_id = $1 AND f.id = page.id OFFSET 0) AS f
             ORDER BY page.lower_title, page.uid"
         )
@@ -373,7 +373,7 @@ macro_rules! found {
     };
 }
 
-/// Through the titles in order, until there are enough. Without folders it has parameters of its own, and begins after the title
+/// Through the titles in order, until there are enough. Without folders it has parameters of its own, and begins with the title
 /// `$10` and uid `$11`.
 pub(super) const BY_TITLE: Way = {
     const MIXED: Way = way!(dashboards!("IS NULL AND $2::text IS NOT NULL", allowed!()));
@@ -381,7 +381,7 @@ pub(super) const BY_TITLE: Way = {
         concat!(
             "SELECT d.id, d.uid, d.lower_title FROM dashboards d WHERE d.org_id = $1 AND d.deleted IS NULL AND ",
             allows_dashboard!("$2", "$3", "$4", "$5", "$6", "$7"),
-            " AND (d.lower_title, d.uid) > ($10, $11)"
+            " AND (d.lower_title, d.uid) >= ($10, $11)"
         ),
         "$8",
         "$9"

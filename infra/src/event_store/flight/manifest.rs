@@ -260,14 +260,15 @@ impl Section<'_> {
         let of_type = |append: &PlacedAppend<'_>| append.append.stream_type;
         let shares = |one: &PlacedAppend<'_>, other: &PlacedAppend<'_>| {
             let may_share = may_share && of_type(one) == of_type(other);
-            let is_checked = other.prepared.standing.is_some() || !other.prepared.premises.is_empty();
+            let is_checked =
+                other.prepared.standing_to_check().is_some() || !other.prepared.premises.is_empty();
             may_share && (one.commit == other.commit || !is_checked)
         };
         let mut before = None;
         for run in placed.chunk_by(shares) {
-            self.check_standing(&run[0]);
             let commit = run[0].commit;
             if before.replace(run[run.len() - 1].commit) != Some(commit) {
+                self.check_standing(&run[0]);
                 self.check_premises(&run[0]);
             }
             let owner = run.iter().all(|append| append.commit == commit).then_some(commit);
@@ -302,7 +303,7 @@ impl Section<'_> {
     /// Checks that the actor of a commit still has the rights that it was decided on. The places that its events take have
     /// made the transaction wait for those before it by then.
     fn check_standing(&mut self, append: &PlacedAppend<'_>) {
-        let Some(standing) = append.prepared.standing else { return };
+        let Some(standing) = append.prepared.standing_to_check() else { return };
         let is_here = match standing {
             Standing::ServerAdmin(_) => true,
             Standing::Member(org, ..) | Standing::ServiceAccount(org, ..) => org == self.org,
