@@ -35,7 +35,7 @@ pub(crate) const PUBLIC_BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// By how much a buffer for a body grows. Each time its bytes are moved, on a thread that others are served by, so it grows
 /// seldom.
 const GROWTH: usize = 4;
-/// How much of a body is looked at before others are served.
+/// The piece of a body that is looked at before others are served, in bytes.
 const MAX_PIECE: usize = 256 * 1024;
 /// How many characters of a fault in a body its sender is told.
 const MAX_FAULT: usize = 300;

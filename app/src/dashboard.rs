@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use kymograph_domain::dashboard::{Dashboard, DashboardCommand, DashboardError};
+use kymograph_domain::resource_permission::ResourceKind;
 use kymograph_domain::{AccessLevel, CanonicalJson, OrgId, Timestamp, Uid};
 use serde::{Deserialize, Serialize};
 
@@ -222,6 +223,7 @@ impl Dashboards {
             .run(scope, |mut unit| async move {
                 let mut dashboard = unit.load::<Dashboard>(uid).await?;
                 self.require_edit(scope, &dashboard, Permission::DashboardsDelete).await?;
+                unit.rest_on_right(ResourceKind::Dashboard, uid, AccessLevel::Edit);
                 dashboard.tell(DashboardCommand::Delete).await?;
                 let title = dashboard.title.clone();
                 unit.record(dashboard)?;

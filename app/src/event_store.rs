@@ -93,7 +93,7 @@ pub enum Premise {
     },
     /// A filter lets the actor through to a folder or dashboard.
     MayUse {
-        /// Whether it is a folder or a dashboard.
+        /// The kind: folder or dashboard.
         kind: ResourceKind,
         /// The uid.
         uid: Uid,
@@ -117,7 +117,7 @@ pub struct Commit {
     pub replay: Option<(IdempotencyKey, String)>,
     /// The fates of the commits that it was decided on before they were written. It is written only if they were.
     pub grounds: Vec<Fate>,
-    /// What else has to hold in the scope's org.
+    /// Further facts that have to hold in the scope's org.
     pub premises: Vec<Premise>,
 }
 

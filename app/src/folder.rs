@@ -256,7 +256,7 @@ impl Folders {
                 if folder.parent_uid != *parent_uid {
                     let (parent, permission) = (parent_uid.as_ref(), Permission::FoldersCreate);
                     self.authorization.require_place(scope, parent, permission).await?;
-                    // Whose right is taken meanwhile must not take the folder along.
+                    // An actor whose right is taken meanwhile must not take the folder along.
                     unit.rest_on_right(ResourceKind::Folder, uid, AccessLevel::Edit);
                     unit.rest_on_place(parent);
                 }
@@ -275,6 +275,7 @@ impl Folders {
             .run(scope, |mut unit| async move {
                 let mut folder = unit.load::<Folder>(uid).await?;
                 self.require_edit(scope, &folder, Permission::FoldersDelete).await?;
+                unit.rest_on_right(ResourceKind::Folder, uid, AccessLevel::Edit);
                 let deleted = DeletedFolder { id: folder.id, title: folder.title.clone() };
                 folder.tell(FolderCommand::Delete).await?;
                 let contents = self.reader.list_descendants(scope, uid).await?;

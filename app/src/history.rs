@@ -43,7 +43,7 @@ pub(crate) const MAX_LISTED_BYTES: usize = 128 * 1024;
 pub(crate) const MAX_DIFF_BYTES: usize = 4 * 1024 * 1024;
 /// How many bytes of events the entries of a page have together if each comes with what it changed.
 pub(crate) const MAX_PAGE_BYTES: usize = 16 * 1024 * 1024;
-/// How many bytes the images have together that are compared for one request.
+/// The most bytes of images that are compared for one request.
 pub(crate) const MAX_COMPARED_BYTES: usize = 40 * 1024 * 1024;
 /// How many bytes of events are read to find out what an object was like.
 pub(crate) const MAX_READ_BYTES: usize = 64 * 1024 * 1024;

@@ -20,7 +20,7 @@ pub struct Scope {
     server_rights: Rights,
     actor: Arc<Actor>,
     request: Arc<RequestContext>,
-    /// When the rights were looked up.
+    /// The time at which the rights were looked up.
     known_at: Instant,
 }
 
@@ -76,8 +76,8 @@ pub const GIVE_RIGHTS: &[&str] =
 pub enum Standing {
     /// It administers the server.
     ServerAdmin(UserId),
-    /// It is a member of an org with a role.
-    Member(OrgId, UserId, OrgRole),
+    /// It is a member of an org with a role since then.
+    Member(OrgId, UserId, OrgRole, Timestamp),
     /// It is a service account of an org with a role, and came with one of its tokens.
     ServiceAccount(OrgId, UserId, OrgRole, i64),
 }
@@ -172,7 +172,7 @@ impl Scope {
         self.member_since
     }
 
-    /// When the rights were looked up.
+    /// The time at which the rights were looked up.
     #[must_use]
     pub fn known_at(&self) -> Instant {
         self.known_at
@@ -188,8 +188,8 @@ impl Scope {
         }
         match self.request.auth_method {
             "basic" | "session" | "jwt" if self.actor.is_server_admin => Some(Standing::ServerAdmin(user)),
-            "basic" | "session" | "jwt" if self.org == org && self.member_since.is_some() => {
-                Some(Standing::Member(org, user, self.role))
+            "basic" | "session" | "jwt" if self.org == org => {
+                self.member_since.map(|since| Standing::Member(org, user, self.role, since))
             }
             "token" => {
                 self.request.token_id.map(|token| Standing::ServiceAccount(org, user, self.role, token))

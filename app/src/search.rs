@@ -50,7 +50,7 @@ pub struct SearchQuery {
 }
 
 impl SearchQuery {
-    /// Whether everything is wanted, of the kinds that are.
+    /// True if everything is wanted, of the kinds that are.
     #[must_use]
     pub fn is_all(&self) -> bool {
         let Self { text, tags, uids, ids, folder_uids, folder_ids, starred, deleted, sort, .. } = self;

@@ -162,7 +162,7 @@ struct Task {
     request: DoneRequest,
     /// The objects in the order in which they are undone.
     objects: Vec<Object>,
-    /// How much may still be done to find out what objects were.
+    /// The work that may still be done to find out what objects were.
     room: Mutex<Room>,
     /// Held while what objects were is in memory.
     admitted: Admitted,

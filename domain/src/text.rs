@@ -29,7 +29,7 @@ pub fn fold(name: &str) -> String {
     folded.nfkc().collect::<String>().trim().to_owned()
 }
 
-/// Whether two names are one but for the case of their letters. Unlike [`fold`] it keeps apart what only looks alike, such as
+/// True if two names are one but for the case of their letters. Unlike [`fold`] it keeps apart what only looks alike, such as
 /// full-width letters or the Kelvin sign and plain ones.
 #[must_use]
 pub fn differ_in_case_only(one: &str, other: &str) -> bool {

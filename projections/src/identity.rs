@@ -19,7 +19,7 @@ use crate::user::searchable_name;
 const CHECK_SERVER_ADMIN: &str = "SELECT 1 / (CASE WHEN EXISTS
     (SELECT FROM users WHERE id = $1 AND is_server_admin AND NOT is_disabled) THEN 1 ELSE 0 END)";
 const CHECK_MEMBER: &str = "SELECT 1 / (CASE WHEN EXISTS
-    (SELECT FROM memberships WHERE org_id = $1 AND user_id = $2 AND role = $3)
+    (SELECT FROM memberships WHERE org_id = $1 AND user_id = $2 AND role = $3 AND created = $4)
     AND NOT EXISTS (SELECT FROM users WHERE id = $2 AND is_disabled) THEN 1 ELSE 0 END)";
 const CHECK_SERVICE_ACCOUNT: &str = "SELECT 1 / (CASE WHEN EXISTS
     (SELECT FROM service_accounts a JOIN service_account_tokens t ON t.org_id = a.org_id AND t.service_account_id = a.id
@@ -30,7 +30,9 @@ const CHECK_SERVICE_ACCOUNT: &str = "SELECT 1 / (CASE WHEN EXISTS
 pub fn standing_check(standing: Standing) -> (&'static str, Vec<Param>) {
     match standing {
         Standing::ServerAdmin(user) => (CHECK_SERVER_ADMIN, params![user.0]),
-        Standing::Member(org, user, role) => (CHECK_MEMBER, params![org.0, user.0, role.as_str()]),
+        Standing::Member(org, user, role, since) => {
+            (CHECK_MEMBER, params![org.0, user.0, role.as_str(), since.date()])
+        }
         Standing::ServiceAccount(org, account, role, token) => {
             (CHECK_SERVICE_ACCOUNT, params![org.0, account.0, role.as_str(), token])
         }

@@ -211,3 +211,33 @@ async fn what_came_back_is_the_same_for_earlier_changes() {
     assert_eq!(admin.get("/api/folders/f").await.expect(200).body["title"], "One");
     unharmed(&server).await;
 }
+
+#[tokio::test]
+async fn undoing_a_change_of_text_leaves_things_where_they_were_put_since() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    let (eve, _) = server.new_member(1, "eve", "Editor").await;
+    for uid in ["open", "closed"] {
+        create_folder(&admin, uid, uid).await;
+    }
+    close(&admin, "/api/folders/closed").await;
+    admin.post("/api/folders", &json!({"uid": "f", "title": "One", "parentUid": "open"})).await.expect(200);
+    admin.put("/api/folders/f", &json!({"title": "Two", "overwrite": true})).await.expect(200);
+    let renaming = entry(&admin, "folder.updated", "f").await;
+    admin.post("/api/folders/f/move", &json!({"parentUid": "closed"})).await.expect(200);
+    save(&admin, "d", "open", "a").await;
+    save(&admin, "d", "open", "b").await;
+    let change = entry(&admin, "dashboard.updated", "d").await;
+    save(&admin, "d", "closed", "secret").await;
+    for entry in [renaming, change] {
+        undo(&admin, entry).await.expect(200);
+    }
+    for path in ["/api/dashboards/uid/d", "/api/folders/f"] {
+        eve.get(path).await.expect(403);
+    }
+    let read = admin.get("/api/dashboards/uid/d").await.expect(200).body;
+    assert_eq!((&read["dashboard"]["text"], &read["meta"]["folderUid"]), (&json!("a"), &json!("closed")));
+    let folder = admin.get("/api/folders/f").await.expect(200).body;
+    assert_eq!((&folder["title"], &folder["parentUid"]), (&json!("One"), &json!("closed")));
+    unharmed(&server).await;
+}

@@ -103,7 +103,7 @@ impl Dashboards {
             let (folder, permission) = (content.folder_uid.as_ref(), Permission::DashboardsCreate);
             self.authorization.require_place(scope, folder, permission).await?;
             if !is_new {
-                // Whose right is taken meanwhile must not take the dashboard along.
+                // An actor whose right is taken meanwhile must not take the dashboard along.
                 unit.rest_on_right(ResourceKind::Dashboard, &content.uid, AccessLevel::Edit);
             }
             unit.rest_on_place(folder);

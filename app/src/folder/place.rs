@@ -1,4 +1,4 @@
-//! Whether a folder is the one that something was in. What was in a closed folder would be open to others in another folder, which
+//! The identity of a folder that something was in. The content of a closed folder would be open to others in another folder, which
 //! somebody made since under its uid.
 
 use kymograph_domain::folder::{self, Folder};

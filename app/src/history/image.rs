@@ -14,30 +14,30 @@ use crate::{Scope, Workers};
 
 /// How many events are read at once.
 pub(super) const BATCH: i64 = 500;
-/// How many bytes are read at once after an admission. More are only read one event after the other.
+/// The most bytes that are read at once after an admission. More are only read one event after the other.
 pub(super) const BATCH_BYTES: i64 = 1024 * 1024;
 /// How many events an image is folded from that no event tells all of.
 pub(crate) const MAX_FOLDED_EVENTS: i64 = 10_000;
 /// How many bytes an event counts for beside its payload.
 const EVENT_BYTES: usize = 100;
-/// How many bytes a piece of work counts for at least.
+/// The least that a piece of work counts for, in bytes.
 const PIECE_BYTES: usize = 1024;
 
-/// How much one request may do to find out what objects were, and what changed.
+/// The work that one request may do to find out what objects were, and what changed.
 #[derive(Clone, Copy)]
 pub(crate) struct Room {
-    /// How many bytes of events are read.
+    /// Bytes of events that are read.
     pub(crate) read: usize,
-    /// How many bytes the images have together that are compared.
+    /// Bytes of images that are compared.
     pub(crate) compared: usize,
-    /// How many bytes are read without an admission.
+    /// Bytes that are read without an admission.
     pub(super) small: usize,
-    /// How many bytes are worked on at once. What comes after them waits for its turn, however little it is.
+    /// Bytes that are worked on at once. All that comes after them waits for its turn, however little it is.
     inline: usize,
 }
 
 impl Room {
-    /// What one request may do.
+    /// The work of one request.
     pub(crate) const OF_REQUEST: Self = Self::new(MAX_READ_BYTES, MAX_COMPARED_BYTES);
 
     /// Room to read and compare so many bytes.
@@ -55,7 +55,7 @@ pub(crate) struct Images<'a> {
     past: Option<Box<dyn AnyPast>>,
     version: i64,
     last: Option<(i64, Arc<str>)>,
-    /// How many bytes the events have that the past was folded from.
+    /// The size of the events that the past was folded from, in bytes.
     weight: usize,
 }
 
@@ -89,7 +89,7 @@ impl<'a> Images<'a> {
         self
     }
 
-    /// How much may still be done.
+    /// The work that may still be done.
     pub(crate) fn left(&self) -> Room {
         self.reading.room
     }
@@ -303,7 +303,7 @@ pub(super) struct Known {
     version: i64,
     stored_type: String,
     pub(super) event: Box<dyn StoredEvent>,
-    /// How many bytes it counts for.
+    /// The bytes that it counts for.
     bytes: usize,
 }
 

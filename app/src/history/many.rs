@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::work::Admitted;
 use crate::{Scope, Workers};
 
-/// How many objects are read at once.
+/// The number of objects that are read at once.
 const OBJECTS: usize = 100;
 
 /// The reader of the pasts of many objects, with what bounds it.

@@ -24,7 +24,7 @@ pub(crate) async fn leave_out_ended<S: Any, C: Any>(
 ) -> Result<usize> {
     let Some(team) = (team as &dyn Any).downcast_ref::<Team>() else { return Ok(0) };
     let mut count = 0;
-    // Who is a member again has what it was given since.
+    // A member who has come back has what it was given since.
     for command in commands {
         let Some(TeamCommand::SetMembers(members)) = (command as &mut dyn Any).downcast_mut() else {
             continue;

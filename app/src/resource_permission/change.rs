@@ -80,7 +80,7 @@ impl ResourcePermissions {
                 let guarded = guarded(kind, uid, id, folder.as_ref());
                 let (level, permission) = (AccessLevel::Admin, write_permission(kind));
                 self.ports.authorization.require(scope, guarded, level, permission).await?;
-                // Whose right is taken meanwhile must not give it back to itself.
+                // An actor whose right is taken meanwhile must not give it back to itself.
                 unit.rest_on_right(kind, uid, level);
                 for grantee in changes.keys() {
                     must_exist(&unit, *grantee).await?;

@@ -9,7 +9,7 @@ use cqrs_es::Aggregate;
 use kymograph_domain::folder::{Birth, Folder};
 use kymograph_domain::invite::Invite;
 use kymograph_domain::membership::Membership;
-use kymograph_domain::past::{AnyPast, NOTHING, is_there};
+use kymograph_domain::past::{AnyPast, NOTHING, Past, is_there};
 use kymograph_domain::registry::{self, AggregateVisitor, visit};
 use kymograph_domain::resource_permission::{Grantee, Resource, ResourceKind, ResourcePermission};
 use kymograph_domain::team::Team;
@@ -20,6 +20,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::list::Reborn;
+use super::place::without_moves;
 use super::{Fate, MAX_UNDONE_EVENTS, Object, Task, UndoPlan, UndoStep, Undos, right};
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::{Place, place_of, resource_of};
@@ -51,7 +52,7 @@ pub(super) struct Deciding<'a, 's> {
     pub(super) births: HashMap<Uid, Vec<Birth>>,
     /// The versions with which objects began: those that are there now, or that the request changed.
     pub(super) began: HashMap<StreamId, i64>,
-    /// Whether those are there who were granted something.
+    /// Grantees that were looked up, and true for those that are there.
     pub(super) grantees: HashMap<Grantee, bool>,
     /// Folders that came back under a new numeric id.
     pub(super) folders_back: HashMap<Uid, Birth>,
@@ -262,6 +263,23 @@ impl<'a, 's> Deciding<'a, 's> {
             }
         }
         let fate = if was_there { Fate::Reverted } else { Fate::Restored };
+        let commands = self.commands_back_to(object, entity, &past, was_there, new_id).await?;
+        match (commands, reason) {
+            (Some(commands), _) => Ok(Decision::Tell(fate, commands)),
+            (None, Some(reason)) => Ok(Decision::impossible(reason)),
+            (None, None) => Ok(Decision::impossible("it was deleted since and does not come back")),
+        }
+    }
+
+    /// The commands that make an object what it was before the request.
+    async fn commands_back_to<A: Stream>(
+        &self,
+        object: &Object,
+        entity: &Entity<A>,
+        past: &Past<A>,
+        was_there: bool,
+        new_id: i64,
+    ) -> Result<Option<Vec<A::Command>>> {
         let owned;
         let events = if past.events.is_empty() {
             // An object that was there all the time names its id in its first event only.
@@ -270,11 +288,12 @@ impl<'a, 's> Deciding<'a, 's> {
         } else {
             &past.events
         };
-        match (entity.reversal(&past.state, events, new_id), reason) {
-            (Some(commands), _) => Ok(Decision::Tell(fate, commands)),
-            (None, Some(reason)) => Ok(Decision::impossible(reason)),
-            (None, None) => Ok(Decision::impossible("it was deleted since and does not come back")),
-        }
+        let goes_back = !was_there || self.goes_back(object, &**entity, &past.state).await?;
+        Ok(if goes_back {
+            entity.reversal(&past.state, events, new_id)
+        } else {
+            entity.restoration(&past.state, events, new_id).map(without_moves)
+        })
     }
 
     /// Ends what the request began. A folder must have nothing left in it.

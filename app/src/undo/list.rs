@@ -139,7 +139,7 @@ impl Deciding<'_, '_> {
         let entries = histories.list_entries(self.scope, &reborn.stream, began + 1, 1).await?;
         let is_other = |creator: &UserId| *creator != self.scope.actor().user_id && *creator > UserId::SERVER;
         let Some(entry) = entries.first().filter(|entry| is_other(&entry.actor_id)) else { return Ok(None) };
-        // Who left since has lost what it had as the creator, even if it has come back.
+        // A creator who has left since has lost its rights on it, even if it has come back.
         let streams = streams_of(Grantee::User(entry.actor_id));
         let has_left = !histories.find_ended(self.scope, &streams, entry.position).await?.is_empty();
         Ok(Some(default_grants((!has_left).then_some(entry.actor_id))))
@@ -185,7 +185,7 @@ impl Deciding<'_, '_> {
         Ok((valid, lost))
     }
 
-    /// Whether a grantee is there. The same ones are granted something on many folders.
+    /// True if a grantee is there. The same ones are granted something on many folders.
     async fn is_grantee(&mut self, grantee: Grantee) -> Result<bool> {
         if let Some(is_there) = self.grantees.get(&grantee) {
             return Ok(*is_there);

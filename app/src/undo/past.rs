@@ -1,4 +1,4 @@
-//! What objects were before the request, and whether they still are the same ones.
+//! The past of objects before the request, and the identity of those that have their uids now.
 
 use std::any::Any;
 use std::sync::{Arc, PoisonError};
@@ -90,7 +90,7 @@ impl Deciding<'_, '_> {
         Ok(past)
     }
 
-    /// Whether what has the uid is something else than what the request changed.
+    /// True if another object has the uid than the one that the request changed.
     pub(super) async fn is_another<A: Stream>(
         &mut self,
         object: &Object,
@@ -111,7 +111,7 @@ impl Deciding<'_, '_> {
         Ok(self.same_folder(&uid, after).await?.is_none())
     }
 
-    /// Whether a membership that the request changed has ended since.
+    /// True if a membership that the request changed has ended since.
     pub(super) async fn has_come_back(&self, object: &Object) -> Result<bool> {
         if object.noun != Membership::TYPE {
             return Ok(false);

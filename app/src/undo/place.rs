@@ -3,7 +3,7 @@
 use std::any::Any;
 
 use kymograph_domain::dashboard::DashboardError;
-use kymograph_domain::folder::{self, Birth, Folder, FolderError};
+use kymograph_domain::folder::{self, Birth, Folder, FolderCommand, FolderError};
 use kymograph_domain::past::is_there;
 use kymograph_domain::resource_permission::ResourceKind;
 use kymograph_domain::{Stream, Uid};
@@ -27,6 +27,17 @@ impl Deciding<'_, '_> {
         let reader = &*self.undos.ports.histories;
         let since = self.task.request.events.first().map_or(0, |event| event.position - 1);
         leave_out_ended(reader, self.scope, &**team, commands, since, &self.returned).await
+    }
+
+    /// True if undoing the request puts an object back to where it was: the request has moved it, and nobody has since. All else
+    /// stays where it is, lest it be open to others there.
+    pub(super) async fn goes_back<A: Stream>(&self, object: &Object, now: &A, then: &A) -> Result<bool> {
+        let (now, then) = (place_of(now), place_of(then));
+        if now == then {
+            return Ok(true);
+        }
+        let after = self.read::<A>(object, object.last()).await?.state;
+        Ok(place_of(&after) == now)
     }
 
     /// Fails unless the folder in which something comes to be is there, and the one that it was in before the request, unless
@@ -83,4 +94,12 @@ impl Deciding<'_, '_> {
         }
         self.reborn.push(reborn);
     }
+}
+
+/// Commands for an object that stays in its folder.
+pub(super) fn without_moves<C: Any>(mut commands: Vec<C>) -> Vec<C> {
+    let is_move =
+        |command: &C| matches!((command as &dyn Any).downcast_ref(), Some(FolderCommand::Move { .. }));
+    commands.retain(|command| !is_move(command));
+    commands
 }

@@ -1,4 +1,4 @@
-//! Which of the folders that have had a uid is which.
+//! The identity of the folders that have had a uid.
 
 /// A creation of a folder under a uid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

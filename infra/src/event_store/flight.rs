@@ -21,7 +21,7 @@ use manifest::{Manifest, Message, Owner};
 /// How often a flight starts again, because another server had moved an org's head or PostgreSQL had to break
 /// a deadlock, before its commits are told that there is a conflict.
 const MAX_TRIES: usize = 8;
-/// How many commits a flight has at least, however many of its batch could not be written.
+/// The least number of commits of a flight, however many of its batch could not be written.
 const MIN_ROOM: usize = 4;
 
 /// Writes the commits of a batch that can be written, and says for each what became of it.

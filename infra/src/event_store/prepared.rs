@@ -13,7 +13,7 @@ use tracing::{Level, Span};
 
 use super::append::Payload;
 
-/// How long ago the rights of an actor may have been looked up that are not checked again.
+/// The greatest age of an actor's rights that are not checked again.
 const MAX_UNCHECKED: Duration = Duration::from_millis(100);
 
 /// A commit that is ready to be written.
@@ -31,9 +31,9 @@ pub(super) struct Prepared {
     pub(super) actor: Actor,
     /// The ground of the actor's rights.
     standing: Option<Standing>,
-    /// When those were looked up.
+    /// The time at which those were looked up.
     known_at: Instant,
-    /// Whether they are checked again: because the commit gives or takes rights, or comes late.
+    /// True if they are checked again: because the commit gives or takes rights, or comes late.
     is_checked: bool,
     pub(super) causation_id: String,
     pub(super) correlation_id: String,
@@ -42,7 +42,7 @@ pub(super) struct Prepared {
     pub(super) trace_id: String,
     /// The fates of the commits that it was decided on before they were written.
     pub(super) grounds: Vec<Fate>,
-    /// What else it was decided on in the org of its first append.
+    /// Further facts in the org of its first append that it was decided on.
     pub(super) premises: Vec<Premise>,
     /// Tells its own fate.
     pub(super) verdict: Verdict,

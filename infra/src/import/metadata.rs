@@ -16,10 +16,10 @@ const TIMES: &[&str] = &["recorded_at", "occurred_at", "timestamp", "time", "cre
 
 /// The longest login that is kept as one.
 const MAX_LOGIN_BYTES: usize = 200;
-/// How long the metadata of an event may be, as JSON text. Each page of the audit log shows some of it.
+/// The longest metadata of an event, as JSON text. Each page of the audit log shows some of it.
 const MAX_METADATA_BYTES: usize = 8 * 1024;
 
-/// Whether metadata is longer than what is kept of an event.
+/// True if metadata is longer than what is kept of an event.
 pub(super) fn is_too_long(metadata: &Value) -> bool {
     !metadata.is_null() && metadata.to_string().len() > MAX_METADATA_BYTES
 }

@@ -1,4 +1,4 @@
-//! Where pages of long lists begin, so that a deep page does not go past all that comes before it again.
+//! The ends of pages of long lists, so that a deep page does not go past all that comes before it again.
 //!
 //! A member who may see a fifth of an org passes five titles for each that it finds. Who reads a list page by page would do so
 //! for each page from the start. So the first and last entry of each page are remembered, up to the last event that could change
@@ -14,11 +14,11 @@ use moka::sync::Cache;
 
 use crate::database::{Database, Planning};
 
-/// For how many lists places are kept.
+/// The most lists of which places are kept.
 const MAX_LISTS: u64 = 500;
-/// How many places of a list are kept.
+/// The most places of a list that are kept.
 const MAX_PLACES: usize = 64;
-/// How many bytes the title of a place may have.
+/// The longest title of a place that is kept, in bytes.
 const MAX_TITLE: usize = 256;
 
 /// The events that change which folders and dashboards are in a list, and where.
@@ -44,7 +44,7 @@ const EVENTS: [&str; 17] = [
 const VERSION: &str = "SELECT coalesce(max(found.pos), 0) FROM unnest($2::text[]) AS types (type)
     CROSS JOIN LATERAL (SELECT pos FROM events WHERE org_id = $1 AND type = types.type ORDER BY pos DESC LIMIT 1) AS found";
 
-/// What is listed.
+/// The kind of the entries of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Listed {
     Folders,
@@ -81,7 +81,7 @@ impl Anchors {
         Ok(List { org, filter: filter.clone(), version })
     }
 
-    /// How many entries of a list can be passed over at once, at most so many, and which one comes then.
+    /// The number of entries of a list that can be passed over at once, at most so many, and the one that comes then.
     pub(super) fn before(&self, list: Option<&List>, listed: Listed, skipped: i64) -> (i64, Place) {
         let places = list.and_then(|list| self.0.get(&(list.clone(), listed)));
         let nearest = places.and_then(|places| {
