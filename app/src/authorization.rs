@@ -13,7 +13,7 @@ use kymograph_domain::{AccessLevel, OrgRole, TeamId, Timestamp, Uid, UserId};
 use crate::error::Result;
 use crate::resource_permission::ResourcePermissionReader;
 use crate::scope::denied;
-use crate::{Permission, Scope};
+use crate::{Permission, Scope, Unit};
 
 /// A folder or dashboard, named by what is needed to find the lists that decide on it.
 #[derive(Clone, Copy, Debug)]
@@ -165,6 +165,21 @@ impl Authorization {
             }
             None => scope.require(permission),
         }
+    }
+
+    /// The same for a unit of work, now and when it is written.
+    pub(crate) async fn require_place_in(
+        &self,
+        scope: &Scope,
+        unit: &mut Unit<'_>,
+        folder: Option<&Uid>,
+        permission: Permission,
+    ) -> Result<()> {
+        self.require_place(scope, folder, permission).await?;
+        if let Some(folder) = folder {
+            unit.rest_on_right(ResourceKind::Folder, folder, AccessLevel::Edit);
+        }
+        Ok(())
     }
 }
 

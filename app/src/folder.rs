@@ -200,8 +200,7 @@ impl Folders {
                     must_exist(&*unit.load::<Folder>(parent).await?)?;
                 }
                 let (parent, permission) = (parent_uid.as_ref(), Permission::FoldersCreate);
-                self.authorization.require_place(scope, parent, permission).await?;
-                unit.rest_on_place(parent);
+                self.authorization.require_place_in(scope, &mut unit, parent, permission).await?;
                 let id =
                     if folder.exists { 0 } else { self.ids.next_id(scope.org(), IdKind::Object).await? };
                 folder
@@ -255,10 +254,9 @@ impl Folders {
                 }
                 if folder.parent_uid != *parent_uid {
                     let (parent, permission) = (parent_uid.as_ref(), Permission::FoldersCreate);
-                    self.authorization.require_place(scope, parent, permission).await?;
+                    self.authorization.require_place_in(scope, &mut unit, parent, permission).await?;
                     // An actor whose right is taken meanwhile must not take the folder along.
                     unit.rest_on_right(ResourceKind::Folder, uid, AccessLevel::Edit);
-                    unit.rest_on_place(parent);
                 }
                 folder.tell(FolderCommand::Move { parent_uid: parent_uid.clone() }).await?;
                 unit.record(folder)?;

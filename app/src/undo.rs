@@ -13,7 +13,7 @@ mod step;
 
 use std::any::Any;
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use kymograph_domain::undo::{Undoing, reverted_types, undoing};
@@ -166,6 +166,16 @@ struct Task {
     room: Mutex<Room>,
     /// Held while what objects were is in memory.
     admitted: Admitted,
+}
+
+impl Task {
+    fn room(&self) -> Room {
+        *self.room.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn leave(&self, room: Room) {
+        *self.room.lock().unwrap_or_else(PoisonError::into_inner) = room;
+    }
 }
 
 impl Undos {

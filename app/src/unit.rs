@@ -256,19 +256,12 @@ impl<'s> Unit<'s> {
         }
     }
 
-    /// Has it written only if the actor still may use a folder or dashboard so much. Who administers all of them has no more
-    /// than a role, which is checked in another way.
+    /// Has it written only if the actor still may use a folder or dashboard so much. An actor who administers all of them has
+    /// that by its role, which is checked in another way.
     pub(crate) fn rest_on_right(&mut self, kind: ResourceKind, uid: &Uid, level: AccessLevel) {
-        let filter = ContentFilter::of(self.scope, level);
-        if !filter.is_unlimited {
+        if !self.scope.administers_content() {
+            let filter = ContentFilter::of(self.scope, level);
             self.rest_on(Premise::MayUse { kind, uid: uid.clone(), filter });
-        }
-    }
-
-    /// Has it written only if the actor still may put something into a folder; at the root the role decides.
-    pub(crate) fn rest_on_place(&mut self, folder: Option<&Uid>) {
-        if let Some(folder) = folder {
-            self.rest_on_right(ResourceKind::Folder, folder, AccessLevel::Edit);
         }
     }
 

@@ -9,9 +9,9 @@ export default defineConfig({
     retry: 1,
     testTimeout: 60_000,
     hookTimeout: 60_000,
-    // Its own second is less than a page takes on a busy machine.
     // Only files and what failed in them are listed: a page takes longer than a unit test.
     slowTestThreshold: 60_000,
+    // Its own second is less than a page takes on a busy machine.
     expect: { poll: { timeout: 20_000 } },
   },
 });

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use kymograph_app::moment::LogReader;
 use kymograph_app::{Error, Result, Scope};
-use kymograph_domain::{StreamId, Timestamp};
+use kymograph_domain::{OrgId, StreamId, Timestamp};
 
 use crate::database::Database;
 
@@ -31,6 +31,21 @@ const VERSION_AT: &str = "WITH RECURSIVE search (low, high) AS (
                 WHERE org_id = $1 AND stream_id = $2 AND version = (low + high + 1) / 2 LIMIT 1) AS e
             WHERE low < high)
     SELECT low FROM search WHERE low = high";
+
+const LAST_EVENT: &str = "SELECT max(found.pos) FROM unnest($2::text[]) AS types (type)
+    CROSS JOIN LATERAL (SELECT pos FROM events WHERE org_id = $1 AND type = types.type AND pos <= $3
+        ORDER BY pos DESC LIMIT 1) AS found";
+
+/// The position of the last event of these types in an org's log, up to a position.
+pub(crate) async fn last_event(
+    database: &Database,
+    org: OrgId,
+    types: &[&str],
+    up_to: i64,
+) -> Result<Option<i64>> {
+    let row = database.read_one(org, LAST_EVENT, &[&org.0, &types, &up_to]).await?;
+    Ok(row.and_then(|row| row.get(0)))
+}
 
 /// Reads the log as a line in time.
 pub struct PgLogReader {

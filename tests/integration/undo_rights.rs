@@ -53,10 +53,7 @@ async fn a_folder_that_is_replaced_within_one_undertaking_is_another_one() {
         create_folder(&apply, "f", title).await;
         let deletion = entry(&admin, "dashboard.deleted", "d").await;
         let refused = undo(&admin, deletion).await;
-        refused.expect_message(
-            409,
-            "folder “Closed”: another folder has its uid now".replace("Closed", title).as_str(),
-        );
+        refused.expect_message(409, &format!("folder “{title}”: another folder has its uid now"));
         vic.get("/api/dashboards/uid/d").await.expect(404);
         admin.delete("/api/folders/f").await.expect(200);
         admin.delete("/api/dashboards/uid/d/trash").await.expect(200);

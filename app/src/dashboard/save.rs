@@ -101,12 +101,11 @@ impl Dashboards {
         }
         if moves {
             let (folder, permission) = (content.folder_uid.as_ref(), Permission::DashboardsCreate);
-            self.authorization.require_place(scope, folder, permission).await?;
+            self.authorization.require_place_in(scope, &mut unit, folder, permission).await?;
             if !is_new {
                 // An actor whose right is taken meanwhile must not take the dashboard along.
                 unit.rest_on_right(ResourceKind::Dashboard, &content.uid, AccessLevel::Edit);
             }
-            unit.rest_on_place(folder);
         }
         let new_id = if is_new { self.ids.next_id(scope.org(), IdKind::Object).await? } else { dashboard.id };
         dashboard.tell(DashboardCommand::Save { content: content.clone(), new_id, expected_version }).await?;

@@ -38,9 +38,12 @@ impl Dashboards {
                 {
                     return Err(DashboardError::FolderNotFound.into());
                 }
-                let (place, deletion) = (dashboard.folder_uid.as_ref(), (stream, deletion));
+                let place = dashboard.folder_uid.as_ref();
                 let same = match place.filter(|_| place == before.as_ref()) {
-                    Some(place) => same_folder(&*self.folders, scope, place, deletion).await?,
+                    Some(place) => {
+                        let deletion = self.folders.find_position(scope, stream, deletion).await?;
+                        same_folder(&*self.folders, scope, place, deletion.unwrap_or_default()).await?
+                    }
                     None => None,
                 };
                 let is_back = match (place, before.as_ref()) {
@@ -49,8 +52,7 @@ impl Dashboards {
                 };
                 if !is_back {
                     let permission = Permission::DashboardsCreate;
-                    self.authorization.require_place(scope, place, permission).await?;
-                    unit.rest_on_place(place);
+                    self.authorization.require_place_in(scope, &mut unit, place, permission).await?;
                 }
                 match (place, same) {
                     (Some(uid), Some(id)) => unit.rest_on(Premise::FolderIs { uid: uid.clone(), id }),

@@ -1,8 +1,8 @@
 //! The identity of a folder that something was in. The content of a closed folder would be open to others in another folder, which
 //! somebody made since under its uid.
 
+use kymograph_domain::Uid;
 use kymograph_domain::folder::{self, Folder};
-use kymograph_domain::{StreamId, Uid};
 
 use super::{FolderReader, Folders};
 use crate::error::{Error, Result};
@@ -14,36 +14,35 @@ pub(crate) fn another_folder(uid: &Uid) -> Error {
     Error::invalid(format!("the folder it was in is gone, and “{uid}” is the uid of another one now"))
 }
 
-/// The numeric id of the folder that has a uid now, if it is the one that had it when an object had a version.
+/// The numeric id of the folder that has a uid now, if it is the one that had it before a position.
 pub(crate) async fn same_folder(
     reader: &dyn FolderReader,
     scope: &Scope,
     uid: &Uid,
-    (object, version): (&StreamId, i64),
+    position: i64,
 ) -> Result<Option<i64>> {
-    let Some(position) = reader.find_position(scope, object, version).await? else { return Ok(None) };
     Ok(folder::same_folder(&reader.list_births(scope, uid).await?, position))
 }
 
 impl Folders {
-    /// The numeric id of the folder that has a uid now, if it is the one that had it before a position.
+    /// As [`same_folder`].
     pub(crate) async fn same(&self, scope: &Scope, uid: &Uid, position: i64) -> Result<Option<i64>> {
-        Ok(folder::same_folder(&self.reader.list_births(scope, uid).await?, position))
+        same_folder(&*self.reader, scope, uid, position).await
     }
 
-    /// Fails unless the folder that has a uid is the one that an object was in at a version, now and when it is written.
+    /// Fails unless the folder that has a uid is the one that had it before a position, now and when it is written.
     pub(crate) async fn require_same(
         &self,
         scope: &Scope,
         unit: &mut Unit<'_>,
         uid: &Uid,
-        object: (&StreamId, i64),
+        position: i64,
     ) -> Result<()> {
         if !unit.load::<Folder>(uid).await?.exists {
             // The commit says so.
             return Ok(());
         }
-        let id = same_folder(&*self.reader, scope, uid, object).await?.ok_or_else(|| another_folder(uid))?;
+        let id = self.same(scope, uid, position).await?.ok_or_else(|| another_folder(uid))?;
         unit.rest_on(Premise::FolderIs { uid: uid.clone(), id });
         Ok(())
     }

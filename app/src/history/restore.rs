@@ -126,7 +126,7 @@ impl<'a> AggregateVisitor for Restore<'a> {
                     for command in commands {
                         object.tell(command).await?;
                     }
-                    histories.require_place(subject, &mut unit, left, &*object, version).await?;
+                    histories.require_place(subject, &mut unit, left, &*object, position).await?;
                     let invites = &*histories.invites;
                     end_invites_after_demotion(&mut unit, invites, scope, &*object).await?;
                     let version = object.version();

@@ -94,25 +94,24 @@ impl Histories {
         Err(Error::new(ErrorKind::Taken, message))
     }
 
-    /// Fails if an object came back to a place into which the actor may put nothing, or to another one than it was in at that
-    /// version. What was there before has left `left`.
+    /// Fails if an object came back to a place into which the actor may put nothing, or to another one than it was in at a
+    /// position. One that was there before has left `left`.
     pub(super) async fn require_place<A: Any>(
         &self,
         subject: &Subject,
         unit: &mut Unit<'_>,
         left: Option<Place>,
         now: &A,
-        version: i64,
+        position: i64,
     ) -> Result<()> {
         let (Some(place), Some(permission)) = (place_of(now), subject.of.create) else { return Ok(()) };
         if left.as_ref() == Some(&place) {
             return Ok(());
         }
         let scope = &subject.scope;
-        self.authorization.require_place(scope, place.0.as_ref(), permission).await?;
-        unit.rest_on_place(place.0.as_ref());
+        self.authorization.require_place_in(scope, unit, place.0.as_ref(), permission).await?;
         match &place.0 {
-            Some(folder) => self.folders.require_same(scope, unit, folder, (&subject.stream, version)).await,
+            Some(folder) => self.folders.require_same(scope, unit, folder, position).await,
             None => Ok(()),
         }
     }

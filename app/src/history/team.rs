@@ -40,11 +40,7 @@ pub(crate) async fn leave_out_ended<S: Any, C: Any>(
             if !ended.contains(&Membership::stream_id(user)) {
                 return true;
             }
-            let now = team.members.get(user);
-            now.is_some_and(|now| {
-                *permission = *now;
-                true
-            })
+            team.members.get(user).map(|now| *permission = *now).is_some()
         });
     }
     Ok(count)

@@ -1,7 +1,7 @@
 //! The past of objects before the request, and the identity of those that have their uids now.
 
 use std::any::Any;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use cqrs_es::Aggregate;
 use kymograph_domain::Stream;
@@ -47,7 +47,7 @@ impl Deciding<'_, '_> {
         if pasts.is_empty() {
             return Ok(());
         }
-        let room = *self.task.room.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = self.task.room();
         let reader = Pasts {
             reader: &*ports.histories,
             workers: &ports.workers,
@@ -55,7 +55,7 @@ impl Deciding<'_, '_> {
             admitted: &self.task.admitted,
         };
         let (mut read, room) = reader.read::<A>(&pasts, room).await?;
-        *self.task.room.lock().unwrap_or_else(PoisonError::into_inner) = room;
+        self.task.leave(room);
         for object in objects {
             if let Some(past) = read.remove(&object.stream) {
                 // It is the same as the one that it has, if it has one by now.
@@ -83,10 +83,10 @@ impl Deciding<'_, '_> {
             return Ok(Past::default());
         }
         let ports = &self.undos.ports;
-        let room = *self.task.room.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = self.task.room();
         let (reader, workers, admitted) = (&*ports.histories, &ports.workers, &self.task.admitted);
         let (past, room) = past(reader, workers, self.scope, &object.stream, version, room, admitted).await?;
-        *self.task.room.lock().unwrap_or_else(PoisonError::into_inner) = room;
+        self.task.leave(room);
         Ok(past)
     }
 

@@ -51,6 +51,10 @@ pub(super) fn read(
             *found.left_out.entry(line.aggregate_type.into_owned()).or_default() += 1;
             continue;
         }
+        if is_too_long(&line.metadata) {
+            let place = file.place(raw.number, &line);
+            return Err(Error::invalid(format!("{place}: its metadata is too long")));
+        }
         let imported = take(&mut import, file, raw.number, &line)?;
         lines.push((raw.place, u32::try_from(imported.object).map_err(Error::internal)?));
         match found.read.get_mut(&*line.event_type) {
@@ -77,9 +81,6 @@ pub(super) fn take(import: &mut Import, file: &EventFile, number: u64, line: &Li
         |error: &dyn std::fmt::Display| Error::invalid(format!("{}: {error}", file.place(number, line)));
     let schema_version = line.event_version.parse().ok().filter(|version| *version > 0);
     let schema_version = schema_version.ok_or_else(|| refused(&"event_version is no version"))?;
-    if is_too_long(&line.metadata) {
-        return Err(refused(&"its metadata is too long"));
-    }
     let payload = line.inner_payload().map_err(|error| refused(&error))?;
     let event = ForeignEvent {
         aggregate_type: &line.aggregate_type,

@@ -15,6 +15,7 @@ use tokio_postgres::Row;
 
 use super::folder_bytes;
 use crate::database::{Database, Params};
+use crate::moment::last_event;
 use crate::text::timestamp_column;
 
 /// How many bytes of all trees together are kept.
@@ -24,9 +25,6 @@ const BATCH: i64 = 5000;
 /// How many bytes their payloads have together, unless one alone has more.
 const BATCH_BYTES: i64 = 4 * 1024 * 1024;
 
-const LAST_EVENT: &str = "SELECT max(found.pos) FROM unnest($2::text[]) AS types (type)
-    CROSS JOIN LATERAL (SELECT pos FROM events WHERE org_id = $1 AND type = types.type AND pos <= $3
-        ORDER BY pos DESC LIMIT 1) AS found";
 const EVENTS: &str =
     "SELECT * FROM (SELECT e.pos, e.stream_id, e.type, e.schema_version, e.payload, e.recorded_at, e.actor_id,
         e.actor_login, sum(octet_length(e.payload)) OVER (ORDER BY e.pos) AS total
@@ -61,8 +59,7 @@ impl FolderTrees {
     /// The folders of an org at a position.
     pub(super) async fn at(&self, database: &Database, org: OrgId, position: i64) -> Result<Arc<FolderTree>> {
         let types: Vec<_> = FolderEvent::TYPES.iter().map(|(name, _)| *name).collect();
-        let last = database.read_one(org, LAST_EVENT, &[&org.0, &types, &position]).await?;
-        let Some(last) = last.and_then(|row| row.get::<_, Option<i64>>(0)) else {
+        let Some(last) = last_event(database, org, &types, position).await? else {
             return Ok(Arc::default());
         };
         let key = (org, last);

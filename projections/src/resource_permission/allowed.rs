@@ -29,7 +29,7 @@ pub use cache::MAX_KEPT_BYTES;
 const FEW: i64 = 5_000;
 
 /// The events on folders that change what is inside of what, and all events that change what anybody may do.
-const EVENTS: [&str; 10] = [
+pub(crate) const EVENTS: [&str; 10] = [
     "folder.created",
     "folder.moved",
     "folder.deleted",

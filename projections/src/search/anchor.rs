@@ -10,9 +10,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use kymograph_app::Result;
 use kymograph_app::authorization::ContentFilter;
 use kymograph_domain::OrgId;
+use kymograph_domain::dashboard::DashboardEvent;
+use kymograph_domain::event::EventSet;
+use kymograph_domain::folder::FolderEvent;
 use moka::sync::Cache;
 
-use crate::database::{Database, Planning};
+use crate::database::Database;
+use crate::moment::last_event;
+use crate::resource_permission::allowed;
 
 /// The most lists of which places are kept.
 const MAX_LISTS: u64 = 500;
@@ -22,27 +27,13 @@ const MAX_PLACES: usize = 64;
 const MAX_TITLE: usize = 256;
 
 /// The events that change which folders and dashboards are in a list, and where.
-const EVENTS: [&str; 17] = [
-    "dashboard.created",
-    "dashboard.deleted",
-    "dashboard.purged",
-    "dashboard.restored",
-    "dashboard.updated",
-    "dashboard.version_restored",
-    "folder.created",
-    "folder.deleted",
-    "folder.moved",
-    "folder.updated",
-    "resource_permission.customized",
-    "resource_permission.granted",
-    "resource_permission.reset",
-    "resource_permission.revoked",
-    "team.deleted",
-    "team.member_added",
-    "team.member_removed",
-];
-const VERSION: &str = "SELECT coalesce(max(found.pos), 0) FROM unnest($2::text[]) AS types (type)
-    CROSS JOIN LATERAL (SELECT pos FROM events WHERE org_id = $1 AND type = types.type ORDER BY pos DESC LIMIT 1) AS found";
+fn events() -> Vec<&'static str> {
+    let of_contents = DashboardEvent::TYPES.iter().chain(FolderEvent::TYPES).map(|(name, _)| *name);
+    let mut events: Vec<_> = of_contents.chain(allowed::EVENTS).collect();
+    events.sort_unstable();
+    events.dedup();
+    events
+}
 
 /// The kind of the entries of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -76,8 +67,7 @@ impl Default for Anchors {
 impl Anchors {
     /// The list as of now. Whatever is read of it comes after this.
     pub(super) async fn list(&self, database: &Database, org: OrgId, filter: &ContentFilter) -> Result<List> {
-        let rows = database.read_planned(org, Planning::Once, VERSION, &[&org.0, &EVENTS.as_slice()]).await?;
-        let version = rows.first().map_or(0, |row| row.get(0));
+        let version = last_event(database, org, &events(), i64::MAX).await?.unwrap_or_default();
         Ok(List { org, filter: filter.clone(), version })
     }
 
@@ -108,9 +98,6 @@ fn lock(places: &Mutex<BTreeMap<i64, Place>>) -> MutexGuard<'_, BTreeMap<i64, Pl
 
 #[cfg(test)]
 mod tests {
-    use kymograph_domain::dashboard::DashboardEvent;
-    use kymograph_domain::event::EventSet;
-    use kymograph_domain::folder::FolderEvent;
     use kymograph_domain::resource_permission::ResourcePermissionEvent;
 
     use super::*;
@@ -119,7 +106,7 @@ mod tests {
     fn each_event_on_what_is_listed_changes_the_list() {
         let types = [DashboardEvent::TYPES, FolderEvent::TYPES, ResourcePermissionEvent::TYPES].concat();
         for (name, _) in types {
-            assert!(EVENTS.contains(&name) || name == "resource_permission.dropped", "{name}");
+            assert!(events().contains(&name) || name == "resource_permission.dropped", "{name}");
         }
     }
 }

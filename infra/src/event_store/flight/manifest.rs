@@ -254,8 +254,10 @@ impl Section<'_> {
 
     /// Adds the statements of the read models, and tells where each commit's part of this org's log ends.
     ///
-    /// Events of one type of aggregate that follow each other share statements if they may. A commit that gives or takes rights, or
-    /// rests on a premise, shares none with those before it: that is checked before its own events and after all earlier ones. Events are not moved before others of another type or behind them, so that all checks are in the order of the log.
+    /// Events of one type of aggregate that follow each other share statements if they may. A commit whose actor's rights are
+    /// checked, or that rests on a premise, shares none with those before it: that is checked before its own events and after all
+    /// earlier ones. Events are not moved before others of another type or behind them, so that all checks are in the order of
+    /// the log.
     fn project(&mut self, placed: &[PlacedAppend<'_>], may_share: bool) -> HashMap<usize, Committed> {
         let of_type = |append: &PlacedAppend<'_>| append.append.stream_type;
         let shares = |one: &PlacedAppend<'_>, other: &PlacedAppend<'_>| {
