@@ -1,43 +1,14 @@
 //! The HTTP API: slice routers, wire types, error mapping and the authentication layer.
 //!
 //! A slice is one file by noun that ends in its `routes` function. Slices know their own services only; what
-//! all requests go through is in [`layer`].
+//! all requests go through is in [`layer`](kernel::layer).
 
-pub(crate) mod access;
-pub(crate) mod access_control;
-pub mod audit;
-pub mod avatar;
-pub mod body;
-pub mod dashboard;
-pub mod data_source;
-pub mod error;
-pub mod folder;
-pub mod frontend;
-pub mod health;
-pub mod history;
-pub mod invite;
-pub mod layer;
+pub mod account;
+pub mod content;
+pub mod kernel;
 pub mod limit;
-pub mod membership;
-pub mod metrics;
-pub mod openapi;
-pub mod org;
-pub mod portal;
-pub mod preference;
-pub mod query;
-pub mod quota;
-pub mod resource_permission;
-pub mod routes;
-pub mod search;
-pub mod service_account;
-pub mod session;
-pub mod setting;
-pub mod star;
-pub mod statistic;
-pub mod team;
-pub mod undo;
-mod url;
-pub mod user;
+pub mod record;
+pub mod rights;
 
 use std::sync::Arc;
 
@@ -47,36 +18,36 @@ use axum::http::{Method, StatusCode, Uri, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
 use kymograph_app::Commands;
-use kymograph_app::access::AccessLog;
-use kymograph_app::audit::Audits;
-use kymograph_app::dashboard::Dashboards;
-use kymograph_app::folder::Folders;
-use kymograph_app::health::HealthCheck;
-use kymograph_app::history::Histories;
-use kymograph_app::identity::Identity;
-use kymograph_app::invite::Invites;
-use kymograph_app::membership::Memberships;
-use kymograph_app::org::Orgs;
-use kymograph_app::preference::Preferences;
-use kymograph_app::quota::Quotas;
-use kymograph_app::resource_permission::ResourcePermissions;
-use kymograph_app::search::Searches;
-use kymograph_app::service_account::ServiceAccounts;
-use kymograph_app::session::Sessions;
-use kymograph_app::setting::Settings;
-use kymograph_app::star::Stars;
-use kymograph_app::statistic::Statistics;
-use kymograph_app::team::Teams;
-use kymograph_app::undo::Undos;
-use kymograph_app::user::Users;
+use kymograph_app::account::access::AccessLog;
+use kymograph_app::account::identity::Identity;
+use kymograph_app::account::invite::Invites;
+use kymograph_app::account::membership::Memberships;
+use kymograph_app::account::org::Orgs;
+use kymograph_app::account::quota::Quotas;
+use kymograph_app::account::service_account::ServiceAccounts;
+use kymograph_app::account::session::Sessions;
+use kymograph_app::account::statistic::Statistics;
+use kymograph_app::account::team::Teams;
+use kymograph_app::account::user::Users;
+use kymograph_app::content::dashboard::Dashboards;
+use kymograph_app::content::folder::Folders;
+use kymograph_app::content::preference::Preferences;
+use kymograph_app::content::search::Searches;
+use kymograph_app::content::star::Stars;
+use kymograph_app::kernel::health::HealthCheck;
+use kymograph_app::kernel::setting::Settings;
+use kymograph_app::record::audit::Audits;
+use kymograph_app::record::history::Histories;
+use kymograph_app::record::undo::Undos;
+use kymograph_app::rights::resource_permission::ResourcePermissions;
 use prometheus::Registry;
 
-use crate::health::Readiness;
-use crate::layer::{Authentication, LayerSettings, UrlLogIn, log_in_by_url, without_url_token};
-use crate::metrics::{HttpMetrics, MetricsSettings};
-use crate::openapi::Document;
-use crate::routes::{Route, Routes};
-use crate::session::CookieSettings;
+use crate::account::session::CookieSettings;
+use crate::kernel::health::Readiness;
+use crate::kernel::layer::{Authentication, LayerSettings, UrlLogIn, log_in_by_url, without_url_token};
+use crate::kernel::metrics::{HttpMetrics, MetricsSettings};
+use crate::kernel::openapi::Document;
+use crate::kernel::routes::{Route, Routes};
 
 /// What the API serves.
 pub struct Services {
@@ -142,7 +113,7 @@ pub struct ApiSettings {
     /// The path under which it is served, empty for the root.
     pub sub_path: String,
     /// The portal.
-    pub portal: portal::PortalFiles,
+    pub portal: kernel::portal::PortalFiles,
     /// What all requests go through.
     pub layer: LayerSettings,
     /// The session cookie.
@@ -177,48 +148,55 @@ pub fn api(services: Services, settings: &ApiSettings) -> prometheus::Result<Api
         identity: identity.clone(),
         cookie: cookie.clone(),
         trusted_proxies: settings.layer.trusted_proxies.clone().into(),
-        sub_path: portal::sub_path(&settings.root_url).into(),
+        sub_path: kernel::portal::sub_path(&settings.root_url).into(),
     };
     let document = Document::new(settings);
-    let metrics_page = |page: &MetricsSettings| metrics::routes(services.metrics.clone(), page.clone());
+    let metrics_page =
+        |page: &MetricsSettings| kernel::metrics::routes(services.metrics.clone(), page.clone());
     let (public, private, routes) = Routes::default()
-        .merge(health::routes(services.health.clone(), services.readiness, &settings.grafana_version))
+        .merge(kernel::health::routes(services.health.clone(), services.readiness, &settings.grafana_version))
         .merge(settings.metrics.as_ref().map(metrics_page).unwrap_or_default())
-        .merge(frontend::routes(&settings.grafana_version))
-        .merge(avatar::routes())
-        .merge(openapi::routes(&document))
-        .merge(invite::routes(services.invites, identity.clone(), cookie.clone(), &settings.root_url))
-        .merge(session::routes(identity.clone(), sessions, cookie, &settings.root_url))
-        .merge(setting::routes(&services.settings))
-        .merge(statistic::routes(&services.statistics))
-        .merge(org::routes(services.orgs))
-        .merge(membership::routes(memberships.clone()))
-        .merge(user::routes(users, memberships, identity, &settings.root_url))
-        .merge(service_account::routes(&services.service_accounts))
-        .merge(team::routes(&services.teams))
-        .merge(folder::routes(services.folders))
-        .merge(dashboard::routes(services.dashboards, services.stars.clone()))
-        .merge(quota::routes(&services.quotas))
-        .merge(resource_permission::routes(&services.resource_permissions))
-        .merge(data_source::routes())
-        .merge(search::routes(services.searches))
-        .merge(preference::routes(services.preferences))
-        .merge(star::routes(services.stars))
-        .merge(audit::routes(services.audits))
-        .merge(history::routes(&services.histories))
-        .merge(undo::routes(&services.undos))
+        .merge(kernel::frontend::routes(&settings.grafana_version))
+        .merge(account::avatar::routes())
+        .merge(kernel::openapi::routes(&document))
+        .merge(account::invite::routes(
+            services.invites,
+            identity.clone(),
+            cookie.clone(),
+            &settings.root_url,
+        ))
+        .merge(account::session::routes(identity.clone(), sessions, cookie, &settings.root_url))
+        .merge(account::setting::routes(&services.settings))
+        .merge(account::statistic::routes(&services.statistics))
+        .merge(account::org::routes(services.orgs))
+        .merge(account::membership::routes(memberships.clone()))
+        .merge(account::user::routes(users, memberships, identity, &settings.root_url))
+        .merge(account::service_account::routes(&services.service_accounts))
+        .merge(account::team::routes(&services.teams))
+        .merge(content::folder::routes(services.folders))
+        .merge(content::dashboard::routes(services.dashboards, services.stars.clone()))
+        .merge(account::quota::routes(&services.quotas))
+        .merge(rights::resource_permission::routes(&services.resource_permissions))
+        .merge(content::data_source::routes())
+        .merge(content::search::routes(services.searches))
+        .merge(content::preference::routes(services.preferences))
+        .merge(content::star::routes(services.stars))
+        .merge(record::audit::routes(services.audits))
+        .merge(record::history::routes(&services.histories))
+        .merge(record::undo::routes(&services.undos))
         .into_routers();
     let metrics = match settings.metrics {
         Some(_) => Some(HttpMetrics::try_new(&services.metrics, &routes, &settings.sub_path)?),
         None => None,
     };
-    let mut portal = portal::router(settings.portal, &settings.root_url, &settings.cookie.name);
+    let mut portal = kernel::portal::router(settings.portal, &settings.root_url, &settings.cookie.name);
     if settings.layer.jwt.as_ref().is_some_and(|jwt| jwt.url_login) {
         portal = portal.route_layer(from_fn_with_state(url_login, log_in_by_url));
     }
-    let sub_path = portal::sub_path(&settings.root_url);
+    let sub_path = kernel::portal::sub_path(&settings.root_url);
     let router =
-        layer::protected(public, private, &settings.layer, sub_path, metrics, authentication).merge(portal);
+        kernel::layer::protected(public, private, &settings.layer, sub_path, metrics, authentication)
+            .merge(portal);
     let router = if settings.sub_path.is_empty() { router } else { under(&settings.sub_path, router) };
     document.set_routes(routes.clone());
     Ok(Api { router, routes, document })
@@ -231,7 +209,7 @@ fn under(sub_path: &str, router: Router) -> Router {
     let lead = async move |method: Method, uri: Uri| {
         let is_page = !uri.path().starts_with("/api/") && matches!(method, Method::GET | Method::HEAD);
         if !is_page {
-            return layer::not_found().await.into_response();
+            return kernel::layer::not_found().await.into_response();
         }
         let uri = without_url_token(uri);
         let asked = uri.path_and_query().map_or("/", PathAndQuery::as_str);

@@ -2,8 +2,9 @@
 
 use kymograph_domain::limit::{Amount, Limit};
 
-use crate::layer::{self, budget};
-use crate::{body, dashboard};
+use crate::content::dashboard;
+use crate::kernel::body;
+use crate::kernel::layer::{self, budget};
 
 /// The bounds on what comes with a request.
 pub const LIMITS: &[Limit] = &[

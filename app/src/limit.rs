@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use kymograph_domain::json::changes;
+use kymograph_domain::account::user::MAX_PASSWORD_BYTES;
+use kymograph_domain::kernel::json::changes;
+use kymograph_domain::kernel::past;
 use kymograph_domain::limit::{Amount, Limit};
-use kymograph_domain::past;
-use kymograph_domain::user::MAX_PASSWORD_BYTES;
 
-use crate::dashboard::version;
-use crate::{
-    access, answer, audit, cache, dashboard, feed_health, history, identity, login_attempt, mail, page,
-    search, session, text, undo, work,
-};
+use crate::account::{access, identity, login_attempt, session};
+use crate::content::dashboard::version;
+use crate::content::{dashboard, search};
+use crate::kernel::{answer, cache, feed_health, mail, page, text, work};
+use crate::record::{audit, history, undo};
 
 /// The bounds on what use cases do for one request.
 pub const LIMITS: &[Limit] = &[

@@ -7,15 +7,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cqrs_es::Aggregate;
 
-use crate::aggregate::{Stream, StreamId};
-use crate::dashboard::{Dashboard, DashboardContent, DashboardEvent, MAX_TITLE_CHARACTERS, are_tags};
-use crate::event::StoredEvent;
-use crate::folder::{Folder, FolderEvent, GENERAL_UID};
-use crate::json::{CanonicalJson, JsonDocument};
-use crate::quota::QuotaTarget;
+use crate::account::quota::QuotaTarget;
+use crate::content::dashboard::{
+    Dashboard, DashboardContent, DashboardEvent, MAX_TITLE_CHARACTERS, are_tags,
+};
+use crate::content::folder::{Folder, FolderEvent, GENERAL_UID};
+use crate::kernel::aggregate::{Stream, StreamId};
+use crate::kernel::event::StoredEvent;
+use crate::kernel::json::{CanonicalJson, JsonDocument};
+use crate::kernel::text::{MAX_DESCRIPTION_BYTES, MAX_NAME_BYTES, is_storable};
+use crate::kernel::uid::Uid;
 use crate::registry;
-use crate::text::{MAX_DESCRIPTION_BYTES, MAX_NAME_BYTES, is_storable};
-use crate::uid::Uid;
 
 pub use place::Misplaced;
 
@@ -59,7 +61,7 @@ pub enum ImportError {
     Decode(#[from] registry::DecodeError),
     /// A uid cannot be one.
     #[error("the uid {0:?} is not valid: {1}")]
-    Uid(String, crate::uid::UidError),
+    Uid(String, crate::kernel::uid::UidError),
     /// The aggregate is named after something else than the event says.
     #[error("the event is about {0:?}, its aggregate is {1:?}")]
     OtherAggregate(String, String),

@@ -3,7 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::{dashboard, folder, json, resource_permission, service_account, star, team, text, uid, user};
+use crate::account::{service_account, team, user};
+use crate::content::{dashboard, folder, star};
+use crate::kernel::{json, text, uid};
+use crate::rights::resource_permission;
 
 /// A bound on what a client can send, keep or have worked out.
 pub struct Limit {

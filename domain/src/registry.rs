@@ -3,16 +3,24 @@
 use cqrs_es::Aggregate;
 use cqrs_es::persist::SerializedEvent;
 
-use crate::aggregate::Stream;
-use crate::event::{EventSet, StoredEvent};
-use crate::json::JsonValue;
-use crate::past::{AnyPast, Description, Past};
-use crate::upcast::{upcast, upcasters};
-use crate::{
-    access::Access, dashboard::Dashboard, folder::Folder, invite::Invite, membership::Membership, org::Org,
-    preference::Preference, quota::Quota, resource_permission::ResourcePermission,
-    service_account::ServiceAccount, star::Star, team::Team, user::User,
-};
+use crate::account::access::Access;
+use crate::account::invite::Invite;
+use crate::account::membership::Membership;
+use crate::account::org::Org;
+use crate::account::quota::Quota;
+use crate::account::service_account::ServiceAccount;
+use crate::account::team::Team;
+use crate::account::user::User;
+use crate::content::dashboard::Dashboard;
+use crate::content::folder::Folder;
+use crate::content::preference::Preference;
+use crate::content::star::Star;
+use crate::kernel::aggregate::Stream;
+use crate::kernel::event::{EventSet, StoredEvent};
+use crate::kernel::json::JsonValue;
+use crate::kernel::past::{AnyPast, Description, Past};
+use crate::kernel::upcast::{upcast, upcasters};
+use crate::rights::resource_permission::ResourcePermission;
 
 /// Something to do with an aggregate whose type is only known by name.
 pub trait AggregateVisitor {

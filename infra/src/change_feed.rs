@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use kymograph_app::change::ChangeListener;
-use kymograph_app::feed_health::{BEAT_INTERVAL, FeedHealth, MAX_SILENCE};
-use kymograph_app::random::{hex, random_bytes};
+use kymograph_app::kernel::change::ChangeListener;
+use kymograph_app::kernel::feed_health::{BEAT_INTERVAL, FeedHealth, MAX_SILENCE};
+use kymograph_app::kernel::random::{hex, random_bytes};
 use kymograph_app::{Error, Result};
 use kymograph_domain::{OrgId, StreamId};
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,6 @@
 //! The time of the machine.
 
-use kymograph_app::clock::Clock;
+use kymograph_app::kernel::clock::Clock;
 use kymograph_domain::Timestamp;
 
 /// Tells the machine's time.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use kymograph_app::work::{Job, Threads};
+use kymograph_app::kernel::work::{Job, Threads};
 use rustix::process::{Pid, setpriority_process};
 use tokio::time::sleep;
 

@@ -8,7 +8,7 @@ mod verifier;
 use std::fmt;
 
 use kymograph_app::{Error, Result};
-use kymograph_projections::database::database_error;
+use kymograph_projections::kernel::database::database_error;
 use postgres_protocol::message::frontend;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};

@@ -16,18 +16,18 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use kymograph_app::by_org::ByOrg;
-use kymograph_app::cache::{MAX_AGE, ReadCache};
-use kymograph_app::change::ChangeListener;
-use kymograph_app::clock::Clock;
-use kymograph_app::event_store::{
+use kymograph_app::kernel::by_org::ByOrg;
+use kymograph_app::kernel::cache::{MAX_AGE, ReadCache};
+use kymograph_app::kernel::change::ChangeListener;
+use kymograph_app::kernel::clock::Clock;
+use kymograph_app::kernel::event_store::{
     Append, Commit, CommitError, Committed, EndsAhead, EventStore, KeptResponse, Queued, Replay, StreamState,
 };
-use kymograph_app::feed_health::FeedHealth;
-use kymograph_app::scope::IdempotencyKey;
+use kymograph_app::kernel::feed_health::FeedHealth;
+use kymograph_app::kernel::scope::IdempotencyKey;
 use kymograph_app::{Error, Result, Scope};
 use kymograph_domain::{OrgId, StreamId};
-use kymograph_projections::database::{Params, WAIT_FOR_CONNECTION, share_of};
+use kymograph_projections::kernel::database::{Params, WAIT_FOR_CONNECTION, share_of};
 use kymograph_projections::{Database, Projector};
 use tokio::sync::{Semaphore, oneshot};
 use tokio_postgres::Row;

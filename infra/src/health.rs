@@ -4,13 +4,13 @@ use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use kymograph_app::feed_health::FeedHealth;
-use kymograph_app::health::HealthCheck;
-use kymograph_app::id_allocator::IdKind;
+use kymograph_app::kernel::feed_health::FeedHealth;
+use kymograph_app::kernel::health::HealthCheck;
+use kymograph_app::kernel::id_allocator::IdKind;
 use kymograph_app::{Error, ErrorKind, Result};
 use kymograph_domain::OrgId;
 use kymograph_projections::Database;
-use kymograph_projections::database::Params;
+use kymograph_projections::kernel::database::Params;
 use tokio::sync::Mutex;
 use tokio_postgres::error::SqlState;
 

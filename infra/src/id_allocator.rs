@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use kymograph_app::id_allocator::{IdAllocator, IdKind};
+use kymograph_app::kernel::id_allocator::{IdAllocator, IdKind};
 use kymograph_app::{Error, Result};
 use kymograph_domain::OrgId;
 use kymograph_projections::Database;

@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kymograph_app::quota::QuotaLimits;
+use kymograph_app::account::quota::QuotaLimits;
 use kymograph_app::{Error, ErrorKind, Result};
 use kymograph_domain::OrgId;
 use tokio_postgres::Client;
@@ -139,5 +139,5 @@ async fn must_be_alone(client: &Client, order: &ImportOrder) -> Result<()> {
 }
 
 fn failed(error: tokio_postgres::Error) -> Error {
-    kymograph_projections::database::database_error(&error)
+    kymograph_projections::kernel::database::database_error(&error)
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use kymograph_app::identity::{Claims, JwtError, JwtVerifier};
+use kymograph_app::account::identity::{Claims, JwtError, JwtVerifier};
 use kymograph_app::{Error, Result};
 
 pub use fetch::JwksEndpoint;

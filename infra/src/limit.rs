@@ -1,8 +1,8 @@
 //! The bounds on what clients share: hashing, mail, the database.
 
 use kymograph_domain::limit::{Amount, Limit};
-use kymograph_projections::database;
-use kymograph_projections::resource_permission::MAX_KEPT_BYTES;
+use kymograph_projections::kernel::database;
+use kymograph_projections::rights::resource_permission::MAX_KEPT_BYTES;
 
 use crate::event_store::{MAX_LOADED_BYTES, lane};
 use crate::{jwt, mail, password};

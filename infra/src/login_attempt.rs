@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use kymograph_app::Result;
-use kymograph_app::login_attempt::{LoginAttempt, LoginAttempts, WINDOW_SECONDS};
+use kymograph_app::account::login_attempt::{LoginAttempt, LoginAttempts, WINDOW_SECONDS};
 use kymograph_domain::Timestamp;
 use kymograph_projections::Database;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use kymograph_app::mail::{Mail, MailError, Mailer};
+use kymograph_app::kernel::mail::{Mail, MailError, Mailer};
 use kymograph_app::{Error, Result};
 use lettre::message::header::ContentType;
 use lettre::message::{Mailbox, Message};

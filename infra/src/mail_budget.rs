@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use kymograph_app::Result;
-use kymograph_app::mail::{MAIL_WINDOW_SECONDS, MAX_MAILS, MailBudget, RequestedMail};
+use kymograph_app::kernel::mail::{MAIL_WINDOW_SECONDS, MAX_MAILS, MailBudget, RequestedMail};
 use kymograph_domain::Timestamp;
 use kymograph_projections::Database;
 

@@ -4,10 +4,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use kymograph_app::Result;
-use kymograph_app::access::AccessLog;
+use kymograph_app::account::access::AccessLog;
 use kymograph_projections::Database;
-use kymograph_projections::database::PoolUsage;
-use kymograph_projections::statistic::PgStatisticReader;
+use kymograph_projections::account::statistic::PgStatisticReader;
+use kymograph_projections::kernel::database::PoolUsage;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{

@@ -103,7 +103,7 @@ async fn apply(client: &mut Client, migration: &Migration) -> Result<()> {
 }
 
 fn checksum_of(migration: &Migration) -> String {
-    kymograph_app::random::hex(&Sha256::digest(migration.sql))
+    kymograph_app::kernel::random::hex(&Sha256::digest(migration.sql))
 }
 
 fn migration_error(what: &str, error: &tokio_postgres::Error) -> Error {

@@ -7,9 +7,9 @@ use std::io;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Argon2, PasswordHasher as _, PasswordVerifier as _};
 use async_trait::async_trait;
-use kymograph_app::error::overload;
-use kymograph_app::password::PasswordHasher;
-use kymograph_app::work::run_on;
+use kymograph_app::account::password::PasswordHasher;
+use kymograph_app::kernel::error::overload;
+use kymograph_app::kernel::work::run_on;
 use kymograph_app::{Error, Result};
 
 use crate::compute::ComputeThreads;

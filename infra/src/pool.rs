@@ -6,7 +6,7 @@ use std::time::Duration;
 use deadpool_postgres::{ClientWrapper, Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod};
 use kymograph_app::{Error, Result};
 use kymograph_projections::Database;
-use kymograph_projections::database::{self, Cancel};
+use kymograph_projections::kernel::database::{self, Cancel};
 
 use crate::compute::{lower_group_priority, lower_priority};
 use crate::database_server::DatabaseServer;

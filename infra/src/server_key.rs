@@ -1,8 +1,8 @@
 //! Keys that all servers on one database share.
 
 use async_trait::async_trait;
-use kymograph_app::random::{hex, random_bytes};
-use kymograph_app::server_key::{ServerKey, ServerKeys};
+use kymograph_app::kernel::random::{hex, random_bytes};
+use kymograph_app::kernel::server_key::{ServerKey, ServerKeys};
 use kymograph_app::{Error, Result};
 use kymograph_domain::OrgId;
 use kymograph_projections::Database;

@@ -1,11 +1,11 @@
 //! Sessions.
 
 use async_trait::async_trait;
-use kymograph_app::random::random_bytes;
-use kymograph_app::session::{MAX_SESSIONS, Session, SessionLifetimes, SessionStore, TokenHash};
-use kymograph_app::user::password_secret;
+use kymograph_app::account::session::{MAX_SESSIONS, Session, SessionLifetimes, SessionStore, TokenHash};
+use kymograph_app::account::user::password_secret;
+use kymograph_app::kernel::random::random_bytes;
 use kymograph_app::{Error, RequestContext, Result};
-use kymograph_domain::quota::QuotaError;
+use kymograph_domain::account::quota::QuotaError;
 use kymograph_domain::{OrgId, Timestamp, UserId};
 use kymograph_projections::{Database, params};
 use tokio_postgres::Row;

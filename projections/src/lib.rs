@@ -5,36 +5,18 @@
 //! that what a client reads after an acknowledged write shows it. A new read model is registered in
 //! [`projectors`].
 
-pub mod audit;
-pub mod dashboard;
-pub mod database;
-pub mod folder;
-pub mod history;
-pub mod identity;
-pub mod invite;
-pub mod membership;
-pub mod moment;
-pub mod org;
-pub mod preference;
+pub mod account;
+pub mod content;
+pub mod kernel;
 pub mod premise;
-pub mod projector;
-pub mod quota;
-pub mod resource_permission;
-pub mod search;
-pub mod service_account;
-pub mod star;
-pub mod statement;
-pub mod statistic;
-pub mod team;
-mod text;
-pub mod undo;
-pub mod user;
+pub mod record;
+pub mod rights;
 
-use kymograph_app::quota::QuotaLimits;
+use kymograph_app::account::quota::QuotaLimits;
 
-pub use database::Database;
-pub use projector::{Projector, Recorded};
-pub use statement::{OnFailure, Statement, Statements};
+pub use kernel::database::Database;
+pub use kernel::projector::{Projector, Recorded};
+pub use kernel::statement::{OnFailure, Statement, Statements};
 
 /// All inline projectors, in the order in which their statements run, for replays and for servers without limits.
 #[must_use]
@@ -46,18 +28,18 @@ pub fn projectors() -> Vec<Box<dyn Projector>> {
 #[must_use]
 pub fn projectors_within(limits: Option<&QuotaLimits>) -> Vec<Box<dyn Projector>> {
     vec![
-        Box::new(quota::QuotaProjector::new(limits.cloned())),
-        Box::new(org::OrgProjector),
-        Box::new(user::UserProjector),
-        Box::new(audit::ActorProjector),
-        Box::new(membership::MembershipProjector),
-        Box::new(team::TeamProjector),
-        Box::new(service_account::ServiceAccountProjector),
-        Box::new(folder::FolderProjector),
-        Box::new(dashboard::DashboardProjector),
-        Box::new(resource_permission::ResourcePermissionProjector),
-        Box::new(preference::PreferenceProjector),
-        Box::new(star::StarProjector),
-        Box::new(invite::InviteProjector),
+        Box::new(account::quota::QuotaProjector::new(limits.cloned())),
+        Box::new(account::org::OrgProjector),
+        Box::new(account::user::UserProjector),
+        Box::new(record::audit::ActorProjector),
+        Box::new(account::membership::MembershipProjector),
+        Box::new(account::team::TeamProjector),
+        Box::new(account::service_account::ServiceAccountProjector),
+        Box::new(content::folder::FolderProjector),
+        Box::new(content::dashboard::DashboardProjector),
+        Box::new(rights::resource_permission::ResourcePermissionProjector),
+        Box::new(content::preference::PreferenceProjector),
+        Box::new(content::star::StarProjector),
+        Box::new(account::invite::InviteProjector),
     ]
 }

@@ -1,10 +1,11 @@
 //! The statements that check what a commit was decided on.
 
-use kymograph_app::event_store::Premise;
+use kymograph_app::kernel::event_store::Premise;
 use kymograph_domain::OrgId;
 
-use crate::statement::Statements;
-use crate::{folder, resource_permission};
+use crate::content::folder;
+use crate::kernel::statement::Statements;
+use crate::rights::resource_permission;
 
 /// Adds the check that a premise holds in an org.
 pub fn check_premise(org: OrgId, premise: &Premise, statements: &mut Statements) {

@@ -2,7 +2,7 @@
 //! the answers may be is checked by the client of all tests.
 
 use axum::http::Method;
-use kymograph_api::routes::Route;
+use kymograph_api::kernel::routes::Route;
 use kymograph_tests::{Answer, Client, Contract, ContractTable, Operation, TestServer};
 use serde_json::json;
 

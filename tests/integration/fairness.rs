@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kymograph_app::ErrorKind;
-use kymograph_app::answer::Answers;
-use kymograph_app::error::overload;
+use kymograph_app::kernel::answer::Answers;
+use kymograph_app::kernel::error::overload;
 use kymograph_domain::OrgId;
 use kymograph_infra::pool::app_database;
 use kymograph_projections::Database;

@@ -1,6 +1,6 @@
 //! Folders through HTTP.
 
-use kymograph_app::event_store::Premise;
+use kymograph_app::kernel::event_store::Premise;
 use kymograph_domain::{OrgId, Uid};
 use kymograph_projections::premise::check_premise;
 use kymograph_projections::{OnFailure, Statements};

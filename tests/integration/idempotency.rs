@@ -1,7 +1,7 @@
 //! Requests with an `Idempotency-Key`, on any route that writes.
 
 use axum::http::Method;
-use kymograph_api::routes::Route;
+use kymograph_api::kernel::routes::Route;
 use kymograph_tests::{Client, TestServer};
 use serde_json::json;
 

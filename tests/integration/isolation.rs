@@ -1,7 +1,7 @@
 //! Nobody without rights learns or changes anything, on any route that the router has.
 
 use axum::http::Method;
-use kymograph_api::routes::Route;
+use kymograph_api::kernel::routes::Route;
 use kymograph_tests::{Answer, Client, TestServer};
 use serde_json::json;
 

@@ -1,6 +1,6 @@
 //! How deep documents are nested: no deeper than everything that reads them can read.
 
-use kymograph_domain::json::MAX_DEPTH;
+use kymograph_domain::kernel::json::MAX_DEPTH;
 use kymograph_infra::event_store::checksum;
 use kymograph_infra::verify::verify;
 use kymograph_tests::TestServer;

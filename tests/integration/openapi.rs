@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use axum::http::Method;
-use kymograph_api::routes::Route;
+use kymograph_api::kernel::routes::Route;
 use kymograph_tests::{Contract, TestServer, program};
 use serde_json::Value;
 
@@ -64,11 +64,14 @@ async fn says_of_each_operation_what_clients_need() {
         let summary = operation["summary"].as_str().unwrap_or_default();
         assert!(!summary.is_empty() && !summary.ends_with('.'), "{name}: {summary:?} is no summary");
         let tag = operation["tags"][0].as_str().unwrap_or_default();
-        assert!(known.contains(tag), "{name}: the group {tag:?} is not in api/src/openapi/document.rs");
+        assert!(
+            known.contains(tag),
+            "{name}: the group {tag:?} is not in api/src/kernel/openapi/document.rs"
+        );
         for parameter in parameters(operation) {
             let told = parameter["description"].as_str().unwrap_or_default();
             let parameter = &parameter["name"];
-            assert!(!told.is_empty(), "{name}: {parameter} is not in api/src/openapi/parameter.rs");
+            assert!(!told.is_empty(), "{name}: {parameter} is not in api/src/kernel/openapi/parameter.rs");
         }
         let mut statuses = operation["responses"].as_object().unwrap().keys();
         let succeeds = statuses.any(|status| status.starts_with(['2', '3']));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use axum::http::Method;
-use kymograph_api::routes::Route;
+use kymograph_api::kernel::routes::Route;
 use kymograph_tests::{Client, TestServer};
 use serde_json::json;
 

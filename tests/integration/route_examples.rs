@@ -2,7 +2,7 @@
 //! list of routes from the router itself; a route with a parameter or a body unknown here fails them.
 
 use axum::http::Method;
-use kymograph_api::routes::Route;
+use kymograph_api::kernel::routes::Route;
 use kymograph_tests::{Client, TestServer};
 use serde_json::{Value, json};
 

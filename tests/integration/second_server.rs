@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use kymograph_app::cache::MAX_AGE;
-use kymograph_app::feed_health::MAX_SILENCE;
+use kymograph_app::kernel::cache::MAX_AGE;
+use kymograph_app::kernel::feed_health::MAX_SILENCE;
 use kymograph_tests::{Client, Cluster, DatabaseProxy, ServerProcess};
 use serde_json::json;
 

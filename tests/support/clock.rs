@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use kymograph_app::clock::Clock;
+use kymograph_app::kernel::clock::Clock;
 use kymograph_domain::Timestamp;
 use kymograph_infra::clock::SystemClock;
 

@@ -77,7 +77,7 @@ impl Contract {
             panic!("{exchange} is a status that the OpenAPI document does not name: {}", exchange.text)
         });
         // Where Grafana answers with 500, the words tell it from a fault. Others than these break the schema.
-        let says_fault = || exchange.text.contains(kymograph_app::error::FAULT);
+        let says_fault = || exchange.text.contains(kymograph_app::kernel::error::FAULT);
         let is_fault = exchange.status == 500 && (response.get("$ref").is_some() || says_fault());
         assert!(!is_fault, "{exchange} is a fault of the server's: {}", exchange.text);
         let place = match response["$ref"].as_str() {

@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use kymograph_api::routes::Route;
-use kymograph_app::access::AccessLog;
-use kymograph_app::housekeeping::Housekeeping;
-use kymograph_app::setup::FirstUser;
+use kymograph_api::kernel::routes::Route;
+use kymograph_app::account::access::AccessLog;
+use kymograph_app::account::housekeeping::Housekeeping;
+use kymograph_app::account::setup::FirstUser;
 use kymograph_server::config::{Config, Sources};
 use kymograph_server::serve::listen;
 use kymograph_server::wire::wire;

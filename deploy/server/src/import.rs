@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use clap::{Args, ValueEnum};
-use kymograph_app::quota::QuotaLimits;
+use kymograph_app::account::quota::QuotaLimits;
 use kymograph_domain::OrgId;
 use kymograph_infra::import::{ImportOrder, ImportReport, ImportSource, LineForm};
 use kymograph_infra::progress::Report;

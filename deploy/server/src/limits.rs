@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use kymograph_domain::limit::{Amount, Limit};
-use kymograph_projections::database::share_of;
+use kymograph_projections::kernel::database::share_of;
 
 use crate::config::Config;
 use crate::serve::connection::{MAX_SILENCE, MIN_SENT_BYTES_PER_SECOND, SMALL_BUFFER};

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use kymograph_app::access::AccessLog;
+use kymograph_app::account::access::AccessLog;
 use kymograph_infra::change_feed::ChangeFeed;
 use kymograph_infra::metrics::{
     TotalMetrics, register_build, register_feed, register_pools, register_refusals,
 };
 use kymograph_infra::pipeline::PipelinePool;
 use kymograph_projections::Database;
-use kymograph_projections::statistic::PgStatisticReader;
+use kymograph_projections::account::statistic::PgStatisticReader;
 use prometheus::Registry;
 use tokio::task::JoinHandle;
 

@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kymograph_app::setup::{FirstUser, Setup};
+use kymograph_app::account::setup::{FirstUser, Setup};
 use kymograph_infra::clock::SystemClock;
 use kymograph_infra::database_server::DatabaseServer;
 use kymograph_infra::migrate::migrate;

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Import, State};
-use crate::aggregate::{Stream, StreamId};
-use crate::folder::{Folder, MAX_DEPTH};
-use crate::uid::Uid;
+use crate::content::folder::{Folder, MAX_DEPTH};
+use crate::kernel::aggregate::{Stream, StreamId};
+use crate::kernel::uid::Uid;
 
 /// An object that is in a folder that is not there, or that cannot be there.
 #[derive(Debug, thiserror::Error)]

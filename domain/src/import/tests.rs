@@ -1,7 +1,7 @@
 //! The rules for what may be taken over.
 
 use super::*;
-use crate::json::MAX_DEPTH;
+use crate::kernel::json::MAX_DEPTH;
 
 fn folder<'a>(sequence: i64, event_type: &'a str, payload: &'a str) -> ForeignEvent<'a> {
     ForeignEvent {

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, LazyLock};
 
 use kymograph_domain::{OrgId, StreamId, Timestamp};
+use kymograph_projections::kernel::statement::{Param, SharedText};
 use kymograph_projections::params;
-use kymograph_projections::statement::{Param, SharedText};
 
 /// How many events of one stream a statement appends.
 const MAX_EVENTS: usize = 8;

@@ -4,7 +4,7 @@ mod manifest;
 
 use std::collections::{BTreeSet, HashMap};
 
-use kymograph_app::event_store::{CommitError, Committed};
+use kymograph_app::kernel::event_store::{CommitError, Committed};
 use kymograph_app::{Error, Result, TRACE_TARGET};
 use kymograph_domain::OrgId;
 use kymograph_projections::OnFailure;
@@ -222,7 +222,7 @@ fn explain(message: Option<&Message>, refusal: &Refusal) -> Crash {
 
 #[cfg(test)]
 mod tests {
-    use kymograph_app::event_store::Fate;
+    use kymograph_app::kernel::event_store::Fate;
     use kymograph_domain::{Invariant, Timestamp};
 
     use super::super::prepared::tests::{append, prepared};

@@ -7,9 +7,9 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use kymograph_app::budget::{Budget, Charge};
-use kymograph_app::error::overload;
-use kymograph_app::event_store::{CommitError, Committed, StreamState};
+use kymograph_app::kernel::budget::{Budget, Charge};
+use kymograph_app::kernel::error::overload;
+use kymograph_app::kernel::event_store::{CommitError, Committed, StreamState};
 use kymograph_app::{Error, Result};
 use kymograph_domain::{OrgId, StreamId};
 use tokio::sync::oneshot;

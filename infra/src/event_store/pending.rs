@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use kymograph_app::event_store::{Append, Fate, StreamState};
+use kymograph_app::kernel::event_store::{Append, Fate, StreamState};
 use kymograph_domain::{OrgId, StreamId};
 
 use super::prepared::Prepared;
@@ -59,7 +59,7 @@ impl PendingEnds {
 
 #[cfg(test)]
 mod tests {
-    use kymograph_app::event_store::Verdict;
+    use kymograph_app::kernel::event_store::Verdict;
 
     use super::super::prepared::tests::{append, prepared, stream};
     use super::*;

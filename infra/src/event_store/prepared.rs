@@ -2,11 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use kymograph_app::budget::Charge;
-use kymograph_app::event_store::{Append, Commit, Fate, Premise, SecretWrite, TokenHashWrite, Verdict};
-use kymograph_app::scope::{GIVE_RIGHTS, IdempotencyKey, Standing};
+use kymograph_app::kernel::budget::Charge;
+use kymograph_app::kernel::event_store::{
+    Append, Commit, Fate, Premise, SecretWrite, TokenHashWrite, Verdict,
+};
+use kymograph_app::kernel::scope::{GIVE_RIGHTS, IdempotencyKey, Standing};
 use kymograph_app::{Actor, Error, RequestContext, Result, Scope, TRACE_TARGET};
-use kymograph_domain::dashboard::DashboardEvent;
+use kymograph_domain::content::dashboard::DashboardEvent;
 use kymograph_domain::{OrgId, StoredEvent, StreamId};
 use serde::Serialize;
 use tracing::{Level, Span};
@@ -180,7 +182,7 @@ impl Prepared {
 pub(super) mod tests {
     use std::sync::Arc;
 
-    use kymograph_domain::dashboard::{DashboardContent, DashboardDeleted, DashboardUpdated};
+    use kymograph_domain::content::dashboard::{DashboardContent, DashboardDeleted, DashboardUpdated};
     use kymograph_domain::{OrgRole, Uid};
 
     use super::*;

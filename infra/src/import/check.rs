@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use kymograph_app::{Error, Result};
 use kymograph_domain::StreamId;
 use kymograph_domain::import::{ForeignEvent, Import, Imported, Misplaced};
-use kymograph_projections::folder::folder_depths;
-use kymograph_projections::quota::must_have_room;
+use kymograph_projections::account::quota::must_have_room;
+use kymograph_projections::content::folder::folder_depths;
 use sha2::{Digest, Sha256};
 use tokio_postgres::{Client, GenericClient};
 

@@ -1,7 +1,7 @@
 //! What is known of a foreign event beside its payload, and how it is kept.
 
 use kymograph_domain::Timestamp;
-use kymograph_domain::text::has_hidden_characters;
+use kymograph_domain::kernel::text::has_hidden_characters;
 use serde::Serialize;
 use serde_json::Value;
 

@@ -7,12 +7,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use kymograph_app::clock::Clock;
-use kymograph_app::random::{hex, random_bytes};
+use kymograph_app::kernel::clock::Clock;
+use kymograph_app::kernel::random::{hex, random_bytes};
 use kymograph_app::{Error, ErrorKind, Result};
 use kymograph_domain::{StoredEvent, Timestamp, UserId};
-use kymograph_projections::quota::must_have_room;
-use kymograph_projections::statement::Param;
+use kymograph_projections::account::quota::must_have_room;
+use kymograph_projections::kernel::statement::Param;
 use kymograph_projections::{Projector, Recorded, Statements, params, projectors};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio_postgres::error::SqlState;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse};
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, DecodingKeyKind, Header, Validation};
-use kymograph_app::identity::{Claims, JwtError};
+use kymograph_app::account::identity::{Claims, JwtError};
 use serde::Deserialize;
 use serde_json::Value;
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use kymograph_app::Result;
-use kymograph_app::identity::JwtError;
+use kymograph_app::account::identity::JwtError;
 
 use super::fetch::{Fetcher, JwksEndpoint};
 use super::key_set::KeySet;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use kymograph_app::identity::Claims;
+use kymograph_app::account::identity::Claims;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
 /// Claims with names that differ.

@@ -1,7 +1,7 @@
 //! Fills `user_names` for users from before that table.
 
-use kymograph_domain::text::fold;
-use kymograph_domain::user::Profile;
+use kymograph_domain::account::user::Profile;
+use kymograph_domain::kernel::text::fold;
 use tokio_postgres::{Error, Transaction};
 
 /// The migration that makes the table.

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use kymograph_app::client_network::network_of_client_at;
+use kymograph_app::kernel::client_network::network_of_client_at;
 use tokio::sync::oneshot;
 
 /// How many requests may wait before some are turned away.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use deadpool::Runtime;
 use deadpool::managed::{self, Metrics, Object, PoolError, RecycleError, RecycleResult};
 use kymograph_app::{Error, Result};
-use kymograph_projections::database::PoolUsage;
+use kymograph_projections::kernel::database::PoolUsage;
 
 use super::Pipeline;
 use super::connect::connect;

@@ -1,7 +1,7 @@
 //! Reads an org's log from its start: checks it, folds its streams and projects it into shadow tables.
 
 use kymograph_app::{Error, Result};
-use kymograph_domain::json::depth_of_text;
+use kymograph_domain::kernel::json::depth_of_text;
 use kymograph_domain::registry::{self, new_fold};
 use kymograph_domain::{OrgId, StoredEvent, Timestamp, UserId};
 use kymograph_projections::{Projector, Recorded};

@@ -3,7 +3,7 @@
 
 use kymograph_app::Result;
 use kymograph_domain::OrgId;
-use kymograph_domain::folder::MAX_DEPTH;
+use kymograph_domain::content::folder::MAX_DEPTH;
 use tokio_postgres::Transaction;
 
 use super::Report;

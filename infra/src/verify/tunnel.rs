@@ -4,7 +4,7 @@
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use kymograph_app::random::{hex, random_bytes};
+use kymograph_app::kernel::random::{hex, random_bytes};
 use kymograph_app::{Error, Result};
 use tokio::io::copy_bidirectional;
 use tokio::net::{UnixListener, UnixStream};

@@ -6,7 +6,7 @@ use std::process::Output;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use kymograph_domain::dashboard::DashboardContent;
+use kymograph_domain::content::dashboard::DashboardContent;
 use kymograph_infra::database_server::DatabaseServer;
 use kymograph_infra::migrate::connect;
 use kymograph_infra::pool::APP_ROLE;

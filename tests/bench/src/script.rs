@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use bytes::BytesMut;
-use kymograph_app::random::hex;
-use kymograph_domain::dashboard::{
+use kymograph_app::kernel::random::hex;
+use kymograph_domain::content::dashboard::{
     Dashboard, DashboardContent, DashboardCreated, DashboardEvent, DashboardUpdated,
 };
 use kymograph_domain::{CanonicalJson, OrgId, StoredEvent, Stream, Timestamp, Uid, UserId};
 use kymograph_infra::event_store::{MOVE_HEAD, Payload, PlacedEvent, StreamAppend, append_statements};
-use kymograph_projections::statement::Param;
+use kymograph_projections::kernel::statement::Param;
 use kymograph_projections::{Recorded, Statements, params, projectors};
 use serde_json::Value;
 use time::OffsetDateTime;

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use cqrs_es::Aggregate;
-use kymograph_domain::dashboard::{Dashboard, DashboardContent, DashboardCreated, DashboardEvent};
+use kymograph_domain::content::dashboard::{Dashboard, DashboardContent, DashboardCreated, DashboardEvent};
 use kymograph_domain::{StoredEvent, Stream, Uid};
 use kymograph_infra::event_store::checksum;
 use kymograph_infra::migrate::connect;

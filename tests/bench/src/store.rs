@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kymograph_app::feed_health::FeedHealth;
+use kymograph_app::kernel::feed_health::FeedHealth;
 use kymograph_app::{Actor, Commands, RequestContext, Scope};
 use kymograph_domain::{OrgId, OrgRole, UserId};
 use kymograph_infra::change_feed::{self, ChangeFeed};

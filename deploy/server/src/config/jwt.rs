@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use axum::http::HeaderName;
-use kymograph_app::identity::{Attribute, Expected, JwtSettings, OrgMapping};
-use kymograph_app::user::DefaultMembership;
+use kymograph_app::account::identity::{Attribute, Expected, JwtSettings, OrgMapping};
+use kymograph_app::account::user::DefaultMembership;
 use kymograph_infra::jwt::{JwksEndpoint, KeySource};
 
 use super::ConfigError;

@@ -1,6 +1,6 @@
 //! `[quota]`: how much orgs, users and the server may have.
 
-use kymograph_app::quota::QuotaLimits;
+use kymograph_app::account::quota::QuotaLimits;
 
 use super::ConfigError;
 use super::value::{self, Parsed};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kymograph_api::layer::Network;
+use kymograph_api::kernel::layer::Network;
 
 use super::ConfigError;
 use super::value::{self, Parsed};

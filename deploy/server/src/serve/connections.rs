@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use kymograph_api::layer::Network;
-use kymograph_app::client_network::network_of_client;
-use kymograph_app::log_limit::LogLimit;
+use kymograph_api::kernel::layer::Network;
+use kymograph_app::kernel::client_network::network_of_client;
+use kymograph_app::kernel::log_limit::LogLimit;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 use tokio::task::AbortHandle;
 

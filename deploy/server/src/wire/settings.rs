@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use kymograph_api::ApiSettings;
-use kymograph_api::layer::{JwtTransport, LayerSettings};
-use kymograph_api::metrics::MetricsSettings;
-use kymograph_api::portal::PortalFiles;
-use kymograph_api::session::CookieSettings;
-use kymograph_app::identity::LockOut;
-use kymograph_app::session::SessionLifetimes;
-use kymograph_app::user::DefaultMembership;
+use kymograph_api::account::session::CookieSettings;
+use kymograph_api::kernel::layer::{JwtTransport, LayerSettings};
+use kymograph_api::kernel::metrics::MetricsSettings;
+use kymograph_api::kernel::portal::PortalFiles;
+use kymograph_app::account::identity::LockOut;
+use kymograph_app::account::session::SessionLifetimes;
+use kymograph_app::account::user::DefaultMembership;
 use kymograph_domain::OrgId;
 
 use crate::config::{Config, CookieSameSite};

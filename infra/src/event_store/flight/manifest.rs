@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use kymograph_app::event_store::{Append, CommitError, Committed};
-use kymograph_app::scope::Standing;
-use kymograph_domain::org::OrgEvent;
+use kymograph_app::kernel::event_store::{Append, CommitError, Committed};
+use kymograph_app::kernel::scope::Standing;
+use kymograph_domain::account::org::OrgEvent;
 use kymograph_domain::{Invariant, OrgId, StoredEvent, Timestamp};
-use kymograph_projections::identity::standing_check;
+use kymograph_projections::account::identity::standing_check;
+use kymograph_projections::kernel::statement::Param;
 use kymograph_projections::premise::check_premise;
-use kymograph_projections::statement::Param;
 use kymograph_projections::{OnFailure, Recorded, Statement, Statements, params};
 
 use crate::pipeline::Step;

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use cqrs_es::Aggregate;
 use futures_util::{SinkExt, TryStreamExt};
-use kymograph_domain::dashboard::{
+use kymograph_domain::content::dashboard::{
     Dashboard, DashboardContent, DashboardCreated, DashboardEvent, DashboardUpdated,
 };
-use kymograph_domain::folder::{Folder, FolderCreated, FolderEvent};
+use kymograph_domain::content::folder::{Folder, FolderCreated, FolderEvent};
 use kymograph_domain::{StoredEvent, Uid};
 use kymograph_infra::migrate::connect;
 use serde::Serialize;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use kymograph_domain::dashboard::{Dashboard, DashboardCommand};
+use kymograph_domain::content::dashboard::{Dashboard, DashboardCommand};
 
 use super::Reading;
 use crate::api::Api;

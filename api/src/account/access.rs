@@ -1,0 +1,96 @@
+//! What a request that was denied was about, for the log.
+
+use axum::extract::{MatchedPath, Request};
+use axum::http::{Method, Uri};
+use axum::response::Response;
+use kymograph_app::account::access::DeniedRequest;
+use kymograph_domain::account::access::AccessTarget;
+use kymograph_domain::kernel::text::MAX_NAME_BYTES;
+
+use crate::kernel::error::Refused;
+
+/// The nouns by the segments of paths that stand for them.
+const NOUNS: &[(&str, &str)] = &[
+    ("dashboards", "dashboard"),
+    ("folders", "folder"),
+    ("teams", "team"),
+    ("serviceaccounts", "service_account"),
+    ("users", "user"),
+    ("user", "user"),
+    ("orgs", "org"),
+    ("org", "org"),
+];
+
+/// What a request asks for, noted before a handler takes the request.
+pub(crate) struct Asked {
+    method: Method,
+    uri: Uri,
+    route: Option<MatchedPath>,
+}
+
+impl Asked {
+    /// What this request asks for. Copies nothing, because most requests are not denied.
+    pub(crate) fn of(request: &Request) -> Self {
+        Self {
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            route: request.extensions().get().cloned(),
+        }
+    }
+
+    /// The entry for the log if the response denies the request. Not every 403 does: a quota that is reached denies nobody
+    /// anything.
+    pub(crate) fn denied(self, response: &Response) -> Option<DeniedRequest> {
+        let Refused(reason) = response.extensions().get()?;
+        let route = self.route.as_ref().map_or("", MatchedPath::as_str);
+        Some(DeniedRequest {
+            method: self.method.to_string(),
+            target: target(route, self.uri.path()),
+            route: route.to_owned(),
+            reason: reason.to_string(),
+        })
+    }
+}
+
+/// The object that a path names: the noun before the first parameter of the route, and that parameter's value.
+fn target(route: &str, path: &str) -> AccessTarget {
+    let segments: Vec<_> = route.split('/').collect();
+    let noun = |segment: &&str| NOUNS.iter().find(|(name, _)| name == segment).map(|(_, noun)| *noun);
+    let parameter = segments.iter().position(|segment| segment.starts_with('{'));
+    let before = &segments[..parameter.unwrap_or(segments.len())];
+    let kind = before.iter().rev().find_map(noun).unwrap_or("request").to_owned();
+    // Counted from the end, because a server under a sub-path matches routes with it and paths without.
+    let from_end = parameter.map(|index| segments.len() - 1 - index);
+    let uid = from_end.and_then(|index| path.trim_end_matches('/').split('/').rev().nth(index));
+    // Nothing has a longer uid, and what is recorded waits in memory.
+    let uid = uid.filter(|uid| uid.len() <= MAX_NAME_BYTES);
+    AccessTarget { kind, uid: uid.unwrap_or_default().to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(route: &str, path: &str) -> String {
+        target(route, path).to_string()
+    }
+
+    #[test]
+    fn the_first_parameter_names_the_object() {
+        let versions = "/api/dashboards/uid/{uid}/versions/{version}";
+        assert_eq!(named(versions, "/api/dashboards/uid/cpu/versions/3"), "dashboard-cpu");
+        assert_eq!(named("/api/teams/{team_id}/members/{user_id}", "/api/teams/7/members/5"), "team-7");
+        assert_eq!(named("/api/org/users/{user_id}", "/api/org/users/5"), "user-5");
+        assert_eq!(named("/grafana/api/folders/{folder_uid}", "/api/folders/ops"), "folder-ops");
+    }
+
+    #[test]
+    fn without_a_parameter_only_the_noun_is_known() {
+        assert_eq!(named("/api/dashboards/db", "/api/dashboards/db"), "dashboard");
+        assert_eq!(named("/api/search", "/api/search"), "request");
+        assert_eq!(named("", "/"), "request");
+        let longest = format!("/api/folders/{}", "a".repeat(MAX_NAME_BYTES));
+        assert!(named("/api/folders/{folder_uid}", &longest).ends_with('a'));
+        assert_eq!(named("/api/folders/{folder_uid}", &(longest + "a")), "folder");
+    }
+}

@@ -1,0 +1,349 @@
+//! The members of an org: of the caller's own, and for server admins of any.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{Method, StatusCode};
+use kymograph_app::account::membership::{MemberView, Memberships};
+use kymograph_app::{ErrorKind, Page, Scope};
+use kymograph_domain::{OrgId, OrgRole, UserId};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::account::user::wire::{avatar_url, last_seen};
+use crate::kernel::body::{JsonBody, Message};
+use crate::kernel::error::{ApiError, ApiResult};
+use crate::kernel::layer::Caller;
+use crate::kernel::openapi::operation;
+use crate::kernel::openapi::parameter::text;
+use crate::kernel::openapi::text::Name;
+use crate::kernel::query::{Path, Query, parse_org_id, parse_user_id};
+use crate::kernel::routes::Routes;
+
+/// How many members a list has if the client does not say.
+const DEFAULT_PAGE: i64 = 1000;
+
+/// What the parameter `query` finds.
+const QUERY: &str = "A part of the login, the name or the e-mail address";
+
+/// How Grafana answers a change of what is not there.
+const NO_MEMBER: &str = "The user is no member, or a fault of the server's";
+/// What Grafana says of that.
+const UPDATE_FAILED: &str = "Failed update org user";
+
+/// The routes of memberships.
+pub fn routes(memberships: Arc<Memberships>) -> Routes {
+    let state = &memberships;
+    Routes::default()
+        .group("org")
+        .private(Method::GET, "/api/org/users", state, get_org_users_for_current_org)
+        .describe(
+            operation("getOrgUsersForCurrentOrg", "List the members of the org")
+                .query("query", text(), QUERY)
+                .limit("limit", DEFAULT_PAGE),
+        )
+        .private(Method::POST, "/api/org/users", state, add_org_user_to_current_org)
+        .describe(operation("addOrgUserToCurrentOrg", "Make a user a member of the org").fails(&[404, 409]))
+        .private(Method::GET, "/api/org/users/lookup", state, get_org_users_for_current_org_lookup)
+        .describe(
+            operation("getOrgUsersForCurrentOrgLookup", "List the members of the org in brief")
+                .query("query", text(), QUERY)
+                .limit("limit", DEFAULT_PAGE),
+        )
+        .private(Method::GET, "/api/org/users/search", state, search_org_users_for_current_org)
+        .describe(
+            operation("searchOrgUsersForCurrentOrg", "List the members of the org page by page")
+                .query("query", text(), QUERY)
+                .pages("perpage", DEFAULT_PAGE),
+        )
+        .private(Method::PATCH, "/api/org/users/{user_id}", state, update_org_user_for_current_org)
+        .describe(
+            operation("updateOrgUserForCurrentOrg", "Give a member another role")
+                .fails_like_a_fault(NO_MEMBER, UPDATE_FAILED),
+        )
+        .private(Method::DELETE, "/api/org/users/{user_id}", state, remove_org_user_for_current_org)
+        .describe(operation("removeOrgUserForCurrentOrg", "Remove a member from the org").fails(&[404]))
+        .group("orgs")
+        .private(Method::GET, "/api/orgs/{org_id}/users", state, get_org_users)
+        .describe(
+            operation("getOrgUsers", "List the members of an org")
+                .query("query", text(), QUERY)
+                .limit("limit", DEFAULT_PAGE),
+        )
+        .private(Method::POST, "/api/orgs/{org_id}/users", state, add_org_user)
+        .describe(operation("addOrgUser", "Make a user a member of an org").fails(&[404, 409]))
+        .private(Method::GET, "/api/orgs/{org_id}/users/search", state, search_org_users)
+        .describe(
+            operation("searchOrgUsers", "List the members of an org page by page")
+                .query("query", text(), QUERY)
+                .pages("perpage", DEFAULT_PAGE),
+        )
+        .private(Method::PATCH, "/api/orgs/{org_id}/users/{user_id}", state, update_org_user)
+        .describe(
+            operation("updateOrgUser", "Give a member of an org another role")
+                .fails_like_a_fault(NO_MEMBER, UPDATE_FAILED),
+        )
+        .private(Method::DELETE, "/api/orgs/{org_id}/users/{user_id}", state, remove_org_user)
+        .describe(operation("removeOrgUser", "Remove a member from an org").fails(&[404]))
+}
+
+type Members = State<Arc<Memberships>>;
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct MemberBody {
+    org_id: OrgId,
+    user_id: UserId,
+    uid: String,
+    email: String,
+    name: String,
+    avatar_url: String,
+    login: String,
+    role: OrgRole,
+    #[schema(format = DateTime)]
+    created: String,
+    #[schema(format = DateTime)]
+    last_seen_at: String,
+    last_seen_at_age: String,
+    is_disabled: bool,
+    is_externally_synced: bool,
+    is_provisioned: bool,
+    auth_labels: [&'static str; 0],
+}
+
+fn member_body(member: MemberView) -> MemberBody {
+    let (last_seen_at, last_seen_at_age) = last_seen(member.last_seen);
+    MemberBody {
+        org_id: member.org_id,
+        user_id: member.user_id,
+        uid: member.uid,
+        avatar_url: avatar_url(&member.email),
+        email: member.email,
+        name: member.name,
+        login: member.login,
+        role: member.role,
+        created: member.created.rfc3339(),
+        last_seen_at,
+        last_seen_at_age,
+        is_disabled: member.is_disabled,
+        is_externally_synced: false,
+        is_provisioned: false,
+        auth_labels: [],
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct MemberSearchBody {
+    total_count: i64,
+    org_users: Vec<MemberBody>,
+    page: i64,
+    per_page: i64,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct MemberLookupBody {
+    user_id: UserId,
+    uid: String,
+    login: String,
+    avatar_url: String,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct AddedMemberBody {
+    message: &'static str,
+    user_id: UserId,
+}
+
+#[derive(Deserialize, Default, ToSchema)]
+#[serde(default, rename_all = "camelCase")]
+struct NewMemberForm {
+    #[schema(value_type = Name, required)]
+    login_or_email: Option<String>,
+    #[schema(value_type = OrgRole, required)]
+    role: Option<String>,
+}
+
+#[derive(Deserialize, Default, ToSchema)]
+#[serde(default)]
+struct RoleForm {
+    #[schema(value_type = OrgRole, required)]
+    role: Option<String>,
+}
+
+fn parse_role(role: Option<&str>) -> ApiResult<OrgRole> {
+    let role = OrgRole::try_from_client(role.unwrap_or_default());
+    role.map_err(|error| kymograph_app::Error::from(error).into())
+}
+
+async fn list(
+    memberships: &Memberships,
+    scope: &Scope,
+    org: OrgId,
+    query: &Query,
+) -> ApiResult<Vec<MemberView>> {
+    let page = Page::of(None, query.number("limit"), DEFAULT_PAGE);
+    Ok(memberships.list_members(scope, org, query.text("query").unwrap_or_default(), page).await?)
+}
+
+async fn get_org_users_for_current_org(
+    State(memberships): Members,
+    Caller(scope): Caller,
+    query: Query,
+) -> ApiResult<Json<Vec<MemberBody>>> {
+    let members = list(&memberships, &scope, scope.org(), &query).await?;
+    Ok(Json(members.into_iter().map(member_body).collect()))
+}
+
+async fn get_org_users(
+    State(memberships): Members,
+    Caller(scope): Caller,
+    Path(org): Path<String>,
+    query: Query,
+) -> ApiResult<Json<Vec<MemberBody>>> {
+    let members = list(&memberships, &scope, parse_org_id(&org)?, &query).await?;
+    Ok(Json(members.into_iter().map(member_body).collect()))
+}
+
+async fn get_org_users_for_current_org_lookup(
+    State(memberships): Members,
+    Caller(scope): Caller,
+    query: Query,
+) -> ApiResult<Json<Vec<MemberLookupBody>>> {
+    let members = list(&memberships, &scope, scope.org(), &query).await?;
+    let body = |member: MemberView| MemberLookupBody {
+        user_id: member.user_id,
+        uid: member.uid,
+        avatar_url: avatar_url(&member.email),
+        login: member.login,
+    };
+    Ok(Json(members.into_iter().map(body).collect()))
+}
+
+async fn search(
+    memberships: &Memberships,
+    scope: &Scope,
+    org: OrgId,
+    query: &Query,
+) -> ApiResult<Json<MemberSearchBody>> {
+    let page = query.page("perpage", DEFAULT_PAGE);
+    let text = query.text("query").unwrap_or_default();
+    let (members, total_count) = memberships.search_members(scope, org, text, page).await?;
+    let org_users = members.into_iter().map(member_body).collect();
+    Ok(Json(MemberSearchBody { total_count, org_users, page: page.number, per_page: page.size }))
+}
+
+async fn search_org_users_for_current_org(
+    State(memberships): Members,
+    Caller(scope): Caller,
+    query: Query,
+) -> ApiResult<Json<MemberSearchBody>> {
+    search(&memberships, &scope, scope.org(), &query).await
+}
+
+async fn search_org_users(
+    State(memberships): Members,
+    Caller(scope): Caller,
+    Path(org): Path<String>,
+    query: Query,
+) -> ApiResult<Json<MemberSearchBody>> {
+    search(&memberships, &scope, parse_org_id(&org)?, &query).await
+}
+
+async fn add(
+    memberships: &Memberships,
+    scope: &Scope,
+    org: OrgId,
+    form: NewMemberForm,
+) -> ApiResult<Json<AddedMemberBody>> {
+    let role = parse_role(form.role.as_deref())?;
+    let login = form.login_or_email.unwrap_or_default();
+    let added = memberships.add_member(scope, org, &login, role).await.map_err(|error| {
+        // The org's own absence has a message that starts in upper case.
+        let is_user = error.message() == "user not found";
+        let message = if is_user { "User not found" } else { "" };
+        ApiError::from(error).when(ErrorKind::Missing, StatusCode::NOT_FOUND, message)
+    })?;
+    Ok(Json(AddedMemberBody { message: "User added to organization", user_id: added.user_id }))
+}
+
+async fn add_org_user_to_current_org(
+    State(memberships): Members,
+    Caller(scope): Caller,
+    JsonBody(form): JsonBody<NewMemberForm>,
+) -> ApiResult<Json<AddedMemberBody>> {
+    add(&memberships, &scope, scope.org(), form).await
+}
+
+async fn add_org_user(
+    State(memberships): Members,
+    Caller(scope): Caller,
+    Path(org): Path<String>,
+    JsonBody(form): JsonBody<NewMemberForm>,
+) -> ApiResult<Json<AddedMemberBody>> {
+    add(&memberships, &scope, parse_org_id(&org)?, form).await
+}
+
+/// Grafana answers a change of a membership that is not there with 500.
+async fn update(
+    memberships: &Memberships,
+    scope: &Scope,
+    org: OrgId,
+    user: &str,
+    form: &RoleForm,
+) -> ApiResult<Json<Message>> {
+    let role = parse_role(form.role.as_deref())?;
+    memberships.change_role(scope, org, parse_user_id(user)?, role).await.map_err(|error| {
+        ApiError::from(error).when(ErrorKind::Missing, StatusCode::INTERNAL_SERVER_ERROR, UPDATE_FAILED)
+    })?;
+    Ok(Message::json("Organization user updated"))
+}
+
+async fn update_org_user_for_current_org(
+    State(memberships): Members,
+    Caller(scope): Caller,
+    Path(user): Path<String>,
+    JsonBody(form): JsonBody<RoleForm>,
+) -> ApiResult<Json<Message>> {
+    update(&memberships, &scope, scope.org(), &user, &form).await
+}
+
+async fn update_org_user(
+    State(memberships): Members,
+    Caller(scope): Caller,
+    Path((org, user)): Path<(String, String)>,
+    JsonBody(form): JsonBody<RoleForm>,
+) -> ApiResult<Json<Message>> {
+    update(&memberships, &scope, parse_org_id(&org)?, &user, &form).await
+}
+
+async fn remove(
+    memberships: &Memberships,
+    scope: &Scope,
+    org: OrgId,
+    user: &str,
+) -> ApiResult<Json<Message>> {
+    memberships.remove_member(scope, org, parse_user_id(user)?).await.map_err(|error| {
+        ApiError::from(error).when(ErrorKind::Missing, StatusCode::NOT_FOUND, "User not found")
+    })?;
+    Ok(Message::json("User removed from organization"))
+}
+
+async fn remove_org_user_for_current_org(
+    State(memberships): Members,
+    Caller(scope): Caller,
+    Path(user): Path<String>,
+) -> ApiResult<Json<Message>> {
+    remove(&memberships, &scope, scope.org(), &user).await
+}
+
+async fn remove_org_user(
+    State(memberships): Members,
+    Caller(scope): Caller,
+    Path((org, user)): Path<(String, String)>,
+) -> ApiResult<Json<Message>> {
+    remove(&memberships, &scope, parse_org_id(&org)?, &user).await
+}

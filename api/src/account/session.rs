@@ -1,0 +1,280 @@
+//! Logging in and out, the session cookie, and the lists of sessions.
+
+mod client;
+mod cookie;
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Extension, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use kymograph_app::account::identity::{Credentials, Identity};
+use kymograph_app::account::session::{Session, Sessions};
+use kymograph_app::{Error, ErrorKind, RequestContext};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::kernel::body::{JsonBody, Message};
+use crate::kernel::error::{ApiError, ApiResult};
+use crate::kernel::layer::Caller;
+use crate::kernel::openapi::operation;
+use crate::kernel::openapi::parameter::text;
+use crate::kernel::portal::sub_path;
+use crate::kernel::query::{Path, Query, parse_user_id};
+use crate::kernel::routes::Routes;
+use client::SessionClientBody;
+
+pub use cookie::{CookieSettings, session_token};
+
+#[derive(Clone)]
+struct LoginState {
+    identity: Arc<Identity>,
+    sessions: Arc<Sessions>,
+    cookie: Arc<CookieSettings>,
+    /// The path that people find the server under, without a slash at its end.
+    sub_path: Arc<str>,
+}
+
+/// The routes of sessions. `root_url` is the address that people reach the server by.
+pub fn routes(
+    identity: Arc<Identity>,
+    sessions: Arc<Sessions>,
+    cookie: Arc<CookieSettings>,
+    root_url: &str,
+) -> Routes {
+    let login =
+        LoginState { identity, sessions: sessions.clone(), cookie, sub_path: sub_path(root_url).into() };
+    Routes::default()
+        .group("session")
+        .public(Method::POST, "/login", &login, log_in)
+        .describe(
+            operation("loginPost", "Log in with a login and password")
+                .answers::<LoginBody>(200, "The session cookie is set")
+                .fails(&[401, 429]),
+        )
+        .public(Method::GET, "/logout", &login, log_out)
+        .describe(
+            operation("logout", "Log out and go to the log-in page")
+                .answers_nothing(302, "The session has ended, if there was one")
+                .fails(&[403, 429]),
+        )
+        .public(Method::POST, "/api/user/auth-tokens/rotate", &login, rotate_user_auth_token)
+        .describe(
+            operation("rotateUserAuthToken", "Replace the token of the session")
+                .answers::<Message>(200, "The session cookie is set anew")
+                .fails(&[401]),
+        )
+        .public(Method::GET, "/user/auth-tokens/rotate", &login, rotate_user_auth_token_redirect)
+        .describe(
+            operation("rotateUserAuthTokenRedirect", "Replace the token of the session on the way to a page")
+                .query("redirectTo", text(), "The path of the page")
+                .answers_nothing(302, "To the page, or without a session to the log-in page")
+                .fails(&[403, 429]),
+        )
+        .private(Method::GET, "/api/login/ping", &(), login_ping)
+        .describe(operation("loginPing", "Find out whether the credentials are good").for_everybody())
+        .group("signed_in_user")
+        .private(Method::GET, "/api/user/auth-tokens", &sessions, get_user_auth_tokens)
+        .describe(operation("getUserAuthTokens", "List the sessions of the caller").for_everybody())
+        .private(Method::POST, "/api/user/revoke-auth-token", &sessions, revoke_user_auth_token)
+        .describe(
+            operation("revokeUserAuthToken", "End a session of the caller").for_everybody().fails(&[404]),
+        )
+        .group("admin_users")
+        .private(Method::GET, "/api/admin/users/{user_id}/auth-tokens", &sessions, admin_get_user_auth_tokens)
+        .describe(operation("adminGetUserAuthTokens", "List the sessions of a user").fails(&[404]))
+        .private(
+            Method::POST,
+            "/api/admin/users/{user_id}/revoke-auth-token",
+            &sessions,
+            admin_revoke_user_auth_token,
+        )
+        .describe(operation("adminRevokeUserAuthToken", "End a session of a user").fails(&[404]))
+        .private(Method::POST, "/api/admin/users/{user_id}/logout", &sessions, admin_logout_user)
+        .describe(operation("adminLogoutUser", "End all sessions of a user").fails(&[404]))
+}
+
+#[derive(Deserialize, Default, ToSchema)]
+#[serde(default)]
+struct LoginForm {
+    #[schema(required, min_length = 1)]
+    user: String,
+    #[schema(required, min_length = 1)]
+    password: String,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct LoginBody {
+    message: &'static str,
+    redirect_url: String,
+}
+
+async fn log_in(
+    State(state): State<LoginState>,
+    Extension(context): Extension<RequestContext>,
+    JsonBody(form): JsonBody<LoginForm>,
+) -> ApiResult<Response> {
+    if form.user.is_empty() || form.password.is_empty() {
+        return Err(ApiError::new(StatusCode::BAD_REQUEST, "user and password are required"));
+    }
+    let token = state.identity.log_in(&form.user, &form.password, &context).await?;
+    let redirect_url = format!("{}/", state.sub_path);
+    let mut response = Json(LoginBody { message: "Logged in", redirect_url }).into_response();
+    state.cookie.set(response.headers_mut(), &token);
+    Ok(response)
+}
+
+/// Ends the session and sends the browser to the log-in page, whether there was a session or not.
+async fn log_out(
+    State(state): State<LoginState>,
+    Extension(context): Extension<RequestContext>,
+    headers: HeaderMap,
+) -> ApiResult<Response> {
+    if let Some(token) = session_token(&headers, &state.cookie.name) {
+        let credentials = Credentials::Session(token.to_owned());
+        if let Ok(authenticated) = state.identity.authenticate(&credentials, None, context).await {
+            state.sessions.log_out(&authenticated.scope).await?;
+        }
+    }
+    let location = format!("{}/login", state.sub_path);
+    let mut response = (StatusCode::FOUND, [(header::LOCATION, location)]).into_response();
+    state.cookie.clear(response.headers_mut());
+    Ok(response)
+}
+
+async fn rotate_user_auth_token(
+    State(state): State<LoginState>,
+    Extension(context): Extension<RequestContext>,
+    headers: HeaderMap,
+) -> ApiResult<Response> {
+    let token = session_token(&headers, &state.cookie.name);
+    let token = token.ok_or_else(|| Error::unauthenticated("Unauthorized"))?;
+    let new_token = state.identity.rotate_session(token, &context).await?;
+    let mut response = Message::json("Token rotated").into_response();
+    if let Some(token) = new_token {
+        state.cookie.set(response.headers_mut(), &token);
+    }
+    Ok(response)
+}
+
+/// Rotates the token of a browser that is on its way to a page, and sends it there; without a session, to the log-in page.
+async fn rotate_user_auth_token_redirect(
+    State(state): State<LoginState>,
+    Extension(context): Extension<RequestContext>,
+    headers: HeaderMap,
+    query: Query,
+) -> ApiResult<Response> {
+    let rotated = match session_token(&headers, &state.cookie.name) {
+        Some(token) => state.identity.rotate_session(token, &context).await,
+        None => Err(Error::unauthenticated("Unauthorized")),
+    };
+    let (target, new_token) = match rotated {
+        Ok(new_token) => {
+            let wanted = query.text("redirectTo").filter(|path| is_own_path(path));
+            (wanted.map_or_else(|| format!("{}/", state.sub_path), str::to_owned), new_token)
+        }
+        Err(error) if error.kind() == ErrorKind::Unauthenticated => {
+            (format!("{}/login", state.sub_path), None)
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let location = HeaderValue::from_bytes(target.as_bytes()).map_err(Error::internal)?;
+    let mut response = (StatusCode::FOUND, [(header::LOCATION, location)]).into_response();
+    if let Some(token) = new_token {
+        state.cookie.set(response.headers_mut(), &token);
+    }
+    Ok(response)
+}
+
+/// Whether a target stays on this server. Browsers read `//` and `/\` as the start of another host.
+fn is_own_path(target: &str) -> bool {
+    let mut characters = target.chars();
+    characters.next() == Some('/')
+        && !matches!(characters.next(), Some('/' | '\\'))
+        && !target.contains(|character: char| character.is_ascii_control())
+}
+
+async fn login_ping() -> Json<Message> {
+    Message::json("Logged in")
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct SessionBody {
+    id: i64,
+    is_active: bool,
+    client_ip: String,
+    #[serde(flatten)]
+    client: SessionClientBody,
+    #[schema(format = DateTime)]
+    created_at: String,
+    #[schema(format = DateTime)]
+    seen_at: String,
+}
+
+fn session_body(session: Session, current: Option<i64>) -> SessionBody {
+    SessionBody {
+        id: session.id,
+        is_active: current == Some(session.id),
+        client: SessionClientBody::of(&session.user_agent),
+        client_ip: session.client_ip,
+        created_at: session.created.rfc3339(),
+        seen_at: session.seen.rfc3339(),
+    }
+}
+
+async fn get_user_auth_tokens(
+    State(sessions): State<Arc<Sessions>>,
+    Caller(scope): Caller,
+) -> ApiResult<Json<Vec<SessionBody>>> {
+    let current = scope.request().token_id;
+    let list = sessions.list_own_sessions(&scope).await?;
+    Ok(Json(list.into_iter().map(|session| session_body(session, current)).collect()))
+}
+
+async fn admin_get_user_auth_tokens(
+    State(sessions): State<Arc<Sessions>>,
+    Caller(scope): Caller,
+    Path(user): Path<String>,
+) -> ApiResult<Json<Vec<SessionBody>>> {
+    let current = scope.request().token_id;
+    let list = sessions.list_sessions(&scope, parse_user_id(&user)?).await?;
+    Ok(Json(list.into_iter().map(|session| session_body(session, current)).collect()))
+}
+
+#[derive(Deserialize, Default, ToSchema)]
+#[serde(default, rename_all = "camelCase")]
+struct RevokeAuthTokenForm {
+    #[schema(required)]
+    auth_token_id: i64,
+}
+
+async fn revoke_user_auth_token(
+    State(sessions): State<Arc<Sessions>>,
+    Caller(scope): Caller,
+    JsonBody(form): JsonBody<RevokeAuthTokenForm>,
+) -> ApiResult<Json<Message>> {
+    sessions.revoke_own_session(&scope, form.auth_token_id).await?;
+    Ok(Message::json("User auth token revoked"))
+}
+
+async fn admin_revoke_user_auth_token(
+    State(sessions): State<Arc<Sessions>>,
+    Caller(scope): Caller,
+    Path(user): Path<String>,
+    JsonBody(form): JsonBody<RevokeAuthTokenForm>,
+) -> ApiResult<Json<Message>> {
+    sessions.revoke_session(&scope, parse_user_id(&user)?, form.auth_token_id).await?;
+    Ok(Message::json("User auth token revoked"))
+}
+
+async fn admin_logout_user(
+    State(sessions): State<Arc<Sessions>>,
+    Caller(scope): Caller,
+    Path(user): Path<String>,
+) -> ApiResult<Json<Message>> {
+    sessions.log_user_out(&scope, parse_user_id(&user)?).await?;
+    Ok(Message::json("User logged out"))
+}

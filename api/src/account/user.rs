@@ -1,0 +1,347 @@
+//! Users: for server admins all of them, and for everybody their own account, which is in [`own`].
+
+mod email;
+mod help_flag;
+mod own;
+pub(crate) mod wire;
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{Method, StatusCode};
+use kymograph_app::account::identity::Identity;
+use kymograph_app::account::membership::Memberships;
+use kymograph_app::account::user::{NewUser, Users};
+use kymograph_app::{Error, ErrorKind, Scope};
+use kymograph_domain::account::user::Profile;
+use kymograph_domain::{OrgId, UserId};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::kernel::body::{JsonBody, Message};
+use crate::kernel::error::{ApiError, ApiResult};
+use crate::kernel::layer::Caller;
+use crate::kernel::openapi::operation;
+use crate::kernel::openapi::parameter::{matching, text};
+use crate::kernel::openapi::text::{NewPassword, ShortText};
+use crate::kernel::query::{Path, Query, parse_id, parse_org_id, parse_user_id};
+use crate::kernel::routes::Routes;
+use wire::{ProfileBody, ProfileForm, UserHitBody, UserOrgBody};
+
+/// How many users a list has if the client does not say.
+const DEFAULT_PAGE: i64 = 1000;
+
+/// What the parameter `query` finds.
+const QUERY: &str = "A part of the login, the name or the e-mail address";
+
+/// How Grafana answers a change of who is not there.
+const NO_USER: &str = "The user is not there, or a fault of the server's";
+const PASSWORD_FAILED: &str = "Failed to update user password";
+const PERMISSIONS_FAILED: &str = "Failed to update user permissions";
+
+#[derive(Clone)]
+struct UserState {
+    users: Arc<Users>,
+    memberships: Arc<Memberships>,
+    identity: Arc<Identity>,
+    /// Where people reach the server.
+    root_url: Arc<str>,
+}
+
+/// The routes of users.
+pub fn routes(
+    users: Arc<Users>,
+    memberships: Arc<Memberships>,
+    identity: Arc<Identity>,
+    root_url: &str,
+) -> Routes {
+    let state = &UserState { users, memberships, identity, root_url: root_url.into() };
+    Routes::default()
+        .group("users")
+        .private(Method::GET, "/api/users", state, search_users)
+        .describe(
+            operation("searchUsers", "List the users of the server")
+                .query("query", text(), QUERY)
+                .pages("perpage", DEFAULT_PAGE),
+        )
+        .private(Method::GET, "/api/users/search", state, search_users_with_paging)
+        .describe(
+            operation("searchUsersWithPaging", "List the users of the server, and count them")
+                .query("query", text(), QUERY)
+                .pages("perpage", DEFAULT_PAGE),
+        )
+        .private(Method::GET, "/api/users/lookup", state, get_user_by_login_or_email)
+        .describe(
+            operation("getUserByLoginOrEmail", "Read a user by login or e-mail address")
+                .required_query("loginOrEmail", text(), "The login or the e-mail address")
+                .fails(&[404]),
+        )
+        .private(Method::GET, "/api/users/{user_id}", state, get_user_by_id)
+        .describe(
+            operation("getUserByID", "Read a user")
+                .path("user_id", matching("^[a-zA-Z0-9_-]+$"), "The id of a user, or its uid")
+                .fails(&[404]),
+        )
+        .private(Method::PUT, "/api/users/{user_id}", state, update_user)
+        .describe(
+            operation("updateUser", "Change the profile of a user")
+                .path("user_id", matching("^[a-zA-Z0-9_-]+$"), "The id of a user, or its uid")
+                .fails(&[404, 409]),
+        )
+        .private(Method::GET, "/api/users/{user_id}/orgs", state, get_user_org_list)
+        .describe(
+            operation("getUserOrgList", "List the orgs of a user")
+                .path("user_id", matching("^[a-zA-Z0-9_-]+$"), "The id of a user, or its uid")
+                .fails(&[404]),
+        )
+        .private(Method::POST, "/api/users/{user_id}/using/{org_id}", state, admin_set_user_using_org)
+        .describe(operation("adminSetUserUsingOrg", "Have a user work in another one of its orgs"))
+        .group("admin_users")
+        .private(Method::POST, "/api/admin/users", state, admin_create_user)
+        .describe(operation("adminCreateUser", "Create a user").fails(&[412]))
+        .private(Method::DELETE, "/api/admin/users/{user_id}", state, admin_delete_user)
+        .describe(operation("adminDeleteUser", "Delete a user").fails(&[404]))
+        .private(Method::PUT, "/api/admin/users/{user_id}/password", state, admin_update_user_password)
+        .describe(
+            operation("adminUpdateUserPassword", "Give a user another password")
+                .fails_like_a_fault(NO_USER, PASSWORD_FAILED),
+        )
+        .private(Method::PUT, "/api/admin/users/{user_id}/permissions", state, admin_update_user_permissions)
+        .describe(
+            operation("adminUpdateUserPermissions", "Make a user a server admin, or one no more")
+                .fails_like_a_fault(NO_USER, PERMISSIONS_FAILED),
+        )
+        .private(Method::POST, "/api/admin/users/{user_id}/disable", state, admin_disable_user)
+        .describe(operation("adminDisableUser", "Keep a user from logging in").fails(&[404]))
+        .private(Method::POST, "/api/admin/users/{user_id}/enable", state, admin_enable_user)
+        .describe(operation("adminEnableUser", "Let a user log in again").fails(&[404]))
+        .merge(own::routes(state))
+        .merge(email::routes(state))
+        .merge(help_flag::routes(state))
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct UserSearchBody {
+    total_count: i64,
+    users: Vec<UserHitBody>,
+    page: i64,
+    per_page: i64,
+}
+
+#[derive(Serialize, ToSchema)]
+struct CreatedUserBody {
+    id: UserId,
+    uid: String,
+    message: &'static str,
+}
+
+/// Go reads the names of members in any case, and clients in the field rely on it for `OrgId`.
+#[derive(Deserialize, Default, ToSchema)]
+#[serde(default)]
+struct NewUserForm {
+    #[schema(value_type = Option<ShortText>)]
+    name: Option<String>,
+    #[schema(value_type = Option<ShortText>)]
+    login: Option<String>,
+    #[schema(value_type = Option<ShortText>)]
+    email: Option<String>,
+    #[schema(value_type = NewPassword, required)]
+    password: Option<String>,
+    #[serde(rename = "orgId")]
+    org_id: Option<i64>,
+}
+
+#[derive(Deserialize, Default, ToSchema)]
+#[serde(default)]
+struct PasswordForm {
+    #[schema(value_type = NewPassword, required)]
+    password: Option<String>,
+}
+
+#[derive(Deserialize, Default, ToSchema)]
+#[serde(default, rename_all = "camelCase")]
+struct ServerAdminForm {
+    #[schema(required)]
+    is_grafana_admin: bool,
+}
+
+async fn search_users(
+    State(state): State<UserState>,
+    Caller(scope): Caller,
+    query: Query,
+) -> ApiResult<Json<Vec<UserHitBody>>> {
+    let text = query.text("query").unwrap_or_default();
+    let users = state.users.search_users(&scope, text, query.page("perpage", DEFAULT_PAGE)).await?;
+    Ok(Json(users.into_iter().map(UserHitBody::of).collect()))
+}
+
+async fn search_users_with_paging(
+    State(state): State<UserState>,
+    Caller(scope): Caller,
+    query: Query,
+) -> ApiResult<Json<UserSearchBody>> {
+    let text = query.text("query").unwrap_or_default();
+    let page = query.page("perpage", DEFAULT_PAGE);
+    let users = state.users.search_users(&scope, text, page).await?;
+    let total_count = state.users.count_users(&scope, text).await?;
+    let users = users.into_iter().map(UserHitBody::of).collect();
+    Ok(Json(UserSearchBody { total_count, users, page: page.number, per_page: page.size }))
+}
+
+async fn get_user_by_login_or_email(
+    State(state): State<UserState>,
+    Caller(scope): Caller,
+    query: Query,
+) -> ApiResult<Json<ProfileBody>> {
+    let login = query.text("loginOrEmail").unwrap_or_default();
+    Ok(Json(ProfileBody::of(state.users.get_user_by_login(&scope, login).await?)))
+}
+
+/// The user that a path names by id or by uid.
+async fn named_user(users: &Users, scope: &Scope, text: &str) -> ApiResult<UserId> {
+    match text.parse() {
+        Ok(id) => Ok(UserId(id)),
+        Err(_) => Ok(users.get_user_by_uid(scope, text).await?.id),
+    }
+}
+
+async fn get_user_by_id(
+    State(state): State<UserState>,
+    Caller(scope): Caller,
+    Path(user): Path<String>,
+) -> ApiResult<Json<ProfileBody>> {
+    let id = named_user(&state.users, &scope, &user).await.map_err(user_not_found)?;
+    let user = state.users.get_user(&scope, id).await.map_err(|error| user_not_found(error.into()))?;
+    Ok(Json(ProfileBody::of(user)))
+}
+
+fn user_not_found(error: ApiError) -> ApiError {
+    error.when(ErrorKind::Missing, StatusCode::NOT_FOUND, "User not found")
+}
+
+async fn update_user(
+    State(state): State<UserState>,
+    Caller(scope): Caller,
+    Path(user): Path<String>,
+    JsonBody(form): JsonBody<ProfileForm>,
+) -> ApiResult<Json<Message>> {
+    let id = named_user(&state.users, &scope, &user).await.map_err(user_not_found)?;
+    let change = form.into_change()?;
+    state.users.update_user(&scope, id, &change).await.map_err(|error| user_not_found(error.into()))?;
+    Ok(Message::json("User updated"))
+}
+
+async fn get_user_org_list(
+    State(state): State<UserState>,
+    Caller(scope): Caller,
+    Path(user): Path<String>,
+) -> ApiResult<Json<Vec<UserOrgBody>>> {
+    let id = named_user(&state.users, &scope, &user).await.map_err(user_not_found)?;
+    let orgs = state.memberships.list_orgs_of_user(&scope, id).await?;
+    Ok(Json(orgs.into_iter().map(UserOrgBody::of).collect()))
+}
+
+async fn admin_set_user_using_org(
+    State(state): State<UserState>,
+    Caller(scope): Caller,
+    Path((user, org)): Path<(String, String)>,
+) -> ApiResult<Json<Message>> {
+    let (user, org) = (UserId(parse_id("id", &user)?), parse_org_id(&org)?);
+    state.users.switch_org_of_user(&scope, user, org).await.map_err(not_in_org)?;
+    Ok(Message::json("Active organization changed"))
+}
+
+/// Who ended just now is in the org as little as any other who is no member.
+fn not_in_org(error: Error) -> ApiError {
+    ApiError::from(error).when(ErrorKind::Missing, StatusCode::UNAUTHORIZED, "Unauthorized")
+}
+
+/// Grafana's answer, which its clients test.
+fn could_not(error: Error, message: &str) -> ApiError {
+    ApiError::from(error).when(ErrorKind::Missing, StatusCode::INTERNAL_SERVER_ERROR, message)
+}
+
+async fn admin_create_user(
+    State(state): State<UserState>,
+    Caller(scope): Caller,
+    JsonBody(form): JsonBody<NewUserForm>,
+) -> ApiResult<Json<CreatedUserBody>> {
+    let profile = Profile {
+        login: form.login.unwrap_or_default(),
+        email: form.email.unwrap_or_default(),
+        name: form.name.unwrap_or_default(),
+        theme: String::new(),
+    };
+    let taken = format!("User with email '{}' or username '{}' already exists", profile.email, profile.login);
+    let new = NewUser {
+        profile,
+        password: form.password.unwrap_or_default(),
+        org_id: form.org_id.filter(|id| *id != 0).map(OrgId),
+    };
+    let created = state.users.create_user(&scope, &new).await.map_err(|error| {
+        ApiError::from(error).when(ErrorKind::Taken, StatusCode::PRECONDITION_FAILED, &taken)
+    })?;
+    Ok(Json(CreatedUserBody { id: created.id, uid: created.uid, message: "User created" }))
+}
+
+async fn admin_delete_user(
+    State(state): State<UserState>,
+    Caller(scope): Caller,
+    Path(user): Path<String>,
+) -> ApiResult<Json<Message>> {
+    state.users.delete_user(&scope, parse_user_id(&user)?).await?;
+    Ok(Message::json("User deleted"))
+}
+
+async fn admin_update_user_password(
+    State(state): State<UserState>,
+    Caller(scope): Caller,
+    Path(user): Path<String>,
+    JsonBody(form): JsonBody<PasswordForm>,
+) -> ApiResult<Json<Message>> {
+    let (id, password) = (parse_user_id(&user)?, form.password.unwrap_or_default());
+    let changed = state.users.set_password(&scope, id, &password).await;
+    changed.map_err(|error| could_not(error, PASSWORD_FAILED))?;
+    Ok(Message::json("User password updated"))
+}
+
+async fn admin_update_user_permissions(
+    State(state): State<UserState>,
+    Caller(scope): Caller,
+    Path(user): Path<String>,
+    JsonBody(form): JsonBody<ServerAdminForm>,
+) -> ApiResult<Json<Message>> {
+    let changed = state.users.set_server_admin(&scope, parse_user_id(&user)?, form.is_grafana_admin).await;
+    changed.map_err(|error| could_not(error, PERMISSIONS_FAILED))?;
+    Ok(Message::json("User permissions updated"))
+}
+
+async fn set_disabled(
+    state: &UserState,
+    scope: &Scope,
+    user: &str,
+    is_disabled: bool,
+) -> Result<(), ApiError> {
+    let changed: Result<(), Error> = state.users.set_disabled(scope, parse_user_id(user)?, is_disabled).await;
+    Ok(changed?)
+}
+
+async fn admin_disable_user(
+    State(state): State<UserState>,
+    Caller(scope): Caller,
+    Path(user): Path<String>,
+) -> ApiResult<Json<Message>> {
+    set_disabled(&state, &scope, &user, true).await?;
+    Ok(Message::json("User disabled"))
+}
+
+async fn admin_enable_user(
+    State(state): State<UserState>,
+    Caller(scope): Caller,
+    Path(user): Path<String>,
+) -> ApiResult<Json<Message>> {
+    set_disabled(&state, &scope, &user, false).await?;
+    Ok(Message::json("User enabled"))
+}

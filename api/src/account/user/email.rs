@@ -1,0 +1,49 @@
+//! The link in a mail that confirms another e-mail address.
+
+use axum::extract::State;
+use axum::http::{Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use kymograph_app::ErrorKind;
+
+use super::UserState;
+use crate::kernel::body::Message;
+use crate::kernel::error::ApiResult;
+use crate::kernel::layer::Caller;
+use crate::kernel::openapi::operation;
+use crate::kernel::openapi::parameter::text;
+use crate::kernel::portal::profile_path;
+use crate::kernel::query::Query;
+use crate::kernel::routes::Routes;
+
+pub(super) fn routes(state: &UserState) -> Routes {
+    Routes::default()
+        .group("user")
+        .private(Method::GET, "/api/user/email/update", state, update_user_email)
+        .describe(
+            operation("updateUserEmail", "Confirm another e-mail address of the caller")
+                .details("Leads to the portal, which says whether the code was right.")
+                .query("code", text(), "The code in the mail")
+                .for_everybody()
+                .answers::<Message>(302, "To the account's page of the portal"),
+        )
+}
+
+/// A person has opened a link: whatever comes of it, they are led to a page that tells them.
+async fn update_user_email(
+    State(state): State<UserState>,
+    Caller(scope): Caller,
+    query: Query,
+) -> ApiResult<Response> {
+    let (outcome, message) =
+        match state.users.confirm_email(&scope, query.text("code").unwrap_or_default()).await {
+            Ok(()) => ("changed", "User email updated".to_owned()),
+            Err(error) => match error.kind() {
+                ErrorKind::Invalid | ErrorKind::Missing => ("invalid", error.message().to_owned()),
+                ErrorKind::Taken => ("taken", error.message().to_owned()),
+                _ => return Err(error.into()),
+            },
+        };
+    let location = profile_path(&state.root_url, outcome);
+    let headers = [(header::LOCATION, location), (header::CACHE_CONTROL, "no-store".to_owned())];
+    Ok((StatusCode::FOUND, headers, Message::json(message)).into_response())
+}

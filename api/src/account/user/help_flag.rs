@@ -1,0 +1,52 @@
+//! Which hints the caller has seen.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::Method;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::UserState;
+use super::own::no_account;
+use crate::kernel::error::ApiResult;
+use crate::kernel::layer::Caller;
+use crate::kernel::openapi::operation;
+use crate::kernel::query::{Path, parse_id};
+use crate::kernel::routes::Routes;
+
+pub(super) fn routes(state: &UserState) -> Routes {
+    Routes::default()
+        .group("signed_in_user")
+        .private(Method::PUT, "/api/user/helpflags/{flag_id}", state, set_help_flag)
+        .describe(operation("setHelpFlag", "Say that the caller has seen a hint").for_everybody())
+        .private(Method::GET, "/api/user/helpflags/clear", state, clear_help_flags)
+        .describe(
+            operation("clearHelpFlags", "Show the caller all hints again")
+                .for_everybody()
+                .fails_when(403, "The caller is a service account, which has no hints"),
+        )
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct HelpFlagsBody {
+    message: &'static str,
+    help_flags1: i64,
+}
+
+async fn set_help_flag(
+    State(state): State<UserState>,
+    Caller(scope): Caller,
+    Path(flag): Path<String>,
+) -> ApiResult<Json<HelpFlagsBody>> {
+    let help_flags1 = state.users.add_help_flags(&scope, parse_id("id", &flag)?).await.map_err(no_account)?;
+    Ok(Json(HelpFlagsBody { message: "Help flag set", help_flags1 }))
+}
+
+async fn clear_help_flags(
+    State(state): State<UserState>,
+    Caller(scope): Caller,
+) -> ApiResult<Json<HelpFlagsBody>> {
+    let help_flags1 = state.users.clear_help_flags(&scope).await.map_err(no_account)?;
+    Ok(Json(HelpFlagsBody { message: "Help flag set", help_flags1 }))
+}

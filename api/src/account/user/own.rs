@@ -1,0 +1,105 @@
+//! The caller's own account.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{Method, StatusCode};
+use kymograph_app::account::user::ProfileUpdate;
+use kymograph_app::{Error, ErrorKind};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::wire::{ProfileBody, ProfileForm, UserOrgBody};
+use super::{UserState, not_in_org};
+use crate::kernel::body::{JsonBody, Message};
+use crate::kernel::error::{ApiError, ApiResult};
+use crate::kernel::layer::Caller;
+use crate::kernel::openapi::operation;
+use crate::kernel::openapi::text::NewPassword;
+use crate::kernel::query::{Path, parse_id};
+use crate::kernel::routes::Routes;
+
+pub(super) fn routes(state: &UserState) -> Routes {
+    Routes::default()
+        .group("signed_in_user")
+        .private(Method::GET, "/api/user", state, get_signed_in_user)
+        .describe(operation("getSignedInUser", "Read the caller's account").for_everybody().fails(&[404]))
+        .private(Method::PUT, "/api/user", state, update_signed_in_user)
+        .describe(
+            operation("updateSignedInUser", "Change the caller's profile").for_everybody().fails(&[409]),
+        )
+        .private(Method::GET, "/api/user/orgs", state, get_signed_in_user_org_list)
+        .describe(operation("getSignedInUserOrgList", "List the orgs of the caller").for_everybody())
+        .private(Method::PUT, "/api/user/password", state, change_user_password)
+        .describe(operation("changeUserPassword", "Change the caller's password").for_everybody())
+        .private(Method::POST, "/api/user/using/{org_id}", state, user_set_using_org)
+        .describe(operation("userSetUsingOrg", "Work in another one of the caller's orgs").for_everybody())
+}
+
+#[derive(Deserialize, Default, ToSchema)]
+#[serde(default, rename_all = "camelCase")]
+struct ChangePasswordForm {
+    #[schema(value_type = String, required)]
+    old_password: Option<String>,
+    #[schema(value_type = NewPassword, required)]
+    new_password: Option<String>,
+}
+
+/// A service account has no account of a person, so that it may not change one.
+pub(super) fn no_account(error: Error) -> ApiError {
+    let message = "Only users have an account that they can change";
+    ApiError::from(error).when(ErrorKind::Missing, StatusCode::FORBIDDEN, message)
+}
+
+async fn get_signed_in_user(
+    State(state): State<UserState>,
+    Caller(scope): Caller,
+) -> ApiResult<Json<ProfileBody>> {
+    let mut user = state.users.get_own_user(&scope).await?;
+    user.org_id = scope.org();
+    Ok(Json(ProfileBody::of(user)))
+}
+
+async fn update_signed_in_user(
+    State(state): State<UserState>,
+    Caller(scope): Caller,
+    JsonBody(form): JsonBody<ProfileForm>,
+) -> ApiResult<Json<Message>> {
+    let updated = state.users.update_own_profile(&scope, &form.into_change()?).await;
+    Ok(Message::json(match updated.map_err(no_account)? {
+        ProfileUpdate::Done => "User updated",
+        ProfileUpdate::EmailToConfirm => {
+            "User updated. Open the link in the mail to confirm the new e-mail address"
+        }
+        ProfileUpdate::EmailNotSent => {
+            "User updated, but for the e-mail address: the mail to confirm it could not be sent"
+        }
+    }))
+}
+
+async fn get_signed_in_user_org_list(
+    State(state): State<UserState>,
+    Caller(scope): Caller,
+) -> ApiResult<Json<Vec<UserOrgBody>>> {
+    let orgs = state.memberships.list_own_orgs(&scope).await?;
+    Ok(Json(orgs.into_iter().map(UserOrgBody::of).collect()))
+}
+
+async fn change_user_password(
+    State(state): State<UserState>,
+    Caller(scope): Caller,
+    JsonBody(form): JsonBody<ChangePasswordForm>,
+) -> ApiResult<Json<Message>> {
+    let (old, new) = (form.old_password.unwrap_or_default(), form.new_password.unwrap_or_default());
+    state.identity.change_own_password(&scope, &old, &new).await.map_err(no_account)?;
+    Ok(Message::json("User password changed"))
+}
+
+async fn user_set_using_org(
+    State(state): State<UserState>,
+    Caller(scope): Caller,
+    Path(org): Path<String>,
+) -> ApiResult<Json<Message>> {
+    let org = kymograph_domain::OrgId(parse_id("id", &org)?);
+    state.users.switch_org(&scope, org).await.map_err(not_in_org)?;
+    Ok(Message::json("Active organization changed"))
+}

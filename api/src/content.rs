@@ -1,0 +1,8 @@
+//! Folders, dashboards, and what people make of them: stars, preferences and searches.
+
+pub mod dashboard;
+pub mod data_source;
+pub mod folder;
+pub mod preference;
+pub mod search;
+pub mod star;

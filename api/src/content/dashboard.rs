@@ -1,0 +1,170 @@
+//! Dashboards. Their versions are in [`version`].
+
+mod diff;
+mod document;
+mod import;
+mod trash;
+mod version;
+mod wire;
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{Method, StatusCode};
+use axum::response::Response;
+use kymograph_app::content::dashboard::{DashboardView, Dashboards, ParsedDashboard, SaveDashboard};
+use kymograph_app::content::star::Stars;
+use kymograph_domain::content::dashboard::resource::{is_classic, schema_of, version_of};
+use kymograph_domain::kernel::text::shortened;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::kernel::body::{JsonText, form};
+use crate::kernel::error::{ApiError, ApiResult};
+use crate::kernel::layer::Caller;
+use crate::kernel::openapi::operation;
+use crate::kernel::openapi::parameter::text;
+use crate::kernel::query::{Path, Query};
+use crate::kernel::routes::Routes;
+use wire::{DashboardBody, DashboardMetaBody, DeletedDashboardBody, SaveDashboardForm, SavedDashboardBody};
+
+pub(crate) use diff::MAX_DIFF_BYTES;
+pub use document::WRITE_AT_BYTES;
+pub(crate) use wire::dashboard_url;
+
+/// How many characters of a version that is asked for in vain are told.
+const MAX_VERSION: usize = 50;
+
+/// When saving is refused, and how it is not.
+const CONFLICTS: &str = "Saving over a version other than the current one is 412 with `version-mismatch`, unless `overwrite` is set.";
+
+/// The routes of dashboards.
+pub fn routes(dashboards: Arc<Dashboards>, stars: Arc<Stars>) -> Routes {
+    let state = &dashboards;
+    let read_state = &ReadState { dashboards: dashboards.clone(), stars };
+    Routes::default()
+        .group("dashboards")
+        .private(Method::POST, "/api/dashboards/db", state, post_dashboard)
+        .describe(
+            operation("postDashboard", "Create a dashboard, or save a new version of it")
+                .details(CONFLICTS)
+                .takes::<SaveDashboardForm>()
+                .fails(&[404, 412]),
+        )
+        .private(Method::GET, "/api/dashboards/tags", state, get_dashboard_tags)
+        .describe(
+            operation("getDashboardTags", "List the tags of all dashboards, and how many have each")
+                .for_everybody()
+                .fails(&[403]),
+        )
+        .private(Method::GET, "/api/dashboards/uid/{uid}", read_state, get_dashboard_by_uid)
+        .describe(
+            operation("getDashboardByUID", "Read a dashboard")
+                .at()
+                .answers::<DashboardBody>(200, "The dashboard, and what is said of it")
+                .query("apiVersion", text(), "The schema that the caller wants, like `v1`")
+                .fails(&[404])
+                .fails_when(406, "The schema that the caller wants is not known"),
+        )
+        .private(Method::DELETE, "/api/dashboards/uid/{uid}", state, delete_dashboard_by_uid)
+        .describe(operation("deleteDashboardByUID", "Delete a dashboard").fails(&[404]))
+        .merge(import::routes(state))
+        .merge(trash::routes(state))
+        .merge(version::routes(state))
+        .merge(diff::routes(state))
+}
+
+type DashboardState = State<Arc<Dashboards>>;
+
+/// What reading a dashboard needs, because the answer says whether the caller starred it.
+#[derive(Clone)]
+struct ReadState {
+    dashboards: Arc<Dashboards>,
+    stars: Arc<Stars>,
+}
+
+async fn post_dashboard(
+    State(dashboards): DashboardState,
+    Caller(scope): Caller,
+    body: JsonText,
+) -> ApiResult<Json<SavedDashboardBody>> {
+    let max_bytes = dashboards.max_document_bytes();
+    let save = dashboards.work(&scope, body.bytes(), move || parse_save(body, max_bytes)).await??;
+    Ok(Json(SavedDashboardBody::of(dashboards.save_dashboard(&scope, save).await?)))
+}
+
+fn parse_save(mut body: JsonText, max_bytes: usize) -> ApiResult<SaveDashboard> {
+    body.read(|form| {
+        if form::read_member(form, "isFolder")? == Some(true) {
+            let message = "folders are created with POST /api/folders";
+            return Err(ApiError::new(StatusCode::BAD_REQUEST, message));
+        }
+        let dashboard = form::member(form, "dashboard").ok_or_else(no_dashboard)?;
+        Ok(SaveDashboard {
+            dashboard: ParsedDashboard::try_new(dashboard, max_bytes)?,
+            folder_uid: form::read_member(form, "folderUid")?,
+            folder_id: form::read_member(form, "folderId")?,
+            message: form::read_member::<String>(form, "message")?.unwrap_or_default(),
+            overwrite: form::read_member(form, "overwrite")?.unwrap_or_default(),
+        })
+    })
+}
+
+fn no_dashboard() -> ApiError {
+    ApiError::new(StatusCode::BAD_REQUEST, "bad request data: no dashboard")
+}
+
+async fn get_dashboard_by_uid(
+    State(state): State<ReadState>,
+    Caller(scope): Caller,
+    Path(uid): Path<String>,
+    query: Query,
+) -> ApiResult<Response> {
+    let (opened, _admission) = match query.text("at") {
+        Some(at) => state.dashboards.get_dashboard_at(&scope, &uid, at).await?,
+        None => (state.dashboards.get_dashboard(&scope, &uid).await?, None),
+    };
+    check_api_version(&query, &opened.dashboard)?;
+    let is_starred = state.stars.is_starred(&scope, &opened.dashboard).await?;
+    let meta = DashboardMetaBody::of(&scope, &opened, is_starred);
+    document::with_meta(&meta, &opened.dashboard)
+}
+
+/// A client can ask for a schema of dashboards, and gets the one that it was saved in: the versions of the classic one are
+/// one, and none is made into another.
+fn check_api_version(query: &Query, dashboard: &DashboardView) -> ApiResult<()> {
+    let asked = version_of(query.text("apiVersion").unwrap_or_default().trim());
+    let message = match schema_of(&dashboard.data) {
+        Some(schema) if asked == schema => return Ok(()),
+        Some(schema) => {
+            format!("the dashboard is served in the version it has: ask with apiVersion={schema}")
+        }
+        None if asked.is_empty() || is_classic(asked) => return Ok(()),
+        None => format!("the dashboard is not served in the version {:?}", shortened(asked, MAX_VERSION)),
+    };
+    Err(ApiError::new(StatusCode::NOT_ACCEPTABLE, message))
+}
+
+#[derive(Serialize, ToSchema)]
+struct TagBody {
+    term: String,
+    count: i64,
+}
+
+async fn get_dashboard_tags(
+    State(dashboards): DashboardState,
+    Caller(scope): Caller,
+) -> ApiResult<Json<Vec<TagBody>>> {
+    let tags = dashboards.list_tags(&scope).await?;
+    Ok(Json(tags.into_iter().map(|tag| TagBody { term: tag.term, count: tag.count }).collect()))
+}
+
+async fn delete_dashboard_by_uid(
+    State(dashboards): DashboardState,
+    Caller(scope): Caller,
+    Path(uid): Path<String>,
+) -> ApiResult<Json<DeletedDashboardBody>> {
+    let deleted = dashboards.delete_dashboard(&scope, &uid).await?;
+    Ok(Json(DeletedDashboardBody::of(deleted, "deleted")))
+}

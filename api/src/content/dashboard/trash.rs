@@ -1,0 +1,59 @@
+//! The trash of dashboards.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::Method;
+use kymograph_app::content::dashboard::Dashboards;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::DashboardState;
+use super::wire::DeletedDashboardBody;
+use crate::kernel::body::JsonBody;
+use crate::kernel::error::ApiResult;
+use crate::kernel::layer::Caller;
+use crate::kernel::openapi::operation;
+use crate::kernel::query::Path;
+use crate::kernel::routes::Routes;
+
+pub(super) fn routes(state: &Arc<Dashboards>) -> Routes {
+    const PATH: &str = "/api/dashboards/uid/{uid}/trash";
+    Routes::default()
+        .group("dashboards")
+        .private(Method::PATCH, PATH, state, restore_deleted_dashboard_by_uid)
+        .describe(
+            operation("restoreDeletedDashboardByUID", "Take a dashboard out of the trash").fails(&[404]),
+        )
+        .private(Method::DELETE, PATH, state, hard_delete_dashboard_by_uid)
+        .describe(
+            operation("hardDeleteDashboardByUID", "Delete a dashboard in the trash for good").fails(&[404]),
+        )
+}
+
+#[derive(Deserialize, Default, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct RestoreDeletedForm {
+    /// Nothing puts it where it was; an empty text means the root.
+    folder_uid: Option<String>,
+}
+
+async fn restore_deleted_dashboard_by_uid(
+    State(dashboards): DashboardState,
+    Caller(scope): Caller,
+    Path(uid): Path<String>,
+    JsonBody(form): JsonBody<RestoreDeletedForm>,
+) -> ApiResult<Json<DeletedDashboardBody>> {
+    let restored = dashboards.restore_deleted_dashboard(&scope, &uid, form.folder_uid.as_deref()).await?;
+    Ok(Json(DeletedDashboardBody::of(restored, "restored")))
+}
+
+async fn hard_delete_dashboard_by_uid(
+    State(dashboards): DashboardState,
+    Caller(scope): Caller,
+    Path(uid): Path<String>,
+) -> ApiResult<Json<DeletedDashboardBody>> {
+    let purged = dashboards.purge_dashboard(&scope, &uid).await?;
+    Ok(Json(DeletedDashboardBody::of(purged, "deleted")))
+}

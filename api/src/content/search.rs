@@ -1,0 +1,198 @@
+//! Searching dashboards and folders.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{Method, StatusCode};
+use kymograph_app::content::search::{SearchHit, SearchQuery, SearchSort, Searches};
+use kymograph_domain::{AccessLevel, OrgId, Uid};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::content::dashboard::dashboard_url;
+use crate::content::folder::{folder_url, wanted_level};
+use crate::kernel::error::{ApiError, ApiResult};
+use crate::kernel::layer::Caller;
+use crate::kernel::openapi::operation;
+use crate::kernel::openapi::parameter::{flag, many, number, one_of, text, uid};
+use crate::kernel::query::Query;
+use crate::kernel::routes::Routes;
+
+/// How many hits a list has if the client does not say.
+const DEFAULT_PAGE: i64 = 1000;
+
+/// What Grafana says where it does not know the `type`.
+const SEARCH_FAILED: &str = "Search failed";
+
+/// The routes of searching.
+pub fn routes(searches: Arc<Searches>) -> Routes {
+    Routes::default()
+        .group("search")
+        .private(Method::GET, "/api/search", &searches, search)
+        .describe(
+            operation("search", "Find dashboards and folders")
+                .at()
+                .query("query", text(), "A part of the title")
+                .query("tag", many(text()), "A tag; of more than one, all")
+                .query("type", one_of(&["dash-db", "dash-folder"]), "Dashboards or folders only")
+                .query("dashboardUIDs", many(uid()), "Dashboards by uid")
+                .query("dashboardIds", many(number(1)), "Dashboards by numeric id")
+                .query("folderUIDs", many(uid()), "What is in these folders; `general` is the root")
+                .query("folderIds", many(number(0)), "What is in these folders, and the folders themselves")
+                .query("starred", flag(), "Only what the caller has starred")
+                .query("deleted", flag(), "Dashboards in the trash, instead of what is not in it")
+                .query("sort", one_of(&["alpha-asc", "alpha-desc"]), "How hits are sorted")
+                .query("permission", text(), "`Edit` for what the caller may change only")
+                .pages("limit", DEFAULT_PAGE)
+                .for_everybody()
+                .fails(&[403])
+                .fails_like_a_fault("The `type` is unknown, or a fault of the server's", SEARCH_FAILED),
+        )
+        .private(Method::GET, "/api/search/sorting", &(), list_sort_options)
+        .describe(operation("listSortOptions", "List the ways to sort hits").for_everybody())
+}
+
+/// A way to sort hits, by the name that clients ask for it.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct SortOptionBody {
+    name: &'static str,
+    display_name: &'static str,
+    description: &'static str,
+    /// What a hit shows as its sort value; titles are shown anyway.
+    meta: &'static str,
+    #[serde(skip)]
+    sort: SearchSort,
+}
+
+const SORT_OPTIONS: [SortOptionBody; 2] = [
+    SortOptionBody {
+        name: "alpha-asc",
+        display_name: "Alphabetically (A–Z)",
+        description: "Titles in alphabetical order",
+        meta: "",
+        sort: SearchSort::TitleAscending,
+    },
+    SortOptionBody {
+        name: "alpha-desc",
+        display_name: "Alphabetically (Z–A)",
+        description: "Titles in reverse alphabetical order",
+        meta: "",
+        sort: SearchSort::TitleDescending,
+    },
+];
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct SortOptionsBody {
+    #[schema(value_type = Vec<SortOptionBody>)]
+    sort_options: [SortOptionBody; 2],
+}
+
+async fn list_sort_options(Caller(_): Caller) -> Json<SortOptionsBody> {
+    Json(SortOptionsBody { sort_options: SORT_OPTIONS })
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct SearchHitBody {
+    id: i64,
+    org_id: OrgId,
+    uid: Uid,
+    title: String,
+    uri: String,
+    url: String,
+    slug: &'static str,
+    r#type: HitType,
+    tags: Vec<String>,
+    is_starred: bool,
+    is_deleted: bool,
+    sort_meta: i64,
+    #[serde(flatten)]
+    #[schema(value_type = HitFolderBody)]
+    folder: Option<HitFolderBody>,
+}
+
+#[derive(Serialize, ToSchema)]
+enum HitType {
+    #[serde(rename = "dash-db")]
+    Dashboard,
+    #[serde(rename = "dash-folder")]
+    Folder,
+}
+
+/// The folder that a hit is in, absent at the root.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct HitFolderBody {
+    #[schema(required = false)]
+    folder_id: i64,
+    #[schema(required = false)]
+    folder_uid: Uid,
+    #[schema(required = false)]
+    folder_title: String,
+    #[schema(required = false)]
+    folder_url: String,
+}
+
+fn hit_body(org_id: OrgId, is_deleted: bool, hit: SearchHit) -> SearchHitBody {
+    let found = hit.found;
+    let url = if found.is_folder { folder_url } else { dashboard_url };
+    SearchHitBody {
+        id: found.id,
+        org_id,
+        url: url(&found.uid, &found.slug),
+        uid: found.uid,
+        title: found.title,
+        uri: format!("db/{}", found.slug),
+        slug: "",
+        r#type: if found.is_folder { HitType::Folder } else { HitType::Dashboard },
+        tags: found.tags,
+        is_starred: hit.is_starred,
+        is_deleted,
+        sort_meta: 0,
+        folder: hit.folder.map(|folder| HitFolderBody {
+            folder_id: folder.id,
+            folder_url: folder_url(&folder.uid, &folder.slug),
+            folder_uid: folder.uid.clone(),
+            folder_title: folder.title.clone(),
+        }),
+    }
+}
+
+/// A way to sort that is not known changes nothing, as in Grafana.
+fn sort(name: &str) -> Option<SearchSort> {
+    SORT_OPTIONS.iter().find(|option| option.name == name).map(|option| option.sort)
+}
+
+async fn search(
+    State(searches): State<Arc<Searches>>,
+    Caller(scope): Caller,
+    query: Query,
+) -> ApiResult<Json<Vec<SearchHitBody>>> {
+    let (folders, dashboards) = match query.text("type").unwrap_or_default() {
+        "" => (true, true),
+        "dash-folder" => (true, false),
+        "dash-db" => (false, true),
+        // Grafana's answer, which its clients test.
+        _ => return Err(ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, SEARCH_FAILED)),
+    };
+    let deleted = query.flag("deleted");
+    let wanted = SearchQuery {
+        text: query.text("query").unwrap_or_default().to_owned(),
+        tags: query.texts("tag"),
+        uids: query.texts("dashboardUIDs"),
+        ids: query.numbers("dashboardIds"),
+        folder_uids: query.texts("folderUIDs"),
+        folder_ids: query.numbers("folderIds"),
+        starred: query.flag("starred"),
+        deleted,
+        folders,
+        dashboards,
+        editable: wanted_level(&query) == AccessLevel::Edit,
+        sort: query.text("sort").and_then(sort),
+    };
+    let hits = searches.search(&scope, wanted, query.text("at"), query.page("limit", DEFAULT_PAGE)).await?;
+    Ok(Json(hits.into_iter().map(|hit| hit_body(scope.org(), deleted, hit)).collect()))
+}

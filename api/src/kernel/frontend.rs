@@ -1,0 +1,60 @@
+//! What clients ask to find out which Grafana they talk to, and what crawlers ask.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::Method;
+use serde_json::{Value, json};
+
+use crate::kernel::openapi::operation;
+use crate::kernel::routes::Routes;
+use crate::kernel::url::address;
+
+/// The routes of front ends.
+pub fn routes(grafana_version: &str) -> Routes {
+    let version: Arc<str> = grafana_version.into();
+    Routes::default()
+        .group("frontend")
+        .public(Method::GET, "/api/frontend/settings", &version, get_frontend_settings)
+        .describe(operation("getFrontendSettings", "Read what front ends need to know of the server"))
+        .public(Method::GET, "/bootdata", &version, get_boot_data)
+        .describe(operation("getBootData", "Read what Grafana's own pages start from"))
+        .public(Method::GET, "/robots.txt", &(), robots_txt)
+        .describe(operation("robotsTxt", "Tell crawlers that there is nothing for them"))
+}
+
+fn settings(version: &str) -> Value {
+    json!({
+        "appSubUrl": address(format_args!("")),
+        "buildInfo": {
+            "version": version,
+            "versionString": format!("Kymograph v{} (compatible with Grafana v{version})", env!("CARGO_PKG_VERSION")),
+            "commit": "kymograph",
+            "edition": "Open Source",
+            "env": "production",
+            "grafanaUrl": "",
+            "kymograph": env!("CARGO_PKG_VERSION"),
+        },
+        "namespace": "default",
+        "datasources": {},
+        "featureToggles": {},
+        "anonymousEnabled": false,
+        "disableLoginForm": false,
+        "pluginAdminEnabled": false,
+    })
+}
+
+async fn get_frontend_settings(State(version): State<Arc<str>>) -> Json<Value> {
+    Json(settings(&version))
+}
+
+/// Clients without a page ask this for the settings, and do so without credentials.
+async fn get_boot_data(State(version): State<Arc<str>>) -> Json<Value> {
+    Json(json!({"settings": settings(&version), "user": {"isSignedIn": false}, "navTree": []}))
+}
+
+/// An API has nothing for crawlers.
+async fn robots_txt() -> &'static str {
+    "User-agent: *\nDisallow: /\n"
+}

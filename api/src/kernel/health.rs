@@ -1,0 +1,104 @@
+//! Whether the server is up, for people, load balancers and orchestrators.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use kymograph_app::kernel::health::HealthCheck;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::kernel::error::{ApiError, ApiResult};
+use crate::kernel::openapi::operation;
+use crate::kernel::routes::Routes;
+
+/// Whether the server wants requests. It does not while it starts, and no longer once it stops.
+#[derive(Default)]
+pub struct Readiness(AtomicBool);
+
+impl Readiness {
+    /// Says whether the server wants requests.
+    pub fn set(&self, is_ready: bool) {
+        self.0.store(is_ready, Ordering::Release);
+    }
+
+    fn get(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// Whether a path is one that is asked to find out how the server is. It is served when nothing else is.
+#[must_use]
+pub fn is_probe(path: &str) -> bool {
+    ["/livez", "/readyz", "/healthz", "/api/health", "/metrics"].contains(&path)
+}
+
+/// The answer to who has a connection beyond those that there may be.
+#[must_use]
+pub fn too_many_connections() -> Response {
+    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "Too many connections at once, try again shortly")
+        .into_response()
+}
+
+#[derive(Clone)]
+struct HealthState {
+    check: Arc<dyn HealthCheck>,
+    readiness: Arc<Readiness>,
+    version: Arc<str>,
+}
+
+/// The routes of health.
+pub fn routes(check: Arc<dyn HealthCheck>, readiness: Arc<Readiness>, grafana_version: &str) -> Routes {
+    let state = &HealthState { check, readiness, version: grafana_version.into() };
+    Routes::default()
+        .group("health")
+        .public(Method::GET, "/api/health", state, get_health)
+        .describe(
+            operation("getHealth", "Read whether the server and its database are up")
+                .answers::<HealthBody>(200, "Both are")
+                .answers::<HealthBody>(503, "The database cannot be reached"),
+        )
+        .public(Method::GET, "/healthz", &(), live)
+        .describe(operation("healthz", "Find out whether the server runs"))
+        .public(Method::GET, "/livez", &(), live)
+        .describe(operation("livez", "Find out whether the server runs"))
+        .public(Method::GET, "/readyz", state, ready)
+        .describe(operation("readyz", "Find out whether the server wants requests"))
+}
+
+#[derive(Serialize, ToSchema)]
+struct HealthBody<'a> {
+    commit: &'static str,
+    database: &'static str,
+    version: &'a str,
+    kymograph: &'static str,
+}
+
+async fn get_health(State(state): State<HealthState>) -> Response {
+    let is_healthy = state.check.check_database().await.is_ok();
+    let body = HealthBody {
+        commit: "kymograph",
+        database: if is_healthy { "ok" } else { "failing" },
+        version: &state.version,
+        kymograph: env!("CARGO_PKG_VERSION"),
+    };
+    let status = if is_healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(body)).into_response()
+}
+
+async fn live() -> &'static str {
+    "Ok"
+}
+
+async fn ready(State(state): State<HealthState>) -> ApiResult<&'static str> {
+    if !state.readiness.get() {
+        return Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "the server is starting or stopping"));
+    }
+    state.check.check_database().await?;
+    state.check.check_writes().await?;
+    state.check.check_feed()?;
+    Ok("Ok")
+}

@@ -1,0 +1,197 @@
+//! What all requests go through: limits, ids and log context, authentication, and protection against forged requests.
+//! No byte of a body is read before.
+//!
+//! Each request passes one middleware, [`open`] or [`guarded`], that does one after the other what could be
+//! a stack of them: each one in a stack costs every request a few allocations.
+
+mod authentication;
+pub(crate) mod budget;
+mod client_address;
+mod context;
+mod csrf;
+mod idempotency;
+mod jwt;
+mod trace;
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use http_body::{Frame, SizeHint};
+use kymograph_app::Scope;
+use kymograph_app::account::access::AccessLog;
+use kymograph_app::kernel::answer::Answers;
+use kymograph_app::kernel::work::Admission;
+
+use crate::account::access::Asked;
+use crate::kernel::body::BodyRules;
+use crate::kernel::error::ApiError;
+use crate::kernel::metrics::HttpMetrics;
+
+pub use authentication::{Authentication, Caller};
+pub use client_address::Network;
+pub(crate) use context::MAX_ID_LENGTH;
+pub use jwt::JwtTransport;
+pub(crate) use jwt::{UrlLogIn, log_in_by_url, without_url_token};
+
+use context::is_write;
+
+/// What can be set about all requests.
+#[derive(Clone, Debug)]
+pub struct LayerSettings {
+    /// The largest request body, in bytes.
+    pub max_body_bytes: usize,
+    /// How long a request may take.
+    pub request_timeout: Duration,
+    /// Origins from which a browser may send a session cookie, besides the server's own, like `admin.example.org`.
+    pub trusted_origins: Vec<String>,
+    /// Where the proxies are whose word for where a request came from is taken.
+    pub trusted_proxies: Vec<Network>,
+    /// Whether a login and password may come with each request.
+    pub is_basic_auth_enabled: bool,
+    /// Where the token of an identity provider is, if any is taken.
+    pub jwt: Option<JwtTransport>,
+}
+
+/// One router of public routes and of those that need credentials, each behind what its requests go through. People find it
+/// under a path, which has no slash at its end.
+pub fn protected(
+    public: Router,
+    private: Router,
+    settings: &LayerSettings,
+    sub_path: &str,
+    metrics: Option<HttpMetrics>,
+    authentication: Authentication,
+) -> Router {
+    let access = authentication.access.clone();
+    let shared = Arc::new(Shared {
+        settings: settings.clone(),
+        sub_path: sub_path.into(),
+        metrics,
+        access,
+        answers: Arc::default(),
+        private_bodies: Arc::new(BodyRules::private(settings.max_body_bytes)),
+        public_bodies: Arc::new(BodyRules::public(settings.max_body_bytes)),
+    });
+    let authentication = Arc::new(authentication);
+    let private = private.route_layer(from_fn_with_state((shared.clone(), authentication), guarded));
+    let public = public.fallback(not_found).layer(from_fn_with_state(shared, open));
+    public.merge(private).method_not_allowed_fallback(not_found)
+}
+
+/// What all requests share.
+struct Shared {
+    settings: LayerSettings,
+    /// The path that people find the server under, without a slash at its end.
+    sub_path: Arc<str>,
+    metrics: Option<HttpMetrics>,
+    access: AccessLog,
+    answers: Arc<Answers>,
+    private_bodies: Arc<BodyRules>,
+    public_bodies: Arc<BodyRules>,
+}
+
+async fn open(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    context::with_context(&shared, request, async |mut request, context| {
+        let asked = Asked::of(&request);
+        let response = match csrf::check_public(&request, &shared.settings.trusted_origins) {
+            Ok(()) => {
+                if is_write(request.method()) {
+                    request.extensions_mut().insert(shared.public_bodies.clone());
+                }
+                request.extensions_mut().insert(context.clone());
+                next.run(request).await
+            }
+            Err(error) => error.into_response(),
+        };
+        if let Some(denied) = asked.denied(&response) {
+            shared.access.denied_to_nobody(&context, denied);
+        }
+        Ok(response)
+    })
+    .await
+}
+
+async fn guarded(
+    State((shared, authentication)): State<(Arc<Shared>, Arc<Authentication>)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    if let Some(jwt) = &authentication.jwt {
+        jwt.take_url_token(&mut request);
+    }
+    context::with_context(&shared, request, async |mut request, context| {
+        let scope = authentication.admit(&mut request, context).await?;
+        let asked = Asked::of(&request);
+        if is_write(request.method()) {
+            request.extensions_mut().insert(shared.private_bodies.clone());
+            request.extensions_mut().insert(authentication.clone());
+        }
+        // After authentication, so that the log says whose session another site wanted to use.
+        let mut response = match csrf::check_private(&request, &shared.settings.trusted_origins) {
+            Ok(()) if is_write(request.method()) => {
+                Box::pin(idempotency::repeat(&authentication.commands, &scope.scope, request, next)).await?
+            }
+            Ok(()) => read(&shared.answers, &scope.scope, request, next).await,
+            Err(error) => error.into_response(),
+        };
+        if let Some(denied) = asked.denied(&response) {
+            authentication.access.denied(&scope.scope, denied);
+        }
+        if let Some(token) = scope.new_token {
+            authentication.cookie.set(response.headers_mut(), &token);
+        }
+        Ok(response)
+    })
+    .await
+}
+
+/// Lets a request read, whose answer holds its turn until it is handed over to the connection. One that comes in pieces
+/// holds none: its pieces are read by themselves.
+async fn read(answers: &Arc<Answers>, scope: &Scope, request: Request, next: Next) -> Response {
+    let (response, turn) = answers.make(scope.org(), Box::pin(next.run(request))).await;
+    match turn {
+        Some(turn) if response.body().size_hint().exact().is_some() => {
+            response.map(|body| Body::new(HeldBody { body, _turn: turn }))
+        }
+        _ => response,
+    }
+}
+
+/// A body that keeps its turn until it is taken.
+struct HeldBody {
+    body: Body,
+    _turn: Admission,
+}
+
+impl HttpBody for HeldBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// Grafana answers a method that a path does not have like a path that there is not.
+pub(crate) async fn not_found() -> ApiError {
+    ApiError::new(StatusCode::NOT_FOUND, "Not found")
+}

@@ -1,0 +1,133 @@
+//! From the credentials of a request to the scope that handlers get.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use kymograph_app::account::access::AccessLog;
+use kymograph_app::account::identity::{Authenticated, Credentials, Identity};
+use kymograph_app::{Commands, Error, RequestContext, Scope};
+use kymograph_domain::OrgId;
+
+use crate::account::session::{CookieSettings, session_token};
+use crate::kernel::error::ApiError;
+
+use super::JwtTransport;
+
+/// The header by which a client names the org it acts for.
+const ORG_ID: HeaderName = HeaderName::from_static("x-grafana-org-id");
+
+/// The login by which a client says that its password is a token.
+const TOKEN_LOGIN: &str = "api_key";
+
+/// The scope of an authenticated request. Only routes behind authentication can take it.
+pub struct Caller(pub Scope);
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let scope = parts.extensions.get::<Scope>().cloned();
+        scope.map(Self).ok_or_else(|| Error::unauthenticated("Unauthorized").into())
+    }
+}
+
+/// What authentication needs.
+#[derive(Clone)]
+pub struct Authentication {
+    /// Finds out who is asking.
+    pub identity: Arc<Identity>,
+    /// Knows which requests came before.
+    pub commands: Commands,
+    /// Records who was denied what.
+    pub access: AccessLog,
+    /// The session cookie.
+    pub cookie: Arc<CookieSettings>,
+    /// Whether a login and password may come with each request.
+    pub is_basic_enabled: bool,
+    /// Where the token of an identity provider is, if any is taken.
+    pub jwt: Option<JwtTransport>,
+}
+
+impl Authentication {
+    /// Finds out who sent a request and what it may do, for the handler and for the log.
+    pub(super) async fn admit(
+        &self,
+        request: &mut Request,
+        context: RequestContext,
+    ) -> Result<Authenticated, ApiError> {
+        let wanted_org = wanted_org(request.headers(), request.uri().query())?;
+        let credentials = self.credentials(request)?;
+        let authenticated = self.identity.authenticate(&credentials, wanted_org, context).await?;
+        let scope = &authenticated.scope;
+        let span = tracing::Span::current();
+        if !span.is_disabled() {
+            span.record("org", scope.org().0).record("actor", scope.actor().login.as_str());
+        }
+        request.extensions_mut().insert(scope.clone());
+        Ok(authenticated)
+    }
+
+    /// Checks again that a request may do what its scope says, after it was waited for its body.
+    pub(crate) async fn readmit(&self, request: &mut Request, scope: &Scope) -> Result<(), ApiError> {
+        let credentials = self.credentials(request)?;
+        Ok(self.identity.reauthenticate(&credentials, scope).await?)
+    }
+
+    fn credentials(&self, request: &Request) -> Result<Credentials, Error> {
+        if let Some(token) = self.jwt.as_ref().and_then(|jwt| jwt.token(request)) {
+            return Ok(Credentials::Jwt(token));
+        }
+        let headers = request.headers();
+        if let Some(authorization) = headers.get(header::AUTHORIZATION) {
+            return match bearer(authorization).or_else(|| basic(authorization)) {
+                Some(Credentials::Basic { .. }) if !self.is_basic_enabled => None,
+                credentials => credentials,
+            }
+            .ok_or_else(|| Error::unauthenticated("Unauthorized"));
+        }
+        let token = session_token(headers, &self.cookie.name)
+            .ok_or_else(|| Error::unauthenticated("Unauthorized"))?;
+        Ok(Credentials::Session(token.to_owned()))
+    }
+}
+
+fn bearer(authorization: &HeaderValue) -> Option<Credentials> {
+    let (scheme, token) = authorization.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| Credentials::Token(token.trim().to_owned()))
+}
+
+/// A login and password, or a token in place of the password if the login is `api_key`.
+fn basic(authorization: &HeaderValue) -> Option<Credentials> {
+    let (scheme, encoded) = authorization.to_str().ok()?.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let decoded = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
+    let (login, password) = decoded.split_once(':')?;
+    let (login, password) = (login.to_owned(), password.to_owned());
+    Some(if login == TOKEN_LOGIN {
+        Credentials::Token(password)
+    } else {
+        Credentials::Basic { login, password }
+    })
+}
+
+/// The org that a request names: by the query parameter `targetOrgId`, the header, or the query parameter `orgId`.
+fn wanted_org(headers: &HeaderMap, query: Option<&str>) -> Result<Option<OrgId>, ApiError> {
+    let parameter = |name: &str| {
+        let mut pairs = query?.split('&').filter_map(|pair| pair.split_once('='));
+        pairs.find_map(|(named, value)| (named == name).then_some(value))
+    };
+    let header = || headers.get(&ORG_ID).map(|value| value.to_str().unwrap_or("?"));
+    let text = parameter("targetOrgId").or_else(header).or_else(|| parameter("orgId"));
+    match text.map(str::trim) {
+        None | Some("" | "0") => Ok(None),
+        Some(text) => {
+            text.parse().map(|id| Some(OrgId(id))).map_err(|_| ApiError::invalid_parameter("orgId"))
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! The context of a request: its ids, where it came from, and the span that its log lines belong to.
+
+use std::net::SocketAddr;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::extract::{ConnectInfo, MatchedPath, Request};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use kymograph_app::RequestContext;
+use kymograph_app::kernel::log_limit::LogLimit;
+use kymograph_app::kernel::random::{hex, random_bytes};
+use tracing::Instrument;
+
+use super::client_address::client_address;
+use super::{Network, Shared, trace};
+use crate::kernel::error::{ApiError, Failure};
+use crate::kernel::url;
+
+/// The header that carries the id of a request, both ways.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The header that connects the requests of one undertaking.
+const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
+/// How much of a client's name for itself is kept.
+const MAX_USER_AGENT_LENGTH: usize = 500;
+/// The longest id or key that is taken over from a client.
+pub(crate) const MAX_ID_LENGTH: usize = 128;
+
+/// Does the work of a request with a context, a span and the limits of all requests.
+pub(super) async fn with_context<W>(shared: &Shared, request: Request, work: W) -> Response
+where
+    W: AsyncFnOnce(Request, RequestContext) -> Result<Response, ApiError>,
+{
+    let Shared { settings, sub_path, metrics, .. } = shared;
+    let counted = metrics.as_ref().map(|metrics| metrics.start(&request));
+    let mut context = request_context(&request, &settings.trusted_proxies);
+    let trace = trace::start(&request, &mut context);
+    let request_id = context.request_id.clone();
+    let span = request_span(&request, &request_id);
+    // On the heap, because each wrapper below has room for what it wraps once for each way to await it.
+    let work = Box::pin(async {
+        let timeout = settings.request_timeout;
+        let result = tokio::time::timeout(timeout, url::under(sub_path.clone(), work(request, context)));
+        let result = result
+            .await
+            .unwrap_or_else(|_| Err(ApiError::new(StatusCode::GATEWAY_TIMEOUT, "the request took too long")));
+        let mut response = result.unwrap_or_else(ApiError::into_response);
+        log_failure(&response, &request_id);
+        set_protective_headers(response.headers_mut());
+        if let Ok(value) = HeaderValue::try_from(request_id) {
+            response.headers_mut().insert(REQUEST_ID, value);
+        }
+        tracing::debug!(status = response.status().as_u16(), "request completed");
+        response
+    });
+    let work = async { if span.is_disabled() { work.await } else { work.instrument(span).await } };
+    let mut response = if trace.is_disabled() { work.await } else { work.instrument(trace.clone()).await };
+    trace::finish(&trace, &mut response);
+    if let Some(counted) = counted {
+        counted.finish(&response);
+    }
+    response
+}
+
+/// The span of a request. Reads have one at the level `debug` only: it would be a tenth of their work. The path is
+/// the matched one, because a real one can hold a secret, such as the code of an invite.
+fn request_span(request: &Request, request_id: &str) -> tracing::Span {
+    let path = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    macro_rules! request_span {
+        ($macro:ident) => {
+            tracing::$macro!(
+                "request",
+                request_id,
+                method = %request.method(),
+                path,
+                org = tracing::field::Empty,
+                actor = tracing::field::Empty,
+            )
+        };
+    }
+    if is_write(request.method()) { request_span!(info_span) } else { request_span!(debug_span) }
+}
+
+/// Logs why a request failed through no fault of the client's. Rate-limited, because all requests fail while the database
+/// is unavailable or read-only.
+fn log_failure(response: &Response, request_id: &str) {
+    static UNAVAILABLE: LogLimit = LogLimit::new();
+    static FAULT: LogLimit = LogLimit::new();
+    let Some(Failure(detail)) = response.extensions().get() else { return };
+    let detail = &**detail;
+    if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+        if let Some(suppressed) = UNAVAILABLE.admit() {
+            tracing::warn!(request_id, detail, suppressed, "a needed part is not available");
+        }
+    } else if let Some(suppressed) = FAULT.admit() {
+        tracing::error!(request_id, detail, suppressed, "a request failed through a fault of ours");
+    }
+}
+
+/// Answers are private to the caller by default: no cache stores them, and no browser guesses another content type. A
+/// handler that wants something else sets the header itself.
+fn set_protective_headers(headers: &mut HeaderMap) {
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers.entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
+}
+
+pub(super) fn is_write(method: &Method) -> bool {
+    !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
+pub(super) fn request_context(request: &Request, proxies: &[Network]) -> RequestContext {
+    let headers = request.headers();
+    let request_id = taken_over(headers, &REQUEST_ID).unwrap_or_else(new_request_id);
+    let trace_id = trace_id(headers);
+    let correlation_id = taken_over(headers, &CORRELATION_ID)
+        .or_else(|| Some(trace_id.clone()).filter(|id| !id.is_empty()))
+        .unwrap_or_else(|| request_id.clone());
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    let user_agent =
+        headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    RequestContext {
+        request_id,
+        trace_id,
+        correlation_id,
+        ip: peer.map(|ConnectInfo(peer)| client_address(peer.ip(), headers, proxies)).unwrap_or_default(),
+        // What `to_str` accepts is ASCII, so every index is the boundary of a character.
+        user_agent: user_agent[..user_agent.len().min(MAX_USER_AGENT_LENGTH)].to_owned(),
+        ..RequestContext::default()
+    }
+}
+
+/// An id that no other request has: 16 digits drawn once for this process and the number of the request.
+fn new_request_id() -> String {
+    static PROCESS: LazyLock<String> =
+        LazyLock::new(|| random_bytes::<8>().map(|bytes| hex(&bytes)).unwrap_or_default());
+    static NUMBER: AtomicU64 = AtomicU64::new(1);
+    format!("{}{:016x}", *PROCESS, NUMBER.fetch_add(1, Ordering::Relaxed))
+}
+
+/// An id that a client chose, if it is one that can stand in a log line.
+fn taken_over(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    let id = headers.get(name)?.to_str().ok()?;
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/".contains(&byte);
+    (!id.is_empty() && id.len() <= MAX_ID_LENGTH && id.bytes().all(is_plain)).then(|| id.to_owned())
+}
+
+/// The trace id of a W3C `traceparent` header: 32 hexadecimal digits, second of four parts.
+fn trace_id(headers: &HeaderMap) -> String {
+    let Some(parent) = headers.get("traceparent").and_then(|value| value.to_str().ok()) else {
+        return String::new();
+    };
+    let id = parent.split('-').nth(1).unwrap_or_default();
+    let is_trace_id = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_trace_id { id.to_ascii_lowercase() } else { String::new() }
+}

@@ -1,0 +1,71 @@
+//! Repeated requests get the response of the first.
+
+use axum::body::{Body, to_bytes};
+use axum::extract::Request;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use kymograph_app::kernel::event_store::KeptResponse;
+use kymograph_app::{Commands, Error, Scope};
+use sha2::{Digest, Sha256};
+
+use super::context::{MAX_ID_LENGTH, is_write};
+use crate::kernel::body;
+use crate::kernel::error::{ApiError, ApiResult};
+
+/// The header under whose value a request may be repeated.
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// The largest response that is kept, in bytes. Only what is not stored can be larger.
+const MAX_KEPT_BYTES: usize = 1024 * 1024;
+
+/// Answers a repeated request, and keeps the response to one that may be repeated. This reads the body, so it comes after
+/// authentication.
+pub(super) async fn repeat(
+    commands: &Commands,
+    scope: &Scope,
+    mut request: Request,
+    next: Next,
+) -> ApiResult<Response> {
+    let key = request.headers().get(&IDEMPOTENCY_KEY).filter(|_| is_write(request.method()));
+    let Some(key) = key.map(checked_key).transpose()? else { return Ok(next.run(request).await) };
+    let scope = scope.with_idempotency(&key, hash(&mut request).await?);
+    request.extensions_mut().insert(scope.clone());
+    try_repeat(commands, &scope, request, next).await
+}
+
+fn checked_key(value: &HeaderValue) -> ApiResult<String> {
+    let key = value.to_str().ok().filter(|key| !key.is_empty() && key.len() <= MAX_ID_LENGTH);
+    key.map(str::to_owned).ok_or_else(|| {
+        ApiError::new(StatusCode::BAD_REQUEST, "Idempotency-Key must have 1 to 128 visible characters")
+    })
+}
+
+/// A hash by which a request can be told from another under the same key.
+async fn hash(request: &mut Request) -> ApiResult<[u8; 32]> {
+    let mut hash = Sha256::new();
+    hash.update(request.method().as_str());
+    hash.update(b" ");
+    hash.update(request.uri().path_and_query().map_or("", |path| path.as_str()));
+    hash.update(b"\n");
+    body::peek(request, |text| hash.update(text)).await?;
+    Ok(hash.finalize().into())
+}
+
+async fn try_repeat(commands: &Commands, scope: &Scope, request: Request, next: Next) -> ApiResult<Response> {
+    if let Some(kept) = commands.repeated_response(scope).await? {
+        let status = StatusCode::from_u16(kept.status).map_err(Error::internal)?;
+        let json = HeaderValue::from_static("application/json");
+        return Ok((status, [(header::CONTENT_TYPE, json)], kept.body).into_response());
+    }
+    let response = next.run(request).await;
+    // A response that must not be stored, because it shows a secret once, is not stored here either.
+    let is_stored = response.headers().get(header::CACHE_CONTROL).is_none_or(|value| value != "no-store");
+    if !response.status().is_success() || !is_stored {
+        return Ok(response);
+    }
+    let (parts, body) = response.into_parts();
+    let body = to_bytes(body, MAX_KEPT_BYTES).await.map_err(Error::internal)?;
+    let text = std::str::from_utf8(&body).map_err(Error::internal)?.to_owned();
+    commands.keep_response(scope, &KeptResponse { status: parts.status.as_u16(), body: text }).await?;
+    Ok(Response::from_parts(parts, Body::from(body)))
+}

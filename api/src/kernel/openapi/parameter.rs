@@ -1,0 +1,129 @@
+//! Parameters: those of paths by their name, which means the same in all paths, and the kinds of values that
+//! those of query strings have.
+
+use kymograph_app::kernel::page::MAX_PER_PAGE;
+use kymograph_domain::Uid;
+use serde_json::{Value, json};
+use utoipa::PartialSchema;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::{
+    ArrayBuilder, KnownFormat, ObjectBuilder, RefOr, Required, Schema, SchemaFormat, Type,
+};
+
+/// What values a parameter takes.
+#[derive(Clone)]
+pub(crate) struct Kind(RefOr<Schema>);
+
+/// Any text.
+pub(crate) fn text() -> Kind {
+    Kind(ObjectBuilder::new().schema_type(Type::String).into())
+}
+
+/// A text that matches a regular expression.
+pub(crate) fn matching(pattern: &str) -> Kind {
+    Kind(ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern)).into())
+}
+
+/// The uid of an object.
+pub(crate) fn uid() -> Kind {
+    Kind(Uid::schema())
+}
+
+/// One of some words.
+pub(crate) fn one_of(words: &[&str]) -> Kind {
+    Kind(ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words.iter().copied())).into())
+}
+
+/// `true` or `false`.
+pub(crate) fn flag() -> Kind {
+    Kind(ObjectBuilder::new().schema_type(Type::Boolean).into())
+}
+
+/// A number that is not below another one.
+pub(crate) fn number(minimum: i64) -> Kind {
+    Kind(integer(minimum).into())
+}
+
+/// Values of a parameter that can be given more than once.
+pub(crate) fn many(kind: Kind) -> Kind {
+    Kind(ArrayBuilder::new().items(kind.0).into())
+}
+
+/// The size of a page. Zero means the default, and no page is larger than the largest.
+fn page_size(default: i64) -> Kind {
+    Kind(integer(0).maximum(Some(MAX_PER_PAGE)).default(Some(json!(default))).into())
+}
+
+fn integer(minimum: i64) -> ObjectBuilder {
+    ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
+        .minimum(Some(minimum))
+}
+
+/// A parameter of the query string, which may be left out.
+pub(super) fn query(name: &str, kind: Kind, description: &str) -> Parameter {
+    parameter(name, ParameterIn::Query, kind, description, Required::False)
+}
+
+/// A parameter of the query string that must be there.
+pub(super) fn required_query(name: &str, kind: Kind, description: &str) -> Parameter {
+    parameter(name, ParameterIn::Query, kind, description, Required::True)
+}
+
+/// The number and the size of a page, in lists whose first page has this number.
+pub(super) fn page(size: &str, default_size: i64, first: i64) -> [Parameter; 2] {
+    let number = Kind(integer(0).default(Some(Value::from(first))).into());
+    [query("page", number, "The page of the list"), self::size(size, default_size)]
+}
+
+/// The size of a page.
+pub(super) fn size(name: &str, default_size: i64) -> Parameter {
+    query(name, page_size(default_size), "How many entries to answer with")
+}
+
+/// A parameter of the path, in the kind and with the description of its name if it has none of its own.
+pub(super) fn path(name: &str, own: Option<&(&'static str, Kind, &'static str)>) -> Parameter {
+    let (kind, description) = match own {
+        Some((_, kind, description)) => (kind.clone(), *description),
+        None => of_name(name).unwrap_or((text(), "")),
+    };
+    parameter(name, ParameterIn::Path, kind, description, Required::True)
+}
+
+/// A header.
+pub(super) fn header(name: &str, kind: Kind, description: &str) -> Parameter {
+    parameter(name, ParameterIn::Header, kind, description, Required::False)
+}
+
+fn parameter(name: &str, place: ParameterIn, kind: Kind, description: &str, required: Required) -> Parameter {
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(place)
+        .required(required)
+        .description(Some(description).filter(|text| !text.is_empty()))
+        .schema(Some(kind.0))
+        .build()
+}
+
+/// What a name means in any path.
+fn of_name(name: &str) -> Option<(Kind, &'static str)> {
+    Some(match name {
+        "code" | "invitation_code" => (text(), "The code of an invite"),
+        "hash" => (text(), "What the picture is made of"),
+        "dashboard_uid" | "uid" => (uid(), "The uid of a dashboard"),
+        "event_id" => (number(1), "The id of an entry"),
+        "flag_id" => (number(0), "The bits to set"),
+        "folder_id" => (number(1), "The numeric id of a folder"),
+        "folder_uid" => (uid(), "The uid of a folder"),
+        "org_id" => (number(1), "The id of an org"),
+        "org_name" => (text(), "The name of an org"),
+        "role" => (one_of(&["Viewer", "Editor", "Admin"]), "A role in the org"),
+        "service_account_id" => (number(1), "The id of a service account"),
+        "team_id" => (uid(), "The id of a team, or its uid"),
+        "token_id" => (number(1), "The id of a token"),
+        "user_id" => (number(1), "The id of a user"),
+        "version" => (number(1), "The number of a version"),
+        _ => return None,
+    })
+}

@@ -1,0 +1,116 @@
+//! Which statuses an operation can answer with besides its own: they follow from what requests of its kind go
+//! through, so they are derived here and named nowhere else.
+
+use std::collections::BTreeMap;
+
+use axum::http::{Method, StatusCode};
+use kymograph_app::kernel::error::FAULT;
+use utoipa::openapi::header::Header;
+use utoipa::openapi::{AllOfBuilder, Content, ObjectBuilder, Ref, RefOr, Response, ResponseBuilder, Type};
+
+use super::schema::Schemas;
+use super::signature::Signature;
+use crate::kernel::error::{ErrorBody, PreconditionErrorBody};
+use crate::kernel::routes::Route;
+
+/// What each status of a failure means. The names are those of the document's components.
+const FAILURES: [(u16, &str, &str); 14] = [
+    (400, "BadRequest", "The request is malformed or breaks a rule"),
+    (401, "Unauthorized", "The credentials are missing or wrong, or not for the org that is named"),
+    (403, "Forbidden", "The caller may not do this, or a page of another site sent the request"),
+    (404, "NotFound", "What is named is not there, or not for the caller"),
+    (409, "Conflict", "Another object has what must be unique"),
+    (410, "Gone", "It was there once"),
+    (412, "PreconditionFailed", "It has changed in the meantime, or something stands in the way"),
+    (
+        413,
+        "TooLarge",
+        "The body is larger than the server takes, or the answer would be larger than it gives",
+    ),
+    (415, "UnsupportedMediaType", "The body is not JSON"),
+    (422, "Contradictory", "The `Idempotency-Key` was used before for another request"),
+    (429, "TooManyRequests", "Too many at once, try again shortly"),
+    (500, "Internal", "A fault of the server's"),
+    (503, "Unavailable", "The database cannot be reached now, try again shortly"),
+    (504, "Timeout", "It took longer than a request may take"),
+];
+
+/// The statuses of what requests like those of a route go through.
+pub(super) fn derived(route: &Route, signature: &Signature, needs_permission: bool) -> Vec<u16> {
+    let is_write = !matches!(route.method, Method::GET | Method::HEAD);
+    let is_private = !route.is_public;
+    let mut statuses = Vec::new();
+    let mut add = |condition: bool, more: &[u16]| statuses.extend(more.iter().filter(|_| condition));
+    // A parameter that is no UTF-8.
+    add(route.path.contains('{'), &[400]);
+    // The body and its type, and too many bytes of bodies at once.
+    add(signature.has_body, &[400, 413, 415, 429]);
+    // A malformed `Idempotency-Key`, a page of another site, and a body that is read to tell requests apart.
+    add(is_write, &[400, 403, 413]);
+    // A malformed id of an org, credentials, and too many passwords, or changes of the same, at once.
+    add(is_private, &[400, 401, 429]);
+    add(is_private && needs_permission, &[403]);
+    // Rows of a list that are too large together, which may be read for any answer.
+    add(is_private && !is_write, &[413]);
+    // A key used for another request.
+    add(is_private && is_write, &[422]);
+    add(is_private || signature.is_fallible, &[500, 503, 504]);
+    statuses
+}
+
+/// The failure of a read that needs no permission, and so fails with 403 for one reason only.
+pub(super) fn foreign_read(route: &Route, needs_permission: bool) -> Option<(u16, Option<OwnFailure>)> {
+    let is_read = !route.is_public && !needs_permission && route.method == Method::GET;
+    let description = "A page of another site sent the request";
+    is_read.then_some((403, Some(OwnFailure { description, message: None })))
+}
+
+/// A reference to what a status of a failure means everywhere.
+pub(super) fn failure(status: u16) -> Option<RefOr<Response>> {
+    let (_, name, _) = FAILURES.iter().find(|(known, ..)| *known == status)?;
+    Some(Ref::from_response_name(*name).into())
+}
+
+/// What a failure means in an operation.
+#[derive(Clone, Copy)]
+pub(super) struct OwnFailure {
+    pub(super) description: &'static str,
+    /// What its body says, if that tells it from a fault of the server's.
+    pub(super) message: Option<&'static str>,
+}
+
+/// A failure that means something of its own in an operation.
+pub(super) fn own_failure(schemas: &mut Schemas, status: u16, own: OwnFailure) -> Response {
+    let body = if status == StatusCode::PRECONDITION_FAILED.as_u16() {
+        schemas.refer::<PreconditionErrorBody>()
+    } else {
+        schemas.refer::<ErrorBody>()
+    };
+    let schema = match own.message {
+        Some(message) => {
+            let message = ObjectBuilder::new().schema_type(Type::String).enum_values(Some([message, FAULT]));
+            let said = ObjectBuilder::new().schema_type(Type::Object).property("message", message);
+            AllOfBuilder::new().item(body).item(said).into()
+        }
+        None => body,
+    };
+    ResponseBuilder::new()
+        .description(own.description)
+        .content("application/json", Content::new(Some(schema)))
+        .build()
+}
+
+/// All failures that operations refer to.
+pub(super) fn failures(schemas: &mut Schemas) -> BTreeMap<String, RefOr<Response>> {
+    let described = FAILURES.iter().map(|(status, name, description)| {
+        let mut response = own_failure(schemas, *status, OwnFailure { description, message: None });
+        if matches!(status, 429 | 503) {
+            let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1));
+            let mut header = Header::new(seconds);
+            header.description = Some("After how many seconds to try again".to_owned());
+            response.headers.insert("Retry-After".to_owned(), header.into());
+        }
+        ((*name).to_owned(), response.into())
+    });
+    described.collect()
+}

@@ -1,0 +1,391 @@
+//! The history of anything: one line below gives a noun its three routes.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::Method;
+use kymograph_app::Permission as P;
+use kymograph_app::record::history::{
+    Comparison, DEFAULT_PAGE, Diff, Histories, HistoryEntry, HistoryOf, KeyOf,
+};
+use kymograph_domain::kernel::past::Sentence;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+use crate::kernel::body::JsonBody;
+use crate::kernel::error::{ApiError, ApiResult};
+use crate::kernel::layer::Caller;
+use crate::kernel::openapi::parameter::{flag, number};
+use crate::kernel::openapi::{Operation, operation};
+use crate::kernel::query::{Path, Query};
+use crate::kernel::routes::Routes;
+
+const fn history(
+    noun: &'static str,
+    missing: &'static str,
+    key: KeyOf,
+    read: Option<P>,
+    write: Option<P>,
+    create: Option<P>,
+) -> HistoryOf {
+    HistoryOf { noun, missing, key, read, write, create }
+}
+
+static DASHBOARD: HistoryOf = history(
+    "dashboard",
+    "Dashboard not found",
+    KeyOf::Uid,
+    Some(P::DashboardsWrite),
+    Some(P::DashboardsWrite),
+    Some(P::DashboardsCreate),
+);
+static FOLDER: HistoryOf = history(
+    "folder",
+    "folder not found",
+    KeyOf::Uid,
+    Some(P::FoldersWrite),
+    Some(P::FoldersWrite),
+    Some(P::FoldersCreate),
+);
+static ORG: HistoryOf =
+    history("org", "Organization not found", KeyOf::Org, Some(P::OrgsWrite), Some(P::OrgsWrite), None);
+static MEMBERSHIP: HistoryOf = history(
+    "membership",
+    "user not found",
+    KeyOf::Number,
+    Some(P::OrgUsersRead),
+    Some(P::OrgUsersWrite),
+    None,
+);
+static ORG_PREFERENCE: HistoryOf = history(
+    "preference",
+    "no preferences were ever set",
+    KeyOf::OrgPreference,
+    Some(P::OrgsPreferencesWrite),
+    Some(P::OrgsPreferencesWrite),
+    None,
+);
+static OWN_PREFERENCE: HistoryOf =
+    history("preference", "no preferences were ever set", KeyOf::OwnPreference, None, None, None);
+static TEAM: HistoryOf = history(
+    "team",
+    "Team not found",
+    KeyOf::Number,
+    Some(P::TeamsRead),
+    Some(P::TeamsPermissionsWrite),
+    Some(P::TeamsCreate),
+);
+static SERVICE_ACCOUNT: HistoryOf = history(
+    "service_account",
+    "service account not found",
+    KeyOf::Number,
+    Some(P::ServiceAccountsRead),
+    Some(P::ServiceAccountsWrite),
+    None,
+);
+static USER: HistoryOf =
+    history("user", "user not found", KeyOf::ServerNumber, Some(P::UsersRead), Some(P::UsersWrite), None);
+
+/// Adds the routes of a history below the path of its object. The words name the operations and the object.
+macro_rules! with_history {
+    ($routes:expr, $histories:expr, $path:literal, $of:expr, $name:literal, $object:literal) => {{
+        let state = &HistoryState { histories: $histories.clone(), of: &$of };
+        let is_own = $of.read.is_none();
+        let for_whom = |operation: Operation| if is_own { operation.for_everybody() } else { operation };
+        $routes
+            .private(Method::GET, concat!($path, "/history"), state, get_history)
+            .describe(for_whom(
+                operation(
+                    concat!("get", $name, "History"),
+                    concat!("List what was done to ", $object, ", the newest first"),
+                )
+                .limit("limit", DEFAULT_PAGE)
+                .query("before", number(1), "The `next` of the page before")
+                .query("changes", flag(), "Whether each entry says what it changed; at most 50 do")
+                .fails(&[404]),
+            ))
+            .private(Method::GET, concat!($path, "/history/diff"), state, get_history_diff)
+            .describe(for_whom(
+                operation(concat!("get", $name, "Diff"), concat!("Compare ", $object, " at two versions"))
+                    .query(
+                        "from",
+                        number(0),
+                        "The version to compare with, else the one before; 0 is nothing",
+                    )
+                    .query("to", number(0), "The version to compare, else the last")
+                    .fails(&[400, 404]),
+            ))
+            .private(Method::POST, concat!($path, "/history/restore"), state, restore_history_version)
+            .describe(for_whom(
+                operation(
+                    concat!("restore", $name, "HistoryVersion"),
+                    concat!("Make ", $object, " what it was at a version"),
+                )
+                .fails(&[404, 409]),
+            ))
+    }};
+}
+
+/// The routes of histories.
+pub fn routes(histories: &Arc<Histories>) -> Routes {
+    let routes = Routes::default().group("history");
+    let routes =
+        with_history!(routes, histories, "/api/dashboards/uid/{uid}", DASHBOARD, "Dashboard", "a dashboard");
+    let routes = with_history!(routes, histories, "/api/folders/{folder_uid}", FOLDER, "Folder", "a folder");
+    let routes = with_history!(routes, histories, "/api/org", ORG, "Org", "the org");
+    let routes = with_history!(
+        routes,
+        histories,
+        "/api/org/users/{user_id}",
+        MEMBERSHIP,
+        "OrgUser",
+        "the membership of a user"
+    );
+    let routes = with_history!(
+        routes,
+        histories,
+        "/api/org/preferences",
+        ORG_PREFERENCE,
+        "OrgPreferences",
+        "the preferences of the org"
+    );
+    let routes = with_history!(
+        routes,
+        histories,
+        "/api/user/preferences",
+        OWN_PREFERENCE,
+        "UserPreferences",
+        "one's own preferences"
+    );
+    let routes = with_history!(routes, histories, "/api/teams/{team_id}", TEAM, "Team", "a team");
+    let routes = with_history!(
+        routes,
+        histories,
+        "/api/serviceaccounts/{service_account_id}",
+        SERVICE_ACCOUNT,
+        "ServiceAccount",
+        "a service account"
+    );
+    with_history!(routes, histories, "/api/users/{user_id}", USER, "User", "a user")
+}
+
+#[derive(Clone)]
+struct HistoryState {
+    histories: Arc<Histories>,
+    of: &'static HistoryOf,
+}
+
+/// What names the object in the path; nothing if the caller does.
+type Key = Path<HashMap<String, String>>;
+
+fn key(Path(parameters): Key) -> String {
+    parameters.into_values().next().unwrap_or_default()
+}
+
+#[derive(Serialize, ToSchema)]
+struct HistoryBody {
+    entries: Vec<HistoryEntryBody>,
+    /// What to send as `before` for the entries that follow; `null` after the last.
+    #[schema(required)]
+    next: Option<i64>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct HistoryEntryBody {
+    /// The number among the object's events, from 1.
+    version: i64,
+    /// The position in the log, which is the id of the audit entry.
+    position: i64,
+    #[schema(format = DateTime)]
+    recorded_at: String,
+    action: String,
+    actor: HistoryActorBody,
+    /// What the author said of it.
+    message: String,
+    /// What it changed, if that was asked for.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = EntryDiffBody)]
+    diff: Option<DiffBody>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct HistoryActorBody {
+    /// `user`, `serviceAccount`, `server` or `anonymous`.
+    r#type: &'static str,
+    id: i64,
+    login: String,
+}
+
+/// What an entry of a history changed, which is told to who asks for it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "this describes a comparison that can be left out")]
+struct EntryDiffBody {
+    changes: Option<Vec<ChangeBody>>,
+    truncated: Option<bool>,
+    summary: Option<SummaryBody>,
+}
+
+/// A change in an object.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "changes are written by the comparison; this is for their schema")]
+pub(crate) struct ChangeBody {
+    /// `add`, `remove`, `replace` or `move`.
+    op: &'static str,
+    /// Where it is: a JSON pointer into the object after the change, or before it for what is gone.
+    path: &'static str,
+    /// Where it was, if that is elsewhere.
+    from: Option<&'static str>,
+    /// What it was.
+    before: Option<serde_json::Value>,
+    /// What it is.
+    after: Option<serde_json::Value>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct DiffBody {
+    #[schema(value_type = Vec<ChangeBody>)]
+    changes: Box<RawValue>,
+    /// Whether there is more than `changes` says.
+    truncated: bool,
+    /// The same in words.
+    summary: SummaryBody,
+}
+
+#[derive(Serialize, ToSchema)]
+struct SummaryBody {
+    /// All sentences, one a line.
+    text: String,
+    parts: Vec<SentenceBody>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct SentenceBody {
+    /// What it is about, like `panel`.
+    subject: &'static str,
+    /// The id of the panel.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<i64>,
+    /// The title of the panel, or the name of what has no title.
+    title: String,
+    /// What became of it, one word for each change.
+    changed: Vec<String>,
+    text: String,
+}
+
+impl From<Diff> for DiffBody {
+    fn from(diff: Diff) -> Self {
+        let texts: Vec<_> = diff.summary.iter().map(|part| part.text.as_str()).collect();
+        let text = texts.join("\n");
+        let part = |Sentence { subject, id, title, changed, text }| SentenceBody {
+            subject,
+            id,
+            title,
+            changed,
+            text,
+        };
+        let parts = diff.summary.into_iter().map(part).collect();
+        Self { changes: diff.changes, truncated: diff.is_cut, summary: SummaryBody { text, parts } }
+    }
+}
+
+impl From<HistoryEntry> for HistoryEntryBody {
+    fn from(entry: HistoryEntry) -> Self {
+        Self {
+            version: entry.version,
+            position: entry.position,
+            recorded_at: entry.recorded_at.rfc3339_micros(),
+            action: entry.action,
+            actor: HistoryActorBody {
+                r#type: entry.actor_kind,
+                id: entry.actor_id.0,
+                login: entry.actor_login,
+            },
+            message: entry.message,
+            diff: entry.diff.map(DiffBody::from),
+        }
+    }
+}
+
+async fn get_history(
+    State(state): State<HistoryState>,
+    Caller(scope): Caller,
+    path: Key,
+    query: Query,
+) -> ApiResult<Json<HistoryBody>> {
+    let (before, limit) = (query.number("before"), query.number("limit"));
+    let (entries, next) = state
+        .histories
+        .list_history(&scope, state.of, &key(path), before, limit, query.flag("changes"))
+        .await?;
+    Ok(Json(HistoryBody { entries: entries.into_iter().map(HistoryEntryBody::from).collect(), next }))
+}
+
+#[derive(Serialize, ToSchema)]
+struct ComparisonBody {
+    /// The entry of the version it is compared with; `null` for before the first.
+    #[schema(required)]
+    from: Option<HistoryEntryBody>,
+    /// The entry of the version that is compared.
+    #[schema(required)]
+    to: Option<HistoryEntryBody>,
+    #[serde(flatten)]
+    diff: DiffBody,
+}
+
+async fn get_history_diff(
+    State(state): State<HistoryState>,
+    Caller(scope): Caller,
+    path: Key,
+    query: Query,
+) -> ApiResult<Json<ComparisonBody>> {
+    let version = |name: &str| match query.text(name).filter(|text| !text.is_empty()) {
+        Some(text) => {
+            let number = text.parse().ok().filter(|number: &i64| *number >= 0);
+            number.map(Some).ok_or_else(|| ApiError::invalid_parameter(name))
+        }
+        None => Ok(None),
+    };
+    let (from, to) = (version("from")?, version("to")?);
+    let Comparison { from, to, diff } =
+        state.histories.compare(&scope, state.of, &key(path), from, to).await?;
+    Ok(Json(ComparisonBody {
+        from: from.map(HistoryEntryBody::from),
+        to: to.map(HistoryEntryBody::from),
+        diff: DiffBody::from(diff),
+    }))
+}
+
+#[derive(Deserialize, Default, ToSchema)]
+#[serde(default)]
+struct RestoreForm {
+    version: Option<i64>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct RestoredBody {
+    message: String,
+    /// The version of the object now.
+    version: i64,
+    /// Whether anything had to be changed.
+    changed: bool,
+}
+
+async fn restore_history_version(
+    State(state): State<HistoryState>,
+    Caller(scope): Caller,
+    path: Key,
+    JsonBody(form): JsonBody<RestoreForm>,
+) -> ApiResult<Json<RestoredBody>> {
+    let version = form.version.ok_or_else(|| ApiError::invalid_parameter("version"))?;
+    let restored = state.histories.restore(&scope, state.of, &key(path), version).await?;
+    let message = if restored.is_changed {
+        format!("Restored version {version}")
+    } else {
+        "Nothing to restore".to_owned()
+    };
+    Ok(Json(RestoredBody { message, version: restored.version, changed: restored.is_changed }))
+}

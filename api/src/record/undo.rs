@@ -1,0 +1,185 @@
+//! Undoing all that one request did, and saying before what that will be.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::Method;
+use kymograph_app::record::audit::Audits;
+use kymograph_app::record::undo::{LaterChange, UndoPlan, UndoStep, Undos};
+use kymograph_app::{Result, Scope};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::kernel::body::JsonBody;
+use crate::kernel::error::ApiResult;
+use crate::kernel::layer::Caller;
+use crate::kernel::openapi::{Operation, operation};
+use crate::kernel::query::{Path, parse_id};
+use crate::kernel::routes::Routes;
+
+/// The routes of undoing what is in the log of the org, and in that of what belongs to no org.
+pub fn routes(undos: &Arc<Undos>) -> Routes {
+    let org = &UndoState { undos: undos.clone(), is_server: false };
+    let server = &UndoState { undos: undos.clone(), is_server: true };
+    Routes::default()
+        .group("audit")
+        .private(Method::GET, "/api/audit/events/{event_id}/undo", org, preview_undo)
+        .describe(preview("previewUndo", "Say what undoing the request of an entry would do"))
+        .private(Method::POST, "/api/audit/events/{event_id}/undo", org, undo_request)
+        .describe(undo("undoRequest", "Undo all that the request of an entry did"))
+        .private(Method::GET, "/api/admin/audit/events/{event_id}/undo", server, preview_undo)
+        .describe(preview(
+            "previewServerUndo",
+            "Say what undoing the request of an entry of the server would do",
+        ))
+        .private(Method::POST, "/api/admin/audit/events/{event_id}/undo", server, undo_request)
+        .describe(undo("undoServerRequest", "Undo what the request of an entry did that belongs to no org"))
+}
+
+fn preview(id: &'static str, summary: &'static str) -> Operation {
+    operation(id, summary)
+        .details(
+            "What the request did are the events with its correlation id and its actor. Rules that only the commit can \
+             check, such as unique names and quotas, are not part of the preview.",
+        )
+        .fails(&[400, 404, 413])
+}
+
+fn undo(id: &'static str, summary: &'static str) -> Operation {
+    operation(id, summary)
+        .details(
+            "All of it is one unit of work: either everything that the preview says is done, or nothing.",
+        )
+        .fails(&[404, 409, 412, 413])
+}
+
+#[derive(Clone)]
+struct UndoState {
+    undos: Arc<Undos>,
+    is_server: bool,
+}
+
+impl UndoState {
+    fn scope(&self, caller: Scope) -> Result<Scope> {
+        if self.is_server { Audits::server_scope(&caller) } else { Ok(caller) }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct UndoPlanBody {
+    correlation_id: String,
+    /// The effect on each object, in the order in which they are undone; at most 200 are named.
+    steps: Vec<UndoStepBody>,
+    /// How many objects there are.
+    count: usize,
+    /// How many of them change.
+    changed: usize,
+    /// Whether something is in the way, so that nothing would be undone.
+    refused: bool,
+    /// Sent back, it keeps anything from being undone if something has changed since.
+    seen: String,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct UndoStepBody {
+    /// The type of the object.
+    r#type: String,
+    /// The uid or id of the object.
+    uid: String,
+    /// The name, empty if it has none.
+    name: String,
+    /// `restore`, `revert`, `end`, `revoke`, `nothing`, `impossible` or `refused`.
+    effect: &'static str,
+    /// The same in words.
+    text: String,
+    /// How many later changes go too.
+    later_count: i64,
+    /// The newest of them.
+    later: Vec<LaterChangeBody>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct LaterChangeBody {
+    /// The position in the log, which is the id of the audit entry.
+    position: i64,
+    action: String,
+    #[schema(format = DateTime)]
+    recorded_at: String,
+    actor_id: i64,
+    actor_login: String,
+}
+
+impl From<LaterChange> for LaterChangeBody {
+    fn from(change: LaterChange) -> Self {
+        Self {
+            position: change.position,
+            action: change.action,
+            recorded_at: change.recorded_at.rfc3339_micros(),
+            actor_id: change.actor_id.0,
+            actor_login: change.actor_login,
+        }
+    }
+}
+
+impl From<UndoStep> for UndoStepBody {
+    fn from(step: UndoStep) -> Self {
+        Self {
+            effect: step.fate.name(),
+            text: step.text(),
+            r#type: step.noun,
+            uid: step.key,
+            name: step.name,
+            later_count: step.later.count,
+            later: step.later.newest.into_iter().map(LaterChangeBody::from).collect(),
+        }
+    }
+}
+
+async fn preview_undo(
+    State(state): State<UndoState>,
+    Caller(caller): Caller,
+    Path(event_id): Path<String>,
+) -> ApiResult<Json<UndoPlanBody>> {
+    let scope = state.scope(caller)?;
+    let entry = parse_id("event_id", &event_id)?;
+    let plan = state.undos.preview(&scope, entry).await?;
+    let refused = plan.is_refused();
+    let UndoPlan { correlation_id, steps, count, changed, seen, .. } = plan;
+    let steps = steps.into_iter().map(UndoStepBody::from).collect();
+    Ok(Json(UndoPlanBody { correlation_id, steps, count, changed, refused, seen }))
+}
+
+#[derive(Deserialize, Default, ToSchema)]
+#[serde(default)]
+struct UndoForm {
+    /// `seen` of the preview; without it the present state is undone.
+    seen: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct UndoneBody {
+    message: String,
+    /// How many objects were changed.
+    changed: usize,
+}
+
+async fn undo_request(
+    State(state): State<UndoState>,
+    Caller(caller): Caller,
+    Path(event_id): Path<String>,
+    JsonBody(form): JsonBody<UndoForm>,
+) -> ApiResult<Json<UndoneBody>> {
+    let scope = state.scope(caller)?;
+    let entry = parse_id("event_id", &event_id)?;
+    let UndoPlan { changed, .. } = state.undos.undo(&scope, entry, form.seen.as_deref()).await?;
+    let message = match changed {
+        0 => "Nothing to undo".to_owned(),
+        1 => "Undone: 1 object changed".to_owned(),
+        _ => format!("Undone: {changed} objects changed"),
+    };
+    Ok(Json(UndoneBody { message, changed }))
+}

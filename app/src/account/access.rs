@@ -1,0 +1,255 @@
+//! Recording who was refused and who logged in.
+//!
+//! A refusal is recorded after its answer was given, by a task of its own behind a bounded queue, so that it can
+//! neither slow down nor fail a request. The first refusal of a kind is recorded at once; those that follow within a
+//! minute become one entry that counts them, so that nobody can flood the log.
+
+mod fold;
+mod recorder;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use kymograph_domain::account::access::{Access, AccessCommand, AccessLoggedIn, AccessTarget};
+use kymograph_domain::account::org::Org;
+use kymograph_domain::{OrgId, OrgRole, UserId};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::kernel::clock::Clock;
+use crate::kernel::error::Result;
+use crate::kernel::scope::Actor;
+use crate::record::audit::ANONYMOUS;
+use crate::{Commands, RequestContext, Scope};
+use fold::{Attempt, What};
+pub(crate) use fold::{MAX_KINDS, MAX_KINDS_PER_ORG, MAX_KINDS_PER_SOURCE};
+
+pub use recorder::AccessRecorder;
+
+/// How many refusals may wait to be looked at. Beyond that they are only counted.
+const MAX_WAITING: usize = 4096;
+
+/// A request that was denied.
+#[derive(Clone, Debug, Default)]
+pub struct DeniedRequest {
+    /// The method.
+    pub method: String,
+    /// The path, with parameters in braces.
+    pub route: String,
+    /// The object it was about.
+    pub target: AccessTarget,
+    /// What the client was told.
+    pub reason: String,
+}
+
+/// How many refusals there were since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Refusals {
+    /// Requests that were understood.
+    pub denied: u64,
+    /// Log-ins.
+    pub logins: u64,
+    /// Tokens.
+    pub tokens: u64,
+    /// Those of them that are missing in the log, because there were too many or writing failed.
+    pub unrecorded: u64,
+}
+
+/// Counts refusals.
+#[derive(Default)]
+struct Counts {
+    denied: AtomicU64,
+    logins: AtomicU64,
+    tokens: AtomicU64,
+    unrecorded: AtomicU64,
+}
+
+/// Records refusals and log-ins.
+#[derive(Clone)]
+pub struct AccessLog {
+    commands: Commands,
+    queue: mpsc::Sender<Message>,
+    counts: Arc<Counts>,
+}
+
+/// What the recorder is told.
+enum Message {
+    /// Somebody was refused.
+    Refused(Box<Attempt>),
+    /// Write down what was only counted so far, and say when it is done.
+    Flush(oneshot::Sender<()>),
+}
+
+impl AccessLog {
+    /// A log, and the recorder that has to run for it.
+    #[must_use]
+    pub fn new(commands: Commands, clock: Arc<dyn Clock>) -> (Self, AccessRecorder) {
+        let (queue, messages) = mpsc::channel(MAX_WAITING);
+        let counts = Arc::new(Counts::default());
+        let recorder = AccessRecorder::new(commands.clone(), clock, messages, counts.clone());
+        (Self { commands, queue, counts }, recorder)
+    }
+
+    /// How many refusals there were, whether they are recorded already or not.
+    #[must_use]
+    pub fn refusals(&self) -> Refusals {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let Counts { denied, logins, tokens, unrecorded } = &*self.counts;
+        Refusals {
+            denied: count(denied),
+            logins: count(logins),
+            tokens: count(tokens),
+            unrecorded: count(unrecorded),
+        }
+    }
+
+    /// Records that somebody who is known was denied something in an org. Never waits.
+    pub fn denied(&self, scope: &Scope, request: DeniedRequest) {
+        let DeniedRequest { method, route, target, reason } = request;
+        self.report(Attempt {
+            org: scope.org(),
+            actor: scope.actor().clone(),
+            request: scope.request().clone(),
+            target,
+            reason,
+            what: What::Denied { method, route },
+        });
+    }
+
+    /// Records that a request without credentials was denied something. Never waits.
+    pub fn denied_to_nobody(&self, context: &RequestContext, request: DeniedRequest) {
+        let DeniedRequest { method, route, target, reason } = request;
+        self.report(Attempt {
+            org: OrgId::SERVER,
+            actor: nobody(),
+            request: context.clone(),
+            target,
+            reason,
+            what: What::Denied { method, route },
+        });
+    }
+
+    /// Records that somebody wanted to act for an org that is not there, or not there for them. Never waits.
+    pub(crate) fn org_denied(&self, actor: &Actor, wanted: OrgId, request: &RequestContext) {
+        self.report(Attempt {
+            org: OrgId::SERVER,
+            actor: actor.clone(),
+            request: request.clone(),
+            target: AccessTarget { kind: "org".into(), uid: wanted.to_string() },
+            reason: format!("no member of organization {wanted}"),
+            what: What::Denied { method: String::new(), route: String::new() },
+        });
+    }
+
+    /// Records that a log-in failed, of a user if the login is one's; also for the org that it would have led to. Never
+    /// waits.
+    pub(crate) fn login_failed(
+        &self,
+        user: Option<UserId>,
+        org: Option<OrgId>,
+        reason: &str,
+        request: &RequestContext,
+    ) {
+        let attempt = Attempt {
+            org: OrgId::SERVER,
+            actor: nobody(),
+            request: request.clone(),
+            target: target("user", user),
+            reason: reason.into(),
+            what: What::LoginFailed,
+        };
+        if let Some(org) = org {
+            self.enqueue(Attempt { org, ..attempt.clone() });
+        }
+        self.report(attempt);
+    }
+
+    /// Records that a token was refused, of a service account of an org if it is one's. Never waits.
+    pub(crate) fn token_refused(
+        &self,
+        owner: Option<(OrgId, UserId)>,
+        reason: &str,
+        request: &RequestContext,
+    ) {
+        self.report(Attempt {
+            org: owner.map_or(OrgId::SERVER, |(org, _)| org),
+            actor: nobody(),
+            request: request.clone(),
+            target: target("service_account", owner.map(|(_, id)| id)),
+            reason: reason.into(),
+            what: What::TokenRefused,
+        });
+    }
+
+    /// Records that somebody logged in, before the client gets the session; also for the org that it leads to.
+    pub(crate) async fn logged_in(
+        &self,
+        actor: &Arc<Actor>,
+        org: Option<OrgId>,
+        session_id: i64,
+        request: &RequestContext,
+    ) -> Result<()> {
+        let request = RequestContext { token_id: Some(session_id), idempotency: None, ..request.clone() };
+        let server = Scope::of_member(OrgId::SERVER, OrgRole::None, actor.clone(), Arc::new(request));
+        // One commit each: one over both would keep the server's log, and so all other log-ins, waiting for the org's.
+        match org.map(|org| server.in_log_of(org)) {
+            Some(scope) => {
+                let recorded =
+                    (self.write_log_in(&server, session_id), self.write_log_in(&scope, session_id));
+                tokio::try_join!(recorded.0, recorded.1).map(drop)
+            }
+            None => self.write_log_in(&server, session_id).await,
+        }
+    }
+
+    async fn write_log_in(&self, scope: &Scope, session_id: i64) -> Result<()> {
+        let user_id = scope.actor().user_id;
+        let target = target("user", Some(user_id));
+        let logged_in = &AccessLoggedIn { target, user_id, session_id };
+        self.commands
+            .run(scope, |mut unit| async move {
+                let org = scope.org();
+                if org != OrgId::SERVER && !unit.load::<Org>(&org).await?.exists {
+                    return Ok(unit.decided(()));
+                }
+                let mut access = unit.load::<Access>(&logged_in.target).await?;
+                access.tell(AccessCommand::LogIn(logged_in.clone())).await?;
+                unit.record(access)?;
+                Ok(unit.decided(()))
+            })
+            .await
+    }
+
+    /// Writes down what was only counted so far. For the end of the server, and of tests.
+    pub async fn flush(&self) {
+        let (done, is_done) = oneshot::channel();
+        if self.queue.send(Message::Flush(done)).await.is_ok() {
+            // A recorder that ended meanwhile has nothing left to write.
+            let _ = is_done.await;
+        }
+    }
+
+    fn report(&self, attempt: Attempt) {
+        let counter = match attempt.what {
+            What::Denied { .. } => &self.counts.denied,
+            What::LoginFailed => &self.counts.logins,
+            What::TokenRefused => &self.counts.tokens,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+        self.enqueue(attempt);
+    }
+
+    fn enqueue(&self, attempt: Attempt) {
+        if self.queue.try_send(Message::Refused(Box::new(attempt))).is_err() {
+            self.counts.unrecorded.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+fn target(kind: &str, id: Option<UserId>) -> AccessTarget {
+    AccessTarget { kind: kind.into(), uid: id.map(|id| id.to_string()).unwrap_or_default() }
+}
+
+/// Who acts before anybody is known.
+fn nobody() -> Actor {
+    Actor { user_id: ANONYMOUS, ..Actor::default() }
+}

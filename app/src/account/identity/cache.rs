@@ -1,0 +1,152 @@
+//! What is remembered of users and sessions between requests.
+
+use std::hash::Hash;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kymograph_domain::{OrgId, StreamId, Timestamp, UserId};
+use moka::sync::Cache;
+
+use super::{Identified, IdentifiedAccount, SEEN_INTERVAL_SECONDS, TokenOwner};
+use crate::account::login_attempt::WINDOW_SECONDS;
+use crate::account::session::{Session, TokenHash};
+use crate::kernel::cache::{BeforeFetch, MAX_AGE, ReadCache};
+use crate::kernel::change::ChangeListener;
+use crate::kernel::feed_health::FeedHealth;
+
+/// How long a guess counts. It is as long as failed log-ins do.
+const GUESSED_FOR: Duration = Duration::from_secs(WINDOW_SECONDS.unsigned_abs());
+
+/// Remembers users, service accounts, sessions and checked passwords. It forgets a user at each event on the user
+/// or one of its memberships, with the user's sessions, and a service account at each event on it, so that the next request meets
+/// the new state.
+pub struct IdentityCache {
+    pub(super) users: ReadCache<UserId, Arc<Identified>>,
+    sessions: ReadCache<TokenHash, KnownSession>,
+    /// Passwords that were found right: a keyed hash of login, password and the client's network, to the user and the
+    /// stored hash it was right for. An entry is worth nothing once the stored hash has changed.
+    pub(super) passwords: Cache<[u8; 32], (UserId, Arc<str>)>,
+    /// Keyed hashes of logins and the networks that sent a password for them that is not remembered. Until the right one
+    /// comes from there, nothing that is remembered counts: it would answer guesses without counting them.
+    pub(super) guessed: Cache<[u8; 32], ()>,
+    /// Makes the keys of `passwords` and `guessed` useless outside this process.
+    pub(super) key: [u8; 32],
+    pub(super) users_seen: SeenCache<UserId>,
+    /// Whose tokens are. It never changes, so nothing is forgotten but for want of room.
+    pub(super) token_owners: ReadCache<TokenHash, TokenOwner>,
+    pub(super) accounts: ReadCache<(OrgId, UserId), Arc<IdentifiedAccount>>,
+    pub(super) tokens_seen: SeenCache<(OrgId, i64)>,
+}
+
+/// A session, and its user as they were when it was read. It counts for as long as that is what is remembered of the user:
+/// events on a user may end sessions, and which ones only the database knows.
+#[derive(Clone)]
+pub(super) struct KnownSession {
+    pub(super) session: Arc<Session>,
+    pub(super) user: Arc<Identified>,
+}
+
+/// The generations of both caches before a session and its user are fetched.
+pub(super) struct BeforeSession {
+    users: BeforeFetch,
+    sessions: BeforeFetch,
+}
+
+/// Remembers who was noted as seen within the last minutes.
+pub(super) struct SeenCache<K>(Cache<K, Timestamp>);
+
+impl<K: Hash + Eq + Copy + Send + Sync + 'static> SeenCache<K> {
+    fn new() -> Self {
+        Self(Cache::builder().max_capacity(50_000).build())
+    }
+
+    /// Whether somebody was noted within the last minutes; if not, it counts as noted now.
+    pub(super) fn is_recent(&self, key: &K, now: Timestamp) -> bool {
+        let is_recent = self.0.get(key).is_some_and(|seen| seen.plus_seconds(SEEN_INTERVAL_SECONDS) > now);
+        if !is_recent {
+            self.0.insert(*key, now);
+        }
+        is_recent
+    }
+}
+
+impl IdentityCache {
+    /// An empty cache, with a random key of 32 bytes, that is told of changes by this feed.
+    #[must_use]
+    pub fn new(key: [u8; 32], feed: &Arc<FeedHealth>) -> Self {
+        Self {
+            users: ReadCache::with_entries_for(20_000, MAX_AGE).while_live(feed),
+            sessions: ReadCache::with_entries_for(50_000, MAX_AGE).while_live(feed),
+            passwords: Cache::builder().max_capacity(20_000).time_to_live(Duration::from_secs(3600)).build(),
+            guessed: Cache::builder().max_capacity(100_000).time_to_live(GUESSED_FOR).build(),
+            key,
+            users_seen: SeenCache::new(),
+            token_owners: ReadCache::with_entries(20_000),
+            accounts: ReadCache::with_entries_for(20_000, MAX_AGE).while_live(feed),
+            tokens_seen: SeenCache::new(),
+        }
+    }
+
+    /// The session of a token, if no event on its user came since it was read.
+    pub(super) fn session(&self, token: &TokenHash) -> Option<KnownSession> {
+        let known = self.sessions.get(token)?;
+        let current = self.users.get(&known.session.user_id)?;
+        Arc::ptr_eq(&current, &known.user).then_some(known)
+    }
+
+    /// Must be called before a session is read from the database; its user is read after it.
+    pub(super) fn before_session(&self) -> BeforeSession {
+        BeforeSession { users: self.users.before_fetch(), sessions: self.sessions.before_fetch() }
+    }
+
+    /// Keeps a session, unless its user or itself may have changed since it was read.
+    pub(super) fn keep_session(&self, before: &BeforeSession, token: &TokenHash, known: &KnownSession) {
+        if !self.users.has_changed(&before.users, &known.session.user_id) {
+            self.sessions.keep(&before.sessions, token, known.clone());
+        }
+    }
+
+    /// Forgets the session of a token.
+    pub(super) fn forget_token(&self, token: &TokenHash) {
+        self.sessions.invalidate(token);
+    }
+
+    /// Forgets a session by both its tokens.
+    pub(super) fn forget_session(&self, session: &Session) {
+        self.sessions.invalidate(&session.token);
+        self.sessions.invalidate(&session.previous_token);
+    }
+}
+
+impl ChangeListener for IdentityCache {
+    fn streams_changed(&self, org: OrgId, streams: &[StreamId]) {
+        for stream in streams {
+            let user = match stream.as_str().split_once('-') {
+                Some(("user", id)) if org == OrgId::SERVER => id.parse().ok(),
+                Some(("membership", id)) => id.parse().ok(),
+                Some(("service_account", id)) => {
+                    if let Ok(id) = id.parse() {
+                        self.accounts.invalidate(&(org, UserId(id)));
+                    }
+                    None
+                }
+                // Deleting an org ends all its memberships and service accounts without an event on each.
+                Some(("org", _)) => {
+                    self.users.invalidate_all();
+                    self.accounts.invalidate_all();
+                    None
+                }
+                _ => None,
+            };
+            if let Some(id) = user {
+                self.users.invalidate(&UserId(id));
+            }
+        }
+    }
+
+    fn everything_changed(&self) {
+        self.users.invalidate_all();
+        self.sessions.invalidate_all();
+        self.accounts.invalidate_all();
+    }
+}

@@ -1,0 +1,344 @@
+//! The user whom the claims of a token name: found, created, and brought up to date.
+
+use std::collections::BTreeMap;
+
+use kymograph_domain::account::user::Profile;
+use kymograph_domain::kernel::text::{
+    MAX_NAME_BYTES, differ_in_case_only, fold, has_hidden_characters, is_storable,
+};
+use kymograph_domain::{OrgId, OrgRole, UserId};
+
+use super::{Attribute, Claims, Failure, JwtLogIn, MappedOrg};
+use crate::Page;
+use crate::account::identity::{Identified, Identity};
+use crate::account::user::{NewMember, ProfileChange, UserView};
+use crate::kernel::error::{Error, ErrorKind};
+use crate::kernel::log_limit::LogLimit;
+use crate::kernel::scope::{RequestContext, Scope};
+
+/// How many orgs a token may make its user a member of. Each is a commit when it changes.
+pub(crate) const MAX_MAPPED_ORGS: usize = 100;
+
+/// The role that is above all roles in orgs.
+const SERVER_ADMIN: &str = "GrafanaAdmin";
+
+/// The org of users whom nothing else is said of, where new ones are not made members of any.
+const FIRST_ORG: OrgId = OrgId(1);
+
+type Provisioned<T> = Result<T, Failure>;
+
+/// What a token says of its user.
+struct External {
+    /// Empty if it does not say.
+    login: String,
+    /// An address, or empty.
+    email: String,
+    /// Empty if it does not say.
+    name: String,
+    /// Whether the user administers the server, if tokens decide that.
+    is_server_admin: Option<bool>,
+    /// The roles in orgs, if tokens decide those.
+    roles: Option<BTreeMap<OrgId, OrgRole>>,
+}
+
+impl JwtLogIn {
+    /// The user of these claims. Who is not there is created, and what the claims say of a user becomes so; where it
+    /// is so already, nothing is written.
+    pub(super) async fn provision(
+        &self,
+        identity: &Identity,
+        claims: &Claims,
+        request: &RequestContext,
+    ) -> Provisioned<UserId> {
+        let external = self.read(claims).await?;
+        let scope = &Scope::of_server_for(request);
+        let view = match self.find(&external).await? {
+            Some(view) => view,
+            None => match self.sign_up(scope, &external).await? {
+                Some(user) => return Ok(user),
+                // Another request of the same user was faster.
+                None => self.find(&external).await?.ok_or_else(|| Failure::invalid("the login is taken"))?,
+            },
+        };
+        if view.is_disabled {
+            return Err(Failure::invalid("the user is disabled").of(view.id));
+        }
+        self.update_profile(scope, &view, &external).await.map_err(|failure| failure.of(view.id))?;
+        if let Some(is_server_admin) = external.is_server_admin.filter(|is| *is != view.is_server_admin) {
+            let changed = self.ports.accounts.set_server_admin(scope, view.id, is_server_admin).await;
+            tolerate(changed, view.id, "could not take the server admin's rights over from a token")?;
+        }
+        if let Some(roles) = &external.roles
+            && let Some(identified) = identity.identify(view.id).await?
+        {
+            self.update_roles(scope, &identified, roles).await?;
+        }
+        Ok(view.id)
+    }
+
+    async fn read(&self, claims: &Claims) -> Provisioned<External> {
+        let settings = &self.settings;
+        if claims.get("sub").and_then(|subject| subject.as_str()).is_none_or(str::is_empty) {
+            return Err(missing_claim("the token has no subject"));
+        }
+        let text = |attribute: &Option<Attribute>| {
+            attribute.as_ref().map(|attribute| attribute.text(claims)).unwrap_or_default()
+        };
+        let (mut login, mut email) = (text(&settings.username), text(&settings.email));
+        if settings.email.is_none() && fold(&login).contains('@') {
+            email.clone_from(&login);
+        }
+        // A text that is no address, or one that the provider does not vouch for, must not lead to somebody's account.
+        if !fold(&email).contains('@') || says_unverified(claims) {
+            email.clear();
+        }
+        // A login with `@` is its user's own address.
+        if fold(&login).contains('@') && fold(&login) != fold(&email) {
+            login.clone_from(&email);
+        }
+        if login.is_empty() && email.is_empty() {
+            return Err(missing_claim("the token names neither a login nor an e-mail address"));
+        }
+        if ![&login, &email].iter().all(|text| is_storable(text, MAX_NAME_BYTES)) {
+            return Err(Failure::invalid("the login or e-mail address cannot be one"));
+        }
+        // A name is only shown: one that cannot be kept keeps nobody out.
+        let name = settings.name.text(claims);
+        let is_name = is_storable(&name, MAX_NAME_BYTES) && !has_hidden_characters(&name);
+        let role = text(&settings.role);
+        let decides_admin = settings.assigns_server_admin && settings.role.is_some();
+        Ok(External {
+            login,
+            email,
+            name: if is_name { name } else { String::new() },
+            is_server_admin: decides_admin.then_some(role == SERVER_ADMIN),
+            roles: self.read_roles(claims, &role).await?,
+        })
+    }
+
+    /// The roles in orgs: by the mapping of groups, raised to the role that the token names; else that role in the default
+    /// org. Where neither is configured, tokens say nothing about roles.
+    async fn read_roles(&self, claims: &Claims, role: &str) -> Provisioned<Option<BTreeMap<OrgId, OrgRole>>> {
+        let settings = &self.settings;
+        if !settings.syncs_org_roles || (settings.role.is_none() && settings.org_mapping.is_empty()) {
+            return Ok(None);
+        }
+        let role = if role == SERVER_ADMIN { Some(OrgRole::Admin) } else { OrgRole::try_parse(role).ok() };
+        let groups = settings.orgs.as_ref().map(|orgs| orgs.texts(claims)).unwrap_or_default();
+        let mut roles = BTreeMap::new();
+        for mapping in settings.org_mapping.iter().filter(|mapping| mapping.applies_to(&groups)) {
+            let Some(orgs) = self.mapped_orgs(&mapping.org).await? else { return Ok(None) };
+            for org in orgs {
+                let mapped = roles.entry(org).or_insert(mapping.role);
+                *mapped = (*mapped).max(mapping.role).max(role.unwrap_or_default());
+            }
+        }
+        if roles.len() > MAX_MAPPED_ORGS {
+            static LIMIT: LogLimit = LogLimit::new();
+            if let Some(suppressed) = LIMIT.admit() {
+                tracing::warn!(
+                    orgs = roles.len(),
+                    suppressed,
+                    "[auth.jwt] org_mapping maps a user to too many orgs; roles stay as they are"
+                );
+            }
+            return Ok(None);
+        }
+        if roles.is_empty() {
+            if role.is_none() && settings.is_role_strict {
+                let answer =
+                    Error::new(ErrorKind::Forbidden, "Invalid Role in claim").with_code("jwt.invalid_role");
+                return Err(Failure::Refused { user: None, reason: "the token has no valid role", answer });
+            }
+            let org = settings.default_membership.org_id.unwrap_or(FIRST_ORG);
+            roles.insert(org, role.unwrap_or(settings.default_membership.role));
+        }
+        Ok(Some(roles))
+    }
+
+    /// The orgs that a mapping is for, without those that are not there. `None` if they are too many.
+    async fn mapped_orgs(&self, org: &MappedOrg) -> Provisioned<Option<Vec<OrgId>>> {
+        static UNKNOWN: LogLimit = LogLimit::new();
+        let found = match org {
+            MappedOrg::Id(id) => self.ports.orgs.find_org(*id).await?,
+            MappedOrg::Name(name) => self.ports.orgs.find_org_by_name(name).await?,
+            MappedOrg::All => {
+                let size = i64::try_from(MAX_MAPPED_ORGS + 1).unwrap_or(i64::MAX);
+                let page = Page { number: 1, size };
+                let orgs = self.ports.orgs.search_orgs("", "", page).await?;
+                if orgs.len() > MAX_MAPPED_ORGS {
+                    static LIMIT: LogLimit = LogLimit::new();
+                    if let Some(suppressed) = LIMIT.admit() {
+                        tracing::warn!(
+                            suppressed,
+                            "[auth.jwt] org_mapping maps to all orgs, which are too many; roles stay as they are"
+                        );
+                    }
+                    return Ok(None);
+                }
+                return Ok(Some(orgs.into_iter().map(|org| org.id).collect()));
+            }
+        };
+        if found.is_none()
+            && let Some(suppressed) = UNKNOWN.admit()
+        {
+            tracing::warn!(?org, suppressed, "[auth.jwt] org_mapping names an org that is not there");
+        }
+        Ok(Some(found.into_iter().map(|org| org.id).collect()))
+    }
+
+    /// The user of that e-mail address or login. Claims that name two users are refused.
+    async fn find(&self, external: &External) -> Provisioned<Option<UserView>> {
+        let users = &self.ports.users;
+        let find = async |name: &str| {
+            if name.is_empty() {
+                return Ok(None);
+            }
+            let found = users.find_user_by_login(name).await?;
+            // A name that a user only claims may be that of whom the provider means.
+            let Some(user) = found.filter(|user| user.profile.is_own(&user.claims, name)) else {
+                return Ok(None);
+            };
+            // Names that look alike are one name here, but can be two users of a provider.
+            if [&user.profile.login, &user.profile.email].iter().any(|own| differ_in_case_only(own, name)) {
+                return Ok(Some(user));
+            }
+            Err(Failure::invalid("the name is that of another user in other characters"))
+        };
+        let (by_email, by_login) = (find(&external.email).await?, find(&external.login).await?);
+        match (by_email, by_login) {
+            (Some(one), Some(other)) if one.id != other.id => {
+                Err(Failure::invalid("the login and the e-mail address are of two users"))
+            }
+            (by_email, by_login) => Ok(by_email.or(by_login)),
+        }
+    }
+
+    /// Creates the user, or answers nothing if the login or the address was taken meanwhile.
+    async fn sign_up(&self, scope: &Scope, external: &External) -> Provisioned<Option<UserId>> {
+        if !self.settings.signs_up {
+            let answer = Error::unauthenticated("Sign up is disabled").with_code("user.sync.signup-disabled");
+            return Err(Failure::Refused { user: None, reason: "there is no such user", answer });
+        }
+        let default = self.settings.default_membership;
+        let memberships = match &external.roles {
+            Some(roles) => roles.iter().map(|(org, role)| (*org, *role)).collect(),
+            None => default.org_id.map(|org| (org, default.role)).into_iter().collect(),
+        };
+        let External { login, email, name, .. } = external;
+        let new = NewMember {
+            profile: Profile {
+                login: login.clone(),
+                email: email.clone(),
+                name: name.clone(),
+                theme: String::new(),
+            },
+            is_server_admin: external.is_server_admin.unwrap_or_default(),
+            memberships,
+            is_provided: true,
+        };
+        match self.ports.accounts.create_external_user(scope, &new).await {
+            Ok(user) => Ok(Some(user)),
+            Err(error) if error.kind() == ErrorKind::Taken => Ok(None),
+            Err(error) if error.kind() == ErrorKind::Exhausted => {
+                Err(Failure::Refused { user: None, reason: "the quota of users is reached", answer: error })
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::Invalid | ErrorKind::Missing) => {
+                static LIMIT: LogLimit = LogLimit::new();
+                if let Some(suppressed) = LIMIT.admit() {
+                    tracing::warn!(%error, suppressed, "could not create the user of a token");
+                }
+                Err(Failure::invalid("the user cannot be created"))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn update_profile(&self, scope: &Scope, view: &UserView, external: &External) -> Provisioned<()> {
+        let differing =
+            |new: &String, old: &String| Some(new).filter(|new| !new.is_empty() && *new != old).cloned();
+        let change = ProfileChange {
+            login: differing(&external.login, &view.profile.login),
+            email: differing(&external.email, &view.profile.email),
+            name: differing(&external.name, &view.profile.name),
+            theme: None,
+        };
+        if change.login.is_none() && change.email.is_none() && change.name.is_none() {
+            return Ok(());
+        }
+        match self.ports.accounts.update_external_user(scope, view.id, &change).await {
+            Err(error) if error.kind() == ErrorKind::Taken => {
+                Err(Failure::invalid("the login or e-mail address is another user's"))
+            }
+            changed => tolerate(changed, view.id, "could not take the profile over from a token"),
+        }
+    }
+
+    /// Makes the user a member of these orgs with these roles, and of no others. Whoever is the last admin of an org stays that.
+    async fn update_roles(
+        &self,
+        scope: &Scope,
+        identified: &Identified,
+        roles: &BTreeMap<OrgId, OrgRole>,
+    ) -> Provisioned<()> {
+        let user = identified.actor.user_id;
+        let memberships = &self.ports.memberships;
+        let current: BTreeMap<_, _> =
+            identified.memberships.iter().map(|membership| (membership.org, membership.role)).collect();
+        for (&org, &role) in roles {
+            let changed = match current.get(&org) {
+                Some(current) if *current == role => continue,
+                Some(_) => memberships.change_role(scope, org, user, role).await,
+                None => memberships.add_user(scope, org, user, role).await,
+            };
+            tolerate(changed, user, "could not take a role over from a token")?;
+        }
+        for org in current.keys().filter(|org| !roles.contains_key(org)) {
+            let removed = memberships.remove_member(scope, *org, user).await;
+            tolerate(removed, user, "could not end a membership that a token does not name")?;
+        }
+        Ok(())
+    }
+}
+
+impl Failure {
+    /// The same, known to be of a user.
+    fn of(self, user: UserId) -> Self {
+        match self {
+            Self::Refused { reason, answer, .. } => Self::Refused { user: Some(user), reason, answer },
+            fault @ Self::Fault(_) => fault,
+        }
+    }
+}
+
+fn missing_claim(reason: &'static str) -> Failure {
+    let answer = Error::unauthenticated("Missing mandatory claim in JWT").with_code("jwt.missing_claim");
+    Failure::Refused { user: None, reason, answer }
+}
+
+/// Whether the provider says that it did not check the address.
+fn says_unverified(claims: &Claims) -> bool {
+    let is_true = |says: &serde_json::Value| {
+        says.as_bool() == Some(true) || says.as_str().is_some_and(|says| says.eq_ignore_ascii_case("true"))
+    };
+    claims.get("email_verified").is_some_and(|says| !is_true(says))
+}
+
+/// Lets a log-in go on without a change that a rule forbids, such as the end of the last admin.
+fn tolerate(changed: crate::Result<()>, user: UserId, what: &str) -> Provisioned<()> {
+    match changed {
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::Invalid | ErrorKind::Taken | ErrorKind::Missing | ErrorKind::Exhausted
+            ) =>
+        {
+            static LIMIT: LogLimit = LogLimit::new();
+            if let Some(suppressed) = LIMIT.admit() {
+                tracing::warn!(%error, suppressed, user = user.0, "{what}");
+            }
+            Ok(())
+        }
+        changed => changed.map_err(Failure::Fault),
+    }
+}

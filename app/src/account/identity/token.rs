@@ -1,0 +1,130 @@
+//! Tokens of service accounts: from a token to what its account may do.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use kymograph_domain::{OrgId, OrgRole, Timestamp, UserId};
+
+use super::Identity;
+use crate::account::session::{TokenHash, hash_token};
+use crate::account::token::is_well_formed;
+use crate::kernel::error::{Error, Result};
+use crate::kernel::log_limit::LogLimit;
+use crate::kernel::scope::{Actor, RequestContext, Scope};
+
+/// Whose a token is. That never changes: a token that was deleted is in its account no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TokenOwner {
+    /// The org of the service account.
+    pub org: OrgId,
+    /// The service account.
+    pub service_account_id: UserId,
+    /// The token.
+    pub token_id: i64,
+}
+
+/// What is known of a service account at each request.
+#[derive(Clone, Debug)]
+pub struct IdentifiedAccount {
+    /// The service account as an actor.
+    pub actor: Arc<Actor>,
+    /// Its role in its org.
+    pub role: OrgRole,
+    /// Whether its tokens are refused.
+    pub is_disabled: bool,
+    /// Its tokens by id, with the time when they end, if they do.
+    pub tokens: HashMap<i64, Option<Timestamp>>,
+}
+
+/// Reads what is needed to identify a service account.
+#[async_trait]
+pub trait TokenReader: Send + Sync {
+    /// Whose the token of that hash is.
+    async fn find_token_owner(&self, hash: &TokenHash) -> Result<Option<TokenOwner>>;
+    /// What is known of a service account.
+    async fn identify_account(&self, org: OrgId, id: UserId) -> Result<Option<IdentifiedAccount>>;
+    /// Notes that a token was used.
+    async fn touch_token(&self, owner: &TokenOwner, now: Timestamp) -> Result<()>;
+}
+
+/// One answer for whatever is wrong with a token, so that nothing can be learnt by trying.
+fn refused() -> Error {
+    Error::unauthenticated("Invalid API key")
+}
+
+impl Identity {
+    /// The scope of a request that came with a token. It acts for the token's org and for no other.
+    pub(super) async fn authenticate_token(
+        &self,
+        token: &str,
+        wanted_org: Option<OrgId>,
+        mut request: RequestContext,
+    ) -> Result<Scope> {
+        request.auth_method = "token";
+        let Some(owner) = self.find_owner(token).await? else {
+            self.access.token_refused(None, "unknown token", &request);
+            return Err(refused());
+        };
+        request.token_id = Some(owner.token_id);
+        let key = (owner.org, owner.service_account_id);
+        let account = async { Ok(self.tokens.identify_account(key.0, key.1).await?.map(Arc::new)) };
+        let account = self.cache.accounts.get_or_fetch(&key, account).await?;
+        let now = self.clock.now();
+        let account = match usable(account, &owner, now) {
+            Ok(account) => account,
+            Err(reason) => {
+                self.access.token_refused(Some(key), reason, &request);
+                return Err(refused());
+            }
+        };
+        if let Some(wanted) = wanted_org.filter(|wanted| *wanted != owner.org) {
+            self.access.org_denied(&account.actor, wanted, &request);
+            return Err(Error::unauthenticated("Unauthorized"));
+        }
+        self.note_used(&owner, now).await;
+        // No other account ever has its id, so whatever it created, it created as a member.
+        let since = Some(Timestamp(0));
+        Ok(Scope::of_member(owner.org, account.role, account.actor.clone(), Arc::new(request)).since(since))
+    }
+
+    async fn find_owner(&self, token: &str) -> Result<Option<TokenOwner>> {
+        // The checksum keeps what was never a token from costing a look at the database.
+        if !is_well_formed(token) {
+            return Ok(None);
+        }
+        let hash = hash_token(token);
+        let owner = async { self.tokens.find_token_owner(&hash).await };
+        self.cache.token_owners.get_or_fetch(&hash, owner).await
+    }
+
+    async fn note_used(&self, owner: &TokenOwner, now: Timestamp) {
+        static LIMIT: LogLimit = LogLimit::new();
+        if self.cache.tokens_seen.is_recent(&(owner.org, owner.token_id), now) {
+            return;
+        }
+        // A request does not fail because it could not be noted that it came.
+        if let Err(error) = self.tokens.touch_token(owner, now).await
+            && let Some(suppressed) = LIMIT.admit()
+        {
+            tracing::warn!(%error, suppressed, token = owner.token_id, "could not note that the token was used");
+        }
+    }
+}
+
+/// The account of a token that can be used, or why it cannot, for the log only.
+fn usable(
+    account: Option<Arc<IdentifiedAccount>>,
+    owner: &TokenOwner,
+    now: Timestamp,
+) -> Result<Arc<IdentifiedAccount>, &'static str> {
+    let account = account.ok_or("the service account was deleted")?;
+    let expires = account.tokens.get(&owner.token_id).ok_or("the token was deleted")?;
+    if account.is_disabled {
+        return Err("the service account is disabled");
+    }
+    if expires.is_some_and(|expires| expires <= now) {
+        return Err("the token has expired");
+    }
+    Ok(account)
+}

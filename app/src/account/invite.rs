@@ -1,0 +1,323 @@
+//! Invites: letting people into an org who have no account yet.
+
+mod code;
+
+use std::any::Any;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use kymograph_domain::account::invite::{Guest, Invite, InviteCommand, InviteError, InviteId};
+use kymograph_domain::account::membership::{Membership, MembershipCommand};
+use kymograph_domain::account::org::{Org, OrgError};
+use kymograph_domain::account::user::{Profile, UserCreated};
+use kymograph_domain::{OrgId, OrgRole, Stream, Timestamp, UserId};
+use serde::{Deserialize, Serialize};
+
+use crate::account::membership::Memberships;
+use crate::account::org::OrgReader;
+use crate::account::user::{UserReader, Users};
+use crate::kernel::clock::Clock;
+use crate::kernel::error::{ErrorKind, Result};
+use crate::kernel::id_allocator::{IdAllocator, IdKind};
+use crate::kernel::permission::Rights;
+use crate::kernel::random::random_uid;
+use crate::{Actor, Commands, Permission, RequestContext, Scope, Unit};
+use code::InviteCode;
+pub(crate) use code::forgotten;
+
+/// An open invite as it is read.
+#[derive(Clone, Debug)]
+pub struct InviteView {
+    /// The org.
+    pub org_id: OrgId,
+    /// The id.
+    pub id: InviteId,
+    /// Who is invited.
+    pub guest: Guest,
+    /// The code by which it is accepted.
+    pub code: String,
+    /// Who invited. The texts are empty if that user was deleted.
+    pub invited_by: Profile,
+    /// When it was created.
+    pub created: Timestamp,
+    /// Until when it can be accepted.
+    pub expires_at: Timestamp,
+}
+
+/// Reads open invites.
+#[async_trait]
+pub trait InviteReader: Send + Sync {
+    /// The invites of the scope's org whose makers may still invite, the newest first.
+    async fn list_invites(&self, scope: &Scope) -> Result<Vec<InviteView>>;
+    /// The invites of the scope's org that a user made.
+    async fn list_invites_of(&self, scope: &Scope, maker: UserId) -> Result<Vec<InviteId>>;
+    /// Some of the scope's org's invites whose time is over, or whose makers may not invite any more.
+    async fn list_ended_invites(&self, scope: &Scope, now: Timestamp) -> Result<Vec<InviteId>>;
+    /// The invite of that id, if its maker may still invite.
+    async fn find_invite(&self, scope: &Scope, id: InviteId) -> Result<Option<InviteView>>;
+}
+
+/// What became of an invitation.
+#[derive(Clone, Debug)]
+pub enum Invited {
+    /// There is an invite now.
+    Invite,
+    /// The guest had an account, and is a member now.
+    Member {
+        /// The user.
+        user_id: UserId,
+        /// What to call the user.
+        name: String,
+        /// The name of the org.
+        org_name: String,
+    },
+}
+
+/// How a guest accepts an invite.
+#[derive(Clone, Debug)]
+pub struct Acceptance {
+    /// The code.
+    pub code: String,
+    /// The login; an empty one stands for the e-mail address.
+    pub login: String,
+    /// The e-mail address, which must be the invited one; an empty one stands for it.
+    pub email: String,
+    /// The name.
+    pub name: String,
+    /// The password.
+    pub password: String,
+}
+
+/// An invite that was accepted.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AcceptedInvite {
+    /// The user who was created.
+    pub user_id: UserId,
+    /// The login to log in with.
+    pub login: String,
+}
+
+/// The use cases of invites.
+pub struct Invites {
+    commands: Commands,
+    reader: Arc<dyn InviteReader>,
+    orgs: Arc<dyn OrgReader>,
+    user_reader: Arc<dyn UserReader>,
+    users: Arc<Users>,
+    memberships: Arc<Memberships>,
+    ids: Arc<dyn IdAllocator>,
+    clock: Arc<dyn Clock>,
+}
+
+/// What [`Invites`] is made of.
+pub struct InvitePorts {
+    /// Reads invites.
+    pub reader: Arc<dyn InviteReader>,
+    /// Reads orgs.
+    pub orgs: Arc<dyn OrgReader>,
+    /// Reads users.
+    pub user_reader: Arc<dyn UserReader>,
+    /// Creates users.
+    pub users: Arc<Users>,
+    /// Makes users members.
+    pub memberships: Arc<Memberships>,
+    /// Numbers invites.
+    pub ids: Arc<dyn IdAllocator>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Invites {
+    /// The use cases on these ports.
+    #[must_use]
+    pub fn new(commands: Commands, ports: InvitePorts) -> Self {
+        let InvitePorts { reader, orgs, user_reader, users, memberships, ids, clock } = ports;
+        Self { commands, reader, orgs, user_reader, users, memberships, ids, clock }
+    }
+
+    /// Invites somebody: who has an account becomes a member at once.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn invite(&self, scope: &Scope, guest: &Guest) -> Result<Invited> {
+        scope.require(Permission::OrgUsersAdd)?;
+        guest.check()?;
+        let Some(user) = self.user_reader.find_user_by_login(&guest.email).await? else {
+            self.create_invite(scope, guest).await?;
+            return Ok(Invited::Invite);
+        };
+        user.profile.check_invited(&user.claims, &guest.email)?;
+        let org = self.orgs.find_org(scope.org()).await?.ok_or(OrgError::NotFound)?;
+        self.memberships.add_member(scope, scope.org(), &guest.email, guest.role).await?;
+        let Profile { name, login, .. } = user.profile;
+        let name = if name.is_empty() { login } else { name };
+        Ok(Invited::Member { user_id: user.id, name, org_name: org.name })
+    }
+
+    async fn create_invite(&self, scope: &Scope, guest: &Guest) -> Result<()> {
+        let (org, invited_by) = (scope.org(), scope.actor().user_id);
+        self.commands
+            .run(scope, |mut unit| async move {
+                // A server admin can name an org that is not there.
+                if !unit.load::<Org>(&org).await?.exists {
+                    return Err(OrgError::NotFound.into());
+                }
+                let id = InviteId(self.ids.next_id(org, IdKind::Object).await?);
+                let mut invite = unit.load::<Invite>(&id).await?;
+                let (guest, now) = (guest.clone(), self.clock.now());
+                invite.tell(InviteCommand::Create { id, guest, invited_by, now }).await?;
+                unit.record(invite)?;
+                unit.keep_secret(InviteCode::try_random(org, id)?.secret());
+                Ok(unit.decided(()))
+            })
+            .await
+    }
+
+    /// Lists the invites that can still be accepted.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn list_invites(&self, scope: &Scope) -> Result<Vec<InviteView>> {
+        scope.require(Permission::OrgUsersAdd)?;
+        let now = self.clock.now();
+        let invites = self.reader.list_invites(scope).await?;
+        Ok(invites.into_iter().filter(|invite| invite.expires_at > now).collect())
+    }
+
+    /// Makes the code of an invite worthless.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn revoke_invite(&self, scope: &Scope, code: &str) -> Result<()> {
+        scope.require(Permission::OrgUsersAdd)?;
+        let code = InviteCode::parse(code).filter(|code| code.org == scope.org());
+        let id = self.find(scope, &code.ok_or(InviteError::NotFound)?).await?.id;
+        self.commands
+            .run(scope, |mut unit| async move {
+                let mut invite = unit.load::<Invite>(&id).await?;
+                invite.tell(InviteCommand::Revoke).await?;
+                unit.record(invite)?;
+                unit.keep_secret(forgotten(scope.org(), id));
+                Ok(unit.decided(()))
+            })
+            .await
+    }
+
+    /// Ends the invites of the scope's org that cannot be accepted any more: those that expired, and those of makers who
+    /// were removed or demoted. With their end their codes and the addresses of guests who never came are deleted.
+    pub async fn expire_invites(&self, scope: &Scope) -> Result<()> {
+        scope.require(Permission::OrgUsersAdd)?;
+        for id in self.reader.list_ended_invites(scope, self.clock.now()).await? {
+            let expired = self.expire_invite(scope, id).await;
+            // Another server may have been faster.
+            if expired.as_ref().is_err_and(|error| error.kind() != ErrorKind::Missing) {
+                return expired;
+            }
+        }
+        Ok(())
+    }
+
+    async fn expire_invite(&self, scope: &Scope, id: InviteId) -> Result<()> {
+        self.commands
+            .run(scope, |mut unit| async move {
+                let mut invite = unit.load::<Invite>(&id).await?;
+                invite.tell(InviteCommand::Expire { now: self.clock.now() }).await?;
+                if invite.is_open {
+                    invite.tell(InviteCommand::Revoke).await?;
+                }
+                unit.record(invite)?;
+                unit.keep_secret(forgotten(scope.org(), id));
+                Ok(unit.decided(()))
+            })
+            .await
+    }
+
+    /// Reads the invite of a code. Whoever has the code may: nobody else can know it.
+    pub async fn get_invite(&self, code: &str, request: RequestContext) -> Result<InviteView> {
+        let code = InviteCode::parse(code).ok_or(InviteError::NotFound)?;
+        let scope = guest_scope(code.org, Actor::default(), request);
+        self.find(&scope, &code).await
+    }
+
+    /// Accepts an invite: creates a user who is a member of the org.
+    pub async fn accept_invite(
+        &self,
+        acceptance: &Acceptance,
+        request: RequestContext,
+    ) -> Result<AcceptedInvite> {
+        let invite = self.get_invite(&acceptance.code, request.clone()).await?;
+        invite.guest.check_is(&acceptance.email)?;
+        let email = &invite.guest.email;
+        let login = if acceptance.login.is_empty() { email } else { &acceptance.login };
+        let profile = Profile {
+            login: login.clone(),
+            email: email.clone(),
+            name: acceptance.name.clone(),
+            theme: String::new(),
+        };
+        let hash = &self.users.prepare_password(&profile, &acceptance.password, &request.ip).await?;
+        let (user_id, uid) = (self.users.next_user_id().await?, random_uid()?);
+        let (org_id, id) = (invite.org_id, invite.id);
+        let actor = Actor { user_id, uid: uid.to_string(), login: login.clone(), is_server_admin: false };
+        let scope = &guest_scope(org_id, actor, request);
+        let created = &UserCreated { id: user_id, uid, profile, is_server_admin: false, org_id };
+        self.commands
+            .run(scope, |mut unit| async move {
+                let mut invite = unit.load::<Invite>(&id).await?;
+                invite.tell(InviteCommand::Accept { user_id, now: self.clock.now() }).await?;
+                self.users.record_guest(&mut unit, created.clone(), hash).await?;
+                let mut membership = unit.load::<Membership>(&user_id).await?;
+                membership.tell(MembershipCommand::Add { user_id, role: invite.role }).await?;
+                unit.record(membership)?;
+                unit.record(invite)?;
+                unit.keep_secret(forgotten(org_id, id));
+                Ok(unit.decided(AcceptedInvite { user_id, login: login.clone() }))
+            })
+            .await
+    }
+
+    async fn find(&self, scope: &Scope, code: &InviteCode) -> Result<InviteView> {
+        let invite = self.reader.find_invite(scope, code.id).await?;
+        let is_open = |invite: &InviteView| code.is(&invite.code) && invite.expires_at > self.clock.now();
+        invite.filter(is_open).ok_or_else(|| InviteError::NotFound.into())
+    }
+}
+
+/// Ends the invites of a member who may not invite any more, together with what ends that.
+pub(crate) async fn end_invites(
+    unit: &mut Unit<'_>,
+    reader: &dyn InviteReader,
+    scope: &Scope,
+    maker: UserId,
+) -> Result<()> {
+    for id in reader.list_invites_of(scope, maker).await? {
+        if unit.has(scope, &Invite::stream_id(&id)) {
+            continue;
+        }
+        let mut invite = unit.load_in::<Invite>(scope, &id).await?;
+        if invite.is_open {
+            invite.tell(InviteCommand::Revoke).await?;
+            unit.record(invite)?;
+            unit.keep_secret(forgotten(scope.org(), id));
+        }
+    }
+    Ok(())
+}
+
+/// Ends the invites of a member whose role, if that is what an object is about, does not let it invite any more.
+pub(crate) async fn end_invites_after_demotion<A: Any>(
+    unit: &mut Unit<'_>,
+    reader: &dyn InviteReader,
+    scope: &Scope,
+    object: &A,
+) -> Result<()> {
+    match (object as &dyn Any).downcast_ref::<Membership>() {
+        Some(Membership { user_id, role, exists: true })
+            if !Rights::of_role(*role).allow(Permission::OrgUsersAdd) =>
+        {
+            end_invites(unit, reader, scope, *user_id).await
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The scope of who shows a code: without a role it gives no rights in the org. A code works once, so there is
+/// no need to remember the request, and no user to whom its key would belong.
+fn guest_scope(org: OrgId, actor: Actor, request: RequestContext) -> Scope {
+    let request = RequestContext { auth_method: "invite", idempotency: None, ..request };
+    Scope::of_member(org, OrgRole::None, Arc::new(actor), Arc::new(request))
+}

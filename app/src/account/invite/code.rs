@@ -1,0 +1,73 @@
+//! The code of an invite: what a guest has to show.
+
+use kymograph_domain::OrgId;
+use kymograph_domain::account::invite::InviteId;
+
+use crate::account::session::hash_token;
+use crate::kernel::error::Result;
+use crate::kernel::event_store::SecretWrite;
+use crate::kernel::random::{hex, random_bytes};
+
+/// The code of an invite, which says where the invite is: `<org>-<id>-<32 hexadecimal digits>`.
+///
+/// Who shows a code is not known, and so neither is the org. A table of all codes would belong to no tenant;
+/// since the code names its org, it is looked up under that org's row level security like everything else.
+/// Org and id are no secret; the 128 random bits behind them are.
+pub(super) struct InviteCode {
+    pub(super) org: OrgId,
+    pub(super) id: InviteId,
+    pub(super) text: String,
+}
+
+impl InviteCode {
+    /// Draws the code of a new invite.
+    pub(super) fn try_random(org: OrgId, id: InviteId) -> Result<Self> {
+        let random = hex(&random_bytes::<16>()?);
+        Ok(Self { org, id, text: format!("{org}-{id}-{random}") })
+    }
+
+    /// Reads where the invite of a code is. Whether the code is right is for [`InviteCode::is`] to say.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.splitn(3, '-');
+        let org = OrgId(parts.next()?.parse().ok().filter(|org| *org > 0)?);
+        let id = InviteId(parts.next()?.parse().ok()?);
+        parts.next().map(|_| Self { org, id, text: text.to_owned() })
+    }
+
+    /// Whether it is the code that was kept. Hashes are compared, so that the time it takes tells nothing.
+    pub(super) fn is(&self, kept: &str) -> bool {
+        hash_token(&self.text) == hash_token(kept)
+    }
+
+    /// The secret that holds the code.
+    pub(super) fn secret(self) -> SecretWrite {
+        SecretWrite { value: Some(self.text), ..forgotten(self.org, self.id) }
+    }
+}
+
+/// The secret that held the code of an invite that has ended.
+pub(crate) fn forgotten(org: OrgId, id: InviteId) -> SecretWrite {
+    SecretWrite { org, key: format!("invite/{id}/code"), value: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_says_where_its_invite_is() {
+        let code = InviteCode::try_random(OrgId(3), InviteId(14)).unwrap();
+        let parsed = InviteCode::parse(&code.text).unwrap();
+        assert_eq!((parsed.org, parsed.id), (OrgId(3), InviteId(14)));
+        assert!(parsed.is(&code.text));
+        assert!(!parsed.is("3-14-0"));
+        assert_eq!(code.text.rsplit('-').next().unwrap().len(), 32);
+    }
+
+    #[test]
+    fn other_texts_are_no_codes() {
+        for text in ["", "x", "1-2", "0-1-abc", "-1-1-abc", "1-x-abc"] {
+            assert!(InviteCode::parse(text).is_none(), "{text}");
+        }
+    }
+}

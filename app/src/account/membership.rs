@@ -1,0 +1,247 @@
+//! Memberships: who belongs to an org, in which role.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use kymograph_domain::account::membership::{Membership, MembershipCommand};
+use kymograph_domain::account::user::{User, UserError};
+use kymograph_domain::rights::resource_permission::Grantee;
+use kymograph_domain::{OrgId, OrgRole, Timestamp, UserId};
+use serde::{Deserialize, Serialize};
+
+use crate::account::invite::{InviteReader, end_invites};
+use crate::account::org::OrgReader;
+use crate::account::team::{TeamReader, leave_teams};
+use crate::account::user::UserReader;
+use crate::kernel::error::Result;
+use crate::kernel::permission::Rights;
+use crate::rights::resource_permission::{ResourcePermissionReader, drop_grants};
+use crate::{Commands, Error, Page, Permission, Scope};
+
+/// A member as it is read.
+#[derive(Clone, Debug)]
+pub struct MemberView {
+    /// The org.
+    pub org_id: OrgId,
+    /// The user.
+    pub user_id: UserId,
+    /// The user's uid.
+    pub uid: String,
+    /// The user's login.
+    pub login: String,
+    /// The user's e-mail address.
+    pub email: String,
+    /// The user's name.
+    pub name: String,
+    /// The role in the org.
+    pub role: OrgRole,
+    /// Whether the user is kept from logging in.
+    pub is_disabled: bool,
+    /// When the user became a member.
+    pub created: Timestamp,
+    /// When the user was last seen, if ever.
+    pub last_seen: Option<Timestamp>,
+}
+
+/// An org that a user is a member of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserOrgView {
+    /// The org.
+    pub org_id: OrgId,
+    /// Its name.
+    pub name: String,
+    /// The user's role there.
+    pub role: OrgRole,
+}
+
+/// Reads memberships.
+#[async_trait]
+pub trait MembershipReader: Send + Sync {
+    /// The members of the scope's org whose login, e-mail address or name contains a text, by login.
+    async fn list_members(&self, scope: &Scope, query: &str, page: Page) -> Result<Vec<MemberView>>;
+    /// How many members that query finds in all.
+    async fn count_members(&self, scope: &Scope, query: &str) -> Result<i64>;
+    /// The members of the scope's org who have one of these logins or e-mail addresses, all of them folded. An address
+    /// that a user only claims is nobody's.
+    async fn find_members_by_name(&self, scope: &Scope, names: &[String]) -> Result<HashMap<String, UserId>>;
+    /// The orgs that a user is a member of, by name.
+    async fn list_orgs_of_user(&self, user_id: UserId) -> Result<Vec<UserOrgView>>;
+}
+
+/// What a membership was made of.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct AddedMember {
+    /// The user who is a member now.
+    pub user_id: UserId,
+}
+
+/// The use cases of memberships.
+pub struct Memberships {
+    commands: Commands,
+    reader: Arc<dyn MembershipReader>,
+    users: Arc<dyn UserReader>,
+    orgs: Arc<dyn OrgReader>,
+    teams: Arc<dyn TeamReader>,
+    permissions: Arc<dyn ResourcePermissionReader>,
+    invites: Arc<dyn InviteReader>,
+}
+
+impl Memberships {
+    /// The use cases on these ports.
+    #[must_use]
+    pub fn new(
+        commands: Commands,
+        reader: Arc<dyn MembershipReader>,
+        users: Arc<dyn UserReader>,
+        orgs: Arc<dyn OrgReader>,
+        teams: Arc<dyn TeamReader>,
+        permissions: Arc<dyn ResourcePermissionReader>,
+        invites: Arc<dyn InviteReader>,
+    ) -> Self {
+        Self { commands, reader, users, orgs, teams, permissions, invites }
+    }
+
+    /// Makes the user of a login or e-mail address a member.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn add_member(
+        &self,
+        scope: &Scope,
+        org: OrgId,
+        login: &str,
+        role: OrgRole,
+    ) -> Result<AddedMember> {
+        let scope = &self.org_scope(scope, org, Permission::OrgUsersAdd).await?;
+        let user = self.users.find_user_by_login(login).await?.ok_or(UserError::NotFound)?;
+        self.add(scope, user.id, Some(login), role).await
+    }
+
+    /// Makes a user a member.
+    pub(crate) async fn add_user(
+        &self,
+        scope: &Scope,
+        org: OrgId,
+        user: UserId,
+        role: OrgRole,
+    ) -> Result<()> {
+        let scope = &self.org_scope(scope, org, Permission::OrgUsersAdd).await?;
+        self.add(scope, user, None, role).await.map(drop)
+    }
+
+    /// Makes a user a member, who still has to have the name if it was found by one.
+    async fn add(
+        &self,
+        scope: &Scope,
+        user_id: UserId,
+        login: Option<&str>,
+        role: OrgRole,
+    ) -> Result<AddedMember> {
+        self.commands
+            .run(scope, |mut unit| async move {
+                // The user may have changed or been deleted since it was found, and the log knows first.
+                let user = unit.load_from_server::<User>(&user_id).await?;
+                match login {
+                    Some(login) => user.check_named(scope.org(), login)?,
+                    None if !user.exists => return Err(UserError::NotFound.into()),
+                    None => {}
+                }
+                let mut membership = unit.load::<Membership>(&user_id).await?;
+                membership.tell(MembershipCommand::Add { user_id, role }).await?;
+                unit.record(membership)?;
+                Ok(unit.decided(AddedMember { user_id }))
+            })
+            .await
+    }
+
+    /// Gives a member another role.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn change_role(&self, scope: &Scope, org: OrgId, user: UserId, role: OrgRole) -> Result<()> {
+        let scope = &scope.in_org(org, Permission::OrgUsersWrite)?;
+        let may_invite = Rights::of_role(role).allow(Permission::OrgUsersAdd);
+        self.commands
+            .run(scope, |mut unit| async move {
+                if !may_invite {
+                    end_invites(&mut unit, &*self.invites, scope, user).await?;
+                }
+                let mut membership = unit.load::<Membership>(&user).await?;
+                membership.tell(MembershipCommand::ChangeRole(role)).await?;
+                unit.record(membership)?;
+                Ok(unit.decided(()))
+            })
+            .await
+    }
+
+    /// Ends a membership, and with it those in the teams of the org and what was granted to the user there. That a user is
+    /// no member is as well for who may know all users; an admin of the org is told of no user elsewhere.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn remove_member(&self, scope: &Scope, org: OrgId, user: UserId) -> Result<()> {
+        let knows_users = scope.require_on_server(Permission::OrgUsersRemove).is_ok();
+        let scope = &self.org_scope(scope, org, Permission::OrgUsersRemove).await?;
+        self.commands
+            .run(scope, |mut unit| async move {
+                if knows_users
+                    && !unit.load::<Membership>(&user).await?.exists
+                    && unit.load_from_server::<User>(&user).await?.exists
+                {
+                    return Ok(unit.decided(()));
+                }
+                end_invites(&mut unit, &*self.invites, scope, user).await?;
+                leave_teams(&mut unit, &*self.teams, scope, user).await?;
+                drop_grants(&mut unit, &*self.permissions, scope, Grantee::User(user)).await?;
+                let mut membership = unit.load::<Membership>(&user).await?;
+                membership.tell(MembershipCommand::Remove).await?;
+                unit.record(membership)?;
+                Ok(unit.decided(()))
+            })
+            .await
+    }
+
+    /// Lists the members of an org.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn list_members(
+        &self,
+        scope: &Scope,
+        org: OrgId,
+        query: &str,
+        page: Page,
+    ) -> Result<Vec<MemberView>> {
+        let scope = scope.in_org(org, Permission::OrgUsersRead)?;
+        self.reader.list_members(&scope, query, page).await
+    }
+
+    /// Lists the members of an org with their number in all.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn search_members(
+        &self,
+        scope: &Scope,
+        org: OrgId,
+        query: &str,
+        page: Page,
+    ) -> Result<(Vec<MemberView>, i64)> {
+        let scope = scope.in_org(org, Permission::OrgUsersRead)?;
+        let members = self.reader.list_members(&scope, query, page).await?;
+        Ok((members, self.reader.count_members(&scope, query).await?))
+    }
+
+    /// Lists the orgs that the actor is a member of.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn list_own_orgs(&self, scope: &Scope) -> Result<Vec<UserOrgView>> {
+        self.reader.list_orgs_of_user(scope.actor().user_id).await
+    }
+
+    /// Lists the orgs that a user is a member of.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn list_orgs_of_user(&self, scope: &Scope, user: UserId) -> Result<Vec<UserOrgView>> {
+        scope.require_on_server(Permission::UsersRead)?;
+        self.users.find_user(user).await?.ok_or(UserError::NotFound)?;
+        self.reader.list_orgs_of_user(user).await
+    }
+
+    async fn org_scope(&self, scope: &Scope, org: OrgId, permission: Permission) -> Result<Scope> {
+        let scope = scope.in_org(org, permission)?;
+        if self.orgs.find_org(org).await?.is_none() {
+            return Err(Error::missing("Organization not found"));
+        }
+        Ok(scope)
+    }
+}

@@ -1,0 +1,157 @@
+//! Orgs: creating, changing, deleting and reading them.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use kymograph_domain::account::membership::{Membership, MembershipCommand};
+use kymograph_domain::account::org::{Address, Org, OrgCommand, OrgCreated, OrgError};
+use kymograph_domain::account::user::User;
+use kymograph_domain::{OrgId, OrgRole};
+use serde::{Deserialize, Serialize};
+
+use crate::kernel::error::Result;
+use crate::kernel::id_allocator::{IdAllocator, IdKind};
+use crate::{Commands, Error, Page, Permission, Scope};
+
+/// An org as it is read.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OrgView {
+    /// The id.
+    pub id: OrgId,
+    /// The name.
+    pub name: String,
+    /// The postal address.
+    pub address: Address,
+}
+
+/// Reads orgs, which belong to the server: a list of names, not what the orgs own.
+#[async_trait]
+pub trait OrgReader: Send + Sync {
+    /// The org of that id.
+    async fn find_org(&self, id: OrgId) -> Result<Option<OrgView>>;
+    /// The org of that name.
+    async fn find_org_by_name(&self, name: &str) -> Result<Option<OrgView>>;
+    /// The highest id that an org has or had.
+    async fn last_org_id(&self) -> Result<OrgId>;
+    /// Orgs whose name is a text, if one is given, and contains another, by name.
+    async fn search_orgs(&self, name: &str, query: &str, page: Page) -> Result<Vec<OrgView>>;
+}
+
+/// The use cases of orgs.
+pub struct Orgs {
+    commands: Commands,
+    reader: Arc<dyn OrgReader>,
+    ids: Arc<dyn IdAllocator>,
+}
+
+impl Orgs {
+    /// The use cases on these ports.
+    #[must_use]
+    pub fn new(commands: Commands, reader: Arc<dyn OrgReader>, ids: Arc<dyn IdAllocator>) -> Self {
+        Self { commands, reader, ids }
+    }
+
+    /// Creates an org with the actor as its admin.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn create_org(&self, scope: &Scope, name: &str) -> Result<OrgId> {
+        let across = scope.across_orgs(Permission::OrgsCreate)?;
+        let user_id = scope.actor().user_id;
+        self.commands
+            .run(scope, |mut unit| async move {
+                if self.reader.find_org_by_name(name).await?.is_some() {
+                    return Err(OrgError::NameTaken.into());
+                }
+                if !unit.load_from_server::<User>(&user_id).await?.exists {
+                    return Err(Error::unauthenticated("Unauthorized"));
+                }
+                let id = OrgId(self.ids.next_id(OrgId::SERVER, IdKind::Org).await?);
+                let mut org = unit.load_across::<Org>(across, id, &id).await?;
+                org.tell(OrgCommand::Create(OrgCreated { id, name: name.to_owned() })).await?;
+                unit.record(org)?;
+                let mut membership = unit.load_across::<Membership>(across, id, &user_id).await?;
+                membership.tell(MembershipCommand::Add { user_id, role: OrgRole::Admin }).await?;
+                unit.record(membership)?;
+                Ok(unit.decided(id))
+            })
+            .await
+    }
+
+    /// Gives an org another name.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn rename_org(&self, scope: &Scope, org: OrgId, name: &str) -> Result<()> {
+        let scope = scope.in_org(org, Permission::OrgsWrite)?;
+        self.tell(&scope, OrgCommand::Rename(name.to_owned())).await
+    }
+
+    /// Gives an org another address.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn change_address(&self, scope: &Scope, org: OrgId, address: &Address) -> Result<()> {
+        let scope = scope.in_org(org, Permission::OrgsWrite)?;
+        self.tell(&scope, OrgCommand::ChangeAddress(address.clone())).await
+    }
+
+    /// Deletes an org with all it owns. Its log stays, so that what was done in it can still be proved.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn delete_org(&self, scope: &Scope, org: OrgId) -> Result<()> {
+        scope.require_on_server(Permission::OrgsDelete)?;
+        if org == scope.org() {
+            return Err(Error::invalid("Cannot delete your active organization"));
+        }
+        let scope = &scope.in_org(org, Permission::OrgsDelete)?;
+        self.commands
+            .run(scope, |mut unit| async move {
+                let mut ending = unit.load::<Org>(&org).await?;
+                ending.tell(OrgCommand::Delete).await?;
+                unit.record(ending)?;
+                unit.forget_org();
+                Ok(unit.decided(()))
+            })
+            .await
+    }
+
+    async fn tell(&self, scope: &Scope, command: OrgCommand) -> Result<()> {
+        let command = &command;
+        self.commands
+            .run(scope, |mut unit| async move {
+                let mut org = unit.load::<Org>(&scope.org()).await?;
+                org.tell(command.clone()).await?;
+                unit.record(org)?;
+                Ok(unit.decided(()))
+            })
+            .await
+    }
+
+    /// Reads the actor's org.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn get_own_org(&self, scope: &Scope) -> Result<OrgView> {
+        scope.require(Permission::OrgsRead)?;
+        self.reader.find_org(scope.org()).await?.ok_or_else(|| OrgError::NotFound.into())
+    }
+
+    /// Reads any org.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn get_org(&self, scope: &Scope, org: OrgId) -> Result<OrgView> {
+        scope.in_org(org, Permission::OrgsRead)?;
+        self.reader.find_org(org).await?.ok_or_else(|| OrgError::NotFound.into())
+    }
+
+    /// Reads an org by its name.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn get_org_by_name(&self, scope: &Scope, name: &str) -> Result<OrgView> {
+        scope.require_on_server(Permission::OrgsRead)?;
+        self.reader.find_org_by_name(name).await?.ok_or_else(|| OrgError::NotFound.into())
+    }
+
+    /// Searches all orgs.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn search_orgs(
+        &self,
+        scope: &Scope,
+        name: &str,
+        query: &str,
+        page: Page,
+    ) -> Result<Vec<OrgView>> {
+        scope.require_on_server(Permission::OrgsRead)?;
+        self.reader.search_orgs(name, query, page).await
+    }
+}

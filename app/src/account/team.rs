@@ -1,0 +1,330 @@
+//! Teams: creating, changing, deleting and reading them, and who belongs to them.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use kymograph_domain::account::membership::Membership;
+use kymograph_domain::account::team::{
+    MAX_MEMBERS, Team, TeamCommand, TeamCreated, TeamError, TeamMembers, TeamPermission,
+};
+use kymograph_domain::account::user::{User, UserError};
+use kymograph_domain::kernel::text::fold;
+use kymograph_domain::rights::resource_permission::Grantee;
+use kymograph_domain::{OrgId, TeamId, Uid, UserId};
+
+use crate::account::membership::MembershipReader;
+use crate::kernel::error::Result;
+use crate::kernel::id_allocator::{IdAllocator, IdKind};
+use crate::kernel::random::random_uid;
+use crate::rights::resource_permission::{ResourcePermissionReader, drop_grants};
+use crate::{Commands, Page, Permission, Scope, Unit};
+
+/// A team as it is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TeamView {
+    /// The org that owns it.
+    pub org_id: OrgId,
+    /// The id.
+    pub id: TeamId,
+    /// The uid.
+    pub uid: Uid,
+    /// The name.
+    pub name: String,
+    /// The e-mail address.
+    pub email: String,
+    /// How many members it has.
+    pub member_count: i64,
+    /// What the actor may do with it as a member, if it is one.
+    pub own_permission: Option<TeamPermission>,
+}
+
+/// A member of a team as it is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TeamMemberView {
+    /// The user.
+    pub user_id: UserId,
+    /// The user's uid.
+    pub uid: String,
+    /// The user's login.
+    pub login: String,
+    /// The user's e-mail address.
+    pub email: String,
+    /// The user's name.
+    pub name: String,
+    /// What the user may do with the team.
+    pub permission: TeamPermission,
+}
+
+/// Which teams a search finds.
+#[derive(Clone, Debug, Default)]
+pub struct TeamFilter {
+    /// Of this name exactly; empty for any.
+    pub name: String,
+    /// With this text in their name, in any case.
+    pub query: String,
+}
+
+/// Reads teams.
+#[async_trait]
+pub trait TeamReader: Send + Sync {
+    /// The team of that id.
+    async fn find_team(&self, scope: &Scope, id: TeamId) -> Result<Option<TeamView>>;
+    /// The id of the team of that uid.
+    async fn find_team_id(&self, scope: &Scope, uid: &Uid) -> Result<Option<TeamId>>;
+    /// The teams that a filter lets through, by name.
+    async fn search_teams(&self, scope: &Scope, filter: &TeamFilter, page: Page) -> Result<Vec<TeamView>>;
+    /// How many teams a filter lets through in all.
+    async fn count_teams(&self, scope: &Scope, filter: &TeamFilter) -> Result<i64>;
+    /// The members of a team, by login.
+    async fn list_team_members(&self, scope: &Scope, id: TeamId) -> Result<Vec<TeamMemberView>>;
+    /// The teams that a user is a member of, by name.
+    async fn list_teams_of_user(&self, scope: &Scope, user: UserId) -> Result<Vec<TeamView>>;
+}
+
+/// A team to create.
+#[derive(Clone, Debug)]
+pub struct NewTeam {
+    /// The name.
+    pub name: String,
+    /// The e-mail address.
+    pub email: String,
+}
+
+/// Who shall be in a team, by login or e-mail address.
+#[derive(Clone, Debug, Default)]
+pub struct WantedMembers {
+    /// Those who administer it.
+    pub admins: Vec<String>,
+    /// Those who only belong to it.
+    pub members: Vec<String>,
+}
+
+/// The use cases of teams.
+pub struct Teams {
+    commands: Commands,
+    reader: Arc<dyn TeamReader>,
+    memberships: Arc<dyn MembershipReader>,
+    permissions: Arc<dyn ResourcePermissionReader>,
+    ids: Arc<dyn IdAllocator>,
+}
+
+impl Teams {
+    /// The use cases on these ports.
+    #[must_use]
+    pub fn new(
+        commands: Commands,
+        reader: Arc<dyn TeamReader>,
+        memberships: Arc<dyn MembershipReader>,
+        permissions: Arc<dyn ResourcePermissionReader>,
+        ids: Arc<dyn IdAllocator>,
+    ) -> Self {
+        Self { commands, reader, memberships, permissions, ids }
+    }
+
+    /// Creates a team, which whoever creates it administers if it is a member of the org. Returns id and uid.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn create_team(&self, scope: &Scope, new: &NewTeam) -> Result<(TeamId, Uid)> {
+        scope.require(Permission::TeamsCreate)?;
+        let uid = &random_uid()?;
+        self.commands
+            .run(scope, |mut unit| async move {
+                let id = TeamId(self.ids.next_id(scope.org(), IdKind::Object).await?);
+                let mut team = unit.load::<Team>(&id).await?;
+                let (name, email) = (new.name.trim().to_owned(), new.email.trim().to_owned());
+                team.tell(TeamCommand::Create(TeamCreated { id, uid: uid.clone(), name, email })).await?;
+                let user_id = scope.actor().user_id;
+                // A server admin from elsewhere and a service account belong to no team.
+                if unit.load::<Membership>(&user_id).await?.exists {
+                    team.tell(TeamCommand::AddMember { user_id, permission: TeamPermission::Admin }).await?;
+                }
+                unit.record(team)?;
+                Ok(unit.decided((id, uid.clone())))
+            })
+            .await
+    }
+
+    /// Changes a team's name or e-mail address; `None` leaves as it is.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn update_team(
+        &self,
+        scope: &Scope,
+        team: &str,
+        name: Option<&str>,
+        email: Option<&str>,
+    ) -> Result<()> {
+        scope.require(Permission::TeamsWrite)?;
+        let trimmed = |text: &str| text.trim().to_owned();
+        self.tell(scope, team, TeamCommand::Update { name: name.map(trimmed), email: email.map(trimmed) })
+            .await
+    }
+
+    /// Deletes a team, and with it what was granted to it. Its members stay members of the org.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn delete_team(&self, scope: &Scope, team: &str) -> Result<()> {
+        scope.require(Permission::TeamsDelete)?;
+        let id = &resolve_team(&*self.reader, scope, team).await?;
+        self.commands
+            .run(scope, |mut unit| async move {
+                let mut team = unit.load::<Team>(id).await?;
+                team.tell(TeamCommand::Delete).await?;
+                drop_grants(&mut unit, &*self.permissions, scope, Grantee::Team(*id)).await?;
+                unit.record(team)?;
+                Ok(unit.decided(()))
+            })
+            .await
+    }
+
+    /// Makes a user a member of a team, which counts for nothing while the user is no member of the org.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn add_team_member(&self, scope: &Scope, team: &str, user_id: UserId) -> Result<()> {
+        scope.require(Permission::TeamsPermissionsWrite)?;
+        let id = &resolve_team(&*self.reader, scope, team).await?;
+        self.commands
+            .run(scope, |mut unit| async move {
+                let mut team = unit.load::<Team>(id).await?;
+                if team.exists && !unit.load_from_server::<User>(&user_id).await?.exists {
+                    return Err(TeamError::UserNotFound.into());
+                }
+                team.tell(TeamCommand::AddMember { user_id, permission: TeamPermission::Member }).await?;
+                unit.record(team)?;
+                Ok(unit.decided(()))
+            })
+            .await
+    }
+
+    /// Gives a member of a team another permission.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn update_team_member(
+        &self,
+        scope: &Scope,
+        team: &str,
+        user_id: UserId,
+        permission: TeamPermission,
+    ) -> Result<()> {
+        scope.require(Permission::TeamsPermissionsWrite)?;
+        self.tell(scope, team, TeamCommand::ChangePermission { user_id, permission }).await
+    }
+
+    /// Lets a member of a team go.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn remove_team_member(&self, scope: &Scope, team: &str, user_id: UserId) -> Result<()> {
+        scope.require(Permission::TeamsPermissionsWrite)?;
+        self.tell(scope, team, TeamCommand::RemoveMember(user_id)).await
+    }
+
+    /// Makes these users the members of a team, and nobody else. Who is named twice administers it.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn set_team_members(&self, scope: &Scope, team: &str, wanted: &WantedMembers) -> Result<()> {
+        scope.require(Permission::TeamsPermissionsWrite)?;
+        let members = self.resolve_members(scope, wanted).await?;
+        self.tell(scope, team, TeamCommand::SetMembers(members)).await
+    }
+
+    async fn resolve_members(&self, scope: &Scope, wanted: &WantedMembers) -> Result<TeamMembers> {
+        let WantedMembers { admins, members } = wanted;
+        if admins.len() + members.len() > 2 * MAX_MEMBERS {
+            return Err(TeamError::TooManyMembers.into());
+        }
+        let named = members.iter().map(|login| (login, TeamPermission::Member));
+        let named = named.chain(admins.iter().map(|login| (login, TeamPermission::Admin)));
+        let named: Vec<_> = named.map(|(login, permission)| (fold(login), permission)).collect();
+        let names: Vec<_> = named.iter().map(|(name, _)| name.clone()).collect();
+        let found = self.memberships.find_members_by_name(scope, &names).await?;
+        let user = |name| found.get(name).copied().ok_or(TeamError::UserNotFound);
+        let members = named.iter().map(|(login, permission)| Ok((user(login)?, *permission)));
+        Ok(members.collect::<Result<_, TeamError>>()?)
+    }
+
+    async fn tell(&self, scope: &Scope, team: &str, command: TeamCommand) -> Result<()> {
+        let id = &resolve_team(&*self.reader, scope, team).await?;
+        let command = &command;
+        self.commands
+            .run(scope, |mut unit| async move {
+                let mut team = unit.load::<Team>(id).await?;
+                team.tell(command.clone()).await?;
+                unit.record(team)?;
+                Ok(unit.decided(()))
+            })
+            .await
+    }
+
+    /// Reads a team.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn get_team(&self, scope: &Scope, team: &str) -> Result<TeamView> {
+        scope.require(Permission::TeamsRead)?;
+        let id = resolve_team(&*self.reader, scope, team).await?;
+        self.reader.find_team(scope, id).await?.ok_or_else(|| TeamError::NotFound.into())
+    }
+
+    /// Searches the teams of the org; returns a page of them with their number in all.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn search_teams(
+        &self,
+        scope: &Scope,
+        filter: &TeamFilter,
+        page: Page,
+    ) -> Result<(Vec<TeamView>, i64)> {
+        scope.require(Permission::TeamsRead)?;
+        let teams = self.reader.search_teams(scope, filter, page).await?;
+        Ok((teams, self.reader.count_teams(scope, filter).await?))
+    }
+
+    /// Lists the members of a team, which is returned with them.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn list_team_members(
+        &self,
+        scope: &Scope,
+        team: &str,
+    ) -> Result<(TeamView, Vec<TeamMemberView>)> {
+        scope.require(Permission::TeamsPermissionsRead)?;
+        let id = resolve_team(&*self.reader, scope, team).await?;
+        let team = self.reader.find_team(scope, id).await?.ok_or(TeamError::NotFound)?;
+        Ok((team, self.reader.list_team_members(scope, id).await?))
+    }
+
+    /// Lists the teams of the scope's org that the actor is a member of, for which no permission is needed.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn list_own_teams(&self, scope: &Scope) -> Result<Vec<TeamView>> {
+        self.reader.list_teams_of_user(scope, scope.actor().user_id).await
+    }
+
+    /// Lists the teams of the scope's org that a member of the org is in.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn list_teams_of_user(&self, scope: &Scope, user: UserId) -> Result<Vec<TeamView>> {
+        scope.require(Permission::TeamsRead)?;
+        let orgs = self.memberships.list_orgs_of_user(user).await?;
+        // Whether there is a user elsewhere is nothing that an admin of this org could know.
+        if !orgs.iter().any(|org| org.org_id == scope.org()) {
+            return Err(UserError::NotFound.into());
+        }
+        self.reader.list_teams_of_user(scope, user).await
+    }
+}
+
+/// The team that a client names by id or by uid. An id need not be a team's.
+pub(crate) async fn resolve_team(reader: &dyn TeamReader, scope: &Scope, team: &str) -> Result<TeamId> {
+    if let Ok(id) = team.parse() {
+        return Ok(TeamId(id));
+    }
+    let uid = Uid::try_new(team).map_err(|_| TeamError::NotFound)?;
+    Ok(reader.find_team_id(scope, &uid).await?.ok_or(TeamError::NotFound)?)
+}
+
+/// Takes a user out of all teams of an org, which comes before the end of its membership: who comes back is in none of its
+/// old teams.
+pub(crate) async fn leave_teams(
+    unit: &mut Unit<'_>,
+    reader: &dyn TeamReader,
+    scope: &Scope,
+    user: UserId,
+) -> Result<()> {
+    for view in reader.list_teams_of_user(scope, user).await? {
+        let mut team = unit.load_in::<Team>(scope, &view.id).await?;
+        // The log knows first: a team that the user has left since it was listed is left alone.
+        if team.members.contains_key(&user) {
+            team.tell(TeamCommand::RemoveMember(user)).await?;
+            unit.record(team)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,204 @@
+//! Another e-mail address of one's own, which counts once its owner has shown to read the mail there.
+//!
+//! The code in the mail is a seal on the change that is under way, made with a key of the server. So nothing has to be
+//! kept of it that could leak, and it is worth nothing once another change, or none, is under way.
+
+use std::sync::Arc;
+
+use hmac::{Hmac, KeyInit, Mac};
+use kymograph_domain::UserId;
+use kymograph_domain::account::user::{EmailChange, User, UserCommand, UserError};
+use sha2::{Digest, Sha256};
+use tokio::sync::OnceCell;
+use tracing::Instrument;
+
+use super::{ProfileChange, Users};
+use crate::kernel::clock::Clock;
+use crate::kernel::error::{Error, Result, overload};
+use crate::kernel::mail::{Mail, MailBudget, MailError, Mailer, RequestedMail};
+use crate::kernel::random::hex;
+use crate::kernel::server_key::{ServerKey, ServerKeys};
+use crate::{Commands, Permission, Scope};
+
+/// Has new addresses confirmed.
+pub struct EmailVerification {
+    mailer: Arc<dyn Mailer>,
+    keys: Arc<dyn ServerKeys>,
+    budget: Arc<dyn MailBudget>,
+    clock: Arc<dyn Clock>,
+    lifetime_seconds: i64,
+    root_url: String,
+    key: OnceCell<ServerKey>,
+}
+
+/// What became of a change of one's own profile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProfileUpdate {
+    /// It is made.
+    Done,
+    /// It is made but for the address, to which a mail was sent.
+    EmailToConfirm,
+    /// It is made but for the address, to which no mail could be sent.
+    EmailNotSent,
+}
+
+impl EmailVerification {
+    /// Confirmation by mails of this mailer, within so many seconds. `root_url` is where people reach the server; it
+    /// ends in a slash.
+    #[must_use]
+    pub fn new(
+        mailer: Arc<dyn Mailer>,
+        keys: Arc<dyn ServerKeys>,
+        budget: Arc<dyn MailBudget>,
+        clock: Arc<dyn Clock>,
+        lifetime_seconds: i64,
+        root_url: &str,
+    ) -> Self {
+        let (root_url, key) = (root_url.to_owned(), OnceCell::new());
+        Self { mailer, keys, budget, clock, lifetime_seconds, root_url, key }
+    }
+
+    /// The code that confirms a change.
+    async fn code(&self, id: UserId, change: &EmailChange) -> Result<String> {
+        let key = self.key.get_or_try_init(|| self.keys.server_key("email-change")).await?;
+        let mut mac = Hmac::<Sha256>::new_from_slice(key).map_err(Error::internal)?;
+        mac.update(format!("{id} {} {}", change.expires_at.0, change.email).as_bytes());
+        Ok(hex(&mac.finalize().into_bytes()))
+    }
+
+    /// The mail with a code. It has no text that a user chose: anybody can make the server send it to anybody.
+    fn mail(&self, change: &EmailChange, code: &str) -> Mail {
+        let link = format!("{}user/email/update?code={code}", self.root_url);
+        let text = format!(
+            "Somebody with an account on {} asked to use this e-mail address for it.\n\n\
+             If that was you, log in there and open this link until {}:\n\n{link}\n\n\
+             If it was not, ignore this mail, and nothing changes.\n",
+            self.root_url,
+            change.expires_at.rfc3339(),
+        );
+        Mail { to: change.email.clone(), subject: "Confirm your e-mail address".to_owned(), text }
+    }
+}
+
+impl Users {
+    /// Changes the actor's profile. Where addresses are confirmed, another one is only asked for.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn update_own_profile(&self, scope: &Scope, change: &ProfileChange) -> Result<ProfileUpdate> {
+        let id = scope.actor().user_id;
+        // A server admin, who may change all users' names, may vouch for its own.
+        let may_vouch = scope.require_on_server(Permission::UsersWrite).is_ok();
+        let command = if may_vouch { UserCommand::ChangeProfile } else { UserCommand::ChangeOwnProfile };
+        let Some(verification) = &self.verification else {
+            self.change_profile(scope, id, change, command).await?;
+            return Ok(ProfileUpdate::Done);
+        };
+        if let Some(email) = change.email.as_deref().map(str::trim).filter(|email| !email.is_empty()) {
+            self.admit_address(verification, id, email).await?;
+        }
+        let requested = self
+            .commands
+            .run(scope, |mut unit| async move {
+                let mut user = unit.load_from_server::<User>(&id).await?;
+                let profile = change.applied_to(&user.profile);
+                let (profile, email) = profile.keeping_email_of(&user.profile);
+                let is_other = email.is_some();
+                user.tell(command(profile)).await?;
+                if let Some(email) = email {
+                    let expires_at = verification.clock.now().plus_seconds(verification.lifetime_seconds);
+                    user.tell(UserCommand::RequestEmailChange(EmailChange { email, expires_at })).await?;
+                }
+                let requested = user.email_change.clone().filter(|_| is_other);
+                unit.record(user)?;
+                Ok(unit.decided(requested))
+            })
+            .await?;
+        match requested {
+            None => Ok(ProfileUpdate::Done),
+            Some(requested) => self.send_code(verification, scope, &requested).await,
+        }
+    }
+
+    /// Refuses another user's address, which is found out again when it is confirmed; but who is told now need not wait for
+    /// a mail. Another address than before costs one of the mails that may be sent.
+    async fn admit_address(&self, verification: &EmailVerification, id: UserId, email: &str) -> Result<()> {
+        let holder = self.reader.find_user_by_login(email).await?;
+        if holder.is_some_and(|holder| holder.id != id && holder.profile.is_own(&holder.claims, email)) {
+            return Err(UserError::Taken.into());
+        }
+        if self.find(id).await?.profile.email == email {
+            return Ok(());
+        }
+        let mail = RequestedMail::new(id, email, verification.clock.now());
+        if verification.budget.take(&mail).await? {
+            Ok(())
+        } else {
+            Err(Error::overloaded(
+                overload::MAILS,
+                "Too many mails to confirm an address, try again in an hour",
+            ))
+        }
+    }
+
+    /// Sends the mail, whether the client stays to hear of it or not.
+    async fn send_code(
+        &self,
+        verification: &EmailVerification,
+        scope: &Scope,
+        change: &EmailChange,
+    ) -> Result<ProfileUpdate> {
+        let code = verification.code(scope.actor().user_id, change).await?;
+        let mail = verification.mail(change, &code);
+        let sending = send(verification.mailer.clone(), self.commands.clone(), scope.clone(), mail);
+        let is_sent = tokio::spawn(sending.in_current_span()).await.map_err(Error::internal)?;
+        Ok(if is_sent { ProfileUpdate::EmailToConfirm } else { ProfileUpdate::EmailNotSent })
+    }
+
+    /// Makes the change of the actor's address that a code is for.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn confirm_email(&self, scope: &Scope, code: &str) -> Result<()> {
+        let Some(verification) = &self.verification else { return Err(UserError::EmailCodeInvalid.into()) };
+        let id = scope.actor().user_id;
+        self.commands
+            .run(scope, |mut unit| async move {
+                let mut user = unit.load_from_server::<User>(&id).await?;
+                let change = user.email_change.as_ref().ok_or(UserError::EmailCodeInvalid)?;
+                // Hashes are compared, so that the time it takes tells nothing.
+                if Sha256::digest(verification.code(id, change).await?) != Sha256::digest(code) {
+                    return Err(UserError::EmailCodeInvalid.into());
+                }
+                user.tell(UserCommand::ConfirmEmail { now: verification.clock.now() }).await?;
+                self.take_names(&mut unit, id, &user.profile).await?;
+                unit.record(user)?;
+                Ok(unit.decided(()))
+            })
+            .await
+    }
+}
+
+/// Sends a mail, and has it recorded if that fails.
+async fn send(mailer: Arc<dyn Mailer>, commands: Commands, scope: Scope, mail: Mail) -> bool {
+    let Err(error) = mailer.send(&mail).await else {
+        tracing::info!("sent a mail to confirm an e-mail address");
+        return true;
+    };
+    tracing::warn!(%error, "a mail to confirm an e-mail address could not be sent");
+    if let Err(error) = record_failure(&commands, &scope, &mail, &error).await {
+        tracing::warn!(%error, "that a mail could not be sent could not be recorded");
+    }
+    false
+}
+
+async fn record_failure(commands: &Commands, scope: &Scope, mail: &Mail, error: &MailError) -> Result<()> {
+    // The request's key is used up by the change itself.
+    let scope = &scope.without_idempotency();
+    let id = scope.actor().user_id;
+    commands
+        .run(scope, |mut unit| async move {
+            let mut user = unit.load_from_server::<User>(&id).await?;
+            let (email, reason) = (mail.to.clone(), error.to_string());
+            user.tell(UserCommand::RecordEmailNotSent { email, reason }).await?;
+            unit.record(user)?;
+            Ok(unit.decided(()))
+        })
+        .await
+}

@@ -1,0 +1,265 @@
+//! Dashboards: saving, importing, reading, deleting and undeleting them. Their versions are in [`version`].
+
+mod import;
+mod past;
+mod save;
+mod trash;
+pub mod version;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use kymograph_domain::content::dashboard::{Dashboard, DashboardCommand, DashboardError};
+use kymograph_domain::rights::resource_permission::ResourceKind;
+use kymograph_domain::{AccessLevel, CanonicalJson, OrgId, Timestamp, Uid};
+use serde::{Deserialize, Serialize};
+
+use crate::content::folder::{FolderReader, FolderView};
+use crate::kernel::error::{Error, Result};
+use crate::kernel::id_allocator::IdAllocator;
+use crate::kernel::moment::{Moments, Then};
+use crate::rights::authorization::{ContentFilter, Guarded};
+use crate::{Authorization, Commands, Permission, Scope, Workers};
+
+pub use import::{ImportDashboard, ImportInput, ImportedDashboard, interpolate};
+pub use save::{ParsedDashboard, SaveDashboard};
+pub use version::{VersionContent, VersionTarget, VersionView};
+
+/// How many tags are listed.
+pub const MAX_LISTED_TAGS: i64 = 5000;
+
+/// A dashboard as it is read.
+#[derive(Clone, Debug)]
+pub struct DashboardView {
+    /// The org that owns it.
+    pub org_id: OrgId,
+    /// The numeric id.
+    pub id: i64,
+    /// The uid.
+    pub uid: Uid,
+    /// The title.
+    pub title: String,
+    /// The readable part of its address.
+    pub slug: String,
+    /// The folder it is in.
+    pub folder_uid: Option<Uid>,
+    /// The current version.
+    pub version: i64,
+    /// When it was created.
+    pub created: Timestamp,
+    /// The login of who created it.
+    pub created_by: String,
+    /// When the current version was saved.
+    pub updated: Timestamp,
+    /// The login of who saved the current version.
+    pub updated_by: String,
+    /// The document without its members `id`, `uid` and `version`.
+    pub data: CanonicalJson,
+}
+
+impl DashboardView {
+    /// The dashboard as it is guarded.
+    pub(crate) fn guarded(&self) -> Guarded<'_> {
+        Guarded::Dashboard { id: self.id, folder: self.folder_uid.as_ref() }
+    }
+}
+
+/// A dashboard to open, with the folder it is in and what the actor may do with it.
+#[derive(Clone, Debug)]
+pub struct OpenedDashboard {
+    /// The dashboard.
+    pub dashboard: Arc<DashboardView>,
+    /// The folder it is in.
+    pub folder: Option<Arc<FolderView>>,
+    /// What the actor may do.
+    pub level: AccessLevel,
+}
+
+/// What a save, or a restore, came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedDashboard {
+    /// The numeric id.
+    pub id: i64,
+    /// The uid.
+    pub uid: Uid,
+    /// The title.
+    pub title: String,
+    /// The folder it is in.
+    pub folder_uid: Option<Uid>,
+    /// The version that was saved.
+    pub version: i64,
+}
+
+/// What is left to say of a deleted dashboard.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DeletedDashboard {
+    /// The uid it had.
+    pub uid: Uid,
+    /// The title it had.
+    pub title: String,
+}
+
+/// A tag and how many dashboards have it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TagCount {
+    /// The tag.
+    pub term: String,
+    /// The number of dashboards.
+    pub count: i64,
+}
+
+/// Reads dashboards and their versions.
+#[async_trait]
+pub trait DashboardReader: Send + Sync {
+    /// The dashboard of that uid.
+    async fn find_dashboard(&self, scope: &Scope, uid: &Uid) -> Result<Option<Arc<DashboardView>>>;
+    /// The uid of the dashboard of that numeric id.
+    async fn find_uid_by_id(&self, scope: &Scope, id: i64) -> Result<Option<Uid>>;
+    /// The uid of the folder of that numeric id.
+    async fn find_folder_uid_by_id(&self, scope: &Scope, id: i64) -> Result<Option<Uid>>;
+    /// How many bytes the event has that a version of a dashboard was saved with; 0 if there is none.
+    async fn version_bytes(&self, scope: &Scope, uid: &Uid, version: i64) -> Result<usize>;
+    /// The same of the last version that was saved by a position of the log.
+    async fn version_bytes_at(&self, scope: &Scope, uid: &Uid, position: i64) -> Result<usize>;
+    /// The dashboard of that uid as it was at a position of the log.
+    async fn find_dashboard_at(&self, scope: &Scope, uid: &Uid, position: i64)
+    -> Result<Then<DashboardView>>;
+    /// The tags of all dashboards that a filter lets through, in order; of more than [`MAX_LISTED_TAGS`] those that the most
+    /// dashboards have.
+    async fn count_tags(&self, scope: &Scope, filter: &ContentFilter) -> Result<Vec<TagCount>>;
+    /// So many versions from the newest down, from below `before` if given, leaving out the first `start`; fewer if their
+    /// messages have more than [`version::MAX_PAGE_BYTES`], but one if there is one.
+    async fn list_versions(
+        &self,
+        scope: &Scope,
+        uid: &Uid,
+        before: Option<i64>,
+        start: i64,
+        size: i64,
+    ) -> Result<Vec<VersionView>>;
+    /// One version with its content.
+    async fn find_version(&self, scope: &Scope, uid: &Uid, version: i64) -> Result<Option<VersionContent>>;
+}
+
+/// What the use cases of dashboards need.
+pub struct DashboardPorts {
+    /// Reads dashboards.
+    pub reader: Arc<dyn DashboardReader>,
+    /// Reads folders.
+    pub folders: Arc<dyn FolderReader>,
+    /// Knows who may do what.
+    pub authorization: Arc<Authorization>,
+    /// Resolves points in time.
+    pub moments: Arc<Moments>,
+    /// Draws numeric ids.
+    pub ids: Arc<dyn IdAllocator>,
+}
+
+/// The use cases of dashboards.
+pub struct Dashboards {
+    commands: Commands,
+    reader: Arc<dyn DashboardReader>,
+    folders: Arc<dyn FolderReader>,
+    authorization: Arc<Authorization>,
+    moments: Arc<Moments>,
+    ids: Arc<dyn IdAllocator>,
+    workers: Workers,
+    max_document_bytes: usize,
+}
+
+impl Dashboards {
+    /// The use cases on these ports, for documents of at most so many bytes.
+    #[must_use]
+    pub fn new(
+        commands: Commands,
+        ports: DashboardPorts,
+        workers: Workers,
+        max_document_bytes: usize,
+    ) -> Self {
+        let DashboardPorts { reader, folders, authorization, moments, ids } = ports;
+        Self { commands, reader, folders, authorization, moments, ids, workers, max_document_bytes }
+    }
+
+    /// How many bytes a document has at most.
+    #[must_use]
+    pub fn max_document_bytes(&self) -> usize {
+        self.max_document_bytes
+    }
+
+    /// Does something with documents of so many bytes together that takes long if they are large.
+    pub async fn work<T: Send + 'static>(
+        &self,
+        scope: &Scope,
+        bytes: usize,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T> {
+        self.workers.run(scope.org(), bytes, work).await
+    }
+
+    /// Reads a dashboard with the folder it is in.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn get_dashboard(&self, scope: &Scope, uid: &str) -> Result<OpenedDashboard> {
+        let (dashboard, level) = self.find_visible(scope, &parse_uid(uid)?).await?;
+        let folder = match &dashboard.folder_uid {
+            Some(folder) => self.folders.find_folder(scope, folder).await?,
+            None => None,
+        };
+        Ok(OpenedDashboard { dashboard, folder, level })
+    }
+
+    /// Lists the tags of all dashboards that the actor may read, with how many have each; of too many tags, the most used.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn list_tags(&self, scope: &Scope) -> Result<Vec<TagCount>> {
+        scope.require_member(Permission::DashboardsRead)?;
+        let filter = ContentFilter::of(scope, AccessLevel::View);
+        self.reader.count_tags(scope, &filter).await
+    }
+
+    /// Deletes a dashboard, which moves it to the trash.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn delete_dashboard(&self, scope: &Scope, uid: &str) -> Result<DeletedDashboard> {
+        let uid = &parse_uid(uid)?;
+        self.commands
+            .run(scope, |mut unit| async move {
+                let mut dashboard = unit.load::<Dashboard>(uid).await?;
+                self.require_edit(scope, &dashboard, Permission::DashboardsDelete).await?;
+                unit.rest_on_right(ResourceKind::Dashboard, uid, AccessLevel::Edit);
+                dashboard.tell(DashboardCommand::Delete).await?;
+                let title = dashboard.title.clone();
+                unit.record(dashboard)?;
+                Ok(unit.decided(DeletedDashboard { uid: uid.clone(), title }))
+            })
+            .await
+    }
+
+    async fn find(&self, scope: &Scope, uid: &Uid) -> Result<Arc<DashboardView>> {
+        self.reader.find_dashboard(scope, uid).await?.ok_or_else(|| DashboardError::NotFound.into())
+    }
+
+    /// A dashboard that the actor may read, and what else it may do with it.
+    async fn find_visible(&self, scope: &Scope, uid: &Uid) -> Result<(Arc<DashboardView>, AccessLevel)> {
+        let dashboard = self.find(scope, uid).await?;
+        let (view, permission) = (AccessLevel::View, Permission::DashboardsRead);
+        let level = self.authorization.require(scope, dashboard.guarded(), view, permission).await?;
+        Ok((dashboard, level))
+    }
+
+    /// What the actor may do with a dashboard that is there.
+    pub(crate) async fn level(&self, scope: &Scope, uid: &Uid) -> Result<AccessLevel> {
+        Ok(self.find_visible(scope, uid).await?.1)
+    }
+
+    /// Fails unless the dashboard is there and the actor may change it.
+    async fn require_edit(&self, scope: &Scope, dashboard: &Dashboard, permission: Permission) -> Result<()> {
+        if !dashboard.exists {
+            return Err(DashboardError::NotFound.into());
+        }
+        let guarded = Guarded::Dashboard { id: dashboard.id, folder: dashboard.folder_uid.as_ref() };
+        self.authorization.require(scope, guarded, AccessLevel::Edit, permission).await.map(drop)
+    }
+}
+
+/// A uid in a path. One that cannot be a uid names nothing.
+pub(crate) fn parse_uid(uid: &str) -> Result<Uid> {
+    Uid::try_new(uid).map_err(|_| Error::from(DashboardError::NotFound))
+}

@@ -1,0 +1,53 @@
+//! Dashboards as they were.
+
+use std::sync::Arc;
+
+use kymograph_domain::AccessLevel;
+
+use super::{Dashboards, OpenedDashboard, parse_uid};
+use crate::kernel::error::Result;
+use crate::kernel::work::Admission;
+use crate::rights::authorization::{ContentFilter, Guarded};
+use crate::{Permission, Scope};
+
+impl Dashboards {
+    /// Reads a dashboard with the folder it was in, as of a time, for who may change it now, with the rights of now. A folder
+    /// that the actor may not change now is not told. With it comes the admission that it needed.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn get_dashboard_at(
+        &self,
+        scope: &Scope,
+        uid: &str,
+        at: &str,
+    ) -> Result<(OpenedDashboard, Option<Admission>)> {
+        scope.require_member(Permission::DashboardsRead)?;
+        let position = self.moments.resolve(scope, at).await?;
+        let uid = &parse_uid(uid)?;
+        let (edit, permission) = (AccessLevel::Edit, Permission::DashboardsWrite);
+        let today = self.reader.find_dashboard(scope, uid).await?;
+        if let Some(today) = &today {
+            self.authorization.require(scope, today.guarded(), edit, permission).await?;
+        }
+        let bytes = self.reader.version_bytes_at(scope, uid, position).await?;
+        let admission = self.workers.admit_for(scope.org(), bytes).await?;
+        let mut dashboard = self.reader.find_dashboard_at(scope, uid, position).await?.there("Dashboard")?;
+        let guarded = match today.as_ref().filter(|today| today.id == dashboard.id) {
+            Some(today) => today.guarded(),
+            // It is in the trash, where it keeps its rights, or for those only who may see all.
+            None => Guarded::Trashed(dashboard.id),
+        };
+        let level = self.authorization.require(scope, guarded, edit, permission).await?;
+        let folder = match &dashboard.folder_uid {
+            Some(folder) => {
+                let filter = ContentFilter::of(scope, edit);
+                let allowed = self.folders.allowed_folders_at(scope, position, &filter).await?;
+                allowed.find(folder).cloned()
+            }
+            None => None,
+        };
+        if folder.is_none() {
+            dashboard.folder_uid = None;
+        }
+        Ok((OpenedDashboard { dashboard: Arc::new(dashboard), folder, level }, admission))
+    }
+}

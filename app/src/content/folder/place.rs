@@ -1,0 +1,49 @@
+//! The identity of a folder that something was in. The content of a closed folder would be open to others in another folder, which
+//! somebody made since under its uid.
+
+use kymograph_domain::Uid;
+use kymograph_domain::content::folder::{self, Folder};
+
+use super::{FolderReader, Folders};
+use crate::kernel::error::{Error, Result};
+use crate::kernel::event_store::Premise;
+use crate::{Scope, Unit};
+
+/// The refusal to put something into another folder than the one that it was in.
+pub(crate) fn another_folder(uid: &Uid) -> Error {
+    Error::invalid(format!("the folder it was in is gone, and “{uid}” is the uid of another one now"))
+}
+
+/// The numeric id of the folder that has a uid now, if it is the one that had it before a position.
+pub(crate) async fn same_folder(
+    reader: &dyn FolderReader,
+    scope: &Scope,
+    uid: &Uid,
+    position: i64,
+) -> Result<Option<i64>> {
+    Ok(folder::same_folder(&reader.list_births(scope, uid).await?, position))
+}
+
+impl Folders {
+    /// As [`same_folder`].
+    pub(crate) async fn same(&self, scope: &Scope, uid: &Uid, position: i64) -> Result<Option<i64>> {
+        same_folder(&*self.reader, scope, uid, position).await
+    }
+
+    /// Fails unless the folder that has a uid is the one that had it before a position, now and when it is written.
+    pub(crate) async fn require_same(
+        &self,
+        scope: &Scope,
+        unit: &mut Unit<'_>,
+        uid: &Uid,
+        position: i64,
+    ) -> Result<()> {
+        if !unit.load::<Folder>(uid).await?.exists {
+            // The commit says so.
+            return Ok(());
+        }
+        let id = self.same(scope, uid, position).await?.ok_or_else(|| another_folder(uid))?;
+        unit.rest_on(Premise::FolderIs { uid: uid.clone(), id });
+        Ok(())
+    }
+}

@@ -1,0 +1,260 @@
+//! Preferences of orgs, teams and users, and the dashboard to begin with.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use kymograph_domain::Uid;
+use kymograph_domain::account::org::{Org, OrgError};
+use kymograph_domain::account::team::{Team, TeamError};
+use kymograph_domain::content::dashboard::{Dashboard, DashboardError};
+use kymograph_domain::content::preference::{
+    Preference, PreferenceCommand, PreferenceOwner, PreferenceSettings,
+};
+
+use crate::account::team::{TeamReader, resolve_team};
+use crate::content::dashboard::DashboardReader;
+use crate::kernel::error::Result;
+use crate::{Authorization, Commands, Permission, Scope, Unit};
+
+/// Preferences as they are read.
+#[derive(Clone, Debug, Default)]
+pub struct PreferenceView {
+    /// What is preferred. A home dashboard that was deleted since counts as none.
+    pub settings: PreferenceSettings,
+    /// The home dashboard.
+    pub home: Option<HomeDashboard>,
+}
+
+/// A dashboard to begin with.
+#[derive(Clone, Debug)]
+pub struct HomeDashboard {
+    /// Its uid.
+    pub uid: Uid,
+    /// The readable part of its address.
+    pub slug: String,
+}
+
+/// Reads preferences.
+#[async_trait]
+pub trait PreferenceReader: Send + Sync {
+    /// What an owner prefers; who never said anything prefers nothing.
+    async fn find_preference(&self, scope: &Scope, owner: PreferenceOwner) -> Result<PreferenceView>;
+    /// The dashboard that the actor begins with: its own choice, else that of one of its teams, the youngest first,
+    /// else the org's.
+    async fn find_home(&self, scope: &Scope) -> Result<Option<HomeDashboard>>;
+}
+
+/// A change of preferences; what is `None` is not mentioned.
+#[derive(Clone, Debug, Default)]
+pub struct PreferenceChange {
+    /// The theme.
+    pub theme: Option<String>,
+    /// The time zone.
+    pub timezone: Option<String>,
+    /// The day a week begins with.
+    pub week_start: Option<String>,
+    /// The language.
+    pub language: Option<String>,
+    /// The language by whose habits numbers and dates are written.
+    pub regional_format: Option<String>,
+    /// The dashboard to begin with.
+    pub home: Option<HomeChoice>,
+    /// The tab with which the query history opens.
+    pub query_history_tab: Option<String>,
+    /// The addresses of the bookmarks.
+    pub bookmark_urls: Option<Vec<String>>,
+}
+
+/// How a client names the dashboard to begin with.
+#[derive(Clone, Debug)]
+pub enum HomeChoice {
+    /// It wants none.
+    None,
+    /// By uid.
+    Uid(String),
+    /// By numeric id.
+    Id(i64),
+}
+
+/// What becomes of settings that a change does not mention.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unmentioned {
+    /// They are left to the server again.
+    Reset,
+    /// They stay.
+    Keep,
+}
+
+/// The use cases of preferences.
+pub struct Preferences {
+    commands: Commands,
+    reader: Arc<dyn PreferenceReader>,
+    dashboards: Arc<dyn DashboardReader>,
+    teams: Arc<dyn TeamReader>,
+    authorization: Arc<Authorization>,
+}
+
+impl Preferences {
+    /// The use cases on these ports.
+    #[must_use]
+    pub fn new(
+        commands: Commands,
+        reader: Arc<dyn PreferenceReader>,
+        dashboards: Arc<dyn DashboardReader>,
+        teams: Arc<dyn TeamReader>,
+        authorization: Arc<Authorization>,
+    ) -> Self {
+        Self { commands, reader, dashboards, teams, authorization }
+    }
+
+    /// Reads what the org prefers.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn get_org_preference(&self, scope: &Scope) -> Result<PreferenceView> {
+        scope.require(Permission::OrgsPreferencesRead)?;
+        self.reader.find_preference(scope, PreferenceOwner::Org).await
+    }
+
+    /// Reads what a team prefers.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn get_team_preference(&self, scope: &Scope, team: &str) -> Result<PreferenceView> {
+        scope.require(Permission::TeamsRead)?;
+        let id = resolve_team(&*self.teams, scope, team).await?;
+        self.teams.find_team(scope, id).await?.ok_or(TeamError::NotFound)?;
+        self.reader.find_preference(scope, PreferenceOwner::Team(id)).await
+    }
+
+    /// Reads what the actor prefers in the org.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn get_own_preference(&self, scope: &Scope) -> Result<PreferenceView> {
+        self.reader.find_preference(scope, own(scope)).await
+    }
+
+    /// Changes what the org prefers.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn change_org_preference(
+        &self,
+        scope: &Scope,
+        change: &PreferenceChange,
+        unmentioned: Unmentioned,
+    ) -> Result<()> {
+        scope.require(Permission::OrgsPreferencesWrite)?;
+        self.change(scope, PreferenceOwner::Org, change, unmentioned).await
+    }
+
+    /// Changes what a team prefers.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn change_team_preference(
+        &self,
+        scope: &Scope,
+        team: &str,
+        change: &PreferenceChange,
+        unmentioned: Unmentioned,
+    ) -> Result<()> {
+        scope.require(Permission::TeamsWrite)?;
+        let id = resolve_team(&*self.teams, scope, team).await?;
+        self.change(scope, PreferenceOwner::Team(id), change, unmentioned).await
+    }
+
+    /// Changes what the actor prefers in the org.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn change_own_preference(
+        &self,
+        scope: &Scope,
+        change: &PreferenceChange,
+        unmentioned: Unmentioned,
+    ) -> Result<()> {
+        self.change(scope, own(scope), change, unmentioned).await
+    }
+
+    /// Reads which dashboard the actor begins with, if somebody has chosen one.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn get_home_dashboard(&self, scope: &Scope) -> Result<Option<HomeDashboard>> {
+        // Who may not read it would be sent to a page that cannot be opened.
+        match self.reader.find_home(scope).await? {
+            Some(home) if self.can_view(scope, &home.uid).await? => Ok(Some(home)),
+            _ => Ok(None),
+        }
+    }
+
+    async fn can_view(&self, scope: &Scope, uid: &Uid) -> Result<bool> {
+        if scope.administers_content() {
+            return Ok(true);
+        }
+        let Some(dashboard) = self.dashboards.find_dashboard(scope, uid).await? else { return Ok(false) };
+        Ok(self.authorization.level(scope, dashboard.guarded()).await?.is_some())
+    }
+
+    async fn change(
+        &self,
+        scope: &Scope,
+        owner: PreferenceOwner,
+        change: &PreferenceChange,
+        unmentioned: Unmentioned,
+    ) -> Result<()> {
+        let home = self.resolve_home(scope, change.home.as_ref()).await?;
+        let home = home.as_ref();
+        self.commands
+            .run(scope, |mut unit| async move {
+                owner_must_exist(scope, &unit, owner).await?;
+                if let Some(home) = home
+                    && !unit.load::<Dashboard>(home).await?.exists
+                {
+                    return Err(DashboardError::NotFound.into());
+                }
+                let mut preference = unit.load::<Preference>(&owner).await?;
+                let before = match unmentioned {
+                    Unmentioned::Reset => PreferenceSettings::default(),
+                    Unmentioned::Keep => preference.settings.clone(),
+                };
+                let settings = change.applied_to(before, home);
+                preference.tell(PreferenceCommand::Set { owner, settings }).await?;
+                unit.record(preference)?;
+                Ok(unit.decided(()))
+            })
+            .await
+    }
+
+    async fn resolve_home(&self, scope: &Scope, choice: Option<&HomeChoice>) -> Result<Option<Uid>> {
+        let found = match choice {
+            None | Some(HomeChoice::None) => return Ok(None),
+            Some(HomeChoice::Uid(uid)) => Uid::try_new(uid).ok(),
+            Some(HomeChoice::Id(id)) => self.dashboards.find_uid_by_id(scope, *id).await?,
+        };
+        match found {
+            // To who may not read it it is not there, and the answer must not tell otherwise.
+            Some(home) if self.can_view(scope, &home).await? => Ok(Some(home)),
+            _ => Err(DashboardError::NotFound.into()),
+        }
+    }
+}
+
+async fn owner_must_exist(scope: &Scope, unit: &Unit<'_>, owner: PreferenceOwner) -> Result<()> {
+    // A server admin can name an org that is not there, and who is a member of none acts in one.
+    if !unit.load::<Org>(&scope.org()).await?.exists {
+        return Err(OrgError::NotFound.into());
+    }
+    match owner {
+        PreferenceOwner::Team(id) if !unit.load::<Team>(&id).await?.exists => Err(TeamError::NotFound.into()),
+        _ => Ok(()),
+    }
+}
+
+fn own(scope: &Scope) -> PreferenceOwner {
+    PreferenceOwner::User(scope.actor().user_id)
+}
+
+impl PreferenceChange {
+    fn applied_to(&self, before: PreferenceSettings, home: Option<&Uid>) -> PreferenceSettings {
+        let change = self.clone();
+        PreferenceSettings {
+            theme: change.theme.unwrap_or(before.theme),
+            timezone: change.timezone.unwrap_or(before.timezone),
+            week_start: change.week_start.unwrap_or(before.week_start),
+            language: change.language.unwrap_or(before.language),
+            regional_format: change.regional_format.unwrap_or(before.regional_format),
+            home_dashboard_uid: if change.home.is_some() { home.cloned() } else { before.home_dashboard_uid },
+            query_history_tab: change.query_history_tab.unwrap_or(before.query_history_tab),
+            bookmark_urls: change.bookmark_urls.unwrap_or(before.bookmark_urls),
+        }
+    }
+}

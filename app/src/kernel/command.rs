@@ -1,0 +1,143 @@
+//! Runs commands: idempotency, decision, commit, and another decision after a conflict.
+
+mod course;
+
+use std::sync::Arc;
+
+use kymograph_domain::Invariant;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::kernel::by_org::ByOrg;
+use crate::kernel::error::{Error, ErrorKind, Result};
+use crate::kernel::event_store::{Commit, CommitError, EventStore, Fate, KeptResponse, Replay};
+use crate::kernel::scope::{IdempotencyKey, Scope};
+use crate::kernel::unit::{Decided, Loaded, Unit};
+use course::Course;
+
+/// How often a command is decided before the client is told to try again.
+const MAX_ATTEMPTS: u32 = 40;
+
+/// Runs the commands of all use cases.
+#[derive(Clone)]
+pub struct Commands {
+    store: Arc<dyn EventStore>,
+    /// Commands that lost a race take turns in deciding again, so that they do not race once more.
+    turns: Arc<ByOrg<tokio::sync::Mutex<()>>>,
+}
+
+impl Commands {
+    /// Commands on this log.
+    #[must_use]
+    pub fn new(store: Arc<dyn EventStore>) -> Self {
+        Self { store, turns: Arc::default() }
+    }
+
+    /// Runs one command: decides, and commits what was decided in one transaction.
+    ///
+    /// A repeated request, known by its idempotency key, gets the outcome of the first without being decided
+    /// again. When another command was faster on a stream, this one is decided anew on what is there now, or will be once
+    /// the faster one is written; so a decision that names the version it expects fails then by itself. A decision to change
+    /// nothing, or to refuse, has no commit that would find out; so it is made once more on what the database says, which
+    /// another server may have changed.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", name = "command", skip_all)]
+    pub async fn run<'s, O, F, D>(&self, scope: &'s Scope, decide: F) -> Result<O>
+    where
+        O: Serialize + DeserializeOwned,
+        F: Fn(Unit<'s>) -> D,
+        D: Future<Output = Result<Decided<'s, O>>>,
+    {
+        if let Some(outcome) = self.replayed(scope).await? {
+            return Ok(outcome);
+        }
+        let mut course = Course::new(self, scope.org());
+        for attempt in 1..=MAX_ATTEMPTS {
+            let loaded = course.begin().await;
+            let decided = decide(Unit::new(scope, self.store.clone(), loaded.clone())).await;
+            let writes_nothing = decided.as_ref().map_or(true, |decided| decided.unit.appends.is_empty());
+            if writes_nothing && course.must_decide_on_stored(&loaded).await {
+                continue;
+            }
+            let Decided { unit, outcome } = decided?;
+            if unit.appends.is_empty() {
+                return Ok(outcome);
+            }
+            let commit = commit(scope, unit, &outcome, loaded.fates())?;
+            let result = match self.store.queue(scope, commit) {
+                Ok(queued) => course.written(queued).await,
+                Err(CommitError::Conflict) => {
+                    course.is_behind();
+                    continue;
+                }
+                Err(error) => Err(error),
+            };
+            match result {
+                Ok(_) => return Ok(outcome),
+                Err(CommitError::Conflict) => course.lost(attempt, &loaded).await,
+                Err(CommitError::Broken(invariant)) if invariant.is_existence() && course.misses(&loaded) => {
+                }
+                // The next request to a deleted org finds no membership.
+                Err(CommitError::Broken(Invariant::OrgExists)) if scope.org() == scope.home() => {
+                    return Err(Error::unauthenticated("Unauthorized"));
+                }
+                Err(CommitError::Broken(invariant)) => return Err(Error::from_invariant(invariant)),
+                Err(CommitError::Repeated) => match self.replayed(scope).await? {
+                    Some(outcome) => return Ok(outcome),
+                    // The first request was before it in the same transaction, and failed after all.
+                    None => course.lost(attempt, &loaded).await,
+                },
+                Err(CommitError::Failed(error)) => return Err(error),
+            }
+        }
+        Err(Error::new(ErrorKind::Overloaded, "Too many changes of the same at once, try again"))
+    }
+
+    /// Decides a command, and writes nothing.
+    pub async fn rehearse<'s, O, F, D>(&self, scope: &'s Scope, decide: F) -> Result<O>
+    where
+        F: FnOnce(Unit<'s>) -> D,
+        D: Future<Output = Result<Decided<'s, O>>>,
+    {
+        Ok(decide(Unit::new(scope, self.store.clone(), Loaded::default())).await?.outcome)
+    }
+
+    async fn replayed<O: DeserializeOwned>(&self, scope: &Scope) -> Result<Option<O>> {
+        let outcome = self.find_replay(scope).await?.and_then(|replay| replay.outcome);
+        outcome.map(|outcome| serde_json::from_str(&outcome).map_err(Error::internal)).transpose()
+    }
+
+    async fn find_replay(&self, scope: &Scope) -> Result<Option<Replay>> {
+        let Some(IdempotencyKey { key, request_hash }) = &scope.request().idempotency else {
+            return Ok(None);
+        };
+        let replay = self.store.replay(scope, key).await?;
+        if replay.as_ref().is_some_and(|replay| replay.request_hash != *request_hash) {
+            let message = "Idempotency-Key was used before for a different request";
+            return Err(Error::new(ErrorKind::Contradictory, message));
+        }
+        Ok(replay)
+    }
+
+    /// The response that was given to a request when it came before.
+    pub async fn repeated_response(&self, scope: &Scope) -> Result<Option<KeptResponse>> {
+        Ok(self.find_replay(scope).await?.and_then(|replay| replay.response))
+    }
+
+    /// Keeps the response to a request, should the request come again.
+    pub async fn keep_response(&self, scope: &Scope, response: &KeptResponse) -> Result<()> {
+        match &scope.request().idempotency {
+            Some(key) => self.store.keep_response(scope, key, response).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// The commit of a unit of work, with its outcome for a repetition of the request.
+fn commit<O: Serialize>(scope: &Scope, unit: Unit<'_>, outcome: &O, grounds: Vec<Fate>) -> Result<Commit> {
+    let replay = match &scope.request().idempotency {
+        Some(key) => Some((key.clone(), serde_json::to_string(outcome).map_err(Error::internal)?)),
+        None => None,
+    };
+    let Unit { appends, secrets, token_hashes, forgotten, premises, .. } = unit;
+    Ok(Commit { appends, secrets, token_hashes, forgotten, replay, grounds, premises })
+}

@@ -1,0 +1,314 @@
+//! What an object was like at a version.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use kymograph_domain::kernel::past::{AnyPast, NOTHING, Past};
+use kymograph_domain::registry::DecodeError;
+use kymograph_domain::{StoredEvent, Stream, StreamId, registry};
+
+use super::{Diff, HistoryReader, MAX_COMPARED_BYTES, MAX_READ_BYTES, StoredChange};
+use crate::kernel::error::{Error, Result};
+use crate::kernel::work::{Admitted, INLINE_BYTES};
+use crate::{Scope, Workers};
+
+/// How many events are read at once.
+pub(super) const BATCH: i64 = 500;
+/// The most bytes that are read at once after an admission. More are only read one event after the other.
+pub(super) const BATCH_BYTES: i64 = 1024 * 1024;
+/// How many events an image is folded from that no event tells all of.
+pub(crate) const MAX_FOLDED_EVENTS: i64 = 10_000;
+/// How many bytes an event counts for beside its payload.
+const EVENT_BYTES: usize = 100;
+/// The least that a piece of work counts for, in bytes.
+const PIECE_BYTES: usize = 1024;
+
+/// The work that one request may do to find out what objects were, and what changed.
+#[derive(Clone, Copy)]
+pub(crate) struct Room {
+    /// Bytes of events that are read.
+    pub(crate) read: usize,
+    /// Bytes of images that are compared.
+    pub(crate) compared: usize,
+    /// Bytes that are read without an admission.
+    pub(super) small: usize,
+    /// Bytes that are worked on at once. All that comes after them waits for its turn, however little it is.
+    inline: usize,
+}
+
+impl Room {
+    /// The work of one request.
+    pub(crate) const OF_REQUEST: Self = Self::new(MAX_READ_BYTES, MAX_COMPARED_BYTES);
+
+    /// Room to read and compare so many bytes.
+    pub(crate) const fn new(read: usize, compared: usize) -> Self {
+        Self { read, compared, small: INLINE_BYTES, inline: INLINE_BYTES }
+    }
+}
+
+/// Images of one object. Asked for in ascending order, each goes on from where the one before ended.
+pub(crate) struct Images<'a> {
+    noun: &'a str,
+    /// The first version of which something is told.
+    first: i64,
+    reading: Reading<'a>,
+    past: Option<Box<dyn AnyPast>>,
+    version: i64,
+    last: Option<(i64, Arc<str>)>,
+    /// The size of the events that the past was folded from, in bytes.
+    weight: usize,
+}
+
+impl<'a> Images<'a> {
+    pub(crate) fn new(
+        reader: &'a dyn HistoryReader,
+        workers: &'a Workers,
+        scope: &'a Scope,
+        stream: &'a StreamId,
+        noun: &'a str,
+    ) -> Self {
+        let reading = Reading::new(reader, workers, scope, stream);
+        Self { noun, first: 1, reading, past: None, version: 0, last: None, weight: 0 }
+    }
+
+    /// Says that nothing is told of what was before a version.
+    pub(super) fn since(mut self, version: i64) -> Self {
+        self.first = version;
+        self
+    }
+
+    /// Says that all images up to a version will be asked for, so that their events are read together.
+    pub(crate) fn up_to(mut self, version: i64) -> Self {
+        self.reading.wanted = version;
+        self
+    }
+
+    /// Says how much may be done.
+    pub(crate) fn within(mut self, room: Room) -> Self {
+        self.reading.room = room;
+        self
+    }
+
+    /// The work that may still be done.
+    pub(crate) fn left(&self) -> Room {
+        self.reading.room
+    }
+
+    /// What changed from one version to another, in at most so many bytes.
+    pub(crate) async fn diff(&mut self, from: i64, to: i64, max_bytes: usize) -> Result<Diff> {
+        let (Some(before), Some(after)) = (self.at(from).await?, self.at(to).await?) else {
+            return Diff::too_much();
+        };
+        let (noun, bytes) = (self.noun.to_owned(), before.len() + after.len());
+        let room = &mut self.reading.room;
+        let Some(left) = room.compared.checked_sub(bytes) else { return Diff::too_much() };
+        room.compared = left;
+        self.reading.run(bytes, move || Diff::between(&noun, &before, &after, max_bytes)).await?
+    }
+
+    /// The image after a version's event, as JSON text; `None` if too much would have to be read for it.
+    async fn at(&mut self, version: i64) -> Result<Option<Arc<str>>> {
+        if version < self.first {
+            return Ok(Some(NOTHING.into()));
+        }
+        if let Some((_, image)) = self.last.as_ref().filter(|(last, _)| *last == version) {
+            return Ok(Some(image.clone()));
+        }
+        if self.reading.room.read == 0 {
+            return Ok(None);
+        }
+        let types = registry::complete_events(self.noun);
+        let is_ahead = self.past.is_some() && (self.version..=self.reading.known_to()).contains(&version);
+        if !is_ahead {
+            let base = self.reading.base(types, version).await?;
+            if self.past.is_none() || self.version > version || base > self.version {
+                (self.past, self.weight) = (registry::new_past(self.noun), 0);
+                self.version = base - 1;
+                self.reading.known.clear();
+            }
+        }
+        if version - self.version > MAX_FOLDED_EVENTS {
+            return Ok(None);
+        }
+        let (noun, past, weight) = (self.noun, &mut self.past, &mut self.weight);
+        let push = |known: &Known| {
+            // What was before an event that tells all is of no use any more.
+            if types.contains(&&*known.stored_type) {
+                (*past, *weight) = (registry::new_past(noun), 0);
+            }
+            *weight += known.bytes;
+            past.as_mut().is_some_and(|past| past.push(&*known.event))
+        };
+        if !self.reading.each(self.version + 1, version, push).await? {
+            self.past = None;
+            return Ok(None);
+        }
+        self.version = version;
+        let past = self.past.take().ok_or_else(|| Error::internal(format!("{noun} is no aggregate type")))?;
+        let work = move || (past.image(), past);
+        let (image, past) = self.reading.run(self.weight, work).await?;
+        self.past = Some(past);
+        let image: Arc<str> = image.map_err(Error::internal)?.into();
+        self.last = Some((version, image.clone()));
+        Ok(Some(image))
+    }
+}
+
+/// The past of an object of a known type up to a version, and how much may still be done. The admission that it may need is
+/// the request's.
+pub(crate) async fn past<A: Stream>(
+    reader: &dyn HistoryReader,
+    workers: &Workers,
+    scope: &Scope,
+    stream: &StreamId,
+    version: i64,
+    room: Room,
+    admitted: &Admitted,
+) -> Result<(Past<A>, Room)> {
+    let mut past = Past::<A>::default();
+    let mut reading = Reading::new(reader, workers, scope, stream);
+    reading.room = room;
+    reading.admitted = admitted.clone();
+    let base = reading.base(A::COMPLETE, version).await?;
+    if reading.each(base, version, |known| past.push(&*known.event)).await? {
+        return Ok((past, reading.room));
+    }
+    Err(Error::too_large("the history up to this version is too long to be read"))
+}
+
+/// Reads the events of an object.
+struct Reading<'a> {
+    reader: &'a dyn HistoryReader,
+    workers: &'a Workers,
+    scope: &'a Scope,
+    stream: &'a StreamId,
+    /// Events that were read, but not handed out yet.
+    known: VecDeque<Known>,
+    /// Up to which version events will be asked for, as far as is known.
+    wanted: i64,
+    room: Room,
+    admitted: Admitted,
+}
+
+impl<'a> Reading<'a> {
+    fn new(
+        reader: &'a dyn HistoryReader,
+        workers: &'a Workers,
+        scope: &'a Scope,
+        stream: &'a StreamId,
+    ) -> Self {
+        Self {
+            reader,
+            workers,
+            scope,
+            stream,
+            known: VecDeque::new(),
+            wanted: 0,
+            room: Room::OF_REQUEST,
+            admitted: Admitted::default(),
+        }
+    }
+
+    /// Up to which version events can be handed out without reading any.
+    fn known_to(&self) -> i64 {
+        self.known.back().map_or(0, |known| known.version)
+    }
+
+    /// From which version on events have to be read to know what an object was like at another.
+    async fn base(&self, types: &[&str], version: i64) -> Result<i64> {
+        if types.is_empty() || version == 1 {
+            return Ok(1);
+        }
+        let last = self.reader.find_last_of(self.scope, self.stream, types, version).await?;
+        Ok(last.unwrap_or(1))
+    }
+
+    /// Hands out the events from one version to another, which all have to be there and of the object's type, and returns
+    /// whether that were not too many bytes.
+    async fn each(
+        &mut self,
+        from: i64,
+        to: i64,
+        mut push: impl FnMut(&Known) -> bool + Send,
+    ) -> Result<bool> {
+        for version in from..=to {
+            if self.known.is_empty() {
+                let read = self.read(version, BATCH.min(self.wanted.max(to) - version + 1)).await?;
+                let bytes = read.iter().map(|change| change.payload.len()).sum();
+                let decode = move || read.into_iter().map(decode).collect::<Result<_, _>>();
+                self.known = self.run(bytes, decode).await?.map_err(Error::internal)?;
+            }
+            let Some(known) = self.known.pop_front() else {
+                return Err(Error::missing(format!("version {version} not found")));
+            };
+            self.room.read = self.room.read.saturating_sub(known.bytes);
+            if self.room.read == 0 {
+                return Ok(false);
+            }
+            if known.version != version || !push(&known) {
+                return Err(Error::internal(format!("{} lacks version {version}", self.stream)));
+            }
+        }
+        Ok(true)
+    }
+
+    /// So many events from a version on, or fewer if they are large.
+    async fn read(&mut self, from: i64, limit: i64) -> Result<Vec<StoredChange>> {
+        let (scope, stream) = (self.scope, self.stream);
+        if !self.admitted.is_held() {
+            let max_bytes = i64::try_from(self.room.small).map_err(Error::internal)?;
+            let read = self.reader.read_changes(scope, stream, from, limit, max_bytes).await?;
+            let bytes = read.list.iter().map(|change| change.payload.len()).sum();
+            self.room.small = self.room.small.saturating_sub(bytes);
+            if !read.list.is_empty() || !read.is_cut {
+                return Ok(read.list);
+            }
+            self.admitted.wait(self.workers, scope.org()).await?;
+        }
+        let read = self.reader.read_changes(scope, stream, from, limit, BATCH_BYTES).await?;
+        if !read.list.is_empty() || !read.is_cut {
+            return Ok(read.list);
+        }
+        let read = self.reader.read_changes(scope, stream, from, 1, i64::MAX).await?;
+        Ok(read.list)
+    }
+
+    async fn run<T: Send + 'static>(
+        &mut self,
+        bytes: usize,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T> {
+        run(self.workers, self.scope, &mut self.room, bytes, work).await
+    }
+}
+
+/// Does work on so many bytes: at once as long as the request has done little, and then in a turn of its own, so that others
+/// have theirs between the pieces of a long history.
+pub(super) async fn run<T: Send + 'static>(
+    workers: &Workers,
+    scope: &Scope,
+    room: &mut Room,
+    bytes: usize,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T> {
+    if let Some(left) = room.inline.checked_sub(bytes.max(PIECE_BYTES)) {
+        room.inline = left;
+        return Ok(work());
+    }
+    workers.turn(scope.org(), bytes).await?.run(work).await
+}
+
+/// An event that was read.
+pub(super) struct Known {
+    version: i64,
+    stored_type: String,
+    pub(super) event: Box<dyn StoredEvent>,
+    /// The bytes that it counts for.
+    bytes: usize,
+}
+
+pub(super) fn decode(change: StoredChange) -> Result<Known, DecodeError> {
+    let StoredChange { version, stored_type, schema_version, payload } = change;
+    let event = registry::decode(&stored_type, schema_version, &payload)?;
+    Ok(Known { version, stored_type, event, bytes: payload.len() + EVENT_BYTES })
+}

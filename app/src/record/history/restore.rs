@@ -1,0 +1,143 @@
+//! Bringing back what an object was.
+
+use std::collections::HashSet;
+use std::future::Future;
+use std::pin::Pin;
+
+use kymograph_domain::Stream;
+use kymograph_domain::kernel::past::{AnyPast, NOTHING, Past, is_there};
+use kymograph_domain::registry::{self, AggregateVisitor, visit};
+use kymograph_domain::rights::resource_permission::Resource;
+use serde::{Deserialize, Serialize};
+
+use super::image::{Room, past};
+use super::right::{closed_list, place_of, resource_of};
+use super::team::leave_out_ended;
+use super::{Histories, HistoryOf, KeyOf, Purpose, Subject};
+use crate::Scope;
+use crate::account::invite::end_invites_after_demotion;
+use crate::kernel::error::{Error, Result};
+use crate::kernel::id_allocator::IdKind;
+use crate::kernel::work::Admitted;
+
+/// What a restoration came to.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Restored {
+    /// The version of the object now.
+    pub version: i64,
+    /// Whether anything had to be changed.
+    pub is_changed: bool,
+}
+
+impl Histories {
+    /// Makes an object what it was at a version, by the commands that lead there: each is decided as if somebody had
+    /// sent it, and what it breaks it breaks as usual.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn restore(
+        &self,
+        scope: &Scope,
+        of: &'static HistoryOf,
+        key: &str,
+        version: i64,
+    ) -> Result<Restored> {
+        let subject = self.subject(scope, of, key, Purpose::Restore).await?;
+        let subject = &subject;
+        self.last(subject).await?;
+        let position = self.entry(subject, version).await?.position;
+        let restore = Restore { histories: self, subject, version, position };
+        let restored = visit(of.noun, restore);
+        let restored =
+            restored.ok_or_else(|| Error::internal(format!("{} is no aggregate type", of.noun)))?;
+        restored.await
+    }
+
+    async fn new_id(&self, scope: &Scope) -> Result<i64> {
+        self.ids.next_id(scope.org(), IdKind::Object).await
+    }
+
+    /// The folder or dashboard that had the uid at a version. Only what began it surely says its numeric id.
+    async fn born<A: Stream>(
+        &self,
+        subject: &Subject,
+        version: i64,
+        admitted: &Admitted,
+    ) -> Result<Option<Resource>> {
+        let Subject { scope, stream, of, .. } = subject;
+        let types = registry::beginnings(of.noun);
+        if types.is_empty() {
+            return Ok(None);
+        }
+        let version = self.reader.find_last_of(scope, stream, types, version).await?.unwrap_or(version);
+        Ok(resource_of(&self.past::<A>(subject, version, admitted).await?.state))
+    }
+
+    async fn past<A: Stream>(&self, subject: &Subject, version: i64, admitted: &Admitted) -> Result<Past<A>> {
+        let Subject { scope, stream, .. } = subject;
+        let (reader, workers) = (&*self.reader, &self.workers);
+        let read = past(reader, workers, scope, stream, version, Room::OF_REQUEST, admitted).await?;
+        Ok(read.0)
+    }
+}
+
+struct Restore<'a> {
+    histories: &'a Histories,
+    subject: &'a Subject,
+    version: i64,
+    position: i64,
+}
+
+type Restoring<'a> = Pin<Box<dyn Future<Output = Result<Restored>> + Send + 'a>>;
+
+impl<'a> AggregateVisitor for Restore<'a> {
+    type Output = Restoring<'a>;
+
+    fn visit<A: Stream>(self) -> Restoring<'a> {
+        let Self { histories, subject, version, position } = self;
+        let Subject { scope, stream, of, .. } = subject;
+        Box::pin(async move {
+            // It lasts as long as what the object was like is in memory.
+            let admitted = &Admitted::default();
+            let past = &histories.past::<A>(subject, version, admitted).await?;
+            if past.image().map_err(Error::internal)? == NOTHING {
+                return Err(Error::invalid(format!(
+                    "it was deleted in version {version}: choose another version"
+                )));
+            }
+            let had = &histories.born::<A>(subject, version, admitted).await?;
+            histories
+                .commands
+                .run(scope, |mut unit| async move {
+                    let mut object = unit.load_stream::<A>(stream).await?;
+                    let is_there = is_there(&*object).map_err(Error::internal)?;
+                    histories.require_edit_still(subject, &mut unit, &*object, is_there).await?;
+                    if let Some(permission) = of.create.filter(|_| !is_there) {
+                        scope.require(permission)?;
+                    }
+                    let (before, left) = (object.version(), place_of(&*object).filter(|_| is_there));
+                    histories.must_be_same(subject, had.as_ref(), &*object, position).await?;
+                    let is_numbered = !is_there && of.key == KeyOf::Uid;
+                    let new_id = if is_numbered { histories.new_id(scope).await? } else { 0 };
+                    let commands = object.restoration(&past.state, &past.events, new_id);
+                    let cannot =
+                        || Error::invalid(format!("a {} cannot be brought back", of.noun.replace('_', " ")));
+                    let mut commands = commands.ok_or_else(cannot)?;
+                    let (reader, back) = (&*histories.reader, &HashSet::new());
+                    leave_out_ended(reader, scope, &*object, &mut commands, position, back).await?;
+                    for command in commands {
+                        object.tell(command).await?;
+                    }
+                    histories.require_place(subject, &mut unit, left, &*object, position).await?;
+                    let invites = &*histories.invites;
+                    end_invites_after_demotion(&mut unit, invites, scope, &*object).await?;
+                    let version = object.version();
+                    let list = closed_list(&unit, had.as_ref(), &*object, new_id).await?;
+                    unit.record(object)?;
+                    if let Some(list) = list {
+                        unit.record(list)?;
+                    }
+                    Ok(unit.decided(Restored { version, is_changed: version != before }))
+                })
+                .await
+        })
+    }
+}

@@ -1,0 +1,159 @@
+//! Who may look at what a folder or dashboard was, and bring it back: who may do so with what it is today.
+
+use std::any::Any;
+
+use cqrs_es::Aggregate;
+use kymograph_domain::content::dashboard::Dashboard;
+use kymograph_domain::content::folder::Folder;
+use kymograph_domain::rights::resource_permission::{
+    Grants, Resource, ResourceKind, ResourcePermission, ResourcePermissionCommand,
+};
+use kymograph_domain::{AccessLevel, StreamId, Uid, registry};
+
+use super::{Histories, HistoryOf, KeyOf, Subject};
+use crate::kernel::error::{Error, ErrorKind, Result};
+use crate::kernel::scope::denied;
+use crate::kernel::unit::Entity;
+use crate::{Scope, Unit};
+
+impl Histories {
+    /// Fails unless the actor may change a folder or dashboard, which looking at its history takes as well: what it said
+    /// before may have been said in a folder that was closed to those who may view it now. One that was deleted is there
+    /// for those only who administer all of them.
+    pub(super) async fn require_edit(&self, scope: &Scope, of: &HistoryOf, uid: &Uid) -> Result<()> {
+        if scope.administers_content() {
+            return Ok(());
+        }
+        let allowed = match of.noun {
+            Dashboard::TYPE => self.dashboards.level(scope, uid).await,
+            Folder::TYPE => self.folders.level(scope, uid).await,
+            noun => return Err(Error::internal(format!("nobody decides on the rights on a {noun}"))),
+        };
+        match (allowed, of.write) {
+            (Ok(allowed), Some(permission)) if allowed < AccessLevel::Edit => Err(denied(permission)),
+            (Ok(_), _) => Ok(()),
+            (Err(error), _) if error.kind() == ErrorKind::Missing => Err(Error::missing(of.missing)),
+            (Err(error), _) => Err(error),
+        }
+    }
+
+    /// The first version that the actor may look at. Rights on a folder or dashboard are rights on what has the uid now,
+    /// and what had it before may have been somebody else's, so that its history is for those only who administer
+    /// all of them.
+    pub(super) async fn first(&self, scope: &Scope, of: &HistoryOf, stream: &StreamId) -> Result<i64> {
+        if of.key != KeyOf::Uid || scope.administers_content() {
+            return Ok(1);
+        }
+        let types = registry::beginnings(of.noun);
+        Ok(self.reader.find_last_of(scope, stream, types, i64::MAX).await?.unwrap_or(1))
+    }
+
+    /// Fails unless the actor still may change a folder or dashboard that is there, now and when it is written: the past may have
+    /// taken long to read. Who does not administer all of them brings nothing back that was deleted meanwhile.
+    pub(super) async fn require_edit_still<A: Any>(
+        &self,
+        subject: &Subject,
+        unit: &mut Unit<'_>,
+        now: &A,
+        is_there: bool,
+    ) -> Result<()> {
+        let Subject { scope, of, .. } = subject;
+        let Some(Resource { kind, uid, .. }) = resource_of(now).filter(|_| !scope.administers_content())
+        else {
+            return Ok(());
+        };
+        if !is_there {
+            return Err(Error::missing(of.missing));
+        }
+        self.require_edit(scope, of, &uid).await?;
+        unit.rest_on_right(kind, &uid, AccessLevel::Edit);
+        Ok(())
+    }
+
+    /// Fails if there is another folder or dashboard under the uid of the one that had it at a position: it would show what that
+    /// one said to those who may see this one.
+    pub(super) async fn must_be_same<A: Any + Send + Sync>(
+        &self,
+        subject: &Subject,
+        had: Option<&Resource>,
+        now: &A,
+        position: i64,
+    ) -> Result<()> {
+        let object: &(dyn Any + Send + Sync) = now;
+        let has_uid = object.downcast_ref::<Dashboard>().is_some_and(|now| now.exists || now.in_trash)
+            || object.downcast_ref::<Folder>().is_some_and(|now| now.exists);
+        let (Some(had), Some(now)) = (had, resource_of(now).filter(|_| has_uid)) else { return Ok(()) };
+        let is_same = had.id == now.id
+            || now.kind == ResourceKind::Folder
+                && self.folders.same(&subject.scope, &now.uid, position + 1).await?.is_some();
+        if is_same {
+            return Ok(());
+        }
+        let noun = subject.of.noun;
+        let message = format!("another {noun} has its uid now: delete that one for good first");
+        Err(Error::new(ErrorKind::Taken, message))
+    }
+
+    /// Fails if an object came back to a place into which the actor may put nothing, or to another one than it was in at a
+    /// position. One that was there before has left `left`.
+    pub(super) async fn require_place<A: Any>(
+        &self,
+        subject: &Subject,
+        unit: &mut Unit<'_>,
+        left: Option<Place>,
+        now: &A,
+        position: i64,
+    ) -> Result<()> {
+        let (Some(place), Some(permission)) = (place_of(now), subject.of.create) else { return Ok(()) };
+        if left.as_ref() == Some(&place) {
+            return Ok(());
+        }
+        let scope = &subject.scope;
+        self.authorization.require_place_in(scope, unit, place.0.as_ref(), permission).await?;
+        match &place.0 {
+            Some(folder) => self.folders.require_same(scope, unit, folder, position).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// What an object is as something that has permissions, if it is a folder or dashboard.
+pub(crate) fn resource_of<A: Any>(object: &A) -> Option<Resource> {
+    let object: &dyn Any = object;
+    if let Some(Dashboard { uid, id, .. }) = object.downcast_ref() {
+        return Some(Resource { kind: ResourceKind::Dashboard, uid: uid.clone(), id: *id });
+    }
+    let Folder { uid, id, .. } = object.downcast_ref()?;
+    Some(Resource { kind: ResourceKind::Folder, uid: uid.clone(), id: *id })
+}
+
+/// The list of permissions with which something comes back that was created anew, under a new numeric id. Its old list
+/// does not come back, because who was granted something may have left since; an empty one does, lest what was closed
+/// come back open to everybody. What had no list has none.
+pub(super) async fn closed_list<A: Any>(
+    unit: &Unit<'_>,
+    had: Option<&Resource>,
+    now: &A,
+    new_id: i64,
+) -> Result<Option<Entity<ResourcePermission>>> {
+    let (Some(had), Some(resource)) = (had, resource_of(now).filter(|now| now.id == new_id)) else {
+        return Ok(None);
+    };
+    if unit.load::<ResourcePermission>(&had.id).await?.resource.is_none() {
+        return Ok(None);
+    }
+    let mut list = unit.load::<ResourcePermission>(&new_id).await?;
+    list.tell(ResourcePermissionCommand::Replace { resource, grants: Grants::new() }).await?;
+    Ok(Some(list))
+}
+
+/// The folder that something is in; nothing for the root.
+#[derive(PartialEq)]
+pub(crate) struct Place(pub(crate) Option<Uid>);
+
+/// Where a folder or dashboard is. Everything else is in no folder.
+pub(crate) fn place_of<A: Any>(object: &A) -> Option<Place> {
+    let object: &dyn Any = object;
+    let dashboard = object.downcast_ref::<Dashboard>().map(|dashboard| Place(dashboard.folder_uid.clone()));
+    dashboard.or_else(|| object.downcast_ref::<Folder>().map(|folder| Place(folder.parent_uid.clone())))
+}

@@ -1,0 +1,472 @@
+//! Deciding what becomes of each object.
+
+use std::any::Any;
+use std::collections::{HashMap, HashSet};
+use std::future::Future;
+use std::pin::Pin;
+
+use cqrs_es::Aggregate;
+use kymograph_domain::account::invite::Invite;
+use kymograph_domain::account::membership::Membership;
+use kymograph_domain::account::team::Team;
+use kymograph_domain::account::user::User;
+use kymograph_domain::content::folder::{Birth, Folder};
+use kymograph_domain::kernel::past::{AnyPast, NOTHING, Past, is_there};
+use kymograph_domain::kernel::undo::Undoing;
+use kymograph_domain::registry::{self, AggregateVisitor, visit};
+use kymograph_domain::rights::resource_permission::{Grantee, Resource, ResourceKind, ResourcePermission};
+use kymograph_domain::{Stream, StreamId, TeamId, Uid, UserId};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use super::list::Reborn;
+use super::place::without_moves;
+use super::{Fate, MAX_UNDONE_EVENTS, Object, Task, UndoPlan, UndoStep, Undos, right};
+use crate::account::invite::{end_invites_after_demotion, forgotten};
+use crate::kernel::error::{Error, ErrorKind, Result};
+use crate::kernel::id_allocator::IdKind;
+use crate::kernel::random::hex;
+use crate::kernel::unit::{Decided, Entity};
+use crate::record::history::{Place, place_of, resource_of};
+use crate::{Scope, Unit};
+
+/// How many bytes stand for the state of the objects.
+const SEEN_BYTES: usize = 16;
+
+/// A decision on all objects of a task.
+pub(super) struct Deciding<'a, 's> {
+    pub(super) undos: &'a Undos,
+    pub(super) task: &'a Task,
+    pub(super) scope: &'s Scope,
+    pub(super) unit: Unit<'s>,
+    /// Whether this is only about what would happen.
+    pub(super) is_rehearsal: bool,
+    pub(super) plan: UndoPlan,
+    /// The numeric ids of folders and dashboards by now, by kind and uid; `None` for those that are gone.
+    pub(super) resources: HashMap<(ResourceKind, Uid), Option<i64>>,
+    /// Folders and dashboards that came back under a new numeric id.
+    pub(super) reborn: Vec<Reborn>,
+    /// Users and teams that came back.
+    pub(super) returned: HashSet<Grantee>,
+    /// The creations under the uids of folders, the newest first.
+    pub(super) births: HashMap<Uid, Vec<Birth>>,
+    /// The versions with which objects began: those that are there now, or that the request changed.
+    pub(super) began: HashMap<StreamId, i64>,
+    /// Grantees that were looked up, and true for those that are there.
+    pub(super) grantees: HashMap<Grantee, bool>,
+    /// Folders that came back under a new numeric id.
+    pub(super) folders_back: HashMap<Uid, Birth>,
+    seen: Sha256,
+}
+
+/// The fate of an object, and the commands for it.
+enum Decision<C> {
+    Tell(Fate, Vec<C>),
+    Keep(Fate, String),
+}
+
+impl<C> Decision<C> {
+    fn unchanged(detail: &str) -> Self {
+        Self::Keep(Fate::Unchanged, detail.to_owned())
+    }
+
+    fn impossible(detail: impl Into<String>) -> Self {
+        Self::Keep(Fate::Impossible, detail.into())
+    }
+}
+
+impl<'a, 's> Deciding<'a, 's> {
+    pub(super) fn new(
+        undos: &'a Undos,
+        task: &'a Task,
+        scope: &'s Scope,
+        unit: Unit<'s>,
+        is_rehearsal: bool,
+    ) -> Self {
+        let plan = UndoPlan::of(&task.request.correlation_id);
+        let (resources, reborn, returned) = (HashMap::new(), Vec::new(), HashSet::new());
+        Self {
+            undos,
+            task,
+            scope,
+            unit,
+            is_rehearsal,
+            plan,
+            resources,
+            reborn,
+            returned,
+            births: HashMap::new(),
+            began: HashMap::new(),
+            grantees: HashMap::new(),
+            folders_back: HashMap::new(),
+            seen: Sha256::new(),
+        }
+    }
+
+    /// Decides on all objects: lists of permissions come last, because they name folders and members.
+    pub(super) async fn undo_all(&mut self) -> Result<()> {
+        let task = self.task;
+        let is_list = |object: &&Object| object.noun == ResourcePermission::TYPE;
+        let others: Vec<_> = task.objects.iter().filter(|object| !is_list(object)).collect();
+        for run in others.chunk_by(|one, other| one.noun == other.noun) {
+            let Some(noun) = run.first().map(|object| object.noun.clone()) else { continue };
+            let decided = visit(&noun, UndoRun { deciding: &mut *self, objects: run });
+            decided.ok_or_else(|| Error::internal(format!("{noun} is no aggregate type")))?.await?;
+        }
+        let lists: Vec<_> = task.objects.iter().filter(is_list).collect();
+        self.undo_lists(&lists).await
+    }
+
+    /// Fails if this would write too much.
+    pub(super) fn must_fit(&self) -> Result<()> {
+        let events: usize = self.unit.appends.iter().map(|append| append.events.len()).sum();
+        if i64::try_from(events).is_ok_and(|events| events > MAX_UNDONE_EVENTS) {
+            return Err(Error::too_large(format!(
+                "undoing this would change more than {MAX_UNDONE_EVENTS} things at once, permissions included: bring objects \
+                    back by their history, and dashboards out of the trash"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Ends the decision.
+    pub(super) fn end(mut self) -> Result<Decided<'s, UndoPlan>> {
+        self.must_fit()?;
+        let seen = self.seen.finalize();
+        self.plan.seen = hex(&seen[..SEEN_BYTES]);
+        Ok(self.unit.decided(self.plan))
+    }
+
+    /// Notes the state that is decided on.
+    pub(super) fn note<A: Stream>(&mut self, stream: &StreamId, entity: &Entity<A>) {
+        self.seen.update(format!("{stream}:{};", entity.version()));
+    }
+
+    /// Adds what becomes of an object. What is refused ends all, unless this is only about what would happen.
+    pub(super) fn push(&mut self, step: UndoStep, refusal: Option<Error>) -> Result<()> {
+        if let Some(error) = refusal {
+            if !self.is_rehearsal {
+                return Err(error.about(&step.what()));
+            }
+            let detail = error.message().to_owned();
+            self.plan.push(UndoStep { fate: Fate::Refused, detail, takes_later: false, ..step });
+            return Ok(());
+        }
+        self.plan.push(step);
+        Ok(())
+    }
+
+    async fn undo<A: Stream>(&mut self, object: &Object, mut entity: Entity<A>) -> Result<()> {
+        self.note(&object.stream, &entity);
+        let takes_later =
+            object.undoings().any(|undoing| matches!(undoing, Undoing::Reverted | Undoing::Ended));
+        let mut step = UndoStep {
+            noun: object.noun.clone(),
+            key: object.key.clone(),
+            name: self.name_of(&*entity),
+            fate: Fate::Unchanged,
+            detail: String::new(),
+            takes_later: false,
+            later: super::LaterChanges::default(),
+        };
+        if object.noun == Membership::TYPE && self.names_more() {
+            let user = object.key.parse().map(UserId).map_err(Error::internal)?;
+            step.name.clone_from(&self.unit.load_from_server::<User>(&user).await?.profile.login);
+        }
+        if self.unit.has(self.scope, &object.stream) {
+            return self.push(step, None);
+        }
+        let was_there = is_there(&*entity).map_err(Error::internal)?;
+        let had = self.had(object, &entity, was_there).await?;
+        let decision = match self.decide(object, &entity, was_there).await {
+            Ok(decision) => decision,
+            Err(error) => return refused(error).and_then(|error| self.push(step, Some(error))),
+        };
+        let (fate, mut commands) = match decision {
+            Decision::Tell(fate, commands) => (fate, commands),
+            Decision::Keep(fate, detail) => {
+                return self.push(UndoStep { fate, detail, ..step }, None);
+            }
+        };
+        let before = entity.version();
+        let left = self.leave_out_ended(&entity, &mut commands).await?;
+        if left > 0 {
+            step.detail = format!("{left} of its members are left out, because they have left since");
+        }
+        if let Err(error) = self.tell(object, &mut entity, was_there, commands).await {
+            return refused(error).and_then(|error| self.push(step, Some(error)));
+        }
+        if entity.version() > before {
+            step = UndoStep { fate, takes_later, ..step };
+            self.remember(object, &entity, had, was_there)?;
+            self.unit.record(entity)?;
+        }
+        self.push(step, None)
+    }
+
+    /// Says what becomes of an object.
+    async fn decide<A: Stream>(
+        &mut self,
+        object: &Object,
+        entity: &Entity<A>,
+        was_there: bool,
+    ) -> Result<Decision<A::Command>> {
+        let undoings: Vec<_> = object.undoings().collect();
+        let reason = undoings.iter().find_map(|undoing| match undoing {
+            Undoing::Impossible(reason) => Some(*reason),
+            _ => None,
+        });
+        if let Some(reason) = reason
+            && undoings.iter().all(|undoing| matches!(undoing, Undoing::Impossible(_)))
+        {
+            return Ok(Decision::impossible(reason));
+        }
+        right::require(self.scope, &object.noun, &object.key, was_there)?;
+        let is_deletion = object.events.last().is_some_and(|event| event.stored_type.ends_with(".deleted"));
+        if was_there && self.is_another::<A>(object, entity).await? {
+            if is_deletion {
+                return Ok(Decision::unchanged("there is one with its uid again"));
+            }
+            let noun = &object.noun;
+            return Err(Error::new(ErrorKind::Taken, format!("another {noun} has its uid now")));
+        }
+        if was_there && self.has_come_back(object).await? {
+            return Ok(Decision::unchanged("who had it has left since, and has what it was given then"));
+        }
+        if let Some(Undoing::Ended) = undoings.first() {
+            return self.end_object(entity).await;
+        }
+        if undoings.iter().all(|undoing| !matches!(undoing, Undoing::Reverted)) {
+            return self.revoke(object, entity).await;
+        }
+        let new_id = self.new_id(&object.noun, was_there).await?;
+        let is_last = object.first() == object.last() && entity.version() == object.last();
+        if is_deletion
+            && is_last
+            && let Some(commands) = entity.undeletion(new_id)
+        {
+            return Ok(Decision::Tell(Fate::Restored, commands));
+        }
+        let past = self.past::<A>(object).await?;
+        if past.events.is_empty() && !is_there(&past.state).map_err(Error::internal)?
+            || !past.events.is_empty() && past.image().map_err(Error::internal)? == NOTHING
+        {
+            return match reason {
+                Some(reason) => Ok(Decision::impossible(reason)),
+                None => self.end_object(entity).await,
+            };
+        }
+        if !was_there && object.noun == Membership::TYPE {
+            let user = object.key.parse().map(UserId).map_err(Error::internal)?;
+            if !self.unit.load_from_server::<User>(&user).await?.exists {
+                return Ok(Decision::impossible("the user was deleted"));
+            }
+        }
+        let fate = if was_there { Fate::Reverted } else { Fate::Restored };
+        let commands = self.commands_back_to(object, entity, &past, was_there, new_id).await?;
+        match (commands, reason) {
+            (Some(commands), _) => Ok(Decision::Tell(fate, commands)),
+            (None, Some(reason)) => Ok(Decision::impossible(reason)),
+            (None, None) => Ok(Decision::impossible("it was deleted since and does not come back")),
+        }
+    }
+
+    /// The commands that make an object what it was before the request.
+    async fn commands_back_to<A: Stream>(
+        &self,
+        object: &Object,
+        entity: &Entity<A>,
+        past: &Past<A>,
+        was_there: bool,
+        new_id: i64,
+    ) -> Result<Option<Vec<A::Command>>> {
+        let owned;
+        let events = if past.events.is_empty() {
+            // An object that was there all the time names its id in its first event only.
+            owned = self.read::<A>(object, object.last()).await?;
+            &owned.events
+        } else {
+            &past.events
+        };
+        let goes_back = !was_there || self.goes_back(object, &**entity, &past.state).await?;
+        Ok(if goes_back {
+            entity.reversal(&past.state, events, new_id)
+        } else {
+            entity.restoration(&past.state, events, new_id).map(without_moves)
+        })
+    }
+
+    /// Ends what the request began. A folder must have nothing left in it.
+    async fn end_object<A: Stream>(&self, entity: &Entity<A>) -> Result<Decision<A::Command>> {
+        let Some(command) = entity.ending() else { return Ok(Decision::unchanged("it is gone already")) };
+        let object: &dyn Any = &**entity;
+        if let Some(folder) = object.downcast_ref::<Folder>() {
+            let contents = self.undos.ports.folders.list_descendants(self.scope, &folder.uid).await?;
+            let is_left = |kind, uid: &Uid| self.resources.get(&(kind, uid.clone())) != Some(&None);
+            let is_left_of = |kind, uids: &[Uid]| uids.iter().any(|uid| is_left(kind, uid));
+            if is_left_of(ResourceKind::Folder, &contents.folders)
+                || is_left_of(ResourceKind::Dashboard, &contents.dashboards)
+            {
+                return Err(Error::invalid("it is not empty: move away or delete first what is in it"));
+            }
+        }
+        Ok(Decision::Tell(Fate::Ended, vec![command]))
+    }
+
+    /// Takes back what the request has given.
+    async fn revoke<A: Stream>(&self, object: &Object, entity: &Entity<A>) -> Result<Decision<A::Command>> {
+        let (mut commands, mut versions) = (Vec::new(), HashSet::new());
+        for event in &object.events {
+            versions.insert(event.version);
+        }
+        let read = self.read::<A>(object, object.last()).await?;
+        for (event, version) in read.events.iter().zip(1..) {
+            if versions.contains(&version) {
+                commands.extend(entity.revocation(event));
+            }
+        }
+        if commands.is_empty() {
+            return Ok(Decision::unchanged("what it was given is gone already"));
+        }
+        Ok(Decision::Tell(Fate::Revoked, commands))
+    }
+
+    /// The numeric id of what has to be created anew.
+    async fn new_id(&self, noun: &str, was_there: bool) -> Result<i64> {
+        let is_numbered = registry::beginnings(noun).is_empty();
+        if was_there || is_numbered || self.is_rehearsal {
+            return Ok(0);
+        }
+        self.undos.ports.ids.next_id(self.scope.org(), IdKind::Object).await
+    }
+
+    /// Tells an object what it takes, and whatever must follow from it.
+    async fn tell<A: Stream>(
+        &mut self,
+        object: &Object,
+        entity: &mut Entity<A>,
+        was_there: bool,
+        commands: Vec<A::Command>,
+    ) -> Result<()> {
+        let before: Box<dyn Any + Send> = Box::new(clone_of(&**entity)?);
+        let left = place_of(&**entity).filter(|_| was_there);
+        for command in commands {
+            entity.tell(command).await?;
+        }
+        self.check_place(object, left, &**entity).await?;
+        let now: &(dyn Any + Send + Sync) = &**entity;
+        if let (Some(now), Some(before)) = (now.downcast_ref::<Team>(), before.downcast_ref::<Team>()) {
+            let added: Vec<_> =
+                now.members.keys().filter(|id| !before.members.contains_key(id)).copied().collect();
+            for id in added {
+                let is_member = self.returned.contains(&Grantee::User(id));
+                if !is_member && !self.unit.load::<Membership>(&id).await?.exists {
+                    return Err(Error::invalid(format!(
+                        "user {id} is no member of the organization any more"
+                    )));
+                }
+            }
+        }
+        let invites = &*self.undos.ports.invites;
+        end_invites_after_demotion(&mut self.unit, invites, self.scope, &**entity).await?;
+        if object.noun == Invite::TYPE
+            && let Some(invite) = now.downcast_ref::<Invite>()
+        {
+            self.unit.keep_secret(forgotten(self.scope.org(), invite.id));
+        }
+        Ok(())
+    }
+
+    /// Remembers what an object has become, for those that are decided on after it.
+    fn remember<A: Stream>(
+        &mut self,
+        object: &Object,
+        entity: &Entity<A>,
+        had: Option<Resource>,
+        was_there: bool,
+    ) -> Result<()> {
+        let exists = is_there(&**entity).map_err(Error::internal)?;
+        if let Some(now) = resource_of(&**entity) {
+            self.resources.insert((now.kind, now.uid.clone()), exists.then_some(now.id));
+            if let Some(had) = had.filter(|had| exists && had.id != now.id) {
+                let is_root = place_of(&**entity) == Some(Place(None));
+                let (stream, version) = (object.stream.clone(), object.first());
+                self.remember_reborn(Reborn { had, now, stream, version, is_root });
+            }
+        }
+        if exists && !was_there {
+            let grantee = match (object.noun.as_str(), object.key.parse().ok()) {
+                (Membership::TYPE, Some(id)) => Some(Grantee::User(UserId(id))),
+                (Team::TYPE, Some(id)) => Some(Grantee::Team(TeamId(id))),
+                _ => None,
+            };
+            self.returned.extend(grantee);
+        }
+        Ok(())
+    }
+
+    /// Whether the next object will be named in the answer.
+    fn names_more(&self) -> bool {
+        self.plan.steps.len() < super::MAX_LISTED_STEPS
+    }
+
+    /// The name of an object, as long as it will be named at all.
+    fn name_of<A: Stream>(&self, state: &A) -> String {
+        if !self.names_more() {
+            return String::new();
+        }
+        let named = serde_json::to_value(state).and_then(serde_json::from_value::<Named>);
+        let Named { title, name, profile } = named.unwrap_or_default();
+        title.or(name).or(profile.map(|profile| profile.login)).unwrap_or_default()
+    }
+}
+
+/// The members of states that name their object.
+#[derive(Default, Deserialize)]
+struct Named {
+    title: Option<String>,
+    name: Option<String>,
+    profile: Option<Profile>,
+}
+
+#[derive(Deserialize)]
+struct Profile {
+    login: String,
+}
+
+/// A copy of a state, by the form in which it is stored.
+fn clone_of<A: Stream>(state: &A) -> Result<A> {
+    serde_json::to_value(state).and_then(serde_json::from_value).map_err(Error::internal)
+}
+
+/// A refusal that is about the object, to be told as such. What is about the server ends the request.
+fn refused(error: Error) -> Result<Error> {
+    use ErrorKind as K;
+    match error.kind() {
+        K::Internal | K::Unavailable | K::Overloaded | K::Unauthenticated => Err(error),
+        _ => Ok(error),
+    }
+}
+
+/// Objects of one noun that follow each other.
+struct UndoRun<'d, 'o, 'a, 's> {
+    deciding: &'d mut Deciding<'a, 's>,
+    objects: &'o [&'o Object],
+}
+
+impl<'d, 'o: 'd, 'a: 'd, 's: 'd> AggregateVisitor for UndoRun<'d, 'o, 'a, 's> {
+    type Output = Pin<Box<dyn Future<Output = Result<()>> + Send + 'd>>;
+
+    fn visit<A: Stream>(self) -> Self::Output {
+        let Self { deciding, objects } = self;
+        Box::pin(async move {
+            let streams: Vec<_> = objects.iter().map(|object| object.stream.clone()).collect();
+            let entities = deciding.unit.load_streams::<A>(&streams).await?;
+            deciding.read_ahead::<A>(objects, &entities).await?;
+            for (object, entity) in objects.iter().zip(entities) {
+                deciding.undo(object, entity).await?;
+            }
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,136 @@
+//! The past of objects before the request, and the identity of those that have their uids now.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use cqrs_es::Aggregate;
+use kymograph_domain::Stream;
+use kymograph_domain::account::membership::Membership;
+use kymograph_domain::kernel::past::{Past, is_there};
+use kymograph_domain::kernel::undo::Undoing;
+use kymograph_domain::rights::resource_permission::{Resource, ResourceKind};
+
+use super::decide::Deciding;
+use super::{DoneEvent, Object};
+use crate::kernel::answer;
+use crate::kernel::error::{Error, Result};
+use crate::kernel::unit::Entity;
+use crate::record::history::{Pasts, past, resource_of};
+
+impl Deciding<'_, '_> {
+    /// Reads with few statements what decisions on objects of one type need beside their states.
+    pub(super) async fn read_ahead<A: Stream>(
+        &mut self,
+        objects: &[&Object],
+        entities: &[Entity<A>],
+    ) -> Result<()> {
+        // Nobody else has to wait for a large answer meanwhile: this one is small.
+        answer::give_back();
+        let (mut began, mut pasts) = (Vec::new(), Vec::new());
+        for (object, entity) in objects.iter().zip(entities) {
+            let is_last = entity.version() == object.last();
+            let is_there = is_there(&**entity).map_err(Error::internal)?;
+            if !is_last {
+                began.push((&object.stream, if is_there { i64::MAX } else { object.first() }));
+            }
+            let comes_back_as_it_is = is_last && !is_there && object.events.len() == 1;
+            let is_reverted = object.undoings().any(|undoing| matches!(undoing, Undoing::Reverted));
+            if object.first() > 1 && is_reverted && !comes_back_as_it_is && !object.past.initialized() {
+                pasts.push((&object.stream, object.first() - 1));
+            }
+        }
+        let ports = &self.undos.ports;
+        if !A::BEGINNINGS.is_empty() && !began.is_empty() {
+            let found = ports.histories.find_last_of_many(self.scope, &began, A::BEGINNINGS).await?;
+            self.began.extend(found);
+        }
+        if pasts.is_empty() {
+            return Ok(());
+        }
+        let room = self.task.room();
+        let reader = Pasts {
+            reader: &*ports.histories,
+            workers: &ports.workers,
+            scope: self.scope,
+            admitted: &self.task.admitted,
+        };
+        let (mut read, room) = reader.read::<A>(&pasts, room).await?;
+        self.task.leave(room);
+        for object in objects {
+            if let Some(past) = read.remove(&object.stream) {
+                // It is the same as the one that it has, if it has one by now.
+                drop(object.past.set(Arc::new(past)));
+            }
+        }
+        Ok(())
+    }
+
+    /// The past of an object before the request.
+    pub(super) async fn past<A: Stream>(&self, object: &Object) -> Result<Arc<Past<A>>> {
+        let read = async || -> Result<Arc<dyn Any + Send + Sync>> {
+            let past: Arc<dyn Any + Send + Sync> =
+                Arc::new(self.read::<A>(object, object.first() - 1).await?);
+            Ok(past)
+        };
+        let past = object.past.get_or_try_init(read).await?.clone();
+        past.downcast()
+            .map_err(|_| Error::internal(format!("{} has the past of another type", object.stream)))
+    }
+
+    /// The past of an object up to a version.
+    pub(super) async fn read<A: Stream>(&self, object: &Object, version: i64) -> Result<Past<A>> {
+        if version == 0 {
+            return Ok(Past::default());
+        }
+        let ports = &self.undos.ports;
+        let room = self.task.room();
+        let (reader, workers, admitted) = (&*ports.histories, &ports.workers, &self.task.admitted);
+        let (past, room) = past(reader, workers, self.scope, &object.stream, version, room, admitted).await?;
+        self.task.leave(room);
+        Ok(past)
+    }
+
+    /// True if another object has the uid than the one that the request changed.
+    pub(super) async fn is_another<A: Stream>(
+        &mut self,
+        object: &Object,
+        entity: &Entity<A>,
+    ) -> Result<bool> {
+        let begins = |event: &DoneEvent| A::BEGINNINGS.contains(&event.stored_type.as_str());
+        if object.events.iter().skip(1).any(begins) {
+            return Ok(true);
+        }
+        let is_newer = |version: &i64| *version > object.last();
+        if entity.version() == object.last() || !self.began.get(&object.stream).is_some_and(is_newer) {
+            return Ok(false);
+        }
+        let Some(Resource { kind: ResourceKind::Folder, uid, .. }) = resource_of(&**entity) else {
+            return Ok(true);
+        };
+        let after = object.position() + 1;
+        Ok(self.same_folder(&uid, after).await?.is_none())
+    }
+
+    /// True if a membership that the request changed has ended since.
+    pub(super) async fn has_come_back(&self, object: &Object) -> Result<bool> {
+        if object.noun != Membership::TYPE {
+            return Ok(false);
+        }
+        let (reader, stream) = (&self.undos.ports.histories, std::slice::from_ref(&object.stream));
+        Ok(!reader.find_ended(self.scope, stream, object.position()).await?.is_empty())
+    }
+
+    /// The folder or dashboard that an object was when the request changed it. Its state may say what had its uid since.
+    pub(super) async fn had<A: Stream>(
+        &self,
+        object: &Object,
+        entity: &Entity<A>,
+        is_there: bool,
+    ) -> Result<Option<Resource>> {
+        if is_there || A::BEGINNINGS.is_empty() || entity.version() == object.last() {
+            return Ok(resource_of(&**entity));
+        }
+        let began = self.began.get(&object.stream).copied().unwrap_or(1);
+        Ok(resource_of(&self.read::<A>(object, began).await?.state))
+    }
+}

@@ -1,0 +1,332 @@
+//! Who may do what with folders and dashboards.
+//!
+//! Everything else is allowed by role, see [`crate::kernel::permission`]. What somebody may do with a folder or dashboard is the
+//! highest level that its own list, or that of any folder around it, grants to the user, to one of the user's teams
+//! or to the user's role. The lists come from memory, so that a warm read asks no database; see
+//! `docs/adr/0011-rights-on-resources.md`.
+
+use std::sync::Arc;
+
+use kymograph_domain::rights::resource_permission::{DEFAULT_GRANTS, Grantee, ResourceKind};
+use kymograph_domain::{AccessLevel, OrgRole, TeamId, Timestamp, Uid, UserId};
+
+use crate::kernel::error::Result;
+use crate::kernel::scope::denied;
+use crate::rights::resource_permission::ResourcePermissionReader;
+use crate::{Permission, Scope, Unit};
+
+/// A folder or dashboard, named by what is needed to find the lists that decide on it.
+#[derive(Clone, Copy, Debug)]
+pub enum Guarded<'a> {
+    /// A folder.
+    Folder(&'a Uid),
+    /// A dashboard.
+    Dashboard {
+        /// The numeric id.
+        id: i64,
+        /// The folder it is in.
+        folder: Option<&'a Uid>,
+    },
+    /// A dashboard in the trash, by its numeric id. What is around it is the folder that it was deleted from, as long as
+    /// that one is there, and not another one that has its uid since. A dashboard that is not in the trash has nothing
+    /// around it.
+    Trashed(i64),
+}
+
+/// A grant as it was stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoredGrant {
+    /// To whom.
+    pub grantee: Grantee,
+    /// What.
+    pub level: AccessLevel,
+    /// The position in the org's log of what made it so.
+    pub position: i64,
+    /// When it was first granted.
+    pub created: Timestamp,
+    /// When its level was last changed.
+    pub updated: Timestamp,
+}
+
+/// What is set on one folder or dashboard itself.
+#[derive(Clone, Debug)]
+pub struct OwnAccess {
+    /// Its list; `None` as long as the defaults hold.
+    pub grants: Option<Vec<StoredGrant>>,
+    /// Who created it.
+    pub creator: UserId,
+    /// When it was created.
+    pub created: Timestamp,
+}
+
+/// A folder or dashboard on the way to the root.
+#[derive(Clone, Debug)]
+pub struct AccessNode {
+    /// What is set on it.
+    pub own: Arc<OwnAccess>,
+    /// Whether it is at the root.
+    pub is_root: bool,
+}
+
+/// All that decides what an actor may do with a folder or dashboard.
+#[derive(Clone, Debug)]
+pub struct AccessFacts {
+    /// It and the folders around it, itself first.
+    pub nodes: Vec<AccessNode>,
+    /// The teams that the actor is a member of.
+    pub teams: Arc<[TeamId]>,
+}
+
+/// Which folders and dashboards an actor may use, for the statements that list them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ContentFilter {
+    /// Whether it lets all through; what follows says nothing then.
+    pub is_unlimited: bool,
+    /// The level that is wanted.
+    pub level: AccessLevel,
+    /// The grantees that count beside the actor's teams, as they are stored.
+    pub grantees: Vec<String>,
+    /// What the actor may do at the root where nothing is set.
+    pub default_level: Option<AccessLevel>,
+    /// The actor, if it is a member of the org: nobody else has the rights of a team, or of who created something.
+    pub member: Option<UserId>,
+    /// What the actor created since then is the actor's to use; `None` if nothing is.
+    pub creator_since: Option<Timestamp>,
+}
+
+impl ContentFilter {
+    /// The filter for what the actor may use so much.
+    #[must_use]
+    pub fn of(scope: &Scope, level: AccessLevel) -> Self {
+        let user = scope.actor().user_id;
+        let roles = [OrgRole::Viewer, OrgRole::Editor].into_iter().filter(|role| *role <= scope.role());
+        let grantees = std::iter::once(Grantee::User(user)).chain(roles.map(Grantee::Role));
+        Self {
+            is_unlimited: scope.administers_content(),
+            level,
+            grantees: grantees.map(String::from).collect(),
+            default_level: default_level(scope.role()),
+            member: scope.member_since().map(|_| user),
+            creator_since: scope.member_since(),
+        }
+    }
+}
+
+/// Decides who may do what with folders and dashboards.
+pub struct Authorization {
+    reader: Arc<dyn ResourcePermissionReader>,
+}
+
+impl Authorization {
+    /// An authorization on this port.
+    #[must_use]
+    pub fn new(reader: Arc<dyn ResourcePermissionReader>) -> Self {
+        Self { reader }
+    }
+
+    /// What the actor may do with a folder or dashboard that is there; `None` if nothing.
+    pub async fn level(&self, scope: &Scope, guarded: Guarded<'_>) -> Result<Option<AccessLevel>> {
+        if scope.administers_content() {
+            return Ok(Some(AccessLevel::Admin));
+        }
+        let facts = self.reader.find_access(scope, guarded).await?;
+        Ok(facts.nodes.iter().filter_map(|node| node_level(scope, &facts.teams, node)).max())
+    }
+
+    /// Fails unless the actor may do so much with a folder or dashboard; returns what it may do at most. The
+    /// permission is what a client is told to lack.
+    pub async fn require(
+        &self,
+        scope: &Scope,
+        guarded: Guarded<'_>,
+        level: AccessLevel,
+        permission: Permission,
+    ) -> Result<AccessLevel> {
+        let allowed = self.level(scope, guarded).await?;
+        allowed.filter(|allowed| *allowed >= level).ok_or_else(|| denied(permission))
+    }
+
+    /// Whether the folder that a dashboard was deleted from is there, so that it can go back there.
+    pub async fn has_folder(&self, scope: &Scope, trashed: i64) -> Result<bool> {
+        Ok(self.reader.find_access(scope, Guarded::Trashed(trashed)).await?.nodes.len() > 1)
+    }
+
+    /// Fails unless the actor may put something into a folder, or at the root, for which the role decides.
+    pub async fn require_place(
+        &self,
+        scope: &Scope,
+        folder: Option<&Uid>,
+        permission: Permission,
+    ) -> Result<()> {
+        match folder {
+            _ if scope.administers_content() => Ok(()),
+            Some(folder) => {
+                self.require(scope, Guarded::Folder(folder), AccessLevel::Edit, permission).await.map(drop)
+            }
+            None => scope.require(permission),
+        }
+    }
+
+    /// The same for a unit of work, now and when it is written.
+    pub(crate) async fn require_place_in(
+        &self,
+        scope: &Scope,
+        unit: &mut Unit<'_>,
+        folder: Option<&Uid>,
+        permission: Permission,
+    ) -> Result<()> {
+        self.require_place(scope, folder, permission).await?;
+        if let Some(folder) = folder {
+            unit.rest_on_right(ResourceKind::Folder, folder, AccessLevel::Edit);
+        }
+        Ok(())
+    }
+}
+
+fn node_level(scope: &Scope, teams: &[TeamId], node: &AccessNode) -> Option<AccessLevel> {
+    let OwnAccess { grants, creator, created } = &*node.own;
+    let (user, role) = (scope.actor().user_id, scope.role());
+    // A team can have members who are no members of its org.
+    let is_member = scope.member_since().is_some();
+    match grants {
+        Some(grants) => {
+            let own = grants.iter().filter(|grant| match grant.grantee {
+                Grantee::User(granted) => granted == user,
+                Grantee::Team(team) => is_member && teams.contains(&team),
+                Grantee::Role(granted) => granted <= role,
+            });
+            own.map(|grant| grant.level).max()
+        }
+        None if !node.is_root => None,
+        // Who left the org and came back has lost what it was granted, and this with it.
+        None if *creator == user && scope.member_since().is_some_and(|since| since <= *created) => {
+            Some(AccessLevel::Admin)
+        }
+        None => default_level(role),
+    }
+}
+
+fn default_level(role: OrgRole) -> Option<AccessLevel> {
+    let granted = DEFAULT_GRANTS.iter().filter(|(grantee, _)| match grantee {
+        Grantee::Role(granted) => *granted <= role,
+        Grantee::User(_) | Grantee::Team(_) => false,
+    });
+    granted.map(|(_, level)| *level).max()
+}
+
+/// What each level allows with a folder and what is inside, from the lowest level.
+const FOLDER_PERMISSIONS: &[(AccessLevel, &[Permission])] = {
+    use Permission as P;
+    &[
+        (AccessLevel::View, &[P::FoldersRead, P::DashboardsRead]),
+        (
+            AccessLevel::Edit,
+            &[
+                P::FoldersCreate,
+                P::FoldersWrite,
+                P::FoldersDelete,
+                P::DashboardsCreate,
+                P::DashboardsWrite,
+                P::DashboardsDelete,
+            ],
+        ),
+        (
+            AccessLevel::Admin,
+            &[
+                P::FoldersPermissionsRead,
+                P::FoldersPermissionsWrite,
+                P::DashboardsPermissionsRead,
+                P::DashboardsPermissionsWrite,
+            ],
+        ),
+    ]
+};
+
+/// What each level allows with a dashboard, from the lowest level.
+const DASHBOARD_PERMISSIONS: &[(AccessLevel, &[Permission])] = {
+    use Permission as P;
+    &[
+        (AccessLevel::View, &[P::DashboardsRead]),
+        (AccessLevel::Edit, &[P::DashboardsWrite, P::DashboardsDelete]),
+        (AccessLevel::Admin, &[P::DashboardsPermissionsRead, P::DashboardsPermissionsWrite]),
+    ]
+};
+
+/// What a level allows, by Grafana's action names.
+pub fn permissions_of(kind: ResourceKind, level: AccessLevel) -> impl Iterator<Item = Permission> {
+    let permissions = match kind {
+        ResourceKind::Folder => FOLDER_PERMISSIONS,
+        ResourceKind::Dashboard => DASHBOARD_PERMISSIONS,
+    };
+    let allowed = permissions.iter().filter(move |(needed, _)| *needed <= level);
+    allowed.flat_map(|(_, permissions)| permissions.iter().copied())
+}
+
+#[cfg(test)]
+mod tests {
+    use kymograph_domain::OrgId;
+
+    use super::*;
+    use crate::{Actor, RequestContext};
+
+    const ANN: UserId = UserId(5);
+
+    fn scope(role: OrgRole, since: i64) -> Scope {
+        let actor = Actor { user_id: ANN, ..Actor::default() };
+        Scope::of_member(OrgId(1), role, Arc::new(actor), Arc::new(RequestContext::default()))
+            .since(Some(Timestamp(since)))
+    }
+
+    fn node(grants: Option<&[(Grantee, AccessLevel)]>, creator: UserId, is_root: bool) -> AccessNode {
+        let stored = |(grantee, level): &(Grantee, AccessLevel)| StoredGrant {
+            grantee: *grantee,
+            level: *level,
+            position: 1,
+            created: Timestamp(1),
+            updated: Timestamp(1),
+        };
+        let grants = grants.map(|grants| grants.iter().map(stored).collect());
+        AccessNode { own: Arc::new(OwnAccess { grants, creator, created: Timestamp(100) }), is_root }
+    }
+
+    #[test]
+    fn defaults_hold_at_the_root_until_a_list_is_set() {
+        let level =
+            |role, grants, is_root| node_level(&scope(role, 1), &[], &node(grants, UserId(1), is_root));
+        assert_eq!(level(OrgRole::Viewer, None, true), Some(AccessLevel::View));
+        assert_eq!(level(OrgRole::Editor, None, true), Some(AccessLevel::Edit));
+        assert_eq!(level(OrgRole::None, None, true), None);
+        assert_eq!(level(OrgRole::Editor, None, false), None);
+        assert_eq!(level(OrgRole::Editor, Some(&[]), true), None);
+    }
+
+    #[test]
+    fn a_grant_counts_for_the_user_its_teams_and_its_role_and_lower_ones() {
+        let grants = [
+            (Grantee::Role(OrgRole::Viewer), AccessLevel::View),
+            (Grantee::Team(TeamId(3)), AccessLevel::Edit),
+            (Grantee::User(UserId(6)), AccessLevel::Admin),
+        ];
+        let node = node(Some(&grants), ANN, true);
+        assert_eq!(node_level(&scope(OrgRole::Editor, 1), &[], &node), Some(AccessLevel::View));
+        assert_eq!(node_level(&scope(OrgRole::None, 1), &[], &node), None);
+        assert_eq!(node_level(&scope(OrgRole::None, 1), &[TeamId(3)], &node), Some(AccessLevel::Edit));
+        let no_member = scope(OrgRole::None, 1).since(None);
+        assert_eq!(node_level(&no_member, &[TeamId(3)], &node), None);
+    }
+
+    #[test]
+    fn a_creator_who_came_back_is_no_creator_any_more() {
+        let node = node(None, ANN, true);
+        assert_eq!(node_level(&scope(OrgRole::Viewer, 99), &[], &node), Some(AccessLevel::Admin));
+        assert_eq!(node_level(&scope(OrgRole::Viewer, 101), &[], &node), Some(AccessLevel::View));
+    }
+
+    #[test]
+    fn a_higher_level_allows_more() {
+        for kind in [ResourceKind::Folder, ResourceKind::Dashboard] {
+            let counts = AccessLevel::ALL.map(|level| permissions_of(kind, level).count());
+            assert!(counts.is_sorted() && counts[0] > 0, "{counts:?}");
+        }
+    }
+}

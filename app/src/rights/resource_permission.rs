@@ -1,0 +1,350 @@
+//! Permissions of folders and dashboards: reading who may do what with one of them, and in [`change`] changing it. What
+//! follows from them is decided in [`crate::rights::authorization`].
+
+mod change;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use kymograph_domain::content::dashboard::DashboardError;
+use kymograph_domain::content::folder::FolderError;
+use kymograph_domain::rights::resource_permission::{Grantee, Grants, ResourceKind, default_grants};
+use kymograph_domain::{AccessLevel, OrgRole, TeamId, Timestamp, Uid, UserId};
+
+use crate::content::dashboard::DashboardReader;
+use crate::content::folder::FolderReader;
+use crate::kernel::error::{Error, Result};
+use crate::kernel::scope::denied;
+use crate::rights::authorization::{
+    AccessFacts, AccessNode, Authorization, ContentFilter, Guarded, StoredGrant, permissions_of,
+};
+use crate::{Commands, Permission, Scope};
+
+pub(crate) use change::drop_grants;
+pub use change::{WantedGrant, parse_level};
+
+/// How many folders and dashboards the list of an actor's own permissions names at most.
+const MAX_NAMED: i64 = 10_000;
+
+/// A user or service account that something is granted to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrantedUser {
+    /// The id.
+    pub id: UserId,
+    /// The uid.
+    pub uid: String,
+    /// The login.
+    pub login: String,
+    /// The e-mail address.
+    pub email: String,
+    /// Whether it is a service account.
+    pub is_service_account: bool,
+    /// Since when it belongs to the org.
+    pub since: Timestamp,
+}
+
+/// A team that something is granted to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrantedTeam {
+    /// The id.
+    pub id: TeamId,
+    /// The uid.
+    pub uid: Uid,
+    /// The name.
+    pub name: String,
+    /// The e-mail address.
+    pub email: String,
+}
+
+/// To whom something is granted, as it is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GranteeView {
+    /// A user or service account.
+    User(GrantedUser),
+    /// A team.
+    Team(GrantedTeam),
+    /// The members who have a role or a higher one.
+    Role(OrgRole),
+}
+
+/// One grant as it is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PermissionView {
+    /// To whom.
+    pub grantee: GranteeView,
+    /// What.
+    pub level: AccessLevel,
+    /// Whether it comes from a folder around.
+    pub is_inherited: bool,
+    /// The position in the org's log of what made it so; 0 for what holds by default.
+    pub position: i64,
+    /// When it was first granted.
+    pub created: Timestamp,
+    /// When its level was last changed.
+    pub updated: Timestamp,
+}
+
+/// A folder or dashboard with its permissions.
+#[derive(Clone, Debug)]
+pub struct ResourcePermissionView {
+    /// What it is.
+    pub kind: ResourceKind,
+    /// The numeric id.
+    pub id: i64,
+    /// The uid.
+    pub uid: Uid,
+    /// The title.
+    pub title: String,
+    /// The readable part of its address.
+    pub slug: String,
+    /// The folder it is in.
+    pub folder_uid: Option<Uid>,
+    /// Its own permissions and, after them, the inherited ones; users first, then teams, then roles.
+    pub permissions: Vec<PermissionView>,
+}
+
+/// What an actor may do with one folder or dashboard, and all that is inside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContentRight {
+    /// What it is.
+    pub kind: ResourceKind,
+    /// The uid.
+    pub uid: Uid,
+    /// How much.
+    pub level: AccessLevel,
+}
+
+/// Reads permissions of folders and dashboards.
+#[async_trait]
+pub trait ResourcePermissionReader: Send + Sync {
+    /// What decides on a folder or dashboard. From memory, or else with one statement.
+    async fn find_access(&self, scope: &Scope, guarded: Guarded<'_>) -> Result<AccessFacts>;
+    /// The numeric ids of the folders and dashboards whose lists name a grantee.
+    async fn list_resources_of(&self, scope: &Scope, grantee: Grantee) -> Result<Vec<i64>>;
+    /// Those of some users and service accounts that belong to the org.
+    async fn list_granted_users(&self, scope: &Scope, ids: &[UserId]) -> Result<Vec<GrantedUser>>;
+    /// Those of some teams that the org has.
+    async fn list_granted_teams(&self, scope: &Scope, ids: &[TeamId]) -> Result<Vec<GrantedTeam>>;
+    /// The folders and dashboards where what a filter lets through begins; so many at most.
+    async fn list_rights(
+        &self,
+        scope: &Scope,
+        filter: &ContentFilter,
+        limit: i64,
+    ) -> Result<Vec<ContentRight>>;
+}
+
+/// What [`ResourcePermissions`] is made of.
+pub struct ResourcePermissionPorts {
+    /// Reads permissions.
+    pub reader: Arc<dyn ResourcePermissionReader>,
+    /// Decides who may change them.
+    pub authorization: Arc<Authorization>,
+    /// Reads folders.
+    pub folders: Arc<dyn FolderReader>,
+    /// Reads dashboards.
+    pub dashboards: Arc<dyn DashboardReader>,
+}
+
+/// The use cases of permissions of folders and dashboards.
+pub struct ResourcePermissions {
+    commands: Commands,
+    ports: ResourcePermissionPorts,
+}
+
+impl ResourcePermissions {
+    /// The use cases on these ports.
+    #[must_use]
+    pub fn new(commands: Commands, ports: ResourcePermissionPorts) -> Self {
+        Self { commands, ports }
+    }
+
+    /// Reads the permissions of a folder or dashboard, inherited ones included.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn get_permissions(
+        &self,
+        scope: &Scope,
+        kind: ResourceKind,
+        uid: &str,
+    ) -> Result<ResourcePermissionView> {
+        let mut view = self.find_resource(scope, kind, uid).await?;
+        let guarded = guarded(kind, &view.uid, view.id, view.folder_uid.as_ref());
+        let authorization = &self.ports.authorization;
+        authorization.require(scope, guarded, AccessLevel::Admin, read_permission(kind)).await?;
+        let nodes = self.ports.reader.find_access(scope, guarded).await?.nodes;
+        view.permissions = self.list_permissions(scope, &nodes).await?;
+        Ok(view)
+    }
+
+    async fn find_resource(
+        &self,
+        scope: &Scope,
+        kind: ResourceKind,
+        uid: &str,
+    ) -> Result<ResourcePermissionView> {
+        let uid = &parse_uid(kind, uid)?;
+        let (id, title, slug, folder_uid) = match kind {
+            ResourceKind::Folder => {
+                let folder =
+                    self.ports.folders.find_folder(scope, uid).await?.ok_or_else(|| missing(kind))?;
+                (folder.id, folder.title.clone(), folder.slug.clone(), folder.parent_uid.clone())
+            }
+            ResourceKind::Dashboard => {
+                let found = self.ports.dashboards.find_dashboard(scope, uid).await?;
+                let dashboard = found.ok_or_else(|| missing(kind))?;
+                (dashboard.id, dashboard.title.clone(), dashboard.slug.clone(), dashboard.folder_uid.clone())
+            }
+        };
+        let (uid, permissions) = (uid.clone(), Vec::new());
+        Ok(ResourcePermissionView { kind, id, uid, title, slug, folder_uid, permissions })
+    }
+
+    /// The grants of a resource, and those of the folders around it by grantee.
+    async fn list_permissions(&self, scope: &Scope, nodes: &[AccessNode]) -> Result<Vec<PermissionView>> {
+        let mut own = Vec::new();
+        let mut inherited: BTreeMap<Grantee, StoredGrant> = BTreeMap::new();
+        for (index, node) in nodes.iter().enumerate() {
+            for grant in self.grants_in_force(scope, node).await? {
+                if index == 0 {
+                    own.push(grant);
+                } else {
+                    let highest = inherited.entry(grant.grantee).or_insert(grant);
+                    if grant.level > highest.level {
+                        *highest = grant;
+                    }
+                }
+            }
+        }
+        own.sort_by_key(|grant| grant.grantee);
+        let grants = own.into_iter().map(|grant| (grant, false));
+        let grants: Vec<_> = grants.chain(inherited.into_values().map(|grant| (grant, true))).collect();
+        let users = grants.iter().filter_map(|(grant, _)| match grant.grantee {
+            Grantee::User(id) => Some(id),
+            Grantee::Team(_) | Grantee::Role(_) => None,
+        });
+        let teams = grants.iter().filter_map(|(grant, _)| match grant.grantee {
+            Grantee::Team(id) => Some(id),
+            Grantee::User(_) | Grantee::Role(_) => None,
+        });
+        let users = self.ports.reader.list_granted_users(scope, &users.collect::<Vec<_>>()).await?;
+        let teams = self.ports.reader.list_granted_teams(scope, &teams.collect::<Vec<_>>()).await?;
+        let grantee = |grantee: Grantee| match grantee {
+            Grantee::User(id) => users.iter().find(|user| user.id == id).cloned().map(GranteeView::User),
+            Grantee::Team(id) => teams.iter().find(|team| team.id == id).cloned().map(GranteeView::Team),
+            Grantee::Role(role) => Some(GranteeView::Role(role)),
+        };
+        // Who left while this was read is left out.
+        let views = grants.into_iter().filter_map(|(grant, is_inherited)| {
+            Some(PermissionView {
+                grantee: grantee(grant.grantee)?,
+                level: grant.level,
+                is_inherited,
+                position: grant.position,
+                created: grant.created,
+                updated: grant.updated,
+            })
+        });
+        Ok(views.collect())
+    }
+
+    /// The list of a folder or dashboard, or what holds by default.
+    async fn grants_in_force(&self, scope: &Scope, node: &AccessNode) -> Result<Vec<StoredGrant>> {
+        if let Some(grants) = &node.own.grants {
+            return Ok(grants.clone());
+        }
+        let created = node.own.created;
+        let stored =
+            |(grantee, level)| StoredGrant { grantee, level, position: 0, created, updated: created };
+        Ok(self.default_grants_of(scope, node).await?.into_iter().map(stored).collect())
+    }
+
+    async fn default_grants_of(&self, scope: &Scope, node: &AccessNode) -> Result<Grants> {
+        if !node.is_root {
+            return Ok(Grants::new());
+        }
+        let creator = self.ports.reader.list_granted_users(scope, &[node.own.creator]).await?;
+        let creator = creator.into_iter().find(|user| user.since <= node.own.created);
+        Ok(default_grants(creator.map(|user| user.id)))
+    }
+
+    /// Fails unless the actor may read the permissions of some folder, or of some dashboard.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn require_some(&self, scope: &Scope, kind: ResourceKind) -> Result<()> {
+        if scope.allows(read_permission(kind)) || scope.administers_content() {
+            return Ok(());
+        }
+        let filter = ContentFilter::of(scope, AccessLevel::Admin);
+        let rights = self.ports.reader.list_rights(scope, &filter, MAX_NAMED).await?;
+        // Who administers a folder administers the dashboards in it.
+        let is_enough = |right: &ContentRight| right.kind == ResourceKind::Folder || right.kind == kind;
+        if rights.iter().any(is_enough) { Ok(()) } else { Err(denied(read_permission(kind))) }
+    }
+
+    /// Lists what the actor may do by name, and with what: each action with its scopes.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn list_own_permissions(
+        &self,
+        scope: &Scope,
+    ) -> Result<BTreeMap<&'static str, BTreeSet<String>>> {
+        let mut permissions: BTreeMap<_, BTreeSet<String>> = BTreeMap::new();
+        let content: Vec<_> = permissions_of(ResourceKind::Folder, AccessLevel::Admin).collect();
+        let is_unlimited = scope.administers_content();
+        for permission in Permission::ALL {
+            let is_content = content.contains(permission);
+            if scope.allows(*permission) && !is_content || is_unlimited && is_content {
+                let scopes = permission.scopes().iter().map(|scope| (*scope).to_owned());
+                permissions.entry(permission.action()).or_default().extend(scopes);
+            }
+        }
+        if is_unlimited {
+            return Ok(permissions);
+        }
+        for permission in [Permission::FoldersCreate, Permission::DashboardsCreate] {
+            if scope.allows(permission) {
+                permissions.entry(permission.action()).or_default().insert("folders:uid:general".to_owned());
+            }
+        }
+        let filter = ContentFilter::of(scope, AccessLevel::View);
+        for right in self.ports.reader.list_rights(scope, &filter, MAX_NAMED).await? {
+            for permission in permissions_of(right.kind, right.level) {
+                let scope = format!("{}s:uid:{}", right.kind.as_str(), right.uid);
+                permissions.entry(permission.action()).or_default().insert(scope);
+            }
+        }
+        Ok(permissions)
+    }
+}
+
+fn guarded<'a>(kind: ResourceKind, uid: &'a Uid, id: i64, folder: Option<&'a Uid>) -> Guarded<'a> {
+    match kind {
+        ResourceKind::Folder => Guarded::Folder(uid),
+        ResourceKind::Dashboard => Guarded::Dashboard { id, folder },
+    }
+}
+
+fn read_permission(kind: ResourceKind) -> Permission {
+    match kind {
+        ResourceKind::Folder => Permission::FoldersPermissionsRead,
+        ResourceKind::Dashboard => Permission::DashboardsPermissionsRead,
+    }
+}
+
+fn write_permission(kind: ResourceKind) -> Permission {
+    match kind {
+        ResourceKind::Folder => Permission::FoldersPermissionsWrite,
+        ResourceKind::Dashboard => Permission::DashboardsPermissionsWrite,
+    }
+}
+
+fn missing(kind: ResourceKind) -> Error {
+    match kind {
+        ResourceKind::Folder => FolderError::NotFound.into(),
+        ResourceKind::Dashboard => DashboardError::NotFound.into(),
+    }
+}
+
+/// A uid in a path. One that cannot be a uid names nothing.
+fn parse_uid(kind: ResourceKind, uid: &str) -> Result<Uid> {
+    Uid::try_new(uid).map_err(|_| missing(kind))
+}

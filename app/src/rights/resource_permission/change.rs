@@ -1,0 +1,231 @@
+//! Changing permissions of folders and dashboards.
+
+use std::collections::BTreeMap;
+
+use kymograph_domain::account::membership::Membership;
+use kymograph_domain::account::service_account::ServiceAccount;
+use kymograph_domain::account::team::Team;
+use kymograph_domain::content::dashboard::Dashboard;
+use kymograph_domain::content::folder::Folder;
+use kymograph_domain::rights::resource_permission::{
+    Grantee, Grants, MAX_GRANTS, Resource, ResourceKind, ResourcePermission, ResourcePermissionCommand,
+    ResourcePermissionError,
+};
+use kymograph_domain::{AccessLevel, OrgRole, TeamId, Uid, UserId};
+
+use super::{ResourcePermissionReader, ResourcePermissions, guarded, missing, parse_uid, write_permission};
+use crate::kernel::error::Result;
+use crate::rights::authorization::Guarded;
+use crate::{Scope, Unit};
+
+/// A grant that a client asks for. What names nobody, or more than one, is refused.
+#[derive(Clone, Debug, Default)]
+pub struct WantedGrant {
+    /// A user or service account.
+    pub user_id: Option<i64>,
+    /// A team.
+    pub team_id: Option<i64>,
+    /// A role by name.
+    pub role: Option<String>,
+    /// The level; `None` takes away what is granted.
+    pub level: Option<AccessLevel>,
+}
+
+/// The level that a client names; the empty name stands for none.
+pub fn parse_level(name: &str) -> Result<Option<AccessLevel>> {
+    match (name, AccessLevel::parse(name)) {
+        ("", _) => Ok(None),
+        (_, Some(level)) => Ok(Some(level)),
+        (_, None) => Err(ResourcePermissionError::LevelInvalid(name.to_owned()).into()),
+    }
+}
+
+impl ResourcePermissions {
+    /// Makes these the permissions of a folder or dashboard, and no others.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn replace_permissions(
+        &self,
+        scope: &Scope,
+        kind: ResourceKind,
+        uid: &str,
+        wanted: &[WantedGrant],
+    ) -> Result<()> {
+        self.change(scope, kind, uid, wanted, Unnamed::Dropped).await
+    }
+
+    /// Changes some permissions of a folder or dashboard and leaves the others as they are.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn change_permissions(
+        &self,
+        scope: &Scope,
+        kind: ResourceKind,
+        uid: &str,
+        wanted: &[WantedGrant],
+    ) -> Result<()> {
+        self.change(scope, kind, uid, wanted, Unnamed::Kept).await
+    }
+
+    async fn change(
+        &self,
+        scope: &Scope,
+        kind: ResourceKind,
+        uid: &str,
+        wanted: &[WantedGrant],
+        unnamed: Unnamed,
+    ) -> Result<()> {
+        let (uid, changes) = (&parse_uid(kind, uid)?, &changes(wanted)?);
+        self.commands
+            .run(scope, |mut unit| async move {
+                let (id, folder) = load_resource(&unit, kind, uid).await?;
+                let guarded = guarded(kind, uid, id, folder.as_ref());
+                let (level, permission) = (AccessLevel::Admin, write_permission(kind));
+                self.ports.authorization.require(scope, guarded, level, permission).await?;
+                // An actor whose right is taken meanwhile must not give it back to itself.
+                unit.rest_on_right(kind, uid, level);
+                for grantee in changes.keys() {
+                    must_exist(&unit, *grantee).await?;
+                }
+                let resource = Resource { kind, uid: uid.clone(), id };
+                let command = match unnamed {
+                    Unnamed::Dropped => {
+                        ResourcePermissionCommand::Replace { resource, grants: given(changes) }
+                    }
+                    Unnamed::Kept => {
+                        let defaults = self.defaults_of(scope, guarded).await?;
+                        ResourcePermissionCommand::Change { resource, defaults, changes: changes.clone() }
+                    }
+                };
+                let mut permission = unit.load::<ResourcePermission>(&id).await?;
+                permission.tell(command).await?;
+                unit.record(permission)?;
+                Ok(unit.decided(()))
+            })
+            .await
+    }
+
+    /// What holds for a folder or dashboard as long as it has no list.
+    async fn defaults_of(&self, scope: &Scope, guarded: Guarded<'_>) -> Result<Grants> {
+        let nodes = self.ports.reader.find_access(scope, guarded).await?.nodes;
+        match nodes.first() {
+            Some(node) => self.default_grants_of(scope, node).await,
+            None => Ok(Grants::new()),
+        }
+    }
+}
+
+/// The numeric id of a folder or dashboard and the folder it is in.
+async fn load_resource(unit: &Unit<'_>, kind: ResourceKind, uid: &Uid) -> Result<(i64, Option<Uid>)> {
+    let (exists, id, folder) = match kind {
+        ResourceKind::Folder => {
+            let folder = unit.load::<Folder>(uid).await?;
+            (folder.exists, folder.id, folder.parent_uid.clone())
+        }
+        ResourceKind::Dashboard => {
+            let dashboard = unit.load::<Dashboard>(uid).await?;
+            (dashboard.exists, dashboard.id, dashboard.folder_uid.clone())
+        }
+    };
+    if exists { Ok((id, folder)) } else { Err(missing(kind)) }
+}
+
+async fn must_exist(unit: &Unit<'_>, grantee: Grantee) -> Result<()> {
+    match grantee {
+        Grantee::User(id) => {
+            let exists =
+                unit.load::<Membership>(&id).await?.exists || unit.load::<ServiceAccount>(&id).await?.exists;
+            if exists { Ok(()) } else { Err(ResourcePermissionError::UserNotFound.into()) }
+        }
+        Grantee::Team(id) => {
+            let exists = unit.load::<Team>(&id).await?.exists;
+            if exists { Ok(()) } else { Err(ResourcePermissionError::TeamNotFound.into()) }
+        }
+        Grantee::Role(_) => Ok(()),
+    }
+}
+
+/// What becomes of grants that a change does not name.
+#[derive(Clone, Copy, Debug)]
+enum Unnamed {
+    /// They are taken away.
+    Dropped,
+    /// They stay.
+    Kept,
+}
+
+type Changes = BTreeMap<Grantee, Option<AccessLevel>>;
+
+/// What changes give, without what they take away.
+fn given(changes: &Changes) -> Grants {
+    changes.iter().filter_map(|(grantee, level)| level.map(|level| (*grantee, level))).collect()
+}
+
+/// The wanted level by grantee, the last of a list if it names one several times. Clients send back inherited permissions
+/// beside those that they read as granted here. As many can be taken away as can be given, and each is looked up before it is
+/// decided how many there are in the end.
+fn changes(wanted: &[WantedGrant]) -> Result<Changes, ResourcePermissionError> {
+    if wanted.len() > 2 * MAX_GRANTS {
+        return Err(ResourcePermissionError::TooMany);
+    }
+    let mut changes = Changes::new();
+    for grant in wanted {
+        changes.insert(grantee(grant)?, grant.level);
+    }
+    Ok(changes)
+}
+
+fn grantee(wanted: &WantedGrant) -> Result<Grantee, ResourcePermissionError> {
+    // Clients send 0 and the empty text for what they do not mean.
+    let user = wanted.user_id.filter(|id| *id != 0);
+    let team = wanted.team_id.filter(|id| *id != 0);
+    match (user, team, wanted.role.as_deref().filter(|role| !role.is_empty())) {
+        (Some(id), None, None) => Ok(Grantee::User(UserId(id))),
+        (None, Some(id), None) => Ok(Grantee::Team(TeamId(id))),
+        (None, None, Some(role)) => match OrgRole::try_from_client(role) {
+            Ok(OrgRole::None) => Err(ResourcePermissionError::RoleNone),
+            Ok(role) => Ok(Grantee::Role(role)),
+            Err(_) => Err(ResourcePermissionError::RoleInvalid(role.to_owned())),
+        },
+        _ => Err(ResourcePermissionError::GranteeUnclear),
+    }
+}
+
+/// Takes away all that is granted to somebody in an org, which comes before the end of its membership, or of the
+/// team or service account: who comes back has none of its old rights.
+pub(crate) async fn drop_grants(
+    unit: &mut Unit<'_>,
+    reader: &dyn ResourcePermissionReader,
+    scope: &Scope,
+    grantee: Grantee,
+) -> Result<()> {
+    let ids = reader.list_resources_of(scope, grantee).await?;
+    let keys: Vec<_> = ids.iter().collect();
+    for mut permission in unit.load_many_in::<ResourcePermission>(scope, &keys).await? {
+        permission.tell(ResourcePermissionCommand::Drop(grantee)).await?;
+        unit.record(permission)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_grants_are_looked_up_and_no_more() {
+        let wanted = |count: i64| -> Vec<_> {
+            (1..=count).map(|id| WantedGrant { user_id: Some(id), ..WantedGrant::default() }).collect()
+        };
+        assert_eq!(changes(&wanted(1000)).unwrap().len(), 2 * MAX_GRANTS);
+        assert_eq!(changes(&wanted(1001)), Err(ResourcePermissionError::TooMany));
+    }
+
+    #[test]
+    fn of_what_is_said_of_somebody_the_last_counts() {
+        let wanted = |level| WantedGrant { user_id: Some(1), level, ..WantedGrant::default() };
+        let [view, edit] = [AccessLevel::View, AccessLevel::Edit].map(Some);
+        let user = Grantee::User(UserId(1));
+        for (list, level) in [([view, view], view), ([view, edit], edit), ([edit, None], None)] {
+            assert_eq!(changes(&list.map(wanted)), Ok(Changes::from([(user, level)])));
+        }
+    }
+}

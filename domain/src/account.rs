@@ -1,0 +1,10 @@
+//! Orgs, and who works in them: users, sessions, members, teams, service accounts and invites.
+
+pub mod access;
+pub mod invite;
+pub mod membership;
+pub mod org;
+pub mod quota;
+pub mod service_account;
+pub mod team;
+pub mod user;

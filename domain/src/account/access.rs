@@ -1,0 +1,294 @@
+//! Access to an object, or to an account: what was refused, and who logged in.
+//!
+//! Nothing is changed by what is recorded here. It is in the log so that the log alone answers who tried what.
+
+use std::fmt;
+
+use cqrs_es::Aggregate;
+use cqrs_es::event_sink::EventSink;
+use serde::{Deserialize, Serialize};
+
+use crate::domain_events;
+use crate::kernel::aggregate::{Stream, decide};
+use crate::kernel::id::UserId;
+use crate::kernel::reason::{Reason, ReasonKind};
+use crate::kernel::text::{MAX_NAME_BYTES, is_storable};
+use crate::kernel::timestamp::Timestamp;
+
+/// The state that decisions about access need: only how often somebody was let in or not.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Access {
+    /// How many requests were refused.
+    pub refused: i64,
+    /// How many log-ins there were.
+    pub log_ins: i64,
+}
+
+/// What somebody wanted access to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct AccessTarget {
+    /// The type of the object, like `dashboard`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// What tells the object apart in its org, empty if no single object is meant.
+    pub uid: String,
+}
+
+impl fmt::Display for AccessTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.kind)?;
+        if self.uid.is_empty() { Ok(()) } else { write!(f, "-{}", self.uid) }
+    }
+}
+
+/// What is known of refused requests of one kind that came close together.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// Why.
+    pub reason: String,
+    /// How many there were.
+    pub count: i64,
+    /// When the first of them came.
+    pub since: Timestamp,
+}
+
+/// What can be recorded of access.
+#[derive(Clone, Debug)]
+pub enum AccessCommand {
+    /// Somebody who is known was denied something.
+    Deny(AccessDenied),
+    /// A log-in failed.
+    FailLogin(AccessLoginFailed),
+    /// A token was refused.
+    RefuseToken(AccessTokenRefused),
+    /// Somebody logged in.
+    LogIn(AccessLoggedIn),
+}
+
+/// Somebody who is known was denied something.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AccessDenied {
+    /// What the request was about.
+    pub target: AccessTarget,
+    /// The method of the request.
+    pub method: String,
+    /// The path of the request, with parameters in braces.
+    pub route: String,
+    /// Why, and how often.
+    #[serde(flatten)]
+    pub refusal: Refusal,
+}
+
+/// A log-in failed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AccessLoginFailed {
+    /// The user whose login was given. A login that nobody has is not kept: it may be a password.
+    pub target: AccessTarget,
+    /// Why, and how often.
+    #[serde(flatten)]
+    pub refusal: Refusal,
+}
+
+/// A token was refused.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AccessTokenRefused {
+    /// The service account whose token it is, if it is one.
+    pub target: AccessTarget,
+    /// Why, and how often.
+    #[serde(flatten)]
+    pub refusal: Refusal,
+}
+
+/// Somebody logged in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AccessLoggedIn {
+    /// The user.
+    pub target: AccessTarget,
+    /// The user's id.
+    pub user_id: UserId,
+    /// The session that was made.
+    pub session_id: i64,
+}
+
+domain_events! {
+    /// What happens when somebody wants access.
+    pub enum AccessEvent {
+        /// Somebody who is known was denied something.
+        Denied(AccessDenied) = "access.denied", 1;
+        /// A log-in failed.
+        LoginFailed(AccessLoginFailed) = "access.login_failed", 1;
+        /// A token was refused.
+        TokenRefused(AccessTokenRefused) = "access.token_refused", 1;
+        /// Somebody logged in.
+        LoggedIn(AccessLoggedIn) = "access.logged_in", 1;
+    }
+}
+
+/// What came of what somebody wanted to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was done.
+    Success,
+    /// Who wanted it may not do it.
+    Denied,
+    /// Who wanted it could not prove who it is.
+    Failure,
+}
+
+impl Outcome {
+    /// All outcomes.
+    pub const ALL: [Self; 3] = [Self::Success, Self::Denied, Self::Failure];
+
+    /// The outcome that an event of this type records.
+    #[must_use]
+    pub fn of_event(stored_type: &str) -> Self {
+        match stored_type {
+            "access.denied" => Self::Denied,
+            "access.login_failed" | "access.token_refused" => Self::Failure,
+            _ => Self::Success,
+        }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Denied => "denied",
+            Self::Failure => "failure",
+        }
+    }
+}
+
+/// Why something about access is not recorded.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AccessError {
+    /// It did not happen even once.
+    #[error("a refusal must have happened")]
+    CountInvalid,
+    /// A text is too long or cannot be stored.
+    #[error("a text about access is too long")]
+    TextTooLong,
+}
+
+impl Reason for AccessError {
+    fn kind(&self) -> ReasonKind {
+        ReasonKind::Invalid
+    }
+}
+
+impl Stream for Access {
+    type Key = AccessTarget;
+}
+
+impl Aggregate for Access {
+    const TYPE: &'static str = "access";
+    type Command = AccessCommand;
+    type Event = AccessEvent;
+    type Error = AccessError;
+    type Services = ();
+
+    async fn handle(
+        &mut self,
+        command: AccessCommand,
+        (): &(),
+        sink: &EventSink<Self>,
+    ) -> Result<(), AccessError> {
+        let event: AccessEvent = match command {
+            AccessCommand::Deny(denied) => {
+                check(&denied.target, &denied.refusal)?;
+                check_text(&denied.route)?;
+                check_text(&denied.method)?;
+                denied.into()
+            }
+            AccessCommand::FailLogin(failed) => {
+                check(&failed.target, &failed.refusal)?;
+                failed.into()
+            }
+            AccessCommand::RefuseToken(refused) => {
+                check(&refused.target, &refused.refusal)?;
+                refused.into()
+            }
+            AccessCommand::LogIn(logged_in) => logged_in.into(),
+        };
+        decide(self, sink, event).await;
+        Ok(())
+    }
+
+    fn apply(&mut self, event: AccessEvent) {
+        match event {
+            AccessEvent::Denied(denied) => self.refused += denied.refusal.count,
+            AccessEvent::LoginFailed(failed) => self.refused += failed.refusal.count,
+            AccessEvent::TokenRefused(refused) => self.refused += refused.refusal.count,
+            AccessEvent::LoggedIn(_) => self.log_ins += 1,
+        }
+    }
+}
+
+fn check(target: &AccessTarget, refusal: &Refusal) -> Result<(), AccessError> {
+    if refusal.count < 1 {
+        return Err(AccessError::CountInvalid);
+    }
+    [&target.kind, &target.uid, &refusal.reason].into_iter().try_for_each(|text| check_text(text))
+}
+
+fn check_text(text: &str) -> Result<(), AccessError> {
+    if is_storable(text, MAX_NAME_BYTES) { Ok(()) } else { Err(AccessError::TextTooLong) }
+}
+
+#[cfg(test)]
+mod tests {
+    use cqrs_es::test::TestFramework;
+
+    use super::*;
+
+    type Framework = TestFramework<Access>;
+
+    fn denied(count: i64, reason: &str) -> AccessDenied {
+        AccessDenied {
+            target: AccessTarget { kind: "dashboard".into(), uid: "cpu".into() },
+            method: "DELETE".into(),
+            route: "/api/dashboards/uid/{uid}".into(),
+            refusal: Refusal { reason: reason.into(), count, since: Timestamp(7) },
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_denied_is_recorded_with_how_often() {
+        Framework::with(())
+            .given_no_previous_events()
+            .when_async(AccessCommand::Deny(denied(3, "no rights")))
+            .await
+            .then_expect_events(vec![denied(3, "no rights").into()]);
+    }
+
+    #[tokio::test]
+    async fn what_did_not_happen_or_cannot_be_stored_is_not_recorded() {
+        for (refused, error) in [
+            (denied(0, "no rights"), AccessError::CountInvalid),
+            (denied(1, "a\0b"), AccessError::TextTooLong),
+            (denied(1, &"x".repeat(800)), AccessError::TextTooLong),
+        ] {
+            Framework::with(())
+                .given_no_previous_events()
+                .when_async(AccessCommand::Deny(refused))
+                .await
+                .then_expect_error(error);
+        }
+    }
+
+    #[test]
+    fn streams_are_named_by_target() {
+        let stream = |uid: &str| Access::stream_id(&AccessTarget { kind: "folder".into(), uid: uid.into() });
+        assert_eq!(stream("ops").as_str(), "access-folder-ops");
+        assert_eq!(stream("").as_str(), "access-folder");
+    }
+
+    #[test]
+    fn refusals_are_no_success() {
+        assert_eq!(Outcome::of_event("access.denied"), Outcome::Denied);
+        assert_eq!(Outcome::of_event("access.token_refused"), Outcome::Failure);
+        assert_eq!(Outcome::of_event("access.logged_in"), Outcome::Success);
+        assert_eq!(Outcome::of_event("dashboard.deleted"), Outcome::Success);
+    }
+}

@@ -1,0 +1,343 @@
+//! An invite: who has its code may create a user who is a member of the org.
+//!
+//! The code itself is in no event, because the log is shown to people: it is a secret kept beside the log.
+
+use std::fmt;
+
+use cqrs_es::Aggregate;
+use cqrs_es::event_sink::EventSink;
+use serde::{Deserialize, Serialize};
+
+use crate::domain_events;
+use crate::kernel::aggregate::{Stream, decide};
+use crate::kernel::id::UserId;
+use crate::kernel::reason::{Reason, ReasonKind};
+use crate::kernel::role::OrgRole;
+use crate::kernel::text::{MAX_NAME_BYTES, fold, has_hidden_characters, is_storable};
+use crate::kernel::timestamp::Timestamp;
+
+/// For how long an invite can be accepted, in seconds.
+pub const LIFETIME_SECONDS: i64 = 24 * 60 * 60;
+
+/// The id of an invite, unique in the org.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(transparent)]
+pub struct InviteId(pub i64);
+
+impl fmt::Display for InviteId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The state that decisions about an invite need.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Invite {
+    /// The id.
+    pub id: InviteId,
+    /// The role that who accepts it gets.
+    pub role: OrgRole,
+    /// Until when it can be accepted.
+    pub expires_at: Timestamp,
+    /// Whether it was created, and neither revoked nor accepted since.
+    pub is_open: bool,
+}
+
+/// What an invite can be told.
+#[derive(Clone, Debug)]
+pub enum InviteCommand {
+    /// Creates it.
+    Create {
+        /// The id.
+        id: InviteId,
+        /// Who is invited.
+        guest: Guest,
+        /// Who invites.
+        invited_by: UserId,
+        /// The time now.
+        now: Timestamp,
+    },
+    /// Makes its code worthless.
+    Revoke,
+    /// Ends it, if its time is over.
+    Expire {
+        /// The time now.
+        now: Timestamp,
+    },
+    /// Uses it up.
+    Accept {
+        /// The user who was created with it.
+        user_id: UserId,
+        /// The time now.
+        now: Timestamp,
+    },
+}
+
+/// Who is invited.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Guest {
+    /// The e-mail address or login.
+    pub email: String,
+    /// The name.
+    pub name: String,
+    /// The role in the org.
+    pub role: OrgRole,
+}
+
+/// An invite was created.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InviteCreated {
+    /// The id.
+    pub id: InviteId,
+    /// Who is invited.
+    pub guest: Guest,
+    /// Who invites.
+    pub invited_by: UserId,
+    /// Until when it can be accepted.
+    pub expires_at: Timestamp,
+}
+
+/// An invite was revoked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InviteRevoked {
+    /// The id.
+    pub id: InviteId,
+}
+
+/// An invite was accepted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InviteAccepted {
+    /// The id.
+    pub id: InviteId,
+    /// The user who was created with it.
+    pub user_id: UserId,
+}
+
+/// The time of an invite was over.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InviteExpired {
+    /// The id.
+    pub id: InviteId,
+}
+
+domain_events! {
+    /// What happens to an invite.
+    pub enum InviteEvent {
+        /// It was created.
+        Created(InviteCreated) = "invite.created", 1;
+        /// It was revoked.
+        Revoked(InviteRevoked) = "invite.revoked", 1;
+        /// It was accepted.
+        Accepted(InviteAccepted) = "invite.accepted", 1;
+        /// Its time was over.
+        Expired(InviteExpired) = "invite.expired", 1;
+    }
+}
+
+/// Why an invite refuses a command.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InviteError {
+    /// Nobody is invited.
+    #[error("loginOrEmail cannot be empty")]
+    GuestEmpty,
+    /// A text is too long or cannot be stored.
+    #[error("loginOrEmail or name is too long")]
+    TextTooLong,
+    /// A text has characters that cannot be seen.
+    #[error("loginOrEmail or name has control or invisible characters")]
+    TextHidden,
+    /// Somebody else was invited.
+    #[error("The invite is for another e-mail address")]
+    OtherEmail,
+    /// There is one with this id already.
+    #[error("the invite exists already")]
+    Exists,
+    /// It is not there, was used up, or has expired: all the same to who tries a code.
+    #[error("Invite not found")]
+    NotFound,
+}
+
+impl Reason for InviteError {
+    fn kind(&self) -> ReasonKind {
+        match self {
+            Self::GuestEmpty | Self::TextTooLong | Self::TextHidden | Self::OtherEmail => ReasonKind::Invalid,
+            Self::Exists => ReasonKind::Taken,
+            Self::NotFound => ReasonKind::Missing,
+        }
+    }
+}
+
+impl Stream for Invite {
+    type Key = InviteId;
+
+    fn ending(&self) -> Option<InviteCommand> {
+        self.is_open.then_some(InviteCommand::Revoke)
+    }
+}
+
+impl Aggregate for Invite {
+    const TYPE: &'static str = "invite";
+    type Command = InviteCommand;
+    type Event = InviteEvent;
+    type Error = InviteError;
+    type Services = ();
+
+    async fn handle(
+        &mut self,
+        command: InviteCommand,
+        (): &(),
+        sink: &EventSink<Self>,
+    ) -> Result<(), InviteError> {
+        let event: InviteEvent = match command {
+            InviteCommand::Create { .. } if self.is_open => return Err(InviteError::Exists),
+            InviteCommand::Create { id, guest, invited_by, now } => {
+                guest.check()?;
+                InviteCreated { id, guest, invited_by, expires_at: now.plus_seconds(LIFETIME_SECONDS) }.into()
+            }
+            _ if !self.is_open => return Err(InviteError::NotFound),
+            InviteCommand::Revoke => InviteRevoked { id: self.id }.into(),
+            InviteCommand::Expire { now } if now < self.expires_at => return Ok(()),
+            InviteCommand::Expire { .. } => InviteExpired { id: self.id }.into(),
+            InviteCommand::Accept { now, .. } if now >= self.expires_at => return Err(InviteError::NotFound),
+            InviteCommand::Accept { user_id, .. } => InviteAccepted { id: self.id, user_id }.into(),
+        };
+        decide(self, sink, event).await;
+        Ok(())
+    }
+
+    fn apply(&mut self, event: InviteEvent) {
+        match event {
+            InviteEvent::Created(created) => {
+                *self = Self {
+                    id: created.id,
+                    role: created.guest.role,
+                    expires_at: created.expires_at,
+                    is_open: true,
+                };
+            }
+            InviteEvent::Revoked(_) | InviteEvent::Accepted(_) | InviteEvent::Expired(_) => {
+                self.is_open = false;
+            }
+        }
+    }
+}
+
+impl Guest {
+    /// Checks that an e-mail address is the invited one, or left out.
+    pub fn check_is(&self, email: &str) -> Result<(), InviteError> {
+        if email.is_empty() || fold(email) == fold(&self.email) {
+            Ok(())
+        } else {
+            Err(InviteError::OtherEmail)
+        }
+    }
+
+    /// Checks that somebody is invited, by texts that can be kept.
+    pub fn check(&self) -> Result<(), InviteError> {
+        if self.email.trim().is_empty() {
+            return Err(InviteError::GuestEmpty);
+        }
+        if ![&self.email, &self.name].iter().all(|text| is_storable(text, MAX_NAME_BYTES)) {
+            return Err(InviteError::TextTooLong);
+        }
+        if [&self.email, &self.name].iter().any(|text| has_hidden_characters(text)) {
+            return Err(InviteError::TextHidden);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cqrs_es::test::TestFramework;
+
+    use super::*;
+
+    type Framework = TestFramework<Invite>;
+    const NOW: Timestamp = Timestamp(1_000_000);
+
+    fn guest(email: &str) -> Guest {
+        Guest { email: email.into(), name: "Ann".into(), role: OrgRole::Editor }
+    }
+
+    fn create(email: &str) -> InviteCommand {
+        InviteCommand::Create { id: InviteId(7), guest: guest(email), invited_by: UserId(1), now: NOW }
+    }
+
+    fn created() -> InviteEvent {
+        let expires_at = NOW.plus_seconds(LIFETIME_SECONDS);
+        let guest = guest("ann@example.org");
+        InviteCreated { id: InviteId(7), guest, invited_by: UserId(1), expires_at }.into()
+    }
+
+    fn accept_after(seconds: i64) -> InviteCommand {
+        InviteCommand::Accept { user_id: UserId(2), now: NOW.plus_seconds(seconds) }
+    }
+
+    fn accepted() -> InviteEvent {
+        InviteAccepted { id: InviteId(7), user_id: UserId(2) }.into()
+    }
+
+    #[tokio::test]
+    async fn lives_for_a_day() {
+        Framework::with(())
+            .given_no_previous_events()
+            .when_async(create("ann@example.org"))
+            .await
+            .then_expect_events(vec![created()]);
+        Framework::with(())
+            .given(vec![created()])
+            .when_async(accept_after(LIFETIME_SECONDS - 1))
+            .await
+            .then_expect_events(vec![accepted()]);
+        Framework::with(())
+            .given(vec![created()])
+            .when_async(accept_after(LIFETIME_SECONDS))
+            .await
+            .then_expect_error(InviteError::NotFound);
+    }
+
+    #[tokio::test]
+    async fn expires_when_its_time_is_over_and_not_before() {
+        let expired = InviteExpired { id: InviteId(7) }.into();
+        for (seconds, events) in [(LIFETIME_SECONDS - 1, vec![]), (LIFETIME_SECONDS, vec![expired])] {
+            Framework::with(())
+                .given(vec![created()])
+                .when_async(InviteCommand::Expire { now: NOW.plus_seconds(seconds) })
+                .await
+                .then_expect_events(events);
+        }
+    }
+
+    #[tokio::test]
+    async fn is_used_up_once() {
+        let id = InviteId(7);
+        for ended in [accepted(), InviteRevoked { id }.into(), InviteExpired { id }.into()] {
+            for command in [accept_after(1), InviteCommand::Revoke] {
+                Framework::with(())
+                    .given(vec![created(), ended.clone()])
+                    .when_async(command)
+                    .await
+                    .then_expect_error(InviteError::NotFound);
+            }
+        }
+    }
+
+    #[test]
+    fn is_for_its_address() {
+        for email in ["", "ann@example.org", " Ann@Example.org"] {
+            assert_eq!(guest("ann@example.org").check_is(email), Ok(()));
+        }
+        assert_eq!(guest("ann@example.org").check_is("eve@example.org"), Err(InviteError::OtherEmail));
+    }
+
+    #[tokio::test]
+    async fn somebody_must_be_invited() {
+        Framework::with(())
+            .given_no_previous_events()
+            .when_async(create(" "))
+            .await
+            .then_expect_error(InviteError::GuestEmpty);
+    }
+}

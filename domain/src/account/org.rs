@@ -1,0 +1,260 @@
+//! An organization, which is the tenant: everything but users and server settings belongs to one.
+
+use cqrs_es::Aggregate;
+use cqrs_es::event_sink::EventSink;
+use serde::{Deserialize, Serialize};
+
+use crate::domain_events;
+use crate::kernel::aggregate::{Stream, decide};
+use crate::kernel::id::OrgId;
+use crate::kernel::reason::{Reason, ReasonKind};
+use crate::kernel::text::{MAX_NAME_BYTES, has_hidden_characters, is_storable};
+
+/// The state that decisions about an org need.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Org {
+    /// The id.
+    pub id: OrgId,
+    /// The name.
+    pub name: String,
+    /// The postal address.
+    pub address: Address,
+    /// Whether it is there: created and not deleted since.
+    pub exists: bool,
+}
+
+/// A postal address.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Address {
+    /// First line.
+    pub address1: String,
+    /// Second line.
+    pub address2: String,
+    /// City.
+    pub city: String,
+    /// Post code.
+    pub zip_code: String,
+    /// State or province.
+    pub state: String,
+    /// Country.
+    pub country: String,
+}
+
+/// What an org can be told.
+#[derive(Clone, Debug)]
+pub enum OrgCommand {
+    /// Creates it.
+    Create(OrgCreated),
+    /// Gives it another name.
+    Rename(String),
+    /// Gives it another address.
+    ChangeAddress(Address),
+    /// Deletes it with all it owns.
+    Delete,
+}
+
+/// An org was created.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OrgCreated {
+    /// The id.
+    pub id: OrgId,
+    /// The name.
+    pub name: String,
+}
+
+/// An org was given another name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OrgRenamed {
+    /// The name from now on.
+    pub name: String,
+}
+
+/// An org was given another address.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OrgAddressChanged {
+    /// The address from now on.
+    pub address: Address,
+}
+
+/// An org was deleted with all it owned.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OrgDeleted {
+    /// The id.
+    pub id: OrgId,
+}
+
+domain_events! {
+    /// What happens to an org.
+    pub enum OrgEvent {
+        /// It was created.
+        Created(OrgCreated) = "org.created", 1;
+        /// It was given another name.
+        Renamed(OrgRenamed) = "org.renamed", 1;
+        /// It was given another address.
+        AddressChanged(OrgAddressChanged) = "org.address_changed", 1;
+        /// It was deleted.
+        Deleted(OrgDeleted) = "org.deleted", 1;
+    }
+}
+
+/// Why an org refuses a command.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OrgError {
+    /// It has no name.
+    #[error("Organization name cannot be empty")]
+    NameEmpty,
+    /// A text is too long or cannot be stored.
+    #[error("Organization name or address is too long")]
+    TextTooLong,
+    /// The name has characters that cannot be seen.
+    #[error("Organization name has control or invisible characters")]
+    NameHidden,
+    /// Another org has the name.
+    #[error("Organization name taken")]
+    NameTaken,
+    /// It is not there.
+    #[error("Organization not found")]
+    NotFound,
+}
+
+impl Reason for OrgError {
+    fn kind(&self) -> ReasonKind {
+        match self {
+            Self::NameEmpty | Self::TextTooLong | Self::NameHidden => ReasonKind::Invalid,
+            Self::NameTaken => ReasonKind::Taken,
+            Self::NotFound => ReasonKind::Missing,
+        }
+    }
+}
+
+impl Stream for Org {
+    type Key = OrgId;
+
+    /// A deleted org does not come back.
+    fn restoration(&self, past: &Self, _: &[OrgEvent], _: i64) -> Option<Vec<OrgCommand>> {
+        if !self.exists {
+            return None;
+        }
+        let mut commands = Vec::new();
+        if past.name != self.name {
+            commands.push(OrgCommand::Rename(past.name.clone()));
+        }
+        if past.address != self.address {
+            commands.push(OrgCommand::ChangeAddress(past.address.clone()));
+        }
+        Some(commands)
+    }
+}
+
+impl Aggregate for Org {
+    const TYPE: &'static str = "org";
+    type Command = OrgCommand;
+    type Event = OrgEvent;
+    type Error = OrgError;
+    type Services = ();
+
+    async fn handle(&mut self, command: OrgCommand, (): &(), sink: &EventSink<Self>) -> Result<(), OrgError> {
+        if !self.exists && !matches!(command, OrgCommand::Create(_)) {
+            return Err(OrgError::NotFound);
+        }
+        let event: OrgEvent = match command {
+            OrgCommand::Create(created) => {
+                if self.exists {
+                    return Err(OrgError::NameTaken);
+                }
+                check_name(&created.name)?;
+                created.into()
+            }
+            OrgCommand::Rename(name) => {
+                check_name(&name)?;
+                OrgRenamed { name }.into()
+            }
+            OrgCommand::ChangeAddress(address) => {
+                address.check()?;
+                OrgAddressChanged { address }.into()
+            }
+            OrgCommand::Delete => OrgDeleted { id: self.id }.into(),
+        };
+        decide(self, sink, event).await;
+        Ok(())
+    }
+
+    fn apply(&mut self, event: OrgEvent) {
+        match event {
+            OrgEvent::Created(created) => {
+                *self =
+                    Self { id: created.id, name: created.name, address: Address::default(), exists: true };
+            }
+            OrgEvent::Renamed(renamed) => self.name = renamed.name,
+            OrgEvent::AddressChanged(changed) => self.address = changed.address,
+            OrgEvent::Deleted(_) => self.exists = false,
+        }
+    }
+}
+
+fn check_name(name: &str) -> Result<(), OrgError> {
+    if name.trim().is_empty() {
+        return Err(OrgError::NameEmpty);
+    }
+    if has_hidden_characters(name) {
+        return Err(OrgError::NameHidden);
+    }
+    if is_storable(name, MAX_NAME_BYTES) { Ok(()) } else { Err(OrgError::TextTooLong) }
+}
+
+impl Address {
+    fn check(&self) -> Result<(), OrgError> {
+        let lines = [&self.address1, &self.address2, &self.city, &self.zip_code, &self.state, &self.country];
+        if lines.iter().all(|line| is_storable(line, MAX_NAME_BYTES)) {
+            Ok(())
+        } else {
+            Err(OrgError::TextTooLong)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cqrs_es::test::TestFramework;
+
+    use super::*;
+
+    type Framework = TestFramework<Org>;
+
+    fn created() -> OrgCreated {
+        OrgCreated { id: OrgId(4), name: "Acme".into() }
+    }
+
+    #[tokio::test]
+    async fn is_created_and_renamed() {
+        Framework::with(())
+            .given_no_previous_events()
+            .when_async(OrgCommand::Create(created()))
+            .await
+            .then_expect_events(vec![created().into()]);
+        Framework::with(())
+            .given(vec![created().into()])
+            .when_async(OrgCommand::Rename("Acme Inc.".into()))
+            .await
+            .then_expect_events(vec![OrgRenamed { name: "Acme Inc.".into() }.into()]);
+    }
+
+    #[tokio::test]
+    async fn needs_a_name() {
+        Framework::with(())
+            .given(vec![created().into()])
+            .when_async(OrgCommand::Rename(String::new()))
+            .await
+            .then_expect_error(OrgError::NameEmpty);
+    }
+
+    #[tokio::test]
+    async fn a_deleted_org_takes_no_commands() {
+        Framework::with(())
+            .given(vec![created().into(), OrgDeleted { id: OrgId(4) }.into()])
+            .when_async(OrgCommand::Rename("Acme".into()))
+            .await
+            .then_expect_error(OrgError::NotFound);
+    }
+}

@@ -1,0 +1,228 @@
+//! A quota: how much an org or a user may have, where somebody has decided so. Everybody else has what the settings of
+//! the server say.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use cqrs_es::Aggregate;
+use cqrs_es::event_sink::EventSink;
+use serde::{Deserialize, Serialize};
+
+use crate::domain_events;
+use crate::kernel::aggregate::{Stream, decide};
+use crate::kernel::id::UserId;
+use crate::kernel::reason::{Reason, ReasonKind};
+
+/// The limit that is none.
+pub const UNLIMITED: i64 = -1;
+
+/// Whose quota it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QuotaOwner {
+    /// The org's.
+    Org,
+    /// A user's, over all orgs.
+    User(UserId),
+}
+
+impl fmt::Display for QuotaOwner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Org => f.write_str("org"),
+            Self::User(id) => write!(f, "user-{id}"),
+        }
+    }
+}
+
+/// What is limited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QuotaTarget {
+    /// Members of an org.
+    OrgUser,
+    /// Dashboards of an org.
+    Dashboard,
+    /// Folders of an org.
+    Folder,
+    /// Data sources of an org.
+    DataSource,
+    /// Tokens of the service accounts of an org.
+    ApiKey,
+    /// Alert rules of an org.
+    AlertRule,
+    /// Orgs that a user is a member of.
+    Org,
+}
+
+impl QuotaTarget {
+    /// What is limited for an org.
+    pub const OF_ORG: &'static [Self] =
+        &[Self::OrgUser, Self::Dashboard, Self::Folder, Self::DataSource, Self::ApiKey, Self::AlertRule];
+
+    /// What is limited for a user.
+    pub const OF_USER: &'static [Self] = &[Self::Org];
+
+    /// The name, as it is stored and shown.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OrgUser => "org_user",
+            Self::Dashboard => "dashboard",
+            Self::Folder => "folder",
+            Self::DataSource => "data_source",
+            Self::ApiKey => "api_key",
+            Self::AlertRule => "alert_rule",
+            Self::Org => "org",
+        }
+    }
+
+    /// What is limited for an owner under a name.
+    pub fn try_parse(owner: QuotaOwner, name: &str) -> Result<Self, QuotaError> {
+        let targets = match owner {
+            QuotaOwner::Org => Self::OF_ORG,
+            QuotaOwner::User(_) => Self::OF_USER,
+        };
+        targets.iter().find(|target| target.as_str() == name).copied().ok_or(QuotaError::TargetUnknown)
+    }
+}
+
+/// The state that decisions about a quota need.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Quota {
+    /// The limits that somebody has set.
+    pub limits: BTreeMap<QuotaTarget, i64>,
+}
+
+/// What a quota can be told.
+#[derive(Clone, Copy, Debug)]
+pub enum QuotaCommand {
+    /// Sets a limit.
+    Set {
+        /// Whose.
+        owner: QuotaOwner,
+        /// Of what.
+        target: QuotaTarget,
+        /// How many there may be; a negative number stands for no limit.
+        limit: i64,
+    },
+}
+
+/// A limit was set.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct QuotaChanged {
+    /// Whose.
+    pub owner: QuotaOwner,
+    /// Of what.
+    pub target: QuotaTarget,
+    /// How many there may be from now on, [`UNLIMITED`] for no limit.
+    pub limit: i64,
+}
+
+domain_events! {
+    /// What happens to a quota.
+    pub enum QuotaEvent {
+        /// A limit was set.
+        Changed(QuotaChanged) = "quota.changed", 1;
+    }
+}
+
+/// Why a quota refuses a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum QuotaError {
+    /// Nothing of that name is limited for that owner.
+    #[error("Invalid quota target")]
+    TargetUnknown,
+    /// There is as much as there may be.
+    #[error("Quota reached")]
+    Reached,
+}
+
+impl Reason for QuotaError {
+    fn kind(&self) -> ReasonKind {
+        match self {
+            Self::TargetUnknown => ReasonKind::Missing,
+            Self::Reached => ReasonKind::Exhausted,
+        }
+    }
+}
+
+impl Stream for Quota {
+    type Key = QuotaOwner;
+}
+
+impl Aggregate for Quota {
+    const TYPE: &'static str = "quota";
+    type Command = QuotaCommand;
+    type Event = QuotaEvent;
+    type Error = QuotaError;
+    type Services = ();
+
+    async fn handle(
+        &mut self,
+        command: QuotaCommand,
+        (): &(),
+        sink: &EventSink<Self>,
+    ) -> Result<(), QuotaError> {
+        let QuotaCommand::Set { owner, target, limit } = command;
+        let limit = limit.max(UNLIMITED);
+        if self.limits.get(&target) != Some(&limit) {
+            decide(self, sink, QuotaChanged { owner, target, limit }).await;
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, event: QuotaEvent) {
+        match event {
+            QuotaEvent::Changed(changed) => {
+                self.limits.insert(changed.target, changed.limit);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cqrs_es::test::TestFramework;
+
+    use super::*;
+
+    type Framework = TestFramework<Quota>;
+
+    fn set(limit: i64) -> QuotaCommand {
+        QuotaCommand::Set { owner: QuotaOwner::Org, target: QuotaTarget::Dashboard, limit }
+    }
+
+    fn changed(limit: i64) -> QuotaEvent {
+        QuotaChanged { owner: QuotaOwner::Org, target: QuotaTarget::Dashboard, limit }.into()
+    }
+
+    #[tokio::test]
+    async fn a_limit_is_an_event_and_the_same_again_is_none() {
+        Framework::with(())
+            .given_no_previous_events()
+            .when_async(set(0))
+            .await
+            .then_expect_events(vec![changed(0)]);
+        Framework::with(()).given(vec![changed(5)]).when_async(set(5)).await.then_expect_events(vec![]);
+        // That there is none is a decision too: the settings may say otherwise.
+        Framework::with(())
+            .given_no_previous_events()
+            .when_async(set(-7))
+            .await
+            .then_expect_events(vec![changed(UNLIMITED)]);
+    }
+
+    #[test]
+    fn targets_belong_to_orgs_or_to_users() {
+        let user = QuotaOwner::User(UserId(5));
+        assert_eq!(QuotaTarget::try_parse(QuotaOwner::Org, "org_user"), Ok(QuotaTarget::OrgUser));
+        assert_eq!(QuotaTarget::try_parse(user, "org"), Ok(QuotaTarget::Org));
+        for (owner, name) in [(QuotaOwner::Org, "org"), (user, "org_user"), (QuotaOwner::Org, "comet")] {
+            assert_eq!(QuotaTarget::try_parse(owner, name), Err(QuotaError::TargetUnknown));
+        }
+        for target in QuotaTarget::OF_ORG.iter().chain(QuotaTarget::OF_USER) {
+            assert_eq!(serde_json::to_string(target).unwrap(), format!("{:?}", target.as_str()));
+        }
+    }
+}

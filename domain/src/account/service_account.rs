@@ -1,0 +1,429 @@
+//! A service account: a member of an org that is a program, and proves who it is with tokens.
+
+use std::collections::BTreeMap;
+
+use cqrs_es::Aggregate;
+use cqrs_es::event_sink::EventSink;
+use serde::{Deserialize, Serialize};
+
+use crate::domain_events;
+use crate::kernel::aggregate::{Stream, decide};
+use crate::kernel::id::UserId;
+use crate::kernel::reason::{Reason, ReasonKind};
+use crate::kernel::role::OrgRole;
+use crate::kernel::text::{MAX_NAME_BYTES, has_hidden_characters, is_storable};
+use crate::kernel::timestamp::Timestamp;
+use crate::kernel::uid::Uid;
+
+/// How many tokens an account may have. They are part of the state, which is written with each event.
+pub const MAX_TOKENS: usize = 1000;
+
+/// The longest life of a token that ends at all, in seconds: a hundred years.
+const MAX_SECONDS_TO_LIVE: i64 = 100 * 366 * 24 * 3600;
+
+/// The state that decisions about a service account need.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ServiceAccount {
+    /// The id, which no user has either.
+    pub id: UserId,
+    /// The name.
+    pub name: String,
+    /// The role in the org.
+    pub role: OrgRole,
+    /// Whether its tokens are refused.
+    pub is_disabled: bool,
+    /// The names of its tokens, by id.
+    pub tokens: BTreeMap<i64, String>,
+    /// Whether it is there: created and not deleted since.
+    pub exists: bool,
+}
+
+/// What a service account can be told.
+#[derive(Clone, Debug)]
+pub enum ServiceAccountCommand {
+    /// Creates it.
+    Create(ServiceAccountCreated),
+    /// Changes name, role or whether it is disabled; `None` leaves as it is.
+    Update {
+        /// The new name.
+        name: Option<String>,
+        /// The new role.
+        role: Option<OrgRole>,
+        /// Whether its tokens shall be refused.
+        is_disabled: Option<bool>,
+    },
+    /// Gives it a token.
+    AddToken {
+        /// The token's id.
+        token_id: i64,
+        /// The token's name.
+        name: String,
+        /// When the token ends, if it does.
+        expires: Option<Timestamp>,
+    },
+    /// Takes a token from it.
+    DeleteToken(i64),
+    /// Deletes it with its tokens.
+    Delete,
+}
+
+/// A service account was created.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ServiceAccountCreated {
+    /// The id.
+    pub id: UserId,
+    /// The uid.
+    pub uid: Uid,
+    /// The login, under which its acts are recorded.
+    pub login: String,
+    /// The name.
+    pub name: String,
+    /// The role in the org.
+    pub role: OrgRole,
+    /// Whether its tokens are refused.
+    pub is_disabled: bool,
+}
+
+/// A service account's name, role or usability was changed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ServiceAccountUpdated {
+    /// The account.
+    pub id: UserId,
+    /// The name from now on.
+    pub name: String,
+    /// The role from now on.
+    pub role: OrgRole,
+    /// Whether its tokens are refused from now on.
+    pub is_disabled: bool,
+}
+
+/// A service account was given a token. The token itself is not in the log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ServiceAccountTokenAdded {
+    /// The account.
+    pub id: UserId,
+    /// The token.
+    pub token_id: i64,
+    /// The token's name.
+    pub name: String,
+    /// When the token ends, if it does.
+    pub expires: Option<Timestamp>,
+}
+
+/// A token was taken from a service account.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ServiceAccountTokenDeleted {
+    /// The account.
+    pub id: UserId,
+    /// The token.
+    pub token_id: i64,
+}
+
+/// A service account was deleted with its tokens.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ServiceAccountDeleted {
+    /// The account.
+    pub id: UserId,
+}
+
+domain_events! {
+    /// What happens to a service account.
+    pub enum ServiceAccountEvent {
+        /// It was created.
+        Created(ServiceAccountCreated) = "service_account.created", 1;
+        /// Its name, role or usability was changed.
+        Updated(ServiceAccountUpdated) = "service_account.updated", 1;
+        /// It was given a token.
+        TokenAdded(ServiceAccountTokenAdded) = "service_account.token_added", 1;
+        /// A token was taken from it.
+        TokenDeleted(ServiceAccountTokenDeleted) = "service_account.token_deleted", 1;
+        /// It was deleted.
+        Deleted(ServiceAccountDeleted) = "service_account.deleted", 1;
+    }
+}
+
+/// Why a service account refuses a command.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ServiceAccountError {
+    /// It has no name.
+    #[error("service account name cannot be empty")]
+    NameEmpty,
+    /// The name of the account or token is too long or cannot be stored.
+    #[error("service account or token name is too long")]
+    TextTooLong,
+    /// The name of the account or token has characters that cannot be seen.
+    #[error("service account or token name has control or invisible characters")]
+    TextHidden,
+    /// Another service account of the org has the login that follows from the name.
+    #[error("service account already exists")]
+    Taken,
+    /// It is not there.
+    #[error("service account not found")]
+    NotFound,
+    /// The token has no name.
+    #[error("service account token name cannot be empty")]
+    TokenNameEmpty,
+    /// Another token of the org has the name.
+    #[error("service account token with given name already exists in the organization")]
+    TokenNameTaken,
+    /// The token would end before it begins, or outlive everybody.
+    #[error("invalid SecondsToLive value")]
+    SecondsToLiveInvalid,
+    /// It would have too many tokens.
+    #[error("a service account can have at most {MAX_TOKENS} tokens")]
+    TooManyTokens,
+    /// It has no such token.
+    #[error("service account token not found")]
+    TokenNotFound,
+}
+
+impl Reason for ServiceAccountError {
+    fn kind(&self) -> ReasonKind {
+        match self {
+            Self::NotFound | Self::TokenNotFound => ReasonKind::Missing,
+            // Grafana answers a taken name with 400, not with 409.
+            _ => ReasonKind::Invalid,
+        }
+    }
+
+    fn code(&self) -> Option<&'static str> {
+        match self {
+            Self::Taken => Some("serviceaccounts.ErrAlreadyExists"),
+            Self::NotFound => Some("serviceaccounts.ErrNotFound"),
+            Self::TokenNameTaken => Some("serviceaccounts.ErrTokenAlreadyExists"),
+            Self::TokenNotFound => Some("serviceaccounts.ErrTokenNotFound"),
+            Self::SecondsToLiveInvalid => Some("serviceaccounts.ErrInvalidInput"),
+            _ => None,
+        }
+    }
+}
+
+/// When a token ends that is made now and lives so long; without a number, or with zero, it does not end.
+pub fn token_expiry(
+    now: Timestamp,
+    seconds_to_live: Option<i64>,
+) -> Result<Option<Timestamp>, ServiceAccountError> {
+    match seconds_to_live {
+        None | Some(0) => Ok(None),
+        Some(seconds @ 1..=MAX_SECONDS_TO_LIVE) => Ok(Some(now.plus_seconds(seconds))),
+        Some(_) => Err(ServiceAccountError::SecondsToLiveInvalid),
+    }
+}
+
+impl Stream for ServiceAccount {
+    type Key = UserId;
+
+    /// Tokens do not come back, and so a deleted account does not either: its tokens are all it was good for.
+    fn restoration(
+        &self,
+        past: &Self,
+        _: &[ServiceAccountEvent],
+        _: i64,
+    ) -> Option<Vec<ServiceAccountCommand>> {
+        self.exists.then(|| {
+            vec![ServiceAccountCommand::Update {
+                name: Some(past.name.clone()),
+                role: Some(past.role),
+                is_disabled: Some(past.is_disabled),
+            }]
+        })
+    }
+
+    fn revocation(&self, event: &ServiceAccountEvent) -> Option<ServiceAccountCommand> {
+        let ServiceAccountEvent::TokenAdded(added) = event else { return None };
+        let has_it = self.tokens.contains_key(&added.token_id);
+        has_it.then_some(ServiceAccountCommand::DeleteToken(added.token_id))
+    }
+}
+
+impl Aggregate for ServiceAccount {
+    const TYPE: &'static str = "service_account";
+    type Command = ServiceAccountCommand;
+    type Event = ServiceAccountEvent;
+    type Error = ServiceAccountError;
+    type Services = ();
+
+    async fn handle(
+        &mut self,
+        command: ServiceAccountCommand,
+        (): &(),
+        sink: &EventSink<Self>,
+    ) -> Result<(), ServiceAccountError> {
+        if !self.exists && !matches!(command, ServiceAccountCommand::Create(_)) {
+            return Err(ServiceAccountError::NotFound);
+        }
+        let id = self.id;
+        let event: ServiceAccountEvent = match command {
+            ServiceAccountCommand::Create(_) if self.exists => return Err(ServiceAccountError::Taken),
+            ServiceAccountCommand::Create(created) => {
+                check_name(&created.name, ServiceAccountError::NameEmpty)?;
+                created.into()
+            }
+            ServiceAccountCommand::Update { name, role, is_disabled } => {
+                let name = name.unwrap_or_else(|| self.name.clone());
+                check_name(&name, ServiceAccountError::NameEmpty)?;
+                let role = role.unwrap_or(self.role);
+                let is_disabled = is_disabled.unwrap_or(self.is_disabled);
+                if (&name, role, is_disabled) == (&self.name, self.role, self.is_disabled) {
+                    return Ok(());
+                }
+                ServiceAccountUpdated { id, name, role, is_disabled }.into()
+            }
+            ServiceAccountCommand::AddToken { .. } if self.tokens.len() >= MAX_TOKENS => {
+                return Err(ServiceAccountError::TooManyTokens);
+            }
+            ServiceAccountCommand::AddToken { token_id, name, expires } => {
+                check_name(&name, ServiceAccountError::TokenNameEmpty)?;
+                ServiceAccountTokenAdded { id, token_id, name, expires }.into()
+            }
+            ServiceAccountCommand::DeleteToken(token_id) if !self.tokens.contains_key(&token_id) => {
+                return Err(ServiceAccountError::TokenNotFound);
+            }
+            ServiceAccountCommand::DeleteToken(token_id) => {
+                ServiceAccountTokenDeleted { id, token_id }.into()
+            }
+            ServiceAccountCommand::Delete => ServiceAccountDeleted { id }.into(),
+        };
+        decide(self, sink, event).await;
+        Ok(())
+    }
+
+    fn apply(&mut self, event: ServiceAccountEvent) {
+        match event {
+            ServiceAccountEvent::Created(created) => {
+                *self = Self {
+                    id: created.id,
+                    name: created.name,
+                    role: created.role,
+                    is_disabled: created.is_disabled,
+                    tokens: BTreeMap::new(),
+                    exists: true,
+                };
+            }
+            ServiceAccountEvent::Updated(updated) => {
+                self.name = updated.name;
+                self.role = updated.role;
+                self.is_disabled = updated.is_disabled;
+            }
+            ServiceAccountEvent::TokenAdded(added) => {
+                self.tokens.insert(added.token_id, added.name);
+            }
+            ServiceAccountEvent::TokenDeleted(deleted) => {
+                self.tokens.remove(&deleted.token_id);
+            }
+            ServiceAccountEvent::Deleted(_) => {
+                self.tokens.clear();
+                self.exists = false;
+            }
+        }
+    }
+}
+
+fn check_name(name: &str, empty: ServiceAccountError) -> Result<(), ServiceAccountError> {
+    if name.trim().is_empty() {
+        return Err(empty);
+    }
+    if has_hidden_characters(name) {
+        return Err(ServiceAccountError::TextHidden);
+    }
+    if is_storable(name, MAX_NAME_BYTES) { Ok(()) } else { Err(ServiceAccountError::TextTooLong) }
+}
+
+#[cfg(test)]
+mod tests {
+    use cqrs_es::test::TestFramework;
+
+    use super::*;
+
+    type Framework = TestFramework<ServiceAccount>;
+    const ID: UserId = UserId(5);
+
+    fn created() -> ServiceAccountEvent {
+        ServiceAccountCreated {
+            id: ID,
+            uid: Uid::try_new("s1").unwrap(),
+            login: "sa-1-ci".into(),
+            name: "ci".into(),
+            role: OrgRole::Viewer,
+            is_disabled: false,
+        }
+        .into()
+    }
+
+    fn token_added(token_id: i64) -> ServiceAccountEvent {
+        ServiceAccountTokenAdded { id: ID, token_id, name: "t".into(), expires: None }.into()
+    }
+
+    fn update(role: OrgRole) -> ServiceAccountCommand {
+        ServiceAccountCommand::Update { name: None, role: Some(role), is_disabled: None }
+    }
+
+    #[tokio::test]
+    async fn a_change_is_an_event_and_none_is_not() {
+        let updated =
+            ServiceAccountUpdated { id: ID, name: "ci".into(), role: OrgRole::Admin, is_disabled: false };
+        Framework::with(())
+            .given(vec![created()])
+            .when_async(update(OrgRole::Admin))
+            .await
+            .then_expect_events(vec![updated.into()]);
+        Framework::with(())
+            .given(vec![created()])
+            .when_async(update(OrgRole::Viewer))
+            .await
+            .then_expect_events(vec![]);
+    }
+
+    #[tokio::test]
+    async fn a_token_is_deleted_once() {
+        let deleted: ServiceAccountEvent = ServiceAccountTokenDeleted { id: ID, token_id: 8 }.into();
+        Framework::with(())
+            .given(vec![created(), token_added(8)])
+            .when_async(ServiceAccountCommand::DeleteToken(8))
+            .await
+            .then_expect_events(vec![deleted.clone()]);
+        Framework::with(())
+            .given(vec![created(), token_added(8), deleted])
+            .when_async(ServiceAccountCommand::DeleteToken(8))
+            .await
+            .then_expect_error(ServiceAccountError::TokenNotFound);
+    }
+
+    #[tokio::test]
+    async fn tokens_are_bounded_and_named() {
+        let add = |name: &str| ServiceAccountCommand::AddToken {
+            token_id: 2000,
+            name: name.to_owned(),
+            expires: None,
+        };
+        Framework::with(())
+            .given(std::iter::once(created()).chain((1..=1000).map(token_added)).collect())
+            .when_async(add("one more"))
+            .await
+            .then_expect_error(ServiceAccountError::TooManyTokens);
+        Framework::with(())
+            .given(vec![created()])
+            .when_async(add(""))
+            .await
+            .then_expect_error(ServiceAccountError::TokenNameEmpty);
+    }
+
+    #[tokio::test]
+    async fn a_deleted_one_takes_no_token() {
+        Framework::with(())
+            .given(vec![created(), ServiceAccountDeleted { id: ID }.into()])
+            .when_async(ServiceAccountCommand::AddToken { token_id: 8, name: "t".into(), expires: None })
+            .await
+            .then_expect_error(ServiceAccountError::NotFound);
+    }
+
+    #[test]
+    fn a_token_ends_when_it_should() {
+        let now = Timestamp(1_000_000);
+        assert_eq!(token_expiry(now, Some(0)), Ok(None));
+        assert_eq!(token_expiry(now, Some(60)), Ok(Some(Timestamp(61_000_000))));
+        for wrong in [-1, i64::MAX] {
+            assert_eq!(token_expiry(now, Some(wrong)), Err(ServiceAccountError::SecondsToLiveInvalid));
+        }
+    }
+}

@@ -1,0 +1,441 @@
+//! A team: users who are named together in an org. Those who are no members of the org count for nothing until they are.
+
+use std::collections::BTreeMap;
+
+use cqrs_es::Aggregate;
+use cqrs_es::event_sink::EventSink;
+use serde::{Deserialize, Serialize};
+
+use crate::domain_events;
+use crate::kernel::aggregate::{Stream, decide};
+use crate::kernel::id::{TeamId, UserId};
+use crate::kernel::reason::{Reason, ReasonKind};
+use crate::kernel::text::{MAX_NAME_BYTES, has_hidden_characters, is_storable};
+use crate::kernel::uid::Uid;
+
+/// How many members a team may have. They are part of the state, which is written with each event.
+pub const MAX_MEMBERS: usize = 5000;
+
+/// What a member may do with its team.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TeamPermission {
+    /// Belongs to it.
+    #[default]
+    Member,
+    /// Administers it.
+    Admin,
+}
+
+/// The members of a team with what they may do with it.
+pub type TeamMembers = BTreeMap<UserId, TeamPermission>;
+
+/// The state that decisions about a team need.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Team {
+    /// The id.
+    pub id: TeamId,
+    /// The name.
+    pub name: String,
+    /// The e-mail address.
+    pub email: String,
+    /// The members.
+    pub members: TeamMembers,
+    /// Whether it is there: created and not deleted since.
+    pub exists: bool,
+}
+
+/// What a team can be told.
+#[derive(Clone, Debug)]
+pub enum TeamCommand {
+    /// Creates it.
+    Create(TeamCreated),
+    /// Changes name or e-mail address; `None` leaves as it is.
+    Update {
+        /// The new name.
+        name: Option<String>,
+        /// The new e-mail address.
+        email: Option<String>,
+    },
+    /// Makes a user a member.
+    AddMember {
+        /// The user.
+        user_id: UserId,
+        /// What the user may do with the team.
+        permission: TeamPermission,
+    },
+    /// Gives a member another permission.
+    ChangePermission {
+        /// The member.
+        user_id: UserId,
+        /// The permission from now on.
+        permission: TeamPermission,
+    },
+    /// Lets a member go.
+    RemoveMember(UserId),
+    /// Makes these users its members, and nobody else.
+    SetMembers(TeamMembers),
+    /// Deletes it.
+    Delete,
+}
+
+/// A team was created.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TeamCreated {
+    /// The id, unique in the org.
+    pub id: TeamId,
+    /// The uid.
+    pub uid: Uid,
+    /// The name.
+    pub name: String,
+    /// The e-mail address.
+    pub email: String,
+}
+
+/// A team's name or e-mail address was changed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TeamUpdated {
+    /// The team.
+    pub id: TeamId,
+    /// The name from now on.
+    pub name: String,
+    /// The e-mail address from now on.
+    pub email: String,
+}
+
+/// A user was made a member of a team.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TeamMemberAdded {
+    /// The team.
+    pub id: TeamId,
+    /// The user.
+    pub user_id: UserId,
+    /// What the user may do with the team.
+    pub permission: TeamPermission,
+}
+
+/// A member of a team was given another permission.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TeamPermissionChanged {
+    /// The team.
+    pub id: TeamId,
+    /// The member.
+    pub user_id: UserId,
+    /// The permission from now on.
+    pub permission: TeamPermission,
+}
+
+/// A user is a member of a team no more.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TeamMemberRemoved {
+    /// The team.
+    pub id: TeamId,
+    /// The user.
+    pub user_id: UserId,
+}
+
+/// A team was deleted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TeamDeleted {
+    /// The team.
+    pub id: TeamId,
+}
+
+domain_events! {
+    /// What happens to a team.
+    pub enum TeamEvent {
+        /// It was created.
+        Created(TeamCreated) = "team.created", 1;
+        /// Its name or e-mail address was changed.
+        Updated(TeamUpdated) = "team.updated", 1;
+        /// A user was made a member.
+        MemberAdded(TeamMemberAdded) = "team.member_added", 1;
+        /// A member was given another permission.
+        PermissionChanged(TeamPermissionChanged) = "team.permission_changed", 1;
+        /// A user is a member no more.
+        MemberRemoved(TeamMemberRemoved) = "team.member_removed", 1;
+        /// It was deleted.
+        Deleted(TeamDeleted) = "team.deleted", 1;
+    }
+}
+
+/// Why a team refuses a command.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TeamError {
+    /// It has no name.
+    #[error("team name cannot be empty")]
+    NameEmpty,
+    /// The name or e-mail address is too long or cannot be stored.
+    #[error("team name or email is too long")]
+    TextTooLong,
+    /// The name or e-mail address has characters that cannot be seen.
+    #[error("team name or email has control or invisible characters")]
+    TextHidden,
+    /// Another team of the org has the name.
+    #[error("Team name taken")]
+    NameTaken,
+    /// It is not there.
+    #[error("Team not found")]
+    NotFound,
+    /// The user is a member already.
+    #[error("User is already added to this team")]
+    AlreadyMember,
+    /// The user is no member of the team.
+    #[error("Team member not found")]
+    NotMember,
+    /// There is no such user, or none of that name in the org.
+    #[error("User not found")]
+    UserNotFound,
+    /// It would have too many members.
+    #[error("a team can have at most {MAX_MEMBERS} members")]
+    TooManyMembers,
+}
+
+impl Reason for TeamError {
+    fn kind(&self) -> ReasonKind {
+        match self {
+            Self::NameEmpty
+            | Self::TextTooLong
+            | Self::TextHidden
+            | Self::AlreadyMember
+            | Self::TooManyMembers => ReasonKind::Invalid,
+            Self::NameTaken => ReasonKind::Taken,
+            Self::NotFound | Self::NotMember | Self::UserNotFound => ReasonKind::Missing,
+        }
+    }
+}
+
+impl Stream for Team {
+    type Key = TeamId;
+
+    fn restoration(&self, past: &Self, events: &[TeamEvent], _: i64) -> Option<Vec<TeamCommand>> {
+        let (name, email) = (past.name.clone(), past.email.clone());
+        let first = if self.exists {
+            TeamCommand::Update { name: Some(name), email: Some(email) }
+        } else {
+            let TeamEvent::Created(created) = events.first()? else { return None };
+            TeamCommand::Create(TeamCreated { name, email, ..created.clone() })
+        };
+        Some(vec![first, TeamCommand::SetMembers(past.members.clone())])
+    }
+}
+
+impl Aggregate for Team {
+    const TYPE: &'static str = "team";
+    type Command = TeamCommand;
+    type Event = TeamEvent;
+    type Error = TeamError;
+    type Services = ();
+
+    async fn handle(
+        &mut self,
+        command: TeamCommand,
+        (): &(),
+        sink: &EventSink<Self>,
+    ) -> Result<(), TeamError> {
+        for event in self.decisions(command)? {
+            decide(self, sink, event).await;
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, event: TeamEvent) {
+        match event {
+            TeamEvent::Created(created) => {
+                *self = Self {
+                    id: created.id,
+                    name: created.name,
+                    email: created.email,
+                    members: BTreeMap::new(),
+                    exists: true,
+                };
+            }
+            TeamEvent::Updated(updated) => {
+                self.name = updated.name;
+                self.email = updated.email;
+            }
+            TeamEvent::MemberAdded(added) => {
+                self.members.insert(added.user_id, added.permission);
+            }
+            TeamEvent::PermissionChanged(changed) => {
+                self.members.insert(changed.user_id, changed.permission);
+            }
+            TeamEvent::MemberRemoved(removed) => {
+                self.members.remove(&removed.user_id);
+            }
+            TeamEvent::Deleted(_) => {
+                self.members.clear();
+                self.exists = false;
+            }
+        }
+    }
+}
+
+impl Team {
+    fn decisions(&self, command: TeamCommand) -> Result<Vec<TeamEvent>, TeamError> {
+        let id = self.id;
+        if !self.exists && !matches!(command, TeamCommand::Create(_)) {
+            return Err(TeamError::NotFound);
+        }
+        Ok(vec![match command {
+            // An id is handed out once, so only a fault of ours can name one that is there.
+            TeamCommand::Create(_) if self.exists => return Err(TeamError::NameTaken),
+            TeamCommand::Create(created) => {
+                check_texts(&created.name, &created.email)?;
+                created.into()
+            }
+            TeamCommand::Update { name, email } => {
+                let name = name.unwrap_or_else(|| self.name.clone());
+                let email = email.unwrap_or_else(|| self.email.clone());
+                check_texts(&name, &email)?;
+                if name == self.name && email == self.email {
+                    return Ok(Vec::new());
+                }
+                TeamUpdated { id, name, email }.into()
+            }
+            TeamCommand::AddMember { user_id, .. } if self.members.contains_key(&user_id) => {
+                return Err(TeamError::AlreadyMember);
+            }
+            TeamCommand::AddMember { .. } if self.members.len() >= MAX_MEMBERS => {
+                return Err(TeamError::TooManyMembers);
+            }
+            TeamCommand::AddMember { user_id, permission } => {
+                TeamMemberAdded { id, user_id, permission }.into()
+            }
+            TeamCommand::ChangePermission { user_id, permission } => match self.members.get(&user_id) {
+                None => return Err(TeamError::NotMember),
+                Some(current) if *current == permission => return Ok(Vec::new()),
+                Some(_) => TeamPermissionChanged { id, user_id, permission }.into(),
+            },
+            TeamCommand::RemoveMember(user_id) if !self.members.contains_key(&user_id) => {
+                return Err(TeamError::NotMember);
+            }
+            TeamCommand::RemoveMember(user_id) => TeamMemberRemoved { id, user_id }.into(),
+            TeamCommand::SetMembers(members) => return self.set_members(&members),
+            TeamCommand::Delete => TeamDeleted { id }.into(),
+        }])
+    }
+
+    /// The events that lead from the members there are to those there shall be.
+    fn set_members(&self, members: &TeamMembers) -> Result<Vec<TeamEvent>, TeamError> {
+        if members.len() > MAX_MEMBERS {
+            return Err(TeamError::TooManyMembers);
+        }
+        let id = self.id;
+        let gone = self.members.keys().filter(|user_id| !members.contains_key(user_id));
+        let mut events: Vec<_> =
+            gone.map(|user_id| TeamMemberRemoved { id, user_id: *user_id }.into()).collect();
+        for (&user_id, &permission) in members {
+            match self.members.get(&user_id) {
+                None => events.push(TeamMemberAdded { id, user_id, permission }.into()),
+                Some(current) if *current == permission => {}
+                Some(_) => events.push(TeamPermissionChanged { id, user_id, permission }.into()),
+            }
+        }
+        Ok(events)
+    }
+}
+
+fn check_texts(name: &str, email: &str) -> Result<(), TeamError> {
+    if name.trim().is_empty() {
+        return Err(TeamError::NameEmpty);
+    }
+    if has_hidden_characters(name) || has_hidden_characters(email) {
+        return Err(TeamError::TextHidden);
+    }
+    if is_storable(name, MAX_NAME_BYTES) && is_storable(email, MAX_NAME_BYTES) {
+        Ok(())
+    } else {
+        Err(TeamError::TextTooLong)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cqrs_es::test::TestFramework;
+
+    use super::*;
+
+    type Framework = TestFramework<Team>;
+    const ID: TeamId = TeamId(3);
+
+    fn created() -> TeamEvent {
+        let uid = Uid::try_new("t1").unwrap();
+        TeamCreated { id: ID, uid, name: "Ops".into(), email: String::new() }.into()
+    }
+
+    fn added(user: i64, permission: TeamPermission) -> TeamEvent {
+        TeamMemberAdded { id: ID, user_id: UserId(user), permission }.into()
+    }
+
+    #[tokio::test]
+    async fn a_user_is_added_once() {
+        let add = TeamCommand::AddMember { user_id: UserId(1), permission: TeamPermission::Member };
+        Framework::with(())
+            .given(vec![created()])
+            .when_async(add.clone())
+            .await
+            .then_expect_events(vec![added(1, TeamPermission::Member)]);
+        Framework::with(())
+            .given(vec![created(), added(1, TeamPermission::Admin)])
+            .when_async(add)
+            .await
+            .then_expect_error(TeamError::AlreadyMember);
+    }
+
+    #[tokio::test]
+    async fn setting_members_changes_what_differs_and_no_more() {
+        let wanted = [(2, TeamPermission::Admin), (3, TeamPermission::Member), (4, TeamPermission::Member)];
+        let wanted = wanted.into_iter().map(|(user, permission)| (UserId(user), permission)).collect();
+        let members = [1, 2, 3].map(|user| added(user, TeamPermission::Member));
+        Framework::with(())
+            .given([vec![created()], members.to_vec()].concat())
+            .when_async(TeamCommand::SetMembers(wanted))
+            .await
+            .then_expect_events(vec![
+                TeamMemberRemoved { id: ID, user_id: UserId(1) }.into(),
+                TeamPermissionChanged { id: ID, user_id: UserId(2), permission: TeamPermission::Admin }
+                    .into(),
+                added(4, TeamPermission::Member),
+            ]);
+    }
+
+    #[tokio::test]
+    async fn is_bounded() {
+        let everybody = (1..=5000).map(|user| added(user, TeamPermission::Member));
+        Framework::with(())
+            .given(std::iter::once(created()).chain(everybody).collect())
+            .when_async(TeamCommand::AddMember { user_id: UserId(5001), permission: TeamPermission::Member })
+            .await
+            .then_expect_error(TeamError::TooManyMembers);
+    }
+
+    #[tokio::test]
+    async fn the_same_again_is_no_event_and_a_blank_name_is_refused() {
+        let update =
+            |name: &str| TeamCommand::Update { name: Some(name.to_owned()), email: Some(String::new()) };
+        Framework::with(()).given(vec![created()]).when_async(update("Ops")).await.then_expect_events(vec![]);
+        Framework::with(())
+            .given(vec![created()])
+            .when_async(update(" "))
+            .await
+            .then_expect_error(TeamError::NameEmpty);
+    }
+
+    #[tokio::test]
+    async fn a_deleted_one_is_gone() {
+        Framework::with(())
+            .given(vec![created(), TeamDeleted { id: ID }.into()])
+            .when_async(TeamCommand::Delete)
+            .await
+            .then_expect_error(TeamError::NotFound);
+    }
+
+    #[test]
+    fn the_state_can_be_kept_as_json() {
+        let mut team = Team::default();
+        team.apply(created());
+        team.apply(added(7, TeamPermission::Admin));
+        let kept = serde_json::to_string(&team).unwrap();
+        assert_eq!(serde_json::from_str::<Team>(&kept).unwrap(), team);
+    }
+}

@@ -1,0 +1,449 @@
+//! A user of the server. Users belong to no org; what they may do in one is a [`crate::account::membership`].
+
+mod claim;
+mod email;
+mod error;
+mod password;
+mod profile;
+
+use cqrs_es::Aggregate;
+use cqrs_es::event_sink::EventSink;
+use serde::{Deserialize, Serialize};
+
+use crate::domain_events;
+use crate::kernel::aggregate::{Stream, decide};
+use crate::kernel::id::{OrgId, UserId};
+use crate::kernel::timestamp::Timestamp;
+use crate::kernel::uid::Uid;
+
+pub use claim::{Claims, UserEmailClaimed, UserLoginClaimed};
+use email::check_email;
+pub use email::{EmailChange, UserEmailChangeRequested, UserEmailNotSent};
+pub use error::UserError;
+pub use password::{MAX_PASSWORD_BYTES, MIN_PASSWORD_CHARACTERS, check_password};
+pub use profile::{Profile, UserName};
+
+/// The state that decisions about a user need. Passwords are not in the log: their hashes are secrets.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct User {
+    /// The id.
+    pub id: UserId,
+    /// The uid.
+    pub uid: Uid,
+    /// What a person calls the account.
+    pub profile: Profile,
+    /// Whether the user administers the server.
+    pub is_server_admin: bool,
+    /// Whether the user is kept from logging in.
+    pub is_disabled: bool,
+    /// The hints the user has seen, one bit each. Users whose state was kept before there were any have none.
+    #[serde(default)]
+    pub help_flags: i64,
+    /// The change of the e-mail address that waits to be confirmed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email_change: Option<EmailChange>,
+    /// The names that it chose for itself.
+    #[serde(default, skip_serializing_if = "Claims::is_empty")]
+    pub claims: Claims,
+    /// Whether the user is there: created and not deleted since.
+    pub exists: bool,
+}
+
+/// What a user can be told.
+#[derive(Clone, Debug)]
+pub enum UserCommand {
+    /// Creates it.
+    Create(UserCreated),
+    /// Changes the profile.
+    ChangeProfile(Profile),
+    /// Changes the profile at the user's own wish: another login or e-mail address is only claimed.
+    ChangeOwnProfile(Profile),
+    /// Says that a guest chose its names itself.
+    ClaimNames {
+        /// The org whose admin invited the address.
+        vouched_by: OrgId,
+    },
+    /// Gives up the names of another user, who is known to have them, if it only claims them.
+    YieldNames {
+        /// The names of the other user.
+        owner: Profile,
+        /// The name that replaces one that is given up.
+        stand_in: String,
+    },
+    /// Asks for another e-mail address to be confirmed. One that was asked for before is so no more.
+    RequestEmailChange(EmailChange),
+    /// Makes the change of the e-mail address that was asked for.
+    ConfirmEmail {
+        /// The time now.
+        now: Timestamp,
+    },
+    /// Records that a mail could not be sent.
+    RecordEmailNotSent {
+        /// To which address.
+        email: String,
+        /// Why.
+        reason: String,
+    },
+    /// Records that the password was changed.
+    ChangePassword,
+    /// Grants or takes the rights of a server admin.
+    SetServerAdmin(bool),
+    /// Keeps the user from logging in, or lets it again.
+    SetDisabled(bool),
+    /// Makes an org the one the user works in.
+    SwitchOrg(OrgId),
+    /// Adds bits to the help flags.
+    AddHelpFlags(i64),
+    /// Takes all help flags away.
+    ClearHelpFlags,
+    /// Ends one of its sessions.
+    RevokeSession(i64),
+    /// Ends all its sessions.
+    LogOut,
+    /// Deletes it.
+    Delete,
+}
+
+/// A user was created.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UserCreated {
+    /// The id.
+    pub id: UserId,
+    /// The uid.
+    pub uid: Uid,
+    /// The profile.
+    pub profile: Profile,
+    /// Whether the user administers the server.
+    pub is_server_admin: bool,
+    /// The org the user works in first.
+    pub org_id: OrgId,
+}
+
+/// A user's profile was changed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UserProfileChanged {
+    /// The user.
+    pub id: UserId,
+    /// The profile from now on.
+    pub profile: Profile,
+}
+
+/// A user's password was changed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UserPasswordChanged {
+    /// The user.
+    pub id: UserId,
+}
+
+/// A user was made a server admin, or is one no more.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UserServerAdminChanged {
+    /// The user.
+    pub id: UserId,
+    /// Whether the user administers the server from now on.
+    pub is_server_admin: bool,
+}
+
+/// A user was kept from logging in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UserDisabled {
+    /// The user.
+    pub id: UserId,
+}
+
+/// A user may log in again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UserEnabled {
+    /// The user.
+    pub id: UserId,
+}
+
+/// A user works in another org.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UserOrgSwitched {
+    /// The user.
+    pub id: UserId,
+    /// The org from now on.
+    pub org_id: OrgId,
+}
+
+/// A user has seen other hints.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UserHelpFlagsChanged {
+    /// The user.
+    pub id: UserId,
+    /// The help flags from now on, one bit each.
+    pub help_flags: i64,
+}
+
+/// One of a user's sessions was ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UserSessionRevoked {
+    /// The user.
+    pub id: UserId,
+    /// The session.
+    pub session_id: i64,
+}
+
+/// All of a user's sessions were ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UserLoggedOut {
+    /// The user.
+    pub id: UserId,
+}
+
+/// A user was deleted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UserDeleted {
+    /// The user.
+    pub id: UserId,
+}
+
+domain_events! {
+    /// What happens to a user.
+    pub enum UserEvent {
+        /// It was created.
+        Created(UserCreated) = "user.created", 1;
+        /// Its profile was changed.
+        ProfileChanged(UserProfileChanged) = "user.profile_changed", 1;
+        /// It has an e-mail address that nobody has confirmed.
+        EmailClaimed(UserEmailClaimed) = "user.email_claimed", 1;
+        /// It chose its own login.
+        LoginClaimed(UserLoginClaimed) = "user.login_claimed", 1;
+        /// It asked for another e-mail address.
+        EmailChangeRequested(UserEmailChangeRequested) = "user.email_change_requested", 1;
+        /// A mail to it could not be sent.
+        EmailNotSent(UserEmailNotSent) = "user.email_not_sent", 1;
+        /// Its password was changed.
+        PasswordChanged(UserPasswordChanged) = "user.password_changed", 1;
+        /// It was made a server admin, or is one no more.
+        ServerAdminChanged(UserServerAdminChanged) = "user.server_admin_changed", 1;
+        /// It was kept from logging in.
+        Disabled(UserDisabled) = "user.disabled", 1;
+        /// It may log in again.
+        Enabled(UserEnabled) = "user.enabled", 1;
+        /// It works in another org.
+        OrgSwitched(UserOrgSwitched) = "user.org_switched", 1;
+        /// It has seen other hints.
+        HelpFlagsChanged(UserHelpFlagsChanged) = "user.help_flags_changed", 1;
+        /// One of its sessions was ended.
+        SessionRevoked(UserSessionRevoked) = "user.session_revoked", 1;
+        /// All its sessions were ended.
+        LoggedOut(UserLoggedOut) = "user.logged_out", 1;
+        /// It was deleted.
+        Deleted(UserDeleted) = "user.deleted", 1;
+    }
+}
+
+impl Stream for User {
+    type Key = UserId;
+
+    /// Only the profile comes back: rights and passwords are nothing that anybody should get by looking back. Names that
+    /// come back are claimed, as they may have been then.
+    fn restoration(&self, past: &Self, _: &[UserEvent], _: i64) -> Option<Vec<UserCommand>> {
+        self.exists.then(|| vec![UserCommand::ChangeOwnProfile(past.profile.clone())])
+    }
+}
+
+impl User {
+    async fn decide_all(&mut self, sink: &EventSink<Self>, events: Vec<UserEvent>) -> Result<(), UserError> {
+        for event in events {
+            decide(self, sink, event).await;
+        }
+        Ok(())
+    }
+}
+
+impl Aggregate for User {
+    const TYPE: &'static str = "user";
+    type Command = UserCommand;
+    type Event = UserEvent;
+    type Error = UserError;
+    type Services = ();
+
+    async fn handle(
+        &mut self,
+        command: UserCommand,
+        (): &(),
+        sink: &EventSink<Self>,
+    ) -> Result<(), UserError> {
+        if !self.exists && !matches!(command, UserCommand::Create(_)) {
+            return Err(UserError::NotFound);
+        }
+        let id = self.id;
+        let event: UserEvent = match command {
+            UserCommand::Create(_) if self.exists => return Err(UserError::Taken),
+            UserCommand::Create(mut created) => {
+                created.profile = created.profile.completed()?;
+                created.into()
+            }
+            UserCommand::ChangeOwnProfile(profile) => {
+                let events = self.change_own_profile(profile)?;
+                return self.decide_all(sink, events).await;
+            }
+            UserCommand::ClaimNames { vouched_by } => {
+                let events = self.claim_names(vouched_by);
+                return self.decide_all(sink, events).await;
+            }
+            UserCommand::YieldNames { owner, stand_in } => {
+                let events = self.yield_names(&owner, &stand_in)?;
+                return self.decide_all(sink, events).await;
+            }
+            UserCommand::ChangeProfile(profile) => {
+                let profile = profile.following(&self.profile)?;
+                if profile == self.profile {
+                    return Ok(());
+                }
+                UserProfileChanged { id, profile }.into()
+            }
+            UserCommand::RequestEmailChange(change) => {
+                check_email(&change.email)?;
+                UserEmailChangeRequested { id, change }.into()
+            }
+            UserCommand::ConfirmEmail { now } => {
+                let change = self.email_change.as_ref().filter(|change| now < change.expires_at);
+                let email = change.ok_or(UserError::EmailCodeInvalid)?.email.clone();
+                let profile = Profile { email, ..self.profile.clone() }.following(&self.profile)?;
+                UserProfileChanged { id, profile }.into()
+            }
+            UserCommand::RecordEmailNotSent { email, reason } => {
+                UserEmailNotSent { id, email, reason }.into()
+            }
+            UserCommand::ChangePassword => UserPasswordChanged { id }.into(),
+            UserCommand::SetServerAdmin(is_server_admin) if is_server_admin == self.is_server_admin => {
+                return Ok(());
+            }
+            UserCommand::SetServerAdmin(is_server_admin) => {
+                UserServerAdminChanged { id, is_server_admin }.into()
+            }
+            UserCommand::SetDisabled(is_disabled) if is_disabled == self.is_disabled => return Ok(()),
+            UserCommand::SetDisabled(true) => UserDisabled { id }.into(),
+            UserCommand::SetDisabled(false) => UserEnabled { id }.into(),
+            UserCommand::SwitchOrg(org_id) => UserOrgSwitched { id, org_id }.into(),
+            UserCommand::AddHelpFlags(flags) if flags < 0 => return Err(UserError::HelpFlagsInvalid),
+            UserCommand::AddHelpFlags(flags) if flags | self.help_flags == self.help_flags => return Ok(()),
+            UserCommand::AddHelpFlags(flags) => {
+                UserHelpFlagsChanged { id, help_flags: flags | self.help_flags }.into()
+            }
+            UserCommand::ClearHelpFlags if self.help_flags == 0 => return Ok(()),
+            UserCommand::ClearHelpFlags => UserHelpFlagsChanged { id, help_flags: 0 }.into(),
+            UserCommand::RevokeSession(session_id) => UserSessionRevoked { id, session_id }.into(),
+            UserCommand::LogOut => UserLoggedOut { id }.into(),
+            UserCommand::Delete => UserDeleted { id }.into(),
+        };
+        decide(self, sink, event).await;
+        Ok(())
+    }
+
+    fn apply(&mut self, event: UserEvent) {
+        match event {
+            UserEvent::Created(created) => {
+                *self = Self {
+                    id: created.id,
+                    uid: created.uid,
+                    profile: created.profile,
+                    is_server_admin: created.is_server_admin,
+                    is_disabled: false,
+                    help_flags: 0,
+                    email_change: None,
+                    claims: Claims::default(),
+                    exists: true,
+                };
+            }
+            UserEvent::ProfileChanged(changed) => {
+                // Whoever changed the address meant it; a mail that is still under way must not undo that.
+                if changed.profile.email != self.profile.email {
+                    self.email_change = None;
+                    self.claims = Claims { login: self.claims.login, ..Claims::default() };
+                }
+                self.claims.login &= changed.profile.login == self.profile.login;
+                self.profile = changed.profile;
+            }
+            UserEvent::EmailClaimed(claimed) => {
+                self.claims.email = true;
+                self.claims.email_vouched_by = claimed.vouched_by;
+            }
+            UserEvent::LoginClaimed(_) => self.claims.login = true,
+            UserEvent::EmailChangeRequested(requested) => self.email_change = Some(requested.change),
+            UserEvent::ServerAdminChanged(changed) => self.is_server_admin = changed.is_server_admin,
+            UserEvent::Disabled(_) => self.is_disabled = true,
+            UserEvent::Enabled(_) => self.is_disabled = false,
+            UserEvent::HelpFlagsChanged(changed) => self.help_flags = changed.help_flags,
+            UserEvent::EmailNotSent(_)
+            | UserEvent::PasswordChanged(_)
+            | UserEvent::OrgSwitched(_)
+            | UserEvent::SessionRevoked(_)
+            | UserEvent::LoggedOut(_) => {}
+            UserEvent::Deleted(_) => self.exists = false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cqrs_es::test::TestFramework;
+
+    use super::*;
+
+    type Framework = TestFramework<User>;
+
+    fn created(login: &str, email: &str) -> UserCreated {
+        UserCreated {
+            id: UserId(2),
+            uid: Uid::try_new("u2").unwrap(),
+            profile: Profile { login: login.into(), email: email.into(), ..Profile::default() },
+            is_server_admin: false,
+            org_id: OrgId(1),
+        }
+    }
+
+    #[tokio::test]
+    async fn login_and_email_stand_in_for_each_other() {
+        Framework::with(())
+            .given_no_previous_events()
+            .when_async(UserCommand::Create(created("ann", "")))
+            .await
+            .then_expect_events(vec![created("ann", "ann").into()]);
+        Framework::with(())
+            .given_no_previous_events()
+            .when_async(UserCommand::Create(created("", " ")))
+            .await
+            .then_expect_error(UserError::LoginEmpty);
+    }
+
+    #[tokio::test]
+    async fn disabling_twice_is_one_event() {
+        Framework::with(())
+            .given(vec![created("ann", "ann").into(), UserDisabled { id: UserId(2) }.into()])
+            .when_async(UserCommand::SetDisabled(true))
+            .await
+            .then_expect_events(vec![]);
+    }
+
+    #[tokio::test]
+    async fn help_flags_add_up() {
+        let seen = |help_flags| UserHelpFlagsChanged { id: UserId(2), help_flags }.into();
+        let cases = [(4, vec![seen(5)]), (1, vec![])];
+        for (flags, events) in cases {
+            Framework::with(())
+                .given(vec![created("ann", "ann").into(), seen(1)])
+                .when_async(UserCommand::AddHelpFlags(flags))
+                .await
+                .then_expect_events(events);
+        }
+        Framework::with(())
+            .given(vec![created("ann", "ann").into()])
+            .when_async(UserCommand::AddHelpFlags(-1))
+            .await
+            .then_expect_error(UserError::HelpFlagsInvalid);
+    }
+
+    #[tokio::test]
+    async fn a_deleted_user_takes_no_commands() {
+        Framework::with(())
+            .given(vec![created("ann", "ann").into(), UserDeleted { id: UserId(2) }.into()])
+            .when_async(UserCommand::ChangePassword)
+            .await
+            .then_expect_error(UserError::NotFound);
+    }
+}

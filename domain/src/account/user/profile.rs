@@ -1,0 +1,204 @@
+//! What a person calls an account.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Claims, UserError};
+use crate::kernel::id::OrgId;
+use crate::kernel::text::{MAX_NAME_BYTES, fold, has_hidden_characters, is_storable};
+
+/// What a person calls an account.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Profile {
+    /// The name to log in with, in the case it was given. One with `@` is the e-mail address.
+    pub login: String,
+    /// The e-mail address.
+    pub email: String,
+    /// The name to show.
+    pub name: String,
+    /// The theme: empty (the server's), `dark`, `light` or `system`.
+    pub theme: String,
+}
+
+/// A name by which a user is found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserName {
+    /// The folded text.
+    pub name: String,
+    /// Whether it is the login.
+    pub is_login: bool,
+    /// Whether it is the e-mail address.
+    pub is_email: bool,
+}
+
+impl Profile {
+    /// The names by which the user is found, of which no other user may have one: the login, and the e-mail address if
+    /// that is another.
+    #[must_use]
+    pub fn names(&self) -> Vec<UserName> {
+        let (login, email) = (fold(&self.login), fold(&self.email));
+        if login == email {
+            return vec![UserName { name: login, is_login: true, is_email: true }];
+        }
+        vec![
+            UserName { name: login, is_login: true, is_email: false },
+            UserName { name: email, is_login: false, is_email: true },
+        ]
+    }
+
+    /// Checks that a login or e-mail address that somebody else gave means the user with this profile and nobody else. An
+    /// address that the user only claims does not, but in the org that invited it.
+    pub fn check_named(&self, claims: &Claims, within: Option<OrgId>, name: &str) -> Result<(), UserError> {
+        let (name, login) = (fold(name), fold(&self.login));
+        let is_login = !login.contains('@') && name == login;
+        if !is_login && name != fold(&self.email) {
+            return Err(UserError::NotFound);
+        }
+        let is_vouched = claims.email_vouched_by.is_some() && claims.email_vouched_by == within;
+        if is_login || !claims.email || is_vouched { Ok(()) } else { Err(UserError::EmailUnconfirmed) }
+    }
+
+    /// Checks that a login that somebody invites means the user with this profile: the guest may have no account yet, and
+    /// this user have chosen the login to look like it.
+    pub fn check_invited(&self, claims: &Claims, name: &str) -> Result<(), UserError> {
+        let is_address = fold(name).contains('@');
+        if is_address || self.is_own(claims, name) { Ok(()) } else { Err(UserError::LoginUnconfirmed) }
+    }
+
+    /// Whether a login or e-mail address is that of the user with this profile and not only claimed.
+    #[must_use]
+    pub fn is_own(&self, claims: &Claims, name: &str) -> bool {
+        let name = fold(name);
+        let is_email = !claims.email && name == fold(&self.email);
+        // A login with `@` from before it had to be the own address may be another's.
+        let is_login = !claims.login && !name.contains('@') && name == fold(&self.login);
+        is_email || is_login
+    }
+
+    /// The profile of a new user, if it is one that can be kept.
+    pub(super) fn completed(self) -> Result<Self, UserError> {
+        let profile = self.checked()?;
+        if profile.login_is_own() { Ok(profile) } else { Err(UserError::LoginNotOwnAddress) }
+    }
+
+    /// The profile that follows another one of the same user, if it is one that can be kept. A login that was the old
+    /// e-mail address becomes the new one.
+    pub(super) fn following(self, before: &Self) -> Result<Self, UserError> {
+        let mut profile = self.checked()?;
+        // Users from before this rule keep their names until they change them.
+        let is_unchanged = profile.login == before.login && profile.email == before.email;
+        if profile.login_is_own() || is_unchanged {
+            return Ok(profile);
+        }
+        if profile.login == before.login && before.login_is_own() {
+            profile.login.clone_from(&profile.email);
+            return Ok(profile);
+        }
+        Err(UserError::LoginNotOwnAddress)
+    }
+
+    /// The profile with the e-mail address of another one, and the address that it would have had, if that is another. A
+    /// login that is to follow the address does so once that has changed.
+    #[must_use]
+    pub fn keeping_email_of(mut self, current: &Self) -> (Self, Option<String>) {
+        let email = std::mem::replace(&mut self.email, current.email.clone());
+        if fold(&self.login) == fold(&email) && current.login_is_own() && fold(&current.login).contains('@') {
+            self.login.clone_from(&current.login);
+        }
+        let email = email.trim();
+        let is_other = !email.is_empty() && email != current.email;
+        (self, is_other.then(|| email.to_owned()))
+    }
+
+    /// Whether the login is no e-mail address, or the user's own.
+    fn login_is_own(&self) -> bool {
+        !fold(&self.login).contains('@') || fold(&self.login) == fold(&self.email)
+    }
+
+    /// The profile without surrounding space, with login and e-mail address standing in for each other.
+    fn checked(mut self) -> Result<Self, UserError> {
+        for text in [&mut self.login, &mut self.email, &mut self.name] {
+            if text.len() > MAX_NAME_BYTES {
+                return Err(UserError::TextTooLong);
+            }
+            let trimmed = text.trim();
+            if trimmed.len() != text.len() {
+                *text = trimmed.to_owned();
+            }
+        }
+        if self.login.is_empty() {
+            self.login.clone_from(&self.email);
+        }
+        if self.email.is_empty() {
+            self.email.clone_from(&self.login);
+        }
+        if fold(&self.login).is_empty() || fold(&self.email).is_empty() {
+            return Err(UserError::LoginEmpty);
+        }
+        let texts = [&self.login, &self.email, &self.name];
+        if !texts.iter().all(|text| is_storable(text, MAX_NAME_BYTES)) {
+            return Err(UserError::TextTooLong);
+        }
+        if texts.iter().any(|text| has_hidden_characters(text)) {
+            return Err(UserError::TextHidden);
+        }
+        if !["", "dark", "light", "system"].contains(&self.theme.as_str()) {
+            return Err(UserError::ThemeInvalid);
+        }
+        Ok(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn profile(login: &str, email: &str) -> Profile {
+        Profile { login: login.into(), email: email.into(), ..Profile::default() }
+    }
+
+    #[test]
+    fn a_login_with_an_at_is_the_users_own_address() {
+        for (login, email) in
+            [("Ann@corp.test", "ann@corp.test"), ("ann", "ann@corp.test"), ("", "a@b"), ("a@b", "")]
+        {
+            assert!(profile(login, email).completed().is_ok(), "{login} {email}");
+        }
+        for login in ["vic@corp.test", "vic\u{FF20}corp.test"] {
+            assert_eq!(profile(login, "ann@corp.test").completed(), Err(UserError::LoginNotOwnAddress));
+        }
+        let vic = profile("vic@corp.test", "x");
+        assert_eq!(vic.following(&profile("ann", "x")), Err(UserError::LoginNotOwnAddress));
+    }
+
+    #[test]
+    fn a_login_that_was_the_address_follows_it() {
+        let before = profile("ann@old.test", "ann@old.test");
+        let after = profile("ann@old.test", "ann@new.test").following(&before);
+        assert_eq!(after, Ok(profile("ann@new.test", "ann@new.test")));
+        let kept = profile("bob@old.test", "bob@new.test");
+        assert_eq!(kept.clone().following(&kept), Ok(kept));
+    }
+
+    #[test]
+    fn a_login_waits_for_the_address_that_it_follows() {
+        let (old, new) = (profile("ann@old.test", "ann@old.test"), profile("ann@new.test", "ann@new.test"));
+        let waiting = new.clone().keeping_email_of(&old);
+        assert_eq!(waiting, (old.clone(), Some("ann@new.test".to_owned())));
+        let ann = profile("ann", "ann@old.test");
+        let (refused, _) = new.keeping_email_of(&ann);
+        assert_eq!(refused.following(&ann), Err(UserError::LoginNotOwnAddress));
+        assert_eq!(ann.clone().keeping_email_of(&old), (profile("ann", "ann@old.test"), None));
+    }
+
+    #[test]
+    fn texts_are_trimmed_and_can_be_seen() {
+        assert_eq!(profile(" spacy ", " s@x ").completed(), Ok(profile("spacy", "s@x")));
+        for hidden in ["a\u{200B}nn", "ann\u{202E}", "a\tb", "a\nb"] {
+            assert_eq!(profile(hidden, "").completed(), Err(UserError::TextHidden));
+            assert_eq!(profile("ann", hidden).completed(), Err(UserError::TextHidden));
+            let named = Profile { name: hidden.into(), ..profile("ann", "") };
+            assert_eq!(named.completed(), Err(UserError::TextHidden));
+        }
+        assert_eq!(profile(&"x".repeat(761), "").completed(), Err(UserError::TextTooLong));
+    }
+}

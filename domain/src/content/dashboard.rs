@@ -1,0 +1,438 @@
+//! A dashboard: a JSON document with versions.
+
+mod content;
+mod error;
+mod past;
+pub mod resource;
+pub mod summary;
+
+use cqrs_es::Aggregate;
+use cqrs_es::event_sink::EventSink;
+use serde::{Deserialize, Serialize};
+
+use crate::domain_events;
+use crate::kernel::aggregate::{Stream, decide};
+use crate::kernel::json::JsonValue;
+use crate::kernel::past::Description;
+use crate::kernel::uid::Uid;
+
+pub(crate) use content::are_tags;
+pub use content::{
+    DashboardContent, MAX_MESSAGE_CHARACTERS, MAX_TAG_CHARACTERS, MAX_TAGS, MAX_TAGS_BYTES,
+    MAX_TITLE_CHARACTERS,
+};
+pub use error::DashboardError;
+
+/// The state that decisions about a dashboard need. The document itself is in the events only.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Dashboard {
+    /// The uid, empty before the first event.
+    pub uid: Uid,
+    /// The numeric id, unique among the org's folders and dashboards.
+    pub id: i64,
+    /// The title.
+    pub title: String,
+    /// The folder it is in, `None` at the root.
+    pub folder_uid: Option<Uid>,
+    /// The current version, from 1.
+    pub version: i64,
+    /// How often a dashboard of this uid was created: each one after a deletion has a history of its own.
+    pub generation: i64,
+    /// Whether it is there: created and not deleted since.
+    pub exists: bool,
+    /// Whether it is in the trash: deleted, and not purged since. States of older servers do not have this, so it is
+    /// left out where it is false.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub in_trash: bool,
+}
+
+/// What a dashboard can be told.
+#[derive(Clone, Debug)]
+pub enum DashboardCommand {
+    /// Creates it, or saves a new version of it.
+    Save {
+        /// What to save.
+        content: DashboardContent,
+        /// The numeric id, should it have to be created.
+        new_id: i64,
+        /// The version the client has seen; `None` overwrites whatever is there.
+        expected_version: Option<i64>,
+    },
+    /// Saves the content of an older version as the newest one.
+    RestoreVersion {
+        /// The version to restore.
+        from: i64,
+        /// What that version contained.
+        content: DashboardContent,
+    },
+    /// Moves it to the trash.
+    Delete,
+    /// Takes it out of the trash.
+    RestoreDeleted {
+        /// The folder to put it in.
+        folder_uid: Option<Uid>,
+    },
+    /// Removes it from the trash for good.
+    Purge,
+}
+
+/// A dashboard was created.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DashboardCreated {
+    /// The numeric id.
+    pub id: i64,
+    /// Which dashboard of this uid it is, from 1.
+    pub generation: i64,
+    /// Its first version.
+    pub content: DashboardContent,
+}
+
+/// A new version of a dashboard was saved.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DashboardUpdated {
+    /// Which dashboard of this uid it is, from 1.
+    pub generation: i64,
+    /// The new version's number.
+    pub version: i64,
+    /// The new version.
+    pub content: DashboardContent,
+}
+
+/// An older version of a dashboard was made its newest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DashboardVersionRestored {
+    /// Which dashboard of this uid it is, from 1.
+    pub generation: i64,
+    /// The new version's number.
+    pub version: i64,
+    /// The version it was taken from.
+    pub restored_from: i64,
+    /// The new version.
+    pub content: DashboardContent,
+}
+
+/// A dashboard was deleted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DashboardDeleted {
+    /// The uid.
+    pub uid: Uid,
+    /// Whether it was moved to the trash. Before there was one, nothing of it was kept.
+    pub in_trash: bool,
+}
+
+/// A deleted dashboard was taken out of the trash, with its history.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DashboardRestored {
+    /// The uid.
+    pub uid: Uid,
+    /// The folder it is in from now on.
+    pub folder_uid: Option<Uid>,
+}
+
+/// A deleted dashboard was removed from the trash for good.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DashboardPurged {
+    /// The uid.
+    pub uid: Uid,
+}
+
+domain_events! {
+    /// What happens to a dashboard.
+    pub enum DashboardEvent {
+        /// It was created.
+        Created(DashboardCreated) = "dashboard.created", 1;
+        /// A new version was saved.
+        Updated(DashboardUpdated) = "dashboard.updated", 1;
+        /// An older version was made the newest.
+        VersionRestored(DashboardVersionRestored) = "dashboard.version_restored", 1;
+        /// It was deleted.
+        Deleted(DashboardDeleted) = "dashboard.deleted", 2;
+        /// It was taken out of the trash.
+        Restored(DashboardRestored) = "dashboard.restored", 1;
+        /// It was removed from the trash for good.
+        Purged(DashboardPurged) = "dashboard.purged", 1;
+    }
+}
+
+impl Stream for Dashboard {
+    type Key = Uid;
+
+    const COMPLETE: &'static [&'static str] =
+        &["dashboard.created", "dashboard.updated", "dashboard.version_restored"];
+    const BEGINNINGS: &'static [&'static str] = &["dashboard.created"];
+
+    fn image(&self, events: &[DashboardEvent]) -> Result<String, serde_json::Error> {
+        past::image(events)
+    }
+
+    fn restoration(&self, _: &Self, events: &[DashboardEvent], new_id: i64) -> Option<Vec<DashboardCommand>> {
+        past::restoration(self, events, new_id, false)
+    }
+
+    /// Undoing a move moves it back.
+    fn reversal(&self, _: &Self, events: &[DashboardEvent], new_id: i64) -> Option<Vec<DashboardCommand>> {
+        past::restoration(self, events, new_id, true)
+    }
+
+    fn undeletion(&self, _: i64) -> Option<Vec<DashboardCommand>> {
+        let folder_uid = self.folder_uid.clone();
+        self.in_trash.then(|| vec![DashboardCommand::RestoreDeleted { folder_uid }])
+    }
+
+    fn ending(&self) -> Option<DashboardCommand> {
+        self.exists.then_some(DashboardCommand::Delete)
+    }
+
+    fn describe(before: JsonValue<'_>, after: JsonValue<'_>) -> Description {
+        summary::summarize(before, after)
+    }
+}
+
+impl Aggregate for Dashboard {
+    const TYPE: &'static str = "dashboard";
+    type Command = DashboardCommand;
+    type Event = DashboardEvent;
+    type Error = DashboardError;
+    type Services = ();
+
+    async fn handle(
+        &mut self,
+        command: DashboardCommand,
+        (): &(),
+        sink: &EventSink<Self>,
+    ) -> Result<(), DashboardError> {
+        let event = match command {
+            DashboardCommand::Save { content, new_id, expected_version } => {
+                self.save(content, new_id, expected_version)?
+            }
+            DashboardCommand::RestoreVersion { from, content } => {
+                self.must_exist()?;
+                content.check()?;
+                DashboardVersionRestored {
+                    generation: self.generation,
+                    version: self.version + 1,
+                    restored_from: from,
+                    content,
+                }
+                .into()
+            }
+            DashboardCommand::Delete => {
+                self.must_exist()?;
+                DashboardDeleted { uid: self.uid.clone(), in_trash: true }.into()
+            }
+            DashboardCommand::RestoreDeleted { folder_uid } => {
+                self.must_be_in_trash()?;
+                DashboardRestored { uid: self.uid.clone(), folder_uid }.into()
+            }
+            DashboardCommand::Purge => {
+                self.must_be_in_trash()?;
+                DashboardPurged { uid: self.uid.clone() }.into()
+            }
+        };
+        decide(self, sink, event).await;
+        Ok(())
+    }
+
+    fn apply(&mut self, event: DashboardEvent) {
+        match event {
+            DashboardEvent::Created(created) => {
+                self.id = created.id;
+                self.generation = created.generation;
+                self.exists = true;
+                self.in_trash = false;
+                self.take(1, created.content);
+            }
+            DashboardEvent::Updated(updated) => self.take(updated.version, updated.content),
+            DashboardEvent::VersionRestored(restored) => self.take(restored.version, restored.content),
+            DashboardEvent::Deleted(deleted) => {
+                self.exists = false;
+                self.in_trash = deleted.in_trash;
+            }
+            DashboardEvent::Restored(restored) => {
+                self.exists = true;
+                self.in_trash = false;
+                self.folder_uid = restored.folder_uid;
+            }
+            DashboardEvent::Purged(_) => self.in_trash = false,
+        }
+    }
+}
+
+impl Dashboard {
+    fn must_exist(&self) -> Result<(), DashboardError> {
+        if self.exists { Ok(()) } else { Err(DashboardError::NotFound) }
+    }
+
+    fn must_be_in_trash(&self) -> Result<(), DashboardError> {
+        if self.in_trash { Ok(()) } else { Err(DashboardError::NotFound) }
+    }
+
+    fn save(
+        &self,
+        content: DashboardContent,
+        new_id: i64,
+        expected_version: Option<i64>,
+    ) -> Result<DashboardEvent, DashboardError> {
+        content.check()?;
+        if !self.exists {
+            return Ok(DashboardCreated { id: new_id, generation: self.generation + 1, content }.into());
+        }
+        if expected_version.is_some_and(|expected| expected != self.version) {
+            return Err(DashboardError::VersionMismatch);
+        }
+        Ok(DashboardUpdated { generation: self.generation, version: self.version + 1, content }.into())
+    }
+
+    fn take(&mut self, version: i64, content: DashboardContent) {
+        self.version = version;
+        self.uid = content.uid;
+        self.title = content.title;
+        self.folder_uid = content.folder_uid;
+    }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "this is how serde asks")]
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+#[cfg(test)]
+mod tests {
+    use cqrs_es::test::TestFramework;
+
+    use super::*;
+    use crate::kernel::json::{CanonicalJson, JsonDocument};
+
+    type Framework = TestFramework<Dashboard>;
+
+    fn content(title: &str) -> DashboardContent {
+        let mut data = format!(r#"{{"title":"{title}","tags":["ops"]}}"#).into_bytes();
+        let document = JsonDocument::try_parse(&mut data).unwrap();
+        DashboardContent {
+            uid: Uid::try_new("d1").unwrap(),
+            title: title.into(),
+            tags: vec!["ops".into()],
+            folder_uid: None,
+            message: String::new(),
+            data: CanonicalJson::try_new(document.root(), &[], usize::MAX).unwrap(),
+        }
+    }
+
+    fn created() -> DashboardEvent {
+        created_again(1)
+    }
+
+    fn created_again(generation: i64) -> DashboardEvent {
+        DashboardCreated { id: 3, generation, content: content("CPU") }.into()
+    }
+
+    fn save(title: &str, expected_version: Option<i64>) -> DashboardCommand {
+        DashboardCommand::Save { content: content(title), new_id: 3, expected_version }
+    }
+
+    #[tokio::test]
+    async fn the_first_save_creates() {
+        Framework::with(())
+            .given_no_previous_events()
+            .when_async(save("CPU", Some(0)))
+            .await
+            .then_expect_events(vec![created()]);
+    }
+
+    #[tokio::test]
+    async fn a_later_save_counts_the_version_up() {
+        Framework::with(())
+            .given(vec![created()])
+            .when_async(save("CPU load", Some(1)))
+            .await
+            .then_expect_events(vec![
+                DashboardUpdated { generation: 1, version: 2, content: content("CPU load") }.into(),
+            ]);
+    }
+
+    #[tokio::test]
+    async fn a_stale_version_is_refused() {
+        Framework::with(())
+            .given(vec![created()])
+            .when_async(save("CPU", Some(0)))
+            .await
+            .then_expect_error(DashboardError::VersionMismatch);
+    }
+
+    #[tokio::test]
+    async fn an_empty_title_is_refused() {
+        Framework::with(())
+            .given_no_previous_events()
+            .when_async(save("  ", None))
+            .await
+            .then_expect_error(DashboardError::TitleEmpty);
+    }
+
+    #[tokio::test]
+    async fn restores_as_a_new_version() {
+        let updated = DashboardUpdated { generation: 1, version: 2, content: content("Memory") };
+        Framework::with(())
+            .given(vec![created(), updated.into()])
+            .when_async(DashboardCommand::RestoreVersion { from: 1, content: content("CPU") })
+            .await
+            .then_expect_events(vec![
+                DashboardVersionRestored {
+                    generation: 1,
+                    version: 3,
+                    restored_from: 1,
+                    content: content("CPU"),
+                }
+                .into(),
+            ]);
+    }
+
+    #[tokio::test]
+    async fn a_recreated_one_starts_again_at_version_one() {
+        Framework::with(())
+            .given(vec![created(), deleted(true)])
+            .when_async(save("CPU", Some(0)))
+            .await
+            .then_expect_events(vec![created_again(2)]);
+    }
+
+    fn uid() -> Uid {
+        Uid::try_new("d1").unwrap()
+    }
+
+    fn deleted(in_trash: bool) -> DashboardEvent {
+        DashboardDeleted { uid: uid(), in_trash }.into()
+    }
+
+    #[tokio::test]
+    async fn what_is_in_the_trash_comes_back_or_is_purged() {
+        let folder_uid = Some(Uid::try_new("ops").unwrap());
+        Framework::with(())
+            .given(vec![created(), deleted(true)])
+            .when_async(DashboardCommand::RestoreDeleted { folder_uid: folder_uid.clone() })
+            .await
+            .then_expect_events(vec![DashboardRestored { uid: uid(), folder_uid }.into()]);
+        Framework::with(())
+            .given(vec![created(), deleted(true)])
+            .when_async(DashboardCommand::Purge)
+            .await
+            .then_expect_events(vec![DashboardPurged { uid: uid() }.into()]);
+    }
+
+    #[tokio::test]
+    async fn nothing_else_comes_back() {
+        let purged = vec![created(), deleted(true), DashboardPurged { uid: uid() }.into()];
+        let restored =
+            vec![created(), deleted(true), DashboardRestored { uid: uid(), folder_uid: None }.into()];
+        let recreated = vec![created(), deleted(true), created_again(2)];
+        for events in [vec![], vec![created()], vec![created(), deleted(false)], purged, restored, recreated]
+        {
+            for command in [DashboardCommand::RestoreDeleted { folder_uid: None }, DashboardCommand::Purge] {
+                Framework::with(())
+                    .given(events.clone())
+                    .when_async(command)
+                    .await
+                    .then_expect_error(DashboardError::NotFound);
+            }
+        }
+    }
+}

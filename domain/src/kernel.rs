@@ -1,0 +1,16 @@
+//! The basis of every noun: aggregates, events, typed values and JSON.
+
+pub mod aggregate;
+pub mod event;
+pub mod id;
+pub mod invariant;
+pub mod json;
+pub mod past;
+pub mod reason;
+pub mod role;
+pub mod slug;
+pub mod text;
+pub mod timestamp;
+pub mod uid;
+pub mod undo;
+pub mod upcast;

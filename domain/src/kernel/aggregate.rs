@@ -1,0 +1,114 @@
+//! How an aggregate is addressed and told what to do.
+
+use std::fmt;
+
+use cqrs_es::Aggregate;
+use cqrs_es::event_sink::EventSink;
+use serde::{Deserialize, Serialize};
+
+use crate::kernel::event::EventSet;
+use crate::kernel::json::JsonValue;
+use crate::kernel::past::{Description, describe_members, image_of};
+use crate::kernel::reason::Reason;
+
+/// The name of a stream inside an org: the aggregate's type and its key, like `folder-abc`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct StreamId(String);
+
+impl StreamId {
+    /// A stream's name as it was stored.
+    #[must_use]
+    pub fn from_stored(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The name as it is stored.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for StreamId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// An aggregate whose events are kept in a stream of its own, and whose state is kept beside them.
+///
+/// The state must stay small, since it is written with each event: documents belong into events only.
+pub trait Stream:
+    Aggregate<Command: Send, Event: EventSet, Error: Reason + Send + Sync + 'static, Services = ()> + 'static
+{
+    /// What tells aggregates of this type apart inside an org.
+    type Key: fmt::Display + ?Sized;
+
+    /// The stored names of events that tell all of the object, so that its history need not be read from the start.
+    const COMPLETE: &'static [&'static str] = &[];
+
+    /// The stored names of events with which an object begins that has nothing to do with what had its key before. None
+    /// for nouns whose keys are never used again.
+    const BEGINNINGS: &'static [&'static str] = &[];
+
+    /// The name of the stream of the aggregate with this key.
+    #[must_use]
+    fn stream_id(key: &Self::Key) -> StreamId {
+        StreamId(format!("{}-{key}", Self::TYPE))
+    }
+
+    /// The object as people see it in its history, as JSON text, `null` if it is not there.
+    ///
+    /// `self` is what the events fold to: all there were by then, or those from the last that tells all of it. By
+    /// default the state is what people see.
+    fn image(&self, events: &[Self::Event]) -> Result<String, serde_json::Error> {
+        let _ = events;
+        image_of(self)
+    }
+
+    /// The commands that make the object, as it is now, what it was when its events folded to `past`. Whether each
+    /// can be done is decided when it is told. `None` if this is nothing that can be brought back.
+    ///
+    /// What has to be created anew gets the number `new_id`, if it has one that is no key: what ended with the old
+    /// number has not ended for what still refers to it.
+    fn restoration(&self, past: &Self, events: &[Self::Event], new_id: i64) -> Option<Vec<Self::Command>> {
+        let _ = (past, events, new_id);
+        None
+    }
+
+    /// The commands that undo what brought the object from `past` to what it is now. By default those that bring `past`
+    /// back; a noun that only comes back when its end is undone says more.
+    fn reversal(&self, past: &Self, events: &[Self::Event], new_id: i64) -> Option<Vec<Self::Command>> {
+        self.restoration(past, events, new_id)
+    }
+
+    /// The commands that bring the object back if the last that happened to it was its deletion, without a look at its
+    /// past. `None` if the state does not say enough.
+    fn undeletion(&self, new_id: i64) -> Option<Vec<Self::Command>> {
+        let _ = new_id;
+        None
+    }
+
+    /// The command that ends the object, if undoing its beginning ends it.
+    fn ending(&self) -> Option<Self::Command> {
+        None
+    }
+
+    /// The command that takes back what an event has given, if the object still has it.
+    fn revocation(&self, event: &Self::Event) -> Option<Self::Command> {
+        let _ = event;
+        None
+    }
+
+    /// Says in words what was changed from one image to another: something, whenever anything was.
+    #[must_use]
+    fn describe(before: JsonValue<'_>, after: JsonValue<'_>) -> Description {
+        describe_members(Self::TYPE, before, after)
+    }
+}
+
+/// Writes one decided event, applying it to the aggregate. Aggregates use it to end a command.
+pub(crate) async fn decide<A: Aggregate>(aggregate: &mut A, sink: &EventSink<A>, event: impl Into<A::Event>) {
+    sink.write(event.into(), aggregate).await;
+}

@@ -1,0 +1,117 @@
+//! The fault of a text that is not JSON, in words that say where to look.
+
+use serde::de::IgnoredAny;
+use simd_json::{Error, ErrorType};
+
+/// How many bytes of the text a message shows.
+const SHOWN_BYTES: usize = 20;
+
+/// The byte order mark as UTF-8 has it.
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// Numbers of JavaScript and Python that JSON lacks; the parser takes the sign off.
+const NO_NUMBERS: [&str; 2] = ["NaN", "Infinity"];
+
+/// Says why a text cannot be parsed. The parser may have resolved escapes before the place of the error, never after it.
+pub(super) fn explain(text: &[u8], error: &Error) -> String {
+    if text.starts_with(BYTE_ORDER_MARK) {
+        return "it begins with a byte order mark, which must be left out".to_owned();
+    }
+    if [b"\xFF\xFE", b"\xFE\xFF"].iter().any(|mark| text.starts_with(*mark)) {
+        return "it is UTF-16, only UTF-8 is read".to_owned();
+    }
+    // Without a place the texts and what is around them were not told apart, and nothing was resolved yet.
+    if error.index() == 0 && error.character().is_none() {
+        return explain_unstructured(text);
+    }
+    let Some(rest) = text.get(error.index()..).filter(|rest| !rest.is_empty()) else {
+        return "it ends too early".to_owned();
+    };
+    let at = format!("at byte {}", error.index() + 1);
+    if let Some(name) = NO_NUMBERS.iter().find(|name| rest.starts_with(name.as_bytes())) {
+        return format!("{name} {at} is no JSON number, null stands for none");
+    }
+    if rest[0] == 0 {
+        return format!("there is a NUL character {at}");
+    }
+    let shown = |rest: &[u8]| String::from_utf8_lossy(&rest[..rest.len().min(SHOWN_BYTES)]).into_owned();
+    if let Some(second) = second_value(text) {
+        return format!("there is more than one value at byte {}: {:?}", second + 1, shown(&text[second..]));
+    }
+    let shown = shown(rest);
+    match error.error() {
+        ErrorType::InvalidEscape | ErrorType::InvalidUnicodeCodepoint | ErrorType::InvalidUnicodeEscape => {
+            format!("there is an unknown escape in the text {at}: {shown:?}")
+        }
+        _ if is_cut(text) => "it ends too early".to_owned(),
+        _ => format!("{shown:?} was not expected {at}"),
+    }
+}
+
+/// The place of a second value.
+fn second_value(text: &[u8]) -> Option<usize> {
+    let mut values = serde_json::Deserializer::from_slice(text).into_iter::<IgnoredAny>();
+    values.next()?.ok()?;
+    let rest = text[values.byte_offset()..].trim_ascii_start();
+    (!rest.is_empty()).then(|| text.len() - rest.len())
+}
+
+/// Whether an object or list has a beginning and no end.
+fn is_cut(text: &[u8]) -> bool {
+    let text = text.trim_ascii();
+    matches!((text.first(), text.last()), (Some(b'{'), last) if last != Some(&b'}'))
+        || matches!((text.first(), text.last()), (Some(b'['), last) if last != Some(&b']'))
+}
+
+/// Finds what makes a text no sequence of JSON tokens at all.
+fn explain_unstructured(text: &[u8]) -> String {
+    if let Err(error) = std::str::from_utf8(text) {
+        return format!("it is not UTF-8 at byte {}", error.valid_up_to() + 1);
+    }
+    let (mut is_text, mut is_escaped) = (false, false);
+    for (index, byte) in text.iter().enumerate() {
+        let at = format_args!("at byte {}", index + 1);
+        match byte {
+            0 => return format!("there is a NUL character {at}"),
+            ..=0x1F if is_text => return format!("there is a control character in a text {at}"),
+            _ => {}
+        }
+        (is_text, is_escaped) = match byte {
+            b'"' if !is_escaped => (!is_text, false),
+            b'\\' if is_text => (true, !is_escaped),
+            _ => (is_text, false),
+        };
+    }
+    if is_text { "a text has no end".to_owned() } else { "it has no value".to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::kernel::json::JsonDocument;
+
+    #[test]
+    fn the_fault_is_named() {
+        let faults: [(&[u8], &str); 14] = [
+            (b"\xEF\xBB\xBF{}", "it begins with a byte order mark, which must be left out"),
+            (b"\xFF\xFE{\0}\0", "it is UTF-16, only UTF-8 is read"),
+            (b"{\"a\": NaN}", "NaN at byte 7 is no JSON number, null stands for none"),
+            (b"{\"a\": -Infinity}", "Infinity at byte 8 is no JSON number, null stands for none"),
+            (b"[\"\\u0041\", Infinity]", "Infinity at byte 12 is no JSON number, null stands for none"),
+            (b"{\"a\": \"x\0\"}", "there is a NUL character at byte 9"),
+            (b"{\0}", "there is a NUL character at byte 2"),
+            (b"{\"a\": \"x\ny\"}", "there is a control character in a text at byte 9"),
+            (b"{\"a\": \"\xFF\"}", "it is not UTF-8 at byte 8"),
+            (b"{\"a\": \"x", "a text has no end"),
+            (b"{\"a\": 1", "it ends too early"),
+            (b"{\"a\": \"x\"", "it ends too early"),
+            (b"", "it has no value"),
+            (b"{} {}", "there is more than one value at byte 4: \"{}\""),
+        ];
+        for (text, fault) in faults {
+            let mut parsed = text.to_vec();
+            let error = JsonDocument::try_parse(&mut parsed).unwrap_err();
+            let explained = error.explained(&parsed[..text.len()]);
+            assert_eq!(explained, format!("invalid JSON: {fault}"), "{}", String::from_utf8_lossy(text));
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Writes canonical JSON.
+//!
+//! A dashboard has thousands of nodes, so this writes straight into one text: no call through a serializer for each
+//! node, and no list of its own for the members of each object.
+
+use std::io;
+
+use serde::ser::Error;
+use simd_json::StaticNode;
+use simd_json::tape::Node;
+
+use super::{JsonValue, Rewrite, Rewritten};
+use crate::kernel::text::char_boundary;
+
+/// How many bytes a node has on the average, for the first size of the text.
+const BYTES_OF_NODE: usize = 10;
+
+/// Why a value is not written.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// Its text would be longer than it may be.
+    #[error("the text of the value is too long")]
+    TooLong,
+    /// It cannot be.
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+}
+
+/// The canonical text of a value, which leaves out some members of it if it is an object, and has other texts for
+/// those that are rewritten. It has at most so many bytes.
+pub(super) fn canonical(
+    value: JsonValue<'_>,
+    without: &[&str],
+    rewrite: Option<Rewrite<'_>>,
+    max_bytes: usize,
+) -> Result<String, WriteError> {
+    let mut writer = Writer::new(value, rewrite, max_bytes);
+    writer.value(value.0, without)?;
+    writer.must_fit()?;
+    Ok(String::from_utf8(writer.text).map_err(serde_json::Error::custom)?)
+}
+
+/// The first bytes of the canonical text of a value, and whether there are more.
+pub(super) fn beginning(value: JsonValue<'_>, max_bytes: usize) -> (String, bool) {
+    let mut writer = Writer::new(value, None, max_bytes);
+    let written = writer.value(value.0, &[]).map(drop).and_then(|()| writer.must_fit());
+    let mut text = String::from_utf8(writer.text).unwrap_or_default();
+    text.truncate(char_boundary(&text, max_bytes));
+    (text, written.is_err())
+}
+
+/// How many nodes the first value of a list has.
+pub(super) fn nodes_of(nodes: &[Node<'_>]) -> usize {
+    match nodes.first() {
+        Some(Node::Object { count, .. } | Node::Array { count, .. }) => count + 1,
+        Some(_) => 1,
+        None => 0,
+    }
+}
+
+/// A member of an object: its name, and the nodes from its value on.
+type Member<'a> = (&'a str, &'a [Node<'a>]);
+
+struct Writer<'a, 'r> {
+    text: Vec<u8>,
+    max_bytes: usize,
+    rewrite: Option<Rewrite<'r>>,
+    /// The members of the objects that are being written, those of the innermost last.
+    members: Vec<Member<'a>>,
+}
+
+impl<'a, 'r> Writer<'a, 'r> {
+    fn new(value: JsonValue<'_>, rewrite: Option<Rewrite<'r>>, max_bytes: usize) -> Self {
+        let text = Vec::with_capacity((nodes_of(value.0) * BYTES_OF_NODE).min(max_bytes));
+        Self { text, max_bytes, rewrite, members: Vec::new() }
+    }
+
+    fn must_fit(&self) -> Result<(), WriteError> {
+        if self.text.len() > self.max_bytes { Err(WriteError::TooLong) } else { Ok(()) }
+    }
+
+    /// Writes a text, or as much of it as there is room for.
+    fn string(&mut self, text: &str) -> Result<(), WriteError> {
+        let left = self.max_bytes.saturating_sub(self.text.len());
+        if text.len() > left {
+            push_string(&mut self.text, &text[..char_boundary(text, left)])?;
+            return Err(WriteError::TooLong);
+        }
+        if !needs_escapes(text.as_bytes()) {
+            return Ok(push_string(&mut self.text, text)?);
+        }
+        // Escapes can make a text six times as long.
+        let limited = Limited { text: &mut self.text, max_bytes: self.max_bytes };
+        serde_json::to_writer(limited, text).map_err(|_| WriteError::TooLong)
+    }
+
+    /// Writes the first value of a list, and returns what follows it.
+    fn value(&mut self, nodes: &'a [Node<'a>], without: &[&str]) -> Result<&'a [Node<'a>], WriteError> {
+        let Some((node, rest)) = nodes.split_first() else { return Ok(nodes) };
+        self.must_fit()?;
+        match node {
+            Node::String(text) => {
+                let left = self.max_bytes.saturating_sub(self.text.len());
+                match self.rewrite.map_or(Rewritten::Same, |rewrite| rewrite(text, left)) {
+                    Rewritten::Same => self.string(text)?,
+                    Rewritten::Text(rewritten) => self.string(&rewritten)?,
+                    Rewritten::TooLong => return Err(WriteError::TooLong),
+                }
+            }
+            Node::Static(StaticNode::U64(number)) => serde_json::to_writer(&mut self.text, number)?,
+            Node::Static(StaticNode::I64(number)) => serde_json::to_writer(&mut self.text, number)?,
+            Node::Static(StaticNode::F64(number)) => serde_json::to_writer(&mut self.text, number)?,
+            Node::Static(StaticNode::Null) => self.text.extend_from_slice(b"null"),
+            Node::Static(StaticNode::Bool(true)) => self.text.extend_from_slice(b"true"),
+            Node::Static(StaticNode::Bool(false)) => self.text.extend_from_slice(b"false"),
+            Node::Array { len, .. } => return self.array(*len, rest),
+            Node::Object { len, .. } => return self.object(*len, rest, without),
+        }
+        Ok(rest)
+    }
+
+    fn array(&mut self, length: usize, mut rest: &'a [Node<'a>]) -> Result<&'a [Node<'a>], WriteError> {
+        self.text.push(b'[');
+        for index in 0..length {
+            if index > 0 {
+                self.text.push(b',');
+            }
+            rest = self.value(rest, &[])?;
+        }
+        self.text.push(b']');
+        Ok(rest)
+    }
+
+    fn object(
+        &mut self,
+        length: usize,
+        mut rest: &'a [Node<'a>],
+        without: &[&str],
+    ) -> Result<&'a [Node<'a>], WriteError> {
+        let first = self.members.len();
+        for _ in 0..length {
+            let Some((Node::String(name), value)) = rest.split_first() else { break };
+            if !without.contains(name) {
+                self.members.push((name, value));
+            }
+            rest = value.get(nodes_of(value)..).unwrap_or_default();
+        }
+        // A stable sort keeps repeated members in order, so that the last of them can be kept.
+        self.members[first..].sort_by_key(|(name, _)| *name);
+        let end = self.members.len();
+        let mut separator = b'{';
+        for index in first..end {
+            let (name, value) = self.members[index];
+            if index + 1 < end && self.members[index + 1].0 == name {
+                continue;
+            }
+            self.text.push(separator);
+            separator = b',';
+            self.string(name)?;
+            self.text.push(b':');
+            self.value(value, &[])?;
+        }
+        if separator == b'{' {
+            self.text.push(b'{');
+        }
+        self.text.push(b'}');
+        self.members.truncate(first);
+        Ok(rest)
+    }
+}
+
+/// Takes bytes until there are so many.
+struct Limited<'a> {
+    text: &'a mut Vec<u8>,
+    max_bytes: usize,
+}
+
+impl io::Write for Limited<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.text.len() + bytes.len() > self.max_bytes {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.text.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Writes a text as JSON has it.
+pub fn push_string(out: &mut Vec<u8>, text: &str) -> Result<(), serde_json::Error> {
+    if needs_escapes(text.as_bytes()) {
+        return serde_json::to_writer(out, text);
+    }
+    out.reserve(text.len() + 2);
+    out.push(b'"');
+    out.extend_from_slice(text.as_bytes());
+    out.push(b'"');
+    Ok(())
+}
+
+/// Whether a text has bytes that cannot stand for themselves: control characters, quotes and backslashes. It looks at eight
+/// bytes at once, because most texts are short and a loop over bytes is a tenth of the work of writing.
+fn needs_escapes(text: &[u8]) -> bool {
+    let Some(last) = text.last_chunk() else {
+        return text.iter().any(|byte| *byte < 0x20 || *byte == b'"' || *byte == b'\\');
+    };
+    let (blocks, _) = text.as_chunks::<BLOCK>();
+    blocks.iter().chain([last]).fold(0, |found, block| found | special_bytes(u64::from_ne_bytes(*block))) != 0
+}
+
+const BLOCK: usize = 8;
+
+/// Eight bytes of which at least one has its highest bit set if a byte of a block is special; none if not. See "Determine if
+/// a word has a byte less than n" in Anderson's Bit Twiddling Hacks.
+fn special_bytes(block: u64) -> u64 {
+    const ONES: u64 = u64::from_ne_bytes([1; BLOCK]);
+    const HIGHEST: u64 = ONES << 7;
+    let is_zero = |bytes: u64| bytes.wrapping_sub(ONES) & !bytes;
+    let is_control = block.wrapping_sub(ONES * 0x20) & !block;
+    let is_quote = is_zero(block ^ (ONES * u64::from(b'"')));
+    let is_backslash = is_zero(block ^ (ONES * u64::from(b'\\')));
+    (is_control | is_quote | is_backslash) & HIGHEST
+}

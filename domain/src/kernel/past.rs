@@ -1,0 +1,236 @@
+//! What an object was like after some of its events.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::kernel::aggregate::Stream;
+use crate::kernel::event::StoredEvent;
+use crate::kernel::json::JsonValue;
+use crate::kernel::json::changes::is_same;
+use crate::kernel::text::shortened;
+
+/// What there is instead of an image of an object that is not there.
+pub const NOTHING: &str = "null";
+
+/// An object after some of its events.
+#[derive(Debug)]
+pub struct Past<A: Stream> {
+    /// What the events fold to.
+    pub state: A,
+    /// The events, from the first or from one that tells all of the object.
+    pub events: Vec<A::Event>,
+}
+
+impl<A: Stream> Default for Past<A> {
+    fn default() -> Self {
+        Self { state: A::default(), events: Vec::new() }
+    }
+}
+
+/// The past of an object whose type is only known by name.
+pub trait AnyPast: Send {
+    /// Adds the next event, and returns whether it is one of such an object.
+    fn push(&mut self, event: &dyn StoredEvent) -> bool;
+
+    /// The object as people see it, as JSON text.
+    fn image(&self) -> Result<String, serde_json::Error>;
+}
+
+impl<A: Stream> AnyPast for Past<A> {
+    fn push(&mut self, event: &dyn StoredEvent) -> bool {
+        let Some(event) = event.of::<A::Event>() else { return false };
+        self.state.apply(event.clone());
+        self.events.push(event.clone());
+        true
+    }
+
+    fn image(&self) -> Result<String, serde_json::Error> {
+        if self.events.is_empty() { Ok(NOTHING.to_owned()) } else { self.state.image(&self.events) }
+    }
+}
+
+/// What became of a part of an object, in words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Sentence {
+    /// What it is about, like `panel`.
+    pub subject: &'static str,
+    /// The id of the part, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<i64>,
+    /// What people call the part.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub title: String,
+    /// What became of it, one word for each change.
+    pub changed: Vec<String>,
+    /// The same as a sentence.
+    pub text: String,
+}
+
+/// How many bytes a description has at most.
+pub const MAX_DESCRIPTION_BYTES: usize = 64 * 1024;
+
+/// What became of an object in words, as far as there is room.
+#[derive(Clone, Debug, Default)]
+pub struct Description {
+    /// A sentence for each part.
+    pub sentences: Vec<Sentence>,
+    /// Whether there is more to say.
+    pub is_cut: bool,
+    bytes: usize,
+}
+
+impl Description {
+    /// Says one thing more, unless there is no room.
+    pub(crate) fn push(&mut self, sentence: Sentence) {
+        // The texts are said twice: in parts, and all of them together.
+        let words: usize = sentence.changed.iter().map(String::len).sum();
+        self.bytes += 2 * sentence.text.len() + sentence.title.len() + words;
+        self.is_cut |= self.bytes > MAX_DESCRIPTION_BYTES;
+        if !self.is_cut {
+            self.sentences.push(sentence);
+        }
+    }
+}
+
+/// How many members of an object are told of.
+const MAX_TOLD_MEMBERS: usize = 50;
+/// How many characters of a value are told.
+const MAX_TOLD_VALUE: usize = 100;
+
+/// Says which members of an object are different in two images of it.
+pub(crate) fn describe_members(
+    noun: &'static str,
+    before: JsonValue<'_>,
+    after: JsonValue<'_>,
+) -> Description {
+    let mut description = Description::default();
+    let name = format!("the {}", noun.replace('_', " "));
+    let mut say = |changed: Vec<String>, phrases: &[String]| {
+        let text = format!("{name} {}", phrases.join("; "));
+        description.push(Sentence { subject: noun, id: None, title: String::new(), changed, text });
+    };
+    match (before.is_null(), after.is_null()) {
+        (true, true) => {}
+        (true, false) => say(vec!["added".to_owned()], &["was created".to_owned()]),
+        (false, true) => say(vec!["removed".to_owned()], &["was deleted".to_owned()]),
+        (false, false) => {
+            let differs = |(_, old, new): &(&str, Option<JsonValue<'_>>, Option<JsonValue<'_>>)| {
+                !old.zip(*new).is_some_and(|(old, new)| is_same(old, new))
+            };
+            let mut members: Vec<_> = before.members_beside(after).filter(differs).collect();
+            // That it counts changes is no news, unless it is all there is.
+            if members.len() > 1 {
+                members.retain(|(member, ..)| *member != "version");
+            }
+            let rest = members.len().saturating_sub(MAX_TOLD_MEMBERS);
+            members.truncate(MAX_TOLD_MEMBERS);
+            let mut phrases: Vec<_> =
+                members.iter().map(|(member, old, new)| phrase(member, *old, *new)).collect();
+            if rest > 0 {
+                phrases.push(format!("and {rest} more"));
+            }
+            if phrases.is_empty() && !is_same(before, after) {
+                phrases.push("changed".to_owned());
+            }
+            if !phrases.is_empty() {
+                say(members.iter().map(|(member, ..)| shortened(member, MAX_TOLD_VALUE)).collect(), &phrases);
+            }
+            description.is_cut |= rest > 0;
+        }
+    }
+    description
+}
+
+/// The change of a member, with its values if they are texts.
+fn phrase(member: &str, old: Option<JsonValue<'_>>, new: Option<JsonValue<'_>>) -> String {
+    let member = shortened(member, MAX_TOLD_VALUE);
+    let text = |value: Option<JsonValue<'_>>| value?.as_str().map(|text| shortened(text, MAX_TOLD_VALUE));
+    match (text(old), text(new)) {
+        (Some(old), Some(new)) => format!("its {member} changed from “{old}” to “{new}”"),
+        _ => format!("its {member} changed"),
+    }
+}
+
+/// Whether the object with this state is there. A state that does not say so is of something that always is.
+pub fn is_there(state: &impl Serialize) -> Result<bool, serde_json::Error> {
+    Ok(serde_json::to_value(state)?.get("exists") != Some(&Value::Bool(false)))
+}
+
+/// A state as people see it: its members named as in the API, and nothing if it is of an object that is not there.
+pub(crate) fn image_of(state: &impl Serialize) -> Result<String, serde_json::Error> {
+    let mut image = serde_json::Map::new();
+    if let Value::Object(members) = serde_json::to_value(state)? {
+        for (name, value) in members {
+            match name.as_str() {
+                "exists" if value == Value::Bool(false) => return Ok(NOTHING.to_owned()),
+                "exists" => {}
+                _ => drop(image.insert(camel_case(&name), value)),
+            }
+        }
+    }
+    serde_json::to_string(&image)
+}
+
+/// `week_start` as `weekStart`. Only for the members of states: keys of maps are people's own.
+fn camel_case(name: &str) -> String {
+    let mut words = name.split('_');
+    let mut text = words.next().unwrap_or_default().to_owned();
+    for word in words {
+        let mut letters = word.chars();
+        text.extend(letters.next().map(|letter| letter.to_ascii_uppercase()));
+        text.push_str(letters.as_str());
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::UserId;
+    use crate::account::membership::{Membership, MembershipAdded, MembershipEvent, MembershipRemoved};
+    use crate::kernel::role::OrgRole;
+
+    #[test]
+    fn an_image_is_the_state_while_the_object_is_there() {
+        let mut past = Past::<Membership>::default();
+        assert_eq!(past.image().unwrap(), "null");
+        let user_id = UserId(5);
+        let added: MembershipEvent = MembershipAdded { user_id, role: OrgRole::Editor }.into();
+        assert!(past.push(&added));
+        assert_eq!(past.image().unwrap(), r#"{"role":"Editor","userId":5}"#);
+        assert!(is_there(&past.state).unwrap());
+        let removed: MembershipEvent = MembershipRemoved { user_id }.into();
+        assert!(past.push(&removed));
+        assert_eq!(past.image().unwrap(), "null");
+        assert!(!is_there(&past.state).unwrap());
+    }
+
+    #[test]
+    fn whatever_changes_in_an_object_is_told() {
+        let text = |before: &str, after: &str| {
+            let say = |before: JsonValue<'_>, after: JsonValue<'_>| {
+                describe_members("service_account", before, after)
+            };
+            let found = crate::kernel::json::tests::compared(before, after, say);
+            found.sentences.into_iter().map(|sentence| sentence.text).collect::<Vec<_>>().join("\n")
+        };
+        assert_eq!(text("null", r#"{"name":"ci"}"#), "the service account was created");
+        assert_eq!(text(r#"{"name":"ci"}"#, "null"), "the service account was deleted");
+        assert_eq!(
+            text(
+                r#"{"name":"ci","tokens":{},"version":1}"#,
+                r#"{"name":"cd","tokens":{"1":"a"},"version":2}"#
+            ),
+            "the service account its name changed from “ci” to “cd”; its tokens changed"
+        );
+        assert_eq!(text(r#"{"version":1}"#, r#"{"version":2}"#), "the service account its version changed");
+        assert_eq!(text("[1]", "[2]"), "the service account changed");
+        assert_eq!(text(r#"{"a":1}"#, r#"{"a":1}"#), "");
+    }
+
+    #[test]
+    fn members_are_named_as_in_the_api() {
+        assert_eq!(camel_case("home_dashboard_uid"), "homeDashboardUid");
+        assert_eq!(camel_case("name"), "name");
+    }
+}

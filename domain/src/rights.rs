@@ -1,0 +1,3 @@
+//! Who may do what with folders and dashboards.
+
+pub mod resource_permission;

@@ -1,0 +1,426 @@
+//! Who may do what with one folder or dashboard.
+//!
+//! Each has a list of its own only once somebody has set one; until then [`DEFAULT_GRANTS`] hold at the root, and
+//! nothing inside a folder. What the folders around it grant holds inside as well. The stream is named by
+//! the numeric id, so that what is created again under a uid begins with no list.
+
+mod grantee;
+
+use std::collections::BTreeMap;
+
+use cqrs_es::Aggregate;
+use cqrs_es::event_sink::EventSink;
+use serde::{Deserialize, Serialize};
+
+use crate::domain_events;
+use crate::kernel::aggregate::{Stream, decide};
+use crate::kernel::id::UserId;
+use crate::kernel::reason::{Reason, ReasonKind};
+use crate::kernel::role::OrgRole;
+use crate::kernel::uid::Uid;
+
+pub use grantee::{AccessLevel, Grantee, GranteeError};
+
+/// How many grants a list may have. They are part of the state, which is written with each event.
+pub const MAX_GRANTS: usize = 500;
+
+/// What is granted to whom.
+pub type Grants = BTreeMap<Grantee, AccessLevel>;
+
+/// What holds by role for a folder or dashboard at the root while it has no list of its own. Its creator administers
+/// it as well.
+pub const DEFAULT_GRANTS: [(Grantee, AccessLevel); 2] = [
+    (Grantee::Role(OrgRole::Viewer), AccessLevel::View),
+    (Grantee::Role(OrgRole::Editor), AccessLevel::Edit),
+];
+
+/// The list that says what holds at the root without one.
+#[must_use]
+pub fn default_grants(creator: Option<UserId>) -> Grants {
+    let creator = creator.map(|user| (Grantee::User(user), AccessLevel::Admin));
+    DEFAULT_GRANTS.into_iter().chain(creator).collect()
+}
+
+/// What kind of thing has permissions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResourceKind {
+    /// A folder.
+    Folder,
+    /// A dashboard.
+    Dashboard,
+}
+
+impl ResourceKind {
+    /// The name of the kind as it is stored.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Folder => "folder",
+            Self::Dashboard => "dashboard",
+        }
+    }
+}
+
+/// A folder or dashboard of an org.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resource {
+    /// What it is.
+    pub kind: ResourceKind,
+    /// Its uid.
+    pub uid: Uid,
+    /// Its numeric id, which no other folder or dashboard of the org has or had.
+    pub id: i64,
+}
+
+/// The state that decisions about the permissions of a resource need.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ResourcePermission {
+    /// The resource, once it has a list.
+    pub resource: Option<Resource>,
+    /// The list.
+    pub grants: Grants,
+}
+
+/// What the permissions of a resource can be told.
+#[derive(Clone, Debug)]
+pub enum ResourcePermissionCommand {
+    /// Makes these the grants, and no others.
+    Replace {
+        /// The resource.
+        resource: Resource,
+        /// Its grants.
+        grants: Grants,
+    },
+    /// Changes the level of some grantees, or takes theirs away for `None`.
+    Change {
+        /// The resource.
+        resource: Resource,
+        /// What holds as long as the resource has no list.
+        defaults: Grants,
+        /// The changes.
+        changes: BTreeMap<Grantee, Option<AccessLevel>>,
+    },
+    /// Takes away what was granted to somebody who is no more.
+    Drop(Grantee),
+    /// Takes the list away, so that what holds by default holds again.
+    Reset,
+}
+
+/// A resource was given a list of its own, which is empty at first. What held by default holds no more.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ResourcePermissionCustomized {
+    /// The resource.
+    pub resource: Resource,
+}
+
+/// Somebody was granted a level, instead of the one granted before, if any.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ResourcePermissionGranted {
+    /// The resource.
+    pub resource: Resource,
+    /// To whom.
+    pub grantee: Grantee,
+    /// What.
+    pub level: AccessLevel,
+}
+
+/// What was granted to somebody was taken away.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ResourcePermissionRevoked {
+    /// The resource.
+    pub resource: Resource,
+    /// From whom.
+    pub grantee: Grantee,
+}
+
+/// The list of a resource was taken away with all it granted. What holds by default holds again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ResourcePermissionReset {
+    /// The resource.
+    pub resource: Resource,
+}
+
+domain_events! {
+    /// What happens to the permissions of a resource.
+    pub enum ResourcePermissionEvent {
+        /// It was given a list of its own.
+        Customized(ResourcePermissionCustomized) = "resource_permission.customized", 1;
+        /// Somebody was granted a level.
+        Granted(ResourcePermissionGranted) = "resource_permission.granted", 1;
+        /// A grant was taken away.
+        Revoked(ResourcePermissionRevoked) = "resource_permission.revoked", 1;
+        /// Its list was taken away.
+        Reset(ResourcePermissionReset) = "resource_permission.reset", 1;
+    }
+}
+
+/// Why the permissions of a resource refuse a command.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ResourcePermissionError {
+    /// It would have too many grants.
+    #[error("a folder or dashboard can have at most {MAX_GRANTS} permissions")]
+    TooMany,
+    /// A level is none of this kind of resource.
+    #[error("Permission [{0}] is invalid for this resource type")]
+    LevelInvalid(String),
+    /// A grant names nobody, or more than one.
+    #[error("a permission must have a user, a team or a role, and only one of them")]
+    GranteeUnclear,
+    /// There is no such user in the org.
+    #[error("user not found")]
+    UserNotFound,
+    /// There is no such team.
+    #[error("team not found")]
+    TeamNotFound,
+    /// There is no such role.
+    #[error("built-in role [{0}] is not valid")]
+    RoleInvalid(String),
+    /// The role that stands for no rights cannot be given any.
+    #[error("none role cannot receive permissions")]
+    RoleNone,
+}
+
+impl Reason for ResourcePermissionError {
+    // What a list names is part of the input, so that who is not there makes it wrong.
+    fn kind(&self) -> ReasonKind {
+        ReasonKind::Invalid
+    }
+}
+
+impl Stream for ResourcePermission {
+    type Key = i64;
+}
+
+impl Aggregate for ResourcePermission {
+    const TYPE: &'static str = "resource_permission";
+    type Command = ResourcePermissionCommand;
+    type Event = ResourcePermissionEvent;
+    type Error = ResourcePermissionError;
+    type Services = ();
+
+    async fn handle(
+        &mut self,
+        command: ResourcePermissionCommand,
+        (): &(),
+        sink: &EventSink<Self>,
+    ) -> Result<(), ResourcePermissionError> {
+        for event in self.decisions(command)? {
+            decide(self, sink, event).await;
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, event: ResourcePermissionEvent) {
+        match event {
+            ResourcePermissionEvent::Customized(customized) => self.resource = Some(customized.resource),
+            ResourcePermissionEvent::Granted(granted) => {
+                self.grants.insert(granted.grantee, granted.level);
+            }
+            ResourcePermissionEvent::Revoked(revoked) => {
+                self.grants.remove(&revoked.grantee);
+            }
+            ResourcePermissionEvent::Reset(_) => *self = Self::default(),
+        }
+    }
+}
+
+impl ResourcePermission {
+    fn decisions(
+        &self,
+        command: ResourcePermissionCommand,
+    ) -> Result<Vec<ResourcePermissionEvent>, ResourcePermissionError> {
+        let has_list = self.resource.is_some();
+        match command {
+            ResourcePermissionCommand::Replace { resource, grants } => self.lead_to(&resource, &grants),
+            ResourcePermissionCommand::Change { resource, defaults, changes } => {
+                let before = if has_list { &self.grants } else { &defaults };
+                let mut grants = before.clone();
+                for (grantee, level) in changes {
+                    match level {
+                        Some(level) => grants.insert(grantee, level),
+                        None => grants.remove(&grantee),
+                    };
+                }
+                // What changes nothing leaves the defaults in force.
+                if grants == *before { Ok(Vec::new()) } else { self.lead_to(&resource, &grants) }
+            }
+            ResourcePermissionCommand::Drop(grantee) => Ok(match &self.resource {
+                Some(resource) if self.grants.contains_key(&grantee) => {
+                    vec![ResourcePermissionRevoked { resource: resource.clone(), grantee }.into()]
+                }
+                _ => Vec::new(),
+            }),
+            ResourcePermissionCommand::Reset => {
+                let reset =
+                    |resource: &Resource| ResourcePermissionReset { resource: resource.clone() }.into();
+                Ok(self.resource.iter().map(reset).collect())
+            }
+        }
+    }
+
+    /// The events that lead from the list there is, or from none, to the one there shall be.
+    fn lead_to(
+        &self,
+        resource: &Resource,
+        grants: &Grants,
+    ) -> Result<Vec<ResourcePermissionEvent>, ResourcePermissionError> {
+        if grants.len() > MAX_GRANTS {
+            return Err(ResourcePermissionError::TooMany);
+        }
+        let mut events = Vec::new();
+        if self.resource.is_none() {
+            events.push(ResourcePermissionCustomized { resource: resource.clone() }.into());
+        }
+        for &grantee in self.grants.keys().filter(|grantee| !grants.contains_key(grantee)) {
+            events.push(ResourcePermissionRevoked { resource: resource.clone(), grantee }.into());
+        }
+        for (&grantee, &level) in
+            grants.iter().filter(|(grantee, level)| self.grants.get(grantee) != Some(level))
+        {
+            events.push(ResourcePermissionGranted { resource: resource.clone(), grantee, level }.into());
+        }
+        Ok(events)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cqrs_es::test::TestFramework;
+
+    use super::*;
+
+    type Framework = TestFramework<ResourcePermission>;
+    const VIEWERS: Grantee = Grantee::Role(OrgRole::Viewer);
+    const EDITORS: Grantee = Grantee::Role(OrgRole::Editor);
+    const ANN: Grantee = Grantee::User(UserId(5));
+
+    fn resource() -> Resource {
+        Resource { kind: ResourceKind::Folder, uid: Uid::try_new("ops").unwrap(), id: 7 }
+    }
+
+    fn customized() -> ResourcePermissionEvent {
+        ResourcePermissionCustomized { resource: resource() }.into()
+    }
+
+    fn granted(grantee: Grantee, level: AccessLevel) -> ResourcePermissionEvent {
+        ResourcePermissionGranted { resource: resource(), grantee, level }.into()
+    }
+
+    fn revoked(grantee: Grantee) -> ResourcePermissionEvent {
+        ResourcePermissionRevoked { resource: resource(), grantee }.into()
+    }
+
+    fn change(grantee: Grantee, level: Option<AccessLevel>) -> ResourcePermissionCommand {
+        let defaults = default_grants(None);
+        ResourcePermissionCommand::Change {
+            resource: resource(),
+            defaults,
+            changes: [(grantee, level)].into(),
+        }
+    }
+
+    #[tokio::test]
+    async fn the_first_change_starts_from_the_defaults() {
+        Framework::with(())
+            .given_no_previous_events()
+            .when_async(change(VIEWERS, None))
+            .await
+            .then_expect_events(vec![customized(), granted(EDITORS, AccessLevel::Edit)]);
+        Framework::with(())
+            .given(vec![customized()])
+            .when_async(change(ANN, Some(AccessLevel::View)))
+            .await
+            .then_expect_events(vec![granted(ANN, AccessLevel::View)]);
+    }
+
+    #[tokio::test]
+    async fn what_changes_nothing_is_no_event() {
+        for nothing in [change(ANN, None), change(VIEWERS, Some(AccessLevel::View))] {
+            Framework::with(())
+                .given_no_previous_events()
+                .when_async(nothing)
+                .await
+                .then_expect_events(vec![]);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_list_is_replaced_by_what_differs() {
+        let grants = Grants::from([(ANN, AccessLevel::Admin), (EDITORS, AccessLevel::View)]);
+        Framework::with(())
+            .given(vec![
+                customized(),
+                granted(VIEWERS, AccessLevel::View),
+                granted(EDITORS, AccessLevel::View),
+            ])
+            .when_async(ResourcePermissionCommand::Replace { resource: resource(), grants })
+            .await
+            .then_expect_events(vec![revoked(VIEWERS), granted(ANN, AccessLevel::Admin)]);
+        Framework::with(())
+            .given_no_previous_events()
+            .when_async(ResourcePermissionCommand::Replace { resource: resource(), grants: Grants::new() })
+            .await
+            .then_expect_events(vec![customized()]);
+    }
+
+    #[tokio::test]
+    async fn who_is_no_more_is_dropped_once() {
+        Framework::with(())
+            .given(vec![customized(), granted(ANN, AccessLevel::View)])
+            .when_async(ResourcePermissionCommand::Drop(ANN))
+            .await
+            .then_expect_events(vec![revoked(ANN)]);
+        Framework::with(())
+            .given(vec![customized()])
+            .when_async(ResourcePermissionCommand::Drop(ANN))
+            .await
+            .then_expect_events(vec![]);
+    }
+
+    #[tokio::test]
+    async fn a_list_is_taken_away_once() {
+        let reset = ResourcePermissionReset { resource: resource() };
+        Framework::with(())
+            .given(vec![customized(), granted(ANN, AccessLevel::View)])
+            .when_async(ResourcePermissionCommand::Reset)
+            .await
+            .then_expect_events(vec![reset.clone().into()]);
+        Framework::with(())
+            .given(vec![customized(), granted(ANN, AccessLevel::View), reset.into()])
+            .when_async(ResourcePermissionCommand::Reset)
+            .await
+            .then_expect_events(vec![]);
+    }
+
+    #[tokio::test]
+    async fn a_list_is_bounded() {
+        let everybody = (1..=501).map(|user| (Grantee::User(UserId(user)), AccessLevel::View)).collect();
+        Framework::with(())
+            .given_no_previous_events()
+            .when_async(ResourcePermissionCommand::Replace { resource: resource(), grants: everybody })
+            .await
+            .then_expect_error(ResourcePermissionError::TooMany);
+    }
+
+    #[test]
+    fn the_state_can_be_kept_as_json() {
+        let mut state = ResourcePermission::default();
+        for event in [customized(), granted(ANN, AccessLevel::Edit), granted(EDITORS, AccessLevel::View)] {
+            state.apply(event);
+        }
+        let kept = serde_json::to_string(&state).unwrap();
+        assert_eq!(serde_json::from_str::<ResourcePermission>(&kept).unwrap(), state);
+        assert!(Grantee::try_parse("user:x").is_err() && Grantee::try_parse("nobody").is_err());
+    }
+
+    #[test]
+    fn a_higher_level_has_a_higher_number() {
+        assert!(AccessLevel::ALL.is_sorted_by_key(|level| level.number()));
+        assert_eq!(
+            AccessLevel::ALL.map(|level| AccessLevel::parse(level.as_str())),
+            AccessLevel::ALL.map(Some)
+        );
+        assert_eq!(AccessLevel::from_number(3), None);
+    }
+}

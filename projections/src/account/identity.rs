@@ -1,0 +1,108 @@
+//! What is needed to identify a user at each request.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use kymograph_app::account::identity::{Identified, IdentifiedMembership, IdentityReader};
+use kymograph_app::account::user::password_secret;
+use kymograph_app::kernel::scope::Standing;
+use kymograph_app::{Actor, Result};
+use kymograph_domain::kernel::text::fold;
+use kymograph_domain::{OrgId, Timestamp, UserId};
+
+use crate::account::user::searchable_name;
+use crate::kernel::database::Database;
+use crate::kernel::statement::Param;
+use crate::kernel::text::{role_column, timestamp_column};
+use crate::params;
+
+const CHECK_SERVER_ADMIN: &str = "SELECT 1 / (CASE WHEN EXISTS
+    (SELECT FROM users WHERE id = $1 AND is_server_admin AND NOT is_disabled) THEN 1 ELSE 0 END)";
+const CHECK_MEMBER: &str = "SELECT 1 / (CASE WHEN EXISTS
+    (SELECT FROM memberships WHERE org_id = $1 AND user_id = $2 AND role = $3 AND created = $4)
+    AND NOT EXISTS (SELECT FROM users WHERE id = $2 AND is_disabled) THEN 1 ELSE 0 END)";
+const CHECK_SERVICE_ACCOUNT: &str = "SELECT 1 / (CASE WHEN EXISTS
+    (SELECT FROM service_accounts a JOIN service_account_tokens t ON t.org_id = a.org_id AND t.service_account_id = a.id
+        WHERE a.org_id = $1 AND a.id = $2 AND a.role = $3 AND NOT a.is_disabled AND t.id = $4) THEN 1 ELSE 0 END)";
+
+/// A statement that divides by zero unless an actor's rights still rest on this.
+#[must_use]
+pub fn standing_check(standing: Standing) -> (&'static str, Vec<Param>) {
+    match standing {
+        Standing::ServerAdmin(user) => (CHECK_SERVER_ADMIN, params![user.0]),
+        Standing::Member(org, user, role, since) => {
+            (CHECK_MEMBER, params![org.0, user.0, role.as_str(), since.date()])
+        }
+        Standing::ServiceAccount(org, account, role, token) => {
+            (CHECK_SERVICE_ACCOUNT, params![org.0, account.0, role.as_str(), token])
+        }
+    }
+}
+
+/// Reads users with their memberships and password hash.
+pub struct PgIdentityReader {
+    database: Database,
+}
+
+impl PgIdentityReader {
+    /// A reader on this database.
+    #[must_use]
+    pub fn new(database: Database) -> Self {
+        Self { database }
+    }
+}
+
+#[async_trait]
+impl IdentityReader for PgIdentityReader {
+    async fn find_user_id(&self, login: &str) -> Result<Option<UserId>> {
+        let Some(name) = searchable_name(login) else { return Ok(None) };
+        let sql = "SELECT user_id FROM user_names WHERE name = $1 ORDER BY is_email <> $2, user_id LIMIT 1";
+        let row = self.database.read_global_one(sql, &[&name, &name.contains('@')]).await?;
+        Ok(row.map(|row| UserId(row.get(0))))
+    }
+
+    async fn identify(&self, user: UserId) -> Result<Option<Identified>> {
+        // The secret and the user are one row of one statement, so that a password that is being changed is
+        // seen with the user it belongs to.
+        let sql =
+            "SELECT u.uid, u.login, u.email, u.current_org_id, u.is_server_admin, u.is_disabled, s.value
+            FROM users u JOIN secrets s ON s.org_id = $2 AND s.key = $3 WHERE u.id = $1";
+        let server = OrgId::SERVER;
+        let key = password_secret(user, None).key;
+        let Some(row) = self.database.read_one(server, sql, &[&user.0, &server.0, &key]).await? else {
+            return Ok(None);
+        };
+        let sql =
+            "SELECT member_org_id, role, since FROM user_orgs WHERE user_id = $1 ORDER BY member_org_id";
+        let memberships = self.database.read_global(sql, &[&user.0]).await?;
+        Ok(Some(Identified {
+            actor: Arc::new(Actor {
+                user_id: user,
+                uid: row.get("uid"),
+                login: row.get("login"),
+                is_server_admin: row.get("is_server_admin"),
+            }),
+            names: [fold(row.get("login")).into(), fold(row.get("email")).into()],
+            is_disabled: row.get("is_disabled"),
+            password_hash: row.get::<_, &str>("value").into(),
+            org_id: OrgId(row.get("current_org_id")),
+            memberships: memberships
+                .iter()
+                .map(|row| {
+                    Ok(IdentifiedMembership {
+                        org: OrgId(row.get("member_org_id")),
+                        role: role_column(row, "role")?,
+                        since: timestamp_column(row, "since"),
+                    })
+                })
+                .collect::<Result<_>>()?,
+        }))
+    }
+
+    async fn touch_user(&self, user: UserId, now: Timestamp) -> Result<()> {
+        // The lock keeps the user from being deleted meanwhile, which would leave the row behind.
+        let sql = "INSERT INTO user_seen (user_id, seen) SELECT id, $2 FROM users WHERE id = $1 FOR KEY SHARE
+            ON CONFLICT (user_id) DO UPDATE SET seen = greatest(user_seen.seen, excluded.seen)";
+        self.database.write_global(sql, &[&user.0, &now.date()]).await.map(drop)
+    }
+}

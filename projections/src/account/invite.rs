@@ -1,0 +1,169 @@
+//! Open invites.
+
+use async_trait::async_trait;
+use kymograph_app::account::invite::{InviteReader, InviteView};
+use kymograph_app::kernel::permission::Rights;
+use kymograph_app::{Permission, Result, Scope};
+use kymograph_domain::account::invite::{Guest, InviteEvent, InviteId};
+use kymograph_domain::account::org::OrgEvent;
+use kymograph_domain::account::user::Profile;
+use kymograph_domain::{Invariant, OrgId, Timestamp, UserId};
+use tokio_postgres::Row;
+
+use crate::kernel::database::{Database, Params};
+use crate::kernel::projector::{Projector, Recorded};
+use crate::kernel::statement::{OnFailure, Statements};
+use crate::kernel::text::{role_column, timestamp_column};
+use crate::params;
+
+/// Keeps `invites`.
+pub struct InviteProjector;
+
+const INSERT: &str = "INSERT INTO invites (org_id, id, email, name, role, invited_by, created, expires_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+
+/// Whether the maker of an invite `i` of the org `$1` may invite with one of the roles that the parameter names. A server
+/// admin may in any org.
+macro_rules! maker_may_invite {
+    ($roles:literal) => {
+        concat!(
+            "(EXISTS (SELECT FROM memberships m JOIN users u ON u.id = m.user_id WHERE m.org_id = $1
+                AND m.user_id = i.invited_by AND m.role = ANY (",
+            $roles,
+            ") AND NOT u.is_disabled)
+            OR EXISTS (SELECT FROM service_accounts a WHERE a.org_id = $1 AND a.id = i.invited_by AND a.role = ANY (",
+            $roles,
+            ") AND NOT a.is_disabled)
+            OR EXISTS (SELECT FROM users u WHERE u.id = i.invited_by AND u.is_server_admin AND NOT u.is_disabled))"
+        )
+    };
+}
+
+const CHECK_MAKER: &str = concat!(
+    "SELECT 1 / (CASE WHEN EXISTS (SELECT FROM invites i WHERE i.org_id = $1 AND i.id = $2 AND ",
+    maker_may_invite!("$3"),
+    ") THEN 1 ELSE 0 END)"
+);
+
+fn inviting_roles() -> Vec<&'static str> {
+    Rights::roles_with(Permission::OrgUsersAdd)
+}
+
+impl Projector for InviteProjector {
+    fn name(&self) -> &'static str {
+        "invites"
+    }
+
+    fn listens_to(&self) -> &'static [&'static str] {
+        &["invite", "org"]
+    }
+
+    fn tables(&self) -> &'static [&'static str] {
+        &["invites"]
+    }
+
+    fn project(&self, recorded: &Recorded<'_>, statements: &mut Statements) {
+        let (org, at) = (recorded.org.0, recorded.recorded_at.date());
+        if let Some(OrgEvent::Deleted(_)) = recorded.event.of() {
+            statements.write("DELETE FROM invites WHERE org_id = $1", params![org]);
+        }
+        let Some(event) = recorded.event.of::<InviteEvent>() else { return };
+        match event {
+            InviteEvent::Created(created) => {
+                let Guest { email, name, role } = created.guest.clone();
+                let (id, by, expires) = (created.id.0, created.invited_by.0, created.expires_at.date());
+                statements.write(INSERT, params![org, id, email, name, role.as_str(), by, at, expires]);
+            }
+            InviteEvent::Revoked(revoked) => delete(org, revoked.id, statements),
+            InviteEvent::Accepted(accepted) => {
+                // Exact, because who accepts becomes a user and a member: both logs are locked.
+                let broken = OnFailure::Broken(Invariant::InviteMakerMayInvite);
+                statements.check(CHECK_MAKER, params![org, accepted.id.0, inviting_roles()], broken);
+                delete(org, accepted.id, statements);
+            }
+            InviteEvent::Expired(expired) => delete(org, expired.id, statements),
+        }
+    }
+}
+
+fn delete(org: i64, id: InviteId, statements: &mut Statements) {
+    statements.write("DELETE FROM invites WHERE org_id = $1 AND id = $2", params![org, id.0]);
+}
+
+/// Reads `invites`, and their codes among the secrets.
+pub struct PgInviteReader {
+    database: Database,
+}
+
+impl PgInviteReader {
+    /// A reader on this database.
+    #[must_use]
+    pub fn new(database: Database) -> Self {
+        Self { database }
+    }
+}
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT i.*, s.value AS code, u.login AS by_login, u.email AS by_email, u.name AS by_name
+            FROM invites i
+            JOIN secrets s ON s.org_id = i.org_id AND s.key = 'invite/' || i.id || '/code'
+            LEFT JOIN users u ON u.id = i.invited_by
+            WHERE i.org_id = $1 AND ",
+            maker_may_invite!("$2"),
+            $rest
+        )
+    };
+}
+
+fn invite_view(row: &Row) -> Result<InviteView> {
+    let of_inviter = |column| row.get::<_, Option<String>>(column).unwrap_or_default();
+    Ok(InviteView {
+        org_id: OrgId(row.get("org_id")),
+        id: InviteId(row.get("id")),
+        guest: Guest { email: row.get("email"), name: row.get("name"), role: role_column(row, "role")? },
+        code: row.get("code"),
+        invited_by: Profile {
+            login: of_inviter("by_login"),
+            email: of_inviter("by_email"),
+            name: of_inviter("by_name"),
+            theme: String::new(),
+        },
+        created: timestamp_column(row, "created"),
+        expires_at: timestamp_column(row, "expires_at"),
+    })
+}
+
+#[async_trait]
+impl InviteReader for PgInviteReader {
+    async fn list_invites(&self, scope: &Scope) -> Result<Vec<InviteView>> {
+        let sql = select!(" ORDER BY i.created DESC, i.id DESC");
+        let rows = self.database.read(scope.org(), sql, &[&scope.org().0, &inviting_roles()]).await?;
+        rows.iter().map(invite_view).collect()
+    }
+
+    async fn list_invites_of(&self, scope: &Scope, maker: UserId) -> Result<Vec<InviteId>> {
+        let sql = "SELECT id FROM invites WHERE org_id = $1 AND invited_by = $2 ORDER BY id";
+        let rows = self.database.read(scope.org(), sql, &[&scope.org().0, &maker.0]).await?;
+        Ok(rows.iter().map(|row| InviteId(row.get(0))).collect())
+    }
+
+    async fn list_ended_invites(&self, scope: &Scope, now: Timestamp) -> Result<Vec<InviteId>> {
+        let sql = concat!(
+            "SELECT i.id FROM invites i WHERE i.org_id = $1 AND (i.expires_at <= $2 OR NOT ",
+            maker_may_invite!("$3"),
+            ") LIMIT 1000"
+        );
+        let params: Params<'_> = &[&scope.org().0, &now.date(), &inviting_roles()];
+        let rows = self.database.in_background().read(scope.org(), sql, params).await?;
+        Ok(rows.iter().map(|row| InviteId(row.get(0))).collect())
+    }
+
+    async fn find_invite(&self, scope: &Scope, id: InviteId) -> Result<Option<InviteView>> {
+        let sql = select!(" AND i.id = $3");
+        let params: Params<'_> = &[&scope.org().0, &inviting_roles(), &id.0];
+        let row = self.database.read_one(scope.org(), sql, params).await?;
+        row.as_ref().map(invite_view).transpose()
+    }
+}

@@ -1,0 +1,77 @@
+//! The limits that the settings of a server put on what is created.
+//!
+//! Counting and looking at the limit is one statement, so that a limit costs nothing where there is one and nothing
+//! where there is none. The row that it changes is locked until the end of the transaction, so of two transactions the
+//! second sees what the first has counted, whatever server it is of. What has been there before a limit was set stays.
+
+use kymograph_app::account::quota::QuotaLimits;
+use kymograph_domain::account::quota::QuotaTarget;
+use kymograph_domain::{Invariant, OrgId, UserId};
+
+use super::{ORG, USER};
+use crate::kernel::statement::{OnFailure, Statements};
+use crate::params;
+
+/// The limits; without any, things are only counted.
+pub(super) struct Limits(pub(super) Option<QuotaLimits>);
+
+const ADD: &str = "UPDATE quotas SET used = used + $3 WHERE owner_org_id = $1 AND target = $2";
+const ADD_WITHIN: &str = "WITH counted AS (UPDATE quotas SET used = used + $3
+        WHERE owner_org_id = $1 AND target = $2 RETURNING used, coalesce(max, $4) AS max)
+    SELECT 1 / (CASE WHEN max >= 0 AND used > max THEN 0 ELSE 1 END) FROM counted";
+/// The rows of the server are made by whatever is counted first.
+const ADD_TO_SERVER: &str = "INSERT INTO quotas (owner_org_id, target, used) VALUES (0, $1, 1)
+    ON CONFLICT (owner_org_id, target) DO UPDATE SET used = quotas.used + 1";
+const ADD_TO_SERVER_WITHIN: &str = "WITH counted AS (
+        INSERT INTO quotas (owner_org_id, target, used) VALUES (0, $1, 1)
+        ON CONFLICT (owner_org_id, target) DO UPDATE SET used = quotas.used + 1 RETURNING used)
+    SELECT 1 / (CASE WHEN used > $2 THEN 0 ELSE 1 END) FROM counted";
+/// Orgs do not wait for each other, so a sum over them is only right for who is alone. Locking and adding up are two
+/// statements, because a statement does not see what was committed while it waited.
+pub(super) const LOCK_TOTAL: &str = "SELECT pg_advisory_xact_lock(hashtextextended('kymograph/quotas', 0))";
+const CHECK_TOTAL: &str =
+    "SELECT 1 / (CASE WHEN sum(used)::bigint > $2 THEN 0 ELSE 1 END) FROM quotas WHERE target = $1";
+/// A user can be made a member of two orgs at once.
+const LOCK_USER: &str = "SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE";
+const CHECK_ORGS: &str = "SELECT 1 / (CASE WHEN coalesce(q.max, $2) >= 0 AND coalesce(q.max, $2) <
+        (SELECT count(*) FROM user_orgs WHERE user_id = $1) THEN 0 ELSE 1 END)
+    FROM (SELECT) AS always LEFT JOIN user_quotas q ON q.user_id = $1 AND q.target = 'org'";
+
+const BROKEN: OnFailure = OnFailure::Broken(Invariant::QuotaKept);
+
+impl Limits {
+    /// Counts more things of an org.
+    pub(super) fn add(&self, org: OrgId, target: QuotaTarget, count: i64, statements: &mut Statements) {
+        let name = target.as_str();
+        let Some(limits) = &self.0 else { return statements.write(ADD, params![org.0, name, count]) };
+        let params = params![org.0, name, count, limits.of_each(target)];
+        statements.write_within(ADD_WITHIN, params, Invariant::QuotaKept);
+        if let Some(limit) = limits.of_all(target) {
+            statements.check(LOCK_TOTAL, params![], OnFailure::Fault);
+            statements.check(CHECK_TOTAL, params![name, limit], BROKEN);
+        }
+    }
+
+    /// Counts one more org or user of the server.
+    pub(super) fn add_to_server(&self, name: &'static str, statements: &mut Statements) {
+        let limit = self.0.as_ref().map(|limits| match name {
+            ORG => limits.global_org,
+            USER => limits.global_user,
+            _ => -1,
+        });
+        match limit.filter(|limit| *limit >= 0) {
+            Some(limit) => {
+                statements.write_within(ADD_TO_SERVER_WITHIN, params![name, limit], Invariant::QuotaKept);
+            }
+            None => statements.write(ADD_TO_SERVER, params![name]),
+        }
+    }
+
+    /// Sees to it that a user who becomes a member may be one of so many orgs.
+    pub(super) fn check_orgs_of(&self, user: UserId, statements: &mut Statements) {
+        if let Some(limits) = &self.0 {
+            statements.check_last(LOCK_USER, params![user.0], OnFailure::Fault);
+            statements.check_last(CHECK_ORGS, params![user.0, limits.user_org], BROKEN);
+        }
+    }
+}

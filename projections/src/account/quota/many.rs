@@ -1,0 +1,132 @@
+//! Many events at once: folders and dashboards that come or go are counted together, because each count is a row, of which
+//! every change leaves a version behind that the next change in the same transaction has to pass.
+
+use std::collections::BTreeSet;
+
+use kymograph_domain::account::quota::QuotaTarget;
+use kymograph_domain::content::dashboard::DashboardEvent;
+use kymograph_domain::content::folder::FolderEvent;
+use kymograph_domain::{OrgId, Uid};
+
+use super::limit::Limits;
+use super::{REMOVE_STARS, remove};
+use crate::content::star::losing_its_stars;
+use crate::kernel::projector::{Gathered, Recorded};
+use crate::kernel::statement::Statements;
+use crate::params;
+
+/// Objects of one kind that came, or that went, and are yet to be counted.
+pub(super) struct Many<'a> {
+    limits: &'a Limits,
+    org: OrgId,
+    /// How many more there are, or how many fewer.
+    change: Option<(QuotaTarget, i64)>,
+    /// The dashboards whose stars went with them, each of them once.
+    starless: BTreeSet<&'a str>,
+}
+
+impl<'a> Many<'a> {
+    pub(super) fn new(limits: &'a Limits) -> Self {
+        Self { limits, org: OrgId::SERVER, change: None, starless: BTreeSet::new() }
+    }
+}
+
+/// How many more there are of what by an event, if it is about such things at all.
+fn change_by(recorded: &Recorded<'_>) -> Option<(QuotaTarget, i64)> {
+    if let Some(event) = recorded.event.of::<FolderEvent>() {
+        let more = match event {
+            FolderEvent::Created(_) => 1,
+            FolderEvent::Deleted(_) => -1,
+            FolderEvent::Updated(_) | FolderEvent::Moved(_) => 0,
+        };
+        return Some((QuotaTarget::Folder, more));
+    }
+    let more = match recorded.event.of::<DashboardEvent>()? {
+        DashboardEvent::Created(_) | DashboardEvent::Restored(_) => 1,
+        DashboardEvent::Deleted(_) => -1,
+        // A purged dashboard was in the trash, where it no longer counts.
+        DashboardEvent::Updated(_) | DashboardEvent::VersionRestored(_) | DashboardEvent::Purged(_) => 0,
+    };
+    Some((QuotaTarget::Dashboard, more))
+}
+
+impl<'a> Gathered<'a> for Many<'a> {
+    /// Counts what an event brings or takes away. What goes is not set off against what came: that might have broken a limit.
+    fn take(&mut self, recorded: &Recorded<'a>) -> bool {
+        let Some((target, more)) = change_by(recorded) else { return false };
+        if more != 0 {
+            let (counted, change) = self.change.get_or_insert((target, 0));
+            if *counted != target || *change * more < 0 {
+                return false;
+            }
+            *change += more;
+        }
+        self.org = recorded.org;
+        self.starless.extend(recorded.event.of().and_then(losing_its_stars).map(Uid::as_str));
+        true
+    }
+
+    fn write(&mut self, statements: &mut Statements) {
+        match self.change.take() {
+            Some((target, more)) if more > 0 => self.limits.add(self.org, target, more, statements),
+            Some((target, fewer)) => remove(self.org, target, -fewer, statements),
+            None => {}
+        }
+        if !self.starless.is_empty() {
+            let uids: Vec<_> = std::mem::take(&mut self.starless).into_iter().map(str::to_owned).collect();
+            statements.write(REMOVE_STARS, params![self.org.0, uids]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kymograph_domain::content::dashboard::{DashboardDeleted, DashboardPurged};
+    use kymograph_domain::content::folder::FolderDeleted;
+    use kymograph_domain::{StoredEvent, Timestamp, Uid, UserId};
+
+    use super::super::QuotaProjector;
+    use crate::kernel::projector::{Projector, Recorded};
+    use crate::kernel::statement::Statements;
+
+    fn statements(events: &[Box<dyn StoredEvent>]) -> usize {
+        let recorded: Vec<_> = events
+            .iter()
+            .zip(1..)
+            .map(|(event, position)| Recorded {
+                org: kymograph_domain::OrgId(2),
+                position,
+                recorded_at: Timestamp(0),
+                actor_id: UserId(1),
+                actor_login: "admin",
+                event: &**event,
+            })
+            .collect();
+        let mut statements = Statements::default();
+        QuotaProjector::new(None).project_many(&recorded, &mut statements);
+        statements.into_vec().len()
+    }
+
+    #[test]
+    fn what_a_big_folder_takes_with_it_is_counted_by_few_statements() {
+        let uid = |number: usize| Uid::try_new(&format!("d{number}")).unwrap();
+        let dashboards = |in_trash| {
+            let deleted = move |number| -> kymograph_domain::content::dashboard::DashboardEvent {
+                DashboardDeleted { uid: uid(number), in_trash }.into()
+            };
+            (0..3_000).map(move |number| Box::new(deleted(number)) as Box<dyn StoredEvent>)
+        };
+        assert_eq!(statements(&dashboards(true).collect::<Vec<_>>()), 1);
+        assert_eq!(statements(&dashboards(false).collect::<Vec<_>>()), 2);
+        let purged = (0..3_000).map(|number| -> Box<dyn StoredEvent> {
+            Box::new(kymograph_domain::content::dashboard::DashboardEvent::from(DashboardPurged {
+                uid: uid(number),
+            }))
+        });
+        assert_eq!(statements(&dashboards(true).chain(purged).collect::<Vec<_>>()), 2);
+        let folders = (0..3_000).map(|number| -> Box<dyn StoredEvent> {
+            Box::new(kymograph_domain::content::folder::FolderEvent::from(FolderDeleted { uid: uid(number) }))
+        });
+        assert_eq!(statements(&folders.collect::<Vec<_>>()), 1);
+    }
+}

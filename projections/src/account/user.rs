@@ -1,0 +1,235 @@
+//! Users of the server.
+
+use async_trait::async_trait;
+use kymograph_app::account::user::{UserReader, UserView, password_secret};
+use kymograph_app::{Page, Result};
+use kymograph_domain::account::user::{Claims, Profile, UserEvent, UserName};
+use kymograph_domain::kernel::text::{MAX_NAME_BYTES, fold, has_hidden_characters};
+use kymograph_domain::{Invariant, OrgId, Timestamp, UserId};
+use tokio_postgres::Row;
+
+use crate::kernel::database::Database;
+use crate::kernel::projector::{Projector, Recorded};
+use crate::kernel::statement::{OnFailure, Statements};
+use crate::kernel::text::{contains_pattern, optional_timestamp_column, timestamp_column};
+use crate::params;
+
+/// Keeps `users` and `user_names`, and ends sessions that an event ends.
+pub struct UserProjector;
+
+const INSERT: &str = "INSERT INTO users (id, uid, login, email, name, theme, current_org_id, is_server_admin,
+    is_disabled, created, updated) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, false, $9, $9)";
+const SET_PROFILE: &str = "UPDATE users SET login = $2, email = $3, name = $4, theme = $5, updated = $6,
+    email_is_claimed = email_is_claimed AND email = $3, login_is_claimed = login_is_claimed AND login = $2,
+    email_vouched_org_id = CASE WHEN email = $3 THEN email_vouched_org_id END WHERE id = $1";
+const SET_EMAIL_CLAIMED: &str =
+    "UPDATE users SET email_is_claimed = true, email_vouched_org_id = $2 WHERE id = $1";
+const DELETE_NAMES: &str = "DELETE FROM user_names WHERE user_id = $1";
+const INSERT_NAME: &str =
+    "INSERT INTO user_names (name, user_id, is_login, is_email) VALUES ($1, $2, $3, $4)";
+const CHECK_NAME: &str = "SELECT 1 / (CASE WHEN EXISTS
+    (SELECT FROM user_names WHERE name = $1 AND user_id <> $2) THEN 0 ELSE 1 END)";
+const SET_SERVER_ADMIN: &str = "UPDATE users SET is_server_admin = $2, updated = $3 WHERE id = $1";
+const SET_DISABLED: &str = "UPDATE users SET is_disabled = $2, updated = $3 WHERE id = $1";
+/// Exact, because who adds a member locks the user, and has committed by the time that it could be deleted.
+const CHECK_NO_MEMBER: &str = "SELECT 1 / (CASE WHEN EXISTS (SELECT FROM user_orgs m
+    JOIN orgs o ON o.id = m.member_org_id WHERE m.user_id = $1) THEN 0 ELSE 1 END)";
+const CHECK_SERVER_ADMIN: &str = "SELECT 1 / (CASE WHEN EXISTS
+    (SELECT FROM users WHERE is_server_admin AND NOT is_disabled) THEN 1 ELSE 0 END)";
+
+impl Projector for UserProjector {
+    fn name(&self) -> &'static str {
+        "users"
+    }
+
+    fn listens_to(&self) -> &'static [&'static str] {
+        &["user"]
+    }
+
+    fn tables(&self) -> &'static [&'static str] {
+        &["users", "user_names"]
+    }
+
+    fn touches(&self) -> &'static [&'static str] {
+        &["sessions", "user_seen"]
+    }
+
+    fn project(&self, recorded: &Recorded<'_>, statements: &mut Statements) {
+        let Some(event) = recorded.event.of::<UserEvent>() else { return };
+        let at = recorded.recorded_at.date();
+        match event {
+            UserEvent::Created(created) => {
+                let Profile { login, email, name, theme } = created.profile.clone();
+                let (id, org) = (created.id.0, created.org_id.0);
+                let uid = created.uid.to_string();
+                statements.write_unique(
+                    INSERT,
+                    params![id, uid, login, email, name, theme, org, created.is_server_admin, at],
+                    Invariant::LoginUnique,
+                );
+                insert_names(created.id, &created.profile, statements);
+            }
+            UserEvent::ProfileChanged(changed) => {
+                let Profile { login, email, name, theme } = changed.profile.clone();
+                statements.write(SET_PROFILE, params![changed.id.0, login, email, name, theme, at]);
+                statements.write(DELETE_NAMES, params![changed.id.0]);
+                insert_names(changed.id, &changed.profile, statements);
+            }
+            UserEvent::EmailClaimed(claimed) => statements
+                .write(SET_EMAIL_CLAIMED, params![claimed.id.0, claimed.vouched_by.map(|org| org.0)]),
+            UserEvent::LoginClaimed(claimed) => statements
+                .write("UPDATE users SET login_is_claimed = true WHERE id = $1", params![claimed.id.0]),
+            UserEvent::PasswordChanged(changed) => {
+                statements.write("UPDATE users SET updated = $2 WHERE id = $1", params![changed.id.0, at]);
+                end_sessions(changed.id, statements);
+            }
+            UserEvent::ServerAdminChanged(changed) => {
+                statements.write(SET_SERVER_ADMIN, params![changed.id.0, changed.is_server_admin, at]);
+                check_server_admin(statements);
+            }
+            UserEvent::Disabled(disabled) => {
+                statements.write(SET_DISABLED, params![disabled.id.0, true, at]);
+                end_sessions(disabled.id, statements);
+                check_server_admin(statements);
+            }
+            UserEvent::Enabled(enabled) => {
+                statements.write(SET_DISABLED, params![enabled.id.0, false, at]);
+            }
+            UserEvent::OrgSwitched(switched) => statements.write(
+                "UPDATE users SET current_org_id = $2 WHERE id = $1",
+                params![switched.id.0, switched.org_id.0],
+            ),
+            // Only decisions need them, and those take them from the log.
+            UserEvent::HelpFlagsChanged(_)
+            | UserEvent::EmailChangeRequested(_)
+            | UserEvent::EmailNotSent(_) => {}
+            UserEvent::SessionRevoked(revoked) => statements.write(
+                "DELETE FROM sessions WHERE user_id = $1 AND id = $2",
+                params![revoked.id.0, revoked.session_id],
+            ),
+            UserEvent::LoggedOut(logged_out) => end_sessions(logged_out.id, statements),
+            UserEvent::Deleted(deleted) => {
+                statements.write("DELETE FROM users WHERE id = $1", params![deleted.id.0]);
+                statements.write(DELETE_NAMES, params![deleted.id.0]);
+                statements.write("DELETE FROM user_seen WHERE user_id = $1", params![deleted.id.0]);
+                end_sessions(deleted.id, statements);
+                // The user was made a member of an org after its orgs were listed: list them again.
+                statements.check(CHECK_NO_MEMBER, params![deleted.id.0], OnFailure::Conflict);
+                check_server_admin(statements);
+            }
+        }
+    }
+}
+
+/// Keeps the names by which a user is found, and fails if another user has one of them. The check is exact, because the
+/// transactions of the server's log follow each other; a log from before it is replayed without it.
+fn insert_names(user: UserId, profile: &Profile, statements: &mut Statements) {
+    for UserName { name, is_login, is_email } in profile.names() {
+        statements.write(INSERT_NAME, params![name.clone(), user.0, is_login, is_email]);
+        let taken = OnFailure::Broken(Invariant::LoginUnique);
+        statements.check(CHECK_NAME, params![name, user.0], taken);
+    }
+}
+
+fn end_sessions(user: UserId, statements: &mut Statements) {
+    statements.write("DELETE FROM sessions WHERE user_id = $1", params![user.0]);
+}
+
+fn check_server_admin(statements: &mut Statements) {
+    statements.check(CHECK_SERVER_ADMIN, params![], OnFailure::Broken(Invariant::ServerKeepsAdmin));
+}
+
+/// Reads `users`.
+pub struct PgUserReader {
+    database: Database,
+}
+
+impl PgUserReader {
+    /// A reader on this database.
+    #[must_use]
+    pub fn new(database: Database) -> Self {
+        Self { database }
+    }
+}
+
+/// The folded name by which a user may be found, if what was typed can be one. A text with `@` finds the owner of that
+/// address before a user whose login it is.
+pub(crate) fn searchable_name(typed: &str) -> Option<String> {
+    let is_possible = typed.len() <= MAX_NAME_BYTES && !has_hidden_characters(typed.trim());
+    is_possible.then(|| fold(typed)).filter(|name| !name.is_empty())
+}
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!("SELECT users.*, user_seen.seen FROM users LEFT JOIN user_seen ON user_id = id ", $rest)
+    };
+}
+
+fn user_view(row: &Row) -> UserView {
+    let seen: Option<Timestamp> = optional_timestamp_column(row, "seen");
+    UserView {
+        id: UserId(row.get("id")),
+        uid: row.get("uid"),
+        profile: Profile {
+            login: row.get("login"),
+            email: row.get("email"),
+            name: row.get("name"),
+            theme: row.get("theme"),
+        },
+        claims: Claims {
+            email: row.get("email_is_claimed"),
+            email_vouched_by: row.get::<_, Option<i64>>("email_vouched_org_id").map(OrgId),
+            login: row.get("login_is_claimed"),
+        },
+        org_id: OrgId(row.get("current_org_id")),
+        is_server_admin: row.get("is_server_admin"),
+        is_disabled: row.get("is_disabled"),
+        created: timestamp_column(row, "created"),
+        updated: timestamp_column(row, "updated"),
+        last_seen: seen,
+    }
+}
+
+#[async_trait]
+impl UserReader for PgUserReader {
+    async fn find_user(&self, id: UserId) -> Result<Option<UserView>> {
+        let sql = select!("WHERE id = $1");
+        Ok(self.database.read_global_one(sql, &[&id.0]).await?.as_ref().map(user_view))
+    }
+
+    async fn find_user_by_login(&self, login: &str) -> Result<Option<UserView>> {
+        let Some(name) = searchable_name(login) else { return Ok(None) };
+        let sql = select!(
+            "JOIN user_names n ON n.user_id = id WHERE n.name = $1 ORDER BY n.is_email <> $2, id LIMIT 1"
+        );
+        let row = self.database.read_global_one(sql, &[&name, &name.contains('@')]).await?;
+        Ok(row.as_ref().map(user_view))
+    }
+
+    async fn find_user_by_uid(&self, uid: &str) -> Result<Option<UserView>> {
+        let sql = select!("WHERE uid = $1");
+        Ok(self.database.read_global_one(sql, &[&uid]).await?.as_ref().map(user_view))
+    }
+
+    async fn find_password_hash(&self, id: UserId) -> Result<Option<String>> {
+        let sql = "SELECT value FROM secrets WHERE org_id = $1 AND key = $2";
+        let (server, key) = (OrgId::SERVER, password_secret(id, None).key);
+        let row = self.database.read_one(server, sql, &[&server.0, &key]).await?;
+        Ok(row.map(|row| row.get(0)))
+    }
+
+    async fn search_users(&self, query: &str, page: Page) -> Result<Vec<UserView>> {
+        let sql = select!(
+            "WHERE login ILIKE $1 OR email ILIKE $1 OR name ILIKE $1 ORDER BY login, id LIMIT $2 OFFSET $3"
+        );
+        let pattern = contains_pattern(query);
+        let rows = self.database.read_global(sql, &[&pattern, &page.size, &page.offset()]).await?;
+        Ok(rows.iter().map(user_view).collect())
+    }
+
+    async fn count_users(&self, query: &str) -> Result<i64> {
+        let sql = "SELECT count(*) FROM users WHERE login ILIKE $1 OR email ILIKE $1 OR name ILIKE $1";
+        let row = self.database.read_global_one(sql, &[&contains_pattern(query)]).await?;
+        Ok(row.map_or(0, |row| row.get(0)))
+    }
+}

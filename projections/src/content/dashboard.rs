@@ -1,0 +1,221 @@
+//! Dashboards and their versions.
+
+mod many;
+mod past;
+mod reader;
+
+use std::sync::Arc;
+
+use kymograph_app::content::dashboard::DashboardView;
+use kymograph_app::kernel::cache::{MAX_AGE, ReadCache};
+use kymograph_app::kernel::change::ChangeListener;
+use kymograph_app::kernel::feed_health::FeedHealth;
+use kymograph_domain::account::org::OrgEvent;
+use kymograph_domain::content::dashboard::{
+    DashboardContent, DashboardDeleted, DashboardEvent, DashboardPurged,
+};
+use kymograph_domain::kernel::slug::slugify;
+use kymograph_domain::{OrgId, StreamId, Uid};
+
+use crate::content::folder::check_folder_exists;
+use crate::kernel::projector::{Projector, Recorded, project_gathered};
+use crate::kernel::statement::Statements;
+use crate::kernel::text::uid_or_empty;
+use crate::params;
+
+use many::Many;
+
+pub use reader::PgDashboardReader;
+
+/// Keeps `dashboards`, `dashboard_versions` and `dashboard_lives`.
+pub struct DashboardProjector;
+
+/// The version and the dashboard are written by one statement, because each statement has its price. A dashboard of
+/// the same uid can be in the trash, where the new one takes its place.
+const INSERT: &str = "WITH version AS (
+        INSERT INTO dashboard_versions (org_id, dashboard_uid, generation, version, pos, restored_from, message,
+            created, created_by, title, tags, folder_uid)
+            VALUES ($1, $2, $4, 1, $9, 0, $12, $10, $11, $5, $7, $8)),
+    life AS (INSERT INTO dashboard_lives (org_id, uid, from_pos, to_pos, id, folder_uid)
+        VALUES ($1, $2, $9, 9223372036854775807, $3, $8))
+    INSERT INTO dashboards (org_id, uid, id, generation, title, slug, tags, folder_uid, version, pos, created,
+        created_by, updated, updated_by, deleted, creator_id)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, $9, $10, $11, $10, $11, NULL, $13)
+    ON CONFLICT (org_id, uid) DO UPDATE SET id = $3, generation = $4, title = $5, slug = $6, tags = $7,
+        folder_uid = $8, version = 1, pos = $9, created = $10, created_by = $11, updated = $10, updated_by = $11,
+        deleted = NULL, creator_id = $13";
+const UPDATE: &str = "WITH version AS (
+        INSERT INTO dashboard_versions (org_id, dashboard_uid, generation, version, pos, restored_from, message,
+            created, created_by, title, tags, folder_uid)
+            VALUES ($1, $2, $11, $7, $8, $12, $13, $9, $10, $3, $5, $6))
+    UPDATE dashboards SET title = $3, slug = $4, tags = $5, folder_uid = $6, version = $7, pos = $8, updated = $9,
+        updated_by = $10 WHERE org_id = $1 AND uid = $2";
+
+const END_LIFE: &str = "UPDATE dashboard_lives SET to_pos = $3
+    WHERE org_id = $1 AND uid = $2 AND to_pos = 9223372036854775807";
+const BEGIN_LIFE_AGAIN: &str = "INSERT INTO dashboard_lives (org_id, uid, from_pos, to_pos, id, folder_uid)
+    VALUES ($1, $2, $3, 9223372036854775807, 0, $4)";
+
+/// The numbers of a version.
+struct Version {
+    generation: i64,
+    version: i64,
+    restored_from: i64,
+}
+
+impl Projector for DashboardProjector {
+    fn name(&self) -> &'static str {
+        "dashboards"
+    }
+
+    fn listens_to(&self) -> &'static [&'static str] {
+        &["dashboard", "org"]
+    }
+
+    fn tables(&self) -> &'static [&'static str] {
+        &["dashboards", "dashboard_versions", "dashboard_lives"]
+    }
+
+    fn project(&self, recorded: &Recorded<'_>, statements: &mut Statements) {
+        let org = recorded.org.0;
+        if let Some(OrgEvent::Deleted(_)) = recorded.event.of() {
+            statements.write("DELETE FROM dashboards WHERE org_id = $1", params![org]);
+            statements.write("DELETE FROM dashboard_versions WHERE org_id = $1", params![org]);
+            statements.write("DELETE FROM dashboard_lives WHERE org_id = $1", params![org]);
+        }
+        let Some(event) = recorded.event.of::<DashboardEvent>() else { return };
+        if let DashboardEvent::Deleted(deleted) = event {
+            statements.write(END_LIFE, params![org, deleted.uid.to_string(), recorded.position]);
+        }
+        match event {
+            DashboardEvent::Created(created) => {
+                insert(recorded, created.id, created.generation, &created.content, statements);
+            }
+            DashboardEvent::Updated(updated) => {
+                let version =
+                    Version { generation: updated.generation, version: updated.version, restored_from: 0 };
+                update(recorded, &version, &updated.content, statements);
+            }
+            DashboardEvent::VersionRestored(restored) => {
+                let version = Version {
+                    generation: restored.generation,
+                    version: restored.version,
+                    restored_from: restored.restored_from,
+                };
+                update(recorded, &version, &restored.content, statements);
+            }
+            DashboardEvent::Deleted(deleted) if deleted.in_trash => {
+                let sql = "UPDATE dashboards SET deleted = $3 WHERE org_id = $1 AND uid = $2";
+                statements.write(sql, params![org, deleted.uid.to_string(), recorded.recorded_at.date()]);
+            }
+            DashboardEvent::Deleted(DashboardDeleted { uid, .. })
+            | DashboardEvent::Purged(DashboardPurged { uid }) => {
+                let sql = "DELETE FROM dashboards WHERE org_id = $1 AND uid = $2";
+                statements.write(sql, params![org, uid.to_string()]);
+            }
+            DashboardEvent::Restored(restored) => {
+                let sql =
+                    "UPDATE dashboards SET deleted = NULL, folder_uid = $3 WHERE org_id = $1 AND uid = $2";
+                let folder = uid_or_empty(restored.folder_uid.as_ref());
+                statements.write(sql, params![org, restored.uid.to_string(), folder.clone()]);
+                let uid = restored.uid.to_string();
+                statements.write(BEGIN_LIFE_AGAIN, params![org, uid, recorded.position, folder]);
+                check_folder(org, restored.folder_uid.as_ref(), statements);
+            }
+        }
+    }
+
+    fn project_many(&self, recorded: &[Recorded<'_>], statements: &mut Statements) {
+        project_gathered(self, Many::default(), recorded, statements);
+    }
+}
+
+fn insert(
+    recorded: &Recorded<'_>,
+    id: i64,
+    generation: i64,
+    content: &DashboardContent,
+    statements: &mut Statements,
+) {
+    let (uid, title, tags) =
+        (content.uid.to_string(), content.listed_title().to_owned(), content.tags.clone());
+    let (slug, folder) = (slugify(&title), uid_or_empty(content.folder_uid.as_ref()));
+    let (at, by) = (recorded.recorded_at.date(), recorded.actor_login.to_owned());
+    let (org, pos, message) = (recorded.org.0, recorded.position, content.message.clone());
+    let creator = recorded.actor_id.0;
+    let params = params![org, uid, id, generation, title, slug, tags, folder, pos, at, by, message, creator];
+    statements.write(INSERT, params);
+    check_folder(org, content.folder_uid.as_ref(), statements);
+}
+
+fn update(
+    recorded: &Recorded<'_>,
+    version: &Version,
+    content: &DashboardContent,
+    statements: &mut Statements,
+) {
+    let (uid, title, tags) =
+        (content.uid.to_string(), content.listed_title().to_owned(), content.tags.clone());
+    let (slug, folder) = (slugify(&title), uid_or_empty(content.folder_uid.as_ref()));
+    let (at, by) = (recorded.recorded_at.date(), recorded.actor_login.to_owned());
+    let (org, pos, message) = (recorded.org.0, recorded.position, content.message.clone());
+    let Version { generation, version, restored_from } = *version;
+    let params = params![
+        org,
+        uid,
+        title,
+        slug,
+        tags,
+        folder,
+        version,
+        pos,
+        at,
+        by,
+        generation,
+        restored_from,
+        message
+    ];
+    statements.write(UPDATE, params);
+    check_folder(org, content.folder_uid.as_ref(), statements);
+}
+
+fn check_folder(org: i64, folder: Option<&Uid>, statements: &mut Statements) {
+    if let Some(folder) = folder {
+        check_folder_exists(org, folder, statements);
+    }
+}
+
+/// Dashboards that were read, by org and uid, up to a number of bytes.
+pub struct DashboardCache(ReadCache<(OrgId, Uid), Arc<DashboardView>>);
+
+impl DashboardCache {
+    /// A cache that holds documents of up to so many bytes together, and is told of changes by this feed. Rights hang on the
+    /// folder that a dashboard is in.
+    #[must_use]
+    pub fn with_bytes(max_bytes: u64, feed: &Arc<FeedHealth>) -> Self {
+        let cache = ReadCache::with_weight_for(max_bytes, MAX_AGE, |_, dashboard: &Arc<DashboardView>| {
+            u32::try_from(dashboard.data.as_str().len() + 500).unwrap_or(u32::MAX)
+        });
+        Self(cache.while_live(feed))
+    }
+}
+
+impl ChangeListener for DashboardCache {
+    fn streams_changed(&self, org: OrgId, streams: &[StreamId]) {
+        for stream in streams {
+            match stream.as_str().split_once('-') {
+                Some(("dashboard", uid)) => {
+                    if let Ok(uid) = Uid::try_new(uid) {
+                        self.0.invalidate(&(org, uid));
+                    }
+                }
+                Some(("org", _)) => self.0.invalidate_all(),
+                _ => {}
+            }
+        }
+    }
+
+    fn everything_changed(&self) {
+        self.0.invalidate_all();
+    }
+}

@@ -1,0 +1,350 @@
+//! Folders.
+
+mod depth;
+mod many;
+mod past;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use kymograph_app::content::folder::{FolderContents, FolderCounts, FolderReader, FolderTree, FolderView};
+use kymograph_app::kernel::cache::{BeforeFetch, MAX_AGE, ReadCache};
+use kymograph_app::kernel::change::ChangeListener;
+use kymograph_app::kernel::feed_health::FeedHealth;
+use kymograph_app::rights::authorization::ContentFilter;
+use kymograph_app::{Error, Page, Result, Scope};
+use kymograph_domain::account::org::OrgEvent;
+use kymograph_domain::content::folder::{Birth, FolderEvent};
+use kymograph_domain::kernel::slug::slugify;
+use kymograph_domain::{Invariant, OrgId, StreamId, Uid, UserId};
+use tokio_postgres::Row;
+
+use crate::kernel::database::Database;
+use crate::kernel::projector::{Projector, Recorded, project_gathered};
+use crate::kernel::statement::{OnFailure, Statements};
+use crate::kernel::text::{optional_uid_column, timestamp_column, uid_column, uid_or_empty};
+use crate::params;
+use crate::rights::resource_permission::AllowedContents;
+use crate::rights::resource_permission::filter::{FilterParams, allows_folder, granted, open_at_root};
+use many::Many;
+use past::FolderTrees;
+
+pub use depth::folder_depths;
+
+/// Keeps `folders`.
+pub struct FolderProjector;
+
+const INSERT: &str = "INSERT INTO folders (org_id, uid, id, title, slug, description, parent_uid, version,
+    created, created_by, updated, updated_by, creator_id)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9, $8, $9, $10)";
+const UPDATE: &str = "UPDATE folders SET title = $3, slug = $4, description = $5, version = version + 1,
+    updated = $6, updated_by = $7 WHERE org_id = $1 AND uid = $2";
+const MOVE: &str = "UPDATE folders SET parent_uid = $3, version = version + 1, updated = $4, updated_by = $5
+    WHERE org_id = $1 AND uid = $2";
+const CHECK_EXISTS: &str = "SELECT 1 / (CASE WHEN EXISTS
+    (SELECT FROM folders WHERE org_id = $1 AND uid = $2) THEN 1 ELSE 0 END)";
+pub(crate) const CHECK_IS: &str = "SELECT 1 / (CASE WHEN EXISTS
+    (SELECT FROM folders WHERE org_id = $1 AND uid = $2 AND id = $3) THEN 1 ELSE 0 END)";
+const CHECK_NOT_OWN_ANCESTOR: &str = "WITH RECURSIVE up (uid, depth) AS (
+        SELECT parent_uid, 1 FROM folders WHERE org_id = $1 AND uid = $2
+        UNION ALL
+        SELECT f.parent_uid, depth + 1 FROM up JOIN folders f ON f.org_id = $1 AND f.uid = up.uid
+        WHERE depth < 10)
+    SELECT 1 / (CASE WHEN EXISTS (SELECT FROM up WHERE uid = $2) THEN 0 ELSE 1 END)";
+const CHECK_DEPTH: &str = "WITH RECURSIVE up (uid, depth) AS (
+        SELECT parent_uid, 1 FROM folders WHERE org_id = $1 AND uid = $2
+        UNION ALL
+        SELECT f.parent_uid, depth + 1 FROM up JOIN folders f ON f.org_id = $1 AND f.uid = up.uid
+        WHERE depth < 10),
+    down (uid, height) AS (
+        SELECT $2, 0
+        UNION ALL
+        SELECT f.uid, height + 1 FROM down JOIN folders f ON f.org_id = $1 AND f.parent_uid = down.uid
+        WHERE height < 10)
+    SELECT 1 / (CASE WHEN (SELECT max(depth) FROM up) + (SELECT max(height) FROM down) > $3 THEN 0 ELSE 1 END)";
+const CHECK_EMPTY: &str = "SELECT 1 / (CASE WHEN
+    EXISTS (SELECT FROM folders WHERE org_id = $1 AND parent_uid = $2)
+    OR EXISTS (SELECT FROM dashboards WHERE org_id = $1 AND folder_uid = $2 AND deleted IS NULL)
+        THEN 0 ELSE 1 END)";
+
+impl Projector for FolderProjector {
+    fn name(&self) -> &'static str {
+        "folders"
+    }
+
+    fn listens_to(&self) -> &'static [&'static str] {
+        &["folder", "org"]
+    }
+
+    fn tables(&self) -> &'static [&'static str] {
+        &["folders"]
+    }
+
+    fn project(&self, recorded: &Recorded<'_>, statements: &mut Statements) {
+        let (org, at, by) = (recorded.org.0, recorded.recorded_at.date(), recorded.actor_login.to_owned());
+        if let Some(OrgEvent::Deleted(_)) = recorded.event.of() {
+            statements.write("DELETE FROM folders WHERE org_id = $1", params![org]);
+        }
+        let Some(event) = recorded.event.of::<FolderEvent>() else { return };
+        match event {
+            FolderEvent::Created(created) => {
+                let (uid, title) = (created.uid.to_string(), created.title.clone());
+                let parent = uid_or_empty(created.parent_uid.as_ref());
+                let (slug, description) = (slugify(&title), created.description.clone());
+                let creator = recorded.actor_id.0;
+                let params = params![org, uid, created.id, title, slug, description, parent, at, by, creator];
+                statements.write(INSERT, params);
+                check_place(recorded, &created.uid, created.parent_uid.as_ref(), statements);
+            }
+            FolderEvent::Updated(updated) => {
+                let title = updated.title.clone();
+                let (slug, description) = (slugify(&title), updated.description.clone());
+                statements
+                    .write(UPDATE, params![org, updated.uid.to_string(), title, slug, description, at, by]);
+            }
+            FolderEvent::Moved(moved) => {
+                let parent = uid_or_empty(moved.parent_uid.as_ref());
+                statements.write(MOVE, params![org, moved.uid.to_string(), parent, at, by]);
+                check_place(recorded, &moved.uid, moved.parent_uid.as_ref(), statements);
+            }
+            FolderEvent::Deleted(deleted) => {
+                let uid = deleted.uid.to_string();
+                statements
+                    .write("DELETE FROM folders WHERE org_id = $1 AND uid = $2", params![org, uid.clone()]);
+                // Something was put into the folder after its contents were listed: list them again.
+                statements.check(CHECK_EMPTY, params![org, uid], OnFailure::Conflict);
+            }
+        }
+    }
+
+    fn project_many(&self, recorded: &[Recorded<'_>], statements: &mut Statements) {
+        project_gathered(self, Many::default(), recorded, statements);
+    }
+}
+
+fn check_place(recorded: &Recorded<'_>, uid: &Uid, parent: Option<&Uid>, statements: &mut Statements) {
+    let Some(parent) = parent else { return };
+    let org = recorded.org.0;
+    check_folder_exists(org, parent, statements);
+    statements.check(
+        CHECK_NOT_OWN_ANCESTOR,
+        params![org, uid.to_string()],
+        OnFailure::Broken(Invariant::FolderNotOwnAncestor),
+    );
+    let max_depth = i32::try_from(kymograph_domain::content::folder::MAX_DEPTH).unwrap_or(i32::MAX);
+    statements.check(
+        CHECK_DEPTH,
+        params![org, uid.to_string(), max_depth],
+        OnFailure::Broken(Invariant::FolderDepth),
+    );
+}
+
+/// Adds the check that a folder, in which something is put, is there.
+pub(crate) fn check_folder_exists(org: i64, uid: &Uid, statements: &mut Statements) {
+    let on_failure = OnFailure::Broken(Invariant::ParentFolderExists);
+    statements.check(CHECK_EXISTS, params![org, uid.to_string()], on_failure);
+}
+
+/// Adds the check that the folder of a uid has a numeric id.
+pub(crate) fn check_is(org: OrgId, uid: &Uid, id: i64, statements: &mut Statements) {
+    statements.check(CHECK_IS, params![org.0, uid.to_string(), id], OnFailure::Conflict);
+}
+
+/// Reads `folders`.
+pub struct PgFolderReader {
+    database: Database,
+    cache: Arc<FolderCache>,
+    allowed: Arc<AllowedContents>,
+    trees: FolderTrees,
+}
+
+/// How many bytes of folders are kept.
+const MAX_CACHED_BYTES: u64 = 16 * 1024 * 1024;
+
+/// How much memory a folder takes, nearly. Its description is most of that if it is long.
+fn folder_bytes(folder: &FolderView) -> usize {
+    500 + folder.title.len() + folder.slug.len() + folder.description.len()
+}
+
+/// Folders that were read, by org and uid.
+pub struct FolderCache(ReadCache<(OrgId, Uid), Arc<FolderView>>);
+
+impl FolderCache {
+    /// A cache that is told of changes by this feed. Rights hang on where a folder is.
+    #[must_use]
+    pub fn new(feed: &Arc<FeedHealth>) -> Self {
+        let weigh = |_: &_, folder: &Arc<FolderView>| u32::try_from(folder_bytes(folder)).unwrap_or(u32::MAX);
+        Self(ReadCache::with_weight_for(MAX_CACHED_BYTES, MAX_AGE, weigh).while_live(feed))
+    }
+
+    pub(crate) fn get(&self, key: &(OrgId, Uid)) -> Option<Arc<FolderView>> {
+        self.0.get(key)
+    }
+
+    pub(crate) fn before_fetch(&self) -> BeforeFetch {
+        self.0.before_fetch()
+    }
+
+    pub(crate) fn keep(&self, before: &BeforeFetch, key: &(OrgId, Uid), folder: Arc<FolderView>) {
+        self.0.keep(before, key, folder);
+    }
+}
+
+impl ChangeListener for FolderCache {
+    fn streams_changed(&self, org: OrgId, streams: &[StreamId]) {
+        for stream in streams {
+            match stream.as_str().split_once('-') {
+                Some(("folder", uid)) => {
+                    if let Ok(uid) = Uid::try_new(uid) {
+                        self.0.invalidate(&(org, uid));
+                    }
+                }
+                Some(("org", _)) => self.0.invalidate_all(),
+                _ => {}
+            }
+        }
+    }
+
+    fn everything_changed(&self) {
+        self.0.invalidate_all();
+    }
+}
+
+impl PgFolderReader {
+    /// A reader on this database.
+    #[must_use]
+    pub fn new(database: Database, cache: Arc<FolderCache>, allowed: Arc<AllowedContents>) -> Self {
+        Self { database, cache, allowed, trees: FolderTrees::default() }
+    }
+
+    async fn fetch(&self, org: OrgId, uid: &Uid) -> Result<Option<Arc<FolderView>>> {
+        let sql = "SELECT * FROM folders WHERE org_id = $1 AND uid = $2";
+        let row = self.database.read_one(org, sql, &[&org.0, &uid.as_str()]).await?;
+        row.as_ref().map(|row| folder_view(row).map(Arc::new)).transpose()
+    }
+}
+
+pub(crate) fn folder_view(row: &Row) -> Result<FolderView> {
+    Ok(FolderView {
+        org_id: OrgId(row.get("org_id")),
+        id: row.get("id"),
+        uid: uid_column(row, "uid")?,
+        title: row.get("title"),
+        slug: row.get("slug"),
+        description: row.get("description"),
+        parent_uid: optional_uid_column(row, "parent_uid")?,
+        version: row.get("version"),
+        created: timestamp_column(row, "created"),
+        creator_id: UserId(row.get("creator_id")),
+        created_by: row.get("created_by"),
+        updated: timestamp_column(row, "updated"),
+        updated_by: row.get("updated_by"),
+    })
+}
+
+#[async_trait]
+impl FolderReader for PgFolderReader {
+    async fn find_folder(&self, scope: &Scope, uid: &Uid) -> Result<Option<Arc<FolderView>>> {
+        let org = scope.org();
+        self.cache.0.get_or_fetch(&(org, uid.clone()), self.fetch(org, uid)).await
+    }
+
+    async fn find_folders(&self, scope: &Scope, uids: Vec<Uid>) -> Result<HashMap<Uid, Arc<FolderView>>> {
+        let org = scope.org();
+        let keys = uids.into_iter().map(|uid| (org, uid)).collect();
+        let found = self.cache.0.get_many_or_fetch(keys, async |missing| {
+            let sql = "SELECT * FROM folders WHERE org_id = $1 AND uid = ANY ($2)";
+            let uids: Vec<_> = missing.iter().map(|(_, uid)| uid.as_str()).collect();
+            let rows = self.database.read(org, sql, &[&org.0, &uids]).await?;
+            let folder = |row| folder_view(row).map(|folder| ((org, folder.uid.clone()), Arc::new(folder)));
+            rows.iter().map(folder).collect()
+        });
+        Ok(found.await?.into_iter().map(|((_, uid), folder)| (uid, folder)).collect())
+    }
+
+    async fn find_folder_by_id(&self, scope: &Scope, id: i64) -> Result<Option<FolderView>> {
+        let sql = "SELECT * FROM folders WHERE org_id = $1 AND id = $2";
+        let row = self.database.read_one(scope.org(), sql, &[&scope.org().0, &id]).await?;
+        row.as_ref().map(folder_view).transpose()
+    }
+
+    async fn list_folders(
+        &self,
+        scope: &Scope,
+        parent: Option<&Uid>,
+        filter: &ContentFilter,
+        page: Page,
+    ) -> Result<Vec<FolderView>> {
+        let sql = concat!(
+            "SELECT f.org_id, f.id, f.uid, f.title, f.slug, '' AS description, f.parent_uid, f.version, f.created,
+                f.creator_id, f.created_by, f.updated, f.updated_by
+            FROM folders f WHERE f.org_id = $1 AND f.parent_uid = $2 AND ($5::boolean OR ",
+            granted!("folder", "f", "$6", "$7", "$9"),
+            " OR (f.parent_uid = '' AND ",
+            open_at_root!("folder", "f", "$7", "$8", "$9", "$10"),
+            ")) ORDER BY f.title, f.uid LIMIT $3 OFFSET $4"
+        );
+        let (org, parent) = (scope.org(), uid_or_empty(parent));
+        let (filter, offset) = (FilterParams::of(filter), page.offset());
+        let params = filter.after(&[&org.0, &parent, &page.size, &offset]);
+        let rows = self.database.read(org, sql, &params).await?;
+        rows.iter().map(folder_view).collect()
+    }
+
+    async fn find_allowed(&self, scope: &Scope, filter: &ContentFilter) -> Result<HashSet<i64>> {
+        let sql = concat!("SELECT f.id FROM folders f WHERE f.org_id = $1 AND ", allows_folder!("$2"));
+        let org = scope.org();
+        let allowed = self.allowed.find(org, filter).await?;
+        let folders = allowed.as_ref().map(|allowed| allowed.folder_uids());
+        let rows = self.database.read(org, sql, &[&org.0, &folders]).await?;
+        Ok(rows.iter().map(|row| row.get("id")).collect())
+    }
+
+    async fn folders_at(&self, scope: &Scope, position: i64) -> Result<Arc<FolderTree>> {
+        self.trees.at(&self.database, scope.org(), position).await
+    }
+
+    async fn list_births(&self, scope: &Scope, uid: &Uid) -> Result<Vec<Birth>> {
+        past::list_births(&self.database, scope.org(), uid).await
+    }
+
+    async fn find_position(&self, scope: &Scope, stream: &StreamId, version: i64) -> Result<Option<i64>> {
+        past::find_position(&self.database, scope.org(), stream, version).await
+    }
+
+    async fn count_descendants(&self, scope: &Scope, uid: &Uid) -> Result<FolderCounts> {
+        let sql = "WITH RECURSIVE inside (uid, depth) AS (
+                SELECT uid, 1 FROM folders WHERE org_id = $1 AND uid = $2
+                UNION ALL
+                SELECT f.uid, depth + 1 FROM inside JOIN folders f ON f.org_id = $1 AND f.parent_uid = inside.uid
+                WHERE depth < 10)
+            SELECT (SELECT count(*) - 1 FROM inside) AS folders,
+                (SELECT count(*) FROM dashboards d JOIN inside ON inside.uid = d.folder_uid
+                    WHERE d.org_id = $1 AND d.deleted IS NULL) AS dashboards";
+        let org = scope.org();
+        let row = self.database.read_one(org, sql, &[&org.0, &uid.as_str()]).await?;
+        let row = row.ok_or_else(|| Error::internal("a count gave no row"))?;
+        Ok(FolderCounts { folders: row.get("folders"), dashboards: row.get("dashboards") })
+    }
+
+    async fn list_descendants(&self, scope: &Scope, uid: &Uid) -> Result<FolderContents> {
+        let sql = "WITH RECURSIVE inside (uid, depth) AS (
+                SELECT uid, 0 FROM folders WHERE org_id = $1 AND uid = $2
+                UNION ALL
+                SELECT f.uid, depth + 1 FROM inside JOIN folders f ON f.org_id = $1 AND f.parent_uid = inside.uid
+                WHERE depth < 10)
+            SELECT uid, depth, true AS is_folder FROM inside WHERE depth > 0
+            UNION ALL
+            SELECT d.uid, depth, false FROM dashboards d JOIN inside ON inside.uid = d.folder_uid
+                WHERE d.org_id = $1 AND d.deleted IS NULL
+            ORDER BY depth, uid";
+        let org = scope.org();
+        let mut contents = FolderContents::default();
+        for row in self.database.read(org, sql, &[&org.0, &uid.as_str()]).await? {
+            let list = if row.get("is_folder") { &mut contents.folders } else { &mut contents.dashboards };
+            list.push(uid_column(&row, "uid")?);
+        }
+        Ok(contents)
+    }
+}

@@ -1,0 +1,118 @@
+//! Many events at once: of the changes of a folder only the last is written, and all that are left by one statement.
+
+use std::collections::HashMap;
+
+use kymograph_domain::content::folder::{FolderCreated, FolderEvent};
+use kymograph_domain::kernel::slug::slugify;
+use time::OffsetDateTime;
+
+use super::check_place;
+use crate::kernel::projector::{Gathered, Recorded};
+use crate::kernel::statement::{Statements, column};
+use crate::kernel::text::uid_or_empty;
+use crate::params;
+
+const INSERT: &str = "INSERT INTO folders (org_id, uid, id, title, slug, description, parent_uid, version,
+        created, created_by, updated, updated_by, creator_id)
+    SELECT $1, * FROM unnest($2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[],
+        $9::timestamptz[], $10::text[], $11::timestamptz[], $12::text[], $13::bigint[])";
+const UPDATE: &str = "UPDATE folders SET title = new.title, slug = new.slug, description = new.description,
+        version = version + new.changes, updated = new.updated, updated_by = new.updated_by
+    FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::timestamptz[], $8::text[])
+        AS new (uid, title, slug, description, changes, updated, updated_by)
+    WHERE folders.org_id = $1 AND folders.uid = new.uid";
+
+/// What a folder comes to.
+struct Change<'a> {
+    uid: &'a str,
+    /// Its creation, if it was created.
+    created: Option<(&'a FolderCreated, Recorded<'a>)>,
+    title: &'a str,
+    description: &'a str,
+    /// How many events say so.
+    count: i64,
+    at: OffsetDateTime,
+    by: &'a str,
+}
+
+/// Changes of one org that are yet to be written.
+#[derive(Default)]
+pub(super) struct Many<'a> {
+    org: i64,
+    changes: Vec<Change<'a>>,
+    /// Where in the list each folder is.
+    places: HashMap<&'a str, usize>,
+}
+
+impl<'a> Gathered<'a> for Many<'a> {
+    /// Takes an event, if it is one that creates a folder or describes it anew.
+    fn take(&mut self, recorded: &Recorded<'a>) -> bool {
+        let (uid, title, description, created) = match recorded.event.of::<FolderEvent>() {
+            Some(FolderEvent::Created(created)) => {
+                (&created.uid, &created.title, &created.description, Some((created, *recorded)))
+            }
+            Some(FolderEvent::Updated(updated)) => (&updated.uid, &updated.title, &updated.description, None),
+            Some(FolderEvent::Moved(_) | FolderEvent::Deleted(_)) | None => return false,
+        };
+        self.org = recorded.org.0;
+        let (at, by) = (recorded.recorded_at.date(), recorded.actor_login);
+        let new = Change { uid: uid.as_str(), created, title, description, count: 1, at, by };
+        match self.places.get(new.uid).and_then(|place| self.changes.get_mut(*place)) {
+            Some(change) => *change = Change { created: change.created, count: change.count + 1, ..new },
+            None => {
+                self.places.insert(new.uid, self.changes.len());
+                self.changes.push(new);
+            }
+        }
+        true
+    }
+
+    fn write(&mut self, statements: &mut Statements) {
+        let Self { org, changes, .. } = std::mem::take(self);
+        let (created, updated): (Vec<_>, Vec<_>) =
+            changes.into_iter().partition(|change| change.created.is_some());
+        if !created.is_empty() {
+            insert(org, &created, statements);
+        }
+        if !updated.is_empty() {
+            update(org, &updated, statements);
+        }
+    }
+}
+
+fn insert(org: i64, changes: &[Change<'_>], statements: &mut Statements) {
+    let births: Vec<_> = changes.iter().filter_map(|change| change.created).collect();
+    let params = params![
+        org,
+        column(changes, |change| change.uid.to_owned()),
+        column(&births, |(created, _)| created.id),
+        column(changes, |change| change.title.to_owned()),
+        column(changes, |change| slugify(change.title)),
+        column(changes, |change| change.description.to_owned()),
+        column(&births, |(created, _)| uid_or_empty(created.parent_uid.as_ref())),
+        column(changes, |change| change.count),
+        column(&births, |(_, recorded)| recorded.recorded_at.date()),
+        column(&births, |(_, recorded)| recorded.actor_login.to_owned()),
+        column(changes, |change| change.at),
+        column(changes, |change| change.by.to_owned()),
+        column(&births, |(_, recorded)| recorded.actor_id.0),
+    ];
+    statements.write(INSERT, params);
+    for (created, recorded) in &births {
+        check_place(recorded, &created.uid, created.parent_uid.as_ref(), statements);
+    }
+}
+
+fn update(org: i64, changes: &[Change<'_>], statements: &mut Statements) {
+    let params = params![
+        org,
+        column(changes, |change| change.uid.to_owned()),
+        column(changes, |change| change.title.to_owned()),
+        column(changes, |change| slugify(change.title)),
+        column(changes, |change| change.description.to_owned()),
+        column(changes, |change| change.count),
+        column(changes, |change| change.at),
+        column(changes, |change| change.by.to_owned()),
+    ];
+    statements.write(UPDATE, params);
+}

@@ -1,0 +1,394 @@
+//! Searching dashboards and folders together.
+
+mod anchor;
+mod choice;
+mod sample;
+mod statement;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use kymograph_app::content::folder::FolderTree;
+use kymograph_app::content::search::{FoundObject, SearchQuery, SearchReader, SearchedPast};
+use kymograph_app::rights::authorization::ContentFilter;
+use kymograph_app::{Page, Result, Scope};
+use kymograph_domain::OrgId;
+use kymograph_domain::content::folder::GENERAL_UID;
+use kymograph_domain::kernel::slug::slugify;
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+
+use crate::kernel::database::{Database, Params};
+use crate::kernel::text::{
+    contains_pattern, optional_uid_column, uid_column, uid_or_empty, wildcard_pattern,
+};
+use crate::rights::resource_permission::AllowedContents;
+use crate::rights::resource_permission::allowed::{Allowed, AllowedParams};
+use anchor::{Anchors, List, Listed, Place};
+use choice::{By, Searched};
+use sample::{Sample, Samples};
+use statement::FIRST_BY_WORDS;
+
+/// Searches `dashboards` and `folders`.
+pub struct PgSearchReader {
+    database: Database,
+    allowed: Arc<AllowedContents>,
+    samples: Samples,
+    anchors: Anchors,
+    words_in_tags: bool,
+}
+
+impl PgSearchReader {
+    /// A reader on this database, which looks for words in the tags of dashboards, too, or in titles alone.
+    #[must_use]
+    pub fn new(database: Database, allowed: Arc<AllowedContents>, words_in_tags: bool) -> Self {
+        let (samples, anchors) = (Samples::new(database.clone()), Anchors::default());
+        Self { database, allowed, samples, anchors, words_in_tags }
+    }
+
+    /// Whether the words are so common that it is better to go through titles than to read what an index finds.
+    async fn has_common_words(&self, org: OrgId, query: &SearchQuery) -> Result<bool> {
+        let sample = self.samples.of(org).await?;
+        Ok(query.text.split_whitespace().all(|word| sample.is_common(word)))
+    }
+
+    /// The first page of what words find, with folders first, for those who may see all.
+    async fn find_first(&self, org: OrgId, query: &SearchQuery, size: i64) -> Result<Vec<Row>> {
+        let sample = self.samples.of(org).await?;
+        let parts = rare_parts(query, &sample);
+        let words = lines(query, contains_pattern);
+        let params: Params<'_> = &[&org.0, &words, &parts, &query.folders, &query.dashboards, &size];
+        self.database.read_for(org, FIRST_BY_WORDS, params).await
+    }
+
+    /// A page of folders and then dashboards.
+    async fn find_folders_first(&self, search: &Search<'_>, page: Page) -> Result<Vec<Row>> {
+        let (statements, planning) = search.searched.folder_statements();
+        let (size, offset) = (page.size, page.offset());
+        let folders = search.folder_params();
+        let mut rows = Vec::new();
+        if search.has_folders {
+            let (passed, (title, uid)) = self.anchors.before(search.list, Listed::Folders, offset);
+            let left = offset - passed;
+            let own: [&(dyn ToSql + Sync); 4] = [&size, &left, &title, &uid];
+            let params = [folders.as_slice(), &own].concat();
+            rows = self.database.read_planned(search.org, planning, statements.page, &params).await?;
+            self.keep_ends(search, Listed::Folders, offset, &rows);
+        }
+        let room = size - i64::try_from(rows.len()).unwrap_or(size);
+        if room <= 0 || !search.searched.query.dashboards {
+            return Ok(rows);
+        }
+        let mut skipped = if rows.is_empty() { offset } else { 0 };
+        if search.has_folders && skipped > 0 {
+            let counted =
+                self.database.read_planned(search.org, planning, statements.count, &folders).await?;
+            skipped = (skipped - counted.first().map_or(0, |row| row.get(0))).max(0);
+        }
+        rows.extend(self.find_dashboards(search, room, skipped).await?);
+        Ok(rows)
+    }
+
+    /// Some dashboards, by title.
+    async fn find_dashboards(&self, search: &Search<'_>, size: i64, skipped: i64) -> Result<Vec<Row>> {
+        let (sql, planning) = search.searched.statement();
+        let own: [&(dyn ToSql + Sync); 2] = [&size, &skipped];
+        match search.searched.by() {
+            By::Title => {
+                let (passed, (title, uid)) = self.anchors.before(search.list, Listed::Dashboards, skipped);
+                let left = skipped - passed;
+                let own: [&(dyn ToSql + Sync); 4] = [&size, &left, &title, &uid];
+                let params = [search.allowed.after(&[&search.org.0]).as_slice(), &own].concat();
+                let rows = self.database.read_planned(search.org, planning, sql, &params).await?;
+                self.keep_ends(search, Listed::Dashboards, skipped, &rows);
+                Ok(rows)
+            }
+            By::WordsAndTags => {
+                let sample = self.samples.of(search.org).await?;
+                let parts = rare_parts(search.searched.query, &sample);
+                // Admins see most of what has a tag. Several tags together may be on nothing.
+                let goes_through = !search.searched.is_unlimited
+                    && match search.tags.as_slice() {
+                        [] => true,
+                        [tag] => sample.is_common_tag(tag),
+                        _ => false,
+                    };
+                let params = search.allowed.after(&[
+                    &search.org.0,
+                    &search.words,
+                    &parts,
+                    &search.tags,
+                    &search.patterns,
+                    &goes_through,
+                ]);
+                let params = [params.as_slice(), &own].concat();
+                self.database.read_planned(search.org, planning, sql, &params).await
+            }
+            _ => {
+                let params = search.dashboard_params(&size, &skipped);
+                self.database.read_planned(search.org, planning, sql, &params).await
+            }
+        }
+    }
+
+    /// Remembers the ends of a page that comes after so many entries.
+    fn keep_ends(&self, search: &Search<'_>, listed: Listed, skipped: i64, rows: &[Row]) {
+        let (Some(first), Some(last), Some(_)) = (rows.first(), rows.last(), search.list) else { return };
+        let length = i64::try_from(rows.len()).unwrap_or_default();
+        self.anchors.keep(search.list, listed, skipped, place(first));
+        self.anchors.keep(search.list, listed, skipped + length - 1, place(last));
+    }
+
+    /// A page of folders and dashboards together, or of what there was.
+    async fn find_mixed(
+        &self,
+        search: &Search<'_>,
+        past: Option<&SearchedPast>,
+        page: Page,
+    ) -> Result<Vec<Row>> {
+        let (sql, planning) = search.searched.statement();
+        let query = search.searched.query;
+        let (offset, reach) = (page.offset(), page.offset().saturating_add(page.size));
+        let mut params = search.dashboard_params(&page.size, &offset);
+        params.extend::<[&(dyn ToSql + Sync); 5]>([
+            &reach,
+            &search.has_folders,
+            &query.dashboards,
+            &query.folder_ids,
+            &search.parents,
+        ]);
+        let past = past.map(|past| (past.position, FolderColumns::of(&past.folders)));
+        if let Some((position, FolderColumns { uids, ids, titles, slugs, parents })) = &past {
+            params.extend::<[&(dyn ToSql + Sync); 6]>([position, uids, ids, titles, slugs, parents]);
+        }
+        self.database.read_planned(search.org, planning, sql, &params).await
+    }
+
+    /// The folders that dashboards are looked for in, if any are named: those of the parents that also have one of the ids.
+    async fn named_folders(
+        &self,
+        org: OrgId,
+        query: &SearchQuery,
+        parents: &[String],
+        past: Option<&SearchedPast>,
+    ) -> Result<Vec<String>> {
+        if query.folder_ids.is_empty() {
+            return Ok(parents.to_vec());
+        }
+        let mut named: Vec<String> = if let Some(past) = past {
+            let folders = past.folders.folders.values();
+            let named = folders.filter(|folder| query.folder_ids.contains(&folder.id));
+            named.map(|folder| folder.uid.to_string()).collect()
+        } else {
+            let sql = "SELECT uid FROM folders WHERE org_id = $1 AND id = ANY ($2)";
+            let rows = self.database.read(org, sql, &[&org.0, &query.folder_ids]).await?;
+            rows.iter().map(|row| row.get("uid")).collect()
+        };
+        named.retain(|uid| parents.is_empty() || parents.contains(uid));
+        if named.is_empty() {
+            // An empty list would stand for any folder.
+            named.push(NO_FOLDER.to_owned());
+        }
+        Ok(named)
+    }
+}
+
+/// The place of a row in a list by title.
+fn place(row: &Row) -> Place {
+    (row.get("lower_title"), row.get("uid"))
+}
+
+/// A uid that no folder has.
+const NO_FOLDER: &str = " ";
+
+/// A search and its parameters.
+struct Search<'a> {
+    org: OrgId,
+    /// The list of everything that it is a page of, if places in it are remembered.
+    list: Option<&'a List>,
+    searched: Searched<'a>,
+    words: String,
+    tags: Vec<String>,
+    patterns: Vec<String>,
+    /// The folders that folders are looked for in, if any are named.
+    parents: &'a [String],
+    /// The folders that dashboards are looked for in, if any are named or what is let through is looked at.
+    inside: Vec<&'a str>,
+    /// The folders that are let through.
+    folders: Option<Vec<&'a str>>,
+    /// The dashboards that are let through.
+    allowed: AllowedParams<'a>,
+    has_folders: bool,
+}
+
+impl<'a> Search<'a> {
+    fn of(
+        org: OrgId,
+        searched: Searched<'a>,
+        filter: &ContentFilter,
+        allowed: Option<&'a Allowed>,
+        (parents, named): (&'a [String], &'a [String]),
+        list: Option<&'a List>,
+    ) -> Self {
+        let query = searched.query;
+        let (patterns, tags): (Vec<String>, Vec<String>) =
+            query.tags.iter().cloned().partition(|tag| tag.contains('*'));
+        let by_folder = searched.by() == By::Folder && query.sort.is_none();
+        let folders = allowed.map(|allowed| match parents {
+            [] => allowed.folder_uids(),
+            parents => allowed.folder_uids_inside(parents),
+        });
+        let inside: Vec<_> = match searched.by() {
+            By::Few => folders.iter().flatten().copied().chain([""]).collect(),
+            _ => named.iter().map(String::as_str).collect(),
+        };
+        let within = match (allowed, &folders) {
+            // Of what is let through nothing else matters.
+            (Some(allowed), _) if by_folder => {
+                Some(inside.iter().copied().filter(|uid| allowed.has_folder(uid)).collect())
+            }
+            (Some(_), Some(folders)) if parents.is_empty() => Some(folders.clone()),
+            (allowed, _) => allowed.map(Allowed::folder_uids),
+        };
+        let allowed = AllowedParams::within(filter, allowed, within);
+        Self {
+            org,
+            list,
+            words: lines(query, contains_pattern),
+            tags,
+            patterns: patterns.iter().map(|tag| wildcard_pattern(tag)).collect(),
+            parents,
+            inside,
+            folders,
+            allowed,
+            // Folders have no tags.
+            has_folders: query.folders && query.tags.is_empty(),
+            searched,
+        }
+    }
+
+    /// The parameters of a statement on folders.
+    fn folder_params(&self) -> Vec<&(dyn ToSql + Sync)> {
+        let query = self.searched.query;
+        vec![
+            &self.org.0,
+            &self.words,
+            &query.uids,
+            &query.ids,
+            &self.parents,
+            &query.folder_ids,
+            &self.folders,
+        ]
+    }
+
+    /// The parameters of a statement on dashboards.
+    fn dashboard_params<'b>(&'b self, size: &'b i64, offset: &'b i64) -> Vec<&'b (dyn ToSql + Sync)> {
+        let query = self.searched.query;
+        let [folders, rights @ ..] = self.allowed.all();
+        let own: [&(dyn ToSql + Sync); 10] = [
+            &self.org.0,
+            &self.words,
+            &query.uids,
+            &query.ids,
+            &self.inside,
+            &self.tags,
+            folders,
+            size,
+            offset,
+            &self.patterns,
+        ];
+        [own.as_slice(), &rights].concat()
+    }
+}
+
+/// The rarest parts of all words.
+fn rare_parts(query: &SearchQuery, sample: &Sample) -> String {
+    lines(query, |word| contains_pattern(&sample.rare_part(word)))
+}
+
+/// Something of each word that is looked for, as a text of lines.
+fn lines(query: &SearchQuery, of: impl Fn(&str) -> String) -> String {
+    query.text.split_whitespace().map(of).collect::<Vec<_>>().join("\n")
+}
+
+fn found_object(row: &Row) -> Result<FoundObject> {
+    let (title, slug): (String, String) = (row.get("title"), row.get("slug"));
+    Ok(FoundObject {
+        id: row.get("id"),
+        uid: uid_column(row, "uid")?,
+        // Of a dashboard as it was the title alone is kept.
+        slug: if slug.is_empty() { slugify(&title) } else { slug },
+        title,
+        is_folder: row.get("is_folder"),
+        tags: row.get("tags"),
+        folder_uid: optional_uid_column(row, "folder_uid")?,
+    })
+}
+
+/// Folders as columns.
+#[derive(Default)]
+struct FolderColumns {
+    uids: Vec<String>,
+    ids: Vec<i64>,
+    titles: Vec<String>,
+    slugs: Vec<String>,
+    parents: Vec<String>,
+}
+
+impl FolderColumns {
+    fn of(tree: &FolderTree) -> Self {
+        let mut columns = Self::default();
+        for folder in tree.folders.values() {
+            columns.uids.push(folder.uid.to_string());
+            columns.ids.push(folder.id);
+            columns.titles.push(folder.title.clone());
+            columns.slugs.push(folder.slug.clone());
+            columns.parents.push(uid_or_empty(folder.parent_uid.as_ref()));
+        }
+        columns
+    }
+}
+
+#[async_trait]
+impl SearchReader for PgSearchReader {
+    async fn search(
+        &self,
+        scope: &Scope,
+        query: &SearchQuery,
+        filter: &ContentFilter,
+        past: Option<&SearchedPast>,
+        page: Page,
+    ) -> Result<Vec<FoundObject>> {
+        let org = scope.org();
+        // An admin passes over nothing, and the first pages are short.
+        let has_places = !filter.is_unlimited && page.offset() > 0 && past.is_none() && query.is_all();
+        let list =
+            if has_places { Some(self.anchors.list(&self.database, org, filter).await?) } else { None };
+        let allowed = self.allowed.find(org, filter).await?;
+        let searched = Searched {
+            query,
+            has_words: query.text.split_whitespace().next().is_some(),
+            words_in_tags: self.words_in_tags,
+            is_unlimited: allowed.is_none(),
+            is_little: allowed.as_ref().is_some_and(|allowed| allowed.is_little),
+            is_past: past.is_some(),
+            is_first: page.offset() == 0,
+        };
+        let rows = if searched.is_first_by_words() && !self.has_common_words(org, query).await? {
+            self.find_first(org, query, page.size).await?
+        } else {
+            let of_general = |uid: &String| if uid == GENERAL_UID { String::new() } else { uid.clone() };
+            let parents: Vec<_> = query.folder_uids.iter().map(of_general).collect();
+            let named = self.named_folders(org, query, &parents, past).await?;
+            let within = (parents.as_slice(), named.as_slice());
+            let search = Search::of(org, searched, filter, allowed.as_deref(), within, list.as_ref());
+            if past.is_some() || query.sort.is_some() {
+                self.find_mixed(&search, past, page).await?
+            } else {
+                self.find_folders_first(&search, page).await?
+            }
+        };
+        let size = usize::try_from(page.size).unwrap_or_default();
+        rows.iter().take(size).map(found_object).collect()
+    }
+}

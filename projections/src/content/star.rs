@@ -1,0 +1,165 @@
+//! Stars of users.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use kymograph_app::content::star::{StarReader, StarredDashboards};
+use kymograph_app::kernel::cache::{MAX_AGE, ReadCache};
+use kymograph_app::kernel::change::ChangeListener;
+use kymograph_app::kernel::feed_health::FeedHealth;
+use kymograph_app::rights::authorization::ContentFilter;
+use kymograph_app::{Result, Scope};
+use kymograph_domain::account::org::OrgEvent;
+use kymograph_domain::content::dashboard::DashboardEvent;
+use kymograph_domain::content::star::StarEvent;
+use kymograph_domain::{OrgId, StreamId, Uid, UserId};
+
+use crate::kernel::database::Database;
+use crate::kernel::projector::{Projector, Recorded};
+use crate::kernel::statement::{OnFailure, Statements};
+use crate::kernel::text::uid_column;
+use crate::params;
+use crate::rights::resource_permission::AllowedContents;
+use crate::rights::resource_permission::allowed::AllowedParams;
+use crate::rights::resource_permission::filter::allows_dashboard;
+
+/// Keeps `stars`.
+pub struct StarProjector;
+
+const INSERT: &str =
+    "INSERT INTO stars (org_id, user_id, dashboard_uid, dashboard_id) VALUES ($1, $2, $3, $4)
+    ON CONFLICT (org_id, user_id, dashboard_uid) DO UPDATE SET dashboard_id = $4";
+const CHECK_DASHBOARD: &str = "SELECT 1 / (CASE WHEN EXISTS
+    (SELECT FROM dashboards WHERE org_id = $1 AND uid = $2 AND id = $3 AND deleted IS NULL) THEN 1 ELSE 0 END)";
+
+impl Projector for StarProjector {
+    fn name(&self) -> &'static str {
+        "stars"
+    }
+
+    fn listens_to(&self) -> &'static [&'static str] {
+        &["star", "dashboard", "org"]
+    }
+
+    fn tables(&self) -> &'static [&'static str] {
+        &["stars"]
+    }
+
+    fn project(&self, recorded: &Recorded<'_>, statements: &mut Statements) {
+        let org = recorded.org.0;
+        if let Some(OrgEvent::Deleted(_)) = recorded.event.of() {
+            statements.write("DELETE FROM stars WHERE org_id = $1", params![org]);
+        }
+        if let Some(uid) = recorded.event.of().and_then(losing_its_stars) {
+            let sql = "DELETE FROM stars WHERE org_id = $1 AND dashboard_uid = $2";
+            statements.write(sql, params![org, uid.to_string()]);
+        }
+        let Some(event) = recorded.event.of::<StarEvent>() else { return };
+        match event {
+            StarEvent::Added(added) => {
+                let (uid, id) = (added.dashboard_uid.to_string(), added.dashboard_id);
+                statements.write(INSERT, params![org, added.user_id.0, uid.clone(), id]);
+                // The dashboard was deleted after it was looked up: look again.
+                statements.check(CHECK_DASHBOARD, params![org, uid, id], OnFailure::Conflict);
+            }
+            StarEvent::Removed(removed) => statements.write(
+                "DELETE FROM stars WHERE org_id = $1 AND user_id = $2 AND dashboard_uid = $3",
+                params![org, removed.user_id.0, removed.dashboard_uid.to_string()],
+            ),
+        }
+    }
+}
+
+/// The uid whose stars an event takes away. One in the trash keeps them, because it may come back; another one that
+/// is created in its place has none.
+pub(crate) fn losing_its_stars(event: &DashboardEvent) -> Option<&Uid> {
+    match event {
+        DashboardEvent::Created(created) if created.generation > 1 => Some(&created.content.uid),
+        DashboardEvent::Deleted(deleted) if !deleted.in_trash => Some(&deleted.uid),
+        DashboardEvent::Purged(purged) => Some(&purged.uid),
+        _ => None,
+    }
+}
+
+/// How many stars are kept; a user counts as one more.
+const MAX_CACHED_STARS: u64 = 100_000;
+
+/// Stars that were read, by org and user.
+///
+/// A deleted dashboard stays in it: nobody asks for its star, and one that is created again has another id.
+pub struct StarCache(ReadCache<(OrgId, UserId), Arc<StarredDashboards>>);
+
+impl StarCache {
+    /// A cache that is told of changes by this feed.
+    #[must_use]
+    pub fn new(feed: &Arc<FeedHealth>) -> Self {
+        let weigh =
+            |_: &_, stars: &Arc<StarredDashboards>| u32::try_from(stars.len() + 1).unwrap_or(u32::MAX);
+        Self(ReadCache::with_weight_for(MAX_CACHED_STARS, MAX_AGE, weigh).while_live(feed))
+    }
+}
+
+impl ChangeListener for StarCache {
+    fn streams_changed(&self, org: OrgId, streams: &[StreamId]) {
+        for stream in streams {
+            match stream.as_str().split_once('-') {
+                Some(("star", user)) => {
+                    if let Ok(user) = user.parse() {
+                        self.0.invalidate(&(org, UserId(user)));
+                    }
+                }
+                Some(("org", _)) => self.0.invalidate_all(),
+                _ => {}
+            }
+        }
+    }
+
+    fn everything_changed(&self) {
+        self.0.invalidate_all();
+    }
+}
+
+/// Reads `stars`.
+pub struct PgStarReader {
+    database: Database,
+    cache: Arc<StarCache>,
+    allowed: Arc<AllowedContents>,
+}
+
+impl PgStarReader {
+    /// A reader on this database.
+    #[must_use]
+    pub fn new(database: Database, cache: Arc<StarCache>, allowed: Arc<AllowedContents>) -> Self {
+        Self { database, cache, allowed }
+    }
+
+    async fn fetch(&self, org: OrgId, user: UserId) -> Result<StarredDashboards> {
+        let sql = "SELECT dashboard_uid, dashboard_id FROM stars WHERE org_id = $1 AND user_id = $2";
+        let rows = self.database.read(org, sql, &[&org.0, &user.0]).await?;
+        rows.iter().map(|row| Ok((uid_column(row, "dashboard_uid")?, row.get("dashboard_id")))).collect()
+    }
+}
+
+#[async_trait]
+impl StarReader for PgStarReader {
+    async fn find_stars(&self, scope: &Scope) -> Result<Arc<StarredDashboards>> {
+        let key = (scope.org(), scope.actor().user_id);
+        let fetch = async { Ok(Some(Arc::new(self.fetch(key.0, key.1).await?))) };
+        Ok(self.cache.0.get_or_fetch(&key, fetch).await?.unwrap_or_default())
+    }
+
+    async fn list_starred_uids(&self, scope: &Scope, filter: &ContentFilter) -> Result<Vec<Uid>> {
+        let sql = concat!(
+            "SELECT d.uid FROM stars s
+            JOIN dashboards d ON d.org_id = $1 AND d.uid = s.dashboard_uid AND d.deleted IS NULL
+            WHERE s.org_id = $1 AND s.user_id = $2 AND ",
+            allows_dashboard!("$3", "$4", "$5", "$6", "$7", "$8"),
+            " ORDER BY d.uid"
+        );
+        let (org, user) = (scope.org(), scope.actor().user_id);
+        let allowed = self.allowed.find(org, filter).await?;
+        let params = AllowedParams::of(filter, allowed.as_deref());
+        let rows = self.database.read(org, sql, &params.after(&[&org.0, &user.0])).await?;
+        rows.iter().map(|row| uid_column(row, "uid")).collect()
+    }
+}

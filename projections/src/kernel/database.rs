@@ -1,0 +1,442 @@
+//! The connection pool, and reading through it as one tenant.
+
+mod lease;
+mod share;
+
+use std::ops::Range;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_postgres::{Object, Pool, PoolError};
+use futures_util::TryStreamExt;
+use futures_util::future::join3;
+use kymograph_app::kernel::answer::Room;
+use kymograph_app::{Error, ErrorKind, Result, TRACE_TARGET};
+use kymograph_domain::OrgId;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Row, Statement};
+use tracing::{Instrument, Span};
+
+use lease::Lease;
+use share::{Claimant, Shares};
+
+pub use lease::Cancel;
+pub use share::share_of;
+
+/// How long a request waits for its org's share of the connections, and then for a connection, before it is refused.
+pub const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(5);
+/// How long a statement of a request may take before PostgreSQL cancels it.
+pub const STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a statement that no request waits for may take, and how long it waits for a connection.
+const BACKGROUND_STATEMENT_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A connection that a longer row came over is closed: what the driver reads into has at least the length of the longest
+/// row ever after, and so many connections would keep a lot of memory.
+const MAX_KEPT_ROW_BYTES: usize = 1024 * 1024;
+
+/// Parameters of a query.
+pub type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+/// How the connections to a database are used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolUsage {
+    /// How many are open and free.
+    pub idle: usize,
+    /// How many are in use.
+    pub in_use: usize,
+    /// How many there can be.
+    pub max: usize,
+    /// How many are waited for, because none is free.
+    pub waited_for: usize,
+}
+
+/// How often a query is planned. PostgreSQL guesses which is better, and guesses badly about long queries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Planning {
+    /// Once per connection: the best way to the rows is the same for all parameters.
+    Once,
+    /// For its parameters each time.
+    EachTime,
+}
+
+/// Who waits for the statements of a [`Database`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pace {
+    /// A request: a statement may take [`STATEMENT_TIMEOUT`].
+    Request,
+    /// Nobody: a statement may take [`BACKGROUND_STATEMENT_TIMEOUT`].
+    Background,
+}
+
+/// The database as the application role sees it.
+///
+/// Whatever belongs to a tenant is read through [`Database::read`], which sets the tenant for one transaction.
+/// The three messages of a read leave together at the first poll, with statements prepared before, so that a
+/// request that is dropped half way can never leave a connection with an open transaction or another's tenant.
+///
+/// Each org has a [share](share_of) of the connections, and a statement that nobody waits for any more is cancelled.
+#[derive(Clone)]
+pub struct Database {
+    pool: Pool,
+    cancel: Cancel,
+    shares: Arc<Shares>,
+    pace: Pace,
+}
+
+impl Database {
+    /// A database behind a pool, whose connections have a `statement_timeout` of [`STATEMENT_TIMEOUT`].
+    #[must_use]
+    pub fn new(pool: Pool, cancel: Cancel) -> Self {
+        let shares = Arc::new(Shares::of(pool.status().max_size));
+        Self { pool, cancel, shares, pace: Pace::Request }
+    }
+
+    /// The same database for work that no request waits for: its statements may take longer, and all of it together has
+    /// the share of one org.
+    #[must_use]
+    pub fn in_background(&self) -> Self {
+        Self { pace: Pace::Background, ..self.clone() }
+    }
+
+    /// How its connections are used.
+    #[must_use]
+    pub fn pool_usage(&self) -> PoolUsage {
+        let status = self.pool.status();
+        PoolUsage {
+            idle: status.available,
+            in_use: status.size.saturating_sub(status.available),
+            max: status.max_size,
+            waited_for: status.waiting,
+        }
+    }
+
+    /// A connection for a statement. No transaction is open on it, and none may be left open.
+    async fn lease(&self, org: OrgId) -> Result<Lease<'_>> {
+        let (claimant, wait) = match self.pace {
+            Pace::Request => (Claimant::Org(org), WAIT_FOR_CONNECTION),
+            Pace::Background => (Claimant::Background, BACKGROUND_STATEMENT_TIMEOUT),
+        };
+        let share = self.shares.claim(claimant, wait).await?;
+        let connect = async {
+            let tenant = self.shares.claim_as_tenant(claimant).await?;
+            let connection = self.pool.get().await.map_err(|error| match error {
+                PoolError::Backend(error) => database_error(&error),
+                error => Error::unavailable(error),
+            })?;
+            Ok::<_, Error>((connection, tenant))
+        };
+        match tokio::time::timeout(wait, connect).await {
+            Ok(connected) => {
+                let (connection, tenant) = connected?;
+                Ok(Lease::new(connection, tenant, share, &self.cancel))
+            }
+            Err(_) => Err(Error::unavailable("no connection became free")),
+        }
+    }
+
+    /// What a transaction of a tenant begins with.
+    fn begin_as(&self, org: OrgId, begin: &str) -> String {
+        self.begin(format!("{begin}; SET LOCAL app.org_id = '{org}'"))
+    }
+
+    /// What a transaction begins with: besides what is given, the time that a statement has.
+    fn begin(&self, begin: String) -> String {
+        match self.pace {
+            Pace::Request => begin,
+            Pace::Background => {
+                let timeout_ms = BACKGROUND_STATEMENT_TIMEOUT.as_millis();
+                format!("{begin}; SET LOCAL statement_timeout = '{timeout_ms}ms'")
+            }
+        }
+    }
+
+    /// What a statement on what belongs to no tenant begins with, if it needs a transaction.
+    fn begin_global(&self, begin: &str) -> Option<String> {
+        (self.pace == Pace::Background).then(|| self.begin(begin.to_owned()))
+    }
+
+    /// Runs a query as one tenant. Like those of the other reads of lists, its rows have the [`Room`] of the request.
+    pub async fn read(&self, org: OrgId, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>> {
+        let begin = self.begin_as(org, "BEGIN READ ONLY");
+        self.list(org, Some(&begin), sql, params).await
+    }
+
+    /// Runs a query as one tenant that bounds the bytes of its rows itself.
+    pub async fn read_bounded(&self, org: OrgId, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>> {
+        let begin = self.begin_as(org, "BEGIN READ ONLY");
+        self.query(org, Some(&begin), Repeat::IfExchanged, sql, params).await
+    }
+
+    /// Runs a query as one tenant that is planned as often as is said.
+    pub async fn read_planned(
+        &self,
+        org: OrgId,
+        planning: Planning,
+        sql: &'static str,
+        params: Params<'_>,
+    ) -> Result<Vec<Row>> {
+        let mode = match planning {
+            Planning::Once => "force_generic_plan",
+            Planning::EachTime => "force_custom_plan",
+        };
+        let begin = self.begin_as(org, &format!("BEGIN READ ONLY; SET LOCAL plan_cache_mode = {mode}"));
+        self.list(org, Some(&begin), sql, params).await
+    }
+
+    /// Runs a query on what belongs to no tenant.
+    pub async fn read_global(&self, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>> {
+        self.read_for(OrgId::SERVER, sql, params).await
+    }
+
+    /// Runs a query out of the share of one tenant that sets its tenant itself, or needs none: nothing else needs to be
+    /// sent then.
+    pub async fn read_for(&self, org: OrgId, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>> {
+        let begin = self.begin_global("BEGIN");
+        self.list(org, begin.as_deref(), sql, params).await
+    }
+
+    /// Runs a query as one tenant of which at most one row is wanted.
+    pub async fn read_one(&self, org: OrgId, sql: &'static str, params: Params<'_>) -> Result<Option<Row>> {
+        Ok(self.read_bounded(org, sql, params).await?.into_iter().next())
+    }
+
+    /// Runs a query on what belongs to no tenant, of which at most one row is wanted.
+    pub async fn read_global_one(&self, sql: &'static str, params: Params<'_>) -> Result<Option<Row>> {
+        let begin = self.begin_global("BEGIN");
+        let rows = self.query(OrgId::SERVER, begin.as_deref(), Repeat::IfExchanged, sql, params).await?;
+        Ok(rows.into_iter().next())
+    }
+
+    /// Runs a statement that writes what belongs to no tenant, and returns the number of rows.
+    pub async fn write_global(&self, sql: &'static str, params: Params<'_>) -> Result<u64> {
+        let begin = self.begin_global("BEGIN");
+        let write = async {
+            let lease = self.lease(OrgId::SERVER).await?;
+            let connection = lease.connection()?;
+            let count = async {
+                let statement = prepare(connection, sql).await?;
+                let counted = connection.execute(&statement, params);
+                transact(connection, begin.as_deref(), counted).await.map_err(|error| database_error(&error))
+            };
+            let count = count.await;
+            lease.finish();
+            count
+        };
+        write.instrument(sql_span(sql)).await
+    }
+
+    /// Runs a statement that writes what belongs to no tenant, alone among all that name the same lock, and returns its
+    /// rows. It sees all that was committed before it was its turn. It is not waited for until it is on the disk: a count of
+    /// what clients send must not make commits wait for the disk, and may lose its last second if the machine fails.
+    pub async fn write_global_alone(
+        &self,
+        lock: &str,
+        sql: &'static str,
+        params: Params<'_>,
+    ) -> Result<Vec<Row>> {
+        let locked = format!(
+            "BEGIN; SET LOCAL synchronous_commit = off; SELECT pg_advisory_xact_lock(hashtextextended('{lock}', 0))"
+        );
+        let begin = self.begin(locked);
+        self.query(OrgId::SERVER, Some(&begin), Repeat::Never, sql, params).await
+    }
+
+    /// Runs a statement that writes as one tenant, and returns its rows.
+    pub async fn write(&self, org: OrgId, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>> {
+        self.query(org, Some(&self.begin_as(org, "BEGIN")), Repeat::Never, sql, params).await
+    }
+
+    /// Runs a query whose rows have the room of the request. If they do not fit, its connection is given back before it
+    /// waits for more room and is sent again: who holds a turn may need a connection.
+    async fn list(
+        &self,
+        org: OrgId,
+        begin: Option<&str>,
+        sql: &'static str,
+        params: Params<'_>,
+    ) -> Result<Vec<Row>> {
+        let mut room = if self.pace == Pace::Request { Room::current() } else { Room::unbounded() };
+        loop {
+            let rows = self.query_within(org, begin, Repeat::IfExchanged, sql, params, &mut room).await?;
+            if let Some(rows) = rows {
+                room.finish().await;
+                return Ok(rows);
+            }
+            room = room.grow().await?;
+        }
+    }
+
+    async fn query(
+        &self,
+        org: OrgId,
+        begin: Option<&str>,
+        repeat: Repeat,
+        sql: &'static str,
+        params: Params<'_>,
+    ) -> Result<Vec<Row>> {
+        let rows = self.query_within(org, begin, repeat, sql, params, &mut Room::unbounded()).await?;
+        rows.ok_or_else(|| Error::internal("rows did not fit into room without a bound"))
+    }
+
+    /// Runs a query, and returns its rows if there is room for them.
+    async fn query_within(
+        &self,
+        org: OrgId,
+        begin: Option<&str>,
+        repeat: Repeat,
+        sql: &'static str,
+        params: Params<'_>,
+        room: &mut Room,
+    ) -> Result<Option<Vec<Row>>> {
+        let query = async {
+            let lease = self.lease(org).await?;
+            let fetched = query_on(lease.connection()?, begin, repeat, sql, params, room).await;
+            if fetched.as_ref().is_ok_and(|fetched| fetched.longest > MAX_KEPT_ROW_BYTES) {
+                lease.finish_and_close();
+            } else {
+                lease.finish();
+            }
+            Ok(fetched?.rows)
+        };
+        query.instrument(sql_span(sql)).await
+    }
+}
+
+/// Whether a statement is sent again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Repeat {
+    /// If what it reads was exchanged meanwhile.
+    IfExchanged,
+    Never,
+}
+
+/// The result of a query.
+struct Fetched {
+    /// The rows, if there was room for them.
+    rows: Option<Vec<Row>>,
+    /// How many bytes the longest row has that was taken.
+    longest: usize,
+}
+
+/// The span of a statement, waiting for a connection included.
+fn sql_span(sql: &str) -> Span {
+    tracing::trace_span!(
+        target: TRACE_TARGET,
+        "sql",
+        otel.kind = "client",
+        db.system.name = "postgresql",
+        db.query.text = sql,
+    )
+}
+
+async fn query_on(
+    connection: &Object,
+    begin: Option<&str>,
+    repeat: Repeat,
+    sql: &'static str,
+    params: Params<'_>,
+    room: &mut Room,
+) -> Result<Fetched> {
+    let statement = prepare(connection, sql).await?;
+    let rows = match transact(connection, begin, fetch(connection, &statement, params, room)).await {
+        Err(error) if repeat == Repeat::IfExchanged && was_exchanged(&error) => {
+            room.clear();
+            transact(connection, begin, fetch(connection, &statement, params, room)).await
+        }
+        rows => rows,
+    };
+    rows.map_err(|error| database_error(&error))
+}
+
+/// Takes rows as they come, as long as there is room for them. The driver throws the others away, and holds back the server
+/// meanwhile.
+async fn fetch(
+    connection: &Object,
+    statement: &Statement,
+    params: Params<'_>,
+    room: &mut Room,
+) -> std::result::Result<Fetched, tokio_postgres::Error> {
+    let mut stream = pin!(connection.query_raw(statement, params.iter().copied()).await?);
+    let (mut rows, mut longest) = (Vec::new(), 0);
+    while let Some(row) = stream.try_next().await? {
+        longest = longest.max(row.raw_size_bytes());
+        if !room.take(row_bytes(&row)) {
+            return Ok(Fetched { rows: None, longest });
+        }
+        rows.push(row);
+    }
+    Ok(Fetched { rows: Some(rows), longest })
+}
+
+/// How much memory a row takes, where each column is found included.
+fn row_bytes(row: &Row) -> usize {
+    const COLUMN: usize = size_of::<Option<Range<usize>>>();
+    size_of::<Row>() + row.len() * COLUMN + row.raw_size_bytes()
+}
+
+/// Runs a statement, in a transaction of its own if it says how that begins. All messages leave together.
+async fn transact<T>(
+    connection: &Object,
+    begin: Option<&str>,
+    statement: impl Future<Output = std::result::Result<T, tokio_postgres::Error>>,
+) -> std::result::Result<T, tokio_postgres::Error> {
+    let Some(begin) = begin else { return statement.await };
+    let (begun, done, committed) =
+        join3(connection.batch_execute(begin), statement, connection.batch_execute("COMMIT")).await;
+    begun.and(done).and_then(|done| committed.map(|()| done))
+}
+
+/// Whether a table or function was exchanged while a statement was planned or ran, as a rebuild of a projection does it.
+/// The statement finds the new one if it is sent again.
+fn was_exchanged(error: &tokio_postgres::Error) -> bool {
+    let codes = [
+        SqlState::UNDEFINED_TABLE,
+        SqlState::UNDEFINED_FUNCTION,
+        SqlState::FEATURE_NOT_SUPPORTED,
+        SqlState::INTERNAL_ERROR,
+    ];
+    error.code().is_some_and(|code| codes.contains(code))
+}
+
+/// Prepares a statement once per connection.
+async fn prepare(connection: &Object, sql: &'static str) -> Result<Statement> {
+    connection.prepare_cached(sql).await.map_err(|error| database_error(&error))
+}
+
+/// Tells a database that cannot be reached, or is starting or stopping, from a fault of ours.
+#[must_use]
+pub fn database_error(error: &tokio_postgres::Error) -> Error {
+    if let Some(db) = error.as_db_error() {
+        return server_error(db.code(), db.message());
+    }
+    // Without a code the server did not answer: the connection could not be made, or was lost. A value of an
+    // unexpected type has no code either, and is the one case that is ours.
+    let detail = with_causes(error);
+    let is_ours = detail.contains("deserializing") || detail.contains("serializing parameter");
+    if is_ours { Error::internal(detail) } else { Error::unavailable(detail) }
+}
+
+/// The text of an error and of what caused it, which `tokio-postgres` leaves to whoever prints it.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+/// What a refusal of the server means.
+#[must_use]
+pub fn server_error(code: &SqlState, message: &str) -> Error {
+    let detail = format!("{message} ({})", code.code());
+    let is_class = |class: &str| code.code().starts_with(class);
+    if *code == SqlState::QUERY_CANCELED {
+        return Error::timed_out(detail);
+    }
+    if is_class("08") || is_class("57P") || is_class("53") || *code == SqlState::READ_ONLY_SQL_TRANSACTION {
+        return Error::unavailable(detail);
+    }
+    if *code == SqlState::CHARACTER_NOT_IN_REPERTOIRE {
+        return Error::new(ErrorKind::Invalid, "text contains a character that cannot be stored");
+    }
+    Error::internal(detail)
+}

@@ -1,0 +1,112 @@
+//! A connection while a statement runs on it, which is cancelled if nobody waits for it any more.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_postgres::Object;
+use futures_util::future::BoxFuture;
+use kymograph_app::kernel::log_limit::LogLimit;
+use kymograph_app::{Error, Result};
+use tokio::runtime::Handle;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout;
+use tokio_postgres::CancelToken;
+
+use super::STATEMENT_TIMEOUT;
+use super::share::Share;
+
+/// How long the statement of a dropped request may go on before it is cancelled. Most have ended by then, and their
+/// connections are kept.
+const GRACE: Duration = Duration::from_millis(100);
+/// How long it may take to ask for a cancellation.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Asks the server to cancel what runs on a connection, over a connection like those of the pool.
+pub type Cancel =
+    Arc<dyn Fn(CancelToken) -> BoxFuture<'static, Result<(), tokio_postgres::Error>> + Send + Sync>;
+
+/// A connection, with the right to use it. It is given back before the right is.
+struct Held {
+    connection: Object,
+    _tenant: Option<OwnedSemaphorePermit>,
+    _share: Share,
+}
+
+/// A connection that was taken from the pool to run a statement.
+pub(super) struct Lease<'a> {
+    held: Option<Held>,
+    is_finished: bool,
+    cancel: &'a Cancel,
+}
+
+impl<'a> Lease<'a> {
+    pub(super) fn new(
+        connection: Object,
+        tenant: Option<OwnedSemaphorePermit>,
+        share: Share,
+        cancel: &'a Cancel,
+    ) -> Self {
+        let held = Some(Held { connection, _tenant: tenant, _share: share });
+        Self { held, is_finished: false, cancel }
+    }
+
+    pub(super) fn connection(&self) -> Result<&Object> {
+        let held = self.held.as_ref().map(|held| &held.connection);
+        held.ok_or_else(|| Error::internal("a connection was given back before its statement ended"))
+    }
+
+    /// Gives the connection back, on which nothing runs any more.
+    pub(super) fn finish(mut self) {
+        self.is_finished = true;
+    }
+
+    /// Closes the connection, on which nothing runs any more.
+    pub(super) fn finish_and_close(mut self) {
+        self.is_finished = true;
+        if let Some(Held { connection, .. }) = self.held.take() {
+            drop(Object::take(connection));
+        }
+    }
+}
+
+impl Drop for Lease<'_> {
+    fn drop(&mut self) {
+        if self.is_finished {
+            return;
+        }
+        // Without a runtime the process is about to end.
+        if let (Some(held), Ok(runtime)) = (self.held.take(), Handle::try_current()) {
+            runtime.spawn(end(held, self.cancel.clone()));
+        }
+    }
+}
+
+/// Waits for the end of what runs on a connection, which is cancelled if that takes long. Until then nobody else gets the
+/// connection, nor the share of who dropped it.
+async fn end(held: Held, cancel: Cancel) {
+    if has_ended(&held.connection, GRACE).await {
+        return;
+    }
+    let asked = timeout(CANCEL_TIMEOUT, cancel(held.connection.cancel_token())).await;
+    match asked {
+        Ok(Ok(())) => tracing::debug!("cancelled the statement of a dropped request"),
+        Ok(Err(error)) => could_not_cancel(&error),
+        Err(error) => could_not_cancel(&error),
+    }
+    has_ended(&held.connection, STATEMENT_TIMEOUT).await;
+    // PostgreSQL does not say when it has dealt with a cancellation, so it might hit the next statement on this connection.
+    let Held { connection, .. } = held;
+    drop(Object::take(connection));
+}
+
+fn could_not_cancel(error: &dyn std::error::Error) {
+    static LIMIT: LogLimit = LogLimit::new();
+    if let Some(suppressed) = LIMIT.admit() {
+        tracing::warn!(%error, suppressed, "could not cancel the statement of a dropped request");
+    }
+}
+
+/// Whether all that was sent on a connection ends in time. Answers come in the order in which statements were sent.
+async fn has_ended(connection: &Object, limit: Duration) -> bool {
+    timeout(limit, connection.batch_execute("")).await.is_ok()
+}

@@ -1,0 +1,127 @@
+//! SQL statements on their way to the database.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use kymograph_domain::Invariant;
+use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
+
+/// A parameter that a statement owns.
+pub type Param = Box<dyn ToSql + Sync + Send>;
+
+/// A long text that several attempts to write it share.
+#[derive(Clone, Debug)]
+pub struct SharedText(pub Arc<String>);
+
+impl ToSql for SharedText {
+    fn to_sql(&self, ty: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        self.0.as_str().to_sql(ty, out)
+    }
+
+    fn accepts(ty: &Type) -> bool {
+        <&str as ToSql>::accepts(ty)
+    }
+
+    to_sql_checked!();
+}
+
+/// What it means when a statement fails on a rule of the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnFailure {
+    /// Nothing that a client could cause.
+    Fault,
+    /// The command was decided on a state that has changed: decide again.
+    Conflict,
+    /// The command breaks a rule.
+    Broken(Invariant),
+}
+
+/// One statement with its parameters.
+pub struct Statement {
+    /// The text, which is prepared once per connection.
+    pub sql: &'static str,
+    /// The parameters.
+    pub params: Vec<Param>,
+    /// What a broken rule means.
+    pub on_failure: OnFailure,
+    /// Whether it only looks and fails if what it sees is not allowed. Replays leave such statements out.
+    pub is_check: bool,
+    /// Whether it comes after all others of the transaction, those of other orgs included.
+    pub is_last: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Write,
+    Check,
+    LastCheck,
+}
+
+/// Collects statements in the order in which they run.
+#[derive(Default)]
+pub struct Statements(Vec<Statement>);
+
+/// Boxes parameters: `params![org.0, uid.as_str().to_owned()]`.
+#[macro_export]
+macro_rules! params {
+    ($($param:expr),* $(,)?) => {
+        vec![$(Box::new($param) as $crate::kernel::statement::Param),*]
+    };
+}
+
+/// A parameter for `unnest`: a value of each of the rows that a statement writes.
+pub(crate) fn column<R, V>(rows: &[R], value: impl Fn(&R) -> V) -> Vec<V> {
+    rows.iter().map(value).collect()
+}
+
+impl Statements {
+    /// Adds a statement that writes.
+    pub fn write(&mut self, sql: &'static str, params: Vec<Param>) {
+        self.push(sql, params, OnFailure::Fault, Kind::Write);
+    }
+
+    /// Adds a statement that writes and that fails, on a unique index, if a rule is broken.
+    pub fn write_unique(&mut self, sql: &'static str, params: Vec<Param>, invariant: Invariant) {
+        self.write_within(sql, params, invariant);
+    }
+
+    /// Adds a statement that writes and that divides by zero if a rule is broken by that.
+    pub fn write_within(&mut self, sql: &'static str, params: Vec<Param>, invariant: Invariant) {
+        self.push(sql, params, OnFailure::Broken(invariant), Kind::Write);
+    }
+
+    /// Adds a statement that divides by zero if a rule is broken.
+    pub fn check(&mut self, sql: &'static str, params: Vec<Param>, on_failure: OnFailure) {
+        self.push(sql, params, on_failure, Kind::Check);
+    }
+
+    /// Adds a statement that divides by zero if a rule is broken when all that the transaction writes is written, and that
+    /// looks at tables of no org only. One that waits for a lock belongs here: by then the heads of all logs are locked, so
+    /// that whatever locks one after the other does so in one order.
+    pub fn check_last(&mut self, sql: &'static str, params: Vec<Param>, on_failure: OnFailure) {
+        self.push(sql, params, on_failure, Kind::LastCheck);
+    }
+
+    fn push(&mut self, sql: &'static str, params: Vec<Param>, on_failure: OnFailure, kind: Kind) {
+        let (is_check, is_last) = (kind != Kind::Write, kind == Kind::LastCheck);
+        self.0.push(Statement { sql, params, on_failure, is_check, is_last });
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Adds those that others have collected.
+    pub fn append(&mut self, mut others: Self) {
+        self.0.append(&mut others.0);
+    }
+
+    /// The statements.
+    #[must_use]
+    pub fn into_vec(self) -> Vec<Statement> {
+        self.0
+    }
+}

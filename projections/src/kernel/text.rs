@@ -1,0 +1,53 @@
+//! Small conversions between values and columns.
+
+use kymograph_app::kernel::text::searched_text;
+use kymograph_app::{Error, Result};
+use kymograph_domain::{OrgRole, Timestamp, Uid};
+use tokio_postgres::Row;
+
+/// The pattern that finds a text anywhere in a column, as far as it counts, with `LIKE`'s wildcards taken literally.
+pub(crate) fn contains_pattern(text: &str) -> String {
+    format!("%{}%", escaped(searched_text(text)))
+}
+
+/// The pattern for a text in which `*` stands for any text, with `LIKE`'s own wildcards taken literally.
+pub(crate) fn wildcard_pattern(text: &str) -> String {
+    escaped(text).replace('*', "%")
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
+}
+
+/// A uid column. What was stored was checked before.
+pub(crate) fn uid_column(row: &Row, column: &str) -> Result<Uid> {
+    Uid::try_new(row.get(column)).map_err(Error::internal)
+}
+
+/// A uid column in which the empty text stands for none.
+pub(crate) fn optional_uid_column(row: &Row, column: &str) -> Result<Option<Uid>> {
+    match row.get(column) {
+        "" => Ok(None),
+        uid => Uid::try_new(uid).map(Some).map_err(Error::internal),
+    }
+}
+
+/// The empty text for none.
+pub(crate) fn uid_or_empty(uid: Option<&Uid>) -> String {
+    uid.map(Uid::to_string).unwrap_or_default()
+}
+
+/// A timestamp column.
+pub(crate) fn timestamp_column(row: &Row, column: &str) -> Timestamp {
+    Timestamp::from_date(row.get(column))
+}
+
+/// A timestamp column that may be null.
+pub(crate) fn optional_timestamp_column(row: &Row, column: &str) -> Option<Timestamp> {
+    row.get::<_, Option<_>>(column).map(Timestamp::from_date)
+}
+
+/// A role column.
+pub(crate) fn role_column(row: &Row, column: &str) -> Result<OrgRole> {
+    OrgRole::try_parse(row.get(column)).map_err(Error::internal)
+}

@@ -1,0 +1,211 @@
+//! Permissions of folders and dashboards. What is kept in memory of them is in [`cache`], the queries on them in
+//! [`reader`], the parts of other nouns' queries that leave out what an actor may not see in [`filter`], and what those leave
+//! over in [`allowed`].
+
+pub(crate) mod allowed;
+mod cache;
+pub(crate) mod filter;
+mod reader;
+
+use kymograph_app::rights::authorization::ContentFilter;
+use kymograph_domain::account::membership::MembershipEvent;
+use kymograph_domain::account::org::OrgEvent;
+use kymograph_domain::account::service_account::ServiceAccountEvent;
+use kymograph_domain::account::team::TeamEvent;
+use kymograph_domain::content::dashboard::DashboardEvent;
+use kymograph_domain::content::folder::FolderEvent;
+use kymograph_domain::rights::resource_permission::{
+    Grantee, Resource, ResourceKind, ResourcePermissionEvent,
+};
+use kymograph_domain::{AccessLevel, Invariant, OrgId, Timestamp, Uid};
+
+use crate::content::folder;
+use crate::kernel::projector::{Projector, Recorded};
+use crate::kernel::statement::{OnFailure, Statements};
+use crate::params;
+use filter::{granted, open_at_root};
+
+pub use allowed::{AllowedCache, AllowedContents, MAX_KEPT_BYTES};
+pub use cache::ResourcePermissionCache;
+pub use reader::PgResourcePermissionReader;
+
+/// Keeps `resource_permissions` and `resource_grants`.
+pub struct ResourcePermissionProjector;
+
+const INSERT: &str =
+    "INSERT INTO resource_permissions (org_id, kind, uid, resource_id) VALUES ($1, $2, $3, $4)";
+const GRANT: &str = "INSERT INTO resource_grants
+    (org_id, kind, uid, grantee, level, resource_id, pos, created, updated)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)
+    ON CONFLICT (org_id, kind, uid, grantee) DO UPDATE SET level = $5, pos = $7, updated = $8";
+const REVOKE: &str =
+    "DELETE FROM resource_grants WHERE org_id = $1 AND kind = $2 AND uid = $3 AND grantee = $4";
+/// Deletes the lists of the org `$1`.
+const DELETE_ORG: &[&str] =
+    &["DELETE FROM resource_grants WHERE org_id = $1", "DELETE FROM resource_permissions WHERE org_id = $1"];
+/// Deletes the list of the resource of the kind `$2` with the uid `$3`.
+const DELETE_RESOURCE: &[&str] = &[
+    "DELETE FROM resource_grants WHERE org_id = $1 AND kind = $2 AND uid = $3",
+    "DELETE FROM resource_permissions WHERE org_id = $1 AND kind = $2 AND uid = $3",
+];
+const CHECK_DASHBOARD: &str = "SELECT 1 / (CASE WHEN EXISTS
+    (SELECT FROM dashboards WHERE org_id = $1 AND uid = $2 AND id = $3 AND deleted IS NULL) THEN 1 ELSE 0 END)";
+const CHECK_USER: &str = "SELECT 1 / (CASE WHEN
+    EXISTS (SELECT FROM memberships WHERE org_id = $1 AND user_id = $2)
+    OR EXISTS (SELECT FROM service_accounts WHERE org_id = $1 AND id = $2) THEN 1 ELSE 0 END)";
+const CHECK_TEAM: &str = "SELECT 1 / (CASE WHEN EXISTS
+    (SELECT FROM teams WHERE org_id = $1 AND id = $2) THEN 1 ELSE 0 END)";
+const CHECK_NOTHING_GRANTED: &str = "SELECT 1 / (CASE WHEN EXISTS
+    (SELECT FROM resource_grants WHERE org_id = $1 AND grantee = $2) THEN 0 ELSE 1 END)";
+/// Divides by zero unless a folder or dashboard `$3`, or a folder around it, gives the level `$5`.
+const CHECK_ALLOWED: &str = concat!(
+    "WITH RECURSIVE up AS (
+        SELECT 'folder' AS kind, f.uid, f.parent_uid, f.creator_id, f.created, 1 AS depth FROM folders f
+            WHERE f.org_id = $1 AND $2 = 'folder' AND f.uid = $3
+        UNION ALL
+        SELECT 'dashboard', d.uid, d.folder_uid, d.creator_id, d.created, 1 FROM dashboards d
+            WHERE d.org_id = $1 AND $2 = 'dashboard' AND d.uid = $3 AND d.deleted IS NULL
+        UNION ALL
+        SELECT 'folder', f.uid, f.parent_uid, f.creator_id, f.created, depth + 1
+            FROM up JOIN folders f ON f.org_id = $1 AND f.uid = up.parent_uid WHERE depth < 10)
+    SELECT 1 / (CASE WHEN EXISTS (SELECT FROM up t WHERE t.kind = 'folder' AND (",
+    granted!("folder", "t", "$4", "$5", "$7"),
+    " OR t.parent_uid = '' AND ",
+    open_at_root!("folder", "t", "$5", "$6", "$7", "$8"),
+    ")) OR EXISTS (SELECT FROM up t WHERE t.kind = 'dashboard' AND (",
+    granted!("dashboard", "t", "$4", "$5", "$7"),
+    " OR t.parent_uid = '' AND ",
+    open_at_root!("dashboard", "t", "$5", "$6", "$7", "$8"),
+    ")) THEN 1 ELSE 0 END)"
+);
+
+/// Adds the check that a filter lets an actor through to a folder or dashboard.
+pub(crate) fn check_allowed(
+    org: OrgId,
+    kind: ResourceKind,
+    uid: &Uid,
+    filter: &ContentFilter,
+    statements: &mut Statements,
+) {
+    let ContentFilter { level, grantees, default_level, member, creator_since, .. } = filter;
+    let params = params![
+        org.0,
+        kind.as_str(),
+        uid.to_string(),
+        grantees.clone(),
+        level.number(),
+        default_level.map_or(0, AccessLevel::number),
+        member.map(|member| member.0),
+        creator_since.map(Timestamp::date),
+    ];
+    statements.check(CHECK_ALLOWED, params, OnFailure::Broken(Invariant::ActorKeepsRights));
+}
+
+impl Projector for ResourcePermissionProjector {
+    fn name(&self) -> &'static str {
+        "resource_permissions"
+    }
+
+    fn listens_to(&self) -> &'static [&'static str] {
+        &["resource_permission", "folder", "dashboard", "membership", "service_account", "team", "org"]
+    }
+
+    fn tables(&self) -> &'static [&'static str] {
+        &["resource_permissions", "resource_grants"]
+    }
+
+    fn project(&self, recorded: &Recorded<'_>, statements: &mut Statements) {
+        let (org, event) = (recorded.org, recorded.event);
+        if let Some(OrgEvent::Deleted(_)) = event.of() {
+            for sql in DELETE_ORG {
+                statements.write(sql, params![org.0]);
+            }
+        }
+        if let Some(FolderEvent::Deleted(deleted)) = event.of() {
+            forget(org, ResourceKind::Folder, deleted.uid.as_str(), statements);
+        }
+        if let Some(uid) = event.of().and_then(without_list) {
+            forget(org, ResourceKind::Dashboard, uid.as_str(), statements);
+        }
+        if let Some(MembershipEvent::Removed(removed)) = event.of() {
+            check_nothing_granted(org, Grantee::User(removed.user_id), statements);
+        }
+        if let Some(ServiceAccountEvent::Deleted(deleted)) = event.of() {
+            check_nothing_granted(org, Grantee::User(deleted.id), statements);
+        }
+        if let Some(TeamEvent::Deleted(deleted)) = event.of() {
+            check_nothing_granted(org, Grantee::Team(deleted.id), statements);
+        }
+        if let Some(event) = event.of() {
+            project(recorded, event, statements);
+        }
+    }
+}
+
+fn project(recorded: &Recorded<'_>, event: &ResourcePermissionEvent, statements: &mut Statements) {
+    let (org, at) = (recorded.org.0, recorded.recorded_at.date());
+    match event {
+        ResourcePermissionEvent::Customized(customized) => {
+            let Resource { kind, uid, id } = &customized.resource;
+            statements.write(INSERT, params![org, kind.as_str(), uid.to_string(), *id]);
+            check_resource(recorded.org, &customized.resource, statements);
+        }
+        ResourcePermissionEvent::Granted(granted) => {
+            let Resource { kind, uid, id } = &granted.resource;
+            let (kind, uid, grantee) = (kind.as_str(), uid.to_string(), granted.grantee.to_string());
+            let level = granted.level.number();
+            statements.write(GRANT, params![org, kind, uid, grantee, level, *id, recorded.position, at]);
+            check_resource(recorded.org, &granted.resource, statements);
+            check_grantee(recorded.org, granted.grantee, statements);
+        }
+        ResourcePermissionEvent::Revoked(revoked) => {
+            let (kind, uid) = (revoked.resource.kind.as_str(), revoked.resource.uid.to_string());
+            statements.write(REVOKE, params![org, kind, uid, revoked.grantee.to_string()]);
+        }
+        ResourcePermissionEvent::Reset(reset) => {
+            let Resource { kind, uid, .. } = &reset.resource;
+            forget(recorded.org, *kind, uid.as_str(), statements);
+        }
+    }
+}
+
+/// The dashboard that has lost its list by an event. One in the trash keeps it, lest it come back open to everybody,
+/// until it is purged, or another one takes its place.
+fn without_list(event: &DashboardEvent) -> Option<&Uid> {
+    match event {
+        DashboardEvent::Created(created) if created.generation > 1 => Some(&created.content.uid),
+        DashboardEvent::Deleted(deleted) if !deleted.in_trash => Some(&deleted.uid),
+        DashboardEvent::Purged(purged) => Some(&purged.uid),
+        _ => None,
+    }
+}
+
+fn forget(org: OrgId, kind: ResourceKind, uid: &str, statements: &mut Statements) {
+    for sql in DELETE_RESOURCE {
+        statements.write(sql, params![org.0, kind.as_str(), uid.to_owned()]);
+    }
+}
+
+/// The resource was deleted after it was looked up: look again.
+fn check_resource(org: OrgId, resource: &Resource, statements: &mut Statements) {
+    let sql = match resource.kind {
+        ResourceKind::Folder => folder::CHECK_IS,
+        ResourceKind::Dashboard => CHECK_DASHBOARD,
+    };
+    statements.check(sql, params![org.0, resource.uid.to_string(), resource.id], OnFailure::Conflict);
+}
+
+/// Who is granted something left after being looked up: look again.
+fn check_grantee(org: OrgId, grantee: Grantee, statements: &mut Statements) {
+    match grantee {
+        Grantee::User(id) => statements.check(CHECK_USER, params![org.0, id.0], OnFailure::Conflict),
+        Grantee::Team(id) => statements.check(CHECK_TEAM, params![org.0, id.0], OnFailure::Conflict),
+        Grantee::Role(_) => {}
+    }
+}
+
+/// Something was granted to who leaves after the grants were listed: list them again.
+fn check_nothing_granted(org: OrgId, grantee: Grantee, statements: &mut Statements) {
+    let params = params![org.0, grantee.to_string()];
+    statements.check(CHECK_NOTHING_GRANTED, params, OnFailure::Conflict);
+}

@@ -1,0 +1,249 @@
+//! The queries on permissions of folders and dashboards.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use kymograph_app::rights::authorization::{
+    AccessFacts, AccessNode, ContentFilter, Guarded, OwnAccess, StoredGrant,
+};
+use kymograph_app::rights::resource_permission::{
+    ContentRight, GrantedTeam, GrantedUser, ResourcePermissionReader,
+};
+use kymograph_app::{Error, Result, Scope};
+use kymograph_domain::content::folder::MAX_DEPTH;
+use kymograph_domain::rights::resource_permission::{Grantee, ResourceKind};
+use kymograph_domain::{AccessLevel, TeamId, Timestamp, Uid, UserId};
+use tokio_postgres::Row;
+
+use super::ResourcePermissionCache;
+use super::filter::{FilterParams, grantees, open_at_root};
+use crate::content::folder::{FolderCache, folder_view};
+use crate::kernel::database::Database;
+use crate::kernel::text::{timestamp_column, uid_column};
+
+/// Reads `resource_permissions` and `resource_grants`.
+pub struct PgResourcePermissionReader {
+    database: Database,
+    cache: Arc<ResourcePermissionCache>,
+    folders: Arc<FolderCache>,
+}
+
+impl PgResourcePermissionReader {
+    /// A reader on this database. It shares what is remembered of folders.
+    #[must_use]
+    pub fn new(database: Database, cache: Arc<ResourcePermissionCache>, folders: Arc<FolderCache>) -> Self {
+        Self { database, cache, folders }
+    }
+
+    /// What memory knows, if it knows everything.
+    fn remembered(&self, scope: &Scope, guarded: Guarded<'_>) -> Option<AccessFacts> {
+        let org = scope.org();
+        let teams = self.cache.teams.get(&self.cache.teams_key(org, scope.actor().user_id))?;
+        let mut nodes = Vec::with_capacity(MAX_DEPTH + 1);
+        let mut next = match guarded {
+            Guarded::Folder(uid) => Some(uid.clone()),
+            Guarded::Dashboard { id, folder } => {
+                nodes.push(AccessNode { own: self.cache.own.get(&(org, id))?, is_root: folder.is_none() });
+                folder.cloned()
+            }
+            // What is in the trash is asked for seldom, and memory does not know when it came there.
+            Guarded::Trashed(_) => return None,
+        };
+        while let Some(uid) = next.take().filter(|_| nodes.len() <= MAX_DEPTH) {
+            let folder = self.folders.get(&(org, uid))?;
+            let own = self.cache.own.get(&(org, folder.id))?;
+            nodes.push(AccessNode { own, is_root: folder.parent_uid.is_none() });
+            next.clone_from(&folder.parent_uid);
+        }
+        Some(AccessFacts { nodes, teams })
+    }
+
+    /// Reads everything with one statement, and remembers it.
+    async fn fetch(&self, scope: &Scope, guarded: Guarded<'_>) -> Result<AccessFacts> {
+        let (org, user) = (scope.org(), scope.actor().user_id);
+        let (dashboard, folder) = match guarded {
+            Guarded::Folder(uid) => (0, Some(uid)),
+            Guarded::Dashboard { id, folder } => (id, folder),
+            Guarded::Trashed(id) => (id, None),
+        };
+        let folder_uid = folder.map(Uid::as_str).unwrap_or_default();
+        let (before, folders_before) = (self.cache.own.before_fetch(), self.folders.before_fetch());
+        let (teams_key, teams_before) = (self.cache.teams_key(org, user), self.cache.teams.before_fetch());
+        let params: crate::kernel::database::Params<'_> = &[&org.0, &dashboard, &folder_uid, &user.0];
+        let rows = self.database.read(org, FETCH, params).await?;
+        let (mut nodes, mut teams) = (Vec::with_capacity(rows.len()), None);
+        for row in &rows {
+            if row.get::<_, Option<i64>>("id").is_none() {
+                let ids: Vec<i64> = row.get("team_ids");
+                teams = Some(ids.into_iter().map(TeamId).collect::<Arc<[_]>>());
+                continue;
+            }
+            let own = Arc::new(own_access(row)?);
+            self.cache.own.keep(&before, &(org, row.get("id")), own.clone());
+            if row.get("is_folder") {
+                let view = Arc::new(folder_view(row)?);
+                self.folders.keep(&folders_before, &(org, view.uid.clone()), view);
+            }
+            nodes.push(AccessNode { own, is_root: row.get::<_, &str>("parent_uid").is_empty() });
+        }
+        let teams = teams.ok_or_else(|| Error::internal("the teams of a user gave no row"))?;
+        self.cache.teams.keep(&teams_before, &teams_key, teams.clone());
+        Ok(AccessFacts { nodes, teams })
+    }
+}
+
+/// A row for the dashboard `$2`, in the trash or not, if one is meant, one for each folder from `$3` up, innermost first,
+/// and a last one with the teams of the user `$4`. Of a dashboard in the trash the folders begin with the one that it was
+/// deleted from; one that has the uid of that, but was created later, is another one.
+const FETCH: &str = "WITH RECURSIVE up AS (
+        SELECT f.*, 1 AS depth FROM folders f WHERE f.org_id = $1 AND f.uid = $3
+        UNION ALL
+        SELECT f.*, 1 FROM dashboards d JOIN folders f ON f.org_id = $1 AND f.uid = d.folder_uid
+            WHERE d.org_id = $1 AND d.id = $2 AND f.created < d.deleted
+        UNION ALL
+        SELECT f.*, depth + 1 FROM up JOIN folders f ON f.org_id = $1 AND f.uid = up.parent_uid WHERE depth < 10
+    ), nodes AS (
+        SELECT d.org_id, d.uid, d.id, '' AS title, '' AS slug, '' AS description, d.folder_uid AS parent_uid,
+            d.version, d.created, d.created_by, d.updated, d.updated_by, d.creator_id, 0 AS depth,
+            'dashboard' AS kind
+            FROM dashboards d WHERE d.org_id = $1 AND d.id = $2 -- and be it deleted
+        UNION ALL
+        SELECT org_id, uid, id, title, slug, description, parent_uid, version, created, created_by, updated,
+            updated_by, creator_id, depth, 'folder' FROM up
+    )
+    SELECT n.*, n.kind = 'folder' AS is_folder, p.resource_id IS NOT NULL AS has_list, g.*,
+        '{}'::bigint[] AS team_ids
+    FROM nodes n
+    LEFT JOIN resource_permissions p ON p.org_id = $1 AND p.kind = n.kind AND p.uid = n.uid
+    LEFT JOIN LATERAL (
+        SELECT coalesce(array_agg(g.grantee), '{}') AS grantees, coalesce(array_agg(g.level), '{}') AS levels,
+            coalesce(array_agg(g.pos), '{}') AS positions, coalesce(array_agg(g.created), '{}') AS granted,
+            coalesce(array_agg(g.updated), '{}') AS changed
+        FROM resource_grants g WHERE g.org_id = $1 AND g.kind = n.kind AND g.uid = n.uid) g ON true
+    UNION ALL
+    SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 11, NULL, NULL, NULL,
+        NULL, NULL, NULL, NULL, NULL,
+        array(SELECT m.team_id FROM team_members m WHERE m.org_id = $1 AND m.user_id = $4 ORDER BY m.team_id)
+    ORDER BY depth";
+
+fn own_access(row: &Row) -> Result<OwnAccess> {
+    let has_list: bool = row.get("has_list");
+    Ok(OwnAccess {
+        grants: has_list.then(|| stored_grants(row)).transpose()?,
+        creator: UserId(row.get("creator_id")),
+        created: timestamp_column(row, "created"),
+    })
+}
+
+fn stored_grants(row: &Row) -> Result<Vec<StoredGrant>> {
+    let grantees: Vec<&str> = row.get("grantees");
+    let levels: Vec<i16> = row.get("levels");
+    let positions: Vec<i64> = row.get("positions");
+    let times = |column| row.get::<_, Vec<_>>(column).into_iter().map(Timestamp::from_date);
+    let grants = grantees.into_iter().zip(levels).zip(positions).zip(times("granted")).zip(times("changed"));
+    grants
+        .map(|((((grantee, level), position), created), updated)| {
+            let grantee = Grantee::try_parse(grantee).map_err(Error::internal)?;
+            Ok(StoredGrant { grantee, level: level_of(level)?, position, created, updated })
+        })
+        .collect()
+}
+
+fn level_of(number: i16) -> Result<AccessLevel> {
+    AccessLevel::from_number(number.into())
+        .ok_or_else(|| Error::internal(format!("{number} is no level of access")))
+}
+
+/// Where what a filter lets through begins: what is granted, and what is open at the root where nothing is set.
+const LIST_RIGHTS: &str = concat!(
+    "SELECT kind, uid, max(level)::smallint AS level FROM (
+        SELECT g.kind, g.uid, g.level FROM resource_grants g
+            WHERE g.org_id = $1 AND g.grantee = ANY (",
+    grantees!("$4", "$7"),
+    ") AND g.level >= $5::smallint
+                AND NOT (g.kind = 'dashboard' AND EXISTS (SELECT FROM dashboards d
+                    WHERE d.org_id = $1 AND d.uid = g.uid AND d.deleted IS NOT NULL))
+        UNION ALL
+        SELECT 'folder', f.uid, CASE WHEN f.creator_id = $7 AND f.created >= $8::timestamptz THEN 4 ELSE $6::smallint END
+            FROM folders f WHERE f.org_id = $1 AND f.parent_uid = '' AND ",
+    open_at_root!("folder", "f", "$5", "$6", "$7", "$8"),
+    "   UNION ALL
+        SELECT 'dashboard', d.uid, CASE WHEN d.creator_id = $7 AND d.created >= $8::timestamptz THEN 4 ELSE $6::smallint END
+            FROM dashboards d WHERE d.org_id = $1 AND d.deleted IS NULL AND d.folder_uid = '' AND ",
+    open_at_root!("dashboard", "d", "$5", "$6", "$7", "$8"),
+    ") rights WHERE NOT $3::boolean GROUP BY kind, uid ORDER BY kind DESC, uid LIMIT $2"
+);
+
+#[async_trait]
+impl ResourcePermissionReader for PgResourcePermissionReader {
+    async fn find_access(&self, scope: &Scope, guarded: Guarded<'_>) -> Result<AccessFacts> {
+        match self.remembered(scope, guarded) {
+            Some(facts) => Ok(facts),
+            None => self.fetch(scope, guarded).await,
+        }
+    }
+
+    async fn list_resources_of(&self, scope: &Scope, grantee: Grantee) -> Result<Vec<i64>> {
+        let sql =
+            "SELECT resource_id FROM resource_grants WHERE org_id = $1 AND grantee = $2 ORDER BY resource_id";
+        let org = scope.org();
+        let rows = self.database.read(org, sql, &[&org.0, &grantee.to_string()]).await?;
+        Ok(rows.iter().map(|row| row.get("resource_id")).collect())
+    }
+
+    async fn list_granted_users(&self, scope: &Scope, ids: &[UserId]) -> Result<Vec<GrantedUser>> {
+        let sql = "SELECT u.id, u.uid, u.login, u.email, false AS is_service_account, m.created AS since
+            FROM memberships m JOIN users u ON u.id = m.user_id WHERE m.org_id = $1 AND m.user_id = ANY ($2)
+            UNION ALL
+            SELECT a.id, a.uid, a.login, '', true, a.created FROM service_accounts a
+            WHERE a.org_id = $1 AND a.id = ANY ($2)";
+        let (org, ids) = (scope.org(), ids.iter().map(|id| id.0).collect::<Vec<_>>());
+        let rows = self.database.read(org, sql, &[&org.0, &ids]).await?;
+        let user = |row: &Row| GrantedUser {
+            id: UserId(row.get("id")),
+            uid: row.get("uid"),
+            login: row.get("login"),
+            email: row.get("email"),
+            is_service_account: row.get("is_service_account"),
+            since: timestamp_column(row, "since"),
+        };
+        Ok(rows.iter().map(user).collect())
+    }
+
+    async fn list_granted_teams(&self, scope: &Scope, ids: &[TeamId]) -> Result<Vec<GrantedTeam>> {
+        let sql = "SELECT id, uid, name, email FROM teams WHERE org_id = $1 AND id = ANY ($2)";
+        let (org, ids) = (scope.org(), ids.iter().map(|id| id.0).collect::<Vec<_>>());
+        let rows = self.database.read(org, sql, &[&org.0, &ids]).await?;
+        rows.iter().map(granted_team).collect()
+    }
+
+    async fn list_rights(
+        &self,
+        scope: &Scope,
+        filter: &ContentFilter,
+        limit: i64,
+    ) -> Result<Vec<ContentRight>> {
+        let org = scope.org();
+        let rows =
+            self.database.read(org, LIST_RIGHTS, &FilterParams::of(filter).after(&[&org.0, &limit])).await?;
+        rows.iter().map(content_right).collect()
+    }
+}
+
+fn granted_team(row: &Row) -> Result<GrantedTeam> {
+    Ok(GrantedTeam {
+        id: TeamId(row.get("id")),
+        uid: uid_column(row, "uid")?,
+        name: row.get("name"),
+        email: row.get("email"),
+    })
+}
+
+fn content_right(row: &Row) -> Result<ContentRight> {
+    let kind = match row.get("kind") {
+        "folder" => ResourceKind::Folder,
+        "dashboard" => ResourceKind::Dashboard,
+        other => return Err(Error::internal(format!("{other} is no kind of resource"))),
+    };
+    Ok(ContentRight { kind, uid: uid_column(row, "uid")?, level: level_of(row.get("level"))? })
+}
