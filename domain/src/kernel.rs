@@ -1,6 +1,7 @@
 //! The basis of every noun: aggregates, events, typed values and JSON.
 
 pub mod aggregate;
+pub mod effect;
 pub mod event;
 pub mod id;
 pub mod invariant;

@@ -22,6 +22,7 @@ pub mod pipeline;
 pub mod pool;
 pub mod progress;
 pub mod rebuild;
+pub mod secret;
 pub mod server_key;
 pub mod session;
 pub mod verify;

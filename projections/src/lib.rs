@@ -8,7 +8,6 @@
 pub mod account;
 pub mod content;
 pub mod kernel;
-pub mod premise;
 pub mod record;
 pub mod rights;
 
@@ -28,7 +27,7 @@ pub fn projectors() -> Vec<Box<dyn Projector>> {
 #[must_use]
 pub fn projectors_within(limits: Option<&QuotaLimits>) -> Vec<Box<dyn Projector>> {
     vec![
-        Box::new(account::quota::QuotaProjector::new(limits.cloned())),
+        Box::new(account::quota::QuotaProjector::new(limits.cloned(), &[content::star::count_stars])),
         Box::new(account::org::OrgProjector),
         Box::new(account::user::UserProjector),
         Box::new(record::audit::ActorProjector),

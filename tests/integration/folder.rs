@@ -1,9 +1,9 @@
 //! Folders through HTTP.
 
-use kymograph_app::kernel::event_store::Premise;
 use kymograph_domain::{OrgId, Uid};
-use kymograph_projections::premise::check_premise;
-use kymograph_projections::{OnFailure, Statements};
+use kymograph_projections::OnFailure;
+use kymograph_projections::content::folder::still_is;
+use kymograph_projections::kernel::statement::param;
 use kymograph_tests::TestServer;
 use serde_json::json;
 use tokio_postgres::error::SqlState;
@@ -103,15 +103,12 @@ async fn a_commit_rests_on_the_folder_that_it_was_decided_on() {
     let client = server.database.connect().await;
     let uid = |uid| Uid::try_new(uid).unwrap();
     for (uid, id, holds) in [(uid("ops"), id, true), (uid("ops"), id + 1, false), (uid("other"), id, false)] {
-        let mut statements = Statements::default();
-        check_premise(OrgId(1), &Premise::FolderIs { uid, id }, &mut statements);
-        for statement in statements.into_vec() {
-            let params: Vec<_> =
-                statement.params.iter().map(|param| &**param as &(dyn ToSql + Sync)).collect();
-            let checked = client.execute(statement.sql, &params).await;
-            let code = checked.err().and_then(|error| error.code().cloned());
-            assert_eq!(code, (!holds).then_some(SqlState::DIVISION_BY_ZERO));
-            assert_eq!(statement.on_failure, OnFailure::Conflict);
-        }
+        let check = still_is(OrgId(1), &uid, id);
+        let params: Vec<_> = check.params.iter().cloned().map(param).collect();
+        let params: Vec<_> = params.iter().map(|param| &**param as &(dyn ToSql + Sync)).collect();
+        let checked = client.execute(check.sql, &params).await;
+        let code = checked.err().and_then(|error| error.code().cloned());
+        assert_eq!(code, (!holds).then_some(SqlState::DIVISION_BY_ZERO));
+        assert_eq!(check.on_failure, OnFailure::Conflict);
     }
 }

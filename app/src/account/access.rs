@@ -18,7 +18,6 @@ use tokio::sync::{mpsc, oneshot};
 use crate::kernel::clock::Clock;
 use crate::kernel::error::Result;
 use crate::kernel::scope::Actor;
-use crate::record::audit::ANONYMOUS;
 use crate::{Commands, RequestContext, Scope};
 use fold::{Attempt, What};
 pub(crate) use fold::{MAX_KINDS, MAX_KINDS_PER_ORG, MAX_KINDS_PER_SOURCE};
@@ -251,5 +250,5 @@ fn target(kind: &str, id: Option<UserId>) -> AccessTarget {
 
 /// Who acts before anybody is known.
 fn nobody() -> Actor {
-    Actor { user_id: ANONYMOUS, ..Actor::default() }
+    Actor { user_id: UserId::ANONYMOUS, ..Actor::default() }
 }

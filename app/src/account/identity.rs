@@ -9,7 +9,7 @@ mod turn;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use kymograph_domain::{OrgId, OrgRole, Timestamp, UserId};
+use kymograph_domain::{Invariant, OrgId, OrgRole, Timestamp, UserId};
 
 use crate::account::access::AccessLog;
 use crate::account::login_attempt::LoginAttempts;
@@ -31,7 +31,7 @@ pub(crate) use jwt::{MAX_MAPPED_ORGS, REMEMBERED_SECONDS};
 use login::OnSuccess;
 use turn::Turns;
 
-pub use token::{IdentifiedAccount, TokenOwner, TokenReader};
+pub use token::{IdentifiedAccount, TokenHashes, TokenOwner, TokenReader};
 
 /// After how many seconds it is noted again that a user or session was seen.
 const SEEN_INTERVAL_SECONDS: i64 = 5 * 60;
@@ -219,7 +219,7 @@ impl Identity {
             }
             credentials => self.authenticate(credentials, wanted_org, request).await?.scope,
         };
-        if now.has_rights_of(scope) { Ok(()) } else { Err(Error::rights_changed()) }
+        if now.has_rights_of(scope) { Ok(()) } else { Err(Error::broken(Invariant::ACTOR_KEEPS_RIGHTS)) }
     }
 
     /// The scope of a user, in the org that the request names or else in the one the user works in.

@@ -10,6 +10,7 @@ use kymograph_domain::account::invite::{Guest, Invite, InviteCommand, InviteErro
 use kymograph_domain::account::membership::{Membership, MembershipCommand};
 use kymograph_domain::account::org::{Org, OrgError};
 use kymograph_domain::account::user::{Profile, UserCreated};
+use kymograph_domain::kernel::effect::Ending;
 use kymograph_domain::{OrgId, OrgRole, Stream, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +18,7 @@ use crate::account::membership::Memberships;
 use crate::account::org::OrgReader;
 use crate::account::user::{UserReader, Users};
 use crate::kernel::clock::Clock;
+use crate::kernel::ending::EndingListener;
 use crate::kernel::error::{ErrorKind, Result};
 use crate::kernel::id_allocator::{IdAllocator, IdKind};
 use crate::kernel::permission::Rights;
@@ -165,7 +167,7 @@ impl Invites {
                 let (guest, now) = (guest.clone(), self.clock.now());
                 invite.tell(InviteCommand::Create { id, guest, invited_by, now }).await?;
                 unit.record(invite)?;
-                unit.keep_secret(InviteCode::try_random(org, id)?.secret());
+                unit.write_secret(InviteCode::try_random(org, id)?.secret());
                 Ok(unit.decided(()))
             })
             .await
@@ -191,7 +193,7 @@ impl Invites {
                 let mut invite = unit.load::<Invite>(&id).await?;
                 invite.tell(InviteCommand::Revoke).await?;
                 unit.record(invite)?;
-                unit.keep_secret(forgotten(scope.org(), id));
+                unit.write_secret(forgotten(scope.org(), id));
                 Ok(unit.decided(()))
             })
             .await
@@ -220,7 +222,7 @@ impl Invites {
                     invite.tell(InviteCommand::Revoke).await?;
                 }
                 unit.record(invite)?;
-                unit.keep_secret(forgotten(scope.org(), id));
+                unit.write_secret(forgotten(scope.org(), id));
                 Ok(unit.decided(()))
             })
             .await
@@ -264,7 +266,7 @@ impl Invites {
                 membership.tell(MembershipCommand::Add { user_id, role: invite.role }).await?;
                 unit.record(membership)?;
                 unit.record(invite)?;
-                unit.keep_secret(forgotten(org_id, id));
+                unit.write_secret(forgotten(org_id, id));
                 Ok(unit.decided(AcceptedInvite { user_id, login: login.clone() }))
             })
             .await
@@ -292,10 +294,33 @@ pub(crate) async fn end_invites(
         if invite.is_open {
             invite.tell(InviteCommand::Revoke).await?;
             unit.record(invite)?;
-            unit.keep_secret(forgotten(scope.org(), id));
+            unit.write_secret(forgotten(scope.org(), id));
         }
     }
     Ok(())
+}
+
+/// Ends the invites of members who leave.
+pub struct InviteEndings(Arc<dyn InviteReader>);
+
+impl InviteEndings {
+    /// On this reader.
+    #[must_use]
+    pub fn new(reader: Arc<dyn InviteReader>) -> Self {
+        Self(reader)
+    }
+}
+
+#[async_trait]
+impl EndingListener for InviteEndings {
+    async fn on_endings(&self, unit: &mut Unit<'_>, scope: &Scope, endings: &[Ending<'_>]) -> Result<()> {
+        for ending in endings {
+            if let Ending::Member(user) = ending {
+                end_invites(unit, &*self.0, scope, *user).await?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Ends the invites of a member whose role, if that is what an object is about, does not let it invite any more.

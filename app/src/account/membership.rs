@@ -5,19 +5,21 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use kymograph_domain::account::membership::{Membership, MembershipCommand};
+use kymograph_domain::account::service_account::ServiceAccount;
+use kymograph_domain::account::team::Team;
 use kymograph_domain::account::user::{User, UserError};
-use kymograph_domain::rights::resource_permission::Grantee;
-use kymograph_domain::{OrgId, OrgRole, Timestamp, UserId};
+use kymograph_domain::kernel::effect::Ending;
+use kymograph_domain::{OrgId, OrgRole, TeamId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::account::invite::{InviteReader, end_invites};
 use crate::account::org::OrgReader;
-use crate::account::team::{TeamReader, leave_teams};
 use crate::account::user::UserReader;
+use crate::kernel::ending::Endings;
 use crate::kernel::error::Result;
 use crate::kernel::permission::Rights;
-use crate::rights::resource_permission::{ResourcePermissionReader, drop_grants};
-use crate::{Commands, Error, Page, Permission, Scope};
+use crate::rights::resource_permission::Grantees;
+use crate::{Commands, Error, Page, Permission, Scope, Unit};
 
 /// A member as it is read.
 #[derive(Clone, Debug)]
@@ -82,9 +84,8 @@ pub struct Memberships {
     reader: Arc<dyn MembershipReader>,
     users: Arc<dyn UserReader>,
     orgs: Arc<dyn OrgReader>,
-    teams: Arc<dyn TeamReader>,
-    permissions: Arc<dyn ResourcePermissionReader>,
     invites: Arc<dyn InviteReader>,
+    endings: Endings,
 }
 
 impl Memberships {
@@ -95,11 +96,10 @@ impl Memberships {
         reader: Arc<dyn MembershipReader>,
         users: Arc<dyn UserReader>,
         orgs: Arc<dyn OrgReader>,
-        teams: Arc<dyn TeamReader>,
-        permissions: Arc<dyn ResourcePermissionReader>,
         invites: Arc<dyn InviteReader>,
+        endings: Endings,
     ) -> Self {
-        Self { commands, reader, users, orgs, teams, permissions, invites }
+        Self { commands, reader, users, orgs, invites, endings }
     }
 
     /// Makes the user of a login or e-mail address a member.
@@ -171,8 +171,7 @@ impl Memberships {
             .await
     }
 
-    /// Ends a membership, and with it those in the teams of the org and what was granted to the user there. That a user is
-    /// no member is as well for who may know all users; an admin of the org is told of no user elsewhere.
+    /// Ends a membership. That a user is no member is as well for who may know all users; an admin of the org is told of no user elsewhere.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn remove_member(&self, scope: &Scope, org: OrgId, user: UserId) -> Result<()> {
         let knows_users = scope.require_on_server(Permission::OrgUsersRemove).is_ok();
@@ -185,9 +184,7 @@ impl Memberships {
                 {
                     return Ok(unit.decided(()));
                 }
-                end_invites(&mut unit, &*self.invites, scope, user).await?;
-                leave_teams(&mut unit, &*self.teams, scope, user).await?;
-                drop_grants(&mut unit, &*self.permissions, scope, Grantee::User(user)).await?;
+                self.endings.tell(&mut unit, scope, &[Ending::Member(user)]).await?;
                 let mut membership = unit.load::<Membership>(&user).await?;
                 membership.tell(MembershipCommand::Remove).await?;
                 unit.record(membership)?;
@@ -243,5 +240,19 @@ impl Memberships {
             return Err(Error::missing("Organization not found"));
         }
         Ok(scope)
+    }
+}
+
+/// Members, service accounts and teams, to whom something can be granted.
+pub struct OrgGrantees;
+
+#[async_trait]
+impl Grantees for OrgGrantees {
+    async fn has_user(&self, unit: &Unit<'_>, id: UserId) -> Result<bool> {
+        Ok(unit.load::<Membership>(&id).await?.exists || unit.load::<ServiceAccount>(&id).await?.exists)
+    }
+
+    async fn has_team(&self, unit: &Unit<'_>, id: TeamId) -> Result<bool> {
+        Ok(unit.load::<Team>(&id).await?.exists)
     }
 }

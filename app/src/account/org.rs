@@ -103,7 +103,7 @@ impl Orgs {
                 let mut ending = unit.load::<Org>(&org).await?;
                 ending.tell(OrgCommand::Delete).await?;
                 unit.record(ending)?;
-                unit.forget_org();
+                unit.delete_secrets();
                 Ok(unit.decided(()))
             })
             .await

@@ -180,7 +180,7 @@ impl Quotas {
         let scope = &scope.in_org(org, Permission::OrgsQuotasWrite)?;
         self.limits()?;
         let owner = QuotaOwner::Org;
-        let target = QuotaTarget::try_parse(owner, target)?;
+        let target = owner.target(target)?;
         self.commands
             .run(scope, |mut unit| async move {
                 if !unit.load::<Org>(&org).await?.exists {
@@ -200,7 +200,7 @@ impl Quotas {
         scope.require_on_server(Permission::UsersQuotasWrite)?;
         self.limits()?;
         let owner = QuotaOwner::User(user);
-        let target = QuotaTarget::try_parse(owner, target)?;
+        let target = owner.target(target)?;
         self.commands
             .run(scope, |mut unit| async move {
                 if !unit.load_from_server::<User>(&user).await?.exists {

@@ -6,18 +6,18 @@ use async_trait::async_trait;
 use kymograph_domain::account::service_account::{
     ServiceAccount, ServiceAccountCommand, ServiceAccountCreated, ServiceAccountError, token_expiry,
 };
+use kymograph_domain::kernel::effect::Ending;
 use kymograph_domain::kernel::slug::slugify;
-use kymograph_domain::rights::resource_permission::Grantee;
 use kymograph_domain::{OrgId, OrgRole, Timestamp, Uid, UserId};
 use serde::{Deserialize, Serialize};
 
+use crate::account::identity::{TokenHashes, TokenOwner};
 use crate::account::token::NewApiToken;
 use crate::kernel::clock::Clock;
+use crate::kernel::ending::Endings;
 use crate::kernel::error::{Error, ErrorKind, Result};
-use crate::kernel::event_store::TokenHashWrite;
 use crate::kernel::id_allocator::{IdAllocator, IdKind};
 use crate::kernel::random::random_uid;
-use crate::rights::resource_permission::{ResourcePermissionReader, drop_grants};
 use crate::{Commands, Page, Permission, Scope};
 
 /// A service account as it is read.
@@ -138,7 +138,8 @@ impl CreatedToken {
 pub struct ServiceAccounts {
     commands: Commands,
     reader: Arc<dyn ServiceAccountReader>,
-    permissions: Arc<dyn ResourcePermissionReader>,
+    hashes: Arc<dyn TokenHashes>,
+    endings: Endings,
     ids: Arc<dyn IdAllocator>,
     clock: Arc<dyn Clock>,
 }
@@ -149,11 +150,12 @@ impl ServiceAccounts {
     pub fn new(
         commands: Commands,
         reader: Arc<dyn ServiceAccountReader>,
-        permissions: Arc<dyn ResourcePermissionReader>,
+        hashes: Arc<dyn TokenHashes>,
+        endings: Endings,
         ids: Arc<dyn IdAllocator>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { commands, reader, permissions, ids, clock }
+        Self { commands, reader, hashes, endings, ids, clock }
     }
 
     /// Creates a service account and returns it.
@@ -227,7 +229,7 @@ impl ServiceAccounts {
             .run(scope, |mut unit| async move {
                 let mut account = unit.load::<ServiceAccount>(&id).await?;
                 account.tell(ServiceAccountCommand::Delete).await?;
-                drop_grants(&mut unit, &*self.permissions, scope, Grantee::User(id)).await?;
+                self.endings.tell(&mut unit, scope, &[Ending::ServiceAccount(id)]).await?;
                 unit.record(account)?;
                 Ok(unit.decided(()))
             })
@@ -254,12 +256,8 @@ impl ServiceAccounts {
                 let add = ServiceAccountCommand::AddToken { token_id, name: name.to_owned(), expires };
                 account.tell(add).await?;
                 unit.record(account)?;
-                unit.keep_token_hash(TokenHashWrite {
-                    hash: new.hash,
-                    org: scope.org(),
-                    service_account_id: id,
-                    token_id,
-                });
+                let owner = TokenOwner { org: scope.org(), service_account_id: id, token_id };
+                unit.write(self.hashes.keep_hash(&new.hash, &owner));
                 let key = Some(new.token.clone());
                 Ok(unit.decided(CreatedToken { id: token_id, name: name.to_owned(), key }))
             })

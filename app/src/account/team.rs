@@ -8,15 +8,15 @@ use kymograph_domain::account::team::{
     MAX_MEMBERS, Team, TeamCommand, TeamCreated, TeamError, TeamMembers, TeamPermission,
 };
 use kymograph_domain::account::user::{User, UserError};
+use kymograph_domain::kernel::effect::Ending;
 use kymograph_domain::kernel::text::fold;
-use kymograph_domain::rights::resource_permission::Grantee;
 use kymograph_domain::{OrgId, TeamId, Uid, UserId};
 
 use crate::account::membership::MembershipReader;
+use crate::kernel::ending::{EndingListener, Endings};
 use crate::kernel::error::Result;
 use crate::kernel::id_allocator::{IdAllocator, IdKind};
 use crate::kernel::random::random_uid;
-use crate::rights::resource_permission::{ResourcePermissionReader, drop_grants};
 use crate::{Commands, Page, Permission, Scope, Unit};
 
 /// A team as it is read.
@@ -104,7 +104,7 @@ pub struct Teams {
     commands: Commands,
     reader: Arc<dyn TeamReader>,
     memberships: Arc<dyn MembershipReader>,
-    permissions: Arc<dyn ResourcePermissionReader>,
+    endings: Endings,
     ids: Arc<dyn IdAllocator>,
 }
 
@@ -115,10 +115,10 @@ impl Teams {
         commands: Commands,
         reader: Arc<dyn TeamReader>,
         memberships: Arc<dyn MembershipReader>,
-        permissions: Arc<dyn ResourcePermissionReader>,
+        endings: Endings,
         ids: Arc<dyn IdAllocator>,
     ) -> Self {
-        Self { commands, reader, memberships, permissions, ids }
+        Self { commands, reader, memberships, endings, ids }
     }
 
     /// Creates a team, which whoever creates it administers if it is a member of the org. Returns id and uid.
@@ -167,7 +167,7 @@ impl Teams {
             .run(scope, |mut unit| async move {
                 let mut team = unit.load::<Team>(id).await?;
                 team.tell(TeamCommand::Delete).await?;
-                drop_grants(&mut unit, &*self.permissions, scope, Grantee::Team(*id)).await?;
+                self.endings.tell(&mut unit, scope, &[Ending::Team(*id)]).await?;
                 unit.record(team)?;
                 Ok(unit.decided(()))
             })
@@ -310,21 +310,31 @@ pub(crate) async fn resolve_team(reader: &dyn TeamReader, scope: &Scope, team: &
     Ok(reader.find_team_id(scope, &uid).await?.ok_or(TeamError::NotFound)?)
 }
 
-/// Takes a user out of all teams of an org, which comes before the end of its membership: who comes back is in none of its
-/// old teams.
-pub(crate) async fn leave_teams(
-    unit: &mut Unit<'_>,
-    reader: &dyn TeamReader,
-    scope: &Scope,
-    user: UserId,
-) -> Result<()> {
-    for view in reader.list_teams_of_user(scope, user).await? {
-        let mut team = unit.load_in::<Team>(scope, &view.id).await?;
-        // The log knows first: a team that the user has left since it was listed is left alone.
-        if team.members.contains_key(&user) {
-            team.tell(TeamCommand::RemoveMember(user)).await?;
-            unit.record(team)?;
-        }
+/// Takes members who leave an org out of its teams: who comes back is in none of them.
+pub struct TeamEndings(Arc<dyn TeamReader>);
+
+impl TeamEndings {
+    /// On this reader.
+    #[must_use]
+    pub fn new(reader: Arc<dyn TeamReader>) -> Self {
+        Self(reader)
     }
-    Ok(())
+}
+
+#[async_trait]
+impl EndingListener for TeamEndings {
+    async fn on_endings(&self, unit: &mut Unit<'_>, scope: &Scope, endings: &[Ending<'_>]) -> Result<()> {
+        for ending in endings {
+            let Ending::Member(user) = ending else { continue };
+            for view in self.0.list_teams_of_user(scope, *user).await? {
+                let mut team = unit.load_in::<Team>(scope, &view.id).await?;
+                // The log knows first: a team that the user has left since it was listed is left alone.
+                if team.members.contains_key(user) {
+                    team.tell(TeamCommand::RemoveMember(*user)).await?;
+                    unit.record(team)?;
+                }
+            }
+        }
+        Ok(())
+    }
 }

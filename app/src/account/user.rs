@@ -12,19 +12,18 @@ use kymograph_domain::account::org::Org;
 use kymograph_domain::account::user::{
     Claims, Profile, User, UserCommand, UserCreated, UserError, check_password,
 };
-use kymograph_domain::rights::resource_permission::Grantee;
+use kymograph_domain::kernel::effect::Ending;
 use kymograph_domain::{OrgId, OrgRole, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::account::membership::MembershipReader;
 use crate::account::password::PasswordHasher;
-use crate::account::team::{TeamReader, leave_teams};
+use crate::kernel::ending::Endings;
 use crate::kernel::error::{Error, Result};
-use crate::kernel::event_store::SecretWrite;
 use crate::kernel::id_allocator::{IdAllocator, IdKind};
 use crate::kernel::random::random_uid;
 use crate::kernel::scope::AcrossOrgs;
-use crate::rights::resource_permission::{ResourcePermissionReader, drop_grants};
+use crate::kernel::secret::SecretWrite;
 use crate::{Commands, Page, Permission, Scope, Unit};
 
 pub use email::{EmailVerification, ProfileUpdate};
@@ -135,8 +134,7 @@ pub struct Users {
     commands: Commands,
     reader: Arc<dyn UserReader>,
     memberships: Arc<dyn MembershipReader>,
-    teams: Arc<dyn TeamReader>,
-    permissions: Arc<dyn ResourcePermissionReader>,
+    endings: Endings,
     ids: Arc<dyn IdAllocator>,
     passwords: Arc<dyn PasswordHasher>,
     verification: Option<EmailVerification>,
@@ -149,10 +147,8 @@ pub struct UserPorts {
     pub reader: Arc<dyn UserReader>,
     /// Reads memberships.
     pub memberships: Arc<dyn MembershipReader>,
-    /// Reads teams.
-    pub teams: Arc<dyn TeamReader>,
-    /// Reads what is granted to users.
-    pub permissions: Arc<dyn ResourcePermissionReader>,
+    /// Ends what refers to a membership.
+    pub endings: Endings,
     /// Hands out ids.
     pub ids: Arc<dyn IdAllocator>,
     /// Hashes passwords.
@@ -165,18 +161,8 @@ impl Users {
     /// The use cases on these ports.
     #[must_use]
     pub fn new(commands: Commands, ports: UserPorts, default_membership: DefaultMembership) -> Self {
-        let UserPorts { reader, memberships, teams, permissions, ids, passwords, verification } = ports;
-        Self {
-            commands,
-            reader,
-            memberships,
-            teams,
-            permissions,
-            ids,
-            passwords,
-            verification,
-            default_membership,
-        }
+        let UserPorts { reader, memberships, endings, ids, passwords, verification } = ports;
+        Self { commands, reader, memberships, endings, ids, passwords, verification, default_membership }
     }
 
     /// Creates a user who is a member of one org.
@@ -281,7 +267,7 @@ impl Users {
             user.tell(command).await?;
         }
         unit.record(user)?;
-        unit.keep_secret(password_secret(id, Some(hash.to_owned())));
+        unit.write_secret(password_secret(id, Some(hash.to_owned())));
         Ok(())
     }
 
@@ -361,7 +347,7 @@ impl Users {
                 }
                 user.tell(UserCommand::ChangePassword).await?;
                 unit.record(user)?;
-                unit.keep_secret(password_secret(id, Some(hash.clone())));
+                unit.write_secret(password_secret(id, Some(hash.clone())));
                 Ok(unit.decided(true))
             })
             .await
@@ -412,11 +398,10 @@ impl Users {
                 let mut user = unit.load_from_server::<User>(&id).await?;
                 user.tell(UserCommand::Delete).await?;
                 unit.record(user)?;
-                unit.keep_secret(password_secret(id, None));
+                unit.write_secret(password_secret(id, None));
                 for org in self.memberships.list_orgs_of_user(id).await? {
                     let org_scope = scope.in_org(org.org_id, Permission::OrgUsersRemove)?;
-                    leave_teams(&mut unit, &*self.teams, &org_scope, id).await?;
-                    drop_grants(&mut unit, &*self.permissions, &org_scope, Grantee::User(id)).await?;
+                    self.endings.tell(&mut unit, &org_scope, &[Ending::Member(id)]).await?;
                     let mut membership = unit.load_across::<Membership>(across, org.org_id, &id).await?;
                     membership.tell(MembershipCommand::Remove).await?;
                     unit.record(membership)?;

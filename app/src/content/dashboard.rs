@@ -1,5 +1,6 @@
 //! Dashboards: saving, importing, reading, deleting and undeleting them. Their versions are in [`version`].
 
+mod guarded;
 mod import;
 mod past;
 mod save;
@@ -21,6 +22,7 @@ use crate::kernel::moment::{Moments, Then};
 use crate::rights::authorization::{ContentFilter, Guarded};
 use crate::{Authorization, Commands, Permission, Scope, Workers};
 
+pub use guarded::GuardedDashboards;
 pub use import::{ImportDashboard, ImportInput, ImportedDashboard, interpolate};
 pub use save::{ParsedDashboard, SaveDashboard};
 pub use version::{VersionContent, VersionTarget, VersionView};
@@ -113,6 +115,8 @@ pub struct TagCount {
 pub trait DashboardReader: Send + Sync {
     /// The dashboard of that uid.
     async fn find_dashboard(&self, scope: &Scope, uid: &Uid) -> Result<Option<Arc<DashboardView>>>;
+    /// The uids of the dashboards that are directly in some folders.
+    async fn list_uids_in(&self, scope: &Scope, folders: Vec<Uid>) -> Result<Vec<Uid>>;
     /// The uid of the dashboard of that numeric id.
     async fn find_uid_by_id(&self, scope: &Scope, id: i64) -> Result<Option<Uid>>;
     /// The uid of the folder of that numeric id.
@@ -223,7 +227,13 @@ impl Dashboards {
             .run(scope, |mut unit| async move {
                 let mut dashboard = unit.load::<Dashboard>(uid).await?;
                 self.require_edit(scope, &dashboard, Permission::DashboardsDelete).await?;
-                unit.rest_on_right(ResourceKind::Dashboard, uid, AccessLevel::Edit);
+                self.authorization.rest_on_right(
+                    scope,
+                    &mut unit,
+                    ResourceKind::Dashboard,
+                    uid,
+                    AccessLevel::Edit,
+                );
                 dashboard.tell(DashboardCommand::Delete).await?;
                 let title = dashboard.title.clone();
                 unit.record(dashboard)?;

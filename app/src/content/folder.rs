@@ -1,5 +1,6 @@
 //! Folders: creating, changing, moving, deleting and reading them.
 
+mod guarded;
 mod past;
 mod place;
 
@@ -7,20 +8,23 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use kymograph_domain::content::dashboard::{Dashboard, DashboardCommand};
 use kymograph_domain::content::folder::{Birth, Folder, FolderCommand, FolderCreated, FolderError};
+use kymograph_domain::kernel::effect::Ending;
 use kymograph_domain::rights::resource_permission::ResourceKind;
 use kymograph_domain::{AccessLevel, OrgId, StreamId, Timestamp, Uid, UserId};
 use serde::{Deserialize, Serialize};
 
+use crate::kernel::ending::Endings;
 use crate::kernel::error::{Error, Result};
 use crate::kernel::id_allocator::{IdAllocator, IdKind};
 use crate::kernel::moment::Moments;
 use crate::kernel::random::random_uid;
 use crate::kernel::scope::denied;
+use crate::kernel::side_write::SideWrite;
 use crate::rights::authorization::{ContentFilter, Guarded};
 use crate::{Authorization, Commands, Page, Permission, Scope};
 
+pub use guarded::GuardedFolders;
 pub use past::FolderTree;
 pub(crate) use place::{another_folder, same_folder};
 
@@ -119,6 +123,9 @@ pub trait FolderReader: Send + Sync {
         let allowed = self.find_allowed(scope, filter).await?;
         Ok(Arc::new(tree.only(&allowed)))
     }
+    /// The check, for a commit, that the folder of a uid has a numeric id. If it has another one by now, the command is decided
+    /// again.
+    fn still_is(&self, org: OrgId, uid: &Uid, id: i64) -> SideWrite;
     /// The newest creations under a uid, the newest first.
     async fn list_births(&self, scope: &Scope, uid: &Uid) -> Result<Vec<Birth>>;
     /// The position of a version of any object in the org's log.
@@ -169,6 +176,7 @@ pub struct Folders {
     authorization: Arc<Authorization>,
     moments: Arc<Moments>,
     ids: Arc<dyn IdAllocator>,
+    endings: Endings,
 }
 
 impl Folders {
@@ -180,8 +188,9 @@ impl Folders {
         authorization: Arc<Authorization>,
         moments: Arc<Moments>,
         ids: Arc<dyn IdAllocator>,
+        endings: Endings,
     ) -> Self {
-        Self { commands, reader, authorization, moments, ids }
+        Self { commands, reader, authorization, moments, ids, endings }
     }
 
     /// Creates a folder and returns its uid.
@@ -256,7 +265,13 @@ impl Folders {
                     let (parent, permission) = (parent_uid.as_ref(), Permission::FoldersCreate);
                     self.authorization.require_place_in(scope, &mut unit, parent, permission).await?;
                     // An actor whose right is taken meanwhile must not take the folder along.
-                    unit.rest_on_right(ResourceKind::Folder, uid, AccessLevel::Edit);
+                    self.authorization.rest_on_right(
+                        scope,
+                        &mut unit,
+                        ResourceKind::Folder,
+                        uid,
+                        AccessLevel::Edit,
+                    );
                 }
                 folder.tell(FolderCommand::Move { parent_uid: parent_uid.clone() }).await?;
                 unit.record(folder)?;
@@ -273,7 +288,13 @@ impl Folders {
             .run(scope, |mut unit| async move {
                 let mut folder = unit.load::<Folder>(uid).await?;
                 self.require_edit(scope, &folder, Permission::FoldersDelete).await?;
-                unit.rest_on_right(ResourceKind::Folder, uid, AccessLevel::Edit);
+                self.authorization.rest_on_right(
+                    scope,
+                    &mut unit,
+                    ResourceKind::Folder,
+                    uid,
+                    AccessLevel::Edit,
+                );
                 let deleted = DeletedFolder { id: folder.id, title: folder.title.clone() };
                 folder.tell(FolderCommand::Delete).await?;
                 let contents = self.reader.list_descendants(scope, uid).await?;
@@ -281,13 +302,8 @@ impl Folders {
                 let keys: Vec<_> = contents.folders.iter().rev().collect();
                 let inner = unit.load_many::<Folder>(&keys).await?;
                 let inside = inside(uid, inner.iter().rev().map(|inner| &**inner));
-                let keys: Vec<_> = contents.dashboards.iter().collect();
-                for mut dashboard in unit.load_many::<Dashboard>(&keys).await? {
-                    if dashboard.folder_uid.as_ref().is_some_and(|folder| inside.contains(folder)) {
-                        dashboard.tell(DashboardCommand::Delete).await?;
-                        unit.record(dashboard)?;
-                    }
-                }
+                let endings: Vec<_> = inside.iter().map(Ending::Folder).collect();
+                self.endings.tell(&mut unit, scope, &endings).await?;
                 for mut inner in inner.into_iter().filter(|inner| inside.contains(&inner.uid)) {
                     inner.tell(FolderCommand::Delete).await?;
                     unit.record(inner)?;

@@ -12,6 +12,7 @@ use crate::kernel::by_org::ByOrg;
 use crate::kernel::error::{Error, ErrorKind, Result};
 use crate::kernel::event_store::{Commit, CommitError, EventStore, Fate, KeptResponse, Replay};
 use crate::kernel::scope::{IdempotencyKey, Scope};
+use crate::kernel::secret::Secrets;
 use crate::kernel::unit::{Decided, Loaded, Unit};
 use course::Course;
 
@@ -22,15 +23,20 @@ const MAX_ATTEMPTS: u32 = 40;
 #[derive(Clone)]
 pub struct Commands {
     store: Arc<dyn EventStore>,
+    secrets: Arc<dyn Secrets>,
     /// Commands that lost a race take turns in deciding again, so that they do not race once more.
     turns: Arc<ByOrg<tokio::sync::Mutex<()>>>,
 }
 
 impl Commands {
-    /// Commands on this log.
+    /// Commands on this log, and on the secrets beside it.
     #[must_use]
-    pub fn new(store: Arc<dyn EventStore>) -> Self {
-        Self { store, turns: Arc::default() }
+    pub fn new(store: Arc<dyn EventStore>, secrets: Arc<dyn Secrets>) -> Self {
+        Self { store, secrets, turns: Arc::default() }
+    }
+
+    fn unit<'s>(&self, scope: &'s Scope, loaded: Loaded) -> Unit<'s> {
+        Unit::new(scope, self.store.clone(), self.secrets.clone(), loaded)
     }
 
     /// Runs one command: decides, and commits what was decided in one transaction.
@@ -53,7 +59,7 @@ impl Commands {
         let mut course = Course::new(self, scope.org());
         for attempt in 1..=MAX_ATTEMPTS {
             let loaded = course.begin().await;
-            let decided = decide(Unit::new(scope, self.store.clone(), loaded.clone())).await;
+            let decided = decide(self.unit(scope, loaded.clone())).await;
             let writes_nothing = decided.as_ref().map_or(true, |decided| decided.unit.appends.is_empty());
             if writes_nothing && course.must_decide_on_stored(&loaded).await {
                 continue;
@@ -77,10 +83,12 @@ impl Commands {
                 Err(CommitError::Broken(invariant)) if invariant.is_existence() && course.misses(&loaded) => {
                 }
                 // The next request to a deleted org finds no membership.
-                Err(CommitError::Broken(Invariant::OrgExists)) if scope.org() == scope.home() => {
+                Err(CommitError::Broken(invariant))
+                    if invariant == Invariant::ORG_EXISTS && scope.org() == scope.home() =>
+                {
                     return Err(Error::unauthenticated("Unauthorized"));
                 }
-                Err(CommitError::Broken(invariant)) => return Err(Error::from_invariant(invariant)),
+                Err(CommitError::Broken(invariant)) => return Err(Error::broken(invariant)),
                 Err(CommitError::Repeated) => match self.replayed(scope).await? {
                     Some(outcome) => return Ok(outcome),
                     // The first request was before it in the same transaction, and failed after all.
@@ -98,7 +106,7 @@ impl Commands {
         F: FnOnce(Unit<'s>) -> D,
         D: Future<Output = Result<Decided<'s, O>>>,
     {
-        Ok(decide(Unit::new(scope, self.store.clone(), Loaded::default())).await?.outcome)
+        Ok(decide(self.unit(scope, Loaded::default())).await?.outcome)
     }
 
     async fn replayed<O: DeserializeOwned>(&self, scope: &Scope) -> Result<Option<O>> {
@@ -138,6 +146,6 @@ fn commit<O: Serialize>(scope: &Scope, unit: Unit<'_>, outcome: &O, grounds: Vec
         Some(key) => Some((key.clone(), serde_json::to_string(outcome).map_err(Error::internal)?)),
         None => None,
     };
-    let Unit { appends, secrets, token_hashes, forgotten, premises, .. } = unit;
-    Ok(Commit { appends, secrets, token_hashes, forgotten, replay, grounds, premises })
+    let Unit { appends, premises, writes, .. } = unit;
+    Ok(Commit { appends, premises, writes, replay, grounds })
 }

@@ -2,15 +2,7 @@
 
 use std::fmt;
 
-use kymograph_domain::account::invite::InviteError;
-use kymograph_domain::account::membership::MembershipError;
-use kymograph_domain::account::org::OrgError;
-use kymograph_domain::account::quota::QuotaError;
-use kymograph_domain::account::service_account::ServiceAccountError;
-use kymograph_domain::account::team::TeamError;
-use kymograph_domain::account::user::UserError;
-use kymograph_domain::content::dashboard::DashboardError;
-use kymograph_domain::content::folder::FolderError;
+use kymograph_domain::kernel::reason::Refusal;
 use kymograph_domain::{Invariant, Reason, ReasonKind};
 
 /// What a client is told of a fault of ours.
@@ -142,6 +134,25 @@ impl Error {
         error
     }
 
+    /// The answer to a command that would break a rule over more than one aggregate.
+    #[must_use]
+    pub fn broken(invariant: Invariant) -> Self {
+        Self::refused(invariant.refusal())
+    }
+
+    /// A command was refused by the domain.
+    fn refused(refusal: Refusal) -> Self {
+        let kind = match refusal.kind {
+            ReasonKind::Invalid => ErrorKind::Invalid,
+            ReasonKind::Missing => ErrorKind::Missing,
+            ReasonKind::Taken => ErrorKind::Taken,
+            ReasonKind::Stale => ErrorKind::Stale,
+            ReasonKind::Exhausted => ErrorKind::Exhausted,
+            ReasonKind::Forbidden => ErrorKind::Forbidden,
+        };
+        Self { code: refusal.code, ..Self::new(kind, refusal.message) }
+    }
+
     /// Adds the machine-readable code that clients test, like `version-mismatch`.
     #[must_use]
     pub fn with_code(mut self, code: &'static str) -> Self {
@@ -194,48 +205,6 @@ impl std::error::Error for Error {}
 
 impl<R: Reason> From<R> for Error {
     fn from(reason: R) -> Self {
-        let kind = match reason.kind() {
-            ReasonKind::Invalid => ErrorKind::Invalid,
-            ReasonKind::Missing => ErrorKind::Missing,
-            ReasonKind::Taken => ErrorKind::Taken,
-            ReasonKind::Stale => ErrorKind::Stale,
-            ReasonKind::Exhausted => ErrorKind::Exhausted,
-        };
-        let mut error = Self::new(kind, reason.to_string());
-        error.code = reason.code();
-        error
-    }
-}
-
-impl Error {
-    /// The error of who had other rights when the request began.
-    #[must_use]
-    pub(crate) fn rights_changed() -> Self {
-        Self::new(ErrorKind::Forbidden, "Your rights changed while the request was under way, try again")
-    }
-
-    /// The error of a broken rule that spans aggregates, in the words of the noun it protects.
-    #[must_use]
-    pub fn from_invariant(invariant: Invariant) -> Self {
-        match invariant {
-            Invariant::OrgNameUnique => OrgError::NameTaken.into(),
-            Invariant::OrgExists => OrgError::NotFound.into(),
-            Invariant::UserExists => UserError::NotFound.into(),
-            Invariant::ActorKeepsRights => Self::rights_changed(),
-            Invariant::LoginUnique => UserError::Taken.into(),
-            Invariant::InviteMakerMayInvite => InviteError::NotFound.into(),
-            Invariant::ServerKeepsAdmin => UserError::LastServerAdmin.into(),
-            Invariant::OrgKeepsAdmin => MembershipError::LastAdmin.into(),
-            Invariant::ParentFolderExists => DashboardError::FolderNotFound.into(),
-            Invariant::FolderNotOwnAncestor => FolderError::OwnAncestor.into(),
-            Invariant::FolderDepth => FolderError::TooDeep.into(),
-            Invariant::TeamNameUnique => TeamError::NameTaken.into(),
-            Invariant::ServiceAccountLoginUnique => ServiceAccountError::Taken.into(),
-            Invariant::TokenNameUnique => ServiceAccountError::TokenNameTaken.into(),
-            Invariant::QuotaKept => QuotaError::Reached.into(),
-            Invariant::DeletedFolderEmpty => {
-                Self::new(ErrorKind::Stale, "the folder has been changed by someone else")
-            }
-        }
+        Self::refused(reason.into())
     }
 }

@@ -5,14 +5,12 @@ mod fate;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use kymograph_domain::rights::resource_permission::ResourceKind;
-use kymograph_domain::{Invariant, OrgId, StoredEvent, StreamId, Timestamp, Uid, UserId};
+use kymograph_domain::{Invariant, OrgId, StoredEvent, StreamId, Timestamp};
 use tokio::sync::oneshot;
 
-use crate::account::session::TokenHash;
 use crate::kernel::error::{Error, Result};
 use crate::kernel::scope::{IdempotencyKey, Scope};
-use crate::rights::authorization::ContentFilter;
+use crate::kernel::side_write::SideWrite;
 
 pub use fate::{Fate, Verdict};
 
@@ -51,74 +49,19 @@ impl Append {
     }
 }
 
-/// A secret to be kept outside the log, because the log is shown, exported and never forgets.
-#[derive(Clone)]
-pub struct SecretWrite {
-    /// The org that owns it.
-    pub org: OrgId,
-    /// Its name, like `user/1/password`.
-    pub key: String,
-    /// Its value, `None` to delete it.
-    pub value: Option<String>,
-}
-
-impl std::fmt::Debug for SecretWrite {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SecretWrite").field("org", &self.org).field("key", &self.key).finish_non_exhaustive()
-    }
-}
-
-/// The hash of a token to be kept outside the log, so that the token's owner is found before an org is known.
-#[derive(Clone, Copy, Debug)]
-pub struct TokenHashWrite {
-    /// The hash.
-    pub hash: TokenHash,
-    /// The org of the service account.
-    pub org: OrgId,
-    /// The service account.
-    pub service_account_id: UserId,
-    /// The token.
-    pub token_id: i64,
-}
-
-/// A fact beside its streams that a commit was decided on. It is checked again in the transaction that writes it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Premise {
-    /// The folder of a uid has this numeric id. If it has another one by now, the command is decided again.
-    FolderIs {
-        /// The uid.
-        uid: Uid,
-        /// The numeric id.
-        id: i64,
-    },
-    /// A filter lets the actor through to a folder or dashboard.
-    MayUse {
-        /// The kind: folder or dashboard.
-        kind: ResourceKind,
-        /// The uid.
-        uid: Uid,
-        /// The filter.
-        filter: ContentFilter,
-    },
-}
-
 /// All that one use case wants written, atomically.
 #[derive(Debug)]
 pub struct Commit {
     /// Events, at least one.
     pub appends: Vec<Append>,
-    /// Secrets.
-    pub secrets: Vec<SecretWrite>,
-    /// Hashes of new tokens, of the org of the first append.
-    pub token_hashes: Vec<TokenHashWrite>,
-    /// An org that ends, whose secrets and kept answers are forgotten.
-    pub forgotten: Option<OrgId>,
+    /// Checks of what it was decided on, in the org of the first append. They come before its own events.
+    pub premises: Vec<SideWrite>,
+    /// Further writes, which come after its events.
+    pub writes: Vec<SideWrite>,
     /// The answer to keep for a repetition of the request, as JSON text.
     pub replay: Option<(IdempotencyKey, String)>,
     /// The fates of the commits that it was decided on before they were written. It is written only if they were.
     pub grounds: Vec<Fate>,
-    /// Further facts that have to hold in the scope's org.
-    pub premises: Vec<Premise>,
 }
 
 /// A commit that will be written, or fail, whether or not anybody waits for it.

@@ -4,15 +4,13 @@ use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cqrs_es::event_sink::EventSink;
-use kymograph_domain::rights::resource_permission::ResourceKind;
-use kymograph_domain::{AccessLevel, OrgId, StoredEvent, Stream, StreamId, Uid};
+use kymograph_domain::{OrgId, StoredEvent, Stream, StreamId};
 
 use crate::kernel::error::{Error, Result};
-use crate::kernel::event_store::{
-    Append, EndsAhead, EventStore, Fate, Premise, SecretWrite, StreamState, TokenHashWrite,
-};
+use crate::kernel::event_store::{Append, EndsAhead, EventStore, Fate, StreamState};
 use crate::kernel::scope::{AcrossOrgs, Scope};
-use crate::rights::authorization::ContentFilter;
+use crate::kernel::secret::{SecretWrite, Secrets};
+use crate::kernel::side_write::SideWrite;
 
 /// An aggregate as it was loaded, with what was decided on it since.
 pub struct Entity<A: Stream> {
@@ -65,11 +63,10 @@ pub struct Decided<'s, O> {
 pub struct Unit<'s> {
     scope: &'s Scope,
     store: Arc<dyn EventStore>,
+    secrets: Arc<dyn Secrets>,
     pub(crate) appends: Vec<Append>,
-    pub(crate) secrets: Vec<SecretWrite>,
-    pub(crate) token_hashes: Vec<TokenHashWrite>,
-    pub(crate) forgotten: Option<OrgId>,
-    pub(crate) premises: Vec<Premise>,
+    pub(crate) premises: Vec<SideWrite>,
+    pub(crate) writes: Vec<SideWrite>,
     loaded: Loaded,
 }
 
@@ -125,9 +122,14 @@ impl Loaded {
 }
 
 impl<'s> Unit<'s> {
-    pub(crate) fn new(scope: &'s Scope, store: Arc<dyn EventStore>, loaded: Loaded) -> Self {
-        let (appends, secrets, token_hashes) = (Vec::new(), Vec::new(), Vec::new());
-        Self { scope, store, appends, secrets, token_hashes, forgotten: None, premises: Vec::new(), loaded }
+    pub(crate) fn new(
+        scope: &'s Scope,
+        store: Arc<dyn EventStore>,
+        secrets: Arc<dyn Secrets>,
+        loaded: Loaded,
+    ) -> Self {
+        let (appends, premises, writes) = (Vec::new(), Vec::new(), Vec::new());
+        Self { scope, store, secrets, appends, premises, writes, loaded }
     }
 
     /// Loads an aggregate of the scope's org; one that never was has the default state.
@@ -234,34 +236,27 @@ impl<'s> Unit<'s> {
         Ok(())
     }
 
-    /// Has a secret kept, or forgotten, together with the events.
-    pub fn keep_secret(&mut self, secret: SecretWrite) {
-        self.secrets.push(secret);
+    /// Has a secret kept, or deleted, together with the events.
+    pub fn write_secret(&mut self, secret: SecretWrite) {
+        let write = self.secrets.write(secret);
+        self.write(write);
     }
 
-    /// Has all secrets and kept answers of the scope's org forgotten, because it ends.
-    pub fn forget_org(&mut self) {
-        self.forgotten = Some(self.scope.org());
+    /// Has all secrets of the scope's org deleted, because it ends.
+    pub fn delete_secrets(&mut self) {
+        let write = self.secrets.delete_all(self.scope.org());
+        self.write(write);
     }
 
-    /// Has the hash of a new token kept together with the events.
-    pub fn keep_token_hash(&mut self, hash: TokenHashWrite) {
-        self.token_hashes.push(hash);
+    /// Has something of a slice's own written together with the events.
+    pub fn write(&mut self, write: SideWrite) {
+        self.writes.push(write);
     }
 
     /// Has it written only if something else in the scope's org still holds.
-    pub(crate) fn rest_on(&mut self, premise: Premise) {
+    pub(crate) fn rest_on(&mut self, premise: SideWrite) {
         if !self.premises.contains(&premise) {
             self.premises.push(premise);
-        }
-    }
-
-    /// Has it written only if the actor still may use a folder or dashboard so much. An actor who administers all of them has
-    /// that by its role, which is checked in another way.
-    pub(crate) fn rest_on_right(&mut self, kind: ResourceKind, uid: &Uid, level: AccessLevel) {
-        if !self.scope.administers_content() {
-            let filter = ContentFilter::of(self.scope, level);
-            self.rest_on(Premise::MayUse { kind, uid: uid.clone(), filter });
         }
     }
 

@@ -43,9 +43,6 @@ pub(crate) const MAX_PAGE: i64 = 5000;
 /// How many at most if each comes with what it changed.
 const MAX_PAGE_WITH_CHANGES: i64 = 100;
 
-/// The id of who acts before anybody is known.
-pub const ANONYMOUS: UserId = UserId(-1);
-
 /// An entry, borrowed from where it was read.
 #[derive(Clone, Debug)]
 pub struct AuditRecord<'a> {
@@ -92,7 +89,7 @@ pub struct AuditRecord<'a> {
 #[must_use]
 pub fn actor_kind(id: UserId, auth_method: &str) -> &'static str {
     match (id, auth_method) {
-        (ANONYMOUS, _) => "anonymous",
+        (UserId::ANONYMOUS, _) => "anonymous",
         (UserId::SERVER, "import") => "imported",
         (UserId::SERVER, _) => "server",
         (_, "token") => "serviceAccount",

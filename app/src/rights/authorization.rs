@@ -177,9 +177,25 @@ impl Authorization {
     ) -> Result<()> {
         self.require_place(scope, folder, permission).await?;
         if let Some(folder) = folder {
-            unit.rest_on_right(ResourceKind::Folder, folder, AccessLevel::Edit);
+            self.rest_on_right(scope, unit, ResourceKind::Folder, folder, AccessLevel::Edit);
         }
         Ok(())
+    }
+
+    /// Has a unit of work written only if the actor still may use a folder or dashboard so much. An actor who administers all of
+    /// them has that by its role, which is checked in another way.
+    pub(crate) fn rest_on_right(
+        &self,
+        scope: &Scope,
+        unit: &mut Unit<'_>,
+        kind: ResourceKind,
+        uid: &Uid,
+        level: AccessLevel,
+    ) {
+        if !scope.administers_content() {
+            let filter = ContentFilter::of(scope, level);
+            unit.rest_on(self.reader.still_allowed(scope.org(), kind, uid, filter));
+        }
     }
 }
 

@@ -7,22 +7,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use kymograph_domain::content::dashboard::DashboardError;
-use kymograph_domain::content::folder::FolderError;
 use kymograph_domain::rights::resource_permission::{Grantee, Grants, ResourceKind, default_grants};
-use kymograph_domain::{AccessLevel, OrgRole, TeamId, Timestamp, Uid, UserId};
+use kymograph_domain::{AccessLevel, OrgId, OrgRole, TeamId, Timestamp, Uid, UserId};
 
-use crate::content::dashboard::DashboardReader;
-use crate::content::folder::FolderReader;
 use crate::kernel::error::{Error, Result};
 use crate::kernel::scope::denied;
+use crate::kernel::side_write::SideWrite;
 use crate::rights::authorization::{
     AccessFacts, AccessNode, Authorization, ContentFilter, Guarded, StoredGrant, permissions_of,
 };
-use crate::{Commands, Permission, Scope};
+use crate::{Commands, Permission, Scope, Unit};
 
-pub(crate) use change::drop_grants;
-pub use change::{WantedGrant, parse_level};
+pub use change::{GrantEndings, WantedGrant, parse_level};
 
 /// How many folders and dashboards the list of an actor's own permissions names at most.
 const MAX_NAMED: i64 = 10_000;
@@ -120,6 +116,8 @@ pub struct ContentRight {
 pub trait ResourcePermissionReader: Send + Sync {
     /// What decides on a folder or dashboard. From memory, or else with one statement.
     async fn find_access(&self, scope: &Scope, guarded: Guarded<'_>) -> Result<AccessFacts>;
+    /// The check, for a commit, that a filter lets its actor through to a folder or dashboard.
+    fn still_allowed(&self, org: OrgId, kind: ResourceKind, uid: &Uid, filter: ContentFilter) -> SideWrite;
     /// The numeric ids of the folders and dashboards whose lists name a grantee.
     async fn list_resources_of(&self, scope: &Scope, grantee: Grantee) -> Result<Vec<i64>>;
     /// Those of some users and service accounts that belong to the org.
@@ -135,16 +133,56 @@ pub trait ResourcePermissionReader: Send + Sync {
     ) -> Result<Vec<ContentRight>>;
 }
 
+/// A kind of object that has permissions, as its slice describes it.
+#[async_trait]
+pub trait GuardedKind: Send + Sync {
+    /// The kind.
+    fn kind(&self) -> ResourceKind;
+    /// The object of a uid, as it is read.
+    async fn find(&self, scope: &Scope, uid: &Uid) -> Result<Option<GuardedView>>;
+    /// The numeric id of an object that is there and the folder that it is in, for a unit of work.
+    async fn load(&self, unit: &Unit<'_>, uid: &Uid) -> Result<Option<(i64, Option<Uid>)>>;
+    /// The refusal if it is not there.
+    fn missing(&self) -> Error;
+
+    /// A uid in a path. One that cannot be a uid names nothing.
+    fn parse_uid(&self, uid: &str) -> Result<Uid> {
+        Uid::try_new(uid).map_err(|_| self.missing())
+    }
+}
+
+/// A folder or dashboard, as far as its permissions show it.
+#[derive(Clone, Debug)]
+pub struct GuardedView {
+    /// The numeric id.
+    pub id: i64,
+    /// The title.
+    pub title: String,
+    /// The readable part of its address.
+    pub slug: String,
+    /// The folder it is in.
+    pub folder_uid: Option<Uid>,
+}
+
+/// Knows who can be granted something.
+#[async_trait]
+pub trait Grantees: Send + Sync {
+    /// True if a user is a member of the scope's org, or a service account of it.
+    async fn has_user(&self, unit: &Unit<'_>, id: UserId) -> Result<bool>;
+    /// True if the scope's org has a team.
+    async fn has_team(&self, unit: &Unit<'_>, id: TeamId) -> Result<bool>;
+}
+
 /// What [`ResourcePermissions`] is made of.
 pub struct ResourcePermissionPorts {
     /// Reads permissions.
     pub reader: Arc<dyn ResourcePermissionReader>,
     /// Decides who may change them.
     pub authorization: Arc<Authorization>,
-    /// Reads folders.
-    pub folders: Arc<dyn FolderReader>,
-    /// Reads dashboards.
-    pub dashboards: Arc<dyn DashboardReader>,
+    /// The kinds of objects that have permissions.
+    pub kinds: Vec<Arc<dyn GuardedKind>>,
+    /// Knows who can be granted something.
+    pub grantees: Arc<dyn Grantees>,
 }
 
 /// The use cases of permissions of folders and dashboards.
@@ -177,25 +215,21 @@ impl ResourcePermissions {
         Ok(view)
     }
 
+    fn kind(&self, kind: ResourceKind) -> Result<&dyn GuardedKind> {
+        let found = self.ports.kinds.iter().find(|described| described.kind() == kind);
+        found.map(|found| &**found).ok_or_else(|| Error::internal(format!("no slice describes {kind:?}")))
+    }
+
     async fn find_resource(
         &self,
         scope: &Scope,
         kind: ResourceKind,
         uid: &str,
     ) -> Result<ResourcePermissionView> {
-        let uid = &parse_uid(kind, uid)?;
-        let (id, title, slug, folder_uid) = match kind {
-            ResourceKind::Folder => {
-                let folder =
-                    self.ports.folders.find_folder(scope, uid).await?.ok_or_else(|| missing(kind))?;
-                (folder.id, folder.title.clone(), folder.slug.clone(), folder.parent_uid.clone())
-            }
-            ResourceKind::Dashboard => {
-                let found = self.ports.dashboards.find_dashboard(scope, uid).await?;
-                let dashboard = found.ok_or_else(|| missing(kind))?;
-                (dashboard.id, dashboard.title.clone(), dashboard.slug.clone(), dashboard.folder_uid.clone())
-            }
-        };
+        let described = self.kind(kind)?;
+        let uid = &described.parse_uid(uid)?;
+        let found = described.find(scope, uid).await?.ok_or_else(|| described.missing())?;
+        let GuardedView { id, title, slug, folder_uid } = found;
         let (uid, permissions) = (uid.clone(), Vec::new());
         Ok(ResourcePermissionView { kind, id, uid, title, slug, folder_uid, permissions })
     }
@@ -335,16 +369,4 @@ fn write_permission(kind: ResourceKind) -> Permission {
         ResourceKind::Folder => Permission::FoldersPermissionsWrite,
         ResourceKind::Dashboard => Permission::DashboardsPermissionsWrite,
     }
-}
-
-fn missing(kind: ResourceKind) -> Error {
-    match kind {
-        ResourceKind::Folder => FolderError::NotFound.into(),
-        ResourceKind::Dashboard => DashboardError::NotFound.into(),
-    }
-}
-
-/// A uid in a path. One that cannot be a uid names nothing.
-fn parse_uid(kind: ResourceKind, uid: &str) -> Result<Uid> {
-    Uid::try_new(uid).map_err(|_| missing(kind))
 }

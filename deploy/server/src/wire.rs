@@ -14,23 +14,24 @@ use kymograph_api::{Api, Services};
 use kymograph_app::account::access::AccessLog;
 use kymograph_app::account::housekeeping::{Housekeeping, HousekeepingPorts};
 use kymograph_app::account::identity::{Identity, IdentityCache, IdentityPorts, JwtLogIn, JwtPorts};
-use kymograph_app::account::invite::{InvitePorts, Invites};
-use kymograph_app::account::membership::Memberships;
+use kymograph_app::account::invite::{InviteEndings, InvitePorts, Invites};
+use kymograph_app::account::membership::{Memberships, OrgGrantees};
 use kymograph_app::account::org::Orgs;
 use kymograph_app::account::quota::Quotas;
 use kymograph_app::account::service_account::ServiceAccounts;
 use kymograph_app::account::session::Sessions;
 use kymograph_app::account::setup::Setup;
 use kymograph_app::account::statistic::Statistics;
-use kymograph_app::account::team::Teams;
+use kymograph_app::account::team::{TeamEndings, Teams};
 use kymograph_app::account::user::{EmailVerification, UserPorts, Users};
-use kymograph_app::content::dashboard::{DashboardPorts, Dashboards};
-use kymograph_app::content::folder::Folders;
+use kymograph_app::content::dashboard::{DashboardPorts, Dashboards, GuardedDashboards};
+use kymograph_app::content::folder::{Folders, GuardedFolders};
 use kymograph_app::content::preference::Preferences;
 use kymograph_app::content::search::Searches;
 use kymograph_app::content::star::Stars;
 use kymograph_app::kernel::change::ChangeListener;
 use kymograph_app::kernel::clock::Clock;
+use kymograph_app::kernel::ending::Endings;
 use kymograph_app::kernel::feed_health::FeedHealth;
 use kymograph_app::kernel::mail::MailBudget;
 use kymograph_app::kernel::moment::Moments;
@@ -40,7 +41,9 @@ use kymograph_app::kernel::setting::Settings;
 use kymograph_app::record::audit::Audits;
 use kymograph_app::record::history::{Histories, HistoryPorts};
 use kymograph_app::record::undo::{UndoPorts, Undos};
-use kymograph_app::rights::resource_permission::{ResourcePermissionPorts, ResourcePermissions};
+use kymograph_app::rights::resource_permission::{
+    GrantEndings, ResourcePermissionPorts, ResourcePermissions,
+};
 use kymograph_app::{Authorization, Commands, Error, Result, Workers};
 use kymograph_infra::change_feed::{self, ChangeFeed};
 use kymograph_infra::compute::ComputeThreads;
@@ -56,6 +59,7 @@ use kymograph_infra::metrics::FlightMetrics;
 use kymograph_infra::password::Argon2Hasher;
 use kymograph_infra::pipeline::pipeline_pool;
 use kymograph_infra::pool::{app_database, app_server};
+use kymograph_infra::secret::PgSecrets;
 use kymograph_infra::server_key::PgServerKeys;
 use kymograph_infra::session::PgSessionStore;
 use kymograph_projections::account::identity::PgIdentityReader;
@@ -203,7 +207,7 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
         metrics: FlightMetrics::try_new(&registry).map_err(Error::internal)?,
         health: write_health,
     }));
-    let commands = Commands::new(store.clone());
+    let commands = Commands::new(store.clone(), Arc::new(PgSecrets));
     let (access, recorder) = AccessLog::new(commands.clone(), clock.clone());
     let access_task = tokio::spawn(recorder.run());
     let counted = Counted {
@@ -216,13 +220,19 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
     let totals = metrics::register(&registry, config, counted).map_err(Error::internal)?;
     let authorization = Arc::new(Authorization::new(permissions.clone()));
 
+    let endings = Endings::new(vec![
+        Arc::new(InviteEndings::new(invites.clone())),
+        Arc::new(TeamEndings::new(teams.clone())),
+        Arc::new(GrantEndings::new(permissions.clone())),
+        Arc::new(GuardedDashboards::new(dashboards.clone())),
+    ]);
+
     let user_service = Arc::new(Users::new(
         commands.clone(),
         UserPorts {
             reader: users.clone(),
             memberships: memberships.clone(),
-            teams: teams.clone(),
-            permissions: permissions.clone(),
+            endings: endings.clone(),
             ids: ids.clone(),
             passwords: passwords.clone(),
             verification: email_verification(config, server_keys.clone(), mails.clone(), clock.clone())?,
@@ -234,9 +244,8 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
         memberships.clone(),
         users.clone(),
         orgs.clone(),
-        teams.clone(),
-        permissions.clone(),
         invites.clone(),
+        endings.clone(),
     ));
     let jwt_keys = match &config.jwt {
         Some(jwt) => Some((jwt, Arc::new(JwtKeys::try_new(&jwt.keys)?))),
@@ -255,7 +264,7 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
     let identity = Arc::new(Identity::new(
         IdentityPorts {
             reader: identities.clone(),
-            tokens,
+            tokens: tokens.clone(),
             sessions: sessions.clone(),
             attempts: attempts.clone(),
             passwords: passwords.clone(),
@@ -318,6 +327,7 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
         authorization.clone(),
         moments.clone(),
         ids.clone(),
+        endings.clone(),
     ));
     let readiness = Arc::new(Readiness::default());
     let services = Services {
@@ -373,8 +383,11 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
             ResourcePermissionPorts {
                 reader: permissions.clone(),
                 authorization: authorization.clone(),
-                folders: folders.clone(),
-                dashboards,
+                kinds: vec![
+                    Arc::new(GuardedFolders::new(folders.clone())),
+                    Arc::new(GuardedDashboards::new(dashboards)),
+                ],
+                grantees: Arc::new(OrgGrantees),
             },
         )),
         searches: Arc::new(Searches::new(searches, folders, stars.clone(), moments)),
@@ -385,11 +398,12 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
         service_accounts: Arc::new(ServiceAccounts::new(
             commands.clone(),
             service_accounts,
-            permissions.clone(),
+            tokens,
+            endings.clone(),
             ids.clone(),
             clock,
         )),
-        teams: Arc::new(Teams::new(commands, teams, memberships, permissions, ids)),
+        teams: Arc::new(Teams::new(commands, teams, memberships, endings, ids)),
         users: user_service,
         health,
         readiness: readiness.clone(),

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain_events;
 use crate::kernel::aggregate::{Stream, decide};
+use crate::kernel::effect::Effects;
 use crate::kernel::id::UserId;
 use crate::kernel::reason::{Reason, ReasonKind};
 use crate::kernel::text::{MAX_NAME_BYTES, is_storable};
@@ -159,6 +160,8 @@ impl Outcome {
         }
     }
 }
+
+impl Effects for AccessEvent {}
 
 /// Why something about access is not recorded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

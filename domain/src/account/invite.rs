@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain_events;
 use crate::kernel::aggregate::{Stream, decide};
+use crate::kernel::effect::Effects;
 use crate::kernel::id::UserId;
+use crate::kernel::invariant::Invariant;
 use crate::kernel::reason::{Reason, ReasonKind};
 use crate::kernel::role::OrgRole;
 use crate::kernel::text::{MAX_NAME_BYTES, fold, has_hidden_characters, is_storable};
@@ -135,6 +137,8 @@ domain_events! {
     }
 }
 
+impl Effects for InviteEvent {}
+
 /// Why an invite refuses a command.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InviteError {
@@ -166,6 +170,12 @@ impl Reason for InviteError {
             Self::NotFound => ReasonKind::Missing,
         }
     }
+}
+
+impl Invite {
+    /// Who made an invite that is accepted may still invite.
+    pub const MAKER_MAY_INVITE: Invariant =
+        Invariant::new("invite_maker_may_invite", || InviteError::NotFound.into());
 }
 
 impl Stream for Invite {

@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain_events;
 use crate::kernel::aggregate::{Stream, decide};
+use crate::kernel::effect::{Effects, Ending};
 use crate::kernel::id::UserId;
+use crate::kernel::invariant::Invariant;
 use crate::kernel::reason::{Reason, ReasonKind};
 use crate::kernel::role::OrgRole;
 
@@ -74,6 +76,15 @@ domain_events! {
     }
 }
 
+impl Effects for MembershipEvent {
+    fn ending(&self) -> Option<Ending<'_>> {
+        match self {
+            Self::Removed(removed) => Some(Ending::Member(removed.user_id)),
+            _ => None,
+        }
+    }
+}
+
 /// Why a membership refuses a command.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MembershipError {
@@ -96,6 +107,11 @@ impl Reason for MembershipError {
             Self::LastAdmin => ReasonKind::Invalid,
         }
     }
+}
+
+impl Membership {
+    /// An org that has had an admin keeps one.
+    pub const ADMIN_KEPT: Invariant = Invariant::new("org_admin_kept", || MembershipError::LastAdmin.into());
 }
 
 impl Stream for Membership {

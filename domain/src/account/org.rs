@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain_events;
 use crate::kernel::aggregate::{Stream, decide};
+use crate::kernel::effect::{Effects, Ending};
 use crate::kernel::id::OrgId;
+use crate::kernel::invariant::Invariant;
 use crate::kernel::reason::{Reason, ReasonKind};
 use crate::kernel::text::{MAX_NAME_BYTES, has_hidden_characters, is_storable};
 
@@ -98,6 +100,15 @@ domain_events! {
     }
 }
 
+impl Effects for OrgEvent {
+    fn ending(&self) -> Option<Ending<'_>> {
+        match self {
+            Self::Deleted(_) => Some(Ending::Org),
+            _ => None,
+        }
+    }
+}
+
 /// Why an org refuses a command.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OrgError {
@@ -126,6 +137,11 @@ impl Reason for OrgError {
             Self::NotFound => ReasonKind::Missing,
         }
     }
+}
+
+impl Org {
+    /// Two orgs have different names.
+    pub const NAME_UNIQUE: Invariant = Invariant::new("org_name_unique", || OrgError::NameTaken.into());
 }
 
 impl Stream for Org {

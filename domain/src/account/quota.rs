@@ -10,8 +10,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain_events;
 use crate::kernel::aggregate::{Stream, decide};
+use crate::kernel::effect::Effects;
 use crate::kernel::id::UserId;
+use crate::kernel::invariant::Invariant;
 use crate::kernel::reason::{Reason, ReasonKind};
+
+pub use crate::kernel::effect::QuotaTarget;
 
 /// The limit that is none.
 pub const UNLIMITED: i64 = -1;
@@ -26,64 +30,23 @@ pub enum QuotaOwner {
     User(UserId),
 }
 
+impl QuotaOwner {
+    /// What is limited for this owner under a name.
+    pub fn target(self, name: &str) -> Result<QuotaTarget, QuotaError> {
+        let targets = match self {
+            Self::Org => QuotaTarget::OF_ORG,
+            Self::User(_) => QuotaTarget::OF_USER,
+        };
+        targets.iter().find(|target| target.as_str() == name).copied().ok_or(QuotaError::TargetUnknown)
+    }
+}
+
 impl fmt::Display for QuotaOwner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Org => f.write_str("org"),
             Self::User(id) => write!(f, "user-{id}"),
         }
-    }
-}
-
-/// What is limited.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum QuotaTarget {
-    /// Members of an org.
-    OrgUser,
-    /// Dashboards of an org.
-    Dashboard,
-    /// Folders of an org.
-    Folder,
-    /// Data sources of an org.
-    DataSource,
-    /// Tokens of the service accounts of an org.
-    ApiKey,
-    /// Alert rules of an org.
-    AlertRule,
-    /// Orgs that a user is a member of.
-    Org,
-}
-
-impl QuotaTarget {
-    /// What is limited for an org.
-    pub const OF_ORG: &'static [Self] =
-        &[Self::OrgUser, Self::Dashboard, Self::Folder, Self::DataSource, Self::ApiKey, Self::AlertRule];
-
-    /// What is limited for a user.
-    pub const OF_USER: &'static [Self] = &[Self::Org];
-
-    /// The name, as it is stored and shown.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::OrgUser => "org_user",
-            Self::Dashboard => "dashboard",
-            Self::Folder => "folder",
-            Self::DataSource => "data_source",
-            Self::ApiKey => "api_key",
-            Self::AlertRule => "alert_rule",
-            Self::Org => "org",
-        }
-    }
-
-    /// What is limited for an owner under a name.
-    pub fn try_parse(owner: QuotaOwner, name: &str) -> Result<Self, QuotaError> {
-        let targets = match owner {
-            QuotaOwner::Org => Self::OF_ORG,
-            QuotaOwner::User(_) => Self::OF_USER,
-        };
-        targets.iter().find(|target| target.as_str() == name).copied().ok_or(QuotaError::TargetUnknown)
     }
 }
 
@@ -127,6 +90,8 @@ domain_events! {
     }
 }
 
+impl Effects for QuotaEvent {}
+
 /// Why a quota refuses a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum QuotaError {
@@ -145,6 +110,11 @@ impl Reason for QuotaError {
             Self::Reached => ReasonKind::Exhausted,
         }
     }
+}
+
+impl Quota {
+    /// Nobody has more than it may have.
+    pub const KEPT: Invariant = Invariant::new("quota_kept", || QuotaError::Reached.into());
 }
 
 impl Stream for Quota {
@@ -216,10 +186,10 @@ mod tests {
     #[test]
     fn targets_belong_to_orgs_or_to_users() {
         let user = QuotaOwner::User(UserId(5));
-        assert_eq!(QuotaTarget::try_parse(QuotaOwner::Org, "org_user"), Ok(QuotaTarget::OrgUser));
-        assert_eq!(QuotaTarget::try_parse(user, "org"), Ok(QuotaTarget::Org));
+        assert_eq!(QuotaOwner::Org.target("org_user"), Ok(QuotaTarget::OrgUser));
+        assert_eq!(user.target("org"), Ok(QuotaTarget::Org));
         for (owner, name) in [(QuotaOwner::Org, "org"), (user, "org_user"), (QuotaOwner::Org, "comet")] {
-            assert_eq!(QuotaTarget::try_parse(owner, name), Err(QuotaError::TargetUnknown));
+            assert_eq!(owner.target(name), Err(QuotaError::TargetUnknown));
         }
         for target in QuotaTarget::OF_ORG.iter().chain(QuotaTarget::OF_USER) {
             assert_eq!(serde_json::to_string(target).unwrap(), format!("{:?}", target.as_str()));

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain_events;
 use crate::kernel::aggregate::{Stream, decide};
+use crate::kernel::effect::{Effects, Ending};
 use crate::kernel::id::UserId;
+use crate::kernel::invariant::Invariant;
 use crate::kernel::reason::{Reason, ReasonKind};
 use crate::kernel::role::OrgRole;
 use crate::kernel::text::{MAX_NAME_BYTES, has_hidden_characters, is_storable};
@@ -142,6 +144,15 @@ domain_events! {
     }
 }
 
+impl Effects for ServiceAccountEvent {
+    fn ending(&self) -> Option<Ending<'_>> {
+        match self {
+            Self::Deleted(deleted) => Some(Ending::ServiceAccount(deleted.id)),
+            _ => None,
+        }
+    }
+}
+
 /// Why a service account refuses a command.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ServiceAccountError {
@@ -208,6 +219,15 @@ pub fn token_expiry(
         Some(seconds @ 1..=MAX_SECONDS_TO_LIVE) => Ok(Some(now.plus_seconds(seconds))),
         Some(_) => Err(ServiceAccountError::SecondsToLiveInvalid),
     }
+}
+
+impl ServiceAccount {
+    /// Two service accounts of an org have different logins.
+    pub const LOGIN_UNIQUE: Invariant =
+        Invariant::new("service_account_login_unique", || ServiceAccountError::Taken.into());
+    /// Two tokens of an org have different names.
+    pub const TOKEN_NAME_UNIQUE: Invariant =
+        Invariant::new("token_name_unique", || ServiceAccountError::TokenNameTaken.into());
 }
 
 impl Stream for ServiceAccount {

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain_events;
 use crate::kernel::aggregate::{Stream, decide};
+use crate::kernel::effect::{Effects, Ending};
 use crate::kernel::id::{TeamId, UserId};
+use crate::kernel::invariant::Invariant;
 use crate::kernel::reason::{Reason, ReasonKind};
 use crate::kernel::text::{MAX_NAME_BYTES, has_hidden_characters, is_storable};
 use crate::kernel::uid::Uid;
@@ -158,6 +160,15 @@ domain_events! {
     }
 }
 
+impl Effects for TeamEvent {
+    fn ending(&self) -> Option<Ending<'_>> {
+        match self {
+            Self::Deleted(deleted) => Some(Ending::Team(deleted.id)),
+            _ => None,
+        }
+    }
+}
+
 /// Why a team refuses a command.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TeamError {
@@ -202,6 +213,11 @@ impl Reason for TeamError {
             Self::NotFound | Self::NotMember | Self::UserNotFound => ReasonKind::Missing,
         }
     }
+}
+
+impl Team {
+    /// Two teams of an org have different names.
+    pub const NAME_UNIQUE: Invariant = Invariant::new("team_name_unique", || TeamError::NameTaken.into());
 }
 
 impl Stream for Team {

@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain_events;
 use crate::kernel::aggregate::{Stream, decide};
+use crate::kernel::effect::{Effects, Ending};
 use crate::kernel::id::{OrgId, UserId};
+use crate::kernel::invariant::Invariant;
 use crate::kernel::timestamp::Timestamp;
 use crate::kernel::uid::Uid;
 
@@ -232,6 +234,25 @@ domain_events! {
         LoggedOut(UserLoggedOut) = "user.logged_out", 1;
         /// It was deleted.
         Deleted(UserDeleted) = "user.deleted", 1;
+    }
+}
+
+impl User {
+    /// Two users have different logins and e-mail addresses.
+    pub const NAMES_UNIQUE: Invariant = Invariant::new("user_names_unique", || UserError::Taken.into());
+    /// The server keeps an enabled server admin.
+    pub const SERVER_ADMIN_KEPT: Invariant =
+        Invariant::new("server_admin_kept", || UserError::LastServerAdmin.into());
+    /// A member of an org is a user.
+    pub const EXISTS: Invariant = Invariant::of_existence("user_exists", || UserError::NotFound.into());
+}
+
+impl Effects for UserEvent {
+    fn ending(&self) -> Option<Ending<'_>> {
+        match self {
+            Self::Deleted(deleted) => Some(Ending::User(deleted.id)),
+            _ => None,
+        }
     }
 }
 

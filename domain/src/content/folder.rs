@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain_events;
 use crate::kernel::aggregate::{Stream, decide};
+use crate::kernel::effect::{Counted, Effects, Ending, QuotaTarget};
+use crate::kernel::invariant::Invariant;
 use crate::kernel::reason::{Reason, ReasonKind};
 use crate::kernel::text::{MAX_DESCRIPTION_BYTES, MAX_NAME_BYTES, is_storable};
 use crate::kernel::uid::Uid;
@@ -14,8 +16,7 @@ mod birth;
 
 pub use birth::{Birth, same_folder};
 
-/// How many folders deep a folder may be: one at the root and four below it.
-pub const MAX_DEPTH: usize = 5;
+pub use crate::rights::resource_permission::MAX_DEPTH;
 
 /// The uid by which clients name the root, which is no folder.
 pub const GENERAL_UID: &str = "general";
@@ -121,6 +122,24 @@ domain_events! {
     }
 }
 
+impl Effects for FolderEvent {
+    fn ending(&self) -> Option<Ending<'_>> {
+        match self {
+            Self::Deleted(deleted) => Some(Ending::Folder(&deleted.uid)),
+            _ => None,
+        }
+    }
+
+    fn counted(&self) -> Option<Counted> {
+        let change = match self {
+            Self::Created(_) => 1,
+            Self::Deleted(_) => -1,
+            Self::Updated(_) | Self::Moved(_) => 0,
+        };
+        Some(Counted { target: QuotaTarget::Folder, change })
+    }
+}
+
 /// Why a folder refuses a command.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FolderError {
@@ -167,6 +186,14 @@ impl Reason for FolderError {
     fn code(&self) -> Option<&'static str> {
         matches!(self, Self::UidTaken | Self::VersionMismatch).then_some("version-mismatch")
     }
+}
+
+impl Folder {
+    /// No folder is its own ancestor.
+    pub const NOT_OWN_ANCESTOR: Invariant =
+        Invariant::new("folder_not_own_ancestor", || FolderError::OwnAncestor.into());
+    /// Folders nest at most [`MAX_DEPTH`] levels deep.
+    pub const DEPTH_KEPT: Invariant = Invariant::new("folder_depth_kept", || FolderError::TooDeep.into());
 }
 
 impl Stream for Folder {

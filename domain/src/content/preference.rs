@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain_events;
 use crate::kernel::aggregate::{Stream, decide};
+use crate::kernel::effect::Effects;
 use crate::kernel::id::{TeamId, UserId};
 use crate::kernel::past::image_of;
 use crate::kernel::reason::{Reason, ReasonKind};
@@ -101,6 +102,8 @@ domain_events! {
         Changed(PreferenceChanged) = "preference.changed", 1;
     }
 }
+
+impl Effects for PreferenceEvent {}
 
 /// Why preferences refuse a command.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain_events;
 use crate::kernel::aggregate::{Stream, decide};
+use crate::kernel::effect::Effects;
 use crate::kernel::id::UserId;
 use crate::kernel::reason::{Reason, ReasonKind};
 use crate::kernel::uid::Uid;
@@ -61,6 +62,8 @@ domain_events! {
         Removed(StarRemoved) = "star.removed", 1;
     }
 }
+
+impl Effects for StarEvent {}
 
 /// Why stars refuse a command.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -3,8 +3,10 @@
 use std::any::Any;
 use std::fmt;
 
+use crate::kernel::effect::Effects;
+
 /// An event of any aggregate, as the event store and the projections handle it.
-pub trait StoredEvent: Any + fmt::Debug + Send + Sync {
+pub trait StoredEvent: Effects + Any + fmt::Debug + Send + Sync {
     /// The frozen name under which the event is stored, like `folder.created`.
     fn stored_type(&self) -> &'static str;
 

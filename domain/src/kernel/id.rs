@@ -24,6 +24,8 @@ pub struct UserId(pub i64);
 impl UserId {
     /// The actor of what the server does by itself. No user has this id.
     pub const SERVER: UserId = UserId(0);
+    /// The actor of requests before anybody is known. No user has this id.
+    pub const ANONYMOUS: UserId = UserId(-1);
 }
 
 /// The id of a team, unique in its org.

@@ -5,48 +5,72 @@
 //! every transaction moves, makes the check exact under concurrency. A rule over the logs of two orgs, or of an org and the
 //! server, needs a lock of what it looks at besides: the other log moves meanwhile.
 
-/// A rule over more than one aggregate, named when a transaction breaks it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Invariant {
-    /// Two orgs have different names.
-    OrgNameUnique,
-    /// Two users have different logins and e-mail addresses.
-    LoginUnique,
-    /// An org that has had an admin keeps one.
-    OrgKeepsAdmin,
-    /// The server keeps an enabled server admin.
-    ServerKeepsAdmin,
-    /// Who made an invite that is accepted may still invite.
-    InviteMakerMayInvite,
-    /// An org whose log is written to exists.
-    OrgExists,
-    /// The actor of a command on rights still has those that it was decided on.
-    ActorKeepsRights,
-    /// A member of an org is a user.
-    UserExists,
-    /// The folder that something is put in exists.
-    ParentFolderExists,
-    /// No folder is its own ancestor.
-    FolderNotOwnAncestor,
-    /// Folders nest at most [`crate::content::folder::MAX_DEPTH`] levels deep.
-    FolderDepth,
-    /// A deleted folder leaves nothing inside it behind.
-    DeletedFolderEmpty,
-    /// Two teams of an org have different names.
-    TeamNameUnique,
-    /// Two service accounts of an org have different logins.
-    ServiceAccountLoginUnique,
-    /// Two tokens of an org have different names.
-    TokenNameUnique,
-    /// Nobody has more than it may have.
-    QuotaKept,
+use std::fmt;
+use std::hash::{Hash, Hasher};
+
+use crate::kernel::reason::{ReasonKind, Refusal};
+
+/// A rule over more than one aggregate, named when a transaction breaks it. The noun that a rule protects declares it as a
+/// constant, like [`Team::NAME_UNIQUE`](crate::account::team::Team::NAME_UNIQUE).
+#[derive(Clone, Copy)]
+pub struct Invariant {
+    name: &'static str,
+    refusal: fn() -> Refusal,
+    is_existence: bool,
 }
 
 impl Invariant {
-    /// Whether it only says that something is there, which may have been deleted since the command was decided. Decided
-    /// anew, the command leaves out what is gone, or says what it needs.
+    /// An org whose log is written to exists.
+    pub const ORG_EXISTS: Self =
+        Self::of_existence("org_exists", || Refusal::new(ReasonKind::Missing, "Organization not found"));
+    /// The actor of a command on rights still has those that it was decided on.
+    pub const ACTOR_KEEPS_RIGHTS: Self = Self::new("actor_keeps_rights", || {
+        let message = "Your rights changed while the request was under way, try again";
+        Refusal::new(ReasonKind::Forbidden, message)
+    });
+
+    /// A rule of this name, and what a client is told whose command would break it.
+    #[must_use]
+    pub const fn new(name: &'static str, refusal: fn() -> Refusal) -> Self {
+        Self { name, refusal, is_existence: false }
+    }
+
+    /// The same for a rule that only says that something is there, which may have been deleted since the command was decided.
+    /// Decided anew, the command leaves out what is gone, or says what it needs.
+    #[must_use]
+    pub const fn of_existence(name: &'static str, refusal: fn() -> Refusal) -> Self {
+        Self { name, refusal, is_existence: true }
+    }
+
+    /// The answer to a command that would break it.
+    #[must_use]
+    pub fn refusal(self) -> Refusal {
+        (self.refusal)()
+    }
+
+    /// True if it only says that something is there.
     #[must_use]
     pub fn is_existence(self) -> bool {
-        matches!(self, Self::OrgExists | Self::UserExists)
+        self.is_existence
+    }
+}
+
+impl PartialEq for Invariant {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Invariant {}
+
+impl Hash for Invariant {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
+}
+
+impl fmt::Debug for Invariant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
     }
 }

@@ -13,6 +13,8 @@ pub enum ReasonKind {
     Stale,
     /// There is as much as there may be.
     Exhausted,
+    /// Who asks may not do this.
+    Forbidden,
 }
 
 /// An error by which the domain refuses a command. Its `Display` text is what the client reads.
@@ -23,5 +25,29 @@ pub trait Reason: std::error::Error {
     /// The machine-readable code that clients test, if they test one.
     fn code(&self) -> Option<&'static str> {
         None
+    }
+}
+
+/// A refusal whose type does not matter any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The kind.
+    pub kind: ReasonKind,
+    /// The text that the client reads.
+    pub message: String,
+    /// The machine-readable code that clients test, if they test one.
+    pub code: Option<&'static str>,
+}
+
+impl Refusal {
+    /// A refusal without a code.
+    pub fn new(kind: ReasonKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), code: None }
+    }
+}
+
+impl<R: Reason> From<R> for Refusal {
+    fn from(reason: R) -> Self {
+        Self { kind: reason.kind(), message: reason.to_string(), code: reason.code() }
     }
 }

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain_events;
 use crate::kernel::aggregate::{Stream, decide};
+use crate::kernel::effect::Effects;
 use crate::kernel::id::UserId;
 use crate::kernel::reason::{Reason, ReasonKind};
 use crate::kernel::role::OrgRole;
@@ -23,6 +24,9 @@ pub use grantee::{AccessLevel, Grantee, GranteeError};
 
 /// How many grants a list may have. They are part of the state, which is written with each event.
 pub const MAX_GRANTS: usize = 500;
+
+/// How many folders deep a folder may be, one at the root and four below it, and so how many lists decide on what it holds.
+pub const MAX_DEPTH: usize = 5;
 
 /// What is granted to whom.
 pub type Grants = BTreeMap<Grantee, AccessLevel>;
@@ -154,6 +158,8 @@ domain_events! {
         Reset(ResourcePermissionReset) = "resource_permission.reset", 1;
     }
 }
+
+impl Effects for ResourcePermissionEvent {}
 
 /// Why the permissions of a resource refuse a command.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -268,7 +268,7 @@ mod tests {
         let mut results = Results::new();
         assert_eq!(refused(&batch, &mut results), [0; 0]);
         // The second was told that it breaks a rule before the first one failed.
-        results[1] = Some(Err(CommitError::Broken(Invariant::OrgExists)));
+        results[1] = Some(Err(CommitError::Broken(Invariant::ORG_EXISTS)));
         assert_eq!(refused(&batch, &mut results), [2]);
         results[0] = Some(Err(CommitError::Failed(Error::internal("full"))));
         assert_eq!(refused(&batch, &mut results), [1, 2]);

@@ -60,9 +60,11 @@ impl PendingEnds {
 #[cfg(test)]
 mod tests {
     use kymograph_app::kernel::event_store::Verdict;
+    use kymograph_app::kernel::secret::Secrets;
 
     use super::super::prepared::tests::{append, prepared, stream};
     use super::*;
+    use crate::secret::PgSecrets;
 
     #[test]
     fn a_commit_must_be_decided_on_what_waits_on_its_streams() {
@@ -102,12 +104,12 @@ mod tests {
     }
 
     #[test]
-    fn what_keeps_a_secret_is_no_ground() {
+    fn a_commit_that_writes_beside_the_log_is_no_ground() {
         let mut ends = PendingEnds::default();
         let first = prepared(vec![append("a", 5)], Vec::new());
         ends.add(&first);
         let mut secret = prepared(vec![append("a", 6)], Vec::new());
-        secret.forgotten = Some(OrgId(1));
+        secret.writes.push(PgSecrets.delete_all(OrgId(1)));
         ends.add(&secret);
         assert!(ends.get(&stream("a")).is_none());
     }

@@ -3,13 +3,11 @@
 use std::time::{Duration, Instant};
 
 use kymograph_app::kernel::budget::Charge;
-use kymograph_app::kernel::event_store::{
-    Append, Commit, Fate, Premise, SecretWrite, TokenHashWrite, Verdict,
-};
+use kymograph_app::kernel::event_store::{Append, Commit, Fate, Verdict};
 use kymograph_app::kernel::scope::{GIVE_RIGHTS, IdempotencyKey, Standing};
+use kymograph_app::kernel::side_write::SideWrite;
 use kymograph_app::{Actor, Error, RequestContext, Result, Scope, TRACE_TARGET};
-use kymograph_domain::content::dashboard::DashboardEvent;
-use kymograph_domain::{OrgId, StoredEvent, StreamId};
+use kymograph_domain::{OrgId, StreamId};
 use serde::Serialize;
 use tracing::{Level, Span};
 
@@ -25,10 +23,10 @@ pub(super) struct Prepared {
     pub(super) appends: Vec<Append>,
     /// The payloads of the events of each append.
     pub(super) payloads: Vec<Vec<Payload>>,
-    pub(super) secrets: Vec<SecretWrite>,
-    pub(super) token_hashes: Vec<TokenHashWrite>,
-    /// An org that ends with it.
-    pub(super) forgotten: Option<OrgId>,
+    /// Checks of what it was decided on.
+    pub(super) premises: Vec<SideWrite>,
+    /// Writes beside the log.
+    pub(super) writes: Vec<SideWrite>,
     pub(super) answer: Option<(IdempotencyKey, String)>,
     pub(super) actor: Actor,
     /// The ground of the actor's rights.
@@ -44,8 +42,6 @@ pub(super) struct Prepared {
     pub(super) trace_id: String,
     /// The fates of the commits that it was decided on before they were written.
     pub(super) grounds: Vec<Fate>,
-    /// Further facts in the org of its first append that it was decided on.
-    pub(super) premises: Vec<Premise>,
     /// Tells its own fate.
     pub(super) verdict: Verdict,
     /// Its part of the memory for commits under way.
@@ -63,10 +59,6 @@ struct Meta<'a> {
     ip: &'a str,
     user_agent: &'a str,
     trace_id: &'a str,
-}
-
-fn is_new_version(event: &dyn StoredEvent) -> bool {
-    matches!(event.of(), Some(DashboardEvent::Updated(_) | DashboardEvent::VersionRestored(_)))
 }
 
 impl Prepared {
@@ -104,9 +96,8 @@ impl Prepared {
             is_checked: gives_rights,
             appends: commit.appends,
             payloads,
-            secrets: commit.secrets,
-            token_hashes: commit.token_hashes,
-            forgotten: commit.forgotten,
+            premises: commit.premises,
+            writes: commit.writes,
             answer: commit.replay,
             actor: scope.actor().clone(),
             causation_id: request_id.clone(),
@@ -114,7 +105,6 @@ impl Prepared {
             meta: serde_json::to_string(&meta).map_err(Error::internal)?,
             trace_id: trace_id.clone(),
             grounds: commit.grounds,
-            premises: commit.premises,
             verdict: Verdict::new(org),
             charge: None,
             span: if is_traced { Span::current() } else { Span::none() },
@@ -137,20 +127,17 @@ impl Prepared {
         let org = self.appends.first()?.org;
         let answers_elsewhere = self.answer.is_some() && self.home != org;
         let is_single = self.appends.iter().all(|append| append.org == org)
-            && self.secrets.iter().all(|secret| secret.org == org)
+            && self.writes.iter().all(|write| write.org == org)
             && !answers_elsewhere;
         is_single.then_some(org)
     }
 
-    /// Whether others can be decided on it before it is written. Only new versions of dashboards are such a ground: what a
-    /// decision reads beside the streams, such as rights, folders and counts, does not know yet what waits, so nothing that
-    /// changes those may be ahead of it.
+    /// Whether others can be decided on it before it is written. What a decision reads beside the streams, such as rights,
+    /// folders and counts, does not know yet what waits, so nothing that changes those may be ahead of it.
     pub(super) fn is_ground(&self) -> bool {
-        self.secrets.is_empty()
-            && self.token_hashes.is_empty()
-            && self.forgotten.is_none()
+        self.writes.is_empty()
             && self.single_org().is_some()
-            && self.appends.iter().flat_map(|append| &append.events).all(|event| is_new_version(&**event))
+            && self.appends.iter().flat_map(|append| &append.events).all(|event| event.changes_only_itself())
     }
 
     /// Whether something that it was decided on was not written.
@@ -161,9 +148,9 @@ impl Prepared {
     /// The orgs whose tables it writes, in the order in which they are locked.
     pub(super) fn orgs(&self) -> Vec<OrgId> {
         let appends = self.appends.iter().map(|append| append.org);
-        let secrets = self.secrets.iter().map(|secret| secret.org);
+        let writes = self.writes.iter().map(|write| write.org);
         let answer = self.answer.iter().map(|_| self.home);
-        let orgs: std::collections::BTreeSet<_> = appends.chain(secrets).chain(answer).collect();
+        let orgs: std::collections::BTreeSet<_> = appends.chain(writes).chain(answer).collect();
         orgs.into_iter().collect()
     }
 
@@ -182,7 +169,9 @@ impl Prepared {
 pub(super) mod tests {
     use std::sync::Arc;
 
-    use kymograph_domain::content::dashboard::{DashboardContent, DashboardDeleted, DashboardUpdated};
+    use kymograph_domain::content::dashboard::{
+        DashboardContent, DashboardDeleted, DashboardEvent, DashboardUpdated,
+    };
     use kymograph_domain::{OrgRole, Uid};
 
     use super::*;
@@ -216,16 +205,8 @@ pub(super) mod tests {
     /// A commit that was decided on others.
     pub(in super::super) fn prepared(appends: Vec<Append>, grounds: Vec<Fate>) -> Prepared {
         let scope = Scope::of_member(OrgId(1), OrgRole::Admin, Arc::default(), Arc::default());
-        let (secrets, token_hashes) = (Vec::new(), Vec::new());
-        let commit = Commit {
-            appends,
-            secrets,
-            token_hashes,
-            forgotten: None,
-            replay: None,
-            grounds,
-            premises: Vec::new(),
-        };
+        let (premises, writes) = (Vec::new(), Vec::new());
+        let commit = Commit { appends, premises, writes, replay: None, grounds };
         Prepared::try_new(&scope, commit).unwrap()
     }
 

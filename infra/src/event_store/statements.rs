@@ -21,17 +21,3 @@ pub(super) const FORGET_ALL_ANSWERS: &str = "DELETE FROM idempotency WHERE org_i
 pub(super) const KEEP_ANSWER: &str =
     "INSERT INTO idempotency (org_id, key, request_hash, outcome, expires_at)
     VALUES ($1, $2, $3, $4, $5)";
-
-/// Keeps a secret.
-pub(super) const KEEP_SECRET: &str = "INSERT INTO secrets (org_id, key, value) VALUES ($1, $2, $3)
-    ON CONFLICT (org_id, key) DO UPDATE SET value = excluded.value";
-
-/// Forgets a secret.
-pub(super) const FORGET_SECRET: &str = "DELETE FROM secrets WHERE org_id = $1 AND key = $2";
-
-/// Forgets all secrets of an org.
-pub(super) const FORGET_ALL_SECRETS: &str = "DELETE FROM secrets WHERE org_id = $1";
-
-/// Keeps whose a new token is.
-pub(super) const KEEP_TOKEN_HASH: &str =
-    "INSERT INTO token_hashes (hash, owner_org_id, service_account_id, token_id) VALUES ($1, $2, $3, $4)";

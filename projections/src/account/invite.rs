@@ -4,10 +4,10 @@ use async_trait::async_trait;
 use kymograph_app::account::invite::{InviteReader, InviteView};
 use kymograph_app::kernel::permission::Rights;
 use kymograph_app::{Permission, Result, Scope};
-use kymograph_domain::account::invite::{Guest, InviteEvent, InviteId};
+use kymograph_domain::account::invite::{Guest, Invite, InviteEvent, InviteId};
 use kymograph_domain::account::org::OrgEvent;
 use kymograph_domain::account::user::Profile;
-use kymograph_domain::{Invariant, OrgId, Timestamp, UserId};
+use kymograph_domain::{OrgId, Timestamp, UserId};
 use tokio_postgres::Row;
 
 use crate::kernel::database::{Database, Params};
@@ -77,7 +77,7 @@ impl Projector for InviteProjector {
             InviteEvent::Revoked(revoked) => delete(org, revoked.id, statements),
             InviteEvent::Accepted(accepted) => {
                 // Exact, because who accepts becomes a user and a member: both logs are locked.
-                let broken = OnFailure::Broken(Invariant::InviteMakerMayInvite);
+                let broken = OnFailure::Broken(Invite::MAKER_MAY_INVITE);
                 statements.check(CHECK_MAKER, params![org, accepted.id.0, inviting_roles()], broken);
                 delete(org, accepted.id, statements);
             }

@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use kymograph_app::account::membership::{MemberView, MembershipReader, UserOrgView};
 use kymograph_app::{Page, Result, Scope};
-use kymograph_domain::account::membership::MembershipEvent;
+use kymograph_domain::account::membership::{Membership, MembershipEvent};
 use kymograph_domain::account::org::OrgEvent;
-use kymograph_domain::{Invariant, OrgId, UserId};
+use kymograph_domain::account::user::User;
+use kymograph_domain::{OrgId, UserId};
 use tokio_postgres::Row;
 
 use crate::kernel::database::Database;
@@ -61,7 +62,7 @@ impl Projector for MembershipProjector {
                 statements.write(INSERT, params![org, user, role, at]);
                 statements.write(INSERT_OF_USER, params![user, org, role, at]);
                 statements.check_last(LOCK_USER, params![user], OnFailure::Fault);
-                let broken = OnFailure::Broken(Invariant::UserExists);
+                let broken = OnFailure::Broken(User::EXISTS);
                 statements.check_last(CHECK_USER, params![user], broken);
             }
             MembershipEvent::RoleChanged(changed) => {
@@ -81,7 +82,7 @@ impl Projector for MembershipProjector {
 }
 
 fn check_admin(org: i64, statements: &mut Statements) {
-    statements.check(CHECK_ADMIN, params![org], OnFailure::Broken(Invariant::OrgKeepsAdmin));
+    statements.check(CHECK_ADMIN, params![org], OnFailure::Broken(Membership::ADMIN_KEPT));
 }
 
 /// Reads `memberships`.

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use kymograph_app::account::org::{OrgReader, OrgView};
 use kymograph_app::{Error, Page, Result};
-use kymograph_domain::account::org::OrgEvent;
-use kymograph_domain::{Invariant, OrgId};
+use kymograph_domain::OrgId;
+use kymograph_domain::account::org::{Org, OrgEvent};
 use tokio_postgres::Row;
 
 use crate::kernel::database::Database;
@@ -33,15 +33,15 @@ impl Projector for OrgProjector {
         let Some(event) = recorded.event.of::<OrgEvent>() else { return };
         let at = recorded.recorded_at.date();
         match event {
-            OrgEvent::Created(created) => statements.write_unique(
+            OrgEvent::Created(created) => statements.write_keeping(
                 "INSERT INTO orgs (id, name, address, created, updated) VALUES ($1, $2, '{}', $3, $3)",
                 params![created.id.0, created.name.clone(), at],
-                Invariant::OrgNameUnique,
+                Org::NAME_UNIQUE,
             ),
-            OrgEvent::Renamed(renamed) => statements.write_unique(
+            OrgEvent::Renamed(renamed) => statements.write_keeping(
                 "UPDATE orgs SET name = $2, updated = $3 WHERE id = $1",
                 params![recorded.org.0, renamed.name.clone(), at],
-                Invariant::OrgNameUnique,
+                Org::NAME_UNIQUE,
             ),
             OrgEvent::AddressChanged(changed) => statements.write(
                 "UPDATE orgs SET address = $2, updated = $3 WHERE id = $1",

@@ -12,7 +12,6 @@ use kymograph_domain::account::org::OrgEvent;
 use kymograph_domain::account::quota::{QuotaEvent, QuotaOwner, QuotaTarget};
 use kymograph_domain::account::service_account::ServiceAccountEvent;
 use kymograph_domain::account::user::UserEvent;
-use kymograph_domain::content::star::StarEvent;
 use kymograph_domain::{OrgId, UserId};
 use tokio_postgres::Row;
 
@@ -34,7 +33,11 @@ pub(crate) const USER: &str = "user";
 /// it has to count those rows.
 pub struct QuotaProjector {
     limits: Limits,
+    counters: &'static [Counter],
 }
+
+/// Adds the statement that counts what another slice keeps, by the rows that are there before the event is projected.
+pub type Counter = fn(&Recorded<'_>, &mut Statements);
 
 /// The rows of a new org.
 const INSERT: &str =
@@ -42,10 +45,6 @@ const INSERT: &str =
     ($1, 'folder', 0), ($1, 'api_key', 0), ($1, 'star', 0), ($1, 'data_source', 0), ($1, 'alert_rule', 0)";
 const REMOVE: &str = "UPDATE quotas SET used = used - $3 WHERE owner_org_id = $1 AND target = $2";
 const REMOVE_FROM_SERVER: &str = "UPDATE quotas SET used = used - 1 WHERE owner_org_id = 0 AND target = $1";
-/// A star can be taken back after its dashboard was deleted, and put on another one of that uid: what counts is whether
-/// there is a row.
-const SET_STAR: &str = "UPDATE quotas SET used = used + $4 - (SELECT count(*) FROM stars
-    WHERE org_id = $1 AND user_id = $2 AND dashboard_uid = $3) WHERE owner_org_id = $1 AND target = 'star'";
 const REMOVE_STARS: &str = "UPDATE quotas SET used = used - lost.stars
     FROM (SELECT count(*) AS stars FROM stars WHERE org_id = $1 AND dashboard_uid = ANY ($2)) AS lost
     WHERE owner_org_id = $1 AND target = 'star' AND lost.stars > 0";
@@ -57,10 +56,10 @@ const SET_MAX_OF_USER: &str = "INSERT INTO user_quotas (user_id, target, max) VA
 const CHECK_USER: &str = "SELECT 1 / (CASE WHEN EXISTS (SELECT FROM users WHERE id = $1) THEN 1 ELSE 0 END)";
 
 impl QuotaProjector {
-    /// A projector that keeps these limits, or none.
+    /// A projector that keeps these limits, or none, and counts with these as well.
     #[must_use]
-    pub fn new(limits: Option<QuotaLimits>) -> Self {
-        Self { limits: Limits(limits) }
+    pub fn new(limits: Option<QuotaLimits>, counters: &'static [Counter]) -> Self {
+        Self { limits: Limits(limits), counters }
     }
 }
 
@@ -129,17 +128,7 @@ impl QuotaProjector {
         if content.take(recorded) {
             content.write(statements);
         }
-        match event.of::<StarEvent>() {
-            Some(StarEvent::Added(added)) => {
-                let uid = added.dashboard_uid.to_string();
-                statements.write(SET_STAR, params![org.0, added.user_id.0, uid, 1_i64]);
-            }
-            Some(StarEvent::Removed(removed)) => {
-                let uid = removed.dashboard_uid.to_string();
-                statements.write(SET_STAR, params![org.0, removed.user_id.0, uid, 0_i64]);
-            }
-            None => {}
-        }
+        self.counters.iter().for_each(|count| count(recorded, statements));
         match event.of::<ServiceAccountEvent>() {
             Some(ServiceAccountEvent::TokenAdded(_)) => {
                 self.limits.add(org, QuotaTarget::ApiKey, 1, statements);

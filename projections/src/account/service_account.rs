@@ -8,8 +8,8 @@ use kymograph_app::account::service_account::{
 };
 use kymograph_app::{Page, Result, Scope};
 use kymograph_domain::account::org::OrgEvent;
-use kymograph_domain::account::service_account::ServiceAccountEvent;
-use kymograph_domain::{Invariant, OrgId, Timestamp, Uid, UserId};
+use kymograph_domain::account::service_account::{ServiceAccount, ServiceAccountEvent};
+use kymograph_domain::{OrgId, Timestamp, Uid, UserId};
 use tokio_postgres::Row;
 
 use crate::kernel::database::Database;
@@ -81,7 +81,7 @@ impl Projector for ServiceAccountProjector {
                 let (uid, login) = (created.uid.to_string(), created.login.clone());
                 let (name, role) = (created.name.clone(), created.role.as_str());
                 let params = params![org, created.id.0, uid, login, name, role, created.is_disabled, at];
-                statements.write_unique(INSERT, params, Invariant::ServiceAccountLoginUnique);
+                statements.write_keeping(INSERT, params, ServiceAccount::LOGIN_UNIQUE);
             }
             ServiceAccountEvent::Updated(updated) => {
                 let (name, role) = (updated.name.clone(), updated.role.as_str());
@@ -90,7 +90,7 @@ impl Projector for ServiceAccountProjector {
             ServiceAccountEvent::TokenAdded(added) => {
                 let expires = added.expires.map(Timestamp::date);
                 let params = params![org, added.token_id, added.id.0, added.name.clone(), expires, at];
-                statements.write_unique(INSERT_TOKEN, params, Invariant::TokenNameUnique);
+                statements.write_keeping(INSERT_TOKEN, params, ServiceAccount::TOKEN_NAME_UNIQUE);
             }
             ServiceAccountEvent::TokenDeleted(deleted) => {
                 for sql in DELETE_TOKEN {

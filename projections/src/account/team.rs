@@ -5,8 +5,8 @@ use kymograph_app::account::team::{TeamFilter, TeamMemberView, TeamReader, TeamV
 use kymograph_app::{Error, Page, Result, Scope};
 use kymograph_domain::account::membership::MembershipEvent;
 use kymograph_domain::account::org::OrgEvent;
-use kymograph_domain::account::team::{TeamEvent, TeamPermission};
-use kymograph_domain::{Invariant, OrgId, TeamId, Uid, UserId};
+use kymograph_domain::account::team::{Team, TeamEvent, TeamPermission};
+use kymograph_domain::{OrgId, TeamId, Uid, UserId};
 use tokio_postgres::Row;
 
 use crate::kernel::database::Database;
@@ -64,11 +64,11 @@ fn project(recorded: &Recorded<'_>, event: &TeamEvent, statements: &mut Statemen
         TeamEvent::Created(created) => {
             let (uid, name, email) = (created.uid.to_string(), created.name.clone(), created.email.clone());
             let params = params![org, created.id.0, uid, name, email, at];
-            statements.write_unique(INSERT, params, Invariant::TeamNameUnique);
+            statements.write_keeping(INSERT, params, Team::NAME_UNIQUE);
         }
         TeamEvent::Updated(updated) => {
             let params = params![org, updated.id.0, updated.name.clone(), updated.email.clone(), at];
-            statements.write_unique(UPDATE, params, Invariant::TeamNameUnique);
+            statements.write_keeping(UPDATE, params, Team::NAME_UNIQUE);
         }
         TeamEvent::MemberAdded(added) => {
             let user = added.user_id.0;

@@ -3,9 +3,9 @@
 use async_trait::async_trait;
 use kymograph_app::account::user::{UserReader, UserView, password_secret};
 use kymograph_app::{Page, Result};
-use kymograph_domain::account::user::{Claims, Profile, UserEvent, UserName};
+use kymograph_domain::account::user::{Claims, Profile, User, UserEvent, UserName};
 use kymograph_domain::kernel::text::{MAX_NAME_BYTES, fold, has_hidden_characters};
-use kymograph_domain::{Invariant, OrgId, Timestamp, UserId};
+use kymograph_domain::{OrgId, Timestamp, UserId};
 use tokio_postgres::Row;
 
 use crate::kernel::database::Database;
@@ -62,10 +62,10 @@ impl Projector for UserProjector {
                 let Profile { login, email, name, theme } = created.profile.clone();
                 let (id, org) = (created.id.0, created.org_id.0);
                 let uid = created.uid.to_string();
-                statements.write_unique(
+                statements.write_keeping(
                     INSERT,
                     params![id, uid, login, email, name, theme, org, created.is_server_admin, at],
-                    Invariant::LoginUnique,
+                    User::NAMES_UNIQUE,
                 );
                 insert_names(created.id, &created.profile, statements);
             }
@@ -126,7 +126,7 @@ impl Projector for UserProjector {
 fn insert_names(user: UserId, profile: &Profile, statements: &mut Statements) {
     for UserName { name, is_login, is_email } in profile.names() {
         statements.write(INSERT_NAME, params![name.clone(), user.0, is_login, is_email]);
-        let taken = OnFailure::Broken(Invariant::LoginUnique);
+        let taken = OnFailure::Broken(User::NAMES_UNIQUE);
         statements.check(CHECK_NAME, params![name, user.0], taken);
     }
 }
@@ -136,7 +136,7 @@ fn end_sessions(user: UserId, statements: &mut Statements) {
 }
 
 fn check_server_admin(statements: &mut Statements) {
-    statements.check(CHECK_SERVER_ADMIN, params![], OnFailure::Broken(Invariant::ServerKeepsAdmin));
+    statements.check(CHECK_SERVER_ADMIN, params![], OnFailure::Broken(User::SERVER_ADMIN_KEPT));
 }
 
 /// Reads `users`.

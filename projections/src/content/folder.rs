@@ -12,12 +12,14 @@ use kymograph_app::content::folder::{FolderContents, FolderCounts, FolderReader,
 use kymograph_app::kernel::cache::{BeforeFetch, MAX_AGE, ReadCache};
 use kymograph_app::kernel::change::ChangeListener;
 use kymograph_app::kernel::feed_health::FeedHealth;
+use kymograph_app::kernel::side_write::SideWrite;
 use kymograph_app::rights::authorization::ContentFilter;
-use kymograph_app::{Error, Page, Result, Scope};
+use kymograph_app::{Error, Page, Result, Scope, values};
 use kymograph_domain::account::org::OrgEvent;
-use kymograph_domain::content::folder::{Birth, FolderEvent};
+use kymograph_domain::content::dashboard::Dashboard;
+use kymograph_domain::content::folder::{Birth, Folder, FolderEvent};
 use kymograph_domain::kernel::slug::slugify;
-use kymograph_domain::{Invariant, OrgId, StreamId, Uid, UserId};
+use kymograph_domain::{OrgId, StreamId, Uid, UserId};
 use tokio_postgres::Row;
 
 use crate::kernel::database::Database;
@@ -25,8 +27,8 @@ use crate::kernel::projector::{Projector, Recorded, project_gathered};
 use crate::kernel::statement::{OnFailure, Statements};
 use crate::kernel::text::{optional_uid_column, timestamp_column, uid_column, uid_or_empty};
 use crate::params;
-use crate::rights::resource_permission::AllowedContents;
 use crate::rights::resource_permission::filter::{FilterParams, allows_folder, granted, open_at_root};
+use crate::rights::resource_permission::{AllowedContents, CHECK_FOLDER, FolderMemory, FolderPlace};
 use many::Many;
 use past::FolderTrees;
 
@@ -44,8 +46,6 @@ const MOVE: &str = "UPDATE folders SET parent_uid = $3, version = version + 1, u
     WHERE org_id = $1 AND uid = $2";
 const CHECK_EXISTS: &str = "SELECT 1 / (CASE WHEN EXISTS
     (SELECT FROM folders WHERE org_id = $1 AND uid = $2) THEN 1 ELSE 0 END)";
-pub(crate) const CHECK_IS: &str = "SELECT 1 / (CASE WHEN EXISTS
-    (SELECT FROM folders WHERE org_id = $1 AND uid = $2 AND id = $3) THEN 1 ELSE 0 END)";
 const CHECK_NOT_OWN_ANCESTOR: &str = "WITH RECURSIVE up (uid, depth) AS (
         SELECT parent_uid, 1 FROM folders WHERE org_id = $1 AND uid = $2
         UNION ALL
@@ -130,25 +130,27 @@ fn check_place(recorded: &Recorded<'_>, uid: &Uid, parent: Option<&Uid>, stateme
     statements.check(
         CHECK_NOT_OWN_ANCESTOR,
         params![org, uid.to_string()],
-        OnFailure::Broken(Invariant::FolderNotOwnAncestor),
+        OnFailure::Broken(Folder::NOT_OWN_ANCESTOR),
     );
     let max_depth = i32::try_from(kymograph_domain::content::folder::MAX_DEPTH).unwrap_or(i32::MAX);
     statements.check(
         CHECK_DEPTH,
         params![org, uid.to_string(), max_depth],
-        OnFailure::Broken(Invariant::FolderDepth),
+        OnFailure::Broken(Folder::DEPTH_KEPT),
     );
 }
 
 /// Adds the check that a folder, in which something is put, is there.
 pub(crate) fn check_folder_exists(org: i64, uid: &Uid, statements: &mut Statements) {
-    let on_failure = OnFailure::Broken(Invariant::ParentFolderExists);
+    let on_failure = OnFailure::Broken(Dashboard::FOLDER_EXISTS);
     statements.check(CHECK_EXISTS, params![org, uid.to_string()], on_failure);
 }
 
-/// Adds the check that the folder of a uid has a numeric id.
-pub(crate) fn check_is(org: OrgId, uid: &Uid, id: i64, statements: &mut Statements) {
-    statements.check(CHECK_IS, params![org.0, uid.to_string(), id], OnFailure::Conflict);
+/// The check, for a commit, that the folder of a uid has a numeric id.
+#[must_use]
+pub fn still_is(org: OrgId, uid: &Uid, id: i64) -> SideWrite {
+    let params = values![org.0, uid.as_str(), id];
+    SideWrite { org, sql: CHECK_FOLDER, params, on_failure: OnFailure::Conflict }
 }
 
 /// Reads `folders`.
@@ -177,17 +179,22 @@ impl FolderCache {
         let weigh = |_: &_, folder: &Arc<FolderView>| u32::try_from(folder_bytes(folder)).unwrap_or(u32::MAX);
         Self(ReadCache::with_weight_for(MAX_CACHED_BYTES, MAX_AGE, weigh).while_live(feed))
     }
+}
 
-    pub(crate) fn get(&self, key: &(OrgId, Uid)) -> Option<Arc<FolderView>> {
-        self.0.get(key)
+impl FolderMemory for FolderCache {
+    fn place(&self, org: OrgId, uid: &Uid) -> Option<FolderPlace> {
+        let folder = self.0.get(&(org, uid.clone()))?;
+        Some(FolderPlace { id: folder.id, parent_uid: folder.parent_uid.clone() })
     }
 
-    pub(crate) fn before_fetch(&self) -> BeforeFetch {
+    fn before_fetch(&self) -> BeforeFetch {
         self.0.before_fetch()
     }
 
-    pub(crate) fn keep(&self, before: &BeforeFetch, key: &(OrgId, Uid), folder: Arc<FolderView>) {
-        self.0.keep(before, key, folder);
+    fn keep_row(&self, before: &BeforeFetch, org: OrgId, row: &Row) -> Result<()> {
+        let folder = Arc::new(folder_view(row)?);
+        self.0.keep(before, &(org, folder.uid.clone()), folder);
+        Ok(())
     }
 }
 
@@ -303,6 +310,10 @@ impl FolderReader for PgFolderReader {
 
     async fn folders_at(&self, scope: &Scope, position: i64) -> Result<Arc<FolderTree>> {
         self.trees.at(&self.database, scope.org(), position).await
+    }
+
+    fn still_is(&self, org: OrgId, uid: &Uid, id: i64) -> SideWrite {
+        still_is(org, uid, id)
     }
 
     async fn list_births(&self, scope: &Scope, uid: &Uid) -> Result<Vec<Birth>> {

@@ -10,8 +10,8 @@ use kymograph_app::kernel::feed_health::FeedHealth;
 use kymograph_app::rights::authorization::ContentFilter;
 use kymograph_app::{Result, Scope};
 use kymograph_domain::account::org::OrgEvent;
-use kymograph_domain::content::dashboard::DashboardEvent;
 use kymograph_domain::content::star::StarEvent;
+use kymograph_domain::kernel::effect::Ending;
 use kymograph_domain::{OrgId, StreamId, Uid, UserId};
 
 use crate::kernel::database::Database;
@@ -29,6 +29,10 @@ pub struct StarProjector;
 const INSERT: &str =
     "INSERT INTO stars (org_id, user_id, dashboard_uid, dashboard_id) VALUES ($1, $2, $3, $4)
     ON CONFLICT (org_id, user_id, dashboard_uid) DO UPDATE SET dashboard_id = $4";
+/// A star can be taken back after its dashboard was deleted, and put on another one of that uid: what counts is whether
+/// there is a row.
+const COUNT: &str = "UPDATE quotas SET used = used + $4 - (SELECT count(*) FROM stars
+    WHERE org_id = $1 AND user_id = $2 AND dashboard_uid = $3) WHERE owner_org_id = $1 AND target = 'star'";
 const CHECK_DASHBOARD: &str = "SELECT 1 / (CASE WHEN EXISTS
     (SELECT FROM dashboards WHERE org_id = $1 AND uid = $2 AND id = $3 AND deleted IS NULL) THEN 1 ELSE 0 END)";
 
@@ -50,7 +54,7 @@ impl Projector for StarProjector {
         if let Some(OrgEvent::Deleted(_)) = recorded.event.of() {
             statements.write("DELETE FROM stars WHERE org_id = $1", params![org]);
         }
-        if let Some(uid) = recorded.event.of().and_then(losing_its_stars) {
+        if let Some(Ending::Dashboard(uid)) = recorded.event.ending() {
             let sql = "DELETE FROM stars WHERE org_id = $1 AND dashboard_uid = $2";
             statements.write(sql, params![org, uid.to_string()]);
         }
@@ -70,17 +74,15 @@ impl Projector for StarProjector {
     }
 }
 
-/// The uid whose stars an event takes away. One in the trash keeps them, because it may come back; another one that
-/// is created in its place has none.
-pub(crate) fn losing_its_stars(event: &DashboardEvent) -> Option<&Uid> {
-    match event {
-        DashboardEvent::Created(created) if created.generation > 1 => Some(&created.content.uid),
-        DashboardEvent::Deleted(deleted) if !deleted.in_trash => Some(&deleted.uid),
-        DashboardEvent::Purged(purged) => Some(&purged.uid),
-        _ => None,
-    }
+/// Counts the stars of the org.
+pub(crate) fn count_stars(recorded: &Recorded<'_>, statements: &mut Statements) {
+    let (user, uid, stars) = match recorded.event.of::<StarEvent>() {
+        Some(StarEvent::Added(added)) => (added.user_id, &added.dashboard_uid, 1_i64),
+        Some(StarEvent::Removed(removed)) => (removed.user_id, &removed.dashboard_uid, 0_i64),
+        None => return,
+    };
+    statements.write(COUNT, params![recorded.org.0, user.0, uid.to_string(), stars]);
 }
-
 /// How many stars are kept; a user counts as one more.
 const MAX_CACHED_STARS: u64 = 100_000;
 

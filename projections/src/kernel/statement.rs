@@ -4,8 +4,11 @@ use std::error::Error;
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use kymograph_domain::Invariant;
+use kymograph_app::kernel::side_write::Value;
+use kymograph_domain::{Invariant, Timestamp};
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
+
+pub use kymograph_app::kernel::side_write::OnFailure;
 
 /// A parameter that a statement owns.
 pub type Param = Box<dyn ToSql + Sync + Send>;
@@ -26,15 +29,17 @@ impl ToSql for SharedText {
     to_sql_checked!();
 }
 
-/// What it means when a statement fails on a rule of the database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnFailure {
-    /// Nothing that a client could cause.
-    Fault,
-    /// The command was decided on a state that has changed: decide again.
-    Conflict,
-    /// The command breaks a rule.
-    Broken(Invariant),
+/// The parameter that a statement of a commit has.
+#[must_use]
+pub fn param(value: Value) -> Param {
+    match value {
+        Value::Int(value) => Box::new(value),
+        Value::SmallInt(value) => Box::new(value),
+        Value::Text(value) => Box::new(value),
+        Value::Texts(value) => Box::new(value),
+        Value::Bytes(value) => Box::new(value),
+        Value::Time(value) => Box::new(value.map(Timestamp::date)),
+    }
 }
 
 /// One statement with its parameters.
@@ -81,13 +86,8 @@ impl Statements {
         self.push(sql, params, OnFailure::Fault, Kind::Write);
     }
 
-    /// Adds a statement that writes and that fails, on a unique index, if a rule is broken.
-    pub fn write_unique(&mut self, sql: &'static str, params: Vec<Param>, invariant: Invariant) {
-        self.write_within(sql, params, invariant);
-    }
-
-    /// Adds a statement that writes and that divides by zero if a rule is broken by that.
-    pub fn write_within(&mut self, sql: &'static str, params: Vec<Param>, invariant: Invariant) {
+    /// Adds a statement that writes and that fails, on a unique index or by a division by zero, if that breaks a rule.
+    pub fn write_keeping(&mut self, sql: &'static str, params: Vec<Param>, invariant: Invariant) {
         self.push(sql, params, OnFailure::Broken(invariant), Kind::Write);
     }
 

@@ -7,19 +7,15 @@ mod cache;
 pub(crate) mod filter;
 mod reader;
 
+use kymograph_app::kernel::side_write::SideWrite;
 use kymograph_app::rights::authorization::ContentFilter;
-use kymograph_domain::account::membership::MembershipEvent;
-use kymograph_domain::account::org::OrgEvent;
-use kymograph_domain::account::service_account::ServiceAccountEvent;
-use kymograph_domain::account::team::TeamEvent;
-use kymograph_domain::content::dashboard::DashboardEvent;
-use kymograph_domain::content::folder::FolderEvent;
+use kymograph_app::values;
+use kymograph_domain::kernel::effect::Ending;
 use kymograph_domain::rights::resource_permission::{
     Grantee, Resource, ResourceKind, ResourcePermissionEvent,
 };
-use kymograph_domain::{AccessLevel, Invariant, OrgId, Timestamp, Uid};
+use kymograph_domain::{AccessLevel, Invariant, OrgId, Uid};
 
-use crate::content::folder;
 use crate::kernel::projector::{Projector, Recorded};
 use crate::kernel::statement::{OnFailure, Statements};
 use crate::params;
@@ -27,7 +23,7 @@ use filter::{granted, open_at_root};
 
 pub use allowed::{AllowedCache, AllowedContents, MAX_KEPT_BYTES};
 pub use cache::ResourcePermissionCache;
-pub use reader::PgResourcePermissionReader;
+pub use reader::{FolderMemory, FolderPlace, PgResourcePermissionReader};
 
 /// Keeps `resource_permissions` and `resource_grants`.
 pub struct ResourcePermissionProjector;
@@ -48,6 +44,8 @@ const DELETE_RESOURCE: &[&str] = &[
     "DELETE FROM resource_grants WHERE org_id = $1 AND kind = $2 AND uid = $3",
     "DELETE FROM resource_permissions WHERE org_id = $1 AND kind = $2 AND uid = $3",
 ];
+pub(crate) const CHECK_FOLDER: &str = "SELECT 1 / (CASE WHEN EXISTS
+    (SELECT FROM folders WHERE org_id = $1 AND uid = $2 AND id = $3) THEN 1 ELSE 0 END)";
 const CHECK_DASHBOARD: &str = "SELECT 1 / (CASE WHEN EXISTS
     (SELECT FROM dashboards WHERE org_id = $1 AND uid = $2 AND id = $3 AND deleted IS NULL) THEN 1 ELSE 0 END)";
 const CHECK_USER: &str = "SELECT 1 / (CASE WHEN
@@ -79,26 +77,21 @@ const CHECK_ALLOWED: &str = concat!(
     ")) THEN 1 ELSE 0 END)"
 );
 
-/// Adds the check that a filter lets an actor through to a folder or dashboard.
-pub(crate) fn check_allowed(
-    org: OrgId,
-    kind: ResourceKind,
-    uid: &Uid,
-    filter: &ContentFilter,
-    statements: &mut Statements,
-) {
+/// The check that a filter lets an actor through to a folder or dashboard.
+fn still_allowed(org: OrgId, kind: ResourceKind, uid: &Uid, filter: ContentFilter) -> SideWrite {
     let ContentFilter { level, grantees, default_level, member, creator_since, .. } = filter;
-    let params = params![
+    let params = values![
         org.0,
         kind.as_str(),
-        uid.to_string(),
-        grantees.clone(),
+        uid.as_str(),
+        grantees,
         level.number(),
         default_level.map_or(0, AccessLevel::number),
         member.map(|member| member.0),
-        creator_since.map(Timestamp::date),
+        creator_since,
     ];
-    statements.check(CHECK_ALLOWED, params, OnFailure::Broken(Invariant::ActorKeepsRights));
+    let on_failure = OnFailure::Broken(Invariant::ACTOR_KEEPS_RIGHTS);
+    SideWrite { org, sql: CHECK_ALLOWED, params, on_failure }
 }
 
 impl Projector for ResourcePermissionProjector {
@@ -116,25 +109,8 @@ impl Projector for ResourcePermissionProjector {
 
     fn project(&self, recorded: &Recorded<'_>, statements: &mut Statements) {
         let (org, event) = (recorded.org, recorded.event);
-        if let Some(OrgEvent::Deleted(_)) = event.of() {
-            for sql in DELETE_ORG {
-                statements.write(sql, params![org.0]);
-            }
-        }
-        if let Some(FolderEvent::Deleted(deleted)) = event.of() {
-            forget(org, ResourceKind::Folder, deleted.uid.as_str(), statements);
-        }
-        if let Some(uid) = event.of().and_then(without_list) {
-            forget(org, ResourceKind::Dashboard, uid.as_str(), statements);
-        }
-        if let Some(MembershipEvent::Removed(removed)) = event.of() {
-            check_nothing_granted(org, Grantee::User(removed.user_id), statements);
-        }
-        if let Some(ServiceAccountEvent::Deleted(deleted)) = event.of() {
-            check_nothing_granted(org, Grantee::User(deleted.id), statements);
-        }
-        if let Some(TeamEvent::Deleted(deleted)) = event.of() {
-            check_nothing_granted(org, Grantee::Team(deleted.id), statements);
+        if let Some(ending) = event.ending() {
+            end(org, ending, statements);
         }
         if let Some(event) = event.of() {
             project(recorded, event, statements);
@@ -169,14 +145,18 @@ fn project(recorded: &Recorded<'_>, event: &ResourcePermissionEvent, statements:
     }
 }
 
-/// The dashboard that has lost its list by an event. One in the trash keeps it, lest it come back open to everybody,
-/// until it is purged, or another one takes its place.
-fn without_list(event: &DashboardEvent) -> Option<&Uid> {
-    match event {
-        DashboardEvent::Created(created) if created.generation > 1 => Some(&created.content.uid),
-        DashboardEvent::Deleted(deleted) if !deleted.in_trash => Some(&deleted.uid),
-        DashboardEvent::Purged(purged) => Some(&purged.uid),
-        _ => None,
+/// Deletes the lists of what ends. Somebody who ends has nothing granted by then.
+fn end(org: OrgId, ending: Ending<'_>, statements: &mut Statements) {
+    match ending {
+        Ending::Org => DELETE_ORG.iter().for_each(|sql| statements.write(sql, params![org.0])),
+        // A dashboard in the trash keeps its list, lest it come back open to everybody.
+        Ending::Folder(uid) => forget(org, ResourceKind::Folder, uid.as_str(), statements),
+        Ending::Dashboard(uid) => forget(org, ResourceKind::Dashboard, uid.as_str(), statements),
+        Ending::Member(id) | Ending::ServiceAccount(id) => {
+            check_nothing_granted(org, Grantee::User(id), statements);
+        }
+        Ending::Team(id) => check_nothing_granted(org, Grantee::Team(id), statements),
+        Ending::User(_) => {}
     }
 }
 
@@ -189,7 +169,7 @@ fn forget(org: OrgId, kind: ResourceKind, uid: &str, statements: &mut Statements
 /// The resource was deleted after it was looked up: look again.
 fn check_resource(org: OrgId, resource: &Resource, statements: &mut Statements) {
     let sql = match resource.kind {
-        ResourceKind::Folder => folder::CHECK_IS,
+        ResourceKind::Folder => CHECK_FOLDER,
         ResourceKind::Dashboard => CHECK_DASHBOARD,
     };
     statements.check(sql, params![org.0, resource.uid.to_string(), resource.id], OnFailure::Conflict);

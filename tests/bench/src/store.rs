@@ -12,6 +12,7 @@ use kymograph_infra::event_store::{EventStoreParts, PgEventStore, StreamCache};
 use kymograph_infra::metrics::FlightMetrics;
 use kymograph_infra::pipeline::pipeline_pool;
 use kymograph_infra::pool::{app_database, app_server};
+use kymograph_infra::secret::PgSecrets;
 use prometheus::Registry;
 use tokio::task::JoinHandle;
 
@@ -41,7 +42,7 @@ impl Store {
             metrics: FlightMetrics::try_new(&Registry::new())?,
             health: Arc::default(),
         });
-        Ok(Self { commands: Commands::new(Arc::new(store)), feed: feed_task })
+        Ok(Self { commands: Commands::new(Arc::new(store), Arc::new(PgSecrets)), feed: feed_task })
     }
 }
 

@@ -10,7 +10,6 @@ use kymograph_domain::{OrgId, Timestamp, UserId};
 use crate::RequestContext;
 use crate::kernel::client_network::network_of_client_at;
 use crate::kernel::scope::Actor;
-use crate::record::audit::ANONYMOUS;
 
 /// For how long refusals of one kind are gathered, in seconds.
 const WINDOW_SECONDS: i64 = 60;
@@ -200,7 +199,7 @@ fn source_of(attempt: &Attempt) -> Source {
     let is_of_account = matches!(attempt.what, What::LoginFailed | What::TokenRefused);
     if is_of_account && !attempt.target.uid.is_empty() {
         Source::Account(attempt.org, attempt.target.clone())
-    } else if attempt.actor.user_id == ANONYMOUS {
+    } else if attempt.actor.user_id == UserId::ANONYMOUS {
         Source::Client(attempt.org, network_of_client_at(&attempt.request.ip))
     } else {
         Source::Actor(attempt.org, attempt.actor.user_id)
@@ -306,7 +305,7 @@ mod tests {
         let mut folds = Folds::default();
         for host in 1..=1000 {
             let mut attempt = denied(0, &host.to_string());
-            attempt.actor.user_id = ANONYMOUS;
+            attempt.actor.user_id = UserId::ANONYMOUS;
             attempt.request.ip = format!("2001:db8::{host:x}");
             folds.take(attempt, Timestamp(0)).unwrap();
         }
@@ -315,7 +314,7 @@ mod tests {
 
     fn failed(user: &str, reason: &str, ip: &str) -> Attempt {
         Attempt {
-            actor: Actor { user_id: ANONYMOUS, ..Actor::default() },
+            actor: Actor { user_id: UserId::ANONYMOUS, ..Actor::default() },
             request: RequestContext { ip: ip.into(), ..RequestContext::default() },
             target: AccessTarget { kind: "user".into(), uid: user.into() },
             reason: reason.into(),

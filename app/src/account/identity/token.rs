@@ -12,6 +12,7 @@ use crate::account::token::is_well_formed;
 use crate::kernel::error::{Error, Result};
 use crate::kernel::log_limit::LogLimit;
 use crate::kernel::scope::{Actor, RequestContext, Scope};
+use crate::kernel::side_write::SideWrite;
 
 /// Whose a token is. That never changes: a token that was deleted is in its account no more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -22,6 +23,12 @@ pub struct TokenOwner {
     pub service_account_id: UserId,
     /// The token.
     pub token_id: i64,
+}
+
+/// Keeps the hashes of tokens outside the log, so that a token's owner is found before an org is known.
+pub trait TokenHashes: Send + Sync {
+    /// Keeps the hash of a new token.
+    fn keep_hash(&self, hash: &TokenHash, owner: &TokenOwner) -> SideWrite;
 }
 
 /// What is known of a service account at each request.

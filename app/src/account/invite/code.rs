@@ -5,8 +5,8 @@ use kymograph_domain::account::invite::InviteId;
 
 use crate::account::session::hash_token;
 use crate::kernel::error::Result;
-use crate::kernel::event_store::SecretWrite;
 use crate::kernel::random::{hex, random_bytes};
+use crate::kernel::secret::SecretWrite;
 
 /// The code of an invite, which says where the invite is: `<org>-<id>-<32 hexadecimal digits>`.
 ///

@@ -106,7 +106,13 @@ impl Dashboards {
             self.authorization.require_place_in(scope, &mut unit, folder, permission).await?;
             if !is_new {
                 // An actor whose right is taken meanwhile must not take the dashboard along.
-                unit.rest_on_right(ResourceKind::Dashboard, &content.uid, AccessLevel::Edit);
+                self.authorization.rest_on_right(
+                    scope,
+                    &mut unit,
+                    ResourceKind::Dashboard,
+                    &content.uid,
+                    AccessLevel::Edit,
+                );
             }
         }
         let new_id = if is_new { self.ids.next_id(scope.org(), IdKind::Object).await? } else { dashboard.id };

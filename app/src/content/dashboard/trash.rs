@@ -7,7 +7,6 @@ use kymograph_domain::{AccessLevel, Stream, Uid};
 use super::{Dashboards, DeletedDashboard, parse_uid};
 use crate::content::folder::same_folder;
 use crate::kernel::error::Result;
-use crate::kernel::event_store::Premise;
 use crate::rights::authorization::Guarded;
 use crate::{Permission, Scope};
 
@@ -55,7 +54,7 @@ impl Dashboards {
                     self.authorization.require_place_in(scope, &mut unit, place, permission).await?;
                 }
                 match (place, same) {
-                    (Some(uid), Some(id)) => unit.rest_on(Premise::FolderIs { uid: uid.clone(), id }),
+                    (Some(uid), Some(id)) => unit.rest_on(self.folders.still_is(scope.org(), uid, id)),
                     (Some(_), None) if folder.is_none() => return Err(DashboardError::FolderNotFound.into()),
                     _ => {}
                 }

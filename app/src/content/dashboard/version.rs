@@ -146,7 +146,13 @@ impl Dashboards {
             .run(scope, |mut unit| async move {
                 let mut dashboard = unit.load::<Dashboard>(uid).await?;
                 self.require_edit(scope, &dashboard, Permission::DashboardsWrite).await?;
-                unit.rest_on_right(ResourceKind::Dashboard, uid, AccessLevel::Edit);
+                self.authorization.rest_on_right(
+                    scope,
+                    &mut unit,
+                    ResourceKind::Dashboard,
+                    uid,
+                    AccessLevel::Edit,
+                );
                 let content = DashboardContent {
                     uid: uid.clone(),
                     title: from.title.clone(),

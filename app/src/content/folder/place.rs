@@ -6,7 +6,6 @@ use kymograph_domain::content::folder::{self, Folder};
 
 use super::{FolderReader, Folders};
 use crate::kernel::error::{Error, Result};
-use crate::kernel::event_store::Premise;
 use crate::{Scope, Unit};
 
 /// The refusal to put something into another folder than the one that it was in.
@@ -43,7 +42,7 @@ impl Folders {
             return Ok(());
         }
         let id = self.same(scope, uid, position).await?.ok_or_else(|| another_folder(uid))?;
-        unit.rest_on(Premise::FolderIs { uid: uid.clone(), id });
+        unit.rest_on(self.reader.still_is(scope.org(), uid, id));
         Ok(())
     }
 }

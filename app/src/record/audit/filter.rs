@@ -3,7 +3,7 @@
 use kymograph_domain::account::access::Outcome;
 use kymograph_domain::{Timestamp, UserId, registry};
 
-use super::{ANONYMOUS, AuditSelect, Audits};
+use super::{AuditSelect, Audits};
 use crate::kernel::error::{Error, Result};
 use crate::kernel::scope::Scope;
 
@@ -273,7 +273,7 @@ impl Audits {
                 None => ActorFilter::Login(text.clone()),
             };
             // Nobody has the logins of who is no user; somebody may have a login of digits.
-            for (login, id) in [("server", UserId::SERVER.0), ("anonymous", ANONYMOUS.0)] {
+            for (login, id) in [("server", UserId::SERVER.0), ("anonymous", UserId::ANONYMOUS.0)] {
                 if matches(&text.to_lowercase(), login) {
                     ids.push(id);
                 }

@@ -66,7 +66,7 @@ impl Histories {
             return Err(Error::missing(of.missing));
         }
         self.require_edit(scope, of, &uid).await?;
-        unit.rest_on_right(kind, &uid, AccessLevel::Edit);
+        self.authorization.rest_on_right(scope, unit, kind, &uid, AccessLevel::Edit);
         Ok(())
     }
 

@@ -372,7 +372,7 @@ impl<'a, 's> Deciding<'a, 's> {
         if object.noun == Invite::TYPE
             && let Some(invite) = now.downcast_ref::<Invite>()
         {
-            self.unit.keep_secret(forgotten(self.scope.org(), invite.id));
+            self.unit.write_secret(forgotten(self.scope.org(), invite.id));
         }
         Ok(())
     }

@@ -13,7 +13,6 @@ use super::decide::Deciding;
 use super::list::Reborn;
 use crate::content::folder::another_folder;
 use crate::kernel::error::{Error, Result};
-use crate::kernel::event_store::Premise;
 use crate::kernel::unit::Entity;
 use crate::record::history::{Place, leave_out_ended, place_of};
 
@@ -69,7 +68,8 @@ impl Deciding<'_, '_> {
         let before = object.events.first().map_or(0, |event| event.position);
         let id = self.same_folder(&folder, before).await?.ok_or_else(|| another_folder(&folder))?;
         if !self.folders_back.contains_key(&folder) {
-            self.unit.rest_on(Premise::FolderIs { uid: folder, id });
+            let folders = &self.undos.ports.folders;
+            self.unit.rest_on(folders.still_is(self.scope.org(), &folder, id));
         }
         Ok(())
     }

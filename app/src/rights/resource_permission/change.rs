@@ -1,19 +1,18 @@
 //! Changing permissions of folders and dashboards.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use kymograph_domain::account::membership::Membership;
-use kymograph_domain::account::service_account::ServiceAccount;
-use kymograph_domain::account::team::Team;
-use kymograph_domain::content::dashboard::Dashboard;
-use kymograph_domain::content::folder::Folder;
+use async_trait::async_trait;
+use kymograph_domain::kernel::effect::Ending;
 use kymograph_domain::rights::resource_permission::{
     Grantee, Grants, MAX_GRANTS, Resource, ResourceKind, ResourcePermission, ResourcePermissionCommand,
     ResourcePermissionError,
 };
-use kymograph_domain::{AccessLevel, OrgRole, TeamId, Uid, UserId};
+use kymograph_domain::{AccessLevel, OrgRole, TeamId, UserId};
 
-use super::{ResourcePermissionReader, ResourcePermissions, guarded, missing, parse_uid, write_permission};
+use super::{ResourcePermissionReader, ResourcePermissions, guarded, write_permission};
+use crate::kernel::ending::EndingListener;
 use crate::kernel::error::Result;
 use crate::rights::authorization::Guarded;
 use crate::{Scope, Unit};
@@ -73,17 +72,19 @@ impl ResourcePermissions {
         wanted: &[WantedGrant],
         unnamed: Unnamed,
     ) -> Result<()> {
-        let (uid, changes) = (&parse_uid(kind, uid)?, &changes(wanted)?);
+        let described = self.kind(kind)?;
+        let (uid, changes) = (&described.parse_uid(uid)?, &changes(wanted)?);
         self.commands
             .run(scope, |mut unit| async move {
-                let (id, folder) = load_resource(&unit, kind, uid).await?;
+                let found = described.load(&unit, uid).await?;
+                let (id, folder) = found.ok_or_else(|| described.missing())?;
                 let guarded = guarded(kind, uid, id, folder.as_ref());
                 let (level, permission) = (AccessLevel::Admin, write_permission(kind));
                 self.ports.authorization.require(scope, guarded, level, permission).await?;
                 // An actor whose right is taken meanwhile must not give it back to itself.
-                unit.rest_on_right(kind, uid, level);
+                self.ports.authorization.rest_on_right(scope, &mut unit, kind, uid, level);
                 for grantee in changes.keys() {
-                    must_exist(&unit, *grantee).await?;
+                    self.must_exist(&unit, *grantee).await?;
                 }
                 let resource = Resource { kind, uid: uid.clone(), id };
                 let command = match unnamed {
@@ -103,6 +104,18 @@ impl ResourcePermissions {
             .await
     }
 
+    async fn must_exist(&self, unit: &Unit<'_>, grantee: Grantee) -> Result<()> {
+        match grantee {
+            Grantee::User(id) if !self.ports.grantees.has_user(unit, id).await? => {
+                Err(ResourcePermissionError::UserNotFound.into())
+            }
+            Grantee::Team(id) if !self.ports.grantees.has_team(unit, id).await? => {
+                Err(ResourcePermissionError::TeamNotFound.into())
+            }
+            Grantee::User(_) | Grantee::Team(_) | Grantee::Role(_) => Ok(()),
+        }
+    }
+
     /// What holds for a folder or dashboard as long as it has no list.
     async fn defaults_of(&self, scope: &Scope, guarded: Guarded<'_>) -> Result<Grants> {
         let nodes = self.ports.reader.find_access(scope, guarded).await?.nodes;
@@ -110,36 +123,6 @@ impl ResourcePermissions {
             Some(node) => self.default_grants_of(scope, node).await,
             None => Ok(Grants::new()),
         }
-    }
-}
-
-/// The numeric id of a folder or dashboard and the folder it is in.
-async fn load_resource(unit: &Unit<'_>, kind: ResourceKind, uid: &Uid) -> Result<(i64, Option<Uid>)> {
-    let (exists, id, folder) = match kind {
-        ResourceKind::Folder => {
-            let folder = unit.load::<Folder>(uid).await?;
-            (folder.exists, folder.id, folder.parent_uid.clone())
-        }
-        ResourceKind::Dashboard => {
-            let dashboard = unit.load::<Dashboard>(uid).await?;
-            (dashboard.exists, dashboard.id, dashboard.folder_uid.clone())
-        }
-    };
-    if exists { Ok((id, folder)) } else { Err(missing(kind)) }
-}
-
-async fn must_exist(unit: &Unit<'_>, grantee: Grantee) -> Result<()> {
-    match grantee {
-        Grantee::User(id) => {
-            let exists =
-                unit.load::<Membership>(&id).await?.exists || unit.load::<ServiceAccount>(&id).await?.exists;
-            if exists { Ok(()) } else { Err(ResourcePermissionError::UserNotFound.into()) }
-        }
-        Grantee::Team(id) => {
-            let exists = unit.load::<Team>(&id).await?.exists;
-            if exists { Ok(()) } else { Err(ResourcePermissionError::TeamNotFound.into()) }
-        }
-        Grantee::Role(_) => Ok(()),
     }
 }
 
@@ -189,21 +172,42 @@ fn grantee(wanted: &WantedGrant) -> Result<Grantee, ResourcePermissionError> {
     }
 }
 
-/// Takes away all that is granted to somebody in an org, which comes before the end of its membership, or of the
-/// team or service account: who comes back has none of its old rights.
-pub(crate) async fn drop_grants(
-    unit: &mut Unit<'_>,
-    reader: &dyn ResourcePermissionReader,
-    scope: &Scope,
-    grantee: Grantee,
-) -> Result<()> {
-    let ids = reader.list_resources_of(scope, grantee).await?;
-    let keys: Vec<_> = ids.iter().collect();
-    for mut permission in unit.load_many_in::<ResourcePermission>(scope, &keys).await? {
-        permission.tell(ResourcePermissionCommand::Drop(grantee)).await?;
-        unit.record(permission)?;
+/// Takes away what is granted to members, service accounts and teams that end: who comes back has none of its old rights.
+pub struct GrantEndings(Arc<dyn ResourcePermissionReader>);
+
+impl GrantEndings {
+    /// On this reader.
+    #[must_use]
+    pub fn new(reader: Arc<dyn ResourcePermissionReader>) -> Self {
+        Self(reader)
     }
-    Ok(())
+
+    async fn drop_grants(&self, unit: &mut Unit<'_>, scope: &Scope, grantee: Grantee) -> Result<()> {
+        let ids = self.0.list_resources_of(scope, grantee).await?;
+        let keys: Vec<_> = ids.iter().collect();
+        for mut permission in unit.load_many_in::<ResourcePermission>(scope, &keys).await? {
+            permission.tell(ResourcePermissionCommand::Drop(grantee)).await?;
+            unit.record(permission)?;
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl EndingListener for GrantEndings {
+    async fn on_endings(&self, unit: &mut Unit<'_>, scope: &Scope, endings: &[Ending<'_>]) -> Result<()> {
+        for ending in endings {
+            match *ending {
+                Ending::Member(id) | Ending::ServiceAccount(id) => {
+                    self.drop_grants(unit, scope, Grantee::User(id)).await?;
+                }
+                Ending::Team(id) => self.drop_grants(unit, scope, Grantee::Team(id)).await?,
+                // The lists of folders and dashboards go with them.
+                Ending::Folder(_) | Ending::Dashboard(_) | Ending::User(_) | Ending::Org => {}
+            }
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]

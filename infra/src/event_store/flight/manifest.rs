@@ -4,22 +4,20 @@ use std::collections::{BTreeSet, HashMap};
 
 use kymograph_app::kernel::event_store::{Append, CommitError, Committed};
 use kymograph_app::kernel::scope::Standing;
+use kymograph_app::kernel::side_write::SideWrite;
 use kymograph_domain::account::org::OrgEvent;
+use kymograph_domain::kernel::effect::Ending;
 use kymograph_domain::{Invariant, OrgId, StoredEvent, Timestamp};
 use kymograph_projections::account::identity::standing_check;
-use kymograph_projections::kernel::statement::Param;
-use kymograph_projections::premise::check_premise;
-use kymograph_projections::{OnFailure, Recorded, Statement, Statements, params};
+use kymograph_projections::kernel::statement::{Param, param};
+use kymograph_projections::{OnFailure, Recorded, Statements, params};
 
 use crate::pipeline::Step;
 
 use super::super::append::{Payload, PlacedEvent, StreamAppend, append_statements};
 use super::super::head::Head;
 use super::super::prepared::Prepared;
-use super::super::statements::{
-    FORGET_ALL_ANSWERS, FORGET_ALL_SECRETS, FORGET_ANSWERS, FORGET_SECRET, KEEP_ANSWER, KEEP_SECRET,
-    KEEP_TOKEN_HASH, MOVE_HEAD,
-};
+use super::super::statements::{FORGET_ALL_ANSWERS, FORGET_ANSWERS, KEEP_ANSWER, MOVE_HEAD};
 use super::super::{Inner, KEEP_ANSWER_SECONDS};
 use super::Crash;
 
@@ -58,10 +56,8 @@ pub(super) enum Owner {
     Shared,
     /// The answer that a commit keeps for a repetition.
     Answer(usize),
-    /// The read models that a commit changes.
+    /// The read models that a commit changes, or something else that its slices check or write.
     Projection(usize, OnFailure),
-    /// The secrets that a commit keeps.
-    Secret(usize),
 }
 
 impl Owner {
@@ -69,10 +65,7 @@ impl Owner {
     pub(super) fn commit(self) -> Option<usize> {
         match self {
             Self::Log | Self::Shared => None,
-            Self::Append(commit)
-            | Self::Answer(commit)
-            | Self::Projection(commit, _)
-            | Self::Secret(commit) => Some(commit),
+            Self::Append(commit) | Self::Answer(commit) | Self::Projection(commit, _) => Some(commit),
         }
     }
 }
@@ -113,7 +106,7 @@ impl Manifest {
                 committed.insert(commit, last);
             }
             for commit in aboard {
-                section.keep_secrets(*commit, &batch[*commit]);
+                section.write_all_beside(*commit, &batch[*commit]);
             }
             let after = section.head;
             if after != before {
@@ -229,7 +222,7 @@ impl Section<'_> {
             let is_open = self.head.is_open;
             match event.of::<OrgEvent>() {
                 Some(OrgEvent::Created(_)) => self.head.is_open = true,
-                _ if !is_open => return Err(CommitError::Broken(Invariant::OrgExists)),
+                _ if !is_open => return Err(CommitError::Broken(Invariant::ORG_EXISTS)),
                 Some(OrgEvent::Deleted(_)) => self.head.is_open = false,
                 _ => {}
             }
@@ -312,21 +305,35 @@ impl Section<'_> {
         };
         if is_here {
             let (sql, params) = standing_check(standing);
-            let broken = OnFailure::Broken(Invariant::ActorKeepsRights);
+            let broken = OnFailure::Broken(Invariant::ACTOR_KEEPS_RIGHTS);
             self.push(sql, params, Owner::Projection(append.commit, broken));
         }
     }
 
     /// Checks what else a commit was decided on, before any of its own events.
     fn check_premises(&mut self, append: &PlacedAppend<'_>) {
-        let is_here = append.prepared.appends.first().is_some_and(|first| first.org == self.org);
-        let mut statements = Statements::default();
-        for premise in append.prepared.premises.iter().filter(|_| is_here) {
-            check_premise(self.org, premise, &mut statements);
+        let org = self.org;
+        for premise in append.prepared.premises.iter().filter(|premise| premise.org == org) {
+            self.write_beside(append.commit, premise);
         }
-        for Statement { sql, params, on_failure, .. } in statements.into_vec() {
-            self.push(sql, params, Owner::Projection(append.commit, on_failure));
+    }
+
+    /// Adds what a commit writes beside the log.
+    fn write_all_beside(&mut self, commit: usize, prepared: &Prepared) {
+        let org = self.org;
+        let mut events =
+            prepared.appends.iter().filter(|append| append.org == org).flat_map(|append| &append.events);
+        if events.any(|event| event.ending() == Some(Ending::Org)) {
+            self.push(FORGET_ALL_ANSWERS, params![org.0], Owner::Projection(commit, OnFailure::Fault));
         }
+        for write in prepared.writes.iter().filter(|write| write.org == org) {
+            self.write_beside(commit, write);
+        }
+    }
+
+    fn write_beside(&mut self, commit: usize, write: &SideWrite) {
+        let params = write.params.iter().cloned().map(param).collect();
+        self.push(write.sql, params, Owner::Projection(commit, write.on_failure));
     }
 
     /// Gives an event the next place in the log.
@@ -339,27 +346,6 @@ impl Section<'_> {
             stored_type: event.stored_type(),
             schema_version: event.schema_version(),
             payload,
-        }
-    }
-
-    fn keep_secrets(&mut self, commit: usize, prepared: &Prepared) {
-        let org = self.org;
-        if prepared.forgotten == Some(org) {
-            self.push(FORGET_ALL_SECRETS, params![org.0], Owner::Secret(commit));
-            self.push(FORGET_ALL_ANSWERS, params![org.0], Owner::Secret(commit));
-        }
-        for secret in prepared.secrets.iter().filter(|secret| secret.org == org) {
-            let key = secret.key.clone();
-            match &secret.value {
-                Some(value) => {
-                    self.push(KEEP_SECRET, params![self.org.0, key, value.clone()], Owner::Secret(commit));
-                }
-                None => self.push(FORGET_SECRET, params![self.org.0, key], Owner::Secret(commit)),
-            }
-        }
-        for token in prepared.token_hashes.iter().filter(|token| token.org == org) {
-            let (hash, account) = (token.hash.to_vec(), token.service_account_id.0);
-            self.push(KEEP_TOKEN_HASH, params![hash, org.0, account, token.token_id], Owner::Secret(commit));
         }
     }
 }

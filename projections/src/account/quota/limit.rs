@@ -5,8 +5,8 @@
 //! second sees what the first has counted, whatever server it is of. What has been there before a limit was set stays.
 
 use kymograph_app::account::quota::QuotaLimits;
-use kymograph_domain::account::quota::QuotaTarget;
-use kymograph_domain::{Invariant, OrgId, UserId};
+use kymograph_domain::account::quota::{Quota, QuotaTarget};
+use kymograph_domain::{OrgId, UserId};
 
 use super::{ORG, USER};
 use crate::kernel::statement::{OnFailure, Statements};
@@ -37,7 +37,7 @@ const CHECK_ORGS: &str = "SELECT 1 / (CASE WHEN coalesce(q.max, $2) >= 0 AND coa
         (SELECT count(*) FROM user_orgs WHERE user_id = $1) THEN 0 ELSE 1 END)
     FROM (SELECT) AS always LEFT JOIN user_quotas q ON q.user_id = $1 AND q.target = 'org'";
 
-const BROKEN: OnFailure = OnFailure::Broken(Invariant::QuotaKept);
+const BROKEN: OnFailure = OnFailure::Broken(Quota::KEPT);
 
 impl Limits {
     /// Counts more things of an org.
@@ -45,7 +45,7 @@ impl Limits {
         let name = target.as_str();
         let Some(limits) = &self.0 else { return statements.write(ADD, params![org.0, name, count]) };
         let params = params![org.0, name, count, limits.of_each(target)];
-        statements.write_within(ADD_WITHIN, params, Invariant::QuotaKept);
+        statements.write_keeping(ADD_WITHIN, params, Quota::KEPT);
         if let Some(limit) = limits.of_all(target) {
             statements.check(LOCK_TOTAL, params![], OnFailure::Fault);
             statements.check(CHECK_TOTAL, params![name, limit], BROKEN);
@@ -61,7 +61,7 @@ impl Limits {
         });
         match limit.filter(|limit| *limit >= 0) {
             Some(limit) => {
-                statements.write_within(ADD_TO_SERVER_WITHIN, params![name, limit], Invariant::QuotaKept);
+                statements.write_keeping(ADD_TO_SERVER_WITHIN, params![name, limit], Quota::KEPT);
             }
             None => statements.write(ADD_TO_SERVER, params![name]),
         }

@@ -3,14 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use kymograph_domain::account::quota::QuotaTarget;
-use kymograph_domain::content::dashboard::DashboardEvent;
-use kymograph_domain::content::folder::FolderEvent;
-use kymograph_domain::{OrgId, Uid};
+use kymograph_domain::OrgId;
+use kymograph_domain::kernel::effect::{Counted, Ending};
 
 use super::limit::Limits;
 use super::{REMOVE_STARS, remove};
-use crate::content::star::losing_its_stars;
 use crate::kernel::projector::{Gathered, Recorded};
 use crate::kernel::statement::Statements;
 use crate::params;
@@ -20,56 +17,41 @@ pub(super) struct Many<'a> {
     limits: &'a Limits,
     org: OrgId,
     /// How many more there are, or how many fewer.
-    change: Option<(QuotaTarget, i64)>,
+    sum: Option<Counted>,
     /// The dashboards whose stars went with them, each of them once.
     starless: BTreeSet<&'a str>,
 }
 
 impl<'a> Many<'a> {
     pub(super) fn new(limits: &'a Limits) -> Self {
-        Self { limits, org: OrgId::SERVER, change: None, starless: BTreeSet::new() }
+        Self { limits, org: OrgId::SERVER, sum: None, starless: BTreeSet::new() }
     }
-}
-
-/// How many more there are of what by an event, if it is about such things at all.
-fn change_by(recorded: &Recorded<'_>) -> Option<(QuotaTarget, i64)> {
-    if let Some(event) = recorded.event.of::<FolderEvent>() {
-        let more = match event {
-            FolderEvent::Created(_) => 1,
-            FolderEvent::Deleted(_) => -1,
-            FolderEvent::Updated(_) | FolderEvent::Moved(_) => 0,
-        };
-        return Some((QuotaTarget::Folder, more));
-    }
-    let more = match recorded.event.of::<DashboardEvent>()? {
-        DashboardEvent::Created(_) | DashboardEvent::Restored(_) => 1,
-        DashboardEvent::Deleted(_) => -1,
-        // A purged dashboard was in the trash, where it no longer counts.
-        DashboardEvent::Updated(_) | DashboardEvent::VersionRestored(_) | DashboardEvent::Purged(_) => 0,
-    };
-    Some((QuotaTarget::Dashboard, more))
 }
 
 impl<'a> Gathered<'a> for Many<'a> {
     /// Counts what an event brings or takes away. What goes is not set off against what came: that might have broken a limit.
     fn take(&mut self, recorded: &Recorded<'a>) -> bool {
-        let Some((target, more)) = change_by(recorded) else { return false };
-        if more != 0 {
-            let (counted, change) = self.change.get_or_insert((target, 0));
-            if *counted != target || *change * more < 0 {
+        let Some(counted) = recorded.event.counted() else { return false };
+        if counted.change != 0 {
+            let sum = self.sum.get_or_insert(Counted { change: 0, ..counted });
+            if sum.target != counted.target || sum.change * counted.change < 0 {
                 return false;
             }
-            *change += more;
+            sum.change += counted.change;
         }
         self.org = recorded.org;
-        self.starless.extend(recorded.event.of().and_then(losing_its_stars).map(Uid::as_str));
+        if let Some(Ending::Dashboard(uid)) = recorded.event.ending() {
+            self.starless.insert(uid.as_str());
+        }
         true
     }
 
     fn write(&mut self, statements: &mut Statements) {
-        match self.change.take() {
-            Some((target, more)) if more > 0 => self.limits.add(self.org, target, more, statements),
-            Some((target, fewer)) => remove(self.org, target, -fewer, statements),
+        match self.sum.take() {
+            Some(Counted { target, change }) if change > 0 => {
+                self.limits.add(self.org, target, change, statements);
+            }
+            Some(Counted { target, change }) => remove(self.org, target, -change, statements),
             None => {}
         }
         if !self.starless.is_empty() {
@@ -103,7 +85,7 @@ mod tests {
             })
             .collect();
         let mut statements = Statements::default();
-        QuotaProjector::new(None).project_many(&recorded, &mut statements);
+        QuotaProjector::new(None, &[]).project_many(&recorded, &mut statements);
         statements.into_vec().len()
     }
 

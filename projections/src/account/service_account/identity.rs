@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use kymograph_app::account::identity::{IdentifiedAccount, TokenOwner, TokenReader};
+use kymograph_app::account::identity::{IdentifiedAccount, TokenHashes, TokenOwner, TokenReader};
 use kymograph_app::account::session::TokenHash;
-use kymograph_app::{Actor, Result};
+use kymograph_app::kernel::side_write::{OnFailure, SideWrite};
+use kymograph_app::{Actor, Result, values};
 use kymograph_domain::{OrgId, Timestamp, UserId};
 use tokio_postgres::Row;
 
 use crate::kernel::database::Database;
 use crate::kernel::text::{optional_timestamp_column, role_column};
 
-/// Finds out whose a token is, and what its account may do.
+/// Keeps whose a token is, and tells what its account may do.
 pub struct PgTokenReader {
     database: Database,
 }
@@ -22,6 +23,17 @@ impl PgTokenReader {
     #[must_use]
     pub fn new(database: Database) -> Self {
         Self { database }
+    }
+}
+
+const KEEP_HASH: &str =
+    "INSERT INTO token_hashes (hash, owner_org_id, service_account_id, token_id) VALUES ($1, $2, $3, $4)";
+
+impl TokenHashes for PgTokenReader {
+    fn keep_hash(&self, hash: &TokenHash, owner: &TokenOwner) -> SideWrite {
+        let TokenOwner { org, service_account_id, token_id } = *owner;
+        let params = values![hash.to_vec(), org.0, service_account_id.0, token_id];
+        SideWrite { org, sql: KEEP_HASH, params, on_failure: OnFailure::Fault }
     }
 }
 

@@ -156,6 +156,14 @@ impl DashboardReader for PgDashboardReader {
         self.cache.0.get_or_fetch(&(org, uid.clone()), self.fetch(org, uid)).await
     }
 
+    async fn list_uids_in(&self, scope: &Scope, folders: Vec<Uid>) -> Result<Vec<Uid>> {
+        let sql = "SELECT uid FROM dashboards
+            WHERE org_id = $1 AND folder_uid = ANY ($2) AND deleted IS NULL ORDER BY uid";
+        let folders: Vec<_> = folders.iter().map(Uid::as_str).collect();
+        let rows = self.database.read(scope.org(), sql, &[&scope.org().0, &folders]).await?;
+        rows.iter().map(|row| uid_column(row, "uid")).collect()
+    }
+
     async fn find_uid_by_id(&self, scope: &Scope, id: i64) -> Result<Option<Uid>> {
         let sql = "SELECT uid FROM dashboards WHERE org_id = $1 AND id = $2 AND deleted IS NULL";
         self.find_uid(scope, sql, &[&scope.org().0, &id]).await

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use kymograph_app::kernel::cache::BeforeFetch;
+use kymograph_app::kernel::side_write::SideWrite;
 use kymograph_app::rights::authorization::{
     AccessFacts, AccessNode, ContentFilter, Guarded, OwnAccess, StoredGrant,
 };
@@ -10,28 +12,49 @@ use kymograph_app::rights::resource_permission::{
     ContentRight, GrantedTeam, GrantedUser, ResourcePermissionReader,
 };
 use kymograph_app::{Error, Result, Scope};
-use kymograph_domain::content::folder::MAX_DEPTH;
-use kymograph_domain::rights::resource_permission::{Grantee, ResourceKind};
-use kymograph_domain::{AccessLevel, TeamId, Timestamp, Uid, UserId};
+use kymograph_domain::rights::resource_permission::{Grantee, MAX_DEPTH, ResourceKind};
+use kymograph_domain::{AccessLevel, OrgId, TeamId, Timestamp, Uid, UserId};
 use tokio_postgres::Row;
 
 use super::ResourcePermissionCache;
 use super::filter::{FilterParams, grantees, open_at_root};
-use crate::content::folder::{FolderCache, folder_view};
 use crate::kernel::database::Database;
 use crate::kernel::text::{timestamp_column, uid_column};
+
+/// A folder on the way to the root.
+#[derive(Clone, Debug)]
+pub struct FolderPlace {
+    /// The numeric id.
+    pub id: i64,
+    /// The folder that it is in.
+    pub parent_uid: Option<Uid>,
+}
+
+/// Folders in memory, as their slice keeps them.
+pub trait FolderMemory: Send + Sync {
+    /// The place of a folder that is remembered.
+    fn place(&self, org: OrgId, uid: &Uid) -> Option<FolderPlace>;
+    /// To be called before folders are fetched.
+    fn before_fetch(&self) -> BeforeFetch;
+    /// Remembers a folder by all columns of its row.
+    fn keep_row(&self, before: &BeforeFetch, org: OrgId, row: &Row) -> Result<()>;
+}
 
 /// Reads `resource_permissions` and `resource_grants`.
 pub struct PgResourcePermissionReader {
     database: Database,
     cache: Arc<ResourcePermissionCache>,
-    folders: Arc<FolderCache>,
+    folders: Arc<dyn FolderMemory>,
 }
 
 impl PgResourcePermissionReader {
     /// A reader on this database. It shares what is remembered of folders.
     #[must_use]
-    pub fn new(database: Database, cache: Arc<ResourcePermissionCache>, folders: Arc<FolderCache>) -> Self {
+    pub fn new(
+        database: Database,
+        cache: Arc<ResourcePermissionCache>,
+        folders: Arc<dyn FolderMemory>,
+    ) -> Self {
         Self { database, cache, folders }
     }
 
@@ -50,10 +73,10 @@ impl PgResourcePermissionReader {
             Guarded::Trashed(_) => return None,
         };
         while let Some(uid) = next.take().filter(|_| nodes.len() <= MAX_DEPTH) {
-            let folder = self.folders.get(&(org, uid))?;
+            let folder = self.folders.place(org, &uid)?;
             let own = self.cache.own.get(&(org, folder.id))?;
             nodes.push(AccessNode { own, is_root: folder.parent_uid.is_none() });
-            next.clone_from(&folder.parent_uid);
+            next = folder.parent_uid;
         }
         Some(AccessFacts { nodes, teams })
     }
@@ -81,8 +104,7 @@ impl PgResourcePermissionReader {
             let own = Arc::new(own_access(row)?);
             self.cache.own.keep(&before, &(org, row.get("id")), own.clone());
             if row.get("is_folder") {
-                let view = Arc::new(folder_view(row)?);
-                self.folders.keep(&folders_before, &(org, view.uid.clone()), view);
+                self.folders.keep_row(&folders_before, org, row)?;
             }
             nodes.push(AccessNode { own, is_root: row.get::<_, &str>("parent_uid").is_empty() });
         }
@@ -181,6 +203,10 @@ impl ResourcePermissionReader for PgResourcePermissionReader {
             Some(facts) => Ok(facts),
             None => self.fetch(scope, guarded).await,
         }
+    }
+
+    fn still_allowed(&self, org: OrgId, kind: ResourceKind, uid: &Uid, filter: ContentFilter) -> SideWrite {
+        super::still_allowed(org, kind, uid, filter)
     }
 
     async fn list_resources_of(&self, scope: &Scope, grantee: Grantee) -> Result<Vec<i64>> {

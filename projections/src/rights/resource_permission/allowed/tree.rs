@@ -1,6 +1,6 @@
 //! The folders of an org and what is inside of what, in as few bytes as it takes.
 
-use kymograph_domain::content::folder::MAX_DEPTH;
+use kymograph_domain::rights::resource_permission::MAX_DEPTH;
 
 /// The parent of a folder at the root.
 const ROOT: u32 = u32::MAX;

@@ -1,0 +1,77 @@
+//! Dashboards as objects that have permissions, and that end with their folder.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use kymograph_domain::Uid;
+use kymograph_domain::content::dashboard::{Dashboard, DashboardCommand, DashboardError};
+use kymograph_domain::kernel::effect::Ending;
+use kymograph_domain::rights::resource_permission::ResourceKind;
+
+use super::DashboardReader;
+use crate::kernel::ending::EndingListener;
+use crate::kernel::error::{Error, Result};
+use crate::rights::resource_permission::{GuardedKind, GuardedView};
+use crate::{Scope, Unit};
+
+/// Describes dashboards to their permissions, and deletes those of folders that end.
+pub struct GuardedDashboards(Arc<dyn DashboardReader>);
+
+impl GuardedDashboards {
+    /// On this reader.
+    #[must_use]
+    pub fn new(reader: Arc<dyn DashboardReader>) -> Self {
+        Self(reader)
+    }
+}
+
+#[async_trait]
+impl GuardedKind for GuardedDashboards {
+    fn kind(&self) -> ResourceKind {
+        ResourceKind::Dashboard
+    }
+
+    async fn find(&self, scope: &Scope, uid: &Uid) -> Result<Option<GuardedView>> {
+        let dashboard = self.0.find_dashboard(scope, uid).await?;
+        Ok(dashboard.map(|dashboard| GuardedView {
+            id: dashboard.id,
+            title: dashboard.title.clone(),
+            slug: dashboard.slug.clone(),
+            folder_uid: dashboard.folder_uid.clone(),
+        }))
+    }
+
+    async fn load(&self, unit: &Unit<'_>, uid: &Uid) -> Result<Option<(i64, Option<Uid>)>> {
+        let dashboard = unit.load::<Dashboard>(uid).await?;
+        Ok(dashboard.exists.then(|| (dashboard.id, dashboard.folder_uid.clone())))
+    }
+
+    fn missing(&self) -> Error {
+        DashboardError::NotFound.into()
+    }
+}
+
+#[async_trait]
+impl EndingListener for GuardedDashboards {
+    async fn on_endings(&self, unit: &mut Unit<'_>, scope: &Scope, endings: &[Ending<'_>]) -> Result<()> {
+        let folder = |ending: &Ending<'_>| match ending {
+            Ending::Folder(uid) => Some((*uid).clone()),
+            _ => None,
+        };
+        let folders: HashSet<_> = endings.iter().filter_map(folder).collect();
+        if folders.is_empty() {
+            return Ok(());
+        }
+        let uids = self.0.list_uids_in(scope, folders.iter().cloned().collect()).await?;
+        let keys: Vec<_> = uids.iter().collect();
+        for mut dashboard in unit.load_many::<Dashboard>(&keys).await? {
+            // The log knows first: one that was moved since it was listed stays.
+            if dashboard.folder_uid.as_ref().is_some_and(|folder| folders.contains(folder)) {
+                dashboard.tell(DashboardCommand::Delete).await?;
+                unit.record(dashboard)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,95 @@
+//! Effects of an event beyond its own aggregate, as its noun tells them: those that follow them need not know the noun.
+
+use serde::{Deserialize, Serialize};
+
+use crate::kernel::id::{TeamId, UserId};
+use crate::kernel::uid::Uid;
+
+/// What is limited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QuotaTarget {
+    /// Members of an org.
+    OrgUser,
+    /// Dashboards of an org.
+    Dashboard,
+    /// Folders of an org.
+    Folder,
+    /// Data sources of an org.
+    DataSource,
+    /// Tokens of the service accounts of an org.
+    ApiKey,
+    /// Alert rules of an org.
+    AlertRule,
+    /// Orgs that a user is a member of.
+    Org,
+}
+
+impl QuotaTarget {
+    /// What is limited for an org.
+    pub const OF_ORG: &'static [Self] =
+        &[Self::OrgUser, Self::Dashboard, Self::Folder, Self::DataSource, Self::ApiKey, Self::AlertRule];
+
+    /// What is limited for a user.
+    pub const OF_USER: &'static [Self] = &[Self::Org];
+
+    /// The name, as it is stored and shown.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OrgUser => "org_user",
+            Self::Dashboard => "dashboard",
+            Self::Folder => "folder",
+            Self::DataSource => "data_source",
+            Self::ApiKey => "api_key",
+            Self::AlertRule => "alert_rule",
+            Self::Org => "org",
+        }
+    }
+}
+
+/// An object that ends for good, so that nothing can refer to it any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending<'a> {
+    /// The org of the event, with all that it owns.
+    Org,
+    /// A user.
+    User(UserId),
+    /// The membership of a user in the org.
+    Member(UserId),
+    /// A service account.
+    ServiceAccount(UserId),
+    /// A team.
+    Team(TeamId),
+    /// A folder.
+    Folder(&'a Uid),
+    /// A dashboard that does not come back: one that is in the trash has not ended.
+    Dashboard(&'a Uid),
+}
+
+/// A change of how much there is of something that a quota limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// The quota.
+    pub target: QuotaTarget,
+    /// How many more there are, negative for fewer. Zero for an event of such an object that neither brings nor takes one.
+    pub change: i64,
+}
+
+/// Tells the effects of an event.
+pub trait Effects {
+    /// The object that ends with it.
+    fn ending(&self) -> Option<Ending<'_>> {
+        None
+    }
+
+    /// What it changes of how much an org has.
+    fn counted(&self) -> Option<Counted> {
+        None
+    }
+
+    /// True if it changes nothing that the decisions on other objects look at, so that they can be made ahead of its commit.
+    fn changes_only_itself(&self) -> bool {
+        false
+    }
+}
