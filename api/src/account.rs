@@ -1,6 +1,7 @@
 //! Orgs, and who works in them: users, sessions, members, teams, service accounts and invites.
 
 pub(crate) mod access;
+pub mod authentication;
 pub mod avatar;
 pub mod invite;
 pub mod membership;

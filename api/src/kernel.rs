@@ -2,12 +2,10 @@
 
 pub mod body;
 pub mod error;
-pub mod frontend;
 pub mod health;
 pub mod layer;
 pub mod metrics;
 pub mod openapi;
-pub mod portal;
 pub mod query;
 pub mod routes;
 pub(crate) mod url;

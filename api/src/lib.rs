@@ -5,8 +5,10 @@
 
 pub mod account;
 pub mod content;
+pub mod frontend;
 pub mod kernel;
 pub mod limit;
+pub mod portal;
 pub mod record;
 pub mod rights;
 
@@ -42,9 +44,12 @@ use kymograph_app::record::undo::Undos;
 use kymograph_app::rights::resource_permission::ResourcePermissions;
 use prometheus::Registry;
 
+use crate::account::authentication::{
+    Authentication, JwtTransport, UrlLogIn, log_in_by_url, without_url_token,
+};
 use crate::account::session::CookieSettings;
 use crate::kernel::health::Readiness;
-use crate::kernel::layer::{Authentication, LayerSettings, UrlLogIn, log_in_by_url, without_url_token};
+use crate::kernel::layer::LayerSettings;
 use crate::kernel::metrics::{HttpMetrics, MetricsSettings};
 use crate::kernel::openapi::Document;
 use crate::kernel::routes::{Route, Routes};
@@ -113,9 +118,13 @@ pub struct ApiSettings {
     /// The path under which it is served, empty for the root.
     pub sub_path: String,
     /// The portal.
-    pub portal: kernel::portal::PortalFiles,
+    pub portal: portal::PortalFiles,
     /// What all requests go through.
     pub layer: LayerSettings,
+    /// Whether a login and password may come with each request.
+    pub is_basic_auth_enabled: bool,
+    /// Where the token of an identity provider is, if any is taken.
+    pub jwt: Option<JwtTransport>,
     /// The session cookie.
     pub cookie: CookieSettings,
     /// The page of metrics. Without one, requests are not counted.
@@ -138,17 +147,16 @@ pub fn api(services: Services, settings: &ApiSettings) -> prometheus::Result<Api
     let cookie = Arc::new(settings.cookie.clone());
     let authentication = Authentication {
         identity: identity.clone(),
-        commands: services.commands,
         access: services.access,
         cookie: cookie.clone(),
-        is_basic_enabled: settings.layer.is_basic_auth_enabled,
-        jwt: settings.layer.jwt.clone(),
+        is_basic_enabled: settings.is_basic_auth_enabled,
+        jwt: settings.jwt.clone(),
     };
     let url_login = UrlLogIn {
         identity: identity.clone(),
         cookie: cookie.clone(),
         trusted_proxies: settings.layer.trusted_proxies.clone().into(),
-        sub_path: kernel::portal::sub_path(&settings.root_url).into(),
+        sub_path: kernel::url::sub_path(&settings.root_url).into(),
     };
     let document = Document::new(settings);
     let metrics_page =
@@ -156,7 +164,7 @@ pub fn api(services: Services, settings: &ApiSettings) -> prometheus::Result<Api
     let (public, private, routes) = Routes::default()
         .merge(kernel::health::routes(services.health.clone(), services.readiness, &settings.grafana_version))
         .merge(settings.metrics.as_ref().map(metrics_page).unwrap_or_default())
-        .merge(kernel::frontend::routes(&settings.grafana_version))
+        .merge(frontend::routes(&settings.grafana_version))
         .merge(account::avatar::routes())
         .merge(kernel::openapi::routes(&document))
         .merge(account::invite::routes(
@@ -176,7 +184,7 @@ pub fn api(services: Services, settings: &ApiSettings) -> prometheus::Result<Api
         .merge(content::folder::routes(services.folders))
         .merge(content::dashboard::routes(services.dashboards, services.stars.clone()))
         .merge(account::quota::routes(&services.quotas))
-        .merge(rights::resource_permission::routes(&services.resource_permissions))
+        .merge(rights::resource_permission::routes(&services.resource_permissions, content::url_of))
         .merge(content::data_source::routes())
         .merge(content::search::routes(services.searches))
         .merge(content::preference::routes(services.preferences))
@@ -189,14 +197,21 @@ pub fn api(services: Services, settings: &ApiSettings) -> prometheus::Result<Api
         Some(_) => Some(HttpMetrics::try_new(&services.metrics, &routes, &settings.sub_path)?),
         None => None,
     };
-    let mut portal = kernel::portal::router(settings.portal, &settings.root_url, &settings.cookie.name);
-    if settings.layer.jwt.as_ref().is_some_and(|jwt| jwt.url_login) {
+    let mut portal = portal::router(settings.portal, &settings.root_url, &settings.cookie.name);
+    if settings.jwt.as_ref().is_some_and(|jwt| jwt.url_login) {
         portal = portal.route_layer(from_fn_with_state(url_login, log_in_by_url));
     }
-    let sub_path = kernel::portal::sub_path(&settings.root_url);
-    let router =
-        kernel::layer::protected(public, private, &settings.layer, sub_path, metrics, authentication)
-            .merge(portal);
+    let sub_path = kernel::url::sub_path(&settings.root_url);
+    let router = kernel::layer::protected(
+        public,
+        private,
+        &settings.layer,
+        sub_path,
+        metrics,
+        services.commands,
+        Arc::new(authentication),
+    )
+    .merge(portal);
     let router = if settings.sub_path.is_empty() { router } else { under(&settings.sub_path, router) };
     document.set_routes(routes.clone());
     Ok(Api { router, routes, document })

@@ -12,7 +12,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed={}", dist.display());
     let site = dist.join("site");
     let index = site.join("index.html");
-    let mut code = String::from("kymograph_api::kernel::portal::PortalFiles {\n");
+    let mut code = String::from("kymograph_api::portal::PortalFiles {\n");
     if index.is_file() {
         writeln!(code, "    index: Some(include_str!({})),", literal(&index)?)?;
     } else {
@@ -20,7 +20,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     code.push_str("    files: &[\n");
     for (name, file) in compressed_files(&site)? {
-        writeln!(code, "        kymograph_api::kernel::portal::PortalFile {{")?;
+        writeln!(code, "        kymograph_api::portal::PortalFile {{")?;
         writeln!(code, "            path: {name:?},")?;
         writeln!(code, "            brotli: include_bytes!({}),", literal(&with_added(&file, "br"))?)?;
         writeln!(code, "            gzip: include_bytes!({}),", literal(&with_added(&file, "gz"))?)?;

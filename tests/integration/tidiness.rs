@@ -57,6 +57,74 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("deploy/server", &["api", "app", "domain", "infra", "migrations", "projections"]),
 ];
 
+/// The areas of the crates, lowest first: each may use itself and those before it.
+const AREAS: &[&str] = &["kernel", "rights", "account", "content", "record"];
+
+/// The crates that have areas.
+const CRATES_WITH_AREAS: &[&str] = &["domain/src", "app/src", "projections/src", "api/src"];
+
+/// The paths that a file names in this workspace, like `crate::kernel::error`, tests and comments left out.
+fn named_paths(text: &str) -> Vec<String> {
+    let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+    let code: String = code.lines().map(|line| line.split("//").next().unwrap_or_default()).collect();
+    let starts = ["crate::", "kymograph_domain::", "kymograph_app::", "kymograph_projections::"];
+    let found = starts.iter().flat_map(|start| code.match_indices(start).map(|(at, _)| &code[at..]));
+    found
+        .flat_map(|path| expanded(path.split([';', ' ', '(', '<', '&']).next().unwrap_or_default(), path))
+        .collect()
+}
+
+/// The paths of a use tree.
+fn expanded(first: &str, code: &str) -> Vec<String> {
+    let Some((prefix, _)) = first.split_once('{') else { return vec![first.to_owned()] };
+    let tree = &code[prefix.len() + 1..];
+    let (mut depth, mut item, mut paths) = (0, String::new(), Vec::new());
+    for character in tree.chars() {
+        match character {
+            '{' => depth += 1,
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            ',' if depth == 0 => paths.push(std::mem::take(&mut item)),
+            _ => {}
+        }
+        if depth > 0 || !matches!(character, ',' | ' ') {
+            item.push(character);
+        }
+    }
+    paths.push(item);
+    paths.iter().map(|item| format!("{prefix}{}", item.trim_start_matches([',', ' ']))).collect()
+}
+
+#[test]
+fn areas_use_those_below_them_only() {
+    let mut broken = Vec::new();
+    for name in CRATES_WITH_AREAS {
+        for (path, text) in sources(&[name]) {
+            let inside = path.strip_prefix(root().join(name)).unwrap();
+            let area = inside.components().next().unwrap().as_os_str().to_string_lossy().into_owned();
+            let area = area.trim_end_matches(".rs");
+            let Some(level) = AREAS.iter().position(|known| *known == area) else { continue };
+            for used in named_paths(&text) {
+                let used_area = used.split("::").nth(1).unwrap_or_default();
+                if AREAS.iter().position(|known| *known == used_area).is_some_and(|used| used > level) {
+                    broken.push(format!("{} uses {used}", path.display()));
+                }
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+#[test]
+fn the_paths_of_a_use_tree_are_found() {
+    let text =
+        "use crate::kernel::{body, error::{A, B}};\nuse kymograph_app::record::audit::Audits;\n// crate::no";
+    let paths = ["crate::kernel::body", "crate::kernel::error::{AB}", "kymograph_app::record::audit::Audits"];
+    let found = named_paths(text);
+    assert_eq!(found.len(), paths.len(), "{found:?}");
+    assert!(found[0].starts_with("crate::kernel::body") && found[2] == paths[2], "{found:?}");
+}
+
 #[test]
 fn dependencies_run_one_way() {
     for (name, allowed) in LAYERS {

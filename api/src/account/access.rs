@@ -1,13 +1,11 @@
 //! What a request that was denied was about, for the log.
 
-use axum::extract::{MatchedPath, Request};
-use axum::http::{Method, Uri};
-use axum::response::Response;
+use axum::extract::MatchedPath;
 use kymograph_app::account::access::DeniedRequest;
 use kymograph_domain::account::access::AccessTarget;
 use kymograph_domain::kernel::text::MAX_NAME_BYTES;
 
-use crate::kernel::error::Refused;
+use crate::kernel::layer::Asked;
 
 /// The nouns by the segments of paths that stand for them.
 const NOUNS: &[(&str, &str)] = &[
@@ -21,34 +19,14 @@ const NOUNS: &[(&str, &str)] = &[
     ("org", "org"),
 ];
 
-/// What a request asks for, noted before a handler takes the request.
-pub(crate) struct Asked {
-    method: Method,
-    uri: Uri,
-    route: Option<MatchedPath>,
-}
-
-impl Asked {
-    /// What this request asks for. Copies nothing, because most requests are not denied.
-    pub(crate) fn of(request: &Request) -> Self {
-        Self {
-            method: request.method().clone(),
-            uri: request.uri().clone(),
-            route: request.extensions().get().cloned(),
-        }
-    }
-
-    /// The entry for the log if the response denies the request. Not every 403 does: a quota that is reached denies nobody
-    /// anything.
-    pub(crate) fn denied(self, response: &Response) -> Option<DeniedRequest> {
-        let Refused(reason) = response.extensions().get()?;
-        let route = self.route.as_ref().map_or("", MatchedPath::as_str);
-        Some(DeniedRequest {
-            method: self.method.to_string(),
-            target: target(route, self.uri.path()),
-            route: route.to_owned(),
-            reason: reason.to_string(),
-        })
+/// The entry for the log of a request that was denied.
+pub(crate) fn denied_request(asked: Asked, reason: &str) -> DeniedRequest {
+    let route = asked.route.as_ref().map_or("", MatchedPath::as_str);
+    DeniedRequest {
+        method: asked.method.to_string(),
+        target: target(route, asked.uri.path()),
+        route: route.to_owned(),
+        reason: reason.to_owned(),
     }
 }
 

@@ -15,11 +15,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::account::session::CookieSettings;
+use crate::account::user::text::NewPassword;
 use crate::kernel::body::{JsonBody, Message};
 use crate::kernel::error::{ApiError, ApiResult};
 use crate::kernel::layer::Caller;
 use crate::kernel::openapi::operation;
-use crate::kernel::openapi::text::{Name, NewPassword, ShortText};
+use crate::kernel::openapi::text::{Name, ShortText};
 use crate::kernel::query::Path;
 use crate::kernel::routes::Routes;
 

@@ -11,7 +11,7 @@ use kymograph_domain::{OrgId, OrgRole, UserId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::account::user::wire::{avatar_url, last_seen};
+use crate::account::user::wire::last_seen;
 use crate::kernel::body::{JsonBody, Message};
 use crate::kernel::error::{ApiError, ApiResult};
 use crate::kernel::layer::Caller;
@@ -20,6 +20,7 @@ use crate::kernel::openapi::parameter::text;
 use crate::kernel::openapi::text::Name;
 use crate::kernel::query::{Path, Query, parse_org_id, parse_user_id};
 use crate::kernel::routes::Routes;
+use crate::kernel::url::avatar_url;
 
 /// How many members a list has if the client does not say.
 const DEFAULT_PAGE: i64 = 1000;

@@ -13,7 +13,6 @@ use kymograph_domain::{OrgId, OrgRole, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::account::user::wire::avatar_url;
 use crate::kernel::body::{JsonBody, Message};
 use crate::kernel::error::{ApiError, ApiResult};
 use crate::kernel::layer::Caller;
@@ -22,6 +21,7 @@ use crate::kernel::openapi::parameter::{flag, text};
 use crate::kernel::openapi::text::Name;
 use crate::kernel::query::{Path, Query, parse_id};
 use crate::kernel::routes::Routes;
+use crate::kernel::url::avatar_url;
 use crate::rights::access_control::{AccessControl, asked_access_control};
 
 /// How many service accounts a list has if the client does not say.

@@ -20,9 +20,9 @@ use crate::kernel::error::{ApiError, ApiResult};
 use crate::kernel::layer::Caller;
 use crate::kernel::openapi::operation;
 use crate::kernel::openapi::parameter::text;
-use crate::kernel::portal::sub_path;
 use crate::kernel::query::{Path, Query, parse_user_id};
 use crate::kernel::routes::Routes;
+use crate::kernel::url::sub_path;
 use client::SessionClientBody;
 
 pub use cookie::{CookieSettings, session_token};

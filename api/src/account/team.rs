@@ -13,7 +13,6 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa::openapi::{ObjectBuilder, Type};
 
-use crate::account::user::wire::avatar_url;
 use crate::kernel::body::{JsonBody, Message};
 use crate::kernel::error::{ApiError, ApiResult};
 use crate::kernel::layer::Caller;
@@ -22,6 +21,7 @@ use crate::kernel::openapi::parameter::{flag, text};
 use crate::kernel::openapi::text::{Name, ShortText};
 use crate::kernel::query::{Path, Query, parse_user_id};
 use crate::kernel::routes::Routes;
+use crate::kernel::url::avatar_url;
 use crate::rights::access_control::{AccessControl, asked_access_control};
 
 /// How many teams a list has if the client does not say.

@@ -3,6 +3,7 @@
 mod email;
 mod help_flag;
 mod own;
+pub(crate) mod text;
 pub(crate) mod wire;
 
 use std::sync::Arc;
@@ -24,9 +25,10 @@ use crate::kernel::error::{ApiError, ApiResult};
 use crate::kernel::layer::Caller;
 use crate::kernel::openapi::operation;
 use crate::kernel::openapi::parameter::{matching, text};
-use crate::kernel::openapi::text::{NewPassword, ShortText};
+use crate::kernel::openapi::text::ShortText;
 use crate::kernel::query::{Path, Query, parse_id, parse_org_id, parse_user_id};
 use crate::kernel::routes::Routes;
+use text::NewPassword;
 use wire::{ProfileBody, ProfileForm, UserHitBody, UserOrgBody};
 
 /// How many users a list has if the client does not say.

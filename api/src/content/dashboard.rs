@@ -3,6 +3,7 @@
 mod diff;
 mod document;
 mod import;
+mod text;
 mod trash;
 mod version;
 mod wire;

@@ -20,7 +20,7 @@ use serde::de::DeserializeOwned;
 use utoipa::ToSchema;
 
 use crate::kernel::error::ApiError;
-use crate::kernel::layer::Authentication;
+use crate::kernel::layer::Gate;
 use crate::kernel::layer::budget::{self, Owner};
 
 /// The largest body on a public route.
@@ -119,10 +119,10 @@ async fn read(request: &mut Request, max_bytes: usize) -> Result<ReadBody, ApiEr
         }
     };
     let extensions = request.extensions();
-    if has_waited && let Some(authentication) = extensions.get::<Arc<Authentication>>().cloned() {
+    if has_waited && let Some(gate) = extensions.get::<Arc<dyn Gate>>().cloned() {
         let scope = extensions.get::<Scope>().cloned();
         let scope = scope.ok_or_else(|| Error::internal("an authenticated request without a scope"))?;
-        Box::pin(authentication.readmit(request, &scope)).await?;
+        gate.readmit(request, &scope).await?;
     }
     Ok(body)
 }

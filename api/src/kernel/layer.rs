@@ -4,13 +4,12 @@
 //! Each request passes one middleware, [`open`] or [`guarded`], that does one after the other what could be
 //! a stack of them: each one in a stack costs every request a few allocations.
 
-mod authentication;
 pub(crate) mod budget;
 mod client_address;
 mod context;
 mod csrf;
+mod gate;
 mod idempotency;
-mod jwt;
 mod trace;
 
 use std::pin::Pin;
@@ -21,27 +20,24 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use http_body::{Frame, SizeHint};
-use kymograph_app::Scope;
-use kymograph_app::account::access::AccessLog;
 use kymograph_app::kernel::answer::Answers;
 use kymograph_app::kernel::work::Admission;
+use kymograph_app::{Commands, Scope};
 
-use crate::account::access::Asked;
 use crate::kernel::body::BodyRules;
 use crate::kernel::error::ApiError;
 use crate::kernel::metrics::HttpMetrics;
 
-pub use authentication::{Authentication, Caller};
 pub use client_address::Network;
-pub(crate) use context::MAX_ID_LENGTH;
-pub use jwt::JwtTransport;
-pub(crate) use jwt::{UrlLogIn, log_in_by_url, without_url_token};
+pub(crate) use context::{MAX_ID_LENGTH, request_context};
+pub use gate::{Admitted, Asked, Caller, Gate, Sender};
 
 use context::is_write;
+use gate::refused;
 
 /// What can be set about all requests.
 #[derive(Clone, Debug)]
@@ -54,10 +50,6 @@ pub struct LayerSettings {
     pub trusted_origins: Vec<String>,
     /// Where the proxies are whose word for where a request came from is taken.
     pub trusted_proxies: Vec<Network>,
-    /// Whether a login and password may come with each request.
-    pub is_basic_auth_enabled: bool,
-    /// Where the token of an identity provider is, if any is taken.
-    pub jwt: Option<JwtTransport>,
 }
 
 /// One router of public routes and of those that need credentials, each behind what its requests go through. People find it
@@ -68,20 +60,20 @@ pub fn protected(
     settings: &LayerSettings,
     sub_path: &str,
     metrics: Option<HttpMetrics>,
-    authentication: Authentication,
+    commands: Commands,
+    gate: Arc<dyn Gate>,
 ) -> Router {
-    let access = authentication.access.clone();
     let shared = Arc::new(Shared {
         settings: settings.clone(),
         sub_path: sub_path.into(),
         metrics,
-        access,
+        commands,
+        gate,
         answers: Arc::default(),
         private_bodies: Arc::new(BodyRules::private(settings.max_body_bytes)),
         public_bodies: Arc::new(BodyRules::public(settings.max_body_bytes)),
     });
-    let authentication = Arc::new(authentication);
-    let private = private.route_layer(from_fn_with_state((shared.clone(), authentication), guarded));
+    let private = private.route_layer(from_fn_with_state(shared.clone(), guarded));
     let public = public.fallback(not_found).layer(from_fn_with_state(shared, open));
     public.merge(private).method_not_allowed_fallback(not_found)
 }
@@ -92,7 +84,9 @@ struct Shared {
     /// The path that people find the server under, without a slash at its end.
     sub_path: Arc<str>,
     metrics: Option<HttpMetrics>,
-    access: AccessLog,
+    /// Knows which requests came before.
+    commands: Commands,
+    gate: Arc<dyn Gate>,
     answers: Arc<Answers>,
     private_bodies: Arc<BodyRules>,
     public_bodies: Arc<BodyRules>,
@@ -111,43 +105,36 @@ async fn open(State(shared): State<Arc<Shared>>, request: Request, next: Next) -
             }
             Err(error) => error.into_response(),
         };
-        if let Some(denied) = asked.denied(&response) {
-            shared.access.denied_to_nobody(&context, denied);
+        if let Some(reason) = refused(&response) {
+            shared.gate.denied(Sender::Unknown(&context), asked, &reason);
         }
         Ok(response)
     })
     .await
 }
 
-async fn guarded(
-    State((shared, authentication)): State<(Arc<Shared>, Arc<Authentication>)>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    if let Some(jwt) = &authentication.jwt {
-        jwt.take_url_token(&mut request);
-    }
+async fn guarded(State(shared): State<Arc<Shared>>, mut request: Request, next: Next) -> Response {
+    shared.gate.hide_credentials(&mut request);
     context::with_context(&shared, request, async |mut request, context| {
-        let scope = authentication.admit(&mut request, context).await?;
+        let Admitted { scope, cookie } = shared.gate.admit(&mut request, context).await?;
+        request.extensions_mut().insert(scope.clone());
         let asked = Asked::of(&request);
         if is_write(request.method()) {
             request.extensions_mut().insert(shared.private_bodies.clone());
-            request.extensions_mut().insert(authentication.clone());
+            request.extensions_mut().insert(shared.gate.clone());
         }
-        // After authentication, so that the log says whose session another site wanted to use.
+        // After it was admitted, so that the log says whose session another site wanted to use.
         let mut response = match csrf::check_private(&request, &shared.settings.trusted_origins) {
             Ok(()) if is_write(request.method()) => {
-                Box::pin(idempotency::repeat(&authentication.commands, &scope.scope, request, next)).await?
+                Box::pin(idempotency::repeat(&shared.commands, &scope, request, next)).await?
             }
-            Ok(()) => read(&shared.answers, &scope.scope, request, next).await,
+            Ok(()) => read(&shared.answers, &scope, request, next).await,
             Err(error) => error.into_response(),
         };
-        if let Some(denied) = asked.denied(&response) {
-            authentication.access.denied(&scope.scope, denied);
+        if let Some(reason) = refused(&response) {
+            shared.gate.denied(Sender::Known(&scope), asked, &reason);
         }
-        if let Some(token) = scope.new_token {
-            authentication.cookie.set(response.headers_mut(), &token);
-        }
+        response.headers_mut().extend(cookie.map(|cookie| (header::SET_COOKIE, cookie)));
         Ok(response)
     })
     .await

@@ -19,7 +19,6 @@ use kymograph_domain::{AccessLevel, OrgRole, TeamId, Uid, UserId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::account::user::wire::avatar_url;
 use crate::kernel::body::{JsonBody, Message};
 use crate::kernel::error::ApiResult;
 use crate::kernel::layer::Caller;
@@ -27,6 +26,7 @@ use crate::kernel::openapi::operation;
 use crate::kernel::openapi::parameter::number;
 use crate::kernel::query::{Path, parse_id};
 use crate::kernel::routes::Routes;
+use crate::kernel::url::avatar_url;
 
 /// The routes of one kind of resource, which differ in words only.
 macro_rules! routes_of {
@@ -108,8 +108,8 @@ macro_rules! routes_of {
 }
 
 /// The routes of permissions of folders and dashboards.
-pub fn routes(permissions: &Arc<ResourcePermissions>) -> Routes {
-    let of = |kind| KindState { permissions: permissions.clone(), kind };
+pub fn routes(permissions: &Arc<ResourcePermissions>, url_of: UrlOf) -> Routes {
+    let of = |kind| KindState { permissions: permissions.clone(), kind, url_of };
     let (folders, dashboards) = (&of(ResourceKind::Folder), &of(ResourceKind::Dashboard));
     Routes::default()
         .group("access_control")
@@ -134,7 +134,11 @@ const REMOVES: &str = "An empty `permission` takes away what was granted.";
 struct KindState {
     permissions: Arc<ResourcePermissions>,
     kind: ResourceKind,
+    url_of: UrlOf,
 }
+
+/// The address of the page of a folder or dashboard, by its kind, uid and slug.
+pub type UrlOf = fn(ResourceKind, &Uid, &str) -> String;
 
 #[derive(Serialize, ToSchema)]
 struct DescriptionBody {

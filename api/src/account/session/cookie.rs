@@ -20,23 +20,26 @@ pub struct CookieSettings {
 impl CookieSettings {
     /// Has the client keep a token.
     pub fn set(&self, headers: &mut HeaderMap, token: &str) {
-        self.append(headers, token, self.max_age_seconds);
+        headers.extend(self.value(token).map(|cookie| (header::SET_COOKIE, cookie)));
     }
 
     /// Has the client forget its token.
     pub fn clear(&self, headers: &mut HeaderMap) {
-        self.append(headers, "", 0);
+        headers.extend(self.value_for("", 0).map(|cookie| (header::SET_COOKIE, cookie)));
     }
 
-    fn append(&self, headers: &mut HeaderMap, value: &str, max_age: i64) {
+    /// The cookie with a token.
+    pub(crate) fn value(&self, token: &str) -> Option<HeaderValue> {
+        self.value_for(token, self.max_age_seconds)
+    }
+
+    fn value_for(&self, value: &str, max_age: i64) -> Option<HeaderValue> {
         let Self { name, path, .. } = self;
         let secure = if self.is_secure { "; Secure" } else { "" };
         let same_site = self.same_site.map(|value| format!("; SameSite={value}")).unwrap_or_default();
         let cookie = format!("{name}={value}; Path={path}; Max-Age={max_age}; HttpOnly{secure}{same_site}");
         // A name that cannot stand in a header was refused with the configuration.
-        if let Ok(cookie) = HeaderValue::from_str(&cookie) {
-            headers.append(header::SET_COOKIE, cookie);
-        }
+        HeaderValue::from_str(&cookie).ok()
     }
 }
 

@@ -11,9 +11,9 @@ use crate::kernel::error::ApiResult;
 use crate::kernel::layer::Caller;
 use crate::kernel::openapi::operation;
 use crate::kernel::openapi::parameter::text;
-use crate::kernel::portal::profile_path;
 use crate::kernel::query::Query;
 use crate::kernel::routes::Routes;
+use crate::kernel::url::profile_path;
 
 pub(super) fn routes(state: &UserState) -> Routes {
     Routes::default()

@@ -8,13 +8,13 @@ use kymograph_app::{Error, ErrorKind};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::text::NewPassword;
 use super::wire::{ProfileBody, ProfileForm, UserOrgBody};
 use super::{UserState, not_in_org};
 use crate::kernel::body::{JsonBody, Message};
 use crate::kernel::error::{ApiError, ApiResult};
 use crate::kernel::layer::Caller;
 use crate::kernel::openapi::operation;
-use crate::kernel::openapi::text::NewPassword;
 use crate::kernel::query::{Path, parse_id};
 use crate::kernel::routes::Routes;
 

@@ -3,16 +3,14 @@
 use kymograph_app::Error;
 use kymograph_app::account::membership::UserOrgView;
 use kymograph_app::account::user::{ProfileChange, UserView};
-use kymograph_app::kernel::random::hex;
 use kymograph_domain::account::user::UserError;
 use kymograph_domain::{OrgId, OrgRole, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 use crate::kernel::error::ApiResult;
 use crate::kernel::openapi::text::{ShortText, Theme};
-use crate::kernel::url::address;
+use crate::kernel::url::avatar_url;
 
 /// A user as its own page shows it.
 #[derive(Serialize, ToSchema)]
@@ -143,12 +141,6 @@ impl ProfileForm {
         }
         Ok(ProfileChange { login: self.login, email: self.email, name: self.name, theme: self.theme })
     }
-}
-
-/// The address of a user's picture.
-pub(crate) fn avatar_url(email: &str) -> String {
-    let digest = Sha256::digest(email.trim().to_lowercase());
-    address(format_args!("/avatar/{}", hex(&digest[..16])))
 }
 
 /// When a user was last seen, and how long ago that is in words of one number. Who was never seen was, as

@@ -11,8 +11,9 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::text::{Title, VersionMessage};
 use crate::content::folder::folder_url;
-use crate::kernel::openapi::text::{NewUid, ParentUid, Title, VersionMessage};
+use crate::kernel::openapi::text::{NewUid, ParentUid};
 use crate::kernel::url::address;
 
 /// The address of a dashboard's page.

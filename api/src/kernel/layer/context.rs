@@ -108,7 +108,7 @@ pub(super) fn is_write(method: &Method) -> bool {
     !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
-pub(super) fn request_context(request: &Request, proxies: &[Network]) -> RequestContext {
+pub(crate) fn request_context(request: &Request, proxies: &[Network]) -> RequestContext {
     let headers = request.headers();
     let request_id = taken_over(headers, &REQUEST_ID).unwrap_or_else(new_request_id);
     let trace_id = trace_id(headers);

@@ -11,16 +11,14 @@ use kymograph_domain::{AccessLevel, OrgRole, TeamId, Uid, UserId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::KindState;
-use crate::account::user::wire::avatar_url;
-use crate::content::dashboard::dashboard_url;
-use crate::content::folder::folder_url;
+use super::{KindState, UrlOf};
 use crate::kernel::body::{JsonBody, Message};
 use crate::kernel::error::{ApiError, ApiResult};
 use crate::kernel::layer::Caller;
 use crate::kernel::openapi::operation;
 use crate::kernel::query::Path;
 use crate::kernel::routes::Routes;
+use crate::kernel::url::avatar_url;
 
 pub(super) fn routes(folders: &KindState, dashboards: &KindState) -> Routes {
     let (folder, dashboard) =
@@ -80,9 +78,8 @@ struct AclBody {
     folder_uid: Option<Uid>,
 }
 
-fn acl_body(resource: &ResourcePermissionView, permission: PermissionView) -> AclBody {
+fn acl_body(resource: &ResourcePermissionView, permission: PermissionView, url_of: UrlOf) -> AclBody {
     let is_folder = resource.kind == ResourceKind::Folder;
-    let url = if is_folder { folder_url } else { dashboard_url };
     let mut body = AclBody {
         dashboard_id: if is_folder { 0 } else { resource.id },
         created: permission.created.rfc3339(),
@@ -104,7 +101,7 @@ fn acl_body(resource: &ResourcePermissionView, permission: PermissionView) -> Ac
         title: resource.title.clone(),
         slug: resource.slug.clone(),
         is_folder,
-        url: url(&resource.uid, &resource.slug),
+        url: url_of(resource.kind, &resource.uid, &resource.slug),
         inherited: permission.is_inherited,
         folder_uid: resource.folder_uid.clone(),
     };
@@ -157,7 +154,8 @@ async fn get_permission_list(
         own.iter().all(|own| own.grantee != inherited.grantee || own.level < inherited.level)
     };
     let inherited: Vec<_> = inherited.into_iter().filter(says_more).collect();
-    Ok(Json(own.into_iter().chain(inherited).map(|permission| acl_body(&found, permission)).collect()))
+    let body = |permission| acl_body(&found, permission, state.url_of);
+    Ok(Json(own.into_iter().chain(inherited).map(body).collect()))
 }
 
 async fn update_permissions(

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use kymograph_api::ApiSettings;
+use kymograph_api::account::authentication::JwtTransport;
 use kymograph_api::account::session::CookieSettings;
-use kymograph_api::kernel::layer::{JwtTransport, LayerSettings};
+use kymograph_api::kernel::layer::LayerSettings;
 use kymograph_api::kernel::metrics::MetricsSettings;
-use kymograph_api::kernel::portal::PortalFiles;
+use kymograph_api::portal::PortalFiles;
 use kymograph_app::account::identity::LockOut;
 use kymograph_app::account::session::SessionLifetimes;
 use kymograph_app::account::user::DefaultMembership;
@@ -79,12 +80,12 @@ pub(super) fn api_settings(config: &Config) -> ApiSettings {
             request_timeout: config.server.request_timeout,
             trusted_proxies: config.server.trusted_proxies.clone(),
             trusted_origins: config.security.csrf_trusted_origins.clone(),
-            is_basic_auth_enabled: config.auth.basic_enabled,
-            jwt: config
-                .jwt
-                .as_ref()
-                .map(|jwt| JwtTransport { header: jwt.header_name.clone(), url_login: jwt.url_login }),
         },
+        is_basic_auth_enabled: config.auth.basic_enabled,
+        jwt: config
+            .jwt
+            .as_ref()
+            .map(|jwt| JwtTransport { header: jwt.header_name.clone(), url_login: jwt.url_login }),
         metrics: config.metrics.enabled.then(|| MetricsSettings::new(config.metrics.credentials())),
     }
 }

@@ -16,6 +16,7 @@ use kymograph_app::kernel::random::hex;
 use sha2::{Digest, Sha256};
 
 use crate::account::session::session_token;
+use crate::kernel::url::sub_path;
 
 /// What a page of the portal may do: load its own files and talk to its own server, and nothing else. There is no
 /// exception for inline scripts and styles, nor for other hosts.
@@ -59,17 +60,6 @@ struct Portal {
 struct Index {
     html: Bytes,
     etag: HeaderValue,
-}
-
-/// The path under which people find the server, without a slash at the end.
-pub(crate) fn sub_path(root_url: &str) -> &str {
-    let after_scheme = root_url.split_once("://").map_or("", |(_, rest)| rest);
-    after_scheme.find('/').map_or("", |at| after_scheme[at..].trim_end_matches('/'))
-}
-
-/// Where the portal shows people their account, with a word on what became of their e-mail address.
-pub(crate) fn profile_path(root_url: &str, email: &str) -> String {
-    format!("{}/portal/profile?email={email}", sub_path(root_url))
 }
 
 /// The routes of the portal. `root_url` is the address that people reach the server by, which tells the page where it is;

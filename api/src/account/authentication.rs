@@ -1,21 +1,27 @@
-//! From the credentials of a request to the scope that handlers get.
+//! From the credentials of a request to the scope that handlers get. Tokens of an identity provider are in [`jwt`].
+
+mod jwt;
 
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, Request};
-use axum::http::request::Parts;
+use async_trait::async_trait;
+
+use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use kymograph_app::account::access::AccessLog;
 use kymograph_app::account::identity::{Authenticated, Credentials, Identity};
-use kymograph_app::{Commands, Error, RequestContext, Scope};
+use kymograph_app::{Error, RequestContext, Scope};
 use kymograph_domain::OrgId;
 
+use crate::account::access::denied_request;
 use crate::account::session::{CookieSettings, session_token};
 use crate::kernel::error::ApiError;
+use crate::kernel::layer::{Admitted, Asked, Gate, Sender};
 
-use super::JwtTransport;
+pub use jwt::JwtTransport;
+pub(crate) use jwt::{UrlLogIn, log_in_by_url, without_url_token};
 
 /// The header by which a client names the org it acts for.
 const ORG_ID: HeaderName = HeaderName::from_static("x-grafana-org-id");
@@ -23,25 +29,10 @@ const ORG_ID: HeaderName = HeaderName::from_static("x-grafana-org-id");
 /// The login by which a client says that its password is a token.
 const TOKEN_LOGIN: &str = "api_key";
 
-/// The scope of an authenticated request. Only routes behind authentication can take it.
-pub struct Caller(pub Scope);
-
-impl<S: Sync> FromRequestParts<S> for Caller {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        let scope = parts.extensions.get::<Scope>().cloned();
-        scope.map(Self).ok_or_else(|| Error::unauthenticated("Unauthorized").into())
-    }
-}
-
-/// What authentication needs.
-#[derive(Clone)]
+/// Finds out who sends a request by its credentials.
 pub struct Authentication {
     /// Finds out who is asking.
     pub identity: Arc<Identity>,
-    /// Knows which requests came before.
-    pub commands: Commands,
     /// Records who was denied what.
     pub access: AccessLog,
     /// The session cookie.
@@ -52,31 +43,41 @@ pub struct Authentication {
     pub jwt: Option<JwtTransport>,
 }
 
-impl Authentication {
-    /// Finds out who sent a request and what it may do, for the handler and for the log.
-    pub(super) async fn admit(
-        &self,
-        request: &mut Request,
-        context: RequestContext,
-    ) -> Result<Authenticated, ApiError> {
+#[async_trait]
+impl Gate for Authentication {
+    fn hide_credentials(&self, request: &mut Request) {
+        if let Some(jwt) = &self.jwt {
+            jwt.take_url_token(request);
+        }
+    }
+
+    async fn admit(&self, request: &mut Request, context: RequestContext) -> Result<Admitted, ApiError> {
         let wanted_org = wanted_org(request.headers(), request.uri().query())?;
         let credentials = self.credentials(request)?;
-        let authenticated = self.identity.authenticate(&credentials, wanted_org, context).await?;
-        let scope = &authenticated.scope;
+        let Authenticated { scope, new_token } =
+            self.identity.authenticate(&credentials, wanted_org, context).await?;
         let span = tracing::Span::current();
         if !span.is_disabled() {
             span.record("org", scope.org().0).record("actor", scope.actor().login.as_str());
         }
-        request.extensions_mut().insert(scope.clone());
-        Ok(authenticated)
+        Ok(Admitted { scope, cookie: new_token.and_then(|token| self.cookie.value(&token)) })
     }
 
-    /// Checks again that a request may do what its scope says, after it was waited for its body.
-    pub(crate) async fn readmit(&self, request: &mut Request, scope: &Scope) -> Result<(), ApiError> {
+    async fn readmit(&self, request: &mut Request, scope: &Scope) -> Result<(), ApiError> {
         let credentials = self.credentials(request)?;
         Ok(self.identity.reauthenticate(&credentials, scope).await?)
     }
 
+    fn denied(&self, sender: Sender<'_>, asked: Asked, reason: &str) {
+        let denied = denied_request(asked, reason);
+        match sender {
+            Sender::Known(scope) => self.access.denied(scope, denied),
+            Sender::Unknown(context) => self.access.denied_to_nobody(context, denied),
+        }
+    }
+}
+
+impl Authentication {
     fn credentials(&self, request: &Request) -> Result<Credentials, Error> {
         if let Some(token) = self.jwt.as_ref().and_then(|jwt| jwt.token(request)) {
             return Ok(Credentials::Jwt(token));

@@ -10,10 +10,9 @@ use axum::response::{IntoResponse, Response};
 use kymograph_app::account::identity::Identity;
 use kymograph_app::{Error, ErrorKind};
 
-use super::Network;
-use super::context::request_context;
 use crate::account::session::CookieSettings;
 use crate::kernel::error::ApiError;
+use crate::kernel::layer::{Network, request_context};
 
 /// The parameter that has the token in an address.
 const PARAMETER: &str = "auth_token";
