@@ -10,7 +10,7 @@ use kymograph_domain::limit::{Amount, Limit};
 use crate::account::{access, identity, login_attempt, session};
 use crate::content::dashboard::version;
 use crate::content::{dashboard, search};
-use crate::kernel::{answer, cache, feed_health, mail, page, text, work};
+use crate::kernel::{answer, cache, feed_health, mail, page, text, unit, work};
 use crate::record::{audit, history, undo};
 
 /// The bounds on what use cases do for one request.
@@ -26,6 +26,18 @@ pub const LIMITS: &[Limit] = &[
         at: "A server",
         most: Amount::Time(feed_health::MAX_SILENCE),
         answer: "Nothing is cached, `/readyz` is 503",
+    },
+    Limit {
+        what: "Commands that load more than 32 objects at a time",
+        at: "A server; deletions of folders, undoing",
+        most: Amount::Count(unit::MAX_BULK as u64),
+        answer: "429 after a wait of 10 s",
+    },
+    Limit {
+        what: "Commands that load more than 32 objects at a time",
+        at: "An org",
+        most: Amount::Count(unit::MAX_BULK_OF_ORG as u64),
+        answer: "429 after a wait of 10 s",
     },
     Limit {
         what: "Entries of a page",

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::account::{service_account, team, user};
+use crate::account::{invite, service_account, team, user};
 use crate::content::{dashboard, folder, star};
 use crate::kernel::{json, text, uid};
 use crate::rights::resource_permission;
@@ -123,6 +123,12 @@ pub const LIMITS: &[Limit] = &[
         at: "A service account",
         most: Amount::Count(service_account::MAX_TOKENS as u64),
         answer: "400",
+    },
+    Limit {
+        what: "Open invites",
+        at: "An org",
+        most: Amount::Count(invite::MAX_OPEN_INVITES.unsigned_abs()),
+        answer: "403",
     },
     Limit {
         what: "Grants",

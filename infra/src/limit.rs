@@ -1,6 +1,7 @@
 //! The bounds on what clients share: hashing, mail, the database.
 
 use kymograph_domain::limit::{Amount, Limit};
+use kymograph_projections::content::folder;
 use kymograph_projections::kernel::database;
 use kymograph_projections::rights::resource_permission::MAX_KEPT_BYTES;
 
@@ -68,6 +69,12 @@ pub const LIMITS: &[Limit] = &[
         at: "Every request",
         most: Amount::Time(database::WAIT_FOR_CONNECTION),
         answer: "503",
+    },
+    Limit {
+        what: "Memory for the folders of an org as they were",
+        at: "Reads with `at`",
+        most: Amount::Bytes(folder::MAX_TREE),
+        answer: "413",
     },
     Limit {
         what: "Bytes of what is known of folders and of who may use which",

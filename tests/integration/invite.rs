@@ -263,3 +263,17 @@ async fn is_revoked_as_grafanas_pages_do_it() {
     admin.patch(&revoke, &json!({})).await.expect(404);
     assert_eq!(admin.get("/api/org/invites").await.expect(200).body, json!([]));
 }
+
+#[tokio::test]
+async fn an_org_has_so_many_open_invites_and_no_more() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    invite(&admin, "ann@example.org").await;
+    let copies = "INSERT INTO invites SELECT (i).* FROM (SELECT jsonb_populate_record(invites,
+        jsonb_build_object('id', id + 10000 + n)) AS i FROM invites, generate_series(1, 998) AS n) AS copies";
+    server.database.connect().await.batch_execute(copies).await.unwrap();
+    invite(&admin, "bob@example.org").await;
+    let form = json!({"loginOrEmail": "eve@example.org", "role": "Editor", "sendEmail": false});
+    let refused = "an organization can have at most 1000 open invites: revoke some";
+    admin.post("/api/org/invites", &form).await.expect_message(403, refused);
+}

@@ -102,12 +102,14 @@ async fn folders_are_read_and_listed_as_they_were() {
     let server = TestServer::start().await;
     let admin = server.admin();
     for (uid, parent) in [("a", ""), ("b", ""), ("c", "a")] {
-        let folder = json!({"title": uid.to_uppercase(), "uid": uid, "parentUid": parent});
+        let folder =
+            json!({"title": uid.to_uppercase(), "uid": uid, "parentUid": parent, "description": "first"});
         admin.post("/api/folders", &folder).await.expect(200);
     }
     let first = now(&server).await;
     admin.post("/api/folders/c/move", &json!({"parentUid": "b"})).await.expect(200);
-    admin.put("/api/folders/b", &json!({"title": "Beta", "overwrite": true})).await.expect(200);
+    let beta = json!({"title": "Beta", "description": "second", "overwrite": true});
+    admin.put("/api/folders/b", &beta).await.expect(200);
     let second = now(&server).await;
     admin.delete("/api/folders/b").await.expect(200);
     let third = now(&server).await;
@@ -138,7 +140,18 @@ async fn folders_are_read_and_listed_as_they_were() {
     );
     let read = admin.get(&format!("/api/folders/c?at={second}")).await.expect(200).body;
     assert_eq!((&read["version"], &read["parents"][0]["title"]), (&json!(2), &json!("Beta")));
+    for (at, description) in [(first, "first"), (second, "second")] {
+        let read = admin.get(&format!("/api/folders/b?at={at}")).await.expect(200).body;
+        assert_eq!(read["description"], description);
+    }
     let gone = "folder not found: it was deleted at that time";
+    let (ann, _) = server.new_member(1, "ann", "Viewer").await;
+    for at in [1, first, third] {
+        for path in [format!("/api/folders/a?at={at}"), format!("/api/folders?at={at}&parentUid=a")] {
+            ann.get(&path).await.expect(403);
+        }
+        ann.get(&format!("/api/folders/b?at={at}")).await.expect_message(404, "folder not found");
+    }
     admin.get(&format!("/api/folders/c?at={third}")).await.expect_message(404, gone);
     admin.get(&format!("/api/folders?at={third}&parentUid=b")).await.expect_message(404, gone);
     let never = "folder not found: it did not exist yet at that time";

@@ -210,6 +210,10 @@ async fn fill(server: &ServerProcess) {
             json!({"loginOrEmail": format!("bob{org}@example.org"), "role": "Viewer", "sendEmail": false});
         admin.post("/api/org/invites", &invite).await.expect(200);
     }
+    // An org takes the former name of another.
+    for (org, name) in [(&org, "Acme GmbH"), (&json!(1), "Acme")] {
+        admin.put(&format!("/api/orgs/{org}"), &json!({"name": name})).await.expect(200);
+    }
     admin.delete(&format!("/api/orgs/{gone}")).await.expect(200);
 }
 

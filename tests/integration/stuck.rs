@@ -199,13 +199,14 @@ async fn wait_for_commit(server: &TestServer) {
     }
 }
 
-/// Has a request wait for another one of the same org that ends its actor's right, and returns its status.
+/// Has a request wait for another one that ends its actor's right by the same log, and returns its status.
 async fn status_after(
     server: &TestServer,
+    log: i64,
     ending: impl Future<Output = u16> + Send + 'static,
     request: impl Future<Output = u16> + Send + 'static,
 ) -> u16 {
-    let holder = hold_log(server, 1).await;
+    let holder = hold_log(server, log).await;
     let ending = tokio::spawn(ending);
     wait_for_commit(server).await;
     let request = tokio::spawn(request);
@@ -235,14 +236,14 @@ async fn who_loses_a_right_takes_nothing_along_and_brings_nothing_back() {
     let take = |eve: Client| async move {
         eve.post("/api/folders/inner/move", &json!({"parentUid": "mine"})).await.status
     };
-    assert_ne!(status_after(&server, close(admin.clone()), take(eve.clone())).await, 200);
+    assert_ne!(status_after(&server, 1, close(admin.clone()), take(eve.clone())).await, 200);
     eve.get("/api/folders/inner").await.expect(403);
 
     let delete = |admin: Client| async move { admin.delete("/api/folders/gone").await.status };
     let restore = |eve: Client| async move {
         eve.post("/api/folders/gone/history/restore", &json!({"version": 1})).await.status
     };
-    assert_ne!(status_after(&server, delete(admin.clone()), restore(eve.clone())).await, 200);
+    assert_ne!(status_after(&server, 1, delete(admin.clone()), restore(eve.clone())).await, 200);
     admin.get("/api/folders/gone").await.expect(404);
 }
 
@@ -256,6 +257,23 @@ async fn who_is_removed_while_a_request_waits_changes_nothing() {
         let form = json!({"dashboard": {"uid": "late", "title": "Late"}});
         eve.post("/api/dashboards/db", &form).await.status
     };
-    assert_ne!(status_after(&server, remove, save).await, 200);
+    assert_ne!(status_after(&server, 1, remove, save).await, 200);
     server.admin().get("/api/dashboards/uid/late").await.expect(404);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_disabled_while_its_new_password_waits_keeps_the_old_one() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    let (eve, id) = server.new_member(1, "eve", "Editor").await;
+    let disable =
+        async move { admin.post(&format!("/api/admin/users/{id}/disable"), &json!({})).await.status };
+    let change = async move {
+        let form = json!({"oldPassword": "secret", "newPassword": "mine-for-ever"});
+        eve.put("/api/user/password", &form).await.status
+    };
+    let status = status_after(&server, 0, disable, change).await;
+    assert!([401, 403].contains(&status), "{status}");
+    server.admin().post(&format!("/api/admin/users/{id}/enable"), &json!({})).await.expect(200);
+    server.client("eve", "secret").get("/api/user").await.expect(200);
 }

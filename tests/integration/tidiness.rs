@@ -200,12 +200,15 @@ fn a_slice_has_its_file_in_every_crate() {
     // Attempts have no read model: they are read as audit entries.
     const WITHOUT_READ_MODEL: &[&str] = &["access"];
     for noun in registry::TYPES {
+        let mut in_area = None;
         for folder in ["domain/src", "app/src", "projections/src", "api/src"] {
             if folder == "projections/src" && WITHOUT_READ_MODEL.contains(noun) {
                 continue;
             }
-            let file = root().join(folder).join(format!("{noun}.rs"));
-            assert!(file.exists(), "{} is missing", file.display());
+            let file = |area: &str| root().join(folder).join(area).join(format!("{noun}.rs"));
+            let areas: Vec<_> = AREAS.iter().filter(|area| file(area).exists()).collect();
+            assert_eq!(areas.len(), 1, "{folder}/*/{noun}.rs");
+            assert_eq!(areas[0], *in_area.get_or_insert(areas[0]), "{folder}: {noun} is in another area");
         }
         let test = root().join("tests/integration").join(format!("{noun}.rs"));
         assert!(test.exists(), "{} is missing", test.display());

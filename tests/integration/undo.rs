@@ -402,6 +402,12 @@ async fn so_much_is_undone_at_once_and_no_more() {
         admin.get(&at(position)).await.expect(413);
         admin.post(&at(position), &json!({})).await.expect(413);
     }
+    let parts = [(head + 2, head + 5001, 5000), (head + 1, head + 1, 1), (head + 5002, head + 6000, 0)];
+    for (from, to, count) in parts {
+        let part = format!("{}?from={from}&to={to}", at(head + 1));
+        assert_eq!(admin.get(&part).await.expect(200).body["count"], count);
+    }
+    admin.post(&format!("{}?from=all", at(head + 1)), &json!({})).await.expect(400);
 }
 
 /// The answers of PostgreSQL to so many statements do not fit into the buffers of a socket.

@@ -141,3 +141,15 @@ async fn a_deleted_org_and_user_verify() {
     assert_eq!(report.faults, Vec::<String>::new());
     assert_eq!(report.logs, 3);
 }
+
+#[tokio::test]
+async fn an_org_that_took_the_former_name_of_another_verifies() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    let (first, second) = (server.new_org("Beta").await, server.new_org("Gamma").await);
+    for (org, name) in [(first, "Beta GmbH"), (second, "Beta"), (first, "Gamma")] {
+        admin.put(&format!("/api/orgs/{org}"), &json!({"name": name})).await.expect(200);
+    }
+    let report = verify(&server.database.config).await.unwrap();
+    assert_eq!(report.faults, Vec::<String>::new());
+}

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::Method;
 use kymograph_app::record::audit::Audits;
-use kymograph_app::record::undo::{LaterChange, UndoPlan, UndoStep, Undos};
+use kymograph_app::record::undo::{LaterChange, UndoPlan, UndoStep, Undos, Window};
 use kymograph_app::{Result, Scope};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -14,8 +14,9 @@ use utoipa::ToSchema;
 use crate::kernel::body::JsonBody;
 use crate::kernel::error::ApiResult;
 use crate::kernel::layer::Caller;
+use crate::kernel::openapi::parameter::{Kind, number};
 use crate::kernel::openapi::{Operation, operation};
-use crate::kernel::query::{Path, parse_id};
+use crate::kernel::query::{Path, Query, parse_id};
 use crate::kernel::routes::Routes;
 
 /// The routes of undoing what is in the log of the org, and in that of what belongs to no org.
@@ -44,6 +45,15 @@ fn preview(id: &'static str, summary: &'static str) -> Operation {
              check, such as unique names and quotas, are not part of the preview.",
         )
         .fails(&[400, 404, 413])
+        .query("from", position(), FROM)
+        .query("to", position(), TO)
+}
+
+const FROM: &str = "Leave what the request did before this position of the log";
+const TO: &str = "Leave what the request did after this position of the log";
+
+fn position() -> Kind {
+    number(0)
 }
 
 fn undo(id: &'static str, summary: &'static str) -> Operation {
@@ -51,7 +61,9 @@ fn undo(id: &'static str, summary: &'static str) -> Operation {
         .details(
             "All of it is one unit of work: either everything that the preview says is done, or nothing.",
         )
-        .fails(&[404, 409, 412, 413])
+        .fails(&[400, 404, 409, 412, 413])
+        .query("from", position(), FROM)
+        .query("to", position(), TO)
 }
 
 #[derive(Clone)]
@@ -139,14 +151,23 @@ impl From<UndoStep> for UndoStepBody {
     }
 }
 
+/// The part of the log that a request names. A number that is none must not stand for all of it.
+fn window(query: &Query) -> ApiResult<Window> {
+    let position = |name| query.text(name).map(|text| parse_id(name, text)).transpose();
+    let whole = Window::default();
+    let (from, to) = (position("from")?, position("to")?);
+    Ok(Window { from: from.unwrap_or(whole.from), to: to.unwrap_or(whole.to) })
+}
+
 async fn preview_undo(
     State(state): State<UndoState>,
     Caller(caller): Caller,
     Path(event_id): Path<String>,
+    query: Query,
 ) -> ApiResult<Json<UndoPlanBody>> {
     let scope = state.scope(caller)?;
     let entry = parse_id("event_id", &event_id)?;
-    let plan = state.undos.preview(&scope, entry).await?;
+    let plan = state.undos.preview(&scope, entry, window(&query)?).await?;
     let refused = plan.is_refused();
     let UndoPlan { correlation_id, steps, count, changed, seen, .. } = plan;
     let steps = steps.into_iter().map(UndoStepBody::from).collect();
@@ -171,11 +192,13 @@ async fn undo_request(
     State(state): State<UndoState>,
     Caller(caller): Caller,
     Path(event_id): Path<String>,
+    query: Query,
     JsonBody(form): JsonBody<UndoForm>,
 ) -> ApiResult<Json<UndoneBody>> {
     let scope = state.scope(caller)?;
     let entry = parse_id("event_id", &event_id)?;
-    let UndoPlan { changed, .. } = state.undos.undo(&scope, entry, form.seen.as_deref()).await?;
+    let UndoPlan { changed, .. } =
+        state.undos.undo(&scope, entry, window(&query)?, form.seen.as_deref()).await?;
     let message = match changed {
         0 => "Nothing to undo".to_owned(),
         1 => "Undone: 1 object changed".to_owned(),

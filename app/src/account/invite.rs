@@ -286,15 +286,14 @@ pub(crate) async fn end_invites(
     scope: &Scope,
     maker: UserId,
 ) -> Result<()> {
-    for id in reader.list_invites_of(scope, maker).await? {
-        if unit.has(scope, &Invite::stream_id(&id)) {
-            continue;
-        }
-        let mut invite = unit.load_in::<Invite>(scope, &id).await?;
+    let mut ids = reader.list_invites_of(scope, maker).await?;
+    ids.retain(|id| !unit.has(scope, &Invite::stream_id(id)));
+    let keys: Vec<_> = ids.iter().collect();
+    for (mut invite, id) in unit.load_many_in::<Invite>(scope, &keys).await?.into_iter().zip(&ids) {
         if invite.is_open {
             invite.tell(InviteCommand::Revoke).await?;
             unit.record(invite)?;
-            unit.write_secret(forgotten(scope.org(), id));
+            unit.write_secret(forgotten(scope.org(), *id));
         }
     }
     Ok(())

@@ -21,11 +21,12 @@ use crate::kernel::moment::Moments;
 use crate::kernel::random::random_uid;
 use crate::kernel::scope::denied;
 use crate::kernel::side_write::SideWrite;
+use crate::kernel::work::Admission;
 use crate::rights::authorization::{ContentFilter, Guarded};
 use crate::{Authorization, Commands, Page, Permission, Scope};
 
 pub use guarded::GuardedFolders;
-pub use past::FolderTree;
+pub use past::{FolderTree, PastFolders};
 pub(crate) use place::{another_folder, same_folder};
 
 /// A folder as it is read.
@@ -107,22 +108,27 @@ pub trait FolderReader: Send + Sync {
     ) -> Result<Vec<FolderView>>;
     /// The numeric ids of all folders that a filter lets through.
     async fn find_allowed(&self, scope: &Scope, filter: &ContentFilter) -> Result<HashSet<i64>>;
-    /// All folders as they were at a position of the log.
-    async fn folders_at(&self, scope: &Scope, position: i64) -> Result<Arc<FolderTree>>;
-    /// Those of them that a filter lets through today. What is there no more, only who may see all may see.
+    /// All folders as they were at a position of the log, with the right to hold them in memory if they are many.
+    async fn folders_at(&self, scope: &Scope, position: i64) -> Result<(Arc<FolderTree>, Option<Admission>)>;
+    /// Those of them that a filter lets through today. Folders that are there no more are for those only who may see all.
     async fn allowed_folders_at(
         &self,
         scope: &Scope,
         position: i64,
         filter: &ContentFilter,
-    ) -> Result<Arc<FolderTree>> {
-        let tree = self.folders_at(scope, position).await?;
-        if filter.is_unlimited {
-            return Ok(tree);
+    ) -> Result<PastFolders> {
+        let allowed = match filter.is_unlimited {
+            true => None,
+            false => Some(self.find_allowed(scope, filter).await?),
+        };
+        if allowed.as_ref().is_some_and(HashSet::is_empty) {
+            return Ok(PastFolders::default());
         }
-        let allowed = self.find_allowed(scope, filter).await?;
-        Ok(Arc::new(tree.only(&allowed)))
+        let (tree, admission) = self.folders_at(scope, position).await?;
+        Ok(PastFolders::new(tree, allowed, admission))
     }
+    /// The description that a folder had at a position of the log.
+    async fn find_description_at(&self, scope: &Scope, uid: &Uid, position: i64) -> Result<String>;
     /// The check, for a commit, that the folder of a uid has a numeric id. If it has another one by now, the command is decided
     /// again.
     fn still_is(&self, org: OrgId, uid: &Uid, id: i64) -> SideWrite;

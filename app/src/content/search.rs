@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use kymograph_domain::{AccessLevel, Uid};
 
-use crate::content::folder::{FolderReader, FolderTree, FolderView};
+use crate::content::folder::{FolderReader, FolderView, PastFolders};
 use crate::content::star::{StarReader, StarredDashboards};
 use crate::kernel::answer;
 use crate::kernel::error::{Error, Result};
@@ -100,12 +100,11 @@ pub struct SearchHit {
 }
 
 /// A time whose dashboards and folders are searched.
-#[derive(Debug)]
 pub struct SearchedPast {
     /// The position in the log.
     pub position: i64,
     /// The folders there were.
-    pub folders: Arc<FolderTree>,
+    pub folders: PastFolders,
 }
 
 /// Searches read models.

@@ -13,7 +13,7 @@ use crate::kernel::error::{Error, ErrorKind, Result};
 use crate::kernel::event_store::{Commit, CommitError, EventStore, Fate, KeptResponse, Replay};
 use crate::kernel::scope::{IdempotencyKey, Scope};
 use crate::kernel::secret::Secrets;
-use crate::kernel::unit::{Decided, Loaded, Unit};
+use crate::kernel::unit::{Decided, Loaded, Stores, Unit};
 use course::Course;
 
 /// How often a command is decided before the client is told to try again.
@@ -22,8 +22,7 @@ const MAX_ATTEMPTS: u32 = 40;
 /// Runs the commands of all use cases.
 #[derive(Clone)]
 pub struct Commands {
-    store: Arc<dyn EventStore>,
-    secrets: Arc<dyn Secrets>,
+    stores: Arc<Stores>,
     /// Commands that lost a race take turns in deciding again, so that they do not race once more.
     turns: Arc<ByOrg<tokio::sync::Mutex<()>>>,
 }
@@ -32,11 +31,11 @@ impl Commands {
     /// Commands on this log, and on the secrets beside it.
     #[must_use]
     pub fn new(store: Arc<dyn EventStore>, secrets: Arc<dyn Secrets>) -> Self {
-        Self { store, secrets, turns: Arc::default() }
+        Self { stores: Arc::new(Stores::new(store, secrets)), turns: Arc::default() }
     }
 
     fn unit<'s>(&self, scope: &'s Scope, loaded: Loaded) -> Unit<'s> {
-        Unit::new(scope, self.store.clone(), self.secrets.clone(), loaded)
+        Unit::new(scope, self.stores.clone(), loaded)
     }
 
     /// Runs one command: decides, and commits what was decided in one transaction.
@@ -69,7 +68,7 @@ impl Commands {
                 return Ok(outcome);
             }
             let commit = commit(scope, unit, &outcome, loaded.fates())?;
-            let result = match self.store.queue(scope, commit) {
+            let result = match self.stores.events.queue(scope, commit) {
                 Ok(queued) => course.written(queued).await,
                 Err(CommitError::Conflict) => {
                     course.is_behind();
@@ -118,7 +117,7 @@ impl Commands {
         let Some(IdempotencyKey { key, request_hash }) = &scope.request().idempotency else {
             return Ok(None);
         };
-        let replay = self.store.replay(scope, key).await?;
+        let replay = self.stores.events.replay(scope, key).await?;
         if replay.as_ref().is_some_and(|replay| replay.request_hash != *request_hash) {
             let message = "Idempotency-Key was used before for a different request";
             return Err(Error::new(ErrorKind::Contradictory, message));
@@ -134,7 +133,7 @@ impl Commands {
     /// Keeps the response to a request, should the request come again.
     pub async fn keep_response(&self, scope: &Scope, response: &KeptResponse) -> Result<()> {
         match &scope.request().idempotency {
-            Some(key) => self.store.keep_response(scope, key, response).await,
+            Some(key) => self.stores.events.keep_response(scope, key, response).await,
             None => Ok(()),
         }
     }

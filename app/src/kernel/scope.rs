@@ -80,6 +80,21 @@ pub enum Standing {
     Member(OrgId, UserId, OrgRole, Timestamp),
     /// It is a service account of an org with a role, and came with one of its tokens.
     ServiceAccount(OrgId, UserId, OrgRole, i64),
+    /// It is a user who may log in.
+    User(UserId),
+}
+
+impl Standing {
+    /// The ground that is checked with what is written to the log of an org. Of a membership in another org only the user is
+    /// to be seen there; of a service account nothing.
+    #[must_use]
+    pub fn seen_from(self, log: OrgId) -> Option<Self> {
+        match self {
+            Self::Member(org, user, ..) if org != log => Some(Self::User(user)),
+            Self::ServiceAccount(org, ..) if org != log => None,
+            standing => Some(standing),
+        }
+    }
 }
 
 /// The right to act on the data of any org, which server admins have and the server itself.
@@ -188,9 +203,10 @@ impl Scope {
         }
         match self.request.auth_method {
             "basic" | "session" | "jwt" if self.actor.is_server_admin => Some(Standing::ServerAdmin(user)),
-            "basic" | "session" | "jwt" if self.org == org => {
-                self.member_since.map(|since| Standing::Member(org, user, self.role, since))
-            }
+            "basic" | "session" | "jwt" => Some(match self.member_since {
+                Some(since) if self.org == org => Standing::Member(org, user, self.role, since),
+                _ => Standing::User(user),
+            }),
             "token" => {
                 self.request.token_id.map(|token| Standing::ServiceAccount(org, user, self.role, token))
             }

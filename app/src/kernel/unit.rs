@@ -5,12 +5,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cqrs_es::event_sink::EventSink;
 use kymograph_domain::{OrgId, StoredEvent, Stream, StreamId};
+use tokio::sync::OnceCell;
 
-use crate::kernel::error::{Error, Result};
+use crate::kernel::error::{Error, Result, overload};
 use crate::kernel::event_store::{Append, EndsAhead, EventStore, Fate, StreamState};
 use crate::kernel::scope::{AcrossOrgs, Scope};
 use crate::kernel::secret::{SecretWrite, Secrets};
 use crate::kernel::side_write::SideWrite;
+use crate::kernel::work::{Admission, Admissions, MAX_WAIT};
 
 /// An aggregate as it was loaded, with what was decided on it since.
 pub struct Entity<A: Stream> {
@@ -59,15 +61,37 @@ pub struct Decided<'s, O> {
     pub(crate) outcome: O,
 }
 
+/// Where units of work load from, and what keeps them apart.
+pub(crate) struct Stores {
+    pub(crate) events: Arc<dyn EventStore>,
+    pub(crate) secrets: Arc<dyn Secrets>,
+    /// Commands that load many aggregates hold a lot of memory until they are decided.
+    pub(crate) bulk: Admissions,
+}
+
+/// The most aggregates that a command loads at once without an admission.
+pub(crate) const MANY: usize = 32;
+/// The most commands of all orgs that hold more than [`MANY`] aggregates at a time, and of one.
+pub(crate) const MAX_BULK: usize = 4;
+pub(crate) const MAX_BULK_OF_ORG: usize = 1;
+
+impl Stores {
+    pub(crate) fn new(events: Arc<dyn EventStore>, secrets: Arc<dyn Secrets>) -> Self {
+        let refusal = (overload::COMMANDS, "Too many commands on many objects at once, try again shortly");
+        Self { events, secrets, bulk: Admissions::new(MAX_BULK, MAX_BULK_OF_ORG, refusal) }
+    }
+}
+
 /// Collects what a use case wants written.
 pub struct Unit<'s> {
     scope: &'s Scope,
-    store: Arc<dyn EventStore>,
-    secrets: Arc<dyn Secrets>,
+    stores: Arc<Stores>,
     pub(crate) appends: Vec<Append>,
     pub(crate) premises: Vec<SideWrite>,
     pub(crate) writes: Vec<SideWrite>,
     loaded: Loaded,
+    /// The right to hold many aggregates.
+    admission: OnceCell<Admission>,
 }
 
 /// Notes what a decision is made on.
@@ -122,14 +146,9 @@ impl Loaded {
 }
 
 impl<'s> Unit<'s> {
-    pub(crate) fn new(
-        scope: &'s Scope,
-        store: Arc<dyn EventStore>,
-        secrets: Arc<dyn Secrets>,
-        loaded: Loaded,
-    ) -> Self {
+    pub(crate) fn new(scope: &'s Scope, stores: Arc<Stores>, loaded: Loaded) -> Self {
         let (appends, premises, writes) = (Vec::new(), Vec::new(), Vec::new());
-        Self { scope, store, secrets, appends, premises, writes, loaded }
+        Self { scope, stores, appends, premises, writes, loaded, admission: OnceCell::new() }
     }
 
     /// Loads an aggregate of the scope's org; one that never was has the default state.
@@ -200,11 +219,14 @@ impl<'s> Unit<'s> {
     }
 
     async fn load_ends(&self, org: OrgId, streams: &[StreamId]) -> Result<Vec<Option<StreamState>>> {
+        if streams.len() > MANY {
+            self.admission.get_or_try_init(|| self.stores.bulk.admit(self.scope.org(), MAX_WAIT)).await?;
+        }
         self.loaded.note(org, streams);
         if !self.loaded.is_ahead {
-            return self.store.load(org, streams).await;
+            return self.stores.events.load(org, streams).await;
         }
-        let EndsAhead { ends, fates } = self.store.load_ahead(org, streams).await?;
+        let EndsAhead { ends, fates } = self.stores.events.load_ahead(org, streams).await?;
         self.loaded.note_fates(fates);
         Ok(ends)
     }
@@ -212,7 +234,7 @@ impl<'s> Unit<'s> {
     /// Whether there is, or was, an aggregate with this stream, in the scope's org or on the server.
     pub(crate) async fn is_known(&self, stream: &StreamId) -> Result<bool> {
         for org in [self.scope.org(), OrgId::SERVER] {
-            if self.store.load(org, std::slice::from_ref(stream)).await?.iter().any(Option::is_some) {
+            if self.stores.events.load(org, std::slice::from_ref(stream)).await?.iter().any(Option::is_some) {
                 return Ok(true);
             }
         }
@@ -238,13 +260,13 @@ impl<'s> Unit<'s> {
 
     /// Has a secret kept, or deleted, together with the events.
     pub fn write_secret(&mut self, secret: SecretWrite) {
-        let write = self.secrets.write(secret);
+        let write = self.stores.secrets.write(secret);
         self.write(write);
     }
 
     /// Has all secrets of the scope's org deleted, because it ends.
     pub fn delete_secrets(&mut self) {
-        let write = self.secrets.delete_all(self.scope.org());
+        let write = self.stores.secrets.delete_all(self.scope.org());
         self.write(write);
     }
 

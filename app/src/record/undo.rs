@@ -63,6 +63,8 @@ pub struct DoneRequest {
     pub correlation_id: String,
     /// Who did it.
     pub actor_id: UserId,
+    /// The part of the log.
+    pub window: Window,
     /// The events in the order of the log, one more than asked for at most.
     pub events: Vec<DoneEvent>,
 }
@@ -91,12 +93,35 @@ pub struct LaterChanges {
     pub newest: Vec<LaterChange>,
 }
 
+/// A part of the log: the positions from one to another, both included. What an undertaking did outside of it stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// The first position.
+    pub from: i64,
+    /// The last position.
+    pub to: i64,
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Self { from: 0, to: i64::MAX }
+    }
+}
+
 /// Reads what has to be known before something is undone.
 #[async_trait]
 pub trait UndoReader: Send + Sync {
-    /// The events of the request that the event at a position belongs to: so many, and one more if there are more.
-    async fn find_request(&self, scope: &Scope, position: i64, limit: i64) -> Result<Option<DoneRequest>>;
-    /// The changes of these types that objects have seen after a version of theirs, without those of the request.
+    /// The events in a part of the log of the request that the event at a position belongs to: so many, and one more if there
+    /// are more.
+    async fn find_request(
+        &self,
+        scope: &Scope,
+        position: i64,
+        window: Window,
+        limit: i64,
+    ) -> Result<Option<DoneRequest>>;
+    /// The changes of these types that objects have seen after a version of theirs, without those that the request did in the
+    /// same part of the log.
     async fn list_later(
         &self,
         scope: &Scope,
@@ -187,9 +212,9 @@ impl Undos {
 
     /// Says what undoing the request of an entry of the log would do, and which later changes would go with it.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
-    pub async fn preview(&self, scope: &Scope, entry: i64) -> Result<UndoPlan> {
+    pub async fn preview(&self, scope: &Scope, entry: i64, window: Window) -> Result<UndoPlan> {
         require(scope)?;
-        let task = &self.task(scope, entry).await?;
+        let task = &self.task(scope, entry, window).await?;
         answer::give_back();
         let mut plan = self
             .commands
@@ -206,9 +231,15 @@ impl Undos {
     /// Undoes the request of an entry of the log. `seen` is what the preview said to send; if anything has changed since,
     /// nothing is done.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
-    pub async fn undo(&self, scope: &Scope, entry: i64, seen: Option<&str>) -> Result<UndoPlan> {
+    pub async fn undo(
+        &self,
+        scope: &Scope,
+        entry: i64,
+        window: Window,
+        seen: Option<&str>,
+    ) -> Result<UndoPlan> {
         require(scope)?;
-        let task = &self.task(scope, entry).await?;
+        let task = &self.task(scope, entry, window).await?;
         self.commands
             .run(scope, |unit| async move {
                 let mut deciding = Deciding::new(self, task, scope, unit, false);
@@ -227,13 +258,13 @@ impl Undos {
             .await
     }
 
-    async fn task(&self, scope: &Scope, entry: i64) -> Result<Task> {
-        let request = self.ports.reader.find_request(scope, entry, MAX_UNDONE_EVENTS).await?;
+    async fn task(&self, scope: &Scope, entry: i64, window: Window) -> Result<Task> {
+        let request = self.ports.reader.find_request(scope, entry, window, MAX_UNDONE_EVENTS).await?;
         let request = request.ok_or_else(|| Error::missing("audit event not found"))?;
         if i64::try_from(request.events.len()).is_ok_and(|count| count > MAX_UNDONE_EVENTS) {
             return Err(Error::too_large(format!(
                 "the request did more than {MAX_UNDONE_EVENTS} things, which is more than can be undone at once: \
-                    bring objects back by their history, and dashboards out of the trash"
+                    undo it in parts by `from` and `to`, the last part first"
             )));
         }
         let mut by_stream: HashMap<&StreamId, Vec<DoneEvent>> = HashMap::new();

@@ -163,7 +163,8 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
     let permissions =
         Arc::new(PgResourcePermissionReader::new(database.clone(), permission_cache, folder_cache.clone()));
     let allowed = Arc::new(AllowedContents::new(database.clone(), allowed_cache, workers.clone()));
-    let folders = Arc::new(PgFolderReader::new(database.clone(), folder_cache, allowed.clone()));
+    let folders =
+        Arc::new(PgFolderReader::new(database.clone(), folder_cache, allowed.clone(), workers.clone()));
     let dashboards =
         Arc::new(PgDashboardReader::new(database.clone(), dashboard_cache, workers.clone(), allowed.clone()));
     let invites = Arc::new(PgInviteReader::new(database.clone()));

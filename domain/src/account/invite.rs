@@ -21,6 +21,9 @@ use crate::kernel::timestamp::Timestamp;
 /// For how long an invite can be accepted, in seconds.
 pub const LIFETIME_SECONDS: i64 = 24 * 60 * 60;
 
+/// The most invites of an org that are open. Their list has no pages.
+pub const MAX_OPEN_INVITES: i64 = 1000;
+
 /// The id of an invite, unique in the org.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
@@ -157,6 +160,9 @@ pub enum InviteError {
     /// There is one with this id already.
     #[error("the invite exists already")]
     Exists,
+    /// The org has as many as it may have.
+    #[error("an organization can have at most {MAX_OPEN_INVITES} open invites: revoke some")]
+    TooMany,
     /// It is not there, was used up, or has expired: all the same to who tries a code.
     #[error("Invite not found")]
     NotFound,
@@ -167,6 +173,7 @@ impl Reason for InviteError {
         match self {
             Self::GuestEmpty | Self::TextTooLong | Self::TextHidden | Self::OtherEmail => ReasonKind::Invalid,
             Self::Exists => ReasonKind::Taken,
+            Self::TooMany => ReasonKind::Exhausted,
             Self::NotFound => ReasonKind::Missing,
         }
     }
@@ -176,6 +183,8 @@ impl Invite {
     /// Who made an invite that is accepted may still invite.
     pub const MAKER_MAY_INVITE: Invariant =
         Invariant::new("invite_maker_may_invite", || InviteError::NotFound.into());
+    /// An org has at most [`MAX_OPEN_INVITES`] open invites.
+    pub const FEW: Invariant = Invariant::new("invite_few", || InviteError::TooMany.into());
 }
 
 impl Stream for Invite {

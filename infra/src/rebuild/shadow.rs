@@ -18,18 +18,17 @@ const TABLE: &str =
         relname, relname, coalesce(' WITH (' || array_to_string(reloptions, ', ') || ')', ''))
     FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname = $1";
 /// Its keys, without which its rows cannot be found while they are made.
-const KEYS: &str = "SELECT CASE WHEN con.oid IS NULL
-            THEN replace(pg_get_indexdef(i.indexrelid), format(' ON public.%I ', t.relname), format(' ON rebuild.%I ', t.relname))
-            ELSE format('ALTER TABLE rebuild.%I ADD CONSTRAINT %I %s', t.relname, con.conname, pg_get_constraintdef(con.oid))
-        END
-    FROM pg_index i JOIN pg_class t ON t.oid = i.indrelid
-    LEFT JOIN pg_constraint con ON con.conindid = i.indexrelid AND con.contype IN ('p', 'u')
-    WHERE t.relnamespace = 'public'::regnamespace AND t.relname = $1 AND i.indisunique ORDER BY i.indexrelid";
-/// Its other indexes, which are made faster in one go.
+const KEYS: &str = "SELECT format('ALTER TABLE rebuild.%I ADD CONSTRAINT %I %s', t.relname, con.conname,
+        pg_get_constraintdef(con.oid))
+    FROM pg_class t JOIN pg_constraint con ON con.conrelid = t.oid AND con.contype IN ('p', 'u')
+    WHERE t.relnamespace = 'public'::regnamespace AND t.relname = $1 ORDER BY con.conindid";
+/// Its other indexes, which are made faster in one go. Those of what must be unique among orgs, such as their names, are among
+/// them: logs are replayed one after the other, so that the past of one would meet the present of another.
 const INDEXES: &str = "SELECT replace(pg_get_indexdef(i.indexrelid), format(' ON public.%I ', t.relname),
         format(' ON rebuild.%I ', t.relname))
     FROM pg_index i JOIN pg_class t ON t.oid = i.indrelid
-    WHERE t.relnamespace = 'public'::regnamespace AND t.relname = $1 AND NOT i.indisunique ORDER BY i.indexrelid";
+    WHERE t.relnamespace = 'public'::regnamespace AND t.relname = $1
+        AND NOT EXISTS (SELECT FROM pg_constraint con WHERE con.conindid = i.indexrelid) ORDER BY i.indexrelid";
 
 /// The role that owns all tables.
 pub(super) const OWNER: &str = "kymograph_owner";

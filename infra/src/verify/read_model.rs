@@ -14,6 +14,12 @@ use super::Report;
 /// How many differing rows of a table are described.
 const MAX_ROWS: i64 = 5;
 
+/// The unique indexes of temporary tables that are no keys: of what must be unique among orgs, such as their names. The
+/// logs are read one after the other, so that the past of one would meet the present of another.
+const UNIQUE_AMONG_ORGS: &str = "SELECT i.indexrelid::regclass::text FROM pg_index i
+    WHERE i.indrelid = to_regclass($1) AND i.indisunique
+        AND NOT EXISTS (SELECT FROM pg_constraint con WHERE con.conindid = i.indexrelid)";
+
 /// Makes an empty temporary table in front of each table, the event store's own excepted: the projectors' own
 /// statements then write there. The transaction in which they run is read-only but for temporary tables.
 pub(super) async fn create_shadows(client: &Client) -> Result<(), tokio_postgres::Error> {
@@ -24,6 +30,9 @@ pub(super) async fn create_shadows(client: &Client) -> Result<(), tokio_postgres
         let table: &str = row.get(0);
         let create = format!("CREATE TEMPORARY TABLE {table} (LIKE public.{table} INCLUDING ALL)");
         client.batch_execute(&create).await?;
+        for index in client.query(UNIQUE_AMONG_ORGS, &[&format!("pg_temp.{table}")]).await? {
+            client.batch_execute(&format!("DROP INDEX {}", index.get::<_, &str>(0))).await?;
+        }
     }
     Ok(())
 }

@@ -25,6 +25,9 @@ const CHECK_SERVICE_ACCOUNT: &str = "SELECT 1 / (CASE WHEN EXISTS
     (SELECT FROM service_accounts a JOIN service_account_tokens t ON t.org_id = a.org_id AND t.service_account_id = a.id
         WHERE a.org_id = $1 AND a.id = $2 AND a.role = $3 AND NOT a.is_disabled AND t.id = $4) THEN 1 ELSE 0 END)";
 
+const CHECK_USER: &str = "SELECT 1 / (CASE WHEN EXISTS
+    (SELECT FROM users WHERE id = $1 AND NOT is_disabled) THEN 1 ELSE 0 END)";
+
 /// A statement that divides by zero unless an actor's rights still rest on this.
 #[must_use]
 pub fn standing_check(standing: Standing) -> (&'static str, Vec<Param>) {
@@ -36,6 +39,7 @@ pub fn standing_check(standing: Standing) -> (&'static str, Vec<Param>) {
         Standing::ServiceAccount(org, account, role, token) => {
             (CHECK_SERVICE_ACCOUNT, params![org.0, account.0, role.as_str(), token])
         }
+        Standing::User(user) => (CHECK_USER, params![user.0]),
     }
 }
 

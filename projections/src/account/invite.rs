@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use kymograph_app::account::invite::{InviteReader, InviteView};
 use kymograph_app::kernel::permission::Rights;
 use kymograph_app::{Permission, Result, Scope};
-use kymograph_domain::account::invite::{Guest, Invite, InviteEvent, InviteId};
+use kymograph_domain::account::invite::{Guest, Invite, InviteEvent, InviteId, MAX_OPEN_INVITES};
 use kymograph_domain::account::org::OrgEvent;
 use kymograph_domain::account::user::Profile;
 use kymograph_domain::{OrgId, Timestamp, UserId};
@@ -38,6 +38,8 @@ macro_rules! maker_may_invite {
         )
     };
 }
+const CHECK_FEW: &str =
+    "SELECT 1 / (CASE WHEN (SELECT count(*) FROM invites WHERE org_id = $1) > $2 THEN 0 ELSE 1 END)";
 
 const CHECK_MAKER: &str = concat!(
     "SELECT 1 / (CASE WHEN EXISTS (SELECT FROM invites i WHERE i.org_id = $1 AND i.id = $2 AND ",
@@ -73,6 +75,8 @@ impl Projector for InviteProjector {
                 let Guest { email, name, role } = created.guest.clone();
                 let (id, by, expires) = (created.id.0, created.invited_by.0, created.expires_at.date());
                 statements.write(INSERT, params![org, id, email, name, role.as_str(), by, at, expires]);
+                let broken = OnFailure::Broken(Invite::FEW);
+                statements.check(CHECK_FEW, params![org, MAX_OPEN_INVITES], broken);
             }
             InviteEvent::Revoked(revoked) => delete(org, revoked.id, statements),
             InviteEvent::Accepted(accepted) => {
@@ -93,13 +97,15 @@ fn delete(org: i64, id: InviteId, statements: &mut Statements) {
 /// Reads `invites`, and their codes among the secrets.
 pub struct PgInviteReader {
     database: Database,
+    /// The same for who only shows a code.
+    guests: Database,
 }
 
 impl PgInviteReader {
     /// A reader on this database.
     #[must_use]
     pub fn new(database: Database) -> Self {
-        Self { database }
+        Self { guests: database.for_guests(), database }
     }
 }
 
@@ -163,7 +169,7 @@ impl InviteReader for PgInviteReader {
     async fn find_invite(&self, scope: &Scope, id: InviteId) -> Result<Option<InviteView>> {
         let sql = select!(" AND i.id = $3");
         let params: Params<'_> = &[&scope.org().0, &inviting_roles(), &id.0];
-        let row = self.database.read_one(scope.org(), sql, params).await?;
+        let row = self.guests.read_one(scope.org(), sql, params).await?;
         row.as_ref().map(invite_view).transpose()
     }
 }

@@ -13,8 +13,9 @@ use kymograph_app::kernel::cache::{BeforeFetch, MAX_AGE, ReadCache};
 use kymograph_app::kernel::change::ChangeListener;
 use kymograph_app::kernel::feed_health::FeedHealth;
 use kymograph_app::kernel::side_write::SideWrite;
+use kymograph_app::kernel::work::Admission;
 use kymograph_app::rights::authorization::ContentFilter;
-use kymograph_app::{Error, Page, Result, Scope, values};
+use kymograph_app::{Error, Page, Result, Scope, Workers, values};
 use kymograph_domain::account::org::OrgEvent;
 use kymograph_domain::content::dashboard::Dashboard;
 use kymograph_domain::content::folder::{Birth, Folder, FolderEvent};
@@ -33,6 +34,7 @@ use many::Many;
 use past::FolderTrees;
 
 pub use depth::folder_depths;
+pub use past::MAX_TREE;
 
 /// Keeps `folders`.
 pub struct FolderProjector;
@@ -158,15 +160,18 @@ pub struct PgFolderReader {
     database: Database,
     cache: Arc<FolderCache>,
     allowed: Arc<AllowedContents>,
+    workers: Workers,
     trees: FolderTrees,
 }
 
 /// How many bytes of folders are kept.
 const MAX_CACHED_BYTES: u64 = 16 * 1024 * 1024;
 
-/// How much memory a folder takes, nearly. Its description is most of that if it is long.
+/// How much memory a folder takes beside its texts, nearly.
+const FOLDER_BYTES: usize = 500;
+
 fn folder_bytes(folder: &FolderView) -> usize {
-    500 + folder.title.len() + folder.slug.len() + folder.description.len()
+    FOLDER_BYTES + folder.title.len() + folder.slug.len() + folder.description.len()
 }
 
 /// Folders that were read, by org and uid.
@@ -221,8 +226,13 @@ impl ChangeListener for FolderCache {
 impl PgFolderReader {
     /// A reader on this database.
     #[must_use]
-    pub fn new(database: Database, cache: Arc<FolderCache>, allowed: Arc<AllowedContents>) -> Self {
-        Self { database, cache, allowed, trees: FolderTrees::default() }
+    pub fn new(
+        database: Database,
+        cache: Arc<FolderCache>,
+        allowed: Arc<AllowedContents>,
+        workers: Workers,
+    ) -> Self {
+        Self { database, cache, allowed, workers, trees: FolderTrees::default() }
     }
 
     async fn fetch(&self, org: OrgId, uid: &Uid) -> Result<Option<Arc<FolderView>>> {
@@ -308,8 +318,12 @@ impl FolderReader for PgFolderReader {
         Ok(rows.iter().map(|row| row.get("id")).collect())
     }
 
-    async fn folders_at(&self, scope: &Scope, position: i64) -> Result<Arc<FolderTree>> {
-        self.trees.at(&self.database, scope.org(), position).await
+    async fn folders_at(&self, scope: &Scope, position: i64) -> Result<(Arc<FolderTree>, Option<Admission>)> {
+        self.trees.at(&self.database, &self.workers, scope.org(), position).await
+    }
+
+    async fn find_description_at(&self, scope: &Scope, uid: &Uid, position: i64) -> Result<String> {
+        past::find_description(&self.database, scope.org(), uid, position).await
     }
 
     fn still_is(&self, org: OrgId, uid: &Uid, id: i64) -> SideWrite {

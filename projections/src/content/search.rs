@@ -8,20 +8,18 @@ mod statement;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use kymograph_app::content::folder::FolderTree;
+use kymograph_app::content::folder::PastFolders;
 use kymograph_app::content::search::{FoundObject, SearchQuery, SearchReader, SearchedPast};
 use kymograph_app::rights::authorization::ContentFilter;
 use kymograph_app::{Page, Result, Scope};
-use kymograph_domain::OrgId;
 use kymograph_domain::content::folder::GENERAL_UID;
 use kymograph_domain::kernel::slug::slugify;
+use kymograph_domain::{OrgId, Uid};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use crate::kernel::database::{Database, Params};
-use crate::kernel::text::{
-    contains_pattern, optional_uid_column, uid_column, uid_or_empty, wildcard_pattern,
-};
+use crate::kernel::text::{contains_pattern, optional_uid_column, uid_column, wildcard_pattern};
 use crate::rights::resource_permission::AllowedContents;
 use crate::rights::resource_permission::allowed::{Allowed, AllowedParams};
 use anchor::{Anchors, List, Listed, Place};
@@ -176,7 +174,7 @@ impl PgSearchReader {
             return Ok(parents.to_vec());
         }
         let mut named: Vec<String> = if let Some(past) = past {
-            let folders = past.folders.folders.values();
+            let folders = past.folders.iter();
             let named = folders.filter(|folder| query.folder_ids.contains(&folder.id));
             named.map(|folder| folder.uid.to_string()).collect()
         } else {
@@ -327,23 +325,23 @@ fn found_object(row: &Row) -> Result<FoundObject> {
 
 /// Folders as columns.
 #[derive(Default)]
-struct FolderColumns {
-    uids: Vec<String>,
+struct FolderColumns<'a> {
+    uids: Vec<&'a str>,
     ids: Vec<i64>,
-    titles: Vec<String>,
-    slugs: Vec<String>,
-    parents: Vec<String>,
+    titles: Vec<&'a str>,
+    slugs: Vec<&'a str>,
+    parents: Vec<&'a str>,
 }
 
-impl FolderColumns {
-    fn of(tree: &FolderTree) -> Self {
+impl<'a> FolderColumns<'a> {
+    fn of(past: &'a PastFolders) -> Self {
         let mut columns = Self::default();
-        for folder in tree.folders.values() {
-            columns.uids.push(folder.uid.to_string());
+        for folder in past.iter() {
+            columns.uids.push(folder.uid.as_str());
             columns.ids.push(folder.id);
-            columns.titles.push(folder.title.clone());
-            columns.slugs.push(folder.slug.clone());
-            columns.parents.push(uid_or_empty(folder.parent_uid.as_ref()));
+            columns.titles.push(&folder.title);
+            columns.slugs.push(&folder.slug);
+            columns.parents.push(folder.parent_uid.as_ref().map_or("", Uid::as_str));
         }
         columns
     }

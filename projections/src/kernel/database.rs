@@ -66,6 +66,8 @@ pub enum Planning {
 enum Pace {
     /// A request: a statement may take [`STATEMENT_TIMEOUT`].
     Request,
+    /// A request whose sender nobody knows, such as one with the code of an invite.
+    Guest,
     /// Nobody: a statement may take [`BACKGROUND_STATEMENT_TIMEOUT`].
     Background,
 }
@@ -100,6 +102,13 @@ impl Database {
         Self { pace: Pace::Background, ..self.clone() }
     }
 
+    /// The same database for requests that name an org and whose sender nobody knows: all of them together have the share of
+    /// one org, and use up none of the org that they name.
+    #[must_use]
+    pub fn for_guests(&self) -> Self {
+        Self { pace: Pace::Guest, ..self.clone() }
+    }
+
     /// How its connections are used.
     #[must_use]
     pub fn pool_usage(&self) -> PoolUsage {
@@ -116,6 +125,7 @@ impl Database {
     async fn lease(&self, org: OrgId) -> Result<Lease<'_>> {
         let (claimant, wait) = match self.pace {
             Pace::Request => (Claimant::Org(org), WAIT_FOR_CONNECTION),
+            Pace::Guest => (Claimant::Guests, WAIT_FOR_CONNECTION),
             Pace::Background => (Claimant::Background, BACKGROUND_STATEMENT_TIMEOUT),
         };
         let share = self.shares.claim(claimant, wait).await?;
@@ -144,7 +154,7 @@ impl Database {
     /// What a transaction begins with: besides what is given, the time that a statement has.
     fn begin(&self, begin: String) -> String {
         match self.pace {
-            Pace::Request => begin,
+            Pace::Request | Pace::Guest => begin,
             Pace::Background => {
                 let timeout_ms = BACKGROUND_STATEMENT_TIMEOUT.as_millis();
                 format!("{begin}; SET LOCAL statement_timeout = '{timeout_ms}ms'")
@@ -257,7 +267,7 @@ impl Database {
         sql: &'static str,
         params: Params<'_>,
     ) -> Result<Vec<Row>> {
-        let mut room = if self.pace == Pace::Request { Room::current() } else { Room::unbounded() };
+        let mut room = if self.pace == Pace::Background { Room::unbounded() } else { Room::current() };
         loop {
             let rows = self.query_within(org, begin, Repeat::IfExchanged, sql, params, &mut room).await?;
             if let Some(rows) = rows {

@@ -10,10 +10,11 @@ use super::{FolderRight, FolderView, Folders, parse_parent, parse_uid};
 use crate::kernel::error::Result;
 use crate::kernel::moment::Then;
 use crate::kernel::scope::denied;
+use crate::kernel::work::Admission;
 use crate::rights::authorization::ContentFilter;
 use crate::{Page, Permission, Scope};
 
-/// All folders of an org at some time.
+/// All folders of an org at some time, without their descriptions, which can be long.
 #[derive(Debug, Default)]
 pub struct FolderTree {
     /// Those that were there.
@@ -22,45 +23,61 @@ pub struct FolderTree {
     pub gone: HashSet<Uid>,
 }
 
-impl FolderTree {
+/// The folders of an org at some time, as far as the actor may look at their past.
+#[derive(Default)]
+pub struct PastFolders {
+    tree: Arc<FolderTree>,
+    /// The numeric ids of those that it may look at, if these are not all.
+    allowed: Option<HashSet<i64>>,
+    /// The right to hold a large tree.
+    _admission: Option<Admission>,
+}
+
+impl PastFolders {
+    /// A tree, with the right to hold it if it is large, of which these may be looked at, or all.
+    pub(crate) fn new(
+        tree: Arc<FolderTree>,
+        allowed: Option<HashSet<i64>>,
+        admission: Option<Admission>,
+    ) -> Self {
+        Self { tree, allowed, _admission: admission }
+    }
+
+    fn is_allowed(&self, folder: &FolderView) -> bool {
+        self.allowed.as_ref().is_none_or(|allowed| allowed.contains(&folder.id))
+    }
+
     /// A folder that was there.
     #[must_use]
     pub fn find(&self, uid: &Uid) -> Option<&Arc<FolderView>> {
-        self.folders.get(uid)
+        self.tree.folders.get(uid).filter(|folder| self.is_allowed(folder))
     }
 
-    /// Those with these numeric ids.
-    pub(crate) fn only(&self, ids: &HashSet<i64>) -> Self {
-        let is_kept = |(_, folder): &(&Uid, &Arc<FolderView>)| ids.contains(&folder.id);
-        let folders = self.folders.iter().filter(is_kept);
-        Self {
-            folders: folders.map(|(uid, folder)| (uid.clone(), folder.clone())).collect(),
-            gone: HashSet::new(),
-        }
+    /// The folders.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<FolderView>> {
+        self.tree.folders.values().filter(|folder| self.is_allowed(folder))
     }
 
-    fn then(&self, uid: &Uid) -> Then<Arc<FolderView>> {
-        match self.find(uid) {
-            Some(folder) => Then::There(folder.clone()),
-            None if self.gone.contains(uid) => Then::Gone,
+    fn then(&self, uid: &Uid) -> Then<&Arc<FolderView>> {
+        match self.tree.folders.get(uid) {
+            Some(folder) => Then::There(folder),
+            None if self.tree.gone.contains(uid) => Then::Gone,
             None => Then::NotYet,
         }
     }
 
-    /// A folder that was there and is among those whose past the actor may see.
-    fn require(&self, uid: &str, allowed: &Self) -> Result<Arc<FolderView>> {
-        let folder = self.then(&parse_uid(uid)?).there("folder")?;
-        if allowed.find(&folder.uid).is_none() {
-            return Err(denied(Permission::FoldersWrite));
-        }
-        Ok(folder)
+    /// A folder that was there, for an actor who may change what has its uid now. Another folder may have had it then.
+    fn require(&self, uid: &Uid) -> Result<&Arc<FolderView>> {
+        let folder = self.then(uid).there("folder")?;
+        if self.is_allowed(folder) { Ok(folder) } else { Err(denied(Permission::FoldersWrite)) }
     }
 
-    /// The folders that a folder was in, the outermost first.
-    fn parents(&self, folder: &FolderView) -> Vec<Arc<FolderView>> {
-        let parent = |folder: &FolderView| self.find(folder.parent_uid.as_ref()?).cloned();
+    /// The folders that a folder was in, the outermost first; `None` for those that the actor may not look at.
+    fn parents(&self, folder: &FolderView) -> Vec<Option<&Arc<FolderView>>> {
+        let parent = |folder: &FolderView| self.tree.folders.get(folder.parent_uid.as_ref()?);
+        let parents = std::iter::successors(parent(folder), |folder| parent(folder)).take(MAX_DEPTH);
         let mut parents: Vec<_> =
-            std::iter::successors(parent(folder), |folder| parent(folder)).take(MAX_DEPTH).collect();
+            parents.map(|parent| Some(parent).filter(|parent| self.is_allowed(parent))).collect();
         parents.reverse();
         parents
     }
@@ -77,25 +94,36 @@ impl Folders {
         at: &str,
     ) -> Result<(FolderRight, Vec<Option<FolderRight>>)> {
         let position = self.moments.resolve(scope, at).await?;
-        let (tree, allowed) = self.trees_at(scope, position).await?;
-        let folder = tree.require(uid, &allowed)?;
-        let mut parents = Vec::new();
-        for parent in tree.parents(&folder) {
-            let is_allowed = allowed.find(&parent.uid).is_some();
-            parents.push(if is_allowed { Some(self.with_right(scope, parent).await?) } else { None });
-        }
-        Ok((self.with_right(scope, folder).await?, parents))
-    }
-
-    /// The folders there were at a position, and those of them that the actor may change now, and so look at the past of.
-    async fn trees_at(&self, scope: &Scope, position: i64) -> Result<(Arc<FolderTree>, Arc<FolderTree>)> {
+        let uid = &parse_uid(uid)?;
+        self.require_past(scope, uid).await?;
         let filter = ContentFilter::of(scope, AccessLevel::Edit);
-        let tree = self.reader.folders_at(scope, position).await?;
-        let allowed = self.reader.allowed_folders_at(scope, position, &filter).await?;
-        Ok((tree, allowed))
+        let past = self.reader.allowed_folders_at(scope, position, &filter).await?;
+        let folder = past.require(uid)?;
+        let mut parents = Vec::new();
+        for parent in past.parents(folder) {
+            parents.push(match parent {
+                Some(parent) => Some(self.with_right(scope, parent.clone()).await?),
+                None => None,
+            });
+        }
+        let description = self.reader.find_description_at(scope, uid, position).await?;
+        let folder = FolderView { description, ..FolderView::clone(folder) };
+        Ok((self.with_right(scope, Arc::new(folder)).await?, parents))
     }
 
-    /// Lists the folders that were inside another, or at the root, as of a time, and that the actor may change now.
+    /// Fails unless the actor may change the folder now: when it was made or deleted is for nobody else to know.
+    async fn require_past(&self, scope: &Scope, uid: &Uid) -> Result<()> {
+        if scope.administers_content() {
+            return Ok(());
+        }
+        match self.level(scope, uid).await? {
+            AccessLevel::View => Err(denied(Permission::FoldersWrite)),
+            AccessLevel::Edit | AccessLevel::Admin => Ok(()),
+        }
+    }
+
+    /// Lists the folders that were inside another, or at the root, as of a time, and that the actor may change now; without
+    /// their descriptions.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn list_folders_at(
         &self,
@@ -108,13 +136,14 @@ impl Folders {
         let position = self.moments.resolve(scope, at).await?;
         let parent_uid = parse_parent(parent_uid)?;
         if let Some(parent) = &parent_uid {
-            let (tree, allowed) = self.trees_at(scope, position).await?;
-            tree.require(parent.as_str(), &allowed)?;
+            self.require_past(scope, parent).await?;
         }
         let filter = ContentFilter::of(scope, AccessLevel::Edit);
-        let tree = self.reader.allowed_folders_at(scope, position, &filter).await?;
-        let mut inside: Vec<_> =
-            tree.folders.values().filter(|folder| folder.parent_uid == parent_uid).collect();
+        let past = self.reader.allowed_folders_at(scope, position, &filter).await?;
+        if let Some(parent) = &parent_uid {
+            past.require(parent)?;
+        }
+        let mut inside: Vec<_> = past.iter().filter(|folder| folder.parent_uid == parent_uid).collect();
         inside.sort_by(|one, other| (&one.title, &one.uid).cmp(&(&other.title, &other.uid)));
         let number = |number: i64| usize::try_from(number).unwrap_or(usize::MAX);
         let inside = inside.into_iter().skip(number(page.offset())).take(number(page.size));

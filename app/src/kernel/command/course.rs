@@ -51,7 +51,7 @@ impl<'a> Course<'a> {
         for fate in &noted.fates {
             fate.settled().await;
         }
-        self.commands.store.forget(&noted.streams);
+        self.commands.stores.events.forget(&noted.streams);
         !noted.streams.is_empty()
     }
 
@@ -73,7 +73,7 @@ impl<'a> Course<'a> {
         tracing::debug!(attempt, "another command was faster, deciding again");
         if self.has_lost {
             // Another server may have changed streams that the decision only looked at.
-            self.commands.store.forget(&loaded.take().streams);
+            self.commands.stores.events.forget(&loaded.take().streams);
             tokio::time::sleep(Duration::from_millis(u64::from(attempt))).await;
         }
         (self.has_lost, self.is_ahead) = (true, true);
@@ -85,7 +85,7 @@ impl<'a> Course<'a> {
             return false;
         }
         self.is_gone = true;
-        self.commands.store.forget(&loaded.take().streams);
+        self.commands.stores.events.forget(&loaded.take().streams);
         true
     }
 }

@@ -3,7 +3,6 @@
 use std::collections::{BTreeSet, HashMap};
 
 use kymograph_app::kernel::event_store::{Append, CommitError, Committed};
-use kymograph_app::kernel::scope::Standing;
 use kymograph_app::kernel::side_write::SideWrite;
 use kymograph_domain::account::org::OrgEvent;
 use kymograph_domain::kernel::effect::Ending;
@@ -295,15 +294,11 @@ impl Section<'_> {
         placed.iter().filter_map(end).collect()
     }
 
-    /// Checks that the actor of a commit still has the rights that it was decided on. The places that its events take have
-    /// made the transaction wait for those before it by then.
+    /// Checks that the actor of a commit still has the rights that it was decided on, in each log that it writes to. The places
+    /// that its events take have made the transaction wait for those before it by then.
     fn check_standing(&mut self, append: &PlacedAppend<'_>) {
-        let Some(standing) = append.prepared.standing_to_check() else { return };
-        let is_here = match standing {
-            Standing::ServerAdmin(_) => true,
-            Standing::Member(org, ..) | Standing::ServiceAccount(org, ..) => org == self.org,
-        };
-        if is_here {
+        let standing = append.prepared.standing_to_check();
+        if let Some(standing) = standing.and_then(|standing| standing.seen_from(self.org)) {
             let (sql, params) = standing_check(standing);
             let broken = OnFailure::Broken(Invariant::ACTOR_KEEPS_RIGHTS);
             self.push(sql, params, Owner::Projection(append.commit, broken));

@@ -6,24 +6,29 @@ use std::sync::Arc;
 use cqrs_es::Aggregate;
 use kymograph_app::content::folder::{FolderTree, FolderView};
 use kymograph_app::kernel::cache::ReadCache;
-use kymograph_app::{Error, Result};
+use kymograph_app::kernel::work::Admission;
+use kymograph_app::{Error, Result, Workers};
 use kymograph_domain::content::folder::{Birth, Folder, FolderEvent};
 use kymograph_domain::kernel::event::EventSet;
 use kymograph_domain::kernel::slug::slugify;
 use kymograph_domain::{OrgId, Stream, StreamId, Timestamp, Uid, UserId, registry};
 use tokio_postgres::Row;
 
-use super::folder_bytes;
+use super::{FOLDER_BYTES, folder_bytes};
 use crate::kernel::database::{Database, Params};
 use crate::kernel::moment::last_event;
 use crate::kernel::text::timestamp_column;
 
-/// How many bytes of all trees together are kept.
-const MAX_TREE_BYTES: u64 = 64 * 1024 * 1024;
-/// How many events are read at once.
+/// The most bytes of all trees together that are kept.
+const MAX_KEPT_BYTES: u64 = 48 * 1024 * 1024;
+/// The most bytes of memory that a tree has.
+pub const MAX_TREE: usize = 48 * 1024 * 1024;
+/// The most events that are read at once.
 const BATCH: i64 = 5000;
-/// How many bytes their payloads have together, unless one alone has more.
+/// The most bytes that their payloads have together, unless one alone has more.
 const BATCH_BYTES: i64 = 4 * 1024 * 1024;
+/// The same for the first, which is read without an admission: most orgs have no more.
+const FIRST_BATCH_BYTES: i64 = 512 * 1024;
 
 const EVENTS: &str =
     "SELECT * FROM (SELECT e.pos, e.stream_id, e.type, e.schema_version, e.payload, e.recorded_at, e.actor_id,
@@ -41,6 +46,10 @@ const BIRTHS: &str = r"SELECT pos, (said ->> 'id')::bigint AS id, (said ->> 'res
     FROM (SELECT pos, version, replace(payload, '\u0000', '\ufffd')::json AS said FROM events
         WHERE org_id = $1 AND stream_id = $2 AND type = ANY ($3) ORDER BY version DESC LIMIT $4) AS births
     ORDER BY version DESC";
+/// The types of events that say what a folder is described as.
+const DESCRIBED: &[&str] = &["folder.created", "folder.updated"];
+const DESCRIPTION: &str = "SELECT type, schema_version, payload FROM events
+    WHERE org_id = $1 AND stream_id = $2 AND type = ANY ($3) AND pos <= $4 ORDER BY version DESC LIMIT 1";
 const POSITION: &str = "SELECT pos FROM events WHERE org_id = $1 AND stream_id = $2 AND version = $3";
 
 /// Trees of folders by org and by the last event that made them. They are past, so nothing about them changes.
@@ -48,24 +57,55 @@ pub(super) struct FolderTrees(ReadCache<(OrgId, i64), Arc<FolderTree>>);
 
 impl Default for FolderTrees {
     fn default() -> Self {
-        Self(ReadCache::with_weight(MAX_TREE_BYTES, |_, tree| {
-            let folders: usize = tree.folders.values().map(|folder| folder_bytes(folder)).sum();
-            u32::try_from(folders + 64 * (tree.gone.len() + 10)).unwrap_or(u32::MAX)
+        Self(ReadCache::with_weight(MAX_KEPT_BYTES, |_, tree| {
+            u32::try_from(tree_bytes(tree)).unwrap_or(u32::MAX)
         }))
     }
 }
 
+fn tree_bytes(tree: &FolderTree) -> usize {
+    tree.folders.values().map(|folder| folder_bytes(folder)).sum::<usize>() + 64 * (tree.gone.len() + 10)
+}
+
 impl FolderTrees {
-    /// The folders of an org at a position.
-    pub(super) async fn at(&self, database: &Database, org: OrgId, position: i64) -> Result<Arc<FolderTree>> {
+    /// The folders of an org at a position. With them comes the admission that they need if they are many.
+    pub(super) async fn at(
+        &self,
+        database: &Database,
+        workers: &Workers,
+        org: OrgId,
+        position: i64,
+    ) -> Result<(Arc<FolderTree>, Option<Admission>)> {
         let types: Vec<_> = FolderEvent::TYPES.iter().map(|(name, _)| *name).collect();
         let Some(last) = last_event(database, org, &types, position).await? else {
-            return Ok(Arc::default());
+            return Ok((Arc::default(), None));
         };
         let key = (org, last);
-        let tree = self.0.get_or_fetch(&key, async { fold(database, org, &types, last).await.map(Some) });
-        tree.await?.ok_or_else(|| Error::internal("a tree of folders was not made"))
+        if let Some(tree) = self.0.get(&key).filter(|tree| is_small(tree)) {
+            return Ok((tree, None));
+        }
+        let mut fold = Fold { database, workers, org, types, last, after: 0, folders: HashMap::new() };
+        fold.read(FIRST_BATCH_BYTES).await?;
+        if fold.is_done() {
+            let tree = Arc::new(fold.tree());
+            self.0.keep(&self.0.before_fetch(), &key, tree.clone());
+            return Ok((tree, None));
+        }
+        // Every request that holds a large tree waits, also for one in memory: the cache may give it up meanwhile.
+        let admission = workers.admit_large_read(org).await?;
+        let tree = self.0.get_or_fetch(&key, async {
+            while !fold.is_done() {
+                fold.read(BATCH_BYTES).await?;
+            }
+            Ok(Some(Arc::new(fold.tree())))
+        });
+        let tree = tree.await?.ok_or_else(|| Error::internal("a tree of folders was not made"))?;
+        Ok((tree, Some(admission)))
     }
+}
+
+fn is_small(tree: &FolderTree) -> bool {
+    tree.folders.len() + tree.gone.len() <= 500
 }
 
 /// A folder, with when it was made and changed.
@@ -77,27 +117,72 @@ struct Dated {
     updated: (Timestamp, String),
 }
 
-async fn fold(database: &Database, org: OrgId, types: &[&str], last: i64) -> Result<Arc<FolderTree>> {
-    let mut folders = HashMap::<String, Dated>::new();
-    let mut after = 0;
-    while after < last {
-        let params: Params<'_> = &[&org.0, &types, &after, &last, &BATCH, &BATCH_BYTES];
-        let rows = database.read_bounded(org, EVENTS, params).await?;
-        for row in &rows {
-            let dated = folders.entry(row.get("stream_id")).or_default();
-            apply(dated, row)?;
-        }
-        after = rows.last().map_or(last, |row| row.get("pos"));
+/// The events on folders on their way to a tree.
+struct Fold<'a> {
+    database: &'a Database,
+    workers: &'a Workers,
+    org: OrgId,
+    types: Vec<&'static str>,
+    /// The position of the last event.
+    last: i64,
+    /// The position of the last one that was read.
+    after: i64,
+    folders: HashMap<String, Dated>,
+}
+
+impl Fold<'_> {
+    fn is_done(&self) -> bool {
+        self.after >= self.last
     }
-    let mut tree = FolderTree::default();
-    for dated in folders.into_values() {
-        if dated.folder.exists {
-            tree.folders.insert(dated.folder.uid.clone(), Arc::new(view(org, dated)));
-        } else {
-            tree.gone.insert(dated.folder.uid);
+
+    /// Reads the next events, so many bytes at most.
+    async fn read(&mut self, bytes: i64) -> Result<()> {
+        let params: Params<'_> = &[&self.org.0, &self.types, &self.after, &self.last, &BATCH, &bytes];
+        let rows = self.database.read_bounded(self.org, EVENTS, params).await?;
+        self.after = rows.last().map_or(self.last, |row| row.get("pos"));
+        let bytes = rows.iter().map(|row| row.get::<_, &str>("payload").len()).sum();
+        let mut folders = std::mem::take(&mut self.folders);
+        let apply_all = move || -> Result<_> {
+            for row in &rows {
+                apply(folders.entry(row.get("stream_id")).or_default(), row)?;
+            }
+            Ok(folders)
+        };
+        self.folders = self.workers.run(self.org, bytes, apply_all).await??;
+        let titles: usize = self.folders.values().map(|dated| dated.folder.title.len()).sum();
+        if self.folders.len() * FOLDER_BYTES + 2 * titles > MAX_TREE {
+            return Err(Error::too_large("the org has too many folders to look at as of a time"));
         }
+        Ok(())
     }
-    Ok(Arc::new(tree))
+
+    fn tree(self) -> FolderTree {
+        let mut tree = FolderTree::default();
+        for dated in self.folders.into_values() {
+            if dated.folder.exists {
+                tree.folders.insert(dated.folder.uid.clone(), Arc::new(view(self.org, dated)));
+            } else {
+                tree.gone.insert(dated.folder.uid);
+            }
+        }
+        tree
+    }
+}
+
+/// The description that a folder had at a position: of the last event that says it.
+pub(super) async fn find_description(
+    database: &Database,
+    org: OrgId,
+    uid: &Uid,
+    position: i64,
+) -> Result<String> {
+    let (stream, types) = (Folder::stream_id(uid), DESCRIBED);
+    let row = database.read_one(org, DESCRIPTION, &[&org.0, &stream.as_str(), &types, &position]).await?;
+    Ok(match row.as_ref().map(event).transpose()? {
+        Some(FolderEvent::Created(created)) => created.description,
+        Some(FolderEvent::Updated(updated)) => updated.description,
+        Some(FolderEvent::Moved(_) | FolderEvent::Deleted(_)) | None => String::new(),
+    })
 }
 
 /// The newest creations under a uid, the newest first.
@@ -135,6 +220,7 @@ fn apply(dated: &mut Dated, row: &Row) -> Result<()> {
         dated.creator = UserId(row.get("actor_id"));
     }
     dated.folder.apply(event);
+    dated.folder.description = String::new();
     Ok(())
 }
 
@@ -146,7 +232,7 @@ fn view(org: OrgId, dated: Dated) -> FolderView {
         uid: folder.uid,
         slug: slugify(&folder.title),
         title: folder.title,
-        description: folder.description,
+        description: String::new(),
         parent_uid: folder.parent_uid,
         version: folder.version,
         created: created.0,

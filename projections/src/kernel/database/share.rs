@@ -24,6 +24,8 @@ pub fn share_of(connections: usize) -> usize {
 pub(super) enum Claimant {
     /// Requests for one org; of [`OrgId::SERVER`] those for what belongs to no tenant.
     Org(OrgId),
+    /// Requests whose sender nobody knows.
+    Guests,
     /// Work that no request waits for.
     Background,
 }
@@ -59,7 +61,7 @@ impl Shares {
     fn shard(&self, claimant: Claimant) -> MutexGuard<'_, Shard> {
         let number = match claimant {
             Claimant::Org(org) => org.0.unsigned_abs(),
-            Claimant::Background => 0,
+            Claimant::Guests | Claimant::Background => 0,
         };
         let shard = &self.shards[usize::try_from(number).unwrap_or_default() % SHARDS];
         shard.lock().unwrap_or_else(PoisonError::into_inner)
