@@ -7,8 +7,22 @@ pub mod preference;
 pub mod search;
 pub mod star;
 
+use kymograph_app::content::ContentServices;
 use kymograph_domain::Uid;
 use kymograph_domain::rights::resource_permission::ResourceKind;
+
+use crate::kernel::routes::Routes;
+
+/// The routes of the area.
+pub(crate) fn routes(services: ContentServices) -> Routes {
+    Routes::default()
+        .merge(folder::routes(services.folders))
+        .merge(dashboard::routes(services.dashboards, services.stars.clone()))
+        .merge(data_source::routes())
+        .merge(search::routes(services.searches))
+        .merge(preference::routes(services.preferences))
+        .merge(star::routes(services.stars))
+}
 
 /// The address of the page of a folder or dashboard.
 pub(crate) fn url_of(kind: ResourceKind, uid: &Uid, slug: &str) -> String {

@@ -8,4 +8,5 @@ pub mod metrics;
 pub mod openapi;
 pub mod query;
 pub mod routes;
+pub mod setting;
 pub(crate) mod url;

@@ -20,28 +20,12 @@ use axum::http::{Method, StatusCode, Uri, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
 use kymograph_app::Commands;
-use kymograph_app::account::access::AccessLog;
-use kymograph_app::account::identity::Identity;
-use kymograph_app::account::invite::Invites;
-use kymograph_app::account::membership::Memberships;
-use kymograph_app::account::org::Orgs;
-use kymograph_app::account::quota::Quotas;
-use kymograph_app::account::service_account::ServiceAccounts;
-use kymograph_app::account::session::Sessions;
-use kymograph_app::account::statistic::Statistics;
-use kymograph_app::account::team::Teams;
-use kymograph_app::account::user::Users;
-use kymograph_app::content::dashboard::Dashboards;
-use kymograph_app::content::folder::Folders;
-use kymograph_app::content::preference::Preferences;
-use kymograph_app::content::search::Searches;
-use kymograph_app::content::star::Stars;
+use kymograph_app::account::AccountServices;
+use kymograph_app::content::ContentServices;
 use kymograph_app::kernel::health::HealthCheck;
 use kymograph_app::kernel::setting::Settings;
-use kymograph_app::record::audit::Audits;
-use kymograph_app::record::history::Histories;
-use kymograph_app::record::undo::Undos;
-use kymograph_app::rights::resource_permission::ResourcePermissions;
+use kymograph_app::record::RecordServices;
+use kymograph_app::rights::RightsServices;
 use prometheus::Registry;
 
 use crate::account::authentication::{
@@ -49,57 +33,26 @@ use crate::account::authentication::{
 };
 use crate::account::session::CookieSettings;
 use crate::kernel::health::Readiness;
-use crate::kernel::layer::LayerSettings;
+use crate::kernel::layer::{Layer, LayerSettings};
 use crate::kernel::metrics::{HttpMetrics, MetricsSettings};
 use crate::kernel::openapi::Document;
 use crate::kernel::routes::{Route, Routes};
+use crate::kernel::url::sub_path;
 
 /// What the API serves.
 pub struct Services {
-    /// Records who was denied what.
-    pub access: AccessLog,
-    /// The audit log.
-    pub audits: Arc<Audits>,
+    /// Orgs and who works in them.
+    pub account: AccountServices,
+    /// Permissions.
+    pub rights: RightsServices,
+    /// Folders, dashboards and what belongs to them.
+    pub content: ContentServices,
+    /// What was done.
+    pub record: RecordServices,
     /// Runs commands, and knows which requests came before.
     pub commands: Commands,
-    /// Dashboards.
-    pub dashboards: Arc<Dashboards>,
-    /// Folders.
-    pub folders: Arc<Folders>,
-    /// Histories of anything.
-    pub histories: Arc<Histories>,
-    /// Who is asking.
-    pub identity: Arc<Identity>,
-    /// Invites.
-    pub invites: Arc<Invites>,
-    /// Memberships.
-    pub memberships: Arc<Memberships>,
-    /// Orgs.
-    pub orgs: Arc<Orgs>,
-    /// Preferences.
-    pub preferences: Arc<Preferences>,
-    /// Quotas.
-    pub quotas: Arc<Quotas>,
-    /// Permissions of folders and dashboards.
-    pub resource_permissions: Arc<ResourcePermissions>,
-    /// Searching.
-    pub searches: Arc<Searches>,
-    /// Service accounts.
-    pub service_accounts: Arc<ServiceAccounts>,
-    /// Sessions.
-    pub sessions: Arc<Sessions>,
     /// Settings.
     pub settings: Arc<Settings>,
-    /// Stars.
-    pub stars: Arc<Stars>,
-    /// Statistics.
-    pub statistics: Arc<Statistics>,
-    /// Teams.
-    pub teams: Arc<Teams>,
-    /// Undoing what requests did.
-    pub undos: Arc<Undos>,
-    /// Users.
-    pub users: Arc<Users>,
     /// Whether the database answers.
     pub health: Arc<dyn HealthCheck>,
     /// Whether the server takes requests.
@@ -143,20 +96,19 @@ pub struct Api {
 
 /// Puts the API together. It fails if a metric is registered already.
 pub fn api(services: Services, settings: &ApiSettings) -> prometheus::Result<Api> {
-    let Services { identity, users, sessions, memberships, .. } = services;
     let cookie = Arc::new(settings.cookie.clone());
     let authentication = Authentication {
-        identity: identity.clone(),
-        access: services.access,
+        identity: services.account.identity.clone(),
+        access: services.account.access.clone(),
         cookie: cookie.clone(),
         is_basic_enabled: settings.is_basic_auth_enabled,
         jwt: settings.jwt.clone(),
     };
     let url_login = UrlLogIn {
-        identity: identity.clone(),
+        identity: services.account.identity.clone(),
         cookie: cookie.clone(),
         trusted_proxies: settings.layer.trusted_proxies.clone().into(),
-        sub_path: kernel::url::sub_path(&settings.root_url).into(),
+        sub_path: sub_path(&settings.root_url).into(),
     };
     let document = Document::new(settings);
     let metrics_page =
@@ -165,33 +117,12 @@ pub fn api(services: Services, settings: &ApiSettings) -> prometheus::Result<Api
         .merge(kernel::health::routes(services.health.clone(), services.readiness, &settings.grafana_version))
         .merge(settings.metrics.as_ref().map(metrics_page).unwrap_or_default())
         .merge(frontend::routes(&settings.grafana_version))
-        .merge(account::avatar::routes())
         .merge(kernel::openapi::routes(&document))
-        .merge(account::invite::routes(
-            services.invites,
-            identity.clone(),
-            cookie.clone(),
-            &settings.root_url,
-        ))
-        .merge(account::session::routes(identity.clone(), sessions, cookie, &settings.root_url))
-        .merge(account::setting::routes(&services.settings))
-        .merge(account::statistic::routes(&services.statistics))
-        .merge(account::org::routes(services.orgs))
-        .merge(account::membership::routes(memberships.clone()))
-        .merge(account::user::routes(users, memberships, identity, &settings.root_url))
-        .merge(account::service_account::routes(&services.service_accounts))
-        .merge(account::team::routes(&services.teams))
-        .merge(content::folder::routes(services.folders))
-        .merge(content::dashboard::routes(services.dashboards, services.stars.clone()))
-        .merge(account::quota::routes(&services.quotas))
-        .merge(rights::resource_permission::routes(&services.resource_permissions, content::url_of))
-        .merge(content::data_source::routes())
-        .merge(content::search::routes(services.searches))
-        .merge(content::preference::routes(services.preferences))
-        .merge(content::star::routes(services.stars))
-        .merge(record::audit::routes(services.audits))
-        .merge(record::history::routes(&services.histories))
-        .merge(record::undo::routes(&services.undos))
+        .merge(kernel::setting::routes(&services.settings))
+        .merge(account::routes(services.account, &cookie, &settings.root_url))
+        .merge(rights::routes(&services.rights, content::url_of))
+        .merge(content::routes(services.content))
+        .merge(record::routes(&services.record))
         .into_routers();
     let metrics = match settings.metrics {
         Some(_) => Some(HttpMetrics::try_new(&services.metrics, &routes, &settings.sub_path)?),
@@ -201,17 +132,14 @@ pub fn api(services: Services, settings: &ApiSettings) -> prometheus::Result<Api
     if settings.jwt.as_ref().is_some_and(|jwt| jwt.url_login) {
         portal = portal.route_layer(from_fn_with_state(url_login, log_in_by_url));
     }
-    let sub_path = kernel::url::sub_path(&settings.root_url);
-    let router = kernel::layer::protected(
-        public,
-        private,
-        &settings.layer,
-        sub_path,
+    let layer = Layer {
+        settings: settings.layer.clone(),
+        sub_path: sub_path(&settings.root_url).into(),
         metrics,
-        services.commands,
-        Arc::new(authentication),
-    )
-    .merge(portal);
+        commands: services.commands,
+        gate: Arc::new(authentication),
+    };
+    let router = kernel::layer::protected(public, private, layer).merge(portal);
     let router = if settings.sub_path.is_empty() { router } else { under(&settings.sub_path, router) };
     document.set_routes(routes.clone());
     Ok(Api { router, routes, document })

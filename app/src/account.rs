@@ -16,3 +16,31 @@ pub mod statistic;
 pub mod team;
 pub mod token;
 pub mod user;
+
+use std::sync::Arc;
+
+/// The use cases of the area.
+pub struct AccountServices {
+    /// Records who was denied what.
+    pub access: access::AccessLog,
+    /// Who is asking.
+    pub identity: Arc<identity::Identity>,
+    /// Invites.
+    pub invites: Arc<invite::Invites>,
+    /// Memberships.
+    pub memberships: Arc<membership::Memberships>,
+    /// Orgs.
+    pub orgs: Arc<org::Orgs>,
+    /// Quotas.
+    pub quotas: Arc<quota::Quotas>,
+    /// Service accounts.
+    pub service_accounts: Arc<service_account::ServiceAccounts>,
+    /// Sessions.
+    pub sessions: Arc<session::Sessions>,
+    /// Statistics.
+    pub statistics: Arc<statistic::Statistics>,
+    /// Teams.
+    pub teams: Arc<team::Teams>,
+    /// Users.
+    pub users: Arc<user::Users>,
+}

@@ -5,3 +5,19 @@ pub mod folder;
 pub mod preference;
 pub mod search;
 pub mod star;
+
+use std::sync::Arc;
+
+/// The use cases of the area.
+pub struct ContentServices {
+    /// Dashboards.
+    pub dashboards: Arc<dashboard::Dashboards>,
+    /// Folders.
+    pub folders: Arc<folder::Folders>,
+    /// Preferences.
+    pub preferences: Arc<preference::Preferences>,
+    /// Searching.
+    pub searches: Arc<search::Searches>,
+    /// Stars.
+    pub stars: Arc<star::Stars>,
+}

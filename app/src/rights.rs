@@ -2,3 +2,11 @@
 
 pub mod authorization;
 pub mod resource_permission;
+
+use std::sync::Arc;
+
+/// The use cases of the area.
+pub struct RightsServices {
+    /// Permissions of folders and dashboards.
+    pub resource_permissions: Arc<resource_permission::ResourcePermissions>,
+}

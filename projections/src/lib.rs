@@ -26,19 +26,11 @@ pub fn projectors() -> Vec<Box<dyn Projector>> {
 /// All inline projectors of a server that keeps limits.
 #[must_use]
 pub fn projectors_within(limits: Option<&QuotaLimits>) -> Vec<Box<dyn Projector>> {
-    vec![
-        Box::new(account::quota::QuotaProjector::new(limits.cloned(), &[content::star::count_stars])),
-        Box::new(account::org::OrgProjector),
-        Box::new(account::user::UserProjector),
-        Box::new(record::audit::ActorProjector),
-        Box::new(account::membership::MembershipProjector),
-        Box::new(account::team::TeamProjector),
-        Box::new(account::service_account::ServiceAccountProjector),
-        Box::new(content::folder::FolderProjector),
-        Box::new(content::dashboard::DashboardProjector),
-        Box::new(rights::resource_permission::ResourcePermissionProjector),
-        Box::new(content::preference::PreferenceProjector),
-        Box::new(content::star::StarProjector),
-        Box::new(account::invite::InviteProjector),
-    ]
+    let areas = [
+        account::projectors(limits, content::COUNTERS),
+        record::projectors(),
+        content::projectors(),
+        rights::projectors(),
+    ];
+    areas.into_iter().flatten().collect()
 }

@@ -3,3 +3,10 @@
 pub mod audit;
 pub mod history;
 pub mod undo;
+
+use crate::Projector;
+
+/// The projectors of the area.
+pub(crate) fn projectors() -> Vec<Box<dyn Projector>> {
+    vec![Box::new(audit::ActorProjector)]
+}

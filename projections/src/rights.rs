@@ -1,3 +1,10 @@
 //! Who may do what with folders and dashboards.
 
 pub mod resource_permission;
+
+use crate::Projector;
+
+/// The projectors of the area.
+pub(crate) fn projectors() -> Vec<Box<dyn Projector>> {
+    vec![Box::new(resource_permission::ResourcePermissionProjector)]
+}

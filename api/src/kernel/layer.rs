@@ -52,26 +52,28 @@ pub struct LayerSettings {
     pub trusted_proxies: Vec<Network>,
 }
 
-/// One router of public routes and of those that need credentials, each behind what its requests go through. People find it
-/// under a path, which has no slash at its end.
-pub fn protected(
-    public: Router,
-    private: Router,
-    settings: &LayerSettings,
-    sub_path: &str,
-    metrics: Option<HttpMetrics>,
-    commands: Commands,
-    gate: Arc<dyn Gate>,
-) -> Router {
+/// What all requests go through.
+pub struct Layer {
+    /// What can be set about it.
+    pub settings: LayerSettings,
+    /// The path that people find the server under, without a slash at its end.
+    pub sub_path: Arc<str>,
+    /// Counts requests.
+    pub metrics: Option<HttpMetrics>,
+    /// Knows which requests came before.
+    pub commands: Commands,
+    /// Knows who sends requests.
+    pub gate: Arc<dyn Gate>,
+}
+
+/// One router of public routes and of those that need credentials, each behind what its requests go through.
+pub fn protected(public: Router, private: Router, layer: Layer) -> Router {
+    let max_body_bytes = layer.settings.max_body_bytes;
     let shared = Arc::new(Shared {
-        settings: settings.clone(),
-        sub_path: sub_path.into(),
-        metrics,
-        commands,
-        gate,
+        layer,
         answers: Arc::default(),
-        private_bodies: Arc::new(BodyRules::private(settings.max_body_bytes)),
-        public_bodies: Arc::new(BodyRules::public(settings.max_body_bytes)),
+        private_bodies: Arc::new(BodyRules::private(max_body_bytes)),
+        public_bodies: Arc::new(BodyRules::public(max_body_bytes)),
     });
     let private = private.route_layer(from_fn_with_state(shared.clone(), guarded));
     let public = public.fallback(not_found).layer(from_fn_with_state(shared, open));
@@ -80,13 +82,7 @@ pub fn protected(
 
 /// What all requests share.
 struct Shared {
-    settings: LayerSettings,
-    /// The path that people find the server under, without a slash at its end.
-    sub_path: Arc<str>,
-    metrics: Option<HttpMetrics>,
-    /// Knows which requests came before.
-    commands: Commands,
-    gate: Arc<dyn Gate>,
+    layer: Layer,
     answers: Arc<Answers>,
     private_bodies: Arc<BodyRules>,
     public_bodies: Arc<BodyRules>,
@@ -95,7 +91,7 @@ struct Shared {
 async fn open(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
     context::with_context(&shared, request, async |mut request, context| {
         let asked = Asked::of(&request);
-        let response = match csrf::check_public(&request, &shared.settings.trusted_origins) {
+        let response = match csrf::check_public(&request, &shared.layer.settings.trusted_origins) {
             Ok(()) => {
                 if is_write(request.method()) {
                     request.extensions_mut().insert(shared.public_bodies.clone());
@@ -106,7 +102,7 @@ async fn open(State(shared): State<Arc<Shared>>, request: Request, next: Next) -
             Err(error) => error.into_response(),
         };
         if let Some(reason) = refused(&response) {
-            shared.gate.denied(Sender::Unknown(&context), asked, &reason);
+            shared.layer.gate.denied(Sender::Unknown(&context), asked, &reason);
         }
         Ok(response)
     })
@@ -114,25 +110,25 @@ async fn open(State(shared): State<Arc<Shared>>, request: Request, next: Next) -
 }
 
 async fn guarded(State(shared): State<Arc<Shared>>, mut request: Request, next: Next) -> Response {
-    shared.gate.hide_credentials(&mut request);
+    shared.layer.gate.hide_credentials(&mut request);
     context::with_context(&shared, request, async |mut request, context| {
-        let Admitted { scope, cookie } = shared.gate.admit(&mut request, context).await?;
+        let Admitted { scope, cookie } = shared.layer.gate.admit(&mut request, context).await?;
         request.extensions_mut().insert(scope.clone());
         let asked = Asked::of(&request);
         if is_write(request.method()) {
             request.extensions_mut().insert(shared.private_bodies.clone());
-            request.extensions_mut().insert(shared.gate.clone());
+            request.extensions_mut().insert(shared.layer.gate.clone());
         }
         // After it was admitted, so that the log says whose session another site wanted to use.
-        let mut response = match csrf::check_private(&request, &shared.settings.trusted_origins) {
+        let mut response = match csrf::check_private(&request, &shared.layer.settings.trusted_origins) {
             Ok(()) if is_write(request.method()) => {
-                Box::pin(idempotency::repeat(&shared.commands, &scope, request, next)).await?
+                Box::pin(idempotency::repeat(&shared.layer.commands, &scope, request, next)).await?
             }
             Ok(()) => read(&shared.answers, &scope, request, next).await,
             Err(error) => error.into_response(),
         };
         if let Some(reason) = refused(&response) {
-            shared.gate.denied(Sender::Known(&scope), asked, &reason);
+            shared.layer.gate.denied(Sender::Known(&scope), asked, &reason);
         }
         response.headers_mut().extend(cookie.map(|cookie| (header::SET_COOKIE, cookie)));
         Ok(response)

@@ -13,7 +13,7 @@ use kymograph_app::kernel::random::{hex, random_bytes};
 use tracing::Instrument;
 
 use super::client_address::client_address;
-use super::{Network, Shared, trace};
+use super::{Layer, Network, Shared, trace};
 use crate::kernel::error::{ApiError, Failure};
 use crate::kernel::url;
 
@@ -31,7 +31,7 @@ pub(super) async fn with_context<W>(shared: &Shared, request: Request, work: W) 
 where
     W: AsyncFnOnce(Request, RequestContext) -> Result<Response, ApiError>,
 {
-    let Shared { settings, sub_path, metrics, .. } = shared;
+    let Layer { settings, sub_path, metrics, .. } = &shared.layer;
     let counted = metrics.as_ref().map(|metrics| metrics.start(&request));
     let mut context = request_context(&request, &settings.trusted_proxies);
     let trace = trace::start(&request, &mut context);

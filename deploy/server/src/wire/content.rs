@@ -1,0 +1,121 @@
+//! The parts of folders, dashboards and what belongs to them.
+
+use std::sync::Arc;
+
+use kymograph_app::Commands;
+use kymograph_app::account::team::TeamReader;
+use kymograph_app::content::ContentServices;
+use kymograph_app::content::dashboard::{DashboardPorts, Dashboards, GuardedDashboards};
+use kymograph_app::content::folder::{Folders, GuardedFolders};
+use kymograph_app::content::preference::Preferences;
+use kymograph_app::content::search::Searches;
+use kymograph_app::content::star::Stars;
+use kymograph_app::kernel::change::ChangeListener;
+use kymograph_app::kernel::ending::Endings;
+use kymograph_app::rights::resource_permission::GuardedKind;
+use kymograph_projections::content::dashboard::{DashboardCache, PgDashboardReader};
+use kymograph_projections::content::folder::{FolderCache, PgFolderReader};
+use kymograph_projections::content::preference::PgPreferenceReader;
+use kymograph_projections::content::search::PgSearchReader;
+use kymograph_projections::content::star::{PgStarReader, StarCache};
+
+use super::kernel::Kernel;
+use super::rights::RightsReaders;
+
+/// How many bytes of documents are kept in memory.
+const DASHBOARD_CACHE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// What reads content.
+pub(super) struct ContentReaders {
+    pub(super) dashboards: Arc<PgDashboardReader>,
+    pub(super) folders: Arc<PgFolderReader>,
+    stars: Arc<PgStarReader>,
+    pub(super) caches: Vec<Arc<dyn ChangeListener>>,
+}
+
+impl ContentReaders {
+    pub(super) fn new(kernel: &Kernel<'_>, folder_cache: Arc<FolderCache>, rights: &RightsReaders) -> Self {
+        let feed = &kernel.feed_health;
+        let dashboard_cache = Arc::new(DashboardCache::with_bytes(DASHBOARD_CACHE_BYTES, feed));
+        let star_cache = Arc::new(StarCache::new(feed));
+        let caches: Vec<Arc<dyn ChangeListener>> =
+            vec![folder_cache.clone(), dashboard_cache.clone(), star_cache.clone()];
+        let (database, workers, allowed) =
+            (kernel.database.clone(), kernel.workers.clone(), rights.allowed.clone());
+        Self {
+            folders: Arc::new(PgFolderReader::new(
+                database.clone(),
+                folder_cache,
+                allowed.clone(),
+                workers.clone(),
+            )),
+            dashboards: Arc::new(PgDashboardReader::new(
+                database.clone(),
+                dashboard_cache,
+                workers,
+                allowed.clone(),
+            )),
+            stars: Arc::new(PgStarReader::new(database, star_cache, allowed)),
+            caches,
+        }
+    }
+
+    /// The kinds of content that have permissions.
+    pub(super) fn guarded(&self) -> Vec<Arc<dyn GuardedKind>> {
+        vec![
+            Arc::new(GuardedFolders::new(self.folders.clone())),
+            Arc::new(GuardedDashboards::new(self.dashboards.clone())),
+        ]
+    }
+
+    pub(super) fn services(
+        &self,
+        kernel: &Kernel<'_>,
+        commands: &Commands,
+        rights: &RightsReaders,
+        endings: Endings,
+        teams: Arc<dyn TeamReader>,
+    ) -> ContentServices {
+        let (folders, authorization, moments) = (&self.folders, &rights.authorization, &kernel.moments);
+        let ports = DashboardPorts {
+            reader: self.dashboards.clone(),
+            folders: folders.clone(),
+            authorization: authorization.clone(),
+            moments: moments.clone(),
+            ids: kernel.ids.clone(),
+        };
+        // Grafana 12.4 alone finds words in the tags of dashboards, too.
+        let words_in_tags = kernel.config.compatibility.grafana_version.starts_with("12.4.");
+        let searches = PgSearchReader::new(kernel.database.clone(), rights.allowed.clone(), words_in_tags);
+        ContentServices {
+            dashboards: Arc::new(Dashboards::new(
+                commands.clone(),
+                ports,
+                kernel.workers.clone(),
+                kernel.config.server.max_body,
+            )),
+            folders: Arc::new(Folders::new(
+                commands.clone(),
+                folders.clone(),
+                authorization.clone(),
+                moments.clone(),
+                kernel.ids.clone(),
+                endings,
+            )),
+            preferences: Arc::new(Preferences::new(
+                commands.clone(),
+                Arc::new(PgPreferenceReader::new(kernel.database.clone())),
+                self.dashboards.clone(),
+                teams,
+                authorization.clone(),
+            )),
+            searches: Arc::new(Searches::new(
+                Arc::new(searches),
+                folders.clone(),
+                self.stars.clone(),
+                moments.clone(),
+            )),
+            stars: Arc::new(Stars::new(commands.clone(), self.stars.clone(), authorization.clone())),
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! The parts of permissions.
+
+use std::sync::Arc;
+
+use kymograph_app::account::membership::OrgGrantees;
+use kymograph_app::kernel::change::ChangeListener;
+use kymograph_app::rights::RightsServices;
+use kymograph_app::rights::resource_permission::{GuardedKind, ResourcePermissionPorts, ResourcePermissions};
+use kymograph_app::{Authorization, Commands};
+use kymograph_projections::rights::resource_permission::{
+    AllowedCache, AllowedContents, FolderMemory, PgResourcePermissionReader, ResourcePermissionCache,
+};
+
+use super::kernel::Kernel;
+
+/// What reads permissions.
+pub(super) struct RightsReaders {
+    pub(super) permissions: Arc<PgResourcePermissionReader>,
+    pub(super) allowed: Arc<AllowedContents>,
+    pub(super) authorization: Arc<Authorization>,
+    pub(super) caches: Vec<Arc<dyn ChangeListener>>,
+}
+
+impl RightsReaders {
+    /// The readers, which share what is remembered of folders.
+    pub(super) fn new(kernel: &Kernel<'_>, folders: Arc<dyn FolderMemory>) -> Self {
+        let permission_cache = Arc::new(ResourcePermissionCache::new(&kernel.feed_health));
+        let allowed_cache = Arc::new(AllowedCache::default());
+        let caches: Vec<Arc<dyn ChangeListener>> = vec![permission_cache.clone(), allowed_cache.clone()];
+        let database = kernel.database.clone();
+        let permissions =
+            Arc::new(PgResourcePermissionReader::new(database.clone(), permission_cache, folders));
+        let allowed = Arc::new(AllowedContents::new(database, allowed_cache, kernel.workers.clone()));
+        let authorization = Arc::new(Authorization::new(permissions.clone()));
+        Self { permissions, allowed, authorization, caches }
+    }
+
+    pub(super) fn services(&self, commands: Commands, kinds: Vec<Arc<dyn GuardedKind>>) -> RightsServices {
+        let ports = ResourcePermissionPorts {
+            reader: self.permissions.clone(),
+            authorization: self.authorization.clone(),
+            kinds,
+            grantees: Arc::new(OrgGrantees),
+        };
+        RightsServices { resource_permissions: Arc::new(ResourcePermissions::new(commands, ports)) }
+    }
+}
