@@ -117,10 +117,7 @@ pub trait FolderReader: Send + Sync {
         position: i64,
         filter: &ContentFilter,
     ) -> Result<PastFolders> {
-        let allowed = match filter.is_unlimited {
-            true => None,
-            false => Some(self.find_allowed(scope, filter).await?),
-        };
+        let allowed = if filter.is_unlimited { None } else { Some(self.find_allowed(scope, filter).await?) };
         if allowed.as_ref().is_some_and(HashSet::is_empty) {
             return Ok(PastFolders::default());
         }

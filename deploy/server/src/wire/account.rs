@@ -97,6 +97,9 @@ impl AccountReaders {
         let quotas = Arc::new(PgQuotaReader::new(kernel.database.clone()));
         let limits = kernel.config.quota.limits.clone();
         let accounts = Arc::new(PgServiceAccountReader::new(kernel.database.clone()));
+        let memberships_of = self.memberships.clone();
+        let teams =
+            Teams::new(commands.clone(), self.teams.clone(), memberships_of, endings.clone(), ids.clone());
         AccountServices {
             access,
             identity: identities.identity.clone(),
@@ -114,13 +117,7 @@ impl AccountReaders {
             )),
             sessions: Arc::new(Sessions::new(commands.clone(), self.sessions.clone(), self.users.clone())),
             statistics: Arc::new(Statistics::new(self.statistics.clone(), clock)),
-            teams: Arc::new(Teams::new(
-                commands,
-                self.teams.clone(),
-                self.memberships.clone(),
-                endings.clone(),
-                ids,
-            )),
+            teams: Arc::new(teams),
             users: identities.users.clone(),
         }
     }
