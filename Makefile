@@ -17,8 +17,8 @@ test:
 bench:
 	@scripts/install-dependencies cargo postgres node chromium
 	scripts/portal build
-	cargo build --release --workspace
-	$${CARGO_TARGET_DIR:-target}/release/kymograph-bench $(if $(ROW),--row $(ROW))
+	cargo build --profile dist --workspace
+	$${CARGO_TARGET_DIR:-target}/dist/kymograph-bench $(if $(ROW),--row $(ROW))
 
 fmt:
 	cargo fmt --all

@@ -8,6 +8,7 @@ pub mod login_attempt;
 pub mod membership;
 pub mod org;
 pub mod password;
+pub(crate) mod permission;
 pub mod quota;
 pub mod service_account;
 pub mod session;

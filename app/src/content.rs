@@ -2,6 +2,7 @@
 
 pub mod dashboard;
 pub mod folder;
+pub(crate) mod permission;
 pub mod preference;
 pub mod search;
 pub mod star;

@@ -23,3 +23,14 @@ pub use kernel::scope::{Actor, RequestContext, Scope};
 pub use kernel::unit::Unit;
 pub use kernel::work::Workers;
 pub use rights::authorization::Authorization;
+
+/// All permissions.
+pub fn permissions() -> impl Iterator<Item = Permission> {
+    let areas = [
+        account::permission::PERMISSIONS,
+        rights::permission::PERMISSIONS,
+        content::permission::PERMISSIONS,
+        record::permission::PERMISSIONS,
+    ];
+    areas.into_iter().flatten().copied()
+}

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod history;
+pub(crate) mod permission;
 pub mod undo;
 
 use std::sync::Arc;

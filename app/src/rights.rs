@@ -1,6 +1,7 @@
 //! Who may do what with folders and dashboards.
 
 pub mod authorization;
+pub(crate) mod permission;
 pub mod resource_permission;
 
 use std::sync::Arc;

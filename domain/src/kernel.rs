@@ -1,5 +1,6 @@
 //! The basis of every noun: aggregates, events, typed values and JSON.
 
+pub mod access_level;
 pub mod aggregate;
 pub mod effect;
 pub mod event;

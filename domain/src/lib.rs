@@ -12,6 +12,7 @@ pub mod limit;
 pub mod registry;
 pub mod rights;
 
+pub use kernel::access_level::AccessLevel;
 pub use kernel::aggregate::{Stream, StreamId};
 pub use kernel::event::StoredEvent;
 pub use kernel::id::{OrgId, TeamId, UserId};
@@ -21,4 +22,3 @@ pub use kernel::reason::{Reason, ReasonKind};
 pub use kernel::role::OrgRole;
 pub use kernel::timestamp::Timestamp;
 pub use kernel::uid::Uid;
-pub use rights::resource_permission::AccessLevel;

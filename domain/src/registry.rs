@@ -19,6 +19,7 @@ use crate::kernel::aggregate::Stream;
 use crate::kernel::event::{EventSet, StoredEvent};
 use crate::kernel::json::JsonValue;
 use crate::kernel::past::{AnyPast, Description, Past};
+use crate::kernel::undo::Undoing;
 use crate::kernel::upcast::{upcast, upcasters};
 use crate::rights::resource_permission::ResourcePermission;
 
@@ -181,6 +182,31 @@ pub fn beginnings(type_name: &str) -> &'static [&'static str] {
     visit(type_name, Beginnings).unwrap_or_default()
 }
 
+/// The ways to undo the events of all aggregates, by their stored names.
+fn undoings() -> impl Iterator<Item = (&'static str, Undoing)> {
+    struct Undoings;
+    impl AggregateVisitor for Undoings {
+        type Output = &'static [(&'static str, Undoing)];
+        fn visit<A: Stream>(self) -> Self::Output {
+            A::UNDOINGS
+        }
+    }
+    TYPES.iter().filter_map(|name| visit(name, Undoings)).flatten().copied()
+}
+
+/// The way to undo an event of this type.
+#[must_use]
+pub fn undoing(stored_type: &str) -> Undoing {
+    let found = undoings().find(|(name, _)| *name == stored_type);
+    found.map_or(Undoing::Impossible("this server does not know it"), |(_, undoing)| undoing)
+}
+
+/// The types of events that go too when an earlier state comes back.
+pub fn reverted_types() -> impl Iterator<Item = &'static str> {
+    let stays = |undoing: &Undoing| matches!(undoing, Undoing::Revoked | Undoing::Impossible(_));
+    undoings().filter(move |(_, undoing)| !stays(undoing)).map(|(name, _)| name)
+}
+
 /// Says in words what was changed from one image of an object of that aggregate type to another.
 #[must_use]
 pub fn describe(type_name: &str, before: JsonValue<'_>, after: JsonValue<'_>) -> Description {
@@ -264,6 +290,24 @@ mod tests {
             for event in complete_events(name).iter().chain(beginnings(name)) {
                 assert!(event_types().iter().any(|(known, _)| known == event), "{event}");
                 assert!(event.starts_with(&format!("{name}.")), "{event}");
+            }
+        }
+    }
+
+    #[test]
+    fn each_type_of_event_has_exactly_one_way_to_undo_it() {
+        let mut known: Vec<_> = event_types().into_iter().map(|(name, _)| name).collect();
+        let mut decided: Vec<_> = undoings().map(|(name, _)| name).collect();
+        known.sort_unstable();
+        decided.sort_unstable();
+        assert_eq!(decided, known);
+    }
+
+    #[test]
+    fn events_that_cannot_be_undone_say_why_or_what_else_to_do() {
+        for (name, undoing) in undoings() {
+            if let Undoing::Impossible(reason) = undoing {
+                assert!(reason.len() > 10 && !reason.ends_with('.'), "{name}: {reason}");
             }
         }
     }

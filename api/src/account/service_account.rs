@@ -125,11 +125,11 @@ fn service_account_body(
 fn account_access_control(query: &Query, scope: &Scope) -> Option<AccessControl> {
     use Permission as P;
     let permissions = [
-        P::ServiceAccountsRead,
-        P::ServiceAccountsWrite,
-        P::ServiceAccountsDelete,
-        P::ServiceAccountsPermissionsRead,
-        P::ServiceAccountsPermissionsWrite,
+        P::SERVICE_ACCOUNTS_READ,
+        P::SERVICE_ACCOUNTS_WRITE,
+        P::SERVICE_ACCOUNTS_DELETE,
+        P::SERVICE_ACCOUNTS_PERMISSIONS_READ,
+        P::SERVICE_ACCOUNTS_PERMISSIONS_WRITE,
     ];
     asked_access_control(query, scope, &permissions)
 }

@@ -116,8 +116,13 @@ fn team_body(team: TeamView, access_control: Option<AccessControl>) -> TeamBody 
 
 fn team_access_control(query: &Query, scope: &Scope) -> Option<AccessControl> {
     use Permission as P;
-    let permissions =
-        [P::TeamsRead, P::TeamsWrite, P::TeamsDelete, P::TeamsPermissionsRead, P::TeamsPermissionsWrite];
+    let permissions = [
+        P::TEAMS_READ,
+        P::TEAMS_WRITE,
+        P::TEAMS_DELETE,
+        P::TEAMS_PERMISSIONS_READ,
+        P::TEAMS_PERMISSIONS_WRITE,
+    ];
     asked_access_control(query, scope, &permissions)
 }
 

@@ -22,6 +22,6 @@ pub fn routes() -> Routes {
 }
 
 async fn get_data_sources(Caller(scope): Caller) -> ApiResult<Response> {
-    scope.require(Permission::DataSourcesRead)?;
+    scope.require(Permission::DATA_SOURCES_READ)?;
     Ok(Json(Vec::<String>::new()).into_response())
 }

@@ -38,34 +38,34 @@ static DASHBOARD: HistoryOf = history(
     "dashboard",
     "Dashboard not found",
     KeyOf::Uid,
-    Some(P::DashboardsWrite),
-    Some(P::DashboardsWrite),
-    Some(P::DashboardsCreate),
+    Some(P::DASHBOARDS_WRITE),
+    Some(P::DASHBOARDS_WRITE),
+    Some(P::DASHBOARDS_CREATE),
 );
 static FOLDER: HistoryOf = history(
     "folder",
     "folder not found",
     KeyOf::Uid,
-    Some(P::FoldersWrite),
-    Some(P::FoldersWrite),
-    Some(P::FoldersCreate),
+    Some(P::FOLDERS_WRITE),
+    Some(P::FOLDERS_WRITE),
+    Some(P::FOLDERS_CREATE),
 );
 static ORG: HistoryOf =
-    history("org", "Organization not found", KeyOf::Org, Some(P::OrgsWrite), Some(P::OrgsWrite), None);
+    history("org", "Organization not found", KeyOf::Org, Some(P::ORGS_WRITE), Some(P::ORGS_WRITE), None);
 static MEMBERSHIP: HistoryOf = history(
     "membership",
     "user not found",
     KeyOf::Number,
-    Some(P::OrgUsersRead),
-    Some(P::OrgUsersWrite),
+    Some(P::ORG_USERS_READ),
+    Some(P::ORG_USERS_WRITE),
     None,
 );
 static ORG_PREFERENCE: HistoryOf = history(
     "preference",
     "no preferences were ever set",
     KeyOf::OrgPreference,
-    Some(P::OrgsPreferencesWrite),
-    Some(P::OrgsPreferencesWrite),
+    Some(P::ORGS_PREFERENCES_WRITE),
+    Some(P::ORGS_PREFERENCES_WRITE),
     None,
 );
 static OWN_PREFERENCE: HistoryOf =
@@ -74,20 +74,20 @@ static TEAM: HistoryOf = history(
     "team",
     "Team not found",
     KeyOf::Number,
-    Some(P::TeamsRead),
-    Some(P::TeamsPermissionsWrite),
-    Some(P::TeamsCreate),
+    Some(P::TEAMS_READ),
+    Some(P::TEAMS_PERMISSIONS_WRITE),
+    Some(P::TEAMS_CREATE),
 );
 static SERVICE_ACCOUNT: HistoryOf = history(
     "service_account",
     "service account not found",
     KeyOf::Number,
-    Some(P::ServiceAccountsRead),
-    Some(P::ServiceAccountsWrite),
+    Some(P::SERVICE_ACCOUNTS_READ),
+    Some(P::SERVICE_ACCOUNTS_WRITE),
     None,
 );
 static USER: HistoryOf =
-    history("user", "user not found", KeyOf::ServerNumber, Some(P::UsersRead), Some(P::UsersWrite), None);
+    history("user", "user not found", KeyOf::ServerNumber, Some(P::USERS_READ), Some(P::USERS_WRITE), None);
 
 /// Adds the routes of a history below the path of its object. The words name the operations and the object.
 macro_rules! with_history {

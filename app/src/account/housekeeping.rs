@@ -59,7 +59,7 @@ impl Housekeeping {
         self.attempts.delete_expired(self.clock.now()).await?;
         self.mails.delete_expired(self.clock.now()).await?;
         for id in OrgId::SERVER.0..=self.orgs.last_org_id().await?.0 {
-            let scope = Scope::of_server().in_org(OrgId(id), Permission::OrgUsersAdd)?;
+            let scope = Scope::of_server().in_org(OrgId(id), Permission::ORG_USERS_ADD)?;
             self.store.forget_answers(&scope).await?;
             self.invites.expire_invites(&scope).await?;
         }

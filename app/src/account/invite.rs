@@ -21,7 +21,6 @@ use crate::kernel::clock::Clock;
 use crate::kernel::ending::EndingListener;
 use crate::kernel::error::{ErrorKind, Result};
 use crate::kernel::id_allocator::{IdAllocator, IdKind};
-use crate::kernel::permission::Rights;
 use crate::kernel::random::random_uid;
 use crate::{Actor, Commands, Permission, RequestContext, Scope, Unit};
 use code::InviteCode;
@@ -140,7 +139,7 @@ impl Invites {
     /// Invites somebody: who has an account becomes a member at once.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn invite(&self, scope: &Scope, guest: &Guest) -> Result<Invited> {
-        scope.require(Permission::OrgUsersAdd)?;
+        scope.require(Permission::ORG_USERS_ADD)?;
         guest.check()?;
         let Some(user) = self.user_reader.find_user_by_login(&guest.email).await? else {
             self.create_invite(scope, guest).await?;
@@ -176,7 +175,7 @@ impl Invites {
     /// Lists the invites that can still be accepted.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn list_invites(&self, scope: &Scope) -> Result<Vec<InviteView>> {
-        scope.require(Permission::OrgUsersAdd)?;
+        scope.require(Permission::ORG_USERS_ADD)?;
         let now = self.clock.now();
         let invites = self.reader.list_invites(scope).await?;
         Ok(invites.into_iter().filter(|invite| invite.expires_at > now).collect())
@@ -185,7 +184,7 @@ impl Invites {
     /// Makes the code of an invite worthless.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn revoke_invite(&self, scope: &Scope, code: &str) -> Result<()> {
-        scope.require(Permission::OrgUsersAdd)?;
+        scope.require(Permission::ORG_USERS_ADD)?;
         let code = InviteCode::parse(code).filter(|code| code.org == scope.org());
         let id = self.find(scope, &code.ok_or(InviteError::NotFound)?).await?.id;
         self.commands
@@ -202,7 +201,7 @@ impl Invites {
     /// Ends the invites of the scope's org that cannot be accepted any more: those that expired, and those of makers who
     /// were removed or demoted. With their end their codes and the addresses of guests who never came are deleted.
     pub async fn expire_invites(&self, scope: &Scope) -> Result<()> {
-        scope.require(Permission::OrgUsersAdd)?;
+        scope.require(Permission::ORG_USERS_ADD)?;
         for id in self.reader.list_ended_invites(scope, self.clock.now()).await? {
             let expired = self.expire_invite(scope, id).await;
             // Another server may have been faster.
@@ -330,9 +329,7 @@ pub(crate) async fn end_invites_after_demotion<A: Any>(
     object: &A,
 ) -> Result<()> {
     match (object as &dyn Any).downcast_ref::<Membership>() {
-        Some(Membership { user_id, role, exists: true })
-            if !Rights::of_role(*role).allow(Permission::OrgUsersAdd) =>
-        {
+        Some(Membership { user_id, role, exists: true }) if !Permission::ORG_USERS_ADD.is_of(*role) => {
             end_invites(unit, reader, scope, *user_id).await
         }
         _ => Ok(()),

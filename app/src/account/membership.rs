@@ -17,7 +17,6 @@ use crate::account::org::OrgReader;
 use crate::account::user::UserReader;
 use crate::kernel::ending::Endings;
 use crate::kernel::error::Result;
-use crate::kernel::permission::Rights;
 use crate::rights::resource_permission::Grantees;
 use crate::{Commands, Error, Page, Permission, Scope, Unit};
 
@@ -111,7 +110,7 @@ impl Memberships {
         login: &str,
         role: OrgRole,
     ) -> Result<AddedMember> {
-        let scope = &self.org_scope(scope, org, Permission::OrgUsersAdd).await?;
+        let scope = &self.org_scope(scope, org, Permission::ORG_USERS_ADD).await?;
         let user = self.users.find_user_by_login(login).await?.ok_or(UserError::NotFound)?;
         self.add(scope, user.id, Some(login), role).await
     }
@@ -124,7 +123,7 @@ impl Memberships {
         user: UserId,
         role: OrgRole,
     ) -> Result<()> {
-        let scope = &self.org_scope(scope, org, Permission::OrgUsersAdd).await?;
+        let scope = &self.org_scope(scope, org, Permission::ORG_USERS_ADD).await?;
         self.add(scope, user, None, role).await.map(drop)
     }
 
@@ -156,8 +155,8 @@ impl Memberships {
     /// Gives a member another role.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn change_role(&self, scope: &Scope, org: OrgId, user: UserId, role: OrgRole) -> Result<()> {
-        let scope = &scope.in_org(org, Permission::OrgUsersWrite)?;
-        let may_invite = Rights::of_role(role).allow(Permission::OrgUsersAdd);
+        let scope = &scope.in_org(org, Permission::ORG_USERS_WRITE)?;
+        let may_invite = Permission::ORG_USERS_ADD.is_of(role);
         self.commands
             .run(scope, |mut unit| async move {
                 if !may_invite {
@@ -174,8 +173,8 @@ impl Memberships {
     /// Ends a membership. That a user is no member is as well for who may know all users; an admin of the org is told of no user elsewhere.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn remove_member(&self, scope: &Scope, org: OrgId, user: UserId) -> Result<()> {
-        let knows_users = scope.require_on_server(Permission::OrgUsersRemove).is_ok();
-        let scope = &self.org_scope(scope, org, Permission::OrgUsersRemove).await?;
+        let knows_users = scope.require_on_server(Permission::ORG_USERS_REMOVE).is_ok();
+        let scope = &self.org_scope(scope, org, Permission::ORG_USERS_REMOVE).await?;
         self.commands
             .run(scope, |mut unit| async move {
                 if knows_users
@@ -202,7 +201,7 @@ impl Memberships {
         query: &str,
         page: Page,
     ) -> Result<Vec<MemberView>> {
-        let scope = scope.in_org(org, Permission::OrgUsersRead)?;
+        let scope = scope.in_org(org, Permission::ORG_USERS_READ)?;
         self.reader.list_members(&scope, query, page).await
     }
 
@@ -215,7 +214,7 @@ impl Memberships {
         query: &str,
         page: Page,
     ) -> Result<(Vec<MemberView>, i64)> {
-        let scope = scope.in_org(org, Permission::OrgUsersRead)?;
+        let scope = scope.in_org(org, Permission::ORG_USERS_READ)?;
         let members = self.reader.list_members(&scope, query, page).await?;
         Ok((members, self.reader.count_members(&scope, query).await?))
     }
@@ -229,7 +228,7 @@ impl Memberships {
     /// Lists the orgs that a user is a member of.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn list_orgs_of_user(&self, scope: &Scope, user: UserId) -> Result<Vec<UserOrgView>> {
-        scope.require_on_server(Permission::UsersRead)?;
+        scope.require_on_server(Permission::USERS_READ)?;
         self.users.find_user(user).await?.ok_or(UserError::NotFound)?;
         self.reader.list_orgs_of_user(user).await
     }

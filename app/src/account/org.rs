@@ -54,7 +54,7 @@ impl Orgs {
     /// Creates an org with the actor as its admin.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn create_org(&self, scope: &Scope, name: &str) -> Result<OrgId> {
-        let across = scope.across_orgs(Permission::OrgsCreate)?;
+        let across = scope.across_orgs(Permission::ORGS_CREATE)?;
         let user_id = scope.actor().user_id;
         self.commands
             .run(scope, |mut unit| async move {
@@ -79,25 +79,25 @@ impl Orgs {
     /// Gives an org another name.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn rename_org(&self, scope: &Scope, org: OrgId, name: &str) -> Result<()> {
-        let scope = scope.in_org(org, Permission::OrgsWrite)?;
+        let scope = scope.in_org(org, Permission::ORGS_WRITE)?;
         self.tell(&scope, OrgCommand::Rename(name.to_owned())).await
     }
 
     /// Gives an org another address.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn change_address(&self, scope: &Scope, org: OrgId, address: &Address) -> Result<()> {
-        let scope = scope.in_org(org, Permission::OrgsWrite)?;
+        let scope = scope.in_org(org, Permission::ORGS_WRITE)?;
         self.tell(&scope, OrgCommand::ChangeAddress(address.clone())).await
     }
 
     /// Deletes an org with all it owns. Its log stays, so that what was done in it can still be proved.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn delete_org(&self, scope: &Scope, org: OrgId) -> Result<()> {
-        scope.require_on_server(Permission::OrgsDelete)?;
+        scope.require_on_server(Permission::ORGS_DELETE)?;
         if org == scope.org() {
             return Err(Error::invalid("Cannot delete your active organization"));
         }
-        let scope = &scope.in_org(org, Permission::OrgsDelete)?;
+        let scope = &scope.in_org(org, Permission::ORGS_DELETE)?;
         self.commands
             .run(scope, |mut unit| async move {
                 let mut ending = unit.load::<Org>(&org).await?;
@@ -124,21 +124,21 @@ impl Orgs {
     /// Reads the actor's org.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_own_org(&self, scope: &Scope) -> Result<OrgView> {
-        scope.require(Permission::OrgsRead)?;
+        scope.require(Permission::ORGS_READ)?;
         self.reader.find_org(scope.org()).await?.ok_or_else(|| OrgError::NotFound.into())
     }
 
     /// Reads any org.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_org(&self, scope: &Scope, org: OrgId) -> Result<OrgView> {
-        scope.in_org(org, Permission::OrgsRead)?;
+        scope.in_org(org, Permission::ORGS_READ)?;
         self.reader.find_org(org).await?.ok_or_else(|| OrgError::NotFound.into())
     }
 
     /// Reads an org by its name.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_org_by_name(&self, scope: &Scope, name: &str) -> Result<OrgView> {
-        scope.require_on_server(Permission::OrgsRead)?;
+        scope.require_on_server(Permission::ORGS_READ)?;
         self.reader.find_org_by_name(name).await?.ok_or_else(|| OrgError::NotFound.into())
     }
 
@@ -151,7 +151,7 @@ impl Orgs {
         query: &str,
         page: Page,
     ) -> Result<Vec<OrgView>> {
-        scope.require_on_server(Permission::OrgsRead)?;
+        scope.require_on_server(Permission::ORGS_READ)?;
         self.reader.search_orgs(name, query, page).await
     }
 }

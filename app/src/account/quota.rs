@@ -125,7 +125,7 @@ impl Quotas {
     /// Reads the quotas of an org.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_org_quotas(&self, scope: &Scope, org: OrgId) -> Result<Vec<QuotaView>> {
-        let scope = scope.in_org(org, Permission::OrgsQuotasRead)?;
+        let scope = scope.in_org(org, Permission::ORGS_QUOTAS_READ)?;
         let limits = self.limits()?;
         let stored = self.reader.list_quotas(&scope).await?;
         if stored.is_empty() {
@@ -138,7 +138,7 @@ impl Quotas {
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_usage(&self, scope: &Scope) -> Result<OrgUsage> {
         // Who may not list the members may not count them either.
-        scope.require(Permission::OrgUsersRead)?;
+        scope.require(Permission::ORG_USERS_READ)?;
         let stored = self.reader.list_quotas(scope).await?;
         if stored.is_empty() {
             return Err(OrgError::NotFound.into());
@@ -161,7 +161,7 @@ impl Quotas {
     /// Reads the quotas of any user.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_user_quotas(&self, scope: &Scope, user: UserId) -> Result<Vec<QuotaView>> {
-        scope.require_on_server(Permission::UsersQuotasRead)?;
+        scope.require_on_server(Permission::USERS_QUOTAS_READ)?;
         self.read_user_quotas(user).await
     }
 
@@ -177,7 +177,7 @@ impl Quotas {
     /// Limits how much an org may have. What it has already it keeps.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn set_org_quota(&self, scope: &Scope, org: OrgId, target: &str, limit: i64) -> Result<()> {
-        let scope = &scope.in_org(org, Permission::OrgsQuotasWrite)?;
+        let scope = &scope.in_org(org, Permission::ORGS_QUOTAS_WRITE)?;
         self.limits()?;
         let owner = QuotaOwner::Org;
         let target = owner.target(target)?;
@@ -197,7 +197,7 @@ impl Quotas {
     /// Limits how much a user may have. What it has already it keeps.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn set_user_quota(&self, scope: &Scope, user: UserId, target: &str, limit: i64) -> Result<()> {
-        scope.require_on_server(Permission::UsersQuotasWrite)?;
+        scope.require_on_server(Permission::USERS_QUOTAS_WRITE)?;
         self.limits()?;
         let owner = QuotaOwner::User(user);
         let target = owner.target(target)?;

@@ -165,7 +165,7 @@ impl ServiceAccounts {
         scope: &Scope,
         new: &NewServiceAccount,
     ) -> Result<ServiceAccountView> {
-        scope.require(Permission::ServiceAccountsCreate)?;
+        scope.require(Permission::SERVICE_ACCOUNTS_CREATE)?;
         let uid = &random_uid()?;
         let name = new.name.trim();
         let slug = slugify(name);
@@ -215,7 +215,7 @@ impl ServiceAccounts {
         id: UserId,
         change: &ServiceAccountChange,
     ) -> Result<()> {
-        scope.require(Permission::ServiceAccountsWrite)?;
+        scope.require(Permission::SERVICE_ACCOUNTS_WRITE)?;
         let name = change.name.as_deref().map(|name| name.trim().to_owned());
         let (role, is_disabled) = (change.role, change.is_disabled);
         self.tell(scope, id, ServiceAccountCommand::Update { name, role, is_disabled }).await
@@ -224,7 +224,7 @@ impl ServiceAccounts {
     /// Deletes a service account with its tokens and what was granted to it.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn delete_service_account(&self, scope: &Scope, id: UserId) -> Result<()> {
-        scope.require(Permission::ServiceAccountsDelete)?;
+        scope.require(Permission::SERVICE_ACCOUNTS_DELETE)?;
         self.commands
             .run(scope, |mut unit| async move {
                 let mut account = unit.load::<ServiceAccount>(&id).await?;
@@ -245,7 +245,7 @@ impl ServiceAccounts {
         name: &str,
         seconds_to_live: Option<i64>,
     ) -> Result<CreatedToken> {
-        scope.require(Permission::ServiceAccountsWrite)?;
+        scope.require(Permission::SERVICE_ACCOUNTS_WRITE)?;
         let expires = token_expiry(self.clock.now(), seconds_to_live)?;
         let new = &NewApiToken::try_random()?;
         let name = name.trim();
@@ -267,7 +267,7 @@ impl ServiceAccounts {
     /// Takes a token from a service account.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn delete_token(&self, scope: &Scope, id: UserId, token_id: i64) -> Result<()> {
-        scope.require(Permission::ServiceAccountsWrite)?;
+        scope.require(Permission::SERVICE_ACCOUNTS_WRITE)?;
         self.tell(scope, id, ServiceAccountCommand::DeleteToken(token_id)).await
     }
 
@@ -289,7 +289,7 @@ impl ServiceAccounts {
         if let Ok(id) = name.parse() {
             return Ok(UserId(id));
         }
-        scope.require(Permission::ServiceAccountsRead)?;
+        scope.require(Permission::SERVICE_ACCOUNTS_READ)?;
         let uid = Uid::try_new(name).map_err(|_| ServiceAccountError::NotFound)?;
         let id = self.reader.find_service_account_id(scope, &uid).await?;
         id.ok_or_else(|| ServiceAccountError::NotFound.into())
@@ -298,7 +298,7 @@ impl ServiceAccounts {
     /// Reads a service account.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_service_account(&self, scope: &Scope, id: UserId) -> Result<ServiceAccountView> {
-        scope.require(Permission::ServiceAccountsRead)?;
+        scope.require(Permission::SERVICE_ACCOUNTS_READ)?;
         let account = self.reader.find_service_account(scope, id).await?;
         account.ok_or_else(|| ServiceAccountError::NotFound.into())
     }
@@ -313,7 +313,7 @@ impl ServiceAccounts {
         has_expired_tokens: bool,
         page: Page,
     ) -> Result<(Vec<ServiceAccountView>, i64)> {
-        scope.require(Permission::ServiceAccountsRead)?;
+        scope.require(Permission::SERVICE_ACCOUNTS_READ)?;
         let expired_before = has_expired_tokens.then(|| self.clock.now());
         let filter = ServiceAccountFilter { query: query.to_owned(), is_disabled, expired_before };
         let accounts = self.reader.search_service_accounts(scope, &filter, page).await?;
@@ -323,7 +323,7 @@ impl ServiceAccounts {
     /// Lists the tokens of a service account, and says when that was. One that is not there has none.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn list_tokens(&self, scope: &Scope, id: UserId) -> Result<(Vec<TokenView>, Timestamp)> {
-        scope.require(Permission::ServiceAccountsRead)?;
+        scope.require(Permission::SERVICE_ACCOUNTS_READ)?;
         Ok((self.reader.list_tokens(scope, id).await?, self.clock.now()))
     }
 }

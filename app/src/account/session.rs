@@ -135,7 +135,7 @@ impl Sessions {
     /// Lists any user's sessions.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn list_sessions(&self, scope: &Scope, user: UserId) -> Result<Vec<Session>> {
-        scope.require_on_server(Permission::UsersAuthTokenRead)?;
+        scope.require_on_server(Permission::USERS_AUTH_TOKEN_READ)?;
         self.users.find_user(user).await?.ok_or(UserError::NotFound)?;
         self.store.list_sessions(user).await
     }
@@ -152,7 +152,7 @@ impl Sessions {
     /// Ends one of any user's sessions.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn revoke_session(&self, scope: &Scope, user: UserId, id: i64) -> Result<()> {
-        scope.require_on_server(Permission::UsersAuthTokenWrite)?;
+        scope.require_on_server(Permission::USERS_AUTH_TOKEN_WRITE)?;
         if scope.request().token_id == Some(id) {
             return Err(Error::invalid("Cannot revoke active user auth token"));
         }
@@ -162,7 +162,7 @@ impl Sessions {
     /// Ends all sessions of another user.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn log_user_out(&self, scope: &Scope, user: UserId) -> Result<()> {
-        scope.require_on_server(Permission::UsersLogout)?;
+        scope.require_on_server(Permission::USERS_LOGOUT)?;
         if user == scope.actor().user_id {
             return Err(Error::invalid("You cannot logout yourself"));
         }

@@ -87,7 +87,7 @@ impl Setup {
 
     async fn create_first_user(&self, first: &FirstUser) -> Result<()> {
         let scope = &Scope::of_server();
-        let across = scope.across_orgs(Permission::UsersCreate)?;
+        let across = scope.across_orgs(Permission::USERS_CREATE)?;
         let hash = &self.passwords.hash(&first.password, "").await?;
         let uid = &random_uid()?;
         self.commands

@@ -74,7 +74,7 @@ impl Statistics {
     /// Reads how much there is on the server.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_statistics(&self, scope: &Scope) -> Result<ServerStatistics> {
-        scope.require_on_server(Permission::ServerStatsRead)?;
+        scope.require_on_server(Permission::SERVER_STATS_READ)?;
         self.reader.read_statistics(self.clock.now()).await
     }
 }

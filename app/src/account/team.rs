@@ -124,7 +124,7 @@ impl Teams {
     /// Creates a team, which whoever creates it administers if it is a member of the org. Returns id and uid.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn create_team(&self, scope: &Scope, new: &NewTeam) -> Result<(TeamId, Uid)> {
-        scope.require(Permission::TeamsCreate)?;
+        scope.require(Permission::TEAMS_CREATE)?;
         let uid = &random_uid()?;
         self.commands
             .run(scope, |mut unit| async move {
@@ -152,7 +152,7 @@ impl Teams {
         name: Option<&str>,
         email: Option<&str>,
     ) -> Result<()> {
-        scope.require(Permission::TeamsWrite)?;
+        scope.require(Permission::TEAMS_WRITE)?;
         let trimmed = |text: &str| text.trim().to_owned();
         self.tell(scope, team, TeamCommand::Update { name: name.map(trimmed), email: email.map(trimmed) })
             .await
@@ -161,7 +161,7 @@ impl Teams {
     /// Deletes a team, and with it what was granted to it. Its members stay members of the org.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn delete_team(&self, scope: &Scope, team: &str) -> Result<()> {
-        scope.require(Permission::TeamsDelete)?;
+        scope.require(Permission::TEAMS_DELETE)?;
         let id = &resolve_team(&*self.reader, scope, team).await?;
         self.commands
             .run(scope, |mut unit| async move {
@@ -177,7 +177,7 @@ impl Teams {
     /// Makes a user a member of a team, which counts for nothing while the user is no member of the org.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn add_team_member(&self, scope: &Scope, team: &str, user_id: UserId) -> Result<()> {
-        scope.require(Permission::TeamsPermissionsWrite)?;
+        scope.require(Permission::TEAMS_PERMISSIONS_WRITE)?;
         let id = &resolve_team(&*self.reader, scope, team).await?;
         self.commands
             .run(scope, |mut unit| async move {
@@ -201,21 +201,21 @@ impl Teams {
         user_id: UserId,
         permission: TeamPermission,
     ) -> Result<()> {
-        scope.require(Permission::TeamsPermissionsWrite)?;
+        scope.require(Permission::TEAMS_PERMISSIONS_WRITE)?;
         self.tell(scope, team, TeamCommand::ChangePermission { user_id, permission }).await
     }
 
     /// Lets a member of a team go.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn remove_team_member(&self, scope: &Scope, team: &str, user_id: UserId) -> Result<()> {
-        scope.require(Permission::TeamsPermissionsWrite)?;
+        scope.require(Permission::TEAMS_PERMISSIONS_WRITE)?;
         self.tell(scope, team, TeamCommand::RemoveMember(user_id)).await
     }
 
     /// Makes these users the members of a team, and nobody else. Who is named twice administers it.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn set_team_members(&self, scope: &Scope, team: &str, wanted: &WantedMembers) -> Result<()> {
-        scope.require(Permission::TeamsPermissionsWrite)?;
+        scope.require(Permission::TEAMS_PERMISSIONS_WRITE)?;
         let members = self.resolve_members(scope, wanted).await?;
         self.tell(scope, team, TeamCommand::SetMembers(members)).await
     }
@@ -251,7 +251,7 @@ impl Teams {
     /// Reads a team.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_team(&self, scope: &Scope, team: &str) -> Result<TeamView> {
-        scope.require(Permission::TeamsRead)?;
+        scope.require(Permission::TEAMS_READ)?;
         let id = resolve_team(&*self.reader, scope, team).await?;
         self.reader.find_team(scope, id).await?.ok_or_else(|| TeamError::NotFound.into())
     }
@@ -264,7 +264,7 @@ impl Teams {
         filter: &TeamFilter,
         page: Page,
     ) -> Result<(Vec<TeamView>, i64)> {
-        scope.require(Permission::TeamsRead)?;
+        scope.require(Permission::TEAMS_READ)?;
         let teams = self.reader.search_teams(scope, filter, page).await?;
         Ok((teams, self.reader.count_teams(scope, filter).await?))
     }
@@ -276,7 +276,7 @@ impl Teams {
         scope: &Scope,
         team: &str,
     ) -> Result<(TeamView, Vec<TeamMemberView>)> {
-        scope.require(Permission::TeamsPermissionsRead)?;
+        scope.require(Permission::TEAMS_PERMISSIONS_READ)?;
         let id = resolve_team(&*self.reader, scope, team).await?;
         let team = self.reader.find_team(scope, id).await?.ok_or(TeamError::NotFound)?;
         Ok((team, self.reader.list_team_members(scope, id).await?))
@@ -291,7 +291,7 @@ impl Teams {
     /// Lists the teams of the scope's org that a member of the org is in.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn list_teams_of_user(&self, scope: &Scope, user: UserId) -> Result<Vec<TeamView>> {
-        scope.require(Permission::TeamsRead)?;
+        scope.require(Permission::TEAMS_READ)?;
         let orgs = self.memberships.list_orgs_of_user(user).await?;
         // Whether there is a user elsewhere is nothing that an admin of this org could know.
         if !orgs.iter().any(|org| org.org_id == scope.org()) {

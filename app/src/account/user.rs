@@ -168,7 +168,7 @@ impl Users {
     /// Creates a user who is a member of one org.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn create_user(&self, scope: &Scope, new: &NewUser) -> Result<CreatedUser> {
-        let across = scope.across_orgs(Permission::UsersCreate)?;
+        let across = scope.across_orgs(Permission::USERS_CREATE)?;
         let home = new.org_id.or(self.default_membership.org_id);
         let new_member = NewMember {
             profile: new.profile.clone(),
@@ -290,7 +290,7 @@ impl Users {
     /// Changes any user's profile.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn update_user(&self, scope: &Scope, id: UserId, change: &ProfileChange) -> Result<()> {
-        scope.require_on_server(Permission::UsersWrite)?;
+        scope.require_on_server(Permission::USERS_WRITE)?;
         self.change_profile(scope, id, change, UserCommand::ChangeProfile).await
     }
 
@@ -315,7 +315,7 @@ impl Users {
     /// Sets any user's password.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn set_password(&self, scope: &Scope, id: UserId, password: &str) -> Result<()> {
-        scope.require_on_server(Permission::UsersPasswordWrite)?;
+        scope.require_on_server(Permission::USERS_PASSWORD_WRITE)?;
         self.replace_password(scope, id, password, None).await.map(drop)
     }
 
@@ -356,14 +356,14 @@ impl Users {
     /// Makes a user a server admin, or one no more.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn set_server_admin(&self, scope: &Scope, id: UserId, is_server_admin: bool) -> Result<()> {
-        scope.require_on_server(Permission::UsersPermissionsWrite)?;
+        scope.require_on_server(Permission::USERS_PERMISSIONS_WRITE)?;
         self.tell(scope, id, UserCommand::SetServerAdmin(is_server_admin)).await
     }
 
     /// Keeps a user from logging in, or lets it again.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn set_disabled(&self, scope: &Scope, id: UserId, is_disabled: bool) -> Result<()> {
-        let permission = if is_disabled { Permission::UsersDisable } else { Permission::UsersEnable };
+        let permission = if is_disabled { Permission::USERS_DISABLE } else { Permission::USERS_ENABLE };
         scope.require_on_server(permission)?;
         self.tell(scope, id, UserCommand::SetDisabled(is_disabled)).await
     }
@@ -377,7 +377,7 @@ impl Users {
     /// Makes one of a user's orgs the one the user works in.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn switch_org_of_user(&self, scope: &Scope, user: UserId, org: OrgId) -> Result<()> {
-        scope.require_on_server(Permission::UsersWrite)?;
+        scope.require_on_server(Permission::USERS_WRITE)?;
         self.switch_org_of(scope, user, org).await
     }
 
@@ -392,7 +392,7 @@ impl Users {
     /// Deletes a user with its memberships, in one commit.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn delete_user(&self, scope: &Scope, id: UserId) -> Result<()> {
-        let across = scope.across_orgs(Permission::UsersDelete)?;
+        let across = scope.across_orgs(Permission::USERS_DELETE)?;
         self.commands
             .run(scope, |mut unit| async move {
                 let mut user = unit.load_from_server::<User>(&id).await?;
@@ -400,7 +400,7 @@ impl Users {
                 unit.record(user)?;
                 unit.write_secret(password_secret(id, None));
                 for org in self.memberships.list_orgs_of_user(id).await? {
-                    let org_scope = scope.in_org(org.org_id, Permission::OrgUsersRemove)?;
+                    let org_scope = scope.in_org(org.org_id, Permission::ORG_USERS_REMOVE)?;
                     self.endings.tell(&mut unit, &org_scope, &[Ending::Member(id)]).await?;
                     let mut membership = unit.load_across::<Membership>(across, org.org_id, &id).await?;
                     membership.tell(MembershipCommand::Remove).await?;
@@ -424,35 +424,35 @@ impl Users {
     /// Reads any user.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_user(&self, scope: &Scope, id: UserId) -> Result<UserView> {
-        scope.require_on_server(Permission::UsersRead)?;
+        scope.require_on_server(Permission::USERS_READ)?;
         self.find(id).await
     }
 
     /// Reads the user of a login or e-mail address.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_user_by_login(&self, scope: &Scope, login: &str) -> Result<UserView> {
-        scope.require_on_server(Permission::UsersRead)?;
+        scope.require_on_server(Permission::USERS_READ)?;
         self.reader.find_user_by_login(login).await?.ok_or_else(|| UserError::NotFound.into())
     }
 
     /// Reads the user of a uid.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_user_by_uid(&self, scope: &Scope, uid: &str) -> Result<UserView> {
-        scope.require_on_server(Permission::UsersRead)?;
+        scope.require_on_server(Permission::USERS_READ)?;
         self.reader.find_user_by_uid(uid).await?.ok_or_else(|| UserError::NotFound.into())
     }
 
     /// Searches all users.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn search_users(&self, scope: &Scope, query: &str, page: Page) -> Result<Vec<UserView>> {
-        scope.require_on_server(Permission::UsersRead)?;
+        scope.require_on_server(Permission::USERS_READ)?;
         self.reader.search_users(query, page).await
     }
 
     /// Counts the users that a query finds in all.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn count_users(&self, scope: &Scope, query: &str) -> Result<i64> {
-        scope.require_on_server(Permission::UsersRead)?;
+        scope.require_on_server(Permission::USERS_READ)?;
         self.reader.count_users(query).await
     }
 

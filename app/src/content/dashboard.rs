@@ -214,7 +214,7 @@ impl Dashboards {
     /// Lists the tags of all dashboards that the actor may read, with how many have each; of too many tags, the most used.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn list_tags(&self, scope: &Scope) -> Result<Vec<TagCount>> {
-        scope.require_member(Permission::DashboardsRead)?;
+        scope.require_member(Permission::DASHBOARDS_READ)?;
         let filter = ContentFilter::of(scope, AccessLevel::View);
         self.reader.count_tags(scope, &filter).await
     }
@@ -226,7 +226,7 @@ impl Dashboards {
         self.commands
             .run(scope, |mut unit| async move {
                 let mut dashboard = unit.load::<Dashboard>(uid).await?;
-                self.require_edit(scope, &dashboard, Permission::DashboardsDelete).await?;
+                self.require_edit(scope, &dashboard, Permission::DASHBOARDS_DELETE).await?;
                 self.authorization.rest_on_right(
                     scope,
                     &mut unit,
@@ -249,8 +249,8 @@ impl Dashboards {
     /// A dashboard that the actor may read, and what else it may do with it.
     async fn find_visible(&self, scope: &Scope, uid: &Uid) -> Result<(Arc<DashboardView>, AccessLevel)> {
         let dashboard = self.find(scope, uid).await?;
-        let (view, permission) = (AccessLevel::View, Permission::DashboardsRead);
-        let level = self.authorization.require(scope, dashboard.guarded(), view, permission).await?;
+        let permission = Permission::DASHBOARDS_READ;
+        let level = self.authorization.require(scope, dashboard.guarded(), permission).await?;
         Ok((dashboard, level))
     }
 
@@ -265,7 +265,7 @@ impl Dashboards {
             return Err(DashboardError::NotFound.into());
         }
         let guarded = Guarded::Dashboard { id: dashboard.id, folder: dashboard.folder_uid.as_ref() };
-        self.authorization.require(scope, guarded, AccessLevel::Edit, permission).await.map(drop)
+        self.authorization.require(scope, guarded, permission).await.map(drop)
     }
 }
 

@@ -211,7 +211,7 @@ impl Folders {
                 if let Some(parent) = parent_uid {
                     must_exist(&*unit.load::<Folder>(parent).await?)?;
                 }
-                let (parent, permission) = (parent_uid.as_ref(), Permission::FoldersCreate);
+                let (parent, permission) = (parent_uid.as_ref(), Permission::FOLDERS_CREATE);
                 self.authorization.require_place_in(scope, &mut unit, parent, permission).await?;
                 let id =
                     if folder.exists { 0 } else { self.ids.next_id(scope.org(), IdKind::Object).await? };
@@ -238,7 +238,7 @@ impl Folders {
         self.commands
             .run(scope, |mut unit| async move {
                 let mut folder = unit.load::<Folder>(uid).await?;
-                self.require_edit(scope, &folder, Permission::FoldersWrite).await?;
+                self.require_edit(scope, &folder, Permission::FOLDERS_WRITE).await?;
                 folder
                     .tell(FolderCommand::Update {
                         title: change.title.as_deref().map(|title| title.trim().to_owned()),
@@ -260,12 +260,12 @@ impl Folders {
         self.commands
             .run(scope, |mut unit| async move {
                 let mut folder = unit.load::<Folder>(uid).await?;
-                self.require_edit(scope, &folder, Permission::FoldersWrite).await?;
+                self.require_edit(scope, &folder, Permission::FOLDERS_WRITE).await?;
                 if let Some(parent) = parent_uid.as_ref().filter(|parent| *parent != uid) {
                     must_exist(&*unit.load::<Folder>(parent).await?)?;
                 }
                 if folder.parent_uid != *parent_uid {
-                    let (parent, permission) = (parent_uid.as_ref(), Permission::FoldersCreate);
+                    let (parent, permission) = (parent_uid.as_ref(), Permission::FOLDERS_CREATE);
                     self.authorization.require_place_in(scope, &mut unit, parent, permission).await?;
                     // An actor whose right is taken meanwhile must not take the folder along.
                     self.authorization.rest_on_right(
@@ -290,7 +290,7 @@ impl Folders {
         self.commands
             .run(scope, |mut unit| async move {
                 let mut folder = unit.load::<Folder>(uid).await?;
-                self.require_edit(scope, &folder, Permission::FoldersDelete).await?;
+                self.require_edit(scope, &folder, Permission::FOLDERS_DELETE).await?;
                 self.authorization.rest_on_right(
                     scope,
                     &mut unit,
@@ -354,10 +354,10 @@ impl Folders {
 
     /// The rights of the actor at the root, which is no folder.
     pub fn get_root(&self, scope: &Scope) -> Result<AccessLevel> {
-        scope.require_member(Permission::FoldersRead)?;
+        scope.require_member(Permission::FOLDERS_READ)?;
         Ok(if scope.administers_content() {
             AccessLevel::Admin
-        } else if scope.allows(Permission::FoldersCreate) {
+        } else if scope.allows(Permission::FOLDERS_CREATE) {
             AccessLevel::Edit
         } else {
             AccessLevel::View
@@ -382,7 +382,7 @@ impl Folders {
         level: AccessLevel,
         page: Page,
     ) -> Result<Vec<FolderView>> {
-        scope.require_member(Permission::FoldersRead)?;
+        scope.require_member(Permission::FOLDERS_READ)?;
         let parent_uid = parse_parent(parent_uid)?;
         let mut filter = ContentFilter::of(scope, level);
         if let Some(parent) = &parent_uid {
@@ -411,7 +411,7 @@ impl Folders {
     /// What the actor may do with a folder that is there.
     pub(crate) async fn level(&self, scope: &Scope, uid: &Uid) -> Result<AccessLevel> {
         let folder = self.find(scope, uid).await?;
-        self.with_right(scope, folder).await?.level.ok_or_else(|| denied(Permission::FoldersRead))
+        self.with_right(scope, folder).await?.level.ok_or_else(|| denied(Permission::FOLDERS_READ))
     }
 
     async fn with_right(&self, scope: &Scope, folder: Arc<FolderView>) -> Result<FolderRight> {
@@ -425,7 +425,7 @@ impl Folders {
             return Err(FolderError::NotFound.into());
         }
         let guarded = Guarded::Folder(&folder.uid);
-        self.authorization.require(scope, guarded, AccessLevel::Edit, permission).await.map(drop)
+        self.authorization.require(scope, guarded, permission).await.map(drop)
     }
 
     async fn find(&self, scope: &Scope, uid: &Uid) -> Result<Arc<FolderView>> {
@@ -459,7 +459,7 @@ fn inside<'a>(uid: &Uid, folders: impl Iterator<Item = &'a Folder>) -> HashSet<U
 }
 
 fn may_view(folder: &FolderRight) -> Result<()> {
-    if folder.level.is_some() { Ok(()) } else { Err(denied(Permission::FoldersRead)) }
+    if folder.level.is_some() { Ok(()) } else { Err(denied(Permission::FOLDERS_READ)) }
 }
 
 fn must_exist(folder: &Folder) -> Result<()> {

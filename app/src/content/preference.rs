@@ -110,14 +110,14 @@ impl Preferences {
     /// Reads what the org prefers.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_org_preference(&self, scope: &Scope) -> Result<PreferenceView> {
-        scope.require(Permission::OrgsPreferencesRead)?;
+        scope.require(Permission::ORGS_PREFERENCES_READ)?;
         self.reader.find_preference(scope, PreferenceOwner::Org).await
     }
 
     /// Reads what a team prefers.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_team_preference(&self, scope: &Scope, team: &str) -> Result<PreferenceView> {
-        scope.require(Permission::TeamsRead)?;
+        scope.require(Permission::TEAMS_READ)?;
         let id = resolve_team(&*self.teams, scope, team).await?;
         self.teams.find_team(scope, id).await?.ok_or(TeamError::NotFound)?;
         self.reader.find_preference(scope, PreferenceOwner::Team(id)).await
@@ -137,7 +137,7 @@ impl Preferences {
         change: &PreferenceChange,
         unmentioned: Unmentioned,
     ) -> Result<()> {
-        scope.require(Permission::OrgsPreferencesWrite)?;
+        scope.require(Permission::ORGS_PREFERENCES_WRITE)?;
         self.change(scope, PreferenceOwner::Org, change, unmentioned).await
     }
 
@@ -150,7 +150,7 @@ impl Preferences {
         change: &PreferenceChange,
         unmentioned: Unmentioned,
     ) -> Result<()> {
-        scope.require(Permission::TeamsWrite)?;
+        scope.require(Permission::TEAMS_WRITE)?;
         let id = resolve_team(&*self.teams, scope, team).await?;
         self.change(scope, PreferenceOwner::Team(id), change, unmentioned).await
     }

@@ -51,8 +51,8 @@ impl Stars {
                     return Err(DashboardError::NotFound.into());
                 }
                 let guarded = Guarded::Dashboard { id: dashboard.id, folder: dashboard.folder_uid.as_ref() };
-                let (view, permission) = (AccessLevel::View, Permission::DashboardsRead);
-                self.authorization.require(scope, guarded, view, permission).await?;
+                let permission = Permission::DASHBOARDS_READ;
+                self.authorization.require(scope, guarded, permission).await?;
                 let mut star = unit.load::<Star>(&user_id).await?;
                 let added = StarAdded { user_id, dashboard_uid: uid.clone(), dashboard_id: dashboard.id };
                 star.tell(StarCommand::Add(added)).await?;

@@ -105,8 +105,8 @@ impl Scope {
     /// The scope of a user in an org.
     #[must_use]
     pub fn of_member(org: OrgId, role: OrgRole, actor: Arc<Actor>, request: Arc<RequestContext>) -> Self {
-        let server_rights = if actor.is_server_admin { Rights::SERVER_ADMIN } else { Rights::NONE };
-        let rights = Rights::of_role(role).and(server_rights);
+        let server_rights = Rights { role: None, is_server_admin: actor.is_server_admin };
+        let rights = Rights { role: Some(role), ..server_rights };
         let known_at = Instant::now();
         Self { org, home: org, role, member_since: None, rights, server_rights, actor, request, known_at }
     }
@@ -298,8 +298,8 @@ mod tests {
     #[test]
     fn an_org_admin_has_no_say_in_another_org() {
         let admin = scope(1, OrgRole::Admin, false);
-        assert!(admin.in_org(OrgId(1), Permission::OrgsWrite).is_ok());
-        assert_eq!(admin.in_org(OrgId(2), Permission::OrgsWrite).unwrap_err().kind(), ErrorKind::Forbidden);
+        assert!(admin.in_org(OrgId(1), Permission::ORGS_WRITE).is_ok());
+        assert_eq!(admin.in_org(OrgId(2), Permission::ORGS_WRITE).unwrap_err().kind(), ErrorKind::Forbidden);
     }
 
     #[test]
@@ -312,10 +312,10 @@ mod tests {
 
     #[test]
     fn a_server_admin_administers_other_orgs_without_reading_them() {
-        let other = scope(1, OrgRole::Admin, true).in_org(OrgId(2), Permission::OrgsWrite).unwrap();
+        let other = scope(1, OrgRole::Admin, true).in_org(OrgId(2), Permission::ORGS_WRITE).unwrap();
         assert_eq!((other.org(), other.home()), (OrgId(2), OrgId(1)));
-        assert!(other.allows(Permission::OrgUsersAdd));
-        assert!(!other.allows(Permission::DashboardsRead));
+        assert!(other.allows(Permission::ORG_USERS_ADD));
+        assert!(!other.allows(Permission::DASHBOARDS_READ));
         assert!(!other.administers_content());
         assert!(scope(1, OrgRole::Viewer, true).administers_content());
         assert!(!scope(1, OrgRole::Editor, false).administers_content());

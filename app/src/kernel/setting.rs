@@ -22,7 +22,7 @@ impl Settings {
 
     /// Reads all settings.
     pub fn get_settings(&self, scope: &Scope) -> Result<&SettingBag> {
-        scope.require_on_server(Permission::SettingsRead)?;
+        scope.require_on_server(Permission::SETTINGS_READ)?;
         Ok(&self.bag)
     }
 }

@@ -284,7 +284,7 @@ impl Audits {
 
     /// The scope in which a server admin reads the log of what belongs to no org.
     pub fn server_scope(scope: &Scope) -> Result<Scope> {
-        scope.in_org(OrgId::SERVER, Permission::ServerAuditRead)
+        scope.in_org(OrgId::SERVER, Permission::SERVER_AUDIT_READ)
     }
 
     /// Reads a page of entries, handing each to `sink`.
@@ -373,5 +373,5 @@ fn empty_page(seal: &Seal, back: Option<Cursor>) -> PageLinks {
 /// What belongs to no org needs a permission that its scope was made with.
 fn require(scope: &Scope) -> Result<()> {
     let is_server = scope.org() == OrgId::SERVER;
-    scope.require(if is_server { Permission::ServerAuditRead } else { Permission::AuditRead })
+    scope.require(if is_server { Permission::SERVER_AUDIT_READ } else { Permission::AUDIT_READ })
 }

@@ -16,7 +16,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use kymograph_domain::kernel::undo::{Undoing, reverted_types, undoing};
+use kymograph_domain::kernel::undo::Undoing;
+use kymograph_domain::registry::{reverted_types, undoing};
 use kymograph_domain::{OrgId, StreamId, Timestamp, UserId};
 use tokio::sync::OnceCell;
 
@@ -305,5 +306,5 @@ impl Undos {
 /// Readers of the log may undo its entries, as far as they may do each thing that this takes.
 fn require(scope: &Scope) -> Result<()> {
     let is_server = scope.org() == OrgId::SERVER;
-    scope.require(if is_server { Permission::ServerAuditRead } else { Permission::AuditRead })
+    scope.require(if is_server { Permission::SERVER_AUDIT_READ } else { Permission::AUDIT_READ })
 }

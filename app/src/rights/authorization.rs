@@ -10,10 +10,10 @@ use std::sync::Arc;
 use kymograph_domain::rights::resource_permission::{DEFAULT_GRANTS, Grantee, ResourceKind};
 use kymograph_domain::{AccessLevel, OrgRole, TeamId, Timestamp, Uid, UserId};
 
-use crate::kernel::error::Result;
+use crate::kernel::error::{Error, Result};
 use crate::kernel::scope::denied;
 use crate::rights::resource_permission::ResourcePermissionReader;
-use crate::{Permission, Scope, Unit};
+use crate::{Permission, Scope, Unit, permissions};
 
 /// A folder or dashboard, named by what is needed to find the lists that decide on it.
 #[derive(Clone, Copy, Debug)]
@@ -133,17 +133,16 @@ impl Authorization {
         Ok(facts.nodes.iter().filter_map(|node| node_level(scope, &facts.teams, node)).max())
     }
 
-    /// Fails unless the actor may do so much with a folder or dashboard; returns what it may do at most. The
-    /// permission is what a client is told to lack.
+    /// Fails unless the actor has a permission on a folder or dashboard; returns what it may do at most.
     pub async fn require(
         &self,
         scope: &Scope,
         guarded: Guarded<'_>,
-        level: AccessLevel,
         permission: Permission,
     ) -> Result<AccessLevel> {
+        let needed = guarded.level(permission)?;
         let allowed = self.level(scope, guarded).await?;
-        allowed.filter(|allowed| *allowed >= level).ok_or_else(|| denied(permission))
+        allowed.filter(|allowed| *allowed >= needed).ok_or_else(|| denied(permission))
     }
 
     /// Whether the folder that a dashboard was deleted from is there, so that it can go back there.
@@ -160,9 +159,7 @@ impl Authorization {
     ) -> Result<()> {
         match folder {
             _ if scope.administers_content() => Ok(()),
-            Some(folder) => {
-                self.require(scope, Guarded::Folder(folder), AccessLevel::Edit, permission).await.map(drop)
-            }
+            Some(folder) => self.require(scope, Guarded::Folder(folder), permission).await.map(drop),
             None => scope.require(permission),
         }
     }
@@ -230,52 +227,25 @@ fn default_level(role: OrgRole) -> Option<AccessLevel> {
     granted.map(|(_, level)| *level).max()
 }
 
-/// What each level allows with a folder and what is inside, from the lowest level.
-const FOLDER_PERMISSIONS: &[(AccessLevel, &[Permission])] = {
-    use Permission as P;
-    &[
-        (AccessLevel::View, &[P::FoldersRead, P::DashboardsRead]),
-        (
-            AccessLevel::Edit,
-            &[
-                P::FoldersCreate,
-                P::FoldersWrite,
-                P::FoldersDelete,
-                P::DashboardsCreate,
-                P::DashboardsWrite,
-                P::DashboardsDelete,
-            ],
-        ),
-        (
-            AccessLevel::Admin,
-            &[
-                P::FoldersPermissionsRead,
-                P::FoldersPermissionsWrite,
-                P::DashboardsPermissionsRead,
-                P::DashboardsPermissionsWrite,
-            ],
-        ),
-    ]
-};
+impl Guarded<'_> {
+    /// The level that a permission takes on it.
+    fn level(self, permission: Permission) -> Result<AccessLevel> {
+        let level = match self {
+            Self::Folder(_) => permission.on_folder,
+            Self::Dashboard { .. } | Self::Trashed(_) => permission.on_dashboard,
+        };
+        level.ok_or_else(|| Error::internal(format!("{} is no permission on {self:?}", permission.action())))
+    }
+}
 
-/// What each level allows with a dashboard, from the lowest level.
-const DASHBOARD_PERMISSIONS: &[(AccessLevel, &[Permission])] = {
-    use Permission as P;
-    &[
-        (AccessLevel::View, &[P::DashboardsRead]),
-        (AccessLevel::Edit, &[P::DashboardsWrite, P::DashboardsDelete]),
-        (AccessLevel::Admin, &[P::DashboardsPermissionsRead, P::DashboardsPermissionsWrite]),
-    ]
-};
-
-/// What a level allows, by Grafana's action names.
+/// What a level allows, lower levels first.
 pub fn permissions_of(kind: ResourceKind, level: AccessLevel) -> impl Iterator<Item = Permission> {
-    let permissions = match kind {
-        ResourceKind::Folder => FOLDER_PERMISSIONS,
-        ResourceKind::Dashboard => DASHBOARD_PERMISSIONS,
+    let needed = move |permission: &Permission| match kind {
+        ResourceKind::Folder => permission.on_folder,
+        ResourceKind::Dashboard => permission.on_dashboard,
     };
-    let allowed = permissions.iter().filter(move |(needed, _)| *needed <= level);
-    allowed.flat_map(|(_, permissions)| permissions.iter().copied())
+    let of = move |wanted| permissions().filter(move |permission| needed(permission) == Some(wanted));
+    AccessLevel::ALL.into_iter().filter(move |lower| *lower <= level).flat_map(of)
 }
 
 #[cfg(test)]

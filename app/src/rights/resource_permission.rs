@@ -16,7 +16,7 @@ use crate::kernel::side_write::SideWrite;
 use crate::rights::authorization::{
     AccessFacts, AccessNode, Authorization, ContentFilter, Guarded, StoredGrant, permissions_of,
 };
-use crate::{Commands, Permission, Scope, Unit};
+use crate::{Commands, Permission, Scope, Unit, permissions};
 
 pub use change::{GrantEndings, WantedGrant, parse_level};
 
@@ -209,7 +209,7 @@ impl ResourcePermissions {
         let mut view = self.find_resource(scope, kind, uid).await?;
         let guarded = guarded(kind, &view.uid, view.id, view.folder_uid.as_ref());
         let authorization = &self.ports.authorization;
-        authorization.require(scope, guarded, AccessLevel::Admin, read_permission(kind)).await?;
+        authorization.require(scope, guarded, read_permission(kind)).await?;
         let nodes = self.ports.reader.find_access(scope, guarded).await?.nodes;
         view.permissions = self.list_permissions(scope, &nodes).await?;
         Ok(view)
@@ -321,32 +321,32 @@ impl ResourcePermissions {
         &self,
         scope: &Scope,
     ) -> Result<BTreeMap<&'static str, BTreeSet<String>>> {
-        let mut permissions: BTreeMap<_, BTreeSet<String>> = BTreeMap::new();
+        let mut allowed: BTreeMap<_, BTreeSet<String>> = BTreeMap::new();
         let content: Vec<_> = permissions_of(ResourceKind::Folder, AccessLevel::Admin).collect();
         let is_unlimited = scope.administers_content();
-        for permission in Permission::ALL {
-            let is_content = content.contains(permission);
-            if scope.allows(*permission) && !is_content || is_unlimited && is_content {
-                let scopes = permission.scopes().iter().map(|scope| (*scope).to_owned());
-                permissions.entry(permission.action()).or_default().extend(scopes);
+        for permission in permissions() {
+            let is_content = content.contains(&permission);
+            if scope.allows(permission) && !is_content || is_unlimited && is_content {
+                let scopes = permission.scopes.iter().map(|scope| (*scope).to_owned());
+                allowed.entry(permission.action()).or_default().extend(scopes);
             }
         }
         if is_unlimited {
-            return Ok(permissions);
+            return Ok(allowed);
         }
-        for permission in [Permission::FoldersCreate, Permission::DashboardsCreate] {
+        for permission in [Permission::FOLDERS_CREATE, Permission::DASHBOARDS_CREATE] {
             if scope.allows(permission) {
-                permissions.entry(permission.action()).or_default().insert("folders:uid:general".to_owned());
+                allowed.entry(permission.action()).or_default().insert("folders:uid:general".to_owned());
             }
         }
         let filter = ContentFilter::of(scope, AccessLevel::View);
         for right in self.ports.reader.list_rights(scope, &filter, MAX_NAMED).await? {
             for permission in permissions_of(right.kind, right.level) {
                 let scope = format!("{}s:uid:{}", right.kind.as_str(), right.uid);
-                permissions.entry(permission.action()).or_default().insert(scope);
+                allowed.entry(permission.action()).or_default().insert(scope);
             }
         }
-        Ok(permissions)
+        Ok(allowed)
     }
 }
 
@@ -359,14 +359,14 @@ fn guarded<'a>(kind: ResourceKind, uid: &'a Uid, id: i64, folder: Option<&'a Uid
 
 fn read_permission(kind: ResourceKind) -> Permission {
     match kind {
-        ResourceKind::Folder => Permission::FoldersPermissionsRead,
-        ResourceKind::Dashboard => Permission::DashboardsPermissionsRead,
+        ResourceKind::Folder => Permission::FOLDERS_PERMISSIONS_READ,
+        ResourceKind::Dashboard => Permission::DASHBOARDS_PERMISSIONS_READ,
     }
 }
 
 fn write_permission(kind: ResourceKind) -> Permission {
     match kind {
-        ResourceKind::Folder => Permission::FoldersPermissionsWrite,
-        ResourceKind::Dashboard => Permission::DashboardsPermissionsWrite,
+        ResourceKind::Folder => Permission::FOLDERS_PERMISSIONS_WRITE,
+        ResourceKind::Dashboard => Permission::DASHBOARDS_PERMISSIONS_WRITE,
     }
 }

@@ -15,6 +15,7 @@ use crate::kernel::id::UserId;
 use crate::kernel::reason::{Reason, ReasonKind};
 use crate::kernel::text::{MAX_NAME_BYTES, is_storable};
 use crate::kernel::timestamp::Timestamp;
+use crate::kernel::undo::Undoing;
 
 /// The state that decisions about access need: only how often somebody was let in or not.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -180,8 +181,20 @@ impl Reason for AccessError {
     }
 }
 
+const ATTEMPT: Undoing = Undoing::Impossible("it records an attempt, which changed nothing");
+
 impl Stream for Access {
     type Key = AccessTarget;
+
+    const UNDOINGS: &'static [(&'static str, Undoing)] = &[
+        ("access.denied", ATTEMPT),
+        ("access.login_failed", ATTEMPT),
+        ("access.token_refused", ATTEMPT),
+        (
+            "access.logged_in",
+            Undoing::Impossible("a log-in happened: revoke the session or log the user out"),
+        ),
+    ];
 }
 
 impl Aggregate for Access {

@@ -17,6 +17,7 @@ use crate::kernel::reason::{Reason, ReasonKind};
 use crate::kernel::role::OrgRole;
 use crate::kernel::text::{MAX_NAME_BYTES, fold, has_hidden_characters, is_storable};
 use crate::kernel::timestamp::Timestamp;
+use crate::kernel::undo::Undoing;
 
 /// For how long an invite can be accepted, in seconds.
 pub const LIFETIME_SECONDS: i64 = 24 * 60 * 60;
@@ -187,8 +188,18 @@ impl Invite {
     pub const FEW: Invariant = Invariant::new("invite_few", || InviteError::TooMany.into());
 }
 
+const INVITE_ENDED: Undoing =
+    Undoing::Impossible("the code of the invite was forgotten: create another invite");
+
 impl Stream for Invite {
     type Key = InviteId;
+
+    const UNDOINGS: &'static [(&'static str, Undoing)] = &[
+        ("invite.created", Undoing::Ended),
+        ("invite.revoked", INVITE_ENDED),
+        ("invite.accepted", Undoing::Impossible("the invited user is a member now: remove the member")),
+        ("invite.expired", INVITE_ENDED),
+    ];
 
     fn ending(&self) -> Option<InviteCommand> {
         self.is_open.then_some(InviteCommand::Revoke)

@@ -11,6 +11,7 @@ use crate::kernel::id::UserId;
 use crate::kernel::invariant::Invariant;
 use crate::kernel::reason::{Reason, ReasonKind};
 use crate::kernel::role::OrgRole;
+use crate::kernel::undo::Undoing;
 
 /// The state that decisions about a membership need.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -116,6 +117,19 @@ impl Membership {
 
 impl Stream for Membership {
     type Key = UserId;
+
+    const UNDOINGS: &'static [(&'static str, Undoing)] = &[
+        (
+            "membership.added",
+            Undoing::Impossible("remove the member, which also ends what the member was granted"),
+        ),
+        ("membership.role_changed", Undoing::Reverted),
+        ("membership.removed", Undoing::Reverted),
+    ];
+
+    fn exists(&self) -> bool {
+        self.exists
+    }
 
     /// The role comes back. Who left is a member again when its removal is undone, and not by the way.
     fn restoration(&self, past: &Self, _: &[MembershipEvent], _: i64) -> Option<Vec<MembershipCommand>> {

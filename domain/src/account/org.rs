@@ -11,6 +11,7 @@ use crate::kernel::id::OrgId;
 use crate::kernel::invariant::Invariant;
 use crate::kernel::reason::{Reason, ReasonKind};
 use crate::kernel::text::{MAX_NAME_BYTES, has_hidden_characters, is_storable};
+use crate::kernel::undo::Undoing;
 
 /// The state that decisions about an org need.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -146,6 +147,22 @@ impl Org {
 
 impl Stream for Org {
     type Key = OrgId;
+
+    const UNDOINGS: &'static [(&'static str, Undoing)] = &[
+        ("org.created", Undoing::Impossible("delete the organization")),
+        ("org.renamed", Undoing::Reverted),
+        ("org.address_changed", Undoing::Reverted),
+        (
+            "org.deleted",
+            Undoing::Impossible(
+                "what the organization had is gone: import its exported dashboards into a new one",
+            ),
+        ),
+    ];
+
+    fn exists(&self) -> bool {
+        self.exists
+    }
 
     /// A deleted org does not come back.
     fn restoration(&self, past: &Self, _: &[OrgEvent], _: i64) -> Option<Vec<OrgCommand>> {

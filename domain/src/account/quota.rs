@@ -14,6 +14,7 @@ use crate::kernel::effect::Effects;
 use crate::kernel::id::UserId;
 use crate::kernel::invariant::Invariant;
 use crate::kernel::reason::{Reason, ReasonKind};
+use crate::kernel::undo::Undoing;
 
 pub use crate::kernel::effect::QuotaTarget;
 
@@ -119,6 +120,9 @@ impl Quota {
 
 impl Stream for Quota {
     type Key = QuotaOwner;
+
+    const UNDOINGS: &'static [(&'static str, Undoing)] =
+        &[("quota.changed", Undoing::Impossible("set the former limit again"))];
 }
 
 impl Aggregate for Quota {

@@ -16,6 +16,7 @@ use crate::kernel::role::OrgRole;
 use crate::kernel::text::{MAX_NAME_BYTES, has_hidden_characters, is_storable};
 use crate::kernel::timestamp::Timestamp;
 use crate::kernel::uid::Uid;
+use crate::kernel::undo::Undoing;
 
 /// How many tokens an account may have. They are part of the state, which is written with each event.
 pub const MAX_TOKENS: usize = 1000;
@@ -232,6 +233,24 @@ impl ServiceAccount {
 
 impl Stream for ServiceAccount {
     type Key = UserId;
+
+    const UNDOINGS: &'static [(&'static str, Undoing)] = &[
+        ("service_account.created", Undoing::Impossible("disable or delete the service account")),
+        ("service_account.updated", Undoing::Reverted),
+        ("service_account.token_added", Undoing::Revoked),
+        (
+            "service_account.token_deleted",
+            Undoing::Impossible("a token is kept nowhere: create another token"),
+        ),
+        (
+            "service_account.deleted",
+            Undoing::Impossible("its tokens are kept nowhere: create another service account"),
+        ),
+    ];
+
+    fn exists(&self) -> bool {
+        self.exists
+    }
 
     /// Tokens do not come back, and so a deleted account does not either: its tokens are all it was good for.
     fn restoration(

@@ -14,6 +14,7 @@ use crate::kernel::invariant::Invariant;
 use crate::kernel::reason::{Reason, ReasonKind};
 use crate::kernel::text::{MAX_NAME_BYTES, has_hidden_characters, is_storable};
 use crate::kernel::uid::Uid;
+use crate::kernel::undo::Undoing;
 
 /// How many members a team may have. They are part of the state, which is written with each event.
 pub const MAX_MEMBERS: usize = 5000;
@@ -222,6 +223,19 @@ impl Team {
 
 impl Stream for Team {
     type Key = TeamId;
+
+    const UNDOINGS: &'static [(&'static str, Undoing)] = &[
+        ("team.created", Undoing::Impossible("delete the team")),
+        ("team.updated", Undoing::Reverted),
+        ("team.member_added", Undoing::Reverted),
+        ("team.permission_changed", Undoing::Reverted),
+        ("team.member_removed", Undoing::Reverted),
+        ("team.deleted", Undoing::Reverted),
+    ];
+
+    fn exists(&self) -> bool {
+        self.exists
+    }
 
     fn restoration(&self, past: &Self, events: &[TeamEvent], _: i64) -> Option<Vec<TeamCommand>> {
         let (name, email) = (past.name.clone(), past.email.clone());

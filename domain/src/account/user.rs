@@ -17,6 +17,7 @@ use crate::kernel::id::{OrgId, UserId};
 use crate::kernel::invariant::Invariant;
 use crate::kernel::timestamp::Timestamp;
 use crate::kernel::uid::Uid;
+use crate::kernel::undo::Undoing;
 
 pub use claim::{Claims, UserEmailClaimed, UserLoginClaimed};
 use email::check_email;
@@ -256,8 +257,40 @@ impl Effects for UserEvent {
     }
 }
 
+const PASSED: Undoing = Undoing::Impossible("a session that ended does not come back: log in again");
+
+const OWN_CHOICE: Undoing = Undoing::Impossible("only the user can choose it again");
+
 impl Stream for User {
     type Key = UserId;
+
+    const UNDOINGS: &'static [(&'static str, Undoing)] = &[
+        ("user.created", Undoing::Impossible("disable or delete the user")),
+        ("user.profile_changed", Undoing::Reverted),
+        ("user.email_claimed", Undoing::Reverted),
+        ("user.login_claimed", Undoing::Reverted),
+        ("user.email_change_requested", Undoing::Impossible("the link in the mail expires by itself")),
+        ("user.email_not_sent", Undoing::Impossible("it records an attempt, which changed nothing")),
+        ("user.password_changed", Undoing::Impossible("passwords are not in the log: set another password")),
+        (
+            "user.server_admin_changed",
+            Undoing::Impossible("rights over the server are set by hand: set the former ones"),
+        ),
+        ("user.disabled", Undoing::Impossible("enable the user")),
+        ("user.enabled", Undoing::Impossible("disable the user")),
+        ("user.org_switched", OWN_CHOICE),
+        ("user.help_flags_changed", OWN_CHOICE),
+        ("user.session_revoked", PASSED),
+        ("user.logged_out", PASSED),
+        (
+            "user.deleted",
+            Undoing::Impossible("the user's password and memberships are gone: create another user"),
+        ),
+    ];
+
+    fn exists(&self) -> bool {
+        self.exists
+    }
 
     /// Only the profile comes back: rights and passwords are nothing that anybody should get by looking back. Names that
     /// come back are claimed, as they may have been then.

@@ -17,6 +17,7 @@ use crate::kernel::invariant::Invariant;
 use crate::kernel::json::JsonValue;
 use crate::kernel::past::Description;
 use crate::kernel::uid::Uid;
+use crate::kernel::undo::Undoing;
 
 pub(crate) use content::are_tags;
 pub use content::{
@@ -190,6 +191,36 @@ impl Effects for DashboardEvent {
 
 impl Stream for Dashboard {
     type Key = Uid;
+
+    const UNDOINGS: &'static [(&'static str, Undoing)] = &[
+        ("dashboard.created", Undoing::Ended),
+        ("dashboard.updated", Undoing::Reverted),
+        ("dashboard.version_restored", Undoing::Reverted),
+        ("dashboard.deleted", Undoing::Reverted),
+        ("dashboard.restored", Undoing::Ended),
+        (
+            "dashboard.purged",
+            Undoing::Impossible(
+                "it is not in the trash any more: restore a version of its history as a new dashboard",
+            ),
+        ),
+    ];
+
+    fn exists(&self) -> bool {
+        self.exists
+    }
+
+    fn holds_key(&self) -> bool {
+        self.exists || self.in_trash
+    }
+
+    fn guarded(&self) -> Option<(&Uid, i64)> {
+        Some((&self.uid, self.id))
+    }
+
+    fn place(&self) -> Option<Option<&Uid>> {
+        Some(self.folder_uid.as_ref())
+    }
 
     const COMPLETE: &'static [&'static str] =
         &["dashboard.created", "dashboard.updated", "dashboard.version_restored"];

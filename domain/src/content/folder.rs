@@ -11,6 +11,7 @@ use crate::kernel::invariant::Invariant;
 use crate::kernel::reason::{Reason, ReasonKind};
 use crate::kernel::text::{MAX_DESCRIPTION_BYTES, MAX_NAME_BYTES, is_storable};
 use crate::kernel::uid::Uid;
+use crate::kernel::undo::Undoing;
 
 mod birth;
 
@@ -198,6 +199,25 @@ impl Folder {
 
 impl Stream for Folder {
     type Key = Uid;
+
+    const UNDOINGS: &'static [(&'static str, Undoing)] = &[
+        ("folder.created", Undoing::Ended),
+        ("folder.updated", Undoing::Reverted),
+        ("folder.moved", Undoing::Reverted),
+        ("folder.deleted", Undoing::Reverted),
+    ];
+
+    fn exists(&self) -> bool {
+        self.exists
+    }
+
+    fn guarded(&self) -> Option<(&Uid, i64)> {
+        Some((&self.uid, self.id))
+    }
+
+    fn place(&self) -> Option<Option<&Uid>> {
+        Some(self.parent_uid.as_ref())
+    }
 
     const BEGINNINGS: &'static [&'static str] = &["folder.created"];
 

@@ -14,6 +14,7 @@ use crate::kernel::past::image_of;
 use crate::kernel::reason::{Reason, ReasonKind};
 use crate::kernel::text::is_storable;
 use crate::kernel::uid::Uid;
+use crate::kernel::undo::Undoing;
 
 /// The longest word of a setting, such as the name of a time zone, in bytes.
 const MAX_WORD_BYTES: usize = 64;
@@ -133,6 +134,8 @@ impl Reason for PreferenceError {
 
 impl Stream for Preference {
     type Key = PreferenceOwner;
+
+    const UNDOINGS: &'static [(&'static str, Undoing)] = &[("preference.changed", Undoing::Reverted)];
 
     const COMPLETE: &'static [&'static str] = &["preference.changed"];
 

@@ -12,6 +12,7 @@ use crate::kernel::effect::Effects;
 use crate::kernel::id::UserId;
 use crate::kernel::reason::{Reason, ReasonKind};
 use crate::kernel::uid::Uid;
+use crate::kernel::undo::Undoing;
 
 /// How many dashboards of an org a user can star, so that the state stays small.
 pub const MAX_STARS: usize = 1000;
@@ -79,8 +80,13 @@ impl Reason for StarError {
     }
 }
 
+const OWN_CHOICE: Undoing = Undoing::Impossible("only the user can choose it again");
+
 impl Stream for Star {
     type Key = UserId;
+
+    const UNDOINGS: &'static [(&'static str, Undoing)] =
+        &[("star.added", OWN_CHOICE), ("star.removed", OWN_CHOICE)];
 }
 
 impl Aggregate for Star {

@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::kernel::event::EventSet;
 use crate::kernel::json::JsonValue;
-use crate::kernel::past::{Description, describe_members, image_of};
+use crate::kernel::past::{Description, NOTHING, describe_members, image_of};
 use crate::kernel::reason::Reason;
+use crate::kernel::uid::Uid;
+use crate::kernel::undo::Undoing;
 
 /// The name of a stream inside an org: the aggregate's type and its key, like `folder-abc`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -52,10 +54,33 @@ pub trait Stream:
     /// for nouns whose keys are never used again.
     const BEGINNINGS: &'static [&'static str] = &[];
 
+    /// The way to undo each of its events, by stored name.
+    const UNDOINGS: &'static [(&'static str, Undoing)];
+
     /// The name of the stream of the aggregate with this key.
     #[must_use]
     fn stream_id(key: &Self::Key) -> StreamId {
         StreamId(format!("{}-{key}", Self::TYPE))
+    }
+
+    /// True if the object is there. One without a beginning or an end always is.
+    fn exists(&self) -> bool {
+        true
+    }
+
+    /// True if nothing else can have its key.
+    fn holds_key(&self) -> bool {
+        self.exists()
+    }
+
+    /// The uid and the numeric id of an object that permissions can be granted on.
+    fn guarded(&self) -> Option<(&Uid, i64)> {
+        None
+    }
+
+    /// The folder that the object is in, `Some(None)` at the root; `None` if it is in no folder at all.
+    fn place(&self) -> Option<Option<&Uid>> {
+        None
     }
 
     /// The object as people see it in its history, as JSON text, `null` if it is not there.
@@ -64,7 +89,7 @@ pub trait Stream:
     /// default the state is what people see.
     fn image(&self, events: &[Self::Event]) -> Result<String, serde_json::Error> {
         let _ = events;
-        image_of(self)
+        if self.exists() { image_of(self) } else { Ok(NOTHING.to_owned()) }
     }
 
     /// The commands that make the object, as it is now, what it was when its events folded to `past`. Whether each

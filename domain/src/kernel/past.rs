@@ -151,22 +151,13 @@ fn phrase(member: &str, old: Option<JsonValue<'_>>, new: Option<JsonValue<'_>>) 
     }
 }
 
-/// Whether the object with this state is there. A state that does not say so is of something that always is.
-pub fn is_there(state: &impl Serialize) -> Result<bool, serde_json::Error> {
-    Ok(serde_json::to_value(state)?.get("exists") != Some(&Value::Bool(false)))
-}
-
-/// A state as people see it: its members named as in the API, and nothing if it is of an object that is not there.
+/// The state of an object that is there as people see it: its members named as in the API.
 pub(crate) fn image_of(state: &impl Serialize) -> Result<String, serde_json::Error> {
     let mut image = serde_json::Map::new();
     if let Value::Object(members) = serde_json::to_value(state)? {
-        for (name, value) in members {
-            match name.as_str() {
-                "exists" if value == Value::Bool(false) => return Ok(NOTHING.to_owned()),
-                "exists" => {}
-                _ => drop(image.insert(camel_case(&name), value)),
-            }
-        }
+        // That it is there goes without saying.
+        let shown = members.into_iter().filter(|(name, _)| name != "exists");
+        image.extend(shown.map(|(name, value)| (camel_case(&name), value)));
     }
     serde_json::to_string(&image)
 }
@@ -198,11 +189,11 @@ mod tests {
         let added: MembershipEvent = MembershipAdded { user_id, role: OrgRole::Editor }.into();
         assert!(past.push(&added));
         assert_eq!(past.image().unwrap(), r#"{"role":"Editor","userId":5}"#);
-        assert!(is_there(&past.state).unwrap());
+        assert!(Stream::exists(&past.state));
         let removed: MembershipEvent = MembershipRemoved { user_id }.into();
         assert!(past.push(&removed));
         assert_eq!(past.image().unwrap(), "null");
-        assert!(!is_there(&past.state).unwrap());
+        assert!(!Stream::exists(&past.state));
     }
 
     #[test]

@@ -19,8 +19,10 @@ use crate::kernel::id::UserId;
 use crate::kernel::reason::{Reason, ReasonKind};
 use crate::kernel::role::OrgRole;
 use crate::kernel::uid::Uid;
+use crate::kernel::undo::Undoing;
 
-pub use grantee::{AccessLevel, Grantee, GranteeError};
+pub use crate::kernel::access_level::AccessLevel;
+pub use grantee::{Grantee, GranteeError};
 
 /// How many grants a list may have. They are part of the state, which is written with each event.
 pub const MAX_GRANTS: usize = 500;
@@ -56,6 +58,12 @@ pub enum ResourceKind {
 }
 
 impl ResourceKind {
+    /// The kind of the objects of a noun.
+    #[must_use]
+    pub fn of_noun(noun: &str) -> Option<Self> {
+        [Self::Folder, Self::Dashboard].into_iter().find(|kind| kind.as_str() == noun)
+    }
+
     /// The name of the kind as it is stored.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -196,6 +204,13 @@ impl Reason for ResourcePermissionError {
 
 impl Stream for ResourcePermission {
     type Key = i64;
+
+    const UNDOINGS: &'static [(&'static str, Undoing)] = &[
+        ("resource_permission.customized", Undoing::Reverted),
+        ("resource_permission.granted", Undoing::Reverted),
+        ("resource_permission.revoked", Undoing::Reverted),
+        ("resource_permission.reset", Undoing::Reverted),
+    ];
 }
 
 impl Aggregate for ResourcePermission {

@@ -2,7 +2,6 @@
 
 use async_trait::async_trait;
 use kymograph_app::account::invite::{InviteReader, InviteView};
-use kymograph_app::kernel::permission::Rights;
 use kymograph_app::{Permission, Result, Scope};
 use kymograph_domain::account::invite::{Guest, Invite, InviteEvent, InviteId, MAX_OPEN_INVITES};
 use kymograph_domain::account::org::OrgEvent;
@@ -48,7 +47,7 @@ const CHECK_MAKER: &str = concat!(
 );
 
 fn inviting_roles() -> Vec<&'static str> {
-    Rights::roles_with(Permission::OrgUsersAdd)
+    Permission::ORG_USERS_ADD.roles()
 }
 
 impl Projector for InviteProjector {

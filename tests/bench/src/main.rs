@@ -1,7 +1,7 @@
 //! The benchmarks of Kymograph. Every speed is given as a ratio against a limit that is measured side by side
 //! in the same run, so that the numbers of different machines can be compared.
 //!
-//! `kymograph-bench [--row NAME] [--seconds N]`, after `cargo build --release --workspace`.
+//! `kymograph-bench [--row NAME] [--seconds N]`, after `cargo build --profile dist --workspace`.
 
 mod api;
 mod attack;

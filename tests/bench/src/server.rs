@@ -48,7 +48,7 @@ impl Server {
         let program = bench.programs.join("kymograph");
         if !program.exists() {
             let path = program.display();
-            return Err(format!("{path} is missing: run `cargo build --release --workspace`").into());
+            return Err(format!("{path} is missing: run `cargo build --profile dist --workspace`").into());
         }
         let port = free_port()?;
         let (data, log) = (folder.join("data"), folder.join("server.log"));

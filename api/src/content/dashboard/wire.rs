@@ -150,7 +150,7 @@ impl<'a> DashboardMetaBody<'a> {
             provisioned_external_id: "",
             annotations_permissions: AnnotationsPermissions {
                 dashboard: annotations(can_save),
-                organization: annotations(scope.allows(Permission::DashboardsWrite)),
+                organization: annotations(scope.allows(Permission::DASHBOARDS_WRITE)),
             },
         }
     }

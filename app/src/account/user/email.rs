@@ -86,7 +86,7 @@ impl Users {
     pub async fn update_own_profile(&self, scope: &Scope, change: &ProfileChange) -> Result<ProfileUpdate> {
         let id = scope.actor().user_id;
         // A server admin, who may change all users' names, may vouch for its own.
-        let may_vouch = scope.require_on_server(Permission::UsersWrite).is_ok();
+        let may_vouch = scope.require_on_server(Permission::USERS_WRITE).is_ok();
         let command = if may_vouch { UserCommand::ChangeProfile } else { UserCommand::ChangeOwnProfile };
         let Some(verification) = &self.verification else {
             self.change_profile(scope, id, change, command).await?;

@@ -26,7 +26,7 @@ impl Users {
     /// Creates a user whom an identity provider knows. Nobody knows the password, so only the provider lets the user in
     /// until somebody sets another one; and whoever guesses at it cannot tell the user from others.
     pub(crate) async fn create_external_user(&self, scope: &Scope, new: &NewMember) -> Result<UserId> {
-        let across = scope.across_orgs(Permission::UsersCreate)?;
+        let across = scope.across_orgs(Permission::USERS_CREATE)?;
         let hash = self.passwords.hash(&hex(&random_bytes::<32>()?), &scope.request().ip).await?;
         Ok(self.create_member(scope, across, new, &hash).await?.id)
     }
@@ -38,7 +38,7 @@ impl Users {
         id: UserId,
         change: &ProfileChange,
     ) -> Result<()> {
-        scope.require_on_server(Permission::UsersWrite)?;
+        scope.require_on_server(Permission::USERS_WRITE)?;
         self.commands
             .run(scope, |mut unit| async move {
                 let mut user = unit.load_from_server::<User>(&id).await?;

@@ -88,7 +88,10 @@ impl Dashboards {
         folder_id: Option<i64>,
     ) -> Result<()> {
         let folder = self.resolve_folder(scope, folder_uid, folder_id).await?;
-        self.authorization.require_place(scope, folder.as_ref(), Permission::DashboardsCreate).await.map(drop)
+        self.authorization
+            .require_place(scope, folder.as_ref(), Permission::DASHBOARDS_CREATE)
+            .await
+            .map(drop)
     }
 }
 

@@ -20,13 +20,13 @@ impl Dashboards {
         uid: &str,
         at: &str,
     ) -> Result<(OpenedDashboard, Option<Admission>)> {
-        scope.require_member(Permission::DashboardsRead)?;
+        scope.require_member(Permission::DASHBOARDS_READ)?;
         let position = self.moments.resolve(scope, at).await?;
         let uid = &parse_uid(uid)?;
-        let (edit, permission) = (AccessLevel::Edit, Permission::DashboardsWrite);
+        let (edit, permission) = (AccessLevel::Edit, Permission::DASHBOARDS_WRITE);
         let today = self.reader.find_dashboard(scope, uid).await?;
         if let Some(today) = &today {
-            self.authorization.require(scope, today.guarded(), edit, permission).await?;
+            self.authorization.require(scope, today.guarded(), permission).await?;
         }
         let bytes = self.reader.version_bytes_at(scope, uid, position).await?;
         let admission = self.workers.admit_for(scope.org(), bytes).await?;
@@ -36,7 +36,7 @@ impl Dashboards {
             // It is in the trash, where it keeps its rights, or for those only who may see all.
             None => Guarded::Trashed(dashboard.id),
         };
-        let level = self.authorization.require(scope, guarded, edit, permission).await?;
+        let level = self.authorization.require(scope, guarded, permission).await?;
         let folder = match &dashboard.folder_uid {
             Some(folder) => {
                 let filter = ContentFilter::of(scope, edit);

@@ -89,11 +89,11 @@ impl Dashboards {
         let mut dashboard = unit.load::<Dashboard>(&content.uid).await?;
         let is_new = !(is_named && dashboard.exists);
         if !is_new {
-            self.require_edit(scope, &dashboard, Permission::DashboardsWrite).await?;
+            self.require_edit(scope, &dashboard, Permission::DASHBOARDS_WRITE).await?;
         }
         if is_new && dashboard.in_trash {
             // What is in the trash under this uid would be gone.
-            self.require_edit_in_trash(scope, &dashboard, Permission::DashboardsWrite).await?;
+            self.require_edit_in_trash(scope, &dashboard, Permission::DASHBOARDS_WRITE).await?;
         }
         let moves = is_new || dashboard.folder_uid != content.folder_uid;
         if let Some(folder) = content.folder_uid.as_ref().filter(|_| moves)
@@ -102,7 +102,7 @@ impl Dashboards {
             return Err(DashboardError::FolderNotFound.into());
         }
         if moves {
-            let (folder, permission) = (content.folder_uid.as_ref(), Permission::DashboardsCreate);
+            let (folder, permission) = (content.folder_uid.as_ref(), Permission::DASHBOARDS_CREATE);
             self.authorization.require_place_in(scope, &mut unit, folder, permission).await?;
             if !is_new {
                 // An actor whose right is taken meanwhile must not take the dashboard along.

@@ -2,7 +2,7 @@
 
 use kymograph_domain::content::dashboard::{Dashboard, DashboardCommand, DashboardError};
 use kymograph_domain::content::folder::Folder;
-use kymograph_domain::{AccessLevel, Stream, Uid};
+use kymograph_domain::{Stream, Uid};
 
 use super::{Dashboards, DeletedDashboard, parse_uid};
 use crate::content::folder::same_folder;
@@ -28,7 +28,7 @@ impl Dashboards {
         self.commands
             .run(scope, |mut unit| async move {
                 let mut dashboard = unit.load::<Dashboard>(uid).await?;
-                self.require_edit_in_trash(scope, &dashboard, Permission::DashboardsWrite).await?;
+                self.require_edit_in_trash(scope, &dashboard, Permission::DASHBOARDS_WRITE).await?;
                 let (before, deletion) = (dashboard.folder_uid.clone(), dashboard.version());
                 let folder_uid = folder.clone().unwrap_or_else(|| before.clone());
                 dashboard.tell(DashboardCommand::RestoreDeleted { folder_uid }).await?;
@@ -50,7 +50,7 @@ impl Dashboards {
                     _ => same.is_some() && self.authorization.has_folder(scope, dashboard.id).await?,
                 };
                 if !is_back {
-                    let permission = Permission::DashboardsCreate;
+                    let permission = Permission::DASHBOARDS_CREATE;
                     self.authorization.require_place_in(scope, &mut unit, place, permission).await?;
                 }
                 match (place, same) {
@@ -72,7 +72,7 @@ impl Dashboards {
         self.commands
             .run(scope, |mut unit| async move {
                 let mut dashboard = unit.load::<Dashboard>(uid).await?;
-                self.require_edit_in_trash(scope, &dashboard, Permission::DashboardsDelete).await?;
+                self.require_edit_in_trash(scope, &dashboard, Permission::DASHBOARDS_DELETE).await?;
                 dashboard.tell(DashboardCommand::Purge).await?;
                 let purged = left_to_say(uid, &dashboard);
                 unit.record(dashboard)?;
@@ -93,7 +93,7 @@ impl Dashboards {
             return Err(DashboardError::NotFound.into());
         }
         let guarded = Guarded::Trashed(dashboard.id);
-        self.authorization.require(scope, guarded, AccessLevel::Edit, permission).await.map(drop)
+        self.authorization.require(scope, guarded, permission).await.map(drop)
     }
 }
 

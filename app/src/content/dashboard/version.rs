@@ -128,8 +128,8 @@ impl Dashboards {
     /// been said in a folder that was closed to them.
     async fn require_past(&self, scope: &Scope, uid: &Uid) -> Result<()> {
         let dashboard = self.find(scope, uid).await?;
-        let (edit, permission) = (AccessLevel::Edit, Permission::DashboardsWrite);
-        self.authorization.require(scope, dashboard.guarded(), edit, permission).await.map(drop)
+        let permission = Permission::DASHBOARDS_WRITE;
+        self.authorization.require(scope, dashboard.guarded(), permission).await.map(drop)
     }
 
     /// Saves an older version as the newest one. The dashboard stays in the folder it is in.
@@ -145,7 +145,7 @@ impl Dashboards {
         self.commands
             .run(scope, |mut unit| async move {
                 let mut dashboard = unit.load::<Dashboard>(uid).await?;
-                self.require_edit(scope, &dashboard, Permission::DashboardsWrite).await?;
+                self.require_edit(scope, &dashboard, Permission::DASHBOARDS_WRITE).await?;
                 self.authorization.rest_on_right(
                     scope,
                     &mut unit,

@@ -69,7 +69,7 @@ impl PastFolders {
     /// A folder that was there, for an actor who may change what has its uid now. Another folder may have had it then.
     fn require(&self, uid: &Uid) -> Result<&Arc<FolderView>> {
         let folder = self.then(uid).there("folder")?;
-        if self.is_allowed(folder) { Ok(folder) } else { Err(denied(Permission::FoldersWrite)) }
+        if self.is_allowed(folder) { Ok(folder) } else { Err(denied(Permission::FOLDERS_WRITE)) }
     }
 
     /// The folders that a folder was in, the outermost first; `None` for those that the actor may not look at.
@@ -117,7 +117,7 @@ impl Folders {
             return Ok(());
         }
         match self.level(scope, uid).await? {
-            AccessLevel::View => Err(denied(Permission::FoldersWrite)),
+            AccessLevel::View => Err(denied(Permission::FOLDERS_WRITE)),
             AccessLevel::Edit | AccessLevel::Admin => Ok(()),
         }
     }
@@ -132,7 +132,7 @@ impl Folders {
         page: Page,
         at: &str,
     ) -> Result<Vec<FolderView>> {
-        scope.require_member(Permission::FoldersRead)?;
+        scope.require_member(Permission::FOLDERS_READ)?;
         let position = self.moments.resolve(scope, at).await?;
         let parent_uid = parse_parent(parent_uid)?;
         if let Some(parent) = &parent_uid {

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use kymograph_domain::Stream;
-use kymograph_domain::kernel::past::{AnyPast, NOTHING, Past, is_there};
+use kymograph_domain::kernel::past::{AnyPast, NOTHING, Past};
 use kymograph_domain::registry::{self, AggregateVisitor, visit};
 use kymograph_domain::rights::resource_permission::Resource;
 use serde::{Deserialize, Serialize};
@@ -108,8 +108,8 @@ impl<'a> AggregateVisitor for Restore<'a> {
                 .commands
                 .run(scope, |mut unit| async move {
                     let mut object = unit.load_stream::<A>(stream).await?;
-                    let is_there = is_there(&*object).map_err(Error::internal)?;
-                    histories.require_edit_still(subject, &mut unit, &*object, is_there).await?;
+                    let is_there = Stream::exists(&*object);
+                    histories.require_edit_still(subject, &mut unit, &*object).await?;
                     if let Some(permission) = of.create.filter(|_| !is_there) {
                         scope.require(permission)?;
                     }

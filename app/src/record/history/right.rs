@@ -1,14 +1,12 @@
 //! Who may look at what a folder or dashboard was, and bring it back: who may do so with what it is today.
 
-use std::any::Any;
-
 use cqrs_es::Aggregate;
 use kymograph_domain::content::dashboard::Dashboard;
 use kymograph_domain::content::folder::Folder;
 use kymograph_domain::rights::resource_permission::{
     Grants, Resource, ResourceKind, ResourcePermission, ResourcePermissionCommand,
 };
-use kymograph_domain::{AccessLevel, StreamId, Uid, registry};
+use kymograph_domain::{AccessLevel, Stream, StreamId, Uid, registry};
 
 use super::{Histories, HistoryOf, KeyOf, Subject};
 use crate::kernel::error::{Error, ErrorKind, Result};
@@ -50,19 +48,18 @@ impl Histories {
 
     /// Fails unless the actor still may change a folder or dashboard that is there, now and when it is written: the past may have
     /// taken long to read. Who does not administer all of them brings nothing back that was deleted meanwhile.
-    pub(super) async fn require_edit_still<A: Any>(
+    pub(super) async fn require_edit_still<A: Stream>(
         &self,
         subject: &Subject,
         unit: &mut Unit<'_>,
         now: &A,
-        is_there: bool,
     ) -> Result<()> {
         let Subject { scope, of, .. } = subject;
         let Some(Resource { kind, uid, .. }) = resource_of(now).filter(|_| !scope.administers_content())
         else {
             return Ok(());
         };
-        if !is_there {
+        if !now.exists() {
             return Err(Error::missing(of.missing));
         }
         self.require_edit(scope, of, &uid).await?;
@@ -72,16 +69,14 @@ impl Histories {
 
     /// Fails if there is another folder or dashboard under the uid of the one that had it at a position: it would show what that
     /// one said to those who may see this one.
-    pub(super) async fn must_be_same<A: Any + Send + Sync>(
+    pub(super) async fn must_be_same<A: Stream>(
         &self,
         subject: &Subject,
         had: Option<&Resource>,
         now: &A,
         position: i64,
     ) -> Result<()> {
-        let object: &(dyn Any + Send + Sync) = now;
-        let has_uid = object.downcast_ref::<Dashboard>().is_some_and(|now| now.exists || now.in_trash)
-            || object.downcast_ref::<Folder>().is_some_and(|now| now.exists);
+        let has_uid = now.holds_key();
         let (Some(had), Some(now)) = (had, resource_of(now).filter(|_| has_uid)) else { return Ok(()) };
         let is_same = had.id == now.id
             || now.kind == ResourceKind::Folder
@@ -96,7 +91,7 @@ impl Histories {
 
     /// Fails if an object came back to a place into which the actor may put nothing, or to another one than it was in at a
     /// position. One that was there before has left `left`.
-    pub(super) async fn require_place<A: Any>(
+    pub(super) async fn require_place<A: Stream>(
         &self,
         subject: &Subject,
         unit: &mut Unit<'_>,
@@ -118,19 +113,15 @@ impl Histories {
 }
 
 /// What an object is as something that has permissions, if it is a folder or dashboard.
-pub(crate) fn resource_of<A: Any>(object: &A) -> Option<Resource> {
-    let object: &dyn Any = object;
-    if let Some(Dashboard { uid, id, .. }) = object.downcast_ref() {
-        return Some(Resource { kind: ResourceKind::Dashboard, uid: uid.clone(), id: *id });
-    }
-    let Folder { uid, id, .. } = object.downcast_ref()?;
-    Some(Resource { kind: ResourceKind::Folder, uid: uid.clone(), id: *id })
+pub(crate) fn resource_of<A: Stream>(object: &A) -> Option<Resource> {
+    let (uid, id) = object.guarded()?;
+    Some(Resource { kind: ResourceKind::of_noun(A::TYPE)?, uid: uid.clone(), id })
 }
 
 /// The list of permissions with which something comes back that was created anew, under a new numeric id. Its old list
 /// does not come back, because who was granted something may have left since; an empty one does, lest what was closed
 /// come back open to everybody. What had no list has none.
-pub(super) async fn closed_list<A: Any>(
+pub(super) async fn closed_list<A: Stream>(
     unit: &Unit<'_>,
     had: Option<&Resource>,
     now: &A,
@@ -152,8 +143,6 @@ pub(super) async fn closed_list<A: Any>(
 pub(crate) struct Place(pub(crate) Option<Uid>);
 
 /// Where a folder or dashboard is. Everything else is in no folder.
-pub(crate) fn place_of<A: Any>(object: &A) -> Option<Place> {
-    let object: &dyn Any = object;
-    let dashboard = object.downcast_ref::<Dashboard>().map(|dashboard| Place(dashboard.folder_uid.clone()));
-    dashboard.or_else(|| object.downcast_ref::<Folder>().map(|folder| Place(folder.parent_uid.clone())))
+pub(crate) fn place_of<A: Stream>(object: &A) -> Option<Place> {
+    object.place().map(|folder| Place(folder.cloned()))
 }

@@ -11,7 +11,7 @@ use kymograph_domain::account::membership::Membership;
 use kymograph_domain::account::team::Team;
 use kymograph_domain::account::user::User;
 use kymograph_domain::content::folder::{Birth, Folder};
-use kymograph_domain::kernel::past::{AnyPast, NOTHING, Past, is_there};
+use kymograph_domain::kernel::past::{AnyPast, NOTHING, Past};
 use kymograph_domain::kernel::undo::Undoing;
 use kymograph_domain::registry::{self, AggregateVisitor, visit};
 use kymograph_domain::rights::resource_permission::{Grantee, Resource, ResourceKind, ResourcePermission};
@@ -176,7 +176,7 @@ impl<'a, 's> Deciding<'a, 's> {
         if self.unit.has(self.scope, &object.stream) {
             return self.push(step, None);
         }
-        let was_there = is_there(&*entity).map_err(Error::internal)?;
+        let was_there = Stream::exists(&*entity);
         let had = self.had(object, &entity, was_there).await?;
         let decision = match self.decide(object, &entity, was_there).await {
             Ok(decision) => decision,
@@ -198,7 +198,7 @@ impl<'a, 's> Deciding<'a, 's> {
         }
         if entity.version() > before {
             step = UndoStep { fate, takes_later, ..step };
-            self.remember(object, &entity, had, was_there)?;
+            self.remember(object, &entity, had, was_there);
             self.unit.record(entity)?;
         }
         self.push(step, None)
@@ -248,7 +248,7 @@ impl<'a, 's> Deciding<'a, 's> {
             return Ok(Decision::Tell(Fate::Restored, commands));
         }
         let past = self.past::<A>(object).await?;
-        if past.events.is_empty() && !is_there(&past.state).map_err(Error::internal)?
+        if past.events.is_empty() && !past.state.exists()
             || !past.events.is_empty() && past.image().map_err(Error::internal)? == NOTHING
         {
             return match reason {
@@ -384,8 +384,8 @@ impl<'a, 's> Deciding<'a, 's> {
         entity: &Entity<A>,
         had: Option<Resource>,
         was_there: bool,
-    ) -> Result<()> {
-        let exists = is_there(&**entity).map_err(Error::internal)?;
+    ) {
+        let exists = Stream::exists(&**entity);
         if let Some(now) = resource_of(&**entity) {
             self.resources.insert((now.kind, now.uid.clone()), exists.then_some(now.id));
             if let Some(had) = had.filter(|had| exists && had.id != now.id) {
@@ -402,7 +402,6 @@ impl<'a, 's> Deciding<'a, 's> {
             };
             self.returned.extend(grantee);
         }
-        Ok(())
     }
 
     /// Whether the next object will be named in the answer.

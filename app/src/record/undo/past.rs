@@ -6,7 +6,7 @@ use std::sync::Arc;
 use cqrs_es::Aggregate;
 use kymograph_domain::Stream;
 use kymograph_domain::account::membership::Membership;
-use kymograph_domain::kernel::past::{Past, is_there};
+use kymograph_domain::kernel::past::Past;
 use kymograph_domain::kernel::undo::Undoing;
 use kymograph_domain::rights::resource_permission::{Resource, ResourceKind};
 
@@ -29,7 +29,7 @@ impl Deciding<'_, '_> {
         let (mut began, mut pasts) = (Vec::new(), Vec::new());
         for (object, entity) in objects.iter().zip(entities) {
             let is_last = entity.version() == object.last();
-            let is_there = is_there(&**entity).map_err(Error::internal)?;
+            let is_there = Stream::exists(&**entity);
             if !is_last {
                 began.push((&object.stream, if is_there { i64::MAX } else { object.first() }));
             }

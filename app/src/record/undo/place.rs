@@ -4,7 +4,6 @@ use std::any::Any;
 
 use kymograph_domain::content::dashboard::DashboardError;
 use kymograph_domain::content::folder::{self, Birth, Folder, FolderCommand, FolderError};
-use kymograph_domain::kernel::past::is_there;
 use kymograph_domain::rights::resource_permission::ResourceKind;
 use kymograph_domain::{Stream, Uid};
 
@@ -12,7 +11,7 @@ use super::Object;
 use super::decide::Deciding;
 use super::list::Reborn;
 use crate::content::folder::another_folder;
-use crate::kernel::error::{Error, Result};
+use crate::kernel::error::Result;
 use crate::kernel::unit::Entity;
 use crate::record::history::{Place, leave_out_ended, place_of};
 
@@ -47,7 +46,7 @@ impl Deciding<'_, '_> {
         left: Option<Place>,
         now: &A,
     ) -> Result<()> {
-        if !is_there(now).map_err(Error::internal)? {
+        if !now.exists() {
             return Ok(());
         }
         let place = place_of(now);

@@ -22,25 +22,25 @@ pub(super) fn require(scope: &Scope, noun: &str, key: &str, is_there: bool) -> R
     use Permission as P;
     match noun {
         // Restored content may have been anybody's, and its rights with it.
-        Dashboard::TYPE => require_content(scope, P::DashboardsWrite),
-        Folder::TYPE => require_content(scope, P::FoldersWrite),
-        ResourcePermission::TYPE => require_content(scope, P::FoldersPermissionsWrite),
-        Membership::TYPE => scope.require(if is_there { P::OrgUsersWrite } else { P::OrgUsersAdd }),
-        Invite::TYPE => scope.require(P::OrgUsersAdd),
+        Dashboard::TYPE => require_content(scope, P::DASHBOARDS_WRITE),
+        Folder::TYPE => require_content(scope, P::FOLDERS_WRITE),
+        ResourcePermission::TYPE => require_content(scope, P::FOLDERS_PERMISSIONS_WRITE),
+        Membership::TYPE => scope.require(if is_there { P::ORG_USERS_WRITE } else { P::ORG_USERS_ADD }),
+        Invite::TYPE => scope.require(P::ORG_USERS_ADD),
         Team::TYPE => {
-            scope.require(if is_there { P::TeamsWrite } else { P::TeamsCreate })?;
-            scope.require(P::TeamsPermissionsWrite)
+            scope.require(if is_there { P::TEAMS_WRITE } else { P::TEAMS_CREATE })?;
+            scope.require(P::TEAMS_PERMISSIONS_WRITE)
         }
-        ServiceAccount::TYPE => scope.require(P::ServiceAccountsWrite),
-        Org::TYPE => scope.require(P::OrgsWrite),
+        ServiceAccount::TYPE => scope.require(P::SERVICE_ACCOUNTS_WRITE),
+        Org::TYPE => scope.require(P::ORGS_WRITE),
         Preference::TYPE if key == format!("user-{}", scope.actor().user_id) => Ok(()),
-        Preference::TYPE if key == "org" => scope.require(P::OrgsPreferencesWrite),
-        Preference::TYPE if key.starts_with("team-") => scope.require(P::TeamsWrite),
+        Preference::TYPE if key == "org" => scope.require(P::ORGS_PREFERENCES_WRITE),
+        Preference::TYPE if key.starts_with("team-") => scope.require(P::TEAMS_WRITE),
         Preference::TYPE => Err(Error::new(
             ErrorKind::Forbidden,
             "the preferences of a user are for that user alone to change",
         )),
-        User::TYPE if scope.org() == OrgId::SERVER => scope.require_on_server(P::UsersWrite),
+        User::TYPE if scope.org() == OrgId::SERVER => scope.require_on_server(P::USERS_WRITE),
         noun => Err(Error::internal(format!("nobody decides who may undo changes of a {noun}"))),
     }
 }

@@ -80,7 +80,7 @@ impl ResourcePermissions {
                 let (id, folder) = found.ok_or_else(|| described.missing())?;
                 let guarded = guarded(kind, uid, id, folder.as_ref());
                 let (level, permission) = (AccessLevel::Admin, write_permission(kind));
-                self.ports.authorization.require(scope, guarded, level, permission).await?;
+                self.ports.authorization.require(scope, guarded, permission).await?;
                 // An actor whose right is taken meanwhile must not give it back to itself.
                 self.ports.authorization.rest_on_right(scope, &mut unit, kind, uid, level);
                 for grantee in changes.keys() {

@@ -1,4 +1,4 @@
-//! Grantees and levels of access.
+//! Grantees.
 
 use std::fmt;
 
@@ -6,54 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::kernel::id::{TeamId, UserId};
 use crate::kernel::role::OrgRole;
-
-/// A level of access to a folder or dashboard, and to all that is inside it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum AccessLevel {
-    /// Read it.
-    View,
-    /// Change, move and delete it, and create in it.
-    Edit,
-    /// Say who else may do something with it.
-    Admin,
-}
-
-impl AccessLevel {
-    /// All levels, from the lowest.
-    pub const ALL: [Self; 3] = [Self::View, Self::Edit, Self::Admin];
-
-    /// The name of the level.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::View => "View",
-            Self::Edit => "Edit",
-            Self::Admin => "Admin",
-        }
-    }
-
-    /// The number by which older operations name the level. A higher level has a higher number.
-    #[must_use]
-    pub fn number(self) -> i16 {
-        match self {
-            Self::View => 1,
-            Self::Edit => 2,
-            Self::Admin => 4,
-        }
-    }
-
-    /// The level of that name, case-sensitively.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|level| level.as_str() == text)
-    }
-
-    /// The level of that number.
-    #[must_use]
-    pub fn from_number(number: i64) -> Option<Self> {
-        Self::ALL.into_iter().find(|level| i64::from(level.number()) == number)
-    }
-}
 
 /// To whom something is granted. Its text, like `user:5`, is how it is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -1,0 +1,16 @@
+//! The permissions on permissions of folders and dashboards, a row each.
+
+use kymograph_domain::{AccessLevel, OrgRole};
+
+use crate::permissions;
+
+permissions! {
+    /// Read who may do what with dashboards.
+    DASHBOARDS_PERMISSIONS_READ = { action: "dashboards.permissions:read", role: Some(OrgRole::Admin), scopes: &["dashboards:*", "folders:*"], on_folder: Some(AccessLevel::Admin), on_dashboard: Some(AccessLevel::Admin) };
+    /// Change who may do what with dashboards.
+    DASHBOARDS_PERMISSIONS_WRITE = { action: "dashboards.permissions:write", role: Some(OrgRole::Admin), scopes: &["dashboards:*", "folders:*"], on_folder: Some(AccessLevel::Admin), on_dashboard: Some(AccessLevel::Admin) };
+    /// Read who may do what with folders.
+    FOLDERS_PERMISSIONS_READ = { action: "folders.permissions:read", role: Some(OrgRole::Admin), scopes: &["folders:*"], on_folder: Some(AccessLevel::Admin) };
+    /// Change who may do what with folders.
+    FOLDERS_PERMISSIONS_WRITE = { action: "folders.permissions:write", role: Some(OrgRole::Admin), scopes: &["folders:*"], on_folder: Some(AccessLevel::Admin) };
+}
