@@ -3,6 +3,7 @@
 pub(crate) mod access;
 pub mod avatar;
 pub mod invite;
+pub mod job;
 pub mod membership;
 pub mod org;
 pub mod quota;

@@ -21,6 +21,7 @@ use kymograph_app::Commands;
 use kymograph_app::account::access::AccessLog;
 use kymograph_app::account::identity::Identity;
 use kymograph_app::account::invite::Invites;
+use kymograph_app::account::job::Jobs;
 use kymograph_app::account::membership::Memberships;
 use kymograph_app::account::org::Orgs;
 use kymograph_app::account::quota::Quotas;
@@ -67,6 +68,8 @@ pub struct Services {
     pub identity: Arc<Identity>,
     /// Invites.
     pub invites: Arc<Invites>,
+    /// Jobs.
+    pub jobs: Arc<Jobs>,
     /// Memberships.
     pub memberships: Arc<Memberships>,
     /// Orgs.
@@ -168,6 +171,7 @@ pub fn api(services: Services, settings: &ApiSettings) -> prometheus::Result<Api
         .merge(account::session::routes(identity.clone(), sessions, cookie, &settings.root_url))
         .merge(account::setting::routes(&services.settings))
         .merge(account::statistic::routes(&services.statistics))
+        .merge(account::job::routes(&services.jobs))
         .merge(account::org::routes(services.orgs))
         .merge(account::membership::routes(memberships.clone()))
         .merge(account::user::routes(users, memberships, identity, &settings.root_url))

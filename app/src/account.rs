@@ -4,6 +4,7 @@ pub mod access;
 pub mod housekeeping;
 pub mod identity;
 pub mod invite;
+pub mod job;
 pub mod login_attempt;
 pub mod membership;
 pub mod org;

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use crate::kernel::by_org::ByOrg;
 use crate::kernel::error::{Error, ErrorKind, Result};
 use crate::kernel::event_store::{Commit, CommitError, EventStore, Fate, KeptResponse, Replay};
+use crate::kernel::job::JobWriter;
 use crate::kernel::scope::{IdempotencyKey, Scope};
 use crate::kernel::secret::Secrets;
 use crate::kernel::unit::{Decided, Loaded, Unit};
@@ -24,19 +25,20 @@ const MAX_ATTEMPTS: u32 = 40;
 pub struct Commands {
     store: Arc<dyn EventStore>,
     secrets: Arc<dyn Secrets>,
+    jobs: Arc<dyn JobWriter>,
     /// Commands that lost a race take turns in deciding again, so that they do not race once more.
     turns: Arc<ByOrg<tokio::sync::Mutex<()>>>,
 }
 
 impl Commands {
-    /// Commands on this log, and on the secrets beside it.
+    /// Commands on this log, and on the secrets and jobs beside it.
     #[must_use]
-    pub fn new(store: Arc<dyn EventStore>, secrets: Arc<dyn Secrets>) -> Self {
-        Self { store, secrets, turns: Arc::default() }
+    pub fn new(store: Arc<dyn EventStore>, secrets: Arc<dyn Secrets>, jobs: Arc<dyn JobWriter>) -> Self {
+        Self { store, secrets, jobs, turns: Arc::default() }
     }
 
     fn unit<'s>(&self, scope: &'s Scope, loaded: Loaded) -> Unit<'s> {
-        Unit::new(scope, self.store.clone(), self.secrets.clone(), loaded)
+        Unit::new(scope, self.store.clone(), self.secrets.clone(), self.jobs.clone(), loaded)
     }
 
     /// Runs one command: decides, and commits what was decided in one transaction.
@@ -68,6 +70,7 @@ impl Commands {
             if unit.appends.is_empty() {
                 return Ok(outcome);
             }
+            let wakes_workers = unit.wakes_workers;
             let commit = commit(scope, unit, &outcome, loaded.fates())?;
             let result = match self.store.queue(scope, commit) {
                 Ok(queued) => course.written(queued).await,
@@ -78,7 +81,12 @@ impl Commands {
                 Err(error) => Err(error),
             };
             match result {
-                Ok(_) => return Ok(outcome),
+                Ok(_) => {
+                    if wakes_workers {
+                        self.jobs.wake();
+                    }
+                    return Ok(outcome);
+                }
                 Err(CommitError::Conflict) => course.lost(attempt, &loaded).await,
                 Err(CommitError::Broken(invariant)) if invariant.is_existence() && course.misses(&loaded) => {
                 }

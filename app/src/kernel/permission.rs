@@ -131,6 +131,10 @@ permissions! {
     SettingsRead = "settings:read";
     /// Read how much there is on the whole server.
     ServerStatsRead = "server:stats:read";
+    /// Read the jobs of the whole server.
+    JobsRead = "jobs:read";
+    /// Have dead jobs tried again.
+    JobsWrite = "jobs:write";
 }
 
 impl Permission {
@@ -255,6 +259,8 @@ impl Rights {
             P::SettingsRead,
             P::ServerStatsRead,
             P::ServerAuditRead,
+            P::JobsRead,
+            P::JobsWrite,
         ])
     };
 

@@ -8,6 +8,7 @@ use kymograph_domain::{OrgId, StoredEvent, Stream, StreamId};
 
 use crate::kernel::error::{Error, Result};
 use crate::kernel::event_store::{Append, EndsAhead, EventStore, Fate, StreamState};
+use crate::kernel::job::{JobWriter, NewJob};
 use crate::kernel::scope::{AcrossOrgs, Scope};
 use crate::kernel::secret::{SecretWrite, Secrets};
 use crate::kernel::side_write::SideWrite;
@@ -64,9 +65,12 @@ pub struct Unit<'s> {
     scope: &'s Scope,
     store: Arc<dyn EventStore>,
     secrets: Arc<dyn Secrets>,
+    jobs: Arc<dyn JobWriter>,
     pub(crate) appends: Vec<Append>,
     pub(crate) premises: Vec<SideWrite>,
     pub(crate) writes: Vec<SideWrite>,
+    /// Whether a job is written that is due at once.
+    pub(crate) wakes_workers: bool,
     loaded: Loaded,
 }
 
@@ -126,10 +130,11 @@ impl<'s> Unit<'s> {
         scope: &'s Scope,
         store: Arc<dyn EventStore>,
         secrets: Arc<dyn Secrets>,
+        jobs: Arc<dyn JobWriter>,
         loaded: Loaded,
     ) -> Self {
-        let (appends, premises, writes) = (Vec::new(), Vec::new(), Vec::new());
-        Self { scope, store, secrets, appends, premises, writes, loaded }
+        let (appends, premises, writes, wakes_workers) = (Vec::new(), Vec::new(), Vec::new(), false);
+        Self { scope, store, secrets, jobs, appends, premises, writes, wakes_workers, loaded }
     }
 
     /// Loads an aggregate of the scope's org; one that never was has the default state.
@@ -245,6 +250,19 @@ impl<'s> Unit<'s> {
     /// Has all secrets of the scope's org deleted, because it ends.
     pub fn delete_secrets(&mut self) {
         let write = self.secrets.delete_all(self.scope.org());
+        self.write(write);
+    }
+
+    /// Has a job written together with the events, to be done after them.
+    pub fn start_job(&mut self, job: NewJob) {
+        self.wakes_workers |= job.delay.is_zero();
+        let write = self.jobs.write(job);
+        self.write(write);
+    }
+
+    /// Has all jobs of the scope's org deleted, because it ends.
+    pub fn delete_jobs(&mut self) {
+        let write = self.jobs.delete_all(self.scope.org());
         self.write(write);
     }
 

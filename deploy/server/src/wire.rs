@@ -4,7 +4,6 @@
 mod settings;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use kymograph_api::kernel::health::Readiness;
@@ -12,9 +11,10 @@ use kymograph_api::kernel::openapi::Document;
 use kymograph_api::kernel::routes::Route;
 use kymograph_api::{Api, Services};
 use kymograph_app::account::access::AccessLog;
-use kymograph_app::account::housekeeping::{Housekeeping, HousekeepingPorts};
+use kymograph_app::account::housekeeping::{Housekeeping, HousekeepingPorts, TidyOrg, TidyServer};
 use kymograph_app::account::identity::{Identity, IdentityCache, IdentityPorts, JwtLogIn, JwtPorts};
 use kymograph_app::account::invite::{InviteEndings, InvitePorts, Invites};
+use kymograph_app::account::job::Jobs;
 use kymograph_app::account::membership::{Memberships, OrgGrantees};
 use kymograph_app::account::org::Orgs;
 use kymograph_app::account::quota::Quotas;
@@ -23,7 +23,7 @@ use kymograph_app::account::session::Sessions;
 use kymograph_app::account::setup::Setup;
 use kymograph_app::account::statistic::Statistics;
 use kymograph_app::account::team::{TeamEndings, Teams};
-use kymograph_app::account::user::{EmailVerification, UserPorts, Users};
+use kymograph_app::account::user::{ConfirmationMails, EmailVerification, UserPorts, Users};
 use kymograph_app::content::dashboard::{DashboardPorts, Dashboards, GuardedDashboards};
 use kymograph_app::content::folder::{Folders, GuardedFolders};
 use kymograph_app::content::preference::Preferences;
@@ -62,6 +62,7 @@ use kymograph_infra::pool::{app_database, app_server};
 use kymograph_infra::secret::PgSecrets;
 use kymograph_infra::server_key::PgServerKeys;
 use kymograph_infra::session::PgSessionStore;
+use kymograph_jobs::{Handlers, JobMetrics, JobRunner, PgJobs};
 use kymograph_projections::account::identity::PgIdentityReader;
 use kymograph_projections::account::invite::PgInviteReader;
 use kymograph_projections::account::membership::PgMembershipReader;
@@ -95,9 +96,6 @@ use settings::{api_settings, connection_settings, default_membership, lock_out, 
 /// How many bytes of documents are kept in memory.
 const DASHBOARD_CACHE_BYTES: u64 = 64 * 1024 * 1024;
 
-/// How often what has expired is deleted.
-const TIDYING_INTERVAL: Duration = Duration::from_secs(60 * 60);
-
 /// A server whose parts are put together.
 pub struct Wired {
     /// Serves requests.
@@ -112,8 +110,8 @@ pub struct Wired {
     pub access: AccessLog,
     /// Tells other servers of changes; has to be flushed before the background work is aborted.
     pub feed: ChangeFeed,
-    /// Deletes what has expired, which is also done by itself.
-    pub housekeeping: Arc<Housekeeping>,
+    /// Does jobs; has to be stopped before the background work is aborted.
+    pub jobs: JobRunner,
     /// Whether the server wants requests.
     pub readiness: Arc<Readiness>,
     /// The limit of connections.
@@ -196,10 +194,12 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
     let mut feed_listeners = read_caches.clone();
     feed_listeners.push(streams.clone());
     let feed_task = change_feed::run(app_server(database_server), changes, feed_listeners, feed_health)?;
+    let queue = PgJobs::new(&database);
     let store = Arc::new(PgEventStore::new(EventStoreParts {
         database: database.clone(),
         pipelines: pipelines.clone(),
         clock: clock.clone(),
+        jobs: Arc::new(queue.clone()),
         projectors: projectors_within(config.quota.limits.as_ref()),
         listeners: read_caches,
         feed: feed.clone(),
@@ -207,7 +207,7 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
         metrics: FlightMetrics::try_new(&registry).map_err(Error::internal)?,
         health: write_health,
     }));
-    let commands = Commands::new(store.clone(), Arc::new(PgSecrets));
+    let commands = Commands::new(store.clone(), Arc::new(PgSecrets), Arc::new(queue.clone()));
     let (access, recorder) = AccessLog::new(commands.clone(), clock.clone());
     let access_task = tokio::spawn(recorder.run());
     let counted = Counted {
@@ -227,6 +227,7 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
         Arc::new(GuardedDashboards::new(dashboards.clone())),
     ]);
 
+    let verification = email_verification(config, server_keys.clone(), mails.clone(), clock.clone());
     let user_service = Arc::new(Users::new(
         commands.clone(),
         UserPorts {
@@ -235,7 +236,7 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
             endings: endings.clone(),
             ids: ids.clone(),
             passwords: passwords.clone(),
-            verification: email_verification(config, server_keys.clone(), mails.clone(), clock.clone())?,
+            verification: verification.clone(),
         },
         default_membership(config),
     ));
@@ -299,7 +300,7 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
     ));
     let ports = HousekeepingPorts {
         store,
-        orgs: orgs.clone(),
+        jobs: Arc::new(queue.clone()),
         invites: invite_service.clone(),
         sessions: sessions.clone(),
         attempts,
@@ -307,7 +308,15 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
         clock: clock.clone(),
     };
     let housekeeping = Arc::new(Housekeeping::new(ports, session_lifetimes(config)));
-    let tidying = tidy_hourly(housekeeping.clone());
+    let mut handlers =
+        Handlers::default().with::<TidyServer>(housekeeping.clone()).with::<TidyOrg>(housekeeping);
+    if let Some(verification) = verification {
+        let mailer = Arc::new(SmtpMailer::new(&config.smtp.settings())?);
+        handlers = handlers.with(Arc::new(ConfirmationMails::new(commands.clone(), verification, mailer)));
+    }
+    let job_metrics = JobMetrics::try_new(&registry, &handlers).map_err(Error::internal)?;
+    let job_service = Arc::new(Jobs::new(Arc::new(queue.clone()), Arc::new(queue.clone())));
+    let jobs = JobRunner::start(queue, handlers, job_metrics, vec![TidyServer::job()?]);
     let moments = Arc::new(Moments::new(log.clone(), clock.clone()));
     let dashboard_service = Arc::new(Dashboards::new(
         commands.clone(),
@@ -368,6 +377,7 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
         folders: folder_service,
         identity,
         invites: invite_service,
+        jobs: job_service,
         memberships: membership_service,
         orgs: Arc::new(Orgs::new(commands.clone(), orgs, ids.clone())),
         preferences: Arc::new(Preferences::new(
@@ -414,32 +424,9 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
     let Api { router, routes, document } =
         kymograph_api::api(services, &api_settings(config)).map_err(Error::internal)?;
     let fetching = jwt_keys.map(|(_, keys)| tokio::spawn(async move { keys.warm_up().await }));
-    let background =
-        [feed_task, access_task, warm_up, tidying].into_iter().chain(totals).chain(fetching).collect();
+    let background = [feed_task, access_task, warm_up].into_iter().chain(totals).chain(fetching).collect();
     let connections = Arc::new(connections);
-    Ok(Wired {
-        router,
-        routes,
-        document,
-        setup,
-        access,
-        feed,
-        housekeeping,
-        readiness,
-        connections,
-        background,
-    })
-}
-
-fn tidy_hourly(housekeeping: Arc<Housekeeping>) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        loop {
-            if let Err(error) = housekeeping.tidy().await {
-                tracing::warn!(%error, "could not delete what has expired");
-            }
-            tokio::time::sleep(TIDYING_INTERVAL).await;
-        }
-    })
+    Ok(Wired { router, routes, document, setup, access, feed, jobs, readiness, connections, background })
 }
 
 fn email_verification(
@@ -447,11 +434,10 @@ fn email_verification(
     keys: Arc<dyn ServerKeys>,
     budget: Arc<dyn MailBudget>,
     clock: Arc<dyn Clock>,
-) -> Result<Option<EmailVerification>> {
+) -> Option<Arc<EmailVerification>> {
     if !config.smtp.enabled || !config.users.verify_email_enabled {
-        return Ok(None);
+        return None;
     }
-    let mailer = Arc::new(SmtpMailer::new(&config.smtp.settings())?);
     let lifetime = seconds(config.users.verification_lifetime);
-    Ok(Some(EmailVerification::new(mailer, keys, budget, clock, lifetime, &config.server.root_url)))
+    Some(Arc::new(EmailVerification::new(keys, budget, clock, lifetime, &config.server.root_url)))
 }
