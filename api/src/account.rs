@@ -4,6 +4,7 @@ pub(crate) mod access;
 pub mod authentication;
 pub mod avatar;
 pub mod invite;
+pub mod job;
 pub mod membership;
 pub mod org;
 pub mod quota;
@@ -28,6 +29,7 @@ pub(crate) fn routes(services: AccountServices, cookie: &Arc<CookieSettings>, ro
         .merge(invite::routes(invites, identity.clone(), cookie.clone(), root_url))
         .merge(session::routes(identity.clone(), services.sessions, cookie.clone(), root_url))
         .merge(statistic::routes(&services.statistics))
+        .merge(job::routes(&services.jobs))
         .merge(org::routes(services.orgs))
         .merge(membership::routes(memberships.clone()))
         .merge(user::routes(services.users, memberships, identity, root_url))

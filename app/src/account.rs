@@ -4,6 +4,7 @@ pub mod access;
 pub mod housekeeping;
 pub mod identity;
 pub mod invite;
+pub mod job;
 pub mod login_attempt;
 pub mod membership;
 pub mod org;
@@ -28,6 +29,8 @@ pub struct AccountServices {
     pub identity: Arc<identity::Identity>,
     /// Invites.
     pub invites: Arc<invite::Invites>,
+    /// Jobs.
+    pub jobs: Arc<job::Jobs>,
     /// Memberships.
     pub memberships: Arc<membership::Memberships>,
     /// Orgs.

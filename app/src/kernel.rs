@@ -14,6 +14,7 @@ pub mod event_store;
 pub mod feed_health;
 pub mod health;
 pub mod id_allocator;
+pub mod job;
 pub mod log_limit;
 pub mod mail;
 pub mod moment;

@@ -10,7 +10,7 @@ use kymograph_domain::limit::{Amount, Limit};
 use crate::account::{access, identity, login_attempt, session};
 use crate::content::dashboard::version;
 use crate::content::{dashboard, search};
-use crate::kernel::{answer, cache, feed_health, mail, page, text, unit, work};
+use crate::kernel::{answer, cache, feed_health, job, mail, page, text, unit, work};
 use crate::record::{audit, history, undo};
 
 /// The bounds on what use cases do for one request.
@@ -141,6 +141,24 @@ pub const LIMITS: &[Limit] = &[
         at: "A user, and an address",
         most: Amount::Count(mail::MAX_MAILS.unsigned_abs()),
         answer: "429 `overload.mails`",
+    },
+    Limit {
+        what: "Times that a job, such as sending a mail, is tried",
+        at: "A job",
+        most: Amount::Count(job::MAX_ATTEMPTS as u64),
+        answer: "It is dead: `/api/admin/jobs` lists it, and has it tried again",
+    },
+    Limit {
+        what: "Time of a job at a time",
+        at: "A job; ten times as long to delete what has expired",
+        most: Amount::Time(job::TIME_LIMIT),
+        answer: "It is tried again later",
+    },
+    Limit {
+        what: "Time for which a dead job is kept",
+        at: "A job",
+        most: Amount::Time(job::KEEP_DEAD),
+        answer: "It is deleted",
     },
     Limit {
         what: "Text that is searched for",

@@ -16,6 +16,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use kymograph_app::account::housekeeping::TidyOrg;
 use kymograph_app::kernel::by_org::ByOrg;
 use kymograph_app::kernel::cache::{MAX_AGE, ReadCache};
 use kymograph_app::kernel::change::ChangeListener;
@@ -24,6 +25,7 @@ use kymograph_app::kernel::event_store::{
     Append, Commit, CommitError, Committed, EndsAhead, EventStore, KeptResponse, Queued, Replay, StreamState,
 };
 use kymograph_app::kernel::feed_health::FeedHealth;
+use kymograph_app::kernel::job::JobWriter;
 use kymograph_app::kernel::scope::IdempotencyKey;
 use kymograph_app::{Error, Result, Scope};
 use kymograph_domain::{OrgId, StreamId};
@@ -56,6 +58,7 @@ struct Inner {
     database: Database,
     pipelines: PipelinePool,
     clock: Arc<dyn Clock>,
+    jobs: Arc<dyn JobWriter>,
     projectors: Vec<Box<dyn Projector>>,
     listeners: Vec<Arc<dyn ChangeListener>>,
     feed: ChangeFeed,
@@ -107,6 +110,8 @@ pub struct EventStoreParts {
     pub pipelines: PipelinePool,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
+    /// Has kept answers forgotten.
+    pub jobs: Arc<dyn JobWriter>,
     /// Whose statements are part of each commit.
     pub projectors: Vec<Box<dyn Projector>>,
     /// Who is told of commits of this server, before they are acknowledged.
@@ -129,6 +134,7 @@ impl PgEventStore {
             database,
             pipelines,
             clock,
+            jobs,
             projectors,
             listeners,
             feed,
@@ -143,6 +149,7 @@ impl PgEventStore {
                 database,
                 pipelines,
                 clock,
+                jobs,
                 projectors,
                 listeners,
                 feed,
@@ -243,18 +250,26 @@ impl EventStore for PgEventStore {
         let sql = "INSERT INTO idempotency (org_id, key, request_hash, status, response, expires_at)
             VALUES ($1, $2, $3, $4, $5, $6)
             ON CONFLICT (org_id, key) DO UPDATE SET status = excluded.status, response = excluded.response
-                WHERE idempotency.request_hash = excluded.request_hash AND idempotency.response IS NULL";
+                WHERE idempotency.request_hash = excluded.request_hash AND idempotency.response IS NULL
+            RETURNING outcome IS NULL";
         let org = scope.home();
         let expires = self.inner.clock.now().plus_seconds(KEEP_ANSWER_SECONDS).date();
         let (hash, status) = (key.request_hash.as_slice(), i32::from(response.status));
         let params: Params<'_> = &[&org.0, &key.key, &hash, &status, &response.body, &expires];
-        self.inner.database.write(org, sql, params).await.map(drop)
+        let kept = self.inner.database.write(org, sql, params).await?;
+        // The commit of an outcome has seen to it already.
+        if kept.first().is_some_and(|row| row.get(0)) {
+            self.inner.jobs.write_alone(TidyOrg::of_answers(org)?).await?;
+        }
+        Ok(())
     }
 
-    async fn forget_answers(&self, scope: &Scope) -> Result<()> {
+    async fn forget_answers(&self, scope: &Scope) -> Result<bool> {
         let (org, now) = (scope.org(), self.inner.clock.now().date());
         let database = self.inner.database.in_background();
-        database.write(org, FORGET_ANSWERS, &[&org.0, &now]).await.map(drop)
+        database.write(org, FORGET_ANSWERS, &[&org.0, &now]).await?;
+        let sql = "SELECT FROM idempotency WHERE org_id = $1 LIMIT 1";
+        Ok(database.read_one(org, sql, &[&org.0]).await?.is_some())
     }
 }
 

@@ -86,7 +86,7 @@ pub const LIMITS: &[Limit] = &[
         what: "Time to hand a mail to the mail server",
         at: "A mail",
         most: Amount::Time(mail::TIMEOUT),
-        answer: "The mail is not sent",
+        answer: "It is tried again later",
     },
     Limit {
         what: "Token of an identity provider",

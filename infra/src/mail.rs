@@ -12,7 +12,7 @@ use lettre::transport::smtp::client::{Tls, TlsParameters};
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 use tokio::sync::Semaphore;
 
-/// How long a mail may take, waiting for others included. A request waits for it.
+/// How long a mail may take, waiting for others included.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How many mails are sent at once.
@@ -87,18 +87,22 @@ impl SmtpMailer {
     }
 
     async fn deliver(&self, mail: &Mail) -> std::result::Result<(), MailError> {
-        let to: Address = mail.to.parse().map_err(|error| failed("the address is none", &error))?;
+        let to = mail.to.parse::<Address>();
+        let to = to.map_err(|error| failed("the address is none", &error).finally())?;
         let message = Message::builder()
             .from(self.from.clone())
             .to(Mailbox::new(None, to))
             .subject(&mail.subject)
             .header(ContentType::TEXT_PLAIN)
             .body(mail.text.clone())
-            .map_err(|error| failed("the mail cannot be written", &error))?;
+            .map_err(|error| failed("the mail cannot be written", &error).finally())?;
         let _turn = self.turns.acquire().await.map_err(|error| failed("no mail is sent any more", &error))?;
         match self.transport.send(message).await {
             Ok(_) => Ok(()),
-            Err(error) => Err(failed("the mail server did not take it", &error)),
+            Err(error) => {
+                let refused = failed("the mail server did not take it", &error);
+                Err(if error.is_permanent() { refused.finally() } else { refused })
+            }
         }
     }
 }

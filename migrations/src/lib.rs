@@ -48,6 +48,7 @@ migrations! {
     20 "0020_allowed_contents";
     21 "0021_undo";
     22 "0022_service_account_uid";
+    23 "0023_job";
 }
 
 #[cfg(test)]

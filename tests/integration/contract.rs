@@ -32,6 +32,8 @@ const OUR_OWN: &[(&str, &str, &str)] = &[
     ("GET", "/api/admin/audit/events/{}", "the audit log of the server"),
     ("GET", "/api/admin/audit/events/export", "the audit log of the server"),
     ("GET", "/api/admin/audit/activity", "the audit log of the server"),
+    ("GET", "/api/admin/jobs", "the jobs of the server"),
+    ("POST", "/api/admin/jobs/{}/retry", "trying a dead job again"),
     ("GET", "/api/org/usage", "how much an org has, also where there are no quotas"),
     ("PATCH", "/api/org/invites/{}/revoke", "as Grafana's pages revoke; what describes its API has DELETE"),
     ("PATCH", "/api/dashboards/uid/{}/trash", "as Grafana 11 had it; 13 has its trash in another API"),

@@ -1,92 +1,8 @@
 //! A change of one's own e-mail address, and the mail that confirms it, with a mail server that speaks SMTP.
 
-use std::sync::{Arc, Mutex};
-
 use kymograph_infra::verify::verify;
-use kymograph_tests::{Answer, Client, TestServer};
+use kymograph_tests::{Answer, Client, MailServer, Manner, TestServer};
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
-
-/// What a mail server does with its clients.
-#[derive(Clone, Copy, PartialEq)]
-enum Manner {
-    Takes,
-    Refuses,
-    SaysNothing,
-}
-
-/// A mail server that keeps what it is given.
-struct MailServer {
-    port: u16,
-    mails: Arc<Mutex<Vec<String>>>,
-    task: tokio::task::JoinHandle<()>,
-}
-
-impl MailServer {
-    async fn start(manner: Manner) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let mails = Arc::<Mutex<Vec<String>>>::default();
-        let kept = mails.clone();
-        let task = tokio::spawn(async move {
-            while let Ok((socket, _)) = listener.accept().await {
-                // A client that hangs up is none of the server's business.
-                tokio::spawn(serve(socket, manner, kept.clone()));
-            }
-        });
-        Self { port, mails, task }
-    }
-
-    /// The mails so far.
-    fn mails(&self) -> Vec<String> {
-        self.mails.lock().unwrap().clone()
-    }
-
-    /// The code in the last mail.
-    fn last_code(&self) -> String {
-        let mail = self.mails().pop().unwrap();
-        let (_, code) = mail.split_once("/user/email/update?code=").unwrap();
-        code.chars().take_while(char::is_ascii_alphanumeric).collect()
-    }
-}
-
-impl Drop for MailServer {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-async fn serve(socket: TcpStream, manner: Manner, mails: Arc<Mutex<Vec<String>>>) -> std::io::Result<()> {
-    let (reader, mut writer) = socket.into_split();
-    let mut lines = BufReader::new(reader).lines();
-    if manner == Manner::SaysNothing {
-        while lines.next_line().await?.is_some() {}
-        return Ok(());
-    }
-    writer.write_all(b"220 mail.example.org ESMTP\r\n").await?;
-    while let Some(line) = lines.next_line().await? {
-        let answer: &[u8] = match line.split([' ', ':']).next().unwrap_or_default() {
-            "EHLO" => b"250 mail.example.org\r\n",
-            "RCPT" if manner == Manner::Refuses => b"550 no such\tmailbox\r\n",
-            "DATA" => {
-                writer.write_all(b"354 go on\r\n").await?;
-                let mut mail = String::new();
-                while let Some(line) = lines.next_line().await?.filter(|line| line != ".") {
-                    mail += &line;
-                    mail.push('\n');
-                }
-                // The one encoding that a mail of plain ASCII with a long line gets.
-                mails.lock().unwrap().push(mail.replace("=\n", "").replace("=3D", "="));
-                b"250 kept\r\n"
-            }
-            "QUIT" => b"221 bye\r\n",
-            _ => b"250 ok\r\n",
-        };
-        writer.write_all(answer).await?;
-    }
-    Ok(())
-}
 
 async fn server_with(mail: &MailServer) -> TestServer {
     let host = format!("smtp.host=127.0.0.1:{}", mail.port);
@@ -124,13 +40,13 @@ async fn an_address_counts_once_the_link_in_the_mail_was_opened() {
     assert!(answer.body["message"].as_str().unwrap().contains("confirm"), "{}", answer.body);
     let user = ann.get("/api/user").await.expect(200).body;
     assert_eq!((&user["email"], &user["name"]), (&json!("ann"), &json!("Ann")));
-    let text = mail.mails().pop().unwrap();
+    let text = mail.wait_for(1).await.pop().unwrap();
     for part in ["To: ann@example.org", "http://kymograph.example/k/user/email/update?code="] {
         assert!(text.contains(part), "{text}");
     }
 
     // It is nobody else's code, and none at all is none.
-    let code = mail.last_code();
+    let code = mail.next_code().await;
     let (bob, _) = server.new_member(1, "bob", "Viewer").await;
     for (client, code) in [(&bob, code.as_str()), (&ann, ""), (&ann, "0123"), (&ann, &code[1..])] {
         assert_eq!(open(client, code).await, REFUSED);
@@ -160,9 +76,9 @@ async fn a_link_ends_with_its_time_and_with_the_next_change() {
     let server = server_with(&mail).await;
     let (ann, id) = server.new_member(1, "ann", "Viewer").await;
     ask(&ann, "old@example.org").await.expect(200);
-    let old = mail.last_code();
+    let old = mail.next_code().await;
     ask(&ann, "new@example.org").await.expect(200);
-    let new = mail.last_code();
+    let new = mail.next_code().await;
     assert_eq!(open(&ann, &old).await, REFUSED);
     server.clock.advance(60 * 60);
     assert_eq!(open(&ann, &new).await, REFUSED);
@@ -170,7 +86,7 @@ async fn a_link_ends_with_its_time_and_with_the_next_change() {
 
     // A change by a server admin takes effect at once, and ends what was under way.
     ask(&ann, "mine@example.org").await.expect(200);
-    let mine = mail.last_code();
+    let mine = mail.next_code().await;
     let form = json!({"email": "given@example.org"});
     server.admin().put(&format!("/api/users/{id}"), &form).await.expect(200);
     assert_eq!(email_of(&ann).await, "given@example.org");
@@ -183,7 +99,7 @@ async fn a_link_ends_with_its_time_and_with_the_next_change() {
     ask(&ann, "admin@localhost").await.expect(409);
     assert_eq!(mail.mails().len(), 3);
     ask(&ann, "wanted@example.org").await.expect(200);
-    let wanted = mail.last_code();
+    let wanted = mail.next_code().await;
     let (bob, bob_id) = server.new_member(1, "bob", "Viewer").await;
     let form = json!({"email": "wanted@example.org"});
     server.admin().put(&format!("/api/users/{bob_id}"), &form).await.expect(200);
@@ -195,25 +111,73 @@ async fn a_link_ends_with_its_time_and_with_the_next_change() {
     assert_eq!(verify(&server.database.config).await.unwrap().faults, Vec::<String>::new());
 }
 
+/// Waits for a number that a query comes to.
+async fn wait_for(server: &TestServer, sql: &str, expected: i64) {
+    for _ in 0..600 {
+        if server.database.scalar::<i64>(sql).await == expected {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("{sql} never was {expected}");
+}
+
 #[tokio::test]
-async fn a_mail_that_cannot_be_sent_is_said_and_recorded() {
-    for (manner, reason) in [(Manner::Refuses, "no such mailbox"), (Manner::SaysNothing, "time")] {
+async fn a_mail_that_cannot_be_sent_is_tried_again_and_then_recorded() {
+    for (manner, reason) in [(Manner::Refuses, "no such mailbox"), (Manner::SaysNothing, "in time")] {
         let mail = MailServer::start(manner).await;
         let server = server_with(&mail).await;
         let (ann, id) = server.new_member(1, "ann", "Viewer").await;
         let begun = std::time::Instant::now();
-        let answer = ask(&ann, "ann@example.org").await.expect(200);
-        assert!(begun.elapsed().as_secs() < 10);
-        assert!(answer.body["message"].as_str().unwrap().contains("could not be sent"), "{}", answer.body);
+        ask(&ann, "ann@example.org").await.expect(200);
+        assert!(begun.elapsed().as_secs() < 3, "the request waited for the mail");
+        if manner == Manner::SaysNothing {
+            // It may come to its senses. The last time it is tried is an hour later.
+            let waiting = "SELECT count(*) FROM jobs WHERE kind = 'confirmation-mail' AND state = 'waiting'
+                AND attempts = 1 AND last_error LIKE '%in time%' AND due_at > now()";
+            wait_for(&server, waiting, 1).await;
+            let last = "UPDATE jobs SET attempts = 11, due_at = now() WHERE kind = 'confirmation-mail'";
+            server.database.connect().await.batch_execute(last).await.unwrap();
+        }
+        let dead = "SELECT count(*) FROM jobs WHERE kind = 'confirmation-mail' AND state = 'dead'";
+        wait_for(&server, dead, 1).await;
         assert_eq!(email_of(&ann).await, "ann");
         let path =
             format!("/api/admin/audit/events?action=user.email_not_sent&targetType=user&targetUid={id}");
         let entries = server.admin().get(&path).await.expect(200).body;
-        assert_eq!(entries["events"][0]["actor"]["login"], "ann", "{entries}");
+        assert_eq!(entries["events"][0]["actor"]["login"], "server", "{entries}");
         let sql = "SELECT payload FROM events WHERE type = 'user.email_not_sent'";
         let payload: String = server.database.scalar(sql).await;
         assert!(payload.contains(reason) && !payload.contains("code="), "{payload}");
+        // What is kept of the mail has neither the address nor the code.
+        let kept: String =
+            server.database.scalar("SELECT payload FROM jobs WHERE kind = 'confirmation-mail'").await;
+        assert!(!kept.contains('@') && kept.len() < 60, "{kept}");
     }
+}
+
+#[tokio::test]
+async fn a_mail_of_a_change_that_is_over_is_not_sent() {
+    let mail = MailServer::start(Manner::SaysNothing).await;
+    let server = server_with(&mail).await;
+    let (ann, id) = server.new_member(1, "ann", "Viewer").await;
+    ask(&ann, "old@example.org").await.expect(200);
+    ask(&ann, "late@example.org").await.expect(200);
+    let waiting = "SELECT count(*) FROM jobs WHERE kind = 'confirmation-mail' AND state = 'waiting'";
+    wait_for(&server, waiting, 2).await;
+    mail.change_manner(Manner::Takes);
+    server.clock.advance(60 * 60);
+    let due = "UPDATE jobs SET due_at = now() WHERE kind = 'confirmation-mail'";
+    server.database.connect().await.batch_execute(due).await.unwrap();
+    // The older change is over and forgotten, the other one has lost its time.
+    wait_for(&server, waiting, 0).await;
+    let jobs = server.admin().get("/api/admin/jobs?state=dead").await.expect(200).body;
+    assert_eq!(jobs.as_array().unwrap().len(), 1, "{jobs}");
+    assert!(jobs[0]["lastError"].as_str().unwrap().contains("before its link"), "{jobs}");
+    let events =
+        format!("SELECT count(*) FROM events WHERE type = 'user.email_not_sent' AND stream_id = 'user-{id}'");
+    assert_eq!(server.database.scalar::<i64>(&events).await, 1);
+    assert_eq!(mail.mails().len(), 0);
 }
 
 #[tokio::test]
@@ -256,6 +220,7 @@ async fn nobody_makes_the_server_send_many_mails_or_words_of_their_own() {
     let eve = server.client("buy-now-at-evil.test", "secret");
     for number in 0..3 {
         ask(&eve, &format!("vic{number}@corp.test")).await.expect(200);
+        mail.wait_for(number + 1).await;
     }
     let refused = ask(&eve, "vic3@corp.test").await.expect(429);
     assert_eq!(refused.body["messageId"], "overload.mails");
@@ -273,10 +238,10 @@ async fn nobody_makes_the_server_send_many_mails_or_words_of_their_own() {
             .await
             .expect(status);
     }
-    assert_eq!(mail.mails().len(), 6);
+    mail.wait_for(6).await;
     let aged = "UPDATE sent_mails SET at = at - interval '61 minutes'";
     server.database.connect().await.batch_execute(aged).await.unwrap();
-    server.housekeeping.tidy().await.unwrap();
+    server.tidy().await;
     assert_eq!(server.database.scalar::<i64>("SELECT count(*) FROM sent_mails").await, 0);
     ask(&eve, "vic3@corp.test").await.expect(200);
 }

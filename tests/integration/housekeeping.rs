@@ -28,10 +28,10 @@ async fn invites_end_when_their_time_is_over() {
     server.clock.advance(DAY - HOUR);
     let late = json!({"loginOrEmail": "carl@example.org", "role": "Viewer"});
     server.admin().post("/api/org/invites", &late).await.expect(200);
-    server.housekeeping.tidy().await.unwrap();
+    server.tidy().await;
     assert_eq!((count(invites).await, count(codes).await, count(ended).await), (3, 3, 0));
     server.clock.advance(HOUR);
-    server.housekeeping.tidy().await.unwrap();
+    server.tidy().await;
     assert_eq!((count(invites).await, count(codes).await, count(ended).await), (1, 1, 2));
     let left = server.admin().get("/api/org/invites").await.expect(200).body;
     assert_eq!((&left[0]["email"], left.as_array().unwrap().len()), (&json!("carl@example.org"), 1));
@@ -47,13 +47,13 @@ async fn sessions_and_kept_answers_end_when_their_time_is_over() {
     keyed.post("/api/folders", &json!({"title": "Ops"})).await.expect(200);
     let rows =
         async |table: &str| -> i64 { server.database.scalar(&format!("SELECT count(*) FROM {table}")).await };
-    server.housekeeping.tidy().await.unwrap();
+    server.tidy().await;
     assert_eq!((rows("sessions").await, rows("idempotency").await), (1, 1));
     server.clock.advance(DAY + HOUR);
-    server.housekeeping.tidy().await.unwrap();
+    server.tidy().await;
     assert_eq!((rows("sessions").await, rows("idempotency").await), (1, 0));
     server.clock.advance(7 * DAY);
-    server.housekeeping.tidy().await.unwrap();
+    server.tidy().await;
     assert_eq!(rows("sessions").await, 0);
 }
 

@@ -185,7 +185,7 @@ async fn an_invite_ends_when_its_maker_may_not_invite_any_more() {
     let code = code_of("disabled@example.org").await;
     admin.post(&format!("/api/admin/users/{boss_id}/disable"), &json!({})).await.expect(200);
     complete(&code, 404).await;
-    server.housekeeping.tidy().await.unwrap();
+    server.tidy().await;
     let left: i64 = server.database.scalar("SELECT count(*) FROM invites").await;
     assert_eq!(left, 0);
     admin.post(&format!("/api/admin/users/{boss_id}/enable"), &json!({})).await.expect(200);

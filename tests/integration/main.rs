@@ -35,6 +35,7 @@ mod import_steps;
 mod integrity;
 mod invite;
 mod isolation;
+mod job;
 mod jwt;
 mod limit;
 mod login_attempt;

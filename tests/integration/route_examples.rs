@@ -25,7 +25,7 @@ pub(crate) struct Objects {
 
 impl Objects {
     /// Makes an org with a member who has a session, a team, a service account with a token that was used, a folder with
-    /// permissions, a dashboard with two versions, and one in the trash.
+    /// permissions, a dashboard with two versions, and one in the trash. A job of its name is dead.
     pub(crate) async fn make(server: &TestServer, name: &str) -> Self {
         let org = server.new_org(&format!("{name} org")).await;
         let (member, user) = server.new_member(org, &format!("{name}-user"), "Editor").await;
@@ -61,6 +61,7 @@ impl Objects {
         admin.post(&format!("/api/folders/{name}-folder/permissions"), &permissions).await.expect(200);
         let person = json!({"login": format!("{name}-user"), "name": format!("{name} person")});
         admin.put(&format!("/api/users/{user}"), &person).await.expect(200);
+        make_dead_job(server, name).await;
         let of_org = "/api/audit/events?action=preference.changed&targetType=preference&targetUid=org";
         let of_server = format!("/api/admin/audit/events?targetType=user&targetUid={user}");
         let undoable = newest(&admin, of_org).await;
@@ -91,6 +92,7 @@ impl Objects {
             "{invitation_code}" => self.invite.clone(),
             // Who has the code of an invite may read it without credentials.
             "{code}" => format!("{}-1-0", self.org),
+            "{job_id}" => format!("{}-job", self.name),
             "{hash}" => "0123456789abcdef0123456789abcdef".to_owned(),
             parameter if parameter.starts_with('{') => {
                 panic!("{} has {parameter}, which is unknown to the route examples", route.path)
@@ -168,6 +170,13 @@ impl Objects {
 async fn newest(client: &Client, path: &str) -> i64 {
     let found = client.get(path).await.expect(200).body;
     found["events"][0]["id"].as_i64().unwrap()
+}
+
+/// A dead job of a kind that no server knows.
+async fn make_dead_job(server: &TestServer, name: &str) {
+    let sql = "INSERT INTO jobs (id, owner_org_id, kind, payload, state, due_at)
+        VALUES ($1, 0, 'example', '{}', 'dead', now())";
+    server.database.connect().await.execute(sql, &[&format!("{name}-job")]).await.unwrap();
 }
 
 /// A team whose only member is the user of its name.

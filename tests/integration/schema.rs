@@ -10,6 +10,7 @@ const WITHOUT_TENANT: &[(&str, &str)] = &[
     ("user_names", "lead from a login or address to its user; a reference table on Citus"),
     ("sent_mails", "are counted by user and by address; local to the coordinator on Citus"),
     ("orgs", "the list of tenants; a reference table on Citus"),
+    ("jobs", "are looked for in all orgs at once by when they are due; local to the coordinator on Citus"),
     ("quotas", "numbers that are added up over all orgs; distributed by org on Citus"),
     ("user_quotas", "belong to a user; distributed by user on Citus"),
     ("user_orgs", "belong to a user; distributed by user on Citus"),

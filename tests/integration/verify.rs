@@ -70,6 +70,7 @@ const DAMAGES: &[(&str, &str)] = &[
     ("stars", "DELETE FROM stars"),
     ("user_names", "UPDATE user_names SET name = 'vic@corp.test' WHERE user_id = 2"),
     ("user_names", "UPDATE user_names SET is_email = NOT is_email"),
+    ("jobs", "UPDATE jobs SET owner_org_id = 99"),
     ("invites", "UPDATE invites SET role = 'Admin'"),
 ];
 

@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use kymograph_api::kernel::routes::Route;
 use kymograph_app::account::access::AccessLog;
-use kymograph_app::account::housekeeping::Housekeeping;
 use kymograph_app::account::setup::FirstUser;
+use kymograph_jobs::JobRunner;
 use kymograph_server::config::{Config, Sources};
 use kymograph_server::serve::listen;
 use kymograph_server::wire::wire;
@@ -28,8 +29,7 @@ pub struct TestServer {
     pub access: AccessLog,
     /// Its time.
     pub clock: Arc<TestClock>,
-    /// What it does by itself once an hour.
-    pub housekeeping: Arc<Housekeeping>,
+    _jobs: JobRunner,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -64,8 +64,30 @@ impl TestServer {
         let serving = tokio::spawn(listen(listener, wired.router, wired.connections, std::future::pending()));
         let mut tasks = wired.background;
         tasks.push(serving);
-        let (routes, access, housekeeping) = (wired.routes, wired.access, wired.housekeeping);
-        Self { address, routes, database, access, clock, housekeeping, tasks }
+        let (routes, access, jobs) = (wired.routes, wired.access, wired.jobs);
+        Self { address, routes, database, access, clock, _jobs: jobs, tasks }
+    }
+
+    /// Has it done at once what it does by itself once an hour or a day.
+    pub async fn tidy(&self) {
+        let client = self.database.connect().await;
+        let at_rest = "SELECT count(*) FILTER (WHERE state = 'waiting' AND due_at > now()), count(*),
+                count(*) FILTER (WHERE kind = 'tidy-server')
+            FROM jobs WHERE kind LIKE 'tidy-%'";
+        let rest = async || {
+            for _ in 0..600 {
+                let row = client.query_one(at_rest, &[]).await.unwrap();
+                let (resting, all, of_server): (i64, i64, i64) = (row.get(0), row.get(1), row.get(2));
+                if resting == all && of_server == 1 {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            panic!("the server did not tidy in time");
+        };
+        rest().await;
+        client.batch_execute("UPDATE jobs SET due_at = now() WHERE kind LIKE 'tidy-%'").await.unwrap();
+        rest().await;
     }
 
     /// Its address as a URL without a slash at the end.

@@ -14,6 +14,7 @@ use kymograph_domain::kernel::effect::Ending;
 use kymograph_domain::{OrgId, OrgRole, Stream, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
+use crate::account::housekeeping::TidyOrg;
 use crate::account::membership::Memberships;
 use crate::account::org::OrgReader;
 use crate::account::user::{UserReader, Users};
@@ -52,6 +53,8 @@ pub trait InviteReader: Send + Sync {
     async fn list_invites(&self, scope: &Scope) -> Result<Vec<InviteView>>;
     /// The invites of the scope's org that a user made.
     async fn list_invites_of(&self, scope: &Scope, maker: UserId) -> Result<Vec<InviteId>>;
+    /// Whether the scope's org has open invites.
+    async fn has_invites(&self, scope: &Scope) -> Result<bool>;
     /// Some of the scope's org's invites whose time is over, or whose makers may not invite any more.
     async fn list_ended_invites(&self, scope: &Scope, now: Timestamp) -> Result<Vec<InviteId>>;
     /// The invite of that id, if its maker may still invite.
@@ -167,6 +170,7 @@ impl Invites {
                 invite.tell(InviteCommand::Create { id, guest, invited_by, now }).await?;
                 unit.record(invite)?;
                 unit.write_secret(InviteCode::try_random(org, id)?.secret());
+                unit.start_job(TidyOrg::of_invites(org)?);
                 Ok(unit.decided(()))
             })
             .await
@@ -199,17 +203,20 @@ impl Invites {
     }
 
     /// Ends the invites of the scope's org that cannot be accepted any more: those that expired, and those of makers who
-    /// were removed or demoted. With their end their codes and the addresses of guests who never came are deleted.
-    pub async fn expire_invites(&self, scope: &Scope) -> Result<()> {
+    /// were removed or demoted. With their end their codes and the addresses of guests who never came are deleted. Says
+    /// whether there are others.
+    pub async fn expire_invites(&self, scope: &Scope) -> Result<bool> {
         scope.require(Permission::ORG_USERS_ADD)?;
         for id in self.reader.list_ended_invites(scope, self.clock.now()).await? {
             let expired = self.expire_invite(scope, id).await;
             // Another server may have been faster.
-            if expired.as_ref().is_err_and(|error| error.kind() != ErrorKind::Missing) {
-                return expired;
+            if let Err(error) = expired
+                && error.kind() != ErrorKind::Missing
+            {
+                return Err(error);
             }
         }
-        Ok(())
+        self.reader.has_invites(scope).await
     }
 
     async fn expire_invite(&self, scope: &Scope, id: InviteId) -> Result<()> {

@@ -31,8 +31,6 @@ pub trait OrgReader: Send + Sync {
     async fn find_org(&self, id: OrgId) -> Result<Option<OrgView>>;
     /// The org of that name.
     async fn find_org_by_name(&self, name: &str) -> Result<Option<OrgView>>;
-    /// The highest id that an org has or had.
-    async fn last_org_id(&self) -> Result<OrgId>;
     /// Orgs whose name is a text, if one is given, and contains another, by name.
     async fn search_orgs(&self, name: &str, query: &str, page: Page) -> Result<Vec<OrgView>>;
 }
@@ -104,6 +102,7 @@ impl Orgs {
                 ending.tell(OrgCommand::Delete).await?;
                 unit.record(ending)?;
                 unit.delete_secrets();
+                unit.delete_jobs();
                 Ok(unit.decided(()))
             })
             .await

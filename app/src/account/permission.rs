@@ -81,6 +81,10 @@ permissions! {
     USERS_QUOTAS_WRITE = { action: "users.quotas:write", is_server: true };
     /// Read the settings the server runs with.
     SETTINGS_READ = { action: "settings:read", is_server: true };
+    /// Read the jobs of the whole server.
+    JOBS_READ = { action: "jobs:read", is_server: true };
+    /// Have dead jobs tried again.
+    JOBS_WRITE = { action: "jobs:write", is_server: true };
     /// Read how much there is on the whole server.
     SERVER_STATS_READ = { action: "server:stats:read", is_server: true };
 }

@@ -26,7 +26,7 @@ use crate::kernel::scope::AcrossOrgs;
 use crate::kernel::secret::SecretWrite;
 use crate::{Commands, Page, Permission, Scope, Unit};
 
-pub use email::{EmailVerification, ProfileUpdate};
+pub use email::{ConfirmationMails, EmailVerification, ProfileUpdate};
 pub(crate) use external::NewMember;
 
 /// A user as it is read.
@@ -137,7 +137,7 @@ pub struct Users {
     endings: Endings,
     ids: Arc<dyn IdAllocator>,
     passwords: Arc<dyn PasswordHasher>,
-    verification: Option<EmailVerification>,
+    verification: Option<Arc<EmailVerification>>,
     default_membership: DefaultMembership,
 }
 
@@ -154,7 +154,7 @@ pub struct UserPorts {
     /// Hashes passwords.
     pub passwords: Arc<dyn PasswordHasher>,
     /// Has new e-mail addresses confirmed, if they have to be.
-    pub verification: Option<EmailVerification>,
+    pub verification: Option<Arc<EmailVerification>>,
 }
 
 impl Users {

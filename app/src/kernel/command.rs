@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use crate::kernel::by_org::ByOrg;
 use crate::kernel::error::{Error, ErrorKind, Result};
 use crate::kernel::event_store::{Commit, CommitError, EventStore, Fate, KeptResponse, Replay};
+use crate::kernel::job::JobWriter;
 use crate::kernel::scope::{IdempotencyKey, Scope};
 use crate::kernel::secret::Secrets;
 use crate::kernel::unit::{Decided, Loaded, Stores, Unit};
@@ -28,10 +29,10 @@ pub struct Commands {
 }
 
 impl Commands {
-    /// Commands on this log, and on the secrets beside it.
+    /// Commands on this log, and on the secrets and jobs beside it.
     #[must_use]
-    pub fn new(store: Arc<dyn EventStore>, secrets: Arc<dyn Secrets>) -> Self {
-        Self { stores: Arc::new(Stores::new(store, secrets)), turns: Arc::default() }
+    pub fn new(store: Arc<dyn EventStore>, secrets: Arc<dyn Secrets>, jobs: Arc<dyn JobWriter>) -> Self {
+        Self { stores: Arc::new(Stores::new(store, secrets, jobs)), turns: Arc::default() }
     }
 
     fn unit<'s>(&self, scope: &'s Scope, loaded: Loaded) -> Unit<'s> {
@@ -67,6 +68,7 @@ impl Commands {
             if unit.appends.is_empty() {
                 return Ok(outcome);
             }
+            let wakes_workers = unit.wakes_workers;
             let commit = commit(scope, unit, &outcome, loaded.fates())?;
             let result = match self.stores.events.queue(scope, commit) {
                 Ok(queued) => course.written(queued).await,
@@ -77,7 +79,12 @@ impl Commands {
                 Err(error) => Err(error),
             };
             match result {
-                Ok(_) => return Ok(outcome),
+                Ok(_) => {
+                    if wakes_workers {
+                        self.stores.jobs.wake();
+                    }
+                    return Ok(outcome);
+                }
                 Err(CommitError::Conflict) => course.lost(attempt, &loaded).await,
                 Err(CommitError::Broken(invariant)) if invariant.is_existence() && course.misses(&loaded) => {
                 }

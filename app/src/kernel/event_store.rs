@@ -162,6 +162,6 @@ pub trait EventStore: Send + Sync {
     async fn keep_response(&self, scope: &Scope, key: &IdempotencyKey, response: &KeptResponse)
     -> Result<()>;
 
-    /// Forgets the answers of the scope's org that have had their time.
-    async fn forget_answers(&self, scope: &Scope) -> Result<()>;
+    /// Forgets the answers of the scope's org that have had their time, and says whether it keeps others.
+    async fn forget_answers(&self, scope: &Scope) -> Result<bool>;
 }

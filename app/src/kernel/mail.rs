@@ -29,8 +29,11 @@ pub struct Mail {
 
 /// Why a mail was not sent, in words for the log and for who administers the server.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct MailError(String);
+#[error("{reason}")]
+pub struct MailError {
+    reason: String,
+    is_final: bool,
+}
 
 impl MailError {
     /// An error with a reason, of which a bounded part is kept. It has no control characters, which a mail server may
@@ -38,7 +41,19 @@ impl MailError {
     #[must_use]
     pub fn new(reason: &str) -> Self {
         let printable = reason.chars().map(|character| if character.is_control() { ' ' } else { character });
-        Self(printable.take(MAX_REASON).collect())
+        Self { reason: printable.take(MAX_REASON).collect(), is_final: false }
+    }
+
+    /// The same of a mail that would not be sent another time either.
+    #[must_use]
+    pub fn finally(self) -> Self {
+        Self { is_final: true, ..self }
+    }
+
+    /// Whether the mail would not be sent another time either.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        self.is_final
     }
 }
 

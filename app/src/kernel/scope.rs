@@ -148,13 +148,6 @@ impl Scope {
         Self { request: Arc::new(request), ..self.clone() }
     }
 
-    /// The same scope for what comes after the command that the request was for, and under whose key that is kept.
-    #[must_use]
-    pub(crate) fn without_idempotency(&self) -> Self {
-        let request = RequestContext { idempotency: None, ..self.request().clone() };
-        Self { request: Arc::new(request), ..self.clone() }
-    }
-
     /// The org.
     #[must_use]
     pub fn org(&self) -> OrgId {

@@ -9,6 +9,7 @@ use tokio::sync::OnceCell;
 
 use crate::kernel::error::{Error, Result, overload};
 use crate::kernel::event_store::{Append, EndsAhead, EventStore, Fate, StreamState};
+use crate::kernel::job::{JobWriter, NewJob};
 use crate::kernel::scope::{AcrossOrgs, Scope};
 use crate::kernel::secret::{SecretWrite, Secrets};
 use crate::kernel::side_write::SideWrite;
@@ -65,6 +66,7 @@ pub struct Decided<'s, O> {
 pub(crate) struct Stores {
     pub(crate) events: Arc<dyn EventStore>,
     pub(crate) secrets: Arc<dyn Secrets>,
+    pub(crate) jobs: Arc<dyn JobWriter>,
     /// Commands that load many aggregates hold a lot of memory until they are decided.
     pub(crate) bulk: Admissions,
 }
@@ -76,9 +78,13 @@ pub(crate) const MAX_BULK: usize = 4;
 pub(crate) const MAX_BULK_OF_ORG: usize = 1;
 
 impl Stores {
-    pub(crate) fn new(events: Arc<dyn EventStore>, secrets: Arc<dyn Secrets>) -> Self {
+    pub(crate) fn new(
+        events: Arc<dyn EventStore>,
+        secrets: Arc<dyn Secrets>,
+        jobs: Arc<dyn JobWriter>,
+    ) -> Self {
         let refusal = (overload::COMMANDS, "Too many commands on many objects at once, try again shortly");
-        Self { events, secrets, bulk: Admissions::new(MAX_BULK, MAX_BULK_OF_ORG, refusal) }
+        Self { events, secrets, jobs, bulk: Admissions::new(MAX_BULK, MAX_BULK_OF_ORG, refusal) }
     }
 }
 
@@ -89,6 +95,8 @@ pub struct Unit<'s> {
     pub(crate) appends: Vec<Append>,
     pub(crate) premises: Vec<SideWrite>,
     pub(crate) writes: Vec<SideWrite>,
+    /// Whether a job is written that is due at once.
+    pub(crate) wakes_workers: bool,
     loaded: Loaded,
     /// The right to hold many aggregates.
     admission: OnceCell<Admission>,
@@ -147,8 +155,9 @@ impl Loaded {
 
 impl<'s> Unit<'s> {
     pub(crate) fn new(scope: &'s Scope, stores: Arc<Stores>, loaded: Loaded) -> Self {
-        let (appends, premises, writes) = (Vec::new(), Vec::new(), Vec::new());
-        Self { scope, stores, appends, premises, writes, loaded, admission: OnceCell::new() }
+        let (appends, premises, writes, wakes_workers) = (Vec::new(), Vec::new(), Vec::new(), false);
+        let admission = OnceCell::new();
+        Self { scope, stores, appends, premises, writes, wakes_workers, loaded, admission }
     }
 
     /// Loads an aggregate of the scope's org; one that never was has the default state.
@@ -267,6 +276,19 @@ impl<'s> Unit<'s> {
     /// Has all secrets of the scope's org deleted, because it ends.
     pub fn delete_secrets(&mut self) {
         let write = self.stores.secrets.delete_all(self.scope.org());
+        self.write(write);
+    }
+
+    /// Has a job written together with the events, to be done after them.
+    pub fn start_job(&mut self, job: NewJob) {
+        self.wakes_workers |= job.delay.is_zero();
+        let write = self.stores.jobs.write(job);
+        self.write(write);
+    }
+
+    /// Has all jobs of the scope's org deleted, because it ends.
+    pub fn delete_jobs(&mut self) {
+        let write = self.stores.jobs.delete_all(self.scope.org());
         self.write(write);
     }
 

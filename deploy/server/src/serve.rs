@@ -36,7 +36,7 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Serves until the process is told to stop.
 ///
-/// Start: database, migrations, wiring, first user, background work, HTTP. Stop: not ready, drain, background
+/// Start: database, migrations, wiring, first user, background work, HTTP. Stop: not ready, drain, jobs, background
 /// work, embedded database.
 pub async fn serve(config: &Config) -> Result<(), ServerError> {
     let started = Instant::now();
@@ -109,6 +109,7 @@ async fn serve_until_stopped(
         Ok(Err(error)) => tracing::error!(%error, "the server task failed"),
         Err(_) => tracing::warn!("some requests did not finish in time"),
     }
+    wired.jobs.stop().await;
     if tokio::time::timeout(FLUSH_TIMEOUT, wired.access.flush()).await.is_err() {
         tracing::warn!("refused requests of the last minute could not be recorded in time");
     }

@@ -4,13 +4,13 @@
 mod account;
 mod content;
 mod identity;
+mod job;
 mod kernel;
 mod record;
 mod rights;
 mod settings;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use kymograph_api::kernel::health::Readiness;
@@ -18,7 +18,6 @@ use kymograph_api::kernel::openapi::Document;
 use kymograph_api::kernel::routes::Route;
 use kymograph_api::{Api, Services};
 use kymograph_app::account::access::AccessLog;
-use kymograph_app::account::housekeeping::{Housekeeping, HousekeepingPorts};
 use kymograph_app::account::identity::IdentityCache;
 use kymograph_app::account::membership::Memberships;
 use kymograph_app::account::setup::Setup;
@@ -32,6 +31,7 @@ use kymograph_app::rights::resource_permission::GrantEndings;
 use kymograph_app::{Error, Result};
 use kymograph_infra::change_feed::ChangeFeed;
 use kymograph_infra::database_server::DatabaseServer;
+use kymograph_jobs::JobRunner;
 use kymograph_projections::content::folder::FolderCache;
 use tokio::task::JoinHandle;
 
@@ -43,10 +43,7 @@ use content::ContentReaders;
 use identity::Identities;
 use kernel::{Kernel, Log};
 use rights::RightsReaders;
-use settings::{api_settings, connection_settings, session_lifetimes};
-
-/// How often what has expired is deleted.
-const TIDYING_INTERVAL: Duration = Duration::from_secs(60 * 60);
+use settings::{api_settings, connection_settings};
 
 /// A server whose parts are put together.
 pub struct Wired {
@@ -62,8 +59,8 @@ pub struct Wired {
     pub access: AccessLog,
     /// Tells other servers of changes; has to be flushed before the background work is aborted.
     pub feed: ChangeFeed,
-    /// Deletes what has expired, which is also done by itself.
-    pub housekeeping: Arc<Housekeeping>,
+    /// Does jobs; has to be stopped before the background work is aborted.
+    pub jobs: JobRunner,
     /// Whether the server wants requests.
     pub readiness: Arc<Readiness>,
     /// The limit of connections.
@@ -108,18 +105,7 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
     let contents = content.services(&kernel, commands, &rights, endings, account.teams.clone());
     let records =
         record::services(&kernel, commands, &rights, (&content, &contents), account.invites.clone());
-    let housekeeping = Arc::new(Housekeeping::new(
-        HousekeepingPorts {
-            store: log.store,
-            orgs: account.orgs.clone(),
-            invites: accounts.invites.clone(),
-            sessions: account.sessions.clone(),
-            attempts: account.attempts.clone(),
-            mails: kernel.mails.clone(),
-            clock: kernel.clock.clone(),
-        },
-        session_lifetimes(config),
-    ));
+    let jobs = job::start(&kernel, &log, &account, &identities, &accounts)?;
 
     let counted = Counted {
         readers: kernel.database.clone(),
@@ -151,7 +137,6 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
         log.feed_task,
         tokio::spawn(recorder.run()),
         tokio::spawn(async move { statistics.warm_up(now).await }),
-        tidy_hourly(housekeeping.clone()),
     ];
     background.extend(totals);
     background.extend(identities.keys.map(|keys| tokio::spawn(async move { keys.warm_up().await })));
@@ -162,20 +147,9 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
         setup: identities.setup,
         access,
         feed: log.feed,
-        housekeeping,
+        jobs,
         readiness,
         connections: Arc::new(connections),
         background,
-    })
-}
-
-fn tidy_hourly(housekeeping: Arc<Housekeeping>) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        loop {
-            if let Err(error) = housekeeping.tidy().await {
-                tracing::warn!(%error, "could not delete what has expired");
-            }
-            tokio::time::sleep(TIDYING_INTERVAL).await;
-        }
     })
 }

@@ -61,6 +61,13 @@ const TENANT_RULES: &[Rule] = &[
                     WHERE h.owner_org_id = app_org_id() AND h.token_id = t.id)",
         what: "is not the one hash of a token",
     },
+    Rule {
+        table: "jobs",
+        sql:
+            "SELECT j.id FROM public.jobs j WHERE app_org_id() = 0 AND (j.owner_org_id < 0 OR j.owner_org_id >
+                (SELECT coalesce(max(c.value), 0) FROM counters c WHERE c.org_id = 0 AND c.name = 'org'))",
+        what: "is of an org that never was",
+    },
 ];
 
 /// Rules on rows that belong to no org.

@@ -154,6 +154,12 @@ impl InviteReader for PgInviteReader {
         Ok(rows.iter().map(|row| InviteId(row.get(0))).collect())
     }
 
+    async fn has_invites(&self, scope: &Scope) -> Result<bool> {
+        let sql = "SELECT FROM invites WHERE org_id = $1 LIMIT 1";
+        let org = scope.org();
+        Ok(self.database.in_background().read_one(org, sql, &[&org.0]).await?.is_some())
+    }
+
     async fn list_ended_invites(&self, scope: &Scope, now: Timestamp) -> Result<Vec<InviteId>> {
         let sql = concat!(
             "SELECT i.id FROM invites i WHERE i.org_id = $1 AND (i.expires_at <= $2 OR NOT ",

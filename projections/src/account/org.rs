@@ -80,13 +80,6 @@ impl OrgReader for PgOrgReader {
         self.database.read_global_one(sql, &[&id.0]).await?.as_ref().map(org_view).transpose()
     }
 
-    async fn last_org_id(&self) -> Result<OrgId> {
-        let sql = "SELECT value FROM counters WHERE org_id = $1 AND name = 'org'";
-        let server = OrgId::SERVER;
-        let row = self.database.read_one(server, sql, &[&server.0]).await?;
-        Ok(row.map_or(server, |row| OrgId(row.get(0))))
-    }
-
     async fn find_org_by_name(&self, name: &str) -> Result<Option<OrgView>> {
         let sql = "SELECT id, name, address FROM orgs WHERE name = $1";
         self.database.read_global_one(sql, &[&name]).await?.as_ref().map(org_view).transpose()

@@ -13,6 +13,7 @@ use kymograph_infra::metrics::FlightMetrics;
 use kymograph_infra::pipeline::pipeline_pool;
 use kymograph_infra::pool::{app_database, app_server};
 use kymograph_infra::secret::PgSecrets;
+use kymograph_jobs::PgJobs;
 use prometheus::Registry;
 use tokio::task::JoinHandle;
 
@@ -31,10 +32,13 @@ impl Store {
         let (feed, changes) = ChangeFeed::new();
         let feed_health = Arc::new(FeedHealth::default());
         let feed_task = change_feed::run(app_server(server), changes, Vec::new(), feed_health.clone())?;
+        let database = app_database(server, pool_size)?;
+        let jobs = Arc::new(PgJobs::new(&database));
         let store = PgEventStore::new(EventStoreParts {
-            database: app_database(server, pool_size)?,
+            database,
             pipelines: pipeline_pool(app_server(server), pool_size)?,
             clock: Arc::new(SystemClock),
+            jobs: jobs.clone(),
             projectors: kymograph_projections::projectors(),
             listeners: Vec::new(),
             feed,
@@ -42,7 +46,7 @@ impl Store {
             metrics: FlightMetrics::try_new(&Registry::new())?,
             health: Arc::default(),
         });
-        Ok(Self { commands: Commands::new(Arc::new(store), Arc::new(PgSecrets)), feed: feed_task })
+        Ok(Self { commands: Commands::new(Arc::new(store), Arc::new(PgSecrets), jobs), feed: feed_task })
     }
 }
 

@@ -70,9 +70,6 @@ async fn update_signed_in_user(
         ProfileUpdate::EmailToConfirm => {
             "User updated. Open the link in the mail to confirm the new e-mail address"
         }
-        ProfileUpdate::EmailNotSent => {
-            "User updated, but for the e-mail address: the mail to confirm it could not be sent"
-        }
     }))
 }
 

@@ -116,6 +116,7 @@ fn of_name(name: &str) -> Option<(Kind, &'static str)> {
         "flag_id" => (number(0), "The bits to set"),
         "folder_id" => (number(1), "The numeric id of a folder"),
         "folder_uid" => (uid(), "The uid of a folder"),
+        "job_id" => (text(), "The id of a job"),
         "org_id" => (number(1), "The id of an org"),
         "org_name" => (text(), "The name of an org"),
         "role" => (one_of(&["Viewer", "Editor", "Admin"]), "A role in the org"),

@@ -3,6 +3,8 @@
 //! The code in the mail is a seal on the change that is under way, made with a key of the server. So nothing has to be
 //! kept of it that could leak, and it is worth nothing once another change, or none, is under way.
 
+mod mail;
+
 use std::sync::Arc;
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -10,19 +12,20 @@ use kymograph_domain::UserId;
 use kymograph_domain::account::user::{EmailChange, User, UserCommand, UserError};
 use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
-use tracing::Instrument;
 
 use super::{ProfileChange, Users};
 use crate::kernel::clock::Clock;
 use crate::kernel::error::{Error, Result, overload};
-use crate::kernel::mail::{Mail, MailBudget, MailError, Mailer, RequestedMail};
+use crate::kernel::mail::{Mail, MailBudget, RequestedMail};
 use crate::kernel::random::hex;
 use crate::kernel::server_key::{ServerKey, ServerKeys};
-use crate::{Commands, Permission, Scope};
+use crate::{Permission, Scope};
+
+use mail::ConfirmationMail;
+pub use mail::ConfirmationMails;
 
 /// Has new addresses confirmed.
 pub struct EmailVerification {
-    mailer: Arc<dyn Mailer>,
     keys: Arc<dyn ServerKeys>,
     budget: Arc<dyn MailBudget>,
     clock: Arc<dyn Clock>,
@@ -36,18 +39,14 @@ pub struct EmailVerification {
 pub enum ProfileUpdate {
     /// It is made.
     Done,
-    /// It is made but for the address, to which a mail was sent.
+    /// It is made but for the address, to which a mail will be sent.
     EmailToConfirm,
-    /// It is made but for the address, to which no mail could be sent.
-    EmailNotSent,
 }
 
 impl EmailVerification {
-    /// Confirmation by mails of this mailer, within so many seconds. `root_url` is where people reach the server; it
-    /// ends in a slash.
+    /// Confirmation within so many seconds. `root_url` is where people reach the server; it ends in a slash.
     #[must_use]
     pub fn new(
-        mailer: Arc<dyn Mailer>,
         keys: Arc<dyn ServerKeys>,
         budget: Arc<dyn MailBudget>,
         clock: Arc<dyn Clock>,
@@ -55,7 +54,7 @@ impl EmailVerification {
         root_url: &str,
     ) -> Self {
         let (root_url, key) = (root_url.to_owned(), OnceCell::new());
-        Self { mailer, keys, budget, clock, lifetime_seconds, root_url, key }
+        Self { keys, budget, clock, lifetime_seconds, root_url, key }
     }
 
     /// The code that confirms a change.
@@ -95,7 +94,7 @@ impl Users {
         if let Some(email) = change.email.as_deref().map(str::trim).filter(|email| !email.is_empty()) {
             self.admit_address(verification, id, email).await?;
         }
-        let requested = self
+        let requested: Option<EmailChange> = self
             .commands
             .run(scope, |mut unit| async move {
                 let mut user = unit.load_from_server::<User>(&id).await?;
@@ -108,14 +107,14 @@ impl Users {
                     user.tell(UserCommand::RequestEmailChange(EmailChange { email, expires_at })).await?;
                 }
                 let requested = user.email_change.clone().filter(|_| is_other);
+                if let Some(change) = &requested {
+                    unit.start_job(ConfirmationMail::job(id, change)?);
+                }
                 unit.record(user)?;
                 Ok(unit.decided(requested))
             })
             .await?;
-        match requested {
-            None => Ok(ProfileUpdate::Done),
-            Some(requested) => self.send_code(verification, scope, &requested).await,
-        }
+        Ok(if requested.is_some() { ProfileUpdate::EmailToConfirm } else { ProfileUpdate::Done })
     }
 
     /// Refuses another user's address, which is found out again when it is confirmed; but who is told now need not wait for
@@ -139,20 +138,6 @@ impl Users {
         }
     }
 
-    /// Sends the mail, whether the client stays to hear of it or not.
-    async fn send_code(
-        &self,
-        verification: &EmailVerification,
-        scope: &Scope,
-        change: &EmailChange,
-    ) -> Result<ProfileUpdate> {
-        let code = verification.code(scope.actor().user_id, change).await?;
-        let mail = verification.mail(change, &code);
-        let sending = send(verification.mailer.clone(), self.commands.clone(), scope.clone(), mail);
-        let is_sent = tokio::spawn(sending.in_current_span()).await.map_err(Error::internal)?;
-        Ok(if is_sent { ProfileUpdate::EmailToConfirm } else { ProfileUpdate::EmailNotSent })
-    }
-
     /// Makes the change of the actor's address that a code is for.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn confirm_email(&self, scope: &Scope, code: &str) -> Result<()> {
@@ -173,32 +158,4 @@ impl Users {
             })
             .await
     }
-}
-
-/// Sends a mail, and has it recorded if that fails.
-async fn send(mailer: Arc<dyn Mailer>, commands: Commands, scope: Scope, mail: Mail) -> bool {
-    let Err(error) = mailer.send(&mail).await else {
-        tracing::info!("sent a mail to confirm an e-mail address");
-        return true;
-    };
-    tracing::warn!(%error, "a mail to confirm an e-mail address could not be sent");
-    if let Err(error) = record_failure(&commands, &scope, &mail, &error).await {
-        tracing::warn!(%error, "that a mail could not be sent could not be recorded");
-    }
-    false
-}
-
-async fn record_failure(commands: &Commands, scope: &Scope, mail: &Mail, error: &MailError) -> Result<()> {
-    // The request's key is used up by the change itself.
-    let scope = &scope.without_idempotency();
-    let id = scope.actor().user_id;
-    commands
-        .run(scope, |mut unit| async move {
-            let mut user = unit.load_from_server::<User>(&id).await?;
-            let (email, reason) = (mail.to.clone(), error.to_string());
-            user.tell(UserCommand::RecordEmailNotSent { email, reason }).await?;
-            unit.record(user)?;
-            Ok(unit.decided(()))
-        })
-        .await
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use kymograph_app::account::AccountServices;
 use kymograph_app::account::access::AccessLog;
 use kymograph_app::account::invite::{InviteEndings, InvitePorts, Invites};
+use kymograph_app::account::job::Jobs;
 use kymograph_app::account::membership::Memberships;
 use kymograph_app::account::org::Orgs;
 use kymograph_app::account::quota::Quotas;
@@ -104,6 +105,7 @@ impl AccountReaders {
             access,
             identity: identities.identity.clone(),
             invites: Arc::new(Invites::new(commands.clone(), invite_ports)),
+            jobs: Arc::new(Jobs::new(Arc::new(kernel.jobs.clone()), Arc::new(kernel.jobs.clone()))),
             memberships,
             orgs: Arc::new(Orgs::new(commands.clone(), self.orgs.clone(), ids.clone())),
             quotas: Arc::new(Quotas::new(commands.clone(), quotas, limits)),

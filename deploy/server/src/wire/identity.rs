@@ -10,7 +10,6 @@ use kymograph_app::account::user::{EmailVerification, UserPorts, Users};
 use kymograph_app::kernel::ending::Endings;
 use kymograph_app::{Commands, Result};
 use kymograph_infra::jwt::JwtKeys;
-use kymograph_infra::mail::SmtpMailer;
 
 use super::account::AccountReaders;
 use super::kernel::Kernel;
@@ -21,6 +20,8 @@ pub(super) struct Identities {
     pub(super) identity: Arc<Identity>,
     pub(super) users: Arc<Users>,
     pub(super) setup: Arc<Setup>,
+    /// Has new e-mail addresses confirmed, if they have to be.
+    pub(super) verification: Option<Arc<EmailVerification>>,
     /// The keys of an identity provider.
     pub(super) keys: Option<Arc<JwtKeys>>,
 }
@@ -35,13 +36,14 @@ impl Identities {
         endings: &Endings,
     ) -> Result<Self> {
         let (config, ids, passwords) = (kernel.config, &kernel.ids, &readers.passwords);
+        let verification = email_verification(kernel);
         let user_ports = UserPorts {
             reader: readers.users.clone(),
             memberships: readers.memberships.clone(),
             endings: endings.clone(),
             ids: ids.clone(),
             passwords: passwords.clone(),
-            verification: email_verification(kernel)?,
+            verification: verification.clone(),
         };
         let users = Arc::new(Users::new(commands.clone(), user_ports, default_membership(config)));
         let keys = match &config.jwt {
@@ -82,18 +84,18 @@ impl Identities {
             identity: Arc::new(Identity::new(ports, session_lifetimes(config), lock_out(config))),
             users,
             setup: Arc::new(setup),
+            verification,
             keys: keys.map(|(_, keys)| keys),
         })
     }
 }
 
-fn email_verification(kernel: &Kernel<'_>) -> Result<Option<EmailVerification>> {
+fn email_verification(kernel: &Kernel<'_>) -> Option<Arc<EmailVerification>> {
     let config = kernel.config;
     if !config.smtp.enabled || !config.users.verify_email_enabled {
-        return Ok(None);
+        return None;
     }
-    let mailer = Arc::new(SmtpMailer::new(&config.smtp.settings())?);
     let (keys, budget, clock) = (kernel.server_keys.clone(), kernel.mails.clone(), kernel.clock.clone());
     let lifetime = seconds(config.users.verification_lifetime);
-    Ok(Some(EmailVerification::new(mailer, keys, budget, clock, lifetime, &config.server.root_url)))
+    Some(Arc::new(EmailVerification::new(keys, budget, clock, lifetime, &config.server.root_url)))
 }

@@ -19,6 +19,7 @@ use kymograph_infra::pipeline::{PipelinePool, pipeline_pool};
 use kymograph_infra::pool::{app_database, app_server};
 use kymograph_infra::secret::PgSecrets;
 use kymograph_infra::server_key::PgServerKeys;
+use kymograph_jobs::PgJobs;
 use kymograph_projections::kernel::moment::PgLogReader;
 use kymograph_projections::{Database, projectors_within};
 use prometheus::Registry;
@@ -38,6 +39,7 @@ pub(super) struct Kernel<'a> {
     pub(super) feed_health: Arc<FeedHealth>,
     pub(super) write_health: Arc<WriteHealth>,
     pub(super) ids: Arc<PgIdAllocator>,
+    pub(super) jobs: PgJobs,
     pub(super) log: Arc<PgLogReader>,
     pub(super) mails: Arc<PgMailBudget>,
     pub(super) moments: Arc<Moments>,
@@ -62,6 +64,7 @@ impl<'a> Kernel<'a> {
             feed_health: Arc::default(),
             write_health: Arc::default(),
             ids: Arc::new(PgIdAllocator::new(database.clone())),
+            jobs: PgJobs::new(&database),
             mails: Arc::new(PgMailBudget::new(database.clone())),
             moments: Arc::new(Moments::new(log.clone(), clock.clone())),
             server_keys: Arc::new(PgServerKeys::new(database.clone())),
@@ -100,6 +103,7 @@ impl Log {
             database: kernel.database.clone(),
             pipelines: kernel.pipelines.clone(),
             clock: kernel.clock.clone(),
+            jobs: Arc::new(kernel.jobs.clone()),
             projectors: projectors_within(kernel.config.quota.limits.as_ref()),
             listeners: caches,
             feed: feed.clone(),
@@ -107,7 +111,8 @@ impl Log {
             metrics: FlightMetrics::try_new(&kernel.registry).map_err(Error::internal)?,
             health: kernel.write_health.clone(),
         }));
-        let commands = Commands::new(store.clone(), Arc::new(PgSecrets));
+        let jobs = Arc::new(kernel.jobs.clone());
+        let commands = Commands::new(store.clone(), Arc::new(PgSecrets), jobs);
         Ok(Self { store, commands, feed, feed_task })
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use kymograph_app::account::housekeeping::TidyOrg;
 use kymograph_app::kernel::event_store::{Append, CommitError, Committed};
 use kymograph_app::kernel::side_write::SideWrite;
 use kymograph_domain::account::org::OrgEvent;
@@ -107,6 +108,7 @@ impl Manifest {
             for commit in aboard {
                 section.write_all_beside(*commit, &batch[*commit]);
             }
+            section.have_answers_forgotten(batch, aboard)?;
             let after = section.head;
             if after != before {
                 messages.push(Message::Statement {
@@ -192,6 +194,18 @@ impl Section<'_> {
                 Owner::Answer(*commit),
             );
         }
+    }
+
+    /// Has the answers forgotten that are kept here. As all that locks a job this comes after the events, on whose places
+    /// the flights of an org wait for each other.
+    fn have_answers_forgotten(&mut self, batch: &[Prepared], aboard: &[usize]) -> Result<(), Crash> {
+        let keeps_answer =
+            |commit: &&usize| batch[**commit].answer.is_some() && batch[**commit].home == self.org;
+        if let Some(commit) = aboard.iter().find(keeps_answer) {
+            let write = self.store.jobs.write(TidyOrg::of_answers(self.org)?);
+            self.write_beside(*commit, &write);
+        }
+        Ok(())
     }
 
     /// Gives the events of this org their places, unless a commit writes what the log of the org does not take.

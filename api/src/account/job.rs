@@ -1,0 +1,91 @@
+//! The jobs of the server.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::Method;
+use kymograph_app::account::job::{JobState, JobView, Jobs};
+use kymograph_domain::OrgId;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::kernel::body::Message;
+use crate::kernel::error::ApiResult;
+use crate::kernel::layer::Caller;
+use crate::kernel::openapi::operation;
+use crate::kernel::openapi::parameter::one_of;
+use crate::kernel::query::{Path, Query};
+use crate::kernel::routes::Routes;
+
+const DEFAULT_PAGE: i64 = 100;
+
+/// The routes of jobs.
+pub fn routes(jobs: &Arc<Jobs>) -> Routes {
+    let states = JobState::ALL.map(JobState::as_str);
+    Routes::default()
+        .group("admin")
+        .private(Method::GET, "/api/admin/jobs", jobs, list_jobs)
+        .describe(
+            operation("listJobs", "List the jobs of the server in a state, the newest first")
+                .details(
+                    "A job is work that is done after the request that caused it, such as sending a mail.",
+                )
+                .query("state", one_of(&states), "The state; `dead` if it is left out")
+                .pages("perpage", DEFAULT_PAGE)
+                .fails(&[400]),
+        )
+        .private(Method::POST, "/api/admin/jobs/{job_id}/retry", jobs, retry_job)
+        .describe(
+            operation("retryJob", "Try a dead job again")
+                .details("It is due at once, and tried as often as if it were new.")
+                .fails(&[404]),
+        )
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct JobBody {
+    id: String,
+    kind: String,
+    /// The org that it is done for; 0 for the server.
+    org_id: OrgId,
+    /// `waiting`, `running` or `dead`.
+    state: &'static str,
+    /// How often it was tried.
+    attempts: i32,
+    /// Why it failed the last time; empty if it did not.
+    last_error: String,
+    #[schema(format = DateTime)]
+    created: String,
+    /// The time from which on it is tried; of a dead job when it died.
+    #[schema(format = DateTime)]
+    due: String,
+}
+
+impl From<JobView> for JobBody {
+    fn from(job: JobView) -> Self {
+        let JobView { id, kind, org, state, attempts, last_error, created, due } = job;
+        let (created, due) = (created.rfc3339(), due.rfc3339());
+        Self { id, kind, org_id: org, state: state.as_str(), attempts, last_error, created, due }
+    }
+}
+
+async fn list_jobs(
+    State(jobs): State<Arc<Jobs>>,
+    Caller(scope): Caller,
+    query: Query,
+) -> ApiResult<Json<Vec<JobBody>>> {
+    let state = query.text("state").map_or(Ok(JobState::Dead), JobState::parse)?;
+    let found = jobs.list_jobs(&scope, state, query.page("perpage", DEFAULT_PAGE)).await?;
+    Ok(Json(found.into_iter().map(JobBody::from).collect()))
+}
+
+async fn retry_job(
+    State(jobs): State<Arc<Jobs>>,
+    Caller(scope): Caller,
+    Path(id): Path<String>,
+) -> ApiResult<Json<Message>> {
+    jobs.retry_job(&scope, &id).await?;
+    Ok(Message::json("Job will be tried again"))
+}

@@ -1,0 +1,44 @@
+//! The work that nobody waits for.
+
+use std::sync::Arc;
+
+use kymograph_app::account::AccountServices;
+use kymograph_app::account::housekeeping::{Housekeeping, HousekeepingPorts, TidyOrg, TidyServer};
+use kymograph_app::account::user::ConfirmationMails;
+use kymograph_app::{Error, Result};
+use kymograph_infra::mail::SmtpMailer;
+use kymograph_jobs::{Handlers, JobMetrics, JobRunner};
+
+use super::account::AccountReaders;
+use super::identity::Identities;
+use super::kernel::{Kernel, Log};
+use super::settings::session_lifetimes;
+
+/// Starts the worker with the handlers of all kinds of jobs.
+pub(super) fn start(
+    kernel: &Kernel<'_>,
+    log: &Log,
+    readers: &AccountReaders,
+    identities: &Identities,
+    services: &AccountServices,
+) -> Result<JobRunner> {
+    let ports = HousekeepingPorts {
+        store: log.store.clone(),
+        jobs: Arc::new(kernel.jobs.clone()),
+        invites: services.invites.clone(),
+        sessions: readers.sessions.clone(),
+        attempts: readers.attempts.clone(),
+        mails: kernel.mails.clone(),
+        clock: kernel.clock.clone(),
+    };
+    let housekeeping = Arc::new(Housekeeping::new(ports, session_lifetimes(kernel.config)));
+    let mut handlers =
+        Handlers::default().with::<TidyServer>(housekeeping.clone()).with::<TidyOrg>(housekeeping);
+    if let Some(verification) = identities.verification.clone() {
+        let mailer = Arc::new(SmtpMailer::new(&kernel.config.smtp.settings())?);
+        let mails = ConfirmationMails::new(log.commands.clone(), verification, mailer);
+        handlers = handlers.with(Arc::new(mails));
+    }
+    let metrics = JobMetrics::try_new(&kernel.registry, &handlers).map_err(Error::internal)?;
+    Ok(JobRunner::start(kernel.jobs.clone(), handlers, metrics, vec![TidyServer::job()?]))
+}

@@ -1,0 +1,45 @@
+//! How long a job waits that has failed.
+
+use std::time::Duration;
+
+use kymograph_app::kernel::random::random_bytes;
+
+/// The wait after the first time.
+const FIRST: Duration = Duration::from_secs(2);
+/// The longest wait.
+const LONGEST: Duration = Duration::from_secs(60 * 60);
+
+/// The wait after so many times. Each is twice as long as the one before, less a random part of up to a half, so that what
+/// failed together does not come back together.
+pub(crate) fn wait_after(attempts: u32) -> Duration {
+    // Without randomness all wait for the longest.
+    let random = random_bytes().map_or(u32::MAX, u32::from_le_bytes);
+    wait(attempts, f64::from(random) / f64::from(u32::MAX))
+}
+
+fn wait(attempts: u32, random: f64) -> Duration {
+    let doubled = FIRST.saturating_mul(1 << attempts.saturating_sub(1).min(16));
+    doubled.min(LONGEST).mul_f64(0.5 + random / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use kymograph_app::kernel::job::MAX_ATTEMPTS;
+
+    use super::*;
+
+    #[test]
+    fn the_last_of_all_attempts_is_about_an_hour_after_the_first() {
+        let total = |random: f64| (1..MAX_ATTEMPTS).map(|attempts| wait(attempts, random)).sum::<Duration>();
+        assert!(total(0.0) > Duration::from_secs(30 * 60), "{:?}", total(0.0));
+        assert!(total(1.0) < Duration::from_secs(70 * 60), "{:?}", total(1.0));
+    }
+
+    #[test]
+    fn a_wait_is_bounded_however_often_it_failed() {
+        assert_eq!(wait(1, 0.0), FIRST / 2);
+        assert_eq!(wait(2, 1.0), FIRST * 2);
+        assert_eq!(wait(u32::MAX, 1.0), LONGEST);
+        assert_eq!(wait(0, 1.0), FIRST);
+    }
+}

@@ -1,0 +1,53 @@
+//! What is counted of jobs.
+
+use std::collections::BTreeMap;
+
+use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
+
+use crate::handler::Handlers;
+
+/// What a run of a job came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It succeeded.
+    Done,
+    /// It is tried again.
+    Retried,
+    /// It was given up.
+    Dead,
+    /// Another worker has it.
+    Lost,
+    /// It was given back at the stop of the server.
+    Released,
+}
+
+const OUTCOMES: [&str; 5] = ["done", "retried", "dead", "lost", "released"];
+
+/// What is counted of jobs.
+#[derive(Clone)]
+pub struct JobMetrics {
+    /// By kind and [`Outcome`].
+    runs: BTreeMap<&'static str, [IntCounter; OUTCOMES.len()]>,
+    pub(crate) restarts: IntCounter,
+}
+
+impl JobMetrics {
+    /// Metrics of these handlers in a registry.
+    pub fn try_new(registry: &Registry, handlers: &Handlers) -> prometheus::Result<Self> {
+        let opts = Opts::new("kymograph_jobs_total", "Runs of jobs by what they came to.");
+        let counters = IntCounterVec::new(opts, &["kind", "outcome"])?;
+        let of_kind = |kind| OUTCOMES.map(|outcome| counters.with_label_values(&[kind, outcome]));
+        let runs = handlers.kinds().map(|kind| (kind, of_kind(kind))).collect();
+        let help = "How often the worker of jobs ended by a fault and was started again.";
+        let restarts = IntCounter::new("kymograph_job_worker_restarts_total", help)?;
+        registry.register(Box::new(counters))?;
+        registry.register(Box::new(restarts.clone()))?;
+        Ok(Self { runs, restarts })
+    }
+
+    pub(crate) fn count(&self, kind: &str, outcome: Outcome) {
+        if let Some(counters) = self.runs.get(kind) {
+            counters[outcome as usize].inc();
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! One run of a job that was claimed.
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use kymograph_app::kernel::job::{JobError, Then};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::backoff::wait_after;
+use crate::handler::Handler;
+use crate::metrics::Outcome;
+use crate::queue::{Claim, LEASE, PgJobs, Settlement};
+
+/// How often a lease is renewed.
+const RENEWAL: Duration = Duration::from_secs(5);
+
+/// Runs a job as long as it is this claim's, and settles it.
+pub(crate) async fn run(queue: &PgJobs, handler: &dyn Handler, claim: &Claim) -> Outcome {
+    let (outcome, settlement) = tokio::select! {
+        ended = work(handler, claim) => ended,
+        () = keep_lease(queue, claim) => return lost(claim),
+    };
+    match queue.settle(claim, settlement).await {
+        Ok(true) => outcome,
+        Ok(false) => lost(claim),
+        Err(error) => {
+            tracing::warn!(%error, job = claim.id, kind = claim.kind, "a job could not be settled");
+            Outcome::Lost
+        }
+    }
+}
+
+fn lost(claim: &Claim) -> Outcome {
+    tracing::info!(job = claim.id, kind = claim.kind, "a job is another worker's by now");
+    Outcome::Lost
+}
+
+/// Renews the lease for as long as it is to be had.
+async fn keep_lease(queue: &PgJobs, claim: &Claim) {
+    let mut held_at = Instant::now();
+    loop {
+        sleep(RENEWAL).await;
+        let asked_at = Instant::now();
+        match queue.renew(claim).await {
+            Ok(true) => held_at = asked_at,
+            Ok(false) => return,
+            Err(error) => {
+                tracing::warn!(%error, job = claim.id, kind = claim.kind, "a lease could not be renewed");
+            }
+        }
+        if held_at.elapsed() >= LEASE {
+            return;
+        }
+    }
+}
+
+/// Does the work, unless it was begun too often already: then the workers died of it.
+async fn work(handler: &dyn Handler, claim: &Claim) -> (Outcome, Settlement) {
+    let is_over = |tries: u32| handler.max_attempts().is_some_and(|max| tries >= max);
+    let failure = if is_over(claim.attempts - 1) {
+        JobError::GiveUp("no worker has survived it".to_owned())
+    } else {
+        match attempt(handler, claim).await {
+            Ok(Then::Done) => return (Outcome::Done, Settlement::Done),
+            Ok(Then::Again(wait)) => return (Outcome::Done, Settlement::Again(wait)),
+            Err(failure) => failure,
+        }
+    };
+    let (job, kind, attempts) = (&claim.id, &claim.kind, claim.attempts);
+    match failure {
+        JobError::Retry(reason) if !is_over(attempts) => {
+            let wait = wait_after(attempts);
+            tracing::warn!(job, kind, attempts, ?wait, reason, "a job failed and is tried again");
+            (Outcome::Retried, Settlement::Retry(wait, reason))
+        }
+        JobError::Retry(reason) | JobError::GiveUp(reason) => {
+            tracing::error!(job, kind, attempts, reason, "a job is given up");
+            tell_of_death(handler, claim, &reason).await;
+            (Outcome::Dead, Settlement::Dead(reason))
+        }
+    }
+}
+
+/// Has the handler try once. It may panic, and may take too long.
+async fn attempt(handler: &dyn Handler, claim: &Claim) -> Result<Then, JobError> {
+    let limit = handler.time_limit();
+    let run = AssertUnwindSafe(handler.run(&claim.payload)).catch_unwind();
+    match timeout(limit, run).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(panic)) => Err(JobError::Retry(format!("it panicked: {}", message(&*panic)))),
+        Err(_) => Err(JobError::Retry(format!("it took longer than {limit:?}"))),
+    }
+}
+
+async fn tell_of_death(handler: &dyn Handler, claim: &Claim, reason: &str) {
+    let telling = AssertUnwindSafe(handler.gave_up(&claim.payload, reason)).catch_unwind();
+    let failure = match timeout(handler.time_limit(), telling).await {
+        Ok(Ok(Ok(()))) => return,
+        Ok(Ok(Err(error))) => error.to_string(),
+        Ok(Err(panic)) => message(&*panic).to_owned(),
+        Err(_) => "it took too long".to_owned(),
+    };
+    tracing::warn!(job = claim.id, kind = claim.kind, failure, "the end of a job could not be told");
+}
+
+/// The text of a panic.
+fn message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a text")
+}
