@@ -16,7 +16,7 @@ use tokio_postgres::Row;
 use super::folder_bytes;
 use crate::kernel::database::{Database, Params};
 use crate::kernel::moment::last_event;
-use crate::kernel::text::timestamp_column;
+use crate::kernel::text::{stored, timestamp_column};
 
 /// How many bytes of all trees together are kept.
 const MAX_TREE_BYTES: u64 = 64 * 1024 * 1024;
@@ -104,9 +104,10 @@ async fn fold(database: &Database, org: OrgId, types: &[&str], last: i64) -> Res
 pub(super) async fn list_births(database: &Database, org: OrgId, uid: &Uid) -> Result<Vec<Birth>> {
     let (stream, types) = (Folder::stream_id(uid), Folder::BEGINNINGS);
     let rows = database.read(org, BIRTHS, &[&org.0, &stream.as_str(), &types, &MAX_BIRTHS]).await?;
-    let birth =
-        |row: &Row| Birth { id: row.get("id"), restores: row.get("restores"), position: row.get("pos") };
-    Ok(rows.iter().map(birth).collect())
+    let birth = |row: &Row| {
+        Ok(Birth { id: stored(row, "id")?, restores: stored(row, "restores")?, position: row.get("pos") })
+    };
+    rows.iter().map(birth).collect()
 }
 
 /// The position of a version of any object.
