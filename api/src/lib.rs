@@ -47,6 +47,7 @@ use crate::kernel::health::Readiness;
 use crate::kernel::layer::{Authentication, LayerSettings, UrlLogIn, log_in_by_url, without_url_token};
 use crate::kernel::metrics::{HttpMetrics, MetricsSettings};
 use crate::kernel::openapi::Document;
+use crate::kernel::panic::catch_panics;
 use crate::kernel::routes::{Route, Routes};
 
 /// What the API serves.
@@ -193,6 +194,8 @@ pub fn api(services: Services, settings: &ApiSettings) -> prometheus::Result<Api
     if settings.layer.jwt.as_ref().is_some_and(|jwt| jwt.url_login) {
         portal = portal.route_layer(from_fn_with_state(url_login, log_in_by_url));
     }
+    let panics = metrics.as_ref().map(|metrics| metrics.panics().clone());
+    let portal = portal.layer(from_fn_with_state(panics, catch_panics));
     let sub_path = kernel::portal::sub_path(&settings.root_url);
     let router =
         kernel::layer::protected(public, private, &settings.layer, sub_path, metrics, authentication)

@@ -72,9 +72,7 @@ pub fn protected(
 ) -> Router {
     let access = authentication.access.clone();
     let shared = Arc::new(Shared {
-        settings: settings.clone(),
-        sub_path: sub_path.into(),
-        metrics,
+        common: Common { settings: settings.clone(), sub_path: sub_path.into(), metrics },
         access,
         answers: Arc::default(),
         private_bodies: Arc::new(BodyRules::private(settings.max_body_bytes)),
@@ -86,12 +84,17 @@ pub fn protected(
     public.merge(private).method_not_allowed_fallback(not_found)
 }
 
-/// What all requests share.
-struct Shared {
+/// What the context of a request is made with.
+struct Common {
     settings: LayerSettings,
     /// The path that people find the server under, without a slash at its end.
     sub_path: Arc<str>,
     metrics: Option<HttpMetrics>,
+}
+
+/// What all requests share.
+struct Shared {
+    common: Common,
     access: AccessLog,
     answers: Arc<Answers>,
     private_bodies: Arc<BodyRules>,
@@ -99,9 +102,9 @@ struct Shared {
 }
 
 async fn open(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
-    context::with_context(&shared, request, async |mut request, context| {
+    context::with_context(&shared.common, request, async |mut request, context| {
         let asked = Asked::of(&request);
-        let response = match csrf::check_public(&request, &shared.settings.trusted_origins) {
+        let response = match csrf::check_public(&request, &shared.common.settings.trusted_origins) {
             Ok(()) => {
                 if is_write(request.method()) {
                     request.extensions_mut().insert(shared.public_bodies.clone());
@@ -127,7 +130,7 @@ async fn guarded(
     if let Some(jwt) = &authentication.jwt {
         jwt.take_url_token(&mut request);
     }
-    context::with_context(&shared, request, async |mut request, context| {
+    context::with_context(&shared.common, request, async |mut request, context| {
         let scope = authentication.admit(&mut request, context).await?;
         let asked = Asked::of(&request);
         if is_write(request.method()) {
@@ -135,7 +138,7 @@ async fn guarded(
             request.extensions_mut().insert(authentication.clone());
         }
         // After authentication, so that the log says whose session another site wanted to use.
-        let mut response = match csrf::check_private(&request, &shared.settings.trusted_origins) {
+        let mut response = match csrf::check_private(&request, &shared.common.settings.trusted_origins) {
             Ok(()) if is_write(request.method()) => {
                 Box::pin(idempotency::repeat(&authentication.commands, &scope.scope, request, next)).await?
             }
