@@ -6,6 +6,7 @@ pub mod health;
 pub mod layer;
 pub mod metrics;
 pub mod openapi;
+pub(crate) mod panic;
 pub mod query;
 pub mod routes;
 pub mod setting;

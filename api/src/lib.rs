@@ -33,9 +33,10 @@ use crate::account::authentication::{
 };
 use crate::account::session::CookieSettings;
 use crate::kernel::health::Readiness;
-use crate::kernel::layer::{Layer, LayerSettings};
+use crate::kernel::layer::{Common, Layer, LayerSettings};
 use crate::kernel::metrics::{HttpMetrics, MetricsSettings};
 use crate::kernel::openapi::Document;
+use crate::kernel::panic::catch_panics;
 use crate::kernel::routes::{Route, Routes};
 use crate::kernel::url::sub_path;
 
@@ -132,10 +133,11 @@ pub fn api(services: Services, settings: &ApiSettings) -> prometheus::Result<Api
     if settings.jwt.as_ref().is_some_and(|jwt| jwt.url_login) {
         portal = portal.route_layer(from_fn_with_state(url_login, log_in_by_url));
     }
+    let panics = metrics.as_ref().map(|metrics| metrics.panics().clone());
+    let portal = portal.layer(from_fn_with_state(panics, catch_panics));
+    let sub_path = sub_path(&settings.root_url).into();
     let layer = Layer {
-        settings: settings.layer.clone(),
-        sub_path: sub_path(&settings.root_url).into(),
-        metrics,
+        common: Common { settings: settings.layer.clone(), sub_path, metrics },
         commands: services.commands,
         gate: Arc::new(authentication),
     };

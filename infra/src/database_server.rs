@@ -1,6 +1,7 @@
 //! A database server and how it is reached: the settings of a connection, and TLS if it is wanted.
 
 mod channel_binding;
+mod distribution;
 mod error;
 mod tls;
 mod verifier;
@@ -9,6 +10,7 @@ use std::fmt;
 
 use kymograph_app::{Error, Result};
 use kymograph_projections::kernel::database::database_error;
+use kymograph_projections::kernel::sql::Tables;
 use postgres_protocol::message::frontend;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
@@ -47,6 +49,7 @@ pub struct DatabaseServer {
     tls: Tls,
     /// Whether its processes are this program's.
     is_embedded: bool,
+    tables: Tables,
 }
 
 impl fmt::Debug for DatabaseServer {
@@ -60,7 +63,7 @@ impl DatabaseServer {
     #[must_use]
     pub fn without_tls(mut config: Config) -> Self {
         config.ssl_mode(SslMode::Disable);
-        Self { config, tls: Tls::default(), is_embedded: false }
+        Self { config, tls: Tls::default(), is_embedded: false, tables: Tables::Local }
     }
 
     /// The embedded server.
@@ -83,7 +86,7 @@ impl DatabaseServer {
         }
         let is_required = settings.mode != TlsMode::Prefer;
         config.ssl_mode(if is_required { SslMode::Require } else { SslMode::Prefer });
-        Ok(Self { config, tls: Tls::new(settings)?, is_embedded: false })
+        Ok(Self { config, tls: Tls::new(settings)?, is_embedded: false, tables: Tables::Local })
     }
 
     /// What is said to the server.

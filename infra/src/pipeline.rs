@@ -16,6 +16,7 @@ use fallible_iterator::FallibleIterator;
 use futures_util::FutureExt;
 use kymograph_app::Error;
 use kymograph_projections::kernel::database::server_error;
+use kymograph_projections::kernel::sql::Tables;
 use kymograph_projections::kernel::statement::Param;
 use postgres_protocol::IsNull;
 use postgres_protocol::message::backend::{ErrorResponseBody, Message};
@@ -75,7 +76,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    fn new(body: &ErrorResponseBody) -> Self {
+    fn new(body: &ErrorResponseBody, tables: Tables) -> Self {
         let mut refusal = Self { code: SqlState::INTERNAL_ERROR, message: String::new() };
         let mut fields = body.fields();
         while let Ok(Some(field)) = fields.next() {
@@ -85,6 +86,10 @@ impl Refusal {
                 b'M' => refusal.message = value().into_owned(),
                 _ => {}
             }
+        }
+        if tables == Tables::Distributed && refusal.code == SqlState::INTERNAL_ERROR {
+            // This is how Citus tells of a lost worker.
+            refusal.code = SqlState::CONNECTION_FAILURE;
         }
         refusal
     }
@@ -111,12 +116,13 @@ pub struct Pipeline {
     statements: HashMap<&'static str, Prepared>,
     /// Whether something was sent to which the answer has not been read. Such a connection is not used again.
     is_waiting: bool,
+    tables: Tables,
 }
 
 impl Pipeline {
-    fn new(socket: Box<dyn Socket>) -> Self {
+    fn new(socket: Box<dyn Socket>, tables: Tables) -> Self {
         let (out, received) = (BytesMut::new(), BytesMut::new());
-        Self { socket, out, received, statements: HashMap::new(), is_waiting: false }
+        Self { socket, out, received, statements: HashMap::new(), is_waiting: false, tables }
     }
 
     /// Runs steps as one transaction: all of them, or none.
@@ -208,12 +214,12 @@ impl Pipeline {
     /// Sends messages that end with a Sync, and reads the answer: nothing if all was done, else how many steps were,
     /// and why the next was not.
     async fn exchange(&mut self, out: &[u8]) -> io::Result<Option<(usize, Refusal)>> {
-        let (mut done, mut refused) = (0, None);
+        let (mut done, mut refused, tables) = (0, None, self.tables);
         let take = |message| {
             match message {
                 Message::CommandComplete(_) | Message::EmptyQueryResponse => done += 1,
                 Message::ErrorResponse(body) => {
-                    refused.get_or_insert_with(|| (done, Refusal::new(&body)));
+                    refused.get_or_insert_with(|| (done, Refusal::new(&body, tables)));
                 }
                 _ => {}
             }
@@ -225,7 +231,7 @@ impl Pipeline {
 
     /// Sends a Parse and a Describe, and reads the types of the parameters.
     async fn describe(&mut self, out: &[u8]) -> io::Result<Result<Vec<Type>, Refusal>> {
-        let (mut types, mut refused) = (Vec::new(), None);
+        let (mut types, mut refused, tables) = (Vec::new(), None, self.tables);
         let take = |message| {
             match message {
                 Message::ParameterDescription(body) => {
@@ -234,7 +240,7 @@ impl Pipeline {
                         types.push(Type::from_oid(oid).ok_or_else(|| io::Error::other("an unknown type"))?);
                     }
                 }
-                Message::ErrorResponse(body) => refused = Some(Refusal::new(&body)),
+                Message::ErrorResponse(body) => refused = Some(Refusal::new(&body, tables)),
                 _ => {}
             }
             Ok(())

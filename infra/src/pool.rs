@@ -50,7 +50,7 @@ pub fn app_database(server: &DatabaseServer, max_size: usize) -> Result<Database
         let tls = tls.clone();
         Box::pin(async move { token.cancel_query(tls).await })
     });
-    Ok(Database::new(pool, cancel))
+    Ok(Database::new(pool, cancel, server.tables()))
 }
 
 /// Lowers the priority of a connection's process: of all that shares the cores, searches through a large org take most, and

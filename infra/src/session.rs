@@ -7,6 +7,7 @@ use kymograph_app::kernel::random::random_bytes;
 use kymograph_app::{Error, RequestContext, Result};
 use kymograph_domain::account::quota::QuotaError;
 use kymograph_domain::{OrgId, Timestamp, UserId};
+use kymograph_projections::kernel::sql::{Text, check};
 use kymograph_projections::{Database, params};
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
@@ -27,11 +28,10 @@ const LOCK_QUOTA: &str = "SELECT pg_advisory_xact_lock(hashtextextended('kymogra
 /// Log-ins of one user take turns from here on, and wait for a change of the password or state that is being written;
 /// one that comes later waits for the session, and ends it.
 const LOCK_USER: &str = "SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE";
-const CHECK_USER: &str =
-    "SELECT 1 / (CASE WHEN EXISTS (SELECT FROM users WHERE id = $1 AND NOT is_disabled) THEN 1 ELSE 0 END)";
-const CHECK_PASSWORD: &str = "SELECT 1 / (CASE WHEN EXISTS
-    (SELECT FROM secrets WHERE org_id = $1 AND key = $2 AND value = $3) THEN 1 ELSE 0 END)";
-const CHECK_QUOTA: &str = "SELECT 1 / (CASE WHEN (SELECT count(*) FROM sessions) < $1 THEN 1 ELSE 0 END)";
+static CHECK_USER: Text = Text::new(|| check("EXISTS (SELECT FROM users WHERE id = $1 AND NOT is_disabled)"));
+static CHECK_PASSWORD: Text =
+    Text::new(|| check("EXISTS (SELECT FROM secrets WHERE org_id = $1 AND key = $2 AND value = $3)"));
+static CHECK_QUOTA: Text = Text::new(|| check("(SELECT count(*) FROM sessions) < $1"));
 const END_OLDEST: &str = "DELETE FROM sessions WHERE user_id = $1
     AND id IN (SELECT id FROM sessions WHERE user_id = $1 ORDER BY seen DESC, id OFFSET $2)";
 const INSERT: &str =
@@ -48,16 +48,16 @@ impl PgSessionStore {
     /// Inserts a session in one transaction with its conditions, and says which one does not hold.
     async fn insert(&self, id: i64, session: &Session, password_hash: Option<&str>) -> Result<Inserted> {
         let user = session.user_id;
-        let mut steps = vec![
+        let mut steps: Vec<(&'static str, _, _)> = vec![
             (LOCK_USER, params![user.0], Inserted::Done),
-            (CHECK_USER, params![user.0], Inserted::Unproven),
+            (&CHECK_USER, params![user.0], Inserted::Unproven),
         ];
         if let Some(hash) = password_hash {
             let params = params![OrgId::SERVER.0, password_secret(user, None).key, hash.to_owned()];
-            steps.push((CHECK_PASSWORD, params, Inserted::Unproven));
+            steps.push((&CHECK_PASSWORD, params, Inserted::Unproven));
         }
         if let Some(max) = self.max_sessions {
-            steps.push((CHECK_QUOTA, params![max], Inserted::TooMany));
+            steps.push((&CHECK_QUOTA, params![max], Inserted::TooMany));
         }
         let kept = i64::try_from(MAX_SESSIONS - 1).map_err(Error::internal)?;
         steps.push((END_OLDEST, params![user.0, kept], Inserted::Done));

@@ -13,6 +13,7 @@ mod csrf;
 mod dashboard;
 mod dashboard_diff;
 mod dashboard_import;
+mod distributed;
 mod email;
 mod event_samples;
 mod event_store;

@@ -54,6 +54,7 @@ async fn requests_commits_and_connections_are_counted() {
         ("kymograph_overload_total{what=\"commands\"}", 0.0),
         ("kymograph_overload_total{what=\"passwords\"}", 0.0),
         ("kymograph_overload_total{what=\"exports\"}", 0.0),
+        ("kymograph_panics_total", 0.0),
         ("kymograph_changes_waiting", 0.0),
         ("kymograph_commits_total{outcome=\"written\"}", 2.0),
         ("kymograph_flight_seconds_count", 2.0),

@@ -363,3 +363,20 @@ async fn who_may_only_view_sees_nothing_of_the_past() {
     assert_eq!(vic.get(&folders).await.expect(200).body, json!([]));
     assert_eq!(edith.get(&folders).await.expect(200).body[0]["title"], "Secret name");
 }
+
+#[tokio::test]
+async fn what_stored_data_lack_is_a_fault_and_no_panic() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    save(&admin, "cpu", "CPU", json!([]), "").await;
+    let at = now(&server).await;
+    server.database.connect().await.batch_execute("UPDATE dashboard_lives SET id = 0").await.unwrap();
+    for path in ["/api/dashboards/uid/cpu", "/api/search"] {
+        // The tests' own client takes no faults.
+        let request = reqwest::Client::new().get(format!("{}{path}?at={at}", server.url()));
+        let answer = request.basic_auth("admin", Some("admin")).send().await.unwrap();
+        assert_eq!(answer.status(), 500, "{path}");
+    }
+    let metrics = server.anonymous().get("/metrics").await.expect(200).text;
+    assert!(metrics.contains("kymograph_panics_total 0\n"), "{metrics}");
+}

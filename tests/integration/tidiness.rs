@@ -160,14 +160,50 @@ fn inner_layers_know_nothing_of_the_outer_world() {
     }
 }
 
+/// Where transactions of requests are begun, and ended.
+const TRANSACTIONS: &[&str] = &["projections/src/kernel/database.rs", "infra/src/pipeline.rs"];
+/// Where those of commands are, on a connection that is closed with the command.
+const TRANSACTIONS_OF_COMMANDS: &[&str] = &[
+    "infra/src/import/write.rs",
+    "infra/src/migrate.rs",
+    "infra/src/rebuild/switch.rs",
+    "infra/src/verify.rs",
+];
+
+/// Whether a code begins transactions: by a method of the driver, or by a command at the beginning of a text or behind
+/// another one.
+fn begins_transactions(code: &str) -> bool {
+    let by_method = [".transaction()", ".build_transaction()"].iter().any(|call| code.contains(call));
+    let by_command = ["BEGIN", "START TRANSACTION"].iter().any(|command| {
+        code.match_indices(command).any(|(at, _)| {
+            let (before, after) = (code[..at].trim_end(), &code[at + command.len()..]);
+            let is_word = !after.starts_with(|next: char| next.is_alphanumeric() || next == '_');
+            is_word && before.ends_with(['"', ';'])
+        })
+    });
+    by_method || by_command
+}
+
 #[test]
 fn transactions_are_begun_only_where_they_are_ended() {
+    let known = [TRANSACTIONS, TRANSACTIONS_OF_COMMANDS].concat();
     for (path, text) in sources(CRATES) {
-        let may_begin = ["projections/src/kernel/database.rs", "infra/src/pipeline.rs"]
-            .iter()
-            .any(|end| path.ends_with(end));
         let code = text.split("#[cfg(test)]").next().unwrap();
-        assert!(may_begin || !code.contains("\"BEGIN"), "{} begins a transaction by hand", path.display());
+        let is_known = known.iter().any(|end| path.ends_with(end));
+        assert_eq!(begins_transactions(code), is_known, "{} begins a transaction, or did", path.display());
+    }
+    for code in [
+        "client.batch_execute(\"BEGIN\")",
+        "const SQL: &str = \"\n    BEGIN READ ONLY; SELECT 1\";",
+        "format!(\"SET LOCAL a = {b}; BEGIN\")",
+        "client.simple_query(\"START TRANSACTION\")",
+        "let transaction = client.transaction().await?;",
+        "client\n    .build_transaction()\n    .start()",
+    ] {
+        assert!(begins_transactions(code), "{code}");
+    }
+    for code in ["const BEGIN: &str = \"INSERT\";", "pipeline.transaction(&steps)", "\"BEGINNING\""] {
+        assert!(!begins_transactions(code), "{code}");
     }
 }
 
@@ -188,6 +224,33 @@ fn every_query_on_dashboards_says_whether_it_means_those_in_the_trash() {
         }
     }
     assert!(queries > 5, "the queries on dashboards were not found");
+}
+
+#[test]
+fn the_first_decision_tells_how_much_code_it_cost() {
+    let of_parts: [&[&str]; 3] = [
+        &["app/src/kernel/command", "app/src/kernel/unit", "app/src/kernel/event_store"],
+        &["infra/src/event_store"],
+        &["infra/src/pipeline"],
+    ];
+    let text = std::fs::read_to_string(root().join("docs/adr/0001-own-executor.md")).unwrap();
+    let told: Vec<usize> = text
+        .lines()
+        .filter_map(|line| line.trim_end_matches(" |").rsplit_once("| ")?.1.parse().ok())
+        .collect();
+    assert_eq!(told.len(), of_parts.len());
+    for (parts, told) in of_parts.iter().zip(told) {
+        let files = sources(CRATES).into_iter().filter(|(path, _)| {
+            let path = path.strip_prefix(root()).unwrap().with_extension("");
+            parts.iter().any(|part| path.starts_with(part))
+        });
+        let is_code = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with("//");
+        let count: usize = files
+            .map(|(_, text)| text.split("\n#[cfg(test)]").next().unwrap().lines().filter(is_code).count())
+            .sum();
+        // A tenth more or less is what it says.
+        assert!(count.abs_diff(told) * 10 <= told, "{parts:?} have {count} lines, not {told}");
+    }
 }
 
 #[test]

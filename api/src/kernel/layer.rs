@@ -52,14 +52,20 @@ pub struct LayerSettings {
     pub trusted_proxies: Vec<Network>,
 }
 
-/// What all requests go through.
-pub struct Layer {
+/// What the context of a request is made with.
+pub struct Common {
     /// What can be set about it.
     pub settings: LayerSettings,
     /// The path that people find the server under, without a slash at its end.
     pub sub_path: Arc<str>,
     /// Counts requests.
     pub metrics: Option<HttpMetrics>,
+}
+
+/// What all requests go through.
+pub struct Layer {
+    /// What their context is made with.
+    pub common: Common,
     /// Knows which requests came before.
     pub commands: Commands,
     /// Knows who sends requests.
@@ -68,7 +74,7 @@ pub struct Layer {
 
 /// One router of public routes and of those that need credentials, each behind what its requests go through.
 pub fn protected(public: Router, private: Router, layer: Layer) -> Router {
-    let max_body_bytes = layer.settings.max_body_bytes;
+    let max_body_bytes = layer.common.settings.max_body_bytes;
     let shared = Arc::new(Shared {
         layer,
         answers: Arc::default(),
@@ -89,9 +95,9 @@ struct Shared {
 }
 
 async fn open(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
-    context::with_context(&shared, request, async |mut request, context| {
+    context::with_context(&shared.layer.common, request, async |mut request, context| {
         let asked = Asked::of(&request);
-        let response = match csrf::check_public(&request, &shared.layer.settings.trusted_origins) {
+        let response = match csrf::check_public(&request, &shared.layer.common.settings.trusted_origins) {
             Ok(()) => {
                 if is_write(request.method()) {
                     request.extensions_mut().insert(shared.public_bodies.clone());
@@ -111,7 +117,7 @@ async fn open(State(shared): State<Arc<Shared>>, request: Request, next: Next) -
 
 async fn guarded(State(shared): State<Arc<Shared>>, mut request: Request, next: Next) -> Response {
     shared.layer.gate.hide_credentials(&mut request);
-    context::with_context(&shared, request, async |mut request, context| {
+    context::with_context(&shared.layer.common, request, async |mut request, context| {
         let Admitted { scope, cookie } = shared.layer.gate.admit(&mut request, context).await?;
         request.extensions_mut().insert(scope.clone());
         let asked = Asked::of(&request);
@@ -120,7 +126,8 @@ async fn guarded(State(shared): State<Arc<Shared>>, mut request: Request, next: 
             request.extensions_mut().insert(shared.layer.gate.clone());
         }
         // After it was admitted, so that the log says whose session another site wanted to use.
-        let mut response = match csrf::check_private(&request, &shared.layer.settings.trusted_origins) {
+        let mut response = match csrf::check_private(&request, &shared.layer.common.settings.trusted_origins)
+        {
             Ok(()) if is_write(request.method()) => {
                 Box::pin(idempotency::repeat(&shared.layer.commands, &scope, request, next)).await?
             }

@@ -123,6 +123,7 @@ pub struct HttpMetrics {
     logins: IntCounter,
     /// The responses with 429, by [`overload::ALL`].
     overloads: [IntCounter; overload::ALL.len()],
+    panics: IntCounter,
 }
 
 /// What is counted of one route.
@@ -162,6 +163,9 @@ impl HttpMetrics {
         registry.register(Box::new(responses.clone()))?;
         registry.register(Box::new(in_flight.clone()))?;
         registry.register(Box::new(logins.clone()))?;
+        let panics =
+            IntCounter::new("kymograph_panics_total", "Panics of handlers, each a fault of the server.")?;
+        registry.register(Box::new(panics.clone()))?;
         let opts = Opts::new("kymograph_overload_total", "Requests refused with 429, by what was too much.");
         let overloads = IntCounterVec::new(opts, &["what"])?;
         registry.register(Box::new(overloads.clone()))?;
@@ -175,7 +179,12 @@ impl HttpMetrics {
         }
         let responses = ["200", "404", "500", "unknown"].map(|code| responses.with_label_values(&[code]));
         let unknown = RouteMetrics::unknown();
-        Ok(Self { routes: by_path, unknown, durations, in_flight, responses, logins, overloads })
+        Ok(Self { routes: by_path, unknown, durations, in_flight, responses, logins, overloads, panics })
+    }
+
+    /// The panics of handlers.
+    pub(crate) fn panics(&self) -> &IntCounter {
+        &self.panics
     }
 
     /// Begins to count a request.

@@ -49,6 +49,7 @@ pub async fn serve(config: &Config) -> Result<(), ServerError> {
 
 async fn serve_on(config: &Config, database: &DatabaseServer, started: Instant) -> Result<(), ServerError> {
     migrate(database).await?;
+    let database = &database.with_tables_found().await?;
     let wired = wire(config, database, Arc::new(SystemClock))?;
     let first = FirstUser {
         login: config.security.admin_user.clone(),

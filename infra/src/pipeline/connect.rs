@@ -5,6 +5,7 @@ use std::io;
 use bytes::BytesMut;
 use fallible_iterator::FallibleIterator;
 use kymograph_app::{Error, Result};
+use kymograph_projections::kernel::sql::{Tables, check};
 use postgres_protocol::authentication::md5_hash;
 use postgres_protocol::authentication::sasl::{self, ChannelBinding, ScramSha256};
 use postgres_protocol::message::backend::{AuthenticationSaslBody, Message};
@@ -29,7 +30,7 @@ pub(super) async fn connect(server: &DatabaseServer) -> Result<Pipeline> {
 
 async fn connect_to(server: &DatabaseServer, host: &Host, port: u16) -> Result<Pipeline> {
     let OpenSocket { socket, has_tls, channel_binding } = server.open(host, port).await?;
-    let mut pipeline = Pipeline::new(socket);
+    let mut pipeline = Pipeline::new(socket, server.tables());
     let binding = Binding { has_tls, end_point: channel_binding };
     log_in(&mut pipeline, server.config(), binding).await?;
     if server.config().get_target_session_attrs() == TargetSessionAttrs::ReadWrite {
@@ -71,8 +72,7 @@ fn unbound() -> io::Error {
 /// Refuses a standby, so that the next server is tried.
 async fn must_accept_writes(pipeline: &mut Pipeline) -> Result<()> {
     let mut out = BytesMut::new();
-    let check = "SELECT 1 / (CASE WHEN pg_is_in_recovery() THEN 0 ELSE 1 END)";
-    frontend::query(check, &mut out).map_err(Error::unavailable)?;
+    frontend::query(&check("NOT pg_is_in_recovery()"), &mut out).map_err(Error::unavailable)?;
     match pipeline.exchange(&out).await.map_err(Error::unavailable)? {
         None => Ok(()),
         Some(_) => Err(Error::unavailable("the server does not accept writes")),
@@ -104,7 +104,7 @@ async fn log_in(pipeline: &mut Pipeline, config: &Config, binding: Binding) -> R
                 }
                 None => Err(refused()),
             },
-            Message::ErrorResponse(body) => return Err(Refusal::new(&body).error()),
+            Message::ErrorResponse(body) => return Err(Refusal::new(&body, Tables::Local).error()),
             Message::ReadyForQuery(_) => {
                 if wanted == config::ChannelBinding::Require && !is_bound {
                     return Err(Error::unavailable(unbound()));

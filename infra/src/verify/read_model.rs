@@ -84,7 +84,7 @@ pub(super) async fn compare_tenant_tables(
     for table in tables(projectors) {
         if has_org(transaction, table).await? {
             let whose = format!("org {org}: ");
-            compare(transaction, table, "WHERE org_id = app_org_id()", &whose, report).await?;
+            compare(transaction, table, &format!("WHERE org_id = {org}"), &whose, report).await?;
         }
     }
     Ok(())

@@ -138,10 +138,10 @@ pub(super) async fn check_tenant(
     org: OrgId,
     report: &mut Report,
 ) -> Result<()> {
-    check_rules(transaction, TENANT_RULES, &format!("org {org}: "), report).await
+    check_rules(transaction, TENANT_RULES, Some(org), report).await
 }
 
 /// Checks the rows that belong to no org.
 pub(super) async fn check_global(transaction: &Transaction<'_>, report: &mut Report) -> Result<()> {
-    check_rules(transaction, GLOBAL_RULES, "", report).await
+    check_rules(transaction, GLOBAL_RULES, None, report).await
 }

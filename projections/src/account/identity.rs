@@ -12,18 +12,25 @@ use kymograph_domain::{OrgId, Timestamp, UserId};
 
 use crate::account::user::searchable_name;
 use crate::kernel::database::Database;
+use crate::kernel::sql::{Text, check};
 use crate::kernel::statement::Param;
 use crate::kernel::text::{role_column, timestamp_column};
 use crate::params;
 
-const CHECK_SERVER_ADMIN: &str = "SELECT 1 / (CASE WHEN EXISTS
-    (SELECT FROM users WHERE id = $1 AND is_server_admin AND NOT is_disabled) THEN 1 ELSE 0 END)";
-const CHECK_MEMBER: &str = "SELECT 1 / (CASE WHEN EXISTS
-    (SELECT FROM memberships WHERE org_id = $1 AND user_id = $2 AND role = $3 AND created = $4)
-    AND NOT EXISTS (SELECT FROM users WHERE id = $2 AND is_disabled) THEN 1 ELSE 0 END)";
-const CHECK_SERVICE_ACCOUNT: &str = "SELECT 1 / (CASE WHEN EXISTS
-    (SELECT FROM service_accounts a JOIN service_account_tokens t ON t.org_id = a.org_id AND t.service_account_id = a.id
-        WHERE a.org_id = $1 AND a.id = $2 AND a.role = $3 AND NOT a.is_disabled AND t.id = $4) THEN 1 ELSE 0 END)";
+static CHECK_SERVER_ADMIN: Text =
+    Text::new(|| check("EXISTS (SELECT FROM users WHERE id = $1 AND is_server_admin AND NOT is_disabled)"));
+static CHECK_MEMBER: Text = Text::new(|| {
+    check(
+        "EXISTS (SELECT FROM memberships WHERE org_id = $1 AND user_id = $2 AND role = $3 AND created = $4)
+    AND NOT EXISTS (SELECT FROM users WHERE id = $2 AND is_disabled)",
+    )
+});
+static CHECK_SERVICE_ACCOUNT: Text = Text::new(|| {
+    check(
+        "EXISTS (SELECT FROM service_accounts a JOIN service_account_tokens t ON t.org_id = a.org_id AND t.service_account_id = a.id
+        WHERE a.org_id = $1 AND a.id = $2 AND a.role = $3 AND NOT a.is_disabled AND t.id = $4)",
+    )
+});
 
 const CHECK_USER: &str = "SELECT 1 / (CASE WHEN EXISTS
     (SELECT FROM users WHERE id = $1 AND NOT is_disabled) THEN 1 ELSE 0 END)";
@@ -32,12 +39,12 @@ const CHECK_USER: &str = "SELECT 1 / (CASE WHEN EXISTS
 #[must_use]
 pub fn standing_check(standing: Standing) -> (&'static str, Vec<Param>) {
     match standing {
-        Standing::ServerAdmin(user) => (CHECK_SERVER_ADMIN, params![user.0]),
+        Standing::ServerAdmin(user) => (&CHECK_SERVER_ADMIN, params![user.0]),
         Standing::Member(org, user, role, since) => {
-            (CHECK_MEMBER, params![org.0, user.0, role.as_str(), since.date()])
+            (&CHECK_MEMBER, params![org.0, user.0, role.as_str(), since.date()])
         }
         Standing::ServiceAccount(org, account, role, token) => {
-            (CHECK_SERVICE_ACCOUNT, params![org.0, account.0, role.as_str(), token])
+            (&CHECK_SERVICE_ACCOUNT, params![org.0, account.0, role.as_str(), token])
         }
         Standing::User(user) => (CHECK_USER, params![user.0]),
     }

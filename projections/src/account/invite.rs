@@ -11,6 +11,7 @@ use tokio_postgres::Row;
 
 use crate::kernel::database::{Database, Params};
 use crate::kernel::projector::{Projector, Recorded};
+use crate::kernel::sql::{Place, Text, check};
 use crate::kernel::statement::{OnFailure, Statements};
 use crate::kernel::text::{role_column, timestamp_column};
 use crate::params;
@@ -23,28 +24,21 @@ const INSERT: &str = "INSERT INTO invites (org_id, id, email, name, role, invite
 
 /// Whether the maker of an invite `i` of the org `$1` may invite with one of the roles that the parameter names. A server
 /// admin may in any org.
-macro_rules! maker_may_invite {
-    ($roles:literal) => {
-        concat!(
-            "(EXISTS (SELECT FROM memberships m JOIN users u ON u.id = m.user_id WHERE m.org_id = $1
-                AND m.user_id = i.invited_by AND m.role = ANY (",
-            $roles,
-            ") AND NOT u.is_disabled)
-            OR EXISTS (SELECT FROM service_accounts a WHERE a.org_id = $1 AND a.id = i.invited_by AND a.role = ANY (",
-            $roles,
-            ") AND NOT a.is_disabled)
+fn maker_may_invite(roles: Place) -> String {
+    format!(
+        "(EXISTS (SELECT FROM memberships m JOIN users u ON u.id = m.user_id WHERE m.org_id = $1
+                AND m.user_id = i.invited_by AND m.role = ANY ({roles}) AND NOT u.is_disabled)
+            OR EXISTS (SELECT FROM service_accounts a WHERE a.org_id = $1 AND a.id = i.invited_by AND a.role = ANY ({roles}) AND NOT a.is_disabled)
             OR EXISTS (SELECT FROM users u WHERE u.id = i.invited_by AND u.is_server_admin AND NOT u.is_disabled))"
-        )
-    };
+    )
 }
 const CHECK_FEW: &str =
     "SELECT 1 / (CASE WHEN (SELECT count(*) FROM invites WHERE org_id = $1) > $2 THEN 0 ELSE 1 END)";
 
-const CHECK_MAKER: &str = concat!(
-    "SELECT 1 / (CASE WHEN EXISTS (SELECT FROM invites i WHERE i.org_id = $1 AND i.id = $2 AND ",
-    maker_may_invite!("$3"),
-    ") THEN 1 ELSE 0 END)"
-);
+static CHECK_MAKER: Text = Text::new(|| {
+    let may_invite = maker_may_invite(Place(3));
+    check(&format!("EXISTS (SELECT FROM invites i WHERE i.org_id = $1 AND i.id = $2 AND {may_invite})"))
+});
 
 fn inviting_roles() -> Vec<&'static str> {
     Permission::ORG_USERS_ADD.roles()
@@ -81,7 +75,7 @@ impl Projector for InviteProjector {
             InviteEvent::Accepted(accepted) => {
                 // Exact, because who accepts becomes a user and a member: both logs are locked.
                 let broken = OnFailure::Broken(Invite::MAKER_MAY_INVITE);
-                statements.check(CHECK_MAKER, params![org, accepted.id.0, inviting_roles()], broken);
+                statements.check(&CHECK_MAKER, params![org, accepted.id.0, inviting_roles()], broken);
                 delete(org, accepted.id, statements);
             }
             InviteEvent::Expired(expired) => delete(org, expired.id, statements),
@@ -108,18 +102,15 @@ impl PgInviteReader {
     }
 }
 
-macro_rules! select {
-    ($rest:literal) => {
-        concat!(
-            "SELECT i.*, s.value AS code, u.login AS by_login, u.email AS by_email, u.name AS by_name
+fn select(rest: &str) -> String {
+    format!(
+        "SELECT i.*, s.value AS code, u.login AS by_login, u.email AS by_email, u.name AS by_name
             FROM invites i
             JOIN secrets s ON s.org_id = i.org_id AND s.key = 'invite/' || i.id || '/code'
             LEFT JOIN users u ON u.id = i.invited_by
-            WHERE i.org_id = $1 AND ",
-            maker_may_invite!("$2"),
-            $rest
-        )
-    };
+            WHERE i.org_id = $1 AND {}{rest}",
+        maker_may_invite(Place(2))
+    )
 }
 
 fn invite_view(row: &Row) -> Result<InviteView> {
@@ -143,8 +134,8 @@ fn invite_view(row: &Row) -> Result<InviteView> {
 #[async_trait]
 impl InviteReader for PgInviteReader {
     async fn list_invites(&self, scope: &Scope) -> Result<Vec<InviteView>> {
-        let sql = select!(" ORDER BY i.created DESC, i.id DESC");
-        let rows = self.database.read(scope.org(), sql, &[&scope.org().0, &inviting_roles()]).await?;
+        static SQL: Text = Text::new(|| select(" ORDER BY i.created DESC, i.id DESC"));
+        let rows = self.database.read(scope.org(), &SQL, &[&scope.org().0, &inviting_roles()]).await?;
         rows.iter().map(invite_view).collect()
     }
 
@@ -161,20 +152,21 @@ impl InviteReader for PgInviteReader {
     }
 
     async fn list_ended_invites(&self, scope: &Scope, now: Timestamp) -> Result<Vec<InviteId>> {
-        let sql = concat!(
-            "SELECT i.id FROM invites i WHERE i.org_id = $1 AND (i.expires_at <= $2 OR NOT ",
-            maker_may_invite!("$3"),
-            ") LIMIT 1000"
-        );
+        static SQL: Text = Text::new(|| {
+            let may_invite = maker_may_invite(Place(3));
+            format!(
+                "SELECT i.id FROM invites i WHERE i.org_id = $1 AND (i.expires_at <= $2 OR NOT {may_invite}) LIMIT 1000"
+            )
+        });
         let params: Params<'_> = &[&scope.org().0, &now.date(), &inviting_roles()];
-        let rows = self.database.in_background().read(scope.org(), sql, params).await?;
+        let rows = self.database.in_background().read(scope.org(), &SQL, params).await?;
         Ok(rows.iter().map(|row| InviteId(row.get(0))).collect())
     }
 
     async fn find_invite(&self, scope: &Scope, id: InviteId) -> Result<Option<InviteView>> {
-        let sql = select!(" AND i.id = $3");
+        static SQL: Text = Text::new(|| select(" AND i.id = $3"));
         let params: Params<'_> = &[&scope.org().0, &inviting_roles(), &id.0];
-        let row = self.guests.read_one(scope.org(), sql, params).await?;
+        let row = self.guests.read_one(scope.org(), &SQL, params).await?;
         row.as_ref().map(invite_view).transpose()
     }
 }

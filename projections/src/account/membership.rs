@@ -11,8 +11,10 @@ use kymograph_domain::account::user::User;
 use kymograph_domain::{OrgId, UserId};
 use tokio_postgres::Row;
 
+use crate::account::user::CHECK_USER;
 use crate::kernel::database::Database;
 use crate::kernel::projector::{Projector, Recorded};
+use crate::kernel::sql::{Tables, Text, check};
 use crate::kernel::statement::{OnFailure, Statements};
 use crate::kernel::text::{contains_pattern, optional_timestamp_column, role_column, timestamp_column};
 use crate::params;
@@ -31,10 +33,12 @@ const DELETE_OF_USER: &str = "DELETE FROM user_orgs WHERE user_id = $1 AND membe
 /// The log of the org says nothing of the end of a user, so the user is kept from ending until the membership is there.
 /// Locking and looking are two statements, because a statement does not see what was committed while it waited.
 const LOCK_USER: &str = "SELECT FROM users WHERE id = $1 FOR KEY SHARE";
-const CHECK_USER: &str = "SELECT 1 / (CASE WHEN EXISTS (SELECT FROM users WHERE id = $1) THEN 1 ELSE 0 END)";
-const CHECK_ADMIN: &str =
-    "SELECT 1 / (CASE WHEN EXISTS (SELECT FROM memberships m JOIN users u ON u.id = m.user_id
-    WHERE m.org_id = $1 AND m.role = 'Admin') THEN 1 ELSE 0 END)";
+static CHECK_ADMIN: Text = Text::new(|| {
+    check(
+        "EXISTS (SELECT FROM memberships m JOIN users u ON u.id = m.user_id
+    WHERE m.org_id = $1 AND m.role = 'Admin')",
+    )
+});
 
 impl Projector for MembershipProjector {
     fn name(&self) -> &'static str {
@@ -63,7 +67,7 @@ impl Projector for MembershipProjector {
                 statements.write(INSERT_OF_USER, params![user, org, role, at]);
                 statements.check_last(LOCK_USER, params![user], OnFailure::Fault);
                 let broken = OnFailure::Broken(User::EXISTS);
-                statements.check_last(CHECK_USER, params![user], broken);
+                statements.check_last(&CHECK_USER, params![user], broken);
             }
             MembershipEvent::RoleChanged(changed) => {
                 let (user, role) = (changed.user_id.0, changed.role.as_str());
@@ -82,7 +86,7 @@ impl Projector for MembershipProjector {
 }
 
 fn check_admin(org: i64, statements: &mut Statements) {
-    statements.check(CHECK_ADMIN, params![org], OnFailure::Broken(Membership::ADMIN_KEPT));
+    statements.check(&CHECK_ADMIN, params![org], OnFailure::Broken(Membership::ADMIN_KEPT));
 }
 
 /// Reads `memberships`.
@@ -96,7 +100,34 @@ impl PgMembershipReader {
     pub fn new(database: Database) -> Self {
         Self { database }
     }
+
+    /// Adds when members were seen, which the list does not say of distributed tables.
+    async fn add_last_seen(&self, members: &mut [MemberView]) -> Result<()> {
+        let sql = "SELECT user_id, seen FROM user_seen WHERE user_id = ANY ($1)";
+        let ids: Vec<_> = members.iter().map(|member| member.user_id.0).collect();
+        let rows = self.database.read_global(sql, &[&ids]).await?;
+        let seen: HashMap<i64, _> =
+            rows.iter().map(|row| (row.get("user_id"), timestamp_column(row, "seen"))).collect();
+        for member in members {
+            member.last_seen = seen.get(&member.user_id.0).copied();
+        }
+        Ok(())
+    }
 }
+
+fn list(seen: &str, join: &str) -> String {
+    format!(
+        "SELECT m.org_id, m.user_id, m.role, m.created, u.uid, u.login, u.email, u.name, u.is_disabled,
+                {seen}
+            FROM memberships m JOIN users u ON u.id = m.user_id {join}
+            WHERE m.org_id = $1 AND (u.login ILIKE $2 OR u.email ILIKE $2 OR u.name ILIKE $2)
+            ORDER BY u.login, u.id LIMIT $3 OFFSET $4"
+    )
+}
+
+static LIST: Text = Text::new(|| list("s.seen", "LEFT JOIN user_seen s ON s.user_id = m.user_id"));
+/// What is distributed by org is not beside what is distributed by user.
+static LIST_DISTRIBUTED: Text = Text::new(|| list("NULL::timestamptz AS seen", ""));
 
 fn member_view(row: &Row) -> Result<MemberView> {
     Ok(MemberView {
@@ -116,16 +147,16 @@ fn member_view(row: &Row) -> Result<MemberView> {
 #[async_trait]
 impl MembershipReader for PgMembershipReader {
     async fn list_members(&self, scope: &Scope, query: &str, page: Page) -> Result<Vec<MemberView>> {
-        let sql =
-            "SELECT m.org_id, m.user_id, m.role, m.created, u.uid, u.login, u.email, u.name, u.is_disabled,
-                s.seen
-            FROM memberships m JOIN users u ON u.id = m.user_id LEFT JOIN user_seen s ON s.user_id = m.user_id
-            WHERE m.org_id = $1 AND (u.login ILIKE $2 OR u.email ILIKE $2 OR u.name ILIKE $2)
-            ORDER BY u.login, u.id LIMIT $3 OFFSET $4";
+        let tables = self.database.tables();
+        let sql = if tables == Tables::Local { &LIST } else { &LIST_DISTRIBUTED };
         let org = scope.org();
         let pattern = contains_pattern(query);
         let rows = self.database.read(org, sql, &[&org.0, &pattern, &page.size, &page.offset()]).await?;
-        rows.iter().map(member_view).collect()
+        let mut members: Vec<_> = rows.iter().map(member_view).collect::<Result<_>>()?;
+        if tables == Tables::Distributed {
+            self.add_last_seen(&mut members).await?;
+        }
+        Ok(members)
     }
 
     async fn count_members(&self, scope: &Scope, query: &str) -> Result<i64> {

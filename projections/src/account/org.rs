@@ -10,7 +10,7 @@ use tokio_postgres::Row;
 use crate::kernel::database::Database;
 use crate::kernel::projector::{Projector, Recorded};
 use crate::kernel::statement::Statements;
-use crate::kernel::text::contains_pattern;
+use crate::kernel::text::{contains_pattern, stored};
 use crate::params;
 
 /// Keeps `orgs`.
@@ -69,7 +69,7 @@ impl PgOrgReader {
 }
 
 fn org_view(row: &Row) -> Result<OrgView> {
-    let address = serde_json::from_str(row.get("address")).map_err(Error::internal)?;
+    let address = serde_json::from_str(stored(row, "address")?).map_err(Error::internal)?;
     Ok(OrgView { id: OrgId(row.get("id")), name: row.get("name"), address })
 }
 

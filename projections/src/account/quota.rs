@@ -15,6 +15,7 @@ use kymograph_domain::account::user::UserEvent;
 use kymograph_domain::{OrgId, UserId};
 use tokio_postgres::Row;
 
+use crate::account::user::CHECK_USER;
 use crate::kernel::database::Database;
 use crate::kernel::projector::{Gathered, Projector, Recorded, project_gathered};
 use crate::kernel::statement::{OnFailure, Statements};
@@ -53,7 +54,6 @@ const REMOVE_TOKENS: &str = "UPDATE quotas SET used = used - (SELECT count(*) FR
 const SET_MAX: &str = "UPDATE quotas SET max = $3 WHERE owner_org_id = $1 AND target = $2";
 const SET_MAX_OF_USER: &str = "INSERT INTO user_quotas (user_id, target, max) VALUES ($1, $2, $3)
     ON CONFLICT (user_id, target) DO UPDATE SET max = excluded.max";
-const CHECK_USER: &str = "SELECT 1 / (CASE WHEN EXISTS (SELECT FROM users WHERE id = $1) THEN 1 ELSE 0 END)";
 
 impl QuotaProjector {
     /// A projector that keeps these limits, or none, and counts with these as well.
@@ -154,7 +154,7 @@ fn project_quota(org: OrgId, event: &QuotaEvent, statements: &mut Statements) {
         QuotaOwner::User(user) => {
             statements.write(SET_MAX_OF_USER, params![user.0, target, limit]);
             // The user was deleted after it was looked up: look again.
-            statements.check(CHECK_USER, params![user.0], OnFailure::Conflict);
+            statements.check(&CHECK_USER, params![user.0], OnFailure::Conflict);
         }
     }
 }

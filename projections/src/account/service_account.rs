@@ -14,6 +14,7 @@ use tokio_postgres::Row;
 
 use crate::kernel::database::Database;
 use crate::kernel::projector::{Projector, Recorded};
+use crate::kernel::sql::Text;
 use crate::kernel::statement::Statements;
 use crate::kernel::text::{contains_pattern, optional_timestamp_column, role_column, timestamp_column};
 use crate::params;
@@ -119,22 +120,18 @@ impl PgServiceAccountReader {
     }
 }
 
-macro_rules! select {
-    () => {
+fn select(rest: &str) -> String {
+    format!(
         "SELECT a.*, (SELECT count(*) FROM service_account_tokens t
             WHERE t.org_id = $1 AND t.service_account_id = a.id) AS token_count
-        FROM service_accounts a WHERE a.org_id = $1 "
-    };
+        FROM service_accounts a WHERE a.org_id = $1 {rest}"
+    )
 }
 
 /// The part of a search that tells which accounts it finds: `$2` is a pattern, `$3` and `$4` narrow it further.
-macro_rules! filter {
-    () => {
-        "AND (a.name ILIKE $2 OR a.login ILIKE $2) AND (a.is_disabled OR NOT $3)
+const FILTER: &str = "AND (a.name ILIKE $2 OR a.login ILIKE $2) AND (a.is_disabled OR NOT $3)
         AND ($4::timestamptz IS NULL OR EXISTS (SELECT FROM service_account_tokens e
-            WHERE e.org_id = $1 AND e.service_account_id = a.id AND e.expires <= $4)) "
-    };
-}
+            WHERE e.org_id = $1 AND e.service_account_id = a.id AND e.expires <= $4)) ";
 
 fn service_account_view(row: &Row) -> Result<ServiceAccountView> {
     Ok(ServiceAccountView {
@@ -164,8 +161,8 @@ fn token_view(row: &Row) -> TokenView {
 #[async_trait]
 impl ServiceAccountReader for PgServiceAccountReader {
     async fn find_service_account(&self, scope: &Scope, id: UserId) -> Result<Option<ServiceAccountView>> {
-        let sql = concat!(select!(), "AND a.id = $2");
-        let row = self.database.read_one(scope.org(), sql, &[&scope.org().0, &id.0]).await?;
+        static SQL: Text = Text::new(|| select("AND a.id = $2"));
+        let row = self.database.read_one(scope.org(), &SQL, &[&scope.org().0, &id.0]).await?;
         row.as_ref().map(service_account_view).transpose()
     }
 
@@ -181,22 +178,24 @@ impl ServiceAccountReader for PgServiceAccountReader {
         filter: &ServiceAccountFilter,
         page: Page,
     ) -> Result<Vec<ServiceAccountView>> {
-        let sql = concat!(select!(), filter!(), "ORDER BY a.login, a.id LIMIT $5 OFFSET $6");
+        static SQL: Text =
+            Text::new(|| select(&format!("{FILTER}ORDER BY a.login, a.id LIMIT $5 OFFSET $6")));
         let (org, pattern) = (scope.org(), contains_pattern(&filter.query));
         let expired = filter.expired_before.map(Timestamp::date);
         let rows = self
             .database
-            .read(org, sql, &[&org.0, &pattern, &filter.is_disabled, &expired, &page.size, &page.offset()])
+            .read(org, &SQL, &[&org.0, &pattern, &filter.is_disabled, &expired, &page.size, &page.offset()])
             .await?;
         rows.iter().map(service_account_view).collect()
     }
 
     async fn count_service_accounts(&self, scope: &Scope, filter: &ServiceAccountFilter) -> Result<i64> {
-        let sql = concat!("SELECT count(*) FROM service_accounts a WHERE a.org_id = $1 ", filter!());
+        static SQL: Text =
+            Text::new(|| format!("SELECT count(*) FROM service_accounts a WHERE a.org_id = $1 {FILTER}"));
         let (org, pattern) = (scope.org(), contains_pattern(&filter.query));
         let expired = filter.expired_before.map(Timestamp::date);
         let row =
-            self.database.read_one(org, sql, &[&org.0, &pattern, &filter.is_disabled, &expired]).await?;
+            self.database.read_one(org, &SQL, &[&org.0, &pattern, &filter.is_disabled, &expired]).await?;
         Ok(row.map_or(0, |row| row.get(0)))
     }
 

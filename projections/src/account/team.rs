@@ -11,8 +11,9 @@ use tokio_postgres::Row;
 
 use crate::kernel::database::Database;
 use crate::kernel::projector::{Projector, Recorded};
+use crate::kernel::sql::{Text, check};
 use crate::kernel::statement::{OnFailure, Statements};
-use crate::kernel::text::{contains_pattern, uid_column};
+use crate::kernel::text::{contains_pattern, stored, uid_column};
 use crate::params;
 
 /// Keeps `teams` and `team_members`.
@@ -25,8 +26,8 @@ const INSERT_MEMBER: &str =
     "INSERT INTO team_members (org_id, team_id, user_id, permission) VALUES ($1, $2, $3, $4)";
 const CHANGE_MEMBER: &str =
     "UPDATE team_members SET permission = $4 WHERE org_id = $1 AND team_id = $2 AND user_id = $3";
-const CHECK_IN_NO_TEAM: &str = "SELECT 1 / (CASE WHEN EXISTS
-    (SELECT FROM team_members WHERE org_id = $1 AND user_id = $2) THEN 0 ELSE 1 END)";
+static CHECK_IN_NO_TEAM: Text =
+    Text::new(|| check("NOT EXISTS (SELECT FROM team_members WHERE org_id = $1 AND user_id = $2)"));
 
 impl Projector for TeamProjector {
     fn name(&self) -> &'static str {
@@ -50,7 +51,7 @@ impl Projector for TeamProjector {
         if let Some(MembershipEvent::Removed(removed)) = recorded.event.of() {
             // The user was put into a team after its teams were listed: list them again.
             let params = params![org, removed.user_id.0];
-            statements.check(CHECK_IN_NO_TEAM, params, OnFailure::Conflict);
+            statements.check(&CHECK_IN_NO_TEAM, params, OnFailure::Conflict);
         }
         if let Some(event) = recorded.event.of() {
             project(recorded, event, statements);
@@ -122,18 +123,15 @@ impl PgTeamReader {
 }
 
 /// Teams of the org `$1`, with what the actor `$2` may do with them.
-macro_rules! select {
-    ($rest:literal) => {
-        concat!(
-            "SELECT t.org_id, t.id, t.uid, t.name, t.email, own.permission,
+fn select(rest: &str) -> String {
+    format!(
+        "SELECT t.org_id, t.id, t.uid, t.name, t.email, own.permission,
                 (SELECT count(*) FROM team_members m JOIN users u ON u.id = m.user_id
                     WHERE m.org_id = $1 AND m.team_id = t.id) AS member_count
             FROM teams t
             LEFT JOIN team_members own ON own.org_id = $1 AND own.team_id = t.id AND own.user_id = $2
-            WHERE t.org_id = $1 ",
-            $rest
-        )
-    };
+            WHERE t.org_id = $1 {rest}"
+    )
 }
 
 fn team_view(row: &Row) -> Result<TeamView> {
@@ -144,7 +142,7 @@ fn team_view(row: &Row) -> Result<TeamView> {
         name: row.get("name"),
         email: row.get("email"),
         member_count: row.get("member_count"),
-        own_permission: row.get::<_, Option<_>>("permission").map(try_parse_permission).transpose()?,
+        own_permission: stored::<Option<_>>(row, "permission")?.map(try_parse_permission).transpose()?,
     })
 }
 
@@ -155,16 +153,16 @@ fn team_member_view(row: &Row) -> Result<TeamMemberView> {
         login: row.get("login"),
         email: row.get("email"),
         name: row.get("name"),
-        permission: try_parse_permission(row.get("permission"))?,
+        permission: try_parse_permission(stored(row, "permission")?)?,
     })
 }
 
 #[async_trait]
 impl TeamReader for PgTeamReader {
     async fn find_team(&self, scope: &Scope, id: TeamId) -> Result<Option<TeamView>> {
+        static SQL: Text = Text::new(|| select("AND t.id = $3"));
         let (org, actor) = (scope.org(), scope.actor().user_id);
-        let sql = select!("AND t.id = $3");
-        let row = self.database.read_one(org, sql, &[&org.0, &actor.0, &id.0]).await?;
+        let row = self.database.read_one(org, &SQL, &[&org.0, &actor.0, &id.0]).await?;
         row.as_ref().map(team_view).transpose()
     }
 
@@ -175,14 +173,16 @@ impl TeamReader for PgTeamReader {
     }
 
     async fn search_teams(&self, scope: &Scope, filter: &TeamFilter, page: Page) -> Result<Vec<TeamView>> {
-        let sql = select!(
-            "AND ($3 = '' OR t.name = $3) AND t.name ILIKE $4 ORDER BY t.name, t.id LIMIT $5 OFFSET $6"
-        );
+        static SQL: Text = Text::new(|| {
+            select(
+                "AND ($3 = '' OR t.name = $3) AND t.name ILIKE $4 ORDER BY t.name, t.id LIMIT $5 OFFSET $6",
+            )
+        });
         let (org, actor) = (scope.org(), scope.actor().user_id);
         let pattern = contains_pattern(&filter.query);
         let rows = self
             .database
-            .read(org, sql, &[&org.0, &actor.0, &filter.name, &pattern, &page.size, &page.offset()])
+            .read(org, &SQL, &[&org.0, &actor.0, &filter.name, &pattern, &page.size, &page.offset()])
             .await?;
         rows.iter().map(team_view).collect()
     }
@@ -209,13 +209,15 @@ impl TeamReader for PgTeamReader {
     }
 
     async fn list_teams_of_user(&self, scope: &Scope, user: UserId) -> Result<Vec<TeamView>> {
-        let sql = select!(
-            "AND EXISTS
+        static SQL: Text = Text::new(|| {
+            select(
+                "AND EXISTS
                 (SELECT FROM team_members m WHERE m.org_id = $1 AND m.team_id = t.id AND m.user_id = $3)
-            ORDER BY t.name, t.id"
-        );
+            ORDER BY t.name, t.id",
+            )
+        });
         let (org, actor) = (scope.org(), scope.actor().user_id);
-        let rows = self.database.read(org, sql, &[&org.0, &actor.0, &user.0]).await?;
+        let rows = self.database.read(org, &SQL, &[&org.0, &actor.0, &user.0]).await?;
         rows.iter().map(team_view).collect()
     }
 }

@@ -10,6 +10,7 @@ use tokio_postgres::Row;
 
 use crate::kernel::database::Database;
 use crate::kernel::projector::{Projector, Recorded};
+use crate::kernel::sql::{Text, check};
 use crate::kernel::statement::{OnFailure, Statements};
 use crate::kernel::text::{contains_pattern, optional_timestamp_column, timestamp_column};
 use crate::params;
@@ -27,15 +28,21 @@ const SET_EMAIL_CLAIMED: &str =
 const DELETE_NAMES: &str = "DELETE FROM user_names WHERE user_id = $1";
 const INSERT_NAME: &str =
     "INSERT INTO user_names (name, user_id, is_login, is_email) VALUES ($1, $2, $3, $4)";
-const CHECK_NAME: &str = "SELECT 1 / (CASE WHEN EXISTS
-    (SELECT FROM user_names WHERE name = $1 AND user_id <> $2) THEN 0 ELSE 1 END)";
+static CHECK_NAME: Text =
+    Text::new(|| check("NOT EXISTS (SELECT FROM user_names WHERE name = $1 AND user_id <> $2)"));
 const SET_SERVER_ADMIN: &str = "UPDATE users SET is_server_admin = $2, updated = $3 WHERE id = $1";
 const SET_DISABLED: &str = "UPDATE users SET is_disabled = $2, updated = $3 WHERE id = $1";
 /// Exact, because who adds a member locks the user, and has committed by the time that it could be deleted.
-const CHECK_NO_MEMBER: &str = "SELECT 1 / (CASE WHEN EXISTS (SELECT FROM user_orgs m
-    JOIN orgs o ON o.id = m.member_org_id WHERE m.user_id = $1) THEN 0 ELSE 1 END)";
-const CHECK_SERVER_ADMIN: &str = "SELECT 1 / (CASE WHEN EXISTS
-    (SELECT FROM users WHERE is_server_admin AND NOT is_disabled) THEN 1 ELSE 0 END)";
+static CHECK_NO_MEMBER: Text = Text::new(|| {
+    check(
+        "NOT EXISTS (SELECT FROM user_orgs m
+    JOIN orgs o ON o.id = m.member_org_id WHERE m.user_id = $1)",
+    )
+});
+static CHECK_SERVER_ADMIN: Text =
+    Text::new(|| check("EXISTS (SELECT FROM users WHERE is_server_admin AND NOT is_disabled)"));
+/// Divides by zero unless the user `$1` is there.
+pub(crate) static CHECK_USER: Text = Text::new(|| check("EXISTS (SELECT FROM users WHERE id = $1)"));
 
 impl Projector for UserProjector {
     fn name(&self) -> &'static str {
@@ -114,7 +121,7 @@ impl Projector for UserProjector {
                 statements.write("DELETE FROM user_seen WHERE user_id = $1", params![deleted.id.0]);
                 end_sessions(deleted.id, statements);
                 // The user was made a member of an org after its orgs were listed: list them again.
-                statements.check(CHECK_NO_MEMBER, params![deleted.id.0], OnFailure::Conflict);
+                statements.check(&CHECK_NO_MEMBER, params![deleted.id.0], OnFailure::Conflict);
                 check_server_admin(statements);
             }
         }
@@ -127,7 +134,7 @@ fn insert_names(user: UserId, profile: &Profile, statements: &mut Statements) {
     for UserName { name, is_login, is_email } in profile.names() {
         statements.write(INSERT_NAME, params![name.clone(), user.0, is_login, is_email]);
         let taken = OnFailure::Broken(User::NAMES_UNIQUE);
-        statements.check(CHECK_NAME, params![name, user.0], taken);
+        statements.check(&CHECK_NAME, params![name, user.0], taken);
     }
 }
 
@@ -136,7 +143,7 @@ fn end_sessions(user: UserId, statements: &mut Statements) {
 }
 
 fn check_server_admin(statements: &mut Statements) {
-    statements.check(CHECK_SERVER_ADMIN, params![], OnFailure::Broken(User::SERVER_ADMIN_KEPT));
+    statements.check(&CHECK_SERVER_ADMIN, params![], OnFailure::Broken(User::SERVER_ADMIN_KEPT));
 }
 
 /// Reads `users`.
@@ -159,10 +166,8 @@ pub(crate) fn searchable_name(typed: &str) -> Option<String> {
     is_possible.then(|| fold(typed)).filter(|name| !name.is_empty())
 }
 
-macro_rules! select {
-    ($rest:literal) => {
-        concat!("SELECT users.*, user_seen.seen FROM users LEFT JOIN user_seen ON user_id = id ", $rest)
-    };
+fn select(rest: &str) -> String {
+    format!("SELECT users.*, user_seen.seen FROM users LEFT JOIN user_seen ON user_id = id {rest}")
 }
 
 fn user_view(row: &Row) -> UserView {
@@ -193,22 +198,24 @@ fn user_view(row: &Row) -> UserView {
 #[async_trait]
 impl UserReader for PgUserReader {
     async fn find_user(&self, id: UserId) -> Result<Option<UserView>> {
-        let sql = select!("WHERE id = $1");
-        Ok(self.database.read_global_one(sql, &[&id.0]).await?.as_ref().map(user_view))
+        static SQL: Text = Text::new(|| select("WHERE id = $1"));
+        Ok(self.database.read_global_one(&SQL, &[&id.0]).await?.as_ref().map(user_view))
     }
 
     async fn find_user_by_login(&self, login: &str) -> Result<Option<UserView>> {
+        static SQL: Text = Text::new(|| {
+            select(
+                "JOIN user_names n ON n.user_id = id WHERE n.name = $1 ORDER BY n.is_email <> $2, id LIMIT 1",
+            )
+        });
         let Some(name) = searchable_name(login) else { return Ok(None) };
-        let sql = select!(
-            "JOIN user_names n ON n.user_id = id WHERE n.name = $1 ORDER BY n.is_email <> $2, id LIMIT 1"
-        );
-        let row = self.database.read_global_one(sql, &[&name, &name.contains('@')]).await?;
+        let row = self.database.read_global_one(&SQL, &[&name, &name.contains('@')]).await?;
         Ok(row.as_ref().map(user_view))
     }
 
     async fn find_user_by_uid(&self, uid: &str) -> Result<Option<UserView>> {
-        let sql = select!("WHERE uid = $1");
-        Ok(self.database.read_global_one(sql, &[&uid]).await?.as_ref().map(user_view))
+        static SQL: Text = Text::new(|| select("WHERE uid = $1"));
+        Ok(self.database.read_global_one(&SQL, &[&uid]).await?.as_ref().map(user_view))
     }
 
     async fn find_password_hash(&self, id: UserId) -> Result<Option<String>> {
@@ -219,11 +226,13 @@ impl UserReader for PgUserReader {
     }
 
     async fn search_users(&self, query: &str, page: Page) -> Result<Vec<UserView>> {
-        let sql = select!(
-            "WHERE login ILIKE $1 OR email ILIKE $1 OR name ILIKE $1 ORDER BY login, id LIMIT $2 OFFSET $3"
-        );
+        static SQL: Text = Text::new(|| {
+            select(
+                "WHERE login ILIKE $1 OR email ILIKE $1 OR name ILIKE $1 ORDER BY login, id LIMIT $2 OFFSET $3",
+            )
+        });
         let pattern = contains_pattern(query);
-        let rows = self.database.read_global(sql, &[&pattern, &page.size, &page.offset()]).await?;
+        let rows = self.database.read_global(&SQL, &[&pattern, &page.size, &page.offset()]).await?;
         Ok(rows.iter().map(user_view).collect())
     }
 

@@ -5,7 +5,7 @@ mod many;
 mod past;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use kymograph_app::content::folder::{FolderContents, FolderCounts, FolderReader, FolderTree, FolderView};
@@ -25,10 +25,11 @@ use tokio_postgres::Row;
 
 use crate::kernel::database::Database;
 use crate::kernel::projector::{Projector, Recorded, project_gathered};
+use crate::kernel::sql::{Text, Values, check};
 use crate::kernel::statement::{OnFailure, Statements};
 use crate::kernel::text::{optional_uid_column, timestamp_column, uid_column, uid_or_empty};
 use crate::params;
-use crate::rights::resource_permission::filter::{FilterParams, allows_folder, granted, open_at_root};
+use crate::rights::resource_permission::filter::{FilterParams, allows_folder};
 use crate::rights::resource_permission::{AllowedContents, CHECK_FOLDER, FolderMemory, FolderPlace};
 use many::Many;
 use past::FolderTrees;
@@ -46,15 +47,24 @@ const UPDATE: &str = "UPDATE folders SET title = $3, slug = $4, description = $5
     updated = $6, updated_by = $7 WHERE org_id = $1 AND uid = $2";
 const MOVE: &str = "UPDATE folders SET parent_uid = $3, version = version + 1, updated = $4, updated_by = $5
     WHERE org_id = $1 AND uid = $2";
-const CHECK_EXISTS: &str = "SELECT 1 / (CASE WHEN EXISTS
-    (SELECT FROM folders WHERE org_id = $1 AND uid = $2) THEN 1 ELSE 0 END)";
-const CHECK_NOT_OWN_ANCESTOR: &str = "WITH RECURSIVE up (uid, depth) AS (
+static CHECK_EXISTS: Text =
+    Text::new(|| check("EXISTS (SELECT FROM folders WHERE org_id = $1 AND uid = $2)"));
+static CHECK_NOT_OWN_ANCESTOR: Text = Text::new(|| {
+    let check = check("NOT EXISTS (SELECT FROM up WHERE uid = $2)");
+    format!(
+        "WITH RECURSIVE up (uid, depth) AS (
         SELECT parent_uid, 1 FROM folders WHERE org_id = $1 AND uid = $2
         UNION ALL
         SELECT f.parent_uid, depth + 1 FROM up JOIN folders f ON f.org_id = $1 AND f.uid = up.uid
         WHERE depth < 10)
-    SELECT 1 / (CASE WHEN EXISTS (SELECT FROM up WHERE uid = $2) THEN 0 ELSE 1 END)";
-const CHECK_DEPTH: &str = "WITH RECURSIVE up (uid, depth) AS (
+    {check}"
+    )
+});
+static CHECK_DEPTH: Text = Text::new(|| {
+    // A folder that is not there has no depth, which another check tells.
+    let check = check("((SELECT max(depth) FROM up) + (SELECT max(height) FROM down) > $3) IS NOT TRUE");
+    format!(
+        "WITH RECURSIVE up (uid, depth) AS (
         SELECT parent_uid, 1 FROM folders WHERE org_id = $1 AND uid = $2
         UNION ALL
         SELECT f.parent_uid, depth + 1 FROM up JOIN folders f ON f.org_id = $1 AND f.uid = up.uid
@@ -64,11 +74,15 @@ const CHECK_DEPTH: &str = "WITH RECURSIVE up (uid, depth) AS (
         UNION ALL
         SELECT f.uid, height + 1 FROM down JOIN folders f ON f.org_id = $1 AND f.parent_uid = down.uid
         WHERE height < 10)
-    SELECT 1 / (CASE WHEN (SELECT max(depth) FROM up) + (SELECT max(height) FROM down) > $3 THEN 0 ELSE 1 END)";
-const CHECK_EMPTY: &str = "SELECT 1 / (CASE WHEN
-    EXISTS (SELECT FROM folders WHERE org_id = $1 AND parent_uid = $2)
-    OR EXISTS (SELECT FROM dashboards WHERE org_id = $1 AND folder_uid = $2 AND deleted IS NULL)
-        THEN 0 ELSE 1 END)";
+    {check}"
+    )
+});
+static CHECK_EMPTY: Text = Text::new(|| {
+    check(
+        "NOT EXISTS (SELECT FROM folders WHERE org_id = $1 AND parent_uid = $2)
+    AND NOT EXISTS (SELECT FROM dashboards WHERE org_id = $1 AND folder_uid = $2 AND deleted IS NULL)",
+    )
+});
 
 impl Projector for FolderProjector {
     fn name(&self) -> &'static str {
@@ -115,7 +129,7 @@ impl Projector for FolderProjector {
                 statements
                     .write("DELETE FROM folders WHERE org_id = $1 AND uid = $2", params![org, uid.clone()]);
                 // Something was put into the folder after its contents were listed: list them again.
-                statements.check(CHECK_EMPTY, params![org, uid], OnFailure::Conflict);
+                statements.check(&CHECK_EMPTY, params![org, uid], OnFailure::Conflict);
             }
         }
     }
@@ -130,13 +144,13 @@ fn check_place(recorded: &Recorded<'_>, uid: &Uid, parent: Option<&Uid>, stateme
     let org = recorded.org.0;
     check_folder_exists(org, parent, statements);
     statements.check(
-        CHECK_NOT_OWN_ANCESTOR,
+        &CHECK_NOT_OWN_ANCESTOR,
         params![org, uid.to_string()],
         OnFailure::Broken(Folder::NOT_OWN_ANCESTOR),
     );
     let max_depth = i32::try_from(kymograph_domain::content::folder::MAX_DEPTH).unwrap_or(i32::MAX);
     statements.check(
-        CHECK_DEPTH,
+        &CHECK_DEPTH,
         params![org, uid.to_string(), max_depth],
         OnFailure::Broken(Folder::DEPTH_KEPT),
     );
@@ -145,14 +159,14 @@ fn check_place(recorded: &Recorded<'_>, uid: &Uid, parent: Option<&Uid>, stateme
 /// Adds the check that a folder, in which something is put, is there.
 pub(crate) fn check_folder_exists(org: i64, uid: &Uid, statements: &mut Statements) {
     let on_failure = OnFailure::Broken(Dashboard::FOLDER_EXISTS);
-    statements.check(CHECK_EXISTS, params![org, uid.to_string()], on_failure);
+    statements.check(&CHECK_EXISTS, params![org, uid.to_string()], on_failure);
 }
 
 /// The check, for a commit, that the folder of a uid has a numeric id.
 #[must_use]
 pub fn still_is(org: OrgId, uid: &Uid, id: i64) -> SideWrite {
     let params = values![org.0, uid.as_str(), id];
-    SideWrite { org, sql: CHECK_FOLDER, params, on_failure: OnFailure::Conflict }
+    SideWrite { org, sql: &CHECK_FOLDER, params, on_failure: OnFailure::Conflict }
 }
 
 /// Reads `folders`.
@@ -293,28 +307,35 @@ impl FolderReader for PgFolderReader {
         filter: &ContentFilter,
         page: Page,
     ) -> Result<Vec<FolderView>> {
-        let sql = concat!(
-            "SELECT f.org_id, f.id, f.uid, f.title, f.slug, '' AS description, f.parent_uid, f.version, f.created,
-                f.creator_id, f.created_by, f.updated, f.updated_by
-            FROM folders f WHERE f.org_id = $1 AND f.parent_uid = $2 AND ($5::boolean OR ",
-            granted!("folder", "f", "$6", "$7", "$9"),
-            " OR (f.parent_uid = '' AND ",
-            open_at_root!("folder", "f", "$7", "$8", "$9", "$10"),
-            ")) ORDER BY f.title, f.uid LIMIT $3 OFFSET $4"
-        );
+        static SQL: OnceLock<String> = OnceLock::new();
         let (org, parent) = (scope.org(), uid_or_empty(parent));
         let (filter, offset) = (FilterParams::of(filter), page.offset());
-        let params = filter.after(&[&org.0, &parent, &page.size, &offset]);
-        let rows = self.database.read(org, sql, &params).await?;
+        let mut values = Values::of(&org);
+        let (parent, size, offset) = (values.push(&parent), values.push(&page.size), values.push(&offset));
+        let (is_unlimited, filter) = filter.push_to(&mut values);
+        let sql = SQL.get_or_init(|| {
+            let (granted, is_open) = (filter.granted("folder", "f"), filter.open_at_root("folder", "f"));
+            format!(
+                "SELECT f.org_id, f.id, f.uid, f.title, f.slug, '' AS description, f.parent_uid, f.version, f.created,
+                f.creator_id, f.created_by, f.updated, f.updated_by
+            FROM folders f WHERE f.org_id = $1 AND f.parent_uid = {parent} AND ({is_unlimited}::boolean OR {granted} \
+            OR (f.parent_uid = '' AND {is_open})) ORDER BY f.title, f.uid LIMIT {size} OFFSET {offset}"
+            )
+        });
+        let rows = self.database.read(org, sql, values.all()).await?;
         rows.iter().map(folder_view).collect()
     }
 
     async fn find_allowed(&self, scope: &Scope, filter: &ContentFilter) -> Result<HashSet<i64>> {
-        let sql = concat!("SELECT f.id FROM folders f WHERE f.org_id = $1 AND ", allows_folder!("$2"));
+        static SQL: OnceLock<String> = OnceLock::new();
         let org = scope.org();
         let allowed = self.allowed.find(org, filter).await?;
         let folders = allowed.as_ref().map(|allowed| allowed.folder_uids());
-        let rows = self.database.read(org, sql, &[&org.0, &folders]).await?;
+        let mut values = Values::of(&org);
+        let is_allowed = allows_folder(values.push(&folders));
+        let sql =
+            SQL.get_or_init(|| format!("SELECT f.id FROM folders f WHERE f.org_id = $1 AND {is_allowed}"));
+        let rows = self.database.read(org, sql, values.all()).await?;
         Ok(rows.iter().map(|row| row.get("id")).collect())
     }
 

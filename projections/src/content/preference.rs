@@ -13,6 +13,7 @@ use crate::kernel::projector::{Projector, Recorded};
 use crate::kernel::statement::{OnFailure, Statements};
 use crate::kernel::text::{uid_column, uid_or_empty};
 use crate::params;
+use crate::rights::resource_permission::CHECK_TEAM;
 
 /// Keeps `preferences`.
 pub struct PreferenceProjector;
@@ -22,9 +23,6 @@ const SET: &str =
     home_dashboard_uid, query_history_tab, bookmark_urls) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
     ON CONFLICT (org_id, owner) DO UPDATE SET theme = $3, timezone = $4, week_start = $5, language = $6,
     regional_format = $7, home_dashboard_uid = $8, query_history_tab = $9, bookmark_urls = $10";
-
-const CHECK_TEAM: &str = "SELECT 1 / (CASE WHEN EXISTS
-    (SELECT FROM teams WHERE org_id = $1 AND id = $2) THEN 1 ELSE 0 END)";
 
 impl Projector for PreferenceProjector {
     fn name(&self) -> &'static str {
@@ -67,7 +65,7 @@ impl Projector for PreferenceProjector {
         );
         if let PreferenceOwner::Team(team) = changed.owner {
             // The team was deleted after it was looked up: look again.
-            statements.check(CHECK_TEAM, params![org, team.0], OnFailure::Conflict);
+            statements.check(&CHECK_TEAM, params![org, team.0], OnFailure::Conflict);
         }
     }
 }

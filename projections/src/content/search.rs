@@ -19,7 +19,8 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use crate::kernel::database::{Database, Params};
-use crate::kernel::text::{contains_pattern, optional_uid_column, uid_column, wildcard_pattern};
+use crate::kernel::sql::Values;
+use crate::kernel::text::{contains_pattern, optional_uid_column, stored, uid_column, wildcard_pattern};
 use crate::rights::resource_permission::AllowedContents;
 use crate::rights::resource_permission::allowed::{Allowed, AllowedParams};
 use anchor::{Anchors, List, Listed, Place};
@@ -70,7 +71,7 @@ impl PgSearchReader {
             let left = offset - passed;
             let own: [&(dyn ToSql + Sync); 4] = [&size, &left, &title, &uid];
             let params = [folders.as_slice(), &own].concat();
-            rows = self.database.read_planned(search.org, planning, statements.page, &params).await?;
+            rows = self.database.read_planned(search.org, planning, &statements.page, &params).await?;
             self.keep_ends(search, Listed::Folders, offset, &rows);
         }
         let room = size - i64::try_from(rows.len()).unwrap_or(size);
@@ -80,7 +81,7 @@ impl PgSearchReader {
         let mut skipped = if rows.is_empty() { offset } else { 0 };
         if search.has_folders && skipped > 0 {
             let counted =
-                self.database.read_planned(search.org, planning, statements.count, &folders).await?;
+                self.database.read_planned(search.org, planning, &statements.count, &folders).await?;
             skipped = (skipped - counted.first().map_or(0, |row| row.get(0))).max(0);
         }
         rows.extend(self.find_dashboards(search, room, skipped).await?);
@@ -96,8 +97,10 @@ impl PgSearchReader {
                 let (passed, (title, uid)) = self.anchors.before(search.list, Listed::Dashboards, skipped);
                 let left = skipped - passed;
                 let own: [&(dyn ToSql + Sync); 4] = [&size, &left, &title, &uid];
-                let params = [search.allowed.after(&[&search.org.0]).as_slice(), &own].concat();
-                let rows = self.database.read_planned(search.org, planning, sql, &params).await?;
+                let mut values = Values::of(&search.org);
+                search.allowed.push_to(&mut values);
+                values.push_all(own);
+                let rows = self.database.read_planned(search.org, planning, sql, values.all()).await?;
                 self.keep_ends(search, Listed::Dashboards, skipped, &rows);
                 Ok(rows)
             }
@@ -111,16 +114,11 @@ impl PgSearchReader {
                         [tag] => sample.is_common_tag(tag),
                         _ => false,
                     };
-                let params = search.allowed.after(&[
-                    &search.org.0,
-                    &search.words,
-                    &parts,
-                    &search.tags,
-                    &search.patterns,
-                    &goes_through,
-                ]);
-                let params = [params.as_slice(), &own].concat();
-                self.database.read_planned(search.org, planning, sql, &params).await
+                let mut values = Values::of(&search.org);
+                values.push_all::<5>([&search.words, &parts, &search.tags, &search.patterns, &goes_through]);
+                search.allowed.push_to(&mut values);
+                values.push_all(own);
+                self.database.read_planned(search.org, planning, sql, values.all()).await
             }
             _ => {
                 let params = search.dashboard_params(&size, &skipped);
@@ -310,15 +308,16 @@ fn lines(query: &SearchQuery, of: impl Fn(&str) -> String) -> String {
 }
 
 fn found_object(row: &Row) -> Result<FoundObject> {
-    let (title, slug): (String, String) = (row.get("title"), row.get("slug"));
+    let (title, slug): (String, String) = (stored(row, "title")?, stored(row, "slug")?);
     Ok(FoundObject {
-        id: row.get("id"),
+        // A dashboard that was restored before ids were kept of lives has none in the past.
+        id: stored(row, "id")?,
         uid: uid_column(row, "uid")?,
         // Of a dashboard as it was the title alone is kept.
         slug: if slug.is_empty() { slugify(&title) } else { slug },
         title,
-        is_folder: row.get("is_folder"),
-        tags: row.get("tags"),
+        is_folder: stored(row, "is_folder")?,
+        tags: stored(row, "tags")?,
         folder_uid: optional_uid_column(row, "folder_uid")?,
     })
 }
@@ -371,6 +370,7 @@ impl SearchReader for PgSearchReader {
             is_little: allowed.as_ref().is_some_and(|allowed| allowed.is_little),
             is_past: past.is_some(),
             is_first: page.offset() == 0,
+            tables: self.database.tables(),
         };
         let rows = if searched.is_first_by_words() && !self.has_common_words(org, query).await? {
             self.find_first(org, query, page.size).await?

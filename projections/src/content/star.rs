@@ -1,6 +1,6 @@
 //! Stars of users.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use kymograph_app::content::star::{StarReader, StarredDashboards};
@@ -16,12 +16,12 @@ use kymograph_domain::{OrgId, StreamId, Uid, UserId};
 
 use crate::kernel::database::Database;
 use crate::kernel::projector::{Projector, Recorded};
+use crate::kernel::sql::Values;
 use crate::kernel::statement::{OnFailure, Statements};
 use crate::kernel::text::uid_column;
 use crate::params;
-use crate::rights::resource_permission::AllowedContents;
 use crate::rights::resource_permission::allowed::AllowedParams;
-use crate::rights::resource_permission::filter::allows_dashboard;
+use crate::rights::resource_permission::{AllowedContents, CHECK_DASHBOARD};
 
 /// Keeps `stars`.
 pub struct StarProjector;
@@ -33,8 +33,6 @@ const INSERT: &str =
 /// there is a row.
 const COUNT: &str = "UPDATE quotas SET used = used + $4 - (SELECT count(*) FROM stars
     WHERE org_id = $1 AND user_id = $2 AND dashboard_uid = $3) WHERE owner_org_id = $1 AND target = 'star'";
-const CHECK_DASHBOARD: &str = "SELECT 1 / (CASE WHEN EXISTS
-    (SELECT FROM dashboards WHERE org_id = $1 AND uid = $2 AND id = $3 AND deleted IS NULL) THEN 1 ELSE 0 END)";
 
 impl Projector for StarProjector {
     fn name(&self) -> &'static str {
@@ -64,7 +62,7 @@ impl Projector for StarProjector {
                 let (uid, id) = (added.dashboard_uid.to_string(), added.dashboard_id);
                 statements.write(INSERT, params![org, added.user_id.0, uid.clone(), id]);
                 // The dashboard was deleted after it was looked up: look again.
-                statements.check(CHECK_DASHBOARD, params![org, uid, id], OnFailure::Conflict);
+                statements.check(&CHECK_DASHBOARD, params![org, uid, id], OnFailure::Conflict);
             }
             StarEvent::Removed(removed) => statements.write(
                 "DELETE FROM stars WHERE org_id = $1 AND user_id = $2 AND dashboard_uid = $3",
@@ -151,17 +149,22 @@ impl StarReader for PgStarReader {
     }
 
     async fn list_starred_uids(&self, scope: &Scope, filter: &ContentFilter) -> Result<Vec<Uid>> {
-        let sql = concat!(
-            "SELECT d.uid FROM stars s
-            JOIN dashboards d ON d.org_id = $1 AND d.uid = s.dashboard_uid AND d.deleted IS NULL
-            WHERE s.org_id = $1 AND s.user_id = $2 AND ",
-            allows_dashboard!("$3", "$4", "$5", "$6", "$7", "$8"),
-            " ORDER BY d.uid"
-        );
+        static SQL: OnceLock<String> = OnceLock::new();
         let (org, user) = (scope.org(), scope.actor().user_id);
         let allowed = self.allowed.find(org, filter).await?;
         let params = AllowedParams::of(filter, allowed.as_deref());
-        let rows = self.database.read(org, sql, &params.after(&[&org.0, &user.0])).await?;
+        let mut values = Values::of(&org);
+        let user = values.push(&user.0);
+        let is_allowed = params.push_to(&mut values);
+        let sql = SQL.get_or_init(|| {
+            format!(
+                "SELECT d.uid FROM stars s
+            JOIN dashboards d ON d.org_id = $1 AND d.uid = s.dashboard_uid AND d.deleted IS NULL
+            WHERE s.org_id = $1 AND s.user_id = {user} AND {} ORDER BY d.uid",
+                is_allowed.allows_dashboard("")
+            )
+        });
+        let rows = self.database.read(org, sql, values.all()).await?;
         rows.iter().map(|row| uid_column(row, "uid")).collect()
     }
 }

@@ -1,5 +1,6 @@
 //! The connection pool, and reading through it as one tenant.
 
+mod begin;
 mod lease;
 mod share;
 
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use deadpool_postgres::{Object, Pool, PoolError};
 use futures_util::TryStreamExt;
-use futures_util::future::join3;
+use futures_util::future::{join4, try_join_all};
 use kymograph_app::kernel::answer::Room;
 use kymograph_app::{Error, ErrorKind, Result, TRACE_TARGET};
 use kymograph_domain::OrgId;
@@ -19,6 +20,8 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Row, Statement};
 use tracing::{Instrument, Span};
 
+use crate::kernel::sql::Tables;
+use begin::Begin;
 use lease::Lease;
 use share::{Claimant, Shares};
 
@@ -85,14 +88,21 @@ pub struct Database {
     cancel: Cancel,
     shares: Arc<Shares>,
     pace: Pace,
+    tables: Tables,
 }
 
 impl Database {
     /// A database behind a pool, whose connections have a `statement_timeout` of [`STATEMENT_TIMEOUT`].
     #[must_use]
-    pub fn new(pool: Pool, cancel: Cancel) -> Self {
+    pub fn new(pool: Pool, cancel: Cancel, tables: Tables) -> Self {
         let shares = Arc::new(Shares::of(pool.status().max_size));
-        Self { pool, cancel, shares, pace: Pace::Request }
+        Self { pool, cancel, shares, pace: Pace::Request, tables }
+    }
+
+    /// Where its tables are.
+    #[must_use]
+    pub fn tables(&self) -> Tables {
+        self.tables
     }
 
     /// The same database for work that no request waits for: its statements may take longer, and all of it together has
@@ -147,39 +157,40 @@ impl Database {
     }
 
     /// What a transaction of a tenant begins with.
-    fn begin_as(&self, org: OrgId, begin: &str) -> String {
-        self.begin(format!("{begin}; SET LOCAL app.org_id = '{org}'"))
+    fn begin_as(&self, org: OrgId, begin: Begin) -> Begin {
+        self.begin(begin.then(self.tables, format_args!("SET LOCAL app.org_id = '{org}'")))
     }
 
     /// What a transaction begins with: besides what is given, the time that a statement has.
-    fn begin(&self, begin: String) -> String {
+    fn begin(&self, begin: Begin) -> Begin {
         match self.pace {
             Pace::Request | Pace::Guest => begin,
             Pace::Background => {
                 let timeout_ms = BACKGROUND_STATEMENT_TIMEOUT.as_millis();
-                format!("{begin}; SET LOCAL statement_timeout = '{timeout_ms}ms'")
+                begin.then(self.tables, format_args!("SET LOCAL statement_timeout = '{timeout_ms}ms'"))
             }
         }
     }
 
     /// What a statement on what belongs to no tenant begins with, if it needs a transaction.
-    fn begin_global(&self, begin: &str) -> Option<String> {
-        (self.pace == Pace::Background).then(|| self.begin(begin.to_owned()))
+    fn begin_global(&self) -> Option<Begin> {
+        (self.pace == Pace::Background).then(|| self.begin(Begin::new("BEGIN")))
     }
 
     /// Runs a query as one tenant. Like those of the other reads of lists, its rows have the [`Room`] of the request.
     pub async fn read(&self, org: OrgId, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>> {
-        let begin = self.begin_as(org, "BEGIN READ ONLY");
+        let begin = self.begin_as(org, Begin::new("BEGIN READ ONLY"));
         self.list(org, Some(&begin), sql, params).await
     }
 
     /// Runs a query as one tenant that bounds the bytes of its rows itself.
     pub async fn read_bounded(&self, org: OrgId, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>> {
-        let begin = self.begin_as(org, "BEGIN READ ONLY");
+        let begin = self.begin_as(org, Begin::new("BEGIN READ ONLY"));
         self.query(org, Some(&begin), Repeat::IfExchanged, sql, params).await
     }
 
-    /// Runs a query as one tenant that is planned as often as is said.
+    /// Runs a query as one tenant that is planned as often as is said; on distributed tables each time, because Citus has to
+    /// see the parameters to find the shards.
     pub async fn read_planned(
         &self,
         org: OrgId,
@@ -191,7 +202,11 @@ impl Database {
             Planning::Once => "force_generic_plan",
             Planning::EachTime => "force_custom_plan",
         };
-        let begin = self.begin_as(org, &format!("BEGIN READ ONLY; SET LOCAL plan_cache_mode = {mode}"));
+        let mut begin = Begin::new("BEGIN READ ONLY");
+        if self.tables == Tables::Local {
+            begin = begin.then(self.tables, format_args!("SET LOCAL plan_cache_mode = {mode}"));
+        }
+        let begin = self.begin_as(org, begin);
         self.list(org, Some(&begin), sql, params).await
     }
 
@@ -203,8 +218,8 @@ impl Database {
     /// Runs a query out of the share of one tenant that sets its tenant itself, or needs none: nothing else needs to be
     /// sent then.
     pub async fn read_for(&self, org: OrgId, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>> {
-        let begin = self.begin_global("BEGIN");
-        self.list(org, begin.as_deref(), sql, params).await
+        let begin = self.begin_global();
+        self.list(org, begin.as_ref(), sql, params).await
     }
 
     /// Runs a query as one tenant of which at most one row is wanted.
@@ -214,21 +229,21 @@ impl Database {
 
     /// Runs a query on what belongs to no tenant, of which at most one row is wanted.
     pub async fn read_global_one(&self, sql: &'static str, params: Params<'_>) -> Result<Option<Row>> {
-        let begin = self.begin_global("BEGIN");
-        let rows = self.query(OrgId::SERVER, begin.as_deref(), Repeat::IfExchanged, sql, params).await?;
+        let begin = self.begin_global();
+        let rows = self.query(OrgId::SERVER, begin.as_ref(), Repeat::IfExchanged, sql, params).await?;
         Ok(rows.into_iter().next())
     }
 
     /// Runs a statement that writes what belongs to no tenant, and returns the number of rows.
     pub async fn write_global(&self, sql: &'static str, params: Params<'_>) -> Result<u64> {
-        let begin = self.begin_global("BEGIN");
+        let begin = self.begin_global();
         let write = async {
             let lease = self.lease(OrgId::SERVER).await?;
             let connection = lease.connection()?;
             let count = async {
                 let statement = prepare(connection, sql).await?;
                 let counted = connection.execute(&statement, params);
-                transact(connection, begin.as_deref(), counted).await.map_err(|error| database_error(&error))
+                transact(connection, begin.as_ref(), counted).await.map_err(|error| self.explain(&error))
             };
             let count = count.await;
             lease.finish();
@@ -246,16 +261,17 @@ impl Database {
         sql: &'static str,
         params: Params<'_>,
     ) -> Result<Vec<Row>> {
-        let locked = format!(
-            "BEGIN; SET LOCAL synchronous_commit = off; SELECT pg_advisory_xact_lock(hashtextextended('{lock}', 0))"
-        );
+        let locked = Begin::new("BEGIN")
+            .then(self.tables, format_args!("SET LOCAL synchronous_commit = off"))
+            .then(self.tables, format_args!("SELECT pg_advisory_xact_lock(hashtextextended('{lock}', 0))"));
         let begin = self.begin(locked);
         self.query(OrgId::SERVER, Some(&begin), Repeat::Never, sql, params).await
     }
 
     /// Runs a statement that writes as one tenant, and returns its rows.
     pub async fn write(&self, org: OrgId, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>> {
-        self.query(org, Some(&self.begin_as(org, "BEGIN")), Repeat::Never, sql, params).await
+        let begin = self.begin_as(org, Begin::new("BEGIN"));
+        self.query(org, Some(&begin), Repeat::Never, sql, params).await
     }
 
     /// Runs a query whose rows have the room of the request. If they do not fit, its connection is given back before it
@@ -263,7 +279,7 @@ impl Database {
     async fn list(
         &self,
         org: OrgId,
-        begin: Option<&str>,
+        begin: Option<&Begin>,
         sql: &'static str,
         params: Params<'_>,
     ) -> Result<Vec<Row>> {
@@ -281,7 +297,7 @@ impl Database {
     async fn query(
         &self,
         org: OrgId,
-        begin: Option<&str>,
+        begin: Option<&Begin>,
         repeat: Repeat,
         sql: &'static str,
         params: Params<'_>,
@@ -294,7 +310,7 @@ impl Database {
     async fn query_within(
         &self,
         org: OrgId,
-        begin: Option<&str>,
+        begin: Option<&Begin>,
         repeat: Repeat,
         sql: &'static str,
         params: Params<'_>,
@@ -302,7 +318,7 @@ impl Database {
     ) -> Result<Option<Vec<Row>>> {
         let query = async {
             let lease = self.lease(org).await?;
-            let fetched = query_on(lease.connection()?, begin, repeat, sql, params, room).await;
+            let fetched = self.query_on(lease.connection()?, begin, repeat, sql, params, room).await;
             if fetched.as_ref().is_ok_and(|fetched| fetched.longest > MAX_KEPT_ROW_BYTES) {
                 lease.finish_and_close();
             } else {
@@ -311,6 +327,34 @@ impl Database {
             Ok(fetched?.rows)
         };
         query.instrument(sql_span(sql)).await
+    }
+
+    async fn query_on(
+        &self,
+        connection: &Object,
+        begin: Option<&Begin>,
+        repeat: Repeat,
+        sql: &'static str,
+        params: Params<'_>,
+        room: &mut Room,
+    ) -> Result<Fetched> {
+        let statement = prepare(connection, sql).await?;
+        let rows = match transact(connection, begin, fetch(connection, &statement, params, room)).await {
+            Err(error) if repeat == Repeat::IfExchanged && was_exchanged(&error, self.tables) => {
+                room.clear();
+                transact(connection, begin, fetch(connection, &statement, params, room)).await
+            }
+            rows => rows,
+        };
+        rows.map_err(|error| self.explain(&error))
+    }
+
+    /// What an error means. Citus tells of a lost worker as of an internal error.
+    fn explain(&self, error: &tokio_postgres::Error) -> Error {
+        if self.tables == Tables::Distributed && error.code() == Some(&SqlState::INTERNAL_ERROR) {
+            return Error::unavailable(with_causes(error));
+        }
+        database_error(error)
     }
 }
 
@@ -339,25 +383,6 @@ fn sql_span(sql: &str) -> Span {
         db.system.name = "postgresql",
         db.query.text = sql,
     )
-}
-
-async fn query_on(
-    connection: &Object,
-    begin: Option<&str>,
-    repeat: Repeat,
-    sql: &'static str,
-    params: Params<'_>,
-    room: &mut Room,
-) -> Result<Fetched> {
-    let statement = prepare(connection, sql).await?;
-    let rows = match transact(connection, begin, fetch(connection, &statement, params, room)).await {
-        Err(error) if repeat == Repeat::IfExchanged && was_exchanged(&error) => {
-            room.clear();
-            transact(connection, begin, fetch(connection, &statement, params, room)).await
-        }
-        rows => rows,
-    };
-    rows.map_err(|error| database_error(&error))
 }
 
 /// Takes rows as they come, as long as there is room for them. The driver throws the others away, and holds back the server
@@ -389,25 +414,27 @@ fn row_bytes(row: &Row) -> usize {
 /// Runs a statement, in a transaction of its own if it says how that begins. All messages leave together.
 async fn transact<T>(
     connection: &Object,
-    begin: Option<&str>,
+    begin: Option<&Begin>,
     statement: impl Future<Output = std::result::Result<T, tokio_postgres::Error>>,
 ) -> std::result::Result<T, tokio_postgres::Error> {
     let Some(begin) = begin else { return statement.await };
-    let (begun, done, committed) =
-        join3(connection.batch_execute(begin), statement, connection.batch_execute("COMMIT")).await;
-    begun.and(done).and_then(|done| committed.map(|()| done))
+    let others = try_join_all(begin.others.iter().map(|command| connection.batch_execute(command)));
+    let (begun, set, done, committed) =
+        join4(connection.batch_execute(&begin.first), others, statement, connection.batch_execute("COMMIT"))
+            .await;
+    begun.and(set).and(done).and_then(|done| committed.map(|()| done))
 }
 
 /// Whether a table or function was exchanged while a statement was planned or ran, as a rebuild of a projection does it.
-/// The statement finds the new one if it is sent again.
-fn was_exchanged(error: &tokio_postgres::Error) -> bool {
-    let codes = [
-        SqlState::UNDEFINED_TABLE,
-        SqlState::UNDEFINED_FUNCTION,
-        SqlState::FEATURE_NOT_SUPPORTED,
-        SqlState::INTERNAL_ERROR,
-    ];
-    error.code().is_some_and(|code| codes.contains(code))
+/// The statement finds the new one if it is sent again. Citus says the latter two of what it cannot plan and of a lost worker.
+fn was_exchanged(error: &tokio_postgres::Error, tables: Tables) -> bool {
+    error.code().is_some_and(|code| says_exchanged(code, tables))
+}
+
+fn says_exchanged(code: &SqlState, tables: Tables) -> bool {
+    let is_missing = [SqlState::UNDEFINED_TABLE, SqlState::UNDEFINED_FUNCTION].contains(code);
+    let is_changed = [SqlState::FEATURE_NOT_SUPPORTED, SqlState::INTERNAL_ERROR].contains(code);
+    is_missing || tables == Tables::Local && is_changed
 }
 
 /// Prepares a statement once per connection.
@@ -449,4 +476,20 @@ pub fn server_error(code: &SqlState, message: &str) -> Error {
         return Error::new(ErrorKind::Invalid, "text contains a character that cannot be stored");
     }
     Error::internal(detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_planned_was_exchanged_unless_tables_are_distributed() {
+        for code in [SqlState::UNDEFINED_TABLE, SqlState::UNDEFINED_FUNCTION] {
+            assert!(says_exchanged(&code, Tables::Local) && says_exchanged(&code, Tables::Distributed));
+        }
+        for code in [SqlState::FEATURE_NOT_SUPPORTED, SqlState::INTERNAL_ERROR] {
+            assert!(says_exchanged(&code, Tables::Local) && !says_exchanged(&code, Tables::Distributed));
+        }
+        assert!(!says_exchanged(&SqlState::UNIQUE_VIOLATION, Tables::Local));
+    }
 }

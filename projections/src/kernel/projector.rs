@@ -75,7 +75,7 @@ pub(crate) fn project_gathered<'a>(
         if gathered.take(recorded) {
             continue;
         }
-        let mut others = Statements::default();
+        let mut others = Statements::on(statements.tables());
         projector.project(recorded, &mut others);
         if !others.is_empty() {
             gathered.write(statements);

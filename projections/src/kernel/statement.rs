@@ -8,6 +8,8 @@ use kymograph_app::kernel::side_write::Value;
 use kymograph_domain::{Invariant, Timestamp};
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 
+use crate::kernel::sql::Tables;
+
 pub use kymograph_app::kernel::side_write::OnFailure;
 
 /// A parameter that a statement owns.
@@ -65,7 +67,10 @@ enum Kind {
 
 /// Collects statements in the order in which they run.
 #[derive(Default)]
-pub struct Statements(Vec<Statement>);
+pub struct Statements {
+    list: Vec<Statement>,
+    tables: Tables,
+}
 
 /// Boxes parameters: `params![org.0, uid.as_str().to_owned()]`.
 #[macro_export]
@@ -81,6 +86,18 @@ pub(crate) fn column<R, V>(rows: &[R], value: impl Fn(&R) -> V) -> Vec<V> {
 }
 
 impl Statements {
+    /// None yet, on these tables.
+    #[must_use]
+    pub fn on(tables: Tables) -> Self {
+        Self { list: Vec::new(), tables }
+    }
+
+    /// Where the tables are that they write.
+    #[must_use]
+    pub fn tables(&self) -> Tables {
+        self.tables
+    }
+
     /// Adds a statement that writes.
     pub fn write(&mut self, sql: &'static str, params: Vec<Param>) {
         self.push(sql, params, OnFailure::Fault, Kind::Write);
@@ -105,23 +122,23 @@ impl Statements {
 
     fn push(&mut self, sql: &'static str, params: Vec<Param>, on_failure: OnFailure, kind: Kind) {
         let (is_check, is_last) = (kind != Kind::Write, kind == Kind::LastCheck);
-        self.0.push(Statement { sql, params, on_failure, is_check, is_last });
+        self.list.push(Statement { sql, params, on_failure, is_check, is_last });
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.list.is_empty()
     }
 
     /// Adds those that others have collected.
     pub fn append(&mut self, mut others: Self) {
-        self.0.append(&mut others.0);
+        self.list.append(&mut others.list);
     }
 
     /// The statements.
     #[must_use]
     pub fn into_vec(self) -> Vec<Statement> {
-        self.0
+        self.list
     }
 }

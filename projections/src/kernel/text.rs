@@ -4,6 +4,9 @@ use kymograph_app::kernel::text::searched_text;
 use kymograph_app::{Error, Result};
 use kymograph_domain::{OrgRole, Timestamp, Uid};
 use tokio_postgres::Row;
+use tokio_postgres::types::FromSql;
+
+use crate::kernel::database::database_error;
 
 /// The pattern that finds a text anywhere in a column, as far as it counts, with `LIKE`'s wildcards taken literally.
 pub(crate) fn contains_pattern(text: &str) -> String {
@@ -19,14 +22,19 @@ fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
 }
 
+/// A column whose value or null stored data decide: one that cannot be what is expected is an error, not a panic.
+pub(crate) fn stored<'a, T: FromSql<'a>>(row: &'a Row, column: &str) -> Result<T> {
+    row.try_get(column).map_err(|error| database_error(&error))
+}
+
 /// A uid column. What was stored was checked before.
 pub(crate) fn uid_column(row: &Row, column: &str) -> Result<Uid> {
-    Uid::try_new(row.get(column)).map_err(Error::internal)
+    Uid::try_new(stored(row, column)?).map_err(Error::internal)
 }
 
 /// A uid column in which the empty text stands for none.
 pub(crate) fn optional_uid_column(row: &Row, column: &str) -> Result<Option<Uid>> {
-    match row.get(column) {
+    match stored(row, column)? {
         "" => Ok(None),
         uid => Uid::try_new(uid).map(Some).map_err(Error::internal),
     }
@@ -49,5 +57,5 @@ pub(crate) fn optional_timestamp_column(row: &Row, column: &str) -> Option<Times
 
 /// A role column.
 pub(crate) fn role_column(row: &Row, column: &str) -> Result<OrgRole> {
-    OrgRole::try_parse(row.get(column)).map_err(Error::internal)
+    OrgRole::try_parse(stored(row, column)?).map_err(Error::internal)
 }

@@ -16,6 +16,7 @@ use kymograph_domain::kernel::text::fold;
 
 use crate::kernel::database::Database;
 use crate::kernel::projector::{Projector, Recorded};
+use crate::kernel::sql::Text;
 use crate::kernel::statement::Statements;
 use crate::params;
 use record::Batch;
@@ -50,15 +51,16 @@ impl Projector for ActorProjector {
 }
 
 /// Of the actors with a login, those who did something in the org.
-macro_rules! find_actors {
-    ($where:literal) => {
-        concat!(
-            "SELECT DISTINCT actor_id FROM actor_logins l WHERE ",
-            $where,
-            " AND EXISTS (SELECT FROM events e WHERE e.org_id = $1 AND e.actor_id = l.actor_id) LIMIT $3"
-        )
-    };
+fn find_actors(with_login: &str) -> String {
+    format!(
+        "SELECT DISTINCT actor_id FROM actor_logins l WHERE {with_login} \
+        AND EXISTS (SELECT FROM events e WHERE e.org_id = $1 AND e.actor_id = l.actor_id) LIMIT $3"
+    )
 }
+
+static FIND_ACTORS: Text = Text::new(|| find_actors("login = $2"));
+/// The last character there is comes after all that begin so.
+static FIND_ACTORS_BY_PREFIX: Text = Text::new(|| find_actors("login >= $2 AND login <= $2 || chr(1114111)"));
 
 /// Reads the log as an audit log.
 pub struct PgAuditReader {
@@ -92,12 +94,9 @@ impl AuditReader for PgAuditReader {
     }
 
     async fn find_actors(&self, scope: &Scope, filter: &ActorFilter, limit: i64) -> Result<Vec<i64>> {
-        let (sql, login) = match filter {
-            ActorFilter::Login(login) => (find_actors!("login = $2"), fold(login)),
-            // The last character there is comes after all that begin so.
-            ActorFilter::Prefix(login) => {
-                (find_actors!("login >= $2 AND login <= $2 || chr(1114111)"), fold(login))
-            }
+        let (sql, login): (&'static Text, _) = match filter {
+            ActorFilter::Login(login) => (&FIND_ACTORS, fold(login)),
+            ActorFilter::Prefix(login) => (&FIND_ACTORS_BY_PREFIX, fold(login)),
         };
         let org = scope.org();
         let rows = self.database.read(org, sql, &[&org.0, &login, &limit]).await?;

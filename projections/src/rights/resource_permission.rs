@@ -17,9 +17,10 @@ use kymograph_domain::rights::resource_permission::{
 use kymograph_domain::{AccessLevel, Invariant, OrgId, Uid};
 
 use crate::kernel::projector::{Projector, Recorded};
+use crate::kernel::sql::{Place, Text, check};
 use crate::kernel::statement::{OnFailure, Statements};
 use crate::params;
-use filter::{granted, open_at_root};
+use filter::FilterPlaces;
 
 pub use allowed::{AllowedCache, AllowedContents, MAX_KEPT_BYTES};
 pub use cache::ResourcePermissionCache;
@@ -44,20 +45,33 @@ const DELETE_RESOURCE: &[&str] = &[
     "DELETE FROM resource_grants WHERE org_id = $1 AND kind = $2 AND uid = $3",
     "DELETE FROM resource_permissions WHERE org_id = $1 AND kind = $2 AND uid = $3",
 ];
-pub(crate) const CHECK_FOLDER: &str = "SELECT 1 / (CASE WHEN EXISTS
-    (SELECT FROM folders WHERE org_id = $1 AND uid = $2 AND id = $3) THEN 1 ELSE 0 END)";
-const CHECK_DASHBOARD: &str = "SELECT 1 / (CASE WHEN EXISTS
-    (SELECT FROM dashboards WHERE org_id = $1 AND uid = $2 AND id = $3 AND deleted IS NULL) THEN 1 ELSE 0 END)";
-const CHECK_USER: &str = "SELECT 1 / (CASE WHEN
-    EXISTS (SELECT FROM memberships WHERE org_id = $1 AND user_id = $2)
-    OR EXISTS (SELECT FROM service_accounts WHERE org_id = $1 AND id = $2) THEN 1 ELSE 0 END)";
-const CHECK_TEAM: &str = "SELECT 1 / (CASE WHEN EXISTS
-    (SELECT FROM teams WHERE org_id = $1 AND id = $2) THEN 1 ELSE 0 END)";
-const CHECK_NOTHING_GRANTED: &str = "SELECT 1 / (CASE WHEN EXISTS
-    (SELECT FROM resource_grants WHERE org_id = $1 AND grantee = $2) THEN 0 ELSE 1 END)";
+pub(crate) static CHECK_FOLDER: Text =
+    Text::new(|| check("EXISTS (SELECT FROM folders WHERE org_id = $1 AND uid = $2 AND id = $3)"));
+pub(crate) static CHECK_DASHBOARD: Text = Text::new(|| {
+    check("EXISTS (SELECT FROM dashboards WHERE org_id = $1 AND uid = $2 AND id = $3 AND deleted IS NULL)")
+});
+static CHECK_USER: Text = Text::new(|| {
+    check(
+        "EXISTS (SELECT FROM memberships WHERE org_id = $1 AND user_id = $2)
+    OR EXISTS (SELECT FROM service_accounts WHERE org_id = $1 AND id = $2)",
+    )
+});
+pub(crate) static CHECK_TEAM: Text =
+    Text::new(|| check("EXISTS (SELECT FROM teams WHERE org_id = $1 AND id = $2)"));
+static CHECK_NOTHING_GRANTED: Text =
+    Text::new(|| check("NOT EXISTS (SELECT FROM resource_grants WHERE org_id = $1 AND grantee = $2)"));
 /// Divides by zero unless a folder or dashboard `$3`, or a folder around it, gives the level `$5`.
-const CHECK_ALLOWED: &str = concat!(
-    "WITH RECURSIVE up AS (
+static CHECK_ALLOWED: Text = Text::new(|| {
+    let filter = FilterPlaces::from(Place(4));
+    let among = |kind: &str| {
+        let (granted, open) = (filter.granted(kind, "t"), filter.open_at_root(kind, "t"));
+        format!(
+            "EXISTS (SELECT FROM up t WHERE t.kind = '{kind}' AND ({granted} OR t.parent_uid = '' AND {open}))"
+        )
+    };
+    let check = check(&format!("{} OR {}", among("folder"), among("dashboard")));
+    format!(
+        "WITH RECURSIVE up AS (
         SELECT 'folder' AS kind, f.uid, f.parent_uid, f.creator_id, f.created, 1 AS depth FROM folders f
             WHERE f.org_id = $1 AND $2 = 'folder' AND f.uid = $3
         UNION ALL
@@ -66,16 +80,9 @@ const CHECK_ALLOWED: &str = concat!(
         UNION ALL
         SELECT 'folder', f.uid, f.parent_uid, f.creator_id, f.created, depth + 1
             FROM up JOIN folders f ON f.org_id = $1 AND f.uid = up.parent_uid WHERE depth < 10)
-    SELECT 1 / (CASE WHEN EXISTS (SELECT FROM up t WHERE t.kind = 'folder' AND (",
-    granted!("folder", "t", "$4", "$5", "$7"),
-    " OR t.parent_uid = '' AND ",
-    open_at_root!("folder", "t", "$5", "$6", "$7", "$8"),
-    ")) OR EXISTS (SELECT FROM up t WHERE t.kind = 'dashboard' AND (",
-    granted!("dashboard", "t", "$4", "$5", "$7"),
-    " OR t.parent_uid = '' AND ",
-    open_at_root!("dashboard", "t", "$5", "$6", "$7", "$8"),
-    ")) THEN 1 ELSE 0 END)"
-);
+    {check}"
+    )
+});
 
 /// The check that a filter lets an actor through to a folder or dashboard.
 fn still_allowed(org: OrgId, kind: ResourceKind, uid: &Uid, filter: ContentFilter) -> SideWrite {
@@ -91,7 +98,7 @@ fn still_allowed(org: OrgId, kind: ResourceKind, uid: &Uid, filter: ContentFilte
         creator_since,
     ];
     let on_failure = OnFailure::Broken(Invariant::ACTOR_KEEPS_RIGHTS);
-    SideWrite { org, sql: CHECK_ALLOWED, params, on_failure }
+    SideWrite { org, sql: &CHECK_ALLOWED, params, on_failure }
 }
 
 impl Projector for ResourcePermissionProjector {
@@ -168,9 +175,9 @@ fn forget(org: OrgId, kind: ResourceKind, uid: &str, statements: &mut Statements
 
 /// The resource was deleted after it was looked up: look again.
 fn check_resource(org: OrgId, resource: &Resource, statements: &mut Statements) {
-    let sql = match resource.kind {
-        ResourceKind::Folder => CHECK_FOLDER,
-        ResourceKind::Dashboard => CHECK_DASHBOARD,
+    let sql: &'static Text = match resource.kind {
+        ResourceKind::Folder => &CHECK_FOLDER,
+        ResourceKind::Dashboard => &CHECK_DASHBOARD,
     };
     statements.check(sql, params![org.0, resource.uid.to_string(), resource.id], OnFailure::Conflict);
 }
@@ -178,8 +185,8 @@ fn check_resource(org: OrgId, resource: &Resource, statements: &mut Statements) 
 /// Who is granted something left after being looked up: look again.
 fn check_grantee(org: OrgId, grantee: Grantee, statements: &mut Statements) {
     match grantee {
-        Grantee::User(id) => statements.check(CHECK_USER, params![org.0, id.0], OnFailure::Conflict),
-        Grantee::Team(id) => statements.check(CHECK_TEAM, params![org.0, id.0], OnFailure::Conflict),
+        Grantee::User(id) => statements.check(&CHECK_USER, params![org.0, id.0], OnFailure::Conflict),
+        Grantee::Team(id) => statements.check(&CHECK_TEAM, params![org.0, id.0], OnFailure::Conflict),
         Grantee::Role(_) => {}
     }
 }
@@ -187,5 +194,5 @@ fn check_grantee(org: OrgId, grantee: Grantee, statements: &mut Statements) {
 /// Something was granted to who leaves after the grants were listed: list them again.
 fn check_nothing_granted(org: OrgId, grantee: Grantee, statements: &mut Statements) {
     let params = params![org.0, grantee.to_string()];
-    statements.check(CHECK_NOTHING_GRANTED, params, OnFailure::Conflict);
+    statements.check(&CHECK_NOTHING_GRANTED, params, OnFailure::Conflict);
 }

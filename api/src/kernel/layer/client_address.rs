@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use axum::http::{HeaderMap, HeaderName};
+use ipnet::IpNet;
 
 /// The header to which each proxy adds, at the end, where it got the request from.
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -12,10 +13,7 @@ const MAX_HOPS: usize = 16;
 
 /// An address or a network of addresses, like `10.0.0.0/8`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Network {
-    address: IpAddr,
-    prefix: u32,
-}
+pub struct Network(IpNet);
 
 /// The text names no network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,19 +23,13 @@ impl FromStr for Network {
     type Err = NetworkError;
 
     fn from_str(text: &str) -> Result<Self, NetworkError> {
-        let (address, prefix) =
-            text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
-        let given: IpAddr = address.parse().map_err(|_| NetworkError)?;
+        let address = || text.parse::<IpAddr>().map(IpNet::from);
+        let given: IpNet = text.parse().or_else(|_| address()).map_err(|_| NetworkError)?;
         // Peers are compared in this form, so a network must be in it as well.
-        let address = given.to_canonical();
-        let prefix = match prefix {
-            None => length(address),
-            Some(prefix) => {
-                let prefix: u32 = prefix.parse().map_err(|_| NetworkError)?;
-                prefix.checked_sub(length(given) - length(address)).ok_or(NetworkError)?
-            }
-        };
-        if prefix > length(address) { Err(NetworkError) } else { Ok(Self { address, prefix }) }
+        let address = given.addr().to_canonical();
+        let mapped = given.max_prefix_len() - IpNet::from(address).max_prefix_len();
+        let prefix = given.prefix_len().checked_sub(mapped).ok_or(NetworkError)?;
+        IpNet::new(address, prefix).map(Self).map_err(|_| NetworkError)
     }
 }
 
@@ -45,22 +37,7 @@ impl Network {
     /// Whether an address is in it.
     #[must_use]
     pub fn contains(self, address: IpAddr) -> bool {
-        let address = address.to_canonical();
-        let difference = bits(self.address) ^ bits(address);
-        length(self.address) == length(address)
-            && difference.checked_shr(u128::BITS - self.prefix).unwrap_or_default() == 0
-    }
-}
-
-fn length(address: IpAddr) -> u32 {
-    if address.is_ipv4() { 32 } else { 128 }
-}
-
-/// The bits of an address, the first at the top.
-fn bits(address: IpAddr) -> u128 {
-    match address {
-        IpAddr::V4(address) => u128::from(address.to_bits()) << 96,
-        IpAddr::V6(address) => address.to_bits(),
+        self.0.contains(&address.to_canonical())
     }
 }
 

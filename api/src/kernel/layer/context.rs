@@ -13,8 +13,10 @@ use kymograph_app::kernel::random::{hex, random_bytes};
 use tracing::Instrument;
 
 use super::client_address::client_address;
-use super::{Layer, Network, Shared, trace};
+use super::{Common, Network, trace};
 use crate::kernel::error::{ApiError, Failure};
+use crate::kernel::metrics::HttpMetrics;
+use crate::kernel::panic::caught;
 use crate::kernel::url;
 
 /// The header that carries the id of a request, both ways.
@@ -27,11 +29,11 @@ const MAX_USER_AGENT_LENGTH: usize = 500;
 pub(crate) const MAX_ID_LENGTH: usize = 128;
 
 /// Does the work of a request with a context, a span and the limits of all requests.
-pub(super) async fn with_context<W>(shared: &Shared, request: Request, work: W) -> Response
+pub(super) async fn with_context<W>(common: &Common, request: Request, work: W) -> Response
 where
     W: AsyncFnOnce(Request, RequestContext) -> Result<Response, ApiError>,
 {
-    let Layer { settings, sub_path, metrics, .. } = &shared.layer;
+    let Common { settings, sub_path, metrics } = common;
     let counted = metrics.as_ref().map(|metrics| metrics.start(&request));
     let mut context = request_context(&request, &settings.trusted_proxies);
     let trace = trace::start(&request, &mut context);
@@ -40,7 +42,8 @@ where
     // On the heap, because each wrapper below has room for what it wraps once for each way to await it.
     let work = Box::pin(async {
         let timeout = settings.request_timeout;
-        let result = tokio::time::timeout(timeout, url::under(sub_path.clone(), work(request, context)));
+        let work = caught(work(request, context), metrics.as_ref().map(HttpMetrics::panics));
+        let result = tokio::time::timeout(timeout, url::under(sub_path.clone(), work));
         let result = result
             .await
             .unwrap_or_else(|_| Err(ApiError::new(StatusCode::GATEWAY_TIMEOUT, "the request took too long")));
@@ -152,4 +155,77 @@ fn trace_id(headers: &HeaderMap) -> String {
     let id = parent.split('-').nth(1).unwrap_or_default();
     let is_trace_id = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
     if is_trace_id { id.to_ascii_lowercase() } else { String::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use axum::Router;
+    use axum::extract::State;
+    use axum::middleware::{Next, from_fn_with_state};
+    use axum::routing::get;
+    use prometheus::{Registry, TextEncoder};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::kernel::layer::LayerSettings;
+
+    fn common(registry: &Registry) -> Common {
+        let settings = LayerSettings {
+            max_body_bytes: 1024,
+            request_timeout: Duration::from_secs(5),
+            trusted_origins: Vec::new(),
+            trusted_proxies: Vec::new(),
+        };
+        let metrics = HttpMetrics::try_new(registry, &[], "").unwrap();
+        Common { settings, sub_path: "".into(), metrics: Some(metrics) }
+    }
+
+    async fn within(State(common): State<Arc<Common>>, request: Request, next: Next) -> Response {
+        with_context(&common, request, async |request, _| Ok(next.run(request).await)).await
+    }
+
+    async fn fail() -> &'static str {
+        panic!("nobody expected this")
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_answered_and_counted_and_the_connection_goes_on() {
+        let registry = Registry::new();
+        let router = Router::new()
+            .route("/panic", get(fail))
+            .route("/fine", get(async || "all is well"))
+            .layer(from_fn_with_state(Arc::new(common(&registry)), within));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let serving = tokio::spawn(axum::serve(listener, router).into_future());
+        let requests = "GET /panic HTTP/1.1\r\nHost: a\r\n\r\nGET /fine HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        stream.write_all(requests.as_bytes()).await.unwrap();
+        let mut answers = String::new();
+        stream.read_to_string(&mut answers).await.unwrap();
+        serving.abort();
+        let (failed, fine) = answers.split_once("HTTP/1.1 200").unwrap();
+        assert!(failed.starts_with("HTTP/1.1 500") && failed.contains("x-request-id"), "{failed}");
+        assert!(!failed.contains("nobody expected"), "{failed}");
+        assert!(fine.ends_with("all is well"), "{fine}");
+        let text = TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+        for line in [
+            "kymograph_panics_total 1",
+            "grafana_api_response_status_total{code=\"500\"} 1",
+            "grafana_http_request_in_flight 0",
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_logged_as_a_fault() {
+        let error = caught(async { Ok(fail().await.into_response()) }, None).await.unwrap_err();
+        let response = error.into_response();
+        let Some(Failure(detail)) = response.extensions().get() else { panic!("nothing is logged") };
+        assert_eq!(&**detail, "a handler panicked: nobody expected this");
+    }
 }

@@ -1,11 +1,12 @@
 //! Reading an ini file the way Grafana does.
 
+use std::borrow::Cow;
 use std::path::Path;
-
-use ini::{Ini, ParseOption};
 
 use super::ConfigError;
 
+/// What stands between a key and its value.
+const SEPARATOR: [char; 2] = ['=', ':'];
 /// What starts a comment.
 const COMMENT: [char; 2] = [';', '#'];
 /// What stands around a value on several lines, or one that has other quotes in it.
@@ -19,66 +20,44 @@ pub(super) struct Setting {
     pub(super) text: String,
 }
 
-/// The settings of a file; those of one key are in the order of the file.
+/// The settings of a file, in its order. An error names a line, and nothing that stands in it: that may be a secret.
 pub(super) fn parse(text: &str, path: &Path) -> Result<Vec<Setting>, ConfigError> {
-    let syntax = |line| ConfigError::Syntax { path: path.to_owned(), line };
-    let text = tidy(text).map_err(syntax)?;
-    // Backslashes must survive, in passwords and regular expressions alike. Quotes are taken off below.
-    let options = ParseOption { enabled_escape: false, enabled_quote: false, ..ParseOption::default() };
-    let file = Ini::load_from_str_opt(&text, options).map_err(|error| syntax(error.line))?;
-    let mut settings = Vec::new();
-    for (section, properties) in &file {
-        let section = section.unwrap_or_default();
-        for (name, value) in properties {
-            // The parser reads on to the next `=` or `]` wherever that is. A name across lines is a line
-            // without one, and may well hold a secret that must not be logged as the name of a key.
-            if let Some(stray) = [section, name].into_iter().find_map(first_of_many_lines) {
-                return Err(syntax(line_of(&text, stray)));
-            }
-            settings.push(Setting {
-                section: section.into(),
-                name: name.into(),
-                text: unquoted(value).into(),
-            });
+    let (mut settings, mut section) = (Vec::new(), String::new());
+    let mut lines = text.strip_prefix('\u{feff}').unwrap_or(text).lines().map(str::trim).enumerate();
+    while let Some((at, line)) = lines.next() {
+        let syntax = || ConfigError::Syntax { path: path.to_owned(), line: at + 1 };
+        let mut line = Cow::Borrowed(without_comment(line));
+        if line.is_empty() || line.starts_with(COMMENT) {
+            continue;
         }
+        if let Some(header) = line.strip_prefix('[') {
+            section = name(header.strip_suffix(']').unwrap_or_default()).ok_or_else(syntax)?;
+            continue;
+        }
+        if opens_block(&line) {
+            loop {
+                let (_, next) = lines.next().ok_or_else(syntax)?;
+                line = format!("{line} {next}").into();
+                if next.contains(BLOCK_QUOTE) {
+                    break;
+                }
+            }
+        }
+        let (key, value) = line.split_once(SEPARATOR).ok_or_else(syntax)?;
+        let (name, text) = (name(key).ok_or_else(syntax)?, unquoted(value.trim()).to_owned());
+        settings.push(Setting { section: section.clone(), name, text });
     }
     Ok(settings)
 }
 
-/// Brings the text into the narrower form that the parser takes: no byte order mark, no indentation, no
-/// comments behind values and no value on several lines, all of which Grafana accepts. Every setting stays on
-/// its line. The error is the line of a quote without an end.
-fn tidy(text: &str) -> Result<String, usize> {
-    let mut lines = Vec::new();
-    let mut source = text.strip_prefix('\u{feff}').unwrap_or(text).lines().map(str::trim);
-    while let Some(line) = source.next() {
-        if !opens_block(line) {
-            lines.push(without_comment(line).to_owned());
-            continue;
-        }
-        let start = lines.len() + 1;
-        let mut block = line.to_owned();
-        let mut blanks = Vec::new();
-        loop {
-            let Some(next) = source.next() else { return Err(start) };
-            block = format!("{block} {next}");
-            blanks.push(String::new());
-            if next.contains(BLOCK_QUOTE) {
-                break;
-            }
-        }
-        lines.push(block);
-        lines.append(&mut blanks);
-    }
-    Ok(lines.join("\n"))
+/// The name of a section or key, unless it is empty.
+fn name(text: &str) -> Option<String> {
+    Some(text.trim().to_owned()).filter(|name| !name.is_empty())
 }
 
 /// What stands behind the first `=` or `:` of a line.
 fn value_of(line: &str) -> &str {
-    if line.starts_with(COMMENT) {
-        return "";
-    }
-    line.split_once(['=', ':']).map_or("", |(_, value)| value.trim_start())
+    line.split_once(SEPARATOR).map_or("", |(_, value)| value.trim_start())
 }
 
 fn opens_block(line: &str) -> bool {
@@ -109,14 +88,6 @@ fn unquoted(value: &str) -> &str {
         }
     }
     value
-}
-
-fn first_of_many_lines(name: &str) -> Option<&str> {
-    name.split_once('\n').map(|(first, _)| first)
-}
-
-fn line_of(text: &str, start: &str) -> usize {
-    text.lines().position(|line| line.trim_start_matches('[').starts_with(start)).map_or(1, |at| at + 1)
 }
 
 #[cfg(test)]
@@ -155,6 +126,7 @@ mod tests {
         assert_eq!(value("x = \"\"\"#a\" ;b\"\"\""), "#a\" ;b");
         assert_eq!(value("x = \"\"\"a\n b = c ;\n\"\"\"\ny = d"), "a b = c ; ");
         assert_eq!(value("x =\ny = 1"), "");
+        assert_eq!(value("x: a = b"), "a = b");
         assert_eq!(value("; comment\n  # comment\n[s] ; comment\n\nx = 1"), "1");
     }
 
@@ -165,6 +137,8 @@ mod tests {
             ("[a]\nhunter2", 2),
             ("[a]\n[hunter2\n[b]\nx = 1", 2),
             ("= hunter2", 1),
+            ("x = 1\n[]\ny = 2", 2),
+            ("[a] hunter2 = 1", 1),
             ("[a]\nx = \"\"\"hunter2\ny = 2", 2),
             ("[a]\nx = \"\"\"a\nb\"\"\"\nhunter2\ny = 2", 4),
         ];

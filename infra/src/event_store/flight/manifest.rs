@@ -281,7 +281,7 @@ impl Section<'_> {
             }
             let owner = run.iter().all(|append| append.commit == commit).then_some(commit);
             let recorded: Vec<_> = run.iter().flat_map(|append| append.recorded(self.org)).collect();
-            let mut statements = Statements::default();
+            let mut statements = Statements::on(self.store.database.tables());
             if may_share {
                 let projectors = self.store.projectors.iter();
                 projectors.for_each(|projector| projector.project_many(&recorded, &mut statements));

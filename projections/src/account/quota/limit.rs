@@ -9,6 +9,7 @@ use kymograph_domain::account::quota::{Quota, QuotaTarget};
 use kymograph_domain::{OrgId, UserId};
 
 use super::{ORG, USER};
+use crate::kernel::sql::{Text, check};
 use crate::kernel::statement::{OnFailure, Statements};
 use crate::params;
 
@@ -16,26 +17,43 @@ use crate::params;
 pub(super) struct Limits(pub(super) Option<QuotaLimits>);
 
 const ADD: &str = "UPDATE quotas SET used = used + $3 WHERE owner_org_id = $1 AND target = $2";
-const ADD_WITHIN: &str = "WITH counted AS (UPDATE quotas SET used = used + $3
+static ADD_WITHIN: Text = Text::new(|| {
+    format!(
+        "WITH counted AS (UPDATE quotas SET used = used + $3
         WHERE owner_org_id = $1 AND target = $2 RETURNING used, coalesce(max, $4) AS max)
-    SELECT 1 / (CASE WHEN max >= 0 AND used > max THEN 0 ELSE 1 END) FROM counted";
+    {} FROM counted",
+        check("max < 0 OR used <= max")
+    )
+});
 /// The rows of the server are made by whatever is counted first.
 const ADD_TO_SERVER: &str = "INSERT INTO quotas (owner_org_id, target, used) VALUES (0, $1, 1)
     ON CONFLICT (owner_org_id, target) DO UPDATE SET used = quotas.used + 1";
-const ADD_TO_SERVER_WITHIN: &str = "WITH counted AS (
+static ADD_TO_SERVER_WITHIN: Text = Text::new(|| {
+    format!(
+        "WITH counted AS (
         INSERT INTO quotas (owner_org_id, target, used) VALUES (0, $1, 1)
         ON CONFLICT (owner_org_id, target) DO UPDATE SET used = quotas.used + 1 RETURNING used)
-    SELECT 1 / (CASE WHEN used > $2 THEN 0 ELSE 1 END) FROM counted";
+    {} FROM counted",
+        check("used <= $2")
+    )
+});
 /// Orgs do not wait for each other, so a sum over them is only right for who is alone. Locking and adding up are two
 /// statements, because a statement does not see what was committed while it waited.
 pub(super) const LOCK_TOTAL: &str = "SELECT pg_advisory_xact_lock(hashtextextended('kymograph/quotas', 0))";
-const CHECK_TOTAL: &str =
-    "SELECT 1 / (CASE WHEN sum(used)::bigint > $2 THEN 0 ELSE 1 END) FROM quotas WHERE target = $1";
+static CHECK_TOTAL: Text =
+    Text::new(|| format!("{} FROM quotas WHERE target = $1", check("coalesce(sum(used), 0)::bigint <= $2")));
 /// A user can be made a member of two orgs at once.
 const LOCK_USER: &str = "SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE";
-const CHECK_ORGS: &str = "SELECT 1 / (CASE WHEN coalesce(q.max, $2) >= 0 AND coalesce(q.max, $2) <
-        (SELECT count(*) FROM user_orgs WHERE user_id = $1) THEN 0 ELSE 1 END)
-    FROM (SELECT) AS always LEFT JOIN user_quotas q ON q.user_id = $1 AND q.target = 'org'";
+static CHECK_ORGS: Text = Text::new(|| {
+    let check = check(
+        "coalesce(q.max, $2) < 0 OR coalesce(q.max, $2) >=
+        (SELECT count(*) FROM user_orgs WHERE user_id = $1)",
+    );
+    format!(
+        "{check}
+    FROM (SELECT) AS always LEFT JOIN user_quotas q ON q.user_id = $1 AND q.target = 'org'"
+    )
+});
 
 const BROKEN: OnFailure = OnFailure::Broken(Quota::KEPT);
 
@@ -45,10 +63,10 @@ impl Limits {
         let name = target.as_str();
         let Some(limits) = &self.0 else { return statements.write(ADD, params![org.0, name, count]) };
         let params = params![org.0, name, count, limits.of_each(target)];
-        statements.write_keeping(ADD_WITHIN, params, Quota::KEPT);
+        statements.write_keeping(&ADD_WITHIN, params, Quota::KEPT);
         if let Some(limit) = limits.of_all(target) {
             statements.check(LOCK_TOTAL, params![], OnFailure::Fault);
-            statements.check(CHECK_TOTAL, params![name, limit], BROKEN);
+            statements.check(&CHECK_TOTAL, params![name, limit], BROKEN);
         }
     }
 
@@ -61,7 +79,7 @@ impl Limits {
         });
         match limit.filter(|limit| *limit >= 0) {
             Some(limit) => {
-                statements.write_keeping(ADD_TO_SERVER_WITHIN, params![name, limit], Quota::KEPT);
+                statements.write_keeping(&ADD_TO_SERVER_WITHIN, params![name, limit], Quota::KEPT);
             }
             None => statements.write(ADD_TO_SERVER, params![name]),
         }
@@ -71,7 +89,7 @@ impl Limits {
     pub(super) fn check_orgs_of(&self, user: UserId, statements: &mut Statements) {
         if let Some(limits) = &self.0 {
             statements.check_last(LOCK_USER, params![user.0], OnFailure::Fault);
-            statements.check_last(CHECK_ORGS, params![user.0, limits.user_org], BROKEN);
+            statements.check_last(&CHECK_ORGS, params![user.0, limits.user_org], BROKEN);
         }
     }
 }

@@ -8,48 +8,70 @@ use time::OffsetDateTime;
 
 use crate::content::folder::check_folder_exists;
 use crate::kernel::projector::{Gathered, Recorded};
-use crate::kernel::statement::{Statements, column};
+use crate::kernel::rows::{ManyRows, Texts};
+use crate::kernel::statement::Statements;
 use crate::kernel::text::uid_or_empty;
-use crate::params;
 
-const INSERT_VERSIONS: &str =
-    "INSERT INTO dashboard_versions (org_id, dashboard_uid, generation, version, pos,
+static INSERT_VERSIONS: ManyRows = ManyRows {
+    before: "INSERT INTO dashboard_versions (org_id, dashboard_uid, generation, version, pos,
         restored_from, message, created, created_by, title, tags, folder_uid)
-    SELECT $1, uid, generation, version, pos, restored_from, message, created, created_by, title, tags::text[], folder_uid
+    ",
+    of_lists: "SELECT $1, uid, generation, version, pos, restored_from, message, created, created_by, title, tags::text[], folder_uid
     FROM unnest($2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[], $8::timestamptz[],
         $9::text[], $10::text[], $11::text[], $12::text[]) AS new (uid, generation, version, pos, restored_from, message,
-        created, created_by, title, tags, folder_uid)";
-const INSERT_LIVES: &str = "INSERT INTO dashboard_lives (org_id, uid, from_pos, to_pos, id, folder_uid)
-    SELECT $1, uid, from_pos, 9223372036854775807, id, folder_uid
-    FROM unnest($2::text[], $3::bigint[], $4::bigint[], $5::text[]) AS new (uid, from_pos, id, folder_uid)";
-/// Tags are written as the literals of lists, because lists of lists have to be of equal length.
-macro_rules! insert_dashboards {
-    () => {
-        "INSERT INTO dashboards (org_id, uid, id, generation, title, slug, tags, folder_uid,
+        created, created_by, title, tags, folder_uid)",
+    written: "VALUES {rows}",
+    row: "($1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    after: "",
+    texts: Texts::new(),
+};
+static INSERT_LIVES: ManyRows = ManyRows {
+    before: "INSERT INTO dashboard_lives (org_id, uid, from_pos, to_pos, id, folder_uid)
+    ",
+    of_lists: "SELECT $1, uid, from_pos, 9223372036854775807, id, folder_uid
+    FROM unnest($2::text[], $3::bigint[], $4::bigint[], $5::text[]) AS new (uid, from_pos, id, folder_uid)",
+    written: "VALUES {rows}",
+    row: "($1, ?, ?, 9223372036854775807, ?, ?)",
+    after: "",
+    texts: Texts::new(),
+};
+static INSERT_DASHBOARDS: ManyRows = ManyRows {
+    before: "INSERT INTO dashboards (org_id, uid, id, generation, title, slug, tags, folder_uid,
         version, pos, created, created_by, updated, updated_by, deleted, creator_id)
-    SELECT $1, uid, id, generation, title, slug, tags::text[], folder_uid, version, pos, created, created_by, updated,
+    ",
+    of_lists: "SELECT $1, uid, id, generation, title, slug, tags::text[], folder_uid, version, pos, created, created_by, updated,
         updated_by, NULL, creator_id
     FROM unnest($2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bigint[],
         $10::bigint[], $11::timestamptz[], $12::text[], $13::timestamptz[], $14::text[], $15::bigint[]) AS new (uid, id,
-        generation, title, slug, tags, folder_uid, version, pos, created, created_by, updated, updated_by, creator_id)"
-    };
-}
-const INSERT_DASHBOARDS: &str = insert_dashboards!();
+        generation, title, slug, tags, folder_uid, version, pos, created, created_by, updated, updated_by, creator_id)",
+    written: "VALUES {rows}",
+    row: "($1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, ?)",
+    after: "",
+    texts: Texts::new(),
+};
 /// Takes the places of dashboards in the trash.
-const REPLACE_DASHBOARDS: &str = concat!(
-    insert_dashboards!(),
-    "ON CONFLICT (org_id, uid) DO UPDATE SET id = excluded.id, generation = excluded.generation,
+static REPLACE_DASHBOARDS: ManyRows = ManyRows {
+    after: "ON CONFLICT (org_id, uid) DO UPDATE SET id = excluded.id, generation = excluded.generation,
         title = excluded.title, slug = excluded.slug, tags = excluded.tags, folder_uid = excluded.folder_uid,
         version = excluded.version, pos = excluded.pos, created = excluded.created,
         created_by = excluded.created_by, updated = excluded.updated, updated_by = excluded.updated_by,
-        deleted = NULL, creator_id = excluded.creator_id"
-);
-const UPDATE_DASHBOARDS: &str = "UPDATE dashboards SET title = new.title, slug = new.slug, tags = new.tags::text[],
+        deleted = NULL, creator_id = excluded.creator_id",
+    texts: Texts::new(),
+    ..INSERT_DASHBOARDS
+};
+static UPDATE_DASHBOARDS: ManyRows = ManyRows {
+    before: "UPDATE dashboards SET title = new.title, slug = new.slug, tags = new.tags::text[],
         folder_uid = new.folder_uid, version = new.version, pos = new.pos, updated = new.updated,
         updated_by = new.updated_by
-    FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::bigint[],
-        $9::timestamptz[], $10::text[]) AS new (uid, title, slug, tags, folder_uid, version, pos, updated, updated_by)
-    WHERE dashboards.org_id = $1 AND dashboards.uid = new.uid";
+    FROM ",
+    of_lists: "unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::bigint[],
+        $9::timestamptz[], $10::text[])",
+    written: "(VALUES {rows})",
+    row: "(?::text, ?::text, ?::text, ?::text[], ?::text, ?::bigint, ?::bigint, ?::timestamptz, ?::text)",
+    after: " AS new (uid, title, slug, tags, folder_uid, version, pos, updated, updated_by)
+    WHERE dashboards.org_id = $1 AND dashboards.uid = new.uid",
+    texts: Texts::new(),
+};
 
 /// How a dashboard began.
 #[derive(Clone, Copy)]
@@ -135,7 +157,7 @@ impl<'a> Gathered<'a> for Many<'a> {
             changes.into_iter().partition(|change| change.created.is_some());
         let (new, again): (Vec<_>, Vec<_>) =
             created.into_iter().partition(|change| born(change).generation == 1);
-        for (sql, created) in [(INSERT_DASHBOARDS, new), (REPLACE_DASHBOARDS, again)] {
+        for (sql, created) in [(&INSERT_DASHBOARDS, new), (&REPLACE_DASHBOARDS, again)] {
             if !created.is_empty() {
                 insert(sql, self.org, &created, statements);
             }
@@ -158,32 +180,29 @@ impl<'a> Gathered<'a> for Many<'a> {
 }
 
 fn insert_versions(org: i64, versions: &[Version<'_>], statements: &mut Statements) {
-    let params = params![
-        org,
-        column(versions, |version| version.content.uid.to_string()),
-        column(versions, |version| version.generation),
-        column(versions, |version| version.version),
-        column(versions, |version| version.position),
-        column(versions, |version| version.restored_from),
-        column(versions, |version| version.content.message.clone()),
-        column(versions, |version| version.at),
-        column(versions, |version| version.by.to_owned()),
-        column(versions, |version| version.content.listed_title().to_owned()),
-        column(versions, |version| list_literal(&version.content.tags)),
-        column(versions, |version| uid_or_empty(version.content.folder_uid.as_ref())),
-    ];
-    statements.write(INSERT_VERSIONS, params);
+    let row = |version: &Version<'_>| {
+        [
+            version.content.uid.as_str().into(),
+            version.generation.into(),
+            version.version.into(),
+            version.position.into(),
+            version.restored_from.into(),
+            version.content.message.as_str().into(),
+            version.at.into(),
+            version.by.into(),
+            version.content.listed_title().into(),
+            version.content.tags.as_slice().into(),
+            uid_or_empty(version.content.folder_uid.as_ref()).into(),
+        ]
+    };
+    INSERT_VERSIONS.write(org, versions.iter().map(row).collect(), statements);
 }
 
 fn insert_lives(org: i64, lives: &[(&str, i64, i64, &DashboardContent)], statements: &mut Statements) {
-    let params = params![
-        org,
-        column(lives, |(uid, ..)| (*uid).to_owned()),
-        column(lives, |(_, position, ..)| *position),
-        column(lives, |(_, _, id, _)| *id),
-        column(lives, |(.., content)| uid_or_empty(content.folder_uid.as_ref())),
-    ];
-    statements.write(INSERT_LIVES, params);
+    let row = |(uid, position, id, content): &(&str, i64, i64, &DashboardContent)| {
+        [(*uid).into(), (*position).into(), (*id).into(), uid_or_empty(content.folder_uid.as_ref()).into()]
+    };
+    INSERT_LIVES.write(org, lives.iter().map(row).collect(), statements);
 }
 
 /// How a dashboard that was created began.
@@ -192,45 +211,43 @@ fn born<'a>(change: &Change<'a>) -> Birth<'a> {
     change.created.unwrap_or(unborn)
 }
 
-fn insert(sql: &'static str, org: i64, changes: &[Change<'_>], statements: &mut Statements) {
-    let params = params![
-        org,
-        column(changes, |change| change.content.uid.to_string()),
-        column(changes, |change| born(change).id),
-        column(changes, |change| born(change).generation),
-        column(changes, |change| change.content.listed_title().to_owned()),
-        column(changes, |change| slugify(change.content.listed_title())),
-        column(changes, |change| list_literal(&change.content.tags)),
-        column(changes, |change| uid_or_empty(change.content.folder_uid.as_ref())),
-        column(changes, |change| change.version),
-        column(changes, |change| change.position),
-        column(changes, |change| born(change).at),
-        column(changes, |change| born(change).by.to_owned()),
-        column(changes, |change| change.at),
-        column(changes, |change| change.by.to_owned()),
-        column(changes, |change| born(change).creator),
-    ];
-    statements.write(sql, params);
+fn insert(sql: &'static ManyRows, org: i64, changes: &[Change<'_>], statements: &mut Statements) {
+    let row = |change: &Change<'_>| {
+        let (content, birth) = (change.content, born(change));
+        [
+            content.uid.as_str().into(),
+            birth.id.into(),
+            birth.generation.into(),
+            content.listed_title().into(),
+            slugify(content.listed_title()).into(),
+            content.tags.as_slice().into(),
+            uid_or_empty(content.folder_uid.as_ref()).into(),
+            change.version.into(),
+            change.position.into(),
+            birth.at.into(),
+            birth.by.into(),
+            change.at.into(),
+            change.by.into(),
+            birth.creator.into(),
+        ]
+    };
+    sql.write(org, changes.iter().map(row).collect(), statements);
 }
 
 fn update(org: i64, changes: &[Change<'_>], statements: &mut Statements) {
-    let params = params![
-        org,
-        column(changes, |change| change.content.uid.to_string()),
-        column(changes, |change| change.content.listed_title().to_owned()),
-        column(changes, |change| slugify(change.content.listed_title())),
-        column(changes, |change| list_literal(&change.content.tags)),
-        column(changes, |change| uid_or_empty(change.content.folder_uid.as_ref())),
-        column(changes, |change| change.version),
-        column(changes, |change| change.position),
-        column(changes, |change| change.at),
-        column(changes, |change| change.by.to_owned()),
-    ];
-    statements.write(UPDATE_DASHBOARDS, params);
-}
-
-/// A list of texts as PostgreSQL writes one.
-fn list_literal(texts: &[String]) -> String {
-    let quoted = texts.iter().map(|text| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")));
-    format!("{{{}}}", quoted.collect::<Vec<_>>().join(","))
+    let row = |change: &Change<'_>| {
+        let content = change.content;
+        [
+            content.uid.as_str().into(),
+            content.listed_title().into(),
+            slugify(content.listed_title()).into(),
+            content.tags.as_slice().into(),
+            uid_or_empty(content.folder_uid.as_ref()).into(),
+            change.version.into(),
+            change.position.into(),
+            change.at.into(),
+            change.by.into(),
+        ]
+    };
+    UPDATE_DASHBOARDS.write(org, changes.iter().map(row).collect(), statements);
 }

@@ -9,7 +9,7 @@ use tokio_postgres::Row;
 
 use super::PgDashboardReader;
 use super::reader::content;
-use crate::kernel::text::{optional_uid_column, timestamp_column};
+use crate::kernel::text::{optional_uid_column, stored, timestamp_column};
 
 /// The life of a dashboard that a position is in, or that was the last before, with the version it had and the event
 /// with the document. A dashboard that came out of the trash is in the folder that it was put into, until it is saved.
@@ -46,7 +46,8 @@ fn dashboard_view(org: OrgId, uid: Uid, row: &Row) -> Result<DashboardView> {
     let title: String = row.get("title");
     Ok(DashboardView {
         org_id: org,
-        id: row.get("id"),
+        // One that was restored before ids were kept of lives has none.
+        id: stored(row, "id")?,
         uid,
         slug: slugify(&title),
         title,

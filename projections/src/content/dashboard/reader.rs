@@ -1,6 +1,6 @@
 //! The queries on dashboards.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use kymograph_app::content::dashboard::version::MAX_PAGE_BYTES;
@@ -17,10 +17,10 @@ use tokio_postgres::Row;
 
 use super::DashboardCache;
 use crate::kernel::database::{Database, Params};
+use crate::kernel::sql::Values;
 use crate::kernel::text::{optional_uid_column, timestamp_column, uid_column};
 use crate::rights::resource_permission::AllowedContents;
 use crate::rights::resource_permission::allowed::AllowedParams;
-use crate::rights::resource_permission::filter::allows_dashboard;
 
 /// Reads `dashboards` and `dashboard_versions`, and the documents out of the log.
 pub struct PgDashboardReader {
@@ -175,20 +175,23 @@ impl DashboardReader for PgDashboardReader {
     }
 
     async fn count_tags(&self, scope: &Scope, filter: &ContentFilter) -> Result<Vec<TagCount>> {
-        // A dashboard can have a tag twice.
-        let sql = concat!(
-            "SELECT * FROM (SELECT tag, count(DISTINCT d.uid) AS dashboards
-            FROM dashboards d CROSS JOIN unnest(d.tags) AS tag
-            WHERE d.org_id = $1 AND d.deleted IS NULL AND ",
-            allows_dashboard!("$2", "$3", "$4", "$5", "$6", "$7"),
-            " GROUP BY tag ORDER BY dashboards DESC, tag LIMIT $8) AS most_used ORDER BY tag"
-        );
+        static SQL: OnceLock<String> = OnceLock::new();
         let org = scope.org();
         let allowed = self.allowed.find(org, filter).await?;
         let params = AllowedParams::of(filter, allowed.as_deref());
-        let mut params = params.after(&[&org.0]);
-        params.push(&MAX_LISTED_TAGS);
-        let rows = self.database.read(org, sql, &params).await?;
+        let mut values = Values::of(&org);
+        let (is_allowed, limit) = (params.push_to(&mut values), values.push(&MAX_LISTED_TAGS));
+        // A dashboard can have a tag twice.
+        let sql = SQL.get_or_init(|| {
+            format!(
+                "SELECT * FROM (SELECT tag, count(DISTINCT d.uid) AS dashboards
+            FROM dashboards d CROSS JOIN unnest(d.tags) AS tag
+            WHERE d.org_id = $1 AND d.deleted IS NULL AND {} \
+            GROUP BY tag ORDER BY dashboards DESC, tag LIMIT {limit}) AS most_used ORDER BY tag",
+                is_allowed.allows_dashboard("")
+            )
+        });
+        let rows = self.database.read(org, sql, values.all()).await?;
         Ok(rows.iter().map(|row| TagCount { term: row.get("tag"), count: row.get("dashboards") }).collect())
     }
 

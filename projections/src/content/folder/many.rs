@@ -8,19 +8,33 @@ use time::OffsetDateTime;
 
 use super::check_place;
 use crate::kernel::projector::{Gathered, Recorded};
-use crate::kernel::statement::{Statements, column};
+use crate::kernel::rows::{ManyRows, Texts};
+use crate::kernel::statement::Statements;
 use crate::kernel::text::uid_or_empty;
-use crate::params;
 
-const INSERT: &str = "INSERT INTO folders (org_id, uid, id, title, slug, description, parent_uid, version,
+static INSERT: ManyRows = ManyRows {
+    before: "INSERT INTO folders (org_id, uid, id, title, slug, description, parent_uid, version,
         created, created_by, updated, updated_by, creator_id)
-    SELECT $1, * FROM unnest($2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[],
-        $9::timestamptz[], $10::text[], $11::timestamptz[], $12::text[], $13::bigint[])";
-const UPDATE: &str = "UPDATE folders SET title = new.title, slug = new.slug, description = new.description,
+    ",
+    of_lists: "SELECT $1, * FROM unnest($2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[],
+        $9::timestamptz[], $10::text[], $11::timestamptz[], $12::text[], $13::bigint[])",
+    written: "VALUES {rows}",
+    row: "($1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    after: "",
+    texts: Texts::new(),
+};
+static UPDATE: ManyRows = ManyRows {
+    before: "UPDATE folders SET title = new.title, slug = new.slug, description = new.description,
         version = version + new.changes, updated = new.updated, updated_by = new.updated_by
-    FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::timestamptz[], $8::text[])
+    FROM ",
+    of_lists: "unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::timestamptz[], $8::text[])",
+    written: "(VALUES {rows})",
+    row: "(?::text, ?::text, ?::text, ?::text, ?::bigint, ?::timestamptz, ?::text)",
+    after: "
         AS new (uid, title, slug, description, changes, updated, updated_by)
-    WHERE folders.org_id = $1 AND folders.uid = new.uid";
+    WHERE folders.org_id = $1 AND folders.uid = new.uid",
+    texts: Texts::new(),
+};
 
 /// What a folder comes to.
 struct Change<'a> {
@@ -81,38 +95,40 @@ impl<'a> Gathered<'a> for Many<'a> {
 }
 
 fn insert(org: i64, changes: &[Change<'_>], statements: &mut Statements) {
-    let births: Vec<_> = changes.iter().filter_map(|change| change.created).collect();
-    let params = params![
-        org,
-        column(changes, |change| change.uid.to_owned()),
-        column(&births, |(created, _)| created.id),
-        column(changes, |change| change.title.to_owned()),
-        column(changes, |change| slugify(change.title)),
-        column(changes, |change| change.description.to_owned()),
-        column(&births, |(created, _)| uid_or_empty(created.parent_uid.as_ref())),
-        column(changes, |change| change.count),
-        column(&births, |(_, recorded)| recorded.recorded_at.date()),
-        column(&births, |(_, recorded)| recorded.actor_login.to_owned()),
-        column(changes, |change| change.at),
-        column(changes, |change| change.by.to_owned()),
-        column(&births, |(_, recorded)| recorded.actor_id.0),
-    ];
-    statements.write(INSERT, params);
-    for (created, recorded) in &births {
+    let births: Vec<_> = changes.iter().filter_map(|change| Some((change, change.created?))).collect();
+    let row = |(change, (created, recorded)): &(&Change<'_>, (&FolderCreated, Recorded<'_>))| {
+        [
+            change.uid.into(),
+            created.id.into(),
+            change.title.into(),
+            slugify(change.title).into(),
+            change.description.into(),
+            uid_or_empty(created.parent_uid.as_ref()).into(),
+            change.count.into(),
+            recorded.recorded_at.date().into(),
+            recorded.actor_login.into(),
+            change.at.into(),
+            change.by.into(),
+            recorded.actor_id.0.into(),
+        ]
+    };
+    INSERT.write(org, births.iter().map(row).collect(), statements);
+    for (_, (created, recorded)) in &births {
         check_place(recorded, &created.uid, created.parent_uid.as_ref(), statements);
     }
 }
 
 fn update(org: i64, changes: &[Change<'_>], statements: &mut Statements) {
-    let params = params![
-        org,
-        column(changes, |change| change.uid.to_owned()),
-        column(changes, |change| change.title.to_owned()),
-        column(changes, |change| slugify(change.title)),
-        column(changes, |change| change.description.to_owned()),
-        column(changes, |change| change.count),
-        column(changes, |change| change.at),
-        column(changes, |change| change.by.to_owned()),
-    ];
-    statements.write(UPDATE, params);
+    let row = |change: &Change<'_>| {
+        [
+            change.uid.into(),
+            change.title.into(),
+            slugify(change.title).into(),
+            change.description.into(),
+            change.count.into(),
+            change.at.into(),
+            change.by.into(),
+        ]
+    };
+    UPDATE.write(org, changes.iter().map(row).collect(), statements);
 }

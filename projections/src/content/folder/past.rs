@@ -17,7 +17,7 @@ use tokio_postgres::Row;
 use super::{FOLDER_BYTES, folder_bytes};
 use crate::kernel::database::{Database, Params};
 use crate::kernel::moment::last_event;
-use crate::kernel::text::timestamp_column;
+use crate::kernel::text::{stored, timestamp_column};
 
 /// The most bytes of all trees together that are kept.
 const MAX_KEPT_BYTES: u64 = 48 * 1024 * 1024;
@@ -189,9 +189,10 @@ pub(super) async fn find_description(
 pub(super) async fn list_births(database: &Database, org: OrgId, uid: &Uid) -> Result<Vec<Birth>> {
     let (stream, types) = (Folder::stream_id(uid), Folder::BEGINNINGS);
     let rows = database.read(org, BIRTHS, &[&org.0, &stream.as_str(), &types, &MAX_BIRTHS]).await?;
-    let birth =
-        |row: &Row| Birth { id: row.get("id"), restores: row.get("restores"), position: row.get("pos") };
-    Ok(rows.iter().map(birth).collect())
+    let birth = |row: &Row| {
+        Ok(Birth { id: stored(row, "id")?, restores: stored(row, "restores")?, position: row.get("pos") })
+    };
+    rows.iter().map(birth).collect()
 }
 
 /// The position of a version of any object.

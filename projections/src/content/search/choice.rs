@@ -2,8 +2,9 @@
 
 use kymograph_app::content::search::{SearchQuery, SearchSort};
 
-use super::statement::{self, FolderStatements};
+use super::statement::{self, FolderStatements, Way};
 use crate::kernel::database::Planning;
+use crate::kernel::sql::Tables;
 
 /// The features of a search that decide on its statement.
 pub(super) struct Searched<'a> {
@@ -20,6 +21,8 @@ pub(super) struct Searched<'a> {
     pub(super) is_past: bool,
     /// Whether the first page is wanted.
     pub(super) is_first: bool,
+    /// Where the tables are.
+    pub(super) tables: Tables,
 }
 
 /// How dashboards are looked for.
@@ -70,8 +73,11 @@ impl Searched<'_> {
         let in_tags = self.words_in_tags && self.has_words;
         let has_tags = !self.query.tags.is_empty();
         let by = self.by();
-        let way = match by {
+        let way: &'static Way = match by {
             By::Title => &statement::BY_TITLE,
+            By::WordsAndTags if self.tables == Tables::Distributed => {
+                &statement::BY_WORDS_AND_TAGS_DISTRIBUTED
+            }
             By::WordsAndTags => &statement::BY_WORDS_AND_TAGS,
             By::WordsInTags => &statement::BY_WORDS_IN_TAGS,
             By::Uid => &statement::BY_UID,
@@ -89,9 +95,9 @@ impl Searched<'_> {
         let planning =
             if self.query.sort.is_none() && leads_straight { Planning::Once } else { Planning::EachTime };
         let sql = match self.query.sort {
-            None => way.dashboards,
-            Some(SearchSort::TitleAscending) => way.ascending,
-            Some(SearchSort::TitleDescending) => way.descending,
+            None => &way.dashboards,
+            Some(SearchSort::TitleAscending) => &way.ascending,
+            Some(SearchSort::TitleDescending) => &way.descending,
         };
         (sql, planning)
     }

@@ -1,5 +1,7 @@
 //! Selecting events by what is asked for, each time by the index that leads straight to them.
 
+use std::sync::LazyLock;
+
 use kymograph_app::record::audit::AuditSelect;
 use kymograph_app::{Result, Scope};
 use kymograph_domain::StreamId;
@@ -10,80 +12,94 @@ use crate::kernel::database::{Params, Planning};
 
 /// The columns of an entry. Payloads stay where they are, but for the small ones that tell of access. What is as it
 /// usually is comes as null: to send and to read a value takes much longer than to compare it.
-macro_rules! columns {
-    () => {
-        "SELECT e.pos, e.stream_id, e.version, e.type, nullif(e.schema_version, 1), e.recorded_at, e.actor_id,
+const COLUMNS: &str = "SELECT e.pos, e.stream_id, e.version, e.type, nullif(e.schema_version, 1), e.recorded_at, e.actor_id,
             e.actor_login, e.causation_id, nullif(e.correlation_id, e.causation_id), nullif(e.trace_id, ''), e.meta,
-            CASE WHEN e.stream_type = 'access' THEN e.payload END AS access "
-    };
+            CASE WHEN e.stream_type = 'access' THEN e.payload END AS access ";
+
+/// A statement for each direction in which an index is read: `ASC` and `DESC`.
+type BothWays = LazyLock<[String; 2]>;
+
+fn both_ways(part: impl Fn(&str) -> String) -> [String; 2] {
+    ["ASC", "DESC"].map(|way| format!("{COLUMNS}{}", part(way)))
 }
 
-/// One statement for each direction: `$dir` is the order in which the index is read.
-macro_rules! both_ways {
-    ($name:ident, $($part:tt)+) => {
-        const $name: [&str; 2] = [both_ways!(@one "ASC", $($part)+), both_ways!(@one "DESC", $($part)+)];
-    };
-    (@one $dir:literal, $($part:tt)+) => { both_ways!(@concat $dir, [] $($part)+) };
-    (@concat $dir:literal, [$($done:tt)*] DIR $($rest:tt)*) => {
-        both_ways!(@concat $dir, [$($done)* $dir,] $($rest)*)
-    };
-    (@concat $dir:literal, [$($done:tt)*] $text:literal $($rest:tt)*) => {
-        both_ways!(@concat $dir, [$($done)* $text,] $($rest)*)
-    };
-    (@concat $dir:literal, [$($done:tt)*]) => { concat!(columns!(), $($done)*) };
-}
+static BY_POSITION: BothWays = BothWays::new(|| {
+    both_ways(|way| {
+        format!(
+            "FROM events e WHERE e.org_id = $1 AND e.pos > $2 AND e.pos < $3 ORDER BY e.pos {way} LIMIT $4"
+        )
+    })
+});
 
-both_ways!(BY_POSITION,
-    "FROM events e WHERE e.org_id = $1 AND e.pos > $2 AND e.pos < $3 ORDER BY e.pos " DIR " LIMIT $4");
+static BY_POSITION_WITHOUT: BothWays = BothWays::new(|| {
+    both_ways(|way| {
+        format!(
+            "FROM events e WHERE e.org_id = $1 AND e.pos > $2 AND e.pos < $3 AND e.actor_id <> ALL ($5::bigint[])
+    ORDER BY e.pos {way} LIMIT $4"
+        )
+    })
+});
 
-both_ways!(BY_POSITION_WITHOUT,
-    "FROM events e WHERE e.org_id = $1 AND e.pos > $2 AND e.pos < $3 AND e.actor_id <> ALL ($5::bigint[])
-    ORDER BY e.pos " DIR " LIMIT $4");
-
-// An index that begins with the type has the events of one type in order. Those of several types are merged: so many
-// of each are more than enough.
-macro_rules! by_type {
-    ($name:ident, $condition:literal) => {
-        both_ways!($name,
+/// An index that begins with the type has the events of one type in order. Those of several types are merged: so many of each
+/// are more than enough.
+fn by_type(and: &str) -> [String; 2] {
+    both_ways(|way| {
+        format!(
             "FROM (SELECT found.pos FROM unnest($5::text[]) AS types (type) CROSS JOIN LATERAL (
-                    SELECT pos FROM events WHERE org_id = $1 AND type = types.type AND pos > $2 AND pos < $3"
-            $condition " ORDER BY pos " DIR " LIMIT $4) AS found
-                ORDER BY found.pos " DIR " LIMIT $4) AS found
-            JOIN events e ON e.org_id = $1 AND e.pos = found.pos ORDER BY e.pos " DIR);
-    };
+                    SELECT pos FROM events WHERE org_id = $1 AND type = types.type AND pos > $2 AND pos < $3{and} \
+            ORDER BY pos {way} LIMIT $4) AS found
+                ORDER BY found.pos {way} LIMIT $4) AS found
+            JOIN events e ON e.org_id = $1 AND e.pos = found.pos ORDER BY e.pos {way}"
+        )
+    })
 }
 
-by_type!(BY_TYPE, "");
-// Apart, because the index does not know the actors: all others need not look beyond it.
-by_type!(BY_TYPE_WITHOUT, " AND actor_id <> ALL ($6::bigint[])");
+static BY_TYPE: BothWays = BothWays::new(|| by_type(""));
+/// Apart, because the index does not know the actors: all others need not look beyond it.
+static BY_TYPE_WITHOUT: BothWays = BothWays::new(|| by_type(" AND actor_id <> ALL ($6::bigint[])"));
 
-both_ways!(BY_ACTOR,
-    "FROM (SELECT found.pos FROM unnest($6::bigint[]) AS actors (id)
+static BY_ACTOR: BothWays = BothWays::new(|| {
+    both_ways(|way| {
+        format!(
+            "FROM (SELECT found.pos FROM unnest($6::bigint[]) AS actors (id)
         CROSS JOIN unnest($5::text[]) AS types (type) CROSS JOIN LATERAL (
             SELECT pos FROM events WHERE org_id = $1 AND actor_id = actors.id AND type = types.type
                 AND pos > $2 AND pos < $3
-            ORDER BY pos " DIR " LIMIT $4) AS found
-        ORDER BY found.pos " DIR " LIMIT $4) AS found
-    JOIN events e ON e.org_id = $1 AND e.pos = found.pos ORDER BY e.pos " DIR);
+            ORDER BY pos {way} LIMIT $4) AS found
+        ORDER BY found.pos {way} LIMIT $4) AS found
+    JOIN events e ON e.org_id = $1 AND e.pos = found.pos ORDER BY e.pos {way}"
+        )
+    })
+});
 
-// A stream's versions and positions increase together, and the index has the versions.
-both_ways!(BY_STREAM,
-    "FROM (SELECT found.pos FROM unnest($2::text[], $3::bigint[], $7::bigint[]) AS streams (id, low, high)
+/// A stream's versions and positions increase together, and the index has the versions.
+static BY_STREAM: BothWays = BothWays::new(|| {
+    both_ways(|way| {
+        format!(
+            "FROM (SELECT found.pos FROM unnest($2::text[], $3::bigint[], $7::bigint[]) AS streams (id, low, high)
         CROSS JOIN LATERAL (
             SELECT pos FROM events WHERE org_id = $1 AND stream_id = streams.id
                 AND version > streams.low AND version <= streams.high
-                AND type = ANY ($5::text[]) AND ($6::bigint[] = '{}' OR actor_id = ANY ($6))
+                AND type = ANY ($5::text[]) AND ($6::bigint[] = '{{}}' OR actor_id = ANY ($6))
                 AND actor_id <> ALL ($8::bigint[])
-            ORDER BY version " DIR " LIMIT $4) AS found
-        ORDER BY found.pos " DIR " LIMIT $4) AS found
-    JOIN events e ON e.org_id = $1 AND e.pos = found.pos ORDER BY e.pos " DIR);
+            ORDER BY version {way} LIMIT $4) AS found
+        ORDER BY found.pos {way} LIMIT $4) AS found
+    JOIN events e ON e.org_id = $1 AND e.pos = found.pos ORDER BY e.pos {way}"
+        )
+    })
+});
 
-// The index has only what belongs to a trace, which the planner must be able to see.
-both_ways!(BY_TRACE,
-    "FROM events e WHERE e.org_id = $1 AND e.trace_id = $7 AND e.trace_id <> '' AND e.pos > $2 AND e.pos < $3
-        AND e.type = ANY ($5::text[]) AND ($6::bigint[] = '{}' OR e.actor_id = ANY ($6))
-        AND ($8::text[] = '{}' OR e.stream_id = ANY ($8)) AND e.actor_id <> ALL ($9::bigint[])
-    ORDER BY e.pos " DIR " LIMIT $4");
+/// The index has only what belongs to a trace, which the planner must be able to see.
+static BY_TRACE: BothWays = BothWays::new(|| {
+    both_ways(|way| {
+        format!(
+            "FROM events e WHERE e.org_id = $1 AND e.trace_id = $7 AND e.trace_id <> '' AND e.pos > $2 AND e.pos < $3
+        AND e.type = ANY ($5::text[]) AND ($6::bigint[] = '{{}}' OR e.actor_id = ANY ($6))
+        AND ($8::text[] = '{{}}' OR e.stream_id = ANY ($8)) AND e.actor_id <> ALL ($9::bigint[])
+    ORDER BY e.pos {way} LIMIT $4"
+        )
+    })
+});
 
 impl PgAuditReader {
     /// The rows that are wanted, and one more if there is one.
@@ -98,7 +114,7 @@ impl PgAuditReader {
             return database
                 .read(
                     org,
-                    BY_TRACE[way],
+                    &BY_TRACE[way],
                     &[&org.0, after, before, limit, types, actors, trace_id, streams, excluded],
                 )
                 .await;
@@ -106,25 +122,25 @@ impl PgAuditReader {
         if let Some(streams) = &select.streams {
             let (lows, highs) = self.versions_between(scope, streams, *after, before - 1).await?;
             return database
-                .read(org, BY_STREAM[way], &[&org.0, streams, &lows, limit, types, actors, &highs, excluded])
+                .read(org, &BY_STREAM[way], &[&org.0, streams, &lows, limit, types, actors, &highs, excluded])
                 .await;
         }
         if select.actors.is_some() {
-            return database.read(org, BY_ACTOR[way], &[&org.0, after, before, limit, types, actors]).await;
+            return database.read(org, &BY_ACTOR[way], &[&org.0, after, before, limit, types, actors]).await;
         }
         match (select.types.is_some(), excluded.is_empty()) {
-            (true, true) => database.read(org, BY_TYPE[way], &[&org.0, after, before, limit, types]).await,
+            (true, true) => database.read(org, &BY_TYPE[way], &[&org.0, after, before, limit, types]).await,
             (true, false) => {
                 let params: Params<'_> = &[&org.0, after, before, limit, types, excluded];
-                database.read(org, BY_TYPE_WITHOUT[way], params).await
+                database.read(org, &BY_TYPE_WITHOUT[way], params).await
             }
             (false, true) => {
                 let params: Params<'_> = &[&org.0, after, before, limit];
-                database.read_planned(org, Planning::Once, BY_POSITION[way], params).await
+                database.read_planned(org, Planning::Once, &BY_POSITION[way], params).await
             }
             (false, false) => {
                 let params: Params<'_> = &[&org.0, after, before, limit, excluded];
-                database.read(org, BY_POSITION_WITHOUT[way], params).await
+                database.read(org, &BY_POSITION_WITHOUT[way], params).await
             }
         }
     }

@@ -8,16 +8,18 @@
 mod cache;
 mod tree;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use kymograph_app::kernel::change::ChangeListener;
 use kymograph_app::rights::authorization::ContentFilter;
 use kymograph_app::{Error, Result, Workers};
 use kymograph_domain::{AccessLevel, OrgId, StreamId, Timestamp};
+use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
-use super::filter::{FilterParams, grantees, open_at_root};
+use super::filter::{AllowedPlaces, FilterParams, FilterPlaces, OpenPlaces};
 use crate::kernel::database::{Database, Planning};
+use crate::kernel::sql::{Place, Values};
 use crate::kernel::statement::Param;
 use cache::Cache;
 use tree::Tree;
@@ -50,17 +52,19 @@ const TREE: &str =
     "SELECT coalesce(array_agg(uid), '{}') AS uids, coalesce(array_agg(parent_uid), '{}') AS parents
     FROM folders WHERE org_id = $1";
 /// The folders on which rights begin, and the dashboards that are granted by themselves.
-const GRANTS: &str = concat!(
-    "SELECT ARRAY(SELECT f.uid FROM folders f WHERE f.org_id = $1 AND f.parent_uid = '' AND NOT $2::boolean AND ",
-    open_at_root!("folder", "f", "$4", "$5", "$6", "$7"),
-    ") AS open, ARRAY(SELECT g.uid FROM resource_grants g WHERE g.org_id = $1 AND g.kind = 'folder'
-        AND g.grantee = ANY (",
-    grantees!("$3", "$6"),
-    ") AND g.level >= $4::smallint) AS folders, ARRAY(SELECT DISTINCT g.resource_id FROM resource_grants g
-        WHERE g.org_id = $1 AND g.kind = 'dashboard' AND g.grantee = ANY (",
-    grantees!("$3", "$6"),
-    ") AND g.level >= $4::smallint) AS dashboards"
-);
+fn grants_text(is_unlimited: Place, filter: FilterPlaces) -> String {
+    let (is_open, grantees, level) =
+        (filter.open_at_root("folder", "f"), filter.grantees(), filter.open.level);
+    format!(
+        "SELECT ARRAY(SELECT f.uid FROM folders f WHERE f.org_id = $1 AND f.parent_uid = '' \
+        AND NOT {is_unlimited}::boolean AND {is_open}) AS open, ARRAY(SELECT g.uid FROM resource_grants g \
+        WHERE g.org_id = $1 AND g.kind = 'folder'
+        AND g.grantee = ANY ({grantees}) AND g.level >= {level}::smallint) AS folders, \
+        ARRAY(SELECT DISTINCT g.resource_id FROM resource_grants g
+        WHERE g.org_id = $1 AND g.kind = 'dashboard' AND g.grantee = ANY ({grantees}) \
+        AND g.level >= {level}::smallint) AS dashboards"
+    )
+}
 /// How many dashboards are in folders, up to a number.
 const COUNT: &str = "SELECT count(*) FROM (
     SELECT FROM unnest($2::text[]) AS inside (uid) CROSS JOIN LATERAL (
@@ -174,8 +178,7 @@ impl AllowedContents {
         }
         let tree = self.tree(org, version).await?;
         // Everything read from here on is as new as the version, or newer.
-        let params = FilterParams::of(filter);
-        let row = self.database.read_one(org, GRANTS, &params.after(&[&org.0])).await?;
+        let row = self.grants(org, filter).await?;
         let row = row.ok_or_else(|| Error::internal("the grants of an actor gave no row"))?;
         let granted: Vec<&str> = [row.get::<_, Vec<&str>>("open"), row.get("folders")].concat();
         let mut allowed = Allowed::of(tree, &granted, row.get("dashboards"));
@@ -183,6 +186,15 @@ impl AllowedContents {
         let allowed = Arc::new(allowed);
         self.cache.0.keep(before, org, filter, version, &allowed);
         Ok(Some(allowed))
+    }
+
+    async fn grants(&self, org: OrgId, filter: &ContentFilter) -> Result<Option<Row>> {
+        static SQL: OnceLock<String> = OnceLock::new();
+        let filter = FilterParams::of(filter);
+        let mut values = Values::of(&org);
+        let (is_unlimited, filter) = filter.push_to(&mut values);
+        let sql = SQL.get_or_init(|| grants_text(is_unlimited, filter));
+        self.database.read_one(org, sql, values.all()).await
     }
 
     async fn version(&self, org: OrgId) -> Result<Version> {
@@ -222,8 +234,7 @@ impl AllowedContents {
     }
 }
 
-/// The parameters of a statement that leaves out what an actor may not see, in the order in which `allows_dashboard!` takes
-/// their places.
+/// The parameters of a statement that leaves out what an actor may not see, in the order of [`AllowedPlaces`].
 pub(crate) struct AllowedParams<'a> {
     folders: Option<Vec<&'a str>>,
     dashboards: Option<&'a [i64]>,
@@ -255,9 +266,10 @@ impl<'a> AllowedParams<'a> {
         }
     }
 
-    /// The parameters of a query: first its own, then these.
-    pub(crate) fn after<'b>(&'b self, own: &[&'b (dyn ToSql + Sync)]) -> Vec<&'b (dyn ToSql + Sync)> {
-        [own, &self.all()].concat()
+    /// Adds them to those of a query.
+    pub(crate) fn push_to<'b>(&'b self, values: &mut Values<&'b (dyn ToSql + Sync)>) -> AllowedPlaces {
+        let [folders, ids, level, default_level, member, since] = values.push_all(self.all());
+        AllowedPlaces { folders, ids, open: OpenPlaces { level, default_level, member, since } }
     }
 
     /// All of them.

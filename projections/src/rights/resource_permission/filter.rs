@@ -1,12 +1,14 @@
-//! The parts of queries that leave out what an actor may not see, before it is counted and cut into pages.
+//! The parts of queries that leave out what an actor may not see, before it is counted and cut into pages. In each of them
+//! `$1` is the org.
 
 use kymograph_app::rights::authorization::ContentFilter;
 use kymograph_domain::{AccessLevel, Timestamp};
 use tokio_postgres::types::ToSql;
 
+use crate::kernel::sql::{Place, Values};
 use crate::kernel::statement::Param;
 
-/// The parameters of a filter, in the order in which the macros here take their places.
+/// The parameters of a filter.
 pub(crate) struct FilterParams<'a> {
     is_unlimited: bool,
     grantees: &'a [String],
@@ -28,131 +30,123 @@ impl<'a> FilterParams<'a> {
         }
     }
 
-    /// The parameters of a query: first its own, then those of the filter.
-    pub(crate) fn after<'b>(&'b self, own: &[&'b (dyn ToSql + Sync)]) -> Vec<&'b (dyn ToSql + Sync)> {
-        let filter: [&(dyn ToSql + Sync); 6] = [
-            &self.is_unlimited,
-            &self.grantees,
-            &self.level,
-            &self.default_level,
-            &self.member,
-            &*self.creator_since,
-        ];
-        [own, &filter].concat()
+    /// Adds them to those of a query. The first place says whether the filter lets all through.
+    pub(crate) fn push_to<'b>(
+        &'b self,
+        values: &mut Values<&'b (dyn ToSql + Sync)>,
+    ) -> (Place, FilterPlaces) {
+        let is_unlimited = values.push(&self.is_unlimited);
+        let grantees = values.push(&self.grantees);
+        let [level, default_level, member, since] =
+            values.push_all([&self.level, &self.default_level, &self.member, &*self.creator_since]);
+        (is_unlimited, FilterPlaces { grantees, open: OpenPlaces { level, default_level, member, since } })
     }
 }
 
-/// The grantees whose grants count: those of the filter, and the teams of the member.
-macro_rules! grantees {
-    ($grantees:literal, $user:literal) => {
-        concat!(
-            "(",
-            $grantees,
-            "::text[] || ARRAY(SELECT 'team:' || m.team_id FROM team_members m
-                WHERE m.org_id = $1 AND m.user_id = ",
-            $user,
-            "))"
-        )
-    };
+/// The places of what decides on what is open at the root.
+#[derive(Clone, Copy)]
+pub(crate) struct OpenPlaces {
+    pub(crate) level: Place,
+    pub(crate) default_level: Place,
+    pub(crate) member: Place,
+    pub(crate) since: Place,
 }
 
-/// Whether one of the grantees has the level on a row `t` itself.
-macro_rules! granted {
-    ($kind:literal, $t:literal, $grantees:literal, $level:literal, $user:literal) => {
-        concat!(
-            "EXISTS (SELECT FROM resource_grants g WHERE g.org_id = $1 AND g.kind = '",
-            $kind,
-            "' AND g.uid = ",
-            $t,
-            ".uid AND g.grantee = ANY (",
-            $crate::rights::resource_permission::filter::grantees!($grantees, $user),
-            ") AND g.level >= ",
-            $level,
-            "::smallint)"
-        )
-    };
-}
+impl OpenPlaces {
+    /// Those from a place on.
+    pub(crate) const fn from(Place(first): Place) -> Self {
+        Self {
+            level: Place(first),
+            default_level: Place(first + 1),
+            member: Place(first + 2),
+            since: Place(first + 3),
+        }
+    }
 
-/// Whether a row `t` at the root has no list of its own and so is open: by the role's default, and to its creator.
-macro_rules! open_at_root {
-    ($kind:literal, $t:literal, $level:literal, $default:literal, $user:literal, $since:literal) => {
-        concat!(
-            "((",
-            $default,
-            "::smallint >= ",
-            $level,
-            "::smallint
-                OR (",
-            $t,
-            ".creator_id = ",
-            $user,
-            " AND ",
-            $t,
-            ".created >= ",
-            $since,
-            "::timestamptz))
+    /// Whether a row `t` at the root has no list of its own and so is open: by the role's default, and to its creator.
+    pub(crate) fn open_at_root(&self, kind: &str, t: &str) -> String {
+        let Self { level, default_level, member, since } = self;
+        format!(
+            "(({default_level}::smallint >= {level}::smallint
+                OR ({t}.creator_id = {member} AND {t}.created >= {since}::timestamptz))
             AND NOT EXISTS (SELECT FROM resource_permissions p
-                WHERE p.org_id = $1 AND p.kind = '",
-            $kind,
-            "' AND p.uid = ",
-            $t,
-            ".uid))"
+                WHERE p.org_id = $1 AND p.kind = '{kind}' AND p.uid = {t}.uid))"
         )
-    };
+    }
+}
+
+/// The places of a filter.
+#[derive(Clone, Copy)]
+pub(crate) struct FilterPlaces {
+    grantees: Place,
+    pub(crate) open: OpenPlaces,
+}
+
+impl FilterPlaces {
+    /// Those from a place on.
+    pub(crate) const fn from(first: Place) -> Self {
+        Self { grantees: first, open: OpenPlaces::from(Place(first.0 + 1)) }
+    }
+
+    /// The grantees whose grants count: those of the filter, and the teams of the member.
+    pub(crate) fn grantees(&self) -> String {
+        let (grantees, member) = (self.grantees, self.open.member);
+        format!(
+            "({grantees}::text[] || ARRAY(SELECT 'team:' || m.team_id FROM team_members m
+                WHERE m.org_id = $1 AND m.user_id = {member}))"
+        )
+    }
+
+    /// Whether one of the grantees has the level on a row `t` itself.
+    pub(crate) fn granted(&self, kind: &str, t: &str) -> String {
+        let (grantees, level) = (self.grantees(), self.open.level);
+        format!(
+            "EXISTS (SELECT FROM resource_grants g WHERE g.org_id = $1 AND g.kind = '{kind}' AND g.uid = {t}.uid \
+            AND g.grantee = ANY ({grantees}) AND g.level >= {level}::smallint)"
+        )
+    }
+
+    /// See [`OpenPlaces::open_at_root`].
+    pub(crate) fn open_at_root(&self, kind: &str, t: &str) -> String {
+        self.open.open_at_root(kind, t)
+    }
 }
 
 /// The folders that are allowed, for `… IN`. PostgreSQL makes a hash table of them whatever it thinks of how many they are,
 /// and does not look at each while it plans, because it does not see them.
-macro_rules! among {
-    ($list:literal, $type:literal) => {
-        concat!("(SELECT unnest((SELECT ", $list, "::", $type, "[])))")
-    };
+pub(crate) fn among(list: Place, of: &str) -> String {
+    format!("(SELECT unnest((SELECT {list}::{of}[])))")
 }
 
 /// Whether a row `f` of `folders` is let through.
-macro_rules! allows_folder {
-    ($folders:literal) => {
-        concat!(
-            "(",
-            $folders,
-            "::text[] IS NULL OR f.uid IN ",
-            $crate::rights::resource_permission::filter::among!($folders, "text"),
-            ")"
-        )
-    };
+pub(crate) fn allows_folder(folders: Place) -> String {
+    format!("({folders}::text[] IS NULL OR f.uid IN {})", among(folders, "text"))
 }
 
-/// Whether a row `d` of `dashboards` is let through: because it is in a folder that is, which the condition that is added can
-/// restrict; because it is granted by itself; or because it is open at the root.
-macro_rules! allows_dashboard {
-    ($folders:literal, $ids:literal, $level:literal, $default:literal, $user:literal, $since:literal) => {
-        $crate::rights::resource_permission::filter::allows_dashboard!(
-            $folders, $ids, $level, $default, $user, $since, ""
-        )
-    };
-    (
-        $folders:literal, $ids:literal, $level:literal, $default:literal, $user:literal, $since:literal, $and:expr
-    ) => {
-        concat!(
-            "(",
-            $folders,
-            "::text[] IS NULL OR (d.folder_uid IN ",
-            $crate::rights::resource_permission::filter::among!($folders, "text"),
-            $and,
-            ") OR d.id IN ",
-            $crate::rights::resource_permission::filter::among!($ids, "bigint"),
-            " OR (d.folder_uid = '' AND ",
-            $crate::rights::resource_permission::filter::open_at_root!(
-                "dashboard",
-                "d",
-                $level,
-                $default,
-                $user,
-                $since
-            ),
-            "))"
-        )
-    };
+/// The places of what tells which dashboards are let through.
+#[derive(Clone, Copy)]
+pub(crate) struct AllowedPlaces {
+    pub(crate) folders: Place,
+    pub(crate) ids: Place,
+    pub(crate) open: OpenPlaces,
 }
 
-pub(crate) use {allows_dashboard, allows_folder, among, granted, grantees, open_at_root};
+impl AllowedPlaces {
+    /// Those from a place on.
+    pub(crate) const fn from(Place(first): Place) -> Self {
+        let (folders, ids) = (Place(first), Place(first + 1));
+        Self { folders, ids, open: OpenPlaces::from(Place(first + 2)) }
+    }
+
+    /// Whether a row `d` of `dashboards` is let through: because it is in a folder that is, which the condition that is added
+    /// can restrict; because it is granted by itself; or because it is open at the root.
+    pub(crate) fn allows_dashboard(&self, and: &str) -> String {
+        let Self { folders, ids, open } = self;
+        let (in_folders, in_ids) = (among(*folders, "text"), among(*ids, "bigint"));
+        let open_at_root = open.open_at_root("dashboard", "d");
+        format!(
+            "({folders}::text[] IS NULL OR (d.folder_uid IN {in_folders}{and}) OR d.id IN {in_ids} \
+            OR (d.folder_uid = '' AND {open_at_root}))"
+        )
+    }
+}

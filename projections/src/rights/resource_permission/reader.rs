@@ -1,6 +1,6 @@
 //! The queries on permissions of folders and dashboards.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use kymograph_app::kernel::cache::BeforeFetch;
@@ -17,9 +17,10 @@ use kymograph_domain::{AccessLevel, OrgId, TeamId, Timestamp, Uid, UserId};
 use tokio_postgres::Row;
 
 use super::ResourcePermissionCache;
-use super::filter::{FilterParams, grantees, open_at_root};
+use super::filter::{FilterParams, FilterPlaces, OpenPlaces};
 use crate::kernel::database::Database;
-use crate::kernel::text::{timestamp_column, uid_column};
+use crate::kernel::sql::{Place, Values};
+use crate::kernel::text::{stored, timestamp_column, uid_column};
 
 /// A folder on the way to the root.
 #[derive(Clone, Debug)]
@@ -158,9 +159,9 @@ fn own_access(row: &Row) -> Result<OwnAccess> {
 }
 
 fn stored_grants(row: &Row) -> Result<Vec<StoredGrant>> {
-    let grantees: Vec<&str> = row.get("grantees");
-    let levels: Vec<i16> = row.get("levels");
-    let positions: Vec<i64> = row.get("positions");
+    let grantees: Vec<&str> = stored(row, "grantees")?;
+    let levels: Vec<i16> = stored(row, "levels")?;
+    let positions: Vec<i64> = stored(row, "positions")?;
     let times = |column| row.get::<_, Vec<_>>(column).into_iter().map(Timestamp::from_date);
     let grants = grantees.into_iter().zip(levels).zip(positions).zip(times("granted")).zip(times("changed"));
     grants
@@ -177,24 +178,25 @@ fn level_of(number: i16) -> Result<AccessLevel> {
 }
 
 /// Where what a filter lets through begins: what is granted, and what is open at the root where nothing is set.
-const LIST_RIGHTS: &str = concat!(
-    "SELECT kind, uid, max(level)::smallint AS level FROM (
+fn rights_text(limit: Place, is_unlimited: Place, filter: FilterPlaces) -> String {
+    let OpenPlaces { level, default_level, member, since } = filter.open;
+    let grantees = filter.grantees();
+    let (folder_is_open, dashboard_is_open) =
+        (filter.open_at_root("folder", "f"), filter.open_at_root("dashboard", "d"));
+    format!(
+        "SELECT kind, uid, max(level)::smallint AS level FROM (
         SELECT g.kind, g.uid, g.level FROM resource_grants g
-            WHERE g.org_id = $1 AND g.grantee = ANY (",
-    grantees!("$4", "$7"),
-    ") AND g.level >= $5::smallint
+            WHERE g.org_id = $1 AND g.grantee = ANY ({grantees}) AND g.level >= {level}::smallint
                 AND NOT (g.kind = 'dashboard' AND EXISTS (SELECT FROM dashboards d
                     WHERE d.org_id = $1 AND d.uid = g.uid AND d.deleted IS NOT NULL))
         UNION ALL
-        SELECT 'folder', f.uid, CASE WHEN f.creator_id = $7 AND f.created >= $8::timestamptz THEN 4 ELSE $6::smallint END
-            FROM folders f WHERE f.org_id = $1 AND f.parent_uid = '' AND ",
-    open_at_root!("folder", "f", "$5", "$6", "$7", "$8"),
-    "   UNION ALL
-        SELECT 'dashboard', d.uid, CASE WHEN d.creator_id = $7 AND d.created >= $8::timestamptz THEN 4 ELSE $6::smallint END
-            FROM dashboards d WHERE d.org_id = $1 AND d.deleted IS NULL AND d.folder_uid = '' AND ",
-    open_at_root!("dashboard", "d", "$5", "$6", "$7", "$8"),
-    ") rights WHERE NOT $3::boolean GROUP BY kind, uid ORDER BY kind DESC, uid LIMIT $2"
-);
+        SELECT 'folder', f.uid, CASE WHEN f.creator_id = {member} AND f.created >= {since}::timestamptz THEN 4 ELSE {default_level}::smallint END
+            FROM folders f WHERE f.org_id = $1 AND f.parent_uid = '' AND {folder_is_open}   UNION ALL
+        SELECT 'dashboard', d.uid, CASE WHEN d.creator_id = {member} AND d.created >= {since}::timestamptz THEN 4 ELSE {default_level}::smallint END
+            FROM dashboards d WHERE d.org_id = $1 AND d.deleted IS NULL AND d.folder_uid = '' AND {dashboard_is_open}) \
+        rights WHERE NOT {is_unlimited}::boolean GROUP BY kind, uid ORDER BY kind DESC, uid LIMIT {limit}"
+    )
+}
 
 #[async_trait]
 impl ResourcePermissionReader for PgResourcePermissionReader {
@@ -249,9 +251,13 @@ impl ResourcePermissionReader for PgResourcePermissionReader {
         filter: &ContentFilter,
         limit: i64,
     ) -> Result<Vec<ContentRight>> {
-        let org = scope.org();
-        let rows =
-            self.database.read(org, LIST_RIGHTS, &FilterParams::of(filter).after(&[&org.0, &limit])).await?;
+        static SQL: OnceLock<String> = OnceLock::new();
+        let (org, filter) = (scope.org(), FilterParams::of(filter));
+        let mut values = Values::of(&org);
+        let limit = values.push(&limit);
+        let (is_unlimited, filter) = filter.push_to(&mut values);
+        let sql = SQL.get_or_init(|| rights_text(limit, is_unlimited, filter));
+        let rows = self.database.read(org, sql, values.all()).await?;
         rows.iter().map(content_right).collect()
     }
 }
@@ -266,10 +272,10 @@ fn granted_team(row: &Row) -> Result<GrantedTeam> {
 }
 
 fn content_right(row: &Row) -> Result<ContentRight> {
-    let kind = match row.get("kind") {
+    let kind = match stored(row, "kind")? {
         "folder" => ResourceKind::Folder,
         "dashboard" => ResourceKind::Dashboard,
         other => return Err(Error::internal(format!("{other} is no kind of resource"))),
     };
-    Ok(ContentRight { kind, uid: uid_column(row, "uid")?, level: level_of(row.get("level"))? })
+    Ok(ContentRight { kind, uid: uid_column(row, "uid")?, level: level_of(stored(row, "level")?)? })
 }
