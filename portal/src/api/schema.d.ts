@@ -329,6 +329,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/admin/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the jobs of the server in a state, the newest first
+         * @description A job is work that is done after the request that caused it, such as sending a mail.
+         */
+        get: operations["listJobs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/jobs/{job_id}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try a dead job again
+         * @description It is due at once, and tried as often as if it were new.
+         */
+        post: operations["retryJob"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/admin/settings": {
         parameters: {
             query?: never;
@@ -3274,6 +3314,28 @@ export interface components {
             name: string;
             username: string;
         };
+        JobBody: {
+            /**
+             * Format: int32
+             * @description How often it was tried.
+             */
+            attempts: number;
+            /** Format: date-time */
+            created: string;
+            /**
+             * Format: date-time
+             * @description The time from which on it is tried; of a dead job when it died.
+             */
+            due: string;
+            id: string;
+            kind: string;
+            /** @description Why it failed the last time; empty if it did not. */
+            lastError: string;
+            /** @description The org that it is done for; 0 for the server. */
+            orgId: components["schemas"]["OrgId"];
+            /** @description `waiting`, `running` or `dead`. */
+            state: string;
+        };
         LaterChangeBody: {
             action: string;
             /** Format: int64 */
@@ -4916,7 +4978,12 @@ export interface operations {
     };
     previewServerUndo: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Leave what the request did before this position of the log */
+                from?: number;
+                /** @description Leave what the request did after this position of the log */
+                to?: number;
+            };
             header?: {
                 /** @description The org to act in, instead of the one that the caller works in */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
@@ -4951,7 +5018,12 @@ export interface operations {
     };
     undoServerRequest: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Leave what the request did before this position of the log */
+                from?: number;
+                /** @description Leave what the request did after this position of the log */
+                to?: number;
+            };
             header?: {
                 /** @description The org to act in, instead of the one that the caller works in */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
@@ -4987,6 +5059,82 @@ export interface operations {
             412: components["responses"]["PreconditionFailed"];
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    listJobs: {
+        parameters: {
+            query?: {
+                /** @description The state; `dead` if it is left out */
+                state?: "waiting" | "running" | "dead";
+                /** @description The page of the list */
+                page?: number;
+                /** @description How many entries to answer with */
+                perpage?: number;
+            };
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobBody"][];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    retryJob: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The id of a job */
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
             422: components["responses"]["Contradictory"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["Internal"];
@@ -5742,7 +5890,12 @@ export interface operations {
     };
     previewUndo: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Leave what the request did before this position of the log */
+                from?: number;
+                /** @description Leave what the request did after this position of the log */
+                to?: number;
+            };
             header?: {
                 /** @description The org to act in, instead of the one that the caller works in */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
@@ -5777,7 +5930,12 @@ export interface operations {
     };
     undoRequest: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Leave what the request did before this position of the log */
+                from?: number;
+                /** @description Leave what the request did after this position of the log */
+                to?: number;
+            };
             header?: {
                 /** @description The org to act in, instead of the one that the caller works in */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
