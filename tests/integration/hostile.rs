@@ -330,46 +330,6 @@ async fn read_at_once(
     (answers, most, longest)
 }
 
-/// Adds so many folders with long descriptions to the log.
-async fn fill_folders(server: &ServerProcess, folders: i64) {
-    let form = json!({"uid": "first", "title": "First", "description": "d".repeat(16_000)});
-    server.admin().post("/api/folders", &form).await.expect(200);
-    let copies = "INSERT INTO events SELECT (e).* FROM (
-            SELECT jsonb_populate_record(e, jsonb_build_object('pos', pos + n, 'stream_id', 'folder-copy' || n,
-                'payload', replace(replace(payload, '\"first\"', '\"copy' || n || '\"'), '\"id\":', '\"id\":9' || n))) AS e
-            FROM events e, generate_series(1, $1::bigint) AS n
-            WHERE e.org_id = 1 AND e.pos = (SELECT max(pos) FROM events WHERE org_id = 1)) AS copies";
-    let database = server.database().await;
-    database.execute(copies, &[&folders]).await.unwrap();
-    let head = "UPDATE heads SET pos = pos + $1 WHERE org_id = 1";
-    database.execute(head, &[&folders]).await.unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_looks_at_the_past_of_many_folders_do_not_use_up_the_memory() {
-    let server = ServerProcess::start("past").await;
-    fill_folders(&server, 1500).await;
-    let head = "SELECT pos FROM heads WHERE org_id = 1";
-    let last: i64 = server.database().await.query_one(head, &[]).await.unwrap().get(0);
-    let before = server.resident_memory();
-    let mut reads = JoinSet::new();
-    for at in last - 40..last {
-        let admin = server.admin();
-        reads.spawn(async move { admin.get(&format!("/api/search?limit=1&at={at}")).await.status });
-    }
-    let (mut most, mut given) = (0, 0);
-    while !reads.is_empty() {
-        most = most.max(server.resident_memory());
-        if let Ok(Some(read)) = tokio::time::timeout(Duration::from_millis(10), reads.join_next()).await {
-            let status = read.unwrap();
-            assert!([200, 429].contains(&status), "{status}");
-            given += usize::from(status == 200);
-        }
-    }
-    assert!(given > 0);
-    assert!(most < before + 100 * 1024 * 1024, "{before} {most}");
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn large_lists_do_not_use_up_the_memory() {
     let server = ServerProcess::start("lists").await;

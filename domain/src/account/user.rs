@@ -1,6 +1,7 @@
 //! A user of the server. Users belong to no org; what they may do in one is a [`crate::account::membership`].
 
 mod claim;
+mod effect;
 mod email;
 mod error;
 mod password;
@@ -12,7 +13,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain_events;
 use crate::kernel::aggregate::{Stream, decide};
-use crate::kernel::effect::{Effects, Ending};
 use crate::kernel::id::{OrgId, UserId};
 use crate::kernel::invariant::Invariant;
 use crate::kernel::timestamp::Timestamp;
@@ -246,15 +246,6 @@ impl User {
         Invariant::new("server_admin_kept", || UserError::LastServerAdmin.into());
     /// A member of an org is a user.
     pub const EXISTS: Invariant = Invariant::of_existence("user_exists", || UserError::NotFound.into());
-}
-
-impl Effects for UserEvent {
-    fn ending(&self) -> Option<Ending<'_>> {
-        match self {
-            Self::Deleted(deleted) => Some(Ending::User(deleted.id)),
-            _ => None,
-        }
-    }
 }
 
 const PASSED: Undoing = Undoing::Impossible("a session that ended does not come back: log in again");
