@@ -1,4 +1,4 @@
-//! How long a job waits that has failed.
+//! The delay before a failed job is tried again.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What is counted of jobs.
+//! Metrics of jobs.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
 
 use crate::handler::Handlers;
 
-/// What a run of a job came to.
+/// The outcome of a run of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// It succeeded.
@@ -23,7 +23,7 @@ pub(crate) enum Outcome {
 
 const OUTCOMES: [&str; 5] = ["done", "retried", "dead", "lost", "released"];
 
-/// What is counted of jobs.
+/// The counters of jobs.
 #[derive(Clone)]
 pub struct JobMetrics {
     /// By kind and [`Outcome`].

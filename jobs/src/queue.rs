@@ -14,6 +14,7 @@ use kymograph_domain::{OrgId, Timestamp};
 use kymograph_projections::Database;
 use tokio::sync::Notify;
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
 /// For how long a claim holds unless it is renewed.
 pub(crate) const LEASE: Duration = Duration::from_secs(20);
@@ -36,13 +37,13 @@ pub(crate) struct Claim {
     pub(crate) org: OrgId,
     pub(crate) kind: String,
     pub(crate) payload: String,
-    /// How often it was claimed, this time included.
+    /// The number of times it was claimed, this one included.
     pub(crate) attempts: u32,
-    /// What fences those who claimed it before.
+    /// The fencing token: a claim with an earlier one is no longer valid.
     epoch: i64,
 }
 
-/// What becomes of a job that was claimed.
+/// The outcome that is stored for a claimed job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Settlement {
     /// It is deleted.
@@ -57,7 +58,7 @@ pub(crate) enum Settlement {
     Dead(String),
 }
 
-/// Whose turn it is.
+/// The bounds of one round of claims.
 pub(crate) struct Turn<'a> {
     /// The org that had the last turn.
     pub(crate) after: OrgId,
@@ -73,7 +74,7 @@ fn milliseconds(time: Duration) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// What is kept of an error: its beginning, without control characters, such as the one that cannot be stored.
+/// The beginning of an error, without control characters, one of which cannot be stored.
 fn kept(error: &str) -> String {
     let printable = error.chars().map(|character| if character.is_control() { ' ' } else { character });
     printable.take(MAX_ERROR).collect()
@@ -93,11 +94,13 @@ impl PgJobs {
 
     /// Writes a job that there always is, unless it is there.
     pub(crate) async fn ensure(&self, job: &NewJob) -> Result<()> {
-        let sql = sql::ENSURE;
-        self.database
-            .write_global(sql, &[&job.id, &job.org.0, &job.kind, &job.payload, &milliseconds(job.delay)])
-            .await
-            .map(drop)
+        self.insert(sql::ENSURE, job).await
+    }
+
+    async fn insert(&self, sql: &'static str, job: &NewJob) -> Result<()> {
+        let NewJob { id, org, kind, payload, delay } = job;
+        let params: &[&(dyn ToSql + Sync)] = &[id, &org.0, kind, payload, &milliseconds(*delay)];
+        self.database.write_global(sql, params).await.map(drop)
     }
 
     /// Claims what is due, of each org the job that is due for longest.
@@ -136,8 +139,7 @@ impl PgJobs {
             Settlement::Dead(error) => (JobState::Dead, Duration::ZERO, tried, kept(&error)),
         };
         let (state, wait) = (state.as_str(), milliseconds(wait));
-        let params: &[&(dyn tokio_postgres::types::ToSql + Sync)] =
-            &[&claim.id, &claim.epoch, &state, &wait, &attempts, &error];
+        let params: &[&(dyn ToSql + Sync)] = &[&claim.id, &claim.epoch, &state, &wait, &attempts, &error];
         Ok(self.database.write_global(sql::SETTLE, params).await? == 1)
     }
 }
@@ -162,10 +164,7 @@ impl JobWriter for PgJobs {
     }
 
     async fn write_alone(&self, job: NewJob) -> Result<()> {
-        let NewJob { id, org, kind, payload, delay } = job;
-        let params: &[&(dyn tokio_postgres::types::ToSql + Sync)] =
-            &[&id, &org.0, &kind, &payload, &milliseconds(delay)];
-        self.database.write_global(sql::WRITE, params).await.map(drop)
+        self.insert(sql::WRITE, &job).await
     }
 
     fn delete_all(&self, org: OrgId) -> SideWrite {

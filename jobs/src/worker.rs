@@ -36,7 +36,7 @@ pub(crate) struct Worker {
     pub(crate) metrics: JobMetrics,
     /// Jobs that there always are.
     pub(crate) standing: Vec<NewJob>,
-    /// Whether it should stop.
+    /// True when it should stop.
     pub(crate) stop: watch::Receiver<bool>,
 }
 
@@ -132,7 +132,7 @@ impl Worker {
     fn ended(&self, running: &mut Running, ended: Result<(Id, Outcome), JoinError>) {
         let (id, outcome) = match ended {
             Ok(ended) => ended,
-            // What a handler does is caught before, so this is a fault of the worker's own. The lease will end.
+            // A panic of a handler is caught in `run`, so this is a fault of the worker. The lease will expire.
             Err(error) => {
                 tracing::error!(%error, "the run of a job ended by a fault");
                 (error.id(), Outcome::Lost)

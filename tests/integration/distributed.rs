@@ -1,4 +1,4 @@
-//! What a server does on tables that Citus has distributed comes to the same on those of one PostgreSQL.
+//! A server on tables that Citus has distributed gives the same answers as on one PostgreSQL.
 
 use kymograph_domain::{OrgId, StoredEvent, Timestamp, UserId, registry};
 use kymograph_infra::verify::verify;

@@ -149,7 +149,7 @@ async fn a_mail_that_cannot_be_sent_is_tried_again_and_then_recorded() {
         let sql = "SELECT payload FROM events WHERE type = 'user.email_not_sent'";
         let payload: String = server.database.scalar(sql).await;
         assert!(payload.contains(reason) && !payload.contains("code="), "{payload}");
-        // What is kept of the mail has neither the address nor the code.
+        // The job of the mail holds neither the address nor the code.
         let kept: String =
             server.database.scalar("SELECT payload FROM jobs WHERE kind = 'confirmation-mail'").await;
         assert!(!kept.contains('@') && kept.len() < 60, "{kept}");

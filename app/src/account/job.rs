@@ -9,7 +9,7 @@ use crate::kernel::error::Result;
 use crate::kernel::job::JobWriter;
 use crate::{Error, Page, Permission, Scope};
 
-/// What becomes of a job.
+/// The state of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JobState {
     /// It is done when it is due.
@@ -50,11 +50,11 @@ pub struct JobView {
     pub kind: String,
     /// The org whose turn it takes, 0 for the server's own.
     pub org: OrgId,
-    /// What becomes of it.
+    /// The state.
     pub state: JobState,
-    /// How often it was tried.
+    /// The number of attempts.
     pub attempts: i32,
-    /// Why it failed the last time, empty if it did not.
+    /// The error of the last failed attempt, empty if there was none.
     pub last_error: String,
     /// When it was written.
     pub created: Timestamp,

@@ -170,7 +170,8 @@ impl Memberships {
             .await
     }
 
-    /// Ends a membership. That a user is no member is as well for who may know all users; an admin of the org is told of no user elsewhere.
+    /// Ends a membership. Removing a user who is no member succeeds for a server admin; an admin of the org
+    /// is told nothing of users elsewhere.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn remove_member(&self, scope: &Scope, org: OrgId, user: UserId) -> Result<()> {
         let knows_users = scope.require_on_server(Permission::ORG_USERS_REMOVE).is_ok();

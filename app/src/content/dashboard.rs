@@ -20,7 +20,7 @@ use crate::kernel::error::{Error, Result};
 use crate::kernel::id_allocator::IdAllocator;
 use crate::kernel::moment::{Moments, Then};
 use crate::rights::authorization::{ContentFilter, Guarded};
-use crate::{Authorization, Commands, Permission, Scope, Workers};
+use crate::{Authorization, Commands, Permission, Scope, Unit, Workers};
 
 pub use guarded::GuardedDashboards;
 pub use import::{ImportDashboard, ImportInput, ImportedDashboard, interpolate};
@@ -226,14 +226,8 @@ impl Dashboards {
         self.commands
             .run(scope, |mut unit| async move {
                 let mut dashboard = unit.load::<Dashboard>(uid).await?;
-                self.require_edit(scope, &dashboard, Permission::DASHBOARDS_DELETE).await?;
-                self.authorization.rest_on_right(
-                    scope,
-                    &mut unit,
-                    ResourceKind::Dashboard,
-                    uid,
-                    AccessLevel::Edit,
-                );
+                let permission = Permission::DASHBOARDS_DELETE;
+                self.require_edit_in(scope, &mut unit, &dashboard, permission).await?;
                 dashboard.tell(DashboardCommand::Delete).await?;
                 let title = dashboard.title.clone();
                 unit.record(dashboard)?;
@@ -266,6 +260,19 @@ impl Dashboards {
         }
         let guarded = Guarded::Dashboard { id: dashboard.id, folder: dashboard.folder_uid.as_ref() };
         self.authorization.require(scope, guarded, permission).await.map(drop)
+    }
+
+    /// The same for a unit of work, now and when it is written.
+    async fn require_edit_in(
+        &self,
+        scope: &Scope,
+        unit: &mut Unit<'_>,
+        dashboard: &Dashboard,
+        permission: Permission,
+    ) -> Result<()> {
+        self.require_edit(scope, dashboard, permission).await?;
+        let kind = ResourceKind::Dashboard;
+        self.authorization.rest_on_right(scope, unit, kind, &dashboard.uid, permission)
     }
 }
 

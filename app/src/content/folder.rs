@@ -268,13 +268,8 @@ impl Folders {
                     let (parent, permission) = (parent_uid.as_ref(), Permission::FOLDERS_CREATE);
                     self.authorization.require_place_in(scope, &mut unit, parent, permission).await?;
                     // An actor whose right is taken meanwhile must not take the folder along.
-                    self.authorization.rest_on_right(
-                        scope,
-                        &mut unit,
-                        ResourceKind::Folder,
-                        uid,
-                        AccessLevel::Edit,
-                    );
+                    let (kind, permission) = (ResourceKind::Folder, Permission::FOLDERS_WRITE);
+                    self.authorization.rest_on_right(scope, &mut unit, kind, uid, permission)?;
                 }
                 folder.tell(FolderCommand::Move { parent_uid: parent_uid.clone() }).await?;
                 unit.record(folder)?;
@@ -290,14 +285,9 @@ impl Folders {
         self.commands
             .run(scope, |mut unit| async move {
                 let mut folder = unit.load::<Folder>(uid).await?;
-                self.require_edit(scope, &folder, Permission::FOLDERS_DELETE).await?;
-                self.authorization.rest_on_right(
-                    scope,
-                    &mut unit,
-                    ResourceKind::Folder,
-                    uid,
-                    AccessLevel::Edit,
-                );
+                let (kind, permission) = (ResourceKind::Folder, Permission::FOLDERS_DELETE);
+                self.require_edit(scope, &folder, permission).await?;
+                self.authorization.rest_on_right(scope, &mut unit, kind, uid, permission)?;
                 let deleted = DeletedFolder { id: folder.id, title: folder.title.clone() };
                 folder.tell(FolderCommand::Delete).await?;
                 let contents = self.reader.list_descendants(scope, uid).await?;

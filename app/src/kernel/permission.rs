@@ -1,7 +1,8 @@
-//! What can be allowed, by Grafana's action names, and who may do it. Each area declares its permissions in a file of its own.
+//! Permissions by Grafana's action names, with the roles that carry them. Each area declares its own in a file of its own.
 
 use std::hash::{Hash, Hasher};
 
+use kymograph_domain::rights::resource_permission::ResourceKind;
 use kymograph_domain::{AccessLevel, OrgRole};
 
 /// One thing that can be allowed: a row of the table of permissions.
@@ -42,6 +43,14 @@ impl Permission {
     #[must_use]
     pub const fn action(self) -> &'static str {
         self.action
+    }
+
+    /// The level that it takes on a folder or dashboard; `None` if it is none on that.
+    pub(crate) fn level_on(self, kind: ResourceKind) -> Option<AccessLevel> {
+        match kind {
+            ResourceKind::Folder => self.on_folder,
+            ResourceKind::Dashboard => self.on_dashboard,
+        }
     }
 
     /// True if a role carries it in its own org.

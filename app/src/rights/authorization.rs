@@ -5,7 +5,7 @@
 //! or to the user's role. The lists come from memory, so that a warm read asks no database; see
 //! `docs/adr/0011-rights-on-resources.md`.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use kymograph_domain::rights::resource_permission::{DEFAULT_GRANTS, Grantee, ResourceKind};
 use kymograph_domain::{AccessLevel, OrgRole, TeamId, Timestamp, Uid, UserId};
@@ -140,7 +140,7 @@ impl Authorization {
         guarded: Guarded<'_>,
         permission: Permission,
     ) -> Result<AccessLevel> {
-        let needed = guarded.level(permission)?;
+        let needed = needed(guarded.kind(), permission)?;
         let allowed = self.level(scope, guarded).await?;
         allowed.filter(|allowed| *allowed >= needed).ok_or_else(|| denied(permission))
     }
@@ -174,25 +174,26 @@ impl Authorization {
     ) -> Result<()> {
         self.require_place(scope, folder, permission).await?;
         if let Some(folder) = folder {
-            self.rest_on_right(scope, unit, ResourceKind::Folder, folder, AccessLevel::Edit);
+            self.rest_on_right(scope, unit, ResourceKind::Folder, folder, permission)?;
         }
         Ok(())
     }
 
-    /// Has a unit of work written only if the actor still may use a folder or dashboard so much. An actor who administers all of
-    /// them has that by its role, which is checked in another way.
+    /// Has a unit of work written only if the actor still has a permission on a folder or dashboard. An actor who
+    /// administers all of them has it by its role, which is checked in another way.
     pub(crate) fn rest_on_right(
         &self,
         scope: &Scope,
         unit: &mut Unit<'_>,
         kind: ResourceKind,
         uid: &Uid,
-        level: AccessLevel,
-    ) {
+        permission: Permission,
+    ) -> Result<()> {
         if !scope.administers_content() {
-            let filter = ContentFilter::of(scope, level);
+            let filter = ContentFilter::of(scope, needed(kind, permission)?);
             unit.rest_on(self.reader.still_allowed(scope.org(), kind, uid, filter));
         }
+        Ok(())
     }
 }
 
@@ -228,24 +229,38 @@ fn default_level(role: OrgRole) -> Option<AccessLevel> {
 }
 
 impl Guarded<'_> {
-    /// The level that a permission takes on it.
-    fn level(self, permission: Permission) -> Result<AccessLevel> {
-        let level = match self {
-            Self::Folder(_) => permission.on_folder,
-            Self::Dashboard { .. } | Self::Trashed(_) => permission.on_dashboard,
-        };
-        level.ok_or_else(|| Error::internal(format!("{} is no permission on {self:?}", permission.action())))
+    fn kind(self) -> ResourceKind {
+        match self {
+            Self::Folder(_) => ResourceKind::Folder,
+            Self::Dashboard { .. } | Self::Trashed(_) => ResourceKind::Dashboard,
+        }
     }
 }
 
-/// What a level allows, lower levels first.
+/// The level that a permission takes.
+fn needed(kind: ResourceKind, permission: Permission) -> Result<AccessLevel> {
+    let level = permission.level_on(kind);
+    level.ok_or_else(|| {
+        Error::internal(format!("{} is no permission on a {}", permission.action(), kind.as_str()))
+    })
+}
+
+static ON_FOLDER: LazyLock<Vec<Permission>> = LazyLock::new(|| by_level(ResourceKind::Folder));
+static ON_DASHBOARD: LazyLock<Vec<Permission>> = LazyLock::new(|| by_level(ResourceKind::Dashboard));
+
+fn by_level(kind: ResourceKind) -> Vec<Permission> {
+    let mut on: Vec<_> = permissions().filter(|permission| permission.level_on(kind).is_some()).collect();
+    on.sort_by_key(|permission| permission.level_on(kind));
+    on
+}
+
+/// The permissions that a level carries, those of lower levels first.
 pub fn permissions_of(kind: ResourceKind, level: AccessLevel) -> impl Iterator<Item = Permission> {
-    let needed = move |permission: &Permission| match kind {
-        ResourceKind::Folder => permission.on_folder,
-        ResourceKind::Dashboard => permission.on_dashboard,
+    let on = match kind {
+        ResourceKind::Folder => &ON_FOLDER,
+        ResourceKind::Dashboard => &ON_DASHBOARD,
     };
-    let of = move |wanted| permissions().filter(move |permission| needed(permission) == Some(wanted));
-    AccessLevel::ALL.into_iter().filter(move |lower| *lower <= level).flat_map(of)
+    on.iter().copied().take_while(move |permission| permission.level_on(kind) <= Some(level))
 }
 
 #[cfg(test)]

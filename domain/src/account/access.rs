@@ -181,15 +181,13 @@ impl Reason for AccessError {
     }
 }
 
-const ATTEMPT: Undoing = Undoing::Impossible("it records an attempt, which changed nothing");
-
 impl Stream for Access {
     type Key = AccessTarget;
 
     const UNDOINGS: &'static [(&'static str, Undoing)] = &[
-        ("access.denied", ATTEMPT),
-        ("access.login_failed", ATTEMPT),
-        ("access.token_refused", ATTEMPT),
+        ("access.denied", Undoing::ATTEMPT),
+        ("access.login_failed", Undoing::ATTEMPT),
+        ("access.token_refused", Undoing::ATTEMPT),
         (
             "access.logged_in",
             Undoing::Impossible("a log-in happened: revoke the session or log the user out"),

@@ -250,8 +250,6 @@ impl User {
 
 const PASSED: Undoing = Undoing::Impossible("a session that ended does not come back: log in again");
 
-const OWN_CHOICE: Undoing = Undoing::Impossible("only the user can choose it again");
-
 impl Stream for User {
     type Key = UserId;
 
@@ -261,7 +259,7 @@ impl Stream for User {
         ("user.email_claimed", Undoing::Reverted),
         ("user.login_claimed", Undoing::Reverted),
         ("user.email_change_requested", Undoing::Impossible("the link in the mail expires by itself")),
-        ("user.email_not_sent", Undoing::Impossible("it records an attempt, which changed nothing")),
+        ("user.email_not_sent", Undoing::ATTEMPT),
         ("user.password_changed", Undoing::Impossible("passwords are not in the log: set another password")),
         (
             "user.server_admin_changed",
@@ -269,8 +267,8 @@ impl Stream for User {
         ),
         ("user.disabled", Undoing::Impossible("enable the user")),
         ("user.enabled", Undoing::Impossible("disable the user")),
-        ("user.org_switched", OWN_CHOICE),
-        ("user.help_flags_changed", OWN_CHOICE),
+        ("user.org_switched", Undoing::OWN_CHOICE),
+        ("user.help_flags_changed", Undoing::OWN_CHOICE),
         ("user.session_revoked", PASSED),
         ("user.logged_out", PASSED),
         (

@@ -80,13 +80,11 @@ impl Reason for StarError {
     }
 }
 
-const OWN_CHOICE: Undoing = Undoing::Impossible("only the user can choose it again");
-
 impl Stream for Star {
     type Key = UserId;
 
     const UNDOINGS: &'static [(&'static str, Undoing)] =
-        &[("star.added", OWN_CHOICE), ("star.removed", OWN_CHOICE)];
+        &[("star.added", Undoing::OWN_CHOICE), ("star.removed", Undoing::OWN_CHOICE)];
 }
 
 impl Aggregate for Star {

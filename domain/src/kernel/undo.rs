@@ -12,3 +12,10 @@ pub enum Undoing {
     /// It cannot be undone: why, and what can be done instead.
     Impossible(&'static str),
 }
+
+impl Undoing {
+    /// Of what a user has chosen for itself.
+    pub const OWN_CHOICE: Self = Self::Impossible("only the user can choose it again");
+    /// Of an event that only records what was tried.
+    pub const ATTEMPT: Self = Self::Impossible("it records an attempt, which changed nothing");
+}

@@ -32,8 +32,7 @@ static CHECK_SERVICE_ACCOUNT: Text = Text::new(|| {
     )
 });
 
-const CHECK_USER: &str = "SELECT 1 / (CASE WHEN EXISTS
-    (SELECT FROM users WHERE id = $1 AND NOT is_disabled) THEN 1 ELSE 0 END)";
+static CHECK_USER: Text = Text::new(|| check("EXISTS (SELECT FROM users WHERE id = $1 AND NOT is_disabled)"));
 
 /// A statement that divides by zero unless an actor's rights still rest on this.
 #[must_use]
@@ -46,7 +45,7 @@ pub fn standing_check(standing: Standing) -> (&'static str, Vec<Param>) {
         Standing::ServiceAccount(org, account, role, token) => {
             (&CHECK_SERVICE_ACCOUNT, params![org.0, account.0, role.as_str(), token])
         }
-        Standing::User(user) => (CHECK_USER, params![user.0]),
+        Standing::User(user) => (&CHECK_USER, params![user.0]),
     }
 }
 

@@ -32,8 +32,7 @@ fn maker_may_invite(roles: Place) -> String {
             OR EXISTS (SELECT FROM users u WHERE u.id = i.invited_by AND u.is_server_admin AND NOT u.is_disabled))"
     )
 }
-const CHECK_FEW: &str =
-    "SELECT 1 / (CASE WHEN (SELECT count(*) FROM invites WHERE org_id = $1) > $2 THEN 0 ELSE 1 END)";
+static CHECK_FEW: Text = Text::new(|| check("(SELECT count(*) FROM invites WHERE org_id = $1) <= $2"));
 
 static CHECK_MAKER: Text = Text::new(|| {
     let may_invite = maker_may_invite(Place(3));
@@ -69,7 +68,7 @@ impl Projector for InviteProjector {
                 let (id, by, expires) = (created.id.0, created.invited_by.0, created.expires_at.date());
                 statements.write(INSERT, params![org, id, email, name, role.as_str(), by, at, expires]);
                 let broken = OnFailure::Broken(Invite::FEW);
-                statements.check(CHECK_FEW, params![org, MAX_OPEN_INVITES], broken);
+                statements.check(&CHECK_FEW, params![org, MAX_OPEN_INVITES], broken);
             }
             InviteEvent::Revoked(revoked) => delete(org, revoked.id, statements),
             InviteEvent::Accepted(accepted) => {

@@ -1,4 +1,4 @@
-//! What texts of dashboards must be like, for their schemas only.
+//! The limits on texts of dashboards, for the schemas only.
 
 #![expect(dead_code, reason = "nobody makes a value of these types")]
 

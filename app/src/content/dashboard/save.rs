@@ -9,7 +9,7 @@ use kymograph_domain::content::dashboard::{
 use kymograph_domain::content::folder::{Folder, GENERAL_UID};
 use kymograph_domain::kernel::json::{JsonValue, WriteError};
 use kymograph_domain::rights::resource_permission::ResourceKind;
-use kymograph_domain::{AccessLevel, CanonicalJson, Uid};
+use kymograph_domain::{CanonicalJson, Uid};
 
 use super::{Dashboards, SavedDashboard};
 use crate::kernel::error::{Error, Result};
@@ -106,13 +106,8 @@ impl Dashboards {
             self.authorization.require_place_in(scope, &mut unit, folder, permission).await?;
             if !is_new {
                 // An actor whose right is taken meanwhile must not take the dashboard along.
-                self.authorization.rest_on_right(
-                    scope,
-                    &mut unit,
-                    ResourceKind::Dashboard,
-                    &content.uid,
-                    AccessLevel::Edit,
-                );
+                let (kind, permission) = (ResourceKind::Dashboard, Permission::DASHBOARDS_WRITE);
+                self.authorization.rest_on_right(scope, &mut unit, kind, &content.uid, permission)?;
             }
         }
         let new_id = if is_new { self.ids.next_id(scope.org(), IdKind::Object).await? } else { dashboard.id };

@@ -1,8 +1,7 @@
 //! The versions of a dashboard: listing, reading and restoring them.
 
 use kymograph_domain::content::dashboard::{Dashboard, DashboardCommand, DashboardContent, DashboardError};
-use kymograph_domain::rights::resource_permission::ResourceKind;
-use kymograph_domain::{AccessLevel, CanonicalJson, Timestamp, Uid};
+use kymograph_domain::{CanonicalJson, Timestamp, Uid};
 
 use super::{Dashboards, SavedDashboard, parse_uid};
 use crate::kernel::error::Result;
@@ -145,14 +144,8 @@ impl Dashboards {
         self.commands
             .run(scope, |mut unit| async move {
                 let mut dashboard = unit.load::<Dashboard>(uid).await?;
-                self.require_edit(scope, &dashboard, Permission::DASHBOARDS_WRITE).await?;
-                self.authorization.rest_on_right(
-                    scope,
-                    &mut unit,
-                    ResourceKind::Dashboard,
-                    uid,
-                    AccessLevel::Edit,
-                );
+                let permission = Permission::DASHBOARDS_WRITE;
+                self.require_edit_in(scope, &mut unit, &dashboard, permission).await?;
                 let content = DashboardContent {
                     uid: uid.clone(),
                     title: from.title.clone(),

@@ -63,8 +63,9 @@ impl Histories {
             return Err(Error::missing(of.missing));
         }
         self.require_edit(scope, of, &uid).await?;
-        self.authorization.rest_on_right(scope, unit, kind, &uid, AccessLevel::Edit);
-        Ok(())
+        let permission =
+            of.write.ok_or_else(|| Error::internal(format!("nobody may change a {}", of.noun)))?;
+        self.authorization.rest_on_right(scope, unit, kind, &uid, permission)
     }
 
     /// Fails if there is another folder or dashboard under the uid of the one that had it at a position: it would show what that

@@ -79,10 +79,10 @@ impl ResourcePermissions {
                 let found = described.load(&unit, uid).await?;
                 let (id, folder) = found.ok_or_else(|| described.missing())?;
                 let guarded = guarded(kind, uid, id, folder.as_ref());
-                let (level, permission) = (AccessLevel::Admin, write_permission(kind));
+                let permission = write_permission(kind);
                 self.ports.authorization.require(scope, guarded, permission).await?;
                 // An actor whose right is taken meanwhile must not give it back to itself.
-                self.ports.authorization.rest_on_right(scope, &mut unit, kind, uid, level);
+                self.ports.authorization.rest_on_right(scope, &mut unit, kind, uid, permission)?;
                 for grantee in changes.keys() {
                     self.must_exist(&unit, *grantee).await?;
                 }

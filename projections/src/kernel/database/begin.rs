@@ -1,4 +1,4 @@
-//! What transactions begin with.
+//! The first commands of a transaction.
 
 use std::fmt;
 
