@@ -4,24 +4,35 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::Method;
 use serde_json::{Value, json};
 
-use crate::kernel::openapi::operation;
-use crate::kernel::routes::Routes;
+use crate::account::avatar::FRONTEND;
+use crate::kernel::routes::{Routes, get};
 use crate::kernel::url::address;
 
 /// The routes of front ends.
 pub fn routes(grafana_version: &str) -> Routes {
     let version: Arc<str> = grafana_version.into();
-    Routes::default()
-        .group("frontend")
-        .public(Method::GET, "/api/frontend/settings", &version, get_frontend_settings)
-        .describe(operation("getFrontendSettings", "Read what front ends need to know of the server"))
-        .public(Method::GET, "/bootdata", &version, get_boot_data)
-        .describe(operation("getBootData", "Read what Grafana's own pages start from"))
-        .public(Method::GET, "/robots.txt", &(), robots_txt)
-        .describe(operation("robotsTxt", "Tell crawlers that there is nothing for them"))
+    Routes::of(&FRONTEND)
+        .add(
+            get(
+                "/api/frontend/settings",
+                "getFrontendSettings",
+                "Read what front ends need to know of the server",
+            )
+            .public()
+            .to(&version, get_frontend_settings),
+        )
+        .add(
+            get("/bootdata", "getBootData", "Read what Grafana's own pages start from")
+                .public()
+                .to(&version, get_boot_data),
+        )
+        .add(
+            get("/robots.txt", "robotsTxt", "Tell crawlers that there is nothing for them")
+                .public()
+                .to(&(), robots_txt),
+        )
 }
 
 fn settings(version: &str) -> Value {

@@ -28,6 +28,7 @@ use kymograph_app::record::RecordServices;
 use kymograph_app::rights::RightsServices;
 use prometheus::Registry;
 
+use crate::account::access::Nouns;
 use crate::account::authentication::{
     Authentication, JwtTransport, UrlLogIn, log_in_by_url, without_url_token,
 };
@@ -98,15 +99,9 @@ pub struct Api {
 /// Puts the API together. It fails if a metric is registered already.
 pub fn api(services: Services, settings: &ApiSettings) -> prometheus::Result<Api> {
     let cookie = Arc::new(settings.cookie.clone());
-    let authentication = Authentication {
-        identity: services.account.identity.clone(),
-        access: services.account.access.clone(),
-        cookie: cookie.clone(),
-        is_basic_enabled: settings.is_basic_auth_enabled,
-        jwt: settings.jwt.clone(),
-    };
+    let (identity, access) = (services.account.identity.clone(), services.account.access.clone());
     let url_login = UrlLogIn {
-        identity: services.account.identity.clone(),
+        identity: identity.clone(),
         cookie: cookie.clone(),
         trusted_proxies: settings.layer.trusted_proxies.clone().into(),
         sub_path: sub_path(&settings.root_url).into(),
@@ -114,7 +109,7 @@ pub fn api(services: Services, settings: &ApiSettings) -> prometheus::Result<Api
     let document = Document::new(settings);
     let metrics_page =
         |page: &MetricsSettings| kernel::metrics::routes(services.metrics.clone(), page.clone());
-    let (public, private, routes) = Routes::default()
+    let mut routes = Routes::default()
         .merge(kernel::health::routes(services.health.clone(), services.readiness, &settings.grafana_version))
         .merge(settings.metrics.as_ref().map(metrics_page).unwrap_or_default())
         .merge(frontend::routes(&settings.grafana_version))
@@ -122,9 +117,17 @@ pub fn api(services: Services, settings: &ApiSettings) -> prometheus::Result<Api
         .merge(kernel::setting::routes(&services.settings))
         .merge(account::routes(services.account, &cookie, &settings.root_url))
         .merge(rights::routes(&services.rights, content::url_of))
-        .merge(content::routes(services.content))
-        .merge(record::routes(&services.record))
-        .into_routers();
+        .merge(content::routes(services.content));
+    let histories = routes.take_histories();
+    let (public, private, routes) = routes.merge(record::routes(&services.record, histories)).into_routers();
+    let authentication = Authentication {
+        identity: identity.clone(),
+        access,
+        nouns: Nouns::of(&routes),
+        cookie: cookie.clone(),
+        is_basic_enabled: settings.is_basic_auth_enabled,
+        jwt: settings.jwt.clone(),
+    };
     let metrics = match settings.metrics {
         Some(_) => Some(HttpMetrics::try_new(&services.metrics, &routes, &settings.sub_path)?),
         None => None,

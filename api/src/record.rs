@@ -6,12 +6,12 @@ pub mod undo;
 
 use kymograph_app::record::RecordServices;
 
-use crate::kernel::routes::Routes;
+use crate::kernel::routes::{HistoryRoutes, Routes};
 
-/// The routes of the area.
-pub(crate) fn routes(services: &RecordServices) -> Routes {
+/// The routes of the area, with those of the histories that others added.
+pub(crate) fn routes(services: &RecordServices, histories: Vec<HistoryRoutes>) -> Routes {
     Routes::default()
         .merge(audit::routes(services.audits.clone()))
-        .merge(history::routes(&services.histories))
+        .merge(history::routes(&services.histories, histories))
         .merge(undo::routes(&services.undos))
 }

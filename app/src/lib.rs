@@ -9,6 +9,7 @@ pub mod content;
 pub mod kernel;
 pub mod limit;
 pub mod record;
+pub(crate) mod registry;
 pub mod rights;
 
 /// The target of spans that are for a collector of traces. They are at the level `trace`, so that they cost nothing

@@ -4,3 +4,59 @@ pub mod dashboard;
 pub mod folder;
 pub mod preference;
 pub mod star;
+
+use crate::kernel::json;
+use crate::limit::{Amount, Limit};
+
+/// The bounds on what the nouns of the area keep.
+pub(crate) const LIMITS: &[Limit] = &[
+    Limit {
+        what: "All tags together",
+        at: "A dashboard",
+        most: Amount::Bytes(dashboard::MAX_TAGS_BYTES),
+        answer: "400",
+    },
+    Limit {
+        what: "Title",
+        at: "A dashboard",
+        most: Amount::Characters(dashboard::MAX_TITLE_CHARACTERS),
+        answer: "400 with `title-too-long`; lists have as much of it as of another title",
+    },
+    Limit {
+        what: "Message of a version",
+        at: "A dashboard",
+        most: Amount::Characters(dashboard::MAX_MESSAGE_CHARACTERS),
+        answer: "400",
+    },
+    Limit { what: "Tags", at: "A dashboard", most: Amount::Count(dashboard::MAX_TAGS as u64), answer: "400" },
+    Limit {
+        what: "Tag",
+        at: "Dashboards",
+        most: Amount::Characters(dashboard::MAX_TAG_CHARACTERS),
+        answer: "400",
+    },
+    Limit {
+        what: "Values and names of members",
+        at: "The document of a dashboard",
+        most: Amount::Count(json::MAX_NODES as u64),
+        answer: "400",
+    },
+    Limit {
+        what: "Levels of lists and objects",
+        at: "The document of a dashboard",
+        most: Amount::Count(json::MAX_DEPTH as u64),
+        answer: "400",
+    },
+    Limit {
+        what: "Levels of folders",
+        at: "Folders",
+        most: Amount::Count(folder::MAX_DEPTH as u64),
+        answer: "400",
+    },
+    Limit {
+        what: "Stars",
+        at: "A user in an org",
+        most: Amount::Count(star::MAX_STARS as u64),
+        answer: "400",
+    },
+];

@@ -3,10 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::account::{invite, service_account, team, user};
-use crate::content::{dashboard, folder, star};
-use crate::kernel::{json, text, uid};
-use crate::rights::resource_permission;
+use crate::kernel::{text, uid};
+use crate::{account, content, rights};
 
 /// A bound on what a client can send, keep or have worked out.
 pub struct Limit {
@@ -52,8 +50,8 @@ impl fmt::Display for Amount {
     }
 }
 
-/// The bounds on what aggregates keep.
-pub const LIMITS: &[Limit] = &[
+/// The bounds on what every noun keeps.
+const OF_EVERY_NOUN: &[Limit] = &[
     Limit {
         what: "Name, title, login or e-mail address",
         at: "Every noun",
@@ -66,77 +64,11 @@ pub const LIMITS: &[Limit] = &[
         most: Amount::Bytes(text::MAX_DESCRIPTION_BYTES),
         answer: "400",
     },
-    Limit {
-        what: "All tags together",
-        at: "A dashboard",
-        most: Amount::Bytes(dashboard::MAX_TAGS_BYTES),
-        answer: "400",
-    },
-    Limit {
-        what: "Title",
-        at: "A dashboard",
-        most: Amount::Characters(dashboard::MAX_TITLE_CHARACTERS),
-        answer: "400 with `title-too-long`; lists have as much of it as of another title",
-    },
-    Limit {
-        what: "Message of a version",
-        at: "A dashboard",
-        most: Amount::Characters(dashboard::MAX_MESSAGE_CHARACTERS),
-        answer: "400",
-    },
-    Limit { what: "Tags", at: "A dashboard", most: Amount::Count(dashboard::MAX_TAGS as u64), answer: "400" },
-    Limit {
-        what: "Tag",
-        at: "Dashboards",
-        most: Amount::Characters(dashboard::MAX_TAG_CHARACTERS),
-        answer: "400",
-    },
-    Limit {
-        what: "Values and names of members",
-        at: "The document of a dashboard",
-        most: Amount::Count(json::MAX_NODES as u64),
-        answer: "400",
-    },
-    Limit {
-        what: "Levels of lists and objects",
-        at: "The document of a dashboard",
-        most: Amount::Count(json::MAX_DEPTH as u64),
-        answer: "400",
-    },
     Limit { what: "Uid", at: "Every noun", most: Amount::Characters(uid::MAX_UID_LENGTH), answer: "400" },
-    Limit { what: "New password", at: "Users", most: Amount::Bytes(user::MAX_PASSWORD_BYTES), answer: "400" },
-    Limit {
-        what: "Levels of folders",
-        at: "Folders",
-        most: Amount::Count(folder::MAX_DEPTH as u64),
-        answer: "400",
-    },
-    Limit {
-        what: "Stars",
-        at: "A user in an org",
-        most: Amount::Count(star::MAX_STARS as u64),
-        answer: "400",
-    },
-    Limit { what: "Members", at: "A team", most: Amount::Count(team::MAX_MEMBERS as u64), answer: "400" },
-    Limit {
-        what: "Tokens",
-        at: "A service account",
-        most: Amount::Count(service_account::MAX_TOKENS as u64),
-        answer: "400",
-    },
-    Limit {
-        what: "Open invites",
-        at: "An org",
-        most: Amount::Count(invite::MAX_OPEN_INVITES.unsigned_abs()),
-        answer: "403",
-    },
-    Limit {
-        what: "Grants",
-        at: "A folder or dashboard",
-        most: Amount::Count(resource_permission::MAX_GRANTS as u64),
-        answer: "400",
-    },
 ];
+
+/// The bounds on what aggregates keep.
+pub const LIMITS: [&[Limit]; 4] = [OF_EVERY_NOUN, account::LIMITS, content::LIMITS, rights::LIMITS];
 
 #[cfg(test)]
 mod tests {

@@ -3,25 +3,12 @@
 use cqrs_es::Aggregate;
 use cqrs_es::persist::SerializedEvent;
 
-use crate::account::access::Access;
-use crate::account::invite::Invite;
-use crate::account::membership::Membership;
-use crate::account::org::Org;
-use crate::account::quota::Quota;
-use crate::account::service_account::ServiceAccount;
-use crate::account::team::Team;
-use crate::account::user::User;
-use crate::content::dashboard::Dashboard;
-use crate::content::folder::Folder;
-use crate::content::preference::Preference;
-use crate::content::star::Star;
 use crate::kernel::aggregate::Stream;
 use crate::kernel::event::{EventSet, StoredEvent};
 use crate::kernel::json::JsonValue;
 use crate::kernel::past::{AnyPast, Description, Past};
 use crate::kernel::undo::Undoing;
 use crate::kernel::upcast::{upcast, upcasters};
-use crate::rights::resource_permission::ResourcePermission;
 
 /// Something to do with an aggregate whose type is only known by name.
 pub trait AggregateVisitor {
@@ -30,6 +17,28 @@ pub trait AggregateVisitor {
 
     /// Does it.
     fn visit<A: Stream>(self) -> Self::Output;
+}
+
+/// Hands all aggregate types to a macro. This is the one list of them.
+#[macro_export]
+macro_rules! with_aggregates {
+    ($then:ident) => {
+        $then! {
+            $crate::account::access::Access,
+            $crate::content::dashboard::Dashboard,
+            $crate::content::folder::Folder,
+            $crate::account::invite::Invite,
+            $crate::account::membership::Membership,
+            $crate::account::org::Org,
+            $crate::content::preference::Preference,
+            $crate::account::quota::Quota,
+            $crate::rights::resource_permission::ResourcePermission,
+            $crate::account::service_account::ServiceAccount,
+            $crate::content::star::Star,
+            $crate::account::team::Team,
+            $crate::account::user::User,
+        }
+    };
 }
 
 macro_rules! aggregates {
@@ -47,21 +56,7 @@ macro_rules! aggregates {
     };
 }
 
-aggregates!(
-    Access,
-    Dashboard,
-    Folder,
-    Invite,
-    Membership,
-    Org,
-    Preference,
-    Quota,
-    ResourcePermission,
-    ServiceAccount,
-    Star,
-    Team,
-    User
-);
+with_aggregates!(aggregates);
 
 /// Why a stored event could not be read.
 #[derive(Debug, thiserror::Error)]

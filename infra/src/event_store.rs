@@ -77,29 +77,17 @@ struct Inner {
 }
 
 /// The ends of streams that were read or written, by org and stream.
-pub struct StreamCache(ReadCache<(OrgId, StreamId), StreamState>);
+pub type StreamCache = ReadCache<(OrgId, StreamId), StreamState>;
 
-impl StreamCache {
-    /// A cache that is told of changes by this feed.
-    #[must_use]
-    pub fn new(feed: &Arc<FeedHealth>) -> Self {
-        let weigh = |(_, stream): &(OrgId, StreamId), end: &StreamState| {
-            u32::try_from(stream.as_str().len() + end.state.len() + 200).unwrap_or(u32::MAX)
-        };
-        Self(ReadCache::with_weight_for(32 * 1024 * 1024, MAX_AGE, weigh).while_live(feed))
-    }
-}
-
-impl ChangeListener for StreamCache {
-    fn streams_changed(&self, org: OrgId, streams: &[StreamId]) {
-        for stream in streams {
-            self.0.invalidate(&(org, stream.clone()));
-        }
-    }
-
-    fn everything_changed(&self) {
-        self.0.invalidate_all();
-    }
+/// A cache of the ends of streams that is told of changes by this feed.
+#[must_use]
+pub fn stream_cache(feed: &Arc<FeedHealth>) -> StreamCache {
+    let weigh = |(_, stream): &(OrgId, StreamId), end: &StreamState| {
+        u32::try_from(stream.as_str().len() + end.state.len() + 200).unwrap_or(u32::MAX)
+    };
+    ReadCache::with_weight_for(32 * 1024 * 1024, MAX_AGE, weigh)
+        .while_live(feed)
+        .dropped_by_streams(|org, stream| Some((org, stream.clone())))
 }
 
 /// What [`PgEventStore`] is made of.
@@ -171,14 +159,14 @@ impl PgEventStore {
 #[async_trait]
 impl EventStore for PgEventStore {
     fn forget(&self, streams: &[(OrgId, StreamId)]) {
-        streams.iter().for_each(|key| self.inner.streams.0.invalidate(key));
+        streams.iter().for_each(|key| self.inner.streams.invalidate(key));
     }
 
     async fn load(&self, org: OrgId, streams: &[StreamId]) -> Result<Vec<Option<StreamState>>> {
         let store = &self.inner;
         if let [stream] = streams {
             let key = (org, stream.clone());
-            return Ok(vec![store.streams.0.get_or_fetch(&key, lane::load(store, org, stream)).await?]);
+            return Ok(vec![store.streams.get_or_fetch(&key, lane::load(store, org, stream)).await?]);
         }
         store.fetch_streams(org, streams, MAX_LOADED_BYTES).await
     }
@@ -367,7 +355,7 @@ impl Inner {
         }
         for (prepared, _) in results().filter(|(_, result)| result.is_ok()) {
             for append in &prepared.appends {
-                self.streams.0.replace(&(append.org, append.stream_id.clone()), append.end());
+                self.streams.replace(&(append.org, append.stream_id.clone()), append.end());
             }
             let orgs: BTreeSet<_> = prepared.appends.iter().map(|append| append.org).collect();
             for org in orgs {
@@ -381,7 +369,7 @@ impl Inner {
 
     fn forget_ends(&self, prepared: &Prepared) {
         for append in &prepared.appends {
-            self.streams.0.invalidate(&(append.org, append.stream_id.clone()));
+            self.streams.invalidate(&(append.org, append.stream_id.clone()));
         }
     }
 }

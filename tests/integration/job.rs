@@ -277,13 +277,12 @@ async fn what_is_under_way_at_the_stop_is_given_back() {
 async fn what_comes_while_the_same_is_done_is_done_after_it() {
     let database = Cluster::get().new_database().await;
     let errands = Errands::new(Conduct::Waits(Semaphore::new(0)), Then::Done);
-    let replica = Replica::start(&database, &errands);
     let job = || NewJob::of_org(OrgId(1), &Errand { number: 7 }, Duration::ZERO).unwrap();
     for _ in 0..3 {
-        replica.jobs.write_alone(job()).await.unwrap();
+        queue(&database).write_alone(job()).await.unwrap();
     }
     assert_eq!(count(&database, "id = 'errand-1'").await, 1);
-    replica.jobs.wake();
+    let replica = Replica::start(&database, &errands);
     errands.wait_until_begun(1).await;
     replica.jobs.write_alone(job()).await.unwrap();
     if let Conduct::Waits(turns) = &errands.conduct {

@@ -1,6 +1,8 @@
 //! Orgs through HTTP.
 
-use kymograph_tests::TestServer;
+use std::time::Duration;
+
+use kymograph_tests::{Client, TestServer};
 use serde_json::json;
 
 #[tokio::test]
@@ -79,4 +81,46 @@ async fn are_administered_by_server_admins_and_their_own_admins_only() {
     owner.post("/api/orgs", &json!({"name": "Mine"})).await.expect(403);
     owner.delete("/api/orgs/1").await.expect(403);
     owner.put("/api/orgs/1", &json!({"name": "Mine"})).await.expect(403);
+}
+
+/// Whether reads are answered while nobody gets at any table.
+async fn answered_from_memory(server: &TestServer, reads: &[(&Client, &str)]) -> Vec<bool> {
+    let mut holder = server.database.connect().await;
+    let tables =
+        "SELECT string_agg(format('%I', tablename), ', ') FROM pg_tables WHERE schemaname = 'public'";
+    let tables = server.database.scalar::<String>(tables).await;
+    let lock = holder.transaction().await.unwrap();
+    lock.batch_execute(&format!("LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE")).await.unwrap();
+    let answers = reads.iter().map(|(client, path)| async move {
+        let answer = tokio::time::timeout(Duration::from_secs(2), client.get(path)).await;
+        answer.is_ok_and(|answer| answer.status == 200)
+    });
+    futures_util::future::join_all(answers).await
+}
+
+#[tokio::test]
+async fn an_org_that_comes_or_goes_leaves_in_memory_what_belongs_to_others() {
+    let server = TestServer::start().await;
+    let (acme, beta) = (server.new_org("Acme").await, server.new_org("Beta").await);
+    let admin = server.admin();
+    let mut readers = Vec::new();
+    for (org, login) in [(acme, "ann"), (beta, "ben")] {
+        let (reader, _) = server.new_member(org, login, "Admin").await;
+        reader.post("/api/folders", &json!({"uid": "ops", "title": "Ops"})).await.expect(200);
+        let dashboard = json!({"dashboard": {"title": "CPU", "uid": "cpu"}, "folderUid": "ops"});
+        reader.post("/api/dashboards/db", &dashboard).await.expect(200);
+        reader.get("/api/folders/ops").await.expect(200);
+        reader.get("/api/dashboards/uid/cpu").await.expect(200);
+        readers.push(reader);
+    }
+    let [ann, ben] = &readers[..] else { panic!() };
+    let reads =
+        [(ann, "/api/folders/ops"), (ann, "/api/dashboards/uid/cpu"), (ben, "/api/dashboards/uid/cpu")];
+    assert_eq!(answered_from_memory(&server, &reads).await, [true, true, true]);
+    server.new_org("Gamma").await;
+    admin.put(&format!("/api/orgs/{beta}"), &json!({"name": "Beta 2"})).await.expect(200);
+    assert_eq!(answered_from_memory(&server, &reads).await, [true, true, false]);
+    admin.delete(&format!("/api/orgs/{beta}")).await.expect(200);
+    assert_eq!(answered_from_memory(&server, &reads[..2]).await, [true, true]);
+    ben.get("/api/dashboards/uid/cpu").await.expect(404);
 }

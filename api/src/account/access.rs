@@ -6,43 +6,45 @@ use kymograph_domain::account::access::AccessTarget;
 use kymograph_domain::kernel::text::MAX_NAME_BYTES;
 
 use crate::kernel::layer::Asked;
+use crate::kernel::routes::Route;
 
-/// The nouns by the segments of paths that stand for them.
-const NOUNS: &[(&str, &str)] = &[
-    ("dashboards", "dashboard"),
-    ("folders", "folder"),
-    ("teams", "team"),
-    ("serviceaccounts", "service_account"),
-    ("users", "user"),
-    ("user", "user"),
-    ("orgs", "org"),
-    ("org", "org"),
-];
+/// The nouns that segments of paths stand for, as the groups of routes say.
+pub struct Nouns(Vec<(&'static str, &'static str)>);
 
-/// The entry for the log of a request that was denied.
-pub(crate) fn denied_request(asked: Asked, reason: &str) -> DeniedRequest {
-    let route = asked.route.as_ref().map_or("", MatchedPath::as_str);
-    DeniedRequest {
-        method: asked.method.to_string(),
-        target: target(route, asked.uri.path()),
-        route: route.to_owned(),
-        reason: reason.to_owned(),
+impl Nouns {
+    /// The nouns of these routes.
+    pub(crate) fn of(routes: &[Route]) -> Self {
+        let mut nouns: Vec<_> = routes.iter().filter_map(|route| route.group.noun).collect();
+        nouns.sort_unstable();
+        nouns.dedup();
+        Self(nouns)
     }
-}
 
-/// The object that a path names: the noun before the first parameter of the route, and that parameter's value.
-fn target(route: &str, path: &str) -> AccessTarget {
-    let segments: Vec<_> = route.split('/').collect();
-    let noun = |segment: &&str| NOUNS.iter().find(|(name, _)| name == segment).map(|(_, noun)| *noun);
-    let parameter = segments.iter().position(|segment| segment.starts_with('{'));
-    let before = &segments[..parameter.unwrap_or(segments.len())];
-    let kind = before.iter().rev().find_map(noun).unwrap_or("request").to_owned();
-    // Counted from the end, because a server under a sub-path matches routes with it and paths without.
-    let from_end = parameter.map(|index| segments.len() - 1 - index);
-    let uid = from_end.and_then(|index| path.trim_end_matches('/').split('/').rev().nth(index));
-    // Nothing has a longer uid, and what is recorded waits in memory.
-    let uid = uid.filter(|uid| uid.len() <= MAX_NAME_BYTES);
-    AccessTarget { kind, uid: uid.unwrap_or_default().to_owned() }
+    /// The entry for the log of a request that was denied.
+    pub(super) fn denied_request(&self, asked: Asked, reason: &str) -> DeniedRequest {
+        let route = asked.route.as_ref().map_or("", MatchedPath::as_str);
+        DeniedRequest {
+            method: asked.method.to_string(),
+            target: self.target(route, asked.uri.path()),
+            route: route.to_owned(),
+            reason: reason.to_owned(),
+        }
+    }
+
+    /// The object that a path names: the noun before the first parameter of the route, and that parameter's value.
+    fn target(&self, route: &str, path: &str) -> AccessTarget {
+        let segments: Vec<_> = route.split('/').collect();
+        let noun = |segment: &&str| self.0.iter().find(|(name, _)| name == segment).map(|(_, noun)| *noun);
+        let parameter = segments.iter().position(|segment| segment.starts_with('{'));
+        let before = &segments[..parameter.unwrap_or(segments.len())];
+        let kind = before.iter().rev().find_map(noun).unwrap_or("request").to_owned();
+        // Counted from the end, because a server under a sub-path matches routes with it and paths without.
+        let from_end = parameter.map(|index| segments.len() - 1 - index);
+        let uid = from_end.and_then(|index| path.trim_end_matches('/').split('/').rev().nth(index));
+        // Nothing has a longer uid, and what is recorded waits in memory.
+        let uid = uid.filter(|uid| uid.len() <= MAX_NAME_BYTES);
+        AccessTarget { kind, uid: uid.unwrap_or_default().to_owned() }
+    }
 }
 
 #[cfg(test)]
@@ -50,7 +52,9 @@ mod tests {
     use super::*;
 
     fn named(route: &str, path: &str) -> String {
-        target(route, path).to_string()
+        let nouns = ["dashboards-dashboard", "folders-folder", "teams-team", "users-user"];
+        let nouns = Nouns(nouns.iter().filter_map(|noun| noun.split_once('-')).collect());
+        nouns.target(route, path).to_string()
     }
 
     #[test]

@@ -15,7 +15,7 @@ use kymograph_app::account::identity::{Authenticated, Credentials, Identity};
 use kymograph_app::{Error, RequestContext, Scope};
 use kymograph_domain::OrgId;
 
-use crate::account::access::denied_request;
+use crate::account::access::Nouns;
 use crate::account::session::{CookieSettings, session_token};
 use crate::kernel::error::ApiError;
 use crate::kernel::layer::{Admitted, Asked, Gate, Sender};
@@ -35,6 +35,8 @@ pub struct Authentication {
     pub identity: Arc<Identity>,
     /// Records who was denied what.
     pub access: AccessLog,
+    /// Names what was denied.
+    pub nouns: Nouns,
     /// The session cookie.
     pub cookie: Arc<CookieSettings>,
     /// Whether a login and password may come with each request.
@@ -69,7 +71,7 @@ impl Gate for Authentication {
     }
 
     fn denied(&self, sender: Sender<'_>, asked: Asked, reason: &str) {
-        let denied = denied_request(asked, reason);
+        let denied = self.nouns.denied_request(asked, reason);
         match sender {
             Sender::Known(scope) => self.access.denied(scope, denied),
             Sender::Unknown(context) => self.access.denied_to_nobody(context, denied),

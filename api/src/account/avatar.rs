@@ -1,16 +1,21 @@
 //! The pictures of users: a pattern made of the hash that stands in the address of the picture.
 
-use axum::http::{Method, header};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
-use crate::kernel::openapi::operation;
 use crate::kernel::query::Path;
-use crate::kernel::routes::Routes;
+use crate::kernel::routes::{Group, Routes, get};
+
+/// The group of operations named `frontend`.
+pub(crate) const FRONTEND: Group = Group::new("frontend", "What clients ask to find out whom they talk to");
 
 /// The routes of pictures.
 pub fn routes() -> Routes {
-    Routes::default().group("frontend").public(Method::GET, "/avatar/{hash}", &(), get_avatar).describe(
-        operation("avatar", "Get the picture of a user").answers_text(200, "A picture", "image/png"),
+    Routes::of(&FRONTEND).add(
+        get("/avatar/{hash}", "avatar", "Get the picture of a user")
+            .answers_text(200, "A picture", "image/png")
+            .public()
+            .to(&(), get_avatar),
     )
 }
 

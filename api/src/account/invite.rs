@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Extension, State};
-use axum::http::{Method, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use kymograph_app::account::identity::Identity;
 use kymograph_app::account::invite::{Acceptance, InviteView, Invited, Invites};
@@ -14,15 +14,15 @@ use kymograph_domain::{OrgId, OrgRole, UserId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::account::org::ORG;
 use crate::account::session::CookieSettings;
 use crate::account::user::text::NewPassword;
 use crate::kernel::body::{JsonBody, Message};
 use crate::kernel::error::{ApiError, ApiResult};
 use crate::kernel::layer::Caller;
-use crate::kernel::openapi::operation;
 use crate::kernel::openapi::text::{Name, ShortText};
 use crate::kernel::query::Path;
-use crate::kernel::routes::Routes;
+use crate::kernel::routes::{Group, Routes, delete, get, patch, post};
 
 #[derive(Clone)]
 struct InviteState {
@@ -33,6 +33,9 @@ struct InviteState {
     root_url: Arc<str>,
 }
 
+/// The group of operations named `invites`.
+pub(crate) const INVITES: Group = Group::new("invites", "What somebody who was invited can do");
+
 /// The routes of invites.
 pub fn routes(
     invites: Arc<Invites>,
@@ -41,30 +44,48 @@ pub fn routes(
     root_url: &str,
 ) -> Routes {
     let state = &InviteState { invites, identity, cookie, root_url: root_url.into() };
-    Routes::default()
-        .group("org")
-        .private(Method::GET, "/api/org/invites", state, get_pending_org_invites)
-        .describe(operation("getPendingOrgInvites", "List the invites that are open"))
-        .private(Method::POST, "/api/org/invites", state, add_org_invite)
-        .describe(
-            operation("addOrgInvite", "Invite somebody into the org")
+    Routes::of(&ORG)
+        .add(
+            get("/api/org/invites", "getPendingOrgInvites", "List the invites that are open")
+                .to(state, get_pending_org_invites),
+        )
+        .add(
+            post("/api/org/invites", "addOrgInvite", "Invite somebody into the org")
                 .details("Who has an account becomes a member at once. The list of invites has the link.")
-                .fails(&[404, 412]),
+                .fails(&[404, 412])
+                .to(state, add_org_invite),
         )
-        .private(Method::DELETE, "/api/org/invites/{invitation_code}/revoke", state, revoke_invite)
-        .describe(operation("revokeInvite", "Take an invite back").fails(&[404]))
-        .private(Method::PATCH, "/api/org/invites/{invitation_code}/revoke", state, revoke_invite)
-        .describe(
-            operation("patchRevokeInvite", "Take an invite back, as the pages of Grafana do").fails(&[404]),
+        .add(
+            delete("/api/org/invites/{invitation_code}/revoke", "revokeInvite", "Take an invite back")
+                .fails(&[404])
+                .to(state, revoke_invite),
         )
-        .group("invites")
-        .public(Method::GET, "/api/user/invite/{code}", state, get_invite_info_by_code)
-        .describe(operation("getInviteInfoByCode", "Read whom an invite is for").fails(&[404]))
-        .public(Method::POST, "/api/user/invite/complete", state, complete_invite)
-        .describe(
-            operation("completeInvite", "Accept an invite: create an account and log in")
-                .answers::<CompletedInviteBody>(200, "The account is there, and the session cookie is set")
-                .fails(&[404, 412, 429]),
+        .add(
+            patch(
+                "/api/org/invites/{invitation_code}/revoke",
+                "patchRevokeInvite",
+                "Take an invite back, as the pages of Grafana do",
+            )
+            .fails(&[404])
+            .to(state, revoke_invite),
+        )
+        .group(&INVITES)
+        .add(
+            get("/api/user/invite/{code}", "getInviteInfoByCode", "Read whom an invite is for")
+                .fails(&[404])
+                .public()
+                .to(state, get_invite_info_by_code),
+        )
+        .add(
+            post(
+                "/api/user/invite/complete",
+                "completeInvite",
+                "Accept an invite: create an account and log in",
+            )
+            .answers::<CompletedInviteBody>(200, "The account is there, and the session cookie is set")
+            .fails(&[404, 412, 429])
+            .public()
+            .to(state, complete_invite),
         )
 }
 

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::Method;
 use kymograph_app::account::job::{JobState, JobView, Jobs};
 use kymograph_domain::OrgId;
 use serde::Serialize;
@@ -13,33 +12,32 @@ use utoipa::ToSchema;
 use crate::kernel::body::Message;
 use crate::kernel::error::ApiResult;
 use crate::kernel::layer::Caller;
-use crate::kernel::openapi::operation;
 use crate::kernel::openapi::parameter::one_of;
 use crate::kernel::query::{Path, Query};
-use crate::kernel::routes::Routes;
+use crate::kernel::routes::{Routes, get, post};
+use crate::kernel::setting::ADMIN;
 
 const DEFAULT_PAGE: i64 = 100;
 
 /// The routes of jobs.
 pub fn routes(jobs: &Arc<Jobs>) -> Routes {
     let states = JobState::ALL.map(JobState::as_str);
-    Routes::default()
-        .group("admin")
-        .private(Method::GET, "/api/admin/jobs", jobs, list_jobs)
-        .describe(
-            operation("listJobs", "List the jobs of the server in a state, the newest first")
+    Routes::of(&ADMIN)
+        .add(
+            get("/api/admin/jobs", "listJobs", "List the jobs of the server in a state, the newest first")
                 .details(
                     "A job is work that is done after the request that caused it, such as sending a mail.",
                 )
                 .query("state", one_of(&states), "The state; `dead` if it is left out")
                 .pages("perpage", DEFAULT_PAGE)
-                .fails(&[400]),
+                .fails(&[400])
+                .to(jobs, list_jobs),
         )
-        .private(Method::POST, "/api/admin/jobs/{job_id}/retry", jobs, retry_job)
-        .describe(
-            operation("retryJob", "Try a dead job again")
+        .add(
+            post("/api/admin/jobs/{job_id}/retry", "retryJob", "Try a dead job again")
                 .details("It is due at once, and tried as often as if it were new.")
-                .fails(&[404]),
+                .fails(&[404])
+                .to(jobs, retry_job),
         )
 }
 

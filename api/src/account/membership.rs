@@ -4,22 +4,23 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{Method, StatusCode};
-use kymograph_app::account::membership::{MemberView, Memberships};
+use axum::http::StatusCode;
+use kymograph_app::account::membership::{HISTORY, MemberView, Memberships};
 use kymograph_app::{ErrorKind, Page, Scope};
 use kymograph_domain::{OrgId, OrgRole, UserId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::account::org::ORG;
+use crate::account::org::ORGS;
 use crate::account::user::wire::last_seen;
 use crate::kernel::body::{JsonBody, Message};
 use crate::kernel::error::{ApiError, ApiResult};
 use crate::kernel::layer::Caller;
-use crate::kernel::openapi::operation;
 use crate::kernel::openapi::parameter::text;
 use crate::kernel::openapi::text::Name;
 use crate::kernel::query::{Path, Query, parse_org_id, parse_user_id};
-use crate::kernel::routes::Routes;
+use crate::kernel::routes::{Routes, delete, get, history, patch, post};
 use crate::kernel::url::avatar_url;
 
 /// How many members a list has if the client does not say.
@@ -36,57 +37,90 @@ const UPDATE_FAILED: &str = "Failed update org user";
 /// The routes of memberships.
 pub fn routes(memberships: Arc<Memberships>) -> Routes {
     let state = &memberships;
-    Routes::default()
-        .group("org")
-        .private(Method::GET, "/api/org/users", state, get_org_users_for_current_org)
-        .describe(
-            operation("getOrgUsersForCurrentOrg", "List the members of the org")
+    Routes::of(&ORG)
+        .add(
+            get("/api/org/users", "getOrgUsersForCurrentOrg", "List the members of the org")
                 .query("query", text(), QUERY)
-                .limit("limit", DEFAULT_PAGE),
+                .limit("limit", DEFAULT_PAGE)
+                .to(state, get_org_users_for_current_org),
         )
-        .private(Method::POST, "/api/org/users", state, add_org_user_to_current_org)
-        .describe(operation("addOrgUserToCurrentOrg", "Make a user a member of the org").fails(&[404, 409]))
-        .private(Method::GET, "/api/org/users/lookup", state, get_org_users_for_current_org_lookup)
-        .describe(
-            operation("getOrgUsersForCurrentOrgLookup", "List the members of the org in brief")
+        .add(
+            post("/api/org/users", "addOrgUserToCurrentOrg", "Make a user a member of the org")
+                .fails(&[404, 409])
+                .to(state, add_org_user_to_current_org),
+        )
+        .add(
+            get(
+                "/api/org/users/lookup",
+                "getOrgUsersForCurrentOrgLookup",
+                "List the members of the org in brief",
+            )
+            .query("query", text(), QUERY)
+            .limit("limit", DEFAULT_PAGE)
+            .to(state, get_org_users_for_current_org_lookup),
+        )
+        .add(
+            get(
+                "/api/org/users/search",
+                "searchOrgUsersForCurrentOrg",
+                "List the members of the org page by page",
+            )
+            .query("query", text(), QUERY)
+            .pages("perpage", DEFAULT_PAGE)
+            .to(state, search_org_users_for_current_org),
+        )
+        .add(
+            patch("/api/org/users/{user_id}", "updateOrgUserForCurrentOrg", "Give a member another role")
+                .fails_like_a_fault(NO_MEMBER, UPDATE_FAILED)
+                .to(state, update_org_user_for_current_org),
+        )
+        .add(
+            delete("/api/org/users/{user_id}", "removeOrgUserForCurrentOrg", "Remove a member from the org")
+                .fails(&[404])
+                .to(state, remove_org_user_for_current_org),
+        )
+        .merge(routes_of_any_org(state))
+        .with_history(history!(HISTORY, "/api/org/users/{user_id}", "OrgUser", "the membership of a user"))
+}
+
+/// The routes for server admins.
+fn routes_of_any_org(state: &Arc<Memberships>) -> Routes {
+    Routes::of(&ORGS)
+        .add(
+            get("/api/orgs/{org_id}/users", "getOrgUsers", "List the members of an org")
                 .query("query", text(), QUERY)
-                .limit("limit", DEFAULT_PAGE),
+                .limit("limit", DEFAULT_PAGE)
+                .to(state, get_org_users),
         )
-        .private(Method::GET, "/api/org/users/search", state, search_org_users_for_current_org)
-        .describe(
-            operation("searchOrgUsersForCurrentOrg", "List the members of the org page by page")
-                .query("query", text(), QUERY)
-                .pages("perpage", DEFAULT_PAGE),
+        .add(
+            post("/api/orgs/{org_id}/users", "addOrgUser", "Make a user a member of an org")
+                .fails(&[404, 409])
+                .to(state, add_org_user),
         )
-        .private(Method::PATCH, "/api/org/users/{user_id}", state, update_org_user_for_current_org)
-        .describe(
-            operation("updateOrgUserForCurrentOrg", "Give a member another role")
-                .fails_like_a_fault(NO_MEMBER, UPDATE_FAILED),
+        .add(
+            get(
+                "/api/orgs/{org_id}/users/search",
+                "searchOrgUsers",
+                "List the members of an org page by page",
+            )
+            .query("query", text(), QUERY)
+            .pages("perpage", DEFAULT_PAGE)
+            .to(state, search_org_users),
         )
-        .private(Method::DELETE, "/api/org/users/{user_id}", state, remove_org_user_for_current_org)
-        .describe(operation("removeOrgUserForCurrentOrg", "Remove a member from the org").fails(&[404]))
-        .group("orgs")
-        .private(Method::GET, "/api/orgs/{org_id}/users", state, get_org_users)
-        .describe(
-            operation("getOrgUsers", "List the members of an org")
-                .query("query", text(), QUERY)
-                .limit("limit", DEFAULT_PAGE),
+        .add(
+            patch(
+                "/api/orgs/{org_id}/users/{user_id}",
+                "updateOrgUser",
+                "Give a member of an org another role",
+            )
+            .fails_like_a_fault(NO_MEMBER, UPDATE_FAILED)
+            .to(state, update_org_user),
         )
-        .private(Method::POST, "/api/orgs/{org_id}/users", state, add_org_user)
-        .describe(operation("addOrgUser", "Make a user a member of an org").fails(&[404, 409]))
-        .private(Method::GET, "/api/orgs/{org_id}/users/search", state, search_org_users)
-        .describe(
-            operation("searchOrgUsers", "List the members of an org page by page")
-                .query("query", text(), QUERY)
-                .pages("perpage", DEFAULT_PAGE),
+        .add(
+            delete("/api/orgs/{org_id}/users/{user_id}", "removeOrgUser", "Remove a member from an org")
+                .fails(&[404])
+                .to(state, remove_org_user),
         )
-        .private(Method::PATCH, "/api/orgs/{org_id}/users/{user_id}", state, update_org_user)
-        .describe(
-            operation("updateOrgUser", "Give a member of an org another role")
-                .fails_like_a_fault(NO_MEMBER, UPDATE_FAILED),
-        )
-        .private(Method::DELETE, "/api/orgs/{org_id}/users/{user_id}", state, remove_org_user)
-        .describe(operation("removeOrgUser", "Remove a member from an org").fails(&[404]))
 }
 
 type Members = State<Arc<Memberships>>;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{Method, StatusCode};
-use kymograph_app::account::org::{OrgView, Orgs};
+use axum::http::StatusCode;
+use kymograph_app::account::org::{HISTORY, OrgView, Orgs};
 use kymograph_app::{Error, ErrorKind, Page};
 use kymograph_domain::OrgId;
 use kymograph_domain::account::org::Address;
@@ -15,11 +15,10 @@ use utoipa::ToSchema;
 use crate::kernel::body::{JsonBody, Message};
 use crate::kernel::error::{ApiError, ApiResult};
 use crate::kernel::layer::Caller;
-use crate::kernel::openapi::operation;
 use crate::kernel::openapi::parameter::text;
 use crate::kernel::openapi::text::{Name, ShortText};
 use crate::kernel::query::{Path, Query, parse_org_id};
-use crate::kernel::routes::Routes;
+use crate::kernel::routes::{Group, Routes, delete, get, history, post, put};
 
 /// How many orgs a list has if the client does not say.
 const DEFAULT_PAGE: i64 = 1000;
@@ -30,43 +29,59 @@ const NO_ORG: &str = "The org is not there, or a fault of the server's";
 const RENAME_FAILED: &str = "Failed to update organization";
 const ADDRESS_FAILED: &str = "Failed to update org address";
 
+/// The group of operations named `org`.
+pub(crate) const ORG: Group =
+    Group::new("org", "The caller's org: its members, invites and preferences").of_noun("org", "org");
+
+/// The group of operations named `orgs`.
+pub(crate) const ORGS: Group = Group::new("orgs", "All orgs, for server admins").of_noun("orgs", "org");
+
 /// The routes of orgs.
 pub fn routes(orgs: Arc<Orgs>) -> Routes {
-    Routes::default()
-        .group("org")
-        .private(Method::GET, "/api/org", &orgs, get_current_org)
-        .describe(operation("getCurrentOrg", "Read the org"))
-        .private(Method::PUT, "/api/org", &orgs, update_current_org)
-        .describe(operation("updateCurrentOrg", "Rename the org").fails_like_a_fault(NO_ORG, RENAME_FAILED))
-        .private(Method::PUT, "/api/org/address", &orgs, update_current_org_address)
-        .describe(
-            operation("updateCurrentOrgAddress", "Change the address of the org")
-                .fails_like_a_fault(NO_ORG, ADDRESS_FAILED),
+    Routes::of(&ORG)
+        .add(get("/api/org", "getCurrentOrg", "Read the org").to(&orgs, get_current_org))
+        .add(
+            put("/api/org", "updateCurrentOrg", "Rename the org")
+                .fails_like_a_fault(NO_ORG, RENAME_FAILED)
+                .to(&orgs, update_current_org),
         )
-        .group("orgs")
-        .private(Method::GET, "/api/orgs", &orgs, search_orgs)
-        .describe(
-            operation("searchOrgs", "List the orgs of the server")
+        .add(
+            put("/api/org/address", "updateCurrentOrgAddress", "Change the address of the org")
+                .fails_like_a_fault(NO_ORG, ADDRESS_FAILED)
+                .to(&orgs, update_current_org_address),
+        )
+        .group(&ORGS)
+        .add(
+            get("/api/orgs", "searchOrgs", "List the orgs of the server")
                 .details("Unlike all other lists, this one counts its pages from 0.")
                 .query("query", text(), "A part of the name")
                 .query("name", text(), "The whole name")
-                .pages_from_zero("perpage", DEFAULT_PAGE),
+                .pages_from_zero("perpage", DEFAULT_PAGE)
+                .to(&orgs, search_orgs),
         )
-        .private(Method::POST, "/api/orgs", &orgs, create_org)
-        .describe(operation("createOrg", "Create an org").fails(&[409]))
-        .private(Method::GET, "/api/orgs/name/{org_name}", &orgs, get_org_by_name)
-        .describe(operation("getOrgByName", "Read an org by its name").fails(&[404]))
-        .private(Method::GET, "/api/orgs/{org_id}", &orgs, get_org_by_id)
-        .describe(operation("getOrgByID", "Read an org").fails(&[404]))
-        .private(Method::PUT, "/api/orgs/{org_id}", &orgs, update_org)
-        .describe(operation("updateOrg", "Rename an org").fails_like_a_fault(NO_ORG, RENAME_FAILED))
-        .private(Method::DELETE, "/api/orgs/{org_id}", &orgs, delete_org_by_id)
-        .describe(operation("deleteOrgByID", "Delete an org with all it owns").fails(&[404]))
-        .private(Method::PUT, "/api/orgs/{org_id}/address", &orgs, update_org_address)
-        .describe(
-            operation("updateOrgAddress", "Change the address of an org")
-                .fails_like_a_fault(NO_ORG, ADDRESS_FAILED),
+        .add(post("/api/orgs", "createOrg", "Create an org").fails(&[409]).to(&orgs, create_org))
+        .add(
+            get("/api/orgs/name/{org_name}", "getOrgByName", "Read an org by its name")
+                .fails(&[404])
+                .to(&orgs, get_org_by_name),
         )
+        .add(get("/api/orgs/{org_id}", "getOrgByID", "Read an org").fails(&[404]).to(&orgs, get_org_by_id))
+        .add(
+            put("/api/orgs/{org_id}", "updateOrg", "Rename an org")
+                .fails_like_a_fault(NO_ORG, RENAME_FAILED)
+                .to(&orgs, update_org),
+        )
+        .add(
+            delete("/api/orgs/{org_id}", "deleteOrgByID", "Delete an org with all it owns")
+                .fails(&[404])
+                .to(&orgs, delete_org_by_id),
+        )
+        .add(
+            put("/api/orgs/{org_id}/address", "updateOrgAddress", "Change the address of an org")
+                .fails_like_a_fault(NO_ORG, ADDRESS_FAILED)
+                .to(&orgs, update_org_address),
+        )
+        .with_history(history!(HISTORY, "/api/org", "Org", "the org"))
 }
 
 #[derive(Serialize, ToSchema)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{Method, StatusCode};
+use axum::http::StatusCode;
 use kymograph_app::account::quota::{OrgUsage, QuotaView, Quotas};
 use kymograph_domain::account::quota::QuotaTarget;
 use kymograph_domain::{OrgId, UserId};
@@ -14,47 +14,64 @@ use utoipa::ToSchema;
 use crate::kernel::body::{JsonBody, Message};
 use crate::kernel::error::{ApiError, ApiResult};
 use crate::kernel::layer::Caller;
-use crate::kernel::openapi::operation;
 use crate::kernel::openapi::parameter::one_of;
 use crate::kernel::query::{Path, parse_org_id, parse_user_id};
-use crate::kernel::routes::Routes;
+use crate::kernel::routes::{Group, Routes, get, put};
+
+const GROUP: Group = Group::new("quota", "How much orgs and users may have");
 
 /// The routes of quotas.
 pub fn routes(quotas: &Arc<Quotas>) -> Routes {
     let state = quotas;
     let target =
         |targets: &[QuotaTarget]| one_of(&targets.iter().map(|target| target.as_str()).collect::<Vec<_>>());
-    Routes::default()
-        .group("quota")
-        .private(Method::GET, "/api/org/quotas", state, get_current_org_quota)
-        .describe(operation("getCurrentOrgQuota", "List what the org may have and has").fails(&[404]))
-        .private(Method::GET, "/api/org/usage", state, get_org_usage)
-        .describe(
-            operation("getOrgUsage", "Count what the org has")
+    Routes::of(&GROUP)
+        .add(
+            get("/api/org/quotas", "getCurrentOrgQuota", "List what the org may have and has")
+                .fails(&[404])
+                .to(state, get_current_org_quota),
+        )
+        .add(
+            get("/api/org/usage", "getOrgUsage", "Count what the org has")
                 .details("The numbers are exact, and are kept also where there are no quotas.")
-                .fails(&[404]),
+                .fails(&[404])
+                .to(state, get_org_usage),
         )
-        .private(Method::GET, "/api/orgs/{org_id}/quotas", state, get_org_quota)
-        .describe(operation("getOrgQuota", "List what an org may have and has").fails(&[404]))
-        .private(Method::PUT, "/api/orgs/{org_id}/quotas/{quota_target}", state, update_org_quota)
-        .describe(
-            operation("updateOrgQuota", "Change how much an org may have")
-                .path("quota_target", target(QuotaTarget::OF_ORG), TARGET)
-                .fails(&[404]),
+        .add(
+            get("/api/orgs/{org_id}/quotas", "getOrgQuota", "List what an org may have and has")
+                .fails(&[404])
+                .to(state, get_org_quota),
         )
-        .private(Method::GET, "/api/user/quotas", state, get_user_quotas)
-        .describe(
-            operation("getUserQuotas", "List what the caller may have and has")
+        .add(
+            put(
+                "/api/orgs/{org_id}/quotas/{quota_target}",
+                "updateOrgQuota",
+                "Change how much an org may have",
+            )
+            .path("quota_target", target(QuotaTarget::OF_ORG), TARGET)
+            .fails(&[404])
+            .to(state, update_org_quota),
+        )
+        .add(
+            get("/api/user/quotas", "getUserQuotas", "List what the caller may have and has")
                 .for_everybody()
-                .fails(&[403, 404]),
+                .fails(&[403, 404])
+                .to(state, get_user_quotas),
         )
-        .private(Method::GET, "/api/admin/users/{user_id}/quotas", state, get_user_quota)
-        .describe(operation("getUserQuota", "List what a user may have and has").fails(&[404]))
-        .private(Method::PUT, "/api/admin/users/{user_id}/quotas/{quota_target}", state, update_user_quota)
-        .describe(
-            operation("updateUserQuota", "Change how much a user may have")
-                .path("quota_target", target(QuotaTarget::OF_USER), TARGET)
-                .fails(&[404]),
+        .add(
+            get("/api/admin/users/{user_id}/quotas", "getUserQuota", "List what a user may have and has")
+                .fails(&[404])
+                .to(state, get_user_quota),
+        )
+        .add(
+            put(
+                "/api/admin/users/{user_id}/quotas/{quota_target}",
+                "updateUserQuota",
+                "Change how much a user may have",
+            )
+            .path("quota_target", target(QuotaTarget::OF_USER), TARGET)
+            .fails(&[404])
+            .to(state, update_user_quota),
         )
 }
 

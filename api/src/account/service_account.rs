@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderName, Method, StatusCode, header};
+use axum::http::{HeaderName, StatusCode, header};
 use kymograph_app::account::service_account::{
-    NewServiceAccount, ServiceAccountChange, ServiceAccountView, ServiceAccounts, TokenView,
+    HISTORY, NewServiceAccount, ServiceAccountChange, ServiceAccountView, ServiceAccounts, TokenView,
 };
 use kymograph_app::{Error, ErrorKind, Permission, Scope};
 use kymograph_domain::{OrgId, OrgRole, Timestamp, UserId};
@@ -16,11 +16,10 @@ use utoipa::ToSchema;
 use crate::kernel::body::{JsonBody, Message};
 use crate::kernel::error::{ApiError, ApiResult};
 use crate::kernel::layer::Caller;
-use crate::kernel::openapi::operation;
 use crate::kernel::openapi::parameter::{flag, text};
 use crate::kernel::openapi::text::Name;
 use crate::kernel::query::{Path, Query, parse_id};
-use crate::kernel::routes::Routes;
+use crate::kernel::routes::{Group, Routes, delete, get, history, patch, post};
 use crate::kernel::url::avatar_url;
 use crate::rights::access_control::{AccessControl, asked_access_control};
 
@@ -31,51 +30,71 @@ const DEFAULT_PAGE: i64 = 1000;
 const SHOWN_ONCE: &str = "It is shown this once and kept nowhere: the same request with the same \
     `Idempotency-Key` is 409.";
 
+const GROUP: Group = Group::new("service_accounts", "Accounts of programs, and their tokens")
+    .of_noun("serviceaccounts", "service_account");
+
 /// The routes of service accounts.
 pub fn routes(accounts: &Arc<ServiceAccounts>) -> Routes {
     let state = accounts;
     let one = "/api/serviceaccounts/{service_account_id}";
     let tokens = "/api/serviceaccounts/{service_account_id}/tokens";
-    Routes::default()
-        .group("service_accounts")
-        .private(Method::POST, "/api/serviceaccounts", state, create_service_account)
-        .describe(
-            operation("createServiceAccount", "Create a service account").succeeds_with(StatusCode::CREATED),
+    Routes::of(&GROUP)
+        .add(
+            post("/api/serviceaccounts", "createServiceAccount", "Create a service account")
+                .succeeds_with(StatusCode::CREATED)
+                .to(state, create_service_account),
         )
-        .private(Method::GET, "/api/serviceaccounts/search", state, search_org_service_accounts_with_paging)
-        .describe(
-            operation("searchOrgServiceAccountsWithPaging", "List the service accounts of the org")
-                .query("query", text(), "A part of the name or the login")
-                .query("disabled", flag(), "Only those that are disabled")
-                .query("expiredTokens", flag(), "Only those with a token that has ended")
-                .pages("perpage", DEFAULT_PAGE)
-                .query("accesscontrol", flag(), "Whether to say what the caller may do with it"),
+        .add(
+            get(
+                "/api/serviceaccounts/search",
+                "searchOrgServiceAccountsWithPaging",
+                "List the service accounts of the org",
+            )
+            .query("query", text(), "A part of the name or the login")
+            .query("disabled", flag(), "Only those that are disabled")
+            .query("expiredTokens", flag(), "Only those with a token that has ended")
+            .pages("perpage", DEFAULT_PAGE)
+            .query("accesscontrol", flag(), "Whether to say what the caller may do with it")
+            .to(state, search_org_service_accounts_with_paging),
         )
-        .private(Method::GET, one, state, retrieve_service_account)
-        .describe(
-            operation("retrieveServiceAccount", "Read a service account")
+        .add(
+            get(one, "retrieveServiceAccount", "Read a service account")
                 .query("accesscontrol", flag(), "Whether to say what the caller may do with it")
-                .fails(&[404]),
+                .fails(&[404])
+                .to(state, retrieve_service_account),
         )
-        .private(Method::PATCH, one, state, update_service_account)
-        .describe(operation("updateServiceAccount", "Change a service account").fails(&[404]))
-        .private(Method::DELETE, one, state, delete_service_account)
-        .describe(operation("deleteServiceAccount", "Delete a service account with its tokens").fails(&[404]))
-        .private(Method::GET, tokens, state, list_tokens)
-        .describe(operation("listTokens", "List the tokens of a service account"))
-        .private(Method::POST, tokens, state, create_token)
-        .describe(
-            operation("createToken", "Create a token of a service account")
+        .add(
+            patch(one, "updateServiceAccount", "Change a service account")
+                .fails(&[404])
+                .to(state, update_service_account),
+        )
+        .add(
+            delete(one, "deleteServiceAccount", "Delete a service account with its tokens")
+                .fails(&[404])
+                .to(state, delete_service_account),
+        )
+        .add(get(tokens, "listTokens", "List the tokens of a service account").to(state, list_tokens))
+        .add(
+            post(tokens, "createToken", "Create a token of a service account")
                 .details(SHOWN_ONCE)
-                .fails(&[404, 409]),
+                .fails(&[404, 409])
+                .to(state, create_token),
         )
-        .private(
-            Method::DELETE,
-            "/api/serviceaccounts/{service_account_id}/tokens/{token_id}",
-            state,
-            delete_token,
+        .add(
+            delete(
+                "/api/serviceaccounts/{service_account_id}/tokens/{token_id}",
+                "deleteToken",
+                "Delete a token of a service account",
+            )
+            .fails(&[404])
+            .to(state, delete_token),
         )
-        .describe(operation("deleteToken", "Delete a token of a service account").fails(&[404]))
+        .with_history(history!(
+            HISTORY,
+            "/api/serviceaccounts/{service_account_id}",
+            "ServiceAccount",
+            "a service account"
+        ))
 }
 
 type AccountState = State<Arc<ServiceAccounts>>;

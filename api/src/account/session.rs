@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Extension, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use kymograph_app::account::identity::{Credentials, Identity};
 use kymograph_app::account::session::{Session, Sessions};
@@ -15,13 +15,14 @@ use kymograph_app::{Error, ErrorKind, RequestContext};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::account::user::ADMIN_USERS;
+use crate::account::user::SIGNED_IN_USER;
 use crate::kernel::body::{JsonBody, Message};
 use crate::kernel::error::{ApiError, ApiResult};
 use crate::kernel::layer::Caller;
-use crate::kernel::openapi::operation;
 use crate::kernel::openapi::parameter::text;
 use crate::kernel::query::{Path, Query, parse_user_id};
-use crate::kernel::routes::Routes;
+use crate::kernel::routes::{Group, Routes, get, post};
 use crate::kernel::url::sub_path;
 use client::SessionClientBody;
 
@@ -36,6 +37,8 @@ struct LoginState {
     sub_path: Arc<str>,
 }
 
+const GROUP: Group = Group::new("session", "Logging in and out");
+
 /// The routes of sessions. `root_url` is the address that people reach the server by.
 pub fn routes(
     identity: Arc<Identity>,
@@ -45,54 +48,86 @@ pub fn routes(
 ) -> Routes {
     let login =
         LoginState { identity, sessions: sessions.clone(), cookie, sub_path: sub_path(root_url).into() };
-    Routes::default()
-        .group("session")
-        .public(Method::POST, "/login", &login, log_in)
-        .describe(
-            operation("loginPost", "Log in with a login and password")
+    Routes::of(&GROUP)
+        .add(
+            post("/login", "loginPost", "Log in with a login and password")
                 .answers::<LoginBody>(200, "The session cookie is set")
-                .fails(&[401, 429]),
+                .fails(&[401, 429])
+                .public()
+                .to(&login, log_in),
         )
-        .public(Method::GET, "/logout", &login, log_out)
-        .describe(
-            operation("logout", "Log out and go to the log-in page")
+        .add(
+            get("/logout", "logout", "Log out and go to the log-in page")
                 .answers_nothing(302, "The session has ended, if there was one")
-                .fails(&[403, 429]),
+                .fails(&[403, 429])
+                .public()
+                .to(&login, log_out),
         )
-        .public(Method::POST, "/api/user/auth-tokens/rotate", &login, rotate_user_auth_token)
-        .describe(
-            operation("rotateUserAuthToken", "Replace the token of the session")
+        .add(
+            post("/api/user/auth-tokens/rotate", "rotateUserAuthToken", "Replace the token of the session")
                 .answers::<Message>(200, "The session cookie is set anew")
-                .fails(&[401]),
+                .fails(&[401])
+                .public()
+                .to(&login, rotate_user_auth_token),
         )
-        .public(Method::GET, "/user/auth-tokens/rotate", &login, rotate_user_auth_token_redirect)
-        .describe(
-            operation("rotateUserAuthTokenRedirect", "Replace the token of the session on the way to a page")
-                .query("redirectTo", text(), "The path of the page")
-                .answers_nothing(302, "To the page, or without a session to the log-in page")
-                .fails(&[403, 429]),
+        .add(
+            get(
+                "/user/auth-tokens/rotate",
+                "rotateUserAuthTokenRedirect",
+                "Replace the token of the session on the way to a page",
+            )
+            .query("redirectTo", text(), "The path of the page")
+            .answers_nothing(302, "To the page, or without a session to the log-in page")
+            .fails(&[403, 429])
+            .public()
+            .to(&login, rotate_user_auth_token_redirect),
         )
-        .private(Method::GET, "/api/login/ping", &(), login_ping)
-        .describe(operation("loginPing", "Find out whether the credentials are good").for_everybody())
-        .group("signed_in_user")
-        .private(Method::GET, "/api/user/auth-tokens", &sessions, get_user_auth_tokens)
-        .describe(operation("getUserAuthTokens", "List the sessions of the caller").for_everybody())
-        .private(Method::POST, "/api/user/revoke-auth-token", &sessions, revoke_user_auth_token)
-        .describe(
-            operation("revokeUserAuthToken", "End a session of the caller").for_everybody().fails(&[404]),
+        .add(
+            get("/api/login/ping", "loginPing", "Find out whether the credentials are good")
+                .for_everybody()
+                .to(&(), login_ping),
         )
-        .group("admin_users")
-        .private(Method::GET, "/api/admin/users/{user_id}/auth-tokens", &sessions, admin_get_user_auth_tokens)
-        .describe(operation("adminGetUserAuthTokens", "List the sessions of a user").fails(&[404]))
-        .private(
-            Method::POST,
-            "/api/admin/users/{user_id}/revoke-auth-token",
-            &sessions,
-            admin_revoke_user_auth_token,
+        .group(&SIGNED_IN_USER)
+        .add(
+            get("/api/user/auth-tokens", "getUserAuthTokens", "List the sessions of the caller")
+                .for_everybody()
+                .to(&sessions, get_user_auth_tokens),
         )
-        .describe(operation("adminRevokeUserAuthToken", "End a session of a user").fails(&[404]))
-        .private(Method::POST, "/api/admin/users/{user_id}/logout", &sessions, admin_logout_user)
-        .describe(operation("adminLogoutUser", "End all sessions of a user").fails(&[404]))
+        .add(
+            post("/api/user/revoke-auth-token", "revokeUserAuthToken", "End a session of the caller")
+                .for_everybody()
+                .fails(&[404])
+                .to(&sessions, revoke_user_auth_token),
+        )
+        .merge(admin_routes(&sessions))
+}
+
+/// The routes for server admins.
+fn admin_routes(sessions: &Arc<Sessions>) -> Routes {
+    Routes::of(&ADMIN_USERS)
+        .add(
+            get(
+                "/api/admin/users/{user_id}/auth-tokens",
+                "adminGetUserAuthTokens",
+                "List the sessions of a user",
+            )
+            .fails(&[404])
+            .to(sessions, admin_get_user_auth_tokens),
+        )
+        .add(
+            post(
+                "/api/admin/users/{user_id}/revoke-auth-token",
+                "adminRevokeUserAuthToken",
+                "End a session of a user",
+            )
+            .fails(&[404])
+            .to(sessions, admin_revoke_user_auth_token),
+        )
+        .add(
+            post("/api/admin/users/{user_id}/logout", "adminLogoutUser", "End all sessions of a user")
+                .fails(&[404])
+                .to(sessions, admin_logout_user),
+        )
 }
 
 #[derive(Deserialize, Default, ToSchema)]

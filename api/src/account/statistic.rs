@@ -4,22 +4,21 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::Method;
 use kymograph_app::account::statistic::{ServerStatistics, Statistics};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::kernel::error::ApiResult;
 use crate::kernel::layer::Caller;
-use crate::kernel::openapi::operation;
-use crate::kernel::routes::Routes;
+use crate::kernel::routes::{Routes, get};
+use crate::kernel::setting::ADMIN;
 
 /// The routes of statistics.
 pub fn routes(statistics: &Arc<Statistics>) -> Routes {
-    Routes::default()
-        .group("admin")
-        .private(Method::GET, "/api/admin/stats", statistics, admin_get_stats)
-        .describe(operation("adminGetStats", "Count what there is on the server"))
+    Routes::of(&ADMIN).add(
+        get("/api/admin/stats", "adminGetStats", "Count what there is on the server")
+            .to(statistics, admin_get_stats),
+    )
 }
 
 #[derive(Serialize, ToSchema)]

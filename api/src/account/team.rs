@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{Method, StatusCode};
-use kymograph_app::account::team::{NewTeam, TeamFilter, TeamMemberView, TeamView, Teams, WantedMembers};
+use axum::http::StatusCode;
+use kymograph_app::account::team::{
+    HISTORY, NewTeam, TeamFilter, TeamMemberView, TeamView, Teams, WantedMembers,
+};
 use kymograph_app::{Permission, Scope};
 use kymograph_domain::account::team::TeamPermission;
 use kymograph_domain::{OrgId, TeamId, Uid, UserId};
@@ -13,67 +15,114 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa::openapi::{ObjectBuilder, Type};
 
+use crate::account::user::SIGNED_IN_USER;
+use crate::account::user::USERS;
 use crate::kernel::body::{JsonBody, Message};
 use crate::kernel::error::{ApiError, ApiResult};
 use crate::kernel::layer::Caller;
-use crate::kernel::openapi::operation;
 use crate::kernel::openapi::parameter::{flag, text};
 use crate::kernel::openapi::text::{Name, ShortText};
 use crate::kernel::query::{Path, Query, parse_user_id};
-use crate::kernel::routes::Routes;
+use crate::kernel::routes::{Group, Routes, delete, get, history, post, put};
 use crate::kernel::url::avatar_url;
 use crate::rights::access_control::{AccessControl, asked_access_control};
 
 /// How many teams a list has if the client does not say.
 const DEFAULT_PAGE: i64 = 1000;
 
+/// The group of operations named `teams`.
+pub(crate) const TEAMS: Group = Group::new("teams", "Teams and their members").of_noun("teams", "team");
+
 /// The routes of teams.
 pub fn routes(teams: &Arc<Teams>) -> Routes {
     let state = teams;
-    Routes::default()
-        .group("teams")
-        .private(Method::POST, "/api/teams", state, create_team)
-        .describe(operation("createTeam", "Create a team").fails(&[409]))
-        .private(Method::GET, "/api/teams/search", state, search_teams)
-        .describe(
-            operation("searchTeams", "List the teams of the org")
+    Routes::of(&TEAMS)
+        .add(post("/api/teams", "createTeam", "Create a team").fails(&[409]).to(state, create_team))
+        .add(
+            get("/api/teams/search", "searchTeams", "List the teams of the org")
                 .query("query", text(), "A part of the name")
                 .query("name", text(), "The whole name")
                 .pages("perpage", DEFAULT_PAGE)
-                .query("accesscontrol", flag(), "Whether to say what the caller may do with it"),
-        )
-        .private(Method::GET, "/api/teams/{team_id}", state, get_team_by_id)
-        .describe(
-            operation("getTeamByID", "Read a team")
                 .query("accesscontrol", flag(), "Whether to say what the caller may do with it")
-                .fails(&[404]),
+                .to(state, search_teams),
         )
-        .private(Method::PUT, "/api/teams/{team_id}", state, update_team)
-        .describe(
-            operation("updateTeam", "Change a team")
+        .add(
+            get("/api/teams/{team_id}", "getTeamByID", "Read a team")
+                .query("accesscontrol", flag(), "Whether to say what the caller may do with it")
+                .fails(&[404])
+                .to(state, get_team_by_id),
+        )
+        .add(
+            put("/api/teams/{team_id}", "updateTeam", "Change a team")
                 .details("A name that is left out stays, an e-mail address that is left out is cleared.")
-                .fails(&[404, 409]),
+                .fails(&[404, 409])
+                .to(state, update_team),
         )
-        .private(Method::DELETE, "/api/teams/{team_id}", state, delete_team_by_id)
-        .describe(operation("deleteTeamByID", "Delete a team").fails(&[404]))
-        .private(Method::GET, "/api/teams/{team_id}/members", state, get_team_members)
-        .describe(operation("getTeamMembers", "List the members of a team").fails(&[404]))
-        .private(Method::POST, "/api/teams/{team_id}/members", state, add_team_member)
-        .describe(operation("addTeamMember", "Make a member of the org a member of a team").fails(&[404]))
-        .private(Method::PUT, "/api/teams/{team_id}/members", state, set_team_memberships)
-        .describe(
-            operation("setTeamMemberships", "Say who is in a team, by e-mail address or login").fails(&[404]),
+        .add(
+            delete("/api/teams/{team_id}", "deleteTeamByID", "Delete a team")
+                .fails(&[404])
+                .to(state, delete_team_by_id),
         )
-        .private(Method::PUT, "/api/teams/{team_id}/members/{user_id}", state, update_team_member)
-        .describe(operation("updateTeamMember", "Give a member of a team another permission").fails(&[404]))
-        .private(Method::DELETE, "/api/teams/{team_id}/members/{user_id}", state, remove_team_member)
-        .describe(operation("removeTeamMember", "Remove a member from a team").fails(&[404]))
-        .group("signed_in_user")
-        .private(Method::GET, "/api/user/teams", state, get_signed_in_user_team_list)
-        .describe(operation("getSignedInUserTeamList", "List the teams of the caller").for_everybody())
-        .group("users")
-        .private(Method::GET, "/api/users/{user_id}/teams", state, get_user_teams)
-        .describe(operation("getUserTeams", "List the teams of a user").fails(&[404]))
+        .merge(member_routes(state))
+        .group(&SIGNED_IN_USER)
+        .add(
+            get("/api/user/teams", "getSignedInUserTeamList", "List the teams of the caller")
+                .for_everybody()
+                .to(state, get_signed_in_user_team_list),
+        )
+        .group(&USERS)
+        .add(
+            get("/api/users/{user_id}/teams", "getUserTeams", "List the teams of a user")
+                .fails(&[404])
+                .to(state, get_user_teams),
+        )
+        .with_history(history!(HISTORY, "/api/teams/{team_id}", "Team", "a team"))
+}
+
+/// The routes of members of teams.
+fn member_routes(state: &Arc<Teams>) -> Routes {
+    Routes::of(&TEAMS)
+        .add(
+            get("/api/teams/{team_id}/members", "getTeamMembers", "List the members of a team")
+                .fails(&[404])
+                .to(state, get_team_members),
+        )
+        .add(
+            post(
+                "/api/teams/{team_id}/members",
+                "addTeamMember",
+                "Make a member of the org a member of a team",
+            )
+            .fails(&[404])
+            .to(state, add_team_member),
+        )
+        .add(
+            put(
+                "/api/teams/{team_id}/members",
+                "setTeamMemberships",
+                "Say who is in a team, by e-mail address or login",
+            )
+            .fails(&[404])
+            .to(state, set_team_memberships),
+        )
+        .add(
+            put(
+                "/api/teams/{team_id}/members/{user_id}",
+                "updateTeamMember",
+                "Give a member of a team another permission",
+            )
+            .fails(&[404])
+            .to(state, update_team_member),
+        )
+        .add(
+            delete(
+                "/api/teams/{team_id}/members/{user_id}",
+                "removeTeamMember",
+                "Remove a member from a team",
+            )
+            .fails(&[404])
+            .to(state, remove_team_member),
+        )
 }
 
 type TeamState = State<Arc<Teams>>;

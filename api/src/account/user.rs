@@ -10,10 +10,10 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{Method, StatusCode};
+use axum::http::StatusCode;
 use kymograph_app::account::identity::Identity;
 use kymograph_app::account::membership::Memberships;
-use kymograph_app::account::user::{NewUser, Users};
+use kymograph_app::account::user::{HISTORY, NewUser, Users};
 use kymograph_app::{Error, ErrorKind, Scope};
 use kymograph_domain::account::user::Profile;
 use kymograph_domain::{OrgId, UserId};
@@ -23,13 +23,14 @@ use utoipa::ToSchema;
 use crate::kernel::body::{JsonBody, Message};
 use crate::kernel::error::{ApiError, ApiResult};
 use crate::kernel::layer::Caller;
-use crate::kernel::openapi::operation;
 use crate::kernel::openapi::parameter::{matching, text};
 use crate::kernel::openapi::text::ShortText;
 use crate::kernel::query::{Path, Query, parse_id, parse_org_id, parse_user_id};
-use crate::kernel::routes::Routes;
+use crate::kernel::routes::{Group, Routes, delete, get, history, post, put};
 use text::NewPassword;
 use wire::{ProfileBody, ProfileForm, UserHitBody, UserOrgBody};
+
+pub(crate) use own::SIGNED_IN_USER;
 
 /// How many users a list has if the client does not say.
 const DEFAULT_PAGE: i64 = 1000;
@@ -51,6 +52,12 @@ struct UserState {
     root_url: Arc<str>,
 }
 
+/// The group of operations named `users`.
+pub(crate) const USERS: Group = Group::new("users", "All users, for server admins").of_noun("users", "user");
+
+/// The group of operations named `admin_users`.
+pub(crate) const ADMIN_USERS: Group = Group::new("admin_users", "What server admins do to users");
+
 /// The routes of users.
 pub fn routes(
     users: Arc<Users>,
@@ -59,68 +66,99 @@ pub fn routes(
     root_url: &str,
 ) -> Routes {
     let state = &UserState { users, memberships, identity, root_url: root_url.into() };
-    Routes::default()
-        .group("users")
-        .private(Method::GET, "/api/users", state, search_users)
-        .describe(
-            operation("searchUsers", "List the users of the server")
+    Routes::of(&USERS)
+        .add(
+            get("/api/users", "searchUsers", "List the users of the server")
                 .query("query", text(), QUERY)
-                .pages("perpage", DEFAULT_PAGE),
+                .pages("perpage", DEFAULT_PAGE)
+                .to(state, search_users),
         )
-        .private(Method::GET, "/api/users/search", state, search_users_with_paging)
-        .describe(
-            operation("searchUsersWithPaging", "List the users of the server, and count them")
+        .add(
+            get("/api/users/search", "searchUsersWithPaging", "List the users of the server, and count them")
                 .query("query", text(), QUERY)
-                .pages("perpage", DEFAULT_PAGE),
+                .pages("perpage", DEFAULT_PAGE)
+                .to(state, search_users_with_paging),
         )
-        .private(Method::GET, "/api/users/lookup", state, get_user_by_login_or_email)
-        .describe(
-            operation("getUserByLoginOrEmail", "Read a user by login or e-mail address")
+        .add(
+            get("/api/users/lookup", "getUserByLoginOrEmail", "Read a user by login or e-mail address")
                 .required_query("loginOrEmail", text(), "The login or the e-mail address")
-                .fails(&[404]),
+                .fails(&[404])
+                .to(state, get_user_by_login_or_email),
         )
-        .private(Method::GET, "/api/users/{user_id}", state, get_user_by_id)
-        .describe(
-            operation("getUserByID", "Read a user")
+        .add(
+            get("/api/users/{user_id}", "getUserByID", "Read a user")
                 .path("user_id", matching("^[a-zA-Z0-9_-]+$"), "The id of a user, or its uid")
-                .fails(&[404]),
+                .fails(&[404])
+                .to(state, get_user_by_id),
         )
-        .private(Method::PUT, "/api/users/{user_id}", state, update_user)
-        .describe(
-            operation("updateUser", "Change the profile of a user")
+        .add(
+            put("/api/users/{user_id}", "updateUser", "Change the profile of a user")
                 .path("user_id", matching("^[a-zA-Z0-9_-]+$"), "The id of a user, or its uid")
-                .fails(&[404, 409]),
+                .fails(&[404, 409])
+                .to(state, update_user),
         )
-        .private(Method::GET, "/api/users/{user_id}/orgs", state, get_user_org_list)
-        .describe(
-            operation("getUserOrgList", "List the orgs of a user")
+        .add(
+            get("/api/users/{user_id}/orgs", "getUserOrgList", "List the orgs of a user")
                 .path("user_id", matching("^[a-zA-Z0-9_-]+$"), "The id of a user, or its uid")
-                .fails(&[404]),
+                .fails(&[404])
+                .to(state, get_user_org_list),
         )
-        .private(Method::POST, "/api/users/{user_id}/using/{org_id}", state, admin_set_user_using_org)
-        .describe(operation("adminSetUserUsingOrg", "Have a user work in another one of its orgs"))
-        .group("admin_users")
-        .private(Method::POST, "/api/admin/users", state, admin_create_user)
-        .describe(operation("adminCreateUser", "Create a user").fails(&[412]))
-        .private(Method::DELETE, "/api/admin/users/{user_id}", state, admin_delete_user)
-        .describe(operation("adminDeleteUser", "Delete a user").fails(&[404]))
-        .private(Method::PUT, "/api/admin/users/{user_id}/password", state, admin_update_user_password)
-        .describe(
-            operation("adminUpdateUserPassword", "Give a user another password")
-                .fails_like_a_fault(NO_USER, PASSWORD_FAILED),
+        .add(
+            post(
+                "/api/users/{user_id}/using/{org_id}",
+                "adminSetUserUsingOrg",
+                "Have a user work in another one of its orgs",
+            )
+            .to(state, admin_set_user_using_org),
         )
-        .private(Method::PUT, "/api/admin/users/{user_id}/permissions", state, admin_update_user_permissions)
-        .describe(
-            operation("adminUpdateUserPermissions", "Make a user a server admin, or one no more")
-                .fails_like_a_fault(NO_USER, PERMISSIONS_FAILED),
-        )
-        .private(Method::POST, "/api/admin/users/{user_id}/disable", state, admin_disable_user)
-        .describe(operation("adminDisableUser", "Keep a user from logging in").fails(&[404]))
-        .private(Method::POST, "/api/admin/users/{user_id}/enable", state, admin_enable_user)
-        .describe(operation("adminEnableUser", "Let a user log in again").fails(&[404]))
+        .merge(admin_routes(state))
         .merge(own::routes(state))
         .merge(email::routes(state))
         .merge(help_flag::routes(state))
+        .with_history(history!(HISTORY, "/api/users/{user_id}", "User", "a user"))
+}
+
+/// The routes for server admins.
+fn admin_routes(state: &UserState) -> Routes {
+    Routes::of(&ADMIN_USERS)
+        .add(
+            post("/api/admin/users", "adminCreateUser", "Create a user")
+                .fails(&[412])
+                .to(state, admin_create_user),
+        )
+        .add(
+            delete("/api/admin/users/{user_id}", "adminDeleteUser", "Delete a user")
+                .fails(&[404])
+                .to(state, admin_delete_user),
+        )
+        .add(
+            put(
+                "/api/admin/users/{user_id}/password",
+                "adminUpdateUserPassword",
+                "Give a user another password",
+            )
+            .fails_like_a_fault(NO_USER, PASSWORD_FAILED)
+            .to(state, admin_update_user_password),
+        )
+        .add(
+            put(
+                "/api/admin/users/{user_id}/permissions",
+                "adminUpdateUserPermissions",
+                "Make a user a server admin, or one no more",
+            )
+            .fails_like_a_fault(NO_USER, PERMISSIONS_FAILED)
+            .to(state, admin_update_user_permissions),
+        )
+        .add(
+            post("/api/admin/users/{user_id}/disable", "adminDisableUser", "Keep a user from logging in")
+                .fails(&[404])
+                .to(state, admin_disable_user),
+        )
+        .add(
+            post("/api/admin/users/{user_id}/enable", "adminEnableUser", "Let a user log in again")
+                .fails(&[404])
+                .to(state, admin_enable_user),
+        )
 }
 
 #[derive(Serialize, ToSchema)]

@@ -12,9 +12,9 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{Method, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
-use kymograph_app::content::dashboard::{DashboardView, Dashboards, ParsedDashboard, SaveDashboard};
+use kymograph_app::content::dashboard::{DashboardView, Dashboards, HISTORY, ParsedDashboard, SaveDashboard};
 use kymograph_app::content::star::Stars;
 use kymograph_domain::content::dashboard::resource::{is_classic, schema_of, version_of};
 use kymograph_domain::kernel::text::shortened;
@@ -24,10 +24,10 @@ use utoipa::ToSchema;
 use crate::kernel::body::{JsonText, form};
 use crate::kernel::error::{ApiError, ApiResult};
 use crate::kernel::layer::Caller;
-use crate::kernel::openapi::operation;
 use crate::kernel::openapi::parameter::text;
 use crate::kernel::query::{Path, Query};
-use crate::kernel::routes::Routes;
+use crate::kernel::routes::{Routes, delete, get, history, post};
+use crate::rights::resource_permission::DASHBOARDS;
 use wire::{DashboardBody, DashboardMetaBody, DeletedDashboardBody, SaveDashboardForm, SavedDashboardBody};
 
 pub(crate) use diff::MAX_DIFF_BYTES;
@@ -44,36 +44,43 @@ const CONFLICTS: &str = "Saving over a version other than the current one is 412
 pub fn routes(dashboards: Arc<Dashboards>, stars: Arc<Stars>) -> Routes {
     let state = &dashboards;
     let read_state = &ReadState { dashboards: dashboards.clone(), stars };
-    Routes::default()
-        .group("dashboards")
-        .private(Method::POST, "/api/dashboards/db", state, post_dashboard)
-        .describe(
-            operation("postDashboard", "Create a dashboard, or save a new version of it")
+    Routes::of(&DASHBOARDS)
+        .add(
+            post("/api/dashboards/db", "postDashboard", "Create a dashboard, or save a new version of it")
                 .details(CONFLICTS)
                 .takes::<SaveDashboardForm>()
-                .fails(&[404, 412]),
+                .fails(&[404, 412])
+                .to(state, post_dashboard),
         )
-        .private(Method::GET, "/api/dashboards/tags", state, get_dashboard_tags)
-        .describe(
-            operation("getDashboardTags", "List the tags of all dashboards, and how many have each")
-                .for_everybody()
-                .fails(&[403]),
+        .add(
+            get(
+                "/api/dashboards/tags",
+                "getDashboardTags",
+                "List the tags of all dashboards, and how many have each",
+            )
+            .for_everybody()
+            .fails(&[403])
+            .to(state, get_dashboard_tags),
         )
-        .private(Method::GET, "/api/dashboards/uid/{uid}", read_state, get_dashboard_by_uid)
-        .describe(
-            operation("getDashboardByUID", "Read a dashboard")
+        .add(
+            get("/api/dashboards/uid/{uid}", "getDashboardByUID", "Read a dashboard")
                 .at()
                 .answers::<DashboardBody>(200, "The dashboard, and what is said of it")
                 .query("apiVersion", text(), "The schema that the caller wants, like `v1`")
                 .fails(&[404])
-                .fails_when(406, "The schema that the caller wants is not known"),
+                .fails_when(406, "The schema that the caller wants is not known")
+                .to(read_state, get_dashboard_by_uid),
         )
-        .private(Method::DELETE, "/api/dashboards/uid/{uid}", state, delete_dashboard_by_uid)
-        .describe(operation("deleteDashboardByUID", "Delete a dashboard").fails(&[404]))
+        .add(
+            delete("/api/dashboards/uid/{uid}", "deleteDashboardByUID", "Delete a dashboard")
+                .fails(&[404])
+                .to(state, delete_dashboard_by_uid),
+        )
         .merge(import::routes(state))
         .merge(trash::routes(state))
         .merge(version::routes(state))
         .merge(diff::routes(state))
+        .with_history(history!(HISTORY, "/api/dashboards/uid/{uid}", "Dashboard", "a dashboard"))
 }
 
 type DashboardState = State<Arc<Dashboards>>;

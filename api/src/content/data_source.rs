@@ -1,24 +1,26 @@
 //! Data sources. No org has one yet; clients that look for them before they do something else are told so.
 
 use axum::Json;
-use axum::http::Method;
 use axum::response::{IntoResponse, Response};
 use kymograph_app::Permission;
 
 use crate::kernel::error::ApiResult;
 use crate::kernel::layer::Caller;
-use crate::kernel::openapi::operation;
-use crate::kernel::routes::Routes;
+use crate::kernel::routes::{Group, Routes, get};
+
+const GROUP: Group = Group::new("datasources", "What dashboards get their data from");
 
 /// The routes of data sources.
 pub fn routes() -> Routes {
-    Routes::default()
-        .group("datasources")
-        .private(Method::GET, "/api/datasources", &(), get_data_sources)
-        .describe(
-            operation("getDataSources", "List the data sources of the org, of which there are none yet")
-                .answers::<Vec<String>>(200, "No data source"),
+    Routes::of(&GROUP).add(
+        get(
+            "/api/datasources",
+            "getDataSources",
+            "List the data sources of the org, of which there are none yet",
         )
+        .answers::<Vec<String>>(200, "No data source")
+        .to(&(), get_data_sources),
+    )
 }
 
 async fn get_data_sources(Caller(scope): Caller) -> ApiResult<Response> {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{Method, StatusCode};
-use kymograph_app::content::folder::{FolderChange, FolderRight, FolderView, Folders, NewFolder};
+use axum::http::StatusCode;
+use kymograph_app::content::folder::{FolderChange, FolderRight, FolderView, Folders, HISTORY, NewFolder};
 use kymograph_app::rights::authorization::permissions_of;
 use kymograph_app::{ErrorKind, Scope};
 use kymograph_domain::content::folder::GENERAL_UID;
@@ -17,13 +17,13 @@ use utoipa::ToSchema;
 use crate::kernel::body::JsonBody;
 use crate::kernel::error::{ApiError, ApiResult};
 use crate::kernel::layer::Caller;
-use crate::kernel::openapi::operation;
 use crate::kernel::openapi::parameter::{flag, matching, text};
 use crate::kernel::openapi::text::{LongText, Name, NewUid, ParentUid};
 use crate::kernel::query::{Path, Query, parse_id};
-use crate::kernel::routes::Routes;
+use crate::kernel::routes::{Routes, delete, get, history, post, put};
 use crate::kernel::url::address;
 use crate::rights::access_control::{AccessControl, access_control, is_access_control_asked};
+use crate::rights::resource_permission::FOLDERS;
 
 /// How many folders a list has if the client does not say.
 const DEFAULT_PAGE: i64 = 1000;
@@ -31,53 +31,71 @@ const DEFAULT_PAGE: i64 = 1000;
 /// The routes of folders.
 pub fn routes(folders: Arc<Folders>) -> Routes {
     let state = &folders;
-    Routes::default()
-        .group("folders")
-        .private(Method::GET, "/api/folders", state, get_folders)
-        .describe(
-            operation("getFolders", "List the folders inside another one, or at the root")
+    Routes::of(&FOLDERS)
+        .add(
+            get("/api/folders", "getFolders", "List the folders inside another one, or at the root")
                 .query("parentUid", matching("^[a-zA-Z0-9_-]*$"), "The folder to look into")
                 .query("permission", text(), "`Edit` for those only that the caller may change")
                 .at()
                 .pages("limit", DEFAULT_PAGE)
                 .for_everybody()
-                .fails(&[403, 404]),
+                .fails(&[403, 404])
+                .to(state, get_folders),
         )
-        .private(Method::POST, "/api/folders", state, create_folder)
-        .describe(
-            operation("createFolder", "Create a folder")
+        .add(
+            post("/api/folders", "createFolder", "Create a folder")
                 .details("A uid that is taken is 412 with `version-mismatch`.")
-                .fails(&[412]),
+                .fails(&[412])
+                .to(state, create_folder),
         )
-        .private(Method::GET, "/api/folders/id/{folder_id}", state, get_folder_by_id)
-        .describe(
-            operation("getFolderByID", "Read a folder by its numeric id")
+        .add(
+            get("/api/folders/id/{folder_id}", "getFolderByID", "Read a folder by its numeric id")
                 .query("accesscontrol", flag(), "Whether to say what the caller may do with it")
-                .fails(&[404]),
+                .fails(&[404])
+                .to(state, get_folder_by_id),
         )
-        .private(Method::GET, "/api/folders/{folder_uid}", state, get_folder_by_uid)
-        .describe(
-            operation("getFolderByUID", "Read a folder and the folders that it is in")
+        .add(
+            get("/api/folders/{folder_uid}", "getFolderByUID", "Read a folder and the folders that it is in")
                 .at()
                 .details("Of a folder around that the caller may not see, uid and title are `redacted`.")
                 .query("accesscontrol", flag(), "Whether to say what the caller may do with it")
-                .fails(&[404]),
+                .fails(&[404])
+                .to(state, get_folder_by_uid),
         )
-        .private(Method::PUT, "/api/folders/{folder_uid}", state, update_folder)
-        .describe(
-            operation("updateFolder", "Change the title or the description of a folder")
-                .details("Needs the current `version`, or `overwrite`.")
-                .fails(&[404, 412]),
+        .add(
+            put(
+                "/api/folders/{folder_uid}",
+                "updateFolder",
+                "Change the title or the description of a folder",
+            )
+            .details("Needs the current `version`, or `overwrite`.")
+            .fails(&[404, 412])
+            .to(state, update_folder),
         )
-        .private(Method::DELETE, "/api/folders/{folder_uid}", state, delete_folder)
-        .describe(operation("deleteFolder", "Delete a folder with all that is inside it").fails(&[404, 413]))
-        .private(Method::GET, "/api/folders/{folder_uid}/counts", state, get_folder_descendant_counts)
-        .describe(
-            operation("getFolderDescendantCounts", "Count what is inside a folder, at any depth")
-                .fails(&[404]),
+        .add(
+            delete("/api/folders/{folder_uid}", "deleteFolder", "Delete a folder with all that is inside it")
+                .fails(&[404, 413])
+                .to(state, delete_folder),
         )
-        .private(Method::POST, "/api/folders/{folder_uid}/move", state, move_folder)
-        .describe(operation("moveFolder", "Put a folder into another one, or at the root").fails(&[404]))
+        .add(
+            get(
+                "/api/folders/{folder_uid}/counts",
+                "getFolderDescendantCounts",
+                "Count what is inside a folder, at any depth",
+            )
+            .fails(&[404])
+            .to(state, get_folder_descendant_counts),
+        )
+        .add(
+            post(
+                "/api/folders/{folder_uid}/move",
+                "moveFolder",
+                "Put a folder into another one, or at the root",
+            )
+            .fails(&[404])
+            .to(state, move_folder),
+        )
+        .with_history(history!(HISTORY, "/api/folders/{folder_uid}", "Folder", "a folder"))
 }
 
 type FolderState = State<Arc<Folders>>;

@@ -6,63 +6,86 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::Method;
 use kymograph_app::content::preference::{
-    HomeChoice, PreferenceChange, PreferenceView, Preferences, Unmentioned,
+    HomeChoice, ORG_HISTORY, OWN_HISTORY, PreferenceChange, PreferenceView, Preferences, Unmentioned,
 };
 use kymograph_domain::Uid;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::account::org::ORG;
+use crate::account::team::TEAMS;
+use crate::account::user::SIGNED_IN_USER;
 use crate::kernel::body::{JsonBody, Message};
 use crate::kernel::error::ApiResult;
 use crate::kernel::layer::Caller;
-use crate::kernel::openapi::operation;
 use crate::kernel::openapi::text::{Theme, Word};
 use crate::kernel::query::Path;
-use crate::kernel::routes::Routes;
+use crate::kernel::routes::{Routes, get, history, patch, put};
 
 /// The routes of preferences.
 pub fn routes(preferences: Arc<Preferences>) -> Routes {
     let state = &preferences;
-    Routes::default()
-        .group("org")
-        .private(Method::GET, "/api/org/preferences", state, get_org_preferences)
-        .describe(operation("getOrgPreferences", "Read what the org prefers"))
-        .private(Method::PUT, "/api/org/preferences", state, update_org_preferences)
-        .describe(
-            operation("updateOrgPreferences", "Set what the org prefers")
-                .details("What is left out is reset.")
-                .fails(&[404]),
+    Routes::of(&ORG)
+        .add(
+            get("/api/org/preferences", "getOrgPreferences", "Read what the org prefers")
+                .to(state, get_org_preferences),
         )
-        .private(Method::PATCH, "/api/org/preferences", state, patch_org_preferences)
-        .describe(operation("patchOrgPreferences", "Change some of what the org prefers").fails(&[404]))
-        .group("teams")
-        .private(Method::GET, "/api/teams/{team_id}/preferences", state, get_team_preferences)
-        .describe(operation("getTeamPreferences", "Read what a team prefers").fails(&[404]))
-        .private(Method::PUT, "/api/teams/{team_id}/preferences", state, update_team_preferences)
-        .describe(
-            operation("updateTeamPreferences", "Set what a team prefers")
+        .add(
+            put("/api/org/preferences", "updateOrgPreferences", "Set what the org prefers")
                 .details("What is left out is reset.")
-                .fails(&[404]),
+                .fails(&[404])
+                .to(state, update_org_preferences),
         )
-        .group("signed_in_user")
-        .private(Method::GET, "/api/user/preferences", state, get_user_preferences)
-        .describe(operation("getUserPreferences", "Read what the caller prefers").for_everybody())
-        .private(Method::PUT, "/api/user/preferences", state, update_user_preferences)
-        .describe(
-            operation("updateUserPreferences", "Set what the caller prefers")
+        .add(
+            patch("/api/org/preferences", "patchOrgPreferences", "Change some of what the org prefers")
+                .fails(&[404])
+                .to(state, patch_org_preferences),
+        )
+        .group(&TEAMS)
+        .add(
+            get("/api/teams/{team_id}/preferences", "getTeamPreferences", "Read what a team prefers")
+                .fails(&[404])
+                .to(state, get_team_preferences),
+        )
+        .add(
+            put("/api/teams/{team_id}/preferences", "updateTeamPreferences", "Set what a team prefers")
+                .details("What is left out is reset.")
+                .fails(&[404])
+                .to(state, update_team_preferences),
+        )
+        .group(&SIGNED_IN_USER)
+        .add(
+            get("/api/user/preferences", "getUserPreferences", "Read what the caller prefers")
+                .for_everybody()
+                .to(state, get_user_preferences),
+        )
+        .add(
+            put("/api/user/preferences", "updateUserPreferences", "Set what the caller prefers")
                 .details("What is left out is reset.")
                 .for_everybody()
-                .fails(&[404]),
+                .fails(&[404])
+                .to(state, update_user_preferences),
         )
-        .private(Method::PATCH, "/api/user/preferences", state, patch_user_preferences)
-        .describe(
-            operation("patchUserPreferences", "Change some of what the caller prefers")
+        .add(
+            patch("/api/user/preferences", "patchUserPreferences", "Change some of what the caller prefers")
                 .for_everybody()
-                .fails(&[404]),
+                .fails(&[404])
+                .to(state, patch_user_preferences),
         )
         .merge(home::routes(state))
+        .with_history(history!(
+            ORG_HISTORY,
+            "/api/org/preferences",
+            "OrgPreferences",
+            "the preferences of the org"
+        ))
+        .with_history(history!(
+            OWN_HISTORY,
+            "/api/user/preferences",
+            "UserPreferences",
+            "one's own preferences"
+        ))
 }
 
 type PreferenceState = State<Arc<Preferences>>;

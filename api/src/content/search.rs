@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{Method, StatusCode};
+use axum::http::StatusCode;
 use kymograph_app::content::search::{SearchHit, SearchQuery, SearchSort, Searches};
 use kymograph_domain::{AccessLevel, OrgId, Uid};
 use serde::Serialize;
@@ -14,10 +14,9 @@ use crate::content::dashboard::dashboard_url;
 use crate::content::folder::{folder_url, wanted_level};
 use crate::kernel::error::{ApiError, ApiResult};
 use crate::kernel::layer::Caller;
-use crate::kernel::openapi::operation;
 use crate::kernel::openapi::parameter::{flag, many, number, one_of, text, uid};
 use crate::kernel::query::Query;
-use crate::kernel::routes::Routes;
+use crate::kernel::routes::{Group, Routes, get};
 
 /// How many hits a list has if the client does not say.
 const DEFAULT_PAGE: i64 = 1000;
@@ -25,13 +24,13 @@ const DEFAULT_PAGE: i64 = 1000;
 /// What Grafana says where it does not know the `type`.
 const SEARCH_FAILED: &str = "Search failed";
 
+const GROUP: Group = Group::new("search", "Dashboards and folders by name, tag and place");
+
 /// The routes of searching.
 pub fn routes(searches: Arc<Searches>) -> Routes {
-    Routes::default()
-        .group("search")
-        .private(Method::GET, "/api/search", &searches, search)
-        .describe(
-            operation("search", "Find dashboards and folders")
+    Routes::of(&GROUP)
+        .add(
+            get("/api/search", "search", "Find dashboards and folders")
                 .at()
                 .query("query", text(), "A part of the title")
                 .query("tag", many(text()), "A tag; of more than one, all")
@@ -47,10 +46,14 @@ pub fn routes(searches: Arc<Searches>) -> Routes {
                 .pages("limit", DEFAULT_PAGE)
                 .for_everybody()
                 .fails(&[403])
-                .fails_like_a_fault("The `type` is unknown, or a fault of the server's", SEARCH_FAILED),
+                .fails_like_a_fault("The `type` is unknown, or a fault of the server's", SEARCH_FAILED)
+                .to(&searches, search),
         )
-        .private(Method::GET, "/api/search/sorting", &(), list_sort_options)
-        .describe(operation("listSortOptions", "List the ways to sort hits").for_everybody())
+        .add(
+            get("/api/search/sorting", "listSortOptions", "List the ways to sort hits")
+                .for_everybody()
+                .to(&(), list_sort_options),
+        )
 }
 
 /// A way to sort hits, by the name that clients ask for it.

@@ -4,33 +4,38 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::Method;
 use kymograph_app::content::star::Stars;
 use kymograph_domain::Uid;
 
+use crate::account::user::SIGNED_IN_USER;
 use crate::kernel::body::Message;
 use crate::kernel::error::ApiResult;
 use crate::kernel::layer::Caller;
-use crate::kernel::openapi::operation;
 use crate::kernel::query::Path;
-use crate::kernel::routes::Routes;
+use crate::kernel::routes::{Routes, delete, get, post};
 
 /// The routes of stars.
 pub fn routes(stars: Arc<Stars>) -> Routes {
     let state = &stars;
-    Routes::default()
-        .group("signed_in_user")
-        .private(Method::GET, "/api/user/stars", state, get_stars)
-        .describe(operation("getStars", "List the dashboards that the caller has starred").for_everybody())
-        .private(Method::POST, "/api/user/stars/dashboard/uid/{dashboard_uid}", state, star_dashboard_by_uid)
-        .describe(operation("starDashboardByUID", "Star a dashboard").fails(&[404]))
-        .private(
-            Method::DELETE,
-            "/api/user/stars/dashboard/uid/{dashboard_uid}",
-            state,
-            unstar_dashboard_by_uid,
+    Routes::of(&SIGNED_IN_USER)
+        .add(
+            get("/api/user/stars", "getStars", "List the dashboards that the caller has starred")
+                .for_everybody()
+                .to(state, get_stars),
         )
-        .describe(operation("unstarDashboardByUID", "Take the star from a dashboard"))
+        .add(
+            post("/api/user/stars/dashboard/uid/{dashboard_uid}", "starDashboardByUID", "Star a dashboard")
+                .fails(&[404])
+                .to(state, star_dashboard_by_uid),
+        )
+        .add(
+            delete(
+                "/api/user/stars/dashboard/uid/{dashboard_uid}",
+                "unstarDashboardByUID",
+                "Take the star from a dashboard",
+            )
+            .to(state, unstar_dashboard_by_uid),
+        )
 }
 
 type StarState = State<Arc<Stars>>;

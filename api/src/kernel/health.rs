@@ -5,15 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{Method, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use kymograph_app::kernel::health::HealthCheck;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::kernel::error::{ApiError, ApiResult};
-use crate::kernel::openapi::operation;
-use crate::kernel::routes::Routes;
+use crate::kernel::routes::{Group, Routes, get};
 
 /// Whether the server wants requests. It does not while it starts, and no longer once it stops.
 #[derive(Default)]
@@ -50,23 +49,23 @@ struct HealthState {
     version: Arc<str>,
 }
 
+/// The group of operations named `health`.
+pub(crate) const GROUP: Group = Group::new("health", "Whether the server is up");
+
 /// The routes of health.
 pub fn routes(check: Arc<dyn HealthCheck>, readiness: Arc<Readiness>, grafana_version: &str) -> Routes {
     let state = &HealthState { check, readiness, version: grafana_version.into() };
-    Routes::default()
-        .group("health")
-        .public(Method::GET, "/api/health", state, get_health)
-        .describe(
-            operation("getHealth", "Read whether the server and its database are up")
+    Routes::of(&GROUP)
+        .add(
+            get("/api/health", "getHealth", "Read whether the server and its database are up")
                 .answers::<HealthBody>(200, "Both are")
-                .answers::<HealthBody>(503, "The database cannot be reached"),
+                .answers::<HealthBody>(503, "The database cannot be reached")
+                .public()
+                .to(state, get_health),
         )
-        .public(Method::GET, "/healthz", &(), live)
-        .describe(operation("healthz", "Find out whether the server runs"))
-        .public(Method::GET, "/livez", &(), live)
-        .describe(operation("livez", "Find out whether the server runs"))
-        .public(Method::GET, "/readyz", state, ready)
-        .describe(operation("readyz", "Find out whether the server wants requests"))
+        .add(get("/healthz", "healthz", "Find out whether the server runs").public().to(&(), live))
+        .add(get("/livez", "livez", "Find out whether the server runs").public().to(&(), live))
+        .add(get("/readyz", "readyz", "Find out whether the server wants requests").public().to(state, ready))
 }
 
 #[derive(Serialize, ToSchema)]

@@ -20,8 +20,8 @@ use prometheus::{
 use sha2::{Digest, Sha256};
 
 use crate::kernel::error::{ApiError, ApiResult, Overload};
-use crate::kernel::openapi::operation;
-use crate::kernel::routes::{Route, Routes};
+use crate::kernel::health::GROUP;
+use crate::kernel::routes::{Route, Routes, get};
 
 /// What can be set about the page of metrics.
 #[derive(Clone, Debug)]
@@ -58,10 +58,12 @@ struct MetricsState {
 /// The route of the metrics in a registry.
 pub fn routes(registry: Registry, settings: MetricsSettings) -> Routes {
     let state = MetricsState { registry, settings: Arc::new(settings) };
-    Routes::default().group("health").public(Method::GET, "/metrics", &state, get_metrics).describe(
-        operation("metrics", "Read metrics, for Prometheus")
+    Routes::of(&GROUP).add(
+        get("/metrics", "metrics", "Read metrics, for Prometheus")
             .answers_text(200, "In the text format of Prometheus", "text/plain")
-            .fails(&[401]),
+            .fails(&[401])
+            .public()
+            .to(&state, get_metrics),
     )
 }
 
@@ -275,19 +277,12 @@ impl RouteMetrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::routes::post;
 
     #[test]
     fn a_request_is_counted_where_it_belongs() {
         let registry = Registry::new();
-        let route = |method, path| Route {
-            method,
-            path,
-            is_public: false,
-            group: "",
-            operation: None,
-            signature: crate::kernel::openapi::Signature::default,
-        };
-        let routes = [route(Method::GET, "/api/search"), route(Method::POST, "/login")];
+        let routes = [get("/api/search", "search", "Search"), post("/login", "login", "Log in")];
         let metrics = HttpMetrics::try_new(&registry, &routes, "/grafana").unwrap();
         let request = |method, path, status| metrics.count(&method, path, status, Instant::now());
         request(Method::GET, "/grafana/api/search", StatusCode::OK);

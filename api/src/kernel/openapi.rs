@@ -5,15 +5,15 @@ mod operation;
 mod page;
 pub(crate) mod parameter;
 mod schema;
-mod signature;
+pub(super) mod signature;
 mod simplify;
-mod status;
+pub(super) mod status;
 pub(crate) mod text;
 
 use std::sync::{Arc, OnceLock};
 
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -25,10 +25,8 @@ use sha2::{Digest, Sha256};
 
 use crate::ApiSettings;
 use crate::kernel::error::ApiResult;
-use crate::kernel::routes::{Route, Routes};
+use crate::kernel::routes::{Group, Route, Routes, get};
 
-pub use operation::Operation;
-pub(crate) use operation::operation;
 pub use signature::{Describe, Signature};
 
 /// The document of a server. It is made when it is first asked for.
@@ -100,21 +98,24 @@ impl Served {
 /// What 304 means.
 const NOT_MODIFIED: &str = "It is the one that the client has, by its `ETag`";
 
+const GROUP: Group = Group::new("openapi", "This description of the API");
+
 /// The routes of the document.
 pub(crate) fn routes(document: &Arc<Document>) -> Routes {
-    Routes::default()
-        .group("openapi")
-        .public(Method::GET, "/api/openapi.json", document, get_openapi)
-        .describe(
-            operation("getOpenapi", "Read this document")
+    Routes::of(&GROUP)
+        .add(
+            get("/api/openapi.json", "getOpenapi", "Read this document")
                 .answers::<Value>(200, "The document")
-                .answers_nothing(304, NOT_MODIFIED),
+                .answers_nothing(304, NOT_MODIFIED)
+                .public()
+                .to(document, get_openapi),
         )
-        .public(Method::GET, "/api/docs", document, get_docs)
-        .describe(
-            operation("getDocs", "Browse this document")
+        .add(
+            get("/api/docs", "getDocs", "Browse this document")
                 .answers_text(200, "A page", "text/html")
-                .answers_nothing(304, NOT_MODIFIED),
+                .answers_nothing(304, NOT_MODIFIED)
+                .public()
+                .to(document, get_docs),
         )
 }
 

@@ -1,13 +1,46 @@
-//! A router that knows its routes.
+//! A route is one value: how it is matched, what it does, and who serves it.
 
 use axum::Router;
 use axum::handler::Handler;
-use axum::http::Method;
+use axum::http::{Method, StatusCode};
 use axum::routing::{MethodFilter, MethodRouter, on};
+use kymograph_app::kernel::history::HistoryOf;
+use utoipa::openapi::path::Parameter;
 
-use crate::kernel::openapi::{Describe, Operation, Signature};
+use crate::kernel::openapi::parameter::Kind;
+use crate::kernel::openapi::signature::{Content, SchemaOf};
+use crate::kernel::openapi::status::OwnFailure;
+use crate::kernel::openapi::{Describe, Signature};
 
-/// One route, as it is matched.
+/// A group of operations, under Grafana's name where Grafana has it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Group {
+    /// The name.
+    pub name: &'static str,
+    /// What the document says of the group.
+    pub about: &'static str,
+    /// The segment of paths that stands for a noun, and the noun, by which the log names what was denied.
+    pub noun: Option<(&'static str, &'static str)>,
+}
+
+impl Group {
+    /// A group of this name.
+    #[must_use]
+    pub const fn new(name: &'static str, about: &'static str) -> Self {
+        Self { name, about, noun: None }
+    }
+
+    /// The same group; in paths, this segment stands for that noun.
+    #[must_use]
+    pub const fn of_noun(self, segment: &'static str, noun: &'static str) -> Self {
+        Self { noun: Some((segment, noun)), ..self }
+    }
+}
+
+/// The group of a route that was added to none yet.
+const NO_GROUP: Group = Group::new("", "");
+
+/// A route: how it is matched, and what it does. It needs credentials unless it is [public](Self::public).
 #[derive(Clone)]
 pub struct Route {
     /// The method.
@@ -17,104 +50,196 @@ pub struct Route {
     /// Whether it is served without credentials.
     pub is_public: bool,
     /// The group of operations that it belongs to.
-    pub group: &'static str,
-    /// What it does.
-    pub operation: Option<Operation>,
+    pub group: &'static Group,
     /// What the types of its handler say of it.
     pub signature: fn() -> Signature,
+    pub(super) id: &'static str,
+    pub(super) summary: &'static str,
+    pub(super) details: Option<&'static str>,
+    pub(super) query: Vec<Parameter>,
+    pub(super) path_parameters: Vec<(&'static str, Kind, &'static str)>,
+    pub(super) body: Option<SchemaOf>,
+    pub(super) status: StatusCode,
+    pub(super) answers: Vec<(u16, &'static str, Option<Content>)>,
+    pub(super) failures: Vec<(u16, Option<OwnFailure>)>,
+    pub(super) needs_permission: bool,
 }
 
-/// Collects the routes of slices. A route needs credentials unless it is added with [`Routes::public`].
-#[derive(Default)]
+/// A route with its handler.
+pub struct Endpoint {
+    route: Route,
+    handler: MethodRouter,
+}
+
+fn route(method: Method, path: &'static str, id: &'static str, summary: &'static str) -> Route {
+    Route {
+        method,
+        path,
+        is_public: false,
+        group: &NO_GROUP,
+        signature: Signature::default,
+        id,
+        summary,
+        details: None,
+        query: Vec::new(),
+        path_parameters: Vec::new(),
+        body: None,
+        status: StatusCode::OK,
+        answers: Vec::new(),
+        failures: Vec::new(),
+        needs_permission: true,
+    }
+}
+
+/// A route for `GET`, with the id of its operation, which is Grafana's where Grafana has the operation, and what it does
+/// in one imperative sentence.
+pub(crate) fn get(path: &'static str, id: &'static str, summary: &'static str) -> Route {
+    route(Method::GET, path, id, summary)
+}
+
+/// The same for `POST`.
+pub(crate) fn post(path: &'static str, id: &'static str, summary: &'static str) -> Route {
+    route(Method::POST, path, id, summary)
+}
+
+/// The same for `PUT`.
+pub(crate) fn put(path: &'static str, id: &'static str, summary: &'static str) -> Route {
+    route(Method::PUT, path, id, summary)
+}
+
+/// The same for `PATCH`.
+pub(crate) fn patch(path: &'static str, id: &'static str, summary: &'static str) -> Route {
+    route(Method::PATCH, path, id, summary)
+}
+
+/// The same for `DELETE`.
+pub(crate) fn delete(path: &'static str, id: &'static str, summary: &'static str) -> Route {
+    route(Method::DELETE, path, id, summary)
+}
+
+impl Route {
+    /// The same route, served to anybody.
+    pub(crate) fn public(self) -> Self {
+        Self { is_public: true, ..self }
+    }
+
+    /// The route served by a handler, whose types complete its description.
+    pub(crate) fn to<S, H, T, D>(self, state: &S, handler: H) -> Endpoint
+    where
+        S: Clone + Send + Sync + 'static,
+        H: Handler<T, S> + Describe<D>,
+        T: 'static,
+    {
+        let filter = match self.method {
+            Method::POST => MethodFilter::POST,
+            Method::PUT => MethodFilter::PUT,
+            Method::PATCH => MethodFilter::PATCH,
+            Method::DELETE => MethodFilter::DELETE,
+            _ => MethodFilter::GET,
+        };
+        let route = Self { signature: H::signature, ..self };
+        Endpoint { route, handler: on(filter, handler).with_state(state.clone()) }
+    }
+}
+
+/// The routes of the history of a noun, which wait for their handlers.
+pub struct HistoryRoutes {
+    /// Whose history it is.
+    pub of: &'static HistoryOf,
+    pub(crate) list: Route,
+    pub(crate) compare: Route,
+    pub(crate) restore: Route,
+}
+
+/// The routes of a history below the path of its object. The words name the operations and the object.
+macro_rules! history {
+    ($of:expr, $path:literal, $name:literal, $object:literal) => {
+        $crate::kernel::routes::HistoryRoutes {
+            of: &$of,
+            list: $crate::kernel::routes::get(
+                concat!($path, "/history"),
+                concat!("get", $name, "History"),
+                concat!("List what was done to ", $object, ", the newest first"),
+            ),
+            compare: $crate::kernel::routes::get(
+                concat!($path, "/history/diff"),
+                concat!("get", $name, "Diff"),
+                concat!("Compare ", $object, " at two versions"),
+            ),
+            restore: $crate::kernel::routes::post(
+                concat!($path, "/history/restore"),
+                concat!("restore", $name, "HistoryVersion"),
+                concat!("Make ", $object, " what it was at a version"),
+            ),
+        }
+    };
+}
+
+pub(crate) use history;
+
+/// The routes of slices.
 pub struct Routes {
-    group: &'static str,
+    group: &'static Group,
     routes: Vec<Route>,
+    histories: Vec<HistoryRoutes>,
     public: Router,
     private: Router,
 }
 
+impl Default for Routes {
+    fn default() -> Self {
+        Self::of(&NO_GROUP)
+    }
+}
+
 impl Routes {
-    /// Puts the routes that are added from here on into a group.
+    /// Routes of a group.
+    pub(crate) fn of(group: &'static Group) -> Self {
+        let (public, private) = (Router::new(), Router::new());
+        Self { group, routes: Vec::new(), histories: Vec::new(), public, private }
+    }
+
+    /// Puts the routes that are added from here on into another group.
     #[must_use]
-    pub fn group(mut self, group: &'static str) -> Self {
-        self.group = group;
+    pub(crate) fn group(self, group: &'static Group) -> Self {
+        Self { group, ..self }
+    }
+
+    /// Adds a route to the group.
+    #[must_use]
+    pub(crate) fn add(mut self, endpoint: Endpoint) -> Self {
+        let Endpoint { route, handler } = endpoint;
+        let route = Route { group: self.group, ..route };
+        let router = if route.is_public { &mut self.public } else { &mut self.private };
+        *router = std::mem::take(router).route(route.path, handler);
+        self.routes.push(route);
         self
     }
 
-    /// Says what the route does that was added last.
+    /// Adds the history of a noun.
     #[must_use]
-    pub fn describe(mut self, operation: Operation) -> Self {
-        if let Some(route) = self.routes.last_mut() {
-            route.operation = Some(operation);
-        }
+    pub(crate) fn with_history(mut self, history: HistoryRoutes) -> Self {
+        self.histories.push(history);
         self
     }
 
-    /// Adds a route that needs credentials.
-    #[must_use]
-    pub fn private<S, H, T, D>(mut self, method: Method, path: &'static str, state: &S, handler: H) -> Self
-    where
-        S: Clone + Send + Sync + 'static,
-        H: Handler<T, S> + Describe<D>,
-        T: 'static,
-    {
-        self.private = self.private.route(path, method_router(&method, handler, state));
-        self.record(method, path, false, H::signature)
+    /// Takes out the histories that were added.
+    pub(crate) fn take_histories(&mut self) -> Vec<HistoryRoutes> {
+        std::mem::take(&mut self.histories)
     }
 
-    /// Adds a route that is served to anybody.
+    /// Adds the routes of another slice, or of a part of this one.
     #[must_use]
-    pub fn public<S, H, T, D>(mut self, method: Method, path: &'static str, state: &S, handler: H) -> Self
-    where
-        S: Clone + Send + Sync + 'static,
-        H: Handler<T, S> + Describe<D>,
-        T: 'static,
-    {
-        self.public = self.public.route(path, method_router(&method, handler, state));
-        self.record(method, path, true, H::signature)
-    }
-
-    fn record(
-        mut self,
-        method: Method,
-        path: &'static str,
-        is_public: bool,
-        signature: fn() -> Signature,
-    ) -> Self {
-        let group = self.group;
-        self.routes.push(Route { method, path, is_public, group, operation: None, signature });
-        self
-    }
-
-    /// Adds the routes of another slice, or of a part of this one, which belong to its group unless they name another.
-    #[must_use]
-    pub fn merge(mut self, mut other: Self) -> Self {
-        let group = self.group;
-        other.routes.iter_mut().filter(|route| route.group.is_empty()).for_each(|route| route.group = group);
+    pub(crate) fn merge(mut self, other: Self) -> Self {
         self.routes.extend(other.routes);
+        self.histories.extend(other.histories);
         self.public = self.public.merge(other.public);
         self.private = self.private.merge(other.private);
         self
     }
 
     /// The router of what is public, the router of what needs credentials, and all routes.
-    pub fn into_routers(self) -> (Router, Router, Vec<Route>) {
+    pub(crate) fn into_routers(self) -> (Router, Router, Vec<Route>) {
         (self.public, self.private, self.routes)
     }
-}
-
-fn method_router<S, H, T>(method: &Method, handler: H, state: &S) -> MethodRouter
-where
-    S: Clone + Send + Sync + 'static,
-    H: Handler<T, S>,
-    T: 'static,
-{
-    let filter = match *method {
-        Method::POST => MethodFilter::POST,
-        Method::PUT => MethodFilter::PUT,
-        Method::PATCH => MethodFilter::PATCH,
-        Method::DELETE => MethodFilter::DELETE,
-        _ => MethodFilter::GET,
-    };
-    on(filter, handler).with_state(state.clone())
 }

@@ -5,27 +5,27 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::Method;
 use axum::response::{IntoResponse, Response};
 use kymograph_app::kernel::setting::Settings;
 
 use crate::kernel::error::ApiResult;
 use crate::kernel::layer::Caller;
-use crate::kernel::openapi::operation;
-use crate::kernel::routes::Routes;
+use crate::kernel::routes::{Group, Routes, get};
+
+/// The group of operations named `admin`.
+pub(crate) const ADMIN: Group = Group::new("admin", "What the server is set to, and how much it holds");
 
 /// The routes of settings.
 pub fn routes(settings: &Arc<Settings>) -> Routes {
-    Routes::default()
-        .group("admin")
-        .private(Method::GET, "/api/admin/settings", settings, admin_get_settings)
-        .describe(
-            operation("adminGetSettings", "Read the settings of the server, without its secrets")
-                .answers::<BTreeMap<String, BTreeMap<String, String>>>(
-                    200,
-                    "The settings by section and name",
-                ),
+    Routes::of(&ADMIN).add(
+        get(
+            "/api/admin/settings",
+            "adminGetSettings",
+            "Read the settings of the server, without its secrets",
         )
+        .answers::<BTreeMap<String, BTreeMap<String, String>>>(200, "The settings by section and name")
+        .to(settings, admin_get_settings),
+    )
 }
 
 async fn admin_get_settings(

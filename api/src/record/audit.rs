@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::Method;
 use axum::response::{IntoResponse, Response};
 use kymograph_app::record::audit::{AuditQuery, Audits, DEFAULT_PAGE, Excluded, Interval};
 use kymograph_app::{Error, Result, Scope};
@@ -19,43 +18,92 @@ use utoipa::ToSchema;
 use crate::kernel::error::ApiResult;
 use crate::kernel::layer::Caller;
 use crate::kernel::openapi::parameter::{flag, many, number, one_of, text};
-use crate::kernel::openapi::{Operation, operation};
 use crate::kernel::query::{Path, Query, parse_id};
-use crate::kernel::routes::Routes;
+use crate::kernel::routes::{Group, Route, Routes, get};
 use export::Format;
 
 /// How many days the activity shows if the client does not say.
 const DEFAULT_DAYS: i64 = 30;
 
+/// The group of operations named `audit`.
+pub(crate) const GROUP: Group = Group::new("audit", "Who did what, when, from where, and with what outcome");
+
 /// The routes of the audit log.
 pub fn routes(audits: Arc<Audits>) -> Routes {
     let org = &AuditState { audits: audits.clone(), is_server: false };
     let server = &AuditState { audits, is_server: true };
-    Routes::default()
-        .group("audit")
-        .private(Method::GET, "/api/audit/events", org, get_audit_events)
-        .describe(events("getAuditEvents", "List what was done in the org, by whom, and with what outcome"))
-        .private(Method::GET, "/api/audit/events/export", org, export_audit_events)
-        .describe(export_of("exportAuditEvents", "Export the audit log of the org"))
-        .private(Method::GET, "/api/audit/events/{event_id}", org, get_audit_event)
-        .describe(event("getAuditEvent", "Read an entry of the audit log of the org"))
-        .private(Method::GET, "/api/audit/activity", org, get_audit_activity)
-        .describe(activity("getAuditActivity", "Count what was done in the org over time"))
-        .private(Method::GET, "/api/admin/audit/events", server, get_audit_events)
-        .describe(events("getServerAuditEvents", "List what was done that belongs to no org"))
-        .private(Method::GET, "/api/admin/audit/events/export", server, export_audit_events)
-        .describe(export_of("exportServerAuditEvents", "Export the audit log of the server"))
-        .private(Method::GET, "/api/admin/audit/events/{event_id}", server, get_audit_event)
-        .describe(event("getServerAuditEvent", "Read an entry of the audit log of the server"))
-        .private(Method::GET, "/api/admin/audit/activity", server, get_audit_activity)
-        .describe(activity("getServerAuditActivity", "Count what was done on the server over time"))
+    Routes::of(&GROUP)
+        .add(
+            events(get(
+                "/api/audit/events",
+                "getAuditEvents",
+                "List what was done in the org, by whom, and with what outcome",
+            ))
+            .to(org, get_audit_events),
+        )
+        .add(
+            export_of(get(
+                "/api/audit/events/export",
+                "exportAuditEvents",
+                "Export the audit log of the org",
+            ))
+            .to(org, export_audit_events),
+        )
+        .add(
+            event(get(
+                "/api/audit/events/{event_id}",
+                "getAuditEvent",
+                "Read an entry of the audit log of the org",
+            ))
+            .to(org, get_audit_event),
+        )
+        .add(
+            activity(get(
+                "/api/audit/activity",
+                "getAuditActivity",
+                "Count what was done in the org over time",
+            ))
+            .to(org, get_audit_activity),
+        )
+        .add(
+            events(get(
+                "/api/admin/audit/events",
+                "getServerAuditEvents",
+                "List what was done that belongs to no org",
+            ))
+            .to(server, get_audit_events),
+        )
+        .add(
+            export_of(get(
+                "/api/admin/audit/events/export",
+                "exportServerAuditEvents",
+                "Export the audit log of the server",
+            ))
+            .to(server, export_audit_events),
+        )
+        .add(
+            event(get(
+                "/api/admin/audit/events/{event_id}",
+                "getServerAuditEvent",
+                "Read an entry of the audit log of the server",
+            ))
+            .to(server, get_audit_event),
+        )
+        .add(
+            activity(get(
+                "/api/admin/audit/activity",
+                "getServerAuditActivity",
+                "Count what was done on the server over time",
+            ))
+            .to(server, get_audit_activity),
+        )
 }
 
 const OUTCOMES: &[&str] = &["success", "denied", "failure"];
 
 /// What lists, exports and counts are filtered by.
-fn filtered(id: &'static str, summary: &'static str) -> Operation {
-    operation(id, summary)
+fn filtered(route: Route) -> Route {
+    route
         .query("actor", many(text()), "Who did it: a login, an id, or the beginning of a login with `*`")
         .query("action", many(text()), "What was done, like `dashboard.updated` or `dashboard.*`")
         .query("targetType", text(), "The type of what it was done to, like `dashboard`")
@@ -71,36 +119,36 @@ fn filtered(id: &'static str, summary: &'static str) -> Operation {
         .fails(&[400])
 }
 
-fn listed(id: &'static str, summary: &'static str) -> Operation {
-    filtered(id, summary).query("order", one_of(&["newest", "oldest"]), "What comes first").query(
+fn listed(route: Route) -> Route {
+    filtered(route).query("order", one_of(&["newest", "oldest"]), "What comes first").query(
         "cursor",
         text(),
         "`next` or `previous` of a page",
     )
 }
 
-fn events(id: &'static str, summary: &'static str) -> Operation {
-    listed(id, summary).limit("limit", DEFAULT_PAGE).query(
+fn events(route: Route) -> Route {
+    listed(route).limit("limit", DEFAULT_PAGE).query(
         "changes",
         flag(),
         "Whether each entry says what it changed, of which there are at most 100 then",
     )
 }
 
-fn export_of(id: &'static str, summary: &'static str) -> Operation {
-    listed(id, summary)
+fn export_of(route: Route) -> Route {
+    listed(route)
         .query("format", one_of(&["ndjson", "csv"]), "How entries are written, one a line")
         .query("changes", flag(), "Whether each entry says what it changed, in `csv` in words")
         .answers_text(200, "The entries", "application/x-ndjson")
         .answers_text(200, "The entries", "text/csv")
 }
 
-fn event(id: &'static str, summary: &'static str) -> Operation {
-    operation(id, summary).answers::<entry::EntryBody<'static>>(200, "The entry").fails(&[400, 404])
+fn event(route: Route) -> Route {
+    route.answers::<entry::EntryBody<'static>>(200, "The entry").fails(&[400, 404])
 }
 
-fn activity(id: &'static str, summary: &'static str) -> Operation {
-    filtered(id, summary)
+fn activity(route: Route) -> Route {
+    filtered(route)
         .details("Without `from` it counts so many `days` up to `to`, or up to now. There are at most 400 buckets.")
         .query("days", number(1), "How many days, where `from` does not say it")
         .query("interval", one_of(&["hour", "day"]), "How long each bucket is; days are those of UTC")

@@ -1,15 +1,12 @@
-//! The history of anything: one line below gives a noun its three routes.
+//! The history of anything. A slice adds its own by one line, see [`history!`](crate::kernel::routes::history).
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::Method;
-use kymograph_app::Permission as P;
-use kymograph_app::record::history::{
-    Comparison, DEFAULT_PAGE, Diff, Histories, HistoryEntry, HistoryOf, KeyOf,
-};
+use kymograph_app::kernel::history::HistoryOf;
+use kymograph_app::record::history::{Comparison, DEFAULT_PAGE, Diff, Histories, HistoryEntry};
 use kymograph_domain::kernel::past::Sentence;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -19,157 +16,34 @@ use crate::kernel::body::JsonBody;
 use crate::kernel::error::{ApiError, ApiResult};
 use crate::kernel::layer::Caller;
 use crate::kernel::openapi::parameter::{flag, number};
-use crate::kernel::openapi::{Operation, operation};
 use crate::kernel::query::{Path, Query};
-use crate::kernel::routes::Routes;
+use crate::kernel::routes::{Group, HistoryRoutes, Route, Routes};
 
-const fn history(
-    noun: &'static str,
-    missing: &'static str,
-    key: KeyOf,
-    read: Option<P>,
-    write: Option<P>,
-    create: Option<P>,
-) -> HistoryOf {
-    HistoryOf { noun, missing, key, read, write, create }
-}
+const GROUP: Group = Group::new(
+    "history",
+    "What became of an object, how it differs from what it was, and bringing that back",
+);
 
-static DASHBOARD: HistoryOf = history(
-    "dashboard",
-    "Dashboard not found",
-    KeyOf::Uid,
-    Some(P::DASHBOARDS_WRITE),
-    Some(P::DASHBOARDS_WRITE),
-    Some(P::DASHBOARDS_CREATE),
-);
-static FOLDER: HistoryOf = history(
-    "folder",
-    "folder not found",
-    KeyOf::Uid,
-    Some(P::FOLDERS_WRITE),
-    Some(P::FOLDERS_WRITE),
-    Some(P::FOLDERS_CREATE),
-);
-static ORG: HistoryOf =
-    history("org", "Organization not found", KeyOf::Org, Some(P::ORGS_WRITE), Some(P::ORGS_WRITE), None);
-static MEMBERSHIP: HistoryOf = history(
-    "membership",
-    "user not found",
-    KeyOf::Number,
-    Some(P::ORG_USERS_READ),
-    Some(P::ORG_USERS_WRITE),
-    None,
-);
-static ORG_PREFERENCE: HistoryOf = history(
-    "preference",
-    "no preferences were ever set",
-    KeyOf::OrgPreference,
-    Some(P::ORGS_PREFERENCES_WRITE),
-    Some(P::ORGS_PREFERENCES_WRITE),
-    None,
-);
-static OWN_PREFERENCE: HistoryOf =
-    history("preference", "no preferences were ever set", KeyOf::OwnPreference, None, None, None);
-static TEAM: HistoryOf = history(
-    "team",
-    "Team not found",
-    KeyOf::Number,
-    Some(P::TEAMS_READ),
-    Some(P::TEAMS_PERMISSIONS_WRITE),
-    Some(P::TEAMS_CREATE),
-);
-static SERVICE_ACCOUNT: HistoryOf = history(
-    "service_account",
-    "service account not found",
-    KeyOf::Number,
-    Some(P::SERVICE_ACCOUNTS_READ),
-    Some(P::SERVICE_ACCOUNTS_WRITE),
-    None,
-);
-static USER: HistoryOf =
-    history("user", "user not found", KeyOf::ServerNumber, Some(P::USERS_READ), Some(P::USERS_WRITE), None);
-
-/// Adds the routes of a history below the path of its object. The words name the operations and the object.
-macro_rules! with_history {
-    ($routes:expr, $histories:expr, $path:literal, $of:expr, $name:literal, $object:literal) => {{
-        let state = &HistoryState { histories: $histories.clone(), of: &$of };
-        let is_own = $of.read.is_none();
-        let for_whom = |operation: Operation| if is_own { operation.for_everybody() } else { operation };
-        $routes
-            .private(Method::GET, concat!($path, "/history"), state, get_history)
-            .describe(for_whom(
-                operation(
-                    concat!("get", $name, "History"),
-                    concat!("List what was done to ", $object, ", the newest first"),
-                )
-                .limit("limit", DEFAULT_PAGE)
-                .query("before", number(1), "The `next` of the page before")
-                .query("changes", flag(), "Whether each entry says what it changed; at most 50 do")
-                .fails(&[404]),
-            ))
-            .private(Method::GET, concat!($path, "/history/diff"), state, get_history_diff)
-            .describe(for_whom(
-                operation(concat!("get", $name, "Diff"), concat!("Compare ", $object, " at two versions"))
-                    .query(
-                        "from",
-                        number(0),
-                        "The version to compare with, else the one before; 0 is nothing",
-                    )
-                    .query("to", number(0), "The version to compare, else the last")
-                    .fails(&[400, 404]),
-            ))
-            .private(Method::POST, concat!($path, "/history/restore"), state, restore_history_version)
-            .describe(for_whom(
-                operation(
-                    concat!("restore", $name, "HistoryVersion"),
-                    concat!("Make ", $object, " what it was at a version"),
-                )
-                .fails(&[404, 409]),
-            ))
-    }};
-}
-
-/// The routes of histories.
-pub fn routes(histories: &Arc<Histories>) -> Routes {
-    let routes = Routes::default().group("history");
-    let routes =
-        with_history!(routes, histories, "/api/dashboards/uid/{uid}", DASHBOARD, "Dashboard", "a dashboard");
-    let routes = with_history!(routes, histories, "/api/folders/{folder_uid}", FOLDER, "Folder", "a folder");
-    let routes = with_history!(routes, histories, "/api/org", ORG, "Org", "the org");
-    let routes = with_history!(
-        routes,
-        histories,
-        "/api/org/users/{user_id}",
-        MEMBERSHIP,
-        "OrgUser",
-        "the membership of a user"
-    );
-    let routes = with_history!(
-        routes,
-        histories,
-        "/api/org/preferences",
-        ORG_PREFERENCE,
-        "OrgPreferences",
-        "the preferences of the org"
-    );
-    let routes = with_history!(
-        routes,
-        histories,
-        "/api/user/preferences",
-        OWN_PREFERENCE,
-        "UserPreferences",
-        "one's own preferences"
-    );
-    let routes = with_history!(routes, histories, "/api/teams/{team_id}", TEAM, "Team", "a team");
-    let routes = with_history!(
-        routes,
-        histories,
-        "/api/serviceaccounts/{service_account_id}",
-        SERVICE_ACCOUNT,
-        "ServiceAccount",
-        "a service account"
-    );
-    with_history!(routes, histories, "/api/users/{user_id}", USER, "User", "a user")
+/// The routes of the histories that slices have added.
+pub(super) fn routes(histories: &Arc<Histories>, added: Vec<HistoryRoutes>) -> Routes {
+    added.into_iter().fold(Routes::of(&GROUP), |routes, added| {
+        let HistoryRoutes { of, list, compare, restore } = added;
+        let state = &HistoryState { histories: histories.clone(), of };
+        let for_whom = |route: Route| if of.read.is_none() { route.for_everybody() } else { route };
+        let list = for_whom(list)
+            .limit("limit", DEFAULT_PAGE)
+            .query("before", number(1), "The `next` of the page before")
+            .query("changes", flag(), "Whether each entry says what it changed; at most 50 do")
+            .fails(&[404]);
+        let compare = for_whom(compare)
+            .query("from", number(0), "The version to compare with, else the one before; 0 is nothing")
+            .query("to", number(0), "The version to compare, else the last")
+            .fails(&[400, 404]);
+        routes
+            .add(list.to(state, get_history))
+            .add(compare.to(state, get_history_diff))
+            .add(for_whom(restore).fails(&[404, 409]).to(state, restore_history_version))
+    })
 }
 
 #[derive(Clone)]

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::Method;
 use kymograph_app::record::audit::Audits;
 use kymograph_app::record::undo::{LaterChange, UndoPlan, UndoStep, Undos, Window};
 use kymograph_app::{Result, Scope};
@@ -15,31 +14,51 @@ use crate::kernel::body::JsonBody;
 use crate::kernel::error::ApiResult;
 use crate::kernel::layer::Caller;
 use crate::kernel::openapi::parameter::{Kind, number};
-use crate::kernel::openapi::{Operation, operation};
 use crate::kernel::query::{Path, Query, parse_id};
-use crate::kernel::routes::Routes;
+use crate::kernel::routes::{Route, Routes, get, post};
+use crate::record::audit::GROUP;
 
 /// The routes of undoing what is in the log of the org, and in that of what belongs to no org.
 pub fn routes(undos: &Arc<Undos>) -> Routes {
     let org = &UndoState { undos: undos.clone(), is_server: false };
     let server = &UndoState { undos: undos.clone(), is_server: true };
-    Routes::default()
-        .group("audit")
-        .private(Method::GET, "/api/audit/events/{event_id}/undo", org, preview_undo)
-        .describe(preview("previewUndo", "Say what undoing the request of an entry would do"))
-        .private(Method::POST, "/api/audit/events/{event_id}/undo", org, undo_request)
-        .describe(undo("undoRequest", "Undo all that the request of an entry did"))
-        .private(Method::GET, "/api/admin/audit/events/{event_id}/undo", server, preview_undo)
-        .describe(preview(
-            "previewServerUndo",
-            "Say what undoing the request of an entry of the server would do",
-        ))
-        .private(Method::POST, "/api/admin/audit/events/{event_id}/undo", server, undo_request)
-        .describe(undo("undoServerRequest", "Undo what the request of an entry did that belongs to no org"))
+    Routes::of(&GROUP)
+        .add(
+            preview(get(
+                "/api/audit/events/{event_id}/undo",
+                "previewUndo",
+                "Say what undoing the request of an entry would do",
+            ))
+            .to(org, preview_undo),
+        )
+        .add(
+            undo(post(
+                "/api/audit/events/{event_id}/undo",
+                "undoRequest",
+                "Undo all that the request of an entry did",
+            ))
+            .to(org, undo_request),
+        )
+        .add(
+            preview(get(
+                "/api/admin/audit/events/{event_id}/undo",
+                "previewServerUndo",
+                "Say what undoing the request of an entry of the server would do",
+            ))
+            .to(server, preview_undo),
+        )
+        .add(
+            undo(post(
+                "/api/admin/audit/events/{event_id}/undo",
+                "undoServerRequest",
+                "Undo what the request of an entry did that belongs to no org",
+            ))
+            .to(server, undo_request),
+        )
 }
 
-fn preview(id: &'static str, summary: &'static str) -> Operation {
-    operation(id, summary)
+fn preview(route: Route) -> Route {
+    route
         .details(
             "What the request did are the events with its correlation id and its actor. Rules that only the commit can \
              check, such as unique names and quotas, are not part of the preview.",
@@ -56,8 +75,8 @@ fn position() -> Kind {
     number(0)
 }
 
-fn undo(id: &'static str, summary: &'static str) -> Operation {
-    operation(id, summary)
+fn undo(route: Route) -> Route {
+    route
         .details(
             "All of it is one unit of work: either everything that the preview says is done, or nothing.",
         )

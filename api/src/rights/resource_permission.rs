@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::Method;
 use kymograph_app::rights::authorization::permissions_of;
 use kymograph_app::rights::resource_permission::{
     GranteeView, PermissionView, ResourcePermissions, WantedGrant, parse_level,
@@ -22,11 +21,12 @@ use utoipa::ToSchema;
 use crate::kernel::body::{JsonBody, Message};
 use crate::kernel::error::ApiResult;
 use crate::kernel::layer::Caller;
-use crate::kernel::openapi::operation;
 use crate::kernel::openapi::parameter::number;
 use crate::kernel::query::{Path, parse_id};
-use crate::kernel::routes::Routes;
+use crate::kernel::routes::{Group, Routes, get, post};
 use crate::kernel::url::avatar_url;
+
+pub(crate) use acl::{DASHBOARDS, FOLDERS};
 
 /// The routes of one kind of resource, which differ in words only.
 macro_rules! routes_of {
@@ -37,89 +37,93 @@ macro_rules! routes_of {
             };
         }
         let state = $state;
-        Routes::default()
-            .group("access_control")
-            .private(Method::GET, path!("description"), state, get_resource_description)
-            .describe(operation(
-                concat!("get", $noun, "ResourceDescription"),
-                concat!("Read what may be granted on ", $what, ", and to whom"),
-            ))
-            .private(Method::GET, concat!(path!(""), $uid), state, get_resource_permissions)
-            .describe(
-                operation(
+        Routes::of(&GROUP)
+            .add(
+                get(
+                    path!("description"),
+                    concat!("get", $noun, "ResourceDescription"),
+                    concat!("Read what may be granted on ", $what, ", and to whom"),
+                )
+                .to(state, get_resource_description),
+            )
+            .add(
+                get(
+                    concat!(path!(""), $uid),
                     concat!("get", $noun, "ResourcePermissions"),
                     concat!("List who may do what with ", $what, ", and where that comes from"),
                 )
-                .fails(&[404]),
+                .fails(&[404])
+                .to(state, get_resource_permissions),
             )
-            .private(Method::POST, concat!(path!(""), $uid), state, set_resource_permissions)
-            .describe(
-                operation(
+            .add(
+                post(
+                    concat!(path!(""), $uid),
                     concat!("set", $noun, "ResourcePermissions"),
                     concat!("Change what some may do with ", $what),
                 )
                 .details(UNNAMED)
-                .fails(&[404]),
+                .fails(&[404])
+                .to(state, set_resource_permissions),
             )
-            .private(
-                Method::POST,
-                concat!(path!(""), $uid, "/users/{user_id}"),
-                state,
-                set_resource_permissions_for_user,
-            )
-            .describe(
-                operation(
+            .add(
+                post(
+                    concat!(path!(""), $uid, "/users/{user_id}"),
                     concat!("set", $noun, "ResourcePermissionsForUser"),
                     concat!("Say what a user or service account may do with ", $what),
                 )
                 .details(REMOVES)
-                .fails(&[404]),
+                .fails(&[404])
+                .to(state, set_resource_permissions_for_user),
             )
-            .private(
-                Method::POST,
-                concat!(path!(""), $uid, "/teams/{team_id}"),
-                state,
-                set_resource_permissions_for_team,
-            )
-            .describe(
-                operation(
+            .add(
+                post(
+                    concat!(path!(""), $uid, "/teams/{team_id}"),
                     concat!("set", $noun, "ResourcePermissionsForTeam"),
                     concat!("Say what the members of a team may do with ", $what),
                 )
                 .details(REMOVES)
                 .path("team_id", number(1), "The id of a team")
-                .fails(&[404]),
+                .fails(&[404])
+                .to(state, set_resource_permissions_for_team),
             )
-            .private(
-                Method::POST,
-                concat!(path!(""), $uid, "/builtInRoles/{role}"),
-                state,
-                set_resource_permissions_for_built_in_role,
-            )
-            .describe(
-                operation(
+            .add(
+                post(
+                    concat!(path!(""), $uid, "/builtInRoles/{role}"),
                     concat!("set", $noun, "ResourcePermissionsForBuiltInRole"),
                     concat!("Say what who has a role may do with ", $what),
                 )
                 .details(REMOVES)
-                .fails(&[404]),
+                .fails(&[404])
+                .to(state, set_resource_permissions_for_built_in_role),
             )
     }};
 }
+
+const GROUP: Group = Group::new("access_control", "Who may do what with single folders and dashboards");
 
 /// The routes of permissions of folders and dashboards.
 pub fn routes(permissions: &Arc<ResourcePermissions>, url_of: UrlOf) -> Routes {
     let of = |kind| KindState { permissions: permissions.clone(), kind, url_of };
     let (folders, dashboards) = (&of(ResourceKind::Folder), &of(ResourceKind::Dashboard));
-    Routes::default()
-        .group("access_control")
-        .private(Method::GET, "/api/access-control/user/permissions", permissions, get_user_permissions)
-        .describe(
-            operation("getUserPermissions", "List what the caller may do, each action with its scopes")
-                .for_everybody(),
+    Routes::of(&GROUP)
+        .add(
+            get(
+                "/api/access-control/user/permissions",
+                "getUserPermissions",
+                "List what the caller may do, each action with its scopes",
+            )
+            .for_everybody()
+            .to(permissions, get_user_permissions),
         )
-        .private(Method::GET, "/api/access-control/user/actions", permissions, get_user_actions)
-        .describe(operation("getUserActions", "List the actions that the caller may do").for_everybody())
+        .add(
+            get(
+                "/api/access-control/user/actions",
+                "getUserActions",
+                "List the actions that the caller may do",
+            )
+            .for_everybody()
+            .to(permissions, get_user_actions),
+        )
         .merge(routes_of!(folders, "folders", "{folder_uid}", "Folder", "a folder"))
         .merge(routes_of!(dashboards, "dashboards", "{uid}", "Dashboard", "a dashboard"))
         .merge(acl::routes(folders, dashboards))

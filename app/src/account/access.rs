@@ -17,12 +17,15 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::kernel::clock::Clock;
 use crate::kernel::error::Result;
+use crate::kernel::noun::Noun;
 use crate::kernel::scope::Actor;
 use crate::{Commands, RequestContext, Scope};
 use fold::{Attempt, What};
 pub(crate) use fold::{MAX_KINDS, MAX_KINDS_PER_ORG, MAX_KINDS_PER_SOURCE};
 
 pub use recorder::AccessRecorder;
+
+impl Noun for Access {}
 
 /// How many refusals may wait to be looked at. Beyond that they are only counted.
 const MAX_WAITING: usize = 4096;

@@ -2,7 +2,6 @@
 
 mod code;
 
-use std::any::Any;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -19,9 +18,10 @@ use crate::account::membership::Memberships;
 use crate::account::org::OrgReader;
 use crate::account::user::{UserReader, Users};
 use crate::kernel::clock::Clock;
-use crate::kernel::ending::EndingListener;
+use crate::kernel::ending::{EndingListener, Endings};
 use crate::kernel::error::{ErrorKind, Result};
 use crate::kernel::id_allocator::{IdAllocator, IdKind};
+use crate::kernel::noun::Noun;
 use crate::kernel::random::random_uid;
 use crate::{Actor, Commands, Permission, RequestContext, Scope, Unit};
 use code::InviteCode;
@@ -99,6 +99,19 @@ pub struct AcceptedInvite {
     pub user_id: UserId,
     /// The login to log in with.
     pub login: String,
+}
+
+#[async_trait]
+impl Noun for Invite {
+    fn require_undo(scope: &Scope, _: &str, _: bool) -> Result<()> {
+        scope.require(Permission::ORG_USERS_ADD)
+    }
+
+    /// An invite does not come back: what undoing does is to end it.
+    async fn follow_return(&self, unit: &mut Unit<'_>, scope: &Scope, _: &Endings) -> Result<()> {
+        unit.write_secret(forgotten(scope.org(), self.id));
+        Ok(())
+    }
 }
 
 /// The use cases of invites.
@@ -286,7 +299,7 @@ impl Invites {
 }
 
 /// Ends the invites of a member who may not invite any more, together with what ends that.
-pub(crate) async fn end_invites(
+async fn end_invites(
     unit: &mut Unit<'_>,
     reader: &dyn InviteReader,
     scope: &Scope,
@@ -320,26 +333,11 @@ impl InviteEndings {
 impl EndingListener for InviteEndings {
     async fn on_endings(&self, unit: &mut Unit<'_>, scope: &Scope, endings: &[Ending<'_>]) -> Result<()> {
         for ending in endings {
-            if let Ending::Member(user) = ending {
+            if let Ending::Member(user) | Ending::Inviter(user) = ending {
                 end_invites(unit, &*self.0, scope, *user).await?;
             }
         }
         Ok(())
-    }
-}
-
-/// Ends the invites of a member whose role, if that is what an object is about, does not let it invite any more.
-pub(crate) async fn end_invites_after_demotion<A: Any>(
-    unit: &mut Unit<'_>,
-    reader: &dyn InviteReader,
-    scope: &Scope,
-    object: &A,
-) -> Result<()> {
-    match (object as &dyn Any).downcast_ref::<Membership>() {
-        Some(Membership { user_id, role, exists: true }) if !Permission::ORG_USERS_ADD.is_of(*role) => {
-            end_invites(unit, reader, scope, *user_id).await
-        }
-        _ => Ok(()),
     }
 }
 

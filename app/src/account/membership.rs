@@ -4,19 +4,23 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use cqrs_es::Aggregate;
 use kymograph_domain::account::membership::{Membership, MembershipCommand};
 use kymograph_domain::account::service_account::ServiceAccount;
 use kymograph_domain::account::team::Team;
 use kymograph_domain::account::user::{User, UserError};
 use kymograph_domain::kernel::effect::Ending;
-use kymograph_domain::{OrgId, OrgRole, TeamId, Timestamp, UserId};
+use kymograph_domain::rights::resource_permission::Grantee;
+use kymograph_domain::{OrgId, OrgRole, Stream, StreamId, TeamId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
-use crate::account::invite::{InviteReader, end_invites};
 use crate::account::org::OrgReader;
 use crate::account::user::UserReader;
 use crate::kernel::ending::Endings;
 use crate::kernel::error::Result;
+use crate::kernel::history::{HistoryOf, KeyOf};
+use crate::kernel::noun::Noun;
+use crate::kernel::unit::Entity;
 use crate::rights::resource_permission::Grantees;
 use crate::{Commands, Error, Page, Permission, Scope, Unit};
 
@@ -77,13 +81,53 @@ pub struct AddedMember {
     pub user_id: UserId,
 }
 
+/// The history of memberships.
+pub const HISTORY: HistoryOf = HistoryOf {
+    noun: Membership::TYPE,
+    missing: "user not found",
+    key: KeyOf::Number,
+    read: Some(Permission::ORG_USERS_READ),
+    write: Some(Permission::ORG_USERS_WRITE),
+    create: None,
+};
+
+#[async_trait]
+impl Noun for Membership {
+    const HAS_RIGHTS: bool = true;
+
+    fn require_undo(scope: &Scope, _: &str, is_there: bool) -> Result<()> {
+        scope.require(if is_there { Permission::ORG_USERS_WRITE } else { Permission::ORG_USERS_ADD })
+    }
+
+    /// The login of its user.
+    async fn name_in(&self, unit: &Unit<'_>, key: &str) -> Result<String> {
+        Ok(user_of(unit, key).await?.profile.login.clone())
+    }
+
+    async fn end_is_final(unit: &Unit<'_>, key: &str) -> Result<Option<&'static str>> {
+        Ok((!user_of(unit, key).await?.exists).then_some("the user was deleted"))
+    }
+
+    /// Who is back in a role that may not invite has no invites open.
+    async fn follow_return(&self, unit: &mut Unit<'_>, scope: &Scope, endings: &Endings) -> Result<()> {
+        if !self.exists || Permission::ORG_USERS_ADD.is_of(self.role) {
+            return Ok(());
+        }
+        endings.tell(unit, scope, &[Ending::Inviter(self.user_id)]).await
+    }
+}
+
+/// The user whose membership has this key.
+async fn user_of(unit: &Unit<'_>, key: &str) -> Result<Entity<User>> {
+    unit.load_from_server::<User>(&UserId(key.parse().map_err(Error::internal)?)).await
+}
+
 /// The use cases of memberships.
 pub struct Memberships {
     commands: Commands,
     reader: Arc<dyn MembershipReader>,
     users: Arc<dyn UserReader>,
     orgs: Arc<dyn OrgReader>,
-    invites: Arc<dyn InviteReader>,
     endings: Endings,
 }
 
@@ -95,10 +139,9 @@ impl Memberships {
         reader: Arc<dyn MembershipReader>,
         users: Arc<dyn UserReader>,
         orgs: Arc<dyn OrgReader>,
-        invites: Arc<dyn InviteReader>,
         endings: Endings,
     ) -> Self {
-        Self { commands, reader, users, orgs, invites, endings }
+        Self { commands, reader, users, orgs, endings }
     }
 
     /// Makes the user of a login or e-mail address a member.
@@ -160,7 +203,7 @@ impl Memberships {
         self.commands
             .run(scope, |mut unit| async move {
                 if !may_invite {
-                    end_invites(&mut unit, &*self.invites, scope, user).await?;
+                    self.endings.tell(&mut unit, scope, &[Ending::Inviter(user)]).await?;
                 }
                 let mut membership = unit.load::<Membership>(&user).await?;
                 membership.tell(MembershipCommand::ChangeRole(role)).await?;
@@ -254,5 +297,13 @@ impl Grantees for OrgGrantees {
 
     async fn has_team(&self, unit: &Unit<'_>, id: TeamId) -> Result<bool> {
         Ok(unit.load::<Team>(&id).await?.exists)
+    }
+
+    fn streams_of(&self, grantee: Grantee) -> Vec<StreamId> {
+        match grantee {
+            Grantee::User(id) => vec![Membership::stream_id(&id), ServiceAccount::stream_id(&id)],
+            Grantee::Team(id) => vec![Team::stream_id(&id)],
+            Grantee::Role(_) => Vec::new(),
+        }
     }
 }

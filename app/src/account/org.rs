@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use cqrs_es::Aggregate;
 use kymograph_domain::account::membership::{Membership, MembershipCommand};
 use kymograph_domain::account::org::{Address, Org, OrgCommand, OrgCreated, OrgError};
 use kymograph_domain::account::user::User;
@@ -10,7 +11,9 @@ use kymograph_domain::{OrgId, OrgRole};
 use serde::{Deserialize, Serialize};
 
 use crate::kernel::error::Result;
+use crate::kernel::history::{HistoryOf, KeyOf};
 use crate::kernel::id_allocator::{IdAllocator, IdKind};
+use crate::kernel::noun::Noun;
 use crate::{Commands, Error, Page, Permission, Scope};
 
 /// An org as it is read.
@@ -33,6 +36,22 @@ pub trait OrgReader: Send + Sync {
     async fn find_org_by_name(&self, name: &str) -> Result<Option<OrgView>>;
     /// Orgs whose name is a text, if one is given, and contains another, by name.
     async fn search_orgs(&self, name: &str, query: &str, page: Page) -> Result<Vec<OrgView>>;
+}
+
+/// The history of the org of the caller.
+pub const HISTORY: HistoryOf = HistoryOf {
+    noun: Org::TYPE,
+    missing: "Organization not found",
+    key: KeyOf::Caller(|scope| scope.org().to_string()),
+    read: Some(Permission::ORGS_WRITE),
+    write: Some(Permission::ORGS_WRITE),
+    create: None,
+};
+
+impl Noun for Org {
+    fn require_undo(scope: &Scope, _: &str, _: bool) -> Result<()> {
+        scope.require(Permission::ORGS_WRITE)
+    }
 }
 
 /// The use cases of orgs.

@@ -9,6 +9,7 @@ use kymograph_domain::account::user::{User, UserError};
 use kymograph_domain::{OrgId, UserId};
 
 use crate::kernel::error::{Error, ErrorKind, Result};
+use crate::kernel::noun::Noun;
 use crate::{Commands, Permission, Scope};
 
 /// What the settings of the server allow where nothing else is said. A negative number stands for no limit.
@@ -106,6 +107,8 @@ pub trait QuotaReader: Send + Sync {
     /// What is kept of the quotas of a user, which is nothing if there is no such user.
     async fn list_quotas_of_user(&self, user: UserId) -> Result<Vec<StoredQuota>>;
 }
+
+impl Noun for Quota {}
 
 /// The use cases of quotas.
 pub struct Quotas {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use cqrs_es::Aggregate;
 use kymograph_domain::account::service_account::{
     ServiceAccount, ServiceAccountCommand, ServiceAccountCreated, ServiceAccountError, token_expiry,
 };
@@ -16,7 +17,9 @@ use crate::account::token::NewApiToken;
 use crate::kernel::clock::Clock;
 use crate::kernel::ending::Endings;
 use crate::kernel::error::{Error, ErrorKind, Result};
+use crate::kernel::history::{HistoryOf, KeyOf};
 use crate::kernel::id_allocator::{IdAllocator, IdKind};
+use crate::kernel::noun::Noun;
 use crate::kernel::random::random_uid;
 use crate::{Commands, Page, Permission, Scope};
 
@@ -131,6 +134,22 @@ impl CreatedToken {
         let message =
             "the token was created by the first request with this Idempotency-Key and is shown once";
         self.key.ok_or_else(|| Error::new(ErrorKind::Taken, message))
+    }
+}
+
+/// The history of service accounts.
+pub const HISTORY: HistoryOf = HistoryOf {
+    noun: ServiceAccount::TYPE,
+    missing: "service account not found",
+    key: KeyOf::Number,
+    read: Some(Permission::SERVICE_ACCOUNTS_READ),
+    write: Some(Permission::SERVICE_ACCOUNTS_WRITE),
+    create: None,
+};
+
+impl Noun for ServiceAccount {
+    fn require_undo(scope: &Scope, _: &str, _: bool) -> Result<()> {
+        scope.require(Permission::SERVICE_ACCOUNTS_WRITE)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use cqrs_es::Aggregate;
 use kymograph_domain::account::membership::Membership;
 use kymograph_domain::account::team::{
     MAX_MEMBERS, Team, TeamCommand, TeamCreated, TeamError, TeamMembers, TeamPermission,
@@ -15,7 +16,9 @@ use kymograph_domain::{OrgId, TeamId, Uid, UserId};
 use crate::account::membership::MembershipReader;
 use crate::kernel::ending::{EndingListener, Endings};
 use crate::kernel::error::Result;
+use crate::kernel::history::{HistoryOf, KeyOf};
 use crate::kernel::id_allocator::{IdAllocator, IdKind};
+use crate::kernel::noun::Noun;
 use crate::kernel::random::random_uid;
 use crate::{Commands, Page, Permission, Scope, Unit};
 
@@ -97,6 +100,23 @@ pub struct WantedMembers {
     pub admins: Vec<String>,
     /// Those who only belong to it.
     pub members: Vec<String>,
+}
+
+/// The history of teams.
+pub const HISTORY: HistoryOf = HistoryOf {
+    noun: Team::TYPE,
+    missing: "Team not found",
+    key: KeyOf::Number,
+    read: Some(Permission::TEAMS_READ),
+    write: Some(Permission::TEAMS_PERMISSIONS_WRITE),
+    create: Some(Permission::TEAMS_CREATE),
+};
+
+impl Noun for Team {
+    fn require_undo(scope: &Scope, _: &str, is_there: bool) -> Result<()> {
+        scope.require(if is_there { Permission::TEAMS_WRITE } else { Permission::TEAMS_CREATE })?;
+        scope.require(Permission::TEAMS_PERMISSIONS_WRITE)
+    }
 }
 
 /// The use cases of teams.

@@ -3,6 +3,7 @@
 mod email;
 mod external;
 mod help_flag;
+mod history;
 
 use std::sync::Arc;
 
@@ -28,6 +29,7 @@ use crate::{Commands, Page, Permission, Scope, Unit};
 
 pub use email::{ConfirmationMails, EmailVerification, ProfileUpdate};
 pub(crate) use external::NewMember;
+pub use history::HISTORY;
 
 /// A user as it is read.
 #[derive(Clone, Debug)]

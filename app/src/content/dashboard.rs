@@ -10,6 +10,7 @@ pub mod version;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use cqrs_es::Aggregate;
 use kymograph_domain::content::dashboard::{Dashboard, DashboardCommand, DashboardError};
 use kymograph_domain::rights::resource_permission::ResourceKind;
 use kymograph_domain::{AccessLevel, CanonicalJson, OrgId, Timestamp, Uid};
@@ -17,8 +18,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::content::folder::{FolderReader, FolderView};
 use crate::kernel::error::{Error, Result};
+use crate::kernel::history::{HistoryOf, KeyOf};
 use crate::kernel::id_allocator::IdAllocator;
 use crate::kernel::moment::{Moments, Then};
+use crate::kernel::noun::Noun;
 use crate::rights::authorization::{ContentFilter, Guarded};
 use crate::{Authorization, Commands, Permission, Scope, Unit, Workers};
 
@@ -159,6 +162,23 @@ pub struct DashboardPorts {
     pub ids: Arc<dyn IdAllocator>,
 }
 
+/// The history of dashboards.
+pub const HISTORY: HistoryOf = HistoryOf {
+    noun: Dashboard::TYPE,
+    missing: "Dashboard not found",
+    key: KeyOf::Uid,
+    read: Some(Permission::DASHBOARDS_WRITE),
+    write: Some(Permission::DASHBOARDS_WRITE),
+    create: Some(Permission::DASHBOARDS_CREATE),
+};
+
+impl Noun for Dashboard {
+    /// Restored content may have been anybody's, and its rights with it.
+    fn require_undo(scope: &Scope, _: &str, _: bool) -> Result<()> {
+        scope.require_administers_content(Permission::DASHBOARDS_WRITE)
+    }
+}
+
 /// The use cases of dashboards.
 pub struct Dashboards {
     commands: Commands,
@@ -246,11 +266,6 @@ impl Dashboards {
         let permission = Permission::DASHBOARDS_READ;
         let level = self.authorization.require(scope, dashboard.guarded(), permission).await?;
         Ok((dashboard, level))
-    }
-
-    /// What the actor may do with a dashboard that is there.
-    pub(crate) async fn level(&self, scope: &Scope, uid: &Uid) -> Result<AccessLevel> {
-        Ok(self.find_visible(scope, uid).await?.1)
     }
 
     /// Fails unless the dashboard is there and the actor may change it.

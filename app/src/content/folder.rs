@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use cqrs_es::Aggregate;
 use kymograph_domain::content::folder::{Birth, Folder, FolderCommand, FolderCreated, FolderError};
 use kymograph_domain::kernel::effect::Ending;
 use kymograph_domain::rights::resource_permission::ResourceKind;
@@ -16,8 +17,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::kernel::ending::Endings;
 use crate::kernel::error::{Error, Result};
+use crate::kernel::history::{HistoryOf, KeyOf};
 use crate::kernel::id_allocator::{IdAllocator, IdKind};
 use crate::kernel::moment::Moments;
+use crate::kernel::noun::Noun;
 use crate::kernel::random::random_uid;
 use crate::kernel::scope::denied;
 use crate::kernel::side_write::SideWrite;
@@ -170,6 +173,23 @@ pub struct DeletedFolder {
     pub id: i64,
     /// The title it had.
     pub title: String,
+}
+
+/// The history of folders.
+pub const HISTORY: HistoryOf = HistoryOf {
+    noun: Folder::TYPE,
+    missing: "folder not found",
+    key: KeyOf::Uid,
+    read: Some(Permission::FOLDERS_WRITE),
+    write: Some(Permission::FOLDERS_WRITE),
+    create: Some(Permission::FOLDERS_CREATE),
+};
+
+impl Noun for Folder {
+    /// Restored content may have been anybody's, and its rights with it.
+    fn require_undo(scope: &Scope, _: &str, _: bool) -> Result<()> {
+        scope.require_administers_content(Permission::FOLDERS_WRITE)
+    }
 }
 
 /// The use cases of folders.

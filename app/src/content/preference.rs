@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use cqrs_es::Aggregate;
 use kymograph_domain::Uid;
 use kymograph_domain::account::org::{Org, OrgError};
 use kymograph_domain::account::team::{Team, TeamError};
@@ -13,7 +14,9 @@ use kymograph_domain::content::preference::{
 
 use crate::account::team::{TeamReader, resolve_team};
 use crate::content::dashboard::DashboardReader;
-use crate::kernel::error::Result;
+use crate::kernel::error::{Error, ErrorKind, Result};
+use crate::kernel::history::{HistoryOf, KeyOf};
+use crate::kernel::noun::Noun;
 use crate::{Authorization, Commands, Permission, Scope, Unit};
 
 /// Preferences as they are read.
@@ -83,6 +86,45 @@ pub enum Unmentioned {
     Reset,
     /// They stay.
     Keep,
+}
+
+/// The history of what the org prefers.
+pub const ORG_HISTORY: HistoryOf = HistoryOf {
+    noun: Preference::TYPE,
+    missing: "no preferences were ever set",
+    key: KeyOf::Caller(|_| PreferenceOwner::Org.to_string()),
+    read: Some(Permission::ORGS_PREFERENCES_WRITE),
+    write: Some(Permission::ORGS_PREFERENCES_WRITE),
+    create: None,
+};
+
+/// The history of what the caller prefers.
+pub const OWN_HISTORY: HistoryOf = HistoryOf {
+    noun: Preference::TYPE,
+    missing: "no preferences were ever set",
+    key: KeyOf::Caller(own_key),
+    read: None,
+    write: None,
+    create: None,
+};
+
+/// The key of what the caller prefers.
+fn own_key(scope: &Scope) -> String {
+    PreferenceOwner::User(scope.actor().user_id).to_string()
+}
+
+impl Noun for Preference {
+    fn require_undo(scope: &Scope, key: &str, _: bool) -> Result<()> {
+        match key {
+            "org" => scope.require(Permission::ORGS_PREFERENCES_WRITE),
+            _ if key.starts_with("team-") => scope.require(Permission::TEAMS_WRITE),
+            _ if key == own_key(scope) => Ok(()),
+            _ => Err(Error::new(
+                ErrorKind::Forbidden,
+                "the preferences of a user are for that user alone to change",
+            )),
+        }
+    }
 }
 
 /// The use cases of preferences.

@@ -10,6 +10,7 @@ use kymograph_domain::{AccessLevel, Uid};
 
 use crate::content::dashboard::{DashboardView, parse_uid};
 use crate::kernel::error::Result;
+use crate::kernel::noun::Noun;
 use crate::rights::authorization::{ContentFilter, Guarded};
 use crate::{Authorization, Commands, Permission, Scope};
 
@@ -24,6 +25,8 @@ pub trait StarReader: Send + Sync {
     /// The uids of those that are still there and that a filter lets through, in order.
     async fn list_starred_uids(&self, scope: &Scope, filter: &ContentFilter) -> Result<Vec<Uid>>;
 }
+
+impl Noun for Star {}
 
 /// The use cases of stars.
 pub struct Stars {

@@ -1,14 +1,20 @@
 //! A read-through cache that never keeps a value older than the last change it was told of.
 
+mod subject;
+
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
+use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use kymograph_domain::{OrgId, Stream, StreamId};
 use moka::sync::Cache;
 
+use crate::kernel::change::ChangeListener;
 use crate::kernel::error::Result;
 use crate::kernel::feed_health::FeedHealth;
+use subject::{OrgChanges, Subject};
 
 const SHARDS: usize = 64;
 
@@ -16,19 +22,26 @@ const SHARDS: usize = 64;
 pub const MAX_AGE: Duration = Duration::from_secs(30);
 
 /// What a cache knew before a fetch of several values began.
-pub struct BeforeFetch(Vec<u64>);
+pub struct BeforeFetch {
+    generations: Vec<u64>,
+    since: u64,
+}
 
-/// Caches values that are read from the database.
+/// Caches values that are read from the database, and says with whose events they are dropped.
 ///
 /// A plain cache can keep a stale value for ever: a reader fetches the old row, a writer commits and
 /// invalidates, then the reader stores what it fetched. Here each key belongs to a shard with a generation;
 /// an invalidation raises it, and a fetched value is stored only if the generation has not moved meanwhile.
 pub struct ReadCache<K, V> {
-    values: Cache<K, V>,
+    /// The values, each with the count of changes of orgs before it was fetched.
+    values: Cache<K, (u64, V)>,
     generations: Vec<Mutex<u64>>,
     hasher: RandomState,
     /// Whether the cache is told of changes.
     feed: Option<Arc<FeedHealth>>,
+    subjects: Vec<Subject<K>>,
+    changes: Option<OrgChanges<K, V>>,
+    time_to_live: Option<Duration>,
 }
 
 impl<K, V> ReadCache<K, V>
@@ -36,14 +49,39 @@ where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    /// A cache that holds values up to a total weight, which `weigh` gives for each entry.
-    pub fn with_weight(max_weight: u64, weigh: fn(&K, &V) -> u32) -> Self {
-        Self::over(Cache::builder().max_capacity(max_weight).weigher(weigh).build())
+    /// A cache that holds values up to a total weight, which `weigh` gives for each entry, each for so long at most: what
+    /// another server changed counts then even if its word of that was lost.
+    pub fn with_weight_for(max_weight: u64, time_to_live: Duration, weigh: fn(&K, &V) -> u32) -> Self {
+        let values = Cache::builder()
+            .max_capacity(max_weight)
+            .weigher(move |key, (_, value)| weigh(key, value))
+            .time_to_live(time_to_live);
+        Self::over(values.build(), Some(time_to_live))
     }
 
-    fn over(values: Cache<K, V>) -> Self {
+    /// A cache that holds values up to a total weight, which `weigh` gives for each entry.
+    pub fn with_weight(max_weight: u64, weigh: fn(&K, &V) -> u32) -> Self {
+        let values =
+            Cache::builder().max_capacity(max_weight).weigher(move |key, (_, value)| weigh(key, value));
+        Self::over(values.build(), None)
+    }
+
+    /// A cache that holds up to a number of values, each for so long at most.
+    #[must_use]
+    pub fn with_entries_for(max_entries: u64, time_to_live: Duration) -> Self {
+        Self::with_weight_for(max_entries, time_to_live, |_, _| 1)
+    }
+
+    /// A cache that holds up to a number of values.
+    #[must_use]
+    pub fn with_entries(max_entries: u64) -> Self {
+        Self::with_weight(max_entries, |_, _| 1)
+    }
+
+    fn over(values: Cache<K, (u64, V)>, time_to_live: Option<Duration>) -> Self {
         let generations = (0..SHARDS).map(|_| Mutex::new(0)).collect();
-        Self { values, generations, hasher: RandomState::new(), feed: None }
+        let (subjects, changes, feed) = (Vec::new(), None, None);
+        Self { values, generations, hasher: RandomState::new(), feed, subjects, changes, time_to_live }
     }
 
     /// The same cache, which gives and keeps nothing while no word of changes could reach it. What it held before it gives
@@ -53,33 +91,49 @@ where
         Self { feed: Some(feed.clone()), ..self }
     }
 
+    /// The same cache, which drops a value with each event on an object of a noun: the one under what `key_of` makes of the
+    /// org and of the key of the object.
+    #[must_use]
+    pub fn dropped_by<A: Stream, I: FromStr + 'static>(self, key_of: fn(OrgId, I) -> K) -> Self {
+        self.dropped_by_streams(move |org, stream| Some(key_of(org, stream.key_of::<A, I>()?)))
+    }
+
+    /// The same cache, which drops a value with each event on a stream that `key_of` makes a key of.
+    #[must_use]
+    pub fn dropped_by_streams(
+        mut self,
+        key_of: impl Fn(OrgId, &StreamId) -> Option<K> + Send + Sync + 'static,
+    ) -> Self {
+        self.subjects.push(Box::new(key_of));
+        self
+    }
+
+    /// The same cache, which gives no value that an event on any object of a noun has made stale: `is_stale` tells by the
+    /// orgs that had one since the value was fetched. So an event of one org leaves alone what belongs to others.
+    #[must_use]
+    pub fn outdated_by(
+        self,
+        noun: &'static str,
+        is_stale: fn(&K, &V, &dyn Fn(OrgId) -> bool) -> bool,
+    ) -> Self {
+        let changes = OrgChanges::new(noun, self.time_to_live, is_stale);
+        Self { changes: Some(changes), ..self }
+    }
+
     fn is_live(&self) -> bool {
         self.feed.as_ref().is_none_or(|feed| feed.is_live())
     }
 
-    /// A cache that holds values up to a total weight, each for so long at most.
-    pub fn with_weight_for(max_weight: u64, time_to_live: Duration, weigh: fn(&K, &V) -> u32) -> Self {
-        Self::over(
-            Cache::builder().max_capacity(max_weight).weigher(weigh).time_to_live(time_to_live).build(),
-        )
-    }
-
-    /// A cache that holds up to a number of values, each for so long at most: what another server changed counts then even
-    /// if its word of that was lost.
-    #[must_use]
-    pub fn with_entries_for(max_entries: u64, time_to_live: Duration) -> Self {
-        Self::over(Cache::builder().max_capacity(max_entries).time_to_live(time_to_live).build())
-    }
-
-    /// A cache that holds up to a number of values.
-    #[must_use]
-    pub fn with_entries(max_entries: u64) -> Self {
-        Self::with_weight(max_entries, |_, _| 1)
+    /// The count of changes of orgs, to be noted before a fetch.
+    fn since(&self) -> u64 {
+        self.changes.as_ref().map_or(0, OrgChanges::count)
     }
 
     /// The cached value.
     pub fn get(&self, key: &K) -> Option<V> {
-        if self.is_live() { self.values.get(key) } else { None }
+        let (since, value) = self.values.get(key).filter(|_| self.is_live())?;
+        let is_stale = self.changes.as_ref().is_some_and(|changes| changes.is_stale(key, &value, since));
+        (!is_stale).then_some(value)
     }
 
     /// The cached value, or else what `fetch` finds, which is then cached. `None` is not cached.
@@ -91,11 +145,11 @@ where
         if let Some(value) = self.get(key) {
             return Ok(Some(value));
         }
-        let generation = *self.lock(key);
+        let (generation, since) = (*self.lock(key), self.since());
         let Some(value) = fetch.await? else { return Ok(None) };
         let current = self.lock(key);
         if *current == generation && self.is_live() {
-            self.values.insert(key.clone(), value.clone());
+            self.values.insert(key.clone(), (since, value.clone()));
         }
         drop(current);
         Ok(Some(value))
@@ -105,20 +159,21 @@ where
     #[must_use]
     pub fn before_fetch(&self) -> BeforeFetch {
         let generation = |shard: &Mutex<u64>| *shard.lock().unwrap_or_else(PoisonError::into_inner);
-        BeforeFetch(self.generations.iter().map(generation).collect())
+        let since = self.since();
+        BeforeFetch { generations: self.generations.iter().map(generation).collect(), since }
     }
 
     /// Tells whether a key was invalidated after a fetch began.
     #[must_use]
     pub fn has_changed(&self, before: &BeforeFetch, key: &K) -> bool {
-        before.0.get(self.shard(key)) != Some(&*self.lock(key))
+        before.generations.get(self.shard(key)) != Some(&*self.lock(key))
     }
 
     /// Keeps a fetched value, unless its key was invalidated since the fetch began.
     pub fn keep(&self, before: &BeforeFetch, key: &K, value: V) {
         let current = self.lock(key);
-        if before.0.get(self.shard(key)) == Some(&*current) && self.is_live() {
-            self.values.insert(key.clone(), value);
+        if before.generations.get(self.shard(key)) == Some(&*current) && self.is_live() {
+            self.values.insert(key.clone(), (before.since, value));
         }
     }
 
@@ -161,7 +216,7 @@ where
         let mut generation = self.lock(key);
         *generation += 1;
         if self.is_live() {
-            self.values.insert(key.clone(), value);
+            self.values.insert(key.clone(), (self.since(), value));
         } else {
             self.values.invalidate(key);
         }
@@ -184,8 +239,31 @@ where
     }
 }
 
+impl<K, V> ChangeListener for ReadCache<K, V>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    fn streams_changed(&self, org: OrgId, streams: &[StreamId]) {
+        for stream in streams {
+            let keys = self.subjects.iter().filter_map(|key_of| key_of(org, stream));
+            keys.for_each(|key| self.invalidate(&key));
+            if let Some(changes) = &self.changes {
+                changes.note(org, stream);
+            }
+        }
+    }
+
+    fn everything_changed(&self) {
+        self.invalidate_all();
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use kymograph_domain::Uid;
+    use kymograph_domain::content::folder::Folder;
+
     use super::*;
 
     #[tokio::test]
@@ -242,6 +320,43 @@ mod tests {
         cache.replace(&1, "newer");
         feed.heard(feed.now());
         assert_eq!([1, 2, 3].map(|key| cache.get(&key)), [None, None, None]);
+    }
+
+    fn changed(org: i64, stream: &str) -> (OrgId, [StreamId; 1]) {
+        (OrgId(org), [StreamId::from_stored(stream.to_owned())])
+    }
+
+    #[test]
+    fn an_event_drops_what_its_object_is_cached_under() {
+        let cache = ReadCache::<(OrgId, Uid), &str>::with_entries(10)
+            .dropped_by::<Folder, Uid>(|org, uid| (org, uid));
+        let key = |org| (OrgId(org), Uid::try_new("ops-1").unwrap());
+        cache.replace(&key(1), "one");
+        cache.replace(&key(2), "two");
+        for (org, streams) in [changed(1, "dashboard-ops-1"), changed(1, "folder-ops"), changed(1, "folder-")]
+        {
+            cache.streams_changed(org, &streams);
+        }
+        assert_eq!(cache.get(&key(1)), Some("one"));
+        let (org, streams) = changed(1, "folder-ops-1");
+        cache.streams_changed(org, &streams);
+        assert_eq!((cache.get(&key(1)), cache.get(&key(2))), (None, Some("two")));
+    }
+
+    #[tokio::test]
+    async fn an_event_of_an_org_leaves_alone_what_belongs_to_others() {
+        let cache = ReadCache::<(OrgId, u8), &str>::with_entries(10)
+            .outdated_by("team", |(org, _), _, has_changed| has_changed(*org));
+        let keys = [(OrgId(1), 1), (OrgId(1), 2), (OrgId(2), 1)];
+        keys.iter().for_each(|key| cache.replace(key, "old"));
+        let before = cache.before_fetch();
+        let (org, streams) = changed(1, "team-5");
+        cache.streams_changed(org, &streams);
+        assert_eq!(keys.map(|key| cache.get(&key)), [None, None, Some("old")]);
+        cache.keep(&before, &keys[0], "read before");
+        assert_eq!(cache.get(&keys[0]), None);
+        let read = cache.get_or_fetch(&keys[0], async { Ok(Some("new")) });
+        assert_eq!((read.await.unwrap(), cache.get(&keys[0])), (Some("new"), Some("new")));
     }
 
     #[tokio::test]

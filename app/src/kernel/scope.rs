@@ -174,6 +174,11 @@ impl Scope {
         self.role == OrgRole::Admin || (self.actor.is_server_admin && self.role != OrgRole::None)
     }
 
+    /// Fails unless the actor administers all content, which the refusal says by the permission that would be needed.
+    pub(crate) fn require_administers_content(&self, permission: Permission) -> Result<()> {
+        if self.administers_content() { Ok(()) } else { Err(denied(permission)) }
+    }
+
     /// Since when the actor has been a member of the org; `None` if it is none.
     #[must_use]
     pub fn member_since(&self) -> Option<Timestamp> {

@@ -4,32 +4,34 @@
 //! [`kymograph_domain::Stream`] how it is shown and which commands bring it back.
 
 mod diff;
+mod ended;
 mod image;
 mod many;
 mod restore;
 mod right;
-mod team;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use kymograph_domain::rights::resource_permission::ResourceKind;
 use kymograph_domain::{OrgId, StreamId, Timestamp, Uid, UserId};
 
-use crate::account::invite::InviteReader;
-use crate::content::dashboard::Dashboards;
 use crate::content::folder::Folders;
 use crate::kernel::answer;
+use crate::kernel::ending::Endings;
 use crate::kernel::error::{Error, Result};
+use crate::kernel::history::{HistoryOf, KeyOf};
 use crate::kernel::id_allocator::IdAllocator;
-use crate::{Authorization, Commands, Permission, Scope, Workers};
+use crate::rights::resource_permission::GuardedKinds;
+use crate::{Authorization, Commands, Scope, Workers};
 
 pub use diff::Diff;
+pub(crate) use ended::without_ended;
 pub(crate) use image::{Images, MAX_FOLDED_EVENTS, Room, past};
 pub(crate) use many::Pasts;
 pub use restore::Restored;
 pub(crate) use right::{Place, place_of, resource_of};
-pub(crate) use team::leave_out_ended;
 
 /// How many entries a page has if the client does not say.
 pub const DEFAULT_PAGE: i64 = 50;
@@ -47,40 +49,6 @@ pub(crate) const MAX_PAGE_BYTES: usize = 16 * 1024 * 1024;
 pub(crate) const MAX_COMPARED_BYTES: usize = 40 * 1024 * 1024;
 /// How many bytes of events are read to find out what an object was like.
 pub(crate) const MAX_READ_BYTES: usize = 64 * 1024 * 1024;
-
-/// Whose history is served: a noun, what its objects are called, and who may look and who may bring back.
-#[derive(Clone, Copy, Debug)]
-pub struct HistoryOf {
-    /// The type of the aggregate.
-    pub noun: &'static str,
-    /// What the client is told when there is no such object.
-    pub missing: &'static str,
-    /// How a request names the object.
-    pub key: KeyOf,
-    /// The permission to look at the history: that to change the object where others may view it; none for one's own.
-    pub read: Option<Permission>,
-    /// What is needed to bring back an earlier state.
-    pub write: Option<Permission>,
-    /// What is needed as well if the object has been deleted.
-    pub create: Option<Permission>,
-}
-
-/// How a request names an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeyOf {
-    /// By a uid in the path. Rights on the folder or dashboard itself decide who may do what.
-    Uid,
-    /// By a number in the path.
-    Number,
-    /// By a number in the path, of what belongs to no org.
-    ServerNumber,
-    /// It is the caller's org.
-    Org,
-    /// What the caller's org prefers.
-    OrgPreference,
-    /// What the caller prefers.
-    OwnPreference,
-}
 
 /// An event of an object, as it is stored.
 #[derive(Clone, Debug)]
@@ -186,9 +154,9 @@ pub struct Histories {
     commands: Commands,
     reader: Arc<dyn HistoryReader>,
     authorization: Arc<Authorization>,
-    dashboards: Arc<Dashboards>,
+    kinds: GuardedKinds,
     folders: Arc<Folders>,
-    invites: Arc<dyn InviteReader>,
+    endings: Endings,
     ids: Arc<dyn IdAllocator>,
     workers: Workers,
 }
@@ -199,12 +167,12 @@ pub struct HistoryPorts {
     pub reader: Arc<dyn HistoryReader>,
     /// Decides who may look and bring back.
     pub authorization: Arc<Authorization>,
-    /// Knows what an actor may do with a dashboard.
-    pub dashboards: Arc<Dashboards>,
-    /// Knows what an actor may do with a folder.
+    /// The kinds of objects that have permissions.
+    pub kinds: GuardedKinds,
+    /// Knows which folders had a uid.
     pub folders: Arc<Folders>,
-    /// Reads the invites of who may not invite any more.
-    pub invites: Arc<dyn InviteReader>,
+    /// The slices that are told of what ends.
+    pub endings: Endings,
     /// Draws numeric ids.
     pub ids: Arc<dyn IdAllocator>,
     /// Compares large documents.
@@ -233,8 +201,8 @@ impl Histories {
     /// The use cases on these ports.
     #[must_use]
     pub fn new(commands: Commands, ports: HistoryPorts) -> Self {
-        let HistoryPorts { reader, authorization, dashboards, folders, invites, ids, workers } = ports;
-        Self { commands, reader, authorization, dashboards, folders, invites, ids, workers }
+        let HistoryPorts { reader, authorization, kinds, folders, endings, ids, workers } = ports;
+        Self { commands, reader, authorization, kinds, folders, endings, ids, workers }
     }
 
     /// Lists what was done to an object, the newest first, from below a version if one is given. A page with what entries
@@ -318,8 +286,10 @@ impl Histories {
             Purpose::Restore => of.write,
         };
         let mut scope = scope.clone();
+        let kind = ResourceKind::of_noun(of.noun);
         match (of.key, permission) {
-            (KeyOf::Uid, _) | (_, None) => {}
+            (_, None) => {}
+            _ if kind.is_some() => {}
             (KeyOf::ServerNumber, Some(permission)) => {
                 scope = scope.in_org(OrgId::SERVER, permission)?;
             }
@@ -328,13 +298,13 @@ impl Histories {
         let key = match of.key {
             KeyOf::Uid => {
                 let uid = Uid::try_new(key).map_err(|_| missing())?;
-                self.require_edit(&scope, of, &uid).await?;
+                if let Some(kind) = kind {
+                    self.require_edit(&scope, of, kind, &uid).await?;
+                }
                 uid.to_string()
             }
             KeyOf::Number | KeyOf::ServerNumber => number()?,
-            KeyOf::Org => scope.org().to_string(),
-            KeyOf::OrgPreference => "org".to_owned(),
-            KeyOf::OwnPreference => format!("user-{}", scope.actor().user_id),
+            KeyOf::Caller(key) => key(&scope),
         };
         let stream = StreamId::from_stored(format!("{}-{key}", of.noun));
         let first = self.first(&scope, of, &stream).await?;

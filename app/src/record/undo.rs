@@ -8,7 +8,6 @@ mod decide;
 mod list;
 mod past;
 mod place;
-mod right;
 mod step;
 
 use std::any::Any;
@@ -21,13 +20,14 @@ use kymograph_domain::registry::{reverted_types, undoing};
 use kymograph_domain::{OrgId, StreamId, Timestamp, UserId};
 use tokio::sync::OnceCell;
 
-use crate::account::invite::InviteReader;
 use crate::content::folder::FolderReader;
 use crate::kernel::answer;
+use crate::kernel::ending::Endings;
 use crate::kernel::error::{Error, ErrorKind, Result};
 use crate::kernel::id_allocator::IdAllocator;
 use crate::kernel::work::Admitted;
 use crate::record::history::{HistoryReader, Room};
+use crate::rights::resource_permission::{Grantees, GuardedKinds};
 use crate::{Commands, Permission, Scope, Workers};
 use decide::Deciding;
 
@@ -140,8 +140,12 @@ pub struct UndoPorts {
     pub histories: Arc<dyn HistoryReader>,
     /// Reads what is in a folder.
     pub folders: Arc<dyn FolderReader>,
-    /// Reads the invites of who may not invite any more.
-    pub invites: Arc<dyn InviteReader>,
+    /// The kinds of objects that have permissions.
+    pub kinds: GuardedKinds,
+    /// Knows who can be granted something.
+    pub grantees: Arc<dyn Grantees>,
+    /// The slices that are told of what ends.
+    pub endings: Endings,
     /// Draws numeric ids.
     pub ids: Arc<dyn IdAllocator>,
     /// Does what takes long with large documents.

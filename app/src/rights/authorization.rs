@@ -237,9 +237,17 @@ impl Guarded<'_> {
     }
 }
 
-/// The level that a permission takes.
+/// The level that a permission takes on a folder or dashboard; `None` if it is none on that.
+fn level_on(permission: Permission, kind: ResourceKind) -> Option<AccessLevel> {
+    match kind {
+        ResourceKind::Folder => permission.on_folder,
+        ResourceKind::Dashboard => permission.on_dashboard,
+    }
+}
+
+/// The level that a permission takes on what it is a permission on.
 fn needed(kind: ResourceKind, permission: Permission) -> Result<AccessLevel> {
-    let level = permission.level_on(kind);
+    let level = level_on(permission, kind);
     level.ok_or_else(|| {
         Error::internal(format!("{} is no permission on a {}", permission.action(), kind.as_str()))
     })
@@ -249,8 +257,8 @@ static ON_FOLDER: LazyLock<Vec<Permission>> = LazyLock::new(|| by_level(Resource
 static ON_DASHBOARD: LazyLock<Vec<Permission>> = LazyLock::new(|| by_level(ResourceKind::Dashboard));
 
 fn by_level(kind: ResourceKind) -> Vec<Permission> {
-    let mut on: Vec<_> = permissions().filter(|permission| permission.level_on(kind).is_some()).collect();
-    on.sort_by_key(|permission| permission.level_on(kind));
+    let mut on: Vec<_> = permissions().filter(|permission| level_on(*permission, kind).is_some()).collect();
+    on.sort_by_key(|permission| level_on(*permission, kind));
     on
 }
 
@@ -260,7 +268,7 @@ pub fn permissions_of(kind: ResourceKind, level: AccessLevel) -> impl Iterator<I
         ResourceKind::Folder => &ON_FOLDER,
         ResourceKind::Dashboard => &ON_DASHBOARD,
     };
-    on.iter().copied().take_while(move |permission| permission.level_on(kind) <= Some(level))
+    on.iter().copied().take_while(move |permission| level_on(*permission, kind) <= Some(level))
 }
 
 #[cfg(test)]

@@ -7,10 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use kymograph_domain::rights::resource_permission::{Grantee, Grants, ResourceKind, default_grants};
-use kymograph_domain::{AccessLevel, OrgId, OrgRole, TeamId, Timestamp, Uid, UserId};
+use kymograph_domain::rights::resource_permission::{
+    Grantee, Grants, ResourceKind, ResourcePermission, default_grants,
+};
+use kymograph_domain::{AccessLevel, OrgId, OrgRole, StreamId, TeamId, Timestamp, Uid, UserId};
 
 use crate::kernel::error::{Error, Result};
+use crate::kernel::noun::Noun;
 use crate::kernel::scope::denied;
 use crate::kernel::side_write::SideWrite;
 use crate::rights::authorization::{
@@ -151,6 +154,24 @@ pub trait GuardedKind: Send + Sync {
     }
 }
 
+/// All kinds of objects that have permissions.
+#[derive(Clone)]
+pub struct GuardedKinds(Arc<[Arc<dyn GuardedKind>]>);
+
+impl GuardedKinds {
+    /// These kinds.
+    #[must_use]
+    pub fn new(kinds: Vec<Arc<dyn GuardedKind>>) -> Self {
+        Self(kinds.into())
+    }
+
+    /// What describes objects of a kind.
+    pub(crate) fn of(&self, kind: ResourceKind) -> Result<&dyn GuardedKind> {
+        let found = self.0.iter().find(|described| described.kind() == kind);
+        found.map(|found| &**found).ok_or_else(|| Error::internal(format!("no slice describes {kind:?}")))
+    }
+}
+
 /// A folder or dashboard, as far as its permissions show it.
 #[derive(Clone, Debug)]
 pub struct GuardedView {
@@ -164,6 +185,13 @@ pub struct GuardedView {
     pub folder_uid: Option<Uid>,
 }
 
+impl GuardedView {
+    /// What is needed to find the lists that decide on it.
+    pub(crate) fn guarded<'a>(&'a self, kind: ResourceKind, uid: &'a Uid) -> Guarded<'a> {
+        guarded(kind, uid, self.id, self.folder_uid.as_ref())
+    }
+}
+
 /// Knows who can be granted something.
 #[async_trait]
 pub trait Grantees: Send + Sync {
@@ -171,6 +199,8 @@ pub trait Grantees: Send + Sync {
     async fn has_user(&self, unit: &Unit<'_>, id: UserId) -> Result<bool>;
     /// True if the scope's org has a team.
     async fn has_team(&self, unit: &Unit<'_>, id: TeamId) -> Result<bool>;
+    /// The streams that say whether a grantee still is whom it was.
+    fn streams_of(&self, grantee: Grantee) -> Vec<StreamId>;
 }
 
 /// What [`ResourcePermissions`] is made of.
@@ -180,9 +210,15 @@ pub struct ResourcePermissionPorts {
     /// Decides who may change them.
     pub authorization: Arc<Authorization>,
     /// The kinds of objects that have permissions.
-    pub kinds: Vec<Arc<dyn GuardedKind>>,
+    pub kinds: GuardedKinds,
     /// Knows who can be granted something.
     pub grantees: Arc<dyn Grantees>,
+}
+
+impl Noun for ResourcePermission {
+    fn require_undo(scope: &Scope, _: &str, _: bool) -> Result<()> {
+        scope.require_administers_content(Permission::FOLDERS_PERMISSIONS_WRITE)
+    }
 }
 
 /// The use cases of permissions of folders and dashboards.
@@ -215,18 +251,13 @@ impl ResourcePermissions {
         Ok(view)
     }
 
-    fn kind(&self, kind: ResourceKind) -> Result<&dyn GuardedKind> {
-        let found = self.ports.kinds.iter().find(|described| described.kind() == kind);
-        found.map(|found| &**found).ok_or_else(|| Error::internal(format!("no slice describes {kind:?}")))
-    }
-
     async fn find_resource(
         &self,
         scope: &Scope,
         kind: ResourceKind,
         uid: &str,
     ) -> Result<ResourcePermissionView> {
-        let described = self.kind(kind)?;
+        let described = self.ports.kinds.of(kind)?;
         let uid = &described.parse_uid(uid)?;
         let found = described.find(scope, uid).await?.ok_or_else(|| described.missing())?;
         let GuardedView { id, title, slug, folder_uid } = found;

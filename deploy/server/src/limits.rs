@@ -23,19 +23,19 @@ pub fn print(config: &Config) {
 #[must_use]
 pub fn document(config: &Config) -> String {
     let settings = settings(config);
-    let sections: [(&str, &[Limit]); 6] = [
-        ("Settings", &settings),
-        ("Connections", CONNECTIONS),
-        ("Requests", kymograph_api::limit::LIMITS),
-        ("Work of a request", kymograph_app::limit::LIMITS),
-        ("What is kept", kymograph_domain::limit::LIMITS),
-        ("What clients share", kymograph_infra::limit::LIMITS),
+    let sections: [(&str, &[&[Limit]]); 6] = [
+        ("Settings", &[&settings]),
+        ("Connections", &[CONNECTIONS]),
+        ("Requests", &[kymograph_api::limit::LIMITS]),
+        ("Work of a request", &[kymograph_app::limit::LIMITS]),
+        ("What is kept", &kymograph_domain::limit::LIMITS),
+        ("What clients share", &[kymograph_infra::limit::LIMITS]),
     ];
     let mut text = String::from(INTRODUCTION);
     for (title, limits) in sections {
         // Writing to a text cannot fail.
         let _ = write!(text, "\n## {title}\n\n| What | Where | At most | Beyond it |\n|---|---|---|---|\n");
-        for Limit { what, at, most, answer } in limits {
+        for Limit { what, at, most, answer } in limits.iter().copied().flatten() {
             let _ = writeln!(text, "| {what} | {at} | {most} | {answer} |");
         }
     }

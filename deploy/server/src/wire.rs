@@ -32,7 +32,7 @@ use kymograph_app::{Error, Result};
 use kymograph_infra::change_feed::ChangeFeed;
 use kymograph_infra::database_server::DatabaseServer;
 use kymograph_jobs::JobRunner;
-use kymograph_projections::content::folder::FolderCache;
+use kymograph_projections::content::folder::folder_cache;
 use tokio::task::JoinHandle;
 
 use crate::config::Config;
@@ -77,7 +77,7 @@ pub struct Wired {
 pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Clock>) -> Result<Wired> {
     let kernel = Kernel::start(config, database_server, clock)?;
     let identity_cache = Arc::new(IdentityCache::new(random_bytes()?, &kernel.feed_health));
-    let folder_cache = Arc::new(FolderCache::new(&kernel.feed_health));
+    let folder_cache = Arc::new(folder_cache(&kernel.feed_health));
     let account = AccountReaders::start(&kernel)?;
     let rights = RightsReaders::new(&kernel, folder_cache.clone());
     let content = ContentReaders::new(&kernel, folder_cache, &rights);
@@ -96,15 +96,13 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
         account.memberships.clone(),
         account.users.clone(),
         account.orgs.clone(),
-        account.invites.clone(),
         endings.clone(),
     ));
     let identities =
         Identities::start(&kernel, commands, &account, (&access, identity_cache), &memberships, &endings)?;
     let accounts = account.services(&kernel, commands, access.clone(), memberships, &identities, &endings);
-    let contents = content.services(&kernel, commands, &rights, endings, account.teams.clone());
-    let records =
-        record::services(&kernel, commands, &rights, (&content, &contents), account.invites.clone());
+    let contents = content.services(&kernel, commands, &rights, endings.clone(), account.teams.clone());
+    let records = record::services(&kernel, commands, &rights, (&content, &contents), endings);
     let jobs = job::start(&kernel, &log, &account, &identities, &accounts)?;
 
     let counted = Counted {

@@ -164,6 +164,10 @@ impl Stream for Org {
         self.exists
     }
 
+    fn title(&self) -> Option<&str> {
+        Some(&self.name)
+    }
+
     /// A deleted org does not come back.
     fn restoration(&self, past: &Self, _: &[OrgEvent], _: i64) -> Option<Vec<OrgCommand>> {
         if !self.exists {

@@ -252,6 +252,10 @@ impl Stream for ServiceAccount {
         self.exists
     }
 
+    fn title(&self) -> Option<&str> {
+        Some(&self.name)
+    }
+
     /// Tokens do not come back, and so a deleted account does not either: its tokens are all it was good for.
     fn restoration(
         &self,

@@ -1,13 +1,15 @@
 //! A team: users who are named together in an org. Those who are no members of the org count for nothing until they are.
 
-use std::collections::BTreeMap;
+mod reference;
+
+use std::collections::{BTreeMap, HashSet};
 
 use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;
 use serde::{Deserialize, Serialize};
 
 use crate::domain_events;
-use crate::kernel::aggregate::{Stream, decide};
+use crate::kernel::aggregate::{Stream, StreamId, decide};
 use crate::kernel::effect::{Effects, Ending};
 use crate::kernel::id::{TeamId, UserId};
 use crate::kernel::invariant::Invariant;
@@ -237,6 +239,10 @@ impl Stream for Team {
         self.exists
     }
 
+    fn title(&self) -> Option<&str> {
+        Some(&self.name)
+    }
+
     fn restoration(&self, past: &Self, events: &[TeamEvent], _: i64) -> Option<Vec<TeamCommand>> {
         let (name, email) = (past.name.clone(), past.email.clone());
         let first = if self.exists {
@@ -246,6 +252,18 @@ impl Stream for Team {
             TeamCommand::Create(TeamCreated { name, email, ..created.clone() })
         };
         Some(vec![first, TeamCommand::SetMembers(past.members.clone())])
+    }
+
+    fn references(&self) -> Vec<StreamId> {
+        reference::all(self)
+    }
+
+    fn changed_references(&self, commands: &[TeamCommand]) -> Vec<StreamId> {
+        reference::changed(self, commands)
+    }
+
+    fn leave_out(&self, commands: &mut [TeamCommand], streams: &HashSet<StreamId>) {
+        reference::leave_out(self, commands, streams);
     }
 }
 

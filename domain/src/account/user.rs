@@ -281,6 +281,10 @@ impl Stream for User {
         self.exists
     }
 
+    fn title(&self) -> Option<&str> {
+        Some(&self.profile.login)
+    }
+
     /// Only the profile comes back: rights and passwords are nothing that anybody should get by looking back. Names that
     /// come back are claimed, as they may have been then.
     fn restoration(&self, past: &Self, _: &[UserEvent], _: i64) -> Option<Vec<UserCommand>> {

@@ -184,6 +184,10 @@ impl Stream for Dashboard {
         self.exists
     }
 
+    fn title(&self) -> Option<&str> {
+        Some(&self.title)
+    }
+
     fn holds_key(&self) -> bool {
         self.exists || self.in_trash
     }

@@ -211,6 +211,10 @@ impl Stream for Folder {
         self.exists
     }
 
+    fn title(&self) -> Option<&str> {
+        Some(&self.title)
+    }
+
     fn guarded(&self) -> Option<(&Uid, i64)> {
         Some((&self.uid, self.id))
     }
@@ -251,6 +255,10 @@ impl Stream for Folder {
 
     fn ending(&self) -> Option<FolderCommand> {
         self.exists.then_some(FolderCommand::Delete)
+    }
+
+    fn is_move(command: &FolderCommand) -> bool {
+        matches!(command, FolderCommand::Move { .. })
     }
 }
 

@@ -1,6 +1,8 @@
 //! How an aggregate is addressed and told what to do.
 
+use std::collections::HashSet;
 use std::fmt;
+use std::str::FromStr;
 
 use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;
@@ -29,6 +31,19 @@ impl StreamId {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The type of the aggregate.
+    #[must_use]
+    pub fn noun(&self) -> &str {
+        self.0.split_once('-').map_or(&self.0, |(noun, _)| noun)
+    }
+
+    /// The key of the aggregate, if it is one of that type.
+    #[must_use]
+    pub fn key_of<A: Stream, K: FromStr>(&self) -> Option<K> {
+        let (noun, key) = self.0.split_once('-')?;
+        if noun == A::TYPE { key.parse().ok() } else { None }
     }
 }
 
@@ -71,6 +86,11 @@ pub trait Stream:
     /// True if nothing else can have its key.
     fn holds_key(&self) -> bool {
         self.exists()
+    }
+
+    /// The name by which people know the object.
+    fn title(&self) -> Option<&str> {
+        None
     }
 
     /// The uid and the numeric id of an object that permissions can be granted on.
@@ -124,6 +144,28 @@ pub trait Stream:
     fn revocation(&self, event: &Self::Event) -> Option<Self::Command> {
         let _ = event;
         None
+    }
+
+    /// True for a command that puts an object into another folder.
+    fn is_move(command: &Self::Command) -> bool {
+        let _ = command;
+        false
+    }
+
+    /// The streams of others that the object refers to and that may end before it.
+    fn references(&self) -> Vec<StreamId> {
+        Vec::new()
+    }
+
+    /// The streams of others to which these commands would have it refer otherwise than now.
+    fn changed_references(&self, commands: &[Self::Command]) -> Vec<StreamId> {
+        let _ = commands;
+        Vec::new()
+    }
+
+    /// Takes out of commands what they change of references to these streams.
+    fn leave_out(&self, commands: &mut [Self::Command], streams: &HashSet<StreamId>) {
+        let _ = (commands, streams);
     }
 
     /// Says in words what was changed from one image to another: something, whenever anything was.

@@ -48,7 +48,7 @@ impl QuotaTarget {
     }
 }
 
-/// An object that ends for good, so that nothing can refer to it any more.
+/// What ends for good, so that nothing can refer to it any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending<'a> {
     /// The org of the event, with all that it owns.
@@ -57,6 +57,8 @@ pub enum Ending<'a> {
     User(UserId),
     /// The membership of a user in the org.
     Member(UserId),
+    /// The right of a member to invite others.
+    Inviter(UserId),
     /// A service account.
     ServiceAccount(UserId),
     /// A team.

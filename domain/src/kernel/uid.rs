@@ -1,6 +1,7 @@
 //! The short text ids that clients choose or have generated.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -62,6 +63,14 @@ impl Uid {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl FromStr for Uid {
+    type Err = UidError;
+
+    fn from_str(text: &str) -> Result<Self, UidError> {
+        Self::try_new(text)
     }
 }
 

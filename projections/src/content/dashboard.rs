@@ -8,14 +8,13 @@ use std::sync::Arc;
 
 use kymograph_app::content::dashboard::DashboardView;
 use kymograph_app::kernel::cache::{MAX_AGE, ReadCache};
-use kymograph_app::kernel::change::ChangeListener;
 use kymograph_app::kernel::feed_health::FeedHealth;
 use kymograph_domain::account::org::OrgEvent;
 use kymograph_domain::content::dashboard::{
-    DashboardContent, DashboardDeleted, DashboardEvent, DashboardPurged,
+    Dashboard, DashboardContent, DashboardDeleted, DashboardEvent, DashboardPurged,
 };
 use kymograph_domain::kernel::slug::slugify;
-use kymograph_domain::{OrgId, StreamId, Uid};
+use kymograph_domain::{OrgId, Uid};
 
 use crate::content::folder::check_folder_exists;
 use crate::kernel::projector::{Projector, Recorded, project_gathered};
@@ -185,37 +184,17 @@ fn check_folder(org: i64, folder: Option<&Uid>, statements: &mut Statements) {
     }
 }
 
-/// Dashboards that were read, by org and uid, up to a number of bytes.
-pub struct DashboardCache(ReadCache<(OrgId, Uid), Arc<DashboardView>>);
+/// Dashboards that were read, by org and uid.
+pub type DashboardCache = ReadCache<(OrgId, Uid), Arc<DashboardView>>;
 
-impl DashboardCache {
-    /// A cache that holds documents of up to so many bytes together, and is told of changes by this feed. Rights hang on the
-    /// folder that a dashboard is in.
-    #[must_use]
-    pub fn with_bytes(max_bytes: u64, feed: &Arc<FeedHealth>) -> Self {
-        let cache = ReadCache::with_weight_for(max_bytes, MAX_AGE, |_, dashboard: &Arc<DashboardView>| {
-            u32::try_from(dashboard.data.as_str().len() + 500).unwrap_or(u32::MAX)
-        });
-        Self(cache.while_live(feed))
-    }
-}
-
-impl ChangeListener for DashboardCache {
-    fn streams_changed(&self, org: OrgId, streams: &[StreamId]) {
-        for stream in streams {
-            match stream.as_str().split_once('-') {
-                Some(("dashboard", uid)) => {
-                    if let Ok(uid) = Uid::try_new(uid) {
-                        self.0.invalidate(&(org, uid));
-                    }
-                }
-                Some(("org", _)) => self.0.invalidate_all(),
-                _ => {}
-            }
-        }
-    }
-
-    fn everything_changed(&self) {
-        self.0.invalidate_all();
-    }
+/// A cache that holds documents of up to so many bytes together, and is told of changes by this feed. Rights hang on the
+/// folder that a dashboard is in.
+#[must_use]
+pub fn dashboard_cache(max_bytes: u64, feed: &Arc<FeedHealth>) -> DashboardCache {
+    let weigh = |_: &_, dashboard: &Arc<DashboardView>| {
+        u32::try_from(dashboard.data.as_str().len() + 500).unwrap_or(u32::MAX)
+    };
+    ReadCache::with_weight_for(max_bytes, MAX_AGE, weigh)
+        .while_live(feed)
+        .dropped_by::<Dashboard, Uid>(|org, uid| (org, uid))
 }

@@ -10,7 +10,6 @@ use std::sync::{Arc, OnceLock};
 use async_trait::async_trait;
 use kymograph_app::content::folder::{FolderContents, FolderCounts, FolderReader, FolderTree, FolderView};
 use kymograph_app::kernel::cache::{BeforeFetch, MAX_AGE, ReadCache};
-use kymograph_app::kernel::change::ChangeListener;
 use kymograph_app::kernel::feed_health::FeedHealth;
 use kymograph_app::kernel::side_write::SideWrite;
 use kymograph_app::kernel::work::Admission;
@@ -189,51 +188,31 @@ fn folder_bytes(folder: &FolderView) -> usize {
 }
 
 /// Folders that were read, by org and uid.
-pub struct FolderCache(ReadCache<(OrgId, Uid), Arc<FolderView>>);
+pub type FolderCache = ReadCache<(OrgId, Uid), Arc<FolderView>>;
 
-impl FolderCache {
-    /// A cache that is told of changes by this feed. Rights hang on where a folder is.
-    #[must_use]
-    pub fn new(feed: &Arc<FeedHealth>) -> Self {
-        let weigh = |_: &_, folder: &Arc<FolderView>| u32::try_from(folder_bytes(folder)).unwrap_or(u32::MAX);
-        Self(ReadCache::with_weight_for(MAX_CACHED_BYTES, MAX_AGE, weigh).while_live(feed))
-    }
+/// A cache of folders that is told of changes by this feed. Rights hang on where a folder is.
+#[must_use]
+pub fn folder_cache(feed: &Arc<FeedHealth>) -> FolderCache {
+    let weigh = |_: &_, folder: &Arc<FolderView>| u32::try_from(folder_bytes(folder)).unwrap_or(u32::MAX);
+    ReadCache::with_weight_for(MAX_CACHED_BYTES, MAX_AGE, weigh)
+        .while_live(feed)
+        .dropped_by::<Folder, Uid>(|org, uid| (org, uid))
 }
 
 impl FolderMemory for FolderCache {
     fn place(&self, org: OrgId, uid: &Uid) -> Option<FolderPlace> {
-        let folder = self.0.get(&(org, uid.clone()))?;
+        let folder = self.get(&(org, uid.clone()))?;
         Some(FolderPlace { id: folder.id, parent_uid: folder.parent_uid.clone() })
     }
 
     fn before_fetch(&self) -> BeforeFetch {
-        self.0.before_fetch()
+        ReadCache::before_fetch(self)
     }
 
     fn keep_row(&self, before: &BeforeFetch, org: OrgId, row: &Row) -> Result<()> {
         let folder = Arc::new(folder_view(row)?);
-        self.0.keep(before, &(org, folder.uid.clone()), folder);
+        self.keep(before, &(org, folder.uid.clone()), folder);
         Ok(())
-    }
-}
-
-impl ChangeListener for FolderCache {
-    fn streams_changed(&self, org: OrgId, streams: &[StreamId]) {
-        for stream in streams {
-            match stream.as_str().split_once('-') {
-                Some(("folder", uid)) => {
-                    if let Ok(uid) = Uid::try_new(uid) {
-                        self.0.invalidate(&(org, uid));
-                    }
-                }
-                Some(("org", _)) => self.0.invalidate_all(),
-                _ => {}
-            }
-        }
-    }
-
-    fn everything_changed(&self) {
-        self.0.invalidate_all();
     }
 }
 
@@ -278,13 +257,13 @@ pub(crate) fn folder_view(row: &Row) -> Result<FolderView> {
 impl FolderReader for PgFolderReader {
     async fn find_folder(&self, scope: &Scope, uid: &Uid) -> Result<Option<Arc<FolderView>>> {
         let org = scope.org();
-        self.cache.0.get_or_fetch(&(org, uid.clone()), self.fetch(org, uid)).await
+        self.cache.get_or_fetch(&(org, uid.clone()), self.fetch(org, uid)).await
     }
 
     async fn find_folders(&self, scope: &Scope, uids: Vec<Uid>) -> Result<HashMap<Uid, Arc<FolderView>>> {
         let org = scope.org();
         let keys = uids.into_iter().map(|uid| (org, uid)).collect();
-        let found = self.cache.0.get_many_or_fetch(keys, async |missing| {
+        let found = self.cache.get_many_or_fetch(keys, async |missing| {
             let sql = "SELECT * FROM folders WHERE org_id = $1 AND uid = ANY ($2)";
             let uids: Vec<_> = missing.iter().map(|(_, uid)| uid.as_str()).collect();
             let rows = self.database.read(org, sql, &[&org.0, &uids]).await?;

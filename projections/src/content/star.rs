@@ -5,14 +5,13 @@ use std::sync::{Arc, OnceLock};
 use async_trait::async_trait;
 use kymograph_app::content::star::{StarReader, StarredDashboards};
 use kymograph_app::kernel::cache::{MAX_AGE, ReadCache};
-use kymograph_app::kernel::change::ChangeListener;
 use kymograph_app::kernel::feed_health::FeedHealth;
 use kymograph_app::rights::authorization::ContentFilter;
 use kymograph_app::{Result, Scope};
 use kymograph_domain::account::org::OrgEvent;
-use kymograph_domain::content::star::StarEvent;
+use kymograph_domain::content::star::{Star, StarEvent};
 use kymograph_domain::kernel::effect::Ending;
-use kymograph_domain::{OrgId, StreamId, Uid, UserId};
+use kymograph_domain::{OrgId, Uid, UserId};
 
 use crate::kernel::database::Database;
 use crate::kernel::projector::{Projector, Recorded};
@@ -87,36 +86,15 @@ const MAX_CACHED_STARS: u64 = 100_000;
 /// Stars that were read, by org and user.
 ///
 /// A deleted dashboard stays in it: nobody asks for its star, and one that is created again has another id.
-pub struct StarCache(ReadCache<(OrgId, UserId), Arc<StarredDashboards>>);
+pub type StarCache = ReadCache<(OrgId, UserId), Arc<StarredDashboards>>;
 
-impl StarCache {
-    /// A cache that is told of changes by this feed.
-    #[must_use]
-    pub fn new(feed: &Arc<FeedHealth>) -> Self {
-        let weigh =
-            |_: &_, stars: &Arc<StarredDashboards>| u32::try_from(stars.len() + 1).unwrap_or(u32::MAX);
-        Self(ReadCache::with_weight_for(MAX_CACHED_STARS, MAX_AGE, weigh).while_live(feed))
-    }
-}
-
-impl ChangeListener for StarCache {
-    fn streams_changed(&self, org: OrgId, streams: &[StreamId]) {
-        for stream in streams {
-            match stream.as_str().split_once('-') {
-                Some(("star", user)) => {
-                    if let Ok(user) = user.parse() {
-                        self.0.invalidate(&(org, UserId(user)));
-                    }
-                }
-                Some(("org", _)) => self.0.invalidate_all(),
-                _ => {}
-            }
-        }
-    }
-
-    fn everything_changed(&self) {
-        self.0.invalidate_all();
-    }
+/// A cache of stars that is told of changes by this feed.
+#[must_use]
+pub fn star_cache(feed: &Arc<FeedHealth>) -> StarCache {
+    let weigh = |_: &_, stars: &Arc<StarredDashboards>| u32::try_from(stars.len() + 1).unwrap_or(u32::MAX);
+    ReadCache::with_weight_for(MAX_CACHED_STARS, MAX_AGE, weigh)
+        .while_live(feed)
+        .dropped_by::<Star, UserId>(|org, user| (org, user))
 }
 
 /// Reads `stars`.
@@ -145,7 +123,7 @@ impl StarReader for PgStarReader {
     async fn find_stars(&self, scope: &Scope) -> Result<Arc<StarredDashboards>> {
         let key = (scope.org(), scope.actor().user_id);
         let fetch = async { Ok(Some(Arc::new(self.fetch(key.0, key.1).await?))) };
-        Ok(self.cache.0.get_or_fetch(&key, fetch).await?.unwrap_or_default())
+        Ok(self.cache.get_or_fetch(&key, fetch).await?.unwrap_or_default())
     }
 
     async fn list_starred_uids(&self, scope: &Scope, filter: &ContentFilter) -> Result<Vec<Uid>> {

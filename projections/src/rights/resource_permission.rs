@@ -163,7 +163,7 @@ fn end(org: OrgId, ending: Ending<'_>, statements: &mut Statements) {
             check_nothing_granted(org, Grantee::User(id), statements);
         }
         Ending::Team(id) => check_nothing_granted(org, Grantee::Team(id), statements),
-        Ending::User(_) => {}
+        Ending::User(_) | Ending::Inviter(_) => {}
     }
 }
 

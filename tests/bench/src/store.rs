@@ -8,7 +8,7 @@ use kymograph_domain::{OrgId, OrgRole, UserId};
 use kymograph_infra::change_feed::{self, ChangeFeed};
 use kymograph_infra::clock::SystemClock;
 use kymograph_infra::database_server::DatabaseServer;
-use kymograph_infra::event_store::{EventStoreParts, PgEventStore, StreamCache};
+use kymograph_infra::event_store::{EventStoreParts, PgEventStore, stream_cache};
 use kymograph_infra::metrics::FlightMetrics;
 use kymograph_infra::pipeline::pipeline_pool;
 use kymograph_infra::pool::{app_database, app_server};
@@ -42,7 +42,7 @@ impl Store {
             projectors: kymograph_projections::projectors(),
             listeners: Vec::new(),
             feed,
-            streams: Arc::new(StreamCache::new(&feed_health)),
+            streams: Arc::new(stream_cache(&feed_health)),
             metrics: FlightMetrics::try_new(&Registry::new())?,
             health: Arc::default(),
         });

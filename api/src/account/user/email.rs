@@ -1,7 +1,7 @@
 //! The link in a mail that confirms another e-mail address.
 
 use axum::extract::State;
-use axum::http::{Method, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use kymograph_app::ErrorKind;
 
@@ -9,23 +9,22 @@ use super::UserState;
 use crate::kernel::body::Message;
 use crate::kernel::error::ApiResult;
 use crate::kernel::layer::Caller;
-use crate::kernel::openapi::operation;
 use crate::kernel::openapi::parameter::text;
 use crate::kernel::query::Query;
-use crate::kernel::routes::Routes;
+use crate::kernel::routes::{Group, Routes, get};
 use crate::kernel::url::profile_path;
 
+const GROUP: Group = Group::new("user", "What links in mails lead to");
+
 pub(super) fn routes(state: &UserState) -> Routes {
-    Routes::default()
-        .group("user")
-        .private(Method::GET, "/api/user/email/update", state, update_user_email)
-        .describe(
-            operation("updateUserEmail", "Confirm another e-mail address of the caller")
-                .details("Leads to the portal, which says whether the code was right.")
-                .query("code", text(), "The code in the mail")
-                .for_everybody()
-                .answers::<Message>(302, "To the account's page of the portal"),
-        )
+    Routes::of(&GROUP).add(
+        get("/api/user/email/update", "updateUserEmail", "Confirm another e-mail address of the caller")
+            .details("Leads to the portal, which says whether the code was right.")
+            .query("code", text(), "The code in the mail")
+            .for_everybody()
+            .answers::<Message>(302, "To the account's page of the portal")
+            .to(state, update_user_email),
+    )
 }
 
 /// A person has opened a link: whatever comes of it, they are led to a page that tells them.

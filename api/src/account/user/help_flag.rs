@@ -2,28 +2,29 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::Method;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::UserState;
 use super::own::no_account;
+use crate::account::user::SIGNED_IN_USER;
 use crate::kernel::error::ApiResult;
 use crate::kernel::layer::Caller;
-use crate::kernel::openapi::operation;
 use crate::kernel::query::{Path, parse_id};
-use crate::kernel::routes::Routes;
+use crate::kernel::routes::{Routes, get, put};
 
 pub(super) fn routes(state: &UserState) -> Routes {
-    Routes::default()
-        .group("signed_in_user")
-        .private(Method::PUT, "/api/user/helpflags/{flag_id}", state, set_help_flag)
-        .describe(operation("setHelpFlag", "Say that the caller has seen a hint").for_everybody())
-        .private(Method::GET, "/api/user/helpflags/clear", state, clear_help_flags)
-        .describe(
-            operation("clearHelpFlags", "Show the caller all hints again")
+    Routes::of(&SIGNED_IN_USER)
+        .add(
+            put("/api/user/helpflags/{flag_id}", "setHelpFlag", "Say that the caller has seen a hint")
                 .for_everybody()
-                .fails_when(403, "The caller is a service account, which has no hints"),
+                .to(state, set_help_flag),
+        )
+        .add(
+            get("/api/user/helpflags/clear", "clearHelpFlags", "Show the caller all hints again")
+                .for_everybody()
+                .fails_when(403, "The caller is a service account, which has no hints")
+                .to(state, clear_help_flags),
         )
 }
 

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{Method, StatusCode};
+use axum::http::StatusCode;
 use kymograph_app::account::user::ProfileUpdate;
 use kymograph_app::{Error, ErrorKind};
 use serde::Deserialize;
@@ -14,25 +14,43 @@ use super::{UserState, not_in_org};
 use crate::kernel::body::{JsonBody, Message};
 use crate::kernel::error::{ApiError, ApiResult};
 use crate::kernel::layer::Caller;
-use crate::kernel::openapi::operation;
 use crate::kernel::query::{Path, parse_id};
-use crate::kernel::routes::Routes;
+use crate::kernel::routes::{Group, Routes, get, post, put};
+
+/// The group of operations named `signed_in_user`.
+pub(crate) const SIGNED_IN_USER: Group =
+    Group::new("signed_in_user", "The caller's own account, stars, preferences and sessions")
+        .of_noun("user", "user");
 
 pub(super) fn routes(state: &UserState) -> Routes {
-    Routes::default()
-        .group("signed_in_user")
-        .private(Method::GET, "/api/user", state, get_signed_in_user)
-        .describe(operation("getSignedInUser", "Read the caller's account").for_everybody().fails(&[404]))
-        .private(Method::PUT, "/api/user", state, update_signed_in_user)
-        .describe(
-            operation("updateSignedInUser", "Change the caller's profile").for_everybody().fails(&[409]),
+    Routes::of(&SIGNED_IN_USER)
+        .add(
+            get("/api/user", "getSignedInUser", "Read the caller's account")
+                .for_everybody()
+                .fails(&[404])
+                .to(state, get_signed_in_user),
         )
-        .private(Method::GET, "/api/user/orgs", state, get_signed_in_user_org_list)
-        .describe(operation("getSignedInUserOrgList", "List the orgs of the caller").for_everybody())
-        .private(Method::PUT, "/api/user/password", state, change_user_password)
-        .describe(operation("changeUserPassword", "Change the caller's password").for_everybody())
-        .private(Method::POST, "/api/user/using/{org_id}", state, user_set_using_org)
-        .describe(operation("userSetUsingOrg", "Work in another one of the caller's orgs").for_everybody())
+        .add(
+            put("/api/user", "updateSignedInUser", "Change the caller's profile")
+                .for_everybody()
+                .fails(&[409])
+                .to(state, update_signed_in_user),
+        )
+        .add(
+            get("/api/user/orgs", "getSignedInUserOrgList", "List the orgs of the caller")
+                .for_everybody()
+                .to(state, get_signed_in_user_org_list),
+        )
+        .add(
+            put("/api/user/password", "changeUserPassword", "Change the caller's password")
+                .for_everybody()
+                .to(state, change_user_password),
+        )
+        .add(
+            post("/api/user/using/{org_id}", "userSetUsingOrg", "Work in another one of the caller's orgs")
+                .for_everybody()
+                .to(state, user_set_using_org),
+        )
 }
 
 #[derive(Deserialize, Default, ToSchema)]

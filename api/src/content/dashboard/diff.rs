@@ -7,7 +7,7 @@ use std::io;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{HeaderValue, Method, header};
+use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use kymograph_app::Error;
 use kymograph_app::content::dashboard::{Dashboards, VersionContent, VersionTarget};
@@ -21,20 +21,22 @@ use super::DashboardState;
 use crate::kernel::body::JsonBody;
 use crate::kernel::error::{ApiError, ApiResult};
 use crate::kernel::layer::Caller;
-use crate::kernel::openapi::operation;
-use crate::kernel::routes::Routes;
+use crate::kernel::routes::{Routes, post};
+use crate::rights::resource_permission::DASHBOARDS;
 
 pub(super) fn routes(state: &Arc<Dashboards>) -> Routes {
-    Routes::default()
-        .group("dashboards")
-        .private(Method::POST, "/api/dashboards/calculate-diff", state, calculate_dashboard_diff)
-        .describe(
-            operation("calculateDashboardDiff", "Compare two versions of dashboards")
-                .details(FORMATS)
-                .answers_text(200, "What is different", "text/html")
-                .answers::<serde_json::Value>(200, "What is different")
-                .fails(&[404]),
+    Routes::of(&DASHBOARDS).add(
+        post(
+            "/api/dashboards/calculate-diff",
+            "calculateDashboardDiff",
+            "Compare two versions of dashboards",
         )
+        .details(FORMATS)
+        .answers_text(200, "What is different", "text/html")
+        .answers::<serde_json::Value>(200, "What is different")
+        .fails(&[404])
+        .to(state, calculate_dashboard_diff),
+    )
 }
 
 const FORMATS: &str = "The answer is HTML for `basic` and `json`, and JSON in the format of jsondiffpatch for `delta`. \

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{Method, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use kymograph_app::content::dashboard::{Dashboards, ImportDashboard, ImportInput, interpolate};
 use kymograph_domain::Uid;
@@ -17,24 +17,31 @@ use super::{DashboardState, dashboard_url};
 use crate::kernel::body::{JsonText, form};
 use crate::kernel::error::{ApiError, ApiResult};
 use crate::kernel::layer::Caller;
-use crate::kernel::openapi::operation;
-use crate::kernel::routes::Routes;
+use crate::kernel::routes::{Routes, post};
+use crate::rights::resource_permission::DASHBOARDS;
 
 pub(super) fn routes(state: &Arc<Dashboards>) -> Routes {
-    Routes::default()
-        .group("dashboards")
-        .private(Method::POST, "/api/dashboards/import", state, import_dashboard)
-        .describe(
-            operation("importDashboard", "Create a dashboard of a file, with its inputs filled in")
-                .takes::<ImportForm>()
-                .fails(&[412, 422]),
+    Routes::of(&DASHBOARDS)
+        .add(
+            post(
+                "/api/dashboards/import",
+                "importDashboard",
+                "Create a dashboard of a file, with its inputs filled in",
+            )
+            .takes::<ImportForm>()
+            .fails(&[412, 422])
+            .to(state, import_dashboard),
         )
-        .private(Method::POST, "/api/dashboards/interpolate", state, interpolate_dashboard)
-        .describe(
-            operation("interpolateDashboard", "Fill in the inputs of a dashboard without saving it")
-                .takes::<ImportForm>()
-                .answers::<DashboardForm>(200, "The dashboard")
-                .fails(&[422]),
+        .add(
+            post(
+                "/api/dashboards/interpolate",
+                "interpolateDashboard",
+                "Fill in the inputs of a dashboard without saving it",
+            )
+            .takes::<ImportForm>()
+            .answers::<DashboardForm>(200, "The dashboard")
+            .fails(&[422])
+            .to(state, interpolate_dashboard),
         )
 }
 

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::Method;
 use kymograph_app::content::dashboard::Dashboards;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -14,21 +13,22 @@ use super::wire::DeletedDashboardBody;
 use crate::kernel::body::JsonBody;
 use crate::kernel::error::ApiResult;
 use crate::kernel::layer::Caller;
-use crate::kernel::openapi::operation;
 use crate::kernel::query::Path;
-use crate::kernel::routes::Routes;
+use crate::kernel::routes::{Routes, delete, patch};
+use crate::rights::resource_permission::DASHBOARDS;
 
 pub(super) fn routes(state: &Arc<Dashboards>) -> Routes {
     const PATH: &str = "/api/dashboards/uid/{uid}/trash";
-    Routes::default()
-        .group("dashboards")
-        .private(Method::PATCH, PATH, state, restore_deleted_dashboard_by_uid)
-        .describe(
-            operation("restoreDeletedDashboardByUID", "Take a dashboard out of the trash").fails(&[404]),
+    Routes::of(&DASHBOARDS)
+        .add(
+            patch(PATH, "restoreDeletedDashboardByUID", "Take a dashboard out of the trash")
+                .fails(&[404])
+                .to(state, restore_deleted_dashboard_by_uid),
         )
-        .private(Method::DELETE, PATH, state, hard_delete_dashboard_by_uid)
-        .describe(
-            operation("hardDeleteDashboardByUID", "Delete a dashboard in the trash for good").fails(&[404]),
+        .add(
+            delete(PATH, "hardDeleteDashboardByUID", "Delete a dashboard in the trash for good")
+                .fails(&[404])
+                .to(state, hard_delete_dashboard_by_uid),
         )
 }
 

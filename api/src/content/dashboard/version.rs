@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::Method;
 use axum::response::Response;
 use kymograph_app::content::dashboard::{Dashboards, VersionView};
 use kymograph_app::{Error, Page};
@@ -17,40 +16,46 @@ use super::{DashboardState, document};
 use crate::kernel::body::JsonBody;
 use crate::kernel::error::{ApiError, ApiResult};
 use crate::kernel::layer::Caller;
-use crate::kernel::openapi::operation;
 use crate::kernel::openapi::parameter::{number, text};
 use crate::kernel::query::{Path, Query, parse_id};
-use crate::kernel::routes::Routes;
+use crate::kernel::routes::{Routes, get, post};
+use crate::rights::resource_permission::DASHBOARDS;
 
 /// How many versions a list has if the client does not say.
 const DEFAULT_PAGE: i64 = 1000;
 
 pub(super) fn routes(state: &Arc<Dashboards>) -> Routes {
-    Routes::default()
-        .group("dashboards")
-        .private(Method::GET, "/api/dashboards/uid/{uid}/versions", state, get_dashboard_versions_by_uid)
-        .describe(
-            operation("getDashboardVersionsByUID", "List the versions of a dashboard, newest first")
-                .limit("limit", DEFAULT_PAGE)
-                .query("start", number(0), "How many of the newest versions to leave out")
-                .query("continueToken", text(), "The `continueToken` of the page before")
-                .fails(&[404]),
+    Routes::of(&DASHBOARDS)
+        .add(
+            get(
+                "/api/dashboards/uid/{uid}/versions",
+                "getDashboardVersionsByUID",
+                "List the versions of a dashboard, newest first",
+            )
+            .limit("limit", DEFAULT_PAGE)
+            .query("start", number(0), "How many of the newest versions to leave out")
+            .query("continueToken", text(), "The `continueToken` of the page before")
+            .fails(&[404])
+            .to(state, get_dashboard_versions_by_uid),
         )
-        .private(
-            Method::GET,
-            "/api/dashboards/uid/{uid}/versions/{version}",
-            state,
-            get_dashboard_version_by_uid,
+        .add(
+            get(
+                "/api/dashboards/uid/{uid}/versions/{version}",
+                "getDashboardVersionByUID",
+                "Read a version of a dashboard with its document",
+            )
+            .answers::<VersionDocumentBody>(200, "The version")
+            .fails(&[404])
+            .to(state, get_dashboard_version_by_uid),
         )
-        .describe(
-            operation("getDashboardVersionByUID", "Read a version of a dashboard with its document")
-                .answers::<VersionDocumentBody>(200, "The version")
-                .fails(&[404]),
-        )
-        .private(Method::POST, "/api/dashboards/uid/{uid}/restore", state, restore_dashboard_version_by_uid)
-        .describe(
-            operation("restoreDashboardVersionByUID", "Make an old version of a dashboard the newest")
-                .fails(&[404]),
+        .add(
+            post(
+                "/api/dashboards/uid/{uid}/restore",
+                "restoreDashboardVersionByUID",
+                "Make an old version of a dashboard the newest",
+            )
+            .fails(&[404])
+            .to(state, restore_dashboard_version_by_uid),
         )
 }
 

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::Method;
 use kymograph_app::content::preference::Preferences;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -14,18 +13,16 @@ use super::PreferenceState;
 use crate::content::dashboard::dashboard_url;
 use crate::kernel::error::ApiResult;
 use crate::kernel::layer::Caller;
-use crate::kernel::openapi::operation;
-use crate::kernel::routes::Routes;
+use crate::kernel::routes::{Routes, get};
+use crate::rights::resource_permission::DASHBOARDS;
 
 pub(super) fn routes(state: &Arc<Preferences>) -> Routes {
-    Routes::default()
-        .group("dashboards")
-        .private(Method::GET, "/api/dashboards/home", state, get_home_dashboard)
-        .describe(
-            operation("getHomeDashboard", "Read which dashboard to begin with")
-                .details("Where to go, or a whole dashboard if nothing was chosen.")
-                .for_everybody(),
-        )
+    Routes::of(&DASHBOARDS).add(
+        get("/api/dashboards/home", "getHomeDashboard", "Read which dashboard to begin with")
+            .details("Where to go, or a whole dashboard if nothing was chosen.")
+            .for_everybody()
+            .to(state, get_home_dashboard),
+    )
 }
 
 #[derive(Serialize, ToSchema)]

@@ -15,33 +15,7 @@ use super::simplify::simplify;
 use super::status;
 use crate::ApiSettings;
 use crate::kernel::layer::MAX_ID_LENGTH;
-use crate::kernel::routes::Route;
-
-/// The groups of operations, in the order in which they are shown.
-const GROUPS: [(&str, &str); 22] = [
-    ("search", "Dashboards and folders by name, tag and place"),
-    ("dashboards", "Dashboards and their versions"),
-    ("folders", "Folders, which nest"),
-    ("teams", "Teams and their members"),
-    ("service_accounts", "Accounts of programs, and their tokens"),
-    ("org", "The caller's org: its members, invites and preferences"),
-    ("signed_in_user", "The caller's own account, stars, preferences and sessions"),
-    ("session", "Logging in and out"),
-    ("invites", "What somebody who was invited can do"),
-    ("orgs", "All orgs, for server admins"),
-    ("user", "What links in mails lead to"),
-    ("users", "All users, for server admins"),
-    ("admin_users", "What server admins do to users"),
-    ("admin", "What the server is set to, and how much it holds"),
-    ("audit", "Who did what, when, from where, and with what outcome"),
-    ("datasources", "What dashboards get their data from"),
-    ("quota", "How much orgs and users may have"),
-    ("access_control", "Who may do what with single folders and dashboards"),
-    ("history", "What became of an object, how it differs from what it was, and bringing that back"),
-    ("health", "Whether the server is up"),
-    ("frontend", "What clients ask to find out whom they talk to"),
-    ("openapi", "This description of the API"),
-];
+use crate::kernel::routes::{Group, Route};
 
 const INTRODUCTION: &str = "The HTTP API of Kymograph, which is Grafana's where Grafana has the operation.\n\n\
     **Credentials** are a session cookie (`POST /login`), a login and password with each request, or the token of a \
@@ -60,10 +34,12 @@ pub(super) fn document(routes: &[Route], settings: &ApiSettings) -> serde_json::
         let methods = vec![http_method(&route.method)];
         paths.add_path_operation(route.path, methods, complete(route, &mut schemas));
     }
-    let groups = GROUPS.iter().filter(|(name, _)| routes.iter().any(|route| route.group == *name));
-    let tag = |(name, description): &(&str, &str)| {
-        let mut tag = Tag::new(*name);
-        tag.description = Some((*description).to_owned());
+    let mut groups: Vec<_> = routes.iter().map(|route| route.group).collect();
+    groups.sort_by_key(|group| group.name);
+    groups.dedup();
+    let tag = |group: &Group| {
+        let mut tag = Tag::new(group.name);
+        tag.description = Some(group.about.to_owned());
         tag
     };
     let version = env!("CARGO_PKG_VERSION");
@@ -77,7 +53,7 @@ pub(super) fn document(routes: &[Route], settings: &ApiSettings) -> serde_json::
         .info(info)
         .servers(Some([Server::new(root)]))
         .paths(paths)
-        .tags(Some(groups.map(tag)))
+        .tags(Some(groups.into_iter().map(tag)))
         .components(Some(components(schemas, &settings.cookie.name)))
         .build();
     let mut document = serde_json::to_value(document)?;

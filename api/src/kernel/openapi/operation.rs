@@ -1,54 +1,22 @@
-//! What a route does, in the words of the document. What the code says itself, see [`super::signature`] and
+//! The description of a route, in the words of the document. What the code says itself, see [`super::signature`] and
 //! [`super::status`], is not said here again.
 
 use std::collections::BTreeMap;
 
 use axum::http::{Method, StatusCode};
 use utoipa::ToSchema;
-use utoipa::openapi::path::{self, OperationBuilder, Parameter};
+use utoipa::openapi::path::{self, OperationBuilder};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{Content, Ref, Required, ResponseBuilder};
 
 use super::parameter::{self, Kind};
 use super::schema::Schemas;
-use super::signature::{self, SchemaOf, Signature};
+use super::signature::{self, Signature};
 use super::status;
 use crate::kernel::routes::Route;
 
-/// The description of a route.
-#[derive(Clone)]
-pub struct Operation {
-    id: &'static str,
-    summary: &'static str,
-    details: Option<&'static str>,
-    query: Vec<Parameter>,
-    path: Vec<(&'static str, Kind, &'static str)>,
-    body: Option<SchemaOf>,
-    status: StatusCode,
-    answers: Vec<(u16, &'static str, Option<signature::Content>)>,
-    failures: Vec<(u16, Option<status::OwnFailure>)>,
-    needs_permission: bool,
-}
-
-/// Describes an operation by its id, which is Grafana's where Grafana has the operation, and by what it does in
-/// one imperative sentence.
-pub(crate) fn operation(id: &'static str, summary: &'static str) -> Operation {
-    Operation {
-        id,
-        summary,
-        details: None,
-        query: Vec::new(),
-        path: Vec::new(),
-        body: None,
-        status: StatusCode::OK,
-        answers: Vec::new(),
-        failures: Vec::new(),
-        needs_permission: true,
-    }
-}
-
-impl Operation {
+impl Route {
     /// Says more than fits in a sentence.
     pub(crate) fn details(mut self, details: &'static str) -> Self {
         self.details = Some(details);
@@ -98,7 +66,7 @@ impl Operation {
 
     /// Says what a parameter of the path is, where it is something else than in other paths.
     pub(crate) fn path(mut self, name: &'static str, kind: Kind, description: &'static str) -> Self {
-        self.path.push((name, kind, description));
+        self.path_parameters.push((name, kind, description));
         self
     }
 
@@ -165,15 +133,11 @@ impl Operation {
 /// The description of a route, complete with what the code says of it.
 pub(super) fn complete(route: &Route, schemas: &mut Schemas) -> path::Operation {
     let signature = (route.signature)();
-    let described = route.operation.clone().unwrap_or_else(|| operation("", ""));
-    let is_told = |text: &&str| !text.is_empty();
     let mut builder = OperationBuilder::new()
-        .operation_id(Some(described.id).filter(is_told))
-        .summary(Some(described.summary).filter(is_told))
-        .description(described.details);
-    if !route.group.is_empty() {
-        builder = builder.tag(route.group);
-    }
+        .operation_id(Some(route.id))
+        .summary(Some(route.summary))
+        .description(route.details)
+        .tag(route.group.name);
     if !route.is_public {
         let schemes = ["session", "basic", "bearer"];
         let schemes = schemes.map(|scheme| SecurityRequirement::new(scheme, [""; 0]));
@@ -181,17 +145,17 @@ pub(super) fn complete(route: &Route, schemas: &mut Schemas) -> path::Operation 
     }
     let names = route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
     for name in names {
-        let own = described.path.iter().find(|(own, ..)| *own == name);
+        let own = route.path_parameters.iter().find(|(own, ..)| *own == name);
         builder = builder.parameter(parameter::path(name, own));
     }
-    builder = described.query.iter().cloned().fold(builder, OperationBuilder::parameter);
+    builder = route.query.iter().cloned().fold(builder, OperationBuilder::parameter);
     if !route.is_public {
         builder = builder.parameter_ref(Ref::new("#/components/parameters/OrgId"));
         if route.method != Method::GET {
             builder = builder.parameter_ref(Ref::new("#/components/parameters/IdempotencyKey"));
         }
     }
-    if let Some(schema) = described.body.or(signature.body) {
+    if let Some(schema) = route.body.or(signature.body) {
         let schema = schema(schemas);
         // No body is read as an empty object.
         let required = if schemas.requires_members(&schema) { Required::True } else { Required::False };
@@ -199,20 +163,19 @@ pub(super) fn complete(route: &Route, schemas: &mut Schemas) -> path::Operation 
         let body = RequestBodyBuilder::new().content("application/json", content);
         builder = builder.request_body(Some(body.required(Some(required)).build()));
     }
-    responses(builder, route, &described, &signature, schemas)
+    responses(builder, route, &signature, schemas)
 }
 
 fn responses(
     mut builder: OperationBuilder,
     route: &Route,
-    described: &Operation,
     signature: &Signature,
     schemas: &mut Schemas,
 ) -> path::Operation {
-    let derived = status::derived(route, signature, described.needs_permission);
-    let foreign = status::foreign_read(route, described.needs_permission);
+    let derived = status::derived(route, signature);
+    let foreign = status::foreign_read(route);
     let derived = derived.into_iter().map(|status| (status, None)).chain(foreign);
-    let statuses = derived.chain(described.failures.iter().copied());
+    let statuses = derived.chain(route.failures.iter().copied());
     for (status, own) in statuses {
         if let Some(own) = own {
             builder = builder.response(status.to_string(), status::own_failure(schemas, status, own));
@@ -220,10 +183,10 @@ fn responses(
             builder = builder.response(status.to_string(), failure);
         }
     }
-    let (status, told) = (described.status.as_u16(), described.status.canonical_reason().unwrap_or_default());
+    let (status, told) = (route.status.as_u16(), route.status.canonical_reason().unwrap_or_default());
     let typed = signature.answer.map(|content| (status, told, Some(content)));
     let mut answers = BTreeMap::new();
-    for (status, description, content) in described.answers.iter().copied().chain(typed) {
+    for (status, description, content) in route.answers.iter().copied().chain(typed) {
         let answer = answers.entry(status).or_insert_with(|| ResponseBuilder::new().description(description));
         *answer = with_content(std::mem::take(answer), schemas, content);
     }

@@ -36,7 +36,7 @@ const FAILURES: [(u16, &str, &str); 14] = [
 ];
 
 /// The statuses of what requests like those of a route go through.
-pub(super) fn derived(route: &Route, signature: &Signature, needs_permission: bool) -> Vec<u16> {
+pub(super) fn derived(route: &Route, signature: &Signature) -> Vec<u16> {
     let is_write = !matches!(route.method, Method::GET | Method::HEAD);
     let is_private = !route.is_public;
     let mut statuses = Vec::new();
@@ -49,7 +49,7 @@ pub(super) fn derived(route: &Route, signature: &Signature, needs_permission: bo
     add(is_write, &[400, 403, 413]);
     // A malformed id of an org, credentials, and too many passwords, or changes of the same, at once.
     add(is_private, &[400, 401, 429]);
-    add(is_private && needs_permission, &[403]);
+    add(is_private && route.needs_permission, &[403]);
     // Rows of a list that are too large together, which may be read for any answer.
     add(is_private && !is_write, &[413]);
     // A key used for another request.
@@ -59,8 +59,8 @@ pub(super) fn derived(route: &Route, signature: &Signature, needs_permission: bo
 }
 
 /// The failure of a read that needs no permission, and so fails with 403 for one reason only.
-pub(super) fn foreign_read(route: &Route, needs_permission: bool) -> Option<(u16, Option<OwnFailure>)> {
-    let is_read = !route.is_public && !needs_permission && route.method == Method::GET;
+pub(super) fn foreign_read(route: &Route) -> Option<(u16, Option<OwnFailure>)> {
+    let is_read = !route.is_public && !route.needs_permission && route.method == Method::GET;
     let description = "A page of another site sent the request";
     is_read.then_some((403, Some(OwnFailure { description, message: None })))
 }
@@ -73,7 +73,7 @@ pub(super) fn failure(status: u16) -> Option<RefOr<Response>> {
 
 /// What a failure means in an operation.
 #[derive(Clone, Copy)]
-pub(super) struct OwnFailure {
+pub(crate) struct OwnFailure {
     pub(super) description: &'static str,
     /// What its body says, if that tells it from a fault of the server's.
     pub(super) message: Option<&'static str>,

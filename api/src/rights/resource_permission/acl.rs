@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{Method, StatusCode};
+use axum::http::StatusCode;
 use kymograph_app::rights::resource_permission::{
     GranteeView, PermissionView, ResourcePermissionView, WantedGrant,
 };
@@ -15,36 +15,44 @@ use super::{KindState, UrlOf};
 use crate::kernel::body::{JsonBody, Message};
 use crate::kernel::error::{ApiError, ApiResult};
 use crate::kernel::layer::Caller;
-use crate::kernel::openapi::operation;
 use crate::kernel::query::Path;
-use crate::kernel::routes::Routes;
+use crate::kernel::routes::{Group, Routes, get, post};
 use crate::kernel::url::avatar_url;
+
+/// The group of operations named `dashboards`.
+pub(crate) const DASHBOARDS: Group =
+    Group::new("dashboards", "Dashboards and their versions").of_noun("dashboards", "dashboard");
+
+/// The group of operations named `folders`.
+pub(crate) const FOLDERS: Group = Group::new("folders", "Folders, which nest").of_noun("folders", "folder");
 
 pub(super) fn routes(folders: &KindState, dashboards: &KindState) -> Routes {
     let (folder, dashboard) =
         ("/api/folders/{folder_uid}/permissions", "/api/dashboards/uid/{uid}/permissions");
     let replaces = "Those of folders around are listed as inherited, and cannot be changed here.";
-    Routes::default()
-        .group("folders")
-        .private(Method::GET, folder, folders, get_permission_list)
-        .describe(operation("getFolderPermissionList", "List who may do what with a folder").fails(&[404]))
-        .private(Method::POST, folder, folders, update_permissions)
-        .describe(
-            operation("updateFolderPermissions", "Replace the permissions of a folder")
-                .details(replaces)
-                .fails(&[404]),
+    Routes::of(&FOLDERS)
+        .add(
+            get(folder, "getFolderPermissionList", "List who may do what with a folder")
+                .fails(&[404])
+                .to(folders, get_permission_list),
         )
-        .group("dashboards")
-        .private(Method::GET, dashboard, dashboards, get_permission_list)
-        .describe(
-            operation("getDashboardPermissionsListByUID", "List who may do what with a dashboard")
-                .fails(&[404]),
-        )
-        .private(Method::POST, dashboard, dashboards, update_permissions)
-        .describe(
-            operation("updateDashboardPermissionsByUID", "Replace the permissions of a dashboard")
+        .add(
+            post(folder, "updateFolderPermissions", "Replace the permissions of a folder")
                 .details(replaces)
-                .fails(&[404]),
+                .fails(&[404])
+                .to(folders, update_permissions),
+        )
+        .group(&DASHBOARDS)
+        .add(
+            get(dashboard, "getDashboardPermissionsListByUID", "List who may do what with a dashboard")
+                .fails(&[404])
+                .to(dashboards, get_permission_list),
+        )
+        .add(
+            post(dashboard, "updateDashboardPermissionsByUID", "Replace the permissions of a dashboard")
+                .details(replaces)
+                .fails(&[404])
+                .to(dashboards, update_permissions),
         )
 }
 

@@ -4,6 +4,11 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cqrs_es::Aggregate;
+use kymograph_domain::account::membership::Membership;
+use kymograph_domain::account::org::Org;
+use kymograph_domain::account::service_account::ServiceAccount;
+use kymograph_domain::account::user::User;
 use kymograph_domain::{OrgId, StreamId, Timestamp, UserId};
 use moka::sync::Cache;
 
@@ -74,15 +79,25 @@ impl IdentityCache {
     /// An empty cache, with a random key of 32 bytes, that is told of changes by this feed.
     #[must_use]
     pub fn new(key: [u8; 32], feed: &Arc<FeedHealth>) -> Self {
+        // Deleting an org ends all its memberships and service accounts without an event on each.
+        let users = ReadCache::with_entries_for(20_000, MAX_AGE)
+            .dropped_by::<User, UserId>(|_, id| id)
+            .dropped_by::<Membership, UserId>(|_, id| id)
+            .outdated_by(Org::TYPE, |_, user: &Arc<Identified>, has_changed| {
+                user.memberships.iter().any(|membership| has_changed(membership.org))
+            });
+        let accounts = ReadCache::with_entries_for(20_000, MAX_AGE)
+            .dropped_by::<ServiceAccount, UserId>(|org, id| (org, id))
+            .outdated_by(Org::TYPE, |(org, _), _, has_changed| has_changed(*org));
         Self {
-            users: ReadCache::with_entries_for(20_000, MAX_AGE).while_live(feed),
+            users: users.while_live(feed),
             sessions: ReadCache::with_entries_for(50_000, MAX_AGE).while_live(feed),
             passwords: Cache::builder().max_capacity(20_000).time_to_live(Duration::from_secs(3600)).build(),
             guessed: Cache::builder().max_capacity(100_000).time_to_live(GUESSED_FOR).build(),
             key,
             users_seen: SeenCache::new(),
             token_owners: ReadCache::with_entries(20_000),
-            accounts: ReadCache::with_entries_for(20_000, MAX_AGE).while_live(feed),
+            accounts: accounts.while_live(feed),
             tokens_seen: SeenCache::new(),
         }
     }
@@ -120,33 +135,13 @@ impl IdentityCache {
 
 impl ChangeListener for IdentityCache {
     fn streams_changed(&self, org: OrgId, streams: &[StreamId]) {
-        for stream in streams {
-            let user = match stream.as_str().split_once('-') {
-                Some(("user", id)) if org == OrgId::SERVER => id.parse().ok(),
-                Some(("membership", id)) => id.parse().ok(),
-                Some(("service_account", id)) => {
-                    if let Ok(id) = id.parse() {
-                        self.accounts.invalidate(&(org, UserId(id)));
-                    }
-                    None
-                }
-                // Deleting an org ends all its memberships and service accounts without an event on each.
-                Some(("org", _)) => {
-                    self.users.invalidate_all();
-                    self.accounts.invalidate_all();
-                    None
-                }
-                _ => None,
-            };
-            if let Some(id) = user {
-                self.users.invalidate(&UserId(id));
-            }
-        }
+        self.users.streams_changed(org, streams);
+        self.accounts.streams_changed(org, streams);
     }
 
     fn everything_changed(&self) {
-        self.users.invalidate_all();
-        self.sessions.invalidate_all();
-        self.accounts.invalidate_all();
+        self.users.everything_changed();
+        self.sessions.everything_changed();
+        self.accounts.everything_changed();
     }
 }

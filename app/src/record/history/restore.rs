@@ -6,19 +6,21 @@ use std::pin::Pin;
 
 use kymograph_domain::Stream;
 use kymograph_domain::kernel::past::{AnyPast, NOTHING, Past};
-use kymograph_domain::registry::{self, AggregateVisitor, visit};
+use kymograph_domain::registry;
 use kymograph_domain::rights::resource_permission::Resource;
 use serde::{Deserialize, Serialize};
 
+use super::ended::without_ended;
 use super::image::{Room, past};
 use super::right::{closed_list, place_of, resource_of};
-use super::team::leave_out_ended;
-use super::{Histories, HistoryOf, KeyOf, Purpose, Subject};
+use super::{Histories, Purpose, Subject};
 use crate::Scope;
-use crate::account::invite::end_invites_after_demotion;
 use crate::kernel::error::{Error, Result};
+use crate::kernel::history::HistoryOf;
 use crate::kernel::id_allocator::IdKind;
+use crate::kernel::noun::Noun;
 use crate::kernel::work::Admitted;
+use crate::registry::{NounVisitor, visit};
 
 /// What a restoration came to.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -88,10 +90,10 @@ struct Restore<'a> {
 
 type Restoring<'a> = Pin<Box<dyn Future<Output = Result<Restored>> + Send + 'a>>;
 
-impl<'a> AggregateVisitor for Restore<'a> {
+impl<'a> NounVisitor for Restore<'a> {
     type Output = Restoring<'a>;
 
-    fn visit<A: Stream>(self) -> Restoring<'a> {
+    fn visit<A: Noun>(self) -> Restoring<'a> {
         let Self { histories, subject, version, position } = self;
         let Subject { scope, stream, of, .. } = subject;
         Box::pin(async move {
@@ -115,20 +117,19 @@ impl<'a> AggregateVisitor for Restore<'a> {
                     }
                     let (before, left) = (object.version(), place_of(&*object).filter(|_| is_there));
                     histories.must_be_same(subject, had.as_ref(), &*object, position).await?;
-                    let is_numbered = !is_there && of.key == KeyOf::Uid;
+                    let is_numbered = !is_there && !A::BEGINNINGS.is_empty();
                     let new_id = if is_numbered { histories.new_id(scope).await? } else { 0 };
                     let commands = object.restoration(&past.state, &past.events, new_id);
                     let cannot =
                         || Error::invalid(format!("a {} cannot be brought back", of.noun.replace('_', " ")));
                     let mut commands = commands.ok_or_else(cannot)?;
                     let (reader, back) = (&*histories.reader, &HashSet::new());
-                    leave_out_ended(reader, scope, &*object, &mut commands, position, back).await?;
+                    without_ended(reader, scope, &*object, &mut commands, position, back).await?;
                     for command in commands {
                         object.tell(command).await?;
                     }
                     histories.require_place(subject, &mut unit, left, &*object, position).await?;
-                    let invites = &*histories.invites;
-                    end_invites_after_demotion(&mut unit, invites, scope, &*object).await?;
+                    object.follow_return(&mut unit, scope, &histories.endings).await?;
                     let version = object.version();
                     let list = closed_list(&unit, had.as_ref(), &*object, new_id).await?;
                     unit.record(object)?;

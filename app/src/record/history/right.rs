@@ -1,15 +1,13 @@
 //! Who may look at what a folder or dashboard was, and bring it back: who may do so with what it is today.
 
-use cqrs_es::Aggregate;
-use kymograph_domain::content::dashboard::Dashboard;
-use kymograph_domain::content::folder::Folder;
 use kymograph_domain::rights::resource_permission::{
     Grants, Resource, ResourceKind, ResourcePermission, ResourcePermissionCommand,
 };
 use kymograph_domain::{AccessLevel, Stream, StreamId, Uid, registry};
 
-use super::{Histories, HistoryOf, KeyOf, Subject};
+use super::{Histories, Subject};
 use crate::kernel::error::{Error, ErrorKind, Result};
+use crate::kernel::history::HistoryOf;
 use crate::kernel::scope::denied;
 use crate::kernel::unit::Entity;
 use crate::{Scope, Unit};
@@ -18,20 +16,22 @@ impl Histories {
     /// Fails unless the actor may change a folder or dashboard, which looking at its history takes as well: what it said
     /// before may have been said in a folder that was closed to those who may view it now. One that was deleted is there
     /// for those only who administer all of them.
-    pub(super) async fn require_edit(&self, scope: &Scope, of: &HistoryOf, uid: &Uid) -> Result<()> {
+    pub(super) async fn require_edit(
+        &self,
+        scope: &Scope,
+        of: &HistoryOf,
+        kind: ResourceKind,
+        uid: &Uid,
+    ) -> Result<()> {
         if scope.administers_content() {
             return Ok(());
         }
-        let allowed = match of.noun {
-            Dashboard::TYPE => self.dashboards.level(scope, uid).await,
-            Folder::TYPE => self.folders.level(scope, uid).await,
-            noun => return Err(Error::internal(format!("nobody decides on the rights on a {noun}"))),
-        };
-        match (allowed, of.write) {
-            (Ok(allowed), Some(permission)) if allowed < AccessLevel::Edit => Err(denied(permission)),
-            (Ok(_), _) => Ok(()),
-            (Err(error), _) if error.kind() == ErrorKind::Missing => Err(Error::missing(of.missing)),
-            (Err(error), _) => Err(error),
+        let missing = || Error::missing(of.missing);
+        let object = self.kinds.of(kind)?.find(scope, uid).await?.ok_or_else(missing)?;
+        let level = self.authorization.level(scope, object.guarded(kind, uid)).await?;
+        match of.write {
+            Some(permission) if level < Some(AccessLevel::Edit) => Err(denied(permission)),
+            _ => Ok(()),
         }
     }
 
@@ -39,10 +39,10 @@ impl Histories {
     /// and what had it before may have been somebody else's, so that its history is for those only who administer
     /// all of them.
     pub(super) async fn first(&self, scope: &Scope, of: &HistoryOf, stream: &StreamId) -> Result<i64> {
-        if of.key != KeyOf::Uid || scope.administers_content() {
+        let types = registry::beginnings(of.noun);
+        if types.is_empty() || scope.administers_content() {
             return Ok(1);
         }
-        let types = registry::beginnings(of.noun);
         Ok(self.reader.find_last_of(scope, stream, types, i64::MAX).await?.unwrap_or(1))
     }
 
@@ -62,7 +62,7 @@ impl Histories {
         if !now.exists() {
             return Err(Error::missing(of.missing));
         }
-        self.require_edit(scope, of, &uid).await?;
+        self.require_edit(scope, of, kind, &uid).await?;
         let permission =
             of.write.ok_or_else(|| Error::internal(format!("nobody may change a {}", of.noun)))?;
         self.authorization.rest_on_right(scope, unit, kind, &uid, permission)

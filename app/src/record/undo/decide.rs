@@ -1,33 +1,28 @@
 //! Deciding what becomes of each object.
 
-use std::any::Any;
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::pin::Pin;
 
 use cqrs_es::Aggregate;
-use kymograph_domain::account::invite::Invite;
-use kymograph_domain::account::membership::Membership;
-use kymograph_domain::account::team::Team;
-use kymograph_domain::account::user::User;
-use kymograph_domain::content::folder::{Birth, Folder};
+use kymograph_domain::content::folder::Birth;
 use kymograph_domain::kernel::past::{AnyPast, NOTHING, Past};
 use kymograph_domain::kernel::undo::Undoing;
-use kymograph_domain::registry::{self, AggregateVisitor, visit};
+use kymograph_domain::registry;
 use kymograph_domain::rights::resource_permission::{Grantee, Resource, ResourceKind, ResourcePermission};
-use kymograph_domain::{Stream, StreamId, TeamId, Uid, UserId};
-use serde::Deserialize;
+use kymograph_domain::{Stream, StreamId, Uid};
 use sha2::{Digest, Sha256};
 
 use super::list::Reborn;
 use super::place::without_moves;
-use super::{Fate, MAX_UNDONE_EVENTS, Object, Task, UndoPlan, UndoStep, Undos, right};
-use crate::account::invite::{end_invites_after_demotion, forgotten};
+use super::{Fate, MAX_UNDONE_EVENTS, Object, Task, UndoPlan, UndoStep, Undos};
 use crate::kernel::error::{Error, ErrorKind, Result};
 use crate::kernel::id_allocator::IdKind;
+use crate::kernel::noun::Noun;
 use crate::kernel::random::hex;
 use crate::kernel::unit::{Decided, Entity};
 use crate::record::history::{Place, place_of, resource_of};
+use crate::registry::{NounVisitor, visit};
 use crate::{Scope, Unit};
 
 /// How many bytes stand for the state of the objects.
@@ -46,8 +41,8 @@ pub(super) struct Deciding<'a, 's> {
     pub(super) resources: HashMap<(ResourceKind, Uid), Option<i64>>,
     /// Folders and dashboards that came back under a new numeric id.
     pub(super) reborn: Vec<Reborn>,
-    /// Users and teams that came back.
-    pub(super) returned: HashSet<Grantee>,
+    /// The objects that came back.
+    pub(super) returned: HashSet<StreamId>,
     /// The creations under the uids of folders, the newest first.
     pub(super) births: HashMap<Uid, Vec<Birth>>,
     /// The versions with which objects began: those that are there now, or that the request changed.
@@ -156,23 +151,19 @@ impl<'a, 's> Deciding<'a, 's> {
         Ok(())
     }
 
-    async fn undo<A: Stream>(&mut self, object: &Object, mut entity: Entity<A>) -> Result<()> {
+    async fn undo<A: Noun>(&mut self, object: &Object, mut entity: Entity<A>) -> Result<()> {
         self.note(&object.stream, &entity);
         let takes_later =
             object.undoings().any(|undoing| matches!(undoing, Undoing::Reverted | Undoing::Ended));
         let mut step = UndoStep {
             noun: object.noun.clone(),
             key: object.key.clone(),
-            name: self.name_of(&*entity),
+            name: self.name_of(object, &*entity).await?,
             fate: Fate::Unchanged,
             detail: String::new(),
             takes_later: false,
             later: super::LaterChanges::default(),
         };
-        if object.noun == Membership::TYPE && self.names_more() {
-            let user = object.key.parse().map(UserId).map_err(Error::internal)?;
-            step.name.clone_from(&self.unit.load_from_server::<User>(&user).await?.profile.login);
-        }
         if self.unit.has(self.scope, &object.stream) {
             return self.push(step, None);
         }
@@ -189,7 +180,7 @@ impl<'a, 's> Deciding<'a, 's> {
             }
         };
         let before = entity.version();
-        let left = self.leave_out_ended(&entity, &mut commands).await?;
+        let left = self.without_ended(&entity, &mut commands).await?;
         if left > 0 {
             step.detail = format!("{left} of its members are left out, because they have left since");
         }
@@ -205,7 +196,7 @@ impl<'a, 's> Deciding<'a, 's> {
     }
 
     /// Says what becomes of an object.
-    async fn decide<A: Stream>(
+    async fn decide<A: Noun>(
         &mut self,
         object: &Object,
         entity: &Entity<A>,
@@ -221,7 +212,7 @@ impl<'a, 's> Deciding<'a, 's> {
         {
             return Ok(Decision::impossible(reason));
         }
-        right::require(self.scope, &object.noun, &object.key, was_there)?;
+        A::require_undo(self.scope, &object.key, was_there)?;
         let is_deletion = object.events.last().is_some_and(|event| event.stored_type.ends_with(".deleted"));
         if was_there && self.is_another::<A>(object, entity).await? {
             if is_deletion {
@@ -230,7 +221,7 @@ impl<'a, 's> Deciding<'a, 's> {
             let noun = &object.noun;
             return Err(Error::new(ErrorKind::Taken, format!("another {noun} has its uid now")));
         }
-        if was_there && self.has_come_back(object).await? {
+        if was_there && self.has_come_back::<A>(object).await? {
             return Ok(Decision::unchanged("who had it has left since, and has what it was given then"));
         }
         if let Some(Undoing::Ended) = undoings.first() {
@@ -256,11 +247,8 @@ impl<'a, 's> Deciding<'a, 's> {
                 None => self.end_object(entity).await,
             };
         }
-        if !was_there && object.noun == Membership::TYPE {
-            let user = object.key.parse().map(UserId).map_err(Error::internal)?;
-            if !self.unit.load_from_server::<User>(&user).await?.exists {
-                return Ok(Decision::impossible("the user was deleted"));
-            }
+        if !was_there && let Some(reason) = A::end_is_final(&self.unit, &object.key).await? {
+            return Ok(Decision::impossible(reason));
         }
         let fate = if was_there { Fate::Reverted } else { Fate::Restored };
         let commands = self.commands_back_to(object, entity, &past, was_there, new_id).await?;
@@ -292,16 +280,15 @@ impl<'a, 's> Deciding<'a, 's> {
         Ok(if goes_back {
             entity.reversal(&past.state, events, new_id)
         } else {
-            entity.restoration(&past.state, events, new_id).map(without_moves)
+            entity.restoration(&past.state, events, new_id).map(without_moves::<A>)
         })
     }
 
     /// Ends what the request began. A folder must have nothing left in it.
     async fn end_object<A: Stream>(&self, entity: &Entity<A>) -> Result<Decision<A::Command>> {
         let Some(command) = entity.ending() else { return Ok(Decision::unchanged("it is gone already")) };
-        let object: &dyn Any = &**entity;
-        if let Some(folder) = object.downcast_ref::<Folder>() {
-            let contents = self.undos.ports.folders.list_descendants(self.scope, &folder.uid).await?;
+        if let Some(Resource { kind: ResourceKind::Folder, uid, .. }) = resource_of(&**entity) {
+            let contents = self.undos.ports.folders.list_descendants(self.scope, &uid).await?;
             let is_left = |kind, uid: &Uid| self.resources.get(&(kind, uid.clone())) != Some(&None);
             let is_left_of = |kind, uids: &[Uid]| uids.iter().any(|uid| is_left(kind, uid));
             if is_left_of(ResourceKind::Folder, &contents.folders)
@@ -341,40 +328,21 @@ impl<'a, 's> Deciding<'a, 's> {
     }
 
     /// Tells an object what it takes, and whatever must follow from it.
-    async fn tell<A: Stream>(
+    async fn tell<A: Noun>(
         &mut self,
         object: &Object,
         entity: &mut Entity<A>,
         was_there: bool,
         commands: Vec<A::Command>,
     ) -> Result<()> {
-        let before: Box<dyn Any + Send> = Box::new(clone_of(&**entity)?);
+        let referred = entity.references();
         let left = place_of(&**entity).filter(|_| was_there);
         for command in commands {
             entity.tell(command).await?;
         }
         self.check_place(object, left, &**entity).await?;
-        let now: &(dyn Any + Send + Sync) = &**entity;
-        if let (Some(now), Some(before)) = (now.downcast_ref::<Team>(), before.downcast_ref::<Team>()) {
-            let added: Vec<_> =
-                now.members.keys().filter(|id| !before.members.contains_key(id)).copied().collect();
-            for id in added {
-                let is_member = self.returned.contains(&Grantee::User(id));
-                if !is_member && !self.unit.load::<Membership>(&id).await?.exists {
-                    return Err(Error::invalid(format!(
-                        "user {id} is no member of the organization any more"
-                    )));
-                }
-            }
-        }
-        let invites = &*self.undos.ports.invites;
-        end_invites_after_demotion(&mut self.unit, invites, self.scope, &**entity).await?;
-        if object.noun == Invite::TYPE
-            && let Some(invite) = now.downcast_ref::<Invite>()
-        {
-            self.unit.write_secret(forgotten(self.scope.org(), invite.id));
-        }
-        Ok(())
+        self.check_references(&referred, &**entity).await?;
+        entity.follow_return(&mut self.unit, self.scope, &self.undos.ports.endings).await
     }
 
     /// Remembers what an object has become, for those that are decided on after it.
@@ -395,12 +363,7 @@ impl<'a, 's> Deciding<'a, 's> {
             }
         }
         if exists && !was_there {
-            let grantee = match (object.noun.as_str(), object.key.parse().ok()) {
-                (Membership::TYPE, Some(id)) => Some(Grantee::User(UserId(id))),
-                (Team::TYPE, Some(id)) => Some(Grantee::Team(TeamId(id))),
-                _ => None,
-            };
-            self.returned.extend(grantee);
+            self.returned.insert(object.stream.clone());
         }
     }
 
@@ -410,32 +373,9 @@ impl<'a, 's> Deciding<'a, 's> {
     }
 
     /// The name of an object, as long as it will be named at all.
-    fn name_of<A: Stream>(&self, state: &A) -> String {
-        if !self.names_more() {
-            return String::new();
-        }
-        let named = serde_json::to_value(state).and_then(serde_json::from_value::<Named>);
-        let Named { title, name, profile } = named.unwrap_or_default();
-        title.or(name).or(profile.map(|profile| profile.login)).unwrap_or_default()
+    async fn name_of<A: Noun>(&self, object: &Object, state: &A) -> Result<String> {
+        if self.names_more() { state.name_in(&self.unit, &object.key).await } else { Ok(String::new()) }
     }
-}
-
-/// The members of states that name their object.
-#[derive(Default, Deserialize)]
-struct Named {
-    title: Option<String>,
-    name: Option<String>,
-    profile: Option<Profile>,
-}
-
-#[derive(Deserialize)]
-struct Profile {
-    login: String,
-}
-
-/// A copy of a state, by the form in which it is stored.
-fn clone_of<A: Stream>(state: &A) -> Result<A> {
-    serde_json::to_value(state).and_then(serde_json::from_value).map_err(Error::internal)
 }
 
 /// A refusal that is about the object, to be told as such. What is about the server ends the request.
@@ -453,10 +393,10 @@ struct UndoRun<'d, 'o, 'a, 's> {
     objects: &'o [&'o Object],
 }
 
-impl<'d, 'o: 'd, 'a: 'd, 's: 'd> AggregateVisitor for UndoRun<'d, 'o, 'a, 's> {
+impl<'d, 'o: 'd, 'a: 'd, 's: 'd> NounVisitor for UndoRun<'d, 'o, 'a, 's> {
     type Output = Pin<Box<dyn Future<Output = Result<()>> + Send + 'd>>;
 
-    fn visit<A: Stream>(self) -> Self::Output {
+    fn visit<A: Noun>(self) -> Self::Output {
         let Self { deciding, objects } = self;
         Box::pin(async move {
             let streams: Vec<_> = objects.iter().map(|object| object.stream.clone()).collect();

@@ -1,18 +1,16 @@
 //! Bringing back lists of permissions: of what the request gave or took, and of what comes back under a new numeric id.
 
-use kymograph_domain::account::membership::Membership;
-use kymograph_domain::account::service_account::ServiceAccount;
-use kymograph_domain::account::team::Team;
-use kymograph_domain::content::dashboard::Dashboard;
-use kymograph_domain::content::folder::Folder;
+use std::collections::HashSet;
+
 use kymograph_domain::rights::resource_permission::{
-    Grantee, Grants, Resource, ResourceKind, ResourcePermission, ResourcePermissionCommand, default_grants,
+    Grantee, Grants, Resource, ResourcePermission, ResourcePermissionCommand, default_grants,
 };
-use kymograph_domain::{Stream, StreamId, UserId, registry};
+use kymograph_domain::{StreamId, UserId, registry};
 
 use super::decide::Deciding;
-use super::{Fate, LaterChanges, Object, UndoStep, right};
+use super::{Fate, LaterChanges, Object, UndoStep};
 use crate::kernel::error::Result;
+use crate::kernel::noun::Noun;
 use crate::kernel::unit::Entity;
 
 /// A folder or dashboard that came back under a new numeric id.
@@ -92,7 +90,7 @@ impl Deciding<'_, '_> {
             step.fate = Fate::Impossible;
             return self.push(step, None);
         }
-        if let Err(error) = right::require(self.scope, &object.noun, &object.key, true) {
+        if let Err(error) = ResourcePermission::require_undo(self.scope, &object.key, true) {
             return self.push(step, Some(error));
         }
         let command = match had {
@@ -140,7 +138,7 @@ impl Deciding<'_, '_> {
         let is_other = |creator: &UserId| *creator != self.scope.actor().user_id && *creator > UserId::SERVER;
         let Some(entry) = entries.first().filter(|entry| is_other(&entry.actor_id)) else { return Ok(None) };
         // A creator who has left since has lost its rights on it, even if it has come back.
-        let streams = streams_of(Grantee::User(entry.actor_id));
+        let streams = self.undos.ports.grantees.streams_of(Grantee::User(entry.actor_id));
         let has_left = !histories.find_ended(self.scope, &streams, entry.position).await?.is_empty();
         Ok(Some(default_grants((!has_left).then_some(entry.actor_id))))
     }
@@ -151,32 +149,23 @@ impl Deciding<'_, '_> {
         if let Some(now) = self.resources.get(&(*kind, uid.clone())) {
             return Ok(*now == Some(*id));
         }
-        Ok(match kind {
-            ResourceKind::Folder => {
-                let folder = self.unit.load::<Folder>(uid).await?;
-                folder.exists && folder.id == *id
-            }
-            ResourceKind::Dashboard => {
-                let dashboard = self.unit.load::<Dashboard>(uid).await?;
-                dashboard.exists && dashboard.id == *id
-            }
-        })
+        let loaded = self.undos.ports.kinds.of(*kind)?.load(&self.unit, uid).await?;
+        Ok(loaded.is_some_and(|(now, _)| now == *id))
     }
 
     /// Grants without those to whom who left, or came back since the request, and how many those are.
     async fn still_valid(&mut self, grants: Grants) -> Result<(Grants, usize)> {
-        let streams: Vec<_> = grants.keys().flat_map(|grantee| streams_of(*grantee)).collect();
+        let grantees = self.undos.ports.grantees.clone();
+        let streams: Vec<_> = grants.keys().flat_map(|grantee| grantees.streams_of(*grantee)).collect();
         let since = self.task.request.events.first().map_or(0, |event| event.position);
         let ended = self.undos.ports.histories.find_ended(self.scope, &streams, since - 1).await?;
         let mut valid = Grants::new();
         let count = grants.len();
         for (grantee, level) in grants {
-            let has_ended = streams_of(grantee).iter().any(|stream| ended.contains(stream));
-            let is_valid = if self.returned.contains(&grantee) {
-                true
-            } else {
-                !has_ended && self.is_grantee(grantee).await?
-            };
+            let streams = grantees.streams_of(grantee);
+            let is_any_in = |set: &HashSet<StreamId>| streams.iter().any(|stream| set.contains(stream));
+            let is_valid =
+                is_any_in(&self.returned) || !is_any_in(&ended) && self.is_grantee(grantee).await?;
             if is_valid {
                 valid.insert(grantee, level);
             }
@@ -191,23 +180,11 @@ impl Deciding<'_, '_> {
             return Ok(*is_there);
         }
         let is_there = match grantee {
-            Grantee::User(id) => {
-                self.unit.load::<Membership>(&id).await?.exists
-                    || self.unit.load::<ServiceAccount>(&id).await?.exists
-            }
-            Grantee::Team(id) => self.unit.load::<Team>(&id).await?.exists,
+            Grantee::User(id) => self.undos.ports.grantees.has_user(&self.unit, id).await?,
+            Grantee::Team(id) => self.undos.ports.grantees.has_team(&self.unit, id).await?,
             Grantee::Role(_) => true,
         };
         self.grantees.insert(grantee, is_there);
         Ok(is_there)
-    }
-}
-
-/// The streams that say whether a grantee still is whom it was.
-fn streams_of(grantee: Grantee) -> Vec<StreamId> {
-    match grantee {
-        Grantee::User(id) => vec![Membership::stream_id(&id), ServiceAccount::stream_id(&id)],
-        Grantee::Team(id) => vec![Team::stream_id(&id)],
-        Grantee::Role(_) => Vec::new(),
     }
 }

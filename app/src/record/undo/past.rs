@@ -3,9 +3,7 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use cqrs_es::Aggregate;
 use kymograph_domain::Stream;
-use kymograph_domain::account::membership::Membership;
 use kymograph_domain::kernel::past::Past;
 use kymograph_domain::kernel::undo::Undoing;
 use kymograph_domain::rights::resource_permission::{Resource, ResourceKind};
@@ -14,6 +12,7 @@ use super::decide::Deciding;
 use super::{DoneEvent, Object};
 use crate::kernel::answer;
 use crate::kernel::error::{Error, Result};
+use crate::kernel::noun::Noun;
 use crate::kernel::unit::Entity;
 use crate::record::history::{Pasts, past, resource_of};
 
@@ -111,9 +110,9 @@ impl Deciding<'_, '_> {
         Ok(self.same_folder(&uid, after).await?.is_none())
     }
 
-    /// True if a membership that the request changed has ended since.
-    pub(super) async fn has_come_back(&self, object: &Object) -> Result<bool> {
-        if object.noun != Membership::TYPE {
+    /// True if an object that the request changed has ended since, and what has its key now was given other rights.
+    pub(super) async fn has_come_back<A: Noun>(&self, object: &Object) -> Result<bool> {
+        if !A::HAS_RIGHTS {
             return Ok(false);
         }
         let (reader, stream) = (&self.undos.ports.histories, std::slice::from_ref(&object.stream));

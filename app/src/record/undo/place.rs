@@ -1,30 +1,49 @@
 //! The place to which objects come back, and who comes back with them.
 
-use std::any::Any;
+use std::future::Future;
+use std::pin::Pin;
 
+use cqrs_es::Aggregate;
 use kymograph_domain::content::dashboard::DashboardError;
-use kymograph_domain::content::folder::{self, Birth, Folder, FolderCommand, FolderError};
+use kymograph_domain::content::folder::{self, Birth, Folder, FolderError};
 use kymograph_domain::rights::resource_permission::ResourceKind;
-use kymograph_domain::{Stream, Uid};
+use kymograph_domain::{Stream, StreamId, Uid};
 
 use super::Object;
 use super::decide::Deciding;
 use super::list::Reborn;
+use crate::Unit;
 use crate::content::folder::another_folder;
-use crate::kernel::error::Result;
+use crate::kernel::error::{Error, Result};
+use crate::kernel::noun::Noun;
 use crate::kernel::unit::Entity;
-use crate::record::history::{Place, leave_out_ended, place_of};
+use crate::record::history::{Place, place_of, without_ended};
+use crate::registry::{NounVisitor, visit};
 
 impl Deciding<'_, '_> {
-    /// Takes those out of commands for a team who have left the org since the request, and returns how many they are.
-    pub(super) async fn leave_out_ended<A: Stream>(
+    /// Takes out of commands what refers to others that have ended since the request, and returns how many they are.
+    pub(super) async fn without_ended<A: Stream>(
         &self,
-        team: &Entity<A>,
+        object: &Entity<A>,
         commands: &mut [A::Command],
     ) -> Result<usize> {
         let reader = &*self.undos.ports.histories;
         let since = self.task.request.events.first().map_or(0, |event| event.position - 1);
-        leave_out_ended(reader, self.scope, &**team, commands, since, &self.returned).await
+        without_ended(reader, self.scope, &**object, commands, since, &self.returned).await
+    }
+
+    /// Fails if an object has come to refer to others that are not there.
+    pub(super) async fn check_references<A: Stream>(&self, had: &[StreamId], now: &A) -> Result<()> {
+        let is_new = |stream: &StreamId| !had.contains(stream) && !self.returned.contains(stream);
+        for stream in now.references().into_iter().filter(is_new) {
+            let (noun, key) = stream.as_str().split_once('-').unwrap_or((stream.as_str(), ""));
+            let is_there = visit(noun, IsThere { unit: &self.unit, stream: &stream });
+            let is_there = is_there.ok_or_else(|| Error::internal(format!("{noun} is no aggregate type")))?;
+            if !is_there.await? {
+                return Err(Error::invalid(format!("the {noun} {key}, which it needs, is gone")));
+            }
+        }
+        Ok(())
     }
 
     /// True if undoing the request puts an object back to where it was: the request has moved it, and nobody has since. All else
@@ -56,10 +75,12 @@ impl Deciding<'_, '_> {
             Some(id) => id.is_some(),
             None => self.unit.load::<Folder>(&folder).await?.exists,
         };
-        match (exists, (now as &dyn Any).is::<Folder>()) {
-            (true, _) => {}
-            (false, true) => return Err(FolderError::ParentNotFound.into()),
-            (false, false) => return Err(DashboardError::FolderNotFound.into()),
+        if !exists {
+            return Err(if A::TYPE == Folder::TYPE {
+                FolderError::ParentNotFound.into()
+            } else {
+                DashboardError::FolderNotFound.into()
+            });
         }
         if !has_moved {
             return Ok(());
@@ -96,9 +117,22 @@ impl Deciding<'_, '_> {
 }
 
 /// Commands for an object that stays in its folder.
-pub(super) fn without_moves<C: Any>(mut commands: Vec<C>) -> Vec<C> {
-    let is_move =
-        |command: &C| matches!((command as &dyn Any).downcast_ref(), Some(FolderCommand::Move { .. }));
-    commands.retain(|command| !is_move(command));
+pub(super) fn without_moves<A: Stream>(mut commands: Vec<A::Command>) -> Vec<A::Command> {
+    commands.retain(|command| !A::is_move(command));
     commands
+}
+
+/// Finds out whether the object of a stream is there.
+struct IsThere<'a, 's> {
+    unit: &'a Unit<'s>,
+    stream: &'a StreamId,
+}
+
+impl<'a> NounVisitor for IsThere<'a, '_> {
+    type Output = Pin<Box<dyn Future<Output = Result<bool>> + Send + 'a>>;
+
+    fn visit<N: Noun>(self) -> Self::Output {
+        let Self { unit, stream } = self;
+        Box::pin(async move { Ok(Stream::exists(&*unit.load_stream::<N>(stream).await?)) })
+    }
 }

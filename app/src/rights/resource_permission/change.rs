@@ -72,7 +72,7 @@ impl ResourcePermissions {
         wanted: &[WantedGrant],
         unnamed: Unnamed,
     ) -> Result<()> {
-        let described = self.kind(kind)?;
+        let described = self.ports.kinds.of(kind)?;
         let (uid, changes) = (&described.parse_uid(uid)?, &changes(wanted)?);
         self.commands
             .run(scope, |mut unit| async move {
@@ -203,7 +203,11 @@ impl EndingListener for GrantEndings {
                 }
                 Ending::Team(id) => self.drop_grants(unit, scope, Grantee::Team(id)).await?,
                 // The lists of folders and dashboards go with them.
-                Ending::Folder(_) | Ending::Dashboard(_) | Ending::User(_) | Ending::Org => {}
+                Ending::Folder(_)
+                | Ending::Dashboard(_)
+                | Ending::User(_)
+                | Ending::Inviter(_)
+                | Ending::Org => {}
             }
         }
         Ok(())

@@ -12,12 +12,12 @@ use kymograph_app::content::search::Searches;
 use kymograph_app::content::star::Stars;
 use kymograph_app::kernel::change::ChangeListener;
 use kymograph_app::kernel::ending::Endings;
-use kymograph_app::rights::resource_permission::GuardedKind;
-use kymograph_projections::content::dashboard::{DashboardCache, PgDashboardReader};
+use kymograph_app::rights::resource_permission::GuardedKinds;
+use kymograph_projections::content::dashboard::{PgDashboardReader, dashboard_cache};
 use kymograph_projections::content::folder::{FolderCache, PgFolderReader};
 use kymograph_projections::content::preference::PgPreferenceReader;
 use kymograph_projections::content::search::PgSearchReader;
-use kymograph_projections::content::star::{PgStarReader, StarCache};
+use kymograph_projections::content::star::{PgStarReader, star_cache};
 
 use super::kernel::Kernel;
 use super::rights::RightsReaders;
@@ -36,10 +36,10 @@ pub(super) struct ContentReaders {
 impl ContentReaders {
     pub(super) fn new(kernel: &Kernel<'_>, folder_cache: Arc<FolderCache>, rights: &RightsReaders) -> Self {
         let feed = &kernel.feed_health;
-        let dashboard_cache = Arc::new(DashboardCache::with_bytes(DASHBOARD_CACHE_BYTES, feed));
-        let star_cache = Arc::new(StarCache::new(feed));
+        let dashboards = Arc::new(dashboard_cache(DASHBOARD_CACHE_BYTES, feed));
+        let stars = Arc::new(star_cache(feed));
         let caches: Vec<Arc<dyn ChangeListener>> =
-            vec![folder_cache.clone(), dashboard_cache.clone(), star_cache.clone()];
+            vec![folder_cache.clone(), dashboards.clone(), stars.clone()];
         let (database, workers, allowed) =
             (kernel.database.clone(), kernel.workers.clone(), rights.allowed.clone());
         Self {
@@ -51,21 +51,21 @@ impl ContentReaders {
             )),
             dashboards: Arc::new(PgDashboardReader::new(
                 database.clone(),
-                dashboard_cache,
+                dashboards,
                 workers,
                 allowed.clone(),
             )),
-            stars: Arc::new(PgStarReader::new(database, star_cache, allowed)),
+            stars: Arc::new(PgStarReader::new(database, stars, allowed)),
             caches,
         }
     }
 
     /// The kinds of content that have permissions.
-    pub(super) fn guarded(&self) -> Vec<Arc<dyn GuardedKind>> {
-        vec![
+    pub(super) fn guarded(&self) -> GuardedKinds {
+        GuardedKinds::new(vec![
             Arc::new(GuardedFolders::new(self.folders.clone())),
             Arc::new(GuardedDashboards::new(self.dashboards.clone())),
-        ]
+        ])
     }
 
     pub(super) fn services(

@@ -10,7 +10,7 @@ use kymograph_app::{Commands, Error, Result, Workers};
 use kymograph_infra::change_feed::{self, ChangeFeed};
 use kymograph_infra::compute::ComputeThreads;
 use kymograph_infra::database_server::DatabaseServer;
-use kymograph_infra::event_store::{EventStoreParts, PgEventStore, StreamCache};
+use kymograph_infra::event_store::{EventStoreParts, PgEventStore, stream_cache};
 use kymograph_infra::health::{PgHealthCheck, WriteHealth};
 use kymograph_infra::id_allocator::PgIdAllocator;
 use kymograph_infra::mail_budget::PgMailBudget;
@@ -93,7 +93,7 @@ pub(super) struct Log {
 impl Log {
     /// The log, whose changes these caches are told.
     pub(super) fn open(kernel: &Kernel<'_>, caches: Vec<Arc<dyn ChangeListener>>) -> Result<Self> {
-        let streams = Arc::new(StreamCache::new(&kernel.feed_health));
+        let streams = Arc::new(stream_cache(&kernel.feed_health));
         let (feed, changes) = ChangeFeed::new();
         let mut listeners = caches.clone();
         listeners.push(streams.clone());

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use kymograph_app::Commands;
-use kymograph_app::account::invite::InviteReader;
+use kymograph_app::account::membership::OrgGrantees;
 use kymograph_app::content::ContentServices;
+use kymograph_app::kernel::ending::Endings;
 use kymograph_app::record::RecordServices;
 use kymograph_app::record::audit::Audits;
 use kymograph_app::record::history::{Histories, HistoryPorts};
@@ -22,7 +23,7 @@ pub(super) fn services(
     commands: &Commands,
     rights: &RightsReaders,
     content: (&ContentReaders, &ContentServices),
-    invites: Arc<dyn InviteReader>,
+    endings: Endings,
 ) -> RecordServices {
     let (readers, content) = content;
     let database = &kernel.database;
@@ -32,16 +33,18 @@ pub(super) fn services(
         reader: Arc::new(PgUndoReader::new(database.clone())),
         histories: histories.clone(),
         folders: readers.folders.clone(),
-        invites: invites.clone(),
+        kinds: readers.guarded(),
+        grantees: Arc::new(OrgGrantees),
+        endings: endings.clone(),
         ids: kernel.ids.clone(),
         workers: kernel.workers.clone(),
     };
     let history_ports = HistoryPorts {
         reader: histories.clone(),
         authorization: rights.authorization.clone(),
-        dashboards: content.dashboards.clone(),
+        kinds: readers.guarded(),
         folders: content.folders.clone(),
-        invites,
+        endings,
         ids: kernel.ids.clone(),
         workers: kernel.workers.clone(),
     };

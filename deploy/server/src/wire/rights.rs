@@ -5,7 +5,9 @@ use std::sync::Arc;
 use kymograph_app::account::membership::OrgGrantees;
 use kymograph_app::kernel::change::ChangeListener;
 use kymograph_app::rights::RightsServices;
-use kymograph_app::rights::resource_permission::{GuardedKind, ResourcePermissionPorts, ResourcePermissions};
+use kymograph_app::rights::resource_permission::{
+    GuardedKinds, ResourcePermissionPorts, ResourcePermissions,
+};
 use kymograph_app::{Authorization, Commands};
 use kymograph_projections::rights::resource_permission::{
     AllowedCache, AllowedContents, FolderMemory, PgResourcePermissionReader, ResourcePermissionCache,
@@ -35,7 +37,7 @@ impl RightsReaders {
         Self { permissions, allowed, authorization, caches }
     }
 
-    pub(super) fn services(&self, commands: Commands, kinds: Vec<Arc<dyn GuardedKind>>) -> RightsServices {
+    pub(super) fn services(&self, commands: Commands, kinds: GuardedKinds) -> RightsServices {
         let ports = ResourcePermissionPorts {
             reader: self.permissions.clone(),
             authorization: self.authorization.clone(),

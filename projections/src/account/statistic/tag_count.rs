@@ -40,19 +40,19 @@ impl TagCounts {
     /// Counts that are told of changes by this feed.
     #[must_use]
     pub fn new(feed: &Arc<FeedHealth>) -> Self {
-        Self { current: ReadCache::with_entries(100_000).while_live(feed), last: Mutex::default() }
+        let current = ReadCache::with_entries(100_000).while_live(feed);
+        let current = current.dropped_by_streams(|org, stream| (stream.noun() == "dashboard").then_some(org));
+        Self { current, last: Mutex::default() }
     }
 }
 
 impl ChangeListener for TagCounts {
     fn streams_changed(&self, org: OrgId, streams: &[StreamId]) {
-        if streams.iter().any(|stream| stream.as_str().starts_with("dashboard-")) {
-            self.current.invalidate(&org);
-        }
+        self.current.streams_changed(org, streams);
     }
 
     fn everything_changed(&self) {
-        self.current.invalidate_all();
+        self.current.everything_changed();
     }
 }
 

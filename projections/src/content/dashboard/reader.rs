@@ -59,7 +59,7 @@ impl PgDashboardReader {
         if row.get::<_, Option<&str>>("payload").is_none() {
             admission = Some(self.workers.admit_large_read(org).await?);
             // Another request may have read it meanwhile.
-            if let Some(read) = self.cache.0.get(&(org, uid.clone())) {
+            if let Some(read) = self.cache.get(&(org, uid.clone())) {
                 return Ok(Some(read));
             }
             let Some(large) = self.find_row(org, uid, usize::MAX).await? else { return Ok(None) };
@@ -153,7 +153,7 @@ fn version_content(row: &Row) -> Result<VersionContent> {
 impl DashboardReader for PgDashboardReader {
     async fn find_dashboard(&self, scope: &Scope, uid: &Uid) -> Result<Option<Arc<DashboardView>>> {
         let org = scope.org();
-        self.cache.0.get_or_fetch(&(org, uid.clone()), self.fetch(org, uid)).await
+        self.cache.get_or_fetch(&(org, uid.clone()), self.fetch(org, uid)).await
     }
 
     async fn list_uids_in(&self, scope: &Scope, folders: Vec<Uid>) -> Result<Vec<Uid>> {

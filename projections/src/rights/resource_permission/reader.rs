@@ -62,7 +62,7 @@ impl PgResourcePermissionReader {
     /// What memory knows, if it knows everything.
     fn remembered(&self, scope: &Scope, guarded: Guarded<'_>) -> Option<AccessFacts> {
         let org = scope.org();
-        let teams = self.cache.teams.get(&self.cache.teams_key(org, scope.actor().user_id))?;
+        let teams = self.cache.teams.get(&(org, scope.actor().user_id))?;
         let mut nodes = Vec::with_capacity(MAX_DEPTH + 1);
         let mut next = match guarded {
             Guarded::Folder(uid) => Some(uid.clone()),
@@ -92,7 +92,7 @@ impl PgResourcePermissionReader {
         };
         let folder_uid = folder.map(Uid::as_str).unwrap_or_default();
         let (before, folders_before) = (self.cache.own.before_fetch(), self.folders.before_fetch());
-        let (teams_key, teams_before) = (self.cache.teams_key(org, user), self.cache.teams.before_fetch());
+        let (teams_key, teams_before) = ((org, user), self.cache.teams.before_fetch());
         let params: crate::kernel::database::Params<'_> = &[&org.0, &dashboard, &folder_uid, &user.0];
         let rows = self.database.read(org, FETCH, params).await?;
         let (mut nodes, mut teams) = (Vec::with_capacity(rows.len()), None);
