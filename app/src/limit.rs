@@ -40,6 +40,12 @@ pub const LIMITS: &[Limit] = &[
         answer: "429 after a wait of 10 s",
     },
     Limit {
+        what: "Commands that wait to load more than 32 objects",
+        at: "An org",
+        most: Amount::Count(unit::MAX_WAITING_BULK_OF_ORG as u64),
+        answer: "429",
+    },
+    Limit {
         what: "Entries of a page",
         at: "Lists that are paged by number",
         most: Amount::Count(page::MAX_PER_PAGE.unsigned_abs()),

@@ -247,7 +247,8 @@ impl EventStore for PgEventStore {
         let kept = self.inner.database.write(org, sql, params).await?;
         // The commit of an outcome has seen to it already.
         if kept.first().is_some_and(|row| row.get(0)) {
-            self.inner.jobs.write_alone(TidyOrg::of_answers(org)?).await?;
+            let turn = if scope.belongs_to_home() { org } else { OrgId::SERVER };
+            self.inner.jobs.write_alone(TidyOrg::of_answers(org, turn)?).await?;
         }
         Ok(())
     }

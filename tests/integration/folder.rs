@@ -112,3 +112,31 @@ async fn a_commit_rests_on_the_folder_that_it_was_decided_on() {
         assert_eq!(check.on_failure, OnFailure::Conflict);
     }
 }
+
+#[tokio::test]
+async fn a_change_looks_at_no_more_folders_than_it_is_about() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    let client = server.database.connect().await;
+    let folders = "INSERT INTO folders (org_id, uid, id, title, slug, description, parent_uid, version, created, created_by,
+            updated, updated_by, creator_id)
+        SELECT 1, 'f' || n, 100000 + n, 'f', 'f', '', '', 1, now(), 'x', now(), 'x', 1 FROM generate_series(1, 4000) n;
+        ANALYZE folders";
+    client.batch_execute(folders).await.unwrap();
+    let looked_at = async || {
+        // A connection says what it has read when it has rested for ten seconds, if not before.
+        tokio::time::sleep(std::time::Duration::from_secs(11)).await;
+        let sql = "SELECT (seq_tup_read + idx_tup_fetch)::bigint FROM pg_stat_user_tables WHERE relname = 'folders'";
+        server.database.scalar::<i64>(sql).await
+    };
+    let before = looked_at().await;
+    admin.post("/api/folders", &json!({"uid": "top", "title": "Top"})).await.expect(200);
+    // A statement is planned for any values once it was sent some times.
+    for number in 0..20 {
+        let form = json!({"uid": format!("in-{number}"), "title": "In", "parentUid": "top"});
+        admin.post("/api/folders", &form).await.expect(200);
+    }
+    admin.delete("/api/folders/top").await.expect(200);
+    let seen = looked_at().await - before;
+    assert!(seen < 4000, "{seen} folders were looked at to create and delete 21");
+}

@@ -2,6 +2,7 @@
 
 use axum::http::Method;
 use kymograph_api::kernel::routes::Route;
+use kymograph_infra::verify::verify;
 use kymograph_tests::{Client, TestServer};
 use serde_json::json;
 
@@ -103,4 +104,19 @@ async fn a_key_belongs_to_one_user_and_a_refused_request_does_not_use_it_up() {
     assert_ne!(mine.body["uid"], hers.body["uid"]);
     let bad = server.admin().with_header("Idempotency-Key", &"k".repeat(200));
     bad.post("/api/folders", &folder("Ops")).await.expect(400);
+}
+
+#[tokio::test]
+async fn the_answer_of_who_belongs_to_no_org_is_forgotten_in_the_turn_of_the_server() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    let (user, id) = server.new_member(1, "ann", "Viewer").await;
+    admin.delete(&format!("/api/org/users/{id}")).await.expect(200);
+    let keyed = |client: Client, key: &str| client.with_header("Idempotency-Key", key);
+    keyed(user, "one").put("/api/user", &json!({"login": "ann", "name": "Ann"})).await.expect(200);
+    let form = json!({"login": "admin", "name": "Admin"});
+    keyed(admin.in_org(987_654), "two").put("/api/user", &form).await.expect(200);
+    let turns = "SELECT count(*) FROM jobs WHERE id LIKE 'tidy-org-%' AND owner_org_id <> 0";
+    assert_eq!(server.database.scalar::<i64>(turns).await, 0);
+    assert_eq!(verify(&server.database.config).await.unwrap().faults, Vec::<String>::new());
 }

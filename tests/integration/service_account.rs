@@ -207,3 +207,29 @@ async fn is_named_by_its_uid_as_well() {
     admin.delete(&by_uid).await.expect(200);
     admin.get(&by_uid).await.expect(404);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_is_used_first_while_it_is_deleted_leaves_nothing_behind() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    let (account, body) = new_account(&admin, "robot", "Viewer").await;
+    let (token, _) = new_token(&admin, &account, "t").await;
+    let user = server.database.connect().await;
+    // As the first use of a token is noted.
+    let note = format!(
+        "BEGIN; SELECT FROM service_account_tokens WHERE org_id = 1 AND id = {token} FOR KEY SHARE;
+        INSERT INTO service_account_token_seen (org_id, service_account_id, token_id, seen)
+            VALUES (1, {}, {token}, now())",
+        body["id"]
+    );
+    user.batch_execute(&note).await.unwrap();
+    let deleting = tokio::spawn(async move { admin.delete(&format!("{account}/tokens/{token}")).await });
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    while server.database.scalar::<i64>(waiting).await == 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    user.batch_execute("COMMIT").await.unwrap();
+    deleting.await.unwrap().expect(200);
+    let left = "SELECT count(*) FROM service_account_token_seen";
+    assert_eq!(server.database.scalar::<i64>(left).await, 0);
+}

@@ -278,3 +278,86 @@ async fn who_is_disabled_while_its_new_password_waits_keeps_the_old_one() {
     server.admin().post(&format!("/api/admin/users/{id}/enable"), &json!({})).await.expect(200);
     server.client("eve", "secret").get("/api/user").await.expect(200);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_loses_a_right_on_what_is_in_the_trash_does_nothing_with_it() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    let (eve, id) = server.new_member(1, "eve", "Viewer").await;
+    let grant = move |level: i64| json!({"items": [{"userId": id, "permission": level}]});
+    let [purge, restore, save] = ["purge", "restore", "save"];
+    for name in [purge, restore, save] {
+        admin.post("/api/folders", &json!({"uid": name, "title": name})).await.expect(200);
+        admin.post(&format!("/api/folders/{name}/permissions"), &grant(2)).await.expect(200);
+        let dashboard = json!({"dashboard": {"uid": format!("d-{name}"), "title": name}, "folderUid": name});
+        admin.post("/api/dashboards/db", &dashboard).await.expect(200);
+        admin.delete(&format!("/api/dashboards/uid/d-{name}")).await.expect(200);
+    }
+    for name in [purge, restore, save] {
+        let (admin, eve) = (admin.clone(), eve.clone());
+        let path = format!("/api/folders/{name}/permissions");
+        let revoke = async move { admin.post(&path, &grant(1)).await.status };
+        let deed = async move {
+            let trash = format!("/api/dashboards/uid/d-{name}/trash");
+            match name {
+                "purge" => eve.delete(&trash).await.status,
+                "restore" => eve.patch(&trash, &json!({})).await.status,
+                _ => {
+                    let form = json!({"dashboard": {"uid": "d-save", "title": "Mine"}, "folderUid": "save"});
+                    eve.post("/api/dashboards/db", &form).await.status
+                }
+            }
+        };
+        assert_eq!(status_after(&server, 1, revoke, deed).await, 403, "{name}");
+        let left = format!("SELECT count(*) FROM dashboards WHERE uid = 'd-{name}' AND deleted IS NOT NULL");
+        assert_eq!(server.database.scalar::<i64>(&left).await, 1, "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_granted_on_a_folder_that_moves_does_not_open_it() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    let (viewer, _) = server.new_member(1, "vic", "Viewer").await;
+    let (_, ann) = server.new_member(1, "ann", "Viewer").await;
+    for uid in ["closed", "moving"] {
+        admin.post("/api/folders", &json!({"uid": uid, "title": uid})).await.expect(200);
+    }
+    admin.post("/api/folders/closed/permissions", &json!({"items": []})).await.expect(200);
+    let (mover, granter) = (admin.clone(), admin.clone());
+    let moving =
+        async move { mover.post("/api/folders/moving/move", &json!({"parentUid": "closed"})).await.status };
+    let granting = async move {
+        let path = format!("/api/access-control/folders/moving/users/{ann}");
+        granter.post(&path, &json!({"permission": "View"})).await.status
+    };
+    assert_eq!(status_after(&server, 1, moving, granting).await, 200);
+    viewer.get("/api/folders/moving").await.expect(403);
+    server.client("ann", "secret").get("/api/folders/moving").await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_service_account_was_denied_is_recorded_however_long_that_waits() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    let account = json!({"name": "robot", "role": "Viewer"});
+    let id = admin.post("/api/serviceaccounts", &account).await.expect(201).body["id"].clone();
+    let token =
+        admin.post(&format!("/api/serviceaccounts/{id}/tokens"), &json!({"name": "t"})).await.expect(200);
+    let bearer = format!("Bearer {}", token.body["key"].as_str().unwrap());
+    let robot = server.anonymous().with_header("Authorization", &bearer);
+    robot.get("/api/folders").await.expect(200);
+    let holder = hold_log(&server, 1).await;
+    robot.post("/api/folders", &json!({"title": "Mine"})).await.expect(403);
+    wait_for_commit(&server).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    drop(holder);
+    let denied = "SELECT count(*) FROM events WHERE org_id = 1 AND type = 'access.denied'";
+    for _ in 0..100 {
+        if server.database.scalar::<i64>(denied).await == 1 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("the denial was not recorded");
+}

@@ -61,9 +61,10 @@ impl TidyOrg {
         NewJob::of_org(org, &Self { org }, INTERVAL)
     }
 
-    /// For an org that keeps an answer.
-    pub fn of_answers(org: OrgId) -> Result<NewJob> {
-        NewJob::of_org(org, &Self { org }, INTERVAL_OF_ANSWERS)
+    /// For an org that keeps an answer, in the turn of an org: its own, or the server's for the answer of somebody who belongs
+    /// to no org, or acts in one that need not be there.
+    pub fn of_answers(org: OrgId, turn: OrgId) -> Result<NewJob> {
+        Ok(NewJob { org: turn, ..NewJob::of_org(org, &Self { org }, INTERVAL_OF_ANSWERS)? })
     }
 }
 

@@ -22,6 +22,7 @@ use crate::kernel::history::{HistoryOf, KeyOf};
 use crate::kernel::id_allocator::IdAllocator;
 use crate::kernel::moment::{Moments, Then};
 use crate::kernel::noun::Noun;
+use crate::kernel::side_write::SideWrite;
 use crate::rights::authorization::{ContentFilter, Guarded};
 use crate::{Authorization, Commands, Permission, Scope, Unit, Workers};
 
@@ -120,6 +121,8 @@ pub trait DashboardReader: Send + Sync {
     async fn find_dashboard(&self, scope: &Scope, uid: &Uid) -> Result<Option<Arc<DashboardView>>>;
     /// The uids of the dashboards that are directly in some folders.
     async fn list_uids_in(&self, scope: &Scope, folders: Vec<Uid>) -> Result<Vec<Uid>>;
+    /// The check, for a commit, that a dashboard is where it was. If it is elsewhere by now, the command is decided again.
+    fn stays(&self, org: OrgId, uid: &Uid, id: i64, folder: Option<&Uid>) -> SideWrite;
     /// The uid of the dashboard of that numeric id.
     async fn find_uid_by_id(&self, scope: &Scope, id: i64) -> Result<Option<Uid>>;
     /// The uid of the folder of that numeric id.

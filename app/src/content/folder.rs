@@ -132,6 +132,8 @@ pub trait FolderReader: Send + Sync {
     /// The check, for a commit, that the folder of a uid has a numeric id. If it has another one by now, the command is decided
     /// again.
     fn still_is(&self, org: OrgId, uid: &Uid, id: i64) -> SideWrite;
+    /// The check, for a commit, that a folder is where it was. If it is elsewhere by now, the command is decided again.
+    fn stays(&self, org: OrgId, uid: &Uid, id: i64, parent: Option<&Uid>) -> SideWrite;
     /// The newest creations under a uid, the newest first.
     async fn list_births(&self, scope: &Scope, uid: &Uid) -> Result<Vec<Birth>>;
     /// The position of a version of any object in the org's log.

@@ -22,6 +22,8 @@ pub struct Scope {
     request: Arc<RequestContext>,
     /// The time at which the rights were looked up.
     known_at: Instant,
+    /// Whether what is done takes rights of the actor.
+    takes_rights: bool,
 }
 
 /// Who acts.
@@ -108,13 +110,30 @@ impl Scope {
         let server_rights = Rights { role: None, is_server_admin: actor.is_server_admin };
         let rights = Rights { role: Some(role), ..server_rights };
         let known_at = Instant::now();
-        Self { org, home: org, role, member_since: None, rights, server_rights, actor, request, known_at }
+        Self {
+            org,
+            home: org,
+            role,
+            member_since: None,
+            rights,
+            server_rights,
+            actor,
+            request,
+            known_at,
+            takes_rights: true,
+        }
     }
 
     /// The same scope of a user who has been a member of the org since then.
     #[must_use]
     pub fn since(self, member_since: Option<Timestamp>) -> Self {
         Self { member_since, ..self }
+    }
+
+    /// The same scope, in which the server writes down what the actor has tried, whatever has become of its rights since.
+    #[must_use]
+    pub(crate) fn without_standing(self) -> Self {
+        Self { takes_rights: false, ..self }
     }
 
     /// The scope of the server's own acts, such as the first set-up.
@@ -185,6 +204,12 @@ impl Scope {
         self.member_since
     }
 
+    /// True if the actor is a member of the org that the request came for, or a service account of it.
+    #[must_use]
+    pub fn belongs_to_home(&self) -> bool {
+        self.member_since.is_some() || self.request.auth_method == "token"
+    }
+
     /// The time at which the rights were looked up.
     #[must_use]
     pub fn known_at(&self) -> Instant {
@@ -196,7 +221,7 @@ impl Scope {
     pub fn standing(&self) -> Option<Standing> {
         let (org, user) = (self.home, self.actor.user_id);
         // The server also acts for requests whose sender it does not know yet.
-        if user == UserId::SERVER {
+        if user == UserId::SERVER || !self.takes_rights {
             return None;
         }
         match self.request.auth_method {

@@ -76,6 +76,8 @@ pub(crate) const MANY: usize = 32;
 /// The most commands of all orgs that hold more than [`MANY`] aggregates at a time, and of one.
 pub(crate) const MAX_BULK: usize = 4;
 pub(crate) const MAX_BULK_OF_ORG: usize = 1;
+/// The most commands of an org that wait for that. One that undoes a large request holds all its events meanwhile.
+pub(crate) const MAX_WAITING_BULK_OF_ORG: usize = 16;
 
 impl Stores {
     pub(crate) fn new(
@@ -84,7 +86,8 @@ impl Stores {
         jobs: Arc<dyn JobWriter>,
     ) -> Self {
         let refusal = (overload::COMMANDS, "Too many commands on many objects at once, try again shortly");
-        Self { events, secrets, jobs, bulk: Admissions::new(MAX_BULK, MAX_BULK_OF_ORG, refusal) }
+        let bulk = Admissions::new(MAX_BULK, MAX_BULK_OF_ORG, refusal).with_waiting(MAX_WAITING_BULK_OF_ORG);
+        Self { events, secrets, jobs, bulk }
     }
 }
 

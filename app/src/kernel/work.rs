@@ -77,6 +77,9 @@ pub(crate) struct Admissions {
     of_all: Arc<Semaphore>,
     of_org: ByOrg<Semaphore>,
     most_of_org: usize,
+    /// Those of an org that have or wait for one, and how many there may be: who waits holds what it has read so far.
+    here: ByOrg<Semaphore>,
+    most_here: usize,
     refusal: overload::Refusal,
 }
 
@@ -84,6 +87,7 @@ pub(crate) struct Admissions {
 pub struct Admission {
     _of_org: OwnedSemaphorePermit,
     _of_all: OwnedSemaphorePermit,
+    _here: OwnedSemaphorePermit,
 }
 
 /// The admission of a request that reads several documents one after the other, once it needs one.
@@ -225,24 +229,38 @@ impl Workers {
 impl Admissions {
     /// So many admissions in all and for an org, and the refusal of requests that waited for too long.
     pub(crate) fn new(most: usize, most_of_org: usize, refusal: overload::Refusal) -> Self {
-        Self { of_all: Arc::new(Semaphore::new(most)), of_org: ByOrg::default(), most_of_org, refusal }
+        let of_all = Arc::new(Semaphore::new(most));
+        let (of_org, here, most_here) = (ByOrg::default(), ByOrg::default(), Semaphore::MAX_PERMITS);
+        Self { of_all, of_org, most_of_org, here, most_here, refusal }
+    }
+
+    /// The same admissions, for which so many requests of an org may wait.
+    pub(crate) fn with_waiting(self, most_waiting: usize) -> Self {
+        Self { most_here: self.most_of_org + most_waiting, ..self }
+    }
+
+    /// A place among those of an org that have or wait for an admission.
+    fn place(&self, org: OrgId) -> Option<OwnedSemaphorePermit> {
+        self.here.get_or(org, || Semaphore::new(self.most_here)).try_acquire_owned().ok()
     }
 
     /// An admission, if there is one at once.
     pub(crate) fn try_admit(&self, org: OrgId) -> Option<Admission> {
+        let here = self.place(org)?;
         let of_org = self.of_org.get_or(org, || Semaphore::new(self.most_of_org));
         let of_org = of_org.try_acquire_owned().ok()?;
         let of_all = self.of_all.clone().try_acquire_owned().ok()?;
-        Some(Admission { _of_org: of_org, _of_all: of_all })
+        Some(Admission { _of_org: of_org, _of_all: of_all, _here: here })
     }
 
     pub(crate) async fn admit(&self, org: OrgId, wait: Duration) -> Result<Admission> {
+        let here = self.place(org).ok_or_else(|| refused(self.refusal))?;
         let of_org = self.of_org.get_or(org, || Semaphore::new(self.most_of_org));
         let admitted = async {
             // The org's share comes first, so that its requests wait for each other and not in the way of others.
             let of_org = of_org.acquire_owned().await.map_err(Error::internal)?;
             let of_all = self.of_all.clone().acquire_owned().await.map_err(Error::internal)?;
-            Ok(Admission { _of_org: of_org, _of_all: of_all })
+            Ok(Admission { _of_org: of_org, _of_all: of_all, _here: here })
         };
         let admitted = tokio::time::timeout(wait, admitted).await;
         admitted.unwrap_or_else(|_| Err(refused(self.refusal)))
@@ -348,6 +366,25 @@ mod tests {
         assert!(read(3).await.is_err());
         drop(first);
         read(3).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn so_many_of_an_org_wait_for_an_admission_and_no_more() {
+        let refusal = (overload::COMMANDS, "");
+        let admissions = Arc::new(Admissions::new(4, 1, refusal).with_waiting(2));
+        let held = admissions.admit(OrgId(1), LONG).await.unwrap();
+        let wait = |_| {
+            let admissions = admissions.clone();
+            tokio::spawn(async move { admissions.admit(OrgId(1), LONG).await.map(drop) })
+        };
+        let waiting: Vec<_> = (0..2).map(wait).collect();
+        tokio::task::yield_now().await;
+        assert!(admissions.admit(OrgId(1), LONG).await.is_err());
+        admissions.admit(OrgId(2), LONG).await.unwrap();
+        drop(held);
+        for waiting in waiting {
+            waiting.await.unwrap().unwrap();
+        }
     }
 
     #[tokio::test]

@@ -195,6 +195,21 @@ impl Authorization {
         }
         Ok(())
     }
+
+    /// The same for a dashboard in the trash.
+    pub(crate) fn rest_on_right_in_trash(
+        &self,
+        scope: &Scope,
+        unit: &mut Unit<'_>,
+        uid: &Uid,
+        permission: Permission,
+    ) -> Result<()> {
+        if !scope.administers_content() {
+            let filter = ContentFilter::of(scope, needed(ResourceKind::Dashboard, permission)?);
+            unit.rest_on(self.reader.still_allowed_in_trash(scope.org(), uid, filter));
+        }
+        Ok(())
+    }
 }
 
 fn node_level(scope: &Scope, teams: &[TeamId], node: &AccessNode) -> Option<AccessLevel> {

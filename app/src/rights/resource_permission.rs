@@ -121,6 +121,8 @@ pub trait ResourcePermissionReader: Send + Sync {
     async fn find_access(&self, scope: &Scope, guarded: Guarded<'_>) -> Result<AccessFacts>;
     /// The check, for a commit, that a filter lets its actor through to a folder or dashboard.
     fn still_allowed(&self, org: OrgId, kind: ResourceKind, uid: &Uid, filter: ContentFilter) -> SideWrite;
+    /// The same for a dashboard in the trash.
+    fn still_allowed_in_trash(&self, org: OrgId, uid: &Uid, filter: ContentFilter) -> SideWrite;
     /// The numeric ids of the folders and dashboards whose lists name a grantee.
     async fn list_resources_of(&self, scope: &Scope, grantee: Grantee) -> Result<Vec<i64>>;
     /// Those of some users and service accounts that belong to the org.
@@ -145,6 +147,9 @@ pub trait GuardedKind: Send + Sync {
     async fn find(&self, scope: &Scope, uid: &Uid) -> Result<Option<GuardedView>>;
     /// The numeric id of an object that is there and the folder that it is in, for a unit of work.
     async fn load(&self, unit: &Unit<'_>, uid: &Uid) -> Result<Option<(i64, Option<Uid>)>>;
+    /// The check, for a commit, that an object is in the folder that it was in. If it is elsewhere by now, the command is
+    /// decided again.
+    fn stays(&self, org: OrgId, uid: &Uid, id: i64, folder: Option<&Uid>) -> SideWrite;
     /// The refusal if it is not there.
     fn missing(&self) -> Error;
 

@@ -20,6 +20,8 @@ const MAX_UNCHECKED: Duration = Duration::from_millis(100);
 pub(super) struct Prepared {
     /// The org that the request came for, which keeps the answer.
     pub(super) home: OrgId,
+    /// The org in whose turn its answer is forgotten.
+    pub(super) turn: OrgId,
     pub(super) appends: Vec<Append>,
     /// The payloads of the events of each append.
     pub(super) payloads: Vec<Vec<Payload>>,
@@ -91,6 +93,7 @@ impl Prepared {
         let org = commit.appends.first().map_or(scope.org(), |append| append.org);
         Ok(Self {
             home: scope.home(),
+            turn: if scope.belongs_to_home() { scope.home() } else { OrgId::SERVER },
             standing: scope.standing(),
             known_at: scope.known_at(),
             is_checked: gives_rights,

@@ -31,25 +31,26 @@ const UPDATE: &str = "UPDATE service_accounts SET name = $3, role = $4, is_disab
 const INSERT_TOKEN: &str = "INSERT INTO service_account_tokens
     (org_id, id, service_account_id, name, expires, created) VALUES ($1, $2, $3, $4, $5, $6)";
 
-/// Deletes what belongs to all accounts of the org `$1`.
+/// Deletes what belongs to all accounts of the org `$1`. Who notes the first use of a token holds its row meanwhile, so what is
+/// noted goes after the tokens.
 const DELETE_ORG: &[&str] = &[
     "DELETE FROM token_hashes WHERE owner_org_id = $1",
-    "DELETE FROM service_account_token_seen WHERE org_id = $1",
     "DELETE FROM service_account_tokens WHERE org_id = $1",
+    "DELETE FROM service_account_token_seen WHERE org_id = $1",
     "DELETE FROM service_accounts WHERE org_id = $1",
 ];
 /// Deletes the account `$2`.
 const DELETE_ACCOUNT: &[&str] = &[
     "DELETE FROM token_hashes WHERE owner_org_id = $1 AND service_account_id = $2",
-    "DELETE FROM service_account_token_seen WHERE org_id = $1 AND service_account_id = $2",
     "DELETE FROM service_account_tokens WHERE org_id = $1 AND service_account_id = $2",
+    "DELETE FROM service_account_token_seen WHERE org_id = $1 AND service_account_id = $2",
     "DELETE FROM service_accounts WHERE org_id = $1 AND id = $2",
 ];
 /// Deletes the token `$3` of the account `$2`.
 const DELETE_TOKEN: &[&str] = &[
     "DELETE FROM token_hashes WHERE owner_org_id = $1 AND service_account_id = $2 AND token_id = $3",
-    "DELETE FROM service_account_token_seen WHERE org_id = $1 AND service_account_id = $2 AND token_id = $3",
     "DELETE FROM service_account_tokens WHERE org_id = $1 AND service_account_id = $2 AND id = $3",
+    "DELETE FROM service_account_token_seen WHERE org_id = $1 AND service_account_id = $2 AND token_id = $3",
 ];
 
 impl Projector for ServiceAccountProjector {

@@ -192,7 +192,9 @@ pub type DashboardCache = ReadCache<(OrgId, Uid), Arc<DashboardView>>;
 #[must_use]
 pub fn dashboard_cache(max_bytes: u64, feed: &Arc<FeedHealth>) -> DashboardCache {
     let weigh = |_: &_, dashboard: &Arc<DashboardView>| {
-        u32::try_from(dashboard.data.as_str().len() + 500).unwrap_or(u32::MAX)
+        let DashboardView { title, slug, created_by, updated_by, .. } = &**dashboard;
+        let texts = [title, slug, created_by, updated_by, dashboard.data.as_str()];
+        u32::try_from(texts.iter().map(|text| text.len()).sum::<usize>() + 500).unwrap_or(u32::MAX)
     };
     ReadCache::with_weight_for(max_bytes, MAX_AGE, weigh)
         .while_live(feed)

@@ -54,7 +54,8 @@ static CHECK_NOT_OWN_ANCESTOR: Text = Text::new(|| {
         "WITH RECURSIVE up (uid, depth) AS (
         SELECT parent_uid, 1 FROM folders WHERE org_id = $1 AND uid = $2
         UNION ALL
-        SELECT f.parent_uid, depth + 1 FROM up JOIN folders f ON f.org_id = $1 AND f.uid = up.uid
+        SELECT f.parent_uid, depth + 1 FROM up CROSS JOIN LATERAL (
+            SELECT parent_uid FROM folders WHERE org_id = $1 AND uid = up.uid OFFSET 0) AS f
         WHERE depth < 10)
     {check}"
     )
@@ -66,21 +67,30 @@ static CHECK_DEPTH: Text = Text::new(|| {
         "WITH RECURSIVE up (uid, depth) AS (
         SELECT parent_uid, 1 FROM folders WHERE org_id = $1 AND uid = $2
         UNION ALL
-        SELECT f.parent_uid, depth + 1 FROM up JOIN folders f ON f.org_id = $1 AND f.uid = up.uid
+        SELECT f.parent_uid, depth + 1 FROM up CROSS JOIN LATERAL (
+            SELECT parent_uid FROM folders WHERE org_id = $1 AND uid = up.uid OFFSET 0) AS f
         WHERE depth < 10),
     down (uid, height) AS (
         SELECT $2, 0
         UNION ALL
-        SELECT f.uid, height + 1 FROM down JOIN folders f ON f.org_id = $1 AND f.parent_uid = down.uid
+        SELECT f.uid, height + 1 FROM down CROSS JOIN LATERAL (
+            SELECT uid FROM folders WHERE org_id = $1 AND parent_uid = down.uid OFFSET 0) AS f
         WHERE height < 10)
     {check}"
     )
 });
+/// The orders are those of the indexes by folder. Without them PostgreSQL would expect to meet something at once, as most
+/// folders and dashboards are in few places, and go through all that an org has.
 static CHECK_EMPTY: Text = Text::new(|| {
     check(
-        "NOT EXISTS (SELECT FROM folders WHERE org_id = $1 AND parent_uid = $2)
-    AND NOT EXISTS (SELECT FROM dashboards WHERE org_id = $1 AND folder_uid = $2 AND deleted IS NULL)",
+        "(SELECT uid FROM folders WHERE org_id = $1 AND parent_uid = $2 ORDER BY title LIMIT 1) IS NULL
+    AND (SELECT uid FROM dashboards WHERE org_id = $1 AND folder_uid = $2 AND deleted IS NULL
+        ORDER BY lower_title, uid LIMIT 1) IS NULL",
     )
+});
+/// Where the folder with a uid and a numeric id is.
+static CHECK_STAYS: Text = Text::new(|| {
+    check("EXISTS (SELECT FROM folders WHERE org_id = $1 AND uid = $2 AND id = $3 AND parent_uid = $4)")
 });
 
 impl Projector for FolderProjector {
@@ -168,6 +178,24 @@ pub fn still_is(org: OrgId, uid: &Uid, id: i64) -> SideWrite {
     SideWrite { org, sql: &CHECK_FOLDER, params, on_failure: OnFailure::Conflict }
 }
 
+/// What is inside the folder `$2`, and the folder itself at depth 0. As in [`CHECK_EMPTY`] the order is that of the index.
+const INSIDE: &str = "WITH RECURSIVE inside (uid, depth) AS (
+        SELECT uid, 0 FROM folders WHERE org_id = $1 AND uid = $2
+        UNION ALL
+        SELECT f.uid, depth + 1 FROM inside CROSS JOIN LATERAL (
+            SELECT uid FROM folders WHERE org_id = $1 AND parent_uid = inside.uid ORDER BY title OFFSET 0) AS f
+        WHERE depth < 10)";
+/// The dashboards in [`INSIDE`].
+const DASHBOARDS_INSIDE: &str = "CROSS JOIN LATERAL (
+    SELECT uid FROM dashboards WHERE org_id = $1 AND folder_uid = inside.uid AND deleted IS NULL
+    ORDER BY lower_title, uid OFFSET 0) AS d";
+
+/// The check, for a commit, that a folder is where it was.
+fn stays(org: OrgId, uid: &Uid, id: i64, parent: Option<&Uid>) -> SideWrite {
+    let params = values![org.0, uid.as_str(), id, uid_or_empty(parent)];
+    SideWrite { org, sql: &CHECK_STAYS, params, on_failure: OnFailure::Conflict }
+}
+
 /// Reads `folders`.
 pub struct PgFolderReader {
     database: Database,
@@ -184,7 +212,9 @@ const MAX_CACHED_BYTES: u64 = 16 * 1024 * 1024;
 const FOLDER_BYTES: usize = 500;
 
 fn folder_bytes(folder: &FolderView) -> usize {
-    FOLDER_BYTES + folder.title.len() + folder.slug.len() + folder.description.len()
+    let FolderView { title, slug, description, created_by, updated_by, .. } = folder;
+    let texts = [title, slug, description, created_by, updated_by];
+    FOLDER_BYTES + texts.iter().map(|text| text.len()).sum::<usize>()
 }
 
 /// Folders that were read, by org and uid.
@@ -326,6 +356,10 @@ impl FolderReader for PgFolderReader {
         past::find_description(&self.database, scope.org(), uid, position).await
     }
 
+    fn stays(&self, org: OrgId, uid: &Uid, id: i64, parent: Option<&Uid>) -> SideWrite {
+        stays(org, uid, id, parent)
+    }
+
     fn still_is(&self, org: OrgId, uid: &Uid, id: i64) -> SideWrite {
         still_is(org, uid, id)
     }
@@ -339,34 +373,29 @@ impl FolderReader for PgFolderReader {
     }
 
     async fn count_descendants(&self, scope: &Scope, uid: &Uid) -> Result<FolderCounts> {
-        let sql = "WITH RECURSIVE inside (uid, depth) AS (
-                SELECT uid, 1 FROM folders WHERE org_id = $1 AND uid = $2
-                UNION ALL
-                SELECT f.uid, depth + 1 FROM inside JOIN folders f ON f.org_id = $1 AND f.parent_uid = inside.uid
-                WHERE depth < 10)
-            SELECT (SELECT count(*) - 1 FROM inside) AS folders,
-                (SELECT count(*) FROM dashboards d JOIN inside ON inside.uid = d.folder_uid
-                    WHERE d.org_id = $1 AND d.deleted IS NULL) AS dashboards";
+        static SQL: Text = Text::new(|| {
+            format!(
+                "{INSIDE} SELECT (SELECT count(*) - 1 FROM inside) AS folders,
+                    (SELECT count(*) FROM inside {DASHBOARDS_INSIDE}) AS dashboards"
+            )
+        });
         let org = scope.org();
-        let row = self.database.read_one(org, sql, &[&org.0, &uid.as_str()]).await?;
+        let row = self.database.read_one(org, &SQL, &[&org.0, &uid.as_str()]).await?;
         let row = row.ok_or_else(|| Error::internal("a count gave no row"))?;
         Ok(FolderCounts { folders: row.get("folders"), dashboards: row.get("dashboards") })
     }
 
     async fn list_descendants(&self, scope: &Scope, uid: &Uid) -> Result<FolderContents> {
-        let sql = "WITH RECURSIVE inside (uid, depth) AS (
-                SELECT uid, 0 FROM folders WHERE org_id = $1 AND uid = $2
-                UNION ALL
-                SELECT f.uid, depth + 1 FROM inside JOIN folders f ON f.org_id = $1 AND f.parent_uid = inside.uid
-                WHERE depth < 10)
-            SELECT uid, depth, true AS is_folder FROM inside WHERE depth > 0
-            UNION ALL
-            SELECT d.uid, depth, false FROM dashboards d JOIN inside ON inside.uid = d.folder_uid
-                WHERE d.org_id = $1 AND d.deleted IS NULL
-            ORDER BY depth, uid";
+        static SQL: Text = Text::new(|| {
+            format!(
+                "{INSIDE} SELECT uid, depth, true AS is_folder FROM inside WHERE depth > 0
+                UNION ALL SELECT d.uid, depth, false FROM inside {DASHBOARDS_INSIDE}
+                ORDER BY depth, uid"
+            )
+        });
         let org = scope.org();
         let mut contents = FolderContents::default();
-        for row in self.database.read(org, sql, &[&org.0, &uid.as_str()]).await? {
+        for row in self.database.read(org, &SQL, &[&org.0, &uid.as_str()]).await? {
             let list = if row.get("is_folder") { &mut contents.folders } else { &mut contents.dashboards };
             list.push(uid_column(&row, "uid")?);
         }

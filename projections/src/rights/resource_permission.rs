@@ -60,6 +60,9 @@ pub(crate) static CHECK_TEAM: Text =
     Text::new(|| check("EXISTS (SELECT FROM teams WHERE org_id = $1 AND id = $2)"));
 static CHECK_NOTHING_GRANTED: Text =
     Text::new(|| check("NOT EXISTS (SELECT FROM resource_grants WHERE org_id = $1 AND grantee = $2)"));
+/// Stands for a dashboard in the trash. Around it is the folder that it was deleted from, as long as that one is there, and no
+/// place if there is another one or none with its uid.
+const IN_TRASH: &str = "trash";
 /// Divides by zero unless a folder or dashboard `$3`, or a folder around it, gives the level `$5`.
 static CHECK_ALLOWED: Text = Text::new(|| {
     let filter = FilterPlaces::from(Place(4));
@@ -78,6 +81,11 @@ static CHECK_ALLOWED: Text = Text::new(|| {
         SELECT 'dashboard', d.uid, d.folder_uid, d.creator_id, d.created, 1 FROM dashboards d
             WHERE d.org_id = $1 AND $2 = 'dashboard' AND d.uid = $3 AND d.deleted IS NULL
         UNION ALL
+        SELECT 'dashboard', d.uid, CASE WHEN d.folder_uid = '' OR EXISTS (SELECT FROM folders f
+                WHERE f.org_id = $1 AND f.uid = d.folder_uid AND f.created < d.deleted) THEN d.folder_uid ELSE ' ' END,
+                d.creator_id, d.created, 1 FROM dashboards d
+            WHERE d.org_id = $1 AND $2 = '{IN_TRASH}' AND d.uid = $3 AND d.deleted IS NOT NULL
+        UNION ALL
         SELECT 'folder', f.uid, f.parent_uid, f.creator_id, f.created, depth + 1
             FROM up JOIN folders f ON f.org_id = $1 AND f.uid = up.parent_uid WHERE depth < 10)
     {check}"
@@ -85,11 +93,11 @@ static CHECK_ALLOWED: Text = Text::new(|| {
 });
 
 /// The check that a filter lets an actor through to a folder or dashboard.
-fn still_allowed(org: OrgId, kind: ResourceKind, uid: &Uid, filter: ContentFilter) -> SideWrite {
+fn still_allowed(org: OrgId, kind: &str, uid: &Uid, filter: ContentFilter) -> SideWrite {
     let ContentFilter { level, grantees, default_level, member, creator_since, .. } = filter;
     let params = values![
         org.0,
-        kind.as_str(),
+        kind,
         uid.as_str(),
         grantees,
         level.number(),

@@ -172,7 +172,8 @@ impl Writer {
     async fn write_in(&self, org: OrgId, entry: &Entry) -> Result<bool> {
         let Attempt { actor, request, .. } = &entry.attempt;
         let request = RequestContext { idempotency: None, ..request.clone() };
-        let scope = &Scope::of_member(org, OrgRole::None, Arc::new(actor.clone()), Arc::new(request));
+        let (actor, request) = (Arc::new(actor.clone()), Arc::new(request));
+        let scope = &Scope::of_member(org, OrgRole::None, actor, request).without_standing();
         self.commands
             .run(scope, |mut unit| async move {
                 if org != OrgId::SERVER && !unit.load::<Org>(&org).await?.exists {

@@ -4,14 +4,15 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use kymograph_domain::Uid;
 use kymograph_domain::content::dashboard::{Dashboard, DashboardCommand, DashboardError};
 use kymograph_domain::kernel::effect::Ending;
 use kymograph_domain::rights::resource_permission::ResourceKind;
+use kymograph_domain::{OrgId, Uid};
 
 use super::DashboardReader;
 use crate::kernel::ending::EndingListener;
 use crate::kernel::error::{Error, Result};
+use crate::kernel::side_write::SideWrite;
 use crate::rights::resource_permission::{GuardedKind, GuardedView};
 use crate::{Scope, Unit};
 
@@ -45,6 +46,10 @@ impl GuardedKind for GuardedDashboards {
     async fn load(&self, unit: &Unit<'_>, uid: &Uid) -> Result<Option<(i64, Option<Uid>)>> {
         let dashboard = unit.load::<Dashboard>(uid).await?;
         Ok(dashboard.exists.then(|| (dashboard.id, dashboard.folder_uid.clone())))
+    }
+
+    fn stays(&self, org: OrgId, uid: &Uid, id: i64, folder: Option<&Uid>) -> SideWrite {
+        self.0.stays(org, uid, id, folder)
     }
 
     fn missing(&self) -> Error {

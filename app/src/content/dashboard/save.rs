@@ -93,7 +93,8 @@ impl Dashboards {
         }
         if is_new && dashboard.in_trash {
             // What is in the trash under this uid would be gone.
-            self.require_edit_in_trash(scope, &dashboard, Permission::DASHBOARDS_WRITE).await?;
+            let permission = Permission::DASHBOARDS_WRITE;
+            self.require_edit_in_trash(scope, &mut unit, &content.uid, &dashboard, permission).await?;
         }
         let moves = is_new || dashboard.folder_uid != content.folder_uid;
         if let Some(folder) = content.folder_uid.as_ref().filter(|_| moves)

@@ -8,7 +8,7 @@ use super::{Dashboards, DeletedDashboard, parse_uid};
 use crate::content::folder::same_folder;
 use crate::kernel::error::Result;
 use crate::rights::authorization::Guarded;
-use crate::{Permission, Scope};
+use crate::{Permission, Scope, Unit};
 
 impl Dashboards {
     /// Takes a dashboard out of the trash, into a folder if one is named and else into the one it was in.
@@ -28,7 +28,8 @@ impl Dashboards {
         self.commands
             .run(scope, |mut unit| async move {
                 let mut dashboard = unit.load::<Dashboard>(uid).await?;
-                self.require_edit_in_trash(scope, &dashboard, Permission::DASHBOARDS_WRITE).await?;
+                self.require_edit_in_trash(scope, &mut unit, uid, &dashboard, Permission::DASHBOARDS_WRITE)
+                    .await?;
                 let (before, deletion) = (dashboard.folder_uid.clone(), dashboard.version());
                 let folder_uid = folder.clone().unwrap_or_else(|| before.clone());
                 dashboard.tell(DashboardCommand::RestoreDeleted { folder_uid }).await?;
@@ -72,7 +73,8 @@ impl Dashboards {
         self.commands
             .run(scope, |mut unit| async move {
                 let mut dashboard = unit.load::<Dashboard>(uid).await?;
-                self.require_edit_in_trash(scope, &dashboard, Permission::DASHBOARDS_DELETE).await?;
+                self.require_edit_in_trash(scope, &mut unit, uid, &dashboard, Permission::DASHBOARDS_DELETE)
+                    .await?;
                 dashboard.tell(DashboardCommand::Purge).await?;
                 let purged = left_to_say(uid, &dashboard);
                 unit.record(dashboard)?;
@@ -81,11 +83,13 @@ impl Dashboards {
             .await
     }
 
-    /// Fails unless the dashboard is in the trash and the actor may change it. Its folder may be gone: then nothing but
-    /// its own list grants anything.
+    /// Fails unless the dashboard is in the trash and the actor may change it, now and when it is written. Its folder may be
+    /// gone: then nothing but its own list grants anything.
     pub(super) async fn require_edit_in_trash(
         &self,
         scope: &Scope,
+        unit: &mut Unit<'_>,
+        uid: &Uid,
         dashboard: &Dashboard,
         permission: Permission,
     ) -> Result<()> {
@@ -93,7 +97,8 @@ impl Dashboards {
             return Err(DashboardError::NotFound.into());
         }
         let guarded = Guarded::Trashed(dashboard.id);
-        self.authorization.require(scope, guarded, permission).await.map(drop)
+        self.authorization.require(scope, guarded, permission).await?;
+        self.authorization.rest_on_right_in_trash(scope, unit, uid, permission)
     }
 }
 

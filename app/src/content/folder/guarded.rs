@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use kymograph_domain::Uid;
 use kymograph_domain::content::folder::{Folder, FolderError};
 use kymograph_domain::rights::resource_permission::ResourceKind;
+use kymograph_domain::{OrgId, Uid};
 
 use super::FolderReader;
 use crate::kernel::error::{Error, Result};
+use crate::kernel::side_write::SideWrite;
 use crate::rights::resource_permission::{GuardedKind, GuardedView};
 use crate::{Scope, Unit};
 
@@ -42,6 +43,10 @@ impl GuardedKind for GuardedFolders {
     async fn load(&self, unit: &Unit<'_>, uid: &Uid) -> Result<Option<(i64, Option<Uid>)>> {
         let folder = unit.load::<Folder>(uid).await?;
         Ok(folder.exists.then(|| (folder.id, folder.parent_uid.clone())))
+    }
+
+    fn stays(&self, org: OrgId, uid: &Uid, id: i64, folder: Option<&Uid>) -> SideWrite {
+        self.0.stays(org, uid, id, folder)
     }
 
     fn missing(&self) -> Error {

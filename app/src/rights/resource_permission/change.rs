@@ -11,7 +11,7 @@ use kymograph_domain::rights::resource_permission::{
 };
 use kymograph_domain::{AccessLevel, OrgRole, TeamId, UserId};
 
-use super::{ResourcePermissionReader, ResourcePermissions, guarded, write_permission};
+use super::{AccessNode, ResourcePermissionReader, ResourcePermissions, guarded, write_permission};
 use crate::kernel::ending::EndingListener;
 use crate::kernel::error::Result;
 use crate::rights::authorization::Guarded;
@@ -92,7 +92,9 @@ impl ResourcePermissions {
                         ResourcePermissionCommand::Replace { resource, grants: given(changes) }
                     }
                     Unnamed::Kept => {
-                        let defaults = self.defaults_of(scope, guarded).await?;
+                        // The defaults of the root must not come along into a folder that is closed.
+                        unit.rest_on(described.stays(scope.org(), uid, id, folder.as_ref()));
+                        let defaults = self.defaults_of(scope, guarded, folder.is_none()).await?;
                         ResourcePermissionCommand::Change { resource, defaults, changes: changes.clone() }
                     }
                 };
@@ -116,11 +118,11 @@ impl ResourcePermissions {
         }
     }
 
-    /// What holds for a folder or dashboard as long as it has no list.
-    async fn defaults_of(&self, scope: &Scope, guarded: Guarded<'_>) -> Result<Grants> {
+    /// What holds for a folder or dashboard, which is at the root or is not, as long as it has no list.
+    async fn defaults_of(&self, scope: &Scope, guarded: Guarded<'_>, is_root: bool) -> Result<Grants> {
         let nodes = self.ports.reader.find_access(scope, guarded).await?.nodes;
-        match nodes.first() {
-            Some(node) => self.default_grants_of(scope, node).await,
+        match nodes.into_iter().next() {
+            Some(node) => self.default_grants_of(scope, &AccessNode { is_root, ..node }).await,
             None => Ok(Grants::new()),
         }
     }

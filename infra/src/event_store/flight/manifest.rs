@@ -202,7 +202,7 @@ impl Section<'_> {
         let keeps_answer =
             |commit: &&usize| batch[**commit].answer.is_some() && batch[**commit].home == self.org;
         if let Some(commit) = aboard.iter().find(keeps_answer) {
-            let write = self.store.jobs.write(TidyOrg::of_answers(self.org)?);
+            let write = self.store.jobs.write(TidyOrg::of_answers(self.org, batch[*commit].turn)?);
             self.write_beside(*commit, &write);
         }
         Ok(())

@@ -8,19 +8,28 @@ use kymograph_app::content::dashboard::{
     DashboardReader, DashboardView, MAX_LISTED_TAGS, TagCount, VersionContent, VersionView,
 };
 use kymograph_app::kernel::moment::Then;
+use kymograph_app::kernel::side_write::SideWrite;
 use kymograph_app::kernel::work::LARGE_BYTES;
 use kymograph_app::rights::authorization::ContentFilter;
-use kymograph_app::{Error, Result, Scope, Workers};
+use kymograph_app::{Error, Result, Scope, Workers, values};
 use kymograph_domain::content::dashboard::{DashboardContent, DashboardEvent};
 use kymograph_domain::{OrgId, Uid, registry};
 use tokio_postgres::Row;
 
 use super::DashboardCache;
 use crate::kernel::database::{Database, Params};
-use crate::kernel::sql::Values;
-use crate::kernel::text::{optional_uid_column, timestamp_column, uid_column};
+use crate::kernel::sql::{Text, Values, check};
+use crate::kernel::statement::OnFailure;
+use crate::kernel::text::{optional_uid_column, timestamp_column, uid_column, uid_or_empty};
 use crate::rights::resource_permission::AllowedContents;
 use crate::rights::resource_permission::allowed::AllowedParams;
+
+/// Where the dashboard with a uid and a numeric id is.
+static CHECK_STAYS: Text = Text::new(|| {
+    check(
+        "EXISTS (SELECT FROM dashboards WHERE org_id = $1 AND uid = $2 AND id = $3 AND folder_uid = $4 AND deleted IS NULL)",
+    )
+});
 
 /// Reads `dashboards` and `dashboard_versions`, and the documents out of the log.
 pub struct PgDashboardReader {
@@ -162,6 +171,11 @@ impl DashboardReader for PgDashboardReader {
         let folders: Vec<_> = folders.iter().map(Uid::as_str).collect();
         let rows = self.database.read(scope.org(), sql, &[&scope.org().0, &folders]).await?;
         rows.iter().map(|row| uid_column(row, "uid")).collect()
+    }
+
+    fn stays(&self, org: OrgId, uid: &Uid, id: i64, folder: Option<&Uid>) -> SideWrite {
+        let params = values![org.0, uid.as_str(), id, uid_or_empty(folder)];
+        SideWrite { org, sql: &CHECK_STAYS, params, on_failure: OnFailure::Conflict }
     }
 
     async fn find_uid_by_id(&self, scope: &Scope, id: i64) -> Result<Option<Uid>> {

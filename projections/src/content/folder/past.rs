@@ -27,18 +27,20 @@ pub const MAX_TREE: usize = 48 * 1024 * 1024;
 const BATCH: i64 = 5000;
 /// The most bytes that their payloads have together, unless one alone has more.
 const BATCH_BYTES: i64 = 4 * 1024 * 1024;
-/// The same for the first, which is read without an admission: most orgs have no more.
-const FIRST_BATCH_BYTES: i64 = 512 * 1024;
+/// The same of what is read without an admission: most orgs have no more.
+const FIRST_BATCH: i64 = 500;
+const FIRST_BATCH_BYTES: i64 = 256 * 1024;
 
 const EVENTS: &str =
     "SELECT * FROM (SELECT e.pos, e.stream_id, e.type, e.schema_version, e.payload, e.recorded_at, e.actor_id,
-        e.actor_login, sum(octet_length(e.payload)) OVER (ORDER BY e.pos) AS total
+        e.actor_login, octet_length(e.payload) + octet_length(e.actor_login) AS bytes,
+        sum(octet_length(e.payload) + octet_length(e.actor_login)) OVER (ORDER BY e.pos) AS total
     FROM (SELECT found.pos FROM unnest($2::text[]) AS types (type) CROSS JOIN LATERAL (
             SELECT pos FROM events WHERE org_id = $1 AND type = types.type AND pos > $3 AND pos <= $4
             ORDER BY pos LIMIT $5) AS found
         ORDER BY found.pos LIMIT $5) AS found
     JOIN events e ON e.org_id = $1 AND e.pos = found.pos) AS batch
-    WHERE total <= $6 OR total = octet_length(payload) ORDER BY pos";
+    WHERE total <= $6 OR total = bytes ORDER BY pos";
 /// So many creations under a uid are looked at.
 const MAX_BIRTHS: i64 = 1000;
 /// PostgreSQL cannot say the character that is replaced.
@@ -84,18 +86,22 @@ impl FolderTrees {
         if let Some(tree) = self.0.get(&key).filter(|tree| is_small(tree)) {
             return Ok((tree, None));
         }
-        let mut fold = Fold { database, workers, org, types, last, after: 0, folders: HashMap::new() };
-        fold.read(FIRST_BATCH_BYTES).await?;
-        if fold.is_done() {
-            let tree = Arc::new(fold.tree());
+        let new = || Fold { database, workers, org, types: &types, last, after: 0, folders: HashMap::new() };
+        let mut first = new();
+        first.read(FIRST_BATCH, FIRST_BATCH_BYTES).await?;
+        if first.is_done() {
+            let tree = Arc::new(first.tree());
             self.0.keep(&self.0.before_fetch(), &key, tree.clone());
             return Ok((tree, None));
         }
+        // Those who wait hold nothing.
+        drop(first);
         // Every request that holds a large tree waits, also for one in memory: the cache may give it up meanwhile.
         let admission = workers.admit_large_read(org).await?;
         let tree = self.0.get_or_fetch(&key, async {
+            let mut fold = new();
             while !fold.is_done() {
-                fold.read(BATCH_BYTES).await?;
+                fold.read(BATCH, BATCH_BYTES).await?;
             }
             Ok(Some(Arc::new(fold.tree())))
         });
@@ -117,12 +123,19 @@ struct Dated {
     updated: (Timestamp, String),
 }
 
+impl Dated {
+    /// How much memory it takes in a tree, nearly: the readable part of its address is about as long as its title.
+    fn bytes(&self) -> usize {
+        FOLDER_BYTES + 2 * self.folder.title.len() + self.created.1.len() + self.updated.1.len()
+    }
+}
+
 /// The events on folders on their way to a tree.
 struct Fold<'a> {
     database: &'a Database,
     workers: &'a Workers,
     org: OrgId,
-    types: Vec<&'static str>,
+    types: &'a [&'static str],
     /// The position of the last event.
     last: i64,
     /// The position of the last one that was read.
@@ -135,9 +148,9 @@ impl Fold<'_> {
         self.after >= self.last
     }
 
-    /// Reads the next events, so many bytes at most.
-    async fn read(&mut self, bytes: i64) -> Result<()> {
-        let params: Params<'_> = &[&self.org.0, &self.types, &self.after, &self.last, &BATCH, &bytes];
+    /// Reads the next events, so many and so many bytes at most.
+    async fn read(&mut self, count: i64, bytes: i64) -> Result<()> {
+        let params: Params<'_> = &[&self.org.0, &self.types, &self.after, &self.last, &count, &bytes];
         let rows = self.database.read_bounded(self.org, EVENTS, params).await?;
         self.after = rows.last().map_or(self.last, |row| row.get("pos"));
         let bytes = rows.iter().map(|row| row.get::<_, &str>("payload").len()).sum();
@@ -149,8 +162,8 @@ impl Fold<'_> {
             Ok(folders)
         };
         self.folders = self.workers.run(self.org, bytes, apply_all).await??;
-        let titles: usize = self.folders.values().map(|dated| dated.folder.title.len()).sum();
-        if self.folders.len() * FOLDER_BYTES + 2 * titles > MAX_TREE {
+        let bytes: usize = self.folders.values().map(Dated::bytes).sum();
+        if bytes > MAX_TREE {
             return Err(Error::too_large("the org has too many folders to look at as of a time"));
         }
         Ok(())
@@ -241,5 +254,26 @@ fn view(org: OrgId, dated: Dated) -> FolderView {
         updated: updated.0,
         updated_by: updated.1,
         creator_id: creator,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tree_weighs_what_all_of_its_texts_do() {
+        let texts = || "a".repeat(700);
+        let folder = Folder { title: texts(), ..Folder::default() };
+        let dated = Dated {
+            folder,
+            creator: UserId(1),
+            created: (Timestamp::default(), texts()),
+            updated: (Timestamp::default(), texts()),
+        };
+        assert!(dated.bytes() >= 5 * 700 - 700);
+        let view = Arc::new(view(OrgId(1), dated));
+        let tree = FolderTree { folders: HashMap::from([(view.uid.clone(), view)]), ..FolderTree::default() };
+        assert!(tree_bytes(&tree) >= 4 * 700);
     }
 }

@@ -208,7 +208,11 @@ impl ResourcePermissionReader for PgResourcePermissionReader {
     }
 
     fn still_allowed(&self, org: OrgId, kind: ResourceKind, uid: &Uid, filter: ContentFilter) -> SideWrite {
-        super::still_allowed(org, kind, uid, filter)
+        super::still_allowed(org, kind.as_str(), uid, filter)
+    }
+
+    fn still_allowed_in_trash(&self, org: OrgId, uid: &Uid, filter: ContentFilter) -> SideWrite {
+        super::still_allowed(org, super::IN_TRASH, uid, filter)
     }
 
     async fn list_resources_of(&self, scope: &Scope, grantee: Grantee) -> Result<Vec<i64>> {
