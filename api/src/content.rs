@@ -3,6 +3,7 @@
 pub mod dashboard;
 pub mod data_source;
 pub mod folder;
+pub mod playlist;
 pub mod preference;
 pub mod search;
 pub mod star;
@@ -20,6 +21,7 @@ pub(crate) fn routes(services: ContentServices) -> Routes {
         .merge(dashboard::routes(services.dashboards, services.stars.clone()))
         .merge(data_source::routes())
         .merge(search::routes(services.searches))
+        .merge(playlist::routes(services.playlists))
         .merge(preference::routes(services.preferences))
         .merge(star::routes(services.stars))
 }

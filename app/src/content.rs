@@ -3,6 +3,7 @@
 pub mod dashboard;
 pub mod folder;
 pub(crate) mod permission;
+pub mod playlist;
 pub mod preference;
 pub mod search;
 pub mod star;
@@ -15,6 +16,8 @@ pub struct ContentServices {
     pub dashboards: Arc<dashboard::Dashboards>,
     /// Folders.
     pub folders: Arc<folder::Folders>,
+    /// Playlists.
+    pub playlists: Arc<playlist::Playlists>,
     /// Preferences.
     pub preferences: Arc<preference::Preferences>,
     /// Searching.

@@ -1,7 +1,8 @@
-//! Folders, dashboards, and what people make of them: stars, preferences and searches.
+//! Folders, dashboards, and what people make of them: playlists, stars and preferences.
 
 pub mod dashboard;
 pub mod folder;
+pub mod playlist;
 pub mod preference;
 pub mod star;
 
@@ -53,6 +54,7 @@ pub(crate) const LIMITS: &[Limit] = &[
         most: Amount::Count(folder::MAX_DEPTH as u64),
         answer: "400",
     },
+    Limit { what: "Items", at: "A playlist", most: Amount::Count(playlist::MAX_ITEMS as u64), answer: "400" },
     Limit {
         what: "Stars",
         at: "A user in an org",

@@ -30,6 +30,7 @@ macro_rules! with_aggregates {
             $crate::account::invite::Invite,
             $crate::account::membership::Membership,
             $crate::account::org::Org,
+            $crate::content::playlist::Playlist,
             $crate::content::preference::Preference,
             $crate::account::quota::Quota,
             $crate::rights::resource_permission::ResourcePermission,

@@ -2,6 +2,7 @@
 
 pub mod dashboard;
 pub mod folder;
+pub mod playlist;
 pub mod preference;
 pub mod search;
 pub mod star;
@@ -17,6 +18,7 @@ pub(crate) fn projectors() -> Vec<Box<dyn Projector>> {
     vec![
         Box::new(folder::FolderProjector),
         Box::new(dashboard::DashboardProjector),
+        Box::new(playlist::PlaylistProjector),
         Box::new(preference::PreferenceProjector),
         Box::new(star::StarProjector),
     ]

@@ -12,7 +12,11 @@ use crate::route_examples::Objects;
 const OPERATIONS: usize = 363;
 
 /// How many operations are not served yet. This number may only get smaller.
-const NOT_YET_SERVED: usize = 229;
+const NOT_YET_SERVED: usize = 223;
+
+/// The routes of the history of anything, by what their paths end with.
+const HISTORY: [(&str, &str); 3] =
+    [("GET", "/history"), ("GET", "/history/diff"), ("POST", "/history/restore")];
 
 /// Routes that Grafana 13 does not document, and why they are here.
 const OUR_OWN: &[(&str, &str, &str)] = &[
@@ -38,33 +42,6 @@ const OUR_OWN: &[(&str, &str, &str)] = &[
     ("PATCH", "/api/org/invites/{}/revoke", "as Grafana's pages revoke; what describes its API has DELETE"),
     ("PATCH", "/api/dashboards/uid/{}/trash", "as Grafana 11 had it; 13 has its trash in another API"),
     ("DELETE", "/api/dashboards/uid/{}/trash", "as Grafana 11 had it; 13 has its trash in another API"),
-    ("GET", "/api/dashboards/uid/{}/history", "the history of anything"),
-    ("GET", "/api/dashboards/uid/{}/history/diff", "the history of anything"),
-    ("POST", "/api/dashboards/uid/{}/history/restore", "the history of anything"),
-    ("GET", "/api/folders/{}/history", "the history of anything"),
-    ("GET", "/api/folders/{}/history/diff", "the history of anything"),
-    ("POST", "/api/folders/{}/history/restore", "the history of anything"),
-    ("GET", "/api/org/history", "the history of anything"),
-    ("GET", "/api/org/history/diff", "the history of anything"),
-    ("POST", "/api/org/history/restore", "the history of anything"),
-    ("GET", "/api/org/users/{}/history", "the history of anything"),
-    ("GET", "/api/org/users/{}/history/diff", "the history of anything"),
-    ("POST", "/api/org/users/{}/history/restore", "the history of anything"),
-    ("GET", "/api/org/preferences/history", "the history of anything"),
-    ("GET", "/api/org/preferences/history/diff", "the history of anything"),
-    ("POST", "/api/org/preferences/history/restore", "the history of anything"),
-    ("GET", "/api/user/preferences/history", "the history of anything"),
-    ("GET", "/api/user/preferences/history/diff", "the history of anything"),
-    ("POST", "/api/user/preferences/history/restore", "the history of anything"),
-    ("GET", "/api/teams/{}/history", "the history of anything"),
-    ("GET", "/api/teams/{}/history/diff", "the history of anything"),
-    ("POST", "/api/teams/{}/history/restore", "the history of anything"),
-    ("GET", "/api/serviceaccounts/{}/history", "the history of anything"),
-    ("GET", "/api/serviceaccounts/{}/history/diff", "the history of anything"),
-    ("POST", "/api/serviceaccounts/{}/history/restore", "the history of anything"),
-    ("GET", "/api/users/{}/history", "the history of anything"),
-    ("GET", "/api/users/{}/history/diff", "the history of anything"),
-    ("POST", "/api/users/{}/history/restore", "the history of anything"),
     (
         "GET",
         "/api/access-control/folders/description",
@@ -182,7 +159,9 @@ async fn every_route_is_an_operation_of_grafana_or_known_as_our_own() {
         let (method, path) = (route.method.as_str(), shape(route.path));
         let is_grafanas =
             operations.iter().any(|operation| operation.has_method(method) && shape(operation.path) == path);
-        let is_ours = OUR_OWN.iter().any(|(own, own_path, _)| *own == method && *own_path == path);
+        let is_history = HISTORY.iter().any(|(own, end)| *own == method && path.ends_with(end));
+        let is_ours =
+            is_history || OUR_OWN.iter().any(|(own, own_path, _)| *own == method && *own_path == path);
         assert_ne!(
             is_grafanas, is_ours,
             "{method} {path} is not just one of an operation of Grafana and our own"

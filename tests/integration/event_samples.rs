@@ -24,11 +24,11 @@ async fn event_samples_can_be_made() {
     let server = TestServer::with_settings(&["quota.enabled=true"]).await;
     for (number, route) in server.routes.iter().enumerate().filter(|(_, route)| !route.is_public) {
         let objects = Objects::make(&server, &format!("sample{number}")).await;
-        for client in
-            [server.admin().in_org(objects.org), server.client(&format!("sample{number}-user"), "secret")]
-        {
-            objects.call(&client, route, number).await;
+        // The admin's own account stays as it is, lest nobody could make the next objects.
+        if !route.path.starts_with("/api/user") {
+            objects.call(&server.admin().in_org(objects.org), route, number).await;
         }
+        objects.call(&server.client(&format!("sample{number}-user"), "secret"), route, number).await;
     }
     let sql = "SELECT DISTINCT ON (type) type, schema_version, payload FROM events ORDER BY type, length(payload) DESC";
     for row in server.database.connect().await.query(sql, &[]).await.unwrap() {

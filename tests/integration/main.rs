@@ -46,6 +46,7 @@ mod nesting;
 mod openapi;
 mod org;
 mod past;
+mod playlist;
 mod portal;
 mod preference;
 mod projections;

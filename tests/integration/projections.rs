@@ -202,6 +202,7 @@ async fn fill(server: &ServerProcess) {
             admin.post(&path, &json!({"name": name})).await.expect(200);
         }
         admin.put("/api/org/preferences", &json!({"theme": "dark"})).await.expect(200);
+        admin.post("/api/playlists", &json!({"name": "TV"})).await.expect(200);
         let list = json!({"items": [{"role": "Viewer", "permission": 1}, {"userId": user, "permission": 2}]});
         admin.post("/api/folders/ops/permissions", &list).await.expect(200);
         let quota = format!("/api/admin/users/{user}/quotas/org");

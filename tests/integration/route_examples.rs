@@ -17,6 +17,7 @@ pub(crate) struct Objects {
     pub(crate) team: i64,
     pub(crate) service_account: i64,
     pub(crate) token: i64,
+    pub(crate) playlist: String,
     /// An entry of the org's log that can be undone.
     pub(crate) undoable: i64,
     /// The same of the server's log.
@@ -54,6 +55,13 @@ impl Objects {
         let invite = invites[0]["code"].as_str().unwrap().to_owned();
         let team = make_team(&admin, name).await;
         let (service_account, token) = make_service_account(server, &admin, name).await;
+        let playlist =
+            admin.post("/api/playlists", &json!({"name": format!("{name} playlist")})).await.expect(200).body;
+        let playlist = playlist["uid"].as_str().unwrap().to_owned();
+        admin
+            .put(&format!("/api/playlists/{playlist}"), &json!({"name": format!("{name} list")}))
+            .await
+            .expect(200);
         let permissions = json!({"items": [
             {"role": "Viewer", "permission": 1}, {"role": "Editor", "permission": 2},
             {"teamId": team, "permission": 1}, {"userId": user, "permission": 4},
@@ -67,7 +75,19 @@ impl Objects {
         let undoable = newest(&admin, of_org).await;
         let undoable_of_server = newest(&admin, &of_server).await;
         let name = name.to_owned();
-        Self { name, org, user, session, invite, team, service_account, token, undoable, undoable_of_server }
+        Self {
+            name,
+            org,
+            user,
+            session,
+            invite,
+            team,
+            service_account,
+            token,
+            playlist,
+            undoable,
+            undoable_of_server,
+        }
     }
 
     /// The path of a route with these objects in the places of its parameters.
@@ -85,6 +105,7 @@ impl Objects {
             "{team_id}" => self.team.to_string(),
             "{service_account_id}" => self.service_account.to_string(),
             "{token_id}" => self.token.to_string(),
+            "{uid}" if route.path.starts_with("/api/playlists/") => self.playlist.clone(),
             "{uid}" if route.path.ends_with("/trash") => format!("{}-deleted", self.name),
             "{role}" => "Viewer".to_owned(),
             "{uid}" if route.path.contains("/dashboards/") => format!("{}-dashboard", self.name),
@@ -119,7 +140,10 @@ impl Objects {
             ("PUT", path) if path.ends_with("/password") => json!({"password": "secret2"}),
             ("PUT", path) if path.ends_with("/permissions") => json!({"isGrafanaAdmin": true}),
             ("POST", path) if path.ends_with("/revoke-auth-token") => json!({"authTokenId": self.session}),
-            ("POST" | "PUT", "/api/teams" | "/api/teams/{team_id}") => json!({"name": name}),
+            (
+                "POST" | "PUT",
+                "/api/playlists" | "/api/playlists/{uid}" | "/api/teams" | "/api/teams/{team_id}",
+            ) => json!({"name": name}),
             ("POST", "/api/teams/{team_id}/members") => json!({"userId": 1}),
             ("PUT", "/api/teams/{team_id}/members") => json!({"members": ["admin"]}),
             ("PUT", "/api/teams/{team_id}/members/{user_id}") => json!({"permission": 4}),

@@ -67,6 +67,7 @@ const DAMAGES: &[(&str, &str)] = &[
     ("sessions", "UPDATE sessions SET user_id = 99"),
     ("user_seen", "UPDATE user_seen SET user_id = 99 WHERE user_id = 2"),
     ("preferences", "UPDATE preferences SET theme = 'dark'"),
+    ("playlists", "UPDATE playlists SET name = 'forged'"),
     ("stars", "DELETE FROM stars"),
     ("user_names", "UPDATE user_names SET name = 'vic@corp.test' WHERE user_id = 2"),
     ("user_names", "UPDATE user_names SET is_email = NOT is_email"),

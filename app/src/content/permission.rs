@@ -21,6 +21,10 @@ permissions! {
     FOLDERS_WRITE = { action: "folders:write", role: Some(OrgRole::Editor), scopes: &["folders:*"], on_folder: Some(AccessLevel::Edit) };
     /// Delete folders.
     FOLDERS_DELETE = { action: "folders:delete", role: Some(OrgRole::Editor), scopes: &["folders:*"], on_folder: Some(AccessLevel::Edit) };
+    /// Read playlists.
+    PLAYLISTS_READ = { action: "playlists:read", role: Some(OrgRole::Viewer), scopes: &["playlists:*"] };
+    /// Create, change and delete playlists.
+    PLAYLISTS_WRITE = { action: "playlists:write", role: Some(OrgRole::Editor), scopes: &["playlists:*"] };
     /// Read data sources.
     DATA_SOURCES_READ = { action: "datasources:read", role: Some(OrgRole::Admin) };
 }

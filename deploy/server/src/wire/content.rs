@@ -7,6 +7,7 @@ use kymograph_app::account::team::TeamReader;
 use kymograph_app::content::ContentServices;
 use kymograph_app::content::dashboard::{DashboardPorts, Dashboards, GuardedDashboards};
 use kymograph_app::content::folder::{Folders, GuardedFolders};
+use kymograph_app::content::playlist::Playlists;
 use kymograph_app::content::preference::Preferences;
 use kymograph_app::content::search::Searches;
 use kymograph_app::content::star::Stars;
@@ -15,6 +16,7 @@ use kymograph_app::kernel::ending::Endings;
 use kymograph_app::rights::resource_permission::GuardedKinds;
 use kymograph_projections::content::dashboard::{PgDashboardReader, dashboard_cache};
 use kymograph_projections::content::folder::{FolderCache, PgFolderReader};
+use kymograph_projections::content::playlist::PgPlaylistReader;
 use kymograph_projections::content::preference::PgPreferenceReader;
 use kymograph_projections::content::search::PgSearchReader;
 use kymograph_projections::content::star::{PgStarReader, star_cache};
@@ -101,6 +103,11 @@ impl ContentReaders {
                 moments.clone(),
                 kernel.ids.clone(),
                 endings,
+            )),
+            playlists: Arc::new(Playlists::new(
+                commands.clone(),
+                Arc::new(PgPlaylistReader::new(kernel.database.clone())),
+                kernel.ids.clone(),
             )),
             preferences: Arc::new(Preferences::new(
                 commands.clone(),
