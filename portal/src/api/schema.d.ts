@@ -1743,6 +1743,111 @@ export interface paths {
         patch: operations["updateOrgUser"];
         trace?: never;
     };
+    "/api/playlists": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the playlists of the org */
+        get: operations["searchPlaylists"];
+        put?: never;
+        /** Create a playlist */
+        post: operations["createPlaylist"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/playlists/{uid}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read a playlist */
+        get: operations["getPlaylist"];
+        /** Change a playlist */
+        put: operations["updatePlaylist"];
+        post?: never;
+        /** Delete a playlist */
+        delete: operations["deletePlaylist"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/playlists/{uid}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List what was done to a playlist, the newest first */
+        get: operations["getPlaylistHistory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/playlists/{uid}/history/diff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Compare a playlist at two versions */
+        get: operations["getPlaylistDiff"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/playlists/{uid}/history/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make a playlist what it was at a version */
+        post: operations["restorePlaylistHistoryVersion"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/playlists/{uid}/items": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the items of a playlist */
+        get: operations["getPlaylistItems"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/search": {
         parameters: {
             query?: never;
@@ -3507,6 +3612,38 @@ export interface components {
             userLogin?: string;
             userUid?: string;
         };
+        PlaylistBody: {
+            /** Format: int64 */
+            id: number;
+            interval: string;
+            items?: components["schemas"]["PlaylistItem"][];
+            name: string;
+            uid: components["schemas"]["Uid"];
+        };
+        PlaylistForm: {
+            interval?: string | null;
+            items?: components["schemas"]["PlaylistItemForm"][] | null;
+            name: components["schemas"]["Name"];
+        };
+        /** @description An item of a playlist. */
+        PlaylistItem: {
+            /** @description What it is called, often nothing. */
+            title: string;
+            /** @description How it names its dashboards. */
+            type: components["schemas"]["PlaylistItemKind"];
+            /** @description The uid, tag or id. */
+            value: string;
+        };
+        PlaylistItemForm: {
+            title?: string | null;
+            type?: string | null;
+            value?: string | null;
+        };
+        /**
+         * @description The way in which an item names its dashboards.
+         * @enum {string}
+         */
+        PlaylistItemKind: "dashboard_by_uid" | "dashboard_by_tag" | "dashboard_by_id";
         /** @description The body of an error with the status 412. */
         PreconditionErrorBody: {
             /** @description What stands in the way, for people. */
@@ -9052,6 +9189,358 @@ export interface operations {
                     };
                 };
             };
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    searchPlaylists: {
+        parameters: {
+            query?: {
+                /** @description A part of the name */
+                query?: string;
+                /** @description How many entries to answer with */
+                limit?: number;
+            };
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlaylistBody"][];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    createPlaylist: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PlaylistForm"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlaylistBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getPlaylist: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path: {
+                /** @description The uid of a dashboard */
+                uid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlaylistBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    updatePlaylist: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The uid of a dashboard */
+                uid: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PlaylistForm"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlaylistBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    deletePlaylist: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The uid of a dashboard */
+                uid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getPlaylistHistory: {
+        parameters: {
+            query?: {
+                /** @description How many entries to answer with */
+                limit?: number;
+                /** @description The `next` of the page before */
+                before?: number;
+                /** @description Whether each entry says what it changed; at most 50 do */
+                changes?: boolean;
+            };
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path: {
+                /** @description The uid of a dashboard */
+                uid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HistoryBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getPlaylistDiff: {
+        parameters: {
+            query?: {
+                /** @description The version to compare with, else the one before; 0 is nothing */
+                from?: number;
+                /** @description The version to compare, else the last */
+                to?: number;
+            };
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path: {
+                /** @description The uid of a dashboard */
+                uid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ComparisonBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    restorePlaylistHistoryVersion: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The uid of a dashboard */
+                uid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RestoreForm"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RestoredBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getPlaylistItems: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org to act in, instead of the one that the caller works in */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path: {
+                /** @description The uid of a dashboard */
+                uid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlaylistItem"][];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
             504: components["responses"]["Timeout"];
         };
