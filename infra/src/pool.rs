@@ -21,6 +21,7 @@ const STATEMENT_TIMEOUT: &str = "60s";
 ///
 /// Commits touch single rows, by indexes. Their statements are planned once for all values: where most rows of a column have
 /// the same one, PostgreSQL would go through the whole table, which holds the rows of all orgs, for each of them.
+/// On distributed tables this does not reach the workers, which leaves the forms of the statements.
 #[must_use]
 pub fn app_server(server: &DatabaseServer) -> DatabaseServer {
     server_with(server, STATEMENT_TIMEOUT, "-c enable_seqscan=off")

@@ -4,6 +4,7 @@ CREATE TABLE playlists (
     id bigint NOT NULL,
     uid text NOT NULL,
     name text NOT NULL,
+    show_for text NOT NULL,
     content text NOT NULL,
     PRIMARY KEY (org_id, id),
     UNIQUE (org_id, uid)

@@ -123,4 +123,8 @@ async fn an_org_that_comes_or_goes_leaves_in_memory_what_belongs_to_others() {
     admin.delete(&format!("/api/orgs/{beta}")).await.expect(200);
     assert_eq!(answered_from_memory(&server, &reads[..2]).await, [true, true]);
     ben.get("/api/dashboards/uid/cpu").await.expect(404);
+    for path in ["/api/dashboards/uid/cpu", "/api/folders/ops"] {
+        let answer = admin.clone().in_org(beta).get(path).await;
+        assert!([403, 404].contains(&answer.status), "{path} of an org that is gone: {}", answer.text);
+    }
 }

@@ -87,6 +87,7 @@ async fn are_undone_looked_back_at_and_kept_apart() {
     );
     server.admin().in_org(acme).post(&undo, &json!({})).await.expect(200);
     assert_eq!(viewer.get(&path).await.expect(200).body["name"], "Lobby");
+    viewer.get(&format!("{path}/history")).await.expect(403);
     editor.post(&format!("{path}/history/restore"), &json!({"version": 1})).await.expect(200);
     assert_eq!(viewer.get(&format!("{path}/items")).await.expect(200).body.as_array().map(Vec::len), Some(2));
     viewer.put(&path, &tv("Mine")).await.expect(403);
@@ -96,4 +97,7 @@ async fn are_undone_looked_back_at_and_kept_apart() {
     let denied = server.admin().in_org(acme).get(denied).await.expect(200).body;
     assert_eq!(denied["events"][0]["targets"][0]["uid"], uid, "{denied}");
     server.admin().get(&path).await.expect(404);
+    let begun = format!("/api/audit/events/{}/undo", history["entries"][2]["position"]);
+    server.admin().in_org(acme).post(&begun, &json!({})).await.expect(200);
+    editor.get(&path).await.expect(404);
 }

@@ -315,6 +315,19 @@ async fn who_loses_a_right_on_what_is_in_the_trash_does_nothing_with_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_admin_who_is_removed_from_an_org_writes_no_more_content_there() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    let (sam, id) = server.new_member(1, "sam", "Editor").await;
+    let permissions = format!("/api/admin/users/{id}/permissions");
+    admin.put(&permissions, &json!({"isGrafanaAdmin": true})).await.expect(200);
+    let remove = async move { admin.delete(&format!("/api/org/users/{id}")).await.status };
+    let create = async move { sam.post("/api/folders", &json!({"title": "Mine"})).await.status };
+    assert_eq!(status_after(&server, 1, remove, create).await, 403);
+    assert_eq!(server.database.scalar::<i64>("SELECT count(*) FROM folders").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_granted_on_a_folder_that_moves_does_not_open_it() {
     let server = TestServer::start().await;
     let admin = server.admin();

@@ -410,6 +410,22 @@ async fn so_much_is_undone_at_once_and_no_more() {
     admin.post(&format!("{}?from=all", at(head + 1)), &json!({})).await.expect(400);
 }
 
+#[tokio::test]
+async fn a_later_change_under_the_same_ids_is_told() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    create_folder(&admin, "ops", "").await;
+    let client = admin.clone().with_header("X-Request-Id", "mine").with_header("X-Correlation-Id", "mine");
+    let head = server.database.scalar::<i64>("SELECT pos FROM heads WHERE org_id = 1").await;
+    save(&client, "cpu", "ops", 1).await;
+    save(&client, "cpu", "ops", 2).await;
+    // As if much had happened in between.
+    let apart = format!("UPDATE events SET pos = pos + 6000 WHERE org_id = 1 AND pos = {}", head + 2);
+    server.database.connect().await.batch_execute(&apart).await.unwrap();
+    let plan = admin.get(&format!("/api/audit/events/{}/undo", head + 1)).await.expect(200).body;
+    assert_eq!((&plan["count"], &plan["steps"][0]["laterCount"]), (&json!(1), &json!(1)), "{plan}");
+}
+
 /// The answers of PostgreSQL to so many statements do not fit into the buffers of a socket.
 #[tokio::test]
 async fn a_large_folder_is_deleted_and_comes_back() {

@@ -50,7 +50,7 @@ struct StatsBody {
     active_devices: i64,
 }
 
-/// Of what Kymograph does not have there are none: snapshots, playlists, and devices of anonymous users.
+/// Playlists are not counted. Of what Kymograph does not have there are none: snapshots, and devices of anonymous users.
 fn stats_body(found: ServerStatistics) -> StatsBody {
     let ServerStatistics { users, active, active_today, .. } = found;
     StatsBody {

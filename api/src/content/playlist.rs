@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use kymograph_app::content::playlist::{HISTORY, PlaylistView, Playlists};
+use kymograph_app::content::playlist::{HISTORY, ListedPlaylist, PlaylistView, Playlists};
 use kymograph_domain::Uid;
 use kymograph_domain::content::playlist::{PlaylistContent, PlaylistItem};
 use serde::{Deserialize, Serialize};
@@ -77,8 +77,9 @@ fn body(playlist: PlaylistView) -> PlaylistBody {
     PlaylistBody { id, uid, name, interval, items: Some(items) }
 }
 
-fn body_in_list(playlist: PlaylistView) -> PlaylistBody {
-    PlaylistBody { items: None, ..body(playlist) }
+fn listed_body(playlist: ListedPlaylist) -> PlaylistBody {
+    let ListedPlaylist { uid, id, name, interval } = playlist;
+    PlaylistBody { id, uid, name, interval, items: None }
 }
 
 #[derive(Deserialize, Default, ToSchema)]
@@ -117,7 +118,7 @@ async fn search_playlists(
 ) -> ApiResult<Json<Vec<PlaylistBody>>> {
     let page = query.page("limit", DEFAULT_LIMIT);
     let found = playlists.list_playlists(&scope, query.text("query").unwrap_or_default(), page).await?;
-    Ok(Json(found.into_iter().map(body_in_list).collect()))
+    Ok(Json(found.into_iter().map(listed_body).collect()))
 }
 
 async fn create_playlist(

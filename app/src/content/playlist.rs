@@ -28,13 +28,26 @@ pub struct PlaylistView {
     pub content: PlaylistContent,
 }
 
+/// A playlist in a list, without its items.
+#[derive(Clone, Debug)]
+pub struct ListedPlaylist {
+    /// The uid.
+    pub uid: Uid,
+    /// The numeric id.
+    pub id: i64,
+    /// The name.
+    pub name: String,
+    /// How long each dashboard is shown.
+    pub interval: String,
+}
+
 /// Reads playlists.
 #[async_trait]
 pub trait PlaylistReader: Send + Sync {
     /// A playlist of the scope's org.
     async fn find_playlist(&self, scope: &Scope, uid: &Uid) -> Result<Option<PlaylistView>>;
     /// Those with a text in their names, by name.
-    async fn list_playlists(&self, scope: &Scope, query: &str, page: Page) -> Result<Vec<PlaylistView>>;
+    async fn list_playlists(&self, scope: &Scope, query: &str, page: Page) -> Result<Vec<ListedPlaylist>>;
 }
 
 /// The history of playlists.
@@ -42,7 +55,7 @@ pub const HISTORY: HistoryOf = HistoryOf {
     noun: Playlist::TYPE,
     missing: "Playlist not found",
     key: KeyOf::Uid,
-    read: Some(Permission::PLAYLISTS_READ),
+    read: Some(Permission::PLAYLISTS_WRITE),
     write: Some(Permission::PLAYLISTS_WRITE),
     create: Some(Permission::PLAYLISTS_WRITE),
 };
@@ -69,7 +82,12 @@ impl Playlists {
 
     /// Lists the playlists with a text in their names.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
-    pub async fn list_playlists(&self, scope: &Scope, query: &str, page: Page) -> Result<Vec<PlaylistView>> {
+    pub async fn list_playlists(
+        &self,
+        scope: &Scope,
+        query: &str,
+        page: Page,
+    ) -> Result<Vec<ListedPlaylist>> {
         scope.require(Permission::PLAYLISTS_READ)?;
         self.reader.list_playlists(scope, query, page).await
     }

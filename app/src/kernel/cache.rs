@@ -108,15 +108,15 @@ where
         self
     }
 
-    /// The same cache, which gives no value that an event on any object of a noun has made stale: `is_stale` tells by the
+    /// The same cache, which gives no value that an event on any object of some nouns has made stale: `is_stale` tells by the
     /// orgs that had one since the value was fetched. So an event of one org leaves alone what belongs to others.
     #[must_use]
     pub fn outdated_by(
         self,
-        noun: &'static str,
+        nouns: &'static [&'static str],
         is_stale: fn(&K, &V, &dyn Fn(OrgId) -> bool) -> bool,
     ) -> Self {
-        let changes = OrgChanges::new(noun, self.time_to_live, is_stale);
+        let changes = OrgChanges::new(nouns, self.time_to_live, is_stale);
         Self { changes: Some(changes), ..self }
     }
 
@@ -346,7 +346,7 @@ mod tests {
     #[tokio::test]
     async fn an_event_of_an_org_leaves_alone_what_belongs_to_others() {
         let cache = ReadCache::<(OrgId, u8), &str>::with_entries(10)
-            .outdated_by("team", |(org, _), _, has_changed| has_changed(*org));
+            .outdated_by(&["team"], |(org, _), _, has_changed| has_changed(*org));
         let keys = [(OrgId(1), 1), (OrgId(1), 2), (OrgId(2), 1)];
         keys.iter().for_each(|key| cache.replace(key, "old"));
         let before = cache.before_fetch();

@@ -78,6 +78,8 @@ pub const GIVE_RIGHTS: &[&str] =
 pub enum Standing {
     /// It administers the server.
     ServerAdmin(UserId),
+    /// It administers the server, and is a member of an org with a role since then, which opens the org's content.
+    ServerAdminInOrg(OrgId, UserId, OrgRole, Timestamp),
     /// It is a member of an org with a role since then.
     Member(OrgId, UserId, OrgRole, Timestamp),
     /// It is a service account of an org with a role, and came with one of its tokens.
@@ -92,6 +94,7 @@ impl Standing {
     #[must_use]
     pub fn seen_from(self, log: OrgId) -> Option<Self> {
         match self {
+            Self::ServerAdminInOrg(org, user, ..) if org != log => Some(Self::ServerAdmin(user)),
             Self::Member(org, user, ..) if org != log => Some(Self::User(user)),
             Self::ServiceAccount(org, ..) if org != log => None,
             standing => Some(standing),
@@ -225,11 +228,15 @@ impl Scope {
             return None;
         }
         match self.request.auth_method {
-            "basic" | "session" | "jwt" if self.actor.is_server_admin => Some(Standing::ServerAdmin(user)),
-            "basic" | "session" | "jwt" => Some(match self.member_since {
-                Some(since) if self.org == org => Standing::Member(org, user, self.role, since),
-                _ => Standing::User(user),
-            }),
+            "basic" | "session" | "jwt" => {
+                let membership = self.member_since.filter(|_| self.org == org);
+                Some(match (membership, self.actor.is_server_admin) {
+                    (Some(since), true) => Standing::ServerAdminInOrg(org, user, self.role, since),
+                    (Some(since), false) => Standing::Member(org, user, self.role, since),
+                    (None, true) => Standing::ServerAdmin(user),
+                    (None, false) => Standing::User(user),
+                })
+            }
             "token" => {
                 self.request.token_id.map(|token| Standing::ServiceAccount(org, user, self.role, token))
             }

@@ -64,8 +64,6 @@ pub struct DoneRequest {
     pub correlation_id: String,
     /// Who did it.
     pub actor_id: UserId,
-    /// The part of the log.
-    pub window: Window,
     /// The events in the order of the log, one more than asked for at most.
     pub events: Vec<DoneEvent>,
 }

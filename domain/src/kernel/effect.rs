@@ -48,7 +48,7 @@ impl QuotaTarget {
     }
 }
 
-/// What ends for good, so that nothing can refer to it any more.
+/// What ends, so that nothing can refer to it or rest on it any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending<'a> {
     /// The org of the event, with all that it owns.

@@ -19,11 +19,15 @@ use crate::params;
 
 static CHECK_SERVER_ADMIN: Text =
     Text::new(|| check("EXISTS (SELECT FROM users WHERE id = $1 AND is_server_admin AND NOT is_disabled)"));
+const IS_MEMBER: &str =
+    "EXISTS (SELECT FROM memberships WHERE org_id = $1 AND user_id = $2 AND role = $3 AND created = $4)";
 static CHECK_MEMBER: Text = Text::new(|| {
-    check(
-        "EXISTS (SELECT FROM memberships WHERE org_id = $1 AND user_id = $2 AND role = $3 AND created = $4)
-    AND NOT EXISTS (SELECT FROM users WHERE id = $2 AND is_disabled)",
-    )
+    check(&format!("{IS_MEMBER} AND NOT EXISTS (SELECT FROM users WHERE id = $2 AND is_disabled)"))
+});
+static CHECK_SERVER_ADMIN_IN_ORG: Text = Text::new(|| {
+    check(&format!(
+        "{IS_MEMBER} AND EXISTS (SELECT FROM users WHERE id = $2 AND is_server_admin AND NOT is_disabled)"
+    ))
 });
 static CHECK_SERVICE_ACCOUNT: Text = Text::new(|| {
     check(
@@ -39,6 +43,9 @@ static CHECK_USER: Text = Text::new(|| check("EXISTS (SELECT FROM users WHERE id
 pub fn standing_check(standing: Standing) -> (&'static str, Vec<Param>) {
     match standing {
         Standing::ServerAdmin(user) => (&CHECK_SERVER_ADMIN, params![user.0]),
+        Standing::ServerAdminInOrg(org, user, role, since) => {
+            (&CHECK_SERVER_ADMIN_IN_ORG, params![org.0, user.0, role.as_str(), since.date()])
+        }
         Standing::Member(org, user, role, since) => {
             (&CHECK_MEMBER, params![org.0, user.0, role.as_str(), since.date()])
         }

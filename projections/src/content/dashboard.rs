@@ -6,10 +6,11 @@ mod reader;
 
 use std::sync::Arc;
 
+use cqrs_es::Aggregate;
 use kymograph_app::content::dashboard::DashboardView;
 use kymograph_app::kernel::cache::{MAX_AGE, ReadCache};
 use kymograph_app::kernel::feed_health::FeedHealth;
-use kymograph_domain::account::org::OrgEvent;
+use kymograph_domain::account::org::{Org, OrgEvent};
 use kymograph_domain::content::dashboard::{
     Dashboard, DashboardContent, DashboardDeleted, DashboardEvent, DashboardPurged,
 };
@@ -199,4 +200,5 @@ pub fn dashboard_cache(max_bytes: u64, feed: &Arc<FeedHealth>) -> DashboardCache
     ReadCache::with_weight_for(max_bytes, MAX_AGE, weigh)
         .while_live(feed)
         .dropped_by::<Dashboard, Uid>(|org, uid| (org, uid))
+        .outdated_by(&[Org::TYPE], |(org, _), _, has_changed| has_changed(*org))
 }

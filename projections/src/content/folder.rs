@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
+use cqrs_es::Aggregate;
 use kymograph_app::content::folder::{FolderContents, FolderCounts, FolderReader, FolderTree, FolderView};
 use kymograph_app::kernel::cache::{BeforeFetch, MAX_AGE, ReadCache};
 use kymograph_app::kernel::feed_health::FeedHealth;
@@ -15,7 +16,7 @@ use kymograph_app::kernel::side_write::SideWrite;
 use kymograph_app::kernel::work::Admission;
 use kymograph_app::rights::authorization::ContentFilter;
 use kymograph_app::{Error, Page, Result, Scope, Workers, values};
-use kymograph_domain::account::org::OrgEvent;
+use kymograph_domain::account::org::{Org, OrgEvent};
 use kymograph_domain::content::dashboard::Dashboard;
 use kymograph_domain::content::folder::{Birth, Folder, FolderEvent};
 use kymograph_domain::kernel::slug::slugify;
@@ -227,6 +228,7 @@ pub fn folder_cache(feed: &Arc<FeedHealth>) -> FolderCache {
     ReadCache::with_weight_for(MAX_CACHED_BYTES, MAX_AGE, weigh)
         .while_live(feed)
         .dropped_by::<Folder, Uid>(|org, uid| (org, uid))
+        .outdated_by(&[Org::TYPE], |(org, _), _, has_changed| has_changed(*org))
 }
 
 impl FolderMemory for FolderCache {

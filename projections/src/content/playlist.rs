@@ -1,11 +1,11 @@
 //! Playlists.
 
 use async_trait::async_trait;
-use kymograph_app::content::playlist::{PlaylistReader, PlaylistView};
+use kymograph_app::content::playlist::{ListedPlaylist, PlaylistReader, PlaylistView};
 use kymograph_app::{Error, Page, Result, Scope};
 use kymograph_domain::Uid;
 use kymograph_domain::account::org::OrgEvent;
-use kymograph_domain::content::playlist::{PlaylistContent, PlaylistEvent};
+use kymograph_domain::content::playlist::{PlaylistChanged, PlaylistContent, PlaylistCreated, PlaylistEvent};
 use tokio_postgres::Row;
 
 use crate::kernel::database::Database;
@@ -17,8 +17,10 @@ use crate::params;
 /// Keeps `playlists`.
 pub struct PlaylistProjector;
 
-const INSERT: &str = "INSERT INTO playlists (org_id, id, content, name, uid) VALUES ($1, $2, $3, $4, $5)";
-const UPDATE: &str = "UPDATE playlists SET content = $3, name = $4 WHERE org_id = $1 AND id = $2";
+const INSERT: &str =
+    "INSERT INTO playlists (org_id, id, content, name, show_for, uid) VALUES ($1, $2, $3, $4, $5, $6)";
+const UPDATE: &str =
+    "UPDATE playlists SET content = $3, name = $4, show_for = $5 WHERE org_id = $1 AND id = $2";
 
 impl Projector for PlaylistProjector {
     fn name(&self) -> &'static str {
@@ -39,13 +41,13 @@ impl Projector for PlaylistProjector {
             statements.write("DELETE FROM playlists WHERE org_id = $1", params![org]);
         }
         match recorded.event.of() {
-            Some(PlaylistEvent::Created(created)) => {
-                let (content, name) = (json(&created.content), created.content.name.clone());
-                statements.write(INSERT, params![org, created.id, content, name, created.uid.to_string()]);
+            Some(PlaylistEvent::Created(PlaylistCreated { uid, id, content })) => {
+                let (json, name, interval) = columns(content);
+                statements.write(INSERT, params![org, *id, json, name, interval, uid.to_string()]);
             }
-            Some(PlaylistEvent::Changed(changed)) => {
-                let (content, name) = (json(&changed.content), changed.content.name.clone());
-                statements.write(UPDATE, params![org, changed.id, content, name]);
+            Some(PlaylistEvent::Changed(PlaylistChanged { id, content })) => {
+                let (json, name, interval) = columns(content);
+                statements.write(UPDATE, params![org, *id, json, name, interval]);
             }
             Some(PlaylistEvent::Deleted(deleted)) => {
                 let sql = "DELETE FROM playlists WHERE org_id = $1 AND id = $2";
@@ -56,9 +58,10 @@ impl Projector for PlaylistProjector {
     }
 }
 
-/// The content as it is kept. Its texts are all that is in it, so that it always can be written.
-fn json(content: &PlaylistContent) -> String {
-    serde_json::to_string(content).unwrap_or_default()
+/// The content as it is kept: it consists of texts only, so writing it cannot fail. Lists need no items.
+fn columns(content: &PlaylistContent) -> (String, String, String) {
+    let json = serde_json::to_string(content).unwrap_or_default();
+    (json, content.name.clone(), content.interval.clone())
 }
 
 /// Reads `playlists`.
@@ -88,13 +91,15 @@ impl PlaylistReader for PgPlaylistReader {
         row.as_ref().map(playlist_view).transpose()
     }
 
-    async fn list_playlists(&self, scope: &Scope, query: &str, page: Page) -> Result<Vec<PlaylistView>> {
-        let sql = "SELECT uid, id, content FROM playlists WHERE org_id = $1 AND name ILIKE $2
+    async fn list_playlists(&self, scope: &Scope, query: &str, page: Page) -> Result<Vec<ListedPlaylist>> {
+        let sql = "SELECT uid, id, name, show_for FROM playlists WHERE org_id = $1 AND name ILIKE $2
             ORDER BY name, uid LIMIT $3 OFFSET $4";
         let (org, pattern) = (scope.org(), contains_pattern(query));
-        let params: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
-            [&org.0, &pattern, &page.size, &page.offset()];
-        let rows = self.database.read(org, sql, &params).await?;
-        rows.iter().map(playlist_view).collect()
+        let rows = self.database.read(org, sql, &[&org.0, &pattern, &page.size, &page.offset()]).await?;
+        let listed = |row: &Row| {
+            let (id, name, interval) = (row.get("id"), stored(row, "name")?, stored(row, "show_for")?);
+            Ok(ListedPlaylist { uid: uid_column(row, "uid")?, id, name, interval })
+        };
+        rows.iter().map(listed).collect()
     }
 }

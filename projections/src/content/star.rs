@@ -3,12 +3,13 @@
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
+use cqrs_es::Aggregate;
 use kymograph_app::content::star::{StarReader, StarredDashboards};
 use kymograph_app::kernel::cache::{MAX_AGE, ReadCache};
 use kymograph_app::kernel::feed_health::FeedHealth;
 use kymograph_app::rights::authorization::ContentFilter;
 use kymograph_app::{Result, Scope};
-use kymograph_domain::account::org::OrgEvent;
+use kymograph_domain::account::org::{Org, OrgEvent};
 use kymograph_domain::content::star::{Star, StarEvent};
 use kymograph_domain::kernel::effect::Ending;
 use kymograph_domain::{OrgId, Uid, UserId};
@@ -95,6 +96,7 @@ pub fn star_cache(feed: &Arc<FeedHealth>) -> StarCache {
     ReadCache::with_weight_for(MAX_CACHED_STARS, MAX_AGE, weigh)
         .while_live(feed)
         .dropped_by::<Star, UserId>(|org, user| (org, user))
+        .outdated_by(&[Org::TYPE], |(org, _), _, has_changed| has_changed(*org))
 }
 
 /// Reads `stars`.

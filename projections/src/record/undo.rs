@@ -84,7 +84,7 @@ impl UndoReader for PgUndoReader {
             &[&org.0, &position, &limit, &correlation_id, &actor_id, &reach, &window.from, &window.to];
         let rows = self.database.read(org, FIND_REQUEST, params).await?;
         let events = rows.iter().map(done_event).collect();
-        Ok(Some(DoneRequest { correlation_id, actor_id: UserId(actor_id), window, events }))
+        Ok(Some(DoneRequest { correlation_id, actor_id: UserId(actor_id), events }))
     }
 
     async fn list_later(
@@ -98,17 +98,10 @@ impl UndoReader for PgUndoReader {
         let streams: Vec<_> = objects.iter().map(|(stream, _)| stream.as_str()).collect();
         let firsts: Vec<_> = objects.iter().map(|(_, first)| *first).collect();
         let (correlation, actor) = (&request.correlation_id, &request.actor_id.0);
-        let params: Params<'_> = &[
-            &org.0,
-            &streams,
-            &firsts,
-            &types,
-            correlation,
-            actor,
-            &MAX_LATER_OF_OBJECT,
-            &MAX_LATER,
-            &request.window.to,
-        ];
+        // What has the ids of the request and comes after all that is undone is another request: a client chooses its ids.
+        let last = request.events.last().map_or(0, |event| event.position);
+        let params: Params<'_> =
+            &[&org.0, &streams, &firsts, &types, correlation, actor, &MAX_LATER_OF_OBJECT, &MAX_LATER, &last];
         let mut later: HashMap<StreamId, LaterChanges> = HashMap::new();
         for row in self.database.read(org, LIST_LATER, params).await? {
             let changes = later.entry(StreamId::from_stored(row.get("stream"))).or_default();

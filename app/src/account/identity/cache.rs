@@ -83,12 +83,12 @@ impl IdentityCache {
         let users = ReadCache::with_entries_for(20_000, MAX_AGE)
             .dropped_by::<User, UserId>(|_, id| id)
             .dropped_by::<Membership, UserId>(|_, id| id)
-            .outdated_by(Org::TYPE, |_, user: &Arc<Identified>, has_changed| {
+            .outdated_by(&[Org::TYPE], |_, user: &Arc<Identified>, has_changed| {
                 user.memberships.iter().any(|membership| has_changed(membership.org))
             });
         let accounts = ReadCache::with_entries_for(20_000, MAX_AGE)
             .dropped_by::<ServiceAccount, UserId>(|org, id| (org, id))
-            .outdated_by(Org::TYPE, |(org, _), _, has_changed| has_changed(*org));
+            .outdated_by(&[Org::TYPE], |(org, _), _, has_changed| has_changed(*org));
         Self {
             users: users.while_live(feed),
             sessions: ReadCache::with_entries_for(50_000, MAX_AGE).while_live(feed),

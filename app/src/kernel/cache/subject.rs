@@ -4,14 +4,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use kymograph_domain::{OrgId, StreamId};
+use moka::Entry;
 use moka::sync::Cache;
 
 /// Makes the key of a cached value of a stream that has changed, if there is one.
 pub(super) type Subject<K> = Box<dyn Fn(OrgId, &StreamId) -> Option<K> + Send + Sync>;
 
-/// The orgs that lately had an event on any object of a noun, and when, counted in such events.
+/// The orgs that lately had an event on any object of some nouns, and when, counted in such events.
 pub(super) struct OrgChanges<K, V> {
-    noun: &'static str,
+    nouns: &'static [&'static str],
     count: AtomicU64,
     orgs: Cache<OrgId, u64>,
     is_stale: fn(&K, &V, &dyn Fn(OrgId) -> bool) -> bool,
@@ -20,7 +21,7 @@ pub(super) struct OrgChanges<K, V> {
 impl<K, V> OrgChanges<K, V> {
     /// Changes that are remembered for longer than values are kept.
     pub(super) fn new(
-        noun: &'static str,
+        nouns: &'static [&'static str],
         kept_for: Option<Duration>,
         is_stale: fn(&K, &V, &dyn Fn(OrgId) -> bool) -> bool,
     ) -> Self {
@@ -29,7 +30,7 @@ impl<K, V> OrgChanges<K, V> {
             Some(kept_for) => orgs.time_to_live(kept_for * 2),
             None => orgs,
         };
-        Self { noun, count: AtomicU64::new(0), orgs: orgs.build(), is_stale }
+        Self { nouns, count: AtomicU64::new(0), orgs: orgs.build(), is_stale }
     }
 
     /// How many there were.
@@ -37,16 +38,37 @@ impl<K, V> OrgChanges<K, V> {
         self.count.load(Ordering::Acquire)
     }
 
-    /// Notes an event, if it is on an object of the noun.
+    /// Notes an event, if it is on an object of the nouns.
     pub(super) fn note(&self, org: OrgId, stream: &StreamId) {
-        if stream.noun() == self.noun {
-            self.orgs.insert(org, self.count.fetch_add(1, Ordering::AcqRel) + 1);
+        if self.nouns.contains(&stream.noun()) {
+            self.keep(org, self.count.fetch_add(1, Ordering::AcqRel) + 1);
         }
+    }
+
+    /// Of changes of an org that are noted at once the last counts, in whatever order they come here.
+    fn keep(&self, org: OrgId, count: u64) {
+        let last =
+            |before: Option<Entry<OrgId, u64>>| before.map_or(count, |before| before.into_value().max(count));
+        self.orgs.entry(org).and_upsert_with(last);
     }
 
     /// True if a value is stale that was fetched after so many changes.
     pub(super) fn is_stale(&self, key: &K, value: &V, since: u64) -> bool {
         let has_changed = |org| self.orgs.get(&org).is_some_and(|changed| changed > since);
         self.count() > since && (self.is_stale)(key, value, &has_changed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_changes_that_are_noted_at_once_the_last_counts() {
+        let changes = OrgChanges::<OrgId, ()>::new(&["team"], None, |org, (), has_changed| has_changed(*org));
+        changes.count.store(2, Ordering::Release);
+        changes.keep(OrgId(1), 2);
+        changes.keep(OrgId(1), 1);
+        assert!(changes.is_stale(&OrgId(1), &(), 1) && !changes.is_stale(&OrgId(1), &(), 2));
     }
 }

@@ -21,6 +21,9 @@ pub(crate) async fn without_ended<A: Stream>(
 ) -> Result<usize> {
     let mut streams = object.changed_references(commands);
     streams.retain(|stream| !returned.contains(stream));
+    if streams.is_empty() {
+        return Ok(0);
+    }
     let ended = reader.find_ended(scope, &streams, position).await?;
     object.leave_out(commands, &ended);
     Ok(ended.len())

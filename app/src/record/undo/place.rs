@@ -40,7 +40,8 @@ impl Deciding<'_, '_> {
             let is_there = visit(noun, IsThere { unit: &self.unit, stream: &stream });
             let is_there = is_there.ok_or_else(|| Error::internal(format!("{noun} is no aggregate type")))?;
             if !is_there.await? {
-                return Err(Error::invalid(format!("the {noun} {key}, which it needs, is gone")));
+                let noun = noun.replace('_', " ");
+                return Err(Error::invalid(format!("{noun} {key} is not there any more")));
             }
         }
         Ok(())

@@ -42,24 +42,12 @@ impl ContentReaders {
         let stars = Arc::new(star_cache(feed));
         let caches: Vec<Arc<dyn ChangeListener>> =
             vec![folder_cache.clone(), dashboards.clone(), stars.clone()];
-        let (database, workers, allowed) =
-            (kernel.database.clone(), kernel.workers.clone(), rights.allowed.clone());
-        Self {
-            folders: Arc::new(PgFolderReader::new(
-                database.clone(),
-                folder_cache,
-                allowed.clone(),
-                workers.clone(),
-            )),
-            dashboards: Arc::new(PgDashboardReader::new(
-                database.clone(),
-                dashboards,
-                workers,
-                allowed.clone(),
-            )),
-            stars: Arc::new(PgStarReader::new(database, stars, allowed)),
-            caches,
-        }
+        let (database, workers, allowed) = (&kernel.database, &kernel.workers, &rights.allowed);
+        let folders = PgFolderReader::new(database.clone(), folder_cache, allowed.clone(), workers.clone());
+        let dashboards =
+            PgDashboardReader::new(database.clone(), dashboards, workers.clone(), allowed.clone());
+        let stars = PgStarReader::new(database.clone(), stars, allowed.clone());
+        Self { folders: Arc::new(folders), dashboards: Arc::new(dashboards), stars: Arc::new(stars), caches }
     }
 
     /// The kinds of content that have permissions.
@@ -79,49 +67,40 @@ impl ContentReaders {
         teams: Arc<dyn TeamReader>,
     ) -> ContentServices {
         let (folders, authorization, moments) = (&self.folders, &rights.authorization, &kernel.moments);
+        let (database, ids) = (&kernel.database, &kernel.ids);
         let ports = DashboardPorts {
             reader: self.dashboards.clone(),
             folders: folders.clone(),
             authorization: authorization.clone(),
             moments: moments.clone(),
-            ids: kernel.ids.clone(),
+            ids: ids.clone(),
         };
         // Grafana 12.4 alone finds words in the tags of dashboards, too.
         let words_in_tags = kernel.config.compatibility.grafana_version.starts_with("12.4.");
-        let searches = PgSearchReader::new(kernel.database.clone(), rights.allowed.clone(), words_in_tags);
+        let searches = PgSearchReader::new(database.clone(), rights.allowed.clone(), words_in_tags);
+        let searches =
+            Searches::new(Arc::new(searches), folders.clone(), self.stars.clone(), moments.clone());
+        let playlists = PgPlaylistReader::new(database.clone());
+        let (workers, max_body) = (kernel.workers.clone(), kernel.config.server.max_body);
         ContentServices {
-            dashboards: Arc::new(Dashboards::new(
-                commands.clone(),
-                ports,
-                kernel.workers.clone(),
-                kernel.config.server.max_body,
-            )),
+            dashboards: Arc::new(Dashboards::new(commands.clone(), ports, workers, max_body)),
             folders: Arc::new(Folders::new(
                 commands.clone(),
                 folders.clone(),
                 authorization.clone(),
                 moments.clone(),
-                kernel.ids.clone(),
+                ids.clone(),
                 endings,
             )),
-            playlists: Arc::new(Playlists::new(
-                commands.clone(),
-                Arc::new(PgPlaylistReader::new(kernel.database.clone())),
-                kernel.ids.clone(),
-            )),
+            playlists: Arc::new(Playlists::new(commands.clone(), Arc::new(playlists), ids.clone())),
             preferences: Arc::new(Preferences::new(
                 commands.clone(),
-                Arc::new(PgPreferenceReader::new(kernel.database.clone())),
+                Arc::new(PgPreferenceReader::new(database.clone())),
                 self.dashboards.clone(),
                 teams,
                 authorization.clone(),
             )),
-            searches: Arc::new(Searches::new(
-                Arc::new(searches),
-                folders.clone(),
-                self.stars.clone(),
-                moments.clone(),
-            )),
+            searches: Arc::new(searches),
             stars: Arc::new(Stars::new(commands.clone(), self.stars.clone(), authorization.clone())),
         }
     }

@@ -27,11 +27,11 @@ impl ResourcePermissionCache {
         });
         // An event on a team does not say whose teams it changes.
         let teams = ReadCache::with_entries_for(20_000, MAX_AGE)
-            .outdated_by("team", |(org, _), _, has_changed| has_changed(*org));
-        Self {
-            own: own.while_live(feed).dropped_by::<ResourcePermission, i64>(|org, id| (org, id)),
-            teams: teams.while_live(feed),
-        }
+            .outdated_by(&["team", "org"], |(org, _), _, has_changed| has_changed(*org));
+        let own = own
+            .dropped_by::<ResourcePermission, i64>(|org, id| (org, id))
+            .outdated_by(&["org"], |(org, _), _, has_changed| has_changed(*org));
+        Self { own: own.while_live(feed), teams: teams.while_live(feed) }
     }
 }
 
