@@ -21,7 +21,7 @@ use crate::kernel::routes::{Group, Routes, delete, get, history, post, put};
 const GROUP: Group =
     Group::new("playlists", "Dashboards that are shown one after another").of_noun("playlists", "playlist");
 
-/// How many playlists a list has if the client does not say.
+/// The most playlists of a list if the client names no limit.
 const DEFAULT_LIMIT: i64 = 1000;
 /// The interval of a playlist that says none.
 const DEFAULT_INTERVAL: &str = "5m";

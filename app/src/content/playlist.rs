@@ -37,7 +37,7 @@ pub struct ListedPlaylist {
     pub id: i64,
     /// The name.
     pub name: String,
-    /// How long each dashboard is shown.
+    /// The time for which each dashboard is shown.
     pub interval: String,
 }
 

@@ -52,18 +52,12 @@ where
     /// A cache that holds values up to a total weight, which `weigh` gives for each entry, each for so long at most: what
     /// another server changed counts then even if its word of that was lost.
     pub fn with_weight_for(max_weight: u64, time_to_live: Duration, weigh: fn(&K, &V) -> u32) -> Self {
-        let values = Cache::builder()
-            .max_capacity(max_weight)
-            .weigher(move |key, (_, value)| weigh(key, value))
-            .time_to_live(time_to_live);
-        Self::over(values.build(), Some(time_to_live))
+        Self::new(max_weight, Some(time_to_live), weigh)
     }
 
     /// A cache that holds values up to a total weight, which `weigh` gives for each entry.
     pub fn with_weight(max_weight: u64, weigh: fn(&K, &V) -> u32) -> Self {
-        let values =
-            Cache::builder().max_capacity(max_weight).weigher(move |key, (_, value)| weigh(key, value));
-        Self::over(values.build(), None)
+        Self::new(max_weight, None, weigh)
     }
 
     /// A cache that holds up to a number of values, each for so long at most.
@@ -78,10 +72,17 @@ where
         Self::with_weight(max_entries, |_, _| 1)
     }
 
-    fn over(values: Cache<K, (u64, V)>, time_to_live: Option<Duration>) -> Self {
+    fn new(max_weight: u64, time_to_live: Option<Duration>, weigh: fn(&K, &V) -> u32) -> Self {
+        let values =
+            Cache::builder().max_capacity(max_weight).weigher(move |key, (_, value)| weigh(key, value));
+        let values = match time_to_live {
+            Some(time_to_live) => values.time_to_live(time_to_live),
+            None => values,
+        };
         let generations = (0..SHARDS).map(|_| Mutex::new(0)).collect();
         let (subjects, changes, feed) = (Vec::new(), None, None);
-        Self { values, generations, hasher: RandomState::new(), feed, subjects, changes, time_to_live }
+        let (values, hasher) = (values.build(), RandomState::new());
+        Self { values, generations, hasher, feed, subjects, changes, time_to_live }
     }
 
     /// The same cache, which gives and keeps nothing while no word of changes could reach it. What it held before it gives
@@ -239,6 +240,18 @@ where
     }
 }
 
+impl<K, V> ReadCache<(OrgId, K), V>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    /// The same cache, which gives no value of an org that was fetched before an event of that org on any object of some nouns.
+    #[must_use]
+    pub fn outdated_in_org_by(self, nouns: &'static [&'static str]) -> Self {
+        self.outdated_by(nouns, |(org, _), _, has_changed| has_changed(*org))
+    }
+}
+
 impl<K, V> ChangeListener for ReadCache<K, V>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
@@ -345,8 +358,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_event_of_an_org_leaves_alone_what_belongs_to_others() {
-        let cache = ReadCache::<(OrgId, u8), &str>::with_entries(10)
-            .outdated_by(&["team"], |(org, _), _, has_changed| has_changed(*org));
+        let cache = ReadCache::<(OrgId, u8), &str>::with_entries(10).outdated_in_org_by(&["team"]);
         let keys = [(OrgId(1), 1), (OrgId(1), 2), (OrgId(2), 1)];
         keys.iter().for_each(|key| cache.replace(key, "old"));
         let before = cache.before_fetch();

@@ -9,7 +9,7 @@ pub struct HistoryOf {
     pub noun: &'static str,
     /// What the client is told when there is no such object.
     pub missing: &'static str,
-    /// How a request names the object.
+    /// The name of the object in a request.
     pub key: KeyOf,
     /// The permission to look at the history: that to change the object where others may view it; none for one's own.
     pub read: Option<Permission>,
@@ -19,7 +19,7 @@ pub struct HistoryOf {
     pub create: Option<Permission>,
 }
 
-/// How a request names an object.
+/// The name of an object in a request.
 #[derive(Clone, Copy, Debug)]
 pub enum KeyOf {
     /// By a uid in the path. If permissions can be granted on the object itself, they decide who may do what.

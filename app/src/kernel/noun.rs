@@ -1,4 +1,4 @@
-//! What a noun tells those that work on any noun.
+//! The interface by which undo and history work on any noun.
 
 use async_trait::async_trait;
 use kymograph_domain::Stream;

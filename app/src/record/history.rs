@@ -287,13 +287,11 @@ impl Histories {
         };
         let mut scope = scope.clone();
         let kind = ResourceKind::of_noun(of.noun);
-        match (of.key, permission) {
-            (_, None) => {}
-            _ if kind.is_some() => {}
-            (KeyOf::ServerNumber, Some(permission)) => {
-                scope = scope.in_org(OrgId::SERVER, permission)?;
+        if let Some(permission) = permission.filter(|_| kind.is_none()) {
+            match of.key {
+                KeyOf::ServerNumber => scope = scope.in_org(OrgId::SERVER, permission)?,
+                _ => scope.require(permission)?,
             }
-            (_, Some(permission)) => scope.require(permission)?,
         }
         let key = match of.key {
             KeyOf::Uid => {

@@ -119,8 +119,7 @@ pub trait UndoReader: Send + Sync {
         window: Window,
         limit: i64,
     ) -> Result<Option<DoneRequest>>;
-    /// The changes of these types that objects have seen after a version of theirs, without those that the request did in the
-    /// same part of the log.
+    /// The changes of these types that objects have seen after a version of theirs, without the events of the request.
     async fn list_later(
         &self,
         scope: &Scope,

@@ -12,7 +12,7 @@ use crate::kernel::text::{MAX_NAME_BYTES, is_storable};
 use crate::kernel::uid::Uid;
 use crate::kernel::undo::Undoing;
 
-/// How many items a playlist may have, so that the state stays small.
+/// The most items of a playlist, so that the state stays small.
 pub const MAX_ITEMS: usize = 100;
 
 /// The way in which an item names its dashboards.
@@ -32,7 +32,7 @@ pub enum PlaylistItemKind {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct PlaylistItem {
-    /// How it names its dashboards.
+    /// The kind of its value.
     #[serde(rename = "type")]
     pub kind: PlaylistItemKind,
     /// The uid, tag or id.
@@ -46,7 +46,7 @@ pub struct PlaylistItem {
 pub struct PlaylistContent {
     /// The name.
     pub name: String,
-    /// How long each dashboard is shown, like `5m`.
+    /// The time for which each dashboard is shown, like `5m`.
     pub interval: String,
     /// The items in the order in which they are shown.
     pub items: Vec<PlaylistItem>,

@@ -200,5 +200,5 @@ pub fn dashboard_cache(max_bytes: u64, feed: &Arc<FeedHealth>) -> DashboardCache
     ReadCache::with_weight_for(max_bytes, MAX_AGE, weigh)
         .while_live(feed)
         .dropped_by::<Dashboard, Uid>(|org, uid| (org, uid))
-        .outdated_by(&[Org::TYPE], |(org, _), _, has_changed| has_changed(*org))
+        .outdated_in_org_by(&[Org::TYPE])
 }

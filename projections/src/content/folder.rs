@@ -49,33 +49,27 @@ const MOVE: &str = "UPDATE folders SET parent_uid = $3, version = version + 1, u
     WHERE org_id = $1 AND uid = $2";
 static CHECK_EXISTS: Text =
     Text::new(|| check("EXISTS (SELECT FROM folders WHERE org_id = $1 AND uid = $2)"));
-static CHECK_NOT_OWN_ANCESTOR: Text = Text::new(|| {
-    let check = check("NOT EXISTS (SELECT FROM up WHERE uid = $2)");
-    format!(
-        "WITH RECURSIVE up (uid, depth) AS (
+/// The folders around the folder `$2`.
+const UP: &str = "WITH RECURSIVE up (uid, depth) AS (
         SELECT parent_uid, 1 FROM folders WHERE org_id = $1 AND uid = $2
         UNION ALL
         SELECT f.parent_uid, depth + 1 FROM up CROSS JOIN LATERAL (
             SELECT parent_uid FROM folders WHERE org_id = $1 AND uid = up.uid OFFSET 0) AS f
-        WHERE depth < 10)
-    {check}"
-    )
+        WHERE depth < 10)";
+static CHECK_NOT_OWN_ANCESTOR: Text = Text::new(|| {
+    let check = check("NOT EXISTS (SELECT FROM up WHERE uid = $2)");
+    format!("{UP} {check}")
 });
 static CHECK_DEPTH: Text = Text::new(|| {
     // A folder that is not there has no depth, which another check tells.
     let check = check("((SELECT max(depth) FROM up) + (SELECT max(height) FROM down) > $3) IS NOT TRUE");
     format!(
-        "WITH RECURSIVE up (uid, depth) AS (
-        SELECT parent_uid, 1 FROM folders WHERE org_id = $1 AND uid = $2
-        UNION ALL
-        SELECT f.parent_uid, depth + 1 FROM up CROSS JOIN LATERAL (
-            SELECT parent_uid FROM folders WHERE org_id = $1 AND uid = up.uid OFFSET 0) AS f
-        WHERE depth < 10),
+        "{UP},
     down (uid, height) AS (
         SELECT $2, 0
         UNION ALL
         SELECT f.uid, height + 1 FROM down CROSS JOIN LATERAL (
-            SELECT uid FROM folders WHERE org_id = $1 AND parent_uid = down.uid OFFSET 0) AS f
+            SELECT uid FROM folders WHERE org_id = $1 AND parent_uid = down.uid ORDER BY title OFFSET 0) AS f
         WHERE height < 10)
     {check}"
     )
@@ -191,12 +185,6 @@ const DASHBOARDS_INSIDE: &str = "CROSS JOIN LATERAL (
     SELECT uid FROM dashboards WHERE org_id = $1 AND folder_uid = inside.uid AND deleted IS NULL
     ORDER BY lower_title, uid OFFSET 0) AS d";
 
-/// The check, for a commit, that a folder is where it was.
-fn stays(org: OrgId, uid: &Uid, id: i64, parent: Option<&Uid>) -> SideWrite {
-    let params = values![org.0, uid.as_str(), id, uid_or_empty(parent)];
-    SideWrite { org, sql: &CHECK_STAYS, params, on_failure: OnFailure::Conflict }
-}
-
 /// Reads `folders`.
 pub struct PgFolderReader {
     database: Database,
@@ -228,7 +216,7 @@ pub fn folder_cache(feed: &Arc<FeedHealth>) -> FolderCache {
     ReadCache::with_weight_for(MAX_CACHED_BYTES, MAX_AGE, weigh)
         .while_live(feed)
         .dropped_by::<Folder, Uid>(|org, uid| (org, uid))
-        .outdated_by(&[Org::TYPE], |(org, _), _, has_changed| has_changed(*org))
+        .outdated_in_org_by(&[Org::TYPE])
 }
 
 impl FolderMemory for FolderCache {
@@ -359,7 +347,8 @@ impl FolderReader for PgFolderReader {
     }
 
     fn stays(&self, org: OrgId, uid: &Uid, id: i64, parent: Option<&Uid>) -> SideWrite {
-        stays(org, uid, id, parent)
+        let params = values![org.0, uid.as_str(), id, uid_or_empty(parent)];
+        SideWrite { org, sql: &CHECK_STAYS, params, on_failure: OnFailure::Conflict }
     }
 
     fn still_is(&self, org: OrgId, uid: &Uid, id: i64) -> SideWrite {

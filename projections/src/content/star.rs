@@ -96,7 +96,7 @@ pub fn star_cache(feed: &Arc<FeedHealth>) -> StarCache {
     ReadCache::with_weight_for(MAX_CACHED_STARS, MAX_AGE, weigh)
         .while_live(feed)
         .dropped_by::<Star, UserId>(|org, user| (org, user))
-        .outdated_by(&[Org::TYPE], |(org, _), _, has_changed| has_changed(*org))
+        .outdated_in_org_by(&[Org::TYPE])
 }
 
 /// Reads `stars`.

@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use crate::kernel::sql::{Place, Tables, Values};
 use crate::kernel::statement::{Param, Statements};
 
-/// How many rows are written out in a statement: few sizes, because each has a text that each connection prepares.
+/// The numbers of rows that a statement can have written out: few sizes, because each has a text that each connection prepares.
 const GROUPS: [usize; 5] = [64, 16, 4, 2, 1];
 
 /// What a row has in a column.

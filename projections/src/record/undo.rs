@@ -98,7 +98,7 @@ impl UndoReader for PgUndoReader {
         let streams: Vec<_> = objects.iter().map(|(stream, _)| stream.as_str()).collect();
         let firsts: Vec<_> = objects.iter().map(|(_, first)| *first).collect();
         let (correlation, actor) = (&request.correlation_id, &request.actor_id.0);
-        // What has the ids of the request and comes after all that is undone is another request: a client chooses its ids.
+        // Later events with the same ids belong to another request: a client chooses its ids.
         let last = request.events.last().map_or(0, |event| event.position);
         let params: Params<'_> =
             &[&org.0, &streams, &firsts, &types, correlation, actor, &MAX_LATER_OF_OBJECT, &MAX_LATER, &last];

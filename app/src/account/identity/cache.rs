@@ -88,7 +88,7 @@ impl IdentityCache {
             });
         let accounts = ReadCache::with_entries_for(20_000, MAX_AGE)
             .dropped_by::<ServiceAccount, UserId>(|org, id| (org, id))
-            .outdated_by(&[Org::TYPE], |(org, _), _, has_changed| has_changed(*org));
+            .outdated_in_org_by(&[Org::TYPE]);
         Self {
             users: users.while_live(feed),
             sessions: ReadCache::with_entries_for(50_000, MAX_AGE).while_live(feed),

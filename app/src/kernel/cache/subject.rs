@@ -1,4 +1,4 @@
-//! What a cache listens to.
+//! Subscriptions of a cache to events.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

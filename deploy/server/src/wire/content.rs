@@ -24,7 +24,7 @@ use kymograph_projections::content::star::{PgStarReader, star_cache};
 use super::kernel::Kernel;
 use super::rights::RightsReaders;
 
-/// How many bytes of documents are kept in memory.
+/// The most bytes of documents that are kept in memory.
 const DASHBOARD_CACHE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// What reads content.

@@ -26,14 +26,14 @@ pub(super) fn services(
     endings: Endings,
 ) -> RecordServices {
     let (readers, content) = content;
-    let database = &kernel.database;
+    let (database, kinds) = (&kernel.database, readers.guarded());
     let histories = Arc::new(PgHistoryReader::new(database.clone()));
     let audits = PgAuditReader::new(database.clone(), kernel.log.clone());
     let undo_ports = UndoPorts {
         reader: Arc::new(PgUndoReader::new(database.clone())),
         histories: histories.clone(),
         folders: readers.folders.clone(),
-        kinds: readers.guarded(),
+        kinds: kinds.clone(),
         grantees: Arc::new(OrgGrantees),
         endings: endings.clone(),
         ids: kernel.ids.clone(),
@@ -42,7 +42,7 @@ pub(super) fn services(
     let history_ports = HistoryPorts {
         reader: histories.clone(),
         authorization: rights.authorization.clone(),
-        kinds: readers.guarded(),
+        kinds,
         folders: content.folders.clone(),
         endings,
         ids: kernel.ids.clone(),

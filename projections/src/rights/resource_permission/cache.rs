@@ -26,11 +26,8 @@ impl ResourcePermissionCache {
             u32::try_from(own.grants.as_ref().map_or(0, Vec::len) + 1).unwrap_or(u32::MAX)
         });
         // An event on a team does not say whose teams it changes.
-        let teams = ReadCache::with_entries_for(20_000, MAX_AGE)
-            .outdated_by(&["team", "org"], |(org, _), _, has_changed| has_changed(*org));
-        let own = own
-            .dropped_by::<ResourcePermission, i64>(|org, id| (org, id))
-            .outdated_by(&["org"], |(org, _), _, has_changed| has_changed(*org));
+        let teams = ReadCache::with_entries_for(20_000, MAX_AGE).outdated_in_org_by(&["team", "org"]);
+        let own = own.dropped_by::<ResourcePermission, i64>(|org, id| (org, id)).outdated_in_org_by(&["org"]);
         Self { own: own.while_live(feed), teams: teams.while_live(feed) }
     }
 }
