@@ -11,6 +11,7 @@ pub mod limit;
 pub mod record;
 pub(crate) mod registry;
 pub mod rights;
+pub mod source;
 
 /// The target of spans that are for a collector of traces. They are at the level `trace`, so that they cost nothing
 /// where none is set.

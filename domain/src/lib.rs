@@ -11,6 +11,7 @@ pub mod kernel;
 pub mod limit;
 pub mod registry;
 pub mod rights;
+pub mod source;
 
 pub use kernel::access_level::AccessLevel;
 pub use kernel::aggregate::{Stream, StreamId};

@@ -1,0 +1,3 @@
+//! Data sources, and asking them.
+
+pub mod backend;

@@ -1,0 +1,3 @@
+//! Data sources, and what they answer with.
+
+pub mod frame;

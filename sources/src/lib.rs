@@ -1,0 +1,1 @@
+//! Clients of data sources: the adapters of the port in `kymograph_app::source::backend`.
