@@ -1,7 +1,6 @@
 //! Folders, dashboards, and what people make of them: stars, preferences and searches.
 
 pub mod dashboard;
-pub mod data_source;
 pub mod folder;
 pub mod playlist;
 pub mod preference;
@@ -19,17 +18,17 @@ pub(crate) fn routes(services: ContentServices) -> Routes {
     Routes::default()
         .merge(folder::routes(services.folders))
         .merge(dashboard::routes(services.dashboards, services.stars.clone()))
-        .merge(data_source::routes())
         .merge(search::routes(services.searches))
         .merge(playlist::routes(services.playlists))
         .merge(preference::routes(services.preferences))
         .merge(star::routes(services.stars))
 }
 
-/// The address of the page of a folder or dashboard.
+/// The address of the page of a folder, dashboard or data source.
 pub(crate) fn url_of(kind: ResourceKind, uid: &Uid, slug: &str) -> String {
     match kind {
         ResourceKind::Folder => folder::folder_url(uid, slug),
         ResourceKind::Dashboard => dashboard::dashboard_url(uid, slug),
+        ResourceKind::DataSource => format!("/connections/datasources/edit/{uid}"),
     }
 }

@@ -11,6 +11,7 @@ pub mod limit;
 pub mod portal;
 pub mod record;
 pub mod rights;
+pub mod source;
 
 use std::sync::Arc;
 
@@ -26,6 +27,7 @@ use kymograph_app::kernel::health::HealthCheck;
 use kymograph_app::kernel::setting::Settings;
 use kymograph_app::record::RecordServices;
 use kymograph_app::rights::RightsServices;
+use kymograph_app::source::SourceServices;
 use prometheus::Registry;
 
 use crate::account::access::Nouns;
@@ -49,6 +51,8 @@ pub struct Services {
     pub rights: RightsServices,
     /// Folders, dashboards and what belongs to them.
     pub content: ContentServices,
+    /// Those of data sources.
+    pub source: SourceServices,
     /// What was done.
     pub record: RecordServices,
     /// Runs commands, and knows which requests came before.
@@ -117,7 +121,8 @@ pub fn api(services: Services, settings: &ApiSettings) -> prometheus::Result<Api
         .merge(kernel::setting::routes(&services.settings))
         .merge(account::routes(services.account, &cookie, &settings.root_url))
         .merge(rights::routes(&services.rights, content::url_of))
-        .merge(content::routes(services.content));
+        .merge(content::routes(services.content))
+        .merge(source::routes(services.source));
     let histories = routes.take_histories();
     let (public, private, routes) = routes.merge(record::routes(&services.record, histories)).into_routers();
     let authentication = Authentication {

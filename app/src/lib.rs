@@ -33,6 +33,7 @@ pub fn permissions() -> impl Iterator<Item = Permission> {
         rights::permission::PERMISSIONS,
         content::permission::PERMISSIONS,
         record::permission::PERMISSIONS,
+        source::permission::PERMISSIONS,
     ];
     areas.into_iter().flatten().copied()
 }

@@ -1,3 +1,13 @@
 //! Data sources, and asking them.
 
 pub mod backend;
+pub mod data_source;
+pub(crate) mod permission;
+
+use std::sync::Arc;
+
+/// The use cases of the area.
+pub struct SourceServices {
+    /// Data sources.
+    pub data_sources: Arc<data_source::DataSources>,
+}

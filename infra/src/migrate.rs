@@ -1,5 +1,6 @@
 //! Brings the schema up to date.
 
+mod secrets;
 mod user_names;
 
 use kymograph_app::{Error, Result};
@@ -8,6 +9,7 @@ use sha2::{Digest, Sha256};
 use tokio_postgres::Client;
 
 use crate::database_server::DatabaseServer;
+use crate::secret::MasterKeys;
 
 /// The advisory lock under which migrations run, so that servers that start together take turns.
 pub(crate) const LOCK: i64 = 0x006b_796d_6f67;
@@ -31,8 +33,9 @@ pub async fn connect(server: &DatabaseServer) -> Result<Client> {
 
 /// Runs the migrations that the database does not have yet, and returns how many there were.
 ///
-/// Fails if the database has migrations this server does not know, or others under the same number.
-pub async fn migrate(server: &DatabaseServer) -> Result<usize> {
+/// Fails if the database has migrations this server does not know, or others under the same number. Secrets from before
+/// they were sealed are sealed under the master keys.
+pub async fn migrate(server: &DatabaseServer, master_keys: &MasterKeys) -> Result<usize> {
     let mut client = connect(server).await?;
     let failed = |error| migration_error("the schema could not be read", &error);
     client.execute("SELECT pg_advisory_lock($1)", &[&LOCK]).await.map_err(failed)?;
@@ -52,7 +55,7 @@ pub async fn migrate(server: &DatabaseServer) -> Result<usize> {
     check_applied(&applied)?;
     let missing = &MIGRATIONS[applied.len()..];
     for migration in missing {
-        apply(&mut client, migration).await?;
+        apply(&mut client, migration, master_keys).await?;
     }
     Ok(missing.len())
 }
@@ -74,7 +77,7 @@ fn check_applied(applied: &[(i32, String)]) -> Result<()> {
     Ok(())
 }
 
-async fn apply(client: &mut Client, migration: &Migration) -> Result<()> {
+async fn apply(client: &mut Client, migration: &Migration, master_keys: &MasterKeys) -> Result<()> {
     let failed = |error| migration_error(migration.name, &error);
     let transaction = client.transaction().await.map_err(failed)?;
     if migration.version > 1 {
@@ -83,6 +86,9 @@ async fn apply(client: &mut Client, migration: &Migration) -> Result<()> {
     transaction.batch_execute(migration.sql).await.map_err(failed)?;
     if migration.version == user_names::MIGRATION {
         user_names::fill(&transaction).await.map_err(failed)?;
+    }
+    if migration.version == secrets::MIGRATION {
+        secrets::seal(&transaction, master_keys).await?;
     }
     transaction.batch_execute("RESET ROLE").await.map_err(failed)?;
     if migration.version == 1 {

@@ -30,7 +30,7 @@ const LOCK_QUOTA: &str = "SELECT pg_advisory_xact_lock(hashtextextended('kymogra
 const LOCK_USER: &str = "SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE";
 static CHECK_USER: Text = Text::new(|| check("EXISTS (SELECT FROM users WHERE id = $1 AND NOT is_disabled)"));
 static CHECK_PASSWORD: Text =
-    Text::new(|| check("EXISTS (SELECT FROM secrets WHERE org_id = $1 AND key = $2 AND value = $3)"));
+    Text::new(|| check("EXISTS (SELECT FROM secrets WHERE org_id = $1 AND key = $2 AND sealed = $3)"));
 static CHECK_QUOTA: Text = Text::new(|| check("(SELECT count(*) FROM sessions) < $1"));
 const END_OLDEST: &str = "DELETE FROM sessions WHERE user_id = $1
     AND id IN (SELECT id FROM sessions WHERE user_id = $1 ORDER BY seen DESC, id OFFSET $2)";
@@ -46,14 +46,14 @@ impl PgSessionStore {
     }
 
     /// Inserts a session in one transaction with its conditions, and says which one does not hold.
-    async fn insert(&self, id: i64, session: &Session, password_hash: Option<&str>) -> Result<Inserted> {
+    async fn insert(&self, id: i64, session: &Session, password_seal: Option<&[u8]>) -> Result<Inserted> {
         let user = session.user_id;
         let mut steps: Vec<(&'static str, _, _)> = vec![
             (LOCK_USER, params![user.0], Inserted::Done),
             (&CHECK_USER, params![user.0], Inserted::Unproven),
         ];
-        if let Some(hash) = password_hash {
-            let params = params![OrgId::SERVER.0, password_secret(user, None).key, hash.to_owned()];
+        if let Some(seal) = password_seal {
+            let params = params![OrgId::SERVER.0, password_secret(user, None).key, seal.to_vec()];
             steps.push((&CHECK_PASSWORD, params, Inserted::Unproven));
         }
         if let Some(max) = self.max_sessions {
@@ -116,10 +116,10 @@ fn user_agent(text: &str) -> String {
 
 #[async_trait]
 impl SessionStore for PgSessionStore {
-    async fn insert_session(&self, session: &Session, password_hash: Option<&str>) -> Result<Option<i64>> {
+    async fn insert_session(&self, session: &Session, password_seal: Option<&[u8]>) -> Result<Option<i64>> {
         // 52 random bits: unique without a sequence, and exact as a number in JavaScript.
         let id = i64::from_le_bytes(random_bytes()?) & ((1 << 52) - 1);
-        match self.insert(id, session, password_hash).await? {
+        match self.insert(id, session, password_seal).await? {
             Inserted::Done => Ok(Some(id)),
             Inserted::Unproven => Ok(None),
             Inserted::TooMany => Err(QuotaError::Reached.into()),

@@ -10,6 +10,7 @@ pub mod content;
 pub mod kernel;
 pub mod record;
 pub mod rights;
+pub mod source;
 
 use kymograph_app::account::quota::QuotaLimits;
 
@@ -31,6 +32,7 @@ pub fn projectors_within(limits: Option<&QuotaLimits>) -> Vec<Box<dyn Projector>
         record::projectors(),
         content::projectors(),
         rights::projectors(),
+        source::projectors(),
     ];
     areas.into_iter().flatten().collect()
 }

@@ -203,6 +203,11 @@ async fn fill(server: &ServerProcess) {
         }
         admin.put("/api/org/preferences", &json!({"theme": "dark"})).await.expect(200);
         admin.post("/api/playlists", &json!({"name": "TV"})).await.expect(200);
+        for name in ["P", "Q"] {
+            let source =
+                json!({"name": name, "type": "loki", "isDefault": true, "secureJsonData": {"token": "x"}});
+            admin.post("/api/datasources", &source).await.expect(200);
+        }
         let list = json!({"items": [{"role": "Viewer", "permission": 1}, {"userId": user, "permission": 2}]});
         admin.post("/api/folders/ops/permissions", &list).await.expect(200);
         let quota = format!("/api/admin/users/{user}/quotas/org");

@@ -18,6 +18,7 @@ pub(crate) struct Objects {
     pub(crate) service_account: i64,
     pub(crate) token: i64,
     pub(crate) playlist: String,
+    pub(crate) data_source: i64,
     /// An entry of the org's log that can be undone.
     pub(crate) undoable: i64,
     /// The same of the server's log.
@@ -62,6 +63,17 @@ impl Objects {
             .put(&format!("/api/playlists/{playlist}"), &json!({"name": format!("{name} list")}))
             .await
             .expect(200);
+        let source = |url: &str| {
+            json!({"name": format!("{name} source"), "uid": format!("{name}-source"),
+            "type": "prometheus", "url": url, "isDefault": true, "secureJsonData": {"token": name}})
+        };
+        let data_source =
+            admin.post("/api/datasources", &source("")).await.expect(200).body["id"].as_i64().unwrap();
+        let path = format!("/api/datasources/uid/{name}-source");
+        admin.put(&path, &source("http://127.0.0.1:9")).await.expect(200);
+        let default = json!({"name": format!("{name} default"), "type": "loki", "isDefault": true});
+        let default = admin.post("/api/datasources", &default).await.expect(200).body["id"].clone();
+        admin.delete(&format!("/api/datasources/{default}")).await.expect(200);
         let permissions = json!({"items": [
             {"role": "Viewer", "permission": 1}, {"role": "Editor", "permission": 2},
             {"teamId": team, "permission": 1}, {"userId": user, "permission": 4},
@@ -85,6 +97,7 @@ impl Objects {
             service_account,
             token,
             playlist,
+            data_source,
             undoable,
             undoable_of_server,
         }
@@ -107,6 +120,9 @@ impl Objects {
             "{token_id}" => self.token.to_string(),
             "{uid}" if route.path.starts_with("/api/playlists/") => self.playlist.clone(),
             "{uid}" if route.path.ends_with("/trash") => format!("{}-deleted", self.name),
+            "{data_source_uid}" => format!("{}-source", self.name),
+            "{data_source_id}" => self.data_source.to_string(),
+            "{data_source_name}" => format!("{}%20source", self.name),
             "{role}" => "Viewer".to_owned(),
             "{uid}" if route.path.contains("/dashboards/") => format!("{}-dashboard", self.name),
             "{dashboard_uid}" => format!("{}-dashboard", self.name),
@@ -168,6 +184,11 @@ impl Objects {
                 json!({"items": [{"role": "Viewer", "permission": 2}]})
             }
             ("POST", "/api/access-control/folders/{folder_uid}" | "/api/access-control/dashboards/{uid}") => {
+                json!({"permissions": [{"builtInRole": "Viewer", "permission": "Edit"}]})
+            }
+            ("POST", "/api/datasources") => json!({"name": name, "type": "prometheus"}),
+            ("PUT", path) if path.starts_with("/api/datasources/") => json!({"name": name, "type": "loki"}),
+            ("POST", "/api/access-control/datasources/{data_source_uid}") => {
                 json!({"permissions": [{"builtInRole": "Viewer", "permission": "Edit"}]})
             }
             ("POST", path) if path.starts_with("/api/access-control/") => json!({"permission": "Edit"}),

@@ -12,7 +12,7 @@ use kymograph_infra::pool::app_database;
 use kymograph_infra::verify::verify;
 use kymograph_server::config::{Config, Sources};
 use kymograph_server::database::ServerDatabase;
-use kymograph_tests::{TestDatabase, TestServer, program};
+use kymograph_tests::{TestDatabase, TestServer, master_keys, program};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use serde_json::json;
 use tokio::time::{sleep, timeout};
@@ -284,7 +284,7 @@ async fn the_whole_server_works_over_tls() {
     let postgres = TlsPostgres::start("server").await;
     let by_password = format!("sslmode=verify-full&channel_binding=require&{ROOT}");
     let by_certificate = format!("sslmode=verify-full&{ROOT}&sslcert={{}}/robot.pem&sslkey={{}}/robot.key");
-    migrate(&postgres.server(ANN, &by_password).await.unwrap()).await.unwrap();
+    migrate(&postgres.server(ANN, &by_password).await.unwrap(), &master_keys()).await.unwrap();
     for (host, query) in [(ANN, by_password), (ROBOT, by_certificate)] {
         let config = postgres.server(host, &query).await.unwrap();
         let server = TestServer::on_database(TestDatabase { config }, &[]).await;
@@ -312,7 +312,7 @@ async fn the_whole_server_works_over_tls() {
 async fn a_statement_that_nobody_waits_for_is_cancelled_over_tls() {
     let postgres = TlsPostgres::start("cancel").await;
     let server = postgres.server(ANN, &format!("sslmode=verify-full&{ROOT}")).await.unwrap();
-    migrate(&server).await.unwrap();
+    migrate(&server, &master_keys()).await.unwrap();
     let database = app_database(&server, 2).unwrap();
     let read = database.read_global("SELECT pg_sleep(4)::text", &[]);
     assert!(timeout(Duration::from_millis(500), read).await.is_err());

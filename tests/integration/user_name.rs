@@ -1,8 +1,10 @@
 //! Logins and e-mail addresses are one namespace, folded in one way.
 
+use kymograph_app::account::password::PasswordHasher;
 use kymograph_infra::migrate::migrate;
+use kymograph_infra::password::Argon2Hasher;
 use kymograph_infra::verify::verify;
-use kymograph_tests::{Client, TestServer};
+use kymograph_tests::{Client, TestServer, master_keys};
 use serde_json::json;
 
 /// Creates a user with an address, and returns its client and id.
@@ -214,7 +216,7 @@ async fn hidden_characters_are_refused_in_names() {
 
 /// Takes the database back to the version before `user_names`.
 const BEFORE_NAMES: &str = "
-    DROP TABLE jobs, playlists;
+    DROP TABLE jobs, playlists, data_sources;
     DROP INDEX service_accounts_org_id_uid_idx, events_by_correlation, dashboards_by_title, dashboards_by_folder,
         folders_by_title;
     DROP INDEX IF EXISTS dashboards_by_tag;
@@ -230,6 +232,11 @@ const BEFORE_NAMES: &str = "
     DROP INDEX login_attempts_at_idx;
     ALTER TABLE login_attempts RENAME COLUMN account TO login;
     UPDATE actor_logins SET login = 'νικος' WHERE login = 'νικοσ';
+    DROP TABLE secret_keys, secrets;
+    CREATE TABLE secrets (org_id bigint, key text, value text NOT NULL, PRIMARY KEY (org_id, key));
+    ALTER TABLE secrets OWNER TO kymograph_owner;
+    INSERT INTO secrets SELECT 0, 'user/' || id || '/password', CASE login WHEN 'admin' THEN '{admin}' ELSE '{secret}' END
+        FROM users;
     DELETE FROM schema_migrations WHERE version >= 19";
 
 #[tokio::test]
@@ -239,11 +246,17 @@ async fn users_from_before_the_namespace_get_their_names() {
     let (_, bob_id) = new_user(&server, "bob", "bob@corp.test").await;
     new_user(&server, "ΝΙΚΟΣ", "").await;
     let client = server.database.connect().await;
-    client.batch_execute(BEFORE_NAMES).await.unwrap();
+    let hasher = Argon2Hasher::start().unwrap();
+    let (admin, secret) = (hasher.hash("admin", "").await.unwrap(), hasher.hash("secret", "").await.unwrap());
+    let before = BEFORE_NAMES.replace("{admin}", &admin).replace("{secret}", &secret);
+    client.batch_execute(&before).await.unwrap();
     // Bob has the address of ann as his login, as was possible then.
     let legacy = format!("UPDATE users SET login = 'ann@corp.test' WHERE id = {bob_id}");
     client.batch_execute(&legacy).await.unwrap();
-    migrate(&server.database.config).await.unwrap();
+    migrate(&server.database.config, &master_keys()).await.unwrap();
+    let plain = "SELECT count(*) FROM information_schema.columns WHERE table_name = 'secrets' AND column_name = 'value'";
+    assert_eq!(server.database.scalar::<i64>(plain).await, 0);
+    let server = TestServer::on_database(server.database.clone(), &[]).await;
 
     for login in ["ann", "ANN@corp.test"] {
         let user = server.client(login, "secret").get("/api/user").await.expect(200).body;

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use kymograph_infra::database_server::DatabaseServer;
 use kymograph_infra::embedded_postgres::{EmbeddedPostgres, EmbeddedSettings};
 use kymograph_infra::migrate::{connect, migrate};
+use kymograph_infra::secret::{MasterKeySettings, MasterKeys};
 
 const TEMPLATE: &str = "kymograph_template";
 
@@ -48,7 +49,7 @@ impl Cluster {
             let config = DatabaseServer::without_tls(postgres.config());
             let client = connect(&config).await.unwrap();
             client.batch_execute(&format!("CREATE DATABASE {TEMPLATE}")).await.unwrap();
-            migrate(&on_database(&config, TEMPLATE)).await.unwrap();
+            migrate(&on_database(&config, TEMPLATE), &master_keys()).await.unwrap();
             config
         });
         Self { config, _reaper: reaper }
@@ -94,4 +95,10 @@ fn spawn_reaper(data: &PathBuf) -> Child {
         done
         rm -rf "$0""#;
     Command::new("sh").arg("-c").arg(script).arg(data).stdin(Stdio::piped()).spawn().unwrap()
+}
+
+/// The master keys of all servers of the tests.
+pub fn master_keys() -> MasterKeys {
+    let texts = vec!["the-secret-key-of-tests".to_owned().into()];
+    MasterKeys::new(MasterKeySettings { texts, file: PathBuf::new() })
 }

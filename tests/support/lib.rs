@@ -22,7 +22,7 @@ mod server;
 
 pub use client::{Answer, Client};
 pub use clock::TestClock;
-pub use cluster::{Cluster, TestDatabase};
+pub use cluster::{Cluster, TestDatabase, master_keys};
 pub use contract::{ContractTable, Operation};
 pub use mail::{MailServer, Manner};
 pub use openapi::Contract;

@@ -102,6 +102,11 @@ impl ServerProcess {
         connect(&DatabaseServer::without_tls(config)).await.unwrap()
     }
 
+    /// Its data folder.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
     /// A client without credentials.
     pub fn anonymous(&self) -> Client {
         Client::new(format!("http://127.0.0.1:{}", self.port))

@@ -33,6 +33,9 @@ pub struct TestServer {
     tasks: Vec<JoinHandle<()>>,
 }
 
+/// Servers on one database have one master key.
+const SECRET_KEY: &str = "security.secret_key=the-secret-key-of-tests";
+
 impl TestServer {
     /// A server with default settings.
     pub async fn start() -> Self {
@@ -49,7 +52,7 @@ impl TestServer {
         let config = Config::load(&Sources {
             config_file: None,
             env: Vec::new(),
-            overrides: settings.iter().map(|setting| format!("cfg:{setting}")).collect(),
+            overrides: [SECRET_KEY].iter().chain(settings).map(|setting| format!("cfg:{setting}")).collect(),
             working_dir: PathBuf::from("/nonexistent"),
         })
         .unwrap();
@@ -57,6 +60,7 @@ impl TestServer {
         let wired = wire(&config, &database.config, clock.clone()).unwrap();
         let first =
             FirstUser { login: "admin".into(), email: "admin@localhost".into(), password: "admin".into() };
+        wired.secrets.check_master_key().await.unwrap();
         wired.setup.ensure_first_user(&first).await.unwrap();
         wired.readiness.set(true);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -99,12 +99,13 @@ macro_rules! routes_of {
     }};
 }
 
-const GROUP: Group = Group::new("access_control", "Who may do what with single folders and dashboards");
+const GROUP: Group =
+    Group::new("access_control", "Who may do what with single folders, dashboards and data sources");
 
-/// The routes of permissions of folders and dashboards.
+/// The routes of permissions of folders, dashboards and data sources.
 pub fn routes(permissions: &Arc<ResourcePermissions>, url_of: UrlOf) -> Routes {
     let of = |kind| KindState { permissions: permissions.clone(), kind, url_of };
-    let (folders, dashboards) = (&of(ResourceKind::Folder), &of(ResourceKind::Dashboard));
+    let [folders, dashboards, sources] = &ResourceKind::ALL.map(of);
     Routes::of(&GROUP)
         .add(
             get(
@@ -126,6 +127,7 @@ pub fn routes(permissions: &Arc<ResourcePermissions>, url_of: UrlOf) -> Routes {
         )
         .merge(routes_of!(folders, "folders", "{folder_uid}", "Folder", "a folder"))
         .merge(routes_of!(dashboards, "dashboards", "{uid}", "Dashboard", "a dashboard"))
+        .merge(routes_of!(sources, "datasources", "{data_source_uid}", "DataSource", "a data source"))
         .merge(acl::routes(folders, dashboards))
 }
 
@@ -141,7 +143,7 @@ struct KindState {
     url_of: UrlOf,
 }
 
-/// The address of the page of a folder or dashboard, by its kind, uid and slug.
+/// The address of the page of an object, by its kind, uid and slug.
 pub type UrlOf = fn(ResourceKind, &Uid, &str) -> String;
 
 #[derive(Serialize, ToSchema)]
@@ -195,7 +197,7 @@ fn permission_body(kind: ResourceKind, permission: PermissionView) -> Permission
         is_managed: !permission.is_inherited,
         is_inherited: permission.is_inherited,
         actions: actions(kind, permission.level),
-        permission: permission.level.as_str(),
+        permission: level_name(kind, permission.level),
         ..PermissionBody::default()
     };
     match permission.grantee {
@@ -228,13 +230,29 @@ fn admins_body(kind: ResourceKind) -> PermissionBody {
     PermissionBody {
         built_in_role: Some(OrgRole::Admin),
         actions: actions(kind, AccessLevel::Admin),
-        permission: AccessLevel::Admin.as_str(),
+        permission: level_name(kind, AccessLevel::Admin),
         ..PermissionBody::default()
     }
 }
 
 fn actions(kind: ResourceKind, level: AccessLevel) -> Vec<&'static str> {
     permissions_of(kind, level).map(Permission::action).collect()
+}
+
+/// The name of a level: who may look at a data source may ask it.
+fn level_name(kind: ResourceKind, level: AccessLevel) -> &'static str {
+    match (kind, level) {
+        (ResourceKind::DataSource, AccessLevel::View) => "Query",
+        (_, level) => level.as_str(),
+    }
+}
+
+/// The level of a name, `None` for an empty one.
+fn level_of(kind: ResourceKind, name: Option<&str>) -> Result<Option<AccessLevel>, Error> {
+    match (kind, name.unwrap_or_default()) {
+        (ResourceKind::DataSource, "Query") => Ok(Some(AccessLevel::View)),
+        (_, name) => parse_level(name),
+    }
 }
 
 #[derive(Deserialize, Default, ToSchema)]
@@ -264,7 +282,8 @@ async fn get_resource_description(
     state.permissions.require_some(&scope, state.kind).await?;
     let assignments =
         AssignmentsBody { users: true, service_accounts: true, teams: true, built_in_roles: true };
-    Ok(Json(DescriptionBody { assignments, permissions: AccessLevel::ALL.map(AccessLevel::as_str) }))
+    let permissions = AccessLevel::ALL.map(|level| level_name(state.kind, level));
+    Ok(Json(DescriptionBody { assignments, permissions }))
 }
 
 async fn get_resource_permissions(
@@ -284,7 +303,7 @@ async fn set_resource_permissions(
     JsonBody(form): JsonBody<SetPermissionsForm>,
 ) -> ApiResult<Json<Message>> {
     let wanted = form.permissions.unwrap_or_default().into_iter().map(|grant| {
-        let level = parse_level(grant.permission.as_deref().unwrap_or_default())?;
+        let level = level_of(state.kind, grant.permission.as_deref())?;
         Ok(WantedGrant { user_id: grant.user_id, team_id: grant.team_id, role: grant.built_in_role, level })
     });
     let wanted = wanted.collect::<Result<Vec<_>, Error>>()?;
@@ -299,7 +318,7 @@ async fn set_resource_permissions_for_user(
     JsonBody(form): JsonBody<SetPermissionForm>,
 ) -> ApiResult<Json<Message>> {
     let user_id = Some(parse_id("userID", &user)?);
-    state.set_one(&scope, &uid, WantedGrant { user_id, ..form.into_grant()? }).await
+    state.set_one(&scope, &uid, WantedGrant { user_id, ..form.into_grant(state.kind)? }).await
 }
 
 async fn set_resource_permissions_for_team(
@@ -309,7 +328,7 @@ async fn set_resource_permissions_for_team(
     JsonBody(form): JsonBody<SetPermissionForm>,
 ) -> ApiResult<Json<Message>> {
     let team_id = Some(parse_id("teamID", &team)?);
-    state.set_one(&scope, &uid, WantedGrant { team_id, ..form.into_grant()? }).await
+    state.set_one(&scope, &uid, WantedGrant { team_id, ..form.into_grant(state.kind)? }).await
 }
 
 async fn set_resource_permissions_for_built_in_role(
@@ -318,12 +337,12 @@ async fn set_resource_permissions_for_built_in_role(
     Path((uid, role)): Path<(String, String)>,
     JsonBody(form): JsonBody<SetPermissionForm>,
 ) -> ApiResult<Json<Message>> {
-    state.set_one(&scope, &uid, WantedGrant { role: Some(role), ..form.into_grant()? }).await
+    state.set_one(&scope, &uid, WantedGrant { role: Some(role), ..form.into_grant(state.kind)? }).await
 }
 
 impl SetPermissionForm {
-    fn into_grant(self) -> Result<WantedGrant, Error> {
-        let level = parse_level(self.permission.as_deref().unwrap_or_default())?;
+    fn into_grant(self, kind: ResourceKind) -> Result<WantedGrant, Error> {
+        let level = level_of(kind, self.permission.as_deref())?;
         Ok(WantedGrant { level, ..WantedGrant::default() })
     }
 }

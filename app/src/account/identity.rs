@@ -47,6 +47,8 @@ pub struct Identified {
     pub is_disabled: bool,
     /// The hash of the user's password.
     pub password_hash: Arc<str>,
+    /// The same, sealed as it is kept: another one whenever the password is set.
+    pub password_seal: Arc<[u8]>,
     /// The org the user works in.
     pub org_id: OrgId,
     /// The orgs the user is a member of, by id.

@@ -25,7 +25,7 @@ use crate::kernel::noun::Noun;
 use crate::kernel::random::random_uid;
 use crate::{Actor, Commands, Permission, RequestContext, Scope, Unit};
 use code::InviteCode;
-pub(crate) use code::forgotten;
+pub use code::code_secret;
 
 /// An open invite as it is read.
 #[derive(Clone, Debug)]
@@ -109,7 +109,7 @@ impl Noun for Invite {
 
     /// An invite does not come back: what undoing does is to end it.
     async fn follow_return(&self, unit: &mut Unit<'_>, scope: &Scope, _: &Endings) -> Result<()> {
-        unit.write_secret(forgotten(scope.org(), self.id));
+        unit.write_secret(code_secret(scope.org(), self.id, None)).await?;
         Ok(())
     }
 }
@@ -182,7 +182,7 @@ impl Invites {
                 let (guest, now) = (guest.clone(), self.clock.now());
                 invite.tell(InviteCommand::Create { id, guest, invited_by, now }).await?;
                 unit.record(invite)?;
-                unit.write_secret(InviteCode::try_random(org, id)?.secret());
+                unit.write_secret(InviteCode::try_random(org, id)?.secret()).await?;
                 unit.start_job(TidyOrg::of_invites(org)?);
                 Ok(unit.decided(()))
             })
@@ -209,7 +209,7 @@ impl Invites {
                 let mut invite = unit.load::<Invite>(&id).await?;
                 invite.tell(InviteCommand::Revoke).await?;
                 unit.record(invite)?;
-                unit.write_secret(forgotten(scope.org(), id));
+                unit.write_secret(code_secret(scope.org(), id, None)).await?;
                 Ok(unit.decided(()))
             })
             .await
@@ -241,7 +241,7 @@ impl Invites {
                     invite.tell(InviteCommand::Revoke).await?;
                 }
                 unit.record(invite)?;
-                unit.write_secret(forgotten(scope.org(), id));
+                unit.write_secret(code_secret(scope.org(), id, None)).await?;
                 Ok(unit.decided(()))
             })
             .await
@@ -285,7 +285,7 @@ impl Invites {
                 membership.tell(MembershipCommand::Add { user_id, role: invite.role }).await?;
                 unit.record(membership)?;
                 unit.record(invite)?;
-                unit.write_secret(forgotten(org_id, id));
+                unit.write_secret(code_secret(org_id, id, None)).await?;
                 Ok(unit.decided(AcceptedInvite { user_id, login: login.clone() }))
             })
             .await
@@ -312,7 +312,7 @@ async fn end_invites(
         if invite.is_open {
             invite.tell(InviteCommand::Revoke).await?;
             unit.record(invite)?;
-            unit.write_secret(forgotten(scope.org(), *id));
+            unit.write_secret(code_secret(scope.org(), *id, None)).await?;
         }
     }
     Ok(())

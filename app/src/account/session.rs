@@ -66,8 +66,8 @@ impl SessionLifetimes {
 #[async_trait]
 pub trait SessionStore: Send + Sync {
     /// Keeps a new session and returns its id, or `None` if its user is not there or disabled, or has another password
-    /// than the one with this hash. The oldest sessions beyond [`MAX_SESSIONS`] end.
-    async fn insert_session(&self, session: &Session, password_hash: Option<&str>) -> Result<Option<i64>>;
+    /// than the one with this seal. The oldest sessions beyond [`MAX_SESSIONS`] end.
+    async fn insert_session(&self, session: &Session, password_seal: Option<&[u8]>) -> Result<Option<i64>>;
     /// The session that has this current or previous token.
     async fn find_session(&self, token: &TokenHash) -> Result<Option<Session>>;
     /// Replaces the token, if it still is the one given, and returns whether it was.

@@ -108,7 +108,7 @@ impl Setup {
                 }))
                 .await?;
                 unit.record(user)?;
-                unit.write_secret(password_secret(user_id, Some(hash.clone())));
+                unit.write_secret(password_secret(user_id, Some(hash.clone()))).await?;
                 let mut org = unit.load_across::<Org>(across, id, &id).await?;
                 org.tell(OrgCommand::Create(OrgCreated { id, name: "Main Org.".into() })).await?;
                 unit.record(org)?;

@@ -269,7 +269,7 @@ impl Users {
             user.tell(command).await?;
         }
         unit.record(user)?;
-        unit.write_secret(password_secret(id, Some(hash.to_owned())));
+        unit.write_secret(password_secret(id, Some(hash.to_owned()))).await?;
         Ok(())
     }
 
@@ -349,7 +349,7 @@ impl Users {
                 }
                 user.tell(UserCommand::ChangePassword).await?;
                 unit.record(user)?;
-                unit.write_secret(password_secret(id, Some(hash.clone())));
+                unit.write_secret(password_secret(id, Some(hash.clone()))).await?;
                 Ok(unit.decided(true))
             })
             .await
@@ -400,7 +400,7 @@ impl Users {
                 let mut user = unit.load_from_server::<User>(&id).await?;
                 user.tell(UserCommand::Delete).await?;
                 unit.record(user)?;
-                unit.write_secret(password_secret(id, None));
+                unit.write_secret(password_secret(id, None)).await?;
                 for org in self.memberships.list_orgs_of_user(id).await? {
                     let org_scope = scope.in_org(org.org_id, Permission::ORG_USERS_REMOVE)?;
                     self.endings.tell(&mut unit, &org_scope, &[Ending::Member(id)]).await?;

@@ -25,6 +25,4 @@ permissions! {
     PLAYLISTS_READ = { action: "playlists:read", role: Some(OrgRole::Viewer), scopes: &["playlists:*"] };
     /// Create, change and delete playlists.
     PLAYLISTS_WRITE = { action: "playlists:write", role: Some(OrgRole::Editor), scopes: &["playlists:*"] };
-    /// Read data sources.
-    DATA_SOURCES_READ = { action: "datasources:read", role: Some(OrgRole::Admin) };
 }

@@ -4,9 +4,12 @@ mod course;
 
 use std::sync::Arc;
 
+use hmac::{Hmac, KeyInit, Mac};
 use kymograph_domain::Invariant;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use sha2::Sha256;
+use tokio::sync::OnceCell;
 
 use crate::kernel::by_org::ByOrg;
 use crate::kernel::error::{Error, ErrorKind, Result};
@@ -14,6 +17,7 @@ use crate::kernel::event_store::{Commit, CommitError, EventStore, Fate, KeptResp
 use crate::kernel::job::JobWriter;
 use crate::kernel::scope::{IdempotencyKey, Scope};
 use crate::kernel::secret::Secrets;
+use crate::kernel::server_key::{ServerKey, ServerKeys};
 use crate::kernel::unit::{Decided, Loaded, Stores, Unit};
 use course::Course;
 
@@ -26,13 +30,31 @@ pub struct Commands {
     stores: Arc<Stores>,
     /// Commands that lost a race take turns in deciding again, so that they do not race once more.
     turns: Arc<ByOrg<tokio::sync::Mutex<()>>>,
+    server_keys: Arc<dyn ServerKeys>,
+    /// The key of the hashes by which repeated requests are known.
+    request_key: Arc<OnceCell<ServerKey>>,
 }
 
 impl Commands {
-    /// Commands on this log, and on the secrets and jobs beside it.
+    /// Commands on this log, on the secrets and jobs beside it, and with the keys of the server.
     #[must_use]
-    pub fn new(store: Arc<dyn EventStore>, secrets: Arc<dyn Secrets>, jobs: Arc<dyn JobWriter>) -> Self {
-        Self { stores: Arc::new(Stores::new(store, secrets, jobs)), turns: Arc::default() }
+    pub fn new(
+        store: Arc<dyn EventStore>,
+        secrets: Arc<dyn Secrets>,
+        jobs: Arc<dyn JobWriter>,
+        server_keys: Arc<dyn ServerKeys>,
+    ) -> Self {
+        let stores = Arc::new(Stores::new(store, secrets, jobs));
+        Self { stores, turns: Arc::default(), server_keys, request_key: Arc::default() }
+    }
+
+    /// The hash by which a repeated request is known, made of the plain one. It is keyed, because a request may hold a
+    /// password, which could be guessed from a plain hash.
+    pub async fn hash_request(&self, digest: &[u8; 32]) -> Result<[u8; 32]> {
+        let key = self.request_key.get_or_try_init(|| self.server_keys.server_key("idempotency")).await?;
+        let mut mac = Hmac::<Sha256>::new_from_slice(key).map_err(Error::internal)?;
+        mac.update(digest);
+        Ok(mac.finalize().into_bytes().into())
     }
 
     fn unit<'s>(&self, scope: &'s Scope, loaded: Loaded) -> Unit<'s> {

@@ -31,11 +31,24 @@ pub mod overload {
     pub const WORK_OF_ORG: &str = "overload.work-of-org";
     /// Bytes of request bodies.
     pub const BODIES: &str = "overload.bodies";
+    /// Queries to data sources.
+    pub const QUERIES: &str = "overload.queries";
     /// Large answers.
     pub const ANSWERS: &str = "overload.answers";
     /// All of them.
-    pub const ALL: [&str; 10] =
-        [COMMANDS, PASSWORDS, EXPORTS, EXPORTS_OF_ORG, MAILS, READS, WORK, WORK_OF_ORG, BODIES, ANSWERS];
+    pub const ALL: [&str; 11] = [
+        COMMANDS,
+        PASSWORDS,
+        EXPORTS,
+        EXPORTS_OF_ORG,
+        MAILS,
+        READS,
+        WORK,
+        WORK_OF_ORG,
+        BODIES,
+        QUERIES,
+        ANSWERS,
+    ];
 
     /// The code of such an error, and what the client is told.
     pub type Refusal = (&'static str, &'static str);

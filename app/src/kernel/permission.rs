@@ -18,6 +18,8 @@ pub struct Permission {
     pub(crate) on_folder: Option<AccessLevel>,
     /// The level that it takes on a dashboard.
     pub(crate) on_dashboard: Option<AccessLevel>,
+    /// The level that it takes on a data source.
+    pub(crate) on_data_source: Option<AccessLevel>,
 }
 
 /// Declares the permissions of an area: `NAME = { action: "teams:read", role: Some(OrgRole::Admin) };`.
@@ -35,8 +37,15 @@ macro_rules! permissions {
 
 impl Permission {
     /// A permission that nobody has, which rows are made of.
-    pub(crate) const NOBODYS: Self =
-        Self { action: "", role: None, is_server: false, scopes: &[""], on_folder: None, on_dashboard: None };
+    pub(crate) const NOBODYS: Self = Self {
+        action: "",
+        role: None,
+        is_server: false,
+        scopes: &[""],
+        on_folder: None,
+        on_dashboard: None,
+        on_data_source: None,
+    };
 
     /// The name of the action, as clients know it.
     #[must_use]
@@ -98,7 +107,8 @@ mod tests {
     #[test]
     fn a_viewer_reads_and_changes_nothing() {
         for permission in permissions() {
-            assert!(!permission.is_of(OrgRole::Viewer) || permission.action().ends_with(":read"));
+            let reads = permission.action().ends_with(":read") || permission.action().ends_with(":query");
+            assert!(!permission.is_of(OrgRole::Viewer) || reads);
             assert!(!permission.is_of(OrgRole::None));
         }
     }

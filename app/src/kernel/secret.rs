@@ -2,8 +2,11 @@
 
 use std::fmt;
 
+use async_trait::async_trait;
 use kymograph_domain::OrgId;
+use zeroize::Zeroizing;
 
+use crate::kernel::error::Result;
 use crate::kernel::side_write::SideWrite;
 
 /// A secret to be kept, or deleted.
@@ -23,10 +26,18 @@ impl fmt::Debug for SecretWrite {
     }
 }
 
-/// Writes secrets as parts of commits.
+/// Encrypts secrets with a key of their org, and writes them as parts of commits. A secret is bound to its org and name:
+/// what was sealed for another one does not open.
+#[async_trait]
 pub trait Secrets: Send + Sync {
-    /// Keeps a secret, or deletes it.
-    fn write(&self, secret: SecretWrite) -> SideWrite;
-    /// Deletes all secrets of an org, which ends.
-    fn delete_all(&self, org: OrgId) -> SideWrite;
+    /// Encrypts a secret as it is kept.
+    async fn seal(&self, org: OrgId, key: &str, value: &str) -> Result<Vec<u8>>;
+    /// Decrypts a secret as it is kept.
+    async fn open(&self, org: OrgId, key: &str, sealed: &[u8]) -> Result<Zeroizing<String>>;
+    /// Keeps a secret that is sealed.
+    fn keep(&self, org: OrgId, key: String, sealed: Vec<u8>) -> SideWrite;
+    /// Deletes a secret.
+    fn delete(&self, org: OrgId, key: String) -> SideWrite;
+    /// Deletes all secrets of an org, which ends, and the key that they are sealed with.
+    fn delete_all(&self, org: OrgId) -> [SideWrite; 2];
 }

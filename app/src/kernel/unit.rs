@@ -271,15 +271,26 @@ impl<'s> Unit<'s> {
     }
 
     /// Has a secret kept, or deleted, together with the events.
-    pub fn write_secret(&mut self, secret: SecretWrite) {
-        let write = self.stores.secrets.write(secret);
+    pub async fn write_secret(&mut self, secret: SecretWrite) -> Result<()> {
+        let (secrets, SecretWrite { org, key, value }) = (self.stores.secrets.clone(), secret);
+        let write = match value {
+            Some(value) => {
+                let sealed = secrets.seal(org, &key, &value).await?;
+                secrets.keep(org, key, sealed)
+            }
+            None => secrets.delete(org, key),
+        };
         self.write(write);
+        Ok(())
     }
 
     /// Has all secrets of the scope's org deleted, because it ends.
     pub fn delete_secrets(&mut self) {
-        let write = self.stores.secrets.delete_all(self.scope.org());
-        self.write(write);
+        self.stores
+            .secrets
+            .delete_all(self.scope.org())
+            .into_iter()
+            .for_each(|write| self.writes.push(write));
     }
 
     /// Has a job written together with the events, to be done after them.

@@ -1,13 +1,13 @@
-//! Who may do what with folders and dashboards.
+//! Who may do what with folders, dashboards and data sources.
 //!
-//! Everything else is allowed by role, see [`crate::kernel::permission`]. What somebody may do with a folder or dashboard is the
+//! Everything else is allowed by role, see [`crate::kernel::permission`]. What somebody may do with one of them is the
 //! highest level that its own list, or that of any folder around it, grants to the user, to one of the user's teams
 //! or to the user's role. The lists come from memory, so that a warm read asks no database; see
 //! `docs/adr/0011-rights-on-resources.md`.
 
 use std::sync::{Arc, LazyLock};
 
-use kymograph_domain::rights::resource_permission::{DEFAULT_GRANTS, Grantee, ResourceKind};
+use kymograph_domain::rights::resource_permission::{Grantee, ResourceKind};
 use kymograph_domain::{AccessLevel, OrgRole, TeamId, Timestamp, Uid, UserId};
 
 use crate::kernel::error::{Error, Result};
@@ -31,6 +31,8 @@ pub enum Guarded<'a> {
     /// that one is there, and not another one that has its uid since. A dashboard that is not in the trash has nothing
     /// around it.
     Trashed(i64),
+    /// A data source, by its numeric id.
+    DataSource(i64),
 }
 
 /// A grant as it was stored.
@@ -62,6 +64,8 @@ pub struct OwnAccess {
 /// A folder or dashboard on the way to the root.
 #[derive(Clone, Debug)]
 pub struct AccessNode {
+    /// What it is.
+    pub kind: ResourceKind,
     /// What is set on it.
     pub own: Arc<OwnAccess>,
     /// Whether it is at the root.
@@ -105,7 +109,7 @@ impl ContentFilter {
             is_unlimited: scope.administers_content(),
             level,
             grantees: grantees.map(String::from).collect(),
-            default_level: default_level(scope.role()),
+            default_level: default_level(ResourceKind::Folder, scope.role()),
             member: scope.member_since().map(|_| user),
             creator_since: scope.member_since(),
         }
@@ -231,16 +235,16 @@ fn node_level(scope: &Scope, teams: &[TeamId], node: &AccessNode) -> Option<Acce
         None if *creator == user && scope.member_since().is_some_and(|since| since <= *created) => {
             Some(AccessLevel::Admin)
         }
-        None => default_level(role),
+        None => default_level(node.kind, role),
     }
 }
 
-fn default_level(role: OrgRole) -> Option<AccessLevel> {
-    let granted = DEFAULT_GRANTS.iter().filter(|(grantee, _)| match grantee {
+fn default_level(kind: ResourceKind, role: OrgRole) -> Option<AccessLevel> {
+    let granted = kind.default_grants().into_iter().filter(|(grantee, _)| match grantee {
         Grantee::Role(granted) => *granted <= role,
         Grantee::User(_) | Grantee::Team(_) => false,
     });
-    granted.map(|(_, level)| *level).max()
+    granted.map(|(_, level)| level).max()
 }
 
 impl Guarded<'_> {
@@ -248,6 +252,7 @@ impl Guarded<'_> {
         match self {
             Self::Folder(_) => ResourceKind::Folder,
             Self::Dashboard { .. } | Self::Trashed(_) => ResourceKind::Dashboard,
+            Self::DataSource(_) => ResourceKind::DataSource,
         }
     }
 }
@@ -257,6 +262,7 @@ fn level_on(permission: Permission, kind: ResourceKind) -> Option<AccessLevel> {
     match kind {
         ResourceKind::Folder => permission.on_folder,
         ResourceKind::Dashboard => permission.on_dashboard,
+        ResourceKind::DataSource => permission.on_data_source,
     }
 }
 
@@ -270,6 +276,7 @@ fn needed(kind: ResourceKind, permission: Permission) -> Result<AccessLevel> {
 
 static ON_FOLDER: LazyLock<Vec<Permission>> = LazyLock::new(|| by_level(ResourceKind::Folder));
 static ON_DASHBOARD: LazyLock<Vec<Permission>> = LazyLock::new(|| by_level(ResourceKind::Dashboard));
+static ON_DATA_SOURCE: LazyLock<Vec<Permission>> = LazyLock::new(|| by_level(ResourceKind::DataSource));
 
 fn by_level(kind: ResourceKind) -> Vec<Permission> {
     let mut on: Vec<_> = permissions().filter(|permission| level_on(*permission, kind).is_some()).collect();
@@ -282,6 +289,7 @@ pub fn permissions_of(kind: ResourceKind, level: AccessLevel) -> impl Iterator<I
     let on = match kind {
         ResourceKind::Folder => &ON_FOLDER,
         ResourceKind::Dashboard => &ON_DASHBOARD,
+        ResourceKind::DataSource => &ON_DATA_SOURCE,
     };
     on.iter().copied().take_while(move |permission| level_on(*permission, kind) <= Some(level))
 }
@@ -310,7 +318,8 @@ mod tests {
             updated: Timestamp(1),
         };
         let grants = grants.map(|grants| grants.iter().map(stored).collect());
-        AccessNode { own: Arc::new(OwnAccess { grants, creator, created: Timestamp(100) }), is_root }
+        let own = Arc::new(OwnAccess { grants, creator, created: Timestamp(100) });
+        AccessNode { kind: ResourceKind::Folder, own, is_root }
     }
 
     #[test]
@@ -322,6 +331,18 @@ mod tests {
         assert_eq!(level(OrgRole::None, None, true), None);
         assert_eq!(level(OrgRole::Editor, None, false), None);
         assert_eq!(level(OrgRole::Editor, Some(&[]), true), None);
+    }
+
+    #[test]
+    fn whoever_sees_anything_may_ask_a_data_source_until_a_list_is_set() {
+        let level = |role, grants| {
+            let node = AccessNode { kind: ResourceKind::DataSource, ..node(grants, UserId(1), true) };
+            node_level(&scope(role, 1), &[], &node)
+        };
+        assert_eq!(level(OrgRole::Editor, None), Some(AccessLevel::View));
+        assert_eq!(level(OrgRole::Viewer, None), Some(AccessLevel::View));
+        assert_eq!(level(OrgRole::None, None), None);
+        assert_eq!(level(OrgRole::Editor, Some(&[])), None);
     }
 
     #[test]
@@ -348,7 +369,7 @@ mod tests {
 
     #[test]
     fn a_higher_level_allows_more() {
-        for kind in [ResourceKind::Folder, ResourceKind::Dashboard] {
+        for kind in ResourceKind::ALL {
             let counts = AccessLevel::ALL.map(|level| permissions_of(kind, level).count());
             assert!(counts.is_sorted() && counts[0] > 0, "{counts:?}");
         }

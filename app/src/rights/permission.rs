@@ -1,4 +1,4 @@
-//! The permissions on permissions of folders and dashboards, a row each.
+//! The permissions on permissions of folders, dashboards and data sources, a row each.
 
 use kymograph_domain::{AccessLevel, OrgRole};
 
@@ -9,6 +9,10 @@ permissions! {
     DASHBOARDS_PERMISSIONS_READ = { action: "dashboards.permissions:read", role: Some(OrgRole::Admin), scopes: &["dashboards:*", "folders:*"], on_folder: Some(AccessLevel::Admin), on_dashboard: Some(AccessLevel::Admin) };
     /// Change who may do what with dashboards.
     DASHBOARDS_PERMISSIONS_WRITE = { action: "dashboards.permissions:write", role: Some(OrgRole::Admin), scopes: &["dashboards:*", "folders:*"], on_folder: Some(AccessLevel::Admin), on_dashboard: Some(AccessLevel::Admin) };
+    /// Read who may do what with data sources.
+    DATA_SOURCES_PERMISSIONS_READ = { action: "datasources.permissions:read", role: Some(OrgRole::Admin), scopes: &["datasources:*"], on_data_source: Some(AccessLevel::Admin) };
+    /// Change who may do what with data sources.
+    DATA_SOURCES_PERMISSIONS_WRITE = { action: "datasources.permissions:write", role: Some(OrgRole::Admin), scopes: &["datasources:*"], on_data_source: Some(AccessLevel::Admin) };
     /// Read who may do what with folders.
     FOLDERS_PERMISSIONS_READ = { action: "folders.permissions:read", role: Some(OrgRole::Admin), scopes: &["folders:*"], on_folder: Some(AccessLevel::Admin) };
     /// Change who may do what with folders.

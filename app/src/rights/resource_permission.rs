@@ -335,7 +335,7 @@ impl ResourcePermissions {
         }
         let creator = self.ports.reader.list_granted_users(scope, &[node.own.creator]).await?;
         let creator = creator.into_iter().find(|user| user.since <= node.own.created);
-        Ok(default_grants(creator.map(|user| user.id)))
+        Ok(default_grants(node.kind, creator.map(|user| user.id)))
     }
 
     /// Fails unless the actor may read the permissions of some folder, or of some dashboard.
@@ -347,7 +347,9 @@ impl ResourcePermissions {
         let filter = ContentFilter::of(scope, AccessLevel::Admin);
         let rights = self.ports.reader.list_rights(scope, &filter, MAX_NAMED).await?;
         // Who administers a folder administers the dashboards in it.
-        let is_enough = |right: &ContentRight| right.kind == ResourceKind::Folder || right.kind == kind;
+        let is_in_folders = kind != ResourceKind::DataSource;
+        let is_enough =
+            |right: &ContentRight| right.kind == kind || is_in_folders && right.kind == ResourceKind::Folder;
         if rights.iter().any(is_enough) { Ok(()) } else { Err(denied(read_permission(kind))) }
     }
 
@@ -358,7 +360,8 @@ impl ResourcePermissions {
         scope: &Scope,
     ) -> Result<BTreeMap<&'static str, BTreeSet<String>>> {
         let mut allowed: BTreeMap<_, BTreeSet<String>> = BTreeMap::new();
-        let content: Vec<_> = permissions_of(ResourceKind::Folder, AccessLevel::Admin).collect();
+        let on = |kind| permissions_of(kind, AccessLevel::Admin);
+        let content: Vec<_> = on(ResourceKind::Folder).chain(on(ResourceKind::DataSource)).collect();
         let is_unlimited = scope.administers_content();
         for permission in permissions() {
             let is_content = content.contains(&permission);
@@ -378,7 +381,7 @@ impl ResourcePermissions {
         let filter = ContentFilter::of(scope, AccessLevel::View);
         for right in self.ports.reader.list_rights(scope, &filter, MAX_NAMED).await? {
             for permission in permissions_of(right.kind, right.level) {
-                let scope = format!("{}s:uid:{}", right.kind.as_str(), right.uid);
+                let scope = format!("{}:uid:{}", scope_of(right.kind), right.uid);
                 allowed.entry(permission.action()).or_default().insert(scope);
             }
         }
@@ -390,6 +393,16 @@ fn guarded<'a>(kind: ResourceKind, uid: &'a Uid, id: i64, folder: Option<&'a Uid
     match kind {
         ResourceKind::Folder => Guarded::Folder(uid),
         ResourceKind::Dashboard => Guarded::Dashboard { id, folder },
+        ResourceKind::DataSource => Guarded::DataSource(id),
+    }
+}
+
+/// The word for objects of a kind in Grafana's scopes.
+fn scope_of(kind: ResourceKind) -> &'static str {
+    match kind {
+        ResourceKind::Folder => "folders",
+        ResourceKind::Dashboard => "dashboards",
+        ResourceKind::DataSource => "datasources",
     }
 }
 
@@ -397,6 +410,7 @@ fn read_permission(kind: ResourceKind) -> Permission {
     match kind {
         ResourceKind::Folder => Permission::FOLDERS_PERMISSIONS_READ,
         ResourceKind::Dashboard => Permission::DASHBOARDS_PERMISSIONS_READ,
+        ResourceKind::DataSource => Permission::DATA_SOURCES_PERMISSIONS_READ,
     }
 }
 
@@ -404,5 +418,6 @@ fn write_permission(kind: ResourceKind) -> Permission {
     match kind {
         ResourceKind::Folder => Permission::FOLDERS_PERMISSIONS_WRITE,
         ResourceKind::Dashboard => Permission::DASHBOARDS_PERMISSIONS_WRITE,
+        ResourceKind::DataSource => Permission::DATA_SOURCES_PERMISSIONS_WRITE,
     }
 }

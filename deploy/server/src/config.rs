@@ -38,8 +38,10 @@ pub use smtp::SmtpConfig;
 pub use sources::Sources;
 pub use telemetry::{MetricsConfig, TracingConfig};
 
+use kymograph_infra::secret::MasterKeySettings;
 use layers::{Layers, Unknown};
 use values::Values;
+use zeroize::Zeroizing;
 
 /// Everything the process is configured with, checked and typed.
 #[derive(Clone, Debug)]
@@ -99,6 +101,17 @@ impl Config {
             raw: values.redacted(),
             unknown: layers.into_unknown(),
         })
+    }
+
+    /// Where the master keys for secrets come from.
+    #[must_use]
+    pub fn master_keys(&self) -> MasterKeySettings {
+        let texts = self.security.secret_keys.iter().map(|text| Zeroizing::new(text.expose().to_owned()));
+        let file = self.security.secret_key_file.clone();
+        MasterKeySettings {
+            texts: texts.collect(),
+            file: file.unwrap_or_else(|| self.paths.data.join("secret.key")),
+        }
     }
 
     /// The merged text of every known key by section, as `/api/admin/settings` shows it: a secret that is set

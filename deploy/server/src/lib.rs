@@ -12,6 +12,7 @@ mod metrics;
 pub mod openapi;
 pub mod progress;
 pub mod projections;
+pub mod secrets;
 pub mod serve;
 pub mod trace;
 pub mod verify;

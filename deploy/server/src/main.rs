@@ -5,11 +5,13 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use kymograph_infra::migrate::migrate;
+use kymograph_infra::secret::MasterKeys;
 use kymograph_server::config::{Config, Sources};
 use kymograph_server::database::CommandDatabase;
 use kymograph_server::error::ServerError;
 use kymograph_server::import::{self, ImportArgs};
 use kymograph_server::projections::{self, ProjectionsAction};
+use kymograph_server::secrets::{self, SecretsAction};
 use kymograph_server::trace::Traces;
 use kymograph_server::{allocator, limits, logging, openapi, serve, verify};
 
@@ -44,6 +46,14 @@ enum Command {
     Projections {
         #[command(subcommand)]
         action: ProjectionsAction,
+        /// The configuration file; without it conf/custom.ini is read if it is there.
+        #[arg(long, global = true)]
+        config: Option<PathBuf>,
+    },
+    /// Works on the encryption of secrets, beside running servers or without one.
+    Secrets {
+        #[command(subcommand)]
+        action: SecretsAction,
         /// The configuration file; without it conf/custom.ini is read if it is there.
         #[arg(long, global = true)]
         config: Option<PathBuf>,
@@ -118,6 +128,10 @@ async fn run(command: Command) -> Result<(), ServerError> {
             let settings = Settings { config, overrides: Vec::new() };
             settings.run(async |config| projections::projections(config, action).await).await
         }
+        Command::Secrets { action, config } => {
+            let settings = Settings { config, overrides: Vec::new() };
+            settings.run(async |config| secrets::secrets(config, action).await).await
+        }
         Command::Limits(settings) => {
             limits::print(&settings.read()?);
             Ok(())
@@ -128,7 +142,7 @@ async fn run(command: Command) -> Result<(), ServerError> {
 
 async fn run_migrate(config: &Config) -> Result<(), ServerError> {
     let database = CommandDatabase::attach(config).await?;
-    let migrated = migrate(&database.server()).await;
+    let migrated = migrate(&database.server(), &MasterKeys::new(config.master_keys())).await;
     database.release().await?;
     let applied = migrated?;
     tracing::info!(applied, "the schema is up to date");

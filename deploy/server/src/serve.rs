@@ -16,6 +16,7 @@ use kymograph_app::account::setup::{FirstUser, Setup};
 use kymograph_infra::clock::SystemClock;
 use kymograph_infra::database_server::DatabaseServer;
 use kymograph_infra::migrate::migrate;
+use kymograph_infra::secret::MasterKeys;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
@@ -48,9 +49,10 @@ pub async fn serve(config: &Config) -> Result<(), ServerError> {
 }
 
 async fn serve_on(config: &Config, database: &DatabaseServer, started: Instant) -> Result<(), ServerError> {
-    migrate(database).await?;
+    migrate(database, &MasterKeys::new(config.master_keys())).await?;
     let database = &database.with_tables_found().await?;
     let wired = wire(config, database, Arc::new(SystemClock))?;
+    wired.secrets.check_master_key().await?;
     let first = FirstUser {
         login: config.security.admin_user.clone(),
         email: config.security.admin_email.clone(),

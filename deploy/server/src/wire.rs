@@ -9,6 +9,7 @@ mod kernel;
 mod record;
 mod rights;
 mod settings;
+mod source;
 
 use std::sync::Arc;
 
@@ -27,10 +28,11 @@ use kymograph_app::kernel::clock::Clock;
 use kymograph_app::kernel::ending::Endings;
 use kymograph_app::kernel::random::random_bytes;
 use kymograph_app::kernel::setting::Settings;
-use kymograph_app::rights::resource_permission::GrantEndings;
+use kymograph_app::rights::resource_permission::{GrantEndings, GuardedKinds};
 use kymograph_app::{Error, Result};
 use kymograph_infra::change_feed::ChangeFeed;
 use kymograph_infra::database_server::DatabaseServer;
+use kymograph_infra::secret::PgSecrets;
 use kymograph_jobs::JobRunner;
 use kymograph_projections::content::folder::folder_cache;
 use tokio::task::JoinHandle;
@@ -44,6 +46,7 @@ use identity::Identities;
 use kernel::{Kernel, Log};
 use rights::RightsReaders;
 use settings::{api_settings, connection_settings};
+use source::SourceReaders;
 
 /// A server whose parts are put together.
 pub struct Wired {
@@ -55,6 +58,8 @@ pub struct Wired {
     pub document: Arc<Document>,
     /// Prepares an empty database.
     pub setup: Arc<Setup>,
+    /// Keeps secrets; has to be checked against the database before the server serves.
+    pub secrets: Arc<PgSecrets>,
     /// Records who was refused; has to be flushed before the background work is aborted.
     pub access: AccessLog,
     /// Tells other servers of changes; has to be flushed before the background work is aborted.
@@ -81,6 +86,8 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
     let account = AccountReaders::start(&kernel)?;
     let rights = RightsReaders::new(&kernel, folder_cache.clone());
     let content = ContentReaders::new(&kernel, folder_cache, &rights);
+    let source = SourceReaders::new(&kernel);
+    let kinds = GuardedKinds::new(content.guarded().into_iter().chain([source.guarded()]).collect());
     let caches: [Arc<dyn ChangeListener>; 2] = [identity_cache.clone(), account.tag_counts.clone()];
     let caches = caches.into_iter().chain(rights.caches.clone()).chain(content.caches.clone()).collect();
     let log = Log::open(&kernel, caches)?;
@@ -102,7 +109,7 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
         Identities::start(&kernel, commands, &account, (&access, identity_cache), &memberships, &endings)?;
     let accounts = account.services(&kernel, commands, access.clone(), memberships, &identities, &endings);
     let contents = content.services(&kernel, commands, &rights, endings.clone(), account.teams.clone());
-    let records = record::services(&kernel, commands, &rights, (&content, &contents), endings);
+    let records = record::services(&kernel, commands, &rights, (&content, &contents), kinds.clone(), endings);
     let jobs = job::start(&kernel, &log, &account, &identities, &accounts)?;
 
     let counted = Counted {
@@ -118,8 +125,9 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
     let readiness = Arc::new(Readiness::default());
     let services = Services {
         account: accounts,
-        rights: rights.services(commands.clone(), content.guarded()),
+        rights: rights.services(commands.clone(), kinds),
         content: contents,
+        source: source.services(&kernel, commands, &rights),
         record: records,
         commands: commands.clone(),
         settings: Arc::new(Settings::new(config.settings().clone())),
@@ -143,6 +151,7 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
         routes,
         document,
         setup: identities.setup,
+        secrets: kernel.secrets,
         access,
         feed: log.feed,
         jobs,

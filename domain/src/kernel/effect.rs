@@ -65,6 +65,8 @@ pub enum Ending<'a> {
     Team(TeamId),
     /// A folder.
     Folder(&'a Uid),
+    /// A data source.
+    DataSource(&'a Uid),
     /// A dashboard that does not come back: one that is in the trash has not ended.
     Dashboard(&'a Uid),
 }

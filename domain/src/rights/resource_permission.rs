@@ -40,11 +40,17 @@ pub const DEFAULT_GRANTS: [(Grantee, AccessLevel); 2] = [
     (Grantee::Role(OrgRole::Editor), AccessLevel::Edit),
 ];
 
-/// The list that says what holds at the root without one.
+/// The same for a data source: whoever may see anything in an org may ask it.
+pub const DATA_SOURCE_GRANTS: [(Grantee, AccessLevel); 2] = [
+    (Grantee::Role(OrgRole::Viewer), AccessLevel::View),
+    (Grantee::Role(OrgRole::Editor), AccessLevel::View),
+];
+
+/// The list that says what holds for a data source, or for something at the root, without one.
 #[must_use]
-pub fn default_grants(creator: Option<UserId>) -> Grants {
+pub fn default_grants(kind: ResourceKind, creator: Option<UserId>) -> Grants {
     let creator = creator.map(|user| (Grantee::User(user), AccessLevel::Admin));
-    DEFAULT_GRANTS.into_iter().chain(creator).collect()
+    kind.default_grants().into_iter().chain(creator).collect()
 }
 
 /// What kind of thing has permissions.
@@ -55,13 +61,27 @@ pub enum ResourceKind {
     Folder,
     /// A dashboard.
     Dashboard,
+    /// A data source, which is in no folder.
+    DataSource,
 }
 
 impl ResourceKind {
+    /// All kinds.
+    pub const ALL: [Self; 3] = [Self::Folder, Self::Dashboard, Self::DataSource];
+
+    /// What holds by role where nothing is set.
+    #[must_use]
+    pub fn default_grants(self) -> [(Grantee, AccessLevel); 2] {
+        match self {
+            Self::Folder | Self::Dashboard => DEFAULT_GRANTS,
+            Self::DataSource => DATA_SOURCE_GRANTS,
+        }
+    }
+
     /// The kind of the objects of a noun.
     #[must_use]
     pub fn of_noun(noun: &str) -> Option<Self> {
-        [Self::Folder, Self::Dashboard].into_iter().find(|kind| kind.as_str() == noun)
+        Self::ALL.into_iter().find(|kind| kind.as_str() == noun)
     }
 
     /// The name of the kind as it is stored.
@@ -70,6 +90,7 @@ impl ResourceKind {
         match self {
             Self::Folder => "folder",
             Self::Dashboard => "dashboard",
+            Self::DataSource => "data_source",
         }
     }
 }
@@ -333,7 +354,7 @@ mod tests {
     }
 
     fn change(grantee: Grantee, level: Option<AccessLevel>) -> ResourcePermissionCommand {
-        let defaults = default_grants(None);
+        let defaults = default_grants(ResourceKind::Folder, None);
         ResourcePermissionCommand::Change {
             resource: resource(),
             defaults,

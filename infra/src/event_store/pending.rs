@@ -60,11 +60,11 @@ impl PendingEnds {
 #[cfg(test)]
 mod tests {
     use kymograph_app::kernel::event_store::Verdict;
-    use kymograph_app::kernel::secret::Secrets;
+    use kymograph_app::kernel::side_write::{OnFailure, SideWrite};
+    use kymograph_app::values;
 
     use super::super::prepared::tests::{append, prepared, stream};
     use super::*;
-    use crate::secret::PgSecrets;
 
     #[test]
     fn a_commit_must_be_decided_on_what_waits_on_its_streams() {
@@ -109,7 +109,8 @@ mod tests {
         let first = prepared(vec![append("a", 5)], Vec::new());
         ends.add(&first);
         let mut secret = prepared(vec![append("a", 6)], Vec::new());
-        secret.writes.push(PgSecrets.delete_all(OrgId(1)));
+        let (org, sql) = (OrgId(1), "DELETE FROM secrets WHERE org_id = $1");
+        secret.writes.push(SideWrite { org, sql, params: values![org.0], on_failure: OnFailure::Fault });
         ends.add(&secret);
         assert!(ends.get(&stream("a")).is_none());
     }

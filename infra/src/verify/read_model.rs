@@ -25,7 +25,7 @@ const UNIQUE_AMONG_ORGS: &str = "SELECT i.indexrelid::regclass::text FROM pg_ind
 pub(super) async fn create_shadows(client: &Client) -> Result<(), tokio_postgres::Error> {
     let sql = "SELECT quote_ident(table_name) FROM information_schema.tables
         WHERE table_schema = 'public' AND table_type = 'BASE TABLE' AND table_name NOT IN
-            ('events', 'streams', 'heads', 'idempotency', 'secrets', 'counters', 'schema_migrations')";
+            ('events', 'streams', 'heads', 'idempotency', 'secrets', 'secret_keys', 'counters', 'schema_migrations')";
     for row in client.query(sql, &[]).await? {
         let table: &str = row.get(0);
         let create = format!("CREATE TEMPORARY TABLE {table} (LIKE public.{table} INCLUDING ALL)");

@@ -23,6 +23,7 @@ const TENANT_RULES: &[Rule] = &[
                 ELSE greatest((SELECT max(id) FROM public.folders WHERE org_id = app_org_id()),
                     (SELECT max(id) FROM public.dashboards WHERE org_id = app_org_id()),
                     (SELECT max(id) FROM public.teams WHERE org_id = app_org_id()),
+                    (SELECT max(id) FROM public.data_sources WHERE org_id = app_org_id()),
                     (SELECT max(id) FROM public.service_account_tokens WHERE org_id = app_org_id()), 0) END",
         what: "is behind a number that was handed out",
     },
@@ -30,12 +31,31 @@ const TENANT_RULES: &[Rule] = &[
         table: "secrets",
         sql: "SELECT s.key FROM secrets s WHERE s.org_id = app_org_id()
                 AND NOT EXISTS (SELECT FROM public.users u WHERE app_org_id() = 0
-                    AND s.key = 'user/' || u.id || '/password' AND s.value LIKE '$argon2id$%')
-                AND NOT (app_org_id() = 0 AND s.value ~ '^[0-9a-f]{64}$'
-                    AND s.key IN ('server/audit-cursor', 'server/email-change'))
+                    AND s.key = 'user/' || u.id || '/password')
+                AND NOT (app_org_id() = 0
+                    AND s.key IN ('server/audit-cursor', 'server/email-change', 'server/idempotency'))
                 AND NOT EXISTS (SELECT FROM public.invites i WHERE i.org_id = app_org_id()
-                    AND s.key = 'invite/' || i.id || '/code')",
-        what: "is no password of a user, no code of an open invite and no key of the server",
+                    AND s.key = 'invite/' || i.id || '/code')
+                AND NOT EXISTS (SELECT FROM public.data_sources d WHERE d.org_id = app_org_id()
+                    AND s.key = 'data_source/' || d.id || '/' || substr(s.key, length('data_source/' || d.id || '/') + 1)
+                    AND substr(s.key, length('data_source/' || d.id || '/') + 1) = ANY (d.secrets))",
+        what: "is no password of a user, no code of an open invite, no secret of a data source and no key of the server",
+    },
+    Rule {
+        table: "secrets",
+        sql: "SELECT d.uid FROM public.data_sources d WHERE d.org_id = app_org_id() AND d.secrets <> ARRAY(
+                SELECT substr(s.key, length('data_source/' || d.id || '/') + 1) FROM secrets s
+                WHERE s.org_id = app_org_id() AND starts_with(s.key, 'data_source/' || d.id || '/') ORDER BY 1)",
+        what: "is a data source that has other secrets than the log says",
+    },
+    Rule {
+        table: "secret_keys",
+        sql: "SELECT s.key FROM secrets s WHERE s.org_id = app_org_id()
+                AND (octet_length(s.sealed) < 41 OR get_byte(s.sealed, 0) <> 1
+                    OR NOT EXISTS (SELECT FROM public.secret_keys k WHERE k.org_id = app_org_id()))
+            UNION ALL SELECT k.org_id::text FROM public.secret_keys k WHERE k.org_id = app_org_id()
+                AND octet_length(k.wrapped) <> 73",
+        what: "is not sealed with the key of the org",
     },
     Rule {
         table: "idempotency",

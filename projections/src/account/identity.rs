@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use kymograph_app::account::identity::{Identified, IdentifiedMembership, IdentityReader};
 use kymograph_app::account::user::password_secret;
 use kymograph_app::kernel::scope::Standing;
+use kymograph_app::kernel::secret::Secrets;
 use kymograph_app::{Actor, Result};
 use kymograph_domain::kernel::text::fold;
 use kymograph_domain::{OrgId, Timestamp, UserId};
@@ -59,13 +60,14 @@ pub fn standing_check(standing: Standing) -> (&'static str, Vec<Param>) {
 /// Reads users with their memberships and password hash.
 pub struct PgIdentityReader {
     database: Database,
+    secrets: Arc<dyn Secrets>,
 }
 
 impl PgIdentityReader {
-    /// A reader on this database.
+    /// A reader on this database, whose secrets these open.
     #[must_use]
-    pub fn new(database: Database) -> Self {
-        Self { database }
+    pub fn new(database: Database, secrets: Arc<dyn Secrets>) -> Self {
+        Self { database, secrets }
     }
 }
 
@@ -82,13 +84,15 @@ impl IdentityReader for PgIdentityReader {
         // The secret and the user are one row of one statement, so that a password that is being changed is
         // seen with the user it belongs to.
         let sql =
-            "SELECT u.uid, u.login, u.email, u.current_org_id, u.is_server_admin, u.is_disabled, s.value
+            "SELECT u.uid, u.login, u.email, u.current_org_id, u.is_server_admin, u.is_disabled, s.sealed
             FROM users u JOIN secrets s ON s.org_id = $2 AND s.key = $3 WHERE u.id = $1";
         let server = OrgId::SERVER;
         let key = password_secret(user, None).key;
         let Some(row) = self.database.read_one(server, sql, &[&user.0, &server.0, &key]).await? else {
             return Ok(None);
         };
+        let seal: &[u8] = row.get("sealed");
+        let hash = self.secrets.open(server, &key, seal).await?;
         let sql =
             "SELECT member_org_id, role, since FROM user_orgs WHERE user_id = $1 ORDER BY member_org_id";
         let memberships = self.database.read_global(sql, &[&user.0]).await?;
@@ -101,7 +105,8 @@ impl IdentityReader for PgIdentityReader {
             }),
             names: [fold(row.get("login")).into(), fold(row.get("email")).into()],
             is_disabled: row.get("is_disabled"),
-            password_hash: row.get::<_, &str>("value").into(),
+            password_hash: hash.as_str().into(),
+            password_seal: seal.into(),
             org_id: OrgId(row.get("current_org_id")),
             memberships: memberships
                 .iter()

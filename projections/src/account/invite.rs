@@ -1,7 +1,10 @@
 //! Open invites.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
-use kymograph_app::account::invite::{InviteReader, InviteView};
+use kymograph_app::account::invite::{InviteReader, InviteView, code_secret};
+use kymograph_app::kernel::secret::Secrets;
 use kymograph_app::{Permission, Result, Scope};
 use kymograph_domain::account::invite::{Guest, Invite, InviteEvent, InviteId, MAX_OPEN_INVITES};
 use kymograph_domain::account::org::OrgEvent;
@@ -91,19 +94,40 @@ pub struct PgInviteReader {
     database: Database,
     /// The same for who only shows a code.
     guests: Database,
+    secrets: Arc<dyn Secrets>,
 }
 
 impl PgInviteReader {
-    /// A reader on this database.
+    /// A reader on this database, whose secrets these open.
     #[must_use]
-    pub fn new(database: Database) -> Self {
-        Self { guests: database.for_guests(), database }
+    pub fn new(database: Database, secrets: Arc<dyn Secrets>) -> Self {
+        Self { guests: database.for_guests(), database, secrets }
+    }
+
+    async fn invite_view(&self, row: &Row) -> Result<InviteView> {
+        let (org, id) = (OrgId(row.get("org_id")), InviteId(row.get("id")));
+        let code = self.secrets.open(org, &code_secret(org, id, None).key, row.get("sealed")).await?;
+        let of_inviter = |column| row.get::<_, Option<String>>(column).unwrap_or_default();
+        Ok(InviteView {
+            org_id: org,
+            id,
+            guest: Guest { email: row.get("email"), name: row.get("name"), role: role_column(row, "role")? },
+            code: code.to_string(),
+            invited_by: Profile {
+                login: of_inviter("by_login"),
+                email: of_inviter("by_email"),
+                name: of_inviter("by_name"),
+                theme: String::new(),
+            },
+            created: timestamp_column(row, "created"),
+            expires_at: timestamp_column(row, "expires_at"),
+        })
     }
 }
 
 fn select(rest: &str) -> String {
     format!(
-        "SELECT i.*, s.value AS code, u.login AS by_login, u.email AS by_email, u.name AS by_name
+        "SELECT i.*, s.sealed, u.login AS by_login, u.email AS by_email, u.name AS by_name
             FROM invites i
             JOIN secrets s ON s.org_id = i.org_id AND s.key = 'invite/' || i.id || '/code'
             LEFT JOIN users u ON u.id = i.invited_by
@@ -112,30 +136,16 @@ fn select(rest: &str) -> String {
     )
 }
 
-fn invite_view(row: &Row) -> Result<InviteView> {
-    let of_inviter = |column| row.get::<_, Option<String>>(column).unwrap_or_default();
-    Ok(InviteView {
-        org_id: OrgId(row.get("org_id")),
-        id: InviteId(row.get("id")),
-        guest: Guest { email: row.get("email"), name: row.get("name"), role: role_column(row, "role")? },
-        code: row.get("code"),
-        invited_by: Profile {
-            login: of_inviter("by_login"),
-            email: of_inviter("by_email"),
-            name: of_inviter("by_name"),
-            theme: String::new(),
-        },
-        created: timestamp_column(row, "created"),
-        expires_at: timestamp_column(row, "expires_at"),
-    })
-}
-
 #[async_trait]
 impl InviteReader for PgInviteReader {
     async fn list_invites(&self, scope: &Scope) -> Result<Vec<InviteView>> {
         static SQL: Text = Text::new(|| select(" ORDER BY i.created DESC, i.id DESC"));
         let rows = self.database.read(scope.org(), &SQL, &[&scope.org().0, &inviting_roles()]).await?;
-        rows.iter().map(invite_view).collect()
+        let mut invites = Vec::with_capacity(rows.len());
+        for row in &rows {
+            invites.push(self.invite_view(row).await?);
+        }
+        Ok(invites)
     }
 
     async fn list_invites_of(&self, scope: &Scope, maker: UserId) -> Result<Vec<InviteId>> {
@@ -166,6 +176,9 @@ impl InviteReader for PgInviteReader {
         static SQL: Text = Text::new(|| select(" AND i.id = $3"));
         let params: Params<'_> = &[&scope.org().0, &inviting_roles(), &id.0];
         let row = self.guests.read_one(scope.org(), &SQL, params).await?;
-        row.as_ref().map(invite_view).transpose()
+        match &row {
+            Some(row) => self.invite_view(row).await.map(Some),
+            None => Ok(None),
+        }
     }
 }

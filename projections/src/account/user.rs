@@ -1,7 +1,10 @@
 //! Users of the server.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use kymograph_app::account::user::{UserReader, UserView, password_secret};
+use kymograph_app::kernel::secret::Secrets;
 use kymograph_app::{Page, Result};
 use kymograph_domain::account::user::{Claims, Profile, User, UserEvent, UserName};
 use kymograph_domain::kernel::text::{MAX_NAME_BYTES, fold, has_hidden_characters};
@@ -149,13 +152,14 @@ fn check_server_admin(statements: &mut Statements) {
 /// Reads `users`.
 pub struct PgUserReader {
     database: Database,
+    secrets: Arc<dyn Secrets>,
 }
 
 impl PgUserReader {
-    /// A reader on this database.
+    /// A reader on this database, whose secrets these open.
     #[must_use]
-    pub fn new(database: Database) -> Self {
-        Self { database }
+    pub fn new(database: Database, secrets: Arc<dyn Secrets>) -> Self {
+        Self { database, secrets }
     }
 }
 
@@ -219,10 +223,12 @@ impl UserReader for PgUserReader {
     }
 
     async fn find_password_hash(&self, id: UserId) -> Result<Option<String>> {
-        let sql = "SELECT value FROM secrets WHERE org_id = $1 AND key = $2";
+        let sql = "SELECT sealed FROM secrets WHERE org_id = $1 AND key = $2";
         let (server, key) = (OrgId::SERVER, password_secret(id, None).key);
-        let row = self.database.read_one(server, sql, &[&server.0, &key]).await?;
-        Ok(row.map(|row| row.get(0)))
+        let Some(row) = self.database.read_one(server, sql, &[&server.0, &key]).await? else {
+            return Ok(None);
+        };
+        Ok(Some(self.secrets.open(server, &key, row.get(0)).await?.to_string()))
     }
 
     async fn search_users(&self, query: &str, page: Page) -> Result<Vec<UserView>> {

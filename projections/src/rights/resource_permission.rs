@@ -50,6 +50,8 @@ pub(crate) static CHECK_FOLDER: Text =
 pub(crate) static CHECK_DASHBOARD: Text = Text::new(|| {
     check("EXISTS (SELECT FROM dashboards WHERE org_id = $1 AND uid = $2 AND id = $3 AND deleted IS NULL)")
 });
+pub(crate) static CHECK_DATA_SOURCE: Text =
+    Text::new(|| check("EXISTS (SELECT FROM data_sources WHERE org_id = $1 AND uid = $2 AND id = $3)"));
 static CHECK_USER: Text = Text::new(|| {
     check(
         "EXISTS (SELECT FROM memberships WHERE org_id = $1 AND user_id = $2)
@@ -63,7 +65,7 @@ static CHECK_NOTHING_GRANTED: Text =
 /// Stands for a dashboard in the trash. Around it is the folder that it was deleted from, as long as that one is there, and no
 /// place if there is another one or none with its uid.
 const IN_TRASH: &str = "trash";
-/// Divides by zero unless a folder or dashboard `$3`, or a folder around it, gives the level `$5`.
+/// Divides by zero unless a folder, dashboard or data source `$3`, or a folder around it, gives the level `$5`.
 static CHECK_ALLOWED: Text = Text::new(|| {
     let filter = FilterPlaces::from(Place(4));
     let among = |kind: &str| {
@@ -72,7 +74,7 @@ static CHECK_ALLOWED: Text = Text::new(|| {
             "EXISTS (SELECT FROM up t WHERE t.kind = '{kind}' AND ({granted} OR t.parent_uid = '' AND {open}))"
         )
     };
-    let check = check(&format!("{} OR {}", among("folder"), among("dashboard")));
+    let check = check(&format!("{} OR {} OR {}", among("folder"), among("dashboard"), among("data_source")));
     format!(
         "WITH RECURSIVE up AS (
         SELECT 'folder' AS kind, f.uid, f.parent_uid, f.creator_id, f.created, 1 AS depth FROM folders f
@@ -85,6 +87,9 @@ static CHECK_ALLOWED: Text = Text::new(|| {
                 WHERE f.org_id = $1 AND f.uid = d.folder_uid AND f.created < d.deleted) THEN d.folder_uid ELSE ' ' END,
                 d.creator_id, d.created, 1 FROM dashboards d
             WHERE d.org_id = $1 AND $2 = '{IN_TRASH}' AND d.uid = $3 AND d.deleted IS NOT NULL
+        UNION ALL
+        SELECT 'data_source', s.uid, '', s.creator_id, s.created, 1 FROM data_sources s
+            WHERE s.org_id = $1 AND $2 = 'data_source' AND s.uid = $3
         UNION ALL
         SELECT 'folder', f.uid, f.parent_uid, f.creator_id, f.created, depth + 1
             FROM up JOIN folders f ON f.org_id = $1 AND f.uid = up.parent_uid WHERE depth < 10)
@@ -115,7 +120,16 @@ impl Projector for ResourcePermissionProjector {
     }
 
     fn listens_to(&self) -> &'static [&'static str] {
-        &["resource_permission", "folder", "dashboard", "membership", "service_account", "team", "org"]
+        &[
+            "resource_permission",
+            "folder",
+            "dashboard",
+            "data_source",
+            "membership",
+            "service_account",
+            "team",
+            "org",
+        ]
     }
 
     fn tables(&self) -> &'static [&'static str] {
@@ -167,6 +181,7 @@ fn end(org: OrgId, ending: Ending<'_>, statements: &mut Statements) {
         // A dashboard in the trash keeps its list, lest it come back open to everybody.
         Ending::Folder(uid) => forget(org, ResourceKind::Folder, uid.as_str(), statements),
         Ending::Dashboard(uid) => forget(org, ResourceKind::Dashboard, uid.as_str(), statements),
+        Ending::DataSource(uid) => forget(org, ResourceKind::DataSource, uid.as_str(), statements),
         Ending::Member(id) | Ending::ServiceAccount(id) => {
             check_nothing_granted(org, Grantee::User(id), statements);
         }
@@ -186,6 +201,7 @@ fn check_resource(org: OrgId, resource: &Resource, statements: &mut Statements) 
     let sql: &'static Text = match resource.kind {
         ResourceKind::Folder => &CHECK_FOLDER,
         ResourceKind::Dashboard => &CHECK_DASHBOARD,
+        ResourceKind::DataSource => &CHECK_DATA_SOURCE,
     };
     statements.check(sql, params![org.0, resource.uid.to_string(), resource.id], OnFailure::Conflict);
 }

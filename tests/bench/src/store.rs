@@ -12,7 +12,8 @@ use kymograph_infra::event_store::{EventStoreParts, PgEventStore, stream_cache};
 use kymograph_infra::metrics::FlightMetrics;
 use kymograph_infra::pipeline::pipeline_pool;
 use kymograph_infra::pool::{app_database, app_server};
-use kymograph_infra::secret::PgSecrets;
+use kymograph_infra::secret::{MasterKeySettings, MasterKeys, PgSecrets};
+use kymograph_infra::server_key::PgServerKeys;
 use kymograph_jobs::PgJobs;
 use prometheus::Registry;
 use tokio::task::JoinHandle;
@@ -34,6 +35,10 @@ impl Store {
         let feed_task = change_feed::run(app_server(server), changes, Vec::new(), feed_health.clone())?;
         let database = app_database(server, pool_size)?;
         let jobs = Arc::new(PgJobs::new(&database));
+        // What is measured writes no secrets.
+        let master_keys = MasterKeySettings { texts: Vec::new(), file: "/nonexistent/secret.key".into() };
+        let secrets = Arc::new(PgSecrets::new(database.clone(), Arc::new(MasterKeys::new(master_keys))));
+        let keys = Arc::new(PgServerKeys::new(database.clone(), secrets.clone()));
         let store = PgEventStore::new(EventStoreParts {
             database,
             pipelines: pipeline_pool(app_server(server), pool_size)?,
@@ -46,7 +51,7 @@ impl Store {
             metrics: FlightMetrics::try_new(&Registry::new())?,
             health: Arc::default(),
         });
-        Ok(Self { commands: Commands::new(Arc::new(store), Arc::new(PgSecrets), jobs), feed: feed_task })
+        Ok(Self { commands: Commands::new(Arc::new(store), secrets, jobs, keys), feed: feed_task })
     }
 }
 

@@ -94,7 +94,11 @@ impl<'de> Deserializer<'de> for Member<'de> {
                 let items = self.0.items().collect::<Vec<_>>().into_iter();
                 visitor.visit_seq(Items { items, index: 0 })
             }
-            JsonKind::Object => Err(Fault::invalid_type(Unexpected::Map, &visitor)),
+            // Only what is kept as it is takes an object here: the members of forms are known by name.
+            JsonKind::Object => {
+                let members = self.0.members().collect::<Vec<_>>().into_iter();
+                visitor.visit_map(Entries { members, current: None })
+            }
         }
     }
 
@@ -186,6 +190,27 @@ impl<'de> MapAccess<'de> for Members<'de> {
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Fault> {
         let (name, value) = self.current.take().ok_or_else(|| Fault::custom("a member without a name"))?;
         seed.deserialize(Member(value)).map_err(|error| within(name, &error))
+    }
+}
+
+/// The members of an object, whatever they are.
+struct Entries<'a> {
+    members: std::vec::IntoIter<(&'a str, JsonValue<'a>)>,
+    current: Option<(&'a str, JsonValue<'a>)>,
+}
+
+impl<'de> MapAccess<'de> for Entries<'de> {
+    type Error = Fault;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Fault> {
+        self.current = self.members.next();
+        self.current.map(|(name, _)| seed.deserialize(BorrowedStrDeserializer::new(name))).transpose()
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Fault> {
+        let (name, value) = self.current.take().ok_or_else(|| Fault::custom("a member without a name"))?;
+        let within = |error| within(&beginning(name).replace('\0', ""), &error);
+        seed.deserialize(Member(value)).map_err(within)
     }
 }
 

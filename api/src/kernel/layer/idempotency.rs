@@ -28,7 +28,8 @@ pub(super) async fn repeat(
 ) -> ApiResult<Response> {
     let key = request.headers().get(&IDEMPOTENCY_KEY).filter(|_| is_write(request.method()));
     let Some(key) = key.map(checked_key).transpose()? else { return Ok(next.run(request).await) };
-    let scope = scope.with_idempotency(&key, hash(&mut request).await?);
+    let digest = hash(&mut request).await?;
+    let scope = scope.with_idempotency(&key, commands.hash_request(&digest).await?);
     request.extensions_mut().insert(scope.clone());
     try_repeat(commands, &scope, request, next).await
 }

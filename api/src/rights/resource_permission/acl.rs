@@ -179,6 +179,7 @@ async fn update_permissions(
     Ok(Message::json(match state.kind {
         ResourceKind::Folder => "Folder permissions updated",
         ResourceKind::Dashboard => "Dashboard permissions updated",
+        ResourceKind::DataSource => "Data source permissions updated",
     }))
 }
 

@@ -84,16 +84,17 @@ impl Identity {
         let request = &RequestContext { auth_method: "password", ..request.clone() };
         let Proven { user_id, hash } =
             self.check_password(login, password, request, OnSuccess::Clear).await?;
-        let identified = self.identify(user_id).await?.ok_or_else(refused)?;
-        self.open_session(&identified, Some(&hash), request).await?.ok_or_else(refused)
+        let identified = self.identify(user_id).await?.filter(|user| user.password_hash == hash);
+        let identified = identified.ok_or_else(refused)?;
+        self.open_session(&identified, Some(&identified.password_seal), request).await?.ok_or_else(refused)
     }
 
-    /// Makes a session for a user who proved to be that, by a password with this hash if it was by a password. `None` if
+    /// Makes a session for a user who proved to be that, by a password with this seal if it was by a password. `None` if
     /// the user is disabled or the password another by now.
     pub(super) async fn open_session(
         &self,
         identified: &Identified,
-        password_hash: Option<&str>,
+        password_seal: Option<&[u8]>,
         request: &RequestContext,
     ) -> Result<Option<String>> {
         let actor = &identified.actor;
@@ -114,7 +115,7 @@ impl Identity {
             client_ip: request.ip.clone(),
             user_agent: request.user_agent.clone(),
         };
-        let Some(session_id) = self.sessions.insert_session(&session, password_hash).await? else {
+        let Some(session_id) = self.sessions.insert_session(&session, password_seal).await? else {
             return Ok(None);
         };
         oldest.for_each(|ended| self.cache.forget_session(&ended));

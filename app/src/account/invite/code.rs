@@ -41,13 +41,14 @@ impl InviteCode {
 
     /// The secret that holds the code.
     pub(super) fn secret(self) -> SecretWrite {
-        SecretWrite { value: Some(self.text), ..forgotten(self.org, self.id) }
+        code_secret(self.org, self.id, Some(self.text))
     }
 }
 
-/// The secret that held the code of an invite that has ended.
-pub(crate) fn forgotten(org: OrgId, id: InviteId) -> SecretWrite {
-    SecretWrite { org, key: format!("invite/{id}/code"), value: None }
+/// The secret that holds the code of an invite, `None` to delete it.
+#[must_use]
+pub fn code_secret(org: OrgId, id: InviteId, code: Option<String>) -> SecretWrite {
+    SecretWrite { org, key: format!("invite/{id}/code"), value: code }
 }
 
 #[cfg(test)]

@@ -140,7 +140,7 @@ impl Deciding<'_, '_> {
         // A creator who has left since has lost its rights on it, even if it has come back.
         let streams = self.undos.ports.grantees.streams_of(Grantee::User(entry.actor_id));
         let has_left = !histories.find_ended(self.scope, &streams, entry.position).await?.is_empty();
-        Ok(Some(default_grants((!has_left).then_some(entry.actor_id))))
+        Ok(Some(default_grants(reborn.now.kind, (!has_left).then_some(entry.actor_id))))
     }
 
     /// Whether a folder or dashboard is there under the same numeric id.

@@ -207,6 +207,7 @@ impl EndingListener for GrantEndings {
                 // The lists of folders and dashboards go with them.
                 Ending::Folder(_)
                 | Ending::Dashboard(_)
+                | Ending::DataSource(_)
                 | Ending::User(_)
                 | Ending::Inviter(_)
                 | Ending::Org => {}

@@ -1,5 +1,6 @@
 //! `[security]`, `[auth]` and `[auth.basic]`: who gets in, and how browsers are held to it.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::value::{self, Parsed};
@@ -15,6 +16,10 @@ pub struct SecurityConfig {
     pub admin_password: Secret,
     /// The e-mail address of that administrator.
     pub admin_email: String,
+    /// The text that the master key for secrets is made of, and those that earlier ones were made of.
+    pub secret_keys: Vec<Secret>,
+    /// The file with the master keys, if none is made of a text and it is not in its usual place.
+    pub secret_key_file: Option<PathBuf>,
     /// Whether cookies are for https only.
     pub cookie_secure: bool,
     /// The `SameSite` attribute of cookies.
@@ -37,12 +42,40 @@ impl SecurityConfig {
             admin_user: values.get("security", "admin_user", value::non_empty)?,
             admin_password: values.get("security", "admin_password", value::non_empty).map(Secret::new)?,
             admin_email: values.get("security", "admin_email", value::non_empty)?,
+            secret_keys: secret_keys(values)?,
+            secret_key_file: Some(values.get("security", "secret_key_file", value::text)?)
+                .filter(|file| !file.is_empty())
+                .map(PathBuf::from),
             cookie_secure: values.get("security", "cookie_secure", value::flag)?,
             cookie_samesite: values.get("security", "cookie_samesite", CookieSameSite::parse)?,
             csrf_trusted_origins: values.get("security", "csrf_trusted_origins", value::list)?,
             disable_brute_force_login_protection: disable_protection,
             brute_force_login_protection_max_attempts: attempts,
         })
+    }
+}
+
+/// The shortest text that a master key is made of, in bytes.
+const MIN_SECRET_KEY_BYTES: usize = 16;
+/// Grafana's default, which everybody knows.
+const WELL_KNOWN_KEY: &str = "SW2YcwTIb9zpOOhoPsMm";
+
+fn secret_keys(values: &Values) -> Result<Vec<Secret>, ConfigError> {
+    let current = values.get("security", "secret_key", secret_key)?;
+    let previous = values.get("security", "previous_secret_keys", |text| {
+        text.split_whitespace().filter_map(|key| secret_key(key).transpose()).collect()
+    })?;
+    Ok(current.into_iter().chain::<Vec<_>>(previous).collect())
+}
+
+fn secret_key(text: &str) -> Parsed<Option<Secret>> {
+    match text {
+        "" => Ok(None),
+        WELL_KNOWN_KEY => Err("another text than Grafana's default, which everybody knows"),
+        text if text.len() < MIN_SECRET_KEY_BYTES || text.contains(char::is_whitespace) => {
+            Err("16 or more characters without spaces")
+        }
+        text => Ok(Some(Secret::new(text))),
     }
 }
 

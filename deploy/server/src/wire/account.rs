@@ -53,14 +53,14 @@ impl AccountReaders {
         let tag_counts = Arc::new(TagCounts::new(&kernel.feed_health));
         let max_sessions = kernel.config.quota.max_sessions;
         Ok(Self {
-            identities: Arc::new(PgIdentityReader::new(database.clone())),
-            invites: Arc::new(PgInviteReader::new(database.clone())),
+            identities: Arc::new(PgIdentityReader::new(database.clone(), kernel.secrets.clone())),
+            invites: Arc::new(PgInviteReader::new(database.clone(), kernel.secrets.clone())),
             memberships: Arc::new(PgMembershipReader::new(database.clone())),
             orgs: Arc::new(PgOrgReader::new(database.clone())),
             statistics: Arc::new(PgStatisticReader::new(database.in_background(), tag_counts.clone())),
             teams: Arc::new(PgTeamReader::new(database.clone())),
             tokens: Arc::new(PgTokenReader::new(database.clone())),
-            users: Arc::new(PgUserReader::new(database.clone())),
+            users: Arc::new(PgUserReader::new(database.clone(), kernel.secrets.clone())),
             attempts: Arc::new(PgLoginAttempts::new(database.clone())),
             passwords: Arc::new(Argon2Hasher::start().map_err(Error::internal)?),
             sessions: Arc::new(PgSessionStore::new(database.clone(), kernel.pipelines.clone(), max_sessions)),

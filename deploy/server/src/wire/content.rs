@@ -13,7 +13,7 @@ use kymograph_app::content::search::Searches;
 use kymograph_app::content::star::Stars;
 use kymograph_app::kernel::change::ChangeListener;
 use kymograph_app::kernel::ending::Endings;
-use kymograph_app::rights::resource_permission::GuardedKinds;
+use kymograph_app::rights::resource_permission::GuardedKind;
 use kymograph_projections::content::dashboard::{PgDashboardReader, dashboard_cache};
 use kymograph_projections::content::folder::{FolderCache, PgFolderReader};
 use kymograph_projections::content::playlist::PgPlaylistReader;
@@ -51,11 +51,11 @@ impl ContentReaders {
     }
 
     /// The kinds of content that have permissions.
-    pub(super) fn guarded(&self) -> GuardedKinds {
-        GuardedKinds::new(vec![
+    pub(super) fn guarded(&self) -> Vec<Arc<dyn GuardedKind>> {
+        vec![
             Arc::new(GuardedFolders::new(self.folders.clone())),
             Arc::new(GuardedDashboards::new(self.dashboards.clone())),
-        ])
+        ]
     }
 
     pub(super) fn services(

@@ -17,7 +17,7 @@ use kymograph_infra::mail_budget::PgMailBudget;
 use kymograph_infra::metrics::FlightMetrics;
 use kymograph_infra::pipeline::{PipelinePool, pipeline_pool};
 use kymograph_infra::pool::{app_database, app_server};
-use kymograph_infra::secret::PgSecrets;
+use kymograph_infra::secret::{MasterKeys, PgSecrets};
 use kymograph_infra::server_key::PgServerKeys;
 use kymograph_jobs::PgJobs;
 use kymograph_projections::kernel::moment::PgLogReader;
@@ -43,6 +43,7 @@ pub(super) struct Kernel<'a> {
     pub(super) log: Arc<PgLogReader>,
     pub(super) mails: Arc<PgMailBudget>,
     pub(super) moments: Arc<Moments>,
+    pub(super) secrets: Arc<PgSecrets>,
     pub(super) server_keys: Arc<PgServerKeys>,
 }
 
@@ -55,6 +56,8 @@ impl<'a> Kernel<'a> {
         let database = app_database(server, config.database.readers())?;
         let threads = ComputeThreads::start("compute", Workers::turns()).map_err(Error::internal)?;
         let log = Arc::new(PgLogReader::new(database.clone()));
+        let master_keys = Arc::new(MasterKeys::new(config.master_keys()));
+        let secrets = Arc::new(PgSecrets::new(database.clone(), master_keys));
         Ok(Self {
             config,
             server,
@@ -67,7 +70,8 @@ impl<'a> Kernel<'a> {
             jobs: PgJobs::new(&database),
             mails: Arc::new(PgMailBudget::new(database.clone())),
             moments: Arc::new(Moments::new(log.clone(), clock.clone())),
-            server_keys: Arc::new(PgServerKeys::new(database.clone())),
+            server_keys: Arc::new(PgServerKeys::new(database.clone(), secrets.clone())),
+            secrets,
             log,
             database,
             clock,
@@ -112,7 +116,7 @@ impl Log {
             health: kernel.write_health.clone(),
         }));
         let jobs = Arc::new(kernel.jobs.clone());
-        let commands = Commands::new(store.clone(), Arc::new(PgSecrets), jobs);
+        let commands = Commands::new(store.clone(), kernel.secrets.clone(), jobs, kernel.server_keys.clone());
         Ok(Self { store, commands, feed, feed_task })
     }
 }

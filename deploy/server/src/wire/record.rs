@@ -10,6 +10,7 @@ use kymograph_app::record::RecordServices;
 use kymograph_app::record::audit::Audits;
 use kymograph_app::record::history::{Histories, HistoryPorts};
 use kymograph_app::record::undo::{UndoPorts, Undos};
+use kymograph_app::rights::resource_permission::GuardedKinds;
 use kymograph_projections::record::audit::PgAuditReader;
 use kymograph_projections::record::history::PgHistoryReader;
 use kymograph_projections::record::undo::PgUndoReader;
@@ -23,10 +24,11 @@ pub(super) fn services(
     commands: &Commands,
     rights: &RightsReaders,
     content: (&ContentReaders, &ContentServices),
+    kinds: GuardedKinds,
     endings: Endings,
 ) -> RecordServices {
     let (readers, content) = content;
-    let (database, kinds) = (&kernel.database, readers.guarded());
+    let database = &kernel.database;
     let histories = Arc::new(PgHistoryReader::new(database.clone()));
     let audits = PgAuditReader::new(database.clone(), kernel.log.clone());
     let undo_ports = UndoPorts {

@@ -66,8 +66,13 @@ impl OpenPlaces {
     /// Whether a row `t` at the root has no list of its own and so is open: by the role's default, and to its creator.
     pub(crate) fn open_at_root(&self, kind: &str, t: &str) -> String {
         let Self { level, default_level, member, since } = self;
+        // By default whoever may see anything may ask a data source, and not change it.
+        let default_level = match kind {
+            "data_source" => format!("least({default_level}::smallint, 1)"),
+            _ => format!("{default_level}::smallint"),
+        };
         format!(
-            "(({default_level}::smallint >= {level}::smallint
+            "(({default_level} >= {level}::smallint
                 OR ({t}.creator_id = {member} AND {t}.created >= {since}::timestamptz))
             AND NOT EXISTS (SELECT FROM resource_permissions p
                 WHERE p.org_id = $1 AND p.kind = '{kind}' AND p.uid = {t}.uid))"

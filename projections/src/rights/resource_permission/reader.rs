@@ -67,8 +67,14 @@ impl PgResourcePermissionReader {
         let mut next = match guarded {
             Guarded::Folder(uid) => Some(uid.clone()),
             Guarded::Dashboard { id, folder } => {
-                nodes.push(AccessNode { own: self.cache.own.get(&(org, id))?, is_root: folder.is_none() });
+                let (kind, own) = (ResourceKind::Dashboard, self.cache.own.get(&(org, id))?);
+                nodes.push(AccessNode { kind, own, is_root: folder.is_none() });
                 folder.cloned()
+            }
+            Guarded::DataSource(id) => {
+                let (kind, own) = (ResourceKind::DataSource, self.cache.own.get(&(org, id))?);
+                nodes.push(AccessNode { kind, own, is_root: true });
+                None
             }
             // What is in the trash is asked for seldom, and memory does not know when it came there.
             Guarded::Trashed(_) => return None,
@@ -76,7 +82,8 @@ impl PgResourcePermissionReader {
         while let Some(uid) = next.take().filter(|_| nodes.len() <= MAX_DEPTH) {
             let folder = self.folders.place(org, &uid)?;
             let own = self.cache.own.get(&(org, folder.id))?;
-            nodes.push(AccessNode { own, is_root: folder.parent_uid.is_none() });
+            let is_root = folder.parent_uid.is_none();
+            nodes.push(AccessNode { kind: ResourceKind::Folder, own, is_root });
             next = folder.parent_uid;
         }
         Some(AccessFacts { nodes, teams })
@@ -85,15 +92,15 @@ impl PgResourcePermissionReader {
     /// Reads everything with one statement, and remembers it.
     async fn fetch(&self, scope: &Scope, guarded: Guarded<'_>) -> Result<AccessFacts> {
         let (org, user) = (scope.org(), scope.actor().user_id);
-        let (dashboard, folder) = match guarded {
+        let (object, folder) = match guarded {
             Guarded::Folder(uid) => (0, Some(uid)),
             Guarded::Dashboard { id, folder } => (id, folder),
-            Guarded::Trashed(id) => (id, None),
+            Guarded::Trashed(id) | Guarded::DataSource(id) => (id, None),
         };
         let folder_uid = folder.map(Uid::as_str).unwrap_or_default();
         let (before, folders_before) = (self.cache.own.before_fetch(), self.folders.before_fetch());
         let (teams_key, teams_before) = ((org, user), self.cache.teams.before_fetch());
-        let params: crate::kernel::database::Params<'_> = &[&org.0, &dashboard, &folder_uid, &user.0];
+        let params: crate::kernel::database::Params<'_> = &[&org.0, &object, &folder_uid, &user.0];
         let rows = self.database.read(org, FETCH, params).await?;
         let (mut nodes, mut teams) = (Vec::with_capacity(rows.len()), None);
         for row in &rows {
@@ -104,10 +111,11 @@ impl PgResourcePermissionReader {
             }
             let own = Arc::new(own_access(row)?);
             self.cache.own.keep(&before, &(org, row.get("id")), own.clone());
-            if row.get("is_folder") {
+            if kind_column(row)? == ResourceKind::Folder {
                 self.folders.keep_row(&folders_before, org, row)?;
             }
-            nodes.push(AccessNode { own, is_root: row.get::<_, &str>("parent_uid").is_empty() });
+            let kind = kind_column(row)?;
+            nodes.push(AccessNode { kind, own, is_root: row.get::<_, &str>("parent_uid").is_empty() });
         }
         let teams = teams.ok_or_else(|| Error::internal("the teams of a user gave no row"))?;
         self.cache.teams.keep(&teams_before, &teams_key, teams.clone());
@@ -115,7 +123,7 @@ impl PgResourcePermissionReader {
     }
 }
 
-/// A row for the dashboard `$2`, in the trash or not, if one is meant, one for each folder from `$3` up, innermost first,
+/// A row for the dashboard, in the trash or not, or data source `$2`, if one is meant, one for each folder from `$3` up, innermost first,
 /// and a last one with the teams of the user `$4`. Of a dashboard in the trash the folders begin with the one that it was
 /// deleted from; one that has the uid of that, but was created later, is another one.
 const FETCH: &str = "WITH RECURSIVE up AS (
@@ -131,10 +139,13 @@ const FETCH: &str = "WITH RECURSIVE up AS (
             'dashboard' AS kind
             FROM dashboards d WHERE d.org_id = $1 AND d.id = $2 -- and be it deleted
         UNION ALL
+        SELECT s.org_id, s.uid, s.id, '', '', '', '', s.version, s.created, '', s.updated, '', s.creator_id, 0,
+            'data_source' FROM data_sources s WHERE s.org_id = $1 AND s.id = $2
+        UNION ALL
         SELECT org_id, uid, id, title, slug, description, parent_uid, version, created, created_by, updated,
             updated_by, creator_id, depth, 'folder' FROM up
     )
-    SELECT n.*, n.kind = 'folder' AS is_folder, p.resource_id IS NOT NULL AS has_list, g.*,
+    SELECT n.*, p.resource_id IS NOT NULL AS has_list, g.*,
         '{}'::bigint[] AS team_ids
     FROM nodes n
     LEFT JOIN resource_permissions p ON p.org_id = $1 AND p.kind = n.kind AND p.uid = n.uid
@@ -144,7 +155,7 @@ const FETCH: &str = "WITH RECURSIVE up AS (
             coalesce(array_agg(g.updated), '{}') AS changed
         FROM resource_grants g WHERE g.org_id = $1 AND g.kind = n.kind AND g.uid = n.uid) g ON true
     UNION ALL
-    SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 11, NULL, NULL, NULL,
+    SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 11, NULL, NULL,
         NULL, NULL, NULL, NULL, NULL,
         array(SELECT m.team_id FROM team_members m WHERE m.org_id = $1 AND m.user_id = $4 ORDER BY m.team_id)
     ORDER BY depth";
@@ -181,8 +192,9 @@ fn level_of(number: i16) -> Result<AccessLevel> {
 fn rights_text(limit: Place, is_unlimited: Place, filter: FilterPlaces) -> String {
     let OpenPlaces { level, default_level, member, since } = filter.open;
     let grantees = filter.grantees();
-    let (folder_is_open, dashboard_is_open) =
-        (filter.open_at_root("folder", "f"), filter.open_at_root("dashboard", "d"));
+    let [folder_is_open, dashboard_is_open, source_is_open] =
+        [("folder", "f"), ("dashboard", "d"), ("data_source", "s")]
+            .map(|(kind, table)| filter.open_at_root(kind, table));
     format!(
         "SELECT kind, uid, max(level)::smallint AS level FROM (
         SELECT g.kind, g.uid, g.level FROM resource_grants g
@@ -193,7 +205,10 @@ fn rights_text(limit: Place, is_unlimited: Place, filter: FilterPlaces) -> Strin
         SELECT 'folder', f.uid, CASE WHEN f.creator_id = {member} AND f.created >= {since}::timestamptz THEN 4 ELSE {default_level}::smallint END
             FROM folders f WHERE f.org_id = $1 AND f.parent_uid = '' AND {folder_is_open}   UNION ALL
         SELECT 'dashboard', d.uid, CASE WHEN d.creator_id = {member} AND d.created >= {since}::timestamptz THEN 4 ELSE {default_level}::smallint END
-            FROM dashboards d WHERE d.org_id = $1 AND d.deleted IS NULL AND d.folder_uid = '' AND {dashboard_is_open}) \
+            FROM dashboards d WHERE d.org_id = $1 AND d.deleted IS NULL AND d.folder_uid = '' AND {dashboard_is_open}
+        UNION ALL
+        SELECT 'data_source', s.uid, CASE WHEN s.creator_id = {member} AND s.created >= {since}::timestamptz THEN 4 ELSE least({default_level}::smallint, 1) END
+            FROM data_sources s WHERE s.org_id = $1 AND {source_is_open}) \
         rights WHERE NOT {is_unlimited}::boolean GROUP BY kind, uid ORDER BY kind DESC, uid LIMIT {limit}"
     )
 }
@@ -275,11 +290,12 @@ fn granted_team(row: &Row) -> Result<GrantedTeam> {
     })
 }
 
+fn kind_column(row: &Row) -> Result<ResourceKind> {
+    let kind = stored(row, "kind")?;
+    ResourceKind::of_noun(kind).ok_or_else(|| Error::internal(format!("{kind} is no kind of resource")))
+}
+
 fn content_right(row: &Row) -> Result<ContentRight> {
-    let kind = match stored(row, "kind")? {
-        "folder" => ResourceKind::Folder,
-        "dashboard" => ResourceKind::Dashboard,
-        other => return Err(Error::internal(format!("{other} is no kind of resource"))),
-    };
+    let kind = kind_column(row)?;
     Ok(ContentRight { kind, uid: uid_column(row, "uid")?, level: level_of(stored(row, "level")?)? })
 }

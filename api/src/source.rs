@@ -1,0 +1,12 @@
+//! Data sources, and asking them.
+
+pub mod data_source;
+
+use kymograph_app::source::SourceServices;
+
+use crate::kernel::routes::Routes;
+
+/// The routes of the area.
+pub(crate) fn routes(services: SourceServices) -> Routes {
+    data_source::routes(&services.data_sources)
+}

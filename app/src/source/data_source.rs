@@ -1,0 +1,150 @@
+//! Data sources.
+
+mod change;
+mod guarded;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use cqrs_es::Aggregate;
+use kymograph_domain::source::data_source::{DataSource, DataSourceContent, DataSourceError};
+use kymograph_domain::{AccessLevel, OrgId, Timestamp, Uid};
+use serde::{Deserialize, Serialize};
+
+use crate::kernel::error::Result;
+use crate::kernel::history::{HistoryOf, KeyOf};
+use crate::kernel::id_allocator::IdAllocator;
+use crate::kernel::noun::Noun;
+use crate::kernel::side_write::SideWrite;
+use crate::rights::authorization::{Authorization, ContentFilter, Guarded};
+use crate::source::backend::SourceSecrets;
+use crate::{Commands, Permission, Scope};
+
+pub use change::{DataSourceChange, NewDataSource};
+pub use guarded::GuardedDataSources;
+
+/// The most data sources of a list.
+pub const MAX_LISTED: i64 = 5000;
+
+/// A data source as it is read, and as it is after a command.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DataSourceView {
+    /// The uid.
+    pub uid: Uid,
+    /// The numeric id.
+    pub id: i64,
+    /// Its settings.
+    pub content: DataSourceContent,
+    /// The names of the secrets that are set.
+    pub secrets: Vec<String>,
+    /// How often it was changed, its creation included.
+    pub version: i64,
+    /// Whether it may be changed only where it comes from.
+    pub read_only: bool,
+    /// When it was last changed.
+    pub updated: Timestamp,
+}
+
+/// The name of a data source in a request.
+#[derive(Clone, Copy, Debug)]
+pub enum DataSourceKey<'a> {
+    /// The uid.
+    Uid(&'a str),
+    /// The numeric id.
+    Id(i64),
+    /// The name.
+    Name(&'a str),
+}
+
+/// Reads data sources.
+#[async_trait]
+pub trait DataSourceReader: Send + Sync {
+    /// A data source of the scope's org.
+    async fn find_data_source(&self, scope: &Scope, key: DataSourceKey<'_>)
+    -> Result<Option<DataSourceView>>;
+    /// Those that a filter lets through, by name; so many at most.
+    async fn list_data_sources(
+        &self,
+        scope: &Scope,
+        filter: &ContentFilter,
+        limit: i64,
+    ) -> Result<Vec<DataSourceView>>;
+    /// The one that is the default.
+    async fn find_default(&self, scope: &Scope) -> Result<Option<Uid>>;
+    /// The check, for a commit, that no other data source is the default than this one, if any.
+    fn is_only_default(&self, org: OrgId, uid: Option<&Uid>) -> SideWrite;
+    /// The check, for a commit, that a uid still is that of a numeric id.
+    fn stays(&self, org: OrgId, uid: &Uid, id: i64) -> SideWrite;
+    /// The secrets of a data source.
+    async fn read_secrets(&self, scope: &Scope, id: i64) -> Result<SourceSecrets>;
+}
+
+/// The history of data sources.
+pub const HISTORY: HistoryOf = HistoryOf {
+    noun: DataSource::TYPE,
+    missing: "Data source not found",
+    key: KeyOf::Uid,
+    read: Some(Permission::DATA_SOURCES_WRITE),
+    write: Some(Permission::DATA_SOURCES_WRITE),
+    create: Some(Permission::DATA_SOURCES_CREATE),
+};
+
+impl Noun for DataSource {
+    const HAS_RIGHTS: bool = false;
+
+    fn require_undo(scope: &Scope, _: &str, _: bool) -> Result<()> {
+        scope.require_administers_content(Permission::DATA_SOURCES_WRITE)
+    }
+}
+
+/// The use cases of data sources.
+pub struct DataSources {
+    commands: Commands,
+    reader: Arc<dyn DataSourceReader>,
+    authorization: Arc<Authorization>,
+    ids: Arc<dyn IdAllocator>,
+}
+
+impl DataSources {
+    /// The use cases on these ports.
+    #[must_use]
+    pub fn new(
+        commands: Commands,
+        reader: Arc<dyn DataSourceReader>,
+        authorization: Arc<Authorization>,
+        ids: Arc<dyn IdAllocator>,
+    ) -> Self {
+        Self { commands, reader, authorization, ids }
+    }
+
+    /// Lists the data sources that the actor may ask.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn list_data_sources(&self, scope: &Scope) -> Result<Vec<DataSourceView>> {
+        let filter = ContentFilter::of(scope, AccessLevel::View);
+        self.reader.list_data_sources(scope, &filter, MAX_LISTED).await
+    }
+
+    /// Reads a data source.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn get_data_source(&self, scope: &Scope, key: DataSourceKey<'_>) -> Result<DataSourceView> {
+        self.find(scope, key, Permission::DATA_SOURCES_READ).await
+    }
+
+    /// A data source on which the actor has a permission.
+    pub(crate) async fn find(
+        &self,
+        scope: &Scope,
+        key: DataSourceKey<'_>,
+        permission: Permission,
+    ) -> Result<DataSourceView> {
+        let found = self.reader.find_data_source(scope, key).await?.ok_or(DataSourceError::NotFound)?;
+        self.authorization.require(scope, Guarded::DataSource(found.id), permission).await?;
+        Ok(found)
+    }
+}
+
+/// The name under which a secret of a data source is kept.
+#[must_use]
+pub fn secret_key(id: i64, name: &str) -> String {
+    format!("data_source/{id}/{name}")
+}

@@ -1,0 +1,440 @@
+//! A data source: where dashboards and rules get their data from. Its secrets are not in the log, only their names are.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cqrs_es::Aggregate;
+use cqrs_es::event_sink::EventSink;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::domain_events;
+use crate::kernel::aggregate::{Stream, decide};
+use crate::kernel::effect::{Counted, Effects, Ending, QuotaTarget};
+use crate::kernel::invariant::Invariant;
+use crate::kernel::reason::{Reason, ReasonKind};
+use crate::kernel::text::is_storable;
+use crate::kernel::uid::Uid;
+use crate::kernel::undo::Undoing;
+
+/// The longest name, user, database or type, in bytes.
+pub const MAX_TEXT_BYTES: usize = 760;
+/// The longest address, in bytes.
+pub const MAX_URL_BYTES: usize = 2048;
+/// The most bytes of `jsonData`, so that the state stays small.
+pub const MAX_JSON_DATA_BYTES: usize = 64 * 1024;
+/// The most secrets.
+pub const MAX_SECRETS: usize = 64;
+/// The longest secret, in bytes.
+pub const MAX_SECRET_BYTES: usize = 64 * 1024;
+
+/// Who sends the requests to a source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum DataSourceAccess {
+    /// The server.
+    #[default]
+    Proxy,
+    /// The browser.
+    Direct,
+}
+
+/// The settings of a data source but for its secrets.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DataSourceContent {
+    /// The name, unique in the org.
+    pub name: String,
+    /// The type, which is the id of its plugin.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Who sends requests to it.
+    pub access: DataSourceAccess,
+    /// The address.
+    pub url: String,
+    /// The user, for a database.
+    pub user: String,
+    /// The database.
+    pub database: String,
+    /// Whether it wants basic authentication.
+    pub basic_auth: bool,
+    /// The user of basic authentication.
+    pub basic_auth_user: String,
+    /// Whether cookies are sent.
+    pub with_credentials: bool,
+    /// Whether it is the one that is asked where none is named; one of an org is.
+    pub is_default: bool,
+    /// What only its type knows.
+    pub json_data: Map<String, Value>,
+}
+
+/// The state that decisions about a data source need.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DataSource {
+    /// The numeric id.
+    pub id: i64,
+    /// The uid.
+    pub uid: Uid,
+    /// Its settings.
+    #[serde(flatten)]
+    pub content: DataSourceContent,
+    /// The names of the secrets that are set.
+    pub secrets: BTreeSet<String>,
+    /// How often it was changed, its creation included.
+    pub version: i64,
+    /// Whether it may be changed only where it comes from.
+    pub read_only: bool,
+    /// Whether it was created, and not deleted since.
+    pub exists: bool,
+}
+
+/// A change of secrets by name: the secrets that are set, and those that are removed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SecretChange {
+    /// Set.
+    pub set: BTreeSet<String>,
+    /// Removed.
+    pub removed: BTreeSet<String>,
+}
+
+impl SecretChange {
+    /// The change that values make: an empty one and `None` remove a secret.
+    #[must_use]
+    pub fn of(values: &BTreeMap<String, Option<String>>) -> Self {
+        let is_set = |value: &Option<String>| value.as_deref().is_some_and(|value| !value.is_empty());
+        let names = |wanted| {
+            let named = values.iter().filter(move |(_, value)| is_set(value) == wanted);
+            named.map(|(name, _)| name.clone()).collect()
+        };
+        Self { set: names(true), removed: names(false) }
+    }
+}
+
+/// What a data source can be told.
+#[derive(Clone, Debug)]
+pub enum DataSourceCommand {
+    /// Creates it.
+    Create(DataSourceCreated),
+    /// Gives it other settings.
+    Change {
+        /// The settings.
+        content: DataSourceContent,
+        /// The secrets that change.
+        secrets: SecretChange,
+        /// The version the client has seen; `None` overwrites whatever is there.
+        expected_version: Option<i64>,
+    },
+    /// Makes it the default no more, because another one is.
+    ClearDefault,
+    /// Deletes it.
+    Delete,
+}
+
+/// A data source was created.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DataSourceCreated {
+    /// The uid.
+    pub uid: Uid,
+    /// The numeric id, unique in the org.
+    pub id: i64,
+    /// Its settings.
+    #[serde(flatten)]
+    pub content: DataSourceContent,
+    /// The names of the secrets that are set.
+    pub secrets: BTreeSet<String>,
+    /// Whether it may be changed only where it comes from.
+    #[serde(default)]
+    pub read_only: bool,
+}
+
+/// The settings or secrets of a data source were changed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DataSourceChanged {
+    /// The numeric id.
+    pub id: i64,
+    /// Its settings from now on.
+    #[serde(flatten)]
+    pub content: DataSourceContent,
+    /// The names of the secrets that have new values.
+    pub secrets_set: BTreeSet<String>,
+    /// The names of the secrets that were removed.
+    pub secrets_removed: BTreeSet<String>,
+}
+
+/// A data source is the default no more.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DataSourceDefaultCleared {
+    /// The numeric id.
+    pub id: i64,
+}
+
+/// A data source was deleted, with its secrets.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DataSourceDeleted {
+    /// The uid.
+    pub uid: Uid,
+    /// The numeric id.
+    pub id: i64,
+}
+
+domain_events! {
+    /// What happens to a data source.
+    pub enum DataSourceEvent {
+        /// It was created.
+        Created(DataSourceCreated) = "data_source.created", 1;
+        /// Its settings or secrets were changed.
+        Changed(DataSourceChanged) = "data_source.changed", 1;
+        /// It is the default no more.
+        DefaultCleared(DataSourceDefaultCleared) = "data_source.default_cleared", 1;
+        /// It was deleted.
+        Deleted(DataSourceDeleted) = "data_source.deleted", 1;
+    }
+}
+
+impl Effects for DataSourceEvent {
+    fn ending(&self) -> Option<Ending<'_>> {
+        match self {
+            Self::Deleted(deleted) => Some(Ending::DataSource(&deleted.uid)),
+            _ => None,
+        }
+    }
+
+    fn counted(&self) -> Option<Counted> {
+        let change = match self {
+            Self::Created(_) => 1,
+            Self::Deleted(_) => -1,
+            Self::Changed(_) | Self::DefaultCleared(_) => 0,
+        };
+        Some(Counted { target: QuotaTarget::DataSource, change })
+    }
+}
+
+/// Why a data source refuses a command.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DataSourceError {
+    /// There is no such data source.
+    #[error("Data source not found")]
+    NotFound,
+    /// There is one with its uid already.
+    #[error("data source with the same uid already exists")]
+    UidTaken,
+    /// There is one of its name already.
+    #[error("data source with the same name already exists")]
+    NameTaken,
+    /// It has changed since the client read it.
+    #[error("Datasource has already been updated by someone else. Please reload and try again")]
+    Stale,
+    /// It may not be changed here.
+    #[error("Cannot update read-only data source")]
+    ReadOnly,
+    /// It may not be deleted here.
+    #[error("Cannot delete read-only data source")]
+    ReadOnlyDeletion,
+    /// It has no name or type, or a text that is too long.
+    #[error(
+        "a data source needs a name and a type, and no text of it may have more than {MAX_TEXT_BYTES} bytes"
+    )]
+    InvalidText,
+    /// Its address is too long or none.
+    #[error(
+        "Validation error, invalid URL: at most {MAX_URL_BYTES} bytes without control characters or spaces"
+    )]
+    InvalidUrl,
+    /// Its `jsonData` is too long.
+    #[error("jsonData may have at most {MAX_JSON_DATA_BYTES} bytes")]
+    JsonDataTooLong,
+    /// A secret has no name, or one that cannot be, is too long, or there are too many.
+    #[error(
+        "secureJsonData may have at most {MAX_SECRETS} secrets with names of letters, digits, `_`, `-` and `.`, \
+        each of at most {MAX_SECRET_BYTES} bytes"
+    )]
+    InvalidSecrets,
+}
+
+impl Reason for DataSourceError {
+    fn kind(&self) -> ReasonKind {
+        match self {
+            Self::NotFound => ReasonKind::Missing,
+            Self::UidTaken | Self::NameTaken | Self::Stale => ReasonKind::Taken,
+            Self::ReadOnly | Self::ReadOnlyDeletion => ReasonKind::Forbidden,
+            Self::InvalidText | Self::InvalidUrl | Self::JsonDataTooLong | Self::InvalidSecrets => {
+                ReasonKind::Invalid
+            }
+        }
+    }
+}
+
+impl DataSourceContent {
+    fn check(&self) -> Result<(), DataSourceError> {
+        let Self { name, kind, user, database, basic_auth_user, .. } = self;
+        let texts = [name, kind, user, database, basic_auth_user];
+        let is_named = !name.trim().is_empty() && !kind.trim().is_empty();
+        if !is_named || texts.into_iter().any(|text| !is_storable(text, MAX_TEXT_BYTES)) {
+            return Err(DataSourceError::InvalidText);
+        }
+        let is_no_url = |character: char| character.is_control() || character.is_whitespace();
+        if self.url.len() > MAX_URL_BYTES || self.url.contains(is_no_url) {
+            return Err(DataSourceError::InvalidUrl);
+        }
+        let json_data = serde_json::to_string(&self.json_data).unwrap_or_default();
+        let is_json_data_storable = json_data.len() <= MAX_JSON_DATA_BYTES && !json_data.contains("\\u0000");
+        if is_json_data_storable { Ok(()) } else { Err(DataSourceError::JsonDataTooLong) }
+    }
+}
+
+/// Fails if secrets cannot be kept. Their names become parts of other names.
+pub fn check_secrets(values: &BTreeMap<String, Option<String>>) -> Result<(), DataSourceError> {
+    let is_character = |character: char| character.is_ascii_alphanumeric() || "_-.".contains(character);
+    let is_name = |name: &str| (1..=MAX_TEXT_BYTES).contains(&name.len()) && name.chars().all(is_character);
+    let is_short =
+        |value: &Option<String>| value.as_ref().is_none_or(|value| value.len() <= MAX_SECRET_BYTES);
+    let are_valid = values.iter().all(|(name, value)| is_name(name) && is_short(value));
+    if are_valid && values.len() <= MAX_SECRETS { Ok(()) } else { Err(DataSourceError::InvalidSecrets) }
+}
+
+impl DataSource {
+    /// No two data sources of an org have one name.
+    pub const NAME_UNIQUE: Invariant =
+        Invariant::new("data_source_name_unique", || DataSourceError::NameTaken.into());
+
+    fn decide(&self, command: DataSourceCommand) -> Result<Option<DataSourceEvent>, DataSourceError> {
+        let id = self.id;
+        match command {
+            DataSourceCommand::Create(_) if self.exists => Err(DataSourceError::UidTaken),
+            DataSourceCommand::Create(created) => {
+                created.content.check()?;
+                if created.secrets.len() > MAX_SECRETS {
+                    return Err(DataSourceError::InvalidSecrets);
+                }
+                Ok(Some(created.into()))
+            }
+            _ if !self.exists => Err(DataSourceError::NotFound),
+            DataSourceCommand::Change { .. } if self.read_only => Err(DataSourceError::ReadOnly),
+            DataSourceCommand::Delete if self.read_only => Err(DataSourceError::ReadOnlyDeletion),
+            DataSourceCommand::Change { content, secrets, expected_version } => {
+                self.change(content, secrets, expected_version)
+            }
+            DataSourceCommand::ClearDefault => {
+                Ok(self.content.is_default.then(|| DataSourceDefaultCleared { id }.into()))
+            }
+            DataSourceCommand::Delete => Ok(Some(DataSourceDeleted { uid: self.uid.clone(), id }.into())),
+        }
+    }
+
+    fn change(
+        &self,
+        content: DataSourceContent,
+        secrets: SecretChange,
+        expected_version: Option<i64>,
+    ) -> Result<Option<DataSourceEvent>, DataSourceError> {
+        if expected_version.is_some_and(|version| version != self.version) {
+            return Err(DataSourceError::Stale);
+        }
+        content.check()?;
+        let SecretChange { set, removed } = secrets;
+        let removed: BTreeSet<_> = removed.intersection(&self.secrets).cloned().collect();
+        if self.secrets.union(&set).count() - removed.len() > MAX_SECRETS {
+            return Err(DataSourceError::InvalidSecrets);
+        }
+        if content == self.content && set.is_empty() && removed.is_empty() {
+            return Ok(None);
+        }
+        let changed = DataSourceChanged { id: self.id, content, secrets_set: set, secrets_removed: removed };
+        Ok(Some(changed.into()))
+    }
+}
+
+impl Stream for DataSource {
+    type Key = Uid;
+
+    const BEGINNINGS: &'static [&'static str] = &["data_source.created"];
+
+    const UNDOINGS: &'static [(&'static str, Undoing)] = &[
+        ("data_source.created", Undoing::Ended),
+        ("data_source.changed", Undoing::Reverted),
+        ("data_source.default_cleared", Undoing::Reverted),
+        ("data_source.deleted", Undoing::Reverted),
+    ];
+
+    fn exists(&self) -> bool {
+        self.exists
+    }
+
+    fn title(&self) -> Option<&str> {
+        Some(&self.content.name)
+    }
+
+    fn guarded(&self) -> Option<(&Uid, i64)> {
+        Some((&self.uid, self.id))
+    }
+
+    /// Settings come back, secrets do not: their old values are kept nowhere. Which one is the default stays as it is.
+    fn restoration(
+        &self,
+        past: &Self,
+        events: &[DataSourceEvent],
+        new_id: i64,
+    ) -> Option<Vec<DataSourceCommand>> {
+        let is_default = self.exists && self.content.is_default;
+        let content = DataSourceContent { is_default, ..past.content.clone() };
+        if self.exists {
+            let secrets = SecretChange::default();
+            return Some(vec![DataSourceCommand::Change { content, secrets, expected_version: None }]);
+        }
+        events.iter().any(|event| matches!(event, DataSourceEvent::Created(_))).then(|| {
+            let (uid, secrets, read_only) = (past.uid.clone(), BTreeSet::new(), past.read_only);
+            vec![DataSourceCommand::Create(DataSourceCreated {
+                uid,
+                id: new_id,
+                content,
+                secrets,
+                read_only,
+            })]
+        })
+    }
+
+    fn ending(&self) -> Option<DataSourceCommand> {
+        self.exists.then_some(DataSourceCommand::Delete)
+    }
+}
+
+impl Aggregate for DataSource {
+    const TYPE: &'static str = "data_source";
+    type Command = DataSourceCommand;
+    type Event = DataSourceEvent;
+    type Error = DataSourceError;
+    type Services = ();
+
+    async fn handle(
+        &mut self,
+        command: DataSourceCommand,
+        (): &(),
+        sink: &EventSink<Self>,
+    ) -> Result<(), DataSourceError> {
+        if let Some(event) = self.decide(command)? {
+            decide(self, sink, event).await;
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, event: DataSourceEvent) {
+        match event {
+            DataSourceEvent::Created(DataSourceCreated { uid, id, content, secrets, read_only }) => {
+                *self = Self { id, uid, content, secrets, version: 1, read_only, exists: true };
+            }
+            DataSourceEvent::Changed(changed) => {
+                self.content = changed.content;
+                self.secrets.extend(changed.secrets_set);
+                self.secrets.retain(|name| !changed.secrets_removed.contains(name));
+                self.version += 1;
+            }
+            DataSourceEvent::DefaultCleared(_) => self.content.is_default = false,
+            DataSourceEvent::Deleted(_) => {
+                self.exists = false;
+                self.secrets.clear();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

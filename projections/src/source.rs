@@ -1,0 +1,10 @@
+//! Data sources.
+
+pub mod data_source;
+
+use crate::kernel::projector::Projector;
+
+/// The projectors of the area.
+pub(crate) fn projectors() -> Vec<Box<dyn Projector>> {
+    vec![Box::new(data_source::DataSourceProjector)]
+}
