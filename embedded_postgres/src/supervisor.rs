@@ -6,12 +6,12 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
-use super::cluster::Cluster;
-use super::connection::{self, answers};
-use super::error::EmbeddedError;
-use super::pid_file::Running;
-use super::postmaster::Postmaster;
-use super::server_log::ServerLog;
+use crate::cluster::Cluster;
+use crate::connection::{self, answers};
+use crate::error::EmbeddedError;
+use crate::pid_file::Running;
+use crate::postmaster::Postmaster;
+use crate::server_log::ServerLog;
 
 /// How often we look whether a starting server is ready: at first often, later, when it recovers from a crash,
 /// seldom enough not to hinder it.
@@ -25,21 +25,21 @@ const STEADY: Duration = Duration::from_secs(30);
 
 /// Keeps one Postgres running.
 #[derive(Debug)]
-pub(super) struct Supervisor {
-    pub(super) cluster: Cluster,
+pub(crate) struct Supervisor {
+    pub(crate) cluster: Cluster,
     /// Kept here from the moment of its launch, so that a stop in the middle of a start finds it.
     postmaster: Option<Postmaster>,
 }
 
 impl Supervisor {
-    pub(super) fn new(cluster: Cluster) -> Self {
+    pub(crate) fn new(cluster: Cluster) -> Self {
         Self { cluster, postmaster: None }
     }
 
     /// Adopts the running server or starts one, until it accepts connections. The processes of a killed
     /// postmaster live on for a moment and hold its shared memory, in which time a start fails: such starts
     /// are repeated.
-    pub(super) async fn bring_up(&mut self) -> Result<(), EmbeddedError> {
+    pub(crate) async fn bring_up(&mut self) -> Result<(), EmbeddedError> {
         let begun = Instant::now();
         let mut pause = Backoff::new(Duration::from_millis(20), Duration::from_millis(500));
         loop {
@@ -65,7 +65,7 @@ impl Supervisor {
 
     /// Keeps Postgres up until it is asked to stop it, or the asking side is dropped, which leaves it
     /// running.
-    pub(super) async fn run(mut self, mut stop: oneshot::Receiver<()>) -> Result<(), EmbeddedError> {
+    pub(crate) async fn run(mut self, mut stop: oneshot::Receiver<()>) -> Result<(), EmbeddedError> {
         let asked = tokio::select! {
             asked = &mut stop => asked,
             never = self.keep_up() => match never {},

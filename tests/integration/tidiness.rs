@@ -40,6 +40,7 @@ const CRATES: &[&str] = &[
     "domain/src",
     "app/src",
     "projections/src",
+    "embedded_postgres/src",
     "infra/src",
     "jobs/src",
     "api/src",
@@ -51,12 +52,16 @@ const CRATES: &[&str] = &[
 const LAYERS: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("migrations", &[]),
+    ("embedded_postgres", &[]),
     ("app", &["domain"]),
     ("projections", &["app", "domain"]),
     ("infra", &["app", "domain", "migrations", "projections"]),
     ("jobs", &["app", "domain", "projections"]),
     ("api", &["app", "domain"]),
-    ("deploy/server", &["api", "app", "domain", "infra", "jobs", "migrations", "projections"]),
+    (
+        "deploy/server",
+        &["api", "app", "domain", "embedded-postgres", "infra", "jobs", "migrations", "projections"],
+    ),
 ];
 
 /// The areas of the crates, lowest first: each may use itself and those before it.

@@ -1,7 +1,7 @@
 //! Which database the program works on: the one that is configured, or the embedded one.
 
+use kymograph_embedded_postgres::{Attached, EmbeddedPostgres, EmbeddedSettings};
 use kymograph_infra::database_server::DatabaseServer;
-use kymograph_infra::embedded_postgres::{Attached, EmbeddedPostgres, EmbeddedSettings};
 
 use crate::config::Config;
 use crate::database_url::DatabaseUrl;

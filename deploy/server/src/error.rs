@@ -11,7 +11,7 @@ pub enum ServerError {
     Logging(#[from] crate::logging::LoggingError),
     /// The embedded PostgreSQL cannot be run.
     #[error(transparent)]
-    Embedded(#[from] kymograph_infra::embedded_postgres::EmbeddedError),
+    Embedded(#[from] kymograph_embedded_postgres::EmbeddedError),
     /// The database URL cannot be read. The URL itself may hold a password and is not repeated.
     #[error("[database] url is not a PostgreSQL URL: {0}")]
     DatabaseUrl(tokio_postgres::Error),
