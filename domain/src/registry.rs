@@ -103,7 +103,7 @@ pub fn event_types() -> Vec<(&'static str, i32)> {
 }
 
 /// Folds the events of one stream, one by one.
-pub trait Fold: Send {
+pub trait Fold: Send + Sync {
     /// Applies the next event and returns whether it is one of this aggregate's.
     fn apply(&mut self, event: &dyn StoredEvent) -> bool;
 

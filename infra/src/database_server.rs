@@ -4,6 +4,7 @@ mod channel_binding;
 mod distribution;
 mod error;
 mod tls;
+mod tunnel;
 mod verifier;
 
 use std::fmt;
@@ -19,6 +20,7 @@ use tokio_postgres::{Client, Config, Connection};
 
 pub use error::TlsError;
 pub use tls::{ClientCertificate, Roots, Tls, TlsMode, TlsSettings, TlsStream};
+pub use tunnel::Tunnel;
 
 const DEFAULT_PORT: u16 = 5432;
 

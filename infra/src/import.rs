@@ -6,12 +6,12 @@
 
 mod check;
 mod chunk;
+mod copy;
 mod form;
 mod line;
 mod metadata;
 mod plan;
 mod source;
-mod table;
 mod write;
 
 use std::collections::BTreeMap;
@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kymograph_app::account::quota::QuotaLimits;
+use kymograph_app::kernel::foreign_log::ForeignLog;
 use kymograph_app::{Error, ErrorKind, Result};
 use kymograph_domain::OrgId;
 use tokio_postgres::Client;
@@ -32,23 +33,16 @@ use crate::progress::Report;
 pub use form::LineForm;
 
 /// Where the log is.
-#[derive(Clone, Debug)]
 pub enum ImportSource {
     /// A file with a JSON object for each event on a line of its own.
     File(PathBuf),
     /// Such a file as the standard input.
     Input,
-    /// A table of `postgres-es`.
-    Table {
-        /// How to connect to its database.
-        url: String,
-        /// Its name, with a schema or without.
-        table: String,
-    },
+    /// A log that is read event by event, such as a table of `postgres-es`.
+    Log(Box<dyn ForeignLog>),
 }
 
 /// What to import.
-#[derive(Clone, Debug)]
 pub struct ImportOrder {
     /// The org that gets the events.
     pub org: OrgId,

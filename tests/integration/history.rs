@@ -1,6 +1,6 @@
 //! The history of anything through HTTP: what was done, what that changed, and undoing it.
 
-use kymograph_infra::verify::verify;
+use kymograph_server::verify::verify_database;
 use kymograph_tests::{Client, TestServer};
 use serde_json::{Value, json};
 
@@ -403,7 +403,7 @@ async fn what_was_closed_comes_back_closed_and_can_be_opened() {
     admin.delete("/api/folders/open").await.expect(200);
     restore(&admin, "/api/folders/open", 1).await;
     vic.get("/api/folders/open").await.expect(200);
-    assert_eq!(verify(&server.database.config).await.unwrap().faults, Vec::<String>::new());
+    assert_eq!(verify_database(&server.database.config).await.unwrap().faults, Vec::<String>::new());
 }
 
 #[tokio::test]
@@ -420,5 +420,5 @@ async fn who_is_demoted_by_a_restoration_has_invited_nobody() {
     let log = admin.get("/api/audit/events?action=invite.*").await.expect(200).body;
     let actions: Vec<_> = log["events"].as_array().unwrap().iter().map(|event| &event["action"]).collect();
     assert_eq!(actions, ["invite.revoked", "invite.created"]);
-    assert_eq!(verify(&server.database.config).await.unwrap().faults, Vec::<String>::new());
+    assert_eq!(verify_database(&server.database.config).await.unwrap().faults, Vec::<String>::new());
 }

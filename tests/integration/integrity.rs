@@ -2,7 +2,7 @@
 //! damage where it does not.
 
 use futures_util::future::join_all;
-use kymograph_infra::verify::verify;
+use kymograph_server::verify::verify_database;
 use kymograph_tests::{Answer, Client, TestServer};
 use serde_json::{Value, json};
 
@@ -18,7 +18,7 @@ async fn second(server: &TestServer) -> TestServer {
 }
 
 async fn faults(server: &TestServer) -> Vec<String> {
-    verify(&server.database.config).await.unwrap().faults
+    verify_database(&server.database.config).await.unwrap().faults
 }
 
 /// Something that a client does to an object while it is deleted.

@@ -42,6 +42,7 @@ const CRATES: &[&str] = &[
     "projections/src",
     "embedded_postgres/src",
     "infra/src",
+    "postgres_es/src",
     "jobs/src",
     "api/src",
     "migrations/src",
@@ -56,11 +57,22 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("app", &["domain"]),
     ("projections", &["app", "domain"]),
     ("infra", &["app", "domain", "migrations", "projections"]),
+    ("postgres_es", &["app", "domain"]),
     ("jobs", &["app", "domain", "projections"]),
     ("api", &["app", "domain"]),
     (
         "deploy/server",
-        &["api", "app", "domain", "embedded-postgres", "infra", "jobs", "migrations", "projections"],
+        &[
+            "api",
+            "app",
+            "domain",
+            "embedded-postgres",
+            "infra",
+            "jobs",
+            "migrations",
+            "postgres-es",
+            "projections",
+        ],
     ),
 ];
 
@@ -141,6 +153,15 @@ fn dependencies_run_one_way() {
         for used in used {
             assert!(allowed.contains(&used), "{name} must not depend on {used}");
         }
+    }
+}
+
+#[test]
+fn postgres_es_and_sqlx_are_dependencies_of_one_crate() {
+    for (name, _) in LAYERS {
+        let manifest = std::fs::read_to_string(root().join(name).join("Cargo.toml")).unwrap();
+        let needs = |library: &str| manifest.lines().any(|line| line.starts_with(&format!("{library}.")));
+        assert_eq!(needs("sqlx") || needs("postgres-es"), *name == "postgres_es", "{name}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! Undoing all that one request did, through HTTP: what is said before, what comes back, and what is in the way.
 
-use kymograph_infra::verify::verify;
+use kymograph_server::verify::verify_database;
 use kymograph_tests::{Answer, Client, TestServer};
 use serde_json::{Value, json};
 
@@ -39,7 +39,7 @@ async fn create_folder(client: &Client, uid: &str, parent: &str) {
 }
 
 async fn unharmed(server: &TestServer) {
-    assert_eq!(verify(&server.database.config).await.unwrap().faults, Vec::<String>::new());
+    assert_eq!(verify_database(&server.database.config).await.unwrap().faults, Vec::<String>::new());
 }
 
 /// Folders `net` with `lan` in it and `web` in the folder `ops`, with dashboards, of which one is in the trash.

@@ -1,6 +1,6 @@
 //! Undoing and restoring give nobody more than there was: not what was closed, and not what was lost since.
 
-use kymograph_infra::verify::verify;
+use kymograph_server::verify::verify_database;
 use kymograph_tests::{Answer, Client, TestServer};
 use serde_json::{Value, json};
 
@@ -36,7 +36,7 @@ async fn leave_and_return(admin: &Client, login: &str, id: i64, role: &str) {
 }
 
 async fn unharmed(server: &TestServer) {
-    assert_eq!(verify(&server.database.config).await.unwrap().faults, Vec::<String>::new());
+    assert_eq!(verify_database(&server.database.config).await.unwrap().faults, Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use kymograph_app::account::quota::QuotaLimits;
 use kymograph_domain::OrgId;
 use kymograph_infra::import::{ImportOrder, ImportReport, ImportSource, LineForm};
 use kymograph_infra::progress::Report;
+use kymograph_postgres_es::PostgresEsLog;
 
 use crate::config::Config;
 use crate::database::CommandDatabase;
@@ -51,7 +52,7 @@ impl ImportArgs {
         let source = match self.from.as_str() {
             "-" => ImportSource::Input,
             url if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
-                ImportSource::Table { url: self.from, table: self.table }
+                ImportSource::Log(Box::new(PostgresEsLog::new(self.from, self.table)))
             }
             _ => ImportSource::File(self.from.into()),
         };

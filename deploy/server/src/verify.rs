@@ -1,6 +1,8 @@
 //! The subcommand `verify`.
 
+use kymograph_infra::database_server::{DatabaseServer, Tunnel};
 use kymograph_infra::verify::Report;
+use kymograph_postgres_es::PostgresEsFold;
 
 use crate::config::Config;
 use crate::database::CommandDatabase;
@@ -9,11 +11,18 @@ use crate::error::ServerError;
 /// Verifies the database, says what was checked and what was found, and fails if anything was found.
 pub async fn verify(config: &Config) -> Result<(), ServerError> {
     let database = CommandDatabase::attach(config).await?;
-    let verified = kymograph_infra::verify::verify(&database.server()).await;
+    let verified = verify_database(&database.server()).await;
     database.release().await?;
     let report = verified?;
     print(&report);
     if report.fault_count == 0 { Ok(()) } else { Err(ServerError::Unverified(report.fault_count)) }
+}
+
+/// Verifies a database, with `postgres-es` as the second implementation of the fold.
+pub async fn verify_database(server: &DatabaseServer) -> kymograph_app::Result<Report> {
+    let tunnel = Tunnel::open(server)?;
+    let reference = PostgresEsFold::new(tunnel.config())?;
+    kymograph_infra::verify::verify(server, &reference).await
 }
 
 #[allow(clippy::print_stdout, reason = "the report is what the command is for")]
@@ -24,7 +33,7 @@ fn print(report: &Report) {
     );
     println!(
         "streams: {} folded, {} folded again by postgres-es",
-        report.streams, report.streams_by_postgres_es
+        report.streams, report.streams_by_reference
     );
     println!("read models, compared row by row with a fresh projection:");
     for (table, rows) in &report.tables {

@@ -1,5 +1,4 @@
-//! A way for `sqlx` to the database that is the same as ours, TLS included: a socket in a folder of our own, whose
-//! connections are passed on.
+//! A Unix socket that leads to a database server, TLS included, for libraries that make connections of their own.
 
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -9,35 +8,38 @@ use kymograph_app::{Error, Result};
 use tokio::io::copy_bidirectional;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinHandle;
+use tokio_postgres::Config;
+use tokio_postgres::config::SslMode;
 
-use crate::database_server::{DatabaseServer, OpenSocket};
+use super::{DatabaseServer, OpenSocket};
 
-/// A socket that leads to the database. It goes away when this is dropped.
-pub(super) struct Tunnel {
+/// The port that is in the name of the socket.
+const PORT: u16 = 5432;
+
+/// A socket that leads to a database server. It is removed when this is dropped.
+pub struct Tunnel {
     folder: PathBuf,
+    config: Config,
     task: JoinHandle<()>,
 }
 
 impl Tunnel {
-    /// The port that is in the name of the socket.
-    pub(super) const PORT: u16 = 5432;
-
     /// Opens a socket, which only this user may use.
-    pub(super) fn open(server: &DatabaseServer) -> Result<Self> {
-        let folder = std::env::temp_dir().join(format!("kymograph-verify-{}", hex(&random_bytes::<8>()?)));
+    pub fn open(server: &DatabaseServer) -> Result<Self> {
+        let folder = std::env::temp_dir().join(format!("kymograph-tunnel-{}", hex(&random_bytes::<8>()?)));
         std::fs::DirBuilder::new().mode(0o700).create(&folder).map_err(Error::internal)?;
-        let path = folder.join(format!(".s.PGSQL.{}", Self::PORT));
+        let path = folder.join(format!(".s.PGSQL.{PORT}"));
         let bound = UnixListener::bind(path).map_err(Error::internal);
         let server = server.clone();
         // The folder is removed with this value even if nothing can listen in it.
-        let mut tunnel = Self { folder, task: tokio::spawn(async {}) };
+        let mut tunnel = Self { config: config(&server, &folder), folder, task: tokio::spawn(async {}) };
         let listener = bound?;
         tunnel.task = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let server = server.clone();
                 tokio::spawn(async move {
                     if let Err(error) = pass_on(client, &server).await {
-                        tracing::warn!(%error, "a connection of the verification was lost");
+                        tracing::warn!(%error, "a connection through a tunnel to the database failed");
                     }
                 });
             }
@@ -45,9 +47,10 @@ impl Tunnel {
         Ok(tunnel)
     }
 
-    /// Where the socket is.
-    pub(super) fn folder(&self) -> &Path {
-        &self.folder
+    /// How to connect to the server through the socket.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
     }
 }
 
@@ -55,9 +58,25 @@ impl Drop for Tunnel {
     fn drop(&mut self) {
         self.task.abort();
         if let Err(error) = std::fs::remove_dir_all(&self.folder) {
-            tracing::warn!(%error, "a folder of the verification could not be removed");
+            tracing::warn!(%error, "could not remove the folder of a tunnel to the database");
         }
     }
+}
+
+/// The user, the database and the password of a server, behind the socket in a folder.
+fn config(server: &DatabaseServer, folder: &Path) -> Config {
+    let mut config = Config::new();
+    config.host_path(folder).port(PORT).ssl_mode(SslMode::Disable);
+    if let Some(user) = server.config.get_user() {
+        config.user(user);
+    }
+    if let Some(name) = server.config.get_dbname() {
+        config.dbname(name);
+    }
+    if let Some(password) = server.config.get_password() {
+        config.password(password);
+    }
+    config
 }
 
 async fn pass_on(mut client: UnixStream, server: &DatabaseServer) -> Result<()> {

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use kymograph_app::{Error, Result};
 
 use super::ImportSource;
+use super::copy::{copy_file, copy_log};
 use super::form::LineForm;
 use super::line::Line;
-use super::table::read_table;
 use crate::progress::Report;
 
 /// How long a line may be, in bytes.
@@ -50,7 +50,7 @@ pub(super) struct EventFile {
     count: u64,
     /// Whether people know the lines by their numbers.
     has_numbers: bool,
-    /// The places of the events of a table, by number.
+    /// The places of the events of a log, by number.
     places: Vec<String>,
 }
 
@@ -179,7 +179,7 @@ impl Read for FromStart {
     }
 }
 
-/// Opens a source. What is no file is copied to one that nobody else sees, and that is gone with this process.
+/// Opens a source. What is no file is copied to one.
 pub(super) async fn open(
     source: &ImportSource,
     form: Option<LineForm>,
@@ -193,12 +193,12 @@ pub(super) async fn open(
             if kind.is_dir() {
                 return Err(unreadable(io::ErrorKind::IsADirectory.into()));
             }
-            (if kind.is_file() { file } else { copy(file)? }, Vec::new())
+            (if kind.is_file() { file } else { copy_file(file)? }, Vec::new())
         }
-        ImportSource::Input => (copy(std::io::stdin())?, Vec::new()),
-        ImportSource::Table { url, table } => read_table(url, table, report).await?,
+        ImportSource::Input => (copy_file(std::io::stdin())?, Vec::new()),
+        ImportSource::Log(log) => copy_log(&**log, report).await?,
     };
-    let has_numbers = !matches!(source, ImportSource::Table { .. });
+    let has_numbers = !matches!(source, ImportSource::Log(_));
     let file = Arc::new(file);
     let form = match form {
         _ if !has_numbers => LineForm::Json,
@@ -206,12 +206,6 @@ pub(super) async fn open(
         None => LineForm::of(RawLines::of_file(file.clone()))?,
     };
     Ok(EventFile { file, form, count: places.len() as u64, has_numbers, places })
-}
-
-fn copy(mut from: impl Read) -> Result<File> {
-    let mut file = tempfile::tempfile().map_err(Error::internal)?;
-    io::copy(&mut from, &mut file).map_err(Error::internal)?;
-    Ok(file)
 }
 
 #[cfg(test)]
