@@ -12,7 +12,7 @@ use kymograph_app::content::preference::Preferences;
 use kymograph_app::content::search::Searches;
 use kymograph_app::content::star::Stars;
 use kymograph_app::kernel::change::ChangeListener;
-use kymograph_app::kernel::ending::Endings;
+use kymograph_app::kernel::ending::{EndingListener, Endings};
 use kymograph_app::rights::resource_permission::GuardedKinds;
 use kymograph_projections::content::dashboard::{PgDashboardReader, dashboard_cache};
 use kymograph_projections::content::folder::{FolderCache, PgFolderReader};
@@ -32,7 +32,7 @@ pub(super) struct ContentReaders {
     pub(super) dashboards: Arc<PgDashboardReader>,
     pub(super) folders: Arc<PgFolderReader>,
     stars: Arc<PgStarReader>,
-    pub(super) caches: Vec<Arc<dyn ChangeListener>>,
+    caches: Vec<Arc<dyn ChangeListener>>,
 }
 
 impl ContentReaders {
@@ -48,6 +48,14 @@ impl ContentReaders {
             PgDashboardReader::new(database.clone(), dashboards, workers.clone(), allowed.clone());
         let stars = PgStarReader::new(database.clone(), stars, allowed.clone());
         Self { folders: Arc::new(folders), dashboards: Arc::new(dashboards), stars: Arc::new(stars), caches }
+    }
+
+    pub(super) fn caches(&self) -> Vec<Arc<dyn ChangeListener>> {
+        self.caches.clone()
+    }
+
+    pub(super) fn endings(&self) -> Vec<Arc<dyn EndingListener>> {
+        vec![Arc::new(GuardedDashboards::new(self.dashboards.clone()))]
     }
 
     /// The kinds of content that have permissions.
