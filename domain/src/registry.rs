@@ -178,6 +178,23 @@ pub fn beginnings(type_name: &str) -> &'static [&'static str] {
     visit(type_name, Beginnings).unwrap_or_default()
 }
 
+/// The stored names of events that end objects of any type for those that refer to them.
+#[must_use]
+pub fn endings() -> Vec<&'static str> {
+    TYPES.iter().flat_map(|name| endings_of(name)).copied().collect()
+}
+
+fn endings_of(type_name: &str) -> &'static [&'static str] {
+    struct Endings;
+    impl AggregateVisitor for Endings {
+        type Output = &'static [&'static str];
+        fn visit<A: Stream>(self) -> Self::Output {
+            A::ENDINGS
+        }
+    }
+    visit(type_name, Endings).unwrap_or_default()
+}
+
 /// The ways to undo the events of all aggregates, by their stored names.
 fn undoings() -> impl Iterator<Item = (&'static str, Undoing)> {
     struct Undoings;
@@ -281,9 +298,9 @@ mod tests {
     }
 
     #[test]
-    fn what_tells_all_of_an_object_or_begins_it_is_an_event_of_it() {
+    fn what_tells_all_of_an_object_begins_or_ends_it_is_an_event_of_it() {
         for name in TYPES {
-            for event in complete_events(name).iter().chain(beginnings(name)) {
+            for event in complete_events(name).iter().chain(beginnings(name)).chain(endings_of(name)) {
                 assert!(event_types().iter().any(|(known, _)| known == event), "{event}");
                 assert!(event.starts_with(&format!("{name}.")), "{event}");
             }

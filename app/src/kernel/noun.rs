@@ -12,7 +12,7 @@ use crate::kernel::unit::Unit;
 #[async_trait]
 pub trait Noun: Stream {
     /// Whether its objects are given rights, which end with them even if one with the same key begins again.
-    /// Which events end them is known to `projections/src/record/history.rs`.
+    /// [`Stream::ENDINGS`] names the events that end them.
     const HAS_RIGHTS: bool = false;
 
     /// Fails unless the actor may do by hand what undoing does to an object, which is there or has to come back. By default

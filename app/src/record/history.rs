@@ -115,7 +115,7 @@ pub trait HistoryReader: Send + Sync {
         ranges: &[(StreamId, i64, i64)],
         max_bytes: i64,
     ) -> Result<Option<Vec<(StreamId, StoredChange)>>>;
-    /// Those of some memberships, teams and service accounts that ended after a position.
+    /// Those of some streams whose objects ended after a position, by the events in `Stream::ENDINGS`.
     async fn find_ended(
         &self,
         scope: &Scope,

@@ -118,6 +118,7 @@ impl Membership {
 impl Stream for Membership {
     type Key = UserId;
 
+    const ENDINGS: &'static [&'static str] = &["membership.removed"];
     const UNDOINGS: &'static [(&'static str, Undoing)] = &[
         (
             "membership.added",

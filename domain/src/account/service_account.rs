@@ -234,6 +234,7 @@ impl ServiceAccount {
 impl Stream for ServiceAccount {
     type Key = UserId;
 
+    const ENDINGS: &'static [&'static str] = &["service_account.deleted"];
     const UNDOINGS: &'static [(&'static str, Undoing)] = &[
         ("service_account.created", Undoing::Impossible("disable or delete the service account")),
         ("service_account.updated", Undoing::Reverted),
