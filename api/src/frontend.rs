@@ -15,24 +15,16 @@ pub fn routes(grafana_version: &str) -> Routes {
     let version: Arc<str> = grafana_version.into();
     Routes::of(&FRONTEND)
         .add(
-            get(
-                "/api/frontend/settings",
-                "getFrontendSettings",
-                "Read what front ends need to know of the server",
-            )
-            .public()
-            .to(&version, get_frontend_settings),
+            get("/api/frontend/settings", "getFrontendSettings", "Read the settings for front ends")
+                .public()
+                .to(&version, get_frontend_settings),
         )
         .add(
-            get("/bootdata", "getBootData", "Read what Grafana's own pages start from")
+            get("/bootdata", "getBootData", "Read the boot data of Grafana's own front end")
                 .public()
                 .to(&version, get_boot_data),
         )
-        .add(
-            get("/robots.txt", "robotsTxt", "Tell crawlers that there is nothing for them")
-                .public()
-                .to(&(), robots_txt),
-        )
+        .add(get("/robots.txt", "robotsTxt", "Disallow all crawlers").public().to(&(), robots_txt))
 }
 
 fn settings(version: &str) -> Value {

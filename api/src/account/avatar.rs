@@ -7,13 +7,13 @@ use crate::kernel::query::Path;
 use crate::kernel::routes::{Group, Routes, get};
 
 /// The group of operations named `frontend`.
-pub(crate) const FRONTEND: Group = Group::new("frontend", "What clients ask to find out whom they talk to");
+pub(crate) const FRONTEND: Group = Group::new("frontend", "Pictures of users, teams and service accounts");
 
 /// The routes of pictures.
 pub fn routes() -> Routes {
     Routes::of(&FRONTEND).add(
-        get("/avatar/{hash}", "avatar", "Get the picture of a user")
-            .answers_text(200, "A picture", "image/png")
+        get("/avatar/{hash}", "avatar", "Get an avatar")
+            .answers_text(200, "An image", "image/png")
             .public()
             .to(&(), get_avatar),
     )

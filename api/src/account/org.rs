@@ -24,14 +24,14 @@ use crate::kernel::routes::{Group, Routes, delete, get, history, post, put};
 const DEFAULT_PAGE: i64 = 1000;
 
 /// How Grafana answers a change of what is not there.
-const NO_ORG: &str = "The org is not there, or a fault of the server's";
+const NO_ORG: &str = "The org does not exist, or an internal error occurred";
 /// What Grafana says of that.
 const RENAME_FAILED: &str = "Failed to update organization";
 const ADDRESS_FAILED: &str = "Failed to update org address";
 
 /// The group of operations named `org`.
 pub(crate) const ORG: Group =
-    Group::new("org", "The caller's org: its members, invites and preferences").of_noun("org", "org");
+    Group::new("org", "The caller's current org: members, invites and preferences").of_noun("org", "org");
 
 /// The group of operations named `orgs`.
 pub(crate) const ORGS: Group = Group::new("orgs", "All orgs, for server admins").of_noun("orgs", "org");
@@ -53,9 +53,9 @@ pub fn routes(orgs: Arc<Orgs>) -> Routes {
         .group(&ORGS)
         .add(
             get("/api/orgs", "searchOrgs", "List the orgs of the server")
-                .details("Unlike all other lists, this one counts its pages from 0.")
-                .query("query", text(), "A part of the name")
-                .query("name", text(), "The whole name")
+                .details("Unlike in all other lists, the first page is 0.")
+                .query("query", text(), "Part of the name")
+                .query("name", text(), "The exact name")
                 .pages_from_zero("perpage", DEFAULT_PAGE)
                 .to(&orgs, search_orgs),
         )
@@ -72,7 +72,7 @@ pub fn routes(orgs: Arc<Orgs>) -> Routes {
                 .to(&orgs, update_org),
         )
         .add(
-            delete("/api/orgs/{org_id}", "deleteOrgByID", "Delete an org with all it owns")
+            delete("/api/orgs/{org_id}", "deleteOrgByID", "Delete an org with all its data")
                 .fails(&[404])
                 .to(&orgs, delete_org_by_id),
         )

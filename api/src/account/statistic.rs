@@ -16,7 +16,7 @@ use crate::kernel::setting::ADMIN;
 /// The routes of statistics.
 pub fn routes(statistics: &Arc<Statistics>) -> Routes {
     Routes::of(&ADMIN).add(
-        get("/api/admin/stats", "adminGetStats", "Count what there is on the server")
+        get("/api/admin/stats", "adminGetStats", "Read the statistics of the server")
             .to(statistics, admin_get_stats),
     )
 }

@@ -38,7 +38,7 @@ pub(crate) use wire::dashboard_url;
 const MAX_VERSION: usize = 50;
 
 /// When saving is refused, and how it is not.
-const CONFLICTS: &str = "Saving over a version other than the current one is 412 with `version-mismatch`, unless `overwrite` is set.";
+const CONFLICTS: &str = "Saving over a version other than the latest is answered with 412 and `version-mismatch`, unless `overwrite` is set.";
 
 /// The routes of dashboards.
 pub fn routes(dashboards: Arc<Dashboards>, stars: Arc<Stars>) -> Routes {
@@ -46,7 +46,7 @@ pub fn routes(dashboards: Arc<Dashboards>, stars: Arc<Stars>) -> Routes {
     let read_state = &ReadState { dashboards: dashboards.clone(), stars };
     Routes::of(&DASHBOARDS)
         .add(
-            post("/api/dashboards/db", "postDashboard", "Create a dashboard, or save a new version of it")
+            post("/api/dashboards/db", "postDashboard", "Create a dashboard, or save a new version of one")
                 .details(CONFLICTS)
                 .takes::<SaveDashboardForm>()
                 .fails(&[404, 412])
@@ -56,7 +56,7 @@ pub fn routes(dashboards: Arc<Dashboards>, stars: Arc<Stars>) -> Routes {
             get(
                 "/api/dashboards/tags",
                 "getDashboardTags",
-                "List the tags of all dashboards, and how many have each",
+                "List the tags of all dashboards with their counts",
             )
             .for_everybody()
             .fails(&[403])
@@ -65,14 +65,14 @@ pub fn routes(dashboards: Arc<Dashboards>, stars: Arc<Stars>) -> Routes {
         .add(
             get("/api/dashboards/uid/{uid}", "getDashboardByUID", "Read a dashboard")
                 .at()
-                .answers::<DashboardBody>(200, "The dashboard, and what is said of it")
-                .query("apiVersion", text(), "The schema that the caller wants, like `v1`")
+                .answers::<DashboardBody>(200, "The dashboard with its metadata")
+                .query("apiVersion", text(), "The requested schema, like `v1`")
                 .fails(&[404])
-                .fails_when(406, "The schema that the caller wants is not known")
+                .fails_when(406, "The requested schema is unknown")
                 .to(read_state, get_dashboard_by_uid),
         )
         .add(
-            delete("/api/dashboards/uid/{uid}", "deleteDashboardByUID", "Delete a dashboard")
+            delete("/api/dashboards/uid/{uid}", "deleteDashboardByUID", "Move a dashboard to the trash")
                 .fails(&[404])
                 .to(state, delete_dashboard_by_uid),
         )

@@ -8,18 +8,14 @@ use crate::kernel::error::ApiResult;
 use crate::kernel::layer::Caller;
 use crate::kernel::routes::{Group, Routes, get};
 
-const GROUP: Group = Group::new("datasources", "What dashboards get their data from");
+const GROUP: Group = Group::new("datasources", "Data sources");
 
 /// The routes of data sources.
 pub fn routes() -> Routes {
     Routes::of(&GROUP).add(
-        get(
-            "/api/datasources",
-            "getDataSources",
-            "List the data sources of the org, of which there are none yet",
-        )
-        .answers::<Vec<String>>(200, "No data source")
-        .to(&(), get_data_sources),
+        get("/api/datasources", "getDataSources", "List the data sources of the org (always empty so far)")
+            .answers::<Vec<String>>(200, "No data source")
+            .to(&(), get_data_sources),
     )
 }
 

@@ -33,9 +33,9 @@ pub fn routes(folders: Arc<Folders>) -> Routes {
     let state = &folders;
     Routes::of(&FOLDERS)
         .add(
-            get("/api/folders", "getFolders", "List the folders inside another one, or at the root")
-                .query("parentUid", matching("^[a-zA-Z0-9_-]*$"), "The folder to look into")
-                .query("permission", text(), "`Edit` for those only that the caller may change")
+            get("/api/folders", "getFolders", "List the subfolders of a folder, or the folders at the root")
+                .query("parentUid", matching("^[a-zA-Z0-9_-]*$"), "The parent folder")
+                .query("permission", text(), "`Edit`: only folders that the caller can edit")
                 .at()
                 .pages("limit", DEFAULT_PAGE)
                 .for_everybody()
@@ -44,36 +44,32 @@ pub fn routes(folders: Arc<Folders>) -> Routes {
         )
         .add(
             post("/api/folders", "createFolder", "Create a folder")
-                .details("A uid that is taken is 412 with `version-mismatch`.")
+                .details("A uid that is in use is answered with 412 and `version-mismatch`.")
                 .fails(&[412])
                 .to(state, create_folder),
         )
         .add(
             get("/api/folders/id/{folder_id}", "getFolderByID", "Read a folder by its numeric id")
-                .query("accesscontrol", flag(), "Whether to say what the caller may do with it")
+                .query("accesscontrol", flag(), "Include the caller's permissions on the object")
                 .fails(&[404])
                 .to(state, get_folder_by_id),
         )
         .add(
-            get("/api/folders/{folder_uid}", "getFolderByUID", "Read a folder and the folders that it is in")
+            get("/api/folders/{folder_uid}", "getFolderByUID", "Read a folder and its parent folders")
                 .at()
-                .details("Of a folder around that the caller may not see, uid and title are `redacted`.")
-                .query("accesscontrol", flag(), "Whether to say what the caller may do with it")
+                .details("The uid and title of a parent folder that the caller cannot view are `redacted`.")
+                .query("accesscontrol", flag(), "Include the caller's permissions on the object")
                 .fails(&[404])
                 .to(state, get_folder_by_uid),
         )
         .add(
-            put(
-                "/api/folders/{folder_uid}",
-                "updateFolder",
-                "Change the title or the description of a folder",
-            )
-            .details("Needs the current `version`, or `overwrite`.")
-            .fails(&[404, 412])
-            .to(state, update_folder),
+            put("/api/folders/{folder_uid}", "updateFolder", "Update the title or description of a folder")
+                .details("Requires the current `version`, or `overwrite`.")
+                .fails(&[404, 412])
+                .to(state, update_folder),
         )
         .add(
-            delete("/api/folders/{folder_uid}", "deleteFolder", "Delete a folder with all that is inside it")
+            delete("/api/folders/{folder_uid}", "deleteFolder", "Delete a folder with all its contents")
                 .fails(&[404, 413])
                 .to(state, delete_folder),
         )
@@ -81,7 +77,7 @@ pub fn routes(folders: Arc<Folders>) -> Routes {
             get(
                 "/api/folders/{folder_uid}/counts",
                 "getFolderDescendantCounts",
-                "Count what is inside a folder, at any depth",
+                "Count the contents of a folder, at any depth",
             )
             .fails(&[404])
             .to(state, get_folder_descendant_counts),
@@ -90,7 +86,7 @@ pub fn routes(folders: Arc<Folders>) -> Routes {
             post(
                 "/api/folders/{folder_uid}/move",
                 "moveFolder",
-                "Put a folder into another one, or at the root",
+                "Move a folder into another one, or to the root",
             )
             .fails(&[404])
             .to(state, move_folder),
@@ -249,7 +245,7 @@ struct FolderForm {
     description: Option<String>,
     /// The version that the change is based on.
     version: Option<i64>,
-    /// Whether to change it whatever its version is.
+    /// Whether to update the object whatever its version is.
     overwrite: bool,
 }
 

@@ -19,7 +19,7 @@ use crate::kernel::query::{Path, Query};
 use crate::kernel::routes::{Group, Routes, delete, get, history, post, put};
 
 const GROUP: Group =
-    Group::new("playlists", "Dashboards that are shown one after another").of_noun("playlists", "playlist");
+    Group::new("playlists", "Playlists: dashboards shown one after another").of_noun("playlists", "playlist");
 
 /// The most playlists of a list if the client names no limit.
 const DEFAULT_LIMIT: i64 = 1000;
@@ -32,7 +32,7 @@ pub fn routes(playlists: Arc<Playlists>) -> Routes {
     Routes::of(&GROUP)
         .add(
             get("/api/playlists", "searchPlaylists", "List the playlists of the org")
-                .query("query", text(), "A part of the name")
+                .query("query", text(), "Part of the name")
                 .limit("limit", DEFAULT_LIMIT)
                 .to(state, search_playlists),
         )

@@ -288,7 +288,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     }
 }
 
-/// The answer of operations that have nothing but a message to say.
+/// An answer with a message only.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Message {
     /// The message.

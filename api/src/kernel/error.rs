@@ -25,7 +25,7 @@ pub struct ApiError {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ErrorBody<'a> {
-    /// What went wrong, for people.
+    /// The message for people.
     message: &'a str,
     /// The identifier of the message in Grafana's newer errors, like `password-auth.failed`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -33,7 +33,7 @@ pub(crate) struct ErrorBody<'a> {
     /// The same in Grafana's older errors, like `empty-name`.
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<&'static str>,
-    /// What kind of error it is, where the caller may not do something.
+    /// The title of the error, if a permission is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     title: Option<&'static str>,
 }
@@ -41,15 +41,15 @@ pub(crate) struct ErrorBody<'a> {
 /// The body of an error with the status 412.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct PreconditionErrorBody<'a> {
-    /// What stands in the way, for people.
+    /// The message for people.
     message: &'a str,
-    /// The same for programs.
+    /// The status code for programs.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<PreconditionStatus>)]
     status: Option<&'static str>,
 }
 
-/// A stale version, for which programs test 412.
+/// A stale version, which clients expect as 412.
 #[derive(ToSchema)]
 #[schema(rename_all = "kebab-case")]
 #[expect(dead_code, reason = "what it describes is written as text")]

@@ -50,22 +50,22 @@ struct HealthState {
 }
 
 /// The group of operations named `health`.
-pub(crate) const GROUP: Group = Group::new("health", "Whether the server is up");
+pub(crate) const GROUP: Group = Group::new("health", "Health and readiness probes");
 
 /// The routes of health.
 pub fn routes(check: Arc<dyn HealthCheck>, readiness: Arc<Readiness>, grafana_version: &str) -> Routes {
     let state = &HealthState { check, readiness, version: grafana_version.into() };
     Routes::of(&GROUP)
         .add(
-            get("/api/health", "getHealth", "Read whether the server and its database are up")
-                .answers::<HealthBody>(200, "Both are")
-                .answers::<HealthBody>(503, "The database cannot be reached")
+            get("/api/health", "getHealth", "Check the server and its database")
+                .answers::<HealthBody>(200, "Both are up")
+                .answers::<HealthBody>(503, "The database is unavailable")
                 .public()
                 .to(state, get_health),
         )
-        .add(get("/healthz", "healthz", "Find out whether the server runs").public().to(&(), live))
-        .add(get("/livez", "livez", "Find out whether the server runs").public().to(&(), live))
-        .add(get("/readyz", "readyz", "Find out whether the server wants requests").public().to(state, ready))
+        .add(get("/healthz", "healthz", "Liveness probe").public().to(&(), live))
+        .add(get("/livez", "livez", "Liveness probe").public().to(&(), live))
+        .add(get("/readyz", "readyz", "Readiness probe").public().to(state, ready))
 }
 
 #[derive(Serialize, ToSchema)]

@@ -59,8 +59,8 @@ struct MetricsState {
 pub fn routes(registry: Registry, settings: MetricsSettings) -> Routes {
     let state = MetricsState { registry, settings: Arc::new(settings) };
     Routes::of(&GROUP).add(
-        get("/metrics", "metrics", "Read metrics, for Prometheus")
-            .answers_text(200, "In the text format of Prometheus", "text/plain")
+        get("/metrics", "metrics", "Read the metrics")
+            .answers_text(200, "The metrics in the Prometheus text format", "text/plain")
             .fails(&[401])
             .public()
             .to(&state, get_metrics),

@@ -96,22 +96,22 @@ impl Served {
 }
 
 /// What 304 means.
-const NOT_MODIFIED: &str = "It is the one that the client has, by its `ETag`";
+const NOT_MODIFIED: &str = "Not modified: the `ETag` of the client is current";
 
-const GROUP: Group = Group::new("openapi", "This description of the API");
+const GROUP: Group = Group::new("openapi", "The OpenAPI document");
 
 /// The routes of the document.
 pub(crate) fn routes(document: &Arc<Document>) -> Routes {
     Routes::of(&GROUP)
         .add(
-            get("/api/openapi.json", "getOpenapi", "Read this document")
+            get("/api/openapi.json", "getOpenapi", "Read the OpenAPI document")
                 .answers::<Value>(200, "The document")
                 .answers_nothing(304, NOT_MODIFIED)
                 .public()
                 .to(document, get_openapi),
         )
         .add(
-            get("/api/docs", "getDocs", "Browse this document")
+            get("/api/docs", "getDocs", "Browse the API reference")
                 .answers_text(200, "A page", "text/html")
                 .answers_nothing(304, NOT_MODIFIED)
                 .public()

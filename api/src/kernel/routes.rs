@@ -159,7 +159,7 @@ macro_rules! history {
             list: $crate::kernel::routes::get(
                 concat!($path, "/history"),
                 concat!("get", $name, "History"),
-                concat!("List what was done to ", $object, ", the newest first"),
+                concat!("List the history of ", $object, ", newest first"),
             ),
             compare: $crate::kernel::routes::get(
                 concat!($path, "/history/diff"),
@@ -169,7 +169,7 @@ macro_rules! history {
             restore: $crate::kernel::routes::post(
                 concat!($path, "/history/restore"),
                 concat!("restore", $name, "HistoryVersion"),
-                concat!("Make ", $object, " what it was at a version"),
+                concat!("Restore ", $object, " to a version"),
             ),
         }
     };

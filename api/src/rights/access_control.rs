@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::kernel::query::Query;
 
-/// The part of a body that says which actions the caller may do, as Grafana shows it.
+/// The caller's permitted actions on an object, in Grafana's form.
 #[derive(Clone, Serialize, ToSchema)]
 pub(crate) struct AccessControl(BTreeMap<&'static str, bool>);
 

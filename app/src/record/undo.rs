@@ -51,7 +51,7 @@ pub struct DoneEvent {
     pub position: i64,
     /// The stream of the object.
     pub stream: StreamId,
-    /// The number among the object's events, from 1.
+    /// The version of the object, from 1.
     pub version: i64,
     /// The stored name of its type.
     pub stored_type: String,
@@ -88,7 +88,7 @@ pub struct LaterChange {
 pub struct LaterChanges {
     /// How many there are.
     pub count: i64,
-    /// The newest of them.
+    /// The newest of the later changes.
     pub newest: Vec<LaterChange>,
 }
 

@@ -15,7 +15,7 @@ use crate::kernel::undo::Undoing;
 /// The most items of a playlist, so that the state stays small.
 pub const MAX_ITEMS: usize = 100;
 
-/// The way in which an item names its dashboards.
+/// How an item selects its dashboards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
@@ -37,7 +37,7 @@ pub struct PlaylistItem {
     pub kind: PlaylistItemKind,
     /// The uid, tag or id.
     pub value: String,
-    /// What it is called, often nothing.
+    /// The title, often empty.
     pub title: String,
 }
 

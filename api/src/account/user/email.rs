@@ -14,15 +14,15 @@ use crate::kernel::query::Query;
 use crate::kernel::routes::{Group, Routes, get};
 use crate::kernel::url::profile_path;
 
-const GROUP: Group = Group::new("user", "What links in mails lead to");
+const GROUP: Group = Group::new("user", "Targets of links in mails");
 
 pub(super) fn routes(state: &UserState) -> Routes {
     Routes::of(&GROUP).add(
-        get("/api/user/email/update", "updateUserEmail", "Confirm another e-mail address of the caller")
-            .details("Leads to the portal, which says whether the code was right.")
+        get("/api/user/email/update", "updateUserEmail", "Confirm a new e-mail address of the caller")
+            .details("Redirects to the portal, which shows the result.")
             .query("code", text(), "The code in the mail")
             .for_everybody()
-            .answers::<Message>(302, "To the account's page of the portal")
+            .answers::<Message>(302, "A redirect to the account page of the portal")
             .to(state, update_user_email),
     )
 }

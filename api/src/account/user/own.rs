@@ -19,7 +19,7 @@ use crate::kernel::routes::{Group, Routes, get, post, put};
 
 /// The group of operations named `signed_in_user`.
 pub(crate) const SIGNED_IN_USER: Group =
-    Group::new("signed_in_user", "The caller's own account, stars, preferences and sessions")
+    Group::new("signed_in_user", "The caller's account, stars, preferences and sessions")
         .of_noun("user", "user");
 
 pub(super) fn routes(state: &UserState) -> Routes {
@@ -31,13 +31,13 @@ pub(super) fn routes(state: &UserState) -> Routes {
                 .to(state, get_signed_in_user),
         )
         .add(
-            put("/api/user", "updateSignedInUser", "Change the caller's profile")
+            put("/api/user", "updateSignedInUser", "Update the caller's profile")
                 .for_everybody()
                 .fails(&[409])
                 .to(state, update_signed_in_user),
         )
         .add(
-            get("/api/user/orgs", "getSignedInUserOrgList", "List the orgs of the caller")
+            get("/api/user/orgs", "getSignedInUserOrgList", "List the caller's orgs")
                 .for_everybody()
                 .to(state, get_signed_in_user_org_list),
         )
@@ -47,7 +47,7 @@ pub(super) fn routes(state: &UserState) -> Routes {
                 .to(state, change_user_password),
         )
         .add(
-            post("/api/user/using/{org_id}", "userSetUsingOrg", "Work in another one of the caller's orgs")
+            post("/api/user/using/{org_id}", "userSetUsingOrg", "Switch the caller's current org")
                 .for_everybody()
                 .to(state, user_set_using_org),
         )

@@ -12,7 +12,7 @@ use crate::kernel::error::ApiResult;
 use crate::kernel::openapi::text::{ShortText, Theme};
 use crate::kernel::url::avatar_url;
 
-/// A user as its own page shows it.
+/// A user profile.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ProfileBody {
@@ -61,7 +61,7 @@ impl ProfileBody {
     }
 }
 
-/// A user in a list.
+/// A user of a list.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct UserHitBody {
@@ -103,7 +103,7 @@ impl UserHitBody {
     }
 }
 
-/// An org in the list of a user's orgs.
+/// An org of a user.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct UserOrgBody {
@@ -118,7 +118,7 @@ impl UserOrgBody {
     }
 }
 
-/// A change of a profile.
+/// An update of a profile.
 #[derive(Deserialize, Default, ToSchema)]
 #[serde(default)]
 pub(super) struct ProfileForm {

@@ -32,8 +32,8 @@ pub(super) fn routes(state: &Arc<Dashboards>) -> Routes {
             "Compare two versions of dashboards",
         )
         .details(FORMATS)
-        .answers_text(200, "What is different", "text/html")
-        .answers::<serde_json::Value>(200, "What is different")
+        .answers_text(200, "The difference", "text/html")
+        .answers::<serde_json::Value>(200, "The difference")
         .fails(&[404])
         .to(state, calculate_dashboard_diff),
     )
@@ -61,7 +61,7 @@ struct TargetForm {
     version: Option<i64>,
 }
 
-/// How a difference is shown.
+/// The format of a difference.
 #[derive(Clone, Copy, Deserialize, Default, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum DiffType {

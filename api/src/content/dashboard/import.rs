@@ -26,7 +26,7 @@ pub(super) fn routes(state: &Arc<Dashboards>) -> Routes {
             post(
                 "/api/dashboards/import",
                 "importDashboard",
-                "Create a dashboard of a file, with its inputs filled in",
+                "Import a dashboard, with its inputs filled in",
             )
             .takes::<ImportForm>()
             .fails(&[412, 422])
@@ -51,17 +51,17 @@ pub(super) fn routes(state: &Arc<Dashboards>) -> Routes {
 #[schema(rename_all = "camelCase")]
 struct ImportForm {
     dashboard: DashboardForm,
-    /// What to put where the dashboard names an input.
+    /// The values of the dashboard's inputs.
     inputs: Option<Vec<ImportInputForm>>,
     /// The folder to save it in.
     folder_uid: Option<String>,
-    /// The same by its numeric id, for old clients.
+    /// Its numeric id, for old clients.
     folder_id: Option<i64>,
-    /// Whether to save over a dashboard of the same uid.
+    /// Whether to overwrite a dashboard with the same uid.
     overwrite: Option<bool>,
 }
 
-/// An input of a dashboard that is imported.
+/// The value of an input.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(default)]
 struct ImportInputForm {

@@ -33,8 +33,8 @@ pub(super) fn routes(state: &Arc<Dashboards>) -> Routes {
                 "List the versions of a dashboard, newest first",
             )
             .limit("limit", DEFAULT_PAGE)
-            .query("start", number(0), "How many of the newest versions to leave out")
-            .query("continueToken", text(), "The `continueToken` of the page before")
+            .query("start", number(0), "The number of the newest versions to skip")
+            .query("continueToken", text(), "The cursor: `continueToken` of the page before")
             .fails(&[404])
             .to(state, get_dashboard_versions_by_uid),
         )
@@ -52,7 +52,7 @@ pub(super) fn routes(state: &Arc<Dashboards>) -> Routes {
             post(
                 "/api/dashboards/uid/{uid}/restore",
                 "restoreDashboardVersionByUID",
-                "Make an old version of a dashboard the newest",
+                "Restore an earlier version of a dashboard as its latest",
             )
             .fails(&[404])
             .to(state, restore_dashboard_version_by_uid),
@@ -62,7 +62,7 @@ pub(super) fn routes(state: &Arc<Dashboards>) -> Routes {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct VersionsBody {
-    /// What to send as `continueToken` for the next page, empty after the last.
+    /// The cursor of the next page, for `continueToken`; empty on the last page.
     continue_token: String,
     versions: Vec<VersionBody>,
 }

@@ -18,8 +18,8 @@ use crate::rights::resource_permission::DASHBOARDS;
 
 pub(super) fn routes(state: &Arc<Preferences>) -> Routes {
     Routes::of(&DASHBOARDS).add(
-        get("/api/dashboards/home", "getHomeDashboard", "Read which dashboard to begin with")
-            .details("Where to go, or a whole dashboard if nothing was chosen.")
+        get("/api/dashboards/home", "getHomeDashboard", "Read the caller's home dashboard")
+            .details("The answer is a redirect to the chosen dashboard, or the built-in dashboard if none is chosen.")
             .for_everybody()
             .to(state, get_home_dashboard),
     )
@@ -39,7 +39,7 @@ enum HomeBody {
     },
 }
 
-/// What is said of the built-in home dashboard, which nobody owns and nobody can change.
+/// The metadata of the built-in home dashboard, which cannot be changed.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct HomeMetaBody {

@@ -56,12 +56,8 @@ impl Route {
     /// Adds the parameter that asks for an answer as of a time, which can be one that there never was.
     pub(crate) fn at(self) -> Self {
         let kind = parameter::text();
-        self.query(
-            "at",
-            kind,
-            "Answer as of this time (RFC 3339 or milliseconds), or of this position of the log",
-        )
-        .fails(&[400])
+        self.query("at", kind, "Answer as of this time (RFC 3339 or milliseconds since 1970) or log position")
+            .fails(&[400])
     }
 
     /// Says what a parameter of the path is, where it is something else than in other paths.

@@ -74,12 +74,12 @@ pub(super) fn required_query(name: &str, kind: Kind, description: &str) -> Param
 /// The number and the size of a page, in lists whose first page has this number.
 pub(super) fn page(size: &str, default_size: i64, first: i64) -> [Parameter; 2] {
     let number = Kind(integer(0).default(Some(Value::from(first))).into());
-    [query("page", number, "The page of the list"), self::size(size, default_size)]
+    [query("page", number, "The number of the page"), self::size(size, default_size)]
 }
 
 /// The size of a page.
 pub(super) fn size(name: &str, default_size: i64) -> Parameter {
-    query(name, page_size(default_size), "How many entries to answer with")
+    query(name, page_size(default_size), "The size of a page")
 }
 
 /// A parameter of the path, in the kind and with the description of its name if it has none of its own.
@@ -110,21 +110,21 @@ fn parameter(name: &str, place: ParameterIn, kind: Kind, description: &str, requ
 fn of_name(name: &str) -> Option<(Kind, &'static str)> {
     Some(match name {
         "code" | "invitation_code" => (text(), "The code of an invite"),
-        "hash" => (text(), "What the picture is made of"),
+        "hash" => (text(), "The hash of the avatar"),
         "dashboard_uid" | "uid" => (uid(), "The uid of a dashboard"),
-        "event_id" => (number(1), "The id of an entry"),
-        "flag_id" => (number(0), "The bits to set"),
+        "event_id" => (number(1), "The id of an audit event"),
+        "flag_id" => (number(0), "The bits of the hints"),
         "folder_id" => (number(1), "The numeric id of a folder"),
         "folder_uid" => (uid(), "The uid of a folder"),
         "job_id" => (text(), "The id of a job"),
         "org_id" => (number(1), "The id of an org"),
         "org_name" => (text(), "The name of an org"),
-        "role" => (one_of(&["Viewer", "Editor", "Admin"]), "A role in the org"),
+        "role" => (one_of(&["Viewer", "Editor", "Admin"]), "A role"),
         "service_account_id" => (number(1), "The id of a service account"),
-        "team_id" => (uid(), "The id of a team, or its uid"),
+        "team_id" => (uid(), "The id or uid of a team"),
         "token_id" => (number(1), "The id of a token"),
         "user_id" => (number(1), "The id of a user"),
-        "version" => (number(1), "The number of a version"),
+        "version" => (number(1), "A version"),
         _ => return None,
     })
 }

@@ -16,23 +16,23 @@ use crate::kernel::routes::Route;
 /// What each status of a failure means. The names are those of the document's components.
 const FAILURES: [(u16, &str, &str); 14] = [
     (400, "BadRequest", "The request is malformed or breaks a rule"),
-    (401, "Unauthorized", "The credentials are missing or wrong, or not for the org that is named"),
-    (403, "Forbidden", "The caller may not do this, or a page of another site sent the request"),
-    (404, "NotFound", "What is named is not there, or not for the caller"),
-    (409, "Conflict", "Another object has what must be unique"),
-    (410, "Gone", "It was there once"),
-    (412, "PreconditionFailed", "It has changed in the meantime, or something stands in the way"),
+    (401, "Unauthorized", "The credentials are missing, invalid, or not valid for the requested org"),
+    (403, "Forbidden", "The caller lacks the permission, or the request is cross-site"),
+    (404, "NotFound", "The object does not exist, or is not visible to the caller"),
+    (409, "Conflict", "The request conflicts with another object, such as by a name that must be unique"),
+    (410, "Gone", "The object existed before"),
     (
-        413,
-        "TooLarge",
-        "The body is larger than the server takes, or the answer would be larger than it gives",
+        412,
+        "PreconditionFailed",
+        "The object has changed since it was read (an optimistic concurrency conflict), or another object is in conflict",
     ),
+    (413, "TooLarge", "The request body or the answer exceeds a limit"),
     (415, "UnsupportedMediaType", "The body is not JSON"),
-    (422, "Contradictory", "The `Idempotency-Key` was used before for another request"),
-    (429, "TooManyRequests", "Too many at once, try again shortly"),
-    (500, "Internal", "A fault of the server's"),
-    (503, "Unavailable", "The database cannot be reached now, try again shortly"),
-    (504, "Timeout", "It took longer than a request may take"),
+    (422, "Contradictory", "The `Idempotency-Key` was used for another request"),
+    (429, "TooManyRequests", "Too many concurrent requests, try again shortly"),
+    (500, "Internal", "An internal error"),
+    (503, "Unavailable", "The database is unavailable, try again shortly"),
+    (504, "Timeout", "The request timed out"),
 ];
 
 /// The statuses of what requests like those of a route go through.
@@ -61,7 +61,7 @@ pub(super) fn derived(route: &Route, signature: &Signature) -> Vec<u16> {
 /// The failure of a read that needs no permission, and so fails with 403 for one reason only.
 pub(super) fn foreign_read(route: &Route) -> Option<(u16, Option<OwnFailure>)> {
     let is_read = !route.is_public && !route.needs_permission && route.method == Method::GET;
-    let description = "A page of another site sent the request";
+    let description = "The request is cross-site";
     is_read.then_some((403, Some(OwnFailure { description, message: None })))
 }
 
@@ -107,7 +107,7 @@ pub(super) fn failures(schemas: &mut Schemas) -> BTreeMap<String, RefOr<Response
         if matches!(status, 429 | 503) {
             let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1));
             let mut header = Header::new(seconds);
-            header.description = Some("After how many seconds to try again".to_owned());
+            header.description = Some("The delay before a retry, in seconds".to_owned());
             response.headers.insert("Retry-After".to_owned(), header.into());
         }
         ((*name).to_owned(), response.into())

@@ -32,14 +32,14 @@ pub(super) struct EntryBody<'a> {
     imported: Option<ImportedEventBody<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     access: Option<AccessBody<'a>>,
-    /// What was changed in the object.
+    /// The changes.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<ChangeBody>>)]
     changes: Option<&'a RawValue>,
-    /// Whether there is more than `changes` says.
+    /// Whether `changes` is truncated.
     #[serde(skip_serializing_if = "Option::is_none")]
     truncated: Option<bool>,
-    /// What was changed, in words.
+    /// The summary.
     #[serde(skip_serializing_if = "Option::is_none")]
     summary: Option<Vec<&'a str>>,
 }

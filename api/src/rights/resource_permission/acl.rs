@@ -24,15 +24,15 @@ pub(crate) const DASHBOARDS: Group =
     Group::new("dashboards", "Dashboards and their versions").of_noun("dashboards", "dashboard");
 
 /// The group of operations named `folders`.
-pub(crate) const FOLDERS: Group = Group::new("folders", "Folders, which nest").of_noun("folders", "folder");
+pub(crate) const FOLDERS: Group = Group::new("folders", "Folders").of_noun("folders", "folder");
 
 pub(super) fn routes(folders: &KindState, dashboards: &KindState) -> Routes {
     let (folder, dashboard) =
         ("/api/folders/{folder_uid}/permissions", "/api/dashboards/uid/{uid}/permissions");
-    let replaces = "Those of folders around are listed as inherited, and cannot be changed here.";
+    let replaces = "Permissions of parent folders are listed as inherited, and cannot be changed here.";
     Routes::of(&FOLDERS)
         .add(
-            get(folder, "getFolderPermissionList", "List who may do what with a folder")
+            get(folder, "getFolderPermissionList", "List the permissions of a folder")
                 .fails(&[404])
                 .to(folders, get_permission_list),
         )
@@ -44,7 +44,7 @@ pub(super) fn routes(folders: &KindState, dashboards: &KindState) -> Routes {
         )
         .group(&DASHBOARDS)
         .add(
-            get(dashboard, "getDashboardPermissionsListByUID", "List who may do what with a dashboard")
+            get(dashboard, "getDashboardPermissionsListByUID", "List the permissions of a dashboard")
                 .fails(&[404])
                 .to(dashboards, get_permission_list),
         )

@@ -25,9 +25,9 @@ use crate::registry::{NounVisitor, visit};
 /// What a restoration came to.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Restored {
-    /// The version of the object now.
+    /// The current version of the object.
     pub version: i64,
-    /// Whether anything had to be changed.
+    /// Whether the object was changed.
     pub is_changed: bool,
 }
 
