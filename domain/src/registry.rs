@@ -69,7 +69,7 @@ pub enum DecodeError {
     #[error("event type {0} is stored in version {1}, and no upcaster leads to version {2}")]
     UnknownVersion(String, i32, i32),
     /// The payload does not have the shape of its version.
-    #[error("the payload of a {0} event does not have its shape: {1}")]
+    #[error("invalid payload of a {0} event: {1}")]
     Payload(String, serde_json::Error),
 }
 

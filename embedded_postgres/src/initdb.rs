@@ -38,7 +38,7 @@ pub(crate) async fn make_if_missing(
     }
     let draft = begin_draft(place)?;
     account.take(&draft)?;
-    tracing::info!(cluster = %cluster.display(), "making the embedded database");
+    tracing::info!(cluster = %cluster.display(), "creating the embedded database");
     if let Err(error) = fill(&draft, binaries, account).await {
         remove_drafts(place);
         return Err(error);
@@ -69,7 +69,7 @@ fn remove_drafts(place: &Place) {
         if entry.file_name().to_string_lossy().starts_with(DRAFT)
             && let Err(error) = fs::remove_dir_all(entry.path())
         {
-            tracing::warn!(draft = %entry.path().display(), %error, "cannot remove an unfinished database");
+            tracing::warn!(draft = %entry.path().display(), %error, "could not remove an incomplete database");
         }
     }
 }

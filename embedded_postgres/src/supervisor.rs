@@ -85,7 +85,7 @@ impl Supervisor {
                 tracing::error!(
                     pid = postmaster.pid(),
                     status,
-                    "the embedded PostgreSQL died: starting it again"
+                    "the embedded PostgreSQL exited unexpectedly: restarting it"
                 );
             }
             if since.elapsed() > STEADY {
@@ -95,7 +95,9 @@ impl Supervisor {
                 pause.wait().await;
                 match self.bring_up().await {
                     Ok(()) => break,
-                    Err(error) => tracing::error!(%error, "cannot start the embedded PostgreSQL yet"),
+                    Err(error) => {
+                        tracing::error!(%error, "could not start the embedded PostgreSQL: retrying")
+                    }
                 }
             }
         }

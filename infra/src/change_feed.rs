@@ -121,7 +121,7 @@ pub fn run(
     Ok(tokio::spawn(async move {
         loop {
             if let Err(error) = feed.run_connected(&database, &mut changes).await {
-                tracing::warn!(%error, "the change feed lost its connection: caches are off until it is back");
+                tracing::warn!(%error, "the change feed lost its connection: caches are disabled until it reconnects");
             }
             feed.health.lost();
             tokio::time::sleep(RECONNECT).await;
@@ -146,7 +146,7 @@ impl Feed {
     async fn run_connected(&self, database: &DatabaseServer, changes: &mut Announcements) -> Result<()> {
         let connected = tokio::time::timeout(CONNECT_TIMEOUT, database.connect()).await;
         let (client, mut connection) =
-            connected.map_err(|_| Error::unavailable("connecting took too long"))??;
+            connected.map_err(|_| Error::unavailable("connecting timed out"))??;
         let receiving = async {
             loop {
                 match poll_fn(|context| connection.poll_message(context)).await {
@@ -181,7 +181,7 @@ impl Feed {
         tokio::select! {
             result = receiving => result,
             result = telling => result,
-            () = self.silence() => Err(Error::unavailable("nothing was heard of it any more")),
+            () = self.silence() => Err(Error::unavailable("it stopped responding")),
         }
     }
 
@@ -255,7 +255,7 @@ impl Feed {
                 self.everything_changed();
             }
             Err(error) => {
-                tracing::warn!(%error, "another server told of a change in words this one does not know");
+                tracing::warn!(%error, "ignored a change notification of another server in an unknown format");
                 self.everything_changed();
             }
         }

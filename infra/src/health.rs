@@ -83,7 +83,7 @@ impl PgHealthCheck {
             self.pipelines.get().await.map(drop)
         };
         let in_time = tokio::time::timeout(WRITE_TIMEOUT, written).await;
-        in_time.map_err(|_| Error::unavailable("a write took too long"))?
+        in_time.map_err(|_| Error::unavailable("a write timed out"))?
     }
 }
 
@@ -110,8 +110,8 @@ impl HealthCheck for PgHealthCheck {
                 let tried = self.try_write().await;
                 let was_possible = writes.is_none_or(|(_, is_possible)| is_possible);
                 match &tried {
-                    Err(error) if was_possible => tracing::error!(%error, "the database takes no writes"),
-                    Ok(()) if !was_possible => tracing::info!("the database takes writes again"),
+                    Err(error) if was_possible => tracing::error!(%error, "the database accepts no writes"),
+                    Ok(()) if !was_possible => tracing::info!("the database accepts writes again"),
                     _ => {}
                 }
                 *writes = Some((Instant::now(), tried.is_ok()));
@@ -121,7 +121,7 @@ impl HealthCheck for PgHealthCheck {
         if is_possible && !self.commits.has_failed() {
             Ok(())
         } else {
-            Err(Error::new(ErrorKind::Unavailable, "The database takes no writes"))
+            Err(Error::new(ErrorKind::Unavailable, "The database accepts no writes"))
         }
     }
 

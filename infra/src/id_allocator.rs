@@ -37,7 +37,8 @@ impl PgIdAllocator {
         let sql = "INSERT INTO counters (org_id, name, value) VALUES ($1, $2, $3)
             ON CONFLICT (org_id, name) DO UPDATE SET value = counters.value + excluded.value RETURNING value";
         let rows = self.database.write(org, sql, &[&org.0, &kind.counter(), &size]).await?;
-        let last = rows.first().ok_or_else(|| Error::internal("a counter gave no value"))?.get::<_, i64>(0);
+        let last =
+            rows.first().ok_or_else(|| Error::internal("a counter returned no value"))?.get::<_, i64>(0);
         Ok(Block { next: last - size + 1, last })
     }
 }

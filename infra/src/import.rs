@@ -112,7 +112,7 @@ pub async fn import(
 async fn must_be_there(client: &Client, org: OrgId) -> Result<()> {
     let sql = "SELECT EXISTS (SELECT FROM orgs WHERE id = $1)";
     let is_there: bool = client.query_one(sql, &[&org.0]).await.map_err(failed)?.get(0);
-    if is_there { Ok(()) } else { Err(Error::missing(format!("there is no org {org}"))) }
+    if is_there { Ok(()) } else { Err(Error::missing(format!("org {org} does not exist"))) }
 }
 
 /// Lets one import into an org at a time: the checks of two would not hold for either. The session of one that was killed ends when PostgreSQL
@@ -124,7 +124,7 @@ async fn must_be_alone(client: &Client, order: &ImportOrder) -> Result<()> {
             break;
         }
         if attempt == MAX_WAITS {
-            let message = format!("somebody else imports into org {org}: try again later");
+            let message = format!("another import into org {org} is running: try again later");
             return Err(Error::new(ErrorKind::Overloaded, message));
         }
         tokio::time::sleep(WAIT).await;

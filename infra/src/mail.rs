@@ -61,10 +61,9 @@ pub struct SmtpMailer {
 impl SmtpMailer {
     /// A mailer. Nothing is connected before it is needed.
     pub fn new(settings: &SmtpSettings) -> Result<Self> {
-        let address: Address = settings
-            .from_address
-            .parse()
-            .map_err(|error| Error::internal(format!("[smtp] from_address is no e-mail address: {error}")))?;
+        let address: Address = settings.from_address.parse().map_err(|error| {
+            Error::internal(format!("[smtp] from_address is not an e-mail address: {error}"))
+        })?;
         let tls = match settings.start_tls {
             _ if settings.port == SMTPS => Tls::Wrapper(tls_parameters(settings)?),
             StartTls::Opportunistic => Tls::Opportunistic(tls_parameters(settings)?),
@@ -96,11 +95,12 @@ impl SmtpMailer {
             .header(ContentType::TEXT_PLAIN)
             .body(mail.text.clone())
             .map_err(|error| failed("the mail cannot be written", &error).finally())?;
-        let _turn = self.turns.acquire().await.map_err(|error| failed("no mail is sent any more", &error))?;
+        let _turn =
+            self.turns.acquire().await.map_err(|error| failed("the mailer is shutting down", &error))?;
         match self.transport.send(message).await {
             Ok(_) => Ok(()),
             Err(error) => {
-                let refused = failed("the mail server did not take it", &error);
+                let refused = failed("the mail server rejected the mail", &error);
                 Err(if error.is_permanent() { refused.finally() } else { refused })
             }
         }
@@ -111,7 +111,7 @@ impl SmtpMailer {
 impl Mailer for SmtpMailer {
     async fn send(&self, mail: &Mail) -> std::result::Result<(), MailError> {
         let delivered = tokio::time::timeout(TIMEOUT, self.deliver(mail)).await;
-        delivered.unwrap_or_else(|_| Err(MailError::new("the mail server did not answer in time")))
+        delivered.unwrap_or_else(|_| Err(MailError::new("the mail server timed out")))
     }
 }
 

@@ -36,11 +36,11 @@ pub fn register_pools(
     writers: PipelinePool,
 ) -> prometheus::Result<()> {
     let gauges = [
-        IntGauge::new("grafana_database_conn_max_open", "Connections that there can be.")?,
+        IntGauge::new("grafana_database_conn_max_open", "Maximum number of database connections.")?,
         IntGauge::new("grafana_database_conn_open", "Connections that are open.")?,
-        IntGauge::new("grafana_database_conn_in_use", "Connections that are in use.")?,
-        IntGauge::new("grafana_database_conn_idle", "Connections that are open and free.")?,
-        IntGauge::new("kymograph_database_conn_waited_for", "Who waits for a connection.")?,
+        IntGauge::new("grafana_database_conn_in_use", "Database connections in use.")?,
+        IntGauge::new("grafana_database_conn_idle", "Idle database connections.")?,
+        IntGauge::new("kymograph_database_conn_waited_for", "Requests that wait for a database connection.")?,
     ];
     registry.register(Box::new(PoolCollector { readers, writers, gauges }))
 }
@@ -76,8 +76,10 @@ impl Collector for PoolCollector {
 /// Registers how many changes wait to be told to other servers. Projections are part of each commit and cannot lag; what
 /// other servers remember can, by these.
 pub fn register_feed(registry: &Registry, feed: ChangeFeed) -> prometheus::Result<()> {
-    let waiting =
-        IntGauge::new("kymograph_changes_waiting", "Changes that other servers are yet to be told of.")?;
+    let waiting = IntGauge::new(
+        "kymograph_changes_waiting",
+        "Change notifications that wait to be sent to other servers.",
+    )?;
     registry.register(Box::new(FeedCollector { feed, waiting }))
 }
 
@@ -100,11 +102,13 @@ impl Collector for FeedCollector {
 /// Registers how many requests, log-ins and tokens were refused, and how many of these refusals are missing in the audit log.
 pub fn register_refusals(registry: &Registry, access: AccessLog) -> prometheus::Result<()> {
     let opts =
-        Opts::new("kymograph_access_refused_total", "Refusals: denied requests, failed log-ins, bad tokens.");
+        Opts::new("kymograph_access_refused_total", "Denied requests, failed log-ins and invalid tokens.");
     let counters = IntCounterVec::new(opts, &["what"])?;
     let by_kind = ["denied", "login_failed", "token_refused"].map(|what| counters.with_label_values(&[what]));
-    let unrecorded =
-        IntCounter::new("kymograph_access_unrecorded_total", "Refusals that could not be recorded.")?;
+    let unrecorded = IntCounter::new(
+        "kymograph_access_unrecorded_total",
+        "Denied requests, failed log-ins and invalid tokens missing in the audit log.",
+    )?;
     registry.register(Box::new(RefusalCollector {
         access,
         by_kind,
@@ -167,11 +171,13 @@ impl FlightMetrics {
     /// Metrics in a registry.
     pub fn try_new(registry: &Registry) -> prometheus::Result<Self> {
         let seconds = vec![0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5];
-        let opts = HistogramOpts::new("kymograph_flight_seconds", "How long transactions of commits took.");
+        let opts =
+            HistogramOpts::new("kymograph_flight_seconds", "Duration of the transactions of group commits.");
         let seconds = Histogram::with_opts(opts.buckets(seconds))?;
-        let opts = HistogramOpts::new("kymograph_flight_commits", "How many commits shared a transaction.");
+        let opts =
+            HistogramOpts::new("kymograph_flight_commits", "Commits per transaction of a group commit.");
         let batch = Histogram::with_opts(opts.buckets(vec![1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0]))?;
-        let opts = Opts::new("kymograph_commits_total", "Commits by what they came to.");
+        let opts = Opts::new("kymograph_commits_total", "Commits by outcome.");
         let outcomes = IntCounterVec::new(opts, &["outcome"])?;
         registry.register(Box::new(seconds.clone()))?;
         registry.register(Box::new(batch.clone()))?;
@@ -222,7 +228,7 @@ impl TotalMetrics {
     pub async fn keep_reading(self, reader: Arc<PgStatisticReader>, interval: Duration) {
         loop {
             if let Err(error) = self.read(&reader).await {
-                tracing::warn!(%error, "could not read for the metrics how much there is");
+                tracing::warn!(%error, "could not read the totals for the metrics");
             }
             tokio::time::sleep(interval).await;
         }

@@ -125,7 +125,7 @@ pub async fn rebuild(
         all.iter().filter(|projector| name.is_none_or(|name| projector.name() == name)).collect();
     if wanted.is_empty() {
         let names: Vec<_> = all.iter().map(|projector| projector.name()).collect();
-        return Err(Error::invalid(format!("there is no such projection: use {}", names.join(", "))));
+        return Err(Error::invalid(format!("unknown projection: use {}", names.join(", "))));
     }
     let mut client = connect(server).await?;
     check_schema(&client).await?;
@@ -187,7 +187,7 @@ pub(crate) async fn check_schema(client: &Client) -> Result<()> {
     let found: Option<i32> = client
         .query_one("SELECT max(version) FROM schema_migrations", &[])
         .await
-        .map_err(|error| Error::internal(format!("the database has no schema of kymograph: {error}")))?
+        .map_err(|error| Error::internal(format!("the database has no Kymograph schema: {error}")))?
         .get(0);
     if found == Some(latest_version()) {
         return Ok(());

@@ -30,7 +30,7 @@ impl ServerKeys for PgServerKeys {
         self.database.write(org, keep, &[&org.0, &key, &drawn]).await?;
         let read = "SELECT value FROM secrets WHERE org_id = $1 AND key = $2";
         let row = self.database.read_one(org, read, &[&org.0, &key]).await?;
-        let value: String = row.ok_or_else(|| Error::internal("a key of the server vanished"))?.get(0);
+        let value: String = row.ok_or_else(|| Error::internal("a server key is missing"))?.get(0);
         Ok(Sha256::digest(value).into())
     }
 }

@@ -108,7 +108,7 @@ pub async fn verify(server: &DatabaseServer, reference: &dyn ReferenceFold) -> R
 async fn share_lock(client: &Client) -> Result<()> {
     let sql = "SELECT pg_try_advisory_lock_shared($1)";
     let is_free: bool = client.query_one(sql, &[&LOCK]).await.map_err(Error::internal)?.get(0);
-    let message = "a projection is being rebuilt: verify when that has ended";
+    let message = "a projection is being rebuilt: verify afterwards";
     if is_free { Ok(()) } else { Err(Error::new(ErrorKind::Stale, message)) }
 }
 

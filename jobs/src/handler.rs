@@ -20,7 +20,7 @@ pub(crate) trait Handler: Send + Sync {
 struct Typed<J>(Arc<dyn JobHandler<J>>);
 
 fn read<J: Job>(payload: &str) -> Result<J, JobError> {
-    serde_json::from_str(payload).map_err(|error| JobError::GiveUp(format!("the payload is none: {error}")))
+    serde_json::from_str(payload).map_err(|error| JobError::GiveUp(format!("invalid payload: {error}")))
 }
 
 #[async_trait]

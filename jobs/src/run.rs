@@ -26,14 +26,14 @@ pub(crate) async fn run(queue: &PgJobs, handler: &dyn Handler, claim: &Claim) ->
         Ok(true) => outcome,
         Ok(false) => lost(claim),
         Err(error) => {
-            tracing::warn!(%error, job = claim.id, kind = claim.kind, "a job could not be settled");
+            tracing::warn!(%error, job = claim.id, kind = claim.kind, "could not record the outcome of a job");
             Outcome::Lost
         }
     }
 }
 
 fn lost(claim: &Claim) -> Outcome {
-    tracing::info!(job = claim.id, kind = claim.kind, "a job is another worker's by now");
+    tracing::info!(job = claim.id, kind = claim.kind, "lost a job to another worker: its lease had expired");
     Outcome::Lost
 }
 
@@ -47,7 +47,7 @@ async fn keep_lease(queue: &PgJobs, claim: &Claim) {
             Ok(true) => held_at = asked_at,
             Ok(false) => return,
             Err(error) => {
-                tracing::warn!(%error, job = claim.id, kind = claim.kind, "a lease could not be renewed");
+                tracing::warn!(%error, job = claim.id, kind = claim.kind, "could not renew the lease of a job");
             }
         }
         if held_at.elapsed() >= LEASE {
@@ -60,7 +60,7 @@ async fn keep_lease(queue: &PgJobs, claim: &Claim) {
 async fn work(handler: &dyn Handler, claim: &Claim) -> (Outcome, Settlement) {
     let is_over = |tries: u32| handler.max_attempts().is_some_and(|max| tries >= max);
     let failure = if is_over(claim.attempts - 1) {
-        JobError::GiveUp("no worker has survived it".to_owned())
+        JobError::GiveUp("every worker that ran it crashed".to_owned())
     } else {
         match attempt(handler, claim).await {
             Ok(Then::Done) => return (Outcome::Done, Settlement::Done),
@@ -72,11 +72,11 @@ async fn work(handler: &dyn Handler, claim: &Claim) -> (Outcome, Settlement) {
     match failure {
         JobError::Retry(reason) if !is_over(attempts) => {
             let wait = wait_after(attempts);
-            tracing::warn!(job, kind, attempts, ?wait, reason, "a job failed and is tried again");
+            tracing::warn!(job, kind, attempts, ?wait, reason, "a job failed and will be retried");
             (Outcome::Retried, Settlement::Retry(wait, reason))
         }
         JobError::Retry(reason) | JobError::GiveUp(reason) => {
-            tracing::error!(job, kind, attempts, reason, "a job is given up");
+            tracing::error!(job, kind, attempts, reason, "a job failed for good and is now dead");
             tell_of_death(handler, claim, &reason).await;
             (Outcome::Dead, Settlement::Dead(reason))
         }
@@ -89,8 +89,8 @@ async fn attempt(handler: &dyn Handler, claim: &Claim) -> Result<Then, JobError>
     let run = AssertUnwindSafe(handler.run(&claim.payload)).catch_unwind();
     match timeout(limit, run).await {
         Ok(Ok(result)) => result,
-        Ok(Err(panic)) => Err(JobError::Retry(format!("it panicked: {}", message(&*panic)))),
-        Err(_) => Err(JobError::Retry(format!("it took longer than {limit:?}"))),
+        Ok(Err(panic)) => Err(JobError::Retry(format!("panicked: {}", message(&*panic)))),
+        Err(_) => Err(JobError::Retry(format!("timed out after {limit:?}"))),
     }
 }
 
@@ -102,7 +102,7 @@ async fn tell_of_death(handler: &dyn Handler, claim: &Claim, reason: &str) {
         Ok(Err(panic)) => message(&*panic).to_owned(),
         Err(_) => "it took too long".to_owned(),
     };
-    tracing::warn!(job = claim.id, kind = claim.kind, failure, "the end of a job could not be told");
+    tracing::warn!(job = claim.id, kind = claim.kind, failure, "the failure handler of a dead job failed");
 }
 
 /// The text of a panic.

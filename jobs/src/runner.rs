@@ -40,7 +40,7 @@ impl JobRunner {
         // A worker that has ended has nothing to be told.
         let _ = self.stop.send(true);
         if timeout(STOP, &mut self.supervisor).await.is_err() {
-            tracing::warn!("jobs that are under way could not be given back in time");
+            tracing::warn!("could not release all running jobs in time");
         }
     }
 }
@@ -62,7 +62,7 @@ where
         task.spawn(worker());
         match task.join_next().await {
             Some(Err(error)) => {
-                tracing::error!(%error, "the worker of jobs ended by a fault and is started again");
+                tracing::error!(%error, "the job worker crashed and is restarted");
                 restarts.inc();
                 sleep(REST).await;
             }

@@ -72,7 +72,7 @@ impl Worker {
             if let Err(error) = self.claim_all(&mut running, &mut last, &mut has_standing).await {
                 static LIMIT: LogLimit = LogLimit::new();
                 if let Some(suppressed) = LIMIT.admit() {
-                    tracing::warn!(%error, suppressed, "jobs could not be claimed");
+                    tracing::warn!(%error, suppressed, "could not claim jobs");
                 }
             }
             tokio::select! {
@@ -122,7 +122,7 @@ impl Worker {
 
     fn start(&self, running: &mut Running, claim: Claim) -> Result<()> {
         let handler = self.handlers.get(&claim.kind).cloned();
-        let handler = handler.ok_or_else(|| Error::internal("a job of an unknown kind was claimed"))?;
+        let handler = handler.ok_or_else(|| Error::internal("claimed a job of an unknown kind"))?;
         let (queue, started) = (self.queue.clone(), Arc::new(claim.clone()));
         let task = running.tasks.spawn(async move { run(&queue, &*handler, &started).await });
         running.claims.insert(task.id(), claim);
@@ -134,7 +134,7 @@ impl Worker {
             Ok(ended) => ended,
             // A panic of a handler is caught in `run`, so this is a fault of the worker. The lease will expire.
             Err(error) => {
-                tracing::error!(%error, "the run of a job ended by a fault");
+                tracing::error!(%error, "the task of a job crashed");
                 (error.id(), Outcome::Lost)
             }
         };
@@ -157,7 +157,7 @@ impl Worker {
     async fn release(&self, claim: &Claim) {
         let released = self.queue.settle(claim, Settlement::Release).await;
         if let Err(error) = released {
-            tracing::warn!(%error, job = claim.id, kind = claim.kind, "a job could not be given back");
+            tracing::warn!(%error, job = claim.id, kind = claim.kind, "could not release a job");
         }
         self.metrics.count(&claim.kind, Outcome::Released);
     }

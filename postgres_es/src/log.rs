@@ -36,7 +36,7 @@ impl ForeignLog for PostgresEsLog {
             !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
         };
         if !table.split('.').all(is_name) {
-            return Err(Error::invalid(format!("{table} is no name of a table")));
+            return Err(Error::invalid(format!("{table} is not the name of a table")));
         }
         let unreadable = |error: sqlx::Error| Error::invalid(format!("the table {table}: {error}"));
         let pool = PgPoolOptions::new().max_connections(2).connect(&self.url).await.map_err(unreadable)?;
@@ -50,7 +50,7 @@ impl ForeignLog for PostgresEsLog {
         let mut rows = Rows { take, total, read: 0 };
         for (kind, count) in counts {
             if !registry::TYPES.contains(&kind.as_str()) {
-                return Err(Error::invalid(format!("the table {table}: {kind} is no type of aggregate")));
+                return Err(Error::invalid(format!("the table {table}: {kind} is not an aggregate type")));
             }
             let before = rows.read;
             let repository = PostgresEventRepository::new(pool.clone()).with_tables(table, "snapshots");
@@ -60,7 +60,7 @@ impl ForeignLog for PostgresEsLog {
             let read = rows.read - before;
             if read != count.unsigned_abs() {
                 return Err(Error::invalid(format!(
-                    "the table {table}: has {count} events of aggregates of type {kind}, and gave {read}"
+                    "the table {table}: has {count} events of type {kind}, but {read} were read"
                 )));
             }
         }

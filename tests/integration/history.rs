@@ -225,7 +225,7 @@ async fn orgs_members_and_preferences_have_histories() {
     ann.get(&format!("{path}/history")).await.expect(403);
     admin.delete(&path).await.expect(200);
     let left = admin.post(&format!("{path}/history/restore"), &json!({"version": first})).await;
-    left.expect_message(400, "a membership cannot be brought back");
+    left.expect_message(400, "a membership cannot be restored");
 
     admin.get("/api/org/preferences/history").await.expect_message(404, "no preferences were ever set");
     for theme in ["dark", "light"] {
@@ -275,7 +275,7 @@ async fn teams_service_accounts_and_users_have_histories() {
     assert_eq!((&read["name"], &read["role"]), (&json!("ci"), &json!("Viewer")));
     admin.delete(&path).await.expect(200);
     let gone = admin.post(&format!("{path}/history/restore"), &json!({"version": 1})).await;
-    gone.expect_message(400, "a service account cannot be brought back");
+    gone.expect_message(400, "a service account cannot be restored");
 
     let path = format!("/api/users/{ann}");
     admin.put(&path, &json!({"login": "maria", "name": "Maria"})).await.expect(200);

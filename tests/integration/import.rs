@@ -170,7 +170,7 @@ async fn a_table_and_a_file_are_imported_beside_a_server_and_without_one() {
     assert!(said.out.contains("5 of the objects already from an earlier run"), "{}", said.out);
     // It is the same import only if it has the same events.
     let said = import(&server, org, &url, &[&table[..], &["--only", "folder"]].concat());
-    assert!(!said.is_ok && said.error.contains("is taken in org"), "{}", said.error);
+    assert!(!said.is_ok && said.error.contains("already exists in org"), "{}", said.error);
     assert!(said.error.contains(", sequence "), "{}", said.error);
     assert_eq!(log_of(&acme).await, before);
     verify(&server);
@@ -273,12 +273,12 @@ fn bad_files(good: &[String]) -> Vec<(&'static str, Vec<String>, &'static str)> 
     let changed = |index, change: &dyn Fn(&mut Value)| with_changed(good, index, change);
     let without = |index: usize| [&good[..index], &good[index + 1..]].concat();
     vec![
-        ("hole", without(4), "line 8: sequence 3 follows 1: 1 before it are missing"),
-        ("duplicate", [good, &good[1..2]].concat(), "line 12: sequence 1 was there before"),
+        ("hole", without(4), "line 8: sequence 3 follows 1: 1 events are missing"),
+        ("duplicate", [good, &good[1..2]].concat(), "line 12: duplicate sequence 1"),
         (
             "type",
             changed(3, &|line| line["event_type"] = json!("dashboard.exploded")),
-            "line 4: payload is no object with the one member dashboard.exploded",
+            "line 4: payload is not an object with the one member dashboard.exploded",
         ),
         (
             "unknown",
@@ -291,13 +291,13 @@ fn bad_files(good: &[String]) -> Vec<(&'static str, Vec<String>, &'static str)> 
         (
             "aggregate",
             changed(3, &|line| line["aggregate_type"] = json!("comet")),
-            "line 4: comet is no type",
+            "line 4: comet is not an aggregate type",
         ),
         ("version", changed(3, &|line| line["event_version"] = json!("77")), "line 4: event type"),
         (
             "mixed",
             changed(0, &|line| line["aggregate_type"] = json!("dashboard")),
-            "line 1: folder.created is no",
+            "line 1: folder.created is not",
         ),
         (
             "shape",
@@ -312,7 +312,7 @@ fn bad_files(good: &[String]) -> Vec<(&'static str, Vec<String>, &'static str)> 
         (
             "other",
             changed(0, &|line| line["aggregate_id"] = json!("net")),
-            "line 1: the event is about \"ops\"",
+            "line 1: the event refers to \"ops\"",
         ),
         ("start", good[4..5].to_vec(), "line 1: sequence 2 follows 0"),
         (
@@ -320,7 +320,7 @@ fn bad_files(good: &[String]) -> Vec<(&'static str, Vec<String>, &'static str)> 
             changed(5, &|line| line["aggregate_type"] = json!("user")),
             "line 6: an aggregate of type user",
         ),
-        ("folder", good[1..2].to_vec(), "line 1: folder-disks is in the folder ops, which is not there"),
+        ("folder", good[1..2].to_vec(), "line 1: folder-disks is in the folder ops, which does not exist"),
         ("json", [&good[..2], &["{\"aggregate_type\": ".to_owned()]].concat(), "line 3: is no event"),
         ("empty line", [&good[..2], &[String::new()], &good[2..]].concat(), "line 3: is no event"),
         (
@@ -349,7 +349,7 @@ async fn a_bad_file_is_refused_whole_with_the_line() {
     }
     let path = file("nowhere", &good);
     let said = import(&server, 99, path.to_str().unwrap(), &[]);
-    assert!(!said.is_ok && said.error.contains("there is no org 99"), "{}", said.error);
+    assert!(!said.is_ok && said.error.contains("org 99 does not exist"), "{}", said.error);
     std::fs::remove_file(path).unwrap();
     let said = import(&server, org, "/nonexistent/file", &[]);
     assert!(!said.is_ok && said.error.contains("No such file"), "{}", said.error);

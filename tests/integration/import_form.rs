@@ -125,7 +125,7 @@ async fn what_is_imported_can_be_in_folders_of_the_org() {
     let all = [inner.clone(), net.clone()];
     let said = import_file(&server, org, &file("nowhere-yet", &all), &[]);
     assert!(
-        said.error.contains("line 2: dashboard-net is in the folder e4, which is not there"),
+        said.error.contains("line 2: dashboard-net is in the folder e4, which does not exist"),
         "{}",
         said.error
     );
@@ -197,7 +197,7 @@ async fn a_folder_that_is_deleted_meanwhile_refuses_what_is_in_it() {
         });
         importing.join().unwrap()
     });
-    let expected = "dashboard-net is in the folder there, which is not there";
+    let expected = "dashboard-net is in the folder there, which does not exist";
     assert!(!said.is_ok && said.error.contains(expected), "{}{}", said.out, said.error);
     acme.get("/api/dashboards/uid/net").await.expect(404);
     std::fs::remove_file(path).unwrap();

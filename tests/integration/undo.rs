@@ -202,7 +202,7 @@ async fn what_a_client_calls_one_undertaking_is_undone_together() {
     let plan = preview(&admin, last).await;
     assert_eq!((&plan["refused"], &steps(&plan)[2]), (&json!(true), &"refused folder new".to_owned()));
     let refused = undo(&admin, last).await;
-    refused.expect_message(400, "folder “NEW”: it is not empty: move away or delete first what is in it");
+    refused.expect_message(400, "folder “NEW”: it is not empty: move or delete its contents first");
     admin.get("/api/dashboards/uid/one").await.expect(200);
     admin.delete("/api/dashboards/uid/anns").await.expect(200);
     undo(&admin, last).await.expect(200);
@@ -243,7 +243,7 @@ async fn who_was_removed_comes_back_with_teams_and_permissions() {
     admin.delete(&format!("/api/admin/users/{ann_id}")).await.expect(200);
     let plan = preview(&admin, entry(&admin, "membership.removed").await).await;
     assert!(steps(&plan).contains(&format!("impossible membership {ann_id}")), "{plan}");
-    let detail = "1 of its members are left out, because they have left since";
+    let detail = "1 of its members are omitted, because they have left the org";
     assert!(plan["steps"].to_string().contains(detail), "{plan}");
     unharmed(&server).await;
 }
@@ -293,7 +293,7 @@ async fn what_took_the_place_of_something_is_left_alone() {
     create_folder(&admin, "ops", "").await;
     save(&admin, "cpu", "", 7).await;
     let refused = undo(&admin, change).await;
-    refused.expect_message(409, "dashboard “CPU”: another dashboard has its uid now");
+    refused.expect_message(409, "dashboard “CPU”: another dashboard uses its uid");
     let plan = preview(&admin, deletion).await;
     assert_eq!(steps(&plan), ["nothing folder ops", "nothing dashboard cpu"]);
     undo(&admin, deletion).await.expect_message(200, "Nothing to undo");
@@ -321,7 +321,7 @@ async fn what_was_in_a_closed_folder_does_not_come_into_another_with_its_uid() {
     let deletion = entry(&admin, "folder.deleted").await;
     edith.post("/api/folders", &json!({"title": "Mine", "uid": "closed"})).await.expect(200);
 
-    let gone = "the folder it was in is gone, and “closed” is the uid of another one now";
+    let gone = "its folder no longer exists, and “closed” is the uid of another folder";
     for change in [folder_move, trashing, deletion] {
         let plan = preview(&admin, change).await;
         let mut steps = plan["steps"].as_array().unwrap().iter();

@@ -38,8 +38,7 @@ pub fn is_probe(path: &str) -> bool {
 /// The answer to who has a connection beyond those that there may be.
 #[must_use]
 pub fn too_many_connections() -> Response {
-    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "Too many connections at once, try again shortly")
-        .into_response()
+    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "Too many connections, try again shortly").into_response()
 }
 
 #[derive(Clone)]

@@ -155,20 +155,20 @@ impl Drop for RequestTimer<'_> {
 impl HttpMetrics {
     /// Metrics of these routes, which are served under a path.
     pub fn try_new(registry: &Registry, routes: &[Route], sub_path: &str) -> prometheus::Result<Self> {
-        let opts = HistogramOpts::new("grafana_http_request_duration_seconds", "How long requests took.");
+        let opts = HistogramOpts::new("grafana_http_request_duration_seconds", "Duration of requests.");
         let durations = HistogramVec::new(opts, &["handler", "method", "status_code"])?;
         let opts = Opts::new("grafana_api_response_status_total", "Responses of the API by status.");
         let responses = IntCounterVec::new(opts, &["code"])?;
-        let in_flight = IntGauge::new("grafana_http_request_in_flight", "Requests that are under way.")?;
+        let in_flight = IntGauge::new("grafana_http_request_in_flight", "Requests in flight.")?;
         let logins = IntCounter::new("grafana_api_login_post_total", "Log-ins with login and password.")?;
         registry.register(Box::new(durations.clone()))?;
         registry.register(Box::new(responses.clone()))?;
         registry.register(Box::new(in_flight.clone()))?;
         registry.register(Box::new(logins.clone()))?;
-        let panics =
-            IntCounter::new("kymograph_panics_total", "Panics of handlers, each a fault of the server.")?;
+        let panics = IntCounter::new("kymograph_panics_total", "Panics of request handlers.")?;
         registry.register(Box::new(panics.clone()))?;
-        let opts = Opts::new("kymograph_overload_total", "Requests refused with 429, by what was too much.");
+        let opts =
+            Opts::new("kymograph_overload_total", "Requests rejected with 429, by the exceeded limit.");
         let overloads = IntCounterVec::new(opts, &["what"])?;
         registry.register(Box::new(overloads.clone()))?;
         let overloads = overload::ALL
@@ -246,7 +246,7 @@ impl RouteMetrics {
             |(method, path, _): &&(Method, &str, &str)| *method == route.method && *path == route.path;
         let operation = match OPERATIONS.iter().find(is_route) {
             Some((_, _, name)) => {
-                let opts = HistogramOpts::new(*name, "How long requests took, in milliseconds.");
+                let opts = HistogramOpts::new(*name, "Duration of requests, in milliseconds.");
                 let histogram = Histogram::with_opts(opts.buckets(MILLISECONDS.to_vec()))?;
                 registry.register(Box::new(histogram.clone()))?;
                 Some(histogram)

@@ -19,7 +19,7 @@ pub trait Noun: Stream {
     /// nobody may.
     fn require_undo(scope: &Scope, key: &str, is_there: bool) -> Result<()> {
         let _ = (scope, key, is_there);
-        Err(Error::new(ErrorKind::Forbidden, format!("nobody may undo what is done to {}", Self::TYPE)))
+        Err(Error::new(ErrorKind::Forbidden, format!("changes of a {} cannot be undone", Self::TYPE)))
     }
 
     /// The name by which people know the object that has this key, empty if it has none.

@@ -265,7 +265,7 @@ impl Undos {
         let request = request.ok_or_else(|| Error::missing("audit event not found"))?;
         if i64::try_from(request.events.len()).is_ok_and(|count| count > MAX_UNDONE_EVENTS) {
             return Err(Error::too_large(format!(
-                "the request did more than {MAX_UNDONE_EVENTS} things, which is more than can be undone at once: \
+                "the request caused more than {MAX_UNDONE_EVENTS} events, the limit of one undo: \
                     undo it in parts by `from` and `to`, the last part first"
             )));
         }

@@ -121,7 +121,7 @@ impl Config {
         }
         if self.jwt.as_ref().is_some_and(|jwt| jwt.expected.takes_any_audience()) {
             tracing::warn!(
-                "[auth.jwt] expect_claims names no aud: tokens that the identity provider made for other services count here"
+                "[auth.jwt] expect_claims names no aud: tokens issued for other services are accepted"
             );
         }
         let Unknown { settings, variables } = &self.unknown;

@@ -39,7 +39,7 @@ pub enum ServerError {
     #[error(transparent)]
     Io(#[from] std::io::Error),
     /// There is no database to work on.
-    #[error("there is no database under {0}: is [paths] data right?")]
+    #[error("no database found in {0}: check [paths] data")]
     NoDatabase(std::path::PathBuf),
     /// The log and the read models do not agree.
     #[error("verification found {0} faults")]

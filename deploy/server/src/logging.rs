@@ -18,13 +18,13 @@ use crate::trace::Traces;
 #[derive(Debug, thiserror::Error)]
 pub enum LoggingError {
     /// The filter cannot be understood.
-    #[error("the filter of [log] level cannot be understood")]
+    #[error("[log] level is not a valid filter")]
     Filter(#[from] ParseError),
     /// The process has a logger already.
     #[error("logging is set up already")]
     Again(#[from] TryInitError),
     /// The collector of traces cannot be talked to.
-    #[error("traces cannot be sent to the configured collector: {0}")]
+    #[error("traces cannot be exported to the configured collector: {0}")]
     Collector(#[from] ExporterBuildError),
 }
 

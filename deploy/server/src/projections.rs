@@ -40,7 +40,7 @@ async fn list(database: &DatabaseServer) -> Result<(), ServerError> {
         let state = match state {
             ProjectionState::Current => "current",
             ProjectionState::Rebuilding => "current, being rebuilt",
-            ProjectionState::Abandoned => "current, a rebuild was broken off",
+            ProjectionState::Abandoned => "current, a rebuild was aborted",
         };
         for ProjectionTable { name: table, rows, bytes } in tables {
             println!("{name:<18} {table:<28} {rows:>12} {:>10}  {state}", size(bytes));
@@ -67,5 +67,5 @@ async fn rebuild(database: &DatabaseServer, name: Option<&str>) -> Result<(), Se
 fn describe(rebuilt: &Rebuilt) -> String {
     let Rebuilt { name, tables, events, pause } = rebuilt;
     let (tables, pause) = (tables.join(", "), pause.as_millis());
-    format!("{name}: {events} events replayed into {tables}; writing was stopped for {pause} ms")
+    format!("{name}: replayed {events} events into {tables}; writes were blocked for {pause} ms")
 }

@@ -57,7 +57,7 @@ async fn serve_on(config: &Config, database: &DatabaseServer, started: Instant) 
         password: config.security.admin_password.expose().to_owned(),
     };
     if wired.setup.ensure_first_user(&first).await? {
-        tracing::info!(login = first.login, "made the first org and its admin");
+        tracing::info!(login = first.login, "created the first org and its admin");
     }
     let (host, port) = config.server.listen_address();
     let address = format!("{host}:{port}");
@@ -102,20 +102,20 @@ async fn serve_until_stopped(
     };
     let server = tokio::spawn(listen(listener, wired.router, wired.connections, drained));
     wait_for_stop().await?;
-    tracing::info!("stopping: finishing the requests that are under way");
+    tracing::info!("stopping: draining requests");
     wired.readiness.set(false);
     drop(stop);
     match tokio::time::timeout(settings.drain_timeout, server).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::error!(%error, "the server task failed"),
-        Err(_) => tracing::warn!("some requests did not finish in time"),
+        Err(_) => tracing::warn!("some requests did not finish within [server] drain_timeout"),
     }
     wired.jobs.stop().await;
     if tokio::time::timeout(FLUSH_TIMEOUT, wired.access.flush()).await.is_err() {
-        tracing::warn!("refused requests of the last minute could not be recorded in time");
+        tracing::warn!("could not record the refused requests of the last minute in time");
     }
     if tokio::time::timeout(FLUSH_TIMEOUT, wired.feed.flush()).await.is_err() {
-        tracing::warn!("could not tell other servers of the last changes in time");
+        tracing::warn!("could not notify other servers of the last changes in time");
     }
     for task in wired.background {
         task.abort();

@@ -61,7 +61,7 @@ impl Traces {
         let flushed =
             tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(FLUSH_TIMEOUT)).await;
         if let Ok(Err(error)) = flushed {
-            tracing::warn!(%error, "the last traces could not be sent");
+            tracing::warn!(%error, "could not export the last traces");
         }
     }
 }

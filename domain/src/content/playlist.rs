@@ -125,18 +125,16 @@ pub enum PlaylistError {
     #[error("Playlist not found")]
     NotFound,
     /// There is one with its uid already.
-    #[error("a playlist with this uid exists")]
+    #[error("a playlist with this uid already exists")]
     Exists,
     /// It has no name, or one that is too long.
-    #[error("the name of a playlist must have 1 to {MAX_NAME_BYTES} bytes")]
+    #[error("a playlist name must have 1 to {MAX_NAME_BYTES} bytes")]
     InvalidName,
     /// The interval or an item is too long, or an item names nothing.
-    #[error(
-        "an item of a playlist needs a value, and no text of it may have more than {MAX_NAME_BYTES} bytes"
-    )]
+    #[error("a playlist item must have a value, and texts of at most {MAX_NAME_BYTES} bytes")]
     InvalidItem,
     /// It has too many items.
-    #[error("a playlist has at most {MAX_ITEMS} items")]
+    #[error("a playlist can have at most {MAX_ITEMS} items")]
     TooManyItems,
 }
 

@@ -68,7 +68,7 @@ impl CommitBudgets {
 
 /// The error of a command that changes more than fits into memory at once.
 pub(super) fn too_large() -> Error {
-    Error::too_large("this changes more than can be changed at once: change a part of it")
+    Error::too_large("this changes too much at once: change it in parts")
 }
 
 /// The work of an org: jobs with where the answer to each goes, and what is known of those that wait or are being done.
@@ -208,7 +208,7 @@ pub(super) async fn load(store: &Arc<Inner>, org: OrgId, stream: &StreamId) -> R
     if store.loads.enqueue(org, stream.clone(), answer, |_, ()| Ok::<_, Error>(()))? {
         tokio::spawn(load_until_empty(store.clone(), org));
     }
-    answered.await.map_err(|_| Error::internal("a read ended without an answer"))?
+    answered.await.map_err(|_| Error::internal("a read ended without a result"))?
 }
 
 async fn load_until_empty(store: Arc<Inner>, org: OrgId) {

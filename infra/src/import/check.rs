@@ -80,7 +80,7 @@ pub(super) fn take(import: &mut Import, file: &EventFile, number: u64, line: &Li
     let refused =
         |error: &dyn std::fmt::Display| Error::invalid(format!("{}: {error}", file.place(number, line)));
     let schema_version = line.event_version.parse().ok().filter(|version| *version > 0);
-    let schema_version = schema_version.ok_or_else(|| refused(&"event_version is no version"))?;
+    let schema_version = schema_version.ok_or_else(|| refused(&"event_version is not a version"))?;
     let payload = line.inner_payload().map_err(|error| refused(&error))?;
     let event = ForeignEvent {
         aggregate_type: &line.aggregate_type,
@@ -138,7 +138,7 @@ impl Checked {
         }
         if let Some((number, stream)) = taken.first_key_value() {
             let (place, others) = (file.place_of(*number), taken.len() - 1);
-            let message = format!("{place}: {stream} is taken in org {org} ({others} others are, too)");
+            let message = format!("{place}: {stream} already exists in org {org} (and {others} others)");
             return Err(Error::invalid(message));
         }
         self.import.leave_out(&there);

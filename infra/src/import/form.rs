@@ -44,7 +44,7 @@ impl LineForm {
         }
         let Some(number) = unclear else { return Ok(Self::Json) };
         Err(Error::invalid(format!(
-            "line {number}: its backslashes can be those of JSON, or be doubled by COPY, which is not the same: {ADVICE}"
+            "line {number}: its backslashes are ambiguous, as those of JSON or of COPY: {ADVICE}"
         )))
     }
 

@@ -38,6 +38,6 @@ impl<'a> Line<'a> {
         let inner = members.and_then(|members| members.get(&*self.event_type).copied());
         inner
             .map(RawValue::get)
-            .ok_or_else(|| format!("payload is no object with the one member {}", self.event_type))
+            .ok_or_else(|| format!("payload is not an object with the one member {}", self.event_type))
     }
 }

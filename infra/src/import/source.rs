@@ -85,7 +85,7 @@ impl EventFile {
         let read = self.file.read_exact_at(text, place.offset);
         if read.is_err() || hash_of(text) != place.hash {
             let number = place.number;
-            return Err(Error::invalid(format!("line {number}: has changed while the file was imported")));
+            return Err(Error::invalid(format!("line {number}: changed during the import")));
         }
         Ok(())
     }
@@ -93,13 +93,13 @@ impl EventFile {
     /// The JSON of a line.
     pub(super) fn json<'t>(&self, number: u64, text: &'t [u8]) -> Result<Cow<'t, [u8]>> {
         let json = self.form.json(text);
-        json.ok_or_else(|| Error::invalid(format!("line {number}: has an escape that COPY does not write")))
+        json.ok_or_else(|| Error::invalid(format!("line {number}: invalid COPY escape")))
     }
 }
 
 /// The event that a line says.
 pub(super) fn event(number: u64, json: &[u8]) -> Result<Line<'_>> {
-    Line::parse(json).map_err(|error| Error::invalid(format!("line {number}: is no event: {error}")))
+    Line::parse(json).map_err(|error| Error::invalid(format!("line {number}: not an event: {error}")))
 }
 
 /// A line as it is written.
@@ -230,6 +230,6 @@ mod tests {
         file.file.write_all_at(b"2", 4).unwrap();
         file.read(one, &mut text).unwrap();
         let error = file.read(two, &mut text).unwrap_err();
-        assert_eq!(error.message(), "line 2: has changed while the file was imported");
+        assert_eq!(error.message(), "line 2: changed during the import");
     }
 }

@@ -94,7 +94,8 @@ fn interrupted(error: Error, done: usize, total: usize) -> Error {
     if done == 0 {
         return error;
     }
-    let message = format!("{done} of {total} events are written, and the same import goes on after them");
+    let message =
+        format!("{done} of {total} events are written; running the same import again continues after them");
     Error::new(error.kind(), format!("{error} ({message})"))
 }
 
@@ -116,7 +117,7 @@ impl From<tokio_postgres::Error> for Failure {
     fn from(error: tokio_postgres::Error) -> Self {
         let constraint = error.as_db_error().and_then(|error| error.constraint()).unwrap_or_default();
         let is_place = constraint.starts_with("events_pkey");
-        let taken = "others have made an object of the same uid meanwhile";
+        let taken = "another object with the same uid was created during the import";
         match error.code() {
             Some(&SqlState::T_R_DEADLOCK_DETECTED) => Self::Overtaken,
             Some(&SqlState::UNIQUE_VIOLATION) if is_place => Self::Overtaken,
@@ -210,7 +211,7 @@ impl StepWriter<'_> {
         let org = self.order.org;
         let head = self.transaction.query_opt(READ_HEAD, &[&org.0]).await?;
         let head = head.filter(|head| head.get("is_open"));
-        let head = head.ok_or_else(|| Error::missing(format!("there is no org {org}")))?;
+        let head = head.ok_or_else(|| Error::missing(format!("org {org} does not exist")))?;
         let (before, mut last_at): (i64, _) = (head.get("pos"), Timestamp::from_date(head.get("last_at")));
         let mut times = Vec::with_capacity(self.chunk.events.len());
         for _ in &self.chunk.events {
@@ -296,7 +297,7 @@ impl StepWriter<'_> {
         if counts == expected {
             return Ok(counts);
         }
-        Err(Error::internal(format!("{expected:?} were read, but {counts:?} written")).into())
+        Err(Error::internal(format!("read {expected:?}, but wrote {counts:?}")).into())
     }
 
     async fn execute(&mut self, sql: &'static str, params: &[Param]) -> Result<(), Failure> {

@@ -134,7 +134,7 @@ impl Fetcher {
 fn read_bearer(file: &Path) -> std::result::Result<HeaderValue, String> {
     let token = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
     let mut value = HeaderValue::try_from(format!("Bearer {}", token.trim()))
-        .map_err(|_| format!("{} holds no token", file.display()))?;
+        .map_err(|_| format!("{} contains no token", file.display()))?;
     value.set_sensitive(true);
     Ok(value)
 }

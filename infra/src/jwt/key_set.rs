@@ -77,9 +77,9 @@ impl KeySet {
     /// The keys of a JSON Web Key Set that are for signatures of a kind that is known.
     pub(super) fn from_jwks(json: &[u8]) -> Result<Self, String> {
         let published: Published =
-            serde_json::from_slice(json).map_err(|error| format!("it is no JSON Web Key Set: {error}"))?;
+            serde_json::from_slice(json).map_err(|error| format!("not a JSON Web Key Set: {error}"))?;
         if published.keys.len() > MAX_KEYS {
-            return Err(format!("it has more than {MAX_KEYS} keys"));
+            return Err(format!("more than {MAX_KEYS} keys"));
         }
         let mut keys = HashMap::<String, Vec<Key>>::new();
         // A key that nobody understands is no reason to do without the others.
@@ -87,7 +87,7 @@ impl KeySet {
             let Some(key) = usable(&jwk) else { continue };
             let of_id = keys.entry(jwk.common.key_id.unwrap_or_default()).or_default();
             if of_id.len() == MAX_KEYS_OF_ID {
-                return Err(format!("it has more than {MAX_KEYS_OF_ID} keys of one id"));
+                return Err(format!("more than {MAX_KEYS_OF_ID} keys with the same id"));
             }
             of_id.push(key);
         }
@@ -175,10 +175,10 @@ mod tests {
     fn a_set_has_so_many_keys_and_so_many_of_one_id() {
         let many: Vec<_> = (0..=MAX_KEYS).map(|number| jwk(&number.to_string())).collect();
         assert!(set(&many[..MAX_KEYS]).is_ok());
-        assert_eq!(set(&many).unwrap_err(), "it has more than 100 keys");
+        assert_eq!(set(&many).unwrap_err(), "more than 100 keys");
         let same: Vec<_> = (0..=MAX_KEYS_OF_ID).map(|_| jwk("a")).collect();
         assert!(set(&same[..MAX_KEYS_OF_ID]).is_ok());
-        assert_eq!(set(&same).unwrap_err(), "it has more than 4 keys of one id");
+        assert_eq!(set(&same).unwrap_err(), "more than 4 keys with the same id");
     }
 
     #[test]

@@ -113,7 +113,7 @@ impl RemoteKeys {
             }
         });
         if let Err(error) = fetched.await {
-            tracing::error!(%error, "fetching the keys for JWTs ended");
+            tracing::error!(%error, "the task that fetches the JWT keys ended");
         }
     }
 

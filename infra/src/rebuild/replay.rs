@@ -51,7 +51,7 @@ const CONFIRMED_ORGS: &str =
     "SELECT id FROM public.orgs WHERE id IN (SELECT owner_org_id FROM public.quotas) ORDER BY id";
 /// Advice where the log cannot be read.
 const HIDDEN: &str = "row level security may hide it from this role, or the log is damaged (see `kymograph verify`); \
-    the old tables stay";
+    the old tables were kept";
 
 /// The types of aggregates of which there are so many that several projectors are told of theirs in runs. Of all others each
 /// event is projected on its own: what one projector reads, the others must have written by then.
@@ -144,7 +144,7 @@ impl<'p> Replay<'p> {
         let reader = &self.reader.client;
         let is_empty = self.positions.is_empty();
         if is_empty && reader.query_one(IS_USED, &[]).await.map_err(failed)?.get(0) {
-            return Err(Error::internal(format!("no event could be read: {HIDDEN}")));
+            return Err(Error::internal(format!("no event is readable: {HIDDEN}")));
         }
         // An org that nothing else knows of is a fault of the table of orgs, to be mended by a rebuild of that.
         let orgs = if projector.tables().contains(&"orgs") { CONFIRMED_ORGS } else { ORGS };
@@ -185,7 +185,8 @@ impl<'p> Replay<'p> {
             for (org, row) in orgs.iter().zip(found) {
                 let (head, last): (i64, i64) = row.map_or((0, 0), |row| (row.get(0), row.get(1)));
                 if head != last {
-                    let message = format!("org {org}: its log ends at {last} and its head says {head}");
+                    let message =
+                        format!("org {org}: its log ends at position {last}, but its head is {head}");
                     return Err(Error::internal(format!("{message}: {HIDDEN}")));
                 }
                 heads.push((OrgId(*org), head));

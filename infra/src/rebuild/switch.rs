@@ -53,7 +53,10 @@ pub(super) async fn switch(
             Ok(pause) => return Ok(pause),
         }
     }
-    Err(Error::new(ErrorKind::Overloaded, "somebody keeps the tables locked: the old ones stay"))
+    Err(Error::new(
+        ErrorKind::Overloaded,
+        "the tables are locked by another session: the old tables were kept",
+    ))
 }
 
 /// Why nothing was switched.
@@ -121,7 +124,7 @@ async fn check_schema(transaction: &Transaction<'_>) -> Result<(), Failure> {
     if found == Some(latest_version()) {
         return Ok(());
     }
-    Err(Error::internal("the schema was changed meanwhile: the old tables stay").into())
+    Err(Error::internal("the schema changed during the rebuild: the old tables were kept").into())
 }
 
 /// Replaces one table. Statements that were prepared find the new one by its name.

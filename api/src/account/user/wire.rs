@@ -145,7 +145,7 @@ impl ProfileForm {
 
 /// When a user was last seen, and how long ago that is in words of one number. Who was never seen was, as
 /// Grafana says it, last seen ten years ago.
-#[allow(clippy::disallowed_methods, reason = "the age is a courtesy to people who read the answer now")]
+#[allow(clippy::disallowed_methods, reason = "the age is relative to now, for people")]
 pub(crate) fn last_seen(seen: Option<Timestamp>) -> (String, String) {
     let now = Timestamp::from_date(std::time::SystemTime::now().into());
     let seen = seen.unwrap_or_else(|| now.plus_seconds(-10 * 365 * 24 * 3600));

@@ -59,7 +59,7 @@ pub(crate) fn grow_to(charge: &mut Charge<Owner>, bytes: usize) -> Result<(), Er
     }
     if let Some(suppressed) = LIMIT.admit() {
         let owner = charge.owner();
-        tracing::warn!(?owner, suppressed, "the budget for request bodies under way is used up");
+        tracing::warn!(?owner, suppressed, "the memory budget for request bodies is exhausted");
     }
     Err(Error::overloaded(overload::BODIES, "Too many large requests at once, try again shortly"))
 }

@@ -93,10 +93,10 @@ fn log_failure(response: &Response, request_id: &str) {
     let detail = &**detail;
     if response.status() == StatusCode::SERVICE_UNAVAILABLE {
         if let Some(suppressed) = UNAVAILABLE.admit() {
-            tracing::warn!(request_id, detail, suppressed, "a needed part is not available");
+            tracing::warn!(request_id, detail, suppressed, "a dependency is unavailable");
         }
     } else if let Some(suppressed) = FAULT.admit() {
-        tracing::error!(request_id, detail, suppressed, "a request failed through a fault of ours");
+        tracing::error!(request_id, detail, suppressed, "a request failed with an internal error");
     }
 }
 

@@ -85,7 +85,7 @@ pub(super) fn response(export: AuditExport, format: Format) -> Response {
         if let Err(error) = &end
             && let Some(suppressed) = LIMIT.admit()
         {
-            tracing::warn!(%error, suppressed, "an export was broken off");
+            tracing::warn!(%error, suppressed, "an export was aborted");
         }
         // The end is told apart from a producer that is gone: a client must not take a part for the whole.
         let _ = pieces.send(end.map(|()| None)).await;

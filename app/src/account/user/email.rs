@@ -131,10 +131,7 @@ impl Users {
         if verification.budget.take(&mail).await? {
             Ok(())
         } else {
-            Err(Error::overloaded(
-                overload::MAILS,
-                "Too many mails to confirm an address, try again in an hour",
-            ))
+            Err(Error::overloaded(overload::MAILS, "Too many verification mails, try again in an hour"))
         }
     }
 

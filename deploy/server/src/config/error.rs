@@ -58,7 +58,7 @@ pub enum ConfigError {
         variable: String,
     },
     /// The working directory is gone or out of reach.
-    #[error("cannot tell the working directory: {cause}")]
+    #[error("cannot find the working directory: {cause}")]
     WorkingDirectory {
         /// What the operating system said.
         cause: io::Error,

@@ -96,11 +96,11 @@ impl Metrics {
         let open = IntGauge::new("kymograph_http_connections", "Connections that are open.")?;
         let refused = IntCounter::new(
             "kymograph_http_connections_refused_total",
-            "Connections beyond the limit: closed, or served for health checks only.",
+            "Connections beyond the limit, which are closed or serve health checks only.",
         )?;
         let opts = Opts::new(
             "kymograph_http_connections_closed_total",
-            "Connections that the server closed: their clients took too long, or others needed their place.",
+            "Connections closed by the server: slow or idle clients, or eviction at the limit.",
         );
         let closed = IntCounterVec::new(opts, &["reason"])?;
         Reason::ALL.iter().for_each(|reason| closed.with_label_values(&[reason.label()]).inc_by(0));
@@ -177,7 +177,7 @@ impl Connections {
         if decision.is_full
             && let Some(suppressed) = self.full.admit()
         {
-            tracing::warn!(open, max_connections, suppressed, "the limit of connections is reached");
+            tracing::warn!(open, max_connections, suppressed, "the connection limit is reached");
         } else if decision.is_over_share
             && let Some(suppressed) = self.over_share.admit()
         {
@@ -185,7 +185,7 @@ impl Connections {
                 %peer,
                 max_connections,
                 suppressed,
-                "an address has half of all connections; a reverse proxy belongs into [server] trusted_proxies"
+                "one address has half of all connections; if it is a reverse proxy, add it to [server] trusted_proxies"
             );
         }
         connection
@@ -247,7 +247,7 @@ impl Connections {
             tracing::warn!(
                 bytes = all,
                 suppressed,
-                "closed a connection whose client does not take its answer"
+                "closed a connection whose client does not read its response"
             );
         }
     }

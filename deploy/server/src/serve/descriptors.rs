@@ -33,7 +33,7 @@ pub(crate) fn max_connections(config: &Config) -> usize {
             wanted,
             max_connections = fits,
             descriptors,
-            "[server] max_connections needs more file descriptors than the process may have"
+            "[server] max_connections exceeds the limit of file descriptors"
         );
     }
     if wanted == 0 { fits.min(MAX_CONNECTIONS) } else { wanted.min(fits) }

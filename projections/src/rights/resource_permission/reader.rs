@@ -109,7 +109,7 @@ impl PgResourcePermissionReader {
             }
             nodes.push(AccessNode { own, is_root: row.get::<_, &str>("parent_uid").is_empty() });
         }
-        let teams = teams.ok_or_else(|| Error::internal("the teams of a user gave no row"))?;
+        let teams = teams.ok_or_else(|| Error::internal("the query of a user's teams returned no row"))?;
         self.cache.teams.keep(&teams_before, &teams_key, teams.clone());
         Ok(AccessFacts { nodes, teams })
     }
@@ -174,7 +174,7 @@ fn stored_grants(row: &Row) -> Result<Vec<StoredGrant>> {
 
 fn level_of(number: i16) -> Result<AccessLevel> {
     AccessLevel::from_number(number.into())
-        .ok_or_else(|| Error::internal(format!("{number} is no level of access")))
+        .ok_or_else(|| Error::internal(format!("{number} is not an access level")))
 }
 
 /// Where what a filter lets through begins: what is granted, and what is open at the root where nothing is set.
@@ -279,7 +279,7 @@ fn content_right(row: &Row) -> Result<ContentRight> {
     let kind = match stored(row, "kind")? {
         "folder" => ResourceKind::Folder,
         "dashboard" => ResourceKind::Dashboard,
-        other => return Err(Error::internal(format!("{other} is no kind of resource"))),
+        other => return Err(Error::internal(format!("{other} is not a resource kind"))),
     };
     Ok(ContentRight { kind, uid: uid_column(row, "uid")?, level: level_of(stored(row, "level")?)? })
 }
