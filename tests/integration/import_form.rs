@@ -102,7 +102,7 @@ async fn what_can_be_read_in_two_ways_is_refused() {
     let json: Vec<_> = lines(&origin).await.into_iter().filter(|line| !line.contains("text-1")).collect();
     let mixed = json.join("\n") + "\n" + &copied(&origin, "aggregate_id ~ 'text-1'").await;
     let said = import_file(&server, org, &file_of("mixed", &mixed), &[]);
-    assert!(!said.is_ok && said.error.contains("is no event"), "{}", said.error);
+    assert!(!said.is_ok && said.error.contains("not an event"), "{}", said.error);
     let path = std::env::temp_dir().join(format!("kymograph-import-utf16-{}", std::process::id()));
     std::fs::write(&path, b"\xff\xfe{\0}\0").unwrap();
     let said = import_file(&server, org, &path, &[]);

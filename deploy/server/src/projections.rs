@@ -10,14 +10,14 @@ use crate::database::CommandDatabase;
 use crate::error::ServerError;
 use crate::progress::Progress;
 
-/// What to do with projections.
+/// Actions on projections.
 #[derive(Clone, Debug, Subcommand, PartialEq, Eq)]
 pub enum ProjectionsAction {
     /// Lists projections with their tables.
     List,
-    /// Makes a projection anew from the log, or all of them in turn, while the server serves.
+    /// Rebuilds a projection from the log, or all of them in turn. The server may be running.
     Rebuild {
-        /// The name of the projection, as `list` shows it.
+        /// The name of the projection, as in `list`. Defaults to all.
         name: Option<String>,
     },
 }
@@ -35,7 +35,7 @@ pub async fn projections(config: &Config, action: ProjectionsAction) -> Result<(
 
 #[allow(clippy::print_stdout, reason = "the list is what the command is for")]
 async fn list(database: &DatabaseServer) -> Result<(), ServerError> {
-    println!("{:<18} {:<28} {:>12} {:>10}  state", "projection", "table", "rows, about", "size");
+    println!("{:<18} {:<28} {:>12} {:>10}  state", "projection", "table", "rows (est.)", "size");
     for Projection { name, tables, state } in kymograph_infra::rebuild::list(database).await? {
         let state = match state {
             ProjectionState::Current => "current",

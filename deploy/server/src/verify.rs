@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::database::CommandDatabase;
 use crate::error::ServerError;
 
-/// Verifies the database, says what was checked and what was found, and fails if anything was found.
+/// Verifies the database and prints the report. Fails if there are faults.
 pub async fn verify(config: &Config) -> Result<(), ServerError> {
     let database = CommandDatabase::attach(config).await?;
     let verified = verify_database(&database.server()).await;
@@ -28,18 +28,18 @@ pub async fn verify_database(server: &DatabaseServer) -> kymograph_app::Result<R
 #[allow(clippy::print_stdout, reason = "the report is what the command is for")]
 fn print(report: &Report) {
     println!(
-        "logs:    {} ({} events, positions and versions without a gap, payloads as written)",
+        "logs:    {} ({} events; positions and versions without gaps, checksums match)",
         report.logs, report.events
     );
     println!(
         "streams: {} folded, {} folded again by postgres-es",
         report.streams, report.streams_by_reference
     );
-    println!("read models, compared row by row with a fresh projection:");
+    println!("read models, each row equal to a replay:");
     for (table, rows) in &report.tables {
         println!("  {table}: {rows} rows");
     }
-    println!("other tables, checked against the log: {}", report.side_tables.join(", "));
+    println!("other tables, consistent with the log: {}", report.side_tables.join(", "));
     for fault in &report.faults {
         println!("FAULT: {fault}");
     }
@@ -48,6 +48,6 @@ fn print(report: &Report) {
         println!("… and {hidden} more");
     }
     if report.fault_count == 0 {
-        println!("everything agrees");
+        println!("no faults found");
     }
 }
