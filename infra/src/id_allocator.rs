@@ -10,16 +10,16 @@ use kymograph_projections::Database;
 use moka::sync::Cache;
 use tokio::sync::Mutex;
 
-/// How many ids of objects are taken from a counter at once. What is left of them at a restart is never used.
+/// The block size of object ids. Unused ids of a block are lost at a restart.
 const OBJECT_BLOCK: i64 = 20;
 
-/// Hands out ids, objects' in blocks: making many costs few trips to the database.
+/// Allocates ids, those of objects in blocks to save round trips.
 pub struct PgIdAllocator {
     database: Database,
     blocks: Cache<(OrgId, IdKind), Arc<Mutex<Block>>>,
 }
 
-/// Ids that were taken and not yet handed out.
+/// Allocated but unused ids.
 #[derive(Default)]
 struct Block {
     next: i64,

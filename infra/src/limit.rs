@@ -1,4 +1,4 @@
-//! The bounds on what clients share: hashing, mail, the database.
+//! The limits of shared resources: hashing, mail, the database.
 
 use kymograph_domain::limit::{Amount, Limit};
 use kymograph_projections::content::folder;
@@ -8,7 +8,7 @@ use kymograph_projections::rights::resource_permission::MAX_KEPT_BYTES;
 use crate::event_store::{MAX_LOADED_BYTES, lane};
 use crate::{jwt, mail, password};
 
-/// The bounds on what clients share.
+/// The limits of shared resources.
 pub const LIMITS: &[Limit] = &[
     Limit {
         what: "Requests that wait for password hashing",

@@ -1,4 +1,4 @@
-//! Metrics of what is behind the API: the build, connections to the database, commits, and how much there is in all.
+//! Metrics below the API: the build, database connections, commits, and totals.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -17,7 +17,7 @@ use prometheus::{
 use crate::change_feed::ChangeFeed;
 use crate::pipeline::PipelinePool;
 
-/// Registers which build this is: the version of Grafana that it is compatible with, and its own.
+/// Registers the versions of the build and of Grafana's API.
 pub fn register_build(registry: &Registry, grafana_version: &str, version: &str) -> prometheus::Result<()> {
     let opts = Opts::new("grafana_build_info", "The version of Grafana that the server is compatible with.");
     let grafana = GaugeVec::new(opts, &["version", "revision", "branch", "edition"])?;
@@ -28,8 +28,7 @@ pub fn register_build(registry: &Registry, grafana_version: &str, version: &str)
     registry.register(Box::new(own))
 }
 
-/// Registers how the connections to a database are used, those to read and those to write together. It is looked at when it
-/// is asked for.
+/// Registers the usage of database connections, readers and writers together. It is read on each scrape.
 pub fn register_pools(
     registry: &Registry,
     readers: Database,
@@ -73,8 +72,7 @@ impl Collector for PoolCollector {
     }
 }
 
-/// Registers how many changes wait to be told to other servers. Projections are part of each commit and cannot lag; what
-/// other servers remember can, by these.
+/// Registers the queue length of the change feed. Inline projections cannot lag; caches of other servers can, by this.
 pub fn register_feed(registry: &Registry, feed: ChangeFeed) -> prometheus::Result<()> {
     let waiting = IntGauge::new(
         "kymograph_changes_waiting",
@@ -99,7 +97,7 @@ impl Collector for FeedCollector {
     }
 }
 
-/// Registers how many requests, log-ins and tokens were refused, and how many of these refusals are missing in the audit log.
+/// Registers the number of denied requests, failed log-ins and rejected tokens, and of those missing in the audit log.
 pub fn register_refusals(registry: &Registry, access: AccessLog) -> prometheus::Result<()> {
     let opts =
         Opts::new("kymograph_access_refused_total", "Denied requests, failed log-ins and invalid tokens.");
@@ -123,7 +121,7 @@ struct RefusalCollector {
     by_kind: [IntCounter; 3],
     unrecorded: IntCounter,
     counters: IntCounterVec,
-    /// Two who ask at the same time must not both add what is new.
+    /// Concurrent scrapes must not both add the difference.
     lock: Mutex<()>,
 }
 
@@ -145,7 +143,7 @@ impl Collector for RefusalCollector {
     }
 }
 
-/// What is counted of flights, which write commits.
+/// The metrics of group commits.
 #[derive(Clone)]
 pub struct FlightMetrics {
     seconds: Histogram,
@@ -154,14 +152,14 @@ pub struct FlightMetrics {
     outcomes: [IntCounter; 4],
 }
 
-/// What a commit came to.
+/// The outcome of a commit.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Outcome {
     /// It was written.
     Written,
-    /// Something else was faster, and it has to be decided again.
+    /// It had a conflict and is decided again.
     Conflict,
-    /// It would have broken a rule, or was a repetition.
+    /// It violated a rule, or repeated a request.
     Refused,
     /// It could not be written.
     Failed,
@@ -187,7 +185,7 @@ impl FlightMetrics {
         Ok(Self { seconds, batch, outcomes })
     }
 
-    /// Counts a flight with so many commits, whose time is taken until what is given back is dropped.
+    /// Counts a flight with this many commits. Its duration is measured until the returned timer is dropped.
     pub(crate) fn start_flight(&self, commits: usize) -> HistogramTimer {
         #[allow(clippy::cast_precision_loss, reason = "a flight has some dozens of commits")]
         self.batch.observe(commits as f64);
@@ -200,7 +198,7 @@ impl FlightMetrics {
     }
 }
 
-/// How much there is on the server, in all orgs. It is read now and then, however often it is asked for.
+/// The totals of all orgs. They are read periodically, however often they are scraped.
 pub struct TotalMetrics {
     dashboards: IntGauge,
     folders: IntGauge,
@@ -224,7 +222,7 @@ impl TotalMetrics {
         })
     }
 
-    /// Reads the numbers for ever, waiting between one time and the next.
+    /// Reads the totals periodically, for ever.
     pub async fn keep_reading(self, reader: Arc<PgStatisticReader>, interval: Duration) {
         loop {
             if let Err(error) = self.read(&reader).await {

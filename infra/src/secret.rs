@@ -1,4 +1,4 @@
-//! Secrets beside the log.
+//! The table `secrets`.
 
 use kymograph_app::kernel::secret::{SecretWrite, Secrets};
 use kymograph_app::kernel::side_write::{OnFailure, SideWrite};

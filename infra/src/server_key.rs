@@ -1,4 +1,4 @@
-//! Keys that all servers on one database share.
+//! Keys shared by all servers on one database.
 
 use async_trait::async_trait;
 use kymograph_app::kernel::random::{hex, random_bytes};
@@ -25,7 +25,7 @@ impl PgServerKeys {
 impl ServerKeys for PgServerKeys {
     async fn server_key(&self, name: &str) -> Result<ServerKey> {
         let (org, key, drawn) = (OrgId::SERVER, format!("server/{name}"), hex(&random_bytes::<32>()?));
-        // Another server may be drawing one too: the first that is written is the key of both.
+        // Another server may generate one concurrently: the first one written is the key of both.
         let keep = "INSERT INTO secrets (org_id, key, value) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
         self.database.write(org, keep, &[&org.0, &key, &drawn]).await?;
         let read = "SELECT value FROM secrets WHERE org_id = $1 AND key = $2";

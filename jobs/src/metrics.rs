@@ -11,13 +11,13 @@ use crate::handler::Handlers;
 pub(crate) enum Outcome {
     /// It succeeded.
     Done,
-    /// It is tried again.
+    /// It failed and will be retried.
     Retried,
-    /// It was given up.
+    /// It failed for good.
     Dead,
-    /// Another worker has it.
+    /// Another worker has claimed it.
     Lost,
-    /// It was given back at the stop of the server.
+    /// It was released at the stop of the server.
     Released,
 }
 

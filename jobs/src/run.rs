@@ -1,4 +1,4 @@
-//! One run of a job that was claimed.
+//! One run of a claimed job.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -16,7 +16,7 @@ use crate::queue::{Claim, LEASE, PgJobs, Settlement};
 /// How often a lease is renewed.
 const RENEWAL: Duration = Duration::from_secs(5);
 
-/// Runs a job as long as it is this claim's, and settles it.
+/// Runs a job while the claim is valid, and settles it.
 pub(crate) async fn run(queue: &PgJobs, handler: &dyn Handler, claim: &Claim) -> Outcome {
     let (outcome, settlement) = tokio::select! {
         ended = work(handler, claim) => ended,
@@ -37,7 +37,7 @@ fn lost(claim: &Claim) -> Outcome {
     Outcome::Lost
 }
 
-/// Renews the lease for as long as it is to be had.
+/// Renews the lease until it is lost.
 async fn keep_lease(queue: &PgJobs, claim: &Claim) {
     let mut held_at = Instant::now();
     loop {
@@ -56,7 +56,7 @@ async fn keep_lease(queue: &PgJobs, claim: &Claim) {
     }
 }
 
-/// Does the work, unless it was begun too often already: then the workers died of it.
+/// Runs the handler, unless the job has used up its attempts: then every worker that ran it crashed.
 async fn work(handler: &dyn Handler, claim: &Claim) -> (Outcome, Settlement) {
     let is_over = |tries: u32| handler.max_attempts().is_some_and(|max| tries >= max);
     let failure = if is_over(claim.attempts - 1) {
@@ -83,7 +83,7 @@ async fn work(handler: &dyn Handler, claim: &Claim) -> (Outcome, Settlement) {
     }
 }
 
-/// Has the handler try once. It may panic, and may take too long.
+/// Runs the handler once, and catches panics and timeouts.
 async fn attempt(handler: &dyn Handler, claim: &Claim) -> Result<Then, JobError> {
     let limit = handler.time_limit();
     let run = AssertUnwindSafe(handler.run(&claim.payload)).catch_unwind();

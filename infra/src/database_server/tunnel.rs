@@ -13,7 +13,7 @@ use tokio_postgres::config::SslMode;
 
 use super::{DatabaseServer, OpenSocket};
 
-/// The port that is in the name of the socket.
+/// The port in the name of the socket.
 const PORT: u16 = 5432;
 
 /// A socket that leads to a database server. It is removed when this is dropped.
@@ -31,7 +31,7 @@ impl Tunnel {
         let path = folder.join(format!(".s.PGSQL.{PORT}"));
         let bound = UnixListener::bind(path).map_err(Error::internal);
         let server = server.clone();
-        // The folder is removed with this value even if nothing can listen in it.
+        // The folder is removed with this value, even if the bind failed.
         let mut tunnel = Self { config: config(&server, &folder), folder, task: tokio::spawn(async {}) };
         let listener = bound?;
         tunnel.task = tokio::spawn(async move {
@@ -84,7 +84,7 @@ async fn pass_on(mut client: UnixStream, server: &DatabaseServer) -> Result<()> 
     for (host, port) in server.addresses() {
         match server.open(host, port).await {
             Ok(OpenSocket { mut socket, .. }) => {
-                // Either side may hang up as it likes.
+                // Either side may close the connection.
                 let _ = copy_bidirectional(&mut client, &mut socket).await;
                 return Ok(());
             }

@@ -1,4 +1,4 @@
-//! Copies a source that cannot be read twice to a file that nobody else sees, and that is gone with this process.
+//! Copies a source that cannot be read twice to an anonymous temporary file.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
@@ -8,14 +8,14 @@ use kymograph_app::{Error, Result};
 
 use crate::progress::Report;
 
-/// Copies what can be read as a file.
+/// Copies a stream of bytes.
 pub(super) fn copy_file(mut from: impl Read) -> Result<File> {
     let mut file = tempfile::tempfile().map_err(Error::internal)?;
     io::copy(&mut from, &mut file).map_err(Error::internal)?;
     Ok(file)
 }
 
-/// Copies a log, an event on a line, and returns the places of its events as well.
+/// Copies a log, one event per line, and returns the places of its events for error messages.
 pub(super) async fn copy_log(log: &dyn ForeignLog, report: Report<'_>) -> Result<(File, Vec<String>)> {
     let mut file = BufWriter::new(tempfile::tempfile().map_err(Error::internal)?);
     let mut places = Vec::new();

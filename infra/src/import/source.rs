@@ -1,4 +1,4 @@
-//! The sources of foreign events. Each is read as a file of lines, which can be read again and again.
+//! The sources of foreign events. Each becomes a file of lines that can be read repeatedly.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -15,13 +15,13 @@ use super::form::LineForm;
 use super::line::Line;
 use crate::progress::Report;
 
-/// How long a line may be, in bytes.
+/// The maximum length of a line in bytes.
 const MAX_LINE: usize = 64 * 1024 * 1024;
 
-/// How many bytes are read at once.
+/// The size of the read buffer in bytes.
 const READ_BYTES: usize = 256 * 1024;
 
-/// The mark that some programs write before a text.
+/// Byte order marks.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 const OTHER_MARKS: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
 
@@ -30,9 +30,9 @@ const OTHER_MARKS: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
 pub(super) struct LinePlace {
     pub(super) offset: u64,
     pub(super) length: u32,
-    /// Which line it is, from 1.
+    /// The line number, from 1.
     pub(super) number: u32,
-    /// A hash of its text: somebody may write to the file between two readings of it.
+    /// A hash of its text: the file may change between two reads.
     hash: u64,
 }
 
@@ -46,9 +46,9 @@ fn hash_of(text: &[u8]) -> u64 {
 pub(super) struct EventFile {
     file: Arc<File>,
     form: LineForm,
-    /// How many lines it has, 0 if nobody has counted them.
+    /// The number of lines, 0 if unknown.
     count: u64,
-    /// Whether people know the lines by their numbers.
+    /// Whether lines are identified by number in messages.
     has_numbers: bool,
     /// The places of the events of a log, by number.
     places: Vec<String>,
@@ -59,7 +59,7 @@ impl EventFile {
         self.count
     }
 
-    /// The origin of an event, in words for its author.
+    /// The origin of an event, for messages.
     pub(super) fn place(&self, number: u64, line: &Line<'_>) -> String {
         if self.has_numbers {
             return format!("line {number}");
@@ -68,7 +68,7 @@ impl EventFile {
         format!("{aggregate_type} {aggregate_id}, sequence {sequence}")
     }
 
-    /// Where the line of that number comes from.
+    /// The origin of the line of this number.
     pub(super) fn place_of(&self, number: u64) -> String {
         let place = usize::try_from(number).ok().and_then(|number| self.places.get(number - 1));
         place.cloned().unwrap_or_else(|| format!("line {number}"))
@@ -97,12 +97,12 @@ impl EventFile {
     }
 }
 
-/// The event that a line says.
+/// Parses the event of a line.
 pub(super) fn event(number: u64, json: &[u8]) -> Result<Line<'_>> {
     Line::parse(json).map_err(|error| Error::invalid(format!("line {number}: not an event: {error}")))
 }
 
-/// A line as it is written.
+/// A raw line.
 pub(super) struct RawLine<'a> {
     pub(super) number: u64,
     pub(super) text: &'a [u8],
@@ -157,7 +157,7 @@ impl RawLines {
     }
 }
 
-/// How long the mark is with which a text begins.
+/// The length of the byte order mark of a text.
 fn mark(text: &[u8]) -> Result<usize> {
     if OTHER_MARKS.iter().any(|mark| text.starts_with(mark)) {
         return Err(Error::invalid("line 1: the file is written in UTF-16, not in UTF-8"));
@@ -165,7 +165,7 @@ fn mark(text: &[u8]) -> Result<usize> {
     Ok(if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 })
 }
 
-/// A file that is read from its start, wherever others read it.
+/// A file read from its start, independent of other readers.
 struct FromStart {
     file: Arc<File>,
     offset: u64,
@@ -179,7 +179,7 @@ impl Read for FromStart {
     }
 }
 
-/// Opens a source. What is no file is copied to one.
+/// Opens a source. Anything but a regular file is copied to one.
 pub(super) async fn open(
     source: &ImportSource,
     form: Option<LineForm>,
