@@ -1,4 +1,4 @@
-//! Folders, dashboards, and what people make of them: stars, preferences and searches.
+//! Folders, dashboards, playlists, stars, preferences and search.
 
 pub mod dashboard;
 pub mod data_source;
@@ -26,7 +26,7 @@ pub(crate) fn routes(services: ContentServices) -> Routes {
         .merge(star::routes(services.stars))
 }
 
-/// The address of the page of a folder or dashboard.
+/// The URL of the page of a folder or dashboard.
 pub(crate) fn url_of(kind: ResourceKind, uid: &Uid, slug: &str) -> String {
     match kind {
         ResourceKind::Folder => folder::folder_url(uid, slug),

@@ -1,4 +1,4 @@
-//! What clients ask to find out which Grafana they talk to, and what crawlers ask.
+//! Requests of clients that detect the version of Grafana, and of crawlers.
 
 use std::sync::Arc;
 
@@ -52,7 +52,7 @@ async fn get_frontend_settings(State(version): State<Arc<str>>) -> Json<Value> {
     Json(settings(&version))
 }
 
-/// Clients without a page ask this for the settings, and do so without credentials.
+/// Clients without a front end read the settings here, without credentials.
 async fn get_boot_data(State(version): State<Arc<str>>) -> Json<Value> {
     Json(json!({"settings": settings(&version), "user": {"isSignedIn": false}, "navTree": []}))
 }

@@ -1,4 +1,4 @@
-//! The bounds on what comes with a request.
+//! The limits of requests.
 
 use kymograph_domain::limit::{Amount, Limit};
 
@@ -6,7 +6,7 @@ use crate::content::dashboard;
 use crate::kernel::body;
 use crate::kernel::layer::{self, budget};
 
-/// The bounds on what comes with a request.
+/// The limits of requests.
 pub const LIMITS: &[Limit] = &[
     Limit {
         what: "`Idempotency-Key`",

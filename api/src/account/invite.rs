@@ -1,4 +1,4 @@
-//! Invites: for admins those of their org, and for who has a code the one it belongs to.
+//! Invites: those of an org for its admins, and a single one by its code.
 
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ struct InviteState {
     invites: Arc<Invites>,
     identity: Arc<Identity>,
     cookie: Arc<CookieSettings>,
-    /// Where people reach the server; it ends in a slash.
+    /// The public URL of the server, with a trailing slash.
     root_url: Arc<str>,
 }
 
@@ -255,8 +255,8 @@ async fn complete_invite(
     let accepted = state.invites.accept_invite(&acceptance, context.clone()).await.map_err(|error| {
         ApiError::from(error).when(ErrorKind::Taken, StatusCode::PRECONDITION_FAILED, &taken)
     })?;
-    // The invite is used up now: that the user has to log in once more, for example because too many tried to
-    // log in under that name, must not look like a failure.
+    // The invite is used up now: a failed log-in, for example because of too many concurrent ones, must not look like a
+    // failure of the acceptance.
     let id = accepted.user_id;
     let Ok(token) = state.identity.log_in(&accepted.login, password, &context).await else {
         return Ok(Json(CompletedInviteBody { message: "User created", id }).into_response());

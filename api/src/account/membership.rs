@@ -1,4 +1,4 @@
-//! The members of an org: of the caller's own, and for server admins of any.
+//! The members of the caller's org, and for server admins of any org.
 
 use std::sync::Arc;
 
@@ -23,15 +23,15 @@ use crate::kernel::query::{Path, Query, parse_org_id, parse_user_id};
 use crate::kernel::routes::{Routes, delete, get, history, patch, post};
 use crate::kernel::url::avatar_url;
 
-/// How many members a list has if the client does not say.
+/// The default page size of members.
 const DEFAULT_PAGE: i64 = 1000;
 
-/// What the parameter `query` finds.
+/// The description of the parameter `query`.
 const QUERY: &str = "Part of the login, name or e-mail address";
 
-/// How Grafana answers a change of what is not there.
+/// Grafana's answer to an update of a missing object.
 const NO_MEMBER: &str = "The user is not a member, or an internal error occurred";
-/// What Grafana says of that.
+/// Grafana's message for it.
 const UPDATE_FAILED: &str = "Failed update org user";
 
 /// The routes of memberships.
@@ -293,7 +293,7 @@ async fn add(
     let role = parse_role(form.role.as_deref())?;
     let login = form.login_or_email.unwrap_or_default();
     let added = memberships.add_member(scope, org, &login, role).await.map_err(|error| {
-        // The org's own absence has a message that starts in upper case.
+        // The message for a missing org starts with an upper-case letter.
         let is_user = error.message() == "user not found";
         let message = if is_user { "User not found" } else { "" };
         ApiError::from(error).when(ErrorKind::Missing, StatusCode::NOT_FOUND, message)
@@ -318,7 +318,7 @@ async fn add_org_user(
     add(&memberships, &scope, parse_org_id(&org)?, form).await
 }
 
-/// Grafana answers a change of a membership that is not there with 500.
+/// Grafana answers an update of a missing membership with 500.
 async fn update(
     memberships: &Memberships,
     scope: &Scope,

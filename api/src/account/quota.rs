@@ -1,4 +1,4 @@
-//! Quotas of orgs and users, and how much an org has.
+//! Quotas of orgs and users, and the usage of an org.
 
 use std::sync::Arc;
 
@@ -115,7 +115,7 @@ struct QuotaForm {
 }
 
 impl QuotaForm {
-    /// A limit that was forgotten must not become one of 0, which would lock its owner out.
+    /// An omitted limit must not become 0, which would lock its owner out.
     fn limit(&self) -> ApiResult<i64> {
         let missing = || ApiError::new(StatusCode::BAD_REQUEST, "bad request data: limit is missing");
         self.limit.ok_or_else(missing)
@@ -179,7 +179,7 @@ async fn get_user_quota(
     Ok(quota_bodies(quotas.get_user_quotas(&scope, user).await?, None, Some(user)))
 }
 
-/// Grafana says the same of a user's quota as of an org's.
+/// Grafana's message is the same for users as for orgs.
 async fn update_user_quota(
     State(quotas): QuotaState,
     Caller(scope): Caller,

@@ -23,10 +23,10 @@ use crate::kernel::routes::{Group, Routes, delete, get, history, patch, post};
 use crate::kernel::url::avatar_url;
 use crate::rights::access_control::{AccessControl, asked_access_control};
 
-/// How many service accounts a list has if the client does not say.
+/// The default page size of service accounts.
 const DEFAULT_PAGE: i64 = 1000;
 
-/// What a client should know before it asks for a token.
+/// A note for clients that create a token.
 const SHOWN_ONCE: &str = "The token is shown once and never stored: repeating the request with the same `Idempotency-Key` is answered with 409.";
 
 const GROUP: Group = Group::new("service_accounts", "Accounts of programs, and their tokens")
@@ -323,7 +323,7 @@ async fn list_tokens(
     Caller(scope): Caller,
     Path(id): Path<String>,
 ) -> ApiResult<Json<Vec<TokenBody>>> {
-    // An unknown id has no tokens, but an unknown uid is wrong input.
+    // An unknown id has no tokens, but an unknown uid is invalid input.
     let id = accounts
         .resolve_service_account(&scope, &id)
         .await
@@ -343,7 +343,7 @@ async fn create_token(
     let token = accounts.create_token(&scope, id, &name, form.seconds_to_live).await?;
     let (id, name) = (token.id, token.name.clone());
     let body = NewTokenBody { id, name, key: token.key()? };
-    // Nobody on the way may keep the token, and neither does the layer that repeats responses.
+    // No proxy may store the token, nor does the layer for idempotency keys.
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(body)))
 }
 

@@ -33,13 +33,13 @@ struct LoginState {
     identity: Arc<Identity>,
     sessions: Arc<Sessions>,
     cookie: Arc<CookieSettings>,
-    /// The path that people find the server under, without a slash at its end.
+    /// The public path of the server, without a trailing slash.
     sub_path: Arc<str>,
 }
 
 const GROUP: Group = Group::new("session", "Logging in and out, and sessions");
 
-/// The routes of sessions. `root_url` is the address that people reach the server by.
+/// The routes of sessions. `root_url` is the public URL of the server.
 pub fn routes(
     identity: Arc<Identity>,
     sessions: Arc<Sessions>,
@@ -157,7 +157,7 @@ async fn log_in(
     Ok(response)
 }
 
-/// Ends the session and sends the browser to the log-in page, whether there was a session or not.
+/// Revokes the session, if there is one, and redirects to the log-in page.
 async fn log_out(
     State(state): State<LoginState>,
     Extension(context): Extension<RequestContext>,
@@ -190,7 +190,7 @@ async fn rotate_user_auth_token(
     Ok(response)
 }
 
-/// Rotates the token of a browser that is on its way to a page, and sends it there; without a session, to the log-in page.
+/// Rotates the token of a browser and redirects it to its page; without a session, to the log-in page.
 async fn rotate_user_auth_token_redirect(
     State(state): State<LoginState>,
     Extension(context): Extension<RequestContext>,
@@ -219,7 +219,7 @@ async fn rotate_user_auth_token_redirect(
     Ok(response)
 }
 
-/// Whether a target stays on this server. Browsers read `//` and `/\` as the start of another host.
+/// Whether a target is on this server. Browsers interpret `//` and `/\` as the start of another host.
 fn is_own_path(target: &str) -> bool {
     let mut characters = target.chars();
     characters.next() == Some('/')

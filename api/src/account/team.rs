@@ -27,7 +27,7 @@ use crate::kernel::routes::{Group, Routes, delete, get, history, post, put};
 use crate::kernel::url::avatar_url;
 use crate::rights::access_control::{AccessControl, asked_access_control};
 
-/// How many teams a list has if the client does not say.
+/// The default page size of teams.
 const DEFAULT_PAGE: i64 = 1000;
 
 /// The group of operations named `teams`.
@@ -147,7 +147,7 @@ fn team_body(team: TeamView, access_control: Option<AccessControl>) -> TeamBody 
         id: team.id,
         uid: team.uid,
         org_id: team.org_id,
-        // A team without an e-mail address still gets a picture of its own.
+        // A team without an e-mail address still gets an avatar of its own.
         avatar_url: avatar_url(if team.email.is_empty() { &team.name } else { &team.email }),
         name: team.name,
         email: team.email,
@@ -171,12 +171,12 @@ fn team_access_control(query: &Query, scope: &Scope) -> Option<AccessControl> {
     asked_access_control(query, scope, &permissions)
 }
 
-/// The numbers that stand for permissions: 0 for a member, 4 for an admin.
+/// The numeric permissions: 0 for a member, 4 for an admin.
 fn permission_numbers() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::Integer).enum_values(Some([0, 4]))
 }
 
-/// The number that stands for a permission on the wire.
+/// The numeric permission on the wire.
 fn permission_number(permission: TeamPermission) -> i32 {
     match permission {
         TeamPermission::Member => 0,
@@ -314,7 +314,7 @@ async fn get_team_by_id(
     Ok(Json(team_body(team, team_access_control(&query, &scope))))
 }
 
-/// Grafana keeps the name that a change leaves out, and clears the e-mail address.
+/// Grafana keeps an omitted name, and clears an omitted e-mail address.
 async fn update_team(
     State(teams): TeamState,
     Caller(scope): Caller,

@@ -1,4 +1,4 @@
-//! Users: for server admins all of them, and for everybody their own account, which is in [`own`].
+//! Users: all of them for server admins, and the caller's own account, which is in [`own`].
 
 mod email;
 mod help_flag;
@@ -32,13 +32,13 @@ use wire::{ProfileBody, ProfileForm, UserHitBody, UserOrgBody};
 
 pub(crate) use own::SIGNED_IN_USER;
 
-/// How many users a list has if the client does not say.
+/// The default page size of users.
 const DEFAULT_PAGE: i64 = 1000;
 
-/// What the parameter `query` finds.
+/// The description of the parameter `query`.
 const QUERY: &str = "Part of the login, name or e-mail address";
 
-/// How Grafana answers a change of who is not there.
+/// Grafana's answer to an update of a missing user.
 const NO_USER: &str = "The user does not exist, or an internal error occurred";
 const PASSWORD_FAILED: &str = "Failed to update user password";
 const PERMISSIONS_FAILED: &str = "Failed to update user permissions";
@@ -48,7 +48,7 @@ struct UserState {
     users: Arc<Users>,
     memberships: Arc<Memberships>,
     identity: Arc<Identity>,
-    /// Where people reach the server.
+    /// The public URL of the server.
     root_url: Arc<str>,
 }
 
@@ -243,7 +243,7 @@ async fn get_user_by_login_or_email(
     Ok(Json(ProfileBody::of(state.users.get_user_by_login(&scope, login).await?)))
 }
 
-/// The user that a path names by id or by uid.
+/// The user in a path, by id or uid.
 async fn named_user(users: &Users, scope: &Scope, text: &str) -> ApiResult<UserId> {
     match text.parse() {
         Ok(id) => Ok(UserId(id)),
@@ -297,12 +297,12 @@ async fn admin_set_user_using_org(
     Ok(Message::json("Active organization changed"))
 }
 
-/// Who ended just now is in the org as little as any other who is no member.
+/// A user that was deleted just now is treated like any non-member.
 fn not_in_org(error: Error) -> ApiError {
     ApiError::from(error).when(ErrorKind::Missing, StatusCode::UNAUTHORIZED, "Unauthorized")
 }
 
-/// Grafana's answer, which its clients test.
+/// Grafana's answer, which clients compare.
 fn could_not(error: Error, message: &str) -> ApiError {
     ApiError::from(error).when(ErrorKind::Missing, StatusCode::INTERNAL_SERVER_ERROR, message)
 }

@@ -34,10 +34,10 @@ pub(crate) use diff::MAX_DIFF_BYTES;
 pub use document::WRITE_AT_BYTES;
 pub(crate) use wire::dashboard_url;
 
-/// How many characters of a version that is asked for in vain are told.
+/// How many characters of an unknown API version an error repeats.
 const MAX_VERSION: usize = 50;
 
-/// When saving is refused, and how it is not.
+/// The conflicts of a save.
 const CONFLICTS: &str = "Saving over a version other than the latest is answered with 412 and `version-mismatch`, unless `overwrite` is set.";
 
 /// The routes of dashboards.
@@ -85,7 +85,7 @@ pub fn routes(dashboards: Arc<Dashboards>, stars: Arc<Stars>) -> Routes {
 
 type DashboardState = State<Arc<Dashboards>>;
 
-/// What reading a dashboard needs, because the answer says whether the caller starred it.
+/// The state for reading a dashboard; the answer includes whether the caller starred it.
 #[derive(Clone)]
 struct ReadState {
     dashboards: Arc<Dashboards>,
@@ -139,8 +139,8 @@ async fn get_dashboard_by_uid(
     document::with_meta(&meta, &opened.dashboard)
 }
 
-/// A client can ask for a schema of dashboards, and gets the one that it was saved in: the versions of the classic one are
-/// one, and none is made into another.
+/// A client can request a schema, but gets the stored one: the versions of the classic schema are equivalent, and no
+/// other is converted.
 fn check_api_version(query: &Query, dashboard: &DashboardView) -> ApiResult<()> {
     let asked = version_of(query.text("apiVersion").unwrap_or_default().trim());
     let message = match schema_of(&dashboard.data) {

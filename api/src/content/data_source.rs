@@ -1,4 +1,4 @@
-//! Data sources. No org has one yet; clients that look for them before they do something else are told so.
+//! Data sources. No org has one yet; the empty list is for clients that request it first.
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};

@@ -25,7 +25,7 @@ use crate::kernel::url::address;
 use crate::rights::access_control::{AccessControl, access_control, is_access_control_asked};
 use crate::rights::resource_permission::FOLDERS;
 
-/// How many folders a list has if the client does not say.
+/// The default page size of folders.
 const DEFAULT_PAGE: i64 = 1000;
 
 /// The routes of folders.
@@ -127,11 +127,11 @@ struct FolderBody {
     access_control: Option<AccessControl>,
 }
 
-/// What stands in the place of the uid and title of a folder around that the caller may not see.
+/// The placeholder for the uid and title of a parent folder that the caller must not see.
 const REDACTED: &str = "redacted";
-/// Stands in for a missing date.
+/// The placeholder for a missing date.
 const NEVER: &str = "0001-01-01T00:00:00Z";
-/// The creator and editor of objects that nobody made.
+/// The creator and editor of built-in objects.
 const NOBODY: &str = "Anonymous";
 
 fn folder_body(right: &FolderRight, with_access_control: bool) -> FolderBody {
@@ -162,7 +162,7 @@ fn folder_body(right: &FolderRight, with_access_control: bool) -> FolderBody {
     }
 }
 
-/// The root, which has a place among the folders for old clients.
+/// The root as a folder, for old clients.
 fn root_body(org_id: OrgId, level: AccessLevel) -> FolderBody {
     FolderBody {
         uid: GENERAL_UID.to_owned(),
@@ -180,7 +180,7 @@ fn root_body(org_id: OrgId, level: AccessLevel) -> FolderBody {
     }
 }
 
-/// A folder around another. Of one that the caller may not see there is nothing but its place.
+/// A parent folder. One that the caller must not see is redacted.
 fn parent_body(org_id: OrgId, parent: Option<&FolderRight>) -> FolderBody {
     match parent {
         Some(parent) => folder_body(parent, false),
@@ -195,7 +195,7 @@ fn parent_body(org_id: OrgId, parent: Option<&FolderRight>) -> FolderBody {
     }
 }
 
-/// The address of a folder's page.
+/// The URL of a folder's page.
 pub(crate) fn folder_url(uid: &Uid, slug: &str) -> String {
     address(format_args!("/dashboards/f/{uid}/{slug}"))
 }
@@ -277,7 +277,7 @@ async fn get_folders(
     Ok(Json(found.into_iter().map(body).collect()))
 }
 
-/// The level that a list is asked to show.
+/// The level by which a list is filtered.
 pub(crate) fn wanted_level(query: &Query) -> AccessLevel {
     match query.text("permission") {
         Some("Edit") => AccessLevel::Edit,
@@ -342,12 +342,12 @@ async fn create_folder(
         description: form.description.unwrap_or_default(),
         parent_uid: form.parent_uid,
     };
-    // The operation knows no 404: what is missing is the parent, which is part of the input.
+    // The operation has no 404: a missing parent is invalid input.
     let uid = folders
         .create_folder(&scope, &new)
         .await
         .map_err(|error| ApiError::from(error).when(ErrorKind::Missing, StatusCode::BAD_REQUEST, ""))?;
-    // Nor does it know one that was deleted before it could be read.
+    // Nor for a folder that was deleted before it was read.
     read_changed(&folders, &scope, uid.as_str()).await.map_err(|error| {
         error.when(
             ErrorKind::Missing,

@@ -21,9 +21,9 @@ use crate::kernel::routes::{Group, Routes, delete, get, history, post, put};
 const GROUP: Group =
     Group::new("playlists", "Playlists: dashboards shown one after another").of_noun("playlists", "playlist");
 
-/// The most playlists of a list if the client names no limit.
+/// The default limit of a list of playlists.
 const DEFAULT_LIMIT: i64 = 1000;
-/// The interval of a playlist that says none.
+/// The default interval of a playlist.
 const DEFAULT_INTERVAL: &str = "5m";
 
 /// The routes of playlists.

@@ -1,4 +1,4 @@
-//! Preferences of the org, of teams and of the caller. The dashboard that they lead to is in [`home`].
+//! Preferences of the org, of teams and of the caller. The home dashboard is in [`home`].
 
 mod home;
 
@@ -195,7 +195,7 @@ struct NavbarForm {
 
 impl PreferenceForm {
     fn into_change(self) -> PreferenceChange {
-        // A uid says more than an id; an empty uid and the id 0 both ask for no home dashboard.
+        // A uid has precedence over an id; an empty uid and the id 0 both mean no home dashboard.
         let home = match (self.home_dashboard_uid, self.home_dashboard_id) {
             (Some(uid), _) if !uid.is_empty() => Some(HomeChoice::Uid(uid)),
             (_, Some(id)) if id != 0 => Some(HomeChoice::Id(id)),

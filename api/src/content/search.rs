@@ -18,15 +18,15 @@ use crate::kernel::openapi::parameter::{flag, many, number, one_of, text, uid};
 use crate::kernel::query::Query;
 use crate::kernel::routes::{Group, Routes, get};
 
-/// How many hits a list has if the client does not say.
+/// The default page size of hits.
 const DEFAULT_PAGE: i64 = 1000;
 
-/// What Grafana says where it does not know the `type`.
+/// Grafana's message for an unknown `type`.
 const SEARCH_FAILED: &str = "Search failed";
 
 const GROUP: Group = Group::new("search", "Dashboards and folders by name, tag and place");
 
-/// The routes of searching.
+/// The routes of the search.
 pub fn routes(searches: Arc<Searches>) -> Routes {
     Routes::of(&GROUP)
         .add(
@@ -164,7 +164,7 @@ fn hit_body(org_id: OrgId, is_deleted: bool, hit: SearchHit) -> SearchHitBody {
     }
 }
 
-/// A way to sort that is not known changes nothing, as in Grafana.
+/// An unknown sort order is ignored, as in Grafana.
 fn sort(name: &str) -> Option<SearchSort> {
     SORT_OPTIONS.iter().find(|option| option.name == name).map(|option| option.sort)
 }
@@ -178,7 +178,7 @@ async fn search(
         "" => (true, true),
         "dash-folder" => (true, false),
         "dash-db" => (false, true),
-        // Grafana's answer, which its clients test.
+        // Grafana's answer, which clients compare.
         _ => return Err(ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, SEARCH_FAILED)),
     };
     let deleted = query.flag("deleted");

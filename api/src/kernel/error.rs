@@ -1,5 +1,5 @@
-//! From the error vocabulary of the use cases to statuses and Grafana's error bodies: the only place where a
-//! kind of error gets its status. Where Grafana answers an operation in its own way, the slice says so with
+//! Maps the error vocabulary of the use cases to statuses and Grafana's error bodies: the only place where a kind of
+//! error gets its status. Where Grafana's answer to an operation differs, the slice declares it with
 //! [`ApiError::when`].
 
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 /// The result of a handler.
 pub type ApiResult<T> = Result<T, ApiError>;
 
-/// An error on its way to the client.
+/// The error of a response.
 #[derive(Debug)]
 pub struct ApiError {
     status: StatusCode,
@@ -79,13 +79,13 @@ impl ApiError {
         Self { status, error: Error::invalid(message) }
     }
 
-    /// A parameter in the path that cannot be what it should be.
+    /// An invalid path parameter.
     #[must_use]
     pub fn invalid_parameter(name: &str) -> Self {
         Self::new(StatusCode::BAD_REQUEST, format!("{name} is invalid"))
     }
 
-    /// Answers errors of one kind in an operation's own way.
+    /// Overrides the answer to errors of one kind for an operation.
     #[must_use]
     pub fn when(self, kind: ErrorKind, status: StatusCode, message: &str) -> Self {
         if self.error.kind() != kind {
@@ -106,14 +106,14 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let Self { status, error } = self;
         let (message, code) = (error.message(), error.code());
-        // A limit that is reached, or something that is off, is the same for whoever asks.
+        // Exceeded limits and disabled features do not depend on the caller.
         let is_about_rights = !matches!(error.kind(), ErrorKind::Exhausted | ErrorKind::Disabled);
         let is_denied = status == StatusCode::FORBIDDEN && is_about_rights;
         let mut response = if status == StatusCode::PRECONDITION_FAILED {
             (status, Json(PreconditionErrorBody { message, status: code })).into_response()
         } else {
             let title = is_denied.then_some("Access denied");
-            // The identifiers of the newer errors have a point.
+            // The identifiers of newer errors contain a dot.
             let (message_id, status_text) = match code {
                 Some(code) if code.contains('.') => (Some(code), None),
                 code => (None, code),
@@ -136,14 +136,14 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// What the log is told of a response that is no fault of the client's. It is logged where the request is known.
+/// The log entry of a server error. It is logged where the request is known.
 #[derive(Clone, Debug)]
 pub(crate) struct Failure(pub(crate) Arc<str>);
 
-/// Why a request was denied. It is recorded where it is known who sent the request.
+/// The reason for denying a request. It is recorded where the sender is known.
 #[derive(Clone, Debug)]
 pub(crate) struct Refused(pub(crate) Arc<str>);
 
-/// Of what there was too much, by [`kymograph_app::kernel::error::overload`]. It is counted where responses are.
+/// The exceeded limit, one of [`kymograph_app::kernel::error::overload`]. It is counted with the responses.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Overload(pub(crate) &'static str);

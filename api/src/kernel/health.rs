@@ -1,4 +1,4 @@
-//! Whether the server is up, for people, load balancers and orchestrators.
+//! Health and readiness probes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,12 +14,12 @@ use utoipa::ToSchema;
 use crate::kernel::error::{ApiError, ApiResult};
 use crate::kernel::routes::{Group, Routes, get};
 
-/// Whether the server wants requests. It does not while it starts, and no longer once it stops.
+/// Whether the server is ready for requests. It is not during start and stop.
 #[derive(Default)]
 pub struct Readiness(AtomicBool);
 
 impl Readiness {
-    /// Says whether the server wants requests.
+    /// Sets whether the server is ready.
     pub fn set(&self, is_ready: bool) {
         self.0.store(is_ready, Ordering::Release);
     }
@@ -29,13 +29,13 @@ impl Readiness {
     }
 }
 
-/// Whether a path is one that is asked to find out how the server is. It is served when nothing else is.
+/// Whether a path is a probe, which is served beyond all limits.
 #[must_use]
 pub fn is_probe(path: &str) -> bool {
     ["/livez", "/readyz", "/healthz", "/api/health", "/metrics"].contains(&path)
 }
 
-/// The answer to who has a connection beyond those that there may be.
+/// The response on a connection beyond the limit.
 #[must_use]
 pub fn too_many_connections() -> Response {
     ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "Too many connections, try again shortly").into_response()

@@ -1,4 +1,4 @@
-//! The settings the server runs with.
+//! The settings of the server.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The audit log, of the caller's org and of what belongs to no org.
+//! The audit log of the caller's org and of the server.
 
 mod csv;
 mod entry;
@@ -22,7 +22,7 @@ use crate::kernel::query::{Path, Query, parse_id};
 use crate::kernel::routes::{Group, Route, Routes, get};
 use export::Format;
 
-/// How many days the activity shows if the client does not say.
+/// The default period of the activity, in days.
 const DEFAULT_DAYS: i64 = 30;
 
 /// The group of operations named `audit`.
@@ -94,7 +94,7 @@ pub fn routes(audits: Arc<Audits>) -> Routes {
 
 const OUTCOMES: &[&str] = &["success", "denied", "failure"];
 
-/// What lists, exports and counts are filtered by.
+/// The filter of lists, exports and counts.
 fn filtered(route: Route) -> Route {
     route
         .query("actor", many(text()), "The actor: a login, an id, or a login prefix followed by `*`")

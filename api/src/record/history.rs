@@ -1,4 +1,4 @@
-//! The history of anything. A slice adds its own by one line, see [`history!`](crate::kernel::routes::history).
+//! The histories of all nouns. A slice adds its own by one line, see [`history!`](crate::kernel::routes::history).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::kernel::routes::{Group, HistoryRoutes, Route, Routes};
 const GROUP: Group =
     Group::new("history", "The history of an object: its versions, their differences, and restoring them");
 
-/// The routes of the histories that slices have added.
+/// The routes of the histories of all slices.
 pub(super) fn routes(histories: &Arc<Histories>, added: Vec<HistoryRoutes>) -> Routes {
     added.into_iter().fold(Routes::of(&GROUP), |routes, added| {
         let HistoryRoutes { of, list, compare, restore } = added;
@@ -54,7 +54,7 @@ struct HistoryState {
     of: &'static HistoryOf,
 }
 
-/// What names the object in the path; nothing if the caller does.
+/// The path parameter of the object; none if it belongs to the caller.
 type Key = Path<HashMap<String, String>>;
 
 fn key(Path(parameters): Key) -> String {
@@ -202,10 +202,10 @@ async fn get_history(
 
 #[derive(Serialize, ToSchema)]
 struct ComparisonBody {
-    /// The entry of the version it is compared with; `null` for before the first.
+    /// The entry of the base version; `null` before the first.
     #[schema(required)]
     from: Option<HistoryEntryBody>,
-    /// The entry of the version that is compared.
+    /// The entry of the compared version.
     #[schema(required)]
     to: Option<HistoryEntryBody>,
     #[serde(flatten)]

@@ -1,4 +1,4 @@
-//! Undoing all that one request did, and saying before what that will be.
+//! Undoing a request, and its preview.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::kernel::query::{Path, Query, parse_id};
 use crate::kernel::routes::{Route, Routes, get, post};
 use crate::record::audit::GROUP;
 
-/// The routes of undoing what is in the log of the org, and in that of what belongs to no org.
+/// The routes of undo in the log of the org, and in that of the server.
 pub fn routes(undos: &Arc<Undos>) -> Routes {
     let org = &UndoState { undos: undos.clone(), is_server: false };
     let server = &UndoState { undos: undos.clone(), is_server: true };
@@ -170,7 +170,7 @@ impl From<UndoStep> for UndoStepBody {
     }
 }
 
-/// The part of the log that a request names. A number that is none must not stand for all of it.
+/// The requested part of the log. An invalid number must not stand for the whole.
 fn window(query: &Query) -> ApiResult<Window> {
     let position = |name| query.text(name).map(|text| parse_id(name, text)).transpose();
     let whole = Window::default();

@@ -28,7 +28,7 @@ use crate::kernel::url::avatar_url;
 
 pub(crate) use acl::{DASHBOARDS, FOLDERS};
 
-/// The routes of one kind of resource, which differ in words only.
+/// The routes of one kind of resource.
 macro_rules! routes_of {
     ($state:expr, $plural:literal, $uid:literal, $noun:literal, $what:literal) => {{
         macro_rules! path {
@@ -129,7 +129,7 @@ const UNNAMED: &str =
     "Permissions that are left out stay. The first change makes the default permissions explicit.";
 const REMOVES: &str = "An empty `permission` removes the grant.";
 
-/// What the operations of one kind of resource need.
+/// The state of the operations on one kind of resource.
 #[derive(Clone)]
 struct KindState {
     permissions: Arc<ResourcePermissions>,
@@ -137,7 +137,7 @@ struct KindState {
     url_of: UrlOf,
 }
 
-/// The address of the page of a folder or dashboard, by its kind, uid and slug.
+/// Builds the URL of the page of a folder or dashboard from its kind, uid and slug.
 pub type UrlOf = fn(ResourceKind, &Uid, &str) -> String;
 
 #[derive(Serialize, ToSchema)]
@@ -219,7 +219,7 @@ fn permission_body(kind: ResourceKind, permission: PermissionView) -> Permission
     body
 }
 
-/// Admins of the org may do everything, and nobody can take that from them.
+/// Admins of the org have all permissions, which cannot be removed.
 fn admins_body(kind: ResourceKind) -> PermissionBody {
     PermissionBody {
         built_in_role: Some(OrgRole::Admin),

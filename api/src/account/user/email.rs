@@ -1,4 +1,4 @@
-//! The link in a mail that confirms another e-mail address.
+//! The link of a verification mail.
 
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -27,7 +27,7 @@ pub(super) fn routes(state: &UserState) -> Routes {
     )
 }
 
-/// A person has opened a link: whatever comes of it, they are led to a page that tells them.
+/// A browser has opened the link: it is redirected to a page that shows the result.
 async fn update_user_email(
     State(state): State<UserState>,
     Caller(scope): Caller,

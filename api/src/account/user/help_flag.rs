@@ -1,4 +1,4 @@
-//! Which hints the caller has seen.
+//! The hints that the caller has seen.
 
 use axum::Json;
 use axum::extract::State;

@@ -62,7 +62,7 @@ struct ChangePasswordForm {
     new_password: Option<String>,
 }
 
-/// A service account has no account of a person, so that it may not change one.
+/// A service account has no user profile to update.
 pub(super) fn no_account(error: Error) -> ApiError {
     let message = "Only users have an account that they can change";
     ApiError::from(error).when(ErrorKind::Missing, StatusCode::FORBIDDEN, message)

@@ -1,4 +1,4 @@
-//! How users look on the wire.
+//! The wire types of users.
 
 use kymograph_app::Error;
 use kymograph_app::account::membership::UserOrgView;
@@ -133,7 +133,7 @@ pub(super) struct ProfileForm {
 }
 
 impl ProfileForm {
-    /// Grafana wants a login or an e-mail address with each change of a profile.
+    /// Grafana requires a login or an e-mail address in each update of a profile.
     pub(super) fn into_change(self) -> ApiResult<ProfileChange> {
         let is_empty = |text: &Option<String>| text.as_deref().is_none_or(|text| text.trim().is_empty());
         if is_empty(&self.login) && is_empty(&self.email) {
@@ -143,8 +143,8 @@ impl ProfileForm {
     }
 }
 
-/// When a user was last seen, and how long ago that is in words of one number. Who was never seen was, as
-/// Grafana says it, last seen ten years ago.
+/// The last activity of a user, as a time and an age of one number. Like in Grafana, a user who was never seen was last
+/// seen ten years ago.
 #[allow(clippy::disallowed_methods, reason = "the age is relative to now, for people")]
 pub(crate) fn last_seen(seen: Option<Timestamp>) -> (String, String) {
     let now = Timestamp::from_date(std::time::SystemTime::now().into());

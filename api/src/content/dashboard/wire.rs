@@ -1,4 +1,4 @@
-//! How dashboards look on the wire.
+//! The wire types of dashboards.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use crate::content::folder::folder_url;
 use crate::kernel::openapi::text::{NewUid, ParentUid};
 use crate::kernel::url::address;
 
-/// The address of a dashboard's page.
+/// The URL of a dashboard's page.
 pub(crate) fn dashboard_url(uid: &Uid, slug: &str) -> String {
     address(format_args!("/d/{uid}/{slug}"))
 }
@@ -206,7 +206,7 @@ pub(super) struct SaveDashboardForm {
     folder_uid: Option<String>,
     /// Its numeric id, for old clients.
     folder_id: Option<i64>,
-    /// What was changed and why, for the list of versions.
+    /// The message of the version.
     #[schema(value_type = Option<VersionMessage>)]
     message: Option<String>,
     /// Whether to overwrite a version other than the one that the save is based on.

@@ -1,4 +1,4 @@
-//! The dashboard to begin with.
+//! The home dashboard.
 
 use std::sync::Arc;
 
@@ -28,10 +28,10 @@ pub(super) fn routes(state: &Arc<Preferences>) -> Routes {
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 enum HomeBody {
-    /// Where to go.
+    /// The chosen dashboard.
     #[serde(rename_all = "camelCase")]
     Chosen { redirect_uri: String },
-    /// What to show to who has chosen nothing.
+    /// The built-in dashboard.
     BuiltIn {
         meta: HomeMetaBody,
         #[schema(value_type = Object, additional_properties)]
@@ -82,7 +82,7 @@ const HOME_META: HomeMetaBody = HomeMetaBody {
     provisioned_external_id: "",
 };
 
-/// A greeting, and the dashboards that the caller starred or saw last.
+/// A greeting, and the dashboards that the caller starred or viewed last.
 fn built_in_dashboard() -> Value {
     json!({
         "title": "Home",

@@ -1,4 +1,4 @@
-//! The whole document, put together of the routes of the router.
+//! The whole document, generated from the routes.
 
 use axum::http::Method;
 use serde_json::Value;

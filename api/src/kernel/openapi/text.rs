@@ -1,5 +1,5 @@
-//! What texts that clients send must be like. Forms take any text and the domain checks it, so these types are
-//! there for their schemas only: `#[schema(value_type = Name)]`.
+//! The types of clients' texts. Forms accept any text and the domain validates it, so these types are for schemas only:
+//! `#[schema(value_type = Name)]`.
 
 #![expect(dead_code, reason = "nobody makes a value of these types")]
 

@@ -1,4 +1,4 @@
-//! The older operations on permissions of folders and dashboards, which replace a list as a whole.
+//! The older operations on permissions of folders and dashboards, which replace the whole list.
 
 use axum::Json;
 use axum::extract::State;
@@ -148,7 +148,7 @@ struct AclItemForm {
     inherited: Option<bool>,
 }
 
-/// What a folder around grants is left out where the own list grants as much.
+/// Inherited grants are omitted if the own list grants at least as much.
 async fn get_permission_list(
     State(state): State<KindState>,
     Caller(scope): Caller,
@@ -172,7 +172,7 @@ async fn update_permissions(
     Path(uid): Path<String>,
     JsonBody(form): JsonBody<AclForm>,
 ) -> ApiResult<Json<Message>> {
-    // Who sends back what was read does not want what is inherited to be granted here as well.
+    // A client that sends back what it read does not want to grant inherited permissions explicitly.
     let items = form.items.unwrap_or_default().into_iter().filter(|item| item.inherited != Some(true));
     let wanted = items.map(wanted_grant).collect::<Result<Vec<_>, _>>()?;
     state.permissions.replace_permissions(&scope, state.kind, &uid, &wanted).await?;
