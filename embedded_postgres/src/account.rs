@@ -1,5 +1,4 @@
-//! The operating system user that Postgres runs as. It refuses to run as root, so a server started by
-//! root steps down for it.
+//! The operating system user of Postgres, which refuses to run as root: a server started by root changes to this user.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -10,7 +9,7 @@ use tokio::process::Command;
 
 use crate::error::EmbeddedError;
 
-/// Who runs Postgres and owns its files.
+/// The user that runs Postgres and owns its files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Account {
     name: String,

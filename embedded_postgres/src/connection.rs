@@ -1,4 +1,4 @@
-//! How the embedded database is reached, and whether it answers.
+//! Connections to the embedded database.
 
 use std::path::Path;
 use std::time::Duration;

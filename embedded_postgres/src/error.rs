@@ -1,4 +1,4 @@
-//! Why the embedded database cannot run, in words that tell the user what to do.
+//! Errors of the embedded database, with instructions for the user.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Brings Postgres up, and up again when it dies under us.
+//! Starts Postgres, and restarts it after a crash.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -63,8 +63,7 @@ impl Supervisor {
         }
     }
 
-    /// Keeps Postgres up until it is asked to stop it, or the asking side is dropped, which leaves it
-    /// running.
+    /// Keeps Postgres running until the stop, or until the handle is dropped, which leaves it running.
     pub(crate) async fn run(mut self, mut stop: oneshot::Receiver<()>) -> Result<(), EmbeddedError> {
         let asked = tokio::select! {
             asked = &mut stop => asked,

@@ -13,13 +13,13 @@ use crate::serve::discard::MAX_BYTES_PER_SECOND;
 use crate::serve::listener::{MAX_HEAD, MAX_HEADERS};
 use crate::serve::table::RESERVED;
 
-/// Prints the bounds.
+/// Prints the limits.
 #[allow(clippy::print_stdout, reason = "the table is what the command is for")]
 pub fn print(config: &Config) {
     print!("{}", document(config));
 }
 
-/// The bounds of a server with this configuration, as Markdown.
+/// The limits of a server with this configuration, as Markdown.
 #[must_use]
 pub fn document(config: &Config) -> String {
     let settings = settings(config);

@@ -49,7 +49,7 @@ async fn list(database: &DatabaseServer) -> Result<(), ServerError> {
     Ok(())
 }
 
-/// A number of bytes for people.
+/// A human-readable number of bytes.
 fn size(bytes: i64) -> String {
     match bytes / 1024 {
         kilobytes @ 0..10_240 => format!("{kilobytes} KiB"),

@@ -1,4 +1,4 @@
-//! The server's life: start in order, serve, stop in order.
+//! The lifecycle of the server.
 
 pub(crate) mod connection;
 pub(crate) mod connections;
@@ -31,10 +31,10 @@ pub use listener::listen;
 /// The password of the first admin, unless another is configured.
 const DEFAULT_PASSWORD: &str = "admin";
 
-/// How long what was only counted so far may take to be recorded at the stop.
+/// The timeout for recording queued refusals and notifications at the stop.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Serves until the process is told to stop.
+/// Serves until SIGTERM or SIGINT.
 ///
 /// Start: database, migrations, wiring, first user, background work, HTTP. Stop: not ready, drain, jobs, background
 /// work, embedded database.
@@ -77,7 +77,7 @@ async fn serve_on(config: &Config, database: &DatabaseServer, started: Instant) 
     serve_until_stopped(listener, wired, &config.server).await
 }
 
-/// Logs a warning if the first admin still has the default password, which everybody knows.
+/// Logs a warning if the first admin still has the default password.
 async fn warn_of_default_password(setup: &Setup, login: &str, address: SocketAddr) {
     match setup.has_password(login, DEFAULT_PASSWORD).await {
         Ok(true) => tracing::warn!(

@@ -1,4 +1,4 @@
-//! The parts of folders, dashboards and what belongs to them.
+//! The parts of folders, dashboards and related objects.
 
 use std::sync::Arc;
 
@@ -24,10 +24,10 @@ use kymograph_projections::content::star::{PgStarReader, star_cache};
 use super::kernel::Kernel;
 use super::rights::RightsReaders;
 
-/// The most bytes of documents that are kept in memory.
+/// The memory limit of cached documents.
 const DASHBOARD_CACHE_BYTES: u64 = 64 * 1024 * 1024;
 
-/// What reads content.
+/// The readers of content.
 pub(super) struct ContentReaders {
     pub(super) dashboards: Arc<PgDashboardReader>,
     pub(super) folders: Arc<PgFolderReader>,
@@ -58,7 +58,7 @@ impl ContentReaders {
         vec![Arc::new(GuardedDashboards::new(self.dashboards.clone()))]
     }
 
-    /// The kinds of content that have permissions.
+    /// The kinds of content with access-control lists.
     pub(super) fn guarded(&self) -> GuardedKinds {
         GuardedKinds::new(vec![
             Arc::new(GuardedFolders::new(self.folders.clone())),
@@ -83,7 +83,7 @@ impl ContentReaders {
             moments: moments.clone(),
             ids: ids.clone(),
         };
-        // Grafana 12.4 alone finds words in the tags of dashboards, too.
+        // Only Grafana 12.4 also searches the tags of dashboards.
         let words_in_tags = kernel.config.compatibility.grafana_version.starts_with("12.4.");
         let searches = PgSearchReader::new(database.clone(), rights.allowed.clone(), words_in_tags);
         let searches =

@@ -1,4 +1,4 @@
-//! The work that nobody waits for.
+//! Background jobs.
 
 use std::sync::Arc;
 

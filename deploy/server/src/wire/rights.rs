@@ -16,7 +16,7 @@ use kymograph_projections::rights::resource_permission::{
 
 use super::kernel::Kernel;
 
-/// What reads permissions.
+/// The readers of permissions.
 pub(super) struct RightsReaders {
     permissions: Arc<PgResourcePermissionReader>,
     pub(super) allowed: Arc<AllowedContents>,
@@ -25,7 +25,7 @@ pub(super) struct RightsReaders {
 }
 
 impl RightsReaders {
-    /// The readers, which share what is remembered of folders.
+    /// The readers, which share the cache of folders.
     pub(super) fn new(kernel: &Kernel<'_>, folders: Arc<dyn FolderMemory>) -> Self {
         let permission_cache = Arc::new(ResourcePermissionCache::new(&kernel.feed_health));
         let allowed_cache = Arc::new(AllowedCache::default());

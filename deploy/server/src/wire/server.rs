@@ -1,4 +1,4 @@
-//! The server over all areas: the API, the metrics, and the work beside the requests.
+//! The server over all areas: the API, the metrics, and background tasks.
 
 use std::sync::Arc;
 
@@ -20,32 +20,32 @@ use super::settings::{api_settings, connection_settings};
 use crate::metrics::{self, Counted};
 use crate::serve::Connections;
 
-/// A server whose parts are put together.
+/// A wired server.
 pub struct Wired {
     /// Serves requests.
     pub router: Router,
-    /// The routes that the router has.
+    /// The routes of the router.
     pub routes: Vec<Route>,
-    /// The document that describes them.
+    /// The OpenAPI document.
     pub document: Arc<Document>,
     /// Prepares an empty database.
     pub setup: Arc<Setup>,
-    /// Records refused requests; has to be flushed before the background work is aborted.
+    /// Records refused requests; must be flushed before the background tasks are aborted.
     pub access: AccessLog,
-    /// Tells other servers of changes; has to be flushed before the background work is aborted.
+    /// Notifies other servers of changes; must be flushed before the background tasks are aborted.
     pub feed: ChangeFeed,
-    /// Does jobs; has to be stopped before the background work is aborted.
+    /// Runs jobs; must be stopped before the background tasks are aborted.
     pub jobs: JobRunner,
     /// Whether the server is ready for requests.
     pub readiness: Arc<Readiness>,
     /// The limit of connections.
     pub connections: Arc<Connections>,
-    /// Work beside the requests, which is aborted at the stop.
+    /// Background tasks, which are aborted at the stop.
     pub background: Vec<JoinHandle<()>>,
 }
 
 impl Wired {
-    /// Makes the API and the metrics, and starts the work beside the requests.
+    /// Builds the API and the metrics, and starts the background tasks.
     pub(super) fn start(
         kernel: &Kernel<'_>,
         log: Log,

@@ -1,4 +1,4 @@
-//! The parts that find out who is asking.
+//! The parts of authentication.
 
 use std::sync::Arc;
 
@@ -15,12 +15,12 @@ use super::AccountReaders;
 use crate::wire::kernel::Kernel;
 use crate::wire::settings::{default_membership, lock_out, seconds, session_lifetimes};
 
-/// Who is asking, and the users there are.
+/// Authentication, and users.
 pub(crate) struct Identities {
     pub(crate) identity: Arc<Identity>,
     pub(crate) users: Arc<Users>,
     pub(crate) setup: Arc<Setup>,
-    /// Has new e-mail addresses confirmed, if they have to be.
+    /// Verifies new e-mail addresses, if that is enabled.
     pub(crate) verification: Option<Arc<EmailVerification>>,
     /// The keys of an identity provider.
     pub(crate) keys: Option<Arc<JwtKeys>>,

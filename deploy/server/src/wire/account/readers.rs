@@ -1,4 +1,4 @@
-//! The readers of accounts, and the stores of what is in no event.
+//! The readers of accounts, and the stores of data outside of events.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ use kymograph_projections::account::user::PgUserReader;
 
 use crate::wire::kernel::Kernel;
 
-/// The readers and stores, one a noun.
+/// The readers and stores, one per noun.
 pub(crate) struct AccountReaders {
     pub(crate) identities: Arc<PgIdentityReader>,
     pub(crate) invites: Arc<PgInviteReader>,
