@@ -211,7 +211,7 @@ fn undoings() -> impl Iterator<Item = (&'static str, Undoing)> {
 #[must_use]
 pub fn undoing(stored_type: &str) -> Undoing {
     let found = undoings().find(|(name, _)| *name == stored_type);
-    found.map_or(Undoing::Impossible("this server does not know it"), |(_, undoing)| undoing)
+    found.map_or(Undoing::Impossible("unknown event type"), |(_, undoing)| undoing)
 }
 
 /// The types of events that go too when an earlier state comes back.

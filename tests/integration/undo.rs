@@ -273,11 +273,10 @@ async fn a_new_token_is_revoked_and_a_deleted_one_does_not_come_back() {
 
     let deletion = entry(&admin, "service_account.token_deleted").await;
     let plan = preview(&admin, deletion).await;
-    let said =
-        "Cannot undo the change of service account “ci”: a token is kept nowhere: create another token";
+    let said = "Cannot undo the change of service account “ci”: tokens are not stored: create another token";
     assert_eq!(plan["steps"][0]["text"], said);
     let refused = undo(&admin, deletion).await;
-    refused.expect_message(400, "this cannot be undone: a token is kept nowhere: create another token");
+    refused.expect_message(400, "this cannot be undone: tokens are not stored: create another token");
 }
 
 #[tokio::test]

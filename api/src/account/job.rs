@@ -85,5 +85,5 @@ async fn retry_job(
     Path(id): Path<String>,
 ) -> ApiResult<Json<Message>> {
     jobs.retry_job(&scope, &id).await?;
-    Ok(Message::json("Job will be tried again"))
+    Ok(Message::json("Job will be retried"))
 }

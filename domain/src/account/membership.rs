@@ -122,7 +122,7 @@ impl Stream for Membership {
     const UNDOINGS: &'static [(&'static str, Undoing)] = &[
         (
             "membership.added",
-            Undoing::Impossible("remove the member, which also ends what the member was granted"),
+            Undoing::Impossible("remove the member, which also removes the member's grants"),
         ),
         ("membership.role_changed", Undoing::Reverted),
         ("membership.removed", Undoing::Reverted),

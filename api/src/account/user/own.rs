@@ -64,7 +64,7 @@ struct ChangePasswordForm {
 
 /// A service account has no user profile to update.
 pub(super) fn no_account(error: Error) -> ApiError {
-    let message = "Only users have an account that they can change";
+    let message = "Only users have a profile";
     ApiError::from(error).when(ErrorKind::Missing, StatusCode::FORBIDDEN, message)
 }
 
@@ -86,7 +86,7 @@ async fn update_signed_in_user(
     Ok(Message::json(match updated.map_err(no_account)? {
         ProfileUpdate::Done => "User updated",
         ProfileUpdate::EmailToConfirm => {
-            "User updated. Open the link in the mail to confirm the new e-mail address"
+            "User updated. Open the link in the mail to verify the new e-mail address"
         }
     }))
 }
