@@ -95,7 +95,7 @@ impl Supervisor {
                 match self.bring_up().await {
                     Ok(()) => break,
                     Err(error) => {
-                        tracing::error!(%error, "could not start the embedded PostgreSQL: retrying")
+                        tracing::error!(%error, "could not start the embedded PostgreSQL: retrying");
                     }
                 }
             }
