@@ -1,4 +1,4 @@
-//! Orgs, and who works in them: users, sessions, members, teams, service accounts and invites.
+//! Orgs and accounts: users, sessions, members, teams, service accounts and invites.
 
 pub(crate) mod access;
 pub mod authentication;

@@ -1,4 +1,4 @@
-//! Folders, dashboards, and what people make of them: stars, preferences and searches.
+//! Folders, dashboards, playlists, stars, preferences and search.
 
 pub mod dashboard;
 pub mod folder;
@@ -24,7 +24,7 @@ pub(crate) fn routes(services: ContentServices) -> Routes {
         .merge(star::routes(services.stars))
 }
 
-/// The address of the page of a folder, dashboard or data source.
+/// The URL of the page of a folder, dashboard or data source.
 pub(crate) fn url_of(kind: ResourceKind, uid: &Uid, slug: &str) -> String {
     match kind {
         ResourceKind::Folder => folder::folder_url(uid, slug),

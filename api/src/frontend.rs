@@ -1,4 +1,4 @@
-//! What clients ask to find out which Grafana they talk to, and what crawlers ask.
+//! Requests of clients that detect the version of Grafana, and of crawlers.
 
 use std::sync::Arc;
 
@@ -15,24 +15,16 @@ pub fn routes(grafana_version: &str) -> Routes {
     let version: Arc<str> = grafana_version.into();
     Routes::of(&FRONTEND)
         .add(
-            get(
-                "/api/frontend/settings",
-                "getFrontendSettings",
-                "Read what front ends need to know of the server",
-            )
-            .public()
-            .to(&version, get_frontend_settings),
+            get("/api/frontend/settings", "getFrontendSettings", "Read the settings for front ends")
+                .public()
+                .to(&version, get_frontend_settings),
         )
         .add(
-            get("/bootdata", "getBootData", "Read what Grafana's own pages start from")
+            get("/bootdata", "getBootData", "Read the boot data of Grafana's own front end")
                 .public()
                 .to(&version, get_boot_data),
         )
-        .add(
-            get("/robots.txt", "robotsTxt", "Tell crawlers that there is nothing for them")
-                .public()
-                .to(&(), robots_txt),
-        )
+        .add(get("/robots.txt", "robotsTxt", "Disallow all crawlers").public().to(&(), robots_txt))
 }
 
 fn settings(version: &str) -> Value {
@@ -60,7 +52,7 @@ async fn get_frontend_settings(State(version): State<Arc<str>>) -> Json<Value> {
     Json(settings(&version))
 }
 
-/// Clients without a page ask this for the settings, and do so without credentials.
+/// Clients without a front end read the settings here, without credentials.
 async fn get_boot_data(State(version): State<Arc<str>>) -> Json<Value> {
     Json(json!({"settings": settings(&version), "user": {"isSignedIn": false}, "navTree": []}))
 }

@@ -1,4 +1,4 @@
-//! The basis of every route: layers, bodies, errors and the description of the API.
+//! The basis of every route: layers, bodies, errors and the OpenAPI document.
 
 pub mod body;
 pub mod error;

@@ -1,7 +1,7 @@
 //! The HTTP API: slice routers, wire types, error mapping and the authentication layer.
 //!
-//! A slice is one file by noun that ends in its `routes` function. Slices know their own services only; what
-//! all requests go through is in [`layer`](kernel::layer).
+//! A slice is one file per noun with a `routes` function. Slices know their own services only; the layers of all
+//! requests are in [`layer`](kernel::layer).
 
 pub mod account;
 pub mod content;
@@ -43,64 +43,64 @@ use crate::kernel::panic::catch_panics;
 use crate::kernel::routes::{Route, Routes};
 use crate::kernel::url::sub_path;
 
-/// What the API serves.
+/// The services of the API.
 pub struct Services {
-    /// Orgs and who works in them.
+    /// Orgs and accounts.
     pub account: AccountServices,
     /// Permissions.
     pub rights: RightsServices,
-    /// Folders, dashboards and what belongs to them.
+    /// Folders, dashboards and related objects.
     pub content: ContentServices,
-    /// Those of data sources.
+    /// Data sources.
     pub source: SourceServices,
-    /// What was done.
+    /// The audit log, histories and undo.
     pub record: RecordServices,
-    /// Runs commands, and knows which requests came before.
+    /// Runs commands, and knows idempotency keys.
     pub commands: Commands,
     /// Settings.
     pub settings: Arc<Settings>,
-    /// Whether the database answers.
+    /// Checks the database.
     pub health: Arc<dyn HealthCheck>,
-    /// Whether the server takes requests.
+    /// Whether the server is ready for requests.
     pub readiness: Arc<Readiness>,
-    /// What is counted.
+    /// The metrics.
     pub metrics: Registry,
 }
 
-/// What can be set about the API.
+/// The settings of the API.
 #[derive(Clone, Debug)]
 pub struct ApiSettings {
     /// The version of Grafana that it is compatible with.
     pub grafana_version: String,
-    /// The address that people reach the server by. It ends in a slash.
+    /// The public URL of the server, with a trailing slash.
     pub root_url: String,
     /// The path under which it is served, empty for the root.
     pub sub_path: String,
     /// The portal.
     pub portal: portal::PortalFiles,
-    /// What all requests go through.
+    /// The layers of all requests.
     pub layer: LayerSettings,
-    /// Whether a login and password may come with each request.
+    /// Whether basic authentication is accepted.
     pub is_basic_auth_enabled: bool,
-    /// Where the token of an identity provider is, if any is taken.
+    /// Where a JWT is sent, if JWTs are accepted.
     pub jwt: Option<JwtTransport>,
     /// The session cookie.
     pub cookie: CookieSettings,
-    /// The page of metrics. Without one, requests are not counted.
+    /// The metrics page. Without one, requests are not counted.
     pub metrics: Option<MetricsSettings>,
 }
 
-/// The API, put together.
+/// The assembled API.
 pub struct Api {
     /// Serves requests.
     pub router: Router,
-    /// The routes that it has.
+    /// The routes of the router.
     pub routes: Vec<Route>,
-    /// The document that describes them.
+    /// The OpenAPI document of the routes.
     pub document: Arc<Document>,
 }
 
-/// Puts the API together. It fails if a metric is registered already.
+/// Assembles the API. It fails if a metric is registered already.
 pub fn api(services: Services, settings: &ApiSettings) -> prometheus::Result<Api> {
     let cookie = Arc::new(settings.cookie.clone());
     let (identity, access) = (services.account.identity.clone(), services.account.access.clone());
@@ -155,8 +155,8 @@ pub fn api(services: Services, settings: &ApiSettings) -> prometheus::Result<Api
     Ok(Api { router, routes, document })
 }
 
-/// The router under a sub-path. Like Grafana, it leads there who asks for a page outside of it; a token is not carried
-/// along. A program is told instead that it has the wrong address: led elsewhere, it would send another request.
+/// The router under a sub-path. Like Grafana, it redirects requests for pages outside of it; a token is not passed on.
+/// API requests get an error instead: a redirected client would send another request.
 fn under(sub_path: &str, router: Router) -> Router {
     let prefix: Arc<str> = sub_path.into();
     let lead = async move |method: Method, uri: Uri| {

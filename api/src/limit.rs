@@ -1,4 +1,4 @@
-//! The bounds on what comes with a request.
+//! The limits of requests.
 
 use kymograph_domain::limit::{Amount, Limit};
 
@@ -6,7 +6,7 @@ use crate::content::dashboard;
 use crate::kernel::body;
 use crate::kernel::layer::{self, budget};
 
-/// The bounds on what comes with a request.
+/// The limits of requests.
 pub const LIMITS: &[Limit] = &[
     Limit {
         what: "`Idempotency-Key`",
@@ -18,53 +18,53 @@ pub const LIMITS: &[Limit] = &[
         what: "`X-Request-Id` and `X-Correlation-Id`",
         at: "Every request",
         most: Amount::Characters(layer::MAX_ID_LENGTH),
-        answer: "An id of the server's instead",
+        answer: "The server generates an id instead",
     },
     Limit {
         what: "Answer",
         at: "`calculate-diff`",
         most: Amount::Bytes(dashboard::MAX_DIFF_BYTES),
-        answer: "HTML ends early, JSON is 413",
+        answer: "HTML is truncated, JSON is 413",
     },
     Limit {
         what: "Request body",
-        at: "Routes that need no credentials",
+        at: "Routes without authentication",
         most: Amount::Bytes(body::MAX_PUBLIC_BODY),
         answer: "413",
     },
     Limit {
-        what: "Time for a request body",
-        at: "Routes that need no credentials",
+        what: "Time to receive a request body",
+        at: "Routes without authentication",
         most: Amount::Time(body::PUBLIC_BODY_TIMEOUT),
         answer: "504",
     },
     Limit {
         what: "Request body",
-        at: "All but dashboards",
+        at: "All routes except saving dashboards",
         most: Amount::Bytes(body::MAX_FORM),
         answer: "413",
     },
     Limit {
-        what: "Bytes of request bodies under way",
-        at: "All orgs (or twice `[server] max_body`), a quarter of it, or one of the largest, an org",
+        what: "Bytes of request bodies in flight",
+        at: "All orgs (or twice `[server] max_body`); an org has a quarter of it, or one body of `max_body`",
         most: Amount::Bytes(budget::MAX_BYTES),
         answer: "429",
     },
     Limit {
-        what: "Bytes of request bodies under way that have at most 64 KiB each",
-        at: "All orgs, a quarter of it an org",
+        what: "Bytes of request bodies of at most 64 KiB in flight",
+        at: "All orgs; a quarter of it per org",
         most: Amount::Bytes(budget::MAX_SMALL_BYTES),
         answer: "429",
     },
     Limit {
-        what: "Bytes of request bodies under way",
-        at: "Routes that need no credentials",
+        what: "Bytes of request bodies in flight",
+        at: "Routes without authentication",
         most: Amount::Bytes(budget::MAX_PUBLIC_BYTES),
         answer: "429",
     },
     Limit {
-        what: "Bytes of request bodies under way",
-        at: "Routes that need no credentials, an address or an IPv6 /64",
+        what: "Bytes of request bodies in flight",
+        at: "Routes without authentication, per address or IPv6 /64",
         most: Amount::Bytes(budget::MAX_BYTES_OF_ADDRESS),
         answer: "429",
     },

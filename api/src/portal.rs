@@ -1,7 +1,7 @@
-//! The portal: the files of a web application that uses the same API as everybody else.
+//! The portal: the files of a web application on the public API.
 //!
-//! Its routes are no operations of the API, so they are not among [`crate::kernel::routes::Routes`]. The files were compressed
-//! when they were built and are sent as they lie in the binary.
+//! Its routes are not operations of the API, so they are not among [`crate::kernel::routes::Routes`]. The files are
+//! compressed at build time and sent unchanged.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -18,15 +18,15 @@ use sha2::{Digest, Sha256};
 use crate::account::session::session_token;
 use crate::kernel::url::sub_path;
 
-/// What a page of the portal may do: load its own files and talk to its own server, and nothing else. There is no
-/// exception for inline scripts and styles, nor for other hosts.
+/// The Content-Security-Policy of the portal: pages load their own files and access their own server, and nothing else.
+/// There is no exception for inline scripts and styles, nor for other hosts.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
     font-src 'self'; connect-src 'self'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'";
 
-/// What the built page says of where it is served from, for the server to replace.
+/// The base URL in the built page, which the server replaces.
 const BUILT_BASE: &str = r#"<base href="/portal/" />"#;
 
-/// What is shown when the server was built without the portal.
+/// The page of a server that was built without the portal.
 const NOT_BUILT: &str = "This server was built without its portal. `make run` builds both.\n";
 
 /// A file of the portal.
@@ -40,12 +40,12 @@ pub struct PortalFile {
     pub gzip: &'static [u8],
 }
 
-/// The portal as it was built. Without an index it was not.
+/// The built portal. Without an index it was not built.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PortalFiles {
-    /// The page that loads all others.
+    /// The index page.
     pub index: Option<&'static str>,
-    /// What the page loads, sorted by path.
+    /// The other files, sorted by path.
     pub files: &'static [PortalFile],
 }
 
@@ -62,8 +62,7 @@ struct Index {
     etag: HeaderValue,
 }
 
-/// The routes of the portal. `root_url` is the address that people reach the server by, which tells the page where it is;
-/// `cookie_name` is the cookie of who is logged in.
+/// The routes of the portal. `root_url` is the public URL of the server; `cookie_name` is the session cookie.
 pub fn router(files: PortalFiles, root_url: &str, cookie_name: &str) -> Router {
     let sub_path = sub_path(root_url).to_owned();
     let home = format!("{sub_path}/portal");
@@ -90,7 +89,7 @@ pub fn router(files: PortalFiles, root_url: &str, cookie_name: &str) -> Router {
         .with_state(portal)
 }
 
-/// A text as the value of an attribute. A sub-path is what an operator configured, which is no reason to trust it.
+/// Escapes a text for an attribute. A sub-path is configured, which is no reason to trust it.
 fn escaped(text: &str) -> String {
     text.chars().fold(String::new(), |mut out, character| {
         match character {
@@ -108,7 +107,7 @@ async fn redirect(State(portal): State<Arc<Portal>>) -> Response {
     (StatusCode::FOUND, [(header::LOCATION, portal.home.clone())]).into_response()
 }
 
-/// Clients look here for a server that lets people log in, and want no other address.
+/// Clients check here that log-ins are possible, and do not follow redirects.
 async fn open_login(State(portal): State<Arc<Portal>>) -> Response {
     let login = escaped(&format!("{}/login", portal.home));
     let page = format!(
@@ -151,12 +150,12 @@ async fn open_titled_folder(
     portal.open("dashboards?folder=", &uid)
 }
 
-/// The link of an invite, which may lead nobody else to it: its address tells the code.
+/// The link of an invite. It must not be leaked by `Referer`: the URL contains the code.
 async fn open_invite(State(portal): State<Arc<Portal>>, Path(code): Path<String>) -> Response {
     portal.open("invite/", &code)
 }
 
-/// The link in a mail. Who is not logged in is asked to, since the operation itself would only refuse them.
+/// The link of a verification mail. Without a session it redirects to the log-in, since the operation would fail.
 async fn open_email_link(State(portal): State<Arc<Portal>>, uri: Uri, headers: HeaderMap) -> Response {
     let location = if session_token(&headers, &portal.cookie_name).is_some() {
         format!("{}/api/user/email/update?{}", portal.sub_path, uri.query().unwrap_or_default())
@@ -171,7 +170,7 @@ async fn serve_index(State(portal): State<Arc<Portal>>, headers: HeaderMap) -> R
     portal.respond_index(&headers)
 }
 
-/// A file, or else the page: what follows `/portal/` is for the page to understand.
+/// A file, or else the page, which handles all paths below `/portal/`.
 async fn serve_path(
     State(portal): State<Arc<Portal>>,
     Path(path): Path<String>,
@@ -179,7 +178,7 @@ async fn serve_path(
 ) -> Response {
     match portal.files.binary_search_by_key(&path.as_str(), |file| file.path) {
         Ok(found) => portal.files.get(found).map_or_else(not_found, |file| respond_file(file, &headers)),
-        // A page that was loaded from an older server must learn that a file is gone, not take the page for it.
+        // A page of an older server must get 404 for a removed file, not the page.
         Err(_) if path.starts_with("assets/") => not_found(),
         Err(_) => portal.respond_index(&headers),
     }
@@ -190,7 +189,7 @@ fn not_found() -> Response {
 }
 
 impl Portal {
-    /// Leads from an address that answers tell to the page of what it is about, which a uid or a code names.
+    /// Redirects a URL of responses to the page of its object.
     fn open(&self, page: &str, name: &str) -> Response {
         if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte)) {
             return not_found();
@@ -224,7 +223,7 @@ impl Portal {
     }
 }
 
-/// A file in the better of its two forms that the client takes. A client that says nothing takes any.
+/// A file in the best encoding that the client accepts. Without `Accept-Encoding` any is accepted.
 fn respond_file(file: &PortalFile, headers: &HeaderMap) -> Response {
     let accepted = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
     let takes_brotli = accepted.is_some_and(|accepted| {
@@ -234,7 +233,7 @@ fn respond_file(file: &PortalFile, headers: &HeaderMap) -> Response {
         })
     });
     let (encoding, content) = if takes_brotli { ("br", file.brotli) } else { ("gzip", file.gzip) };
-    // The name of a file has its hash, except what browsers ask for by a fixed name.
+    // File names contain a hash, except those with a fixed name.
     let caching = if file.path.starts_with("assets/") {
         "public, max-age=31536000, immutable"
     } else {

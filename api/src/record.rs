@@ -1,4 +1,4 @@
-//! What was done: the audit log, histories, and undoing.
+//! The audit log, histories, and undo.
 
 pub mod audit;
 pub mod history;
@@ -8,7 +8,7 @@ use kymograph_app::record::RecordServices;
 
 use crate::kernel::routes::{HistoryRoutes, Routes};
 
-/// The routes of the area, with those of the histories that others added.
+/// The routes of the area, including the histories of all slices.
 pub(crate) fn routes(services: &RecordServices, histories: Vec<HistoryRoutes>) -> Routes {
     Routes::default()
         .merge(audit::routes(services.audits.clone()))

@@ -1,4 +1,4 @@
-//! Who may do what with folders and dashboards.
+//! Access-control lists of folders and dashboards.
 
 pub(crate) mod access_control;
 pub mod resource_permission;

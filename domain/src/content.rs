@@ -21,7 +21,7 @@ pub(crate) const LIMITS: &[Limit] = &[
         what: "Title",
         at: "A dashboard",
         most: Amount::Characters(dashboard::MAX_TITLE_CHARACTERS),
-        answer: "400 with `title-too-long`; lists have as much of it as of another title",
+        answer: "400 `title-too-long`; lists show 760 bytes of it",
     },
     Limit {
         what: "Message of a version",
@@ -37,19 +37,19 @@ pub(crate) const LIMITS: &[Limit] = &[
         answer: "400",
     },
     Limit {
-        what: "Values and names of members",
+        what: "Values and member names",
         at: "The document of a dashboard",
         most: Amount::Count(json::MAX_NODES as u64),
         answer: "400",
     },
     Limit {
-        what: "Levels of lists and objects",
+        what: "Nesting depth",
         at: "The document of a dashboard",
         most: Amount::Count(json::MAX_DEPTH as u64),
         answer: "400",
     },
     Limit {
-        what: "Levels of folders",
+        what: "Nesting depth",
         at: "Folders",
         most: Amount::Count(folder::MAX_DEPTH as u64),
         answer: "400",

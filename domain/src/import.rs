@@ -46,15 +46,13 @@ pub struct ForeignEvent<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// There are such aggregates, but they belong where they are.
-    #[error(
-        "an aggregate of type {0} names users or credentials of the server it comes from and cannot be imported"
-    )]
+    #[error("an aggregate of type {0} refers to users or credentials of its server and cannot be imported")]
     NotImportable(String),
     /// There are no such aggregates.
-    #[error("{0} is no type of aggregate")]
+    #[error("{0} is not an aggregate type")]
     UnknownAggregate(String),
     /// The event is none of its aggregate's.
-    #[error("{0} is no event of an aggregate of type {1}")]
+    #[error("{0} is not an event of an aggregate of type {1}")]
     WrongType(String, String),
     /// The event cannot be read.
     #[error(transparent)]
@@ -63,10 +61,10 @@ pub enum ImportError {
     #[error("the uid {0:?} is not valid: {1}")]
     Uid(String, crate::kernel::uid::UidError),
     /// The aggregate is named after something else than the event says.
-    #[error("the event is about {0:?}, its aggregate is {1:?}")]
+    #[error("the event refers to {0:?}, but its aggregate is {1:?}")]
     OtherAggregate(String, String),
     /// Events before this one are missing.
-    #[error("sequence {found} follows {last}: {} before it are missing", found - last - 1)]
+    #[error("sequence {found} follows {last}: {} events are missing", found - last - 1)]
     Hole {
         /// The sequence that was found.
         found: i64,
@@ -74,10 +72,10 @@ pub enum ImportError {
         last: i64,
     },
     /// There was an event with this sequence.
-    #[error("sequence {0} was there before")]
+    #[error("duplicate sequence {0}")]
     Duplicate(i64),
     /// The aggregate could not have written it.
-    #[error("{0} cannot come here: {1}")]
+    #[error("{0} is not possible here: {1}")]
     Impossible(&'static str, &'static str),
     /// A title or description is too long or cannot be stored, or the document is no object.
     #[error("{0}")]

@@ -70,7 +70,7 @@ pub enum DecodeError {
     #[error("event type {0} is stored in version {1}, and no upcaster leads to version {2}")]
     UnknownVersion(String, i32, i32),
     /// The payload does not have the shape of its version.
-    #[error("the payload of a {0} event does not have its shape: {1}")]
+    #[error("invalid payload of a {0} event: {1}")]
     Payload(String, serde_json::Error),
 }
 
@@ -104,7 +104,7 @@ pub fn event_types() -> Vec<(&'static str, i32)> {
 }
 
 /// Folds the events of one stream, one by one.
-pub trait Fold: Send {
+pub trait Fold: Send + Sync {
     /// Applies the next event and returns whether it is one of this aggregate's.
     fn apply(&mut self, event: &dyn StoredEvent) -> bool;
 
@@ -179,6 +179,23 @@ pub fn beginnings(type_name: &str) -> &'static [&'static str] {
     visit(type_name, Beginnings).unwrap_or_default()
 }
 
+/// The stored names of events that end objects of any type for those that refer to them.
+#[must_use]
+pub fn endings() -> Vec<&'static str> {
+    TYPES.iter().flat_map(|name| endings_of(name)).copied().collect()
+}
+
+fn endings_of(type_name: &str) -> &'static [&'static str] {
+    struct Endings;
+    impl AggregateVisitor for Endings {
+        type Output = &'static [&'static str];
+        fn visit<A: Stream>(self) -> Self::Output {
+            A::ENDINGS
+        }
+    }
+    visit(type_name, Endings).unwrap_or_default()
+}
+
 /// The ways to undo the events of all aggregates, by their stored names.
 fn undoings() -> impl Iterator<Item = (&'static str, Undoing)> {
     struct Undoings;
@@ -195,7 +212,7 @@ fn undoings() -> impl Iterator<Item = (&'static str, Undoing)> {
 #[must_use]
 pub fn undoing(stored_type: &str) -> Undoing {
     let found = undoings().find(|(name, _)| *name == stored_type);
-    found.map_or(Undoing::Impossible("this server does not know it"), |(_, undoing)| undoing)
+    found.map_or(Undoing::Impossible("unknown event type"), |(_, undoing)| undoing)
 }
 
 /// The types of events that go too when an earlier state comes back.
@@ -282,9 +299,9 @@ mod tests {
     }
 
     #[test]
-    fn what_tells_all_of_an_object_or_begins_it_is_an_event_of_it() {
+    fn what_tells_all_of_an_object_begins_or_ends_it_is_an_event_of_it() {
         for name in TYPES {
-            for event in complete_events(name).iter().chain(beginnings(name)) {
+            for event in complete_events(name).iter().chain(beginnings(name)).chain(endings_of(name)) {
                 assert!(event_types().iter().any(|(known, _)| known == event), "{event}");
                 assert!(event.starts_with(&format!("{name}.")), "{event}");
             }

@@ -1,7 +1,7 @@
-//! Tells other servers on the same database which streams have changed, and listens to what they tell.
+//! Notifies other servers on the same database of changed streams, and receives their notifications.
 //!
-//! Changes are gathered for some milliseconds and told over a connection of their own, after the commits:
-//! `NOTIFY` inside a commit takes a lock on the whole database and costs nine tenths of the throughput.
+//! Changes are batched for some milliseconds and sent over a separate connection, after the commits: `NOTIFY` inside a
+//! commit takes a lock on the whole database and costs nine tenths of the throughput.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
@@ -23,18 +23,18 @@ use tokio_postgres::{AsyncMessage, Client};
 use crate::database_server::DatabaseServer;
 
 const CHANNEL: &str = "kymograph_changes";
-/// How long changes are gathered before they are told.
+/// How long changes are batched.
 const GATHER: Duration = Duration::from_millis(20);
-/// How long to wait before connecting again.
+/// The pause before a reconnection.
 const RECONNECT: Duration = Duration::from_secs(1);
-/// How long connecting may take.
+/// The timeout of a connection attempt.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How many changes may wait to be told. Beyond that, listeners are told that anything may have changed.
+/// How many changes can be queued. Beyond that, listeners are notified that anything may have changed.
 const MAX_WAITING: usize = 10_000;
 /// PostgreSQL refuses messages of 8,000 bytes and more.
 const MAX_MESSAGE_BYTES: usize = 7_500;
 
-/// What a command says in its transaction to tell all servers that anything may have changed.
+/// The statement by which a command notifies all servers, in its transaction, that anything may have changed.
 pub(crate) const EVERYTHING_CHANGED: &str =
     r#"SELECT pg_notify('kymograph_changes', '{"server": "command", "changes": null}')"#;
 
@@ -42,18 +42,18 @@ pub(crate) const EVERYTHING_CHANGED: &str =
 enum Announcement {
     /// Streams of an org have changed.
     Change(OrgId, Vec<StreamId>),
-    /// Somebody waits until all that was announced before has been told.
+    /// A flush: all earlier announcements have been sent.
     Flush(oneshot::Sender<()>),
 }
 
-/// What one server tells the others.
+/// A notification.
 #[derive(Serialize, Deserialize)]
 struct Message {
-    /// Which server it is.
+    /// The sending server.
     server: String,
     /// The streams that changed, by org; `None` if anything may have changed.
     changes: Option<Changes>,
-    /// When the server told itself that it lives, by its own clock.
+    /// The heartbeat to itself, by its own clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     beat: Option<u64>,
 }
@@ -61,7 +61,7 @@ struct Message {
 /// The streams that changed, by org.
 type Changes = BTreeMap<i64, BTreeSet<StreamId>>;
 
-/// Where commits are announced.
+/// The sender of announcements.
 #[derive(Clone)]
 pub struct ChangeFeed {
     sender: mpsc::Sender<Announcement>,
@@ -71,12 +71,12 @@ pub struct ChangeFeed {
 /// A message of the feed.
 pub struct Announcements {
     receiver: mpsc::Receiver<Announcement>,
-    /// Whether something could not wait to be told.
+    /// Whether the queue was full.
     is_overrun: Arc<AtomicBool>,
 }
 
 impl ChangeFeed {
-    /// A feed, and what arrives through it.
+    /// A feed with the receiver of its announcements.
     #[must_use]
     pub fn new() -> (Self, Announcements) {
         let (sender, receiver) = mpsc::channel(MAX_WAITING);
@@ -84,18 +84,18 @@ impl ChangeFeed {
         (Self { sender, is_overrun: is_overrun.clone() }, Announcements { receiver, is_overrun })
     }
 
-    /// How many changes wait to be told to other servers.
+    /// The number of queued changes.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.sender.max_capacity() - self.sender.capacity()
     }
 
-    /// Waits until other servers have been told what was announced so far.
+    /// Waits until all queued changes have been sent.
     pub async fn flush(&self) {
         loop {
             let (done, is_done) = oneshot::channel();
-            // A feed that ended tells nothing any more. One that lost its connection while it told tells everybody
-            // that anything may have changed once it has another.
+            // A feed that ended sends nothing more. One that lost its connection during a notification announces that
+            // anything may have changed after it has reconnected.
             if self.sender.send(Announcement::Flush(done)).await.is_err() || is_done.await.is_ok() {
                 return;
             }
@@ -110,7 +110,8 @@ impl ChangeFeed {
     }
 }
 
-/// Runs the feed until the task is aborted: tells what arrives, and tells listeners what others say.
+/// Runs the feed until the task is aborted: sends announcements, and passes notifications of other servers to the
+/// listeners.
 pub fn run(
     database: DatabaseServer,
     mut changes: Announcements,
@@ -121,7 +122,7 @@ pub fn run(
     Ok(tokio::spawn(async move {
         loop {
             if let Err(error) = feed.run_connected(&database, &mut changes).await {
-                tracing::warn!(%error, "the change feed lost its connection: caches are off until it is back");
+                tracing::warn!(%error, "the change feed lost its connection: caches are disabled until it reconnects");
             }
             feed.health.lost();
             tokio::time::sleep(RECONNECT).await;
@@ -132,7 +133,7 @@ pub fn run(
 
 /// The feed of one server.
 struct Feed {
-    /// Which server it is.
+    /// The sending server.
     server: String,
     listeners: Vec<Arc<dyn ChangeListener>>,
     health: Arc<FeedHealth>,
@@ -146,7 +147,7 @@ impl Feed {
     async fn run_connected(&self, database: &DatabaseServer, changes: &mut Announcements) -> Result<()> {
         let connected = tokio::time::timeout(CONNECT_TIMEOUT, database.connect()).await;
         let (client, mut connection) =
-            connected.map_err(|_| Error::unavailable("connecting took too long"))??;
+            connected.map_err(|_| Error::unavailable("connecting timed out"))??;
         let receiving = async {
             loop {
                 match poll_fn(|context| connection.poll_message(context)).await {
@@ -162,7 +163,7 @@ impl Feed {
         let telling = async {
             let listen = format!("SET synchronous_commit = off; LISTEN {CHANNEL}");
             client.batch_execute(&listen).await.map_err(Error::unavailable)?;
-            // Changes committed while the connection was down are not repeated, in either direction.
+            // Changes committed while the connection was down are not sent again, in either direction.
             self.everything_changed();
             self.notify(&client, None).await?;
             let mut beats = tokio::time::interval(BEAT_INTERVAL);
@@ -181,11 +182,11 @@ impl Feed {
         tokio::select! {
             result = receiving => result,
             result = telling => result,
-            () = self.silence() => Err(Error::unavailable("nothing was heard of it any more")),
+            () = self.silence() => Err(Error::unavailable("it stopped responding")),
         }
     }
 
-    /// Waits until nothing has been heard for too long on a connection that is new.
+    /// Waits until a new connection has been silent for too long.
     async fn silence(&self) {
         tokio::time::sleep(MAX_SILENCE).await;
         while self.health.is_live() {
@@ -193,13 +194,14 @@ impl Feed {
         }
     }
 
-    /// Says what this server has to hear itself. What was told before is heard before, because the database delivers in order.
+    /// Sends a heartbeat that this server must receive itself. Earlier notifications arrive before it, because the
+    /// database delivers in order.
     async fn beat(&self, client: &Client) -> Result<()> {
         let (server, changes) = (self.server.clone(), Some(Changes::new()));
         self.send(client, &Message { server, changes, beat: Some(self.health.now()) }).await
     }
 
-    /// Tells a change with all that have gathered behind it.
+    /// Sends a change with all queued ones.
     async fn tell(&self, client: &Client, first: Announcement, changes: &mut Announcements) -> Result<()> {
         let (mut gathered, mut waiting) = (Changes::new(), Vec::new());
         let mut next = Some(first);
@@ -215,14 +217,14 @@ impl Feed {
         } else if !gathered.is_empty() {
             self.notify(client, Some(gathered)).await?;
         }
-        // The receiver may have given up.
+        // The receiver may have been dropped.
         waiting.into_iter().for_each(|done| {
             let _ = done.send(());
         });
         Ok(())
     }
 
-    /// Tells what changed; `None`, or too much to say, means that anything may have.
+    /// Sends the changed streams; `None`, or too many for a message, means that anything may have changed.
     async fn notify(&self, client: &Client, changes: Option<Changes>) -> Result<()> {
         self.send(client, &Message { server: self.server.clone(), changes, beat: None }).await
     }
@@ -255,7 +257,7 @@ impl Feed {
                 self.everything_changed();
             }
             Err(error) => {
-                tracing::warn!(%error, "another server told of a change in words this one does not know");
+                tracing::warn!(%error, "ignored a change notification of another server in an unknown format");
                 self.everything_changed();
             }
         }

@@ -1,9 +1,9 @@
-//! The time of the machine.
+//! The system clock.
 
 use kymograph_app::kernel::clock::Clock;
 use kymograph_domain::Timestamp;
 
-/// Tells the machine's time.
+/// The system clock.
 pub struct SystemClock;
 
 impl Clock for SystemClock {

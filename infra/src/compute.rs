@@ -1,4 +1,4 @@
-//! Threads for work that keeps a core busy, at a lower priority than those that serve requests.
+//! Threads for CPU-bound work, at a lower priority than those that serve requests.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,7 +11,7 @@ use kymograph_app::kernel::work::{Job, Threads};
 use rustix::process::{Pid, setpriority_process};
 use tokio::time::sleep;
 
-/// How much lower: what is at 0 gets nearly ten times as much of a core as what is at 10, and runs as soon as it can.
+/// The niceness: threads at 0 get nearly ten times as much of a core as those at 10, and preempt them.
 const NICENESS: i32 = 10;
 
 /// Attempts to change a scheduling group: Linux allows an unprivileged process one change in a tenth of a second.
@@ -23,7 +23,7 @@ const GROUP_PAUSE: Duration = Duration::from_millis(150);
 pub struct ComputeThreads(Sender<Job>);
 
 impl ComputeThreads {
-    /// Starts so many threads.
+    /// Starts this many threads.
     pub fn start(name: &str, count: usize) -> io::Result<Self> {
         let (sender, receiver) = channel();
         let receiver = Arc::new(Mutex::new(receiver));
@@ -49,7 +49,7 @@ fn work(jobs: &Mutex<Receiver<Job>>) {
     loop {
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = job else { return };
-        // The hook for panics has logged it, and whoever waits for the result learns that there is none.
+        // The panic hook has logged it, and the waiting task sees that there is no result.
         let _ = catch_unwind(AssertUnwindSafe(job));
     }
 }

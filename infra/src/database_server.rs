@@ -1,9 +1,10 @@
-//! A database server and how it is reached: the settings of a connection, and TLS if it is wanted.
+//! The address of a database server: the settings of a connection, and TLS.
 
 mod channel_binding;
 mod distribution;
 mod error;
 mod tls;
+mod tunnel;
 mod verifier;
 
 use std::fmt;
@@ -19,6 +20,7 @@ use tokio_postgres::{Client, Config, Connection};
 
 pub use error::TlsError;
 pub use tls::{ClientCertificate, Roots, Tls, TlsMode, TlsSettings, TlsStream};
+pub use tunnel::Tunnel;
 
 const DEFAULT_PORT: u16 = 5432;
 
@@ -32,7 +34,7 @@ pub(crate) struct OpenSocket {
     pub(crate) socket: Box<dyn Socket>,
     /// Whether the stream is encrypted.
     pub(crate) has_tls: bool,
-    /// What tells this TLS session from one with somebody in the middle, if the certificate has it.
+    /// The channel binding of the TLS session, if the certificate has one.
     pub(crate) channel_binding: Option<Vec<u8>>,
 }
 
@@ -42,12 +44,12 @@ impl OpenSocket {
     }
 }
 
-/// A database server: what to say to it, and how to encrypt that.
+/// A database server: connection settings and TLS.
 #[derive(Clone)]
 pub struct DatabaseServer {
     config: Config,
     tls: Tls,
-    /// Whether its processes are this program's.
+    /// Whether it is the embedded server.
     is_embedded: bool,
     tables: Tables,
 }
@@ -59,7 +61,7 @@ impl fmt::Debug for DatabaseServer {
 }
 
 impl DatabaseServer {
-    /// A server that is reached without TLS, such as one on this machine.
+    /// A server without TLS, such as a local one.
     #[must_use]
     pub fn without_tls(mut config: Config) -> Self {
         config.ssl_mode(SslMode::Disable);
@@ -76,10 +78,10 @@ impl DatabaseServer {
         self.is_embedded
     }
 
-    /// A server that is reached as the TLS settings say.
+    /// A server with these TLS settings.
     pub fn with_tls(mut config: Config, settings: &TlsSettings) -> std::result::Result<Self, TlsError> {
         let hosts = config.get_hosts();
-        // As with libpq, what goes through a socket of this machine is not encrypted.
+        // As with libpq, connections through a Unix socket are not encrypted.
         let is_local = !hosts.is_empty() && hosts.iter().all(|host| matches!(host, Host::Unix(_)));
         if settings.mode == TlsMode::Disable || is_local {
             return Ok(Self::without_tls(config));
@@ -89,7 +91,7 @@ impl DatabaseServer {
         Ok(Self { config, tls: Tls::new(settings)?, is_embedded: false, tables: Tables::Local })
     }
 
-    /// What is said to the server.
+    /// The connection settings.
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.config
@@ -103,7 +105,7 @@ impl DatabaseServer {
         server
     }
 
-    /// How to encrypt.
+    /// The TLS settings.
     pub(crate) fn tls(&self) -> &Tls {
         &self.tls
     }
@@ -115,7 +117,7 @@ impl DatabaseServer {
         self.config.connect(self.tls.clone()).await.map_err(|error| database_error(&error))
     }
 
-    /// The servers that may be tried, each with its port.
+    /// The hosts to try, with their ports.
     pub(crate) fn addresses(&self) -> impl Iterator<Item = (&Host, u16)> {
         let ports = self.config.get_ports();
         self.config
@@ -125,7 +127,7 @@ impl DatabaseServer {
             .map(|(index, host)| (host, ports.get(index).or(ports.first()).copied().unwrap_or(DEFAULT_PORT)))
     }
 
-    /// Opens a stream to one of the servers, for those who speak PostgreSQL's protocol themselves.
+    /// Opens a stream to one of the hosts, for clients that implement PostgreSQL's protocol themselves.
     pub(crate) async fn open(&self, host: &Host, port: u16) -> Result<OpenSocket> {
         match host {
             Host::Unix(folder) => {
@@ -140,7 +142,7 @@ impl DatabaseServer {
         }
     }
 
-    /// Asks for TLS where it is wanted, as `tokio-postgres` does on its own connections.
+    /// Negotiates TLS if it is configured, as `tokio-postgres` does for its own connections.
     async fn encrypt(&self, mut socket: TcpStream, name: &str) -> Result<OpenSocket> {
         let mode = self.config.get_ssl_mode();
         if mode == SslMode::Disable {
@@ -150,8 +152,8 @@ impl DatabaseServer {
             let mut request = bytes::BytesMut::new();
             frontend::ssl_request(&mut request);
             socket.write_all(&request).await.map_err(Error::unavailable)?;
-            // One byte and no more: what follows belongs to TLS, and anything that came along with the answer in
-            // clear text, from whoever is in the middle, must not be taken for the server's.
+            // One byte and no more: the following bytes belong to TLS, and clear text that a man in the middle injected
+            // after the answer must not be taken for the server's.
             if socket.read_u8().await.map_err(Error::unavailable)? != b'S' {
                 if mode == SslMode::Prefer {
                     return Ok(OpenSocket::plain(socket));

@@ -1,7 +1,7 @@
 //! The log in PostgreSQL.
 //!
-//! [`lane`] gathers the commits of one org that come in while another is under way, [`flight`] writes them in
-//! one pipelined transaction, and this module ties both to the cache of stream ends and tells listeners.
+//! [`lane`] queues the commits of one org that arrive during a flight, [`flight`] writes them in one pipelined
+//! transaction (a group commit), and this module connects both to the cache of stream states and to listeners.
 
 mod append;
 mod bulk;
@@ -53,7 +53,7 @@ pub struct PgEventStore {
     inner: Arc<Inner>,
 }
 
-/// What the store shares with the tasks that write for it.
+/// The state shared with writing tasks.
 struct Inner {
     database: Database,
     pipelines: PipelinePool,
@@ -69,17 +69,17 @@ struct Inner {
     commits: Commits,
     loads: Loads,
     budgets: CommitBudgets,
-    /// The commits across orgs that may be written at a time.
+    /// Limits concurrent commits across orgs.
     across_orgs: Semaphore,
-    /// Of those, the ones of an org.
+    /// Limits those of one org.
     across_by_org: ByOrg<Semaphore>,
     share_across: usize,
 }
 
-/// The ends of streams that were read or written, by org and stream.
+/// The cached states of streams, by org and stream.
 pub type StreamCache = ReadCache<(OrgId, StreamId), StreamState>;
 
-/// A cache of the ends of streams that is told of changes by this feed.
+/// A cache of stream states that this feed invalidates.
 #[must_use]
 pub fn stream_cache(feed: &Arc<FeedHealth>) -> StreamCache {
     let weigh = |(_, stream): &(OrgId, StreamId), end: &StreamState| {
@@ -90,7 +90,7 @@ pub fn stream_cache(feed: &Arc<FeedHealth>) -> StreamCache {
         .dropped_by_streams(|org, stream| Some((org, stream.clone())))
 }
 
-/// What [`PgEventStore`] is made of.
+/// The parts of [`PgEventStore`].
 pub struct EventStoreParts {
     /// The database, to read from.
     pub database: Database,
@@ -98,24 +98,24 @@ pub struct EventStoreParts {
     pub pipelines: PipelinePool,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
-    /// Has kept answers forgotten.
+    /// Starts jobs that delete expired responses.
     pub jobs: Arc<dyn JobWriter>,
-    /// Whose statements are part of each commit.
+    /// The inline projectors.
     pub projectors: Vec<Box<dyn Projector>>,
-    /// Who is told of commits of this server, before they are acknowledged.
+    /// Listeners that are notified of this server's commits before these are acknowledged.
     pub listeners: Vec<Arc<dyn ChangeListener>>,
-    /// Tells other servers, after commits are acknowledged.
+    /// Notifies other servers after commits are acknowledged.
     pub feed: ChangeFeed,
-    /// Remembers the ends of streams. Must be told of other servers' commits, but not of this one's.
+    /// The cache of stream states. It must be invalidated by other servers' commits, but not by this one's.
     pub streams: Arc<StreamCache>,
     /// Counts commits.
     pub metrics: FlightMetrics,
-    /// Is told whether the database takes writes.
+    /// Records whether the database accepts writes.
     pub health: Arc<WriteHealth>,
 }
 
 impl PgEventStore {
-    /// A store made of these parts.
+    /// A store of these parts.
     #[must_use]
     pub fn new(parts: EventStoreParts) -> Self {
         let EventStoreParts {
@@ -178,7 +178,7 @@ impl EventStore for PgEventStore {
         let bytes: usize = known().map(|pending| pending.end.state.len()).sum();
         let room = MAX_LOADED_BYTES.checked_sub(bytes).filter(|_| known().next().is_some());
         let Some(room) = room else {
-            // Too large a load is not made ahead: it waits until the commits are written.
+            // A load that is too large is not speculative: it waits until the commits are written.
             for pending in known() {
                 pending.fate.settled().await;
             }
@@ -245,7 +245,7 @@ impl EventStore for PgEventStore {
         let (hash, status) = (key.request_hash.as_slice(), i32::from(response.status));
         let params: Params<'_> = &[&org.0, &key.key, &hash, &status, &response.body, &expires];
         let kept = self.inner.database.write(org, sql, params).await?;
-        // The commit of an outcome has seen to it already.
+        // The commit that stored the outcome has done so already.
         if kept.first().is_some_and(|row| row.get(0)) {
             let turn = if scope.belongs_to_home() { org } else { OrgId::SERVER };
             self.inner.jobs.write_alone(TidyOrg::of_answers(org, turn)?).await?;
@@ -262,10 +262,10 @@ impl EventStore for PgEventStore {
     }
 }
 
-/// How many bytes the states have together that a command loads at once. They are in memory several times until it is written.
+/// The limit of the states that a command loads, in bytes. They are in memory several times until the commit.
 pub(crate) const MAX_LOADED_BYTES: usize = 8 * 1024 * 1024;
 
-/// For how long the answer of a request is kept, in seconds.
+/// The retention of a stored response, in seconds.
 const KEEP_ANSWER_SECONDS: i64 = 24 * 60 * 60;
 
 impl Inner {
@@ -274,20 +274,20 @@ impl Inner {
             && self.commits.known(*org, |ends| ends.admit(*org, &commit.appends, &commit.grounds))
                 == Some(false)
         {
-            // Found out before the payloads are made, and again when it joins the others.
+            // Checked before the payloads are built, and again when it joins the lane.
             return Err(CommitError::Conflict);
         }
         let charge = |bytes| self.budgets.charge(scope.org(), bytes);
-        // The payloads are made only if there is room for the states, which are in memory already.
+        // The payloads are built only if there is room for the states, which are in memory already.
         let of_states = charge(commit.appends.iter().map(|append| append.state.len()).sum())?;
         let mut prepared = Prepared::try_new(scope, commit)?;
         drop(of_states);
         prepared.charge = Some(charge(prepared.size())?);
         let is_ground = prepared.is_ground();
         let (reply, answer) = oneshot::channel();
-        // The work is a task of its own from here on: a request that is dropped takes nothing back.
+        // From here on the work is a separate task: aborting the request does not cancel it.
         match prepared.single_org() {
-            // The lane keeps it behind what it was decided on, if that is in the same.
+            // The lane orders it after the commits that it was decided on, if they are in the same lane.
             Some(org) if prepared.grounds.iter().all(|ground| ground.org() == org) => {
                 lane::commit(self, org, prepared, reply)?;
                 Ok(Queued { answer, is_ground })
@@ -296,7 +296,7 @@ impl Inner {
                 let store = self.clone();
                 tokio::spawn(async move {
                     let result = store.commit_across_orgs(prepared).await;
-                    // Nobody waits for the answer of a dropped request.
+                    // An aborted request has no receiver.
                     drop(reply.send(result));
                 });
                 Ok(Queued { answer, is_ground: false })
@@ -304,7 +304,7 @@ impl Inner {
         }
     }
 
-    /// Reads the ends of streams, in the order in which they are named, if their states have at most so many bytes together.
+    /// Reads the states of streams, in the given order, if they have at most this many bytes together.
     async fn fetch_streams(
         &self,
         org: OrgId,
@@ -328,8 +328,8 @@ impl Inner {
         Ok(names.into_iter().map(|name| found.get(name).cloned()).collect())
     }
 
-    /// Commits what touches the logs of several orgs. Such commits are rare, so they are not gathered. They have half of
-    /// the connections that write, and an org half of those, because no lane keeps it from having many of them under way.
+    /// Commits on the logs of several orgs. They are rare, so they are not grouped. They have half of the connections
+    /// that write, and an org half of those, because no lane limits how many of them run concurrently.
     async fn commit_across_orgs(&self, prepared: Prepared) -> Result<Committed, CommitError> {
         for ground in &prepared.grounds {
             ground.settled().await;
@@ -347,10 +347,10 @@ impl Inner {
         result
     }
 
-    /// Brings copies up to date after a flight, before its commits are acknowledged and decided on no more.
+    /// Updates the cache after a flight, before its commits are acknowledged.
     fn landed(&self, batch: &[Prepared], results: &[Result<Committed, CommitError>]) {
         let results = || batch.iter().zip(results);
-        // Of commits on one stream some may have failed and others landed, and what landed is how the stream ends.
+        // Some commits on a stream may have failed: the state is that of the last one written.
         for (prepared, _) in results().filter(|(_, result)| result.is_err()) {
             self.forget_ends(prepared);
         }

@@ -1,4 +1,4 @@
-//! Whether the database answers, and whether it takes writes.
+//! Health of the database: reads and writes.
 
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -19,13 +19,13 @@ use crate::pipeline::PipelinePool;
 
 /// How long the result of a write probe is cached.
 const WRITES_KNOWN: Duration = Duration::from_secs(5);
-/// How long a write probe may take.
+/// The timeout of a write probe.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a commit that failed for want of space counts, unless another succeeds.
+/// How long a commit that failed for lack of space counts, unless another one succeeds.
 const FAILURE_LASTS: Duration = Duration::from_secs(15);
 
-/// Remembers commits that the database refused for want of space. The probe alone would miss a full disk: it updates a row
-/// in place, while commits need new pages.
+/// Records commits that failed for lack of space. The probe alone would miss a full disk: it updates a row in place,
+/// while commits need new pages.
 #[derive(Debug, Default)]
 pub struct WriteHealth(StdMutex<Option<Instant>>);
 
@@ -35,9 +35,9 @@ impl WriteHealth {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// A commit was refused, maybe for want of space.
+    /// A commit failed, possibly for lack of space.
     pub(crate) fn refused(&self, code: &SqlState) {
-        // Resources such as space, and what the operating system refuses.
+        // SQLSTATE classes of insufficient resources and system errors.
         let concerns_all = ["53", "58"].iter().any(|class| code.code().starts_with(class));
         if concerns_all || *code == SqlState::READ_ONLY_SQL_TRANSACTION {
             *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
@@ -61,7 +61,7 @@ pub struct PgHealthCheck {
 }
 
 impl PgHealthCheck {
-    /// A check of this database, of the commits that go to it over these connections, and of the feed of changes.
+    /// A check of this database, of commits over these connections, and of the change feed.
     #[must_use]
     pub fn new(
         database: Database,
@@ -72,8 +72,8 @@ impl PgHealthCheck {
         Self { database, pipelines, commits, feed, writes: Mutex::default() }
     }
 
-    /// Updates the counter of user ids without changing it: a row that always exists and is rarely locked. Then it takes a
-    /// connection for commits and gives it back, because those may all be stuck.
+    /// Updates the counter of user ids without changing it: a row that always exists and is rarely locked. Then it
+    /// acquires and returns a connection for commits, because all of those may be stuck.
     async fn try_write(&self) -> Result<()> {
         let sql = "UPDATE counters SET value = value WHERE org_id = $1 AND name = $2";
         let (org, name) = (OrgId::SERVER, IdKind::User.counter());
@@ -83,7 +83,7 @@ impl PgHealthCheck {
             self.pipelines.get().await.map(drop)
         };
         let in_time = tokio::time::timeout(WRITE_TIMEOUT, written).await;
-        in_time.map_err(|_| Error::unavailable("a write took too long"))?
+        in_time.map_err(|_| Error::unavailable("a write timed out"))?
     }
 }
 
@@ -110,8 +110,8 @@ impl HealthCheck for PgHealthCheck {
                 let tried = self.try_write().await;
                 let was_possible = writes.is_none_or(|(_, is_possible)| is_possible);
                 match &tried {
-                    Err(error) if was_possible => tracing::error!(%error, "the database takes no writes"),
-                    Ok(()) if !was_possible => tracing::info!("the database takes writes again"),
+                    Err(error) if was_possible => tracing::error!(%error, "the database accepts no writes"),
+                    Ok(()) if !was_possible => tracing::info!("the database accepts writes again"),
                     _ => {}
                 }
                 *writes = Some((Instant::now(), tried.is_ok()));
@@ -121,7 +121,7 @@ impl HealthCheck for PgHealthCheck {
         if is_possible && !self.commits.has_failed() {
             Ok(())
         } else {
-            Err(Error::new(ErrorKind::Unavailable, "The database takes no writes"))
+            Err(Error::new(ErrorKind::Unavailable, "The database accepts no writes"))
         }
     }
 

@@ -10,16 +10,16 @@ use kymograph_projections::Database;
 use moka::sync::Cache;
 use tokio::sync::Mutex;
 
-/// How many ids of objects are taken from a counter at once. What is left of them at a restart is never used.
+/// The block size of object ids. Unused ids of a block are lost at a restart.
 const OBJECT_BLOCK: i64 = 20;
 
-/// Hands out ids, objects' in blocks: making many costs few trips to the database.
+/// Allocates ids, those of objects in blocks to save round trips.
 pub struct PgIdAllocator {
     database: Database,
     blocks: Cache<(OrgId, IdKind), Arc<Mutex<Block>>>,
 }
 
-/// Ids that were taken and not yet handed out.
+/// Allocated but unused ids.
 #[derive(Default)]
 struct Block {
     next: i64,
@@ -37,7 +37,8 @@ impl PgIdAllocator {
         let sql = "INSERT INTO counters (org_id, name, value) VALUES ($1, $2, $3)
             ON CONFLICT (org_id, name) DO UPDATE SET value = counters.value + excluded.value RETURNING value";
         let rows = self.database.write(org, sql, &[&org.0, &kind.counter(), &size]).await?;
-        let last = rows.first().ok_or_else(|| Error::internal("a counter gave no value"))?.get::<_, i64>(0);
+        let last =
+            rows.first().ok_or_else(|| Error::internal("a counter returned no value"))?.get::<_, i64>(0);
         Ok(Block { next: last - size + 1, last })
     }
 }

@@ -1,17 +1,17 @@
-//! Takes the log of an application that was written with `postgres-es` into the log of an org.
+//! Imports the log of a `postgres-es` application into the log of an org.
 //!
-//! The log is read twice: first everything is checked, without a lock, and then it is written in steps, each of which is a
-//! transaction that brings whole objects and leaves an org that is in order. What cannot be read twice is copied to a file
-//! first. See `docs/adr/0029-import.md`.
+//! The log is read twice: first everything is checked, without a lock, and then it is written in steps. Each step is a
+//! transaction that writes whole objects and leaves the org consistent. Sources that cannot be read twice are copied to
+//! a file first. See `docs/adr/0029-import.md`.
 
 mod check;
 mod chunk;
+mod copy;
 mod form;
 mod line;
 mod metadata;
 mod plan;
 mod source;
-mod table;
 mod write;
 
 use std::collections::BTreeMap;
@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kymograph_app::account::quota::QuotaLimits;
+use kymograph_app::kernel::foreign_log::ForeignLog;
 use kymograph_app::{Error, ErrorKind, Result};
 use kymograph_domain::OrgId;
 use tokio_postgres::Client;
@@ -31,67 +32,60 @@ use crate::progress::Report;
 
 pub use form::LineForm;
 
-/// Where the log is.
-#[derive(Clone, Debug)]
+/// The source of the log.
 pub enum ImportSource {
-    /// A file with a JSON object for each event on a line of its own.
+    /// A file with one event per line, as JSON.
     File(PathBuf),
     /// Such a file as the standard input.
     Input,
-    /// A table of `postgres-es`.
-    Table {
-        /// How to connect to its database.
-        url: String,
-        /// Its name, with a schema or without.
-        table: String,
-    },
+    /// A log that is read event by event, such as a table of `postgres-es`.
+    Log(Box<dyn ForeignLog>),
 }
 
-/// What to import.
-#[derive(Clone, Debug)]
+/// The settings of an import.
 pub struct ImportOrder {
-    /// The org that gets the events.
+    /// The org to import into.
     pub org: OrgId,
-    /// Where they are.
+    /// The source of the events.
     pub source: ImportSource,
-    /// The form of the lines of a file; if nobody names it, they tell.
+    /// The format of the lines of a file, by default detected.
     pub form: Option<LineForm>,
     /// Only aggregates of these types; all if there are none.
     pub only: Vec<String>,
-    /// Whether everything is to be checked and nothing to be written.
+    /// Whether to check without writing.
     pub is_dry_run: bool,
-    /// What the server allows each org, if it limits anything.
+    /// The quotas of the server, if enforced.
     pub limits: Option<QuotaLimits>,
-    /// How many bytes the document of a dashboard has at most.
+    /// The size limit of a dashboard document, in bytes.
     pub max_document_bytes: usize,
 }
 
-/// What was imported, or would have been.
+/// The result of an import or dry run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ImportReport {
-    /// How many events of each type were read.
+    /// The number of events read, by type.
     pub read: BTreeMap<String, u64>,
-    /// How many events of each type the log has got, counted in the log.
+    /// The number of events written, by type, counted in the log.
     pub written: BTreeMap<String, u64>,
-    /// How many events of other aggregates were left out, by the type of the aggregate.
+    /// The number of skipped events, by aggregate type.
     pub left_out: BTreeMap<String, u64>,
-    /// How many objects there are more.
+    /// The number of new objects.
     pub objects: usize,
-    /// How many objects an earlier run of the same import has brought already.
+    /// The number of objects written by an earlier run of the same import.
     pub objects_before: usize,
-    /// The first and the last position of what was written. What others have written meanwhile can lie between them.
+    /// The first and last position written. Commits of others can lie between them.
     pub positions: Option<(i64, i64)>,
 }
 
-/// The advisory lock of those who import into an org, of whom there is one at a time.
+/// The advisory lock of imports into an org, one at a time.
 const LOCK: &str = "SELECT pg_try_advisory_lock(hashtextextended('kymograph/import', $1))";
 
-/// How often it is asked again whether another import is over, and how long after the last time.
+/// How often the lock of another import is retried, and the pause between the attempts.
 const MAX_WAITS: u32 = 25;
 const WAIT: Duration = Duration::from_millis(200);
 
-/// Imports what is ordered. Nothing is written if anything of it cannot be imported. A run that is broken off leaves whole
-/// objects; the next of the same import goes on after them.
+/// Imports a log. Nothing is written if any part of it is invalid. An aborted run leaves whole objects; the next run of
+/// the same import continues after them.
 pub async fn import(
     server: &DatabaseServer,
     order: &ImportOrder,
@@ -118,11 +112,11 @@ pub async fn import(
 async fn must_be_there(client: &Client, org: OrgId) -> Result<()> {
     let sql = "SELECT EXISTS (SELECT FROM orgs WHERE id = $1)";
     let is_there: bool = client.query_one(sql, &[&org.0]).await.map_err(failed)?.get(0);
-    if is_there { Ok(()) } else { Err(Error::missing(format!("there is no org {org}"))) }
+    if is_there { Ok(()) } else { Err(Error::missing(format!("org {org} does not exist"))) }
 }
 
-/// Lets one import into an org at a time: the checks of two would not hold for either. The session of one that was killed ends when PostgreSQL
-/// notices, which is waited for.
+/// Serializes imports into an org: the checks of concurrent ones would not hold. After a killed import PostgreSQL takes
+/// a while to end its session, which this waits for.
 async fn must_be_alone(client: &Client, order: &ImportOrder) -> Result<()> {
     let org = order.org;
     for attempt in 0.. {
@@ -130,7 +124,7 @@ async fn must_be_alone(client: &Client, order: &ImportOrder) -> Result<()> {
             break;
         }
         if attempt == MAX_WAITS {
-            let message = format!("somebody else imports into org {org}: try again later");
+            let message = format!("another import into org {org} is running: try again later");
             return Err(Error::new(ErrorKind::Overloaded, message));
         }
         tokio::time::sleep(WAIT).await;

@@ -1,4 +1,4 @@
-//! Keys of an identity provider, and the tokens that they have signed.
+//! Verification of JWTs by the keys of an identity provider.
 
 mod crypto;
 mod fetch;
@@ -20,22 +20,22 @@ pub(crate) use key_set::{MAX_KEYS, MAX_KEYS_OF_ID};
 use remote::RemoteKeys;
 pub(crate) use remote::{GRACE, UNKNOWN_INTERVAL};
 
-/// The longest token that is looked at, in bytes.
+/// The maximum length of a token, in bytes.
 pub(crate) const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
-/// Where the keys are.
+/// The source of the keys.
 #[derive(Clone, Debug)]
 pub enum KeySource {
-    /// In a PEM file, which has one, and its id.
+    /// A PEM file with one key, and its id.
     Pem {
         /// The file.
         path: PathBuf,
-        /// What tokens call the key, empty if they do not.
+        /// The key id, empty if there is none.
         id: String,
     },
-    /// In a file with a JSON Web Key Set.
+    /// A file with a JSON Web Key Set.
     Jwks(PathBuf),
-    /// At an address that has a JSON Web Key Set.
+    /// A URL of a JSON Web Key Set.
     Endpoint(JwksEndpoint),
 }
 
@@ -48,7 +48,7 @@ enum Keys {
 }
 
 impl JwtKeys {
-    /// Reads the keys. Those at an address are fetched when they are needed.
+    /// Reads the keys. Those of a URL are fetched on demand.
     pub fn try_new(source: &KeySource) -> Result<Self> {
         crypto::install();
         Ok(Self(match source {
@@ -64,7 +64,7 @@ impl JwtKeys {
         }))
     }
 
-    /// Fetches the keys that are at an address, so that the first token finds them.
+    /// Fetches the keys of a URL ahead of the first token.
     pub async fn warm_up(&self) {
         if let Keys::Remote(remote) = &self.0 {
             remote.clone().refresh().await;
@@ -76,7 +76,7 @@ fn read(setting: &'static str, path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).map_err(|error| refused(setting, path)(error.to_string()))
 }
 
-/// The error of a file that cannot be used.
+/// The error of an unusable file.
 fn refused(setting: &'static str, path: &Path) -> impl Fn(String) -> Error {
     move |why| Error::invalid(format!("[auth.jwt] {setting}: {} cannot be used: {why}", path.display()))
 }

@@ -1,11 +1,9 @@
-//! Adapters: the event store and the database under it, the embedded PostgreSQL, passwords, sessions, and the
-//! verification of the log.
+//! Adapters: the event store and the database under it, passwords, sessions, and the verification of the log.
 
 pub mod change_feed;
 pub mod clock;
 pub mod compute;
 pub mod database_server;
-pub mod embedded_postgres;
 pub mod event_store;
 pub mod health;
 pub mod id_allocator;

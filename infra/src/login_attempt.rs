@@ -1,4 +1,4 @@
-//! Attempts to log in.
+//! Failed log-ins.
 
 use async_trait::async_trait;
 use kymograph_app::Result;

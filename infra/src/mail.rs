@@ -12,19 +12,19 @@ use lettre::transport::smtp::client::{Tls, TlsParameters};
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 use tokio::sync::Semaphore;
 
-/// How long a mail may take, waiting for others included.
+/// The timeout of a mail, including the time in the queue.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How many mails are sent at once.
+/// How many mails are sent concurrently.
 const MAX_AT_ONCE: usize = 8;
 
-/// The port on which TLS begins at once.
+/// The port of implicit TLS.
 const SMTPS: u16 = 465;
 
-/// When the connection to the mail server is encrypted, as Grafana's `startTLS_policy`.
+/// The encryption of the connection to the mail server, as Grafana's `startTLS_policy`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StartTls {
-    /// If the server can.
+    /// If the server supports it.
     Opportunistic,
     /// Always.
     Mandatory,
@@ -32,22 +32,22 @@ pub enum StartTls {
     Never,
 }
 
-/// A mail server, and how to speak to it.
+/// The settings of a mail server.
 #[derive(Clone)]
 pub struct SmtpSettings {
     /// The name.
     pub host: String,
-    /// The port; on 465 TLS begins at once.
+    /// The port; 465 means implicit TLS.
     pub port: u16,
-    /// The login, if one is needed, and the password.
+    /// The credentials, if required.
     pub credentials: Option<(String, String)>,
-    /// The address that mails are from.
+    /// The address of the sender.
     pub from_address: String,
-    /// The name that mails are from.
+    /// The name of the sender.
     pub from_name: String,
-    /// When to encrypt.
+    /// The encryption.
     pub start_tls: StartTls,
-    /// Whether any certificate will do.
+    /// Whether the certificate is not verified.
     pub skip_verify: bool,
 }
 
@@ -59,12 +59,11 @@ pub struct SmtpMailer {
 }
 
 impl SmtpMailer {
-    /// A mailer. Nothing is connected before it is needed.
+    /// A mailer. It connects on demand.
     pub fn new(settings: &SmtpSettings) -> Result<Self> {
-        let address: Address = settings
-            .from_address
-            .parse()
-            .map_err(|error| Error::internal(format!("[smtp] from_address is no e-mail address: {error}")))?;
+        let address: Address = settings.from_address.parse().map_err(|error| {
+            Error::internal(format!("[smtp] from_address is not an e-mail address: {error}"))
+        })?;
         let tls = match settings.start_tls {
             _ if settings.port == SMTPS => Tls::Wrapper(tls_parameters(settings)?),
             StartTls::Opportunistic => Tls::Opportunistic(tls_parameters(settings)?),
@@ -96,11 +95,12 @@ impl SmtpMailer {
             .header(ContentType::TEXT_PLAIN)
             .body(mail.text.clone())
             .map_err(|error| failed("the mail cannot be written", &error).finally())?;
-        let _turn = self.turns.acquire().await.map_err(|error| failed("no mail is sent any more", &error))?;
+        let _turn =
+            self.turns.acquire().await.map_err(|error| failed("the mailer is shutting down", &error))?;
         match self.transport.send(message).await {
             Ok(_) => Ok(()),
             Err(error) => {
-                let refused = failed("the mail server did not take it", &error);
+                let refused = failed("the mail server rejected the mail", &error);
                 Err(if error.is_permanent() { refused.finally() } else { refused })
             }
         }
@@ -111,7 +111,7 @@ impl SmtpMailer {
 impl Mailer for SmtpMailer {
     async fn send(&self, mail: &Mail) -> std::result::Result<(), MailError> {
         let delivered = tokio::time::timeout(TIMEOUT, self.deliver(mail)).await;
-        delivered.unwrap_or_else(|_| Err(MailError::new("the mail server did not answer in time")))
+        delivered.unwrap_or_else(|_| Err(MailError::new("the mail server timed out")))
     }
 }
 

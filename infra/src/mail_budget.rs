@@ -1,4 +1,4 @@
-//! The mails that users made the server send.
+//! The rate limit of verification mails.
 
 use async_trait::async_trait;
 use kymograph_app::Result;

@@ -1,4 +1,4 @@
-//! Metrics of what is behind the API: the build, connections to the database, commits, and how much there is in all.
+//! Metrics below the API: the build, database connections, commits, and totals.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -17,7 +17,7 @@ use prometheus::{
 use crate::change_feed::ChangeFeed;
 use crate::pipeline::PipelinePool;
 
-/// Registers which build this is: the version of Grafana that it is compatible with, and its own.
+/// Registers the versions of the build and of Grafana's API.
 pub fn register_build(registry: &Registry, grafana_version: &str, version: &str) -> prometheus::Result<()> {
     let opts = Opts::new("grafana_build_info", "The version of Grafana that the server is compatible with.");
     let grafana = GaugeVec::new(opts, &["version", "revision", "branch", "edition"])?;
@@ -28,19 +28,18 @@ pub fn register_build(registry: &Registry, grafana_version: &str, version: &str)
     registry.register(Box::new(own))
 }
 
-/// Registers how the connections to a database are used, those to read and those to write together. It is looked at when it
-/// is asked for.
+/// Registers the usage of database connections, readers and writers together. It is read on each scrape.
 pub fn register_pools(
     registry: &Registry,
     readers: Database,
     writers: PipelinePool,
 ) -> prometheus::Result<()> {
     let gauges = [
-        IntGauge::new("grafana_database_conn_max_open", "Connections that there can be.")?,
+        IntGauge::new("grafana_database_conn_max_open", "Maximum number of database connections.")?,
         IntGauge::new("grafana_database_conn_open", "Connections that are open.")?,
-        IntGauge::new("grafana_database_conn_in_use", "Connections that are in use.")?,
-        IntGauge::new("grafana_database_conn_idle", "Connections that are open and free.")?,
-        IntGauge::new("kymograph_database_conn_waited_for", "Who waits for a connection.")?,
+        IntGauge::new("grafana_database_conn_in_use", "Database connections in use.")?,
+        IntGauge::new("grafana_database_conn_idle", "Idle database connections.")?,
+        IntGauge::new("kymograph_database_conn_waited_for", "Requests that wait for a database connection.")?,
     ];
     registry.register(Box::new(PoolCollector { readers, writers, gauges }))
 }
@@ -73,11 +72,12 @@ impl Collector for PoolCollector {
     }
 }
 
-/// Registers how many changes wait to be told to other servers. Projections are part of each commit and cannot lag; what
-/// other servers remember can, by these.
+/// Registers the queue length of the change feed. Inline projections cannot lag; caches of other servers can, by this.
 pub fn register_feed(registry: &Registry, feed: ChangeFeed) -> prometheus::Result<()> {
-    let waiting =
-        IntGauge::new("kymograph_changes_waiting", "Changes that other servers are yet to be told of.")?;
+    let waiting = IntGauge::new(
+        "kymograph_changes_waiting",
+        "Change notifications that wait to be sent to other servers.",
+    )?;
     registry.register(Box::new(FeedCollector { feed, waiting }))
 }
 
@@ -97,14 +97,16 @@ impl Collector for FeedCollector {
     }
 }
 
-/// Registers how many requests, log-ins and tokens were refused, and how many of these refusals are missing in the audit log.
+/// Registers the number of denied requests, failed log-ins and rejected tokens, and of those missing in the audit log.
 pub fn register_refusals(registry: &Registry, access: AccessLog) -> prometheus::Result<()> {
     let opts =
-        Opts::new("kymograph_access_refused_total", "Refusals: denied requests, failed log-ins, bad tokens.");
+        Opts::new("kymograph_access_refused_total", "Denied requests, failed log-ins and invalid tokens.");
     let counters = IntCounterVec::new(opts, &["what"])?;
     let by_kind = ["denied", "login_failed", "token_refused"].map(|what| counters.with_label_values(&[what]));
-    let unrecorded =
-        IntCounter::new("kymograph_access_unrecorded_total", "Refusals that could not be recorded.")?;
+    let unrecorded = IntCounter::new(
+        "kymograph_access_unrecorded_total",
+        "Denied requests, failed log-ins and invalid tokens missing in the audit log.",
+    )?;
     registry.register(Box::new(RefusalCollector {
         access,
         by_kind,
@@ -119,7 +121,7 @@ struct RefusalCollector {
     by_kind: [IntCounter; 3],
     unrecorded: IntCounter,
     counters: IntCounterVec,
-    /// Two who ask at the same time must not both add what is new.
+    /// Concurrent scrapes must not both add the difference.
     lock: Mutex<()>,
 }
 
@@ -141,7 +143,7 @@ impl Collector for RefusalCollector {
     }
 }
 
-/// What is counted of flights, which write commits.
+/// The metrics of group commits.
 #[derive(Clone)]
 pub struct FlightMetrics {
     seconds: Histogram,
@@ -150,14 +152,14 @@ pub struct FlightMetrics {
     outcomes: [IntCounter; 4],
 }
 
-/// What a commit came to.
+/// The outcome of a commit.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Outcome {
     /// It was written.
     Written,
-    /// Something else was faster, and it has to be decided again.
+    /// It had a conflict and is decided again.
     Conflict,
-    /// It would have broken a rule, or was a repetition.
+    /// It violated a rule, or repeated a request.
     Refused,
     /// It could not be written.
     Failed,
@@ -167,11 +169,13 @@ impl FlightMetrics {
     /// Metrics in a registry.
     pub fn try_new(registry: &Registry) -> prometheus::Result<Self> {
         let seconds = vec![0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5];
-        let opts = HistogramOpts::new("kymograph_flight_seconds", "How long transactions of commits took.");
+        let opts =
+            HistogramOpts::new("kymograph_flight_seconds", "Duration of the transactions of group commits.");
         let seconds = Histogram::with_opts(opts.buckets(seconds))?;
-        let opts = HistogramOpts::new("kymograph_flight_commits", "How many commits shared a transaction.");
+        let opts =
+            HistogramOpts::new("kymograph_flight_commits", "Commits per transaction of a group commit.");
         let batch = Histogram::with_opts(opts.buckets(vec![1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0]))?;
-        let opts = Opts::new("kymograph_commits_total", "Commits by what they came to.");
+        let opts = Opts::new("kymograph_commits_total", "Commits by outcome.");
         let outcomes = IntCounterVec::new(opts, &["outcome"])?;
         registry.register(Box::new(seconds.clone()))?;
         registry.register(Box::new(batch.clone()))?;
@@ -181,7 +185,7 @@ impl FlightMetrics {
         Ok(Self { seconds, batch, outcomes })
     }
 
-    /// Counts a flight with so many commits, whose time is taken until what is given back is dropped.
+    /// Counts a flight with this many commits. Its duration is measured until the returned timer is dropped.
     pub(crate) fn start_flight(&self, commits: usize) -> HistogramTimer {
         #[allow(clippy::cast_precision_loss, reason = "a flight has some dozens of commits")]
         self.batch.observe(commits as f64);
@@ -194,7 +198,7 @@ impl FlightMetrics {
     }
 }
 
-/// How much there is on the server, in all orgs. It is read now and then, however often it is asked for.
+/// The totals of all orgs. They are read periodically, however often they are scraped.
 pub struct TotalMetrics {
     dashboards: IntGauge,
     folders: IntGauge,
@@ -218,11 +222,11 @@ impl TotalMetrics {
         })
     }
 
-    /// Reads the numbers for ever, waiting between one time and the next.
+    /// Reads the totals periodically, for ever.
     pub async fn keep_reading(self, reader: Arc<PgStatisticReader>, interval: Duration) {
         loop {
             if let Err(error) = self.read(&reader).await {
-                tracing::warn!(%error, "could not read for the metrics how much there is");
+                tracing::warn!(%error, "could not read the totals for the metrics");
             }
             tokio::time::sleep(interval).await;
         }

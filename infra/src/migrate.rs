@@ -1,4 +1,4 @@
-//! Brings the schema up to date.
+//! Schema migrations.
 
 mod secrets;
 mod user_names;
@@ -11,16 +11,16 @@ use tokio_postgres::Client;
 use crate::database_server::DatabaseServer;
 use crate::secret::MasterKeys;
 
-/// The advisory lock under which migrations run, so that servers that start together take turns.
+/// The advisory lock of migrations, which serializes servers that start together.
 pub(crate) const LOCK: i64 = 0x006b_796d_6f67;
 
-/// The version of the schema that this server needs.
+/// The schema version that this server requires.
 #[must_use]
 pub fn latest_version() -> i32 {
     MIGRATIONS.last().map_or(0, |migration| migration.version)
 }
 
-/// Opens a connection with the settings as they are, outside any pool, for work that is not a request's.
+/// Opens a connection outside of all pools, for work that is not part of a request.
 pub async fn connect(server: &DatabaseServer) -> Result<Client> {
     let (client, connection) = server.connect().await?;
     tokio::spawn(async move {
@@ -31,10 +31,9 @@ pub async fn connect(server: &DatabaseServer) -> Result<Client> {
     Ok(client)
 }
 
-/// Runs the migrations that the database does not have yet, and returns how many there were.
+/// Applies the missing migrations, and returns their number.
 ///
-/// Fails if the database has migrations this server does not know, or others under the same number. Secrets from before
-/// they were sealed are sealed under the master keys.
+/// Fails if the database has unknown or changed migrations. Secrets of older versions are encrypted under the master keys.
 pub async fn migrate(server: &DatabaseServer, master_keys: &MasterKeys) -> Result<usize> {
     let mut client = connect(server).await?;
     let failed = |error| migration_error("the schema could not be read", &error);

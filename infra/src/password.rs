@@ -24,7 +24,7 @@ pub struct Argon2Hasher {
 }
 
 impl Argon2Hasher {
-    /// Starts its threads.
+    /// Starts the threads.
     pub fn start() -> io::Result<Self> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self { queue: FairQueue::new(cores), threads: ComputeThreads::start("password", cores)? })

@@ -1,8 +1,8 @@
-//! Connections on which a whole transaction is one message to PostgreSQL and one answer.
+//! Connections that send a whole transaction to PostgreSQL at once, and read one answer.
 //!
-//! `tokio-postgres` ends each statement of a pipeline with a Sync, at which PostgreSQL sends what it has: a flight of
-//! a hundred statements wakes both processes a hundred times, which costs more than the statements. Here one Sync
-//! ends them all. See `docs/adr/0017-one-sync-per-flight.md`.
+//! `tokio-postgres` ends each statement of a pipeline with a Sync, at which PostgreSQL flushes its output: a flight of
+//! a hundred statements wakes both processes a hundred times, which costs more than the statements. Here one Sync ends
+//! them all. See `docs/adr/0017-one-sync-per-flight.md`.
 
 mod connect;
 mod pool;
@@ -29,11 +29,11 @@ use crate::database_server::Socket;
 
 pub use pool::{PipelinePool, pipeline_pool};
 
-/// How long PostgreSQL may neither read nor answer. It gives up on a statement before, so this ends only the wait for a
-/// server that vanished without a word.
+/// How long PostgreSQL may neither read nor answer. Its statement timeout is shorter, so this only ends the wait for a
+/// server that vanished.
 const WAIT_FOR_ANSWER: Duration = Duration::from_secs(120);
 
-/// How many bytes are kept of a buffer that a large flight made grow.
+/// The capacity in bytes to which a buffer is shrunk after a large flight.
 const KEEP_BUFFER: usize = 1024 * 1024;
 
 const BEGIN: &str = "BEGIN";
@@ -41,7 +41,7 @@ const COMMIT: &str = "COMMIT";
 
 /// One step of a transaction.
 pub enum Step<'a> {
-    /// A command that takes no parameters and is not worth preparing.
+    /// A command without parameters that is not prepared.
     Command(&'a str),
     /// A statement, prepared once per connection.
     Statement {
@@ -52,12 +52,12 @@ pub enum Step<'a> {
     },
 }
 
-/// Why a transaction was not written.
+/// The failure of a transaction.
 #[derive(Debug)]
 pub enum PipelineError {
-    /// PostgreSQL refused a step, and rolled back what came before.
+    /// PostgreSQL rejected a step, and rolled back the transaction.
     Refused {
-        /// The place of the step.
+        /// The index of the step.
         step: usize,
         /// Why.
         refusal: Refusal,
@@ -66,7 +66,7 @@ pub enum PipelineError {
     Failed(Error),
 }
 
-/// What PostgreSQL says of a statement that it refuses.
+/// PostgreSQL's error for a statement.
 #[derive(Debug)]
 pub struct Refusal {
     /// The code.
@@ -88,13 +88,13 @@ impl Refusal {
             }
         }
         if tables == Tables::Distributed && refusal.code == SqlState::INTERNAL_ERROR {
-            // This is how Citus tells of a lost worker.
+            // Citus reports a lost worker in this way.
             refusal.code = SqlState::CONNECTION_FAILURE;
         }
         refusal
     }
 
-    /// The refusal as an error of the application.
+    /// Converts it to an error of the application.
     #[must_use]
     pub fn error(&self) -> Error {
         server_error(&self.code, &self.message)
@@ -110,11 +110,11 @@ struct Prepared {
 /// A connection.
 pub struct Pipeline {
     socket: Box<dyn Socket>,
-    /// What is sent next. It is kept because a large flight would make a new one grow, and copy it, many times.
+    /// The output buffer. It is reused because a large flight would make a new one grow, and copy it, many times.
     out: BytesMut,
     received: BytesMut,
     statements: HashMap<&'static str, Prepared>,
-    /// Whether something was sent to which the answer has not been read. Such a connection is not used again.
+    /// Whether an answer is outstanding. Such a connection is not reused.
     is_waiting: bool,
     tables: Tables,
 }
@@ -127,7 +127,7 @@ impl Pipeline {
 
     /// Runs steps as one transaction: all of them, or none.
     ///
-    /// Nothing is left open when this is dropped half way: the connection is then closed by its pool.
+    /// If this is dropped half way, the pool closes the connection, which rolls back.
     pub async fn transaction(&mut self, steps: &[Step<'_>]) -> Result<(), PipelineError> {
         self.prepare_missing(steps).await?;
         let mut out = std::mem::take(&mut self.out);
@@ -144,7 +144,7 @@ impl Pipeline {
         let mut rollback = BytesMut::new();
         frontend::query("ROLLBACK", &mut rollback).map_err(lost)?;
         self.exchange(&rollback).await.map_err(lost)?;
-        // The first thing done is BEGIN, which is none of the caller's steps.
+        // The first command is BEGIN, which is not a step of the caller.
         Err(PipelineError::Refused { step: done.saturating_sub(1), refusal })
     }
 
@@ -161,7 +161,7 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Prepares what this connection has not met before, outside of the transaction.
+    /// Prepares statements that are new to this connection, outside of the transaction.
     async fn prepare_missing(&mut self, steps: &[Step<'_>]) -> Result<(), PipelineError> {
         let sqls = steps.iter().filter_map(|step| match step {
             Step::Command(_) => None,
@@ -211,8 +211,8 @@ impl Pipeline {
         }
     }
 
-    /// Sends messages that end with a Sync, and reads the answer: nothing if all was done, else how many steps were,
-    /// and why the next was not.
+    /// Sends messages that end with a Sync, and reads the answer: nothing on success, otherwise the number of completed
+    /// steps and the error of the next one.
     async fn exchange(&mut self, out: &[u8]) -> io::Result<Option<(usize, Refusal)>> {
         let (mut done, mut refused, tables) = (0, None, self.tables);
         let take = |message| {
@@ -249,7 +249,7 @@ impl Pipeline {
         Ok(refused.map_or(Ok(types), Err))
     }
 
-    /// Sends messages that end with a Sync, and takes what comes back until PostgreSQL is ready for more.
+    /// Sends messages that end with a Sync, and reads the answer until PostgreSQL is ready for more.
     async fn converse(
         &mut self,
         mut unsent: &[u8],
@@ -271,8 +271,8 @@ impl Pipeline {
         }
     }
 
-    /// Sends some of what is left, or receives some of the answer. PostgreSQL stops reading while it cannot send, so to
-    /// send everything first would wait for ever where the answers are more than the sockets hold.
+    /// Sends a part of the output, or receives a part of the answer. PostgreSQL stops reading while it cannot send, so
+    /// sending everything first would deadlock if the answers exceed the buffers of the sockets.
     async fn send_or_receive(&mut self, unsent: &mut &[u8], is_flushed: &mut bool) -> io::Result<()> {
         let (mut receiver, mut sender) = tokio::io::split(&mut self.socket);
         let send = async {
@@ -298,7 +298,7 @@ impl Pipeline {
         }
     }
 
-    /// Sends a message that is small, as those are with which a connection begins.
+    /// Sends a small message, as at the start of a connection.
     async fn send(&mut self, out: &[u8]) -> io::Result<()> {
         self.is_waiting = true;
         self.socket.write_all(out).await?;
@@ -318,7 +318,7 @@ impl Pipeline {
         }
     }
 
-    /// Whether it can be used: nothing is under way, and the server has not hung up meanwhile.
+    /// Whether it can be used: no answer is outstanding, and the server has not closed the connection.
     fn is_usable(&mut self) -> bool {
         if self.is_waiting {
             return false;
@@ -326,7 +326,7 @@ impl Pipeline {
         loop {
             match self.socket.read_buf(&mut self.received).now_or_never() {
                 None => return true,
-                // A notice, of which there may be more.
+                // A notice; more may follow.
                 Some(Ok(read)) if read > 0 && self.received.len() < KEEP_BUFFER => {}
                 Some(_) => return false,
             }
@@ -334,7 +334,7 @@ impl Pipeline {
     }
 }
 
-/// Writes a command as the unnamed statement.
+/// Encodes a command as the unnamed statement.
 fn write_command(text: &str, out: &mut BytesMut) -> io::Result<()> {
     frontend::parse("", text, std::iter::empty(), out)?;
     let nothing = |(): (), _: &mut BytesMut| Ok(IsNull::No);

@@ -14,14 +14,14 @@ use crate::database_server::DatabaseServer;
 /// The role that serves requests. See `migrations/sql/0001_roles.sql`.
 pub const APP_ROLE: &str = "kymograph_app";
 
-/// How long a statement of a flight may take, and how long a forgotten transaction is kept open.
+/// The timeout of a statement of a flight, and of an idle transaction.
 const STATEMENT_TIMEOUT: &str = "60s";
 
-/// The server as the application role, with limits after which it gives up on a statement or a forgotten transaction.
+/// The server as the application role, with timeouts for statements and idle transactions.
 ///
-/// Commits touch single rows, by indexes. Their statements are planned once for all values: where most rows of a column have
-/// the same one, PostgreSQL would go through the whole table, which holds the rows of all orgs, for each of them.
-/// On distributed tables this does not reach the workers, which leaves the forms of the statements.
+/// Commits access single rows by indexes. Their statements have generic plans: where most rows of a column have the
+/// same value, PostgreSQL would scan the whole table, which holds the rows of all orgs. On distributed tables this
+/// setting does not reach the workers, which depend on the form of the statements.
 #[must_use]
 pub fn app_server(server: &DatabaseServer) -> DatabaseServer {
     server_with(server, STATEMENT_TIMEOUT, "-c enable_seqscan=off")
@@ -38,9 +38,9 @@ fn server_with(server: &DatabaseServer, statement_timeout: &str, planning: &str)
     })
 }
 
-/// The database as requests use it, over so many connections as the application role. None is opened before it is needed.
+/// The database for requests, with up to this many connections as the application role. They are opened on demand.
 pub fn app_database(server: &DatabaseServer, max_size: usize) -> Result<Database> {
-    // A connection is given back without a round trip: no code path leaves a transaction open on it.
+    // A connection is returned without a round trip: no code path leaves a transaction open on it.
     let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
     let server = server_with(server, &format!("{}ms", database::STATEMENT_TIMEOUT.as_millis()), "");
     let tls = server.tls().clone();
@@ -57,8 +57,8 @@ pub fn app_database(server: &DatabaseServer, max_size: usize) -> Result<Database
     Ok(Database::new(pool, cancel, server.tables()))
 }
 
-/// Lowers the priority of a connection's process: of all that shares the cores, searches through a large org take most, and
-/// commits, which use other connections, are short.
+/// Lowers the priority of a connection's process: searches of a large org use the most CPU time, while commits, on
+/// other connections, are short.
 async fn yield_to_writers(client: &ClientWrapper) -> std::result::Result<(), HookError> {
     let pid = client.query_one("SELECT pg_backend_pid()", &[]).await.map_err(HookError::Backend)?.get(0);
     if let Err(error) = lower_priority(pid) {

@@ -1,23 +1,23 @@
-//! How far long work is, told to whoever shows it.
+//! Progress of long-running work.
 
-/// Is told how far work is: what is done, how much of it is done, and how much there is in all, 0 if nobody knows.
+/// Receives the progress: the activity, the completed number, and the total, 0 if unknown.
 type Tell<'a> = &'a (dyn Fn(&str, u64, u64) + Send + Sync);
 
-/// Tells how far work is, now and then.
+/// Reports progress periodically.
 #[derive(Clone, Copy)]
 pub struct Report<'a>(Tell<'a>);
 
-/// After how many steps work tells how far it is.
+/// The number of steps between two reports.
 const EVERY: u64 = 1_000;
 
 impl<'a> Report<'a> {
-    /// Tells this function.
+    /// Reports to this function.
     #[must_use]
     pub fn new(tell: Tell<'a>) -> Self {
         Self(tell)
     }
 
-    /// The work is at this step.
+    /// Reports a step.
     pub fn at(&self, what: &str, done: u64, of: u64) {
         if done.is_multiple_of(EVERY) || done == of {
             (self.0)(what, done, of);

@@ -1,7 +1,7 @@
-//! Makes the tables of a projection anew from the log, while they are used, and puts them in the place of the old ones.
+//! Rebuilds the tables of a projection from the log, while they are in use, and then replaces the old ones.
 //!
-//! The log is replayed into tables of the schema `rebuild`. When they have almost caught up, writing is stopped for the
-//! moment that the rest takes, and the old tables give way. See `docs/adr/0019-rebuild.md`.
+//! The log is replayed into shadow tables in the schema `rebuild`. When they have almost caught up, writes are blocked
+//! while the rest is replayed, and the shadow tables replace the old ones. See `docs/adr/0019-rebuild.md`.
 
 mod replay;
 mod shadow;
@@ -19,38 +19,38 @@ use crate::progress::Report;
 use replay::Replay;
 use shadow::Shadow;
 
-/// The advisory lock that a rebuild holds, and that a verification shares: what it reads must not be replaced.
+/// The advisory lock that a rebuild holds, and that a verification shares: its tables must not be replaced.
 pub(crate) const LOCK: i64 = 0x006b_796d_7262;
 
-/// How long the lock is waited for: as long as PostgreSQL may take to notice that a process was killed.
+/// The timeout of the lock: the time in which PostgreSQL notices a killed process.
 const WAIT_FOR_LOCK: Duration = Duration::from_secs(3);
 
-/// From how many events on another round of catching up is worth its time.
+/// The number of remaining events that justifies another round of catching up.
 const FEW: i64 = 2_000;
-/// How many rounds there are at most: who writes faster than we read must wait in the end.
+/// The maximum number of rounds: a faster writer has to wait in the end.
 const MAX_ROUNDS: usize = 20;
 
-/// What has become of a projection.
+/// The result of a rebuild.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rebuilt {
     /// Its name.
     pub name: &'static str,
     /// Its tables.
     pub tables: &'static [&'static str],
-    /// How many events were replayed.
+    /// The number of replayed events.
     pub events: u64,
-    /// For how long nobody could write.
+    /// For how long writes were blocked.
     pub pause: Duration,
 }
 
-/// What is known of a projection.
+/// A projection with its state.
 #[derive(Clone, Debug)]
 pub struct Projection {
     /// Its name.
     pub name: &'static str,
     /// Its tables.
     pub tables: Vec<ProjectionTable>,
-    /// What is being done to it.
+    /// Its state.
     pub state: ProjectionState,
 }
 
@@ -59,20 +59,20 @@ pub struct Projection {
 pub struct ProjectionTable {
     /// Its name.
     pub name: &'static str,
-    /// About how many rows it has.
+    /// The estimated number of rows.
     pub rows: i64,
-    /// How many bytes it has on disk, with its indexes.
+    /// Its size on disk in bytes, including indexes.
     pub bytes: i64,
 }
 
-/// What is being done to a projection.
+/// The state of a projection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProjectionState {
-    /// It is kept with each event.
+    /// It is maintained inline.
     Current,
-    /// It is kept with each event, and somebody is making it anew.
+    /// It is maintained inline, and being rebuilt.
     Rebuilding,
-    /// It is kept with each event, and somebody began to make it anew and did not end.
+    /// It is maintained inline, and a rebuild was aborted.
     Abandoned,
 }
 
@@ -113,7 +113,7 @@ pub async fn list(server: &DatabaseServer) -> Result<Vec<Projection>> {
     Ok(projections.collect())
 }
 
-/// Makes a projection anew, or each of them in turn. What has become of each is told at once, because the next may fail.
+/// Rebuilds a projection, or each of them in turn. Each result is reported at once, because the next rebuild may fail.
 pub async fn rebuild(
     server: &DatabaseServer,
     name: Option<&str>,
@@ -125,7 +125,7 @@ pub async fn rebuild(
         all.iter().filter(|projector| name.is_none_or(|name| projector.name() == name)).collect();
     if wanted.is_empty() {
         let names: Vec<_> = all.iter().map(|projector| projector.name()).collect();
-        return Err(Error::invalid(format!("there is no such projection: use {}", names.join(", "))));
+        return Err(Error::invalid(format!("unknown projection: use {}", names.join(", "))));
     }
     let mut client = connect(server).await?;
     check_schema(&client).await?;
@@ -163,7 +163,7 @@ async fn rebuild_one(
     Ok(Rebuilt { name: projector.name(), tables: projector.tables(), events: replay.events(), pause })
 }
 
-/// Fails if Citus has distributed a table: the one that takes its place would be on the coordinator alone.
+/// Fails if Citus has distributed a table: its replacement would be on the coordinator alone.
 async fn must_be_local(client: &Client, projector: &dyn Projector) -> Result<()> {
     let has_citus = "SELECT to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL";
     if !client.query_one(has_citus, &[]).await.map_err(failed)?.get::<_, bool>(0) {
@@ -182,12 +182,12 @@ async fn must_be_local(client: &Client, projector: &dyn Projector) -> Result<()>
     }
 }
 
-/// Fails if the schema is not the one that the projectors of this program are made for.
+/// Fails if the schema version differs from that of this program's projectors.
 pub(crate) async fn check_schema(client: &Client) -> Result<()> {
     let found: Option<i32> = client
         .query_one("SELECT max(version) FROM schema_migrations", &[])
         .await
-        .map_err(|error| Error::internal(format!("the database has no schema of kymograph: {error}")))?
+        .map_err(|error| Error::internal(format!("the database has no Kymograph schema: {error}")))?
         .get(0);
     if found == Some(latest_version()) {
         return Ok(());
@@ -210,7 +210,7 @@ async fn take_lock(client: &Client) -> Result<()> {
     }
 }
 
-/// An error of the database with all that it says: whoever rebuilds is no client of the API.
+/// An error of the database with all details: the user is not a client of the API.
 fn failed(error: tokio_postgres::Error) -> Error {
     let detail = error.as_db_error().map_or_else(|| error.to_string(), ToString::to_string);
     Error::internal(detail)

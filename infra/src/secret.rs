@@ -1,5 +1,5 @@
-//! Secrets beside the log, sealed with a key of their org, which is sealed with a master key that the database does not have.
-//! See `docs/adr/0034-envelope.md`.
+//! Secrets beside the log, encrypted with a key of their org, which is encrypted with a master key that the database does not
+//! have. See `docs/adr/0034-envelope.md`.
 
 mod master_key;
 mod rotate;

@@ -22,11 +22,11 @@ pub struct PgSessionStore {
 }
 
 const SET_SERVER: &str = "SET LOCAL app.org_id = '0'";
-/// The number of all sessions is counted by one log-in at a time.
+/// Log-ins are serialized while all sessions are counted.
 const LOCK_QUOTA: &str = "SELECT pg_advisory_xact_lock(hashtextextended('kymograph/sessions', 0))";
 
-/// Log-ins of one user take turns from here on, and wait for a change of the password or state that is being written;
-/// one that comes later waits for the session, and ends it.
+/// From here on the log-ins of a user are serialized, also with a running change of the password or state; a later
+/// change waits for the session, and revokes it.
 const LOCK_USER: &str = "SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE";
 static CHECK_USER: Text = Text::new(|| check("EXISTS (SELECT FROM users WHERE id = $1 AND NOT is_disabled)"));
 static CHECK_PASSWORD: Text =

@@ -3,17 +3,17 @@
 //! All reads of the log and the tables share one snapshot, so that a server may write meanwhile. For each org:
 //! positions without a gap, each stream's versions without a gap, payloads as they were written; the stored ends
 //! of streams equal to a fold; the read models equal to what the projectors make of the log from the start; what
-//! objects refer to is there; and an independent fold through `postgres-es`.
+//! objects refer to is there; and a fold by another implementation ([`ReferenceFold`]).
 
 mod differential;
 mod log;
 mod read_model;
 mod reference;
 mod side_table;
-mod tunnel;
 
 use std::collections::BTreeMap;
 
+use kymograph_app::kernel::reference_fold::ReferenceFold;
 use kymograph_app::{Error, ErrorKind, Result};
 use kymograph_domain::OrgId;
 use kymograph_domain::registry::Fold;
@@ -23,7 +23,6 @@ use tokio_postgres::{Client, Transaction};
 use crate::database_server::DatabaseServer;
 use crate::migrate::connect;
 use crate::rebuild::{LOCK, check_schema};
-use tunnel::Tunnel;
 
 /// How many faults are described; the others are only counted.
 const MAX_DESCRIBED: usize = 50;
@@ -37,8 +36,8 @@ pub struct Report {
     pub events: i64,
     /// Streams, folded by the domain and compared with their stored ends.
     pub streams: usize,
-    /// Streams that `postgres-es` folded to the same state.
-    pub streams_by_postgres_es: usize,
+    /// Streams that the reference folded to the same state.
+    pub streams_by_reference: usize,
     /// Rows of each read model that equal those of a fresh projection.
     pub tables: BTreeMap<&'static str, i64>,
     /// Tables that are not derived from the log and were found consistent with it.
@@ -63,15 +62,15 @@ struct Folded {
     stream_type: String,
     version: i64,
     fold: Box<dyn Fold>,
-    /// Whether `postgres-es` can read its events. It panics where it cannot.
+    /// Whether the reference can read its events.
     is_readable: bool,
 }
 
 /// The streams of an org by name.
 type FoldedStreams = BTreeMap<String, Folded>;
 
-/// Verifies a database.
-pub async fn verify(server: &DatabaseServer) -> Result<Report> {
+/// Verifies a database, of whose log the reference folds the streams as well.
+pub async fn verify(server: &DatabaseServer, reference: &dyn ReferenceFold) -> Result<Report> {
     let mut client = connect(server).await?;
     check_schema(&client).await?;
     share_lock(&client).await?;
@@ -85,7 +84,6 @@ pub async fn verify(server: &DatabaseServer) -> Result<Report> {
         .await
         .map_err(Error::internal)?;
     let (mut report, mut prepared) = (Report::default(), read_model::Prepared::new());
-    let tunnel = Tunnel::open(server)?;
     for org in list_orgs(&transaction).await? {
         set_org(&transaction, org).await?;
         let Some(streams) = log::check(&transaction, org, &projectors, &mut prepared, &mut report).await?
@@ -98,7 +96,7 @@ pub async fn verify(server: &DatabaseServer) -> Result<Report> {
         read_model::compare_tenant_tables(&transaction, org, &projectors, &mut report).await?;
         side_table::check_tenant(&transaction, org, &mut report).await?;
         reference::check_tenant(&transaction, org, &mut report).await?;
-        differential::check(&tunnel, server.config(), org, &streams, &mut report).await?;
+        differential::check(reference, org, &streams, &mut report).await?;
     }
     read_model::compare_global_tables(&transaction, &projectors, &mut report).await?;
     side_table::check_global(&transaction, &mut report).await?;
@@ -110,7 +108,7 @@ pub async fn verify(server: &DatabaseServer) -> Result<Report> {
 async fn share_lock(client: &Client) -> Result<()> {
     let sql = "SELECT pg_try_advisory_lock_shared($1)";
     let is_free: bool = client.query_one(sql, &[&LOCK]).await.map_err(Error::internal)?.get(0);
-    let message = "a projection is being rebuilt: verify when that has ended";
+    let message = "a projection is being rebuilt: verify afterwards";
     if is_free { Ok(()) } else { Err(Error::new(ErrorKind::Stale, message)) }
 }
 

@@ -1,18 +1,18 @@
-//! The delay before a failed job is tried again.
+//! The backoff before a failed job is retried.
 
 use std::time::Duration;
 
 use kymograph_app::kernel::random::random_bytes;
 
-/// The wait after the first time.
+/// The backoff after the first attempt.
 const FIRST: Duration = Duration::from_secs(2);
-/// The longest wait.
+/// The maximum backoff.
 const LONGEST: Duration = Duration::from_secs(60 * 60);
 
-/// The wait after so many times. Each is twice as long as the one before, less a random part of up to a half, so that what
-/// failed together does not come back together.
+/// The backoff after this many attempts. It doubles with each attempt, minus a random part of up to a half, so that
+/// jobs that failed together are not retried together.
 pub(crate) fn wait_after(attempts: u32) -> Duration {
-    // Without randomness all wait for the longest.
+    // Without randomness all jobs wait for the maximum.
     let random = random_bytes().map_or(u32::MAX, u32::from_le_bytes);
     wait(attempts, f64::from(random) / f64::from(u32::MAX))
 }

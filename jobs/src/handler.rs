@@ -20,7 +20,7 @@ pub(crate) trait Handler: Send + Sync {
 struct Typed<J>(Arc<dyn JobHandler<J>>);
 
 fn read<J: Job>(payload: &str) -> Result<J, JobError> {
-    serde_json::from_str(payload).map_err(|error| JobError::GiveUp(format!("the payload is none: {error}")))
+    serde_json::from_str(payload).map_err(|error| JobError::GiveUp(format!("invalid payload: {error}")))
 }
 
 #[async_trait]
@@ -32,7 +32,7 @@ impl<J: Job> Handler for Typed<J> {
     async fn gave_up(&self, payload: &str, reason: &str) -> Result<()> {
         match read::<J>(payload) {
             Ok(job) => self.0.gave_up(&job, reason).await,
-            // A payload that cannot be read has nobody to tell.
+            // No handler can be notified of an invalid payload.
             Err(_) => Ok(()),
         }
     }
@@ -46,7 +46,7 @@ impl<J: Job> Handler for Typed<J> {
     }
 }
 
-/// The handlers of a worker. It claims no jobs of other kinds, which a newer server may have written.
+/// The handlers of a worker. It does not claim jobs of other kinds, which may be of a newer server.
 #[derive(Clone, Default)]
 pub struct Handlers(BTreeMap<&'static str, Arc<dyn Handler>>);
 

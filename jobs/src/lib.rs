@@ -1,9 +1,9 @@
-//! Durable jobs: the table `jobs`, the handlers of their kinds, and the worker of a server that does them.
+//! Durable jobs: the table `jobs`, the handlers of their kinds, and the worker of a server that runs them.
 //!
-//! A job is a row, written in the commit that causes it and deleted when it is done. Workers of all servers claim what is
-//! due for the time of a lease, which they renew. One that dies leaves its jobs to others when their leases end, and one
-//! that was only slow cannot settle a job any more that another has claimed: each claim moves the job's epoch. See
-//! `docs/adr/0031-durable-jobs.md`.
+//! A job is a row, written in the commit that causes it and deleted when it is done. Workers of all servers claim due
+//! jobs for the duration of a lease, which they renew. The jobs of a crashed worker become due when their leases
+//! expire, and a slow worker cannot settle a job that another one has claimed since: each claim increments the job's
+//! epoch. See `docs/adr/0031-durable-jobs.md`.
 
 mod backoff;
 mod handler;

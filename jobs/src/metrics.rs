@@ -11,13 +11,13 @@ use crate::handler::Handlers;
 pub(crate) enum Outcome {
     /// It succeeded.
     Done,
-    /// It is tried again.
+    /// It failed and will be retried.
     Retried,
-    /// It was given up.
+    /// It failed for good.
     Dead,
-    /// Another worker has it.
+    /// Another worker has claimed it.
     Lost,
-    /// It was given back at the stop of the server.
+    /// It was released at the stop of the server.
     Released,
 }
 
@@ -34,11 +34,11 @@ pub struct JobMetrics {
 impl JobMetrics {
     /// Metrics of these handlers in a registry.
     pub fn try_new(registry: &Registry, handlers: &Handlers) -> prometheus::Result<Self> {
-        let opts = Opts::new("kymograph_jobs_total", "Runs of jobs by what they came to.");
+        let opts = Opts::new("kymograph_jobs_total", "Job runs by outcome.");
         let counters = IntCounterVec::new(opts, &["kind", "outcome"])?;
         let of_kind = |kind| OUTCOMES.map(|outcome| counters.with_label_values(&[kind, outcome]));
         let runs = handlers.kinds().map(|kind| (kind, of_kind(kind))).collect();
-        let help = "How often the worker of jobs ended by a fault and was started again.";
+        let help = "Restarts of the job worker after a crash.";
         let restarts = IntCounter::new("kymograph_job_worker_restarts_total", help)?;
         registry.register(Box::new(counters))?;
         registry.register(Box::new(restarts.clone()))?;

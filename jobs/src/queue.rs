@@ -16,11 +16,11 @@ use tokio::sync::Notify;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
-/// For how long a claim holds unless it is renewed.
+/// The duration of a lease.
 pub(crate) const LEASE: Duration = Duration::from_secs(20);
-/// How many orgs are looked at beyond those that get a turn: others may be claiming what they have.
+/// How many orgs are read in addition to those that get a turn: other workers may be claiming their jobs.
 const LOOK_AHEAD: usize = 16;
-/// How many characters of an error are kept.
+/// How many characters of an error are stored.
 const MAX_ERROR: usize = 500;
 
 /// Jobs in the table `jobs`.
@@ -37,7 +37,7 @@ pub(crate) struct Claim {
     pub(crate) org: OrgId,
     pub(crate) kind: String,
     pub(crate) payload: String,
-    /// The number of times it was claimed, this one included.
+    /// The number of attempts, including this one.
     pub(crate) attempts: u32,
     /// The fencing token: a claim with an earlier one is no longer valid.
     epoch: i64,
@@ -48,11 +48,11 @@ pub(crate) struct Claim {
 pub(crate) enum Settlement {
     /// It is deleted.
     Done,
-    /// It is due again after so long, as if it had never been tried.
+    /// It is due again after this delay, with no attempts.
     Again(Duration),
-    /// It is tried again after so long, because it failed.
+    /// It failed and is due again after this delay.
     Retry(Duration, String),
-    /// It is due at once, as if it had not been claimed.
+    /// It is released: due at once, without counting this attempt.
     Release,
     /// It is dead.
     Dead(String),
@@ -64,9 +64,9 @@ pub(crate) struct Turn<'a> {
     pub(crate) after: OrgId,
     /// How many orgs get a turn at most, one job each.
     pub(crate) orgs: usize,
-    /// Those that have as much under way as they may.
+    /// Orgs that have reached their limit of running jobs.
     pub(crate) busy: &'a [i64],
-    /// The kinds that can be done.
+    /// The kinds that have a handler.
     pub(crate) kinds: &'a [&'static str],
 }
 
@@ -74,7 +74,7 @@ fn milliseconds(time: Duration) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// The beginning of an error, without control characters, one of which cannot be stored.
+/// The beginning of an error, without control characters: NUL cannot be stored.
 fn kept(error: &str) -> String {
     let printable = error.chars().map(|character| if character.is_control() { ' ' } else { character });
     printable.take(MAX_ERROR).collect()
@@ -87,12 +87,12 @@ impl PgJobs {
         Self { database: database.in_background(), woken: Arc::default() }
     }
 
-    /// Waits until somebody says that something is due.
+    /// Waits for a notification that a job is due.
     pub(crate) async fn woken(&self) {
         self.woken.notified().await;
     }
 
-    /// Writes a job that there always is, unless it is there.
+    /// Writes a standing job unless it exists.
     pub(crate) async fn ensure(&self, job: &NewJob) -> Result<()> {
         self.insert(sql::ENSURE, job).await
     }
@@ -103,7 +103,7 @@ impl PgJobs {
         self.database.write_global(sql, params).await.map(drop)
     }
 
-    /// Claims what is due, of each org the job that is due for longest.
+    /// Claims due jobs, of each org the one that is due longest.
     pub(crate) async fn claim(&self, turn: &Turn<'_>) -> Result<Vec<Claim>> {
         let looked_at = i64::try_from(turn.orgs + turn.busy.len() + LOOK_AHEAD).unwrap_or(i64::MAX);
         let orgs = i64::try_from(turn.orgs).unwrap_or(i64::MAX);
@@ -119,13 +119,13 @@ impl PgJobs {
         Ok(rows.iter().map(claim).collect())
     }
 
-    /// Renews the lease of a job, and returns whether it still is this claim's.
+    /// Renews the lease of a job. Returns false if another worker has claimed it.
     pub(crate) async fn renew(&self, claim: &Claim) -> Result<bool> {
         let lease = milliseconds(LEASE);
         Ok(self.database.write_global(sql::RENEW, &[&claim.id, &claim.epoch, &lease]).await? == 1)
     }
 
-    /// Says what becomes of a job, and returns whether it still was this claim's.
+    /// Settles a job. Returns false if another worker has claimed it.
     pub(crate) async fn settle(&self, claim: &Claim, settlement: Settlement) -> Result<bool> {
         let tried = i32::try_from(claim.attempts).unwrap_or(i32::MAX);
         let (state, wait, attempts, error) = match settlement {

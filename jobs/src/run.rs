@@ -1,4 +1,4 @@
-//! One run of a job that was claimed.
+//! One run of a claimed job.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -16,7 +16,7 @@ use crate::queue::{Claim, LEASE, PgJobs, Settlement};
 /// How often a lease is renewed.
 const RENEWAL: Duration = Duration::from_secs(5);
 
-/// Runs a job as long as it is this claim's, and settles it.
+/// Runs a job while the claim is valid, and settles it.
 pub(crate) async fn run(queue: &PgJobs, handler: &dyn Handler, claim: &Claim) -> Outcome {
     let (outcome, settlement) = tokio::select! {
         ended = work(handler, claim) => ended,
@@ -26,18 +26,18 @@ pub(crate) async fn run(queue: &PgJobs, handler: &dyn Handler, claim: &Claim) ->
         Ok(true) => outcome,
         Ok(false) => lost(claim),
         Err(error) => {
-            tracing::warn!(%error, job = claim.id, kind = claim.kind, "a job could not be settled");
+            tracing::warn!(%error, job = claim.id, kind = claim.kind, "could not record the outcome of a job");
             Outcome::Lost
         }
     }
 }
 
 fn lost(claim: &Claim) -> Outcome {
-    tracing::info!(job = claim.id, kind = claim.kind, "a job is another worker's by now");
+    tracing::info!(job = claim.id, kind = claim.kind, "lost a job to another worker: its lease had expired");
     Outcome::Lost
 }
 
-/// Renews the lease for as long as it is to be had.
+/// Renews the lease until it is lost.
 async fn keep_lease(queue: &PgJobs, claim: &Claim) {
     let mut held_at = Instant::now();
     loop {
@@ -47,7 +47,7 @@ async fn keep_lease(queue: &PgJobs, claim: &Claim) {
             Ok(true) => held_at = asked_at,
             Ok(false) => return,
             Err(error) => {
-                tracing::warn!(%error, job = claim.id, kind = claim.kind, "a lease could not be renewed");
+                tracing::warn!(%error, job = claim.id, kind = claim.kind, "could not renew the lease of a job");
             }
         }
         if held_at.elapsed() >= LEASE {
@@ -56,11 +56,11 @@ async fn keep_lease(queue: &PgJobs, claim: &Claim) {
     }
 }
 
-/// Does the work, unless it was begun too often already: then the workers died of it.
+/// Runs the handler, unless the job has used up its attempts: then every worker that ran it crashed.
 async fn work(handler: &dyn Handler, claim: &Claim) -> (Outcome, Settlement) {
     let is_over = |tries: u32| handler.max_attempts().is_some_and(|max| tries >= max);
     let failure = if is_over(claim.attempts - 1) {
-        JobError::GiveUp("no worker has survived it".to_owned())
+        JobError::GiveUp("every worker that ran it crashed".to_owned())
     } else {
         match attempt(handler, claim).await {
             Ok(Then::Done) => return (Outcome::Done, Settlement::Done),
@@ -72,25 +72,25 @@ async fn work(handler: &dyn Handler, claim: &Claim) -> (Outcome, Settlement) {
     match failure {
         JobError::Retry(reason) if !is_over(attempts) => {
             let wait = wait_after(attempts);
-            tracing::warn!(job, kind, attempts, ?wait, reason, "a job failed and is tried again");
+            tracing::warn!(job, kind, attempts, ?wait, reason, "a job failed and will be retried");
             (Outcome::Retried, Settlement::Retry(wait, reason))
         }
         JobError::Retry(reason) | JobError::GiveUp(reason) => {
-            tracing::error!(job, kind, attempts, reason, "a job is given up");
+            tracing::error!(job, kind, attempts, reason, "a job failed for good and is now dead");
             tell_of_death(handler, claim, &reason).await;
             (Outcome::Dead, Settlement::Dead(reason))
         }
     }
 }
 
-/// Has the handler try once. It may panic, and may take too long.
+/// Runs the handler once, and catches panics and timeouts.
 async fn attempt(handler: &dyn Handler, claim: &Claim) -> Result<Then, JobError> {
     let limit = handler.time_limit();
     let run = AssertUnwindSafe(handler.run(&claim.payload)).catch_unwind();
     match timeout(limit, run).await {
         Ok(Ok(result)) => result,
-        Ok(Err(panic)) => Err(JobError::Retry(format!("it panicked: {}", message(&*panic)))),
-        Err(_) => Err(JobError::Retry(format!("it took longer than {limit:?}"))),
+        Ok(Err(panic)) => Err(JobError::Retry(format!("panicked: {}", message(&*panic)))),
+        Err(_) => Err(JobError::Retry(format!("timed out after {limit:?}"))),
     }
 }
 
@@ -102,7 +102,7 @@ async fn tell_of_death(handler: &dyn Handler, claim: &Claim, reason: &str) {
         Ok(Err(panic)) => message(&*panic).to_owned(),
         Err(_) => "it took too long".to_owned(),
     };
-    tracing::warn!(job = claim.id, kind = claim.kind, failure, "the end of a job could not be told");
+    tracing::warn!(job = claim.id, kind = claim.kind, failure, "the failure handler of a dead job failed");
 }
 
 /// The text of a panic.

@@ -1,4 +1,4 @@
-//! Keeps the worker of a server alive, and stops it.
+//! Supervises the worker of a server.
 
 use std::time::Duration;
 
@@ -13,19 +13,19 @@ use crate::metrics::JobMetrics;
 use crate::queue::PgJobs;
 use crate::worker::Worker;
 
-/// How long the worker rests after it ended by a fault.
+/// The pause before a crashed worker is restarted.
 const REST: Duration = Duration::from_secs(1);
-/// How long the stop may take in all.
+/// The timeout of the stop.
 const STOP: Duration = Duration::from_secs(10);
 
-/// The worker of a server. It ends at once, with what it does, when this is dropped.
+/// The worker of a server. Dropping this aborts it with its running jobs.
 pub struct JobRunner {
     stop: watch::Sender<bool>,
     supervisor: JoinHandle<()>,
 }
 
 impl JobRunner {
-    /// Starts the worker. There always are the jobs that are standing: they are written if they are missing.
+    /// Starts the worker. Missing standing jobs are written.
     #[must_use]
     pub fn start(queue: PgJobs, handlers: Handlers, metrics: JobMetrics, standing: Vec<NewJob>) -> Self {
         let (stop, stopped) = watch::channel(false);
@@ -35,12 +35,12 @@ impl JobRunner {
         Self { stop, supervisor }
     }
 
-    /// Stops the worker: it claims nothing any more, finishes what takes moments, and gives the rest back.
+    /// Stops the worker: it claims no more jobs, finishes short ones, and releases the others.
     pub async fn stop(mut self) {
-        // A worker that has ended has nothing to be told.
+        // A worker that has ended needs no signal.
         let _ = self.stop.send(true);
         if timeout(STOP, &mut self.supervisor).await.is_err() {
-            tracing::warn!("jobs that are under way could not be given back in time");
+            tracing::warn!("could not release all running jobs in time");
         }
     }
 }
@@ -51,18 +51,18 @@ impl Drop for JobRunner {
     }
 }
 
-/// Runs a worker until it ends by itself, and starts another one whenever it ends by a fault.
+/// Runs a worker until it stops, and restarts it after a crash.
 async fn supervise<W>(restarts: IntCounter, worker: impl Fn() -> W + Send)
 where
     W: Future<Output = ()> + Send + 'static,
 {
     loop {
-        // A set, because that ends its task when it is dropped.
+        // A set, because dropping it aborts its tasks.
         let mut task = JoinSet::new();
         task.spawn(worker());
         match task.join_next().await {
             Some(Err(error)) => {
-                tracing::error!(%error, "the worker of jobs ended by a fault and is started again");
+                tracing::error!(%error, "the job worker crashed and is restarted");
                 restarts.inc();
                 sleep(REST).await;
             }

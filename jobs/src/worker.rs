@@ -1,4 +1,4 @@
-//! The worker of a server: claims what is due and runs some of it at a time.
+//! The worker of a server: claims due jobs and runs a limited number of them concurrently.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,13 +17,13 @@ use crate::metrics::{JobMetrics, Outcome};
 use crate::queue::{Claim, PgJobs, Settlement, Turn};
 use crate::run::run;
 
-/// How many jobs a server runs at a time.
+/// How many jobs a server runs concurrently.
 const MAX_RUNNING: usize = 8;
-/// How many of them are one org's.
+/// How many of them may belong to one org.
 pub const MAX_RUNNING_OF_ORG: usize = 4;
-/// How long the worker waits before it looks again for what is due, if nobody wakes it: other servers write jobs, too.
+/// The polling interval, without a notification: other servers write jobs, too.
 const POLL: Duration = Duration::from_secs(1);
-/// How long jobs that are under way may take at the stop of the server.
+/// How long running jobs may continue at the stop of the server.
 const DRAIN: Duration = Duration::from_secs(5);
 /// Before all orgs.
 const FIRST_TURN: OrgId = OrgId(-1);
@@ -34,13 +34,13 @@ pub(crate) struct Worker {
     pub(crate) queue: PgJobs,
     pub(crate) handlers: Handlers,
     pub(crate) metrics: JobMetrics,
-    /// Jobs that there always are.
+    /// The standing jobs.
     pub(crate) standing: Vec<NewJob>,
-    /// True when it should stop.
+    /// True if the worker is stopping.
     pub(crate) stop: watch::Receiver<bool>,
 }
 
-/// The jobs under way.
+/// The running jobs.
 #[derive(Default)]
 struct Running {
     tasks: JoinSet<Outcome>,
@@ -48,7 +48,7 @@ struct Running {
 }
 
 impl Running {
-    /// The orgs that have as much under way as they may.
+    /// The orgs that have reached their limit of running jobs.
     fn busy(&self) -> Vec<i64> {
         let mut counts = HashMap::<i64, usize>::new();
         for claim in self.claims.values() {
@@ -63,7 +63,7 @@ impl Running {
 }
 
 impl Worker {
-    /// Works until it should stop, and gives back what it has not done by then.
+    /// Runs jobs until the stop, and then releases unfinished ones.
     pub(crate) async fn run(mut self) {
         let mut running = Running::default();
         let mut last = FIRST_TURN;
@@ -72,14 +72,14 @@ impl Worker {
             if let Err(error) = self.claim_all(&mut running, &mut last, &mut has_standing).await {
                 static LIMIT: LogLimit = LogLimit::new();
                 if let Some(suppressed) = LIMIT.admit() {
-                    tracing::warn!(%error, suppressed, "jobs could not be claimed");
+                    tracing::warn!(%error, suppressed, "could not claim jobs");
                 }
             }
             tokio::select! {
                 Some(ended) = running.tasks.join_next_with_id() => self.ended(&mut running, ended),
                 () = self.queue.woken() => {}
                 () = sleep(POLL) => {}
-                // Whoever could say so is gone, which means the same.
+                // The sender was dropped, which means the same.
                 _ = self.stop.changed() => break,
             }
         }
@@ -90,7 +90,7 @@ impl Worker {
         }
     }
 
-    /// Claims and starts jobs until as much is under way as may be, or nothing else is due.
+    /// Claims and starts jobs until the limit is reached or nothing else is due.
     async fn claim_all(
         &self,
         running: &mut Running,
@@ -122,7 +122,7 @@ impl Worker {
 
     fn start(&self, running: &mut Running, claim: Claim) -> Result<()> {
         let handler = self.handlers.get(&claim.kind).cloned();
-        let handler = handler.ok_or_else(|| Error::internal("a job of an unknown kind was claimed"))?;
+        let handler = handler.ok_or_else(|| Error::internal("claimed a job of an unknown kind"))?;
         let (queue, started) = (self.queue.clone(), Arc::new(claim.clone()));
         let task = running.tasks.spawn(async move { run(&queue, &*handler, &started).await });
         running.claims.insert(task.id(), claim);
@@ -132,9 +132,9 @@ impl Worker {
     fn ended(&self, running: &mut Running, ended: Result<(Id, Outcome), JoinError>) {
         let (id, outcome) = match ended {
             Ok(ended) => ended,
-            // A panic of a handler is caught in `run`, so this is a fault of the worker. The lease will expire.
+            // A panic of a handler is caught in `run`, so this is a bug of the worker. The lease will expire.
             Err(error) => {
-                tracing::error!(%error, "the run of a job ended by a fault");
+                tracing::error!(%error, "the task of a job crashed");
                 (error.id(), Outcome::Lost)
             }
         };
@@ -143,7 +143,7 @@ impl Worker {
         }
     }
 
-    /// Waits for the jobs under way. Those that were aborted are given back, so that another worker has them at once.
+    /// Waits for the running jobs. Aborted ones are released, so that another worker can claim them at once.
     async fn drain(&self, running: &mut Running) {
         while let Some(ended) = running.tasks.join_next_with_id().await {
             let aborted = ended.as_ref().err().filter(|error| error.is_cancelled()).map(JoinError::id);
@@ -157,7 +157,7 @@ impl Worker {
     async fn release(&self, claim: &Claim) {
         let released = self.queue.settle(claim, Settlement::Release).await;
         if let Err(error) = released {
-            tracing::warn!(%error, job = claim.id, kind = claim.kind, "a job could not be given back");
+            tracing::warn!(%error, job = claim.id, kind = claim.kind, "could not release a job");
         }
         self.metrics.count(&claim.kind, Outcome::Released);
     }

@@ -115,7 +115,7 @@ describe("the audit log", () => {
     await api("DELETE", "/api/folders/whole");
     const { page, complaints } = await open("/audit?q=target%3Afolder%2Fwhole");
     const deleted = await entry(page, "folder.deleted");
-    const steps = deleted.getByRole("list", { name: "What undoing the request does" });
+    const steps = deleted.getByRole("list", { name: "Effects of the undo" });
     for (const text of ["Restore folder “Whole”", "Restore folder “Inner”", "Restore dashboard “Within”"]) {
       await steps.getByText(text).waitFor();
     }

@@ -193,7 +193,7 @@ describe("dashboards", () => {
     await page.getByText("“Doomed” deleted").waitFor();
     await page.getByRole("link", { name: "Trash" }).click();
     const row = page.getByRole("row", { name: /To be saved/ });
-    await row.getByText("a folder that is gone").waitFor();
+    await row.getByText("a deleted folder").waitFor();
     await row.getByRole("button", { name: "Restore" }).click();
     const dialog = page.getByRole("dialog", { name: "Restore to" });
     await dialog.getByRole("treeitem", { name: "Haven" }).click();
@@ -212,7 +212,7 @@ describe("dashboards", () => {
     await page.getByRole("dialog").getByText("could not be counted").waitFor();
   });
 
-  it("are deleted together, brought back, and one deleted for ever", async () => {
+  it("are deleted together, brought back, and one deleted permanently", async () => {
     for (const number of [1, 2, 3]) await saveDashboard({ uid: `bulk${number}`, title: `Bulky ${number}`, panels: [] });
     const { page } = await open("/dashboards?query=Bulky");
     await page.getByRole("link", { name: "Bulky 3" }).waitFor();
@@ -226,8 +226,8 @@ describe("dashboards", () => {
     await page.getByRole("link", { name: "Trash" }).click();
     const row = page.getByRole("row", { name: /Bulky 1/ });
     await row.getByRole("button", { name: "Delete…" }).click();
-    await page.getByRole("dialog").getByRole("button", { name: "Delete for ever" }).click();
-    await page.getByText("“Bulky 1” deleted for ever").waitFor();
+    await page.getByRole("dialog").getByRole("button", { name: "Delete permanently" }).click();
+    await page.getByText("“Bulky 1” deleted permanently").waitFor();
     await row.waitFor({ state: "detached" });
     await expect(api("PATCH", "/api/dashboards/uid/bulk1/trash", {})).rejects.toThrow("404");
   });

@@ -97,20 +97,20 @@ describe("the past", () => {
     await page.getByRole("tab", { name: "History" }).click();
     await page.getByText("No versions of then").waitFor();
     await page.getByRole("button", { name: "Compare with now" }).click();
-    await page.getByText("It is not there any more").waitFor();
+    await page.getByText("It no longer exists").waitFor();
   });
 
-  it("is explained where there was nothing yet, and where it is still to come", async () => {
+  it("is explained where there was nothing yet, and where it is in the future", async () => {
     const { page } = await open("/dashboards?at=2001-01-01T00:00:00Z");
     await page.getByText("before this organization began").waitFor();
-    await page.getByText("Nothing was here then").waitFor();
+    await page.getByText("Nothing existed at that time").waitFor();
     await page.goto(`${SERVER}/portal/dashboards?folder=era&at=2001-01-01`);
     await page.getByRole("alert").getByText("folder not found: it did not exist yet at that time").waitFor();
     await page.goto(`${SERVER}/portal/dashboards/timed?at=978307200000`);
     await page.getByRole("alert").getByText("Dashboard not found: it did not exist yet at that time").waitFor();
     await page.getByText("Choose another time").waitFor();
     await page.goto(`${SERVER}/portal/dashboards?at=2999-01-01T00:00:00Z`);
-    await page.getByText("is still to come").waitFor();
+    await page.getByText("is in the future").waitFor();
     await page.getByRole("alert").getByText("at is in the future").waitFor();
   });
 });

@@ -210,7 +210,7 @@ describe("the server's admin", () => {
     await page.getByLabel(/Type .* to go on/).fill("brief");
     await page.getByRole("dialog").getByRole("button", { name: "Delete user" }).click();
     await page.getByText("brief deleted").waitFor();
-    await page.getByText("Nobody is called like this").waitFor();
+    await page.getByText("No matching users").waitFor();
   });
 
   it("sees how much there is", async () => {

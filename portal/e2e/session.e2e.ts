@@ -91,7 +91,7 @@ describe("sessions", () => {
     await page.getByRole("textbox", { name: "Old password" }).fill("secret");
     await page.getByRole("textbox", { name: "New password", exact: true }).fill("better");
     await page.getByRole("textbox", { name: "New password again" }).fill("bettr");
-    await page.getByText("The two are different").waitFor();
+    await page.getByText("The passwords differ").waitFor();
     await page.getByRole("textbox", { name: "New password again" }).fill("better");
     await page.getByRole("button", { name: "Change password" }).click();
     await page.getByText("Password changed", { exact: true }).waitFor();

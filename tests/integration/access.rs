@@ -200,7 +200,7 @@ async fn what_happens_in_no_org_or_in_one_that_is_not_there_is_the_servers() {
     viewer.clone().in_org(acme).get("/api/folders").await.expect(401);
     let denied = &entries(&admin, "/api/admin/audit/events?outcome=denied", 1).await[0];
     assert_eq!(denied["actor"]["login"], "vic");
-    assert_eq!(denied["access"]["reason"], format!("no member of organization {acme}"));
+    assert_eq!(denied["access"]["reason"], format!("not a member of organization {acme}"));
     // A server admin may name any org, and may not read dashboards in one that is not there.
     admin.clone().in_org(9999).get("/api/folders").await.expect(403);
     entries(&admin, "/api/admin/audit/events?outcome=denied", 2).await;

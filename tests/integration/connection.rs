@@ -140,7 +140,7 @@ async fn beyond_the_limit_only_health_is_served() {
     let (refused, mut connection) = ask(Ipv4Addr::LOCALHOST, login_page).await;
     assert_eq!(refused.status, 503, "{refused:?}");
     assert!(refused.head.contains("retry-after: 1") && refused.head.contains("connection: close"));
-    assert_eq!(refused.body, r#"{"message":"Too many connections at once, try again shortly"}"#);
+    assert_eq!(refused.body, r#"{"message":"Too many connections, try again shortly"}"#);
     assert!(connection.is_closed_within(Duration::from_secs(1)).await);
     let (served, other) = ask(OTHER, login_page).await;
     assert_eq!(served.status, 200, "{served:?}");

@@ -1,9 +1,9 @@
 //! A server on tables that Citus has distributed gives the same answers as on one PostgreSQL.
 
 use kymograph_domain::{OrgId, StoredEvent, Timestamp, UserId, registry};
-use kymograph_infra::verify::verify;
 use kymograph_projections::kernel::sql::Tables;
 use kymograph_projections::{Recorded, Statements, projectors};
+use kymograph_server::verify::verify_database;
 use kymograph_tests::{Cluster, TestDatabase, TestServer};
 use serde_json::{Value, json};
 use tokio_postgres::types::ToSql;
@@ -144,7 +144,7 @@ async fn both_ways_give_the_same_answers() {
         }
     }
     ann.get("/api/search").await.expect(200);
-    let report = verify(&database.config).await.unwrap();
+    let report = verify_database(&database.config).await.unwrap();
     assert!(report.faults.is_empty(), "{:?}", report.faults);
 }
 

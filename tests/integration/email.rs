@@ -1,6 +1,6 @@
 //! A change of one's own e-mail address, and the mail that confirms it, with a mail server that speaks SMTP.
 
-use kymograph_infra::verify::verify;
+use kymograph_server::verify::verify_database;
 use kymograph_tests::{Answer, Client, MailServer, Manner, TestServer};
 use serde_json::{Value, json};
 
@@ -67,7 +67,7 @@ async fn an_address_counts_once_the_link_in_the_mail_was_opened() {
     assert!(actions.contains(&json!("user.email_change_requested")), "{actions:?}");
     assert_eq!(actions[0], "user.profile_changed");
     assert!(!events.to_string().contains(&code));
-    assert_eq!(verify(&server.database.config).await.unwrap().faults, Vec::<String>::new());
+    assert_eq!(verify_database(&server.database.config).await.unwrap().faults, Vec::<String>::new());
 }
 
 #[tokio::test]
@@ -108,7 +108,7 @@ async fn a_link_ends_with_its_time_and_with_the_next_change() {
         (email_of(&ann).await, email_of(&bob).await),
         (json!("given@example.org"), json!("wanted@example.org"))
     );
-    assert_eq!(verify(&server.database.config).await.unwrap().faults, Vec::<String>::new());
+    assert_eq!(verify_database(&server.database.config).await.unwrap().faults, Vec::<String>::new());
 }
 
 /// Waits for a number that a query comes to.

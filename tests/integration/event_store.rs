@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kymograph_infra::verify::verify;
+use kymograph_server::verify::verify_database;
 use kymograph_tests::{Cluster, TestDatabase, TestServer};
 use serde_json::json;
 
@@ -28,7 +28,7 @@ async fn concurrent_commands_of_one_org_share_transactions_and_leave_no_gap() {
         "SELECT count(DISTINCT xmin::text) FROM events WHERE org_id = 1 AND stream_type = 'dashboard'";
     let flights: i64 = server.database.scalar(flights).await;
     assert!(flights < 300, "320 commands took {flights} transactions");
-    assert_eq!(verify(&server.database.config).await.unwrap().faults, Vec::<String>::new());
+    assert_eq!(verify_database(&server.database.config).await.unwrap().faults, Vec::<String>::new());
 }
 
 #[tokio::test]
@@ -94,7 +94,7 @@ async fn two_servers_on_one_database_agree() {
     for writer in writers.collect::<Vec<_>>() {
         writer.await.unwrap();
     }
-    assert_eq!(verify(&one.database.config).await.unwrap().faults, Vec::<String>::new());
+    assert_eq!(verify_database(&one.database.config).await.unwrap().faults, Vec::<String>::new());
 
     // What one server has cached it forgets when the other tells of a change.
     two.admin().get("/api/dashboards/uid/d0").await.expect(200);
@@ -144,5 +144,5 @@ async fn dropped_requests_leave_neither_a_tenant_nor_a_stuck_connection() {
     }
     let stuck = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'";
     assert_eq!(server.database.scalar::<i64>(stuck).await, 0);
-    assert_eq!(verify(&server.database.config).await.unwrap().faults, Vec::<String>::new());
+    assert_eq!(verify_database(&server.database.config).await.unwrap().faults, Vec::<String>::new());
 }

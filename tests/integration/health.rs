@@ -39,7 +39,7 @@ async fn who_cannot_write_is_not_ready_and_says_so_in_few_lines() {
     assert_eq!(server.database().await.execute(age, &[]).await.unwrap(), 1);
     set_read_only(&server, true).await;
     let text = wait_for_readiness(&server, 503).await;
-    assert_eq!(text, r#"{"message":"The database takes no writes"}"#);
+    assert_eq!(text, r#"{"message":"The database accepts no writes"}"#);
     server.anonymous().get("/livez").await.expect(200);
     admin.get("/api/folders").await.expect(200);
     for number in 0..100 {
@@ -49,9 +49,9 @@ async fn who_cannot_write_is_not_ready_and_says_so_in_few_lines() {
     let log = server.log();
     let lines = log.lines().filter(|line| line.contains("could not rotate the token of a session")).count();
     assert!((1..20).contains(&lines), "{lines} lines:\n{log}");
-    let lines = log.lines().filter(|line| line.contains("a needed part is not available")).count();
+    let lines = log.lines().filter(|line| line.contains("a dependency is unavailable")).count();
     assert!((1..20).contains(&lines), "{lines} lines:\n{log}");
-    assert_eq!(log.matches("the database takes no writes").count(), 1, "{log}");
+    assert_eq!(log.matches("the database accepts no writes").count(), 1, "{log}");
     set_read_only(&server, false).await;
     assert_eq!(wait_for_readiness(&server, 200).await, "Ok");
     admin.post("/api/folders", &json!({"title": "Ops"})).await.expect(200);

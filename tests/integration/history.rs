@@ -1,6 +1,6 @@
 //! The history of anything through HTTP: what was done, what that changed, and undoing it.
 
-use kymograph_infra::verify::verify;
+use kymograph_server::verify::verify_database;
 use kymograph_tests::{Client, TestServer};
 use serde_json::{Value, json};
 
@@ -225,7 +225,7 @@ async fn orgs_members_and_preferences_have_histories() {
     ann.get(&format!("{path}/history")).await.expect(403);
     admin.delete(&path).await.expect(200);
     let left = admin.post(&format!("{path}/history/restore"), &json!({"version": first})).await;
-    left.expect_message(400, "a membership cannot be brought back");
+    left.expect_message(400, "a membership cannot be restored");
 
     admin.get("/api/org/preferences/history").await.expect_message(404, "no preferences were ever set");
     for theme in ["dark", "light"] {
@@ -275,7 +275,7 @@ async fn teams_service_accounts_and_users_have_histories() {
     assert_eq!((&read["name"], &read["role"]), (&json!("ci"), &json!("Viewer")));
     admin.delete(&path).await.expect(200);
     let gone = admin.post(&format!("{path}/history/restore"), &json!({"version": 1})).await;
-    gone.expect_message(400, "a service account cannot be brought back");
+    gone.expect_message(400, "a service account cannot be restored");
 
     let path = format!("/api/users/{ann}");
     admin.put(&path, &json!({"login": "maria", "name": "Maria"})).await.expect(200);
@@ -403,7 +403,7 @@ async fn what_was_closed_comes_back_closed_and_can_be_opened() {
     admin.delete("/api/folders/open").await.expect(200);
     restore(&admin, "/api/folders/open", 1).await;
     vic.get("/api/folders/open").await.expect(200);
-    assert_eq!(verify(&server.database.config).await.unwrap().faults, Vec::<String>::new());
+    assert_eq!(verify_database(&server.database.config).await.unwrap().faults, Vec::<String>::new());
 }
 
 #[tokio::test]
@@ -420,5 +420,5 @@ async fn who_is_demoted_by_a_restoration_has_invited_nobody() {
     let log = admin.get("/api/audit/events?action=invite.*").await.expect(200).body;
     let actions: Vec<_> = log["events"].as_array().unwrap().iter().map(|event| &event["action"]).collect();
     assert_eq!(actions, ["invite.revoked", "invite.created"]);
-    assert_eq!(verify(&server.database.config).await.unwrap().faults, Vec::<String>::new());
+    assert_eq!(verify_database(&server.database.config).await.unwrap().faults, Vec::<String>::new());
 }

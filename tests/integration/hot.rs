@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use kymograph_infra::verify::verify;
+use kymograph_server::verify::verify_database;
 use kymograph_tests::{Answer, Client, Cluster, TestDatabase, TestServer};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -22,7 +22,7 @@ fn cpu_after(version: i64) -> Value {
 }
 
 async fn assert_sound(server: &TestServer) {
-    assert_eq!(verify(&server.database.config).await.unwrap().faults, Vec::<String>::new());
+    assert_eq!(verify_database(&server.database.config).await.unwrap().faults, Vec::<String>::new());
 }
 
 /// Sends a request, and lets the server come as far with it as it can.

@@ -1,6 +1,6 @@
 //! Housekeeping deletes expired rows, and those that a deleted org leaves.
 
-use kymograph_infra::verify::verify;
+use kymograph_server::verify::verify_database;
 use kymograph_tests::TestServer;
 use serde_json::json;
 
@@ -10,7 +10,7 @@ const HOUR: i64 = 60 * 60;
 const DAY: i64 = 24 * HOUR;
 
 async fn must_verify(server: &TestServer) {
-    assert_eq!(verify(&server.database.config).await.unwrap().faults, Vec::<String>::new());
+    assert_eq!(verify_database(&server.database.config).await.unwrap().faults, Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use axum::http::Method;
 use kymograph_api::kernel::routes::Route;
-use kymograph_infra::verify::verify;
+use kymograph_server::verify::verify_database;
 use kymograph_tests::{Client, TestServer};
 use serde_json::json;
 
@@ -118,5 +118,5 @@ async fn the_answer_of_who_belongs_to_no_org_is_forgotten_in_the_turn_of_the_ser
     keyed(admin.in_org(987_654), "two").put("/api/user", &form).await.expect(200);
     let turns = "SELECT count(*) FROM jobs WHERE id LIKE 'tidy-org-%' AND owner_org_id <> 0";
     assert_eq!(server.database.scalar::<i64>(turns).await, 0);
-    assert_eq!(verify(&server.database.config).await.unwrap().faults, Vec::<String>::new());
+    assert_eq!(verify_database(&server.database.config).await.unwrap().faults, Vec::<String>::new());
 }

@@ -102,7 +102,7 @@ async fn what_can_be_read_in_two_ways_is_refused() {
     let json: Vec<_> = lines(&origin).await.into_iter().filter(|line| !line.contains("text-1")).collect();
     let mixed = json.join("\n") + "\n" + &copied(&origin, "aggregate_id ~ 'text-1'").await;
     let said = import_file(&server, org, &file_of("mixed", &mixed), &[]);
-    assert!(!said.is_ok && said.error.contains("is no event"), "{}", said.error);
+    assert!(!said.is_ok && said.error.contains("not an event"), "{}", said.error);
     let path = std::env::temp_dir().join(format!("kymograph-import-utf16-{}", std::process::id()));
     std::fs::write(&path, b"\xff\xfe{\0}\0").unwrap();
     let said = import_file(&server, org, &path, &[]);
@@ -125,7 +125,7 @@ async fn what_is_imported_can_be_in_folders_of_the_org() {
     let all = [inner.clone(), net.clone()];
     let said = import_file(&server, org, &file("nowhere-yet", &all), &[]);
     assert!(
-        said.error.contains("line 2: dashboard-net is in the folder e4, which is not there"),
+        said.error.contains("line 2: dashboard-net is in the folder e4, which does not exist"),
         "{}",
         said.error
     );
@@ -197,7 +197,7 @@ async fn a_folder_that_is_deleted_meanwhile_refuses_what_is_in_it() {
         });
         importing.join().unwrap()
     });
-    let expected = "dashboard-net is in the folder there, which is not there";
+    let expected = "dashboard-net is in the folder there, which does not exist";
     assert!(!said.is_ok && said.error.contains(expected), "{}{}", said.out, said.error);
     acme.get("/api/dashboards/uid/net").await.expect(404);
     std::fs::remove_file(path).unwrap();

@@ -2,7 +2,7 @@
 //! damage where it does not.
 
 use futures_util::future::join_all;
-use kymograph_infra::verify::verify;
+use kymograph_server::verify::verify_database;
 use kymograph_tests::{Answer, Client, TestServer};
 use serde_json::{Value, json};
 
@@ -18,7 +18,7 @@ async fn second(server: &TestServer) -> TestServer {
 }
 
 async fn faults(server: &TestServer) -> Vec<String> {
-    verify(&server.database.config).await.unwrap().faults
+    verify_database(&server.database.config).await.unwrap().faults
 }
 
 /// Something that a client does to an object while it is deleted.
@@ -185,51 +185,51 @@ const DAMAGES: &[(&str, &str, &str)] = &[
     (
         "memberships",
         "INSERT INTO memberships (org_id, user_id, role, created, updated) VALUES (2, 99, 'Admin', now(), now())",
-        "org 2: memberships 99 is a member and no user",
+        "org 2: memberships 99 is a member, but not a user",
     ),
     (
         "user_orgs",
         "INSERT INTO user_orgs (user_id, member_org_id, role, since) VALUES (99, 2, 'Admin', now())",
-        "user_orgs 99 of 2 is a member and no user, or of no org",
+        "user_orgs 99 of 2 is a membership of a missing user or org",
     ),
     (
         "user_orgs",
         "INSERT INTO user_orgs (user_id, member_org_id, role, since) VALUES (1, 3, 'Admin', now())",
-        "user_orgs 1 of 3 is a member and no user, or of no org",
+        "user_orgs 1 of 3 is a membership of a missing user or org",
     ),
     ("memberships", "UPDATE memberships SET role = 'Viewer' WHERE org_id = 2", "org 2: orgs 2 has no admin"),
-    ("teams", "DELETE FROM teams", "is a member of no team"),
-    ("teams", "DELETE FROM teams", "is granted to somebody who is not there"),
-    (
-        "folders",
-        "UPDATE folders SET parent_uid = 'gone'",
-        "folders zebra-folder is in a folder that is not there",
-    ),
+    ("teams", "DELETE FROM teams", "is a member of a missing team"),
+    ("teams", "DELETE FROM teams", "is granted to a missing grantee"),
+    ("folders", "UPDATE folders SET parent_uid = 'gone'", "folders zebra-folder is in a missing folder"),
     ("folders", "UPDATE folders SET parent_uid = uid", "folders zebra-folder is inside of itself"),
-    ("folders", "DELETE FROM folders", "dashboards zebra-dashboard is in a folder that is not there"),
+    ("folders", "DELETE FROM folders", "dashboards zebra-dashboard is in a missing folder"),
     (
         "folders",
         "DELETE FROM folders",
-        "resource_permissions folder zebra-folder has permissions and is not there",
+        "resource_permissions folder zebra-folder has permissions, but does not exist",
     ),
-    ("dashboards", "DELETE FROM dashboards", "stars zebra-dashboard has a star and is no dashboard"),
-    ("service_accounts", "DELETE FROM service_accounts", "is a token of no service account"),
+    ("dashboards", "DELETE FROM dashboards", "stars zebra-dashboard is starred, but not a dashboard"),
+    ("service_accounts", "DELETE FROM service_accounts", "is a token of a missing service account"),
     (
         "preferences",
         "UPDATE preferences SET owner = 'team-99' WHERE owner = 'org'",
-        "preferences team-99 prefers something and is no team",
+        "preferences team-99 has preferences, but is not a team",
     ),
-    ("users", "UPDATE users SET is_disabled = true", "users 2 are there, and none administers the server"),
+    ("users", "UPDATE users SET is_disabled = true", "users 2 exist, but none is a server admin"),
     (
         "user_quotas",
         "INSERT INTO user_quotas (user_id, target, max) VALUES (99, 'org', 1)",
-        "user_quotas 99 is limited and no user",
+        "user_quotas 99 has a quota, but is not a user",
     ),
-    ("quotas", "UPDATE quotas SET owner_org_id = 3 WHERE owner_org_id = 2", "quotas 3 is limited and no org"),
+    (
+        "quotas",
+        "UPDATE quotas SET owner_org_id = 3 WHERE owner_org_id = 2",
+        "quotas 3 has a quota, but is not an org",
+    ),
     (
         "events",
         "UPDATE events SET pos = pos + 100 WHERE org_id = 2 AND type = 'org.created'",
-        "org 2: membership.added at position 2, where there is no org",
+        "org 2: membership.added at position 2, before the org was created",
     ),
 ];
 
@@ -253,5 +253,5 @@ async fn what_refers_to_what_is_not_there_is_named() {
     damage_table(&client, "events", late).await;
     let found = faults(&server).await;
     assert!(found.iter().any(|fault| fault.contains("team.created at position 10")), "{found:#?}");
-    assert!(found.iter().any(|fault| fault.contains("where there is no org")), "{found:#?}");
+    assert!(found.iter().any(|fault| fault.contains("before the org was created")), "{found:#?}");
 }

@@ -1,6 +1,6 @@
 //! Invites through HTTP.
 
-use kymograph_infra::verify::verify;
+use kymograph_server::verify::verify_database;
 use kymograph_tests::{Client, TestServer};
 use serde_json::{Value, json};
 
@@ -248,7 +248,7 @@ async fn an_address_that_one_org_invited_gives_no_rights_in_another() {
     let team = ada.post("/api/teams", &json!({"name": "SRE"})).await.expect(200).body["teamId"].clone();
     let members = json!({"members": ["ceo@two.test"], "admins": []});
     ada.put(&format!("/api/teams/{team}/members"), &members).await.expect(200);
-    assert_eq!(verify(&server.database.config).await.unwrap().faults, Vec::<String>::new());
+    assert_eq!(verify_database(&server.database.config).await.unwrap().faults, Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -345,7 +345,7 @@ async fn keys_that_cannot_verify_stop_the_start_with_the_reason() {
         (&short, "key_file", "its RSA key is shorter than 2048 bits"),
         (&private, "key_file", "it holds a private key; verifying needs the public one only"),
         (&text, "key_file", "it holds no PEM public key"),
-        (&text, "jwk_set_file", "it is no JSON Web Key Set"),
+        (&text, "jwk_set_file", "not a JSON Web Key Set"),
         (&symmetric, "jwk_set_file", "it has no key that can verify a signature"),
         (&encrypting, "jwk_set_file", "it has no key that can verify a signature"),
     ] {

@@ -2,7 +2,7 @@
 
 use kymograph_domain::kernel::json::MAX_DEPTH;
 use kymograph_infra::event_store::checksum;
-use kymograph_infra::verify::verify;
+use kymograph_server::verify::verify_database;
 use kymograph_tests::TestServer;
 use serde_json::{Value, json};
 
@@ -29,7 +29,7 @@ async fn what_is_saved_is_read_by_everything() {
     admin.get("/api/dashboards/uid/deep").await.expect(200);
     admin.get("/api/dashboards/uid/deep/history/diff?from=1&to=2").await.expect(200);
     admin.get("/api/audit/events?changes=true").await.expect(200);
-    let report = verify(&server.database.config).await.unwrap();
+    let report = verify_database(&server.database.config).await.unwrap();
     assert_eq!(report.faults, Vec::<String>::new());
 }
 
@@ -59,8 +59,8 @@ async fn a_document_that_is_too_deep_is_a_finding_and_does_not_come_back() {
         let refused = "dashboard is nested more than 100 levels deep";
         admin.post(path, &json!({"version": 1})).await.expect_message(400, refused);
     }
-    let report = verify(&server.database.config).await.unwrap();
+    let report = verify_database(&server.database.config).await.unwrap();
     assert_eq!(report.fault_count, 1, "{:?}", report.faults);
     assert!(report.faults[0].contains("is nested 127 levels deep"), "{:?}", report.faults);
-    assert!(report.streams_by_postgres_es > 0);
+    assert!(report.streams_by_reference > 0);
 }

@@ -161,7 +161,7 @@ async fn can_be_browsed_without_script() {
     // Every link leads somewhere.
     for link in page.text.split("href=\"#").skip(1) {
         let id = link.split('"').next().unwrap();
-        assert!(page.text.contains(&format!("id=\"{id}\"")), "the page links to {id}, which is not there");
+        assert!(page.text.contains(&format!("id=\"{id}\"")), "the page links to {id}, which does not exist");
     }
 }
 

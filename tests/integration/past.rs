@@ -97,7 +97,7 @@ async fn times_are_given_in_three_ways() {
         }
     }
     let trash = admin.get(&format!("/api/search?deleted=true&at={position}")).await;
-    trash.expect_message(400, "at cannot be combined with deleted: only today's trash is kept");
+    trash.expect_message(400, "at cannot be combined with deleted: the trash has no history");
 }
 
 #[tokio::test]

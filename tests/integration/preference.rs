@@ -1,6 +1,6 @@
 //! Preferences through HTTP, and the home dashboard that they lead to.
 
-use kymograph_infra::verify::verify;
+use kymograph_server::verify::verify_database;
 use kymograph_tests::{Client, TestServer};
 use serde_json::{Value, json};
 
@@ -150,5 +150,5 @@ async fn a_team_prefers_between_its_members_and_the_org() {
     admin.get(&preferences).await.expect_message(404, "Team not found");
     admin.put(&preferences, &json!({})).await.expect_message(404, "Team not found");
     admin.put(&format!("{}/preferences", paths[0]), &json!({"theme": "pink"})).await.expect(400);
-    assert_eq!(verify(&server.database.config).await.unwrap().faults, Vec::<String>::new());
+    assert_eq!(verify_database(&server.database.config).await.unwrap().faults, Vec::<String>::new());
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kymograph_infra::verify::verify;
+use kymograph_server::verify::verify_database;
 use kymograph_tests::{Answer, Client, Cluster, TestDatabase, TestServer};
 use serde_json::{Value, json};
 
@@ -48,7 +48,7 @@ where
 }
 
 async fn must_verify(server: &TestServer) {
-    assert_eq!(verify(&server.database.config).await.unwrap().faults, Vec::<String>::new());
+    assert_eq!(verify_database(&server.database.config).await.unwrap().faults, Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Permissions of folders and dashboards through HTTP. What follows from them is in `authorization.rs`.
 
+use kymograph_server::verify::verify_database;
 use kymograph_tests::{Client, TestServer};
 use serde_json::{Value, json};
 
@@ -389,7 +390,7 @@ async fn nothing_is_left_granted_when_two_are_at_it_at_once() {
         assert_eq!(server.database.scalar::<i64>(listed).await, 0);
         admin.post("/api/org/users", &member).await.expect(200);
     }
-    let report = kymograph_infra::verify::verify(&server.database.config).await.unwrap();
+    let report = verify_database(&server.database.config).await.unwrap();
     assert_eq!(report.faults, Vec::<String>::new());
 }
 
@@ -415,6 +416,6 @@ async fn creators_of_what_was_there_before_are_learnt_from_the_log() {
         .unwrap();
     client.batch_execute("SET ROLE kymograph_owner").await.unwrap();
     client.batch_execute(&format!("DO $${learn}$$")).await.unwrap();
-    let report = kymograph_infra::verify::verify(&server.database.config).await.unwrap();
+    let report = verify_database(&server.database.config).await.unwrap();
     assert_eq!(report.faults, Vec::<String>::new());
 }

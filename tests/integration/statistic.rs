@@ -1,6 +1,6 @@
 //! The statistics of the server through HTTP.
 
-use kymograph_infra::verify::verify;
+use kymograph_server::verify::verify_database;
 use kymograph_tests::{Client, TestServer};
 use serde_json::{Value, json};
 
@@ -66,7 +66,7 @@ async fn counts_over_all_orgs_and_forgets_what_is_deleted() {
     assert_eq!(read(&server, names).await, [2, 3, 2, 3]);
     one.delete(&format!("/api/orgs/{acme}")).await.expect(200);
     assert_eq!(read(&server, names).await, [1, 2, 1, 2]);
-    assert_eq!(verify(&server.database.config).await.unwrap().faults, Vec::<String>::new());
+    assert_eq!(verify_database(&server.database.config).await.unwrap().faults, Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -91,7 +91,7 @@ async fn a_folder_with_too_much_in_it_is_deleted_in_parts() {
             "description": description});
         admin.post("/api/folders", &inner).await.expect(200);
     }
-    let message = "this changes more than can be changed at once: change a part of it";
+    let message = "this changes too much at once: change it in parts";
     admin.delete("/api/folders/top").await.expect_message(413, message);
     for number in 0..20 {
         admin.delete(&format!("/api/folders/in{number}")).await.expect(200);

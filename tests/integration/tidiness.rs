@@ -40,7 +40,9 @@ const CRATES: &[&str] = &[
     "domain/src",
     "app/src",
     "projections/src",
+    "embedded_postgres/src",
     "infra/src",
+    "postgres_es/src",
     "jobs/src",
     "api/src",
     "migrations/src",
@@ -51,12 +53,27 @@ const CRATES: &[&str] = &[
 const LAYERS: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("migrations", &[]),
+    ("embedded_postgres", &[]),
     ("app", &["domain"]),
     ("projections", &["app", "domain"]),
     ("infra", &["app", "domain", "migrations", "projections"]),
+    ("postgres_es", &["app", "domain"]),
     ("jobs", &["app", "domain", "projections"]),
     ("api", &["app", "domain"]),
-    ("deploy/server", &["api", "app", "domain", "infra", "jobs", "migrations", "projections"]),
+    (
+        "deploy/server",
+        &[
+            "api",
+            "app",
+            "domain",
+            "embedded-postgres",
+            "infra",
+            "jobs",
+            "migrations",
+            "postgres-es",
+            "projections",
+        ],
+    ),
 ];
 
 /// The areas of the crates, lowest first: each may use itself and those before it.
@@ -136,6 +153,15 @@ fn dependencies_run_one_way() {
         for used in used {
             assert!(allowed.contains(&used), "{name} must not depend on {used}");
         }
+    }
+}
+
+#[test]
+fn postgres_es_and_sqlx_are_dependencies_of_one_crate() {
+    for (name, _) in LAYERS {
+        let manifest = std::fs::read_to_string(root().join(name).join("Cargo.toml")).unwrap();
+        let needs = |library: &str| manifest.lines().any(|line| line.starts_with(&format!("{library}.")));
+        assert_eq!(needs("sqlx") || needs("postgres-es"), *name == "postgres_es", "{name}");
     }
 }
 

@@ -9,9 +9,9 @@ use std::time::Duration;
 use kymograph_infra::database_server::DatabaseServer;
 use kymograph_infra::migrate::{connect, migrate};
 use kymograph_infra::pool::app_database;
-use kymograph_infra::verify::verify;
 use kymograph_server::config::{Config, Sources};
 use kymograph_server::database::ServerDatabase;
+use kymograph_server::verify::verify_database;
 use kymograph_tests::{TestDatabase, TestServer, master_keys, program};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use serde_json::json;
@@ -302,9 +302,9 @@ async fn the_whole_server_works_over_tls() {
         let row = client.query_one(sql, &[]).await.unwrap();
         let (encrypted, clear): (i64, i64) = (row.get(0), row.get(1));
         assert!(encrypted >= 3 && clear == 0, "{encrypted} encrypted, {clear} not");
-        let report = verify(&server.database.config).await.unwrap();
+        let report = verify_database(&server.database.config).await.unwrap();
         assert_eq!(report.faults, Vec::<String>::new());
-        assert!(report.streams_by_postgres_es > 0);
+        assert!(report.streams_by_reference > 0);
     }
 }
 

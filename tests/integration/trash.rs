@@ -1,6 +1,6 @@
 //! The trash of dashboards through HTTP.
 
-use kymograph_infra::verify::verify;
+use kymograph_server::verify::verify_database;
 use kymograph_tests::{Client, TestServer};
 use serde_json::{Value, json};
 
@@ -54,7 +54,7 @@ async fn a_deleted_dashboard_comes_back_with_its_history() {
     let versions = admin.get("/api/dashboards/uid/cpu/versions").await.expect(200).body;
     assert_eq!(versions["versions"].as_array().unwrap().len(), 2);
     restore(&admin, "cpu", json!({})).await.expect_message(404, "Dashboard not found");
-    assert_eq!(verify(&server.database.config).await.unwrap().faults, Vec::<String>::new());
+    assert_eq!(verify_database(&server.database.config).await.unwrap().faults, Vec::<String>::new());
 }
 
 #[tokio::test]
@@ -92,7 +92,7 @@ async fn a_new_one_takes_the_place_of_the_deleted_one() {
     restore(&admin, "cpu", json!({})).await.expect(200);
     let read = admin.get("/api/dashboards/uid/cpu").await.expect(200).body;
     assert_eq!(read["dashboard"]["id"], again["id"]);
-    assert_eq!(verify(&server.database.config).await.unwrap().faults, Vec::<String>::new());
+    assert_eq!(verify_database(&server.database.config).await.unwrap().faults, Vec::<String>::new());
 }
 
 #[tokio::test]
@@ -110,7 +110,7 @@ async fn what_is_purged_is_only_in_the_log() {
     let events: String = server.database.scalar(events).await;
     assert_eq!(events, "dashboard.created dashboard.deleted dashboard.purged");
     assert_eq!(save(&admin, "cpu", "").await["version"], 1);
-    assert_eq!(verify(&server.database.config).await.unwrap().faults, Vec::<String>::new());
+    assert_eq!(verify_database(&server.database.config).await.unwrap().faults, Vec::<String>::new());
 }
 
 #[tokio::test]

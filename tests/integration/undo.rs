@@ -1,6 +1,6 @@
 //! Undoing all that one request did, through HTTP: what is said before, what comes back, and what is in the way.
 
-use kymograph_infra::verify::verify;
+use kymograph_server::verify::verify_database;
 use kymograph_tests::{Answer, Client, TestServer};
 use serde_json::{Value, json};
 
@@ -39,7 +39,7 @@ async fn create_folder(client: &Client, uid: &str, parent: &str) {
 }
 
 async fn unharmed(server: &TestServer) {
-    assert_eq!(verify(&server.database.config).await.unwrap().faults, Vec::<String>::new());
+    assert_eq!(verify_database(&server.database.config).await.unwrap().faults, Vec::<String>::new());
 }
 
 /// Folders `net` with `lan` in it and `web` in the folder `ops`, with dashboards, of which one is in the trash.
@@ -202,7 +202,7 @@ async fn what_a_client_calls_one_undertaking_is_undone_together() {
     let plan = preview(&admin, last).await;
     assert_eq!((&plan["refused"], &steps(&plan)[2]), (&json!(true), &"refused folder new".to_owned()));
     let refused = undo(&admin, last).await;
-    refused.expect_message(400, "folder “NEW”: it is not empty: move away or delete first what is in it");
+    refused.expect_message(400, "folder “NEW”: it is not empty: move or delete its contents first");
     admin.get("/api/dashboards/uid/one").await.expect(200);
     admin.delete("/api/dashboards/uid/anns").await.expect(200);
     undo(&admin, last).await.expect(200);
@@ -243,7 +243,7 @@ async fn who_was_removed_comes_back_with_teams_and_permissions() {
     admin.delete(&format!("/api/admin/users/{ann_id}")).await.expect(200);
     let plan = preview(&admin, entry(&admin, "membership.removed").await).await;
     assert!(steps(&plan).contains(&format!("impossible membership {ann_id}")), "{plan}");
-    let detail = "1 of its members are left out, because they have left since";
+    let detail = "1 of its members are omitted, because they have left the org";
     assert!(plan["steps"].to_string().contains(detail), "{plan}");
     unharmed(&server).await;
 }
@@ -273,11 +273,10 @@ async fn a_new_token_is_revoked_and_a_deleted_one_does_not_come_back() {
 
     let deletion = entry(&admin, "service_account.token_deleted").await;
     let plan = preview(&admin, deletion).await;
-    let said =
-        "Cannot undo the change of service account “ci”: a token is kept nowhere: create another token";
+    let said = "Cannot undo the change of service account “ci”: tokens are not stored: create another token";
     assert_eq!(plan["steps"][0]["text"], said);
     let refused = undo(&admin, deletion).await;
-    refused.expect_message(400, "this cannot be undone: a token is kept nowhere: create another token");
+    refused.expect_message(400, "this cannot be undone: tokens are not stored: create another token");
 }
 
 #[tokio::test]
@@ -293,7 +292,7 @@ async fn what_took_the_place_of_something_is_left_alone() {
     create_folder(&admin, "ops", "").await;
     save(&admin, "cpu", "", 7).await;
     let refused = undo(&admin, change).await;
-    refused.expect_message(409, "dashboard “CPU”: another dashboard has its uid now");
+    refused.expect_message(409, "dashboard “CPU”: another dashboard uses its uid");
     let plan = preview(&admin, deletion).await;
     assert_eq!(steps(&plan), ["nothing folder ops", "nothing dashboard cpu"]);
     undo(&admin, deletion).await.expect_message(200, "Nothing to undo");
@@ -321,7 +320,7 @@ async fn what_was_in_a_closed_folder_does_not_come_into_another_with_its_uid() {
     let deletion = entry(&admin, "folder.deleted").await;
     edith.post("/api/folders", &json!({"title": "Mine", "uid": "closed"})).await.expect(200);
 
-    let gone = "the folder it was in is gone, and “closed” is the uid of another one now";
+    let gone = "its folder no longer exists, and “closed” is the uid of another folder";
     for change in [folder_move, trashing, deletion] {
         let plan = preview(&admin, change).await;
         let mut steps = plan["steps"].as_array().unwrap().iter();

@@ -1,6 +1,6 @@
 //! Undoing and restoring give nobody more than there was: not what was closed, and not what was lost since.
 
-use kymograph_infra::verify::verify;
+use kymograph_server::verify::verify_database;
 use kymograph_tests::{Answer, Client, TestServer};
 use serde_json::{Value, json};
 
@@ -36,7 +36,7 @@ async fn leave_and_return(admin: &Client, login: &str, id: i64, role: &str) {
 }
 
 async fn unharmed(server: &TestServer) {
-    assert_eq!(verify(&server.database.config).await.unwrap().faults, Vec::<String>::new());
+    assert_eq!(verify_database(&server.database.config).await.unwrap().faults, Vec::<String>::new());
 }
 
 #[tokio::test]
@@ -53,7 +53,7 @@ async fn a_folder_that_is_replaced_within_one_undertaking_is_another_one() {
         create_folder(&apply, "f", title).await;
         let deletion = entry(&admin, "dashboard.deleted", "d").await;
         let refused = undo(&admin, deletion).await;
-        refused.expect_message(409, &format!("folder “{title}”: another folder has its uid now"));
+        refused.expect_message(409, &format!("folder “{title}”: another folder uses its uid"));
         vic.get("/api/dashboards/uid/d").await.expect(404);
         admin.delete("/api/folders/f").await.expect(200);
         admin.delete("/api/dashboards/uid/d/trash").await.expect(200);
@@ -114,7 +114,7 @@ async fn a_team_comes_back_without_those_who_have_left() {
     leave_and_return(&admin, "vic", vic, "Viewer").await;
     let deletion = entry(&admin, "team.deleted", &team.to_string()).await;
     let plan = admin.get(&format!("/api/audit/events/{deletion}/undo")).await.expect(200).body;
-    let detail = "1 of its members are left out, because they have left since";
+    let detail = "1 of its members are omitted, because they have left the org";
     assert!(plan["steps"].to_string().contains(detail), "{plan}");
     undo(&admin, deletion).await.expect(200);
     assert_eq!(logins().await, ["admin", "ann"]);
@@ -146,7 +146,7 @@ async fn nothing_is_restored_into_another_one_with_its_uid() {
     create_folder(&eve, "f", "Mine").await;
     let first = json!({"version": 1});
     let restore = async |path: &str| admin.post(&format!("{path}/history/restore"), &first).await;
-    let message = |noun| format!("another {noun} has its uid now: delete that one for good first");
+    let message = |noun| format!("another {noun} uses its uid: delete that one permanently first");
     restore("/api/folders/f").await.expect_message(409, &message("folder"));
     restore("/api/dashboards/uid/d").await.expect_message(409, &message("dashboard"));
     admin.delete("/api/dashboards/uid/d").await.expect(200);

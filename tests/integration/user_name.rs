@@ -3,7 +3,7 @@
 use kymograph_app::account::password::PasswordHasher;
 use kymograph_infra::migrate::migrate;
 use kymograph_infra::password::Argon2Hasher;
-use kymograph_infra::verify::verify;
+use kymograph_server::verify::verify_database;
 use kymograph_tests::{Client, TestServer, master_keys};
 use serde_json::json;
 
@@ -44,7 +44,7 @@ async fn nobody_gets_a_name_of_another_user() {
     assert_eq!(vic.get("/api/user").await.expect(200).body["login"], "vic");
     let by_address = server.client("vic@corp.test", "secret").get("/api/user").await.expect(200);
     assert_eq!(by_address.body["login"], "vic");
-    assert_eq!(verify(&server.database.config).await.unwrap().faults, Vec::<String>::new());
+    assert_eq!(verify_database(&server.database.config).await.unwrap().faults, Vec::<String>::new());
 }
 
 #[tokio::test]
@@ -148,7 +148,7 @@ async fn a_claimed_address_gives_nobody_rights() {
     server.admin().put(&format!("/api/users/{id}"), &vouched).await.expect(200);
     let member = json!({"loginOrEmail": "eve@new.test", "role": "Viewer"});
     admin.post("/api/org/users", &member).await.expect(200);
-    assert_eq!(verify(&server.database.config).await.unwrap().faults, Vec::<String>::new());
+    assert_eq!(verify_database(&server.database.config).await.unwrap().faults, Vec::<String>::new());
 }
 
 #[tokio::test]
@@ -273,5 +273,5 @@ async fn users_from_before_the_namespace_get_their_names() {
         ))
         .await
         .unwrap();
-    assert_eq!(verify(&server.database.config).await.unwrap().faults, Vec::<String>::new());
+    assert_eq!(verify_database(&server.database.config).await.unwrap().faults, Vec::<String>::new());
 }

@@ -1,6 +1,6 @@
 //! `kymograph verify` finds damage of every kind.
 
-use kymograph_infra::verify::verify;
+use kymograph_server::verify::verify_database;
 use kymograph_tests::TestServer;
 use serde_json::json;
 use tokio_postgres::Client;
@@ -113,20 +113,20 @@ async fn finds_damage_in_every_table() {
     server.client("zebra-user", "secret").post("/api/teams", &json!({"name": "x"})).await.expect(403);
     server.access.flush().await;
     let config = &server.database.config;
-    let report = verify(config).await.unwrap();
+    let report = verify_database(config).await.unwrap();
     assert_eq!(report.faults, Vec::<String>::new());
-    assert_eq!(report.streams, report.streams_by_postgres_es);
+    assert_eq!(report.streams, report.streams_by_reference);
     assert!(report.tables.values().all(|rows| *rows > 0), "{:?}", report.tables);
 
     let mut client = server.database.connect().await;
     for (table, damage) in DAMAGES {
         damage_table(&client, table, damage).await;
         // A log that cannot be projected ends the verification with an error, which is a finding too.
-        let found = verify(config).await.map_or(1, |report| report.fault_count);
+        let found = verify_database(config).await.map_or(1, |report| report.fault_count);
         assert!(found > 0, "not found: {damage}");
         restore_table(&mut client, table).await;
     }
-    assert_eq!(verify(config).await.unwrap().fault_count, 0);
+    assert_eq!(verify_database(config).await.unwrap().fault_count, 0);
 
     let sql =
         "SELECT relname::text FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace";
@@ -144,7 +144,7 @@ async fn a_deleted_org_and_user_verify() {
     let admin = server.admin();
     admin.delete(&format!("/api/orgs/{}", zebra.org)).await.expect(200);
     admin.delete(&format!("/api/admin/users/{}", zebra.user)).await.expect(200);
-    let report = verify(&server.database.config).await.unwrap();
+    let report = verify_database(&server.database.config).await.unwrap();
     assert_eq!(report.faults, Vec::<String>::new());
     assert_eq!(report.logs, 3);
 }
@@ -157,6 +157,6 @@ async fn an_org_that_took_the_former_name_of_another_verifies() {
     for (org, name) in [(first, "Beta GmbH"), (second, "Beta"), (first, "Gamma")] {
         admin.put(&format!("/api/orgs/{org}"), &json!({"name": name})).await.expect(200);
     }
-    let report = verify(&server.database.config).await.unwrap();
+    let report = verify_database(&server.database.config).await.unwrap();
     assert_eq!(report.faults, Vec::<String>::new());
 }

@@ -285,7 +285,7 @@ async fn what_is_filled_in_is_no_longer_than_a_body() {
     const MAX: usize = 64 * 1024;
     let server = TestServer::with_settings(&["server.max_body=64KiB"]).await;
     let admin = server.admin();
-    let message = "the dashboard is larger than a request may be";
+    let message = "the dashboard exceeds [server] max_body";
     for path in ["/api/dashboards/interpolate", "/api/dashboards/import"] {
         for (copies, value) in [(8000, 20_000), (100, 1000), (2, MAX / 2)] {
             admin.post(path, &import(copies, value)).await.expect_message(413, message);
@@ -345,7 +345,7 @@ async fn tags_and_values_are_counted() {
     assert_eq!(tags, json!([{"term": "same", "count": 1}]));
     assert_eq!(admin.get("/api/search").await.expect(200).body[0]["tags"], json!(["same"]));
 
-    let message = "bad request data: invalid JSON: more than 500000 values and names of members";
+    let message = "bad request data: invalid JSON: more than 500000 values and member names";
     let document = json!({"uid": "many", "title": "many", "list": vec![0; 500_000]});
     save(&admin, &document).await.expect_message(400, message);
 }

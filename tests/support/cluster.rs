@@ -5,8 +5,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use kymograph_embedded_postgres::{EmbeddedPostgres, EmbeddedSettings};
 use kymograph_infra::database_server::DatabaseServer;
-use kymograph_infra::embedded_postgres::{EmbeddedPostgres, EmbeddedSettings};
 use kymograph_infra::migrate::{connect, migrate};
 use kymograph_infra::secret::{MasterKeySettings, MasterKeys};
 

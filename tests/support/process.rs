@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use kymograph_embedded_postgres::{EmbeddedPostgres, EmbeddedSettings};
 use kymograph_infra::database_server::DatabaseServer;
-use kymograph_infra::embedded_postgres::{EmbeddedPostgres, EmbeddedSettings};
 use kymograph_infra::migrate::connect;
 use rustix::process::{Pid, Signal, kill_process};
 

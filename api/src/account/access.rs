@@ -1,4 +1,4 @@
-//! What a request that was denied was about, for the log.
+//! The target of a denied request, for the audit log.
 
 use axum::extract::MatchedPath;
 use kymograph_app::account::access::DeniedRequest;
@@ -8,7 +8,7 @@ use kymograph_domain::kernel::text::MAX_NAME_BYTES;
 use crate::kernel::layer::Asked;
 use crate::kernel::routes::Route;
 
-/// The nouns that segments of paths stand for, as the groups of routes say.
+/// The nouns of path segments, as declared by the groups of routes.
 pub struct Nouns(Vec<(&'static str, &'static str)>);
 
 impl Nouns {
@@ -20,7 +20,7 @@ impl Nouns {
         Self(nouns)
     }
 
-    /// The entry for the log of a request that was denied.
+    /// The audit event of a denied request.
     pub(super) fn denied_request(&self, asked: Asked, reason: &str) -> DeniedRequest {
         let route = asked.route.as_ref().map_or("", MatchedPath::as_str);
         DeniedRequest {
@@ -41,7 +41,7 @@ impl Nouns {
         // Counted from the end, because a server under a sub-path matches routes with it and paths without.
         let from_end = parameter.map(|index| segments.len() - 1 - index);
         let uid = from_end.and_then(|index| path.trim_end_matches('/').split('/').rev().nth(index));
-        // Nothing has a longer uid, and what is recorded waits in memory.
+        // No uid is longer, and queued events use memory.
         let uid = uid.filter(|uid| uid.len() <= MAX_NAME_BYTES);
         AccessTarget { kind, uid: uid.unwrap_or_default().to_owned() }
     }

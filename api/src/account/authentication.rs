@@ -1,4 +1,4 @@
-//! From the credentials of a request to the scope that handlers get. Tokens of an identity provider are in [`jwt`].
+//! Authentication: from the credentials of a request to the scope for handlers. JWTs are in [`jwt`].
 
 mod jwt;
 
@@ -23,25 +23,25 @@ use crate::kernel::layer::{Admitted, Asked, Gate, Sender};
 pub use jwt::JwtTransport;
 pub(crate) use jwt::{UrlLogIn, log_in_by_url, without_url_token};
 
-/// The header by which a client names the org it acts for.
+/// The header that selects the org of a request.
 const ORG_ID: HeaderName = HeaderName::from_static("x-grafana-org-id");
 
-/// The login by which a client says that its password is a token.
+/// The login of requests whose password is a token.
 const TOKEN_LOGIN: &str = "api_key";
 
-/// Finds out who sends a request by its credentials.
+/// Authenticates requests.
 pub struct Authentication {
-    /// Finds out who is asking.
+    /// Resolves credentials to identities.
     pub identity: Arc<Identity>,
-    /// Records who was denied what.
+    /// Records denied requests.
     pub access: AccessLog,
-    /// Names what was denied.
+    /// Resolves the targets of denied requests.
     pub nouns: Nouns,
     /// The session cookie.
     pub cookie: Arc<CookieSettings>,
-    /// Whether a login and password may come with each request.
+    /// Whether basic authentication is accepted.
     pub is_basic_enabled: bool,
-    /// Where the token of an identity provider is, if any is taken.
+    /// Where a JWT is sent, if JWTs are accepted.
     pub jwt: Option<JwtTransport>,
 }
 
@@ -119,7 +119,7 @@ fn basic(authorization: &HeaderValue) -> Option<Credentials> {
     })
 }
 
-/// The org that a request names: by the query parameter `targetOrgId`, the header, or the query parameter `orgId`.
+/// The requested org: from the query parameter `targetOrgId`, the header, or the query parameter `orgId`.
 fn wanted_org(headers: &HeaderMap, query: Option<&str>) -> Result<Option<OrgId>, ApiError> {
     let parameter = |name: &str| {
         let mut pairs = query?.split('&').filter_map(|pair| pair.split_once('='));

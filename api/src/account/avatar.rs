@@ -1,4 +1,4 @@
-//! The pictures of users: a pattern made of the hash that stands in the address of the picture.
+//! Avatars: a pattern generated from the hash in the URL.
 
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
@@ -7,37 +7,37 @@ use crate::kernel::query::Path;
 use crate::kernel::routes::{Group, Routes, get};
 
 /// The group of operations named `frontend`.
-pub(crate) const FRONTEND: Group = Group::new("frontend", "What clients ask to find out whom they talk to");
+pub(crate) const FRONTEND: Group = Group::new("frontend", "Pictures of users, teams and service accounts");
 
-/// The routes of pictures.
+/// The routes of avatars.
 pub fn routes() -> Routes {
     Routes::of(&FRONTEND).add(
-        get("/avatar/{hash}", "avatar", "Get the picture of a user")
-            .answers_text(200, "A picture", "image/png")
+        get("/avatar/{hash}", "avatar", "Get an avatar")
+            .answers_text(200, "An image", "image/png")
             .public()
             .to(&(), get_avatar),
     )
 }
 
 async fn get_avatar(Path(hash): Path<String>) -> Response {
-    // The picture of a hash never changes.
+    // The avatar of a hash never changes.
     let headers = [(header::CONTENT_TYPE, "image/png"), (header::CACHE_CONTROL, "public, max-age=86400")];
     (headers, picture(&hash)).into_response()
 }
 
-/// How many fields a pattern has in a row, and how many pixels a field.
+/// The number of fields in a row of a pattern, and of pixels in a field.
 const FIELDS: usize = 5;
 const FIELD_PIXELS: usize = 16;
 const SIDE: usize = FIELDS * FIELD_PIXELS;
 
-/// A pattern in one colour, the same from the left as from the right, as PNG.
+/// A symmetric pattern in one colour, as PNG.
 fn picture(hash: &str) -> Vec<u8> {
     let bits = crc32fast::hash(hash.as_bytes());
     let colour = crc32fast::hash(&bits.to_le_bytes()).to_le_bytes();
     // Half of each channel's range keeps the colour dark enough to stand out.
     let palette = [0xf0, 0xf0, 0xf0, colour[0] / 2, colour[1] / 2, colour[2] / 2];
     let side = u32::try_from(SIDE).unwrap_or_default().to_be_bytes();
-    // One bit a pixel, of a palette.
+    // One bit per pixel, with a palette.
     let header = [&side[..], &side[..], &[1, 3, 0, 0, 0]].concat();
     let mut png = b"\x89PNG\r\n\x1a\n".to_vec();
     for (name, data) in [
@@ -54,7 +54,7 @@ fn picture(hash: &str) -> Vec<u8> {
     png
 }
 
-/// The rows of pixels, each after the byte that says that it is not filtered.
+/// The rows of pixels, each after the filter byte for none.
 fn pixels(bits: u32) -> Vec<u8> {
     let is_set = |row: usize, column: usize| {
         let field = row * FIELDS.div_ceil(2) + column.min(FIELDS - 1 - column);
@@ -71,7 +71,7 @@ fn pixels(bits: u32) -> Vec<u8> {
     pixels
 }
 
-/// A stream in the format of zlib that is not compressed: a picture has less than a kilobyte.
+/// An uncompressed zlib stream: an avatar has less than a kilobyte.
 fn stored(data: &[u8]) -> Vec<u8> {
     let length = u16::try_from(data.len()).unwrap_or_default();
     let (mut a, mut b) = (1_u32, 0_u32);

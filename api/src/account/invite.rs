@@ -1,4 +1,4 @@
-//! Invites: for admins those of their org, and for who has a code the one it belongs to.
+//! Invites: those of an org for its admins, and a single one by its code.
 
 use std::sync::Arc;
 
@@ -29,12 +29,12 @@ struct InviteState {
     invites: Arc<Invites>,
     identity: Arc<Identity>,
     cookie: Arc<CookieSettings>,
-    /// Where people reach the server; it ends in a slash.
+    /// The public URL of the server, with a trailing slash.
     root_url: Arc<str>,
 }
 
 /// The group of operations named `invites`.
-pub(crate) const INVITES: Group = Group::new("invites", "What somebody who was invited can do");
+pub(crate) const INVITES: Group = Group::new("invites", "Accepting invites");
 
 /// The routes of invites.
 pub fn routes(
@@ -46,17 +46,17 @@ pub fn routes(
     let state = &InviteState { invites, identity, cookie, root_url: root_url.into() };
     Routes::of(&ORG)
         .add(
-            get("/api/org/invites", "getPendingOrgInvites", "List the invites that are open")
+            get("/api/org/invites", "getPendingOrgInvites", "List the open invites")
                 .to(state, get_pending_org_invites),
         )
         .add(
-            post("/api/org/invites", "addOrgInvite", "Invite somebody into the org")
-                .details("Who has an account becomes a member at once. The list of invites has the link.")
+            post("/api/org/invites", "addOrgInvite", "Invite a person to the org")
+                .details("An existing user becomes a member at once. The link for others is in the list of invites.")
                 .fails(&[404, 412])
                 .to(state, add_org_invite),
         )
         .add(
-            delete("/api/org/invites/{invitation_code}/revoke", "revokeInvite", "Take an invite back")
+            delete("/api/org/invites/{invitation_code}/revoke", "revokeInvite", "Revoke an invite")
                 .fails(&[404])
                 .to(state, revoke_invite),
         )
@@ -64,14 +64,14 @@ pub fn routes(
             patch(
                 "/api/org/invites/{invitation_code}/revoke",
                 "patchRevokeInvite",
-                "Take an invite back, as the pages of Grafana do",
+                "Revoke an invite (as Grafana's front end does)",
             )
             .fails(&[404])
             .to(state, revoke_invite),
         )
         .group(&INVITES)
         .add(
-            get("/api/user/invite/{code}", "getInviteInfoByCode", "Read whom an invite is for")
+            get("/api/user/invite/{code}", "getInviteInfoByCode", "Read an invite by its code")
                 .fails(&[404])
                 .public()
                 .to(state, get_invite_info_by_code),
@@ -82,7 +82,7 @@ pub fn routes(
                 "completeInvite",
                 "Accept an invite: create an account and log in",
             )
-            .answers::<CompletedInviteBody>(200, "The account is there, and the session cookie is set")
+            .answers::<CompletedInviteBody>(200, "The account is created, and the session cookie is set")
             .fails(&[404, 412, 429])
             .public()
             .to(state, complete_invite),
@@ -128,7 +128,7 @@ fn invite_body(root_url: &str, invite: InviteView) -> InviteBody {
     }
 }
 
-/// Whether to send an e-mail is left unread: none is sent, and the link is in the list.
+/// The member `sendEmail` is ignored: no mail is sent, and the link is in the list of invites.
 #[derive(Deserialize, Default, ToSchema)]
 #[serde(default, rename_all = "camelCase")]
 struct InviteForm {
@@ -255,8 +255,8 @@ async fn complete_invite(
     let accepted = state.invites.accept_invite(&acceptance, context.clone()).await.map_err(|error| {
         ApiError::from(error).when(ErrorKind::Taken, StatusCode::PRECONDITION_FAILED, &taken)
     })?;
-    // The invite is used up now: that the user has to log in once more, for example because too many tried to
-    // log in under that name, must not look like a failure.
+    // The invite is used up now: a failed log-in, for example because of too many concurrent ones, must not look like a
+    // failure of the acceptance.
     let id = accepted.user_id;
     let Ok(token) = state.identity.log_in(&accepted.login, password, &context).await else {
         return Ok(Json(CompletedInviteBody { message: "User created", id }).into_response());

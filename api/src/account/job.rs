@@ -24,18 +24,18 @@ pub fn routes(jobs: &Arc<Jobs>) -> Routes {
     let states = JobState::ALL.map(JobState::as_str);
     Routes::of(&ADMIN)
         .add(
-            get("/api/admin/jobs", "listJobs", "List the jobs of the server in a state, the newest first")
+            get("/api/admin/jobs", "listJobs", "List the background jobs of the server in a state, newest first")
                 .details(
-                    "A job is work that is done after the request that caused it, such as sending a mail.",
+                    "A job does work after the request that caused it, such as sending a mail. A dead one has failed for good: it is a dead letter.",
                 )
-                .query("state", one_of(&states), "The state; `dead` if it is left out")
+                .query("state", one_of(&states), "The state, by default `dead`")
                 .pages("perpage", DEFAULT_PAGE)
                 .fails(&[400])
                 .to(jobs, list_jobs),
         )
         .add(
-            post("/api/admin/jobs/{job_id}/retry", "retryJob", "Try a dead job again")
-                .details("It is due at once, and tried as often as if it were new.")
+            post("/api/admin/jobs/{job_id}/retry", "retryJob", "Retry a dead job")
+                .details("It is due at once, with all its attempts again.")
                 .fails(&[404])
                 .to(jobs, retry_job),
         )
@@ -46,17 +46,17 @@ pub fn routes(jobs: &Arc<Jobs>) -> Routes {
 struct JobBody {
     id: String,
     kind: String,
-    /// The org that it is done for; 0 for the server.
+    /// The org of the job, 0 for the server.
     org_id: OrgId,
     /// `waiting`, `running` or `dead`.
     state: &'static str,
-    /// How often it was tried.
+    /// The number of attempts.
     attempts: i32,
-    /// Why it failed the last time; empty if it did not.
+    /// The error of the last attempt, empty if it did not fail.
     last_error: String,
     #[schema(format = DateTime)]
     created: String,
-    /// The time from which on it is tried; of a dead job when it died.
+    /// The time of the next attempt; of a dead job the time at which it died.
     #[schema(format = DateTime)]
     due: String,
 }
@@ -85,5 +85,5 @@ async fn retry_job(
     Path(id): Path<String>,
 ) -> ApiResult<Json<Message>> {
     jobs.retry_job(&scope, &id).await?;
-    Ok(Message::json("Job will be tried again"))
+    Ok(Message::json("Job will be retried"))
 }

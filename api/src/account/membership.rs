@@ -1,4 +1,4 @@
-//! The members of an org: of the caller's own, and for server admins of any.
+//! The members of the caller's org, and for server admins of any org.
 
 use std::sync::Arc;
 
@@ -23,15 +23,15 @@ use crate::kernel::query::{Path, Query, parse_org_id, parse_user_id};
 use crate::kernel::routes::{Routes, delete, get, history, patch, post};
 use crate::kernel::url::avatar_url;
 
-/// How many members a list has if the client does not say.
+/// The default page size of members.
 const DEFAULT_PAGE: i64 = 1000;
 
-/// What the parameter `query` finds.
-const QUERY: &str = "A part of the login, the name or the e-mail address";
+/// The description of the parameter `query`.
+const QUERY: &str = "Part of the login, name or e-mail address";
 
-/// How Grafana answers a change of what is not there.
-const NO_MEMBER: &str = "The user is no member, or a fault of the server's";
-/// What Grafana says of that.
+/// Grafana's answer to an update of a missing object.
+const NO_MEMBER: &str = "The user is not a member, or an internal error occurred";
+/// Grafana's message for it.
 const UPDATE_FAILED: &str = "Failed update org user";
 
 /// The routes of memberships.
@@ -45,7 +45,7 @@ pub fn routes(memberships: Arc<Memberships>) -> Routes {
                 .to(state, get_org_users_for_current_org),
         )
         .add(
-            post("/api/org/users", "addOrgUserToCurrentOrg", "Make a user a member of the org")
+            post("/api/org/users", "addOrgUserToCurrentOrg", "Add a user to the org")
                 .fails(&[404, 409])
                 .to(state, add_org_user_to_current_org),
         )
@@ -53,7 +53,7 @@ pub fn routes(memberships: Arc<Memberships>) -> Routes {
             get(
                 "/api/org/users/lookup",
                 "getOrgUsersForCurrentOrgLookup",
-                "List the members of the org in brief",
+                "List the members of the org: id, login and avatar",
             )
             .query("query", text(), QUERY)
             .limit("limit", DEFAULT_PAGE)
@@ -63,14 +63,14 @@ pub fn routes(memberships: Arc<Memberships>) -> Routes {
             get(
                 "/api/org/users/search",
                 "searchOrgUsersForCurrentOrg",
-                "List the members of the org page by page",
+                "List the members of the org by page",
             )
             .query("query", text(), QUERY)
             .pages("perpage", DEFAULT_PAGE)
             .to(state, search_org_users_for_current_org),
         )
         .add(
-            patch("/api/org/users/{user_id}", "updateOrgUserForCurrentOrg", "Give a member another role")
+            patch("/api/org/users/{user_id}", "updateOrgUserForCurrentOrg", "Change the role of a member")
                 .fails_like_a_fault(NO_MEMBER, UPDATE_FAILED)
                 .to(state, update_org_user_for_current_org),
         )
@@ -93,25 +93,21 @@ fn routes_of_any_org(state: &Arc<Memberships>) -> Routes {
                 .to(state, get_org_users),
         )
         .add(
-            post("/api/orgs/{org_id}/users", "addOrgUser", "Make a user a member of an org")
+            post("/api/orgs/{org_id}/users", "addOrgUser", "Add a user to an org")
                 .fails(&[404, 409])
                 .to(state, add_org_user),
         )
         .add(
-            get(
-                "/api/orgs/{org_id}/users/search",
-                "searchOrgUsers",
-                "List the members of an org page by page",
-            )
-            .query("query", text(), QUERY)
-            .pages("perpage", DEFAULT_PAGE)
-            .to(state, search_org_users),
+            get("/api/orgs/{org_id}/users/search", "searchOrgUsers", "List the members of an org by page")
+                .query("query", text(), QUERY)
+                .pages("perpage", DEFAULT_PAGE)
+                .to(state, search_org_users),
         )
         .add(
             patch(
                 "/api/orgs/{org_id}/users/{user_id}",
                 "updateOrgUser",
-                "Give a member of an org another role",
+                "Change the role of a member of an org",
             )
             .fails_like_a_fault(NO_MEMBER, UPDATE_FAILED)
             .to(state, update_org_user),
@@ -297,7 +293,7 @@ async fn add(
     let role = parse_role(form.role.as_deref())?;
     let login = form.login_or_email.unwrap_or_default();
     let added = memberships.add_member(scope, org, &login, role).await.map_err(|error| {
-        // The org's own absence has a message that starts in upper case.
+        // The message for a missing org starts with an upper-case letter.
         let is_user = error.message() == "user not found";
         let message = if is_user { "User not found" } else { "" };
         ApiError::from(error).when(ErrorKind::Missing, StatusCode::NOT_FOUND, message)
@@ -322,7 +318,7 @@ async fn add_org_user(
     add(&memberships, &scope, parse_org_id(&org)?, form).await
 }
 
-/// Grafana answers a change of a membership that is not there with 500.
+/// Grafana answers an update of a missing membership with 500.
 async fn update(
     memberships: &Memberships,
     scope: &Scope,

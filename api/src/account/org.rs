@@ -1,4 +1,4 @@
-//! Orgs: the caller's own, and for server admins all of them.
+//! The caller's org, and for server admins all orgs.
 
 use std::sync::Arc;
 
@@ -20,18 +20,18 @@ use crate::kernel::openapi::text::{Name, ShortText};
 use crate::kernel::query::{Path, Query, parse_org_id};
 use crate::kernel::routes::{Group, Routes, delete, get, history, post, put};
 
-/// How many orgs a list has if the client does not say.
+/// The default page size of orgs.
 const DEFAULT_PAGE: i64 = 1000;
 
-/// How Grafana answers a change of what is not there.
-const NO_ORG: &str = "The org is not there, or a fault of the server's";
-/// What Grafana says of that.
+/// Grafana's answer to an update of a missing object.
+const NO_ORG: &str = "The org does not exist, or an internal error occurred";
+/// Grafana's message for it.
 const RENAME_FAILED: &str = "Failed to update organization";
 const ADDRESS_FAILED: &str = "Failed to update org address";
 
 /// The group of operations named `org`.
 pub(crate) const ORG: Group =
-    Group::new("org", "The caller's org: its members, invites and preferences").of_noun("org", "org");
+    Group::new("org", "The caller's current org: members, invites and preferences").of_noun("org", "org");
 
 /// The group of operations named `orgs`.
 pub(crate) const ORGS: Group = Group::new("orgs", "All orgs, for server admins").of_noun("orgs", "org");
@@ -53,9 +53,9 @@ pub fn routes(orgs: Arc<Orgs>) -> Routes {
         .group(&ORGS)
         .add(
             get("/api/orgs", "searchOrgs", "List the orgs of the server")
-                .details("Unlike all other lists, this one counts its pages from 0.")
-                .query("query", text(), "A part of the name")
-                .query("name", text(), "The whole name")
+                .details("Unlike in all other lists, the first page is 0.")
+                .query("query", text(), "Part of the name")
+                .query("name", text(), "The exact name")
                 .pages_from_zero("perpage", DEFAULT_PAGE)
                 .to(&orgs, search_orgs),
         )
@@ -72,7 +72,7 @@ pub fn routes(orgs: Arc<Orgs>) -> Routes {
                 .to(&orgs, update_org),
         )
         .add(
-            delete("/api/orgs/{org_id}", "deleteOrgByID", "Delete an org with all it owns")
+            delete("/api/orgs/{org_id}", "deleteOrgByID", "Delete an org with all its data")
                 .fails(&[404])
                 .to(&orgs, delete_org_by_id),
         )
@@ -167,7 +167,7 @@ async fn get_current_org(
     State(orgs): State<Arc<Orgs>>,
     Caller(scope): Caller,
 ) -> ApiResult<Json<OrgDetailsBody>> {
-    // An org that ended just now is none that the caller may use, as it is for the next request.
+    // An org that was deleted just now is not available to the caller, as for the next request.
     let org = orgs.get_own_org(&scope).await.map_err(|error| {
         ApiError::from(error).when(ErrorKind::Missing, StatusCode::UNAUTHORIZED, "Unauthorized")
     });
@@ -190,7 +190,7 @@ async fn get_org_by_name(
     Ok(details_body(orgs.get_org_by_name(&scope, &name).await?))
 }
 
-/// Unlike all other lists, this one counts its pages from 0.
+/// Unlike in all other lists, the first page is 0.
 async fn search_orgs(
     State(orgs): State<Arc<Orgs>>,
     Caller(scope): Caller,
@@ -268,7 +268,7 @@ async fn change_address(
     Ok(Message::json("Address updated"))
 }
 
-/// Grafana answers a change of an org that is not there with 500, and a name that is taken with 400.
+/// Grafana answers an update of a missing org with 500, and a name in use with 400.
 fn update_error(error: Error, missing: &str) -> ApiError {
     ApiError::from(error).when(ErrorKind::Missing, StatusCode::INTERNAL_SERVER_ERROR, missing).when(
         ErrorKind::Taken,

@@ -1,4 +1,4 @@
-//! Quotas of orgs and users, and how much an org has.
+//! Quotas of orgs and users, and the usage of an org.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::kernel::openapi::parameter::one_of;
 use crate::kernel::query::{Path, parse_org_id, parse_user_id};
 use crate::kernel::routes::{Group, Routes, get, put};
 
-const GROUP: Group = Group::new("quota", "How much orgs and users may have");
+const GROUP: Group = Group::new("quota", "Quotas of orgs and users");
 
 /// The routes of quotas.
 pub fn routes(quotas: &Arc<Quotas>) -> Routes {
@@ -27,47 +27,47 @@ pub fn routes(quotas: &Arc<Quotas>) -> Routes {
         |targets: &[QuotaTarget]| one_of(&targets.iter().map(|target| target.as_str()).collect::<Vec<_>>());
     Routes::of(&GROUP)
         .add(
-            get("/api/org/quotas", "getCurrentOrgQuota", "List what the org may have and has")
+            get("/api/org/quotas", "getCurrentOrgQuota", "List the quotas of the org and their usage")
                 .fails(&[404])
                 .to(state, get_current_org_quota),
         )
         .add(
-            get("/api/org/usage", "getOrgUsage", "Count what the org has")
-                .details("The numbers are exact, and are kept also where there are no quotas.")
+            get("/api/org/usage", "getOrgUsage", "Count the resources of the org")
+                .details("The counts are exact, and maintained without quotas too.")
                 .fails(&[404])
                 .to(state, get_org_usage),
         )
         .add(
-            get("/api/orgs/{org_id}/quotas", "getOrgQuota", "List what an org may have and has")
+            get("/api/orgs/{org_id}/quotas", "getOrgQuota", "List the quotas of an org and their usage")
                 .fails(&[404])
                 .to(state, get_org_quota),
         )
         .add(
-            put(
-                "/api/orgs/{org_id}/quotas/{quota_target}",
-                "updateOrgQuota",
-                "Change how much an org may have",
-            )
-            .path("quota_target", target(QuotaTarget::OF_ORG), TARGET)
-            .fails(&[404])
-            .to(state, update_org_quota),
+            put("/api/orgs/{org_id}/quotas/{quota_target}", "updateOrgQuota", "Change a quota of an org")
+                .path("quota_target", target(QuotaTarget::OF_ORG), TARGET)
+                .fails(&[404])
+                .to(state, update_org_quota),
         )
         .add(
-            get("/api/user/quotas", "getUserQuotas", "List what the caller may have and has")
+            get("/api/user/quotas", "getUserQuotas", "List the caller's quotas and their usage")
                 .for_everybody()
                 .fails(&[403, 404])
                 .to(state, get_user_quotas),
         )
         .add(
-            get("/api/admin/users/{user_id}/quotas", "getUserQuota", "List what a user may have and has")
-                .fails(&[404])
-                .to(state, get_user_quota),
+            get(
+                "/api/admin/users/{user_id}/quotas",
+                "getUserQuota",
+                "List the quotas of a user and their usage",
+            )
+            .fails(&[404])
+            .to(state, get_user_quota),
         )
         .add(
             put(
                 "/api/admin/users/{user_id}/quotas/{quota_target}",
                 "updateUserQuota",
-                "Change how much a user may have",
+                "Change a quota of a user",
             )
             .path("quota_target", target(QuotaTarget::OF_USER), TARGET)
             .fails(&[404])
@@ -75,7 +75,7 @@ pub fn routes(quotas: &Arc<Quotas>) -> Routes {
         )
 }
 
-const TARGET: &str = "What is limited";
+const TARGET: &str = "The target of the quota";
 
 type QuotaState = State<Arc<Quotas>>;
 
@@ -105,17 +105,17 @@ fn quota_bodies(
     Json(quotas.into_iter().map(body).collect())
 }
 
-/// The target is read from the path, as Grafana does it.
+/// The target is taken from the path, as in Grafana.
 #[derive(Deserialize, Default, ToSchema)]
 #[serde(default)]
 struct QuotaForm {
-    /// How much; -1 is no limit.
+    /// The limit; -1 is unlimited.
     #[schema(required, value_type = i64)]
     limit: Option<i64>,
 }
 
 impl QuotaForm {
-    /// A limit that was forgotten must not become one of 0, which would lock its owner out.
+    /// An omitted limit must not become 0, which would lock its owner out.
     fn limit(&self) -> ApiResult<i64> {
         let missing = || ApiError::new(StatusCode::BAD_REQUEST, "bad request data: limit is missing");
         self.limit.ok_or_else(missing)
@@ -132,7 +132,7 @@ async fn get_current_org_quota(
 
 #[derive(Serialize, ToSchema)]
 struct OrgUsageBody {
-    /// Without those in the trash.
+    /// Soft-deleted dashboards are not counted.
     dashboards: i64,
     folders: i64,
     members: i64,
@@ -179,7 +179,7 @@ async fn get_user_quota(
     Ok(quota_bodies(quotas.get_user_quotas(&scope, user).await?, None, Some(user)))
 }
 
-/// Grafana says the same of a user's quota as of an org's.
+/// Grafana's message is the same for users as for orgs.
 async fn update_user_quota(
     State(quotas): QuotaState,
     Caller(scope): Caller,

@@ -23,12 +23,11 @@ use crate::kernel::routes::{Group, Routes, delete, get, history, patch, post};
 use crate::kernel::url::avatar_url;
 use crate::rights::access_control::{AccessControl, asked_access_control};
 
-/// How many service accounts a list has if the client does not say.
+/// The default page size of service accounts.
 const DEFAULT_PAGE: i64 = 1000;
 
-/// What a client should know before it asks for a token.
-const SHOWN_ONCE: &str = "It is shown this once and kept nowhere: the same request with the same \
-    `Idempotency-Key` is 409.";
+/// A note for clients that create a token.
+const SHOWN_ONCE: &str = "The token is shown once and never stored: repeating the request with the same `Idempotency-Key` is answered with 409.";
 
 const GROUP: Group = Group::new("service_accounts", "Accounts of programs, and their tokens")
     .of_noun("serviceaccounts", "service_account");
@@ -50,16 +49,16 @@ pub fn routes(accounts: &Arc<ServiceAccounts>) -> Routes {
                 "searchOrgServiceAccountsWithPaging",
                 "List the service accounts of the org",
             )
-            .query("query", text(), "A part of the name or the login")
-            .query("disabled", flag(), "Only those that are disabled")
-            .query("expiredTokens", flag(), "Only those with a token that has ended")
+            .query("query", text(), "Part of the name or login")
+            .query("disabled", flag(), "Only disabled service accounts")
+            .query("expiredTokens", flag(), "Only service accounts with an expired token")
             .pages("perpage", DEFAULT_PAGE)
-            .query("accesscontrol", flag(), "Whether to say what the caller may do with it")
+            .query("accesscontrol", flag(), "Include the caller's permissions on the object")
             .to(state, search_org_service_accounts_with_paging),
         )
         .add(
             get(one, "retrieveServiceAccount", "Read a service account")
-                .query("accesscontrol", flag(), "Whether to say what the caller may do with it")
+                .query("accesscontrol", flag(), "Include the caller's permissions on the object")
                 .fails(&[404])
                 .to(state, retrieve_service_account),
         )
@@ -237,7 +236,7 @@ fn parse_role(role: Option<&str>) -> ApiResult<Option<OrgRole>> {
 struct TokenForm {
     #[schema(value_type = Name, required)]
     name: Option<String>,
-    /// After how many seconds it ends. Zero means never.
+    /// The lifetime in seconds; 0 is unlimited.
     #[schema(minimum = 0, maximum = 3_162_240_000_i64)]
     seconds_to_live: Option<i64>,
 }
@@ -324,7 +323,7 @@ async fn list_tokens(
     Caller(scope): Caller,
     Path(id): Path<String>,
 ) -> ApiResult<Json<Vec<TokenBody>>> {
-    // An unknown id has no tokens, but an unknown uid is wrong input.
+    // An unknown id has no tokens, but an unknown uid is invalid input.
     let id = accounts
         .resolve_service_account(&scope, &id)
         .await
@@ -344,7 +343,7 @@ async fn create_token(
     let token = accounts.create_token(&scope, id, &name, form.seconds_to_live).await?;
     let (id, name) = (token.id, token.name.clone());
     let body = NewTokenBody { id, name, key: token.key()? };
-    // Nobody on the way may keep the token, and neither does the layer that repeats responses.
+    // No proxy may store the token, nor does the layer for idempotency keys.
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(body)))
 }
 

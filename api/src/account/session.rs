@@ -33,13 +33,13 @@ struct LoginState {
     identity: Arc<Identity>,
     sessions: Arc<Sessions>,
     cookie: Arc<CookieSettings>,
-    /// The path that people find the server under, without a slash at its end.
+    /// The public path of the server, without a trailing slash.
     sub_path: Arc<str>,
 }
 
-const GROUP: Group = Group::new("session", "Logging in and out");
+const GROUP: Group = Group::new("session", "Logging in and out, and sessions");
 
-/// The routes of sessions. `root_url` is the address that people reach the server by.
+/// The routes of sessions. `root_url` is the public URL of the server.
 pub fn routes(
     identity: Arc<Identity>,
     sessions: Arc<Sessions>,
@@ -57,15 +57,15 @@ pub fn routes(
                 .to(&login, log_in),
         )
         .add(
-            get("/logout", "logout", "Log out and go to the log-in page")
-                .answers_nothing(302, "The session has ended, if there was one")
+            get("/logout", "logout", "Log out and redirect to the log-in page")
+                .answers_nothing(302, "The session is revoked, if there was one")
                 .fails(&[403, 429])
                 .public()
                 .to(&login, log_out),
         )
         .add(
-            post("/api/user/auth-tokens/rotate", "rotateUserAuthToken", "Replace the token of the session")
-                .answers::<Message>(200, "The session cookie is set anew")
+            post("/api/user/auth-tokens/rotate", "rotateUserAuthToken", "Rotate the session token")
+                .answers::<Message>(200, "The session cookie is replaced")
                 .fails(&[401])
                 .public()
                 .to(&login, rotate_user_auth_token),
@@ -74,27 +74,23 @@ pub fn routes(
             get(
                 "/user/auth-tokens/rotate",
                 "rotateUserAuthTokenRedirect",
-                "Replace the token of the session on the way to a page",
+                "Rotate the session token and redirect to a page",
             )
             .query("redirectTo", text(), "The path of the page")
-            .answers_nothing(302, "To the page, or without a session to the log-in page")
+            .answers_nothing(302, "A redirect to the page, or without a session to the log-in page")
             .fails(&[403, 429])
             .public()
             .to(&login, rotate_user_auth_token_redirect),
         )
-        .add(
-            get("/api/login/ping", "loginPing", "Find out whether the credentials are good")
-                .for_everybody()
-                .to(&(), login_ping),
-        )
+        .add(get("/api/login/ping", "loginPing", "Check the credentials").for_everybody().to(&(), login_ping))
         .group(&SIGNED_IN_USER)
         .add(
-            get("/api/user/auth-tokens", "getUserAuthTokens", "List the sessions of the caller")
+            get("/api/user/auth-tokens", "getUserAuthTokens", "List the caller's sessions")
                 .for_everybody()
                 .to(&sessions, get_user_auth_tokens),
         )
         .add(
-            post("/api/user/revoke-auth-token", "revokeUserAuthToken", "End a session of the caller")
+            post("/api/user/revoke-auth-token", "revokeUserAuthToken", "Revoke one of the caller's sessions")
                 .for_everybody()
                 .fails(&[404])
                 .to(&sessions, revoke_user_auth_token),
@@ -118,13 +114,13 @@ fn admin_routes(sessions: &Arc<Sessions>) -> Routes {
             post(
                 "/api/admin/users/{user_id}/revoke-auth-token",
                 "adminRevokeUserAuthToken",
-                "End a session of a user",
+                "Revoke a session of a user",
             )
             .fails(&[404])
             .to(sessions, admin_revoke_user_auth_token),
         )
         .add(
-            post("/api/admin/users/{user_id}/logout", "adminLogoutUser", "End all sessions of a user")
+            post("/api/admin/users/{user_id}/logout", "adminLogoutUser", "Revoke all sessions of a user")
                 .fails(&[404])
                 .to(sessions, admin_logout_user),
         )
@@ -161,7 +157,7 @@ async fn log_in(
     Ok(response)
 }
 
-/// Ends the session and sends the browser to the log-in page, whether there was a session or not.
+/// Revokes the session, if there is one, and redirects to the log-in page.
 async fn log_out(
     State(state): State<LoginState>,
     Extension(context): Extension<RequestContext>,
@@ -194,7 +190,7 @@ async fn rotate_user_auth_token(
     Ok(response)
 }
 
-/// Rotates the token of a browser that is on its way to a page, and sends it there; without a session, to the log-in page.
+/// Rotates the token of a browser and redirects it to its page; without a session, to the log-in page.
 async fn rotate_user_auth_token_redirect(
     State(state): State<LoginState>,
     Extension(context): Extension<RequestContext>,
@@ -223,7 +219,7 @@ async fn rotate_user_auth_token_redirect(
     Ok(response)
 }
 
-/// Whether a target stays on this server. Browsers read `//` and `/\` as the start of another host.
+/// Whether a target is on this server. Browsers interpret `//` and `/\` as the start of another host.
 fn is_own_path(target: &str) -> bool {
     let mut characters = target.chars();
     characters.next() == Some('/')

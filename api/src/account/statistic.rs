@@ -1,4 +1,4 @@
-//! How much there is on the server.
+//! Statistics of the server.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::kernel::setting::ADMIN;
 /// The routes of statistics.
 pub fn routes(statistics: &Arc<Statistics>) -> Routes {
     Routes::of(&ADMIN).add(
-        get("/api/admin/stats", "adminGetStats", "Count what there is on the server")
+        get("/api/admin/stats", "adminGetStats", "Read the statistics of the server")
             .to(statistics, admin_get_stats),
     )
 }
@@ -50,7 +50,7 @@ struct StatsBody {
     active_devices: i64,
 }
 
-/// Playlists are not counted. Of what Kymograph does not have there are none: snapshots, and devices of anonymous users.
+/// Playlists are not counted. Snapshots and devices of anonymous users do not exist.
 fn stats_body(found: ServerStatistics) -> StatsBody {
     let ServerStatistics { users, active, active_today, .. } = found;
     StatsBody {

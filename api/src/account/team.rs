@@ -27,7 +27,7 @@ use crate::kernel::routes::{Group, Routes, delete, get, history, post, put};
 use crate::kernel::url::avatar_url;
 use crate::rights::access_control::{AccessControl, asked_access_control};
 
-/// How many teams a list has if the client does not say.
+/// The default page size of teams.
 const DEFAULT_PAGE: i64 = 1000;
 
 /// The group of operations named `teams`.
@@ -40,21 +40,21 @@ pub fn routes(teams: &Arc<Teams>) -> Routes {
         .add(post("/api/teams", "createTeam", "Create a team").fails(&[409]).to(state, create_team))
         .add(
             get("/api/teams/search", "searchTeams", "List the teams of the org")
-                .query("query", text(), "A part of the name")
-                .query("name", text(), "The whole name")
+                .query("query", text(), "Part of the name")
+                .query("name", text(), "The exact name")
                 .pages("perpage", DEFAULT_PAGE)
-                .query("accesscontrol", flag(), "Whether to say what the caller may do with it")
+                .query("accesscontrol", flag(), "Include the caller's permissions on the object")
                 .to(state, search_teams),
         )
         .add(
             get("/api/teams/{team_id}", "getTeamByID", "Read a team")
-                .query("accesscontrol", flag(), "Whether to say what the caller may do with it")
+                .query("accesscontrol", flag(), "Include the caller's permissions on the object")
                 .fails(&[404])
                 .to(state, get_team_by_id),
         )
         .add(
             put("/api/teams/{team_id}", "updateTeam", "Change a team")
-                .details("A name that is left out stays, an e-mail address that is left out is cleared.")
+                .details("A name that is left out stays; an e-mail address that is left out is cleared.")
                 .fails(&[404, 409])
                 .to(state, update_team),
         )
@@ -66,7 +66,7 @@ pub fn routes(teams: &Arc<Teams>) -> Routes {
         .merge(member_routes(state))
         .group(&SIGNED_IN_USER)
         .add(
-            get("/api/user/teams", "getSignedInUserTeamList", "List the teams of the caller")
+            get("/api/user/teams", "getSignedInUserTeamList", "List the caller's teams")
                 .for_everybody()
                 .to(state, get_signed_in_user_team_list),
         )
@@ -88,19 +88,15 @@ fn member_routes(state: &Arc<Teams>) -> Routes {
                 .to(state, get_team_members),
         )
         .add(
-            post(
-                "/api/teams/{team_id}/members",
-                "addTeamMember",
-                "Make a member of the org a member of a team",
-            )
-            .fails(&[404])
-            .to(state, add_team_member),
+            post("/api/teams/{team_id}/members", "addTeamMember", "Add a member of the org to a team")
+                .fails(&[404])
+                .to(state, add_team_member),
         )
         .add(
             put(
                 "/api/teams/{team_id}/members",
                 "setTeamMemberships",
-                "Say who is in a team, by e-mail address or login",
+                "Replace the members of a team, by e-mail address or login",
             )
             .fails(&[404])
             .to(state, set_team_memberships),
@@ -109,7 +105,7 @@ fn member_routes(state: &Arc<Teams>) -> Routes {
             put(
                 "/api/teams/{team_id}/members/{user_id}",
                 "updateTeamMember",
-                "Give a member of a team another permission",
+                "Change the permission of a team member",
             )
             .fails(&[404])
             .to(state, update_team_member),
@@ -151,7 +147,7 @@ fn team_body(team: TeamView, access_control: Option<AccessControl>) -> TeamBody 
         id: team.id,
         uid: team.uid,
         org_id: team.org_id,
-        // A team without an e-mail address still gets a picture of its own.
+        // A team without an e-mail address still gets an avatar of its own.
         avatar_url: avatar_url(if team.email.is_empty() { &team.name } else { &team.email }),
         name: team.name,
         email: team.email,
@@ -175,12 +171,12 @@ fn team_access_control(query: &Query, scope: &Scope) -> Option<AccessControl> {
     asked_access_control(query, scope, &permissions)
 }
 
-/// The numbers that stand for permissions: 0 for a member, 4 for an admin.
+/// The numeric permissions: 0 for a member, 4 for an admin.
 fn permission_numbers() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::Integer).enum_values(Some([0, 4]))
 }
 
-/// The number that stands for a permission on the wire.
+/// The numeric permission on the wire.
 fn permission_number(permission: TeamPermission) -> i32 {
     match permission {
         TeamPermission::Member => 0,
@@ -318,7 +314,7 @@ async fn get_team_by_id(
     Ok(Json(team_body(team, team_access_control(&query, &scope))))
 }
 
-/// Grafana keeps the name that a change leaves out, and clears the e-mail address.
+/// Grafana keeps an omitted name, and clears an omitted e-mail address.
 async fn update_team(
     State(teams): TeamState,
     Caller(scope): Caller,

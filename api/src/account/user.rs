@@ -1,4 +1,4 @@
-//! Users: for server admins all of them, and for everybody their own account, which is in [`own`].
+//! Users: all of them for server admins, and the caller's own account, which is in [`own`].
 
 mod email;
 mod help_flag;
@@ -32,14 +32,14 @@ use wire::{ProfileBody, ProfileForm, UserHitBody, UserOrgBody};
 
 pub(crate) use own::SIGNED_IN_USER;
 
-/// How many users a list has if the client does not say.
+/// The default page size of users.
 const DEFAULT_PAGE: i64 = 1000;
 
-/// What the parameter `query` finds.
-const QUERY: &str = "A part of the login, the name or the e-mail address";
+/// The description of the parameter `query`.
+const QUERY: &str = "Part of the login, name or e-mail address";
 
-/// How Grafana answers a change of who is not there.
-const NO_USER: &str = "The user is not there, or a fault of the server's";
+/// Grafana's answer to an update of a missing user.
+const NO_USER: &str = "The user does not exist, or an internal error occurred";
 const PASSWORD_FAILED: &str = "Failed to update user password";
 const PERMISSIONS_FAILED: &str = "Failed to update user permissions";
 
@@ -48,7 +48,7 @@ struct UserState {
     users: Arc<Users>,
     memberships: Arc<Memberships>,
     identity: Arc<Identity>,
-    /// Where people reach the server.
+    /// The public URL of the server.
     root_url: Arc<str>,
 }
 
@@ -56,7 +56,7 @@ struct UserState {
 pub(crate) const USERS: Group = Group::new("users", "All users, for server admins").of_noun("users", "user");
 
 /// The group of operations named `admin_users`.
-pub(crate) const ADMIN_USERS: Group = Group::new("admin_users", "What server admins do to users");
+pub(crate) const ADMIN_USERS: Group = Group::new("admin_users", "Administration of users, for server admins");
 
 /// The routes of users.
 pub fn routes(
@@ -74,10 +74,14 @@ pub fn routes(
                 .to(state, search_users),
         )
         .add(
-            get("/api/users/search", "searchUsersWithPaging", "List the users of the server, and count them")
-                .query("query", text(), QUERY)
-                .pages("perpage", DEFAULT_PAGE)
-                .to(state, search_users_with_paging),
+            get(
+                "/api/users/search",
+                "searchUsersWithPaging",
+                "List the users of the server with their count",
+            )
+            .query("query", text(), QUERY)
+            .pages("perpage", DEFAULT_PAGE)
+            .to(state, search_users_with_paging),
         )
         .add(
             get("/api/users/lookup", "getUserByLoginOrEmail", "Read a user by login or e-mail address")
@@ -87,19 +91,19 @@ pub fn routes(
         )
         .add(
             get("/api/users/{user_id}", "getUserByID", "Read a user")
-                .path("user_id", matching("^[a-zA-Z0-9_-]+$"), "The id of a user, or its uid")
+                .path("user_id", matching("^[a-zA-Z0-9_-]+$"), "The id or uid of a user")
                 .fails(&[404])
                 .to(state, get_user_by_id),
         )
         .add(
-            put("/api/users/{user_id}", "updateUser", "Change the profile of a user")
-                .path("user_id", matching("^[a-zA-Z0-9_-]+$"), "The id of a user, or its uid")
+            put("/api/users/{user_id}", "updateUser", "Update the profile of a user")
+                .path("user_id", matching("^[a-zA-Z0-9_-]+$"), "The id or uid of a user")
                 .fails(&[404, 409])
                 .to(state, update_user),
         )
         .add(
             get("/api/users/{user_id}/orgs", "getUserOrgList", "List the orgs of a user")
-                .path("user_id", matching("^[a-zA-Z0-9_-]+$"), "The id of a user, or its uid")
+                .path("user_id", matching("^[a-zA-Z0-9_-]+$"), "The id or uid of a user")
                 .fails(&[404])
                 .to(state, get_user_org_list),
         )
@@ -107,7 +111,7 @@ pub fn routes(
             post(
                 "/api/users/{user_id}/using/{org_id}",
                 "adminSetUserUsingOrg",
-                "Have a user work in another one of its orgs",
+                "Switch the current org of a user",
             )
             .to(state, admin_set_user_using_org),
         )
@@ -135,7 +139,7 @@ fn admin_routes(state: &UserState) -> Routes {
             put(
                 "/api/admin/users/{user_id}/password",
                 "adminUpdateUserPassword",
-                "Give a user another password",
+                "Change the password of a user",
             )
             .fails_like_a_fault(NO_USER, PASSWORD_FAILED)
             .to(state, admin_update_user_password),
@@ -144,18 +148,18 @@ fn admin_routes(state: &UserState) -> Routes {
             put(
                 "/api/admin/users/{user_id}/permissions",
                 "adminUpdateUserPermissions",
-                "Make a user a server admin, or one no more",
+                "Grant or revoke the server admin role of a user",
             )
             .fails_like_a_fault(NO_USER, PERMISSIONS_FAILED)
             .to(state, admin_update_user_permissions),
         )
         .add(
-            post("/api/admin/users/{user_id}/disable", "adminDisableUser", "Keep a user from logging in")
+            post("/api/admin/users/{user_id}/disable", "adminDisableUser", "Disable a user")
                 .fails(&[404])
                 .to(state, admin_disable_user),
         )
         .add(
-            post("/api/admin/users/{user_id}/enable", "adminEnableUser", "Let a user log in again")
+            post("/api/admin/users/{user_id}/enable", "adminEnableUser", "Enable a user")
                 .fails(&[404])
                 .to(state, admin_enable_user),
         )
@@ -177,7 +181,7 @@ struct CreatedUserBody {
     message: &'static str,
 }
 
-/// Go reads the names of members in any case, and clients in the field rely on it for `OrgId`.
+/// Names of members are matched in any case, as clients rely on it for `OrgId`.
 #[derive(Deserialize, Default, ToSchema)]
 #[serde(default)]
 struct NewUserForm {
@@ -239,7 +243,7 @@ async fn get_user_by_login_or_email(
     Ok(Json(ProfileBody::of(state.users.get_user_by_login(&scope, login).await?)))
 }
 
-/// The user that a path names by id or by uid.
+/// The user in a path, by id or uid.
 async fn named_user(users: &Users, scope: &Scope, text: &str) -> ApiResult<UserId> {
     match text.parse() {
         Ok(id) => Ok(UserId(id)),
@@ -293,12 +297,12 @@ async fn admin_set_user_using_org(
     Ok(Message::json("Active organization changed"))
 }
 
-/// Who ended just now is in the org as little as any other who is no member.
+/// A user that was deleted just now is treated like any non-member.
 fn not_in_org(error: Error) -> ApiError {
     ApiError::from(error).when(ErrorKind::Missing, StatusCode::UNAUTHORIZED, "Unauthorized")
 }
 
-/// Grafana's answer, which its clients test.
+/// Grafana's answer, which clients compare.
 fn could_not(error: Error, message: &str) -> ApiError {
     ApiError::from(error).when(ErrorKind::Missing, StatusCode::INTERNAL_SERVER_ERROR, message)
 }

@@ -34,11 +34,11 @@ pub(crate) use diff::MAX_DIFF_BYTES;
 pub use document::WRITE_AT_BYTES;
 pub(crate) use wire::dashboard_url;
 
-/// How many characters of a version that is asked for in vain are told.
+/// How many characters of an unknown API version an error repeats.
 const MAX_VERSION: usize = 50;
 
-/// When saving is refused, and how it is not.
-const CONFLICTS: &str = "Saving over a version other than the current one is 412 with `version-mismatch`, unless `overwrite` is set.";
+/// The conflicts of a save.
+const CONFLICTS: &str = "Saving over a version other than the latest is answered with 412 and `version-mismatch`, unless `overwrite` is set.";
 
 /// The routes of dashboards.
 pub fn routes(dashboards: Arc<Dashboards>, stars: Arc<Stars>) -> Routes {
@@ -46,7 +46,7 @@ pub fn routes(dashboards: Arc<Dashboards>, stars: Arc<Stars>) -> Routes {
     let read_state = &ReadState { dashboards: dashboards.clone(), stars };
     Routes::of(&DASHBOARDS)
         .add(
-            post("/api/dashboards/db", "postDashboard", "Create a dashboard, or save a new version of it")
+            post("/api/dashboards/db", "postDashboard", "Create a dashboard, or save a new version of one")
                 .details(CONFLICTS)
                 .takes::<SaveDashboardForm>()
                 .fails(&[404, 412])
@@ -56,7 +56,7 @@ pub fn routes(dashboards: Arc<Dashboards>, stars: Arc<Stars>) -> Routes {
             get(
                 "/api/dashboards/tags",
                 "getDashboardTags",
-                "List the tags of all dashboards, and how many have each",
+                "List the tags of all dashboards with their counts",
             )
             .for_everybody()
             .fails(&[403])
@@ -65,14 +65,14 @@ pub fn routes(dashboards: Arc<Dashboards>, stars: Arc<Stars>) -> Routes {
         .add(
             get("/api/dashboards/uid/{uid}", "getDashboardByUID", "Read a dashboard")
                 .at()
-                .answers::<DashboardBody>(200, "The dashboard, and what is said of it")
-                .query("apiVersion", text(), "The schema that the caller wants, like `v1`")
+                .answers::<DashboardBody>(200, "The dashboard with its metadata")
+                .query("apiVersion", text(), "The requested schema, like `v1`")
                 .fails(&[404])
-                .fails_when(406, "The schema that the caller wants is not known")
+                .fails_when(406, "The requested schema is unknown")
                 .to(read_state, get_dashboard_by_uid),
         )
         .add(
-            delete("/api/dashboards/uid/{uid}", "deleteDashboardByUID", "Delete a dashboard")
+            delete("/api/dashboards/uid/{uid}", "deleteDashboardByUID", "Move a dashboard to the trash")
                 .fails(&[404])
                 .to(state, delete_dashboard_by_uid),
         )
@@ -85,7 +85,7 @@ pub fn routes(dashboards: Arc<Dashboards>, stars: Arc<Stars>) -> Routes {
 
 type DashboardState = State<Arc<Dashboards>>;
 
-/// What reading a dashboard needs, because the answer says whether the caller starred it.
+/// The state for reading a dashboard; the answer includes whether the caller starred it.
 #[derive(Clone)]
 struct ReadState {
     dashboards: Arc<Dashboards>,
@@ -139,8 +139,8 @@ async fn get_dashboard_by_uid(
     document::with_meta(&meta, &opened.dashboard)
 }
 
-/// A client can ask for a schema of dashboards, and gets the one that it was saved in: the versions of the classic one are
-/// one, and none is made into another.
+/// A client can request a schema, but gets the stored one: the versions of the classic schema are equivalent, and no
+/// other is converted.
 fn check_api_version(query: &Query, dashboard: &DashboardView) -> ApiResult<()> {
     let asked = version_of(query.text("apiVersion").unwrap_or_default().trim());
     let message = match schema_of(&dashboard.data) {

@@ -25,7 +25,7 @@ use crate::kernel::url::address;
 use crate::rights::access_control::{AccessControl, access_control, is_access_control_asked};
 use crate::rights::resource_permission::FOLDERS;
 
-/// How many folders a list has if the client does not say.
+/// The default page size of folders.
 const DEFAULT_PAGE: i64 = 1000;
 
 /// The routes of folders.
@@ -33,9 +33,9 @@ pub fn routes(folders: Arc<Folders>) -> Routes {
     let state = &folders;
     Routes::of(&FOLDERS)
         .add(
-            get("/api/folders", "getFolders", "List the folders inside another one, or at the root")
-                .query("parentUid", matching("^[a-zA-Z0-9_-]*$"), "The folder to look into")
-                .query("permission", text(), "`Edit` for those only that the caller may change")
+            get("/api/folders", "getFolders", "List the subfolders of a folder, or the folders at the root")
+                .query("parentUid", matching("^[a-zA-Z0-9_-]*$"), "The parent folder")
+                .query("permission", text(), "`Edit`: only folders that the caller can edit")
                 .at()
                 .pages("limit", DEFAULT_PAGE)
                 .for_everybody()
@@ -44,36 +44,32 @@ pub fn routes(folders: Arc<Folders>) -> Routes {
         )
         .add(
             post("/api/folders", "createFolder", "Create a folder")
-                .details("A uid that is taken is 412 with `version-mismatch`.")
+                .details("A uid that is in use is answered with 412 and `version-mismatch`.")
                 .fails(&[412])
                 .to(state, create_folder),
         )
         .add(
             get("/api/folders/id/{folder_id}", "getFolderByID", "Read a folder by its numeric id")
-                .query("accesscontrol", flag(), "Whether to say what the caller may do with it")
+                .query("accesscontrol", flag(), "Include the caller's permissions on the object")
                 .fails(&[404])
                 .to(state, get_folder_by_id),
         )
         .add(
-            get("/api/folders/{folder_uid}", "getFolderByUID", "Read a folder and the folders that it is in")
+            get("/api/folders/{folder_uid}", "getFolderByUID", "Read a folder and its parent folders")
                 .at()
-                .details("Of a folder around that the caller may not see, uid and title are `redacted`.")
-                .query("accesscontrol", flag(), "Whether to say what the caller may do with it")
+                .details("The uid and title of a parent folder that the caller cannot view are `redacted`.")
+                .query("accesscontrol", flag(), "Include the caller's permissions on the object")
                 .fails(&[404])
                 .to(state, get_folder_by_uid),
         )
         .add(
-            put(
-                "/api/folders/{folder_uid}",
-                "updateFolder",
-                "Change the title or the description of a folder",
-            )
-            .details("Needs the current `version`, or `overwrite`.")
-            .fails(&[404, 412])
-            .to(state, update_folder),
+            put("/api/folders/{folder_uid}", "updateFolder", "Update the title or description of a folder")
+                .details("Requires the current `version`, or `overwrite`.")
+                .fails(&[404, 412])
+                .to(state, update_folder),
         )
         .add(
-            delete("/api/folders/{folder_uid}", "deleteFolder", "Delete a folder with all that is inside it")
+            delete("/api/folders/{folder_uid}", "deleteFolder", "Delete a folder with all its contents")
                 .fails(&[404, 413])
                 .to(state, delete_folder),
         )
@@ -81,7 +77,7 @@ pub fn routes(folders: Arc<Folders>) -> Routes {
             get(
                 "/api/folders/{folder_uid}/counts",
                 "getFolderDescendantCounts",
-                "Count what is inside a folder, at any depth",
+                "Count the contents of a folder, at any depth",
             )
             .fails(&[404])
             .to(state, get_folder_descendant_counts),
@@ -90,7 +86,7 @@ pub fn routes(folders: Arc<Folders>) -> Routes {
             post(
                 "/api/folders/{folder_uid}/move",
                 "moveFolder",
-                "Put a folder into another one, or at the root",
+                "Move a folder into another one, or to the root",
             )
             .fails(&[404])
             .to(state, move_folder),
@@ -131,11 +127,11 @@ struct FolderBody {
     access_control: Option<AccessControl>,
 }
 
-/// What stands in the place of the uid and title of a folder around that the caller may not see.
+/// The placeholder for the uid and title of a parent folder that the caller must not see.
 const REDACTED: &str = "redacted";
-/// Stands in for a missing date.
+/// The placeholder for a missing date.
 const NEVER: &str = "0001-01-01T00:00:00Z";
-/// The creator and editor of objects that nobody made.
+/// The creator and editor of built-in objects.
 const NOBODY: &str = "Anonymous";
 
 fn folder_body(right: &FolderRight, with_access_control: bool) -> FolderBody {
@@ -166,7 +162,7 @@ fn folder_body(right: &FolderRight, with_access_control: bool) -> FolderBody {
     }
 }
 
-/// The root, which has a place among the folders for old clients.
+/// The root as a folder, for old clients.
 fn root_body(org_id: OrgId, level: AccessLevel) -> FolderBody {
     FolderBody {
         uid: GENERAL_UID.to_owned(),
@@ -184,7 +180,7 @@ fn root_body(org_id: OrgId, level: AccessLevel) -> FolderBody {
     }
 }
 
-/// A folder around another. Of one that the caller may not see there is nothing but its place.
+/// A parent folder. One that the caller must not see is redacted.
 fn parent_body(org_id: OrgId, parent: Option<&FolderRight>) -> FolderBody {
     match parent {
         Some(parent) => folder_body(parent, false),
@@ -199,7 +195,7 @@ fn parent_body(org_id: OrgId, parent: Option<&FolderRight>) -> FolderBody {
     }
 }
 
-/// The address of a folder's page.
+/// The URL of a folder's page.
 pub(crate) fn folder_url(uid: &Uid, slug: &str) -> String {
     address(format_args!("/dashboards/f/{uid}/{slug}"))
 }
@@ -249,7 +245,7 @@ struct FolderForm {
     description: Option<String>,
     /// The version that the change is based on.
     version: Option<i64>,
-    /// Whether to change it whatever its version is.
+    /// Whether to update the object whatever its version is.
     overwrite: bool,
 }
 
@@ -281,7 +277,7 @@ async fn get_folders(
     Ok(Json(found.into_iter().map(body).collect()))
 }
 
-/// The level that a list is asked to show.
+/// The level by which a list is filtered.
 pub(crate) fn wanted_level(query: &Query) -> AccessLevel {
     match query.text("permission") {
         Some("Edit") => AccessLevel::Edit,
@@ -346,12 +342,12 @@ async fn create_folder(
         description: form.description.unwrap_or_default(),
         parent_uid: form.parent_uid,
     };
-    // The operation knows no 404: what is missing is the parent, which is part of the input.
+    // The operation has no 404: a missing parent is invalid input.
     let uid = folders
         .create_folder(&scope, &new)
         .await
         .map_err(|error| ApiError::from(error).when(ErrorKind::Missing, StatusCode::BAD_REQUEST, ""))?;
-    // Nor does it know one that was deleted before it could be read.
+    // Nor for a folder that was deleted before it was read.
     read_changed(&folders, &scope, uid.as_str()).await.map_err(|error| {
         error.when(
             ErrorKind::Missing,

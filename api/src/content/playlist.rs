@@ -19,11 +19,11 @@ use crate::kernel::query::{Path, Query};
 use crate::kernel::routes::{Group, Routes, delete, get, history, post, put};
 
 const GROUP: Group =
-    Group::new("playlists", "Dashboards that are shown one after another").of_noun("playlists", "playlist");
+    Group::new("playlists", "Playlists: dashboards shown one after another").of_noun("playlists", "playlist");
 
-/// The most playlists of a list if the client names no limit.
+/// The default limit of a list of playlists.
 const DEFAULT_LIMIT: i64 = 1000;
-/// The interval of a playlist that says none.
+/// The default interval of a playlist.
 const DEFAULT_INTERVAL: &str = "5m";
 
 /// The routes of playlists.
@@ -32,7 +32,7 @@ pub fn routes(playlists: Arc<Playlists>) -> Routes {
     Routes::of(&GROUP)
         .add(
             get("/api/playlists", "searchPlaylists", "List the playlists of the org")
-                .query("query", text(), "A part of the name")
+                .query("query", text(), "Part of the name")
                 .limit("limit", DEFAULT_LIMIT)
                 .to(state, search_playlists),
         )

@@ -1,4 +1,4 @@
-//! Preferences of the org, of teams and of the caller. The dashboard that they lead to is in [`home`].
+//! Preferences of the org, of teams and of the caller. The home dashboard is in [`home`].
 
 mod home;
 
@@ -28,47 +28,51 @@ pub fn routes(preferences: Arc<Preferences>) -> Routes {
     let state = &preferences;
     Routes::of(&ORG)
         .add(
-            get("/api/org/preferences", "getOrgPreferences", "Read what the org prefers")
+            get("/api/org/preferences", "getOrgPreferences", "Read the preferences of the org")
                 .to(state, get_org_preferences),
         )
         .add(
-            put("/api/org/preferences", "updateOrgPreferences", "Set what the org prefers")
-                .details("What is left out is reset.")
+            put("/api/org/preferences", "updateOrgPreferences", "Replace the preferences of the org")
+                .details("Preferences that are left out are reset.")
                 .fails(&[404])
                 .to(state, update_org_preferences),
         )
         .add(
-            patch("/api/org/preferences", "patchOrgPreferences", "Change some of what the org prefers")
+            patch("/api/org/preferences", "patchOrgPreferences", "Change some preferences of the org")
                 .fails(&[404])
                 .to(state, patch_org_preferences),
         )
         .group(&TEAMS)
         .add(
-            get("/api/teams/{team_id}/preferences", "getTeamPreferences", "Read what a team prefers")
+            get("/api/teams/{team_id}/preferences", "getTeamPreferences", "Read the preferences of a team")
                 .fails(&[404])
                 .to(state, get_team_preferences),
         )
         .add(
-            put("/api/teams/{team_id}/preferences", "updateTeamPreferences", "Set what a team prefers")
-                .details("What is left out is reset.")
-                .fails(&[404])
-                .to(state, update_team_preferences),
+            put(
+                "/api/teams/{team_id}/preferences",
+                "updateTeamPreferences",
+                "Replace the preferences of a team",
+            )
+            .details("Preferences that are left out are reset.")
+            .fails(&[404])
+            .to(state, update_team_preferences),
         )
         .group(&SIGNED_IN_USER)
         .add(
-            get("/api/user/preferences", "getUserPreferences", "Read what the caller prefers")
+            get("/api/user/preferences", "getUserPreferences", "Read the caller's preferences")
                 .for_everybody()
                 .to(state, get_user_preferences),
         )
         .add(
-            put("/api/user/preferences", "updateUserPreferences", "Set what the caller prefers")
-                .details("What is left out is reset.")
+            put("/api/user/preferences", "updateUserPreferences", "Replace the caller's preferences")
+                .details("Preferences that are left out are reset.")
                 .for_everybody()
                 .fails(&[404])
                 .to(state, update_user_preferences),
         )
         .add(
-            patch("/api/user/preferences", "patchUserPreferences", "Change some of what the caller prefers")
+            patch("/api/user/preferences", "patchUserPreferences", "Change some of the caller's preferences")
                 .for_everybody()
                 .fails(&[404])
                 .to(state, patch_user_preferences),
@@ -84,7 +88,7 @@ pub fn routes(preferences: Arc<Preferences>) -> Routes {
             OWN_HISTORY,
             "/api/user/preferences",
             "UserPreferences",
-            "one's own preferences"
+            "the caller's preferences"
         ))
 }
 
@@ -138,7 +142,7 @@ fn preference_body(preference: PreferenceView) -> PreferenceBody {
     }
 }
 
-/// The day a week begins with. Nothing leaves it to the server.
+/// The first day of the week. An empty text is the default of the server.
 #[derive(ToSchema)]
 #[schema(rename_all = "lowercase")]
 #[expect(dead_code, reason = "the domain checks the text that this describes")]
@@ -165,11 +169,11 @@ struct PreferenceForm {
     language: Option<String>,
     #[schema(value_type = Option<Word>)]
     regional_format: Option<String>,
-    /// The dashboard to begin with, none for an empty text.
+    /// The home dashboard; an empty text is none.
     #[serde(rename = "homeDashboardUID")]
     #[schema(max_length = 40, pattern = "^[a-zA-Z0-9_-]*$")]
     home_dashboard_uid: Option<String>,
-    /// The same by its numeric id, for old clients.
+    /// Its numeric id, for old clients.
     home_dashboard_id: Option<i64>,
     query_history: Option<QueryHistoryForm>,
     navbar: Option<NavbarForm>,
@@ -191,7 +195,7 @@ struct NavbarForm {
 
 impl PreferenceForm {
     fn into_change(self) -> PreferenceChange {
-        // A uid says more than an id; an empty uid and the id 0 both ask for no home dashboard.
+        // A uid has precedence over an id; an empty uid and the id 0 both mean no home dashboard.
         let home = match (self.home_dashboard_uid, self.home_dashboard_id) {
             (Some(uid), _) if !uid.is_empty() => Some(HomeChoice::Uid(uid)),
             (_, Some(id)) if id != 0 => Some(HomeChoice::Id(id)),

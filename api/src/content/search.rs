@@ -18,52 +18,52 @@ use crate::kernel::openapi::parameter::{flag, many, number, one_of, text, uid};
 use crate::kernel::query::Query;
 use crate::kernel::routes::{Group, Routes, get};
 
-/// How many hits a list has if the client does not say.
+/// The default page size of hits.
 const DEFAULT_PAGE: i64 = 1000;
 
-/// What Grafana says where it does not know the `type`.
+/// Grafana's message for an unknown `type`.
 const SEARCH_FAILED: &str = "Search failed";
 
 const GROUP: Group = Group::new("search", "Dashboards and folders by name, tag and place");
 
-/// The routes of searching.
+/// The routes of the search.
 pub fn routes(searches: Arc<Searches>) -> Routes {
     Routes::of(&GROUP)
         .add(
-            get("/api/search", "search", "Find dashboards and folders")
+            get("/api/search", "search", "Search dashboards and folders")
                 .at()
-                .query("query", text(), "A part of the title")
-                .query("tag", many(text()), "A tag; of more than one, all")
-                .query("type", one_of(&["dash-db", "dash-folder"]), "Dashboards or folders only")
-                .query("dashboardUIDs", many(uid()), "Dashboards by uid")
-                .query("dashboardIds", many(number(1)), "Dashboards by numeric id")
-                .query("folderUIDs", many(uid()), "What is in these folders; `general` is the root")
-                .query("folderIds", many(number(0)), "What is in these folders, and the folders themselves")
-                .query("starred", flag(), "Only what the caller has starred")
-                .query("deleted", flag(), "Dashboards in the trash, instead of what is not in it")
-                .query("sort", one_of(&["alpha-asc", "alpha-desc"]), "How hits are sorted")
-                .query("permission", text(), "`Edit` for what the caller may change only")
+                .query("query", text(), "Part of the title")
+                .query("tag", many(text()), "Tags; a hit has all of them")
+                .query("type", one_of(&["dash-db", "dash-folder"]), "Only dashboards, or only folders")
+                .query("dashboardUIDs", many(uid()), "Uids of dashboards")
+                .query("dashboardIds", many(number(1)), "Numeric ids of dashboards")
+                .query("folderUIDs", many(uid()), "Only the contents of these folders; `general` is the root")
+                .query("folderIds", many(number(0)), "Only these folders and their contents")
+                .query("starred", flag(), "Only dashboards that the caller has starred")
+                .query("deleted", flag(), "Soft-deleted dashboards instead of all others")
+                .query("sort", one_of(&["alpha-asc", "alpha-desc"]), "The sort order")
+                .query("permission", text(), "`Edit`: only what the caller can edit")
                 .pages("limit", DEFAULT_PAGE)
                 .for_everybody()
                 .fails(&[403])
-                .fails_like_a_fault("The `type` is unknown, or a fault of the server's", SEARCH_FAILED)
+                .fails_like_a_fault("The `type` is unknown, or an internal error occurred", SEARCH_FAILED)
                 .to(&searches, search),
         )
         .add(
-            get("/api/search/sorting", "listSortOptions", "List the ways to sort hits")
+            get("/api/search/sorting", "listSortOptions", "List the sort orders of the search")
                 .for_everybody()
                 .to(&(), list_sort_options),
         )
 }
 
-/// A way to sort hits, by the name that clients ask for it.
+/// A sort order by name.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct SortOptionBody {
     name: &'static str,
     display_name: &'static str,
     description: &'static str,
-    /// What a hit shows as its sort value; titles are shown anyway.
+    /// The label of the sort value of a hit; titles need none.
     meta: &'static str,
     #[serde(skip)]
     sort: SearchSort,
@@ -125,7 +125,7 @@ enum HitType {
     Folder,
 }
 
-/// The folder that a hit is in, absent at the root.
+/// The folder of a hit, absent at the root.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct HitFolderBody {
@@ -164,7 +164,7 @@ fn hit_body(org_id: OrgId, is_deleted: bool, hit: SearchHit) -> SearchHitBody {
     }
 }
 
-/// A way to sort that is not known changes nothing, as in Grafana.
+/// An unknown sort order is ignored, as in Grafana.
 fn sort(name: &str) -> Option<SearchSort> {
     SORT_OPTIONS.iter().find(|option| option.name == name).map(|option| option.sort)
 }
@@ -178,7 +178,7 @@ async fn search(
         "" => (true, true),
         "dash-folder" => (true, false),
         "dash-db" => (false, true),
-        // Grafana's answer, which its clients test.
+        // Grafana's answer, which clients compare.
         _ => return Err(ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, SEARCH_FAILED)),
     };
     let deleted = query.flag("deleted");

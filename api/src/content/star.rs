@@ -19,7 +19,7 @@ pub fn routes(stars: Arc<Stars>) -> Routes {
     let state = &stars;
     Routes::of(&SIGNED_IN_USER)
         .add(
-            get("/api/user/stars", "getStars", "List the dashboards that the caller has starred")
+            get("/api/user/stars", "getStars", "List the caller's starred dashboards")
                 .for_everybody()
                 .to(state, get_stars),
         )
@@ -32,7 +32,7 @@ pub fn routes(stars: Arc<Stars>) -> Routes {
             delete(
                 "/api/user/stars/dashboard/uid/{dashboard_uid}",
                 "unstarDashboardByUID",
-                "Take the star from a dashboard",
+                "Unstar a dashboard",
             )
             .to(state, unstar_dashboard_by_uid),
         )

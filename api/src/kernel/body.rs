@@ -23,30 +23,30 @@ use crate::kernel::error::ApiError;
 use crate::kernel::layer::Gate;
 use crate::kernel::layer::budget::{self, Owner};
 
-/// The largest body on a public route.
+/// The size limit of a body on a public route.
 pub(crate) const MAX_PUBLIC_BODY: usize = 64 * 1024;
-/// Up to here a body is a small one.
+/// The size limit of a small body.
 pub(crate) const SMALL_BODY: usize = 64 * 1024;
-/// The largest body that is read into a form, which is all but those with a dashboard.
+/// The size limit of a body without a dashboard.
 pub(crate) const MAX_FORM: usize = 1024 * 1024;
-/// How long a body on a public route may take to arrive.
+/// The timeout for receiving a body on a public route.
 pub(crate) const PUBLIC_BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// By how much a buffer for a body grows. Each time its bytes are moved, on a thread that others are served by, so it grows
-/// seldom.
+/// The growth step of a body buffer. Each step copies the bytes, on a thread that serves other requests, so steps are
+/// large.
 const GROWTH: usize = 4;
-/// The piece of a body that is looked at before others are served, in bytes.
+/// The number of bytes of a body that are hashed before yielding to other requests.
 const MAX_PIECE: usize = 256 * 1024;
-/// How many characters of a fault in a body its sender is told.
+/// How many characters of an error in a body the response contains.
 const MAX_FAULT: usize = 300;
-/// How a body that was compressed with gzip begins.
+/// The magic bytes of gzip.
 const GZIP: &[u8] = b"\x1F\x8B";
 
 /// The limits for the request bodies of a group of routes.
 #[derive(Clone, Debug)]
 pub(crate) struct BodyRules {
     budget: Arc<Budget<Owner>>,
-    /// For bodies of up to [`SMALL_BODY`], which large ones must not crowd out.
+    /// The budget for bodies of up to [`SMALL_BODY`], which large ones must not starve.
     small: Arc<Budget<Owner>>,
     max_bytes: usize,
     timeout: Option<Duration>,
@@ -71,30 +71,30 @@ impl BodyRules {
     }
 }
 
-/// A body that was read, and what it takes of the budget.
+/// A body with its reservation of the budget.
 #[derive(Debug)]
 struct ReadBody {
     text: Vec<u8>,
     _charge: Charge<Owner>,
 }
 
-/// A body that was read before the handler takes it.
+/// A body that was read before the handler runs.
 #[derive(Clone)]
 struct Prefetched(Arc<Mutex<Option<ReadBody>>>);
 
-/// Reads the body and looks at one piece of it after the other, before the handler gets it.
+/// Reads the body and visits it in pieces, before the handler runs.
 pub(crate) async fn peek(request: &mut Request, mut look: impl FnMut(&[u8])) -> Result<(), ApiError> {
     let body = read(request, usize::MAX).await?;
     for piece in body.text.chunks(MAX_PIECE) {
         look(piece);
-        // Others are served between the pieces of a long body.
+        // Yields to other requests between the pieces of a long body.
         tokio::task::yield_now().await;
     }
     request.extensions_mut().insert(Prefetched(Arc::new(Mutex::new(Some(body)))));
     Ok(())
 }
 
-/// Reads the body within the rules of its route.
+/// Reads the body within the limits of its route.
 async fn read(request: &mut Request, max_bytes: usize) -> Result<ReadBody, ApiError> {
     let extensions = request.extensions_mut();
     if let Some(Prefetched(read)) = extensions.remove() {
@@ -127,8 +127,8 @@ async fn read(request: &mut Request, max_bytes: usize) -> Result<ReadBody, ApiEr
     Ok(body)
 }
 
-/// Reads a body into one buffer with room for the padding, and returns whether the client was waited for. The buffer grows
-/// as bytes arrive, because a `Content-Length` costs a client nothing.
+/// Reads a body into one buffer with room for the padding, and returns whether it had to wait for the client. The
+/// buffer grows as bytes arrive, because sending a `Content-Length` costs a client nothing.
 async fn read_within(
     mut body: Body,
     max_bytes: usize,
@@ -179,7 +179,7 @@ fn unreadable(_: axum::Error) -> ApiError {
     ApiError::new(StatusCode::BAD_REQUEST, "the request body could not be read")
 }
 
-/// Refuses a body that is said to be something else than JSON.
+/// Rejects a body with a content type other than JSON.
 fn check_content_type(headers: &HeaderMap) -> Result<(), ApiError> {
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("an unknown one"));
     if text(header::CONTENT_ENCODING).is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
@@ -205,8 +205,7 @@ fn is_json(content_type: &str) -> bool {
     essence.eq_ignore_ascii_case("application/json") || essence.to_ascii_lowercase().ends_with("+json")
 }
 
-/// The text of a JSON request body that is kept whole. An empty body is read as an empty object, as Grafana's clients
-/// expect.
+/// The text of a JSON request body. An empty body is treated as an empty object, as Grafana's clients expect.
 pub struct JsonText(ReadBody);
 
 impl<S: Send + Sync> FromRequest<S> for JsonText {
@@ -223,20 +222,20 @@ impl<S: Send + Sync> FromRequest<S> for JsonText {
 }
 
 impl JsonText {
-    /// How many bytes it has.
+    /// Its size in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.0.text.len()
     }
 
-    /// How many bytes there may be to work on if the body is a dashboard whose inputs are filled in.
+    /// The number of bytes to process if the body is a dashboard whose inputs are filled in.
     #[must_use]
     pub fn bytes_filled_in(&self, max_document_bytes: usize) -> usize {
         let has_inputs = memmem::find(&self.0.text, b"${").is_some();
         if has_inputs { max_document_bytes.max(self.bytes()) } else { self.bytes() }
     }
 
-    /// Reads the body as a form whose values are looked at one by one.
+    /// Reads the body as a form, value by value.
     pub fn read<T>(
         &mut self,
         read: impl FnOnce(JsonValue<'_>) -> Result<T, ApiError>,
@@ -288,7 +287,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     }
 }
 
-/// The answer of operations that have nothing but a message to say.
+/// An answer with a message only.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Message {
     /// The message.

@@ -1,5 +1,5 @@
-//! From the error vocabulary of the use cases to statuses and Grafana's error bodies: the only place where a
-//! kind of error gets its status. Where Grafana answers an operation in its own way, the slice says so with
+//! Maps the error vocabulary of the use cases to statuses and Grafana's error bodies: the only place where a kind of
+//! error gets its status. Where Grafana's answer to an operation differs, the slice declares it with
 //! [`ApiError::when`].
 
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 /// The result of a handler.
 pub type ApiResult<T> = Result<T, ApiError>;
 
-/// An error on its way to the client.
+/// The error of a response.
 #[derive(Debug)]
 pub struct ApiError {
     status: StatusCode,
@@ -25,7 +25,7 @@ pub struct ApiError {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ErrorBody<'a> {
-    /// What went wrong, for people.
+    /// The message for people.
     message: &'a str,
     /// The identifier of the message in Grafana's newer errors, like `password-auth.failed`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -33,7 +33,7 @@ pub(crate) struct ErrorBody<'a> {
     /// The same in Grafana's older errors, like `empty-name`.
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<&'static str>,
-    /// What kind of error it is, where the caller may not do something.
+    /// The title of the error, if a permission is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     title: Option<&'static str>,
 }
@@ -41,15 +41,15 @@ pub(crate) struct ErrorBody<'a> {
 /// The body of an error with the status 412.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct PreconditionErrorBody<'a> {
-    /// What stands in the way, for people.
+    /// The message for people.
     message: &'a str,
-    /// The same for programs.
+    /// The status code for programs.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<PreconditionStatus>)]
     status: Option<&'static str>,
 }
 
-/// A stale version, for which programs test 412.
+/// A stale version, which clients expect as 412.
 #[derive(ToSchema)]
 #[schema(rename_all = "kebab-case")]
 #[expect(dead_code, reason = "what it describes is written as text")]
@@ -79,13 +79,13 @@ impl ApiError {
         Self { status, error: Error::invalid(message) }
     }
 
-    /// A parameter in the path that cannot be what it should be.
+    /// An invalid path parameter.
     #[must_use]
     pub fn invalid_parameter(name: &str) -> Self {
         Self::new(StatusCode::BAD_REQUEST, format!("{name} is invalid"))
     }
 
-    /// Answers errors of one kind in an operation's own way.
+    /// Overrides the answer to errors of one kind for an operation.
     #[must_use]
     pub fn when(self, kind: ErrorKind, status: StatusCode, message: &str) -> Self {
         if self.error.kind() != kind {
@@ -106,14 +106,14 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let Self { status, error } = self;
         let (message, code) = (error.message(), error.code());
-        // A limit that is reached, or something that is off, is the same for whoever asks.
+        // Exceeded limits and disabled features do not depend on the caller.
         let is_about_rights = !matches!(error.kind(), ErrorKind::Exhausted | ErrorKind::Disabled);
         let is_denied = status == StatusCode::FORBIDDEN && is_about_rights;
         let mut response = if status == StatusCode::PRECONDITION_FAILED {
             (status, Json(PreconditionErrorBody { message, status: code })).into_response()
         } else {
             let title = is_denied.then_some("Access denied");
-            // The identifiers of the newer errors have a point.
+            // The identifiers of newer errors contain a dot.
             let (message_id, status_text) = match code {
                 Some(code) if code.contains('.') => (Some(code), None),
                 code => (None, code),
@@ -136,14 +136,14 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// What the log is told of a response that is no fault of the client's. It is logged where the request is known.
+/// The log entry of a server error. It is logged where the request is known.
 #[derive(Clone, Debug)]
 pub(crate) struct Failure(pub(crate) Arc<str>);
 
-/// Why a request was denied. It is recorded where it is known who sent the request.
+/// The reason for denying a request. It is recorded where the sender is known.
 #[derive(Clone, Debug)]
 pub(crate) struct Refused(pub(crate) Arc<str>);
 
-/// Of what there was too much, by [`kymograph_app::kernel::error::overload`]. It is counted where responses are.
+/// The exceeded limit, one of [`kymograph_app::kernel::error::overload`]. It is counted with the responses.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Overload(pub(crate) &'static str);

@@ -1,4 +1,4 @@
-//! Whether the server is up, for people, load balancers and orchestrators.
+//! Health and readiness probes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,12 +14,12 @@ use utoipa::ToSchema;
 use crate::kernel::error::{ApiError, ApiResult};
 use crate::kernel::routes::{Group, Routes, get};
 
-/// Whether the server wants requests. It does not while it starts, and no longer once it stops.
+/// Whether the server is ready for requests. It is not during start and stop.
 #[derive(Default)]
 pub struct Readiness(AtomicBool);
 
 impl Readiness {
-    /// Says whether the server wants requests.
+    /// Sets whether the server is ready.
     pub fn set(&self, is_ready: bool) {
         self.0.store(is_ready, Ordering::Release);
     }
@@ -29,17 +29,16 @@ impl Readiness {
     }
 }
 
-/// Whether a path is one that is asked to find out how the server is. It is served when nothing else is.
+/// Whether a path is a probe, which is served beyond all limits.
 #[must_use]
 pub fn is_probe(path: &str) -> bool {
     ["/livez", "/readyz", "/healthz", "/api/health", "/metrics"].contains(&path)
 }
 
-/// The answer to who has a connection beyond those that there may be.
+/// The response on a connection beyond the limit.
 #[must_use]
 pub fn too_many_connections() -> Response {
-    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "Too many connections at once, try again shortly")
-        .into_response()
+    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "Too many connections, try again shortly").into_response()
 }
 
 #[derive(Clone)]
@@ -50,22 +49,22 @@ struct HealthState {
 }
 
 /// The group of operations named `health`.
-pub(crate) const GROUP: Group = Group::new("health", "Whether the server is up");
+pub(crate) const GROUP: Group = Group::new("health", "Health and readiness probes");
 
 /// The routes of health.
 pub fn routes(check: Arc<dyn HealthCheck>, readiness: Arc<Readiness>, grafana_version: &str) -> Routes {
     let state = &HealthState { check, readiness, version: grafana_version.into() };
     Routes::of(&GROUP)
         .add(
-            get("/api/health", "getHealth", "Read whether the server and its database are up")
-                .answers::<HealthBody>(200, "Both are")
-                .answers::<HealthBody>(503, "The database cannot be reached")
+            get("/api/health", "getHealth", "Check the server and its database")
+                .answers::<HealthBody>(200, "Both are up")
+                .answers::<HealthBody>(503, "The database is unavailable")
                 .public()
                 .to(state, get_health),
         )
-        .add(get("/healthz", "healthz", "Find out whether the server runs").public().to(&(), live))
-        .add(get("/livez", "livez", "Find out whether the server runs").public().to(&(), live))
-        .add(get("/readyz", "readyz", "Find out whether the server wants requests").public().to(state, ready))
+        .add(get("/healthz", "healthz", "Liveness probe").public().to(&(), live))
+        .add(get("/livez", "livez", "Liveness probe").public().to(&(), live))
+        .add(get("/readyz", "readyz", "Readiness probe").public().to(state, ready))
 }
 
 #[derive(Serialize, ToSchema)]

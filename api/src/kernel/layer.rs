@@ -1,8 +1,8 @@
-//! What all requests go through: limits, ids and log context, authentication, and protection against forged requests.
+//! The layers of all requests: limits, ids and log context, authentication, and protection against cross-site requests.
 //! No byte of a body is read before.
 //!
-//! Each request passes one middleware, [`open`] or [`guarded`], that does one after the other what could be
-//! a stack of them: each one in a stack costs every request a few allocations.
+//! Each request passes one middleware, [`open`] or [`guarded`], instead of a stack: each layer of a stack costs every
+//! request a few allocations.
 
 pub(crate) mod budget;
 mod client_address;
@@ -39,40 +39,40 @@ pub use gate::{Admitted, Asked, Caller, Gate, Sender};
 use context::is_write;
 use gate::refused;
 
-/// What can be set about all requests.
+/// The settings of all requests.
 #[derive(Clone, Debug)]
 pub struct LayerSettings {
-    /// The largest request body, in bytes.
+    /// The size limit of a request body, in bytes.
     pub max_body_bytes: usize,
-    /// How long a request may take.
+    /// The timeout of a request.
     pub request_timeout: Duration,
-    /// Origins from which a browser may send a session cookie, besides the server's own, like `admin.example.org`.
+    /// Trusted origins of requests with a session cookie, besides the server's own, like `admin.example.org`.
     pub trusted_origins: Vec<String>,
-    /// Where the proxies are whose word for where a request came from is taken.
+    /// The reverse proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<Network>,
 }
 
-/// What the context of a request is made with.
+/// The parts for the context of a request.
 pub struct Common {
-    /// What can be set about it.
+    /// Its settings.
     pub settings: LayerSettings,
-    /// The path that people find the server under, without a slash at its end.
+    /// The public path of the server, without a trailing slash.
     pub sub_path: Arc<str>,
     /// Counts requests.
     pub metrics: Option<HttpMetrics>,
 }
 
-/// What all requests go through.
+/// The layers of all requests.
 pub struct Layer {
-    /// What their context is made with.
+    /// The parts for their context.
     pub common: Common,
-    /// Knows which requests came before.
+    /// Knows idempotency keys.
     pub commands: Commands,
-    /// Knows who sends requests.
+    /// Authenticates requests.
     pub gate: Arc<dyn Gate>,
 }
 
-/// One router of public routes and of those that need credentials, each behind what its requests go through.
+/// One router of public and authenticated routes, each behind its layers.
 pub fn protected(public: Router, private: Router, layer: Layer) -> Router {
     let max_body_bytes = layer.common.settings.max_body_bytes;
     let shared = Arc::new(Shared {
@@ -86,7 +86,7 @@ pub fn protected(public: Router, private: Router, layer: Layer) -> Router {
     public.merge(private).method_not_allowed_fallback(not_found)
 }
 
-/// What all requests share.
+/// The state shared by all requests.
 struct Shared {
     layer: Layer,
     answers: Arc<Answers>,
@@ -125,7 +125,7 @@ async fn guarded(State(shared): State<Arc<Shared>>, mut request: Request, next: 
             request.extensions_mut().insert(shared.private_bodies.clone());
             request.extensions_mut().insert(shared.layer.gate.clone());
         }
-        // After it was admitted, so that the log says whose session another site wanted to use.
+        // After authentication, so that the log has the owner of the abused session.
         let mut response = match csrf::check_private(&request, &shared.layer.common.settings.trusted_origins)
         {
             Ok(()) if is_write(request.method()) => {
@@ -143,8 +143,8 @@ async fn guarded(State(shared): State<Arc<Shared>>, mut request: Request, next: 
     .await
 }
 
-/// Lets a request read, whose answer holds its turn until it is handed over to the connection. One that comes in pieces
-/// holds none: its pieces are read by themselves.
+/// Admits a read, and holds the admission until the response is handed over to the connection. A streamed response does
+/// not hold it: its pieces are admitted separately.
 async fn read(answers: &Arc<Answers>, scope: &Scope, request: Request, next: Next) -> Response {
     let (response, turn) = answers.make(scope.org(), Box::pin(next.run(request))).await;
     match turn {
@@ -155,7 +155,7 @@ async fn read(answers: &Arc<Answers>, scope: &Scope, request: Request, next: Nex
     }
 }
 
-/// A body that keeps its turn until it is taken.
+/// A body that holds its admission until it is sent.
 struct HeldBody {
     body: Body,
     _turn: Admission,
@@ -181,7 +181,7 @@ impl HttpBody for HeldBody {
     }
 }
 
-/// Grafana answers a method that a path does not have like a path that there is not.
+/// Grafana answers an unsupported method like a missing path.
 pub(crate) async fn not_found() -> ApiError {
     ApiError::new(StatusCode::NOT_FOUND, "Not found")
 }

@@ -1,6 +1,6 @@
-//! Metrics of requests, and the page on which Prometheus reads all metrics.
+//! Metrics of requests, and the page of all metrics for Prometheus.
 //!
-//! Their names are Grafana's, so that dashboards and alerts that people have for Grafana work.
+//! Their names are Grafana's, so that existing dashboards and alerts for Grafana work.
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -23,22 +23,22 @@ use crate::kernel::error::{ApiError, ApiResult, Overload};
 use crate::kernel::health::GROUP;
 use crate::kernel::routes::{Route, Routes, get};
 
-/// What can be set about the page of metrics.
+/// The settings of the metrics page.
 #[derive(Clone, Debug)]
 pub struct MetricsSettings {
-    /// A hash of the `Authorization` header that is asked for, if one is.
+    /// A hash of the required `Authorization` header, if any.
     authorization: Option<[u8; 32]>,
 }
 
 impl MetricsSettings {
-    /// A page for everybody, or for who knows a login and password.
+    /// A public page, or one that requires credentials.
     #[must_use]
     pub fn new(credentials: Option<(&str, &str)>) -> Self {
         let basic = |(login, password)| format!("Basic {}", STANDARD.encode(format!("{login}:{password}")));
         Self { authorization: credentials.map(|credentials| hash(basic(credentials).as_bytes())) }
     }
 
-    /// Hashes are compared, because how long that takes tells nothing of what is compared.
+    /// Hashes are compared, because the duration of that reveals nothing.
     fn admit(&self, headers: &HeaderMap) -> bool {
         let given = headers.get(header::AUTHORIZATION).map(|value| hash(value.as_bytes()));
         self.authorization.is_none() || self.authorization == given
@@ -59,8 +59,8 @@ struct MetricsState {
 pub fn routes(registry: Registry, settings: MetricsSettings) -> Routes {
     let state = MetricsState { registry, settings: Arc::new(settings) };
     Routes::of(&GROUP).add(
-        get("/metrics", "metrics", "Read metrics, for Prometheus")
-            .answers_text(200, "In the text format of Prometheus", "text/plain")
+        get("/metrics", "metrics", "Read the metrics")
+            .answers_text(200, "The metrics in the Prometheus text format", "text/plain")
             .fails(&[401])
             .public()
             .to(&state, get_metrics),
@@ -78,7 +78,7 @@ async fn get_metrics(State(state): State<MetricsState>, headers: HeaderMap) -> A
     Ok(([(header::CONTENT_TYPE, encoder.format_type().to_owned())], text).into_response())
 }
 
-/// The statuses that have series of their own, the frequent ones first.
+/// The statuses with a series of their own, frequent ones first.
 const STATUSES: [(u16, &str); 21] = [
     (200, "200"),
     (404, "404"),
@@ -103,18 +103,18 @@ const STATUSES: [(u16, &str); 21] = [
     (504, "504"),
 ];
 
-/// Durations in milliseconds, for the metrics of Grafana that are counted so.
+/// Durations in milliseconds, for some metrics of Grafana.
 const MILLISECONDS: &[f64] = &[1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 5000.0];
 
-/// The routes that have a metric of their own besides.
+/// The routes with an additional metric of their own.
 const OPERATIONS: &[(Method, &str, &str)] = &[
     (Method::POST, "/api/dashboards/db", "grafana_api_dashboard_save_milliseconds"),
     (Method::GET, "/api/dashboards/uid/{uid}", "grafana_api_dashboard_get_milliseconds"),
     (Method::GET, "/api/search", "grafana_api_dashboard_search_milliseconds"),
 ];
 
-/// Counts requests and how long they take. Nothing is looked up by a text that is made for it, so that a request pays
-/// for one look at a map and a few additions.
+/// Counts requests and measures their duration. No text is built for a lookup, so a request costs one map access and a
+/// few additions.
 pub struct HttpMetrics {
     routes: HashMap<String, Vec<(Method, RouteMetrics)>>,
     unknown: RouteMetrics,
@@ -128,17 +128,17 @@ pub struct HttpMetrics {
     panics: IntCounter,
 }
 
-/// What is counted of one route.
+/// The metrics of one route.
 struct RouteMetrics {
     handler: String,
     is_api: bool,
-    /// The durations by status, each made when it is first needed.
+    /// The durations by status, created lazily.
     durations: [OnceLock<Histogram>; STATUSES.len() + 1],
     operation: Option<Histogram>,
     is_login: bool,
 }
 
-/// A request that is under way. It is counted until this is dropped.
+/// A request in flight. It is counted until this is dropped.
 pub(crate) struct RequestTimer<'a> {
     metrics: &'a HttpMetrics,
     method: Method,
@@ -153,22 +153,22 @@ impl Drop for RequestTimer<'_> {
 }
 
 impl HttpMetrics {
-    /// Metrics of these routes, which are served under a path.
+    /// Metrics of these routes, served under a path.
     pub fn try_new(registry: &Registry, routes: &[Route], sub_path: &str) -> prometheus::Result<Self> {
-        let opts = HistogramOpts::new("grafana_http_request_duration_seconds", "How long requests took.");
+        let opts = HistogramOpts::new("grafana_http_request_duration_seconds", "Duration of requests.");
         let durations = HistogramVec::new(opts, &["handler", "method", "status_code"])?;
         let opts = Opts::new("grafana_api_response_status_total", "Responses of the API by status.");
         let responses = IntCounterVec::new(opts, &["code"])?;
-        let in_flight = IntGauge::new("grafana_http_request_in_flight", "Requests that are under way.")?;
+        let in_flight = IntGauge::new("grafana_http_request_in_flight", "Requests in flight.")?;
         let logins = IntCounter::new("grafana_api_login_post_total", "Log-ins with login and password.")?;
         registry.register(Box::new(durations.clone()))?;
         registry.register(Box::new(responses.clone()))?;
         registry.register(Box::new(in_flight.clone()))?;
         registry.register(Box::new(logins.clone()))?;
-        let panics =
-            IntCounter::new("kymograph_panics_total", "Panics of handlers, each a fault of the server.")?;
+        let panics = IntCounter::new("kymograph_panics_total", "Panics of request handlers.")?;
         registry.register(Box::new(panics.clone()))?;
-        let opts = Opts::new("kymograph_overload_total", "Requests refused with 429, by what was too much.");
+        let opts =
+            Opts::new("kymograph_overload_total", "Requests rejected with 429, by the exceeded limit.");
         let overloads = IntCounterVec::new(opts, &["what"])?;
         registry.register(Box::new(overloads.clone()))?;
         let overloads = overload::ALL
@@ -246,7 +246,7 @@ impl RouteMetrics {
             |(method, path, _): &&(Method, &str, &str)| *method == route.method && *path == route.path;
         let operation = match OPERATIONS.iter().find(is_route) {
             Some((_, _, name)) => {
-                let opts = HistogramOpts::new(*name, "How long requests took, in milliseconds.");
+                let opts = HistogramOpts::new(*name, "Duration of requests, in milliseconds.");
                 let histogram = Histogram::with_opts(opts.buckets(MILLISECONDS.to_vec()))?;
                 registry.register(Box::new(histogram.clone()))?;
                 Some(histogram)
@@ -262,7 +262,7 @@ impl RouteMetrics {
         })
     }
 
-    /// All that is no route: paths that somebody made up must not become series.
+    /// All unmatched paths: arbitrary paths must not become series.
     fn unknown() -> Self {
         Self {
             handler: "notfound".to_owned(),

@@ -1,4 +1,4 @@
-//! The OpenAPI document of what is served, put together of what routes, handlers and bodies say of themselves.
+//! The OpenAPI document, generated from routes, handlers and bodies.
 
 mod document;
 mod operation;
@@ -29,7 +29,7 @@ use crate::kernel::routes::{Group, Route, Routes, get};
 
 pub use signature::{Describe, Signature};
 
-/// The document of a server. It is made when it is first asked for.
+/// The document of a server, generated lazily.
 pub struct Document {
     settings: ApiSettings,
     routes: OnceLock<Vec<Route>>,
@@ -37,14 +37,14 @@ pub struct Document {
     page: OnceLock<Served>,
 }
 
-/// Bytes that stay the same as long as the server runs.
+/// Immutable bytes.
 struct Served {
     bytes: Bytes,
     etag: HeaderValue,
 }
 
 impl Document {
-    /// The document of a server with these settings, whose routes are not known yet.
+    /// The document of a server with these settings, without routes yet.
     pub(crate) fn new(settings: &ApiSettings) -> Arc<Self> {
         Arc::new(Self {
             settings: settings.clone(),
@@ -54,9 +54,9 @@ impl Document {
         })
     }
 
-    /// Says which routes there are. These of the document are among them.
+    /// Sets the routes, which include those of the document itself.
     pub(crate) fn set_routes(&self, routes: Vec<Route>) {
-        // The router is put together once, and so are its routes.
+        // The router is built once, and so are its routes.
         let _ = self.routes.set(routes);
     }
 
@@ -82,7 +82,7 @@ impl Served {
                 etag == "*" || etag.strip_prefix("W/").unwrap_or(etag) == self.etag
             })
         });
-        // It is the same for everybody, so it may be kept, and is asked for anew.
+        // It is the same for all clients, so it can be cached, and is revalidated.
         let etag = [
             (header::ETAG, self.etag.clone()),
             (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
@@ -95,23 +95,23 @@ impl Served {
     }
 }
 
-/// What 304 means.
-const NOT_MODIFIED: &str = "It is the one that the client has, by its `ETag`";
+/// The description of 304.
+const NOT_MODIFIED: &str = "Not modified: the `ETag` of the client is current";
 
-const GROUP: Group = Group::new("openapi", "This description of the API");
+const GROUP: Group = Group::new("openapi", "The OpenAPI document");
 
 /// The routes of the document.
 pub(crate) fn routes(document: &Arc<Document>) -> Routes {
     Routes::of(&GROUP)
         .add(
-            get("/api/openapi.json", "getOpenapi", "Read this document")
+            get("/api/openapi.json", "getOpenapi", "Read the OpenAPI document")
                 .answers::<Value>(200, "The document")
                 .answers_nothing(304, NOT_MODIFIED)
                 .public()
                 .to(document, get_openapi),
         )
         .add(
-            get("/api/docs", "getDocs", "Browse this document")
+            get("/api/docs", "getDocs", "Browse the API reference")
                 .answers_text(200, "A page", "text/html")
                 .answers_nothing(304, NOT_MODIFIED)
                 .public()
@@ -135,7 +135,7 @@ async fn get_docs(State(document): State<Arc<Document>>, headers: HeaderMap) -> 
     Ok(response)
 }
 
-/// What is served, which is made when it is first asked for.
+/// The served bytes, generated lazily.
 fn served(kept: &OnceLock<Served>, make: impl FnOnce() -> ApiResult<Served>) -> ApiResult<&Served> {
     match kept.get() {
         Some(served) => Ok(served),
@@ -146,7 +146,7 @@ fn served(kept: &OnceLock<Served>, make: impl FnOnce() -> ApiResult<Served>) -> 
     }
 }
 
-/// The page may show itself in its own style and do nothing else.
+/// The page may use its own style and nothing else.
 fn content_security_policy() -> String {
     let style = STANDARD.encode(Sha256::digest(page::STYLE));
     format!(

@@ -1,4 +1,4 @@
-//! Panics of handlers. Each is a fault of ours; who asked gets an answer, and others on the same connection theirs.
+//! Panics of handlers. Each is a bug; the client gets a 500, and other requests of the connection are unaffected.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -12,7 +12,7 @@ use prometheus::IntCounter;
 
 use crate::kernel::error::{ApiError, ApiResult};
 
-/// Makes an error of a panic, and counts it. What is shared is locked so that a panic leaves it whole.
+/// Converts a panic to an error, and counts it. Locks are used so that shared state stays consistent after a panic.
 pub(crate) async fn caught(
     work: impl Future<Output = ApiResult<Response>>,
     panics: Option<&IntCounter>,
@@ -23,7 +23,7 @@ pub(crate) async fn caught(
     })
 }
 
-/// A middleware for routes that do not go through what all requests of the API go through.
+/// A middleware for routes outside of the API's layers.
 pub(crate) async fn catch_panics(
     State(panics): State<Option<IntCounter>>,
     request: Request,

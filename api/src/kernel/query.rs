@@ -41,13 +41,13 @@ impl Query {
             .collect()
     }
 
-    /// The first value of a parameter as a number. Like Grafana, what is no number counts as absent.
+    /// The first value of a parameter as a number. As in Grafana, an invalid number counts as absent.
     #[must_use]
     pub fn number(&self, name: &str) -> Option<i64> {
         self.text(name)?.trim().parse().ok()
     }
 
-    /// Whether the first value of a parameter says yes.
+    /// The first value of a parameter as a boolean.
     #[must_use]
     pub fn flag(&self, name: &str) -> bool {
         self.text(name).is_some_and(|text| text.eq_ignore_ascii_case("true") || text == "1")
@@ -59,7 +59,7 @@ impl Query {
         self.0.iter().filter(|(key, _)| key == name).filter_map(|(_, value)| value.parse().ok()).collect()
     }
 
-    /// The page that `page` and a parameter for its size ask for.
+    /// The requested page, by `page` and a parameter for its size.
     #[must_use]
     pub fn page(&self, size: &str, default_size: i64) -> Page {
         Page::of(self.number("page"), self.number(size), default_size)
@@ -74,7 +74,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let path = axum::extract::Path::from_request_parts(parts, state).await;
-        // What can be wrong with it is that it is no UTF-8.
+        // The only possible error is invalid UTF-8.
         path.map(|axum::extract::Path(parameters)| Self(parameters))
             .map_err(|rejection| ApiError::new(StatusCode::BAD_REQUEST, rejection.body_text()))
     }

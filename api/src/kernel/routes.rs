@@ -1,4 +1,4 @@
-//! A route is one value: how it is matched, what it does, and who serves it.
+//! A route is one value: method, path, description and handler.
 
 use axum::Router;
 use axum::handler::Handler;
@@ -12,14 +12,14 @@ use crate::kernel::openapi::signature::{Content, SchemaOf};
 use crate::kernel::openapi::status::OwnFailure;
 use crate::kernel::openapi::{Describe, Signature};
 
-/// A group of operations, under Grafana's name where Grafana has it.
+/// A group of operations, under Grafana's name if it has one.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Group {
     /// The name.
     pub name: &'static str,
-    /// What the document says of the group.
+    /// The description of the group.
     pub about: &'static str,
-    /// The segment of paths that stands for a noun, and the noun, by which the log names what was denied.
+    /// A path segment and its noun, for the log of denied requests.
     pub noun: Option<(&'static str, &'static str)>,
 }
 
@@ -30,28 +30,28 @@ impl Group {
         Self { name, about, noun: None }
     }
 
-    /// The same group; in paths, this segment stands for that noun.
+    /// The same group, with the noun of a path segment.
     #[must_use]
     pub const fn of_noun(self, segment: &'static str, noun: &'static str) -> Self {
         Self { noun: Some((segment, noun)), ..self }
     }
 }
 
-/// The group of a route that was added to none yet.
+/// The group of a route before it is added to one.
 const NO_GROUP: Group = Group::new("", "");
 
-/// A route: how it is matched, and what it does. It needs credentials unless it is [public](Self::public).
+/// A route without its handler. It requires authentication unless it is [public](Self::public).
 #[derive(Clone)]
 pub struct Route {
     /// The method.
     pub method: Method,
     /// The path, with parameters in braces.
     pub path: &'static str,
-    /// Whether it is served without credentials.
+    /// Whether it is served without authentication.
     pub is_public: bool,
     /// The group of operations that it belongs to.
     pub group: &'static Group,
-    /// What the types of its handler say of it.
+    /// The parts derived from its handler's types.
     pub signature: fn() -> Signature,
     pub(super) id: &'static str,
     pub(super) summary: &'static str,
@@ -91,8 +91,7 @@ fn route(method: Method, path: &'static str, id: &'static str, summary: &'static
     }
 }
 
-/// A route for `GET`, with the id of its operation, which is Grafana's where Grafana has the operation, and what it does
-/// in one imperative sentence.
+/// A route for `GET`, with its operation id, which is Grafana's if it has one, and an imperative summary.
 pub(crate) fn get(path: &'static str, id: &'static str, summary: &'static str) -> Route {
     route(Method::GET, path, id, summary)
 }
@@ -118,12 +117,12 @@ pub(crate) fn delete(path: &'static str, id: &'static str, summary: &'static str
 }
 
 impl Route {
-    /// The same route, served to anybody.
+    /// The same route without authentication.
     pub(crate) fn public(self) -> Self {
         Self { is_public: true, ..self }
     }
 
-    /// The route served by a handler, whose types complete its description.
+    /// The route with a handler, whose types complete the description.
     pub(crate) fn to<S, H, T, D>(self, state: &S, handler: H) -> Endpoint
     where
         S: Clone + Send + Sync + 'static,
@@ -142,16 +141,16 @@ impl Route {
     }
 }
 
-/// The routes of the history of a noun, which wait for their handlers.
+/// The routes of a noun's history, without their handlers.
 pub struct HistoryRoutes {
-    /// Whose history it is.
+    /// The history.
     pub of: &'static HistoryOf,
     pub(crate) list: Route,
     pub(crate) compare: Route,
     pub(crate) restore: Route,
 }
 
-/// The routes of a history below the path of its object. The words name the operations and the object.
+/// The routes of a history below the path of its object.
 macro_rules! history {
     ($of:expr, $path:literal, $name:literal, $object:literal) => {
         $crate::kernel::routes::HistoryRoutes {
@@ -159,7 +158,7 @@ macro_rules! history {
             list: $crate::kernel::routes::get(
                 concat!($path, "/history"),
                 concat!("get", $name, "History"),
-                concat!("List what was done to ", $object, ", the newest first"),
+                concat!("List the history of ", $object, ", newest first"),
             ),
             compare: $crate::kernel::routes::get(
                 concat!($path, "/history/diff"),
@@ -169,7 +168,7 @@ macro_rules! history {
             restore: $crate::kernel::routes::post(
                 concat!($path, "/history/restore"),
                 concat!("restore", $name, "HistoryVersion"),
-                concat!("Make ", $object, " what it was at a version"),
+                concat!("Restore ", $object, " to a version"),
             ),
         }
     };
@@ -199,7 +198,7 @@ impl Routes {
         Self { group, routes: Vec::new(), histories: Vec::new(), public, private }
     }
 
-    /// Puts the routes that are added from here on into another group.
+    /// Sets the group of the routes added after this.
     #[must_use]
     pub(crate) fn group(self, group: &'static Group) -> Self {
         Self { group, ..self }
@@ -223,7 +222,7 @@ impl Routes {
         self
     }
 
-    /// Takes out the histories that were added.
+    /// Takes the added histories.
     pub(crate) fn take_histories(&mut self) -> Vec<HistoryRoutes> {
         std::mem::take(&mut self.histories)
     }
@@ -238,7 +237,7 @@ impl Routes {
         self
     }
 
-    /// The router of what is public, the router of what needs credentials, and all routes.
+    /// The router of public routes, the router of authenticated ones, and all routes.
     pub(crate) fn into_routers(self) -> (Router, Router, Vec<Route>) {
         (self.public, self.private, self.routes)
     }

@@ -1,4 +1,4 @@
-//! The settings the server runs with.
+//! The settings of the server.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,18 +13,14 @@ use crate::kernel::layer::Caller;
 use crate::kernel::routes::{Group, Routes, get};
 
 /// The group of operations named `admin`.
-pub(crate) const ADMIN: Group = Group::new("admin", "What the server is set to, and how much it holds");
+pub(crate) const ADMIN: Group = Group::new("admin", "Settings and statistics of the server");
 
 /// The routes of settings.
 pub fn routes(settings: &Arc<Settings>) -> Routes {
     Routes::of(&ADMIN).add(
-        get(
-            "/api/admin/settings",
-            "adminGetSettings",
-            "Read the settings of the server, without its secrets",
-        )
-        .answers::<BTreeMap<String, BTreeMap<String, String>>>(200, "The settings by section and name")
-        .to(settings, admin_get_settings),
+        get("/api/admin/settings", "adminGetSettings", "Read the settings of the server, secrets redacted")
+            .answers::<BTreeMap<String, BTreeMap<String, String>>>(200, "The settings by section and name")
+            .to(settings, admin_get_settings),
     )
 }
 

@@ -1,4 +1,4 @@
-//! The addresses of pages and pictures in answers, which begin with the path that people find the server under.
+//! The URLs of pages and avatars in responses, which begin with the public path of the server.
 
 use std::fmt::Arguments;
 use std::sync::Arc;
@@ -8,33 +8,33 @@ use sha2::{Digest, Sha256};
 use tokio::task::futures::TaskLocalFuture;
 
 tokio::task_local! {
-    /// The path that people find the server under, without a slash at its end. Every handler runs within it, because an
-    /// address is part of nearly every answer.
+    /// The public path of the server, without a trailing slash. Every handler runs within it, because URLs are part of
+    /// nearly every response.
     static SUB_PATH: Arc<str>;
 }
 
-/// Answers a request of a server under a path.
+/// Runs a request handler of a server under a path.
 pub(crate) fn under<F: Future>(sub_path: Arc<str>, answer: F) -> TaskLocalFuture<Arc<str>, F> {
     SUB_PATH.scope(sub_path, answer)
 }
 
-/// The address of a path of the server.
+/// The URL of a path of the server.
 pub(crate) fn address(path: Arguments<'_>) -> String {
     SUB_PATH.try_with(|sub_path| format!("{sub_path}{path}")).unwrap_or_else(|_| path.to_string())
 }
 
-/// The path under which people find the server, without a slash at the end.
+/// The public path of the server, without a trailing slash.
 pub(crate) fn sub_path(root_url: &str) -> &str {
     let after_scheme = root_url.split_once("://").map_or("", |(_, rest)| rest);
     after_scheme.find('/').map_or("", |at| after_scheme[at..].trim_end_matches('/'))
 }
 
-/// Where the portal shows people their account, with a word on what became of their e-mail address.
+/// The URL of the account page of the portal, with the result of a verification.
 pub(crate) fn profile_path(root_url: &str, email: &str) -> String {
     format!("{}/portal/profile?email={email}", sub_path(root_url))
 }
 
-/// The address of a user's picture.
+/// The URL of an avatar.
 pub(crate) fn avatar_url(email: &str) -> String {
     let digest = Sha256::digest(email.trim().to_lowercase());
     address(format_args!("/avatar/{}", hex(&digest[..16])))

@@ -1,4 +1,4 @@
-//! The audit log, of the caller's org and of what belongs to no org.
+//! The audit log of the caller's org and of the server.
 
 mod csv;
 mod entry;
@@ -22,11 +22,12 @@ use crate::kernel::query::{Path, Query, parse_id};
 use crate::kernel::routes::{Group, Route, Routes, get};
 use export::Format;
 
-/// How many days the activity shows if the client does not say.
+/// The default period of the activity, in days.
 const DEFAULT_DAYS: i64 = 30;
 
 /// The group of operations named `audit`.
-pub(crate) const GROUP: Group = Group::new("audit", "Who did what, when, from where, and with what outcome");
+pub(crate) const GROUP: Group =
+    Group::new("audit", "The audit log: actor, time, origin and outcome of each action");
 
 /// The routes of the audit log.
 pub fn routes(audits: Arc<Audits>) -> Routes {
@@ -34,12 +35,8 @@ pub fn routes(audits: Arc<Audits>) -> Routes {
     let server = &AuditState { audits, is_server: true };
     Routes::of(&GROUP)
         .add(
-            events(get(
-                "/api/audit/events",
-                "getAuditEvents",
-                "List what was done in the org, by whom, and with what outcome",
-            ))
-            .to(org, get_audit_events),
+            events(get("/api/audit/events", "getAuditEvents", "List the audit log of the org"))
+                .to(org, get_audit_events),
         )
         .add(
             export_of(get(
@@ -50,18 +47,14 @@ pub fn routes(audits: Arc<Audits>) -> Routes {
             .to(org, export_audit_events),
         )
         .add(
-            event(get(
-                "/api/audit/events/{event_id}",
-                "getAuditEvent",
-                "Read an entry of the audit log of the org",
-            ))
-            .to(org, get_audit_event),
+            event(get("/api/audit/events/{event_id}", "getAuditEvent", "Read an audit event of the org"))
+                .to(org, get_audit_event),
         )
         .add(
             activity(get(
                 "/api/audit/activity",
                 "getAuditActivity",
-                "Count what was done in the org over time",
+                "Count the audit events of the org over time",
             ))
             .to(org, get_audit_activity),
         )
@@ -69,7 +62,7 @@ pub fn routes(audits: Arc<Audits>) -> Routes {
             events(get(
                 "/api/admin/audit/events",
                 "getServerAuditEvents",
-                "List what was done that belongs to no org",
+                "List the audit log of the server: events that belong to no org",
             ))
             .to(server, get_audit_events),
         )
@@ -85,7 +78,7 @@ pub fn routes(audits: Arc<Audits>) -> Routes {
             event(get(
                 "/api/admin/audit/events/{event_id}",
                 "getServerAuditEvent",
-                "Read an entry of the audit log of the server",
+                "Read an audit event of the server",
             ))
             .to(server, get_audit_event),
         )
@@ -93,7 +86,7 @@ pub fn routes(audits: Arc<Audits>) -> Routes {
             activity(get(
                 "/api/admin/audit/activity",
                 "getServerAuditActivity",
-                "Count what was done on the server over time",
+                "Count the audit events of the server over time",
             ))
             .to(server, get_audit_activity),
         )
@@ -101,29 +94,29 @@ pub fn routes(audits: Arc<Audits>) -> Routes {
 
 const OUTCOMES: &[&str] = &["success", "denied", "failure"];
 
-/// What lists, exports and counts are filtered by.
+/// The filter of lists, exports and counts.
 fn filtered(route: Route) -> Route {
     route
-        .query("actor", many(text()), "Who did it: a login, an id, or the beginning of a login with `*`")
-        .query("action", many(text()), "What was done, like `dashboard.updated` or `dashboard.*`")
-        .query("targetType", text(), "The type of what it was done to, like `dashboard`")
-        .query("targetUid", text(), "The uid or id of what it was done to")
-        .query("outcome", one_of(OUTCOMES), "What came of it")
-        .query("from", text(), "Not before this time, in RFC 3339, milliseconds or seconds")
-        .query("to", text(), "Not after this time, in RFC 3339, milliseconds or seconds")
-        .query("traceId", text(), "The trace that the request belonged to")
-        .query("excludeActor", many(text()), "Who did not do it, in the same words")
-        .query("excludeAction", many(text()), "What it was not, in the same words")
-        .query("excludeOutcome", many(one_of(OUTCOMES)), "What did not come of it")
-        .query("excludeTargetType", many(text()), "The types of what it was not done to")
+        .query("actor", many(text()), "The actor: a login, an id, or a login prefix followed by `*`")
+        .query("action", many(text()), "The action, like `dashboard.updated` or `dashboard.*`")
+        .query("targetType", text(), "The type of the target, like `dashboard`")
+        .query("targetUid", text(), "The uid or id of the target")
+        .query("outcome", one_of(OUTCOMES), "The outcome")
+        .query("from", text(), "The earliest time: RFC 3339, or milliseconds or seconds since 1970")
+        .query("to", text(), "The latest time: RFC 3339, or milliseconds or seconds since 1970")
+        .query("traceId", text(), "The trace id of the request")
+        .query("excludeActor", many(text()), "Actors to exclude, in the form of `actor`")
+        .query("excludeAction", many(text()), "Actions to exclude, in the form of `action`")
+        .query("excludeOutcome", many(one_of(OUTCOMES)), "Outcomes to exclude")
+        .query("excludeTargetType", many(text()), "Target types to exclude")
         .fails(&[400])
 }
 
 fn listed(route: Route) -> Route {
-    filtered(route).query("order", one_of(&["newest", "oldest"]), "What comes first").query(
+    filtered(route).query("order", one_of(&["newest", "oldest"]), "The sort order").query(
         "cursor",
         text(),
-        "`next` or `previous` of a page",
+        "The cursor: `next` or `previous` of another page",
     )
 }
 
@@ -131,27 +124,27 @@ fn events(route: Route) -> Route {
     listed(route).limit("limit", DEFAULT_PAGE).query(
         "changes",
         flag(),
-        "Whether each entry says what it changed, of which there are at most 100 then",
+        "Include the changes of each event; a page then has at most 100",
     )
 }
 
 fn export_of(route: Route) -> Route {
     listed(route)
-        .query("format", one_of(&["ndjson", "csv"]), "How entries are written, one a line")
-        .query("changes", flag(), "Whether each entry says what it changed, in `csv` in words")
-        .answers_text(200, "The entries", "application/x-ndjson")
-        .answers_text(200, "The entries", "text/csv")
+        .query("format", one_of(&["ndjson", "csv"]), "The format, one event a line")
+        .query("changes", flag(), "Include the changes of each event; in `csv` as a summary in words")
+        .answers_text(200, "The events", "application/x-ndjson")
+        .answers_text(200, "The events", "text/csv")
 }
 
 fn event(route: Route) -> Route {
-    route.answers::<entry::EntryBody<'static>>(200, "The entry").fails(&[400, 404])
+    route.answers::<entry::EntryBody<'static>>(200, "The event").fails(&[400, 404])
 }
 
 fn activity(route: Route) -> Route {
     filtered(route)
-        .details("Without `from` it counts so many `days` up to `to`, or up to now. There are at most 400 buckets.")
-        .query("days", number(1), "How many days, where `from` does not say it")
-        .query("interval", one_of(&["hour", "day"]), "How long each bucket is; days are those of UTC")
+        .details("Without `from`, the period is the last `days` before `to`, or before now. At most 400 buckets are returned.")
+        .query("days", number(1), "The length of the period without `from`, in days")
+        .query("interval", one_of(&["hour", "day"]), "The length of a bucket; days are UTC")
 }
 
 /// The audit log of the caller's org, or of the server.

@@ -1,4 +1,4 @@
-//! The history of anything. A slice adds its own by one line, see [`history!`](crate::kernel::routes::history).
+//! The histories of all nouns. A slice adds its own by one line, see [`history!`](crate::kernel::routes::history).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,12 +19,10 @@ use crate::kernel::openapi::parameter::{flag, number};
 use crate::kernel::query::{Path, Query};
 use crate::kernel::routes::{Group, HistoryRoutes, Route, Routes};
 
-const GROUP: Group = Group::new(
-    "history",
-    "What became of an object, how it differs from what it was, and bringing that back",
-);
+const GROUP: Group =
+    Group::new("history", "The history of an object: its versions, their differences, and restoring them");
 
-/// The routes of the histories that slices have added.
+/// The routes of the histories of all slices.
 pub(super) fn routes(histories: &Arc<Histories>, added: Vec<HistoryRoutes>) -> Routes {
     added.into_iter().fold(Routes::of(&GROUP), |routes, added| {
         let HistoryRoutes { of, list, compare, restore } = added;
@@ -32,12 +30,16 @@ pub(super) fn routes(histories: &Arc<Histories>, added: Vec<HistoryRoutes>) -> R
         let for_whom = |route: Route| if of.read.is_none() { route.for_everybody() } else { route };
         let list = for_whom(list)
             .limit("limit", DEFAULT_PAGE)
-            .query("before", number(1), "The `next` of the page before")
-            .query("changes", flag(), "Whether each entry says what it changed; at most 50 do")
+            .query("before", number(1), "The cursor: `next` of the page before")
+            .query("changes", flag(), "Include the changes of each entry, of at most 50 entries")
             .fails(&[404]);
         let compare = for_whom(compare)
-            .query("from", number(0), "The version to compare with, else the one before; 0 is nothing")
-            .query("to", number(0), "The version to compare, else the last")
+            .query(
+                "from",
+                number(0),
+                "The version to compare with, by default the one before; 0 is before the object existed",
+            )
+            .query("to", number(0), "The version to compare, by default the latest")
             .fails(&[400, 404]);
         routes
             .add(list.to(state, get_history))
@@ -52,7 +54,7 @@ struct HistoryState {
     of: &'static HistoryOf,
 }
 
-/// What names the object in the path; nothing if the caller does.
+/// The path parameter of the object; none if it belongs to the caller.
 type Key = Path<HashMap<String, String>>;
 
 fn key(Path(parameters): Key) -> String {
@@ -62,7 +64,7 @@ fn key(Path(parameters): Key) -> String {
 #[derive(Serialize, ToSchema)]
 struct HistoryBody {
     entries: Vec<HistoryEntryBody>,
-    /// What to send as `before` for the entries that follow; `null` after the last.
+    /// The cursor of the next page, for `before`; `null` on the last page.
     #[schema(required)]
     next: Option<i64>,
 }
@@ -70,17 +72,17 @@ struct HistoryBody {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct HistoryEntryBody {
-    /// The number among the object's events, from 1.
+    /// The version of the object, from 1.
     version: i64,
-    /// The position in the log, which is the id of the audit entry.
+    /// The log position, which is the id of the audit event.
     position: i64,
     #[schema(format = DateTime)]
     recorded_at: String,
     action: String,
     actor: HistoryActorBody,
-    /// What the author said of it.
+    /// The author's message.
     message: String,
-    /// What it changed, if that was asked for.
+    /// Its changes, if they were requested.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = EntryDiffBody)]
     diff: Option<DiffBody>,
@@ -94,7 +96,7 @@ struct HistoryActorBody {
     login: String,
 }
 
-/// What an entry of a history changed, which is told to who asks for it.
+/// The changes of a history entry, if they were requested.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "this describes a comparison that can be left out")]
 struct EntryDiffBody {
@@ -109,13 +111,13 @@ struct EntryDiffBody {
 pub(crate) struct ChangeBody {
     /// `add`, `remove`, `replace` or `move`.
     op: &'static str,
-    /// Where it is: a JSON pointer into the object after the change, or before it for what is gone.
+    /// The place: a JSON pointer into the new object, or into the old one for a removal.
     path: &'static str,
-    /// Where it was, if that is elsewhere.
+    /// The former place of a move.
     from: Option<&'static str>,
-    /// What it was.
+    /// The old value.
     before: Option<serde_json::Value>,
-    /// What it is.
+    /// The new value.
     after: Option<serde_json::Value>,
 }
 
@@ -123,29 +125,29 @@ pub(crate) struct ChangeBody {
 struct DiffBody {
     #[schema(value_type = Vec<ChangeBody>)]
     changes: Box<RawValue>,
-    /// Whether there is more than `changes` says.
+    /// Whether `changes` is truncated.
     truncated: bool,
-    /// The same in words.
+    /// The summary in words.
     summary: SummaryBody,
 }
 
 #[derive(Serialize, ToSchema)]
 struct SummaryBody {
-    /// All sentences, one a line.
+    /// All sentences, one per line.
     text: String,
     parts: Vec<SentenceBody>,
 }
 
 #[derive(Serialize, ToSchema)]
 struct SentenceBody {
-    /// What it is about, like `panel`.
+    /// The kind of the part, like `panel`.
     subject: &'static str,
     /// The id of the panel.
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<i64>,
-    /// The title of the panel, or the name of what has no title.
+    /// The title of the panel, or the name of the part.
     title: String,
-    /// What became of it, one word for each change.
+    /// The kinds of its changes.
     changed: Vec<String>,
     text: String,
 }
@@ -200,10 +202,10 @@ async fn get_history(
 
 #[derive(Serialize, ToSchema)]
 struct ComparisonBody {
-    /// The entry of the version it is compared with; `null` for before the first.
+    /// The entry of the base version; `null` before the first.
     #[schema(required)]
     from: Option<HistoryEntryBody>,
-    /// The entry of the version that is compared.
+    /// The entry of the compared version.
     #[schema(required)]
     to: Option<HistoryEntryBody>,
     #[serde(flatten)]
@@ -242,9 +244,9 @@ struct RestoreForm {
 #[derive(Serialize, ToSchema)]
 struct RestoredBody {
     message: String,
-    /// The version of the object now.
+    /// The current version of the object.
     version: i64,
-    /// Whether anything had to be changed.
+    /// Whether the object was changed.
     changed: bool,
 }
 

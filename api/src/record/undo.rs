@@ -1,4 +1,4 @@
-//! Undoing all that one request did, and saying before what that will be.
+//! Undoing a request, and its preview.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::kernel::query::{Path, Query, parse_id};
 use crate::kernel::routes::{Route, Routes, get, post};
 use crate::record::audit::GROUP;
 
-/// The routes of undoing what is in the log of the org, and in that of what belongs to no org.
+/// The routes of undo in the log of the org, and in that of the server.
 pub fn routes(undos: &Arc<Undos>) -> Routes {
     let org = &UndoState { undos: undos.clone(), is_server: false };
     let server = &UndoState { undos: undos.clone(), is_server: true };
@@ -27,7 +27,7 @@ pub fn routes(undos: &Arc<Undos>) -> Routes {
             preview(get(
                 "/api/audit/events/{event_id}/undo",
                 "previewUndo",
-                "Say what undoing the request of an entry would do",
+                "Preview undoing the request of an audit event",
             ))
             .to(org, preview_undo),
         )
@@ -35,7 +35,7 @@ pub fn routes(undos: &Arc<Undos>) -> Routes {
             undo(post(
                 "/api/audit/events/{event_id}/undo",
                 "undoRequest",
-                "Undo all that the request of an entry did",
+                "Undo the request of an audit event",
             ))
             .to(org, undo_request),
         )
@@ -43,7 +43,7 @@ pub fn routes(undos: &Arc<Undos>) -> Routes {
             preview(get(
                 "/api/admin/audit/events/{event_id}/undo",
                 "previewServerUndo",
-                "Say what undoing the request of an entry of the server would do",
+                "Preview undoing the request of an audit event of the server",
             ))
             .to(server, preview_undo),
         )
@@ -51,7 +51,7 @@ pub fn routes(undos: &Arc<Undos>) -> Routes {
             undo(post(
                 "/api/admin/audit/events/{event_id}/undo",
                 "undoServerRequest",
-                "Undo what the request of an entry did that belongs to no org",
+                "Undo the request of an audit event of the server",
             ))
             .to(server, undo_request),
         )
@@ -68,8 +68,8 @@ fn preview(route: Route) -> Route {
         .query("to", position(), TO)
 }
 
-const FROM: &str = "Leave what the request did before this position of the log";
-const TO: &str = "Leave what the request did after this position of the log";
+const FROM: &str = "Keep the effects of the request before this log position";
+const TO: &str = "Keep the effects of the request after this log position";
 
 fn position() -> Kind {
     number(0)
@@ -101,15 +101,15 @@ impl UndoState {
 #[serde(rename_all = "camelCase")]
 struct UndoPlanBody {
     correlation_id: String,
-    /// The effect on each object, in the order in which they are undone; at most 200 are named.
+    /// The effect on each object, in order; at most 200 are listed.
     steps: Vec<UndoStepBody>,
-    /// How many objects there are.
+    /// The number of objects.
     count: usize,
-    /// How many of them change.
+    /// The number of objects that change.
     changed: usize,
-    /// Whether something is in the way, so that nothing would be undone.
+    /// Whether the undo would be refused.
     refused: bool,
-    /// Sent back, it keeps anything from being undone if something has changed since.
+    /// The precondition for the undo: it fails if an object has changed since.
     seen: String,
 }
 
@@ -124,18 +124,18 @@ struct UndoStepBody {
     name: String,
     /// `restore`, `revert`, `end`, `revoke`, `nothing`, `impossible` or `refused`.
     effect: &'static str,
-    /// The same in words.
+    /// The summary in words.
     text: String,
-    /// How many later changes go too.
+    /// The number of later changes that are lost.
     later_count: i64,
-    /// The newest of them.
+    /// The newest of the later changes.
     later: Vec<LaterChangeBody>,
 }
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct LaterChangeBody {
-    /// The position in the log, which is the id of the audit entry.
+    /// The log position, which is the id of the audit event.
     position: i64,
     action: String,
     #[schema(format = DateTime)]
@@ -170,7 +170,7 @@ impl From<UndoStep> for UndoStepBody {
     }
 }
 
-/// The part of the log that a request names. A number that is none must not stand for all of it.
+/// The requested part of the log. An invalid number must not stand for the whole.
 fn window(query: &Query) -> ApiResult<Window> {
     let position = |name| query.text(name).map(|text| parse_id(name, text)).transpose();
     let whole = Window::default();
@@ -196,14 +196,14 @@ async fn preview_undo(
 #[derive(Deserialize, Default, ToSchema)]
 #[serde(default)]
 struct UndoForm {
-    /// `seen` of the preview; without it the present state is undone.
+    /// `seen` of the preview, as a precondition.
     seen: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
 struct UndoneBody {
     message: String,
-    /// How many objects were changed.
+    /// The number of changed objects.
     changed: usize,
 }
 

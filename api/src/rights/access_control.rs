@@ -1,4 +1,4 @@
-//! What the caller may do, by Grafana's action names.
+//! The caller's permitted actions, by Grafana's names.
 
 use std::collections::BTreeMap;
 
@@ -8,11 +8,11 @@ use utoipa::ToSchema;
 
 use crate::kernel::query::Query;
 
-/// The part of a body that says which actions the caller may do, as Grafana shows it.
+/// The caller's permitted actions on an object, in Grafana's form.
 #[derive(Clone, Serialize, ToSchema)]
 pub(crate) struct AccessControl(BTreeMap<&'static str, bool>);
 
-/// Those of some permissions that the caller has, if the query asks for them.
+/// The caller's permissions among these, if the query requests them.
 pub(crate) fn asked_access_control(
     query: &Query,
     scope: &Scope,
@@ -22,12 +22,12 @@ pub(crate) fn asked_access_control(
     is_access_control_asked(query).then(|| access_control(allowed()))
 }
 
-/// How it looks that the caller has some permissions.
+/// Builds the member of permitted actions.
 pub(crate) fn access_control(permissions: impl Iterator<Item = Permission>) -> AccessControl {
     AccessControl(permissions.map(|permission| (permission.action(), true)).collect())
 }
 
-/// Whether the query asks for what the caller may do.
+/// Whether the query requests the caller's permissions.
 pub(crate) fn is_access_control_asked(query: &Query) -> bool {
     query.text("accesscontrol") == Some("true")
 }

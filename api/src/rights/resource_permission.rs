@@ -28,7 +28,7 @@ use crate::kernel::url::avatar_url;
 
 pub(crate) use acl::{DASHBOARDS, FOLDERS};
 
-/// The routes of one kind of resource, which differ in words only.
+/// The routes of one kind of resource.
 macro_rules! routes_of {
     ($state:expr, $plural:literal, $uid:literal, $noun:literal, $what:literal) => {{
         macro_rules! path {
@@ -42,7 +42,7 @@ macro_rules! routes_of {
                 get(
                     path!("description"),
                     concat!("get", $noun, "ResourceDescription"),
-                    concat!("Read what may be granted on ", $what, ", and to whom"),
+                    concat!("Describe the permissions that can be granted on ", $what, ", and to whom"),
                 )
                 .to(state, get_resource_description),
             )
@@ -50,7 +50,7 @@ macro_rules! routes_of {
                 get(
                     concat!(path!(""), $uid),
                     concat!("get", $noun, "ResourcePermissions"),
-                    concat!("List who may do what with ", $what, ", and where that comes from"),
+                    concat!("List the permissions of ", $what, ", inherited ones included"),
                 )
                 .fails(&[404])
                 .to(state, get_resource_permissions),
@@ -59,7 +59,7 @@ macro_rules! routes_of {
                 post(
                     concat!(path!(""), $uid),
                     concat!("set", $noun, "ResourcePermissions"),
-                    concat!("Change what some may do with ", $what),
+                    concat!("Change some permissions of ", $what),
                 )
                 .details(UNNAMED)
                 .fails(&[404])
@@ -69,7 +69,7 @@ macro_rules! routes_of {
                 post(
                     concat!(path!(""), $uid, "/users/{user_id}"),
                     concat!("set", $noun, "ResourcePermissionsForUser"),
-                    concat!("Say what a user or service account may do with ", $what),
+                    concat!("Set the permission of a user or service account on ", $what),
                 )
                 .details(REMOVES)
                 .fails(&[404])
@@ -79,7 +79,7 @@ macro_rules! routes_of {
                 post(
                     concat!(path!(""), $uid, "/teams/{team_id}"),
                     concat!("set", $noun, "ResourcePermissionsForTeam"),
-                    concat!("Say what the members of a team may do with ", $what),
+                    concat!("Set the permission of a team on ", $what),
                 )
                 .details(REMOVES)
                 .path("team_id", number(1), "The id of a team")
@@ -90,7 +90,7 @@ macro_rules! routes_of {
                 post(
                     concat!(path!(""), $uid, "/builtInRoles/{role}"),
                     concat!("set", $noun, "ResourcePermissionsForBuiltInRole"),
-                    concat!("Say what who has a role may do with ", $what),
+                    concat!("Set the permission of a role on ", $what),
                 )
                 .details(REMOVES)
                 .fails(&[404])
@@ -100,7 +100,7 @@ macro_rules! routes_of {
 }
 
 const GROUP: Group =
-    Group::new("access_control", "Who may do what with single folders, dashboards and data sources");
+    Group::new("access_control", "Access-control lists of folders, dashboards and data sources");
 
 /// The routes of permissions of folders, dashboards and data sources.
 pub fn routes(permissions: &Arc<ResourcePermissions>, url_of: UrlOf) -> Routes {
@@ -111,19 +111,15 @@ pub fn routes(permissions: &Arc<ResourcePermissions>, url_of: UrlOf) -> Routes {
             get(
                 "/api/access-control/user/permissions",
                 "getUserPermissions",
-                "List what the caller may do, each action with its scopes",
+                "List the caller's permissions: actions with their scopes",
             )
             .for_everybody()
             .to(permissions, get_user_permissions),
         )
         .add(
-            get(
-                "/api/access-control/user/actions",
-                "getUserActions",
-                "List the actions that the caller may do",
-            )
-            .for_everybody()
-            .to(permissions, get_user_actions),
+            get("/api/access-control/user/actions", "getUserActions", "List the caller's permitted actions")
+                .for_everybody()
+                .to(permissions, get_user_actions),
         )
         .merge(routes_of!(folders, "folders", "{folder_uid}", "Folder", "a folder"))
         .merge(routes_of!(dashboards, "dashboards", "{uid}", "Dashboard", "a dashboard"))
@@ -132,10 +128,10 @@ pub fn routes(permissions: &Arc<ResourcePermissions>, url_of: UrlOf) -> Routes {
 }
 
 const UNNAMED: &str =
-    "Permissions that are not named stay. The first change keeps what held by default until then.";
-const REMOVES: &str = "An empty `permission` takes away what was granted.";
+    "Permissions that are left out stay. The first change makes the default permissions explicit.";
+const REMOVES: &str = "An empty `permission` removes the grant.";
 
-/// What the operations of one kind of resource need.
+/// The state of the operations on one kind of resource.
 #[derive(Clone)]
 struct KindState {
     permissions: Arc<ResourcePermissions>,
@@ -143,7 +139,7 @@ struct KindState {
     url_of: UrlOf,
 }
 
-/// The address of the page of an object, by its kind, uid and slug.
+/// Builds the URL of the page of an object from its kind, uid and slug.
 pub type UrlOf = fn(ResourceKind, &Uid, &str) -> String;
 
 #[derive(Serialize, ToSchema)]
@@ -225,7 +221,7 @@ fn permission_body(kind: ResourceKind, permission: PermissionView) -> Permission
     body
 }
 
-/// Admins of the org may do everything, and nobody can take that from them.
+/// Admins of the org have all permissions, which cannot be removed.
 fn admins_body(kind: ResourceKind) -> PermissionBody {
     PermissionBody {
         built_in_role: Some(OrgRole::Admin),

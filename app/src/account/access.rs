@@ -137,7 +137,7 @@ impl AccessLog {
             actor: actor.clone(),
             request: request.clone(),
             target: AccessTarget { kind: "org".into(), uid: wanted.to_string() },
-            reason: format!("no member of organization {wanted}"),
+            reason: format!("not a member of organization {wanted}"),
             what: What::Denied { method: String::new(), route: String::new() },
         });
     }

@@ -280,7 +280,7 @@ impl Identity {
                     static LIMIT: LogLimit = LogLimit::new();
                     if let Some(suppressed) = LIMIT.admit() {
                         let session = session.id;
-                        tracing::warn!(%error, suppressed, session, "could not note that the session was used");
+                        tracing::warn!(%error, suppressed, session, "could not update the last use of a session");
                     }
                 }
             }
@@ -338,7 +338,7 @@ impl Identity {
         if let Err(error) = self.reader.touch_user(user, now).await
             && let Some(suppressed) = LIMIT.admit()
         {
-            tracing::warn!(%error, suppressed, user = user.0, "could not note that the user was seen");
+            tracing::warn!(%error, suppressed, user = user.0, "could not update the last activity of a user");
         }
     }
 }

@@ -100,7 +100,7 @@ impl Jobs {
         if !self.store.retry_job(id).await? {
             return Err(Error::missing("Dead job not found"));
         }
-        tracing::info!(job = id, actor = scope.actor().login, "a dead job is tried again");
+        tracing::info!(job = id, actor = scope.actor().login, "a dead job is retried");
         self.writer.wake();
         Ok(())
     }

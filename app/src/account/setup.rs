@@ -68,12 +68,10 @@ impl Setup {
         let has_users = self.users.count_users("").await? > 0;
         if is_log_empty && has_users {
             tracing::error!(
-                "there are users, and the log of the server is empty or hidden: no admin was created"
+                "the server's log is empty or not readable although users exist: no admin was created"
             );
         } else if !is_log_empty && !has_users {
-            tracing::error!(
-                "the log of the server has events, and there are no users: rebuild the projections"
-            );
+            tracing::error!("the server's log has events, but there are no users: rebuild the projections");
         }
         if !is_log_empty || has_users {
             return Ok(false);

@@ -119,10 +119,7 @@ impl Noun for Preference {
             "org" => scope.require(Permission::ORGS_PREFERENCES_WRITE),
             _ if key.starts_with("team-") => scope.require(Permission::TEAMS_WRITE),
             _ if key == own_key(scope) => Ok(()),
-            _ => Err(Error::new(
-                ErrorKind::Forbidden,
-                "the preferences of a user are for that user alone to change",
-            )),
+            _ => Err(Error::new(ErrorKind::Forbidden, "only the user can change these preferences")),
         }
     }
 }

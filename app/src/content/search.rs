@@ -153,7 +153,7 @@ impl Searches {
         query.check()?;
         query.text = searched_words(&query.text).into_owned();
         if at.is_some() && query.deleted {
-            return Err(Error::invalid("at cannot be combined with deleted: only today's trash is kept"));
+            return Err(Error::invalid("at cannot be combined with deleted: the trash has no history"));
         }
         // The trash holds dashboards only, and is shown to who can take them out of it.
         query.folders &= !query.deleted;

@@ -125,7 +125,7 @@ impl Commands {
                 Err(CommitError::Failed(error)) => return Err(error),
             }
         }
-        Err(Error::new(ErrorKind::Overloaded, "Too many changes of the same at once, try again"))
+        Err(Error::new(ErrorKind::Overloaded, "Too many concurrent changes of the same object, try again"))
     }
 
     /// Decides a command, and writes nothing.

@@ -76,7 +76,7 @@ pub struct Queued {
 impl Queued {
     /// Waits until it is written.
     pub async fn written(self) -> Result<Committed, CommitError> {
-        let lost = |_| CommitError::Failed(Error::internal("a commit ended without an answer"));
+        let lost = |_| CommitError::Failed(Error::internal("a commit ended without a result"));
         self.answer.await.map_err(lost)?
     }
 }

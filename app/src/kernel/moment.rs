@@ -73,6 +73,6 @@ impl Moments {
             return Err(future());
         }
         let positions = self.log.positions_at(scope, &[time]).await?;
-        positions.first().copied().ok_or_else(|| Error::internal("a time gave no position"))
+        positions.first().copied().ok_or_else(|| Error::internal("no log position found for a time"))
     }
 }

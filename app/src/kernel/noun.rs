@@ -12,14 +12,14 @@ use crate::kernel::unit::Unit;
 #[async_trait]
 pub trait Noun: Stream {
     /// Whether its objects are given rights, which end with them even if one with the same key begins again.
-    /// Which events end them is known to `projections/src/record/history.rs`.
+    /// [`Stream::ENDINGS`] names the events that end them.
     const HAS_RIGHTS: bool = false;
 
     /// Fails unless the actor may do by hand what undoing does to an object, which is there or has to come back. By default
     /// nobody may.
     fn require_undo(scope: &Scope, key: &str, is_there: bool) -> Result<()> {
         let _ = (scope, key, is_there);
-        Err(Error::new(ErrorKind::Forbidden, format!("nobody may undo what is done to {}", Self::TYPE)))
+        Err(Error::new(ErrorKind::Forbidden, format!("changes of a {} cannot be undone", Self::TYPE)))
     }
 
     /// The name by which people know the object that has this key, empty if it has none.

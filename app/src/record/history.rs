@@ -53,7 +53,7 @@ pub(crate) const MAX_READ_BYTES: usize = 64 * 1024 * 1024;
 /// An event of an object, as it is stored.
 #[derive(Clone, Debug)]
 pub struct StoredChange {
-    /// The number among the object's events, from 1.
+    /// The version of the object, from 1.
     pub version: i64,
     /// The stored name of its type.
     pub stored_type: String,
@@ -115,7 +115,7 @@ pub trait HistoryReader: Send + Sync {
         ranges: &[(StreamId, i64, i64)],
         max_bytes: i64,
     ) -> Result<Option<Vec<(StreamId, StoredChange)>>>;
-    /// Those of some memberships, teams and service accounts that ended after a position.
+    /// Those of some streams whose objects ended after a position, by the events in `Stream::ENDINGS`.
     async fn find_ended(
         &self,
         scope: &Scope,
@@ -127,7 +127,7 @@ pub trait HistoryReader: Send + Sync {
 /// An entry of a history.
 #[derive(Debug)]
 pub struct HistoryEntry {
-    /// The number among the object's events, from 1.
+    /// The version of the object, from 1.
     pub version: i64,
     /// The position in the org's log, which is the id of the audit entry.
     pub position: i64,
@@ -141,7 +141,7 @@ pub struct HistoryEntry {
     pub actor_id: UserId,
     /// The login of who did it, at that time.
     pub actor_login: String,
-    /// What the author said of it.
+    /// The author's message.
     pub message: String,
     /// How many bytes the payload of the event has.
     pub payload_bytes: usize,

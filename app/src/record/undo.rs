@@ -51,7 +51,7 @@ pub struct DoneEvent {
     pub position: i64,
     /// The stream of the object.
     pub stream: StreamId,
-    /// The number among the object's events, from 1.
+    /// The version of the object, from 1.
     pub version: i64,
     /// The stored name of its type.
     pub stored_type: String,
@@ -88,7 +88,7 @@ pub struct LaterChange {
 pub struct LaterChanges {
     /// How many there are.
     pub count: i64,
-    /// The newest of them.
+    /// The newest of the later changes.
     pub newest: Vec<LaterChange>,
 }
 
@@ -265,7 +265,7 @@ impl Undos {
         let request = request.ok_or_else(|| Error::missing("audit event not found"))?;
         if i64::try_from(request.events.len()).is_ok_and(|count| count > MAX_UNDONE_EVENTS) {
             return Err(Error::too_large(format!(
-                "the request did more than {MAX_UNDONE_EVENTS} things, which is more than can be undone at once: \
+                "the request caused more than {MAX_UNDONE_EVENTS} events, the limit of one undo: \
                     undo it in parts by `from` and `to`, the last part first"
             )));
         }

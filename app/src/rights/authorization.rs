@@ -270,7 +270,7 @@ fn level_on(permission: Permission, kind: ResourceKind) -> Option<AccessLevel> {
 fn needed(kind: ResourceKind, permission: Permission) -> Result<AccessLevel> {
     let level = level_on(permission, kind);
     level.ok_or_else(|| {
-        Error::internal(format!("{} is no permission on a {}", permission.action(), kind.as_str()))
+        Error::internal(format!("{} is not a permission on a {}", permission.action(), kind.as_str()))
     })
 }
 

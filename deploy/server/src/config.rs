@@ -1,5 +1,5 @@
-//! Configuration as Grafana's users know it. The later source wins: built-in defaults, `conf/custom.ini` or
-//! the file of `--config`, the environment (`GF_<SECTION>_<KEY>`), `cfg:section.key=value` arguments.
+//! Configuration in Grafana's format. Later sources have precedence: built-in defaults, `conf/custom.ini` or the file
+//! of `--config`, the environment (`GF_<SECTION>_<KEY>`), `cfg:section.key=value` arguments.
 //!
 //! Adding a key takes a line in `keys`, its typed field, and a line in `conf/sample.ini`.
 
@@ -43,7 +43,7 @@ use layers::{Layers, Unknown};
 use values::Values;
 use zeroize::Zeroizing;
 
-/// Everything the process is configured with, checked and typed.
+/// The validated and typed configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// `[server]`
@@ -114,15 +114,15 @@ impl Config {
         }
     }
 
-    /// The merged text of every known key by section, as `/api/admin/settings` shows it: a secret that is set
-    /// reads `*********`. Unknown keys are left out, because nothing tells whether they hold a secret.
+    /// The merged text of every known key by section, for `/api/admin/settings`: secrets read `*********`. Unknown keys
+    /// are omitted, because they may hold secrets.
     #[must_use]
     pub fn settings(&self) -> &BTreeMap<&'static str, BTreeMap<&'static str, String>> {
         &self.raw
     }
 
-    /// Logs what was configured but means nothing here. Call it once logging is set up, which needs the
-    /// configuration first. People carry over their Grafana files and environment, so this is no error.
+    /// Logs unknown settings. Call it after logging is set up, which needs the configuration first. Users carry over
+    /// Grafana's files and environment, so this is not an error.
     pub fn report_unknown(&self) {
         if self.plugins.admin_enabled {
             tracing::warn!("[plugins] plugin_admin_enabled has no effect: plugins cannot be installed yet");
@@ -134,7 +134,7 @@ impl Config {
         }
         if self.jwt.as_ref().is_some_and(|jwt| jwt.expected.takes_any_audience()) {
             tracing::warn!(
-                "[auth.jwt] expect_claims names no aud: tokens that the identity provider made for other services count here"
+                "[auth.jwt] expect_claims names no aud: tokens issued for other services are accepted"
             );
         }
         let Unknown { settings, variables } = &self.unknown;

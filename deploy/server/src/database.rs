@@ -1,7 +1,7 @@
-//! Which database the program works on: the one that is configured, or the embedded one.
+//! The database of the program: the configured or the embedded one.
 
+use kymograph_embedded_postgres::{Attached, EmbeddedPostgres, EmbeddedSettings};
 use kymograph_infra::database_server::DatabaseServer;
-use kymograph_infra::embedded_postgres::{Attached, EmbeddedPostgres, EmbeddedSettings};
 
 use crate::config::Config;
 use crate::database_url::DatabaseUrl;
@@ -9,14 +9,14 @@ use crate::error::ServerError;
 
 /// The database of a server.
 pub enum ServerDatabase {
-    /// A server that somebody else runs.
+    /// An external server.
     External(Box<DatabaseServer>),
-    /// The private server under the data folder.
+    /// The embedded server.
     Embedded(Box<EmbeddedPostgres>),
 }
 
 impl ServerDatabase {
-    /// The configured database, or the embedded one, which is started.
+    /// The configured database, or the embedded one after its start.
     pub async fn start(config: &Config) -> Result<Self, ServerError> {
         match external(config)? {
             Some(external) => Ok(Self::External(Box::new(external))),
@@ -42,11 +42,11 @@ impl ServerDatabase {
     }
 }
 
-/// The database of a command that works beside a running server, or without one.
+/// The database of a command, with or without a running server.
 pub enum CommandDatabase {
-    /// A server that somebody else runs.
+    /// An external server.
     External(Box<DatabaseServer>),
-    /// The private server under the data folder, started only if nobody has.
+    /// The embedded server, started unless it is running.
     Embedded(Box<Attached>),
 }
 
@@ -55,7 +55,7 @@ impl CommandDatabase {
     pub async fn attach(config: &Config) -> Result<Self, ServerError> {
         match external(config)? {
             Some(external) => Ok(Self::External(Box::new(external))),
-            // A mistyped path must not make a new, empty database that is then found to be in order.
+            // A mistyped path must not create an empty database that then passes verification.
             None if !config.paths.data.join("postgres").exists() => {
                 Err(ServerError::NoDatabase(config.paths.data.clone()))
             }
@@ -72,7 +72,7 @@ impl CommandDatabase {
         }
     }
 
-    /// Lets it go, and stops it if it was started here.
+    /// Releases it, and stops it if it was started here.
     pub async fn release(self) -> Result<(), ServerError> {
         match self {
             Self::External(_) => Ok(()),

@@ -1,4 +1,4 @@
-//! The URL of a database server, with what libpq's users write into it about TLS.
+//! The URL of a database server, with libpq's parameters for TLS.
 
 use std::path::PathBuf;
 
@@ -8,18 +8,18 @@ use percent_encoding::percent_decode_str;
 use crate::config::DatabaseConfig;
 use crate::error::ServerError;
 
-/// What libpq calls the roots of the system.
+/// libpq's name of the system's roots.
 const SYSTEM: &str = "system";
 
-/// A URL, taken apart.
+/// A parsed URL.
 pub(crate) struct DatabaseUrl {
-    /// What `tokio-postgres` knows of it.
+    /// The part for `tokio-postgres`.
     pub(crate) config: tokio_postgres::Config,
-    /// What it says of TLS, and the settings where it says nothing.
+    /// The TLS settings, by default those of the configuration.
     pub(crate) tls: TlsSettings,
 }
 
-/// What a URL says of TLS.
+/// The TLS parameters of a URL.
 #[derive(Default)]
 struct TlsParameters {
     mode: Option<TlsMode>,
@@ -29,7 +29,7 @@ struct TlsParameters {
 }
 
 impl DatabaseUrl {
-    /// Reads a URL. What it says wins over the settings.
+    /// Parses a URL. Its parameters have precedence over the settings.
     pub(crate) fn parse(url: &str, settings: &DatabaseConfig) -> Result<Self, ServerError> {
         let (rest, parameters) = TlsParameters::take_from(url)?;
         let mut config: tokio_postgres::Config = rest.parse().map_err(ServerError::DatabaseUrl)?;
@@ -39,7 +39,7 @@ impl DatabaseUrl {
             Some(path) => Roots::File(path.into()),
             None => settings.ca_cert_path.clone().map_or(Roots::Unset, Roots::File),
         };
-        // As libpq has it, who names the roots of the system wants to know whom they are talking to.
+        // As in libpq, `sslrootcert=system` implies verification of the host.
         let default = if roots == Roots::System { TlsMode::VerifyFull } else { TlsMode::Prefer };
         let tls = TlsSettings {
             mode: parameters.mode.or(settings.ssl_mode).unwrap_or(default),
@@ -55,9 +55,9 @@ impl DatabaseUrl {
 }
 
 impl TlsParameters {
-    /// What a URL says of TLS, and the URL without it.
+    /// The TLS parameters of a URL, and the URL without them.
     fn take_from(url: &str) -> Result<(String, Self), ServerError> {
-        // A password may have a question mark in it, but none of it is behind the @.
+        // A password can contain a question mark, but it ends before the @.
         let host = url.find('@').unwrap_or_default();
         let Some(query) = url[host..].find('?').map(|at| host + at) else {
             return Ok((url.to_owned(), Self::default()));

@@ -1,6 +1,6 @@
-//! Why the program ends without having done its work.
+//! Errors that end the program.
 
-/// An error that ends the program, in words for whoever started it.
+/// An error that ends the program, with a message for its user.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
     /// The configuration cannot be used.
@@ -11,11 +11,11 @@ pub enum ServerError {
     Logging(#[from] crate::logging::LoggingError),
     /// The embedded PostgreSQL cannot be run.
     #[error(transparent)]
-    Embedded(#[from] kymograph_infra::embedded_postgres::EmbeddedError),
+    Embedded(#[from] kymograph_embedded_postgres::EmbeddedError),
     /// The database URL cannot be read. The URL itself may hold a password and is not repeated.
     #[error("[database] url is not a PostgreSQL URL: {0}")]
     DatabaseUrl(tokio_postgres::Error),
-    /// The database URL asks for TLS in words that nobody knows.
+    /// The database URL has an invalid TLS mode.
     #[error("sslmode in [database] url: expected disable, allow, prefer, require, verify-ca or verify-full")]
     SslMode,
     /// A parameter of the database URL is not text.
@@ -27,7 +27,7 @@ pub enum ServerError {
     /// A use case failed.
     #[error(transparent)]
     App(#[from] kymograph_app::Error),
-    /// The address cannot be listened on.
+    /// Listening on the address failed.
     #[error("cannot listen on {address}: {source}")]
     Listen {
         /// The address.
@@ -38,10 +38,10 @@ pub enum ServerError {
     /// Input or output failed.
     #[error(transparent)]
     Io(#[from] std::io::Error),
-    /// There is no database to work on.
-    #[error("there is no database under {0}: is [paths] data right?")]
+    /// The database is missing.
+    #[error("no database found in {0}: check [paths] data")]
     NoDatabase(std::path::PathBuf),
-    /// The log and the read models do not agree.
+    /// The verification found faults.
     #[error("verification found {0} faults")]
     Unverified(usize),
 }

@@ -7,6 +7,7 @@ use kymograph_app::account::quota::QuotaLimits;
 use kymograph_domain::OrgId;
 use kymograph_infra::import::{ImportOrder, ImportReport, ImportSource, LineForm};
 use kymograph_infra::progress::Report;
+use kymograph_postgres_es::PostgresEsLog;
 
 use crate::config::Config;
 use crate::database::CommandDatabase;
@@ -16,33 +17,33 @@ use crate::progress::Progress;
 /// What to import.
 #[derive(Args)]
 pub struct ImportArgs {
-    /// The id of the org that gets the events.
+    /// The id of the org to import into.
     #[arg(long)]
     org: i64,
-    /// A file with one event a line, as `SELECT row_to_json(events) FROM events` gives them; `-` for the standard
-    /// input; or the URL of a PostgreSQL database that has a table of postgres-es.
+    /// The source: a file with one event per line, as printed by `SELECT row_to_json(events) FROM events`; `-` for the
+    /// standard input; or the URL of a PostgreSQL database with a postgres-es table.
     #[arg(long, value_name = "FILE|-|postgresql://…")]
     from: String,
-    /// The name of the table.
+    /// The postgres-es table of a database.
     #[arg(long, default_value = "events")]
     table: String,
-    /// The form of the lines of a file, should they not tell.
+    /// The format of the lines of a file, if it is ambiguous.
     #[arg(long, value_enum)]
     lines: Option<Lines>,
-    /// Imports aggregates of this type only; may be given several times.
+    /// Imports only aggregates of this type; can be repeated.
     #[arg(long, value_name = "TYPE")]
     only: Vec<String>,
-    /// Checks everything and writes nothing.
+    /// Checks the import without writing.
     #[arg(long)]
     dry_run: bool,
 }
 
-/// The form of the lines of a file.
+/// The format of the lines of a file.
 #[derive(Clone, Copy, ValueEnum)]
 enum Lines {
-    /// As JSON, which is how `psql -qAtX -c 'SELECT row_to_json(events) …'` writes them.
+    /// JSON, as printed by `psql -qAtX -c 'SELECT row_to_json(events) …'`.
     Json,
-    /// As COPY … TO STDOUT writes JSON, with each backslash doubled.
+    /// JSON as written by COPY … TO STDOUT, with doubled backslashes.
     Copy,
 }
 
@@ -51,7 +52,7 @@ impl ImportArgs {
         let source = match self.from.as_str() {
             "-" => ImportSource::Input,
             url if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
-                ImportSource::Table { url: self.from, table: self.table }
+                ImportSource::Log(Box::new(PostgresEsLog::new(self.from, self.table)))
             }
             _ => ImportSource::File(self.from.into()),
         };
@@ -64,7 +65,7 @@ impl ImportArgs {
     }
 }
 
-/// Imports all events, or none if one of them cannot be imported, and says how many there were.
+/// Imports all events, or none if one of them is invalid, and prints their counts.
 pub async fn import(config: &Config, args: ImportArgs) -> Result<(), ServerError> {
     let order = args.order(config.quota.limits.clone(), config.server.max_body);
     let database = CommandDatabase::attach(config).await?;
@@ -84,22 +85,24 @@ fn print(order: &ImportOrder, report: &ImportReport) {
         println!("{kind}: {read} read, {written} written");
     }
     for (kind, count) in &report.left_out {
-        println!("left out: {count} events of aggregates of type {kind}");
+        println!("skipped: {count} events of aggregates of type {kind}");
     }
     let (objects, before, org) = (report.objects, report.objects_before, order.org);
     let events = |counts: &BTreeMap<String, u64>| counts.values().sum::<u64>();
     if before > 0 {
-        println!("org {org} had {before} of the objects already from an earlier run of this import");
+        println!("org {org} already had {before} of the objects from an earlier run of this import");
     }
     match report.positions {
         Some((first, last)) => {
             let written = events(&report.written);
-            println!("org {org} has {objects} more objects: {written} events at positions {first} to {last}");
+            println!(
+                "imported {objects} objects into org {org}: {written} events at positions {first} to {last}"
+            );
         }
         None if order.is_dry_run => {
             let read = events(&report.read);
-            println!("org {org} can get {objects} more objects of {read} events; nothing was written");
+            println!("dry run: {objects} objects with {read} events can be imported into org {org}");
         }
-        None => println!("there is nothing to import"),
+        None => println!("nothing to import"),
     }
 }

@@ -13,13 +13,13 @@ use crate::serve::discard::MAX_BYTES_PER_SECOND;
 use crate::serve::listener::{MAX_HEAD, MAX_HEADERS};
 use crate::serve::table::RESERVED;
 
-/// Prints the bounds.
+/// Prints the limits.
 #[allow(clippy::print_stdout, reason = "the table is what the command is for")]
 pub fn print(config: &Config) {
     print!("{}", document(config));
 }
 
-/// The bounds of a server with this configuration, as Markdown.
+/// The limits of a server with this configuration, as Markdown.
 #[must_use]
 pub fn document(config: &Config) -> String {
     let settings = settings(config);
@@ -28,8 +28,8 @@ pub fn document(config: &Config) -> String {
         ("Connections", &[CONNECTIONS]),
         ("Requests", &[kymograph_api::limit::LIMITS]),
         ("Work of a request", &[kymograph_app::limit::LIMITS]),
-        ("What is kept", &kymograph_domain::limit::LIMITS),
-        ("What clients share", &[kymograph_infra::limit::LIMITS]),
+        ("Stored data", &kymograph_domain::limit::LIMITS),
+        ("Shared resources", &[kymograph_infra::limit::LIMITS]),
     ];
     let mut text = String::from(INTRODUCTION);
     for (title, limits) in sections {
@@ -43,15 +43,15 @@ pub fn document(config: &Config) -> String {
 }
 
 const INTRODUCTION: &str = "# Limits\n\n\
-    `kymograph limits` prints this page from the constants in the code and from the settings of a server; here are the \
-    defaults.\nA test compares the two. Statuses are those that a client gets.\n";
+    `kymograph limits` prints this page for the settings of a server; these are the defaults. A test compares it with \
+    the constants in\nthe code. Statuses are those of the response.\n";
 
 const CONNECTIONS: &[Limit] = &[
     Limit {
         what: "Connections",
-        at: "`[server] max_connections = 0`, if the file descriptors allow as many; half of them an address or an IPv6 /64",
+        at: "`[server] max_connections = 0`, if the limit of file descriptors allows it; half of them per address or IPv6 /64",
         most: Amount::Count(MAX_CONNECTIONS as u64),
-        answer: "One that does nothing is closed, or else 503",
+        answer: "An idle one is closed, otherwise 503",
     },
     Limit {
         what: "Connections beyond the limit",
@@ -60,7 +60,7 @@ const CONNECTIONS: &[Limit] = &[
         answer: "The connection is closed",
     },
     Limit {
-        what: "Time for the head of a request",
+        what: "Time to receive a request head",
         at: "A connection beyond the limit",
         most: Amount::Time(RESERVED_TIMEOUT),
         answer: "The connection is closed",
@@ -68,43 +68,43 @@ const CONNECTIONS: &[Limit] = &[
     Limit { what: "Head of a request", at: "Every request", most: Amount::Bytes(MAX_HEAD), answer: "431" },
     Limit { what: "Headers", at: "Every request", most: Amount::Count(MAX_HEADERS as u64), answer: "431" },
     Limit {
-        what: "Buffer that a connection keeps for requests",
+        what: "Request buffer",
         at: "A connection",
         most: Amount::Bytes(SMALL_BUFFER),
-        answer: "It counts among the larger ones",
+        answer: "It counts as a large buffer",
     },
     Limit {
-        what: "Bytes of refused requests that are read and thrown away in a second",
-        at: "A server, half of it an address or an IPv6 /64",
+        what: "Bytes of rejected requests read and discarded per second",
+        at: "A server; half of it per address or IPv6 /64",
         most: Amount::Bytes(MAX_BYTES_PER_SECOND),
-        answer: "Their clients wait",
+        answer: "Their clients are throttled",
     },
     Limit {
-        what: "Bytes of larger buffers, for heads and for bodies above 64 KiB",
-        at: "A server. From half of it on a connection with one is closed after its answer",
+        what: "Bytes of large buffers, for heads and for bodies above 64 KiB",
+        at: "A server. Beyond half of it, connections with one are closed after the response",
         most: Amount::Bytes(MAX_BUFFER_BYTES),
-        answer: "A connection that does nothing is closed",
+        answer: "An idle connection is closed",
     },
     Limit {
-        what: "Time without a byte of a request body",
-        at: "While others need the connection",
+        what: "Time without receiving a byte of a request body",
+        at: "While connections are scarce",
         most: Amount::Time(MAX_SILENCE),
         answer: "The connection is closed",
     },
     Limit {
-        what: "Pace at which a client sends a request body",
-        at: "At least this in a second, while others need the connection",
+        what: "Minimum rate of sending a request body, per second",
+        at: "At least this, while connections are scarce",
         most: Amount::Bytes(MIN_SENT_BYTES_PER_SECOND),
         answer: "The connection is closed",
     },
     Limit {
-        what: "Bytes of answers of 64 KiB and more that clients have not taken",
+        what: "Unread bytes of responses of 64 KiB and more",
         at: "A server",
         most: Amount::Bytes(MAX_ANSWER_BYTES),
-        answer: "Of the client that holds most of them a connection that takes nothing is closed",
+        answer: "A stalled connection of the client with the most of them is closed",
     },
     Limit {
-        what: "Pace at which a client takes an answer",
+        what: "Minimum rate of reading a response",
         at: "At least this within `[server] write_timeout`",
         most: Amount::Bytes(MIN_TAKEN_BYTES),
         answer: "The connection is closed",
@@ -120,49 +120,49 @@ fn settings(config: &Config) -> Vec<Limit> {
             answer: "413",
         },
         Limit {
-            what: "Document of a dashboard as it is stored, or with its inputs filled in",
+            what: "Dashboard document, as stored or with its inputs filled in",
             at: "`[server] max_body`",
             most: Amount::Bytes(config.server.max_body),
             answer: "413",
         },
         Limit {
-            what: "Time of a request",
+            what: "Duration of a request",
             at: "`[server] request_timeout`",
             most: Amount::Time(config.server.request_timeout),
             answer: "504",
         },
         Limit {
-            what: "Time for the head of a request",
+            what: "Time to receive a request head",
             at: "`[server] header_timeout`",
             most: Amount::Time(config.server.header_timeout),
             answer: "The connection is closed",
         },
         Limit {
-            what: "Time between requests",
+            what: "Idle time between requests",
             at: "`[server] idle_timeout`",
             most: Amount::Time(config.server.idle_timeout),
             answer: "The connection is closed",
         },
         Limit {
-            what: "Time in which a client takes what is sent to it",
+            what: "Time for a client to read pending output",
             at: "`[server] write_timeout`",
             most: Amount::Time(config.server.write_timeout),
             answer: "The connection is closed",
         },
         Limit {
-            what: "Reads of the database at a time, of an org",
+            what: "Concurrent reads of the database by an org",
             at: "A quarter of `[database] max_open_conn`",
             most: Amount::Count(share_of(config.database.readers()) as u64),
             answer: "Others wait, then 429",
         },
         Limit {
-            what: "Commits at a time that touch several orgs",
+            what: "Concurrent commits on several orgs",
             at: "A quarter of `[database] max_open_conn`",
             most: Amount::Count(share_of(config.database.writers()) as u64),
             answer: "Others wait, then 429",
         },
         Limit {
-            what: "Commits at a time that touch several orgs, of an org",
+            what: "Concurrent commits on several orgs, started by one org",
             at: "An eighth of `[database] max_open_conn`",
             most: Amount::Count(share_of(share_of(config.database.writers())) as u64),
             answer: "Others wait, then 429",

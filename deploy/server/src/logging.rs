@@ -14,21 +14,21 @@ use tracing_subscriber::{EnvFilter, Registry, fmt};
 use crate::config::{LogConfig, LogFormat, TracingConfig};
 use crate::trace::Traces;
 
-/// Why logging could not be set up.
+/// Errors of setting up logging.
 #[derive(Debug, thiserror::Error)]
 pub enum LoggingError {
-    /// The filter cannot be understood.
-    #[error("the filter of [log] level cannot be understood")]
+    /// The filter is invalid.
+    #[error("[log] level is not a valid filter")]
     Filter(#[from] ParseError),
     /// The process has a logger already.
     #[error("logging is set up already")]
     Again(#[from] TryInitError),
-    /// The collector of traces cannot be talked to.
-    #[error("traces cannot be sent to the configured collector: {0}")]
+    /// The exporter of traces cannot be set up.
+    #[error("traces cannot be exported to the configured collector: {0}")]
     Collector(#[from] ExporterBuildError),
 }
 
-/// Sends the events of the whole process to standard error, and the traces of requests to a collector.
+/// Logs to standard error, and exports traces to a collector.
 pub fn init(log: &LogConfig, tracing: &TracingConfig) -> Result<Traces, LoggingError> {
     let traces = Traces::try_new(tracing)?;
     let subscriber = subscriber(log, io::stderr().is_terminal(), io::stderr)?;
@@ -39,9 +39,8 @@ pub fn init(log: &LogConfig, tracing: &TracingConfig) -> Result<Traces, LoggingE
     Ok(traces)
 }
 
-/// What turns events into lines. With JSON, a line holds the fields of the event next to its level, and in
-/// `spans` the fields of all spans around it, outermost first: whatever is nested in a `request` span carries
-/// the request id, org and actor of that span.
+/// The formatter. With JSON, a line has the fields of the event next to its level, and in `spans` the fields of all
+/// spans around it, outermost first: events in a `request` span have its request id, org and actor.
 fn subscriber<W>(
     log: &LogConfig,
     in_terminal: bool,
@@ -60,7 +59,7 @@ where
     let layer: Box<dyn Layer<Registry> + Send + Sync> = if as_text {
         layer.boxed()
     } else {
-        // The current span is the last of the list, so that naming it once more would only lengthen the line.
+        // The current span is the last of the list, so repeating it would only lengthen the line.
         layer.json().flatten_event(true).with_current_span(false).with_span_list(true).boxed()
     };
     Ok(tracing_subscriber::registry().with(layer.with_filter(filter)))

@@ -28,48 +28,48 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serves the API, on a private PostgreSQL unless a database is configured.
+    /// Serves the API, on an embedded PostgreSQL unless a database is configured.
     Serve(Settings),
-    /// Brings the schema of the database up to date and ends.
+    /// Applies missing migrations to the database and exits.
     Migrate(Settings),
-    /// Proves that the log and the read models agree, beside a running server or without one.
+    /// Verifies that the log, the stored states and the read models agree. The server may be running.
     Verify(Settings),
-    /// Takes the log of an application that was written with postgres-es into an org, beside a running server or
-    /// without one.
+    /// Imports folders and dashboards from the log of a postgres-es application into an org. The server may be
+    /// running.
     Import {
         #[command(flatten)]
         args: ImportArgs,
         #[command(flatten)]
         settings: Settings,
     },
-    /// Lists projections, or makes them anew from the log, beside a running server or without one.
+    /// Lists projections, or rebuilds them from the log. The server may be running.
     Projections {
         #[command(subcommand)]
         action: ProjectionsAction,
-        /// The configuration file; without it conf/custom.ini is read if it is there.
+        /// The configuration file. Defaults to conf/custom.ini if that exists.
         #[arg(long, global = true)]
         config: Option<PathBuf>,
     },
-    /// Works on the encryption of secrets, beside running servers or without one.
+    /// Manages the encryption of secrets. Runs with or without a server.
     Secrets {
         #[command(subcommand)]
         action: SecretsAction,
-        /// The configuration file; without it conf/custom.ini is read if it is there.
+        /// The configuration file; without it conf/custom.ini is read if it exists.
         #[arg(long, global = true)]
         config: Option<PathBuf>,
     },
-    /// Prints the bounds on what clients can ask for, without a server or a database.
+    /// Prints all limits of a server with these settings. Needs no database.
     Limits(Settings),
-    /// Prints the OpenAPI document of the API, without a server or a database.
+    /// Prints the OpenAPI document. Needs no database.
     Openapi(Settings),
 }
 
 #[derive(Args)]
 struct Settings {
-    /// The configuration file; without it conf/custom.ini is read if it is there.
+    /// The configuration file. Defaults to conf/custom.ini if that exists.
     #[arg(long)]
     config: Option<PathBuf>,
-    /// Settings that override all others, as `cfg:section.key=value`.
+    /// Settings with precedence over all others, as `cfg:section.key=value`.
     #[arg(value_name = "cfg:SECTION.KEY=VALUE")]
     overrides: Vec<String>,
 }
@@ -86,7 +86,7 @@ impl Settings {
         Ok((config, traces))
     }
 
-    /// Does the work of a subcommand, and sends what is left of its traces at the end.
+    /// Runs a subcommand, and exports its remaining traces at the end.
     async fn run(
         self,
         work: impl AsyncFnOnce(&Config) -> Result<(), ServerError>,
@@ -110,7 +110,7 @@ fn main() -> ExitCode {
     }
 }
 
-#[allow(clippy::print_stderr, reason = "whoever started the program must see why it ended, logging or not")]
+#[allow(clippy::print_stderr, reason = "the reason for the exit must be visible whatever the log settings")]
 fn fail(error: &ServerError) -> ExitCode {
     eprintln!("kymograph: {error}");
     ExitCode::FAILURE

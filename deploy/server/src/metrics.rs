@@ -1,4 +1,4 @@
-//! What the server counts beside requests.
+//! Metrics other than those of requests.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::Config;
 
-/// The parts that are counted.
+/// The measured parts.
 pub(crate) struct Counted {
     pub(crate) readers: Database,
     pub(crate) writers: PipelinePool,
@@ -24,7 +24,7 @@ pub(crate) struct Counted {
     pub(crate) statistics: Arc<PgStatisticReader>,
 }
 
-/// Registers the metrics of these parts, and reads how much there is in all orgs from time to time, if that is wanted.
+/// Registers the metrics of these parts, and starts the periodic reading of totals if it is enabled.
 pub(crate) fn register(
     registry: &Registry,
     config: &Config,

@@ -18,8 +18,8 @@ pub fn print(config: &Config) -> Result<(), ServerError> {
     Ok(())
 }
 
-/// The document of a server with this configuration. It is put together like one that serves, on a database that
-/// is never connected to.
+/// The document of a server with this configuration, wired like one that serves, on a database that is never connected
+/// to.
 pub fn document(config: &Config) -> Result<Value, ServerError> {
     let wired =
         wire(config, &DatabaseServer::without_tls(tokio_postgres::Config::new()), Arc::new(SystemClock))?;

@@ -1,4 +1,4 @@
-//! Shows how far long work is: as a bar in a terminal, else as a line now and then.
+//! Shows progress: as a bar in a terminal, else as periodic lines.
 
 use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// How often a line is written where there is no terminal.
+/// The interval of lines without a terminal.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
-/// Shows on the standard error how far work is.
+/// Shows progress on standard error.
 pub struct Progress {
     bar: Option<ProgressBar>,
     last_line: Mutex<Instant>,
@@ -30,7 +30,7 @@ impl Default for Progress {
 }
 
 impl Progress {
-    /// Shows what is done, how much of it, and how much there is in all, 0 if nobody knows.
+    /// Shows the activity, the completed number, and the total, 0 if unknown.
     #[allow(clippy::print_stderr, reason = "the progress of a command is for whoever waits for it")]
     pub fn show(&self, what: &str, done: u64, of: u64) {
         if let Some(bar) = &self.bar {
@@ -59,7 +59,7 @@ impl Progress {
 }
 
 impl Progress {
-    /// Says on the standard output what has been done, past the bar.
+    /// Prints a result to standard output, without disturbing the bar.
     #[allow(clippy::print_stdout, reason = "what was done is what the command is for")]
     pub fn say(&self, text: &str) {
         match &self.bar {

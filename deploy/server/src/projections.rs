@@ -10,14 +10,14 @@ use crate::database::CommandDatabase;
 use crate::error::ServerError;
 use crate::progress::Progress;
 
-/// What to do with projections.
+/// Actions on projections.
 #[derive(Clone, Debug, Subcommand, PartialEq, Eq)]
 pub enum ProjectionsAction {
     /// Lists projections with their tables.
     List,
-    /// Makes a projection anew from the log, or all of them in turn, while the server serves.
+    /// Rebuilds a projection from the log, or all of them in turn. The server may be running.
     Rebuild {
-        /// The name of the projection, as `list` shows it.
+        /// The name of the projection, as in `list`. Defaults to all.
         name: Option<String>,
     },
 }
@@ -35,12 +35,12 @@ pub async fn projections(config: &Config, action: ProjectionsAction) -> Result<(
 
 #[allow(clippy::print_stdout, reason = "the list is what the command is for")]
 async fn list(database: &DatabaseServer) -> Result<(), ServerError> {
-    println!("{:<18} {:<28} {:>12} {:>10}  state", "projection", "table", "rows, about", "size");
+    println!("{:<18} {:<28} {:>12} {:>10}  state", "projection", "table", "rows (est.)", "size");
     for Projection { name, tables, state } in kymograph_infra::rebuild::list(database).await? {
         let state = match state {
             ProjectionState::Current => "current",
             ProjectionState::Rebuilding => "current, being rebuilt",
-            ProjectionState::Abandoned => "current, a rebuild was broken off",
+            ProjectionState::Abandoned => "current, a rebuild was aborted",
         };
         for ProjectionTable { name: table, rows, bytes } in tables {
             println!("{name:<18} {table:<28} {rows:>12} {:>10}  {state}", size(bytes));
@@ -49,7 +49,7 @@ async fn list(database: &DatabaseServer) -> Result<(), ServerError> {
     Ok(())
 }
 
-/// A number of bytes for people.
+/// A human-readable number of bytes.
 fn size(bytes: i64) -> String {
     match bytes / 1024 {
         kilobytes @ 0..10_240 => format!("{kilobytes} KiB"),
@@ -67,5 +67,5 @@ async fn rebuild(database: &DatabaseServer, name: Option<&str>) -> Result<(), Se
 fn describe(rebuilt: &Rebuilt) -> String {
     let Rebuilt { name, tables, events, pause } = rebuilt;
     let (tables, pause) = (tables.join(", "), pause.as_millis());
-    format!("{name}: {events} events replayed into {tables}; writing was stopped for {pause} ms")
+    format!("{name}: replayed {events} events into {tables}; writes were blocked for {pause} ms")
 }

@@ -1,4 +1,4 @@
-//! The server's life: start in order, serve, stop in order.
+//! The lifecycle of the server.
 
 pub(crate) mod connection;
 pub(crate) mod connections;
@@ -32,10 +32,10 @@ pub use listener::listen;
 /// The password of the first admin, unless another is configured.
 const DEFAULT_PASSWORD: &str = "admin";
 
-/// How long what was only counted so far may take to be recorded at the stop.
+/// The timeout for recording queued refusals and notifications at the stop.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Serves until the process is told to stop.
+/// Serves until SIGTERM or SIGINT.
 ///
 /// Start: database, migrations, wiring, first user, background work, HTTP. Stop: not ready, drain, jobs, background
 /// work, embedded database.
@@ -59,7 +59,7 @@ async fn serve_on(config: &Config, database: &DatabaseServer, started: Instant) 
         password: config.security.admin_password.expose().to_owned(),
     };
     if wired.setup.ensure_first_user(&first).await? {
-        tracing::info!(login = first.login, "made the first org and its admin");
+        tracing::info!(login = first.login, "created the first org and its admin");
     }
     let (host, port) = config.server.listen_address();
     let address = format!("{host}:{port}");
@@ -79,7 +79,7 @@ async fn serve_on(config: &Config, database: &DatabaseServer, started: Instant) 
     serve_until_stopped(listener, wired, &config.server).await
 }
 
-/// Logs a warning if the first admin still has the default password, which everybody knows.
+/// Logs a warning if the first admin still has the default password.
 async fn warn_of_default_password(setup: &Setup, login: &str, address: SocketAddr) {
     match setup.has_password(login, DEFAULT_PASSWORD).await {
         Ok(true) => tracing::warn!(
@@ -104,20 +104,20 @@ async fn serve_until_stopped(
     };
     let server = tokio::spawn(listen(listener, wired.router, wired.connections, drained));
     wait_for_stop().await?;
-    tracing::info!("stopping: finishing the requests that are under way");
+    tracing::info!("stopping: draining requests");
     wired.readiness.set(false);
     drop(stop);
     match tokio::time::timeout(settings.drain_timeout, server).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::error!(%error, "the server task failed"),
-        Err(_) => tracing::warn!("some requests did not finish in time"),
+        Err(_) => tracing::warn!("some requests did not finish within [server] drain_timeout"),
     }
     wired.jobs.stop().await;
     if tokio::time::timeout(FLUSH_TIMEOUT, wired.access.flush()).await.is_err() {
-        tracing::warn!("refused requests of the last minute could not be recorded in time");
+        tracing::warn!("could not record the refused requests of the last minute in time");
     }
     if tokio::time::timeout(FLUSH_TIMEOUT, wired.feed.flush()).await.is_err() {
-        tracing::warn!("could not tell other servers of the last changes in time");
+        tracing::warn!("could not notify other servers of the last changes in time");
     }
     for task in wired.background {
         task.abort();

@@ -1,4 +1,4 @@
-//! Sends traces of requests to a collector.
+//! Exports traces to a collector.
 
 use std::time::Duration;
 
@@ -17,10 +17,10 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::config::TracingConfig;
 
-/// How long the last traces may take to be sent when the server stops.
+/// The timeout for exporting the last traces at the stop.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Gathers spans, and sends them from a thread of its own.
+/// Batches spans, and exports them from a separate thread.
 pub struct Traces(Option<SdkTracerProvider>);
 
 impl Traces {
@@ -35,7 +35,7 @@ impl Traces {
             .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
             .with_attributes(attributes)
             .build();
-        // What a client has decided to trace is traced through.
+        // The sampling decision of a client is kept.
         let sampler = Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(config.sampled_part)));
         let provider = SdkTracerProvider::builder()
             .with_resource(resource)
@@ -45,7 +45,7 @@ impl Traces {
         Ok(Self(Some(provider)))
     }
 
-    /// What hands spans over, if they go anywhere.
+    /// The layer that records spans, if a collector is configured.
     pub(crate) fn layer<S>(&self) -> Option<impl Layer<S> + Send + Sync + 'static>
     where
         S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
@@ -55,13 +55,13 @@ impl Traces {
         Some(tracing_opentelemetry::layer().with_tracer(tracer).with_location(false).with_filter(ours))
     }
 
-    /// Sends what was not sent yet, and ends.
+    /// Exports the remaining spans, and ends.
     pub async fn flush(self) {
         let Some(provider) = self.0 else { return };
         let flushed =
             tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(FLUSH_TIMEOUT)).await;
         if let Ok(Err(error)) = flushed {
-            tracing::warn!(%error, "the last traces could not be sent");
+            tracing::warn!(%error, "could not export the last traces");
         }
     }
 }

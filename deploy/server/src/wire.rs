@@ -1,130 +1,54 @@
-//! The composition root: every part is made here, once, in the order in which the parts need each other. A part
-//! that is missing, or a circle, cannot compile. Each area makes its own.
+//! The composition root: every part is made here, once, in the order in which the parts need each other. A missing
+//! part or a cycle does not compile. Each area makes its own parts.
 
 mod account;
 mod content;
-mod identity;
 mod job;
 mod kernel;
 mod record;
 mod rights;
+mod server;
 mod settings;
 mod source;
 
 use std::sync::Arc;
 
-use axum::Router;
-use kymograph_api::kernel::health::Readiness;
-use kymograph_api::kernel::openapi::Document;
-use kymograph_api::kernel::routes::Route;
-use kymograph_api::{Api, Services};
-use kymograph_app::account::access::AccessLog;
-use kymograph_app::account::identity::IdentityCache;
-use kymograph_app::account::membership::Memberships;
-use kymograph_app::account::setup::Setup;
-use kymograph_app::content::dashboard::GuardedDashboards;
-use kymograph_app::kernel::change::ChangeListener;
+use kymograph_api::Services;
+use kymograph_app::Result;
 use kymograph_app::kernel::clock::Clock;
 use kymograph_app::kernel::ending::Endings;
-use kymograph_app::kernel::random::random_bytes;
 use kymograph_app::kernel::setting::Settings;
-use kymograph_app::rights::resource_permission::{GrantEndings, GuardedKinds};
-use kymograph_app::{Error, Result};
-use kymograph_infra::change_feed::ChangeFeed;
+use kymograph_app::rights::resource_permission::GuardedKinds;
 use kymograph_infra::database_server::DatabaseServer;
-use kymograph_infra::secret::PgSecrets;
-use kymograph_jobs::JobRunner;
 use kymograph_projections::content::folder::folder_cache;
-use tokio::task::JoinHandle;
 
 use crate::config::Config;
-use crate::metrics::{self, Counted};
-use crate::serve::Connections;
-use account::AccountReaders;
+use account::{AccountReaders, Accounts};
 use content::ContentReaders;
-use identity::Identities;
 use kernel::{Kernel, Log};
 use rights::RightsReaders;
-use settings::{api_settings, connection_settings};
 use source::SourceReaders;
 
-/// A server whose parts are put together.
-pub struct Wired {
-    /// Serves requests.
-    pub router: Router,
-    /// The routes that the router has.
-    pub routes: Vec<Route>,
-    /// The document that describes them.
-    pub document: Arc<Document>,
-    /// Prepares an empty database.
-    pub setup: Arc<Setup>,
-    /// Keeps secrets; has to be checked against the database before the server serves.
-    pub secrets: Arc<PgSecrets>,
-    /// Records who was refused; has to be flushed before the background work is aborted.
-    pub access: AccessLog,
-    /// Tells other servers of changes; has to be flushed before the background work is aborted.
-    pub feed: ChangeFeed,
-    /// Does jobs; has to be stopped before the background work is aborted.
-    pub jobs: JobRunner,
-    /// Whether the server wants requests.
-    pub readiness: Arc<Readiness>,
-    /// The limit of connections.
-    pub connections: Arc<Connections>,
-    /// Work beside the requests, which is aborted at the stop.
-    pub background: Vec<JoinHandle<()>>,
-}
+pub use server::Wired;
 
 /// Puts a server together on a database that has its schema.
-#[allow(
-    clippy::too_many_lines,
-    reason = "one ordered list of all areas is easier to follow than pieces of it"
-)]
-pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Clock>) -> Result<Wired> {
-    let kernel = Kernel::start(config, database_server, clock)?;
-    let identity_cache = Arc::new(IdentityCache::new(random_bytes()?, &kernel.feed_health));
-    let folder_cache = Arc::new(folder_cache(&kernel.feed_health));
+pub fn wire(config: &Config, database: &DatabaseServer, clock: Arc<dyn Clock>) -> Result<Wired> {
+    let kernel = Kernel::start(config, database, clock)?;
+    let folders = Arc::new(folder_cache(&kernel.feed_health));
     let account = AccountReaders::start(&kernel)?;
-    let rights = RightsReaders::new(&kernel, folder_cache.clone());
-    let content = ContentReaders::new(&kernel, folder_cache, &rights);
+    let rights = RightsReaders::new(&kernel, folders.clone());
+    let content = ContentReaders::new(&kernel, folders, &rights);
     let source = SourceReaders::new(&kernel);
-    let kinds = GuardedKinds::new(content.guarded().into_iter().chain([source.guarded()]).collect());
-    let caches: [Arc<dyn ChangeListener>; 2] = [identity_cache.clone(), account.tag_counts.clone()];
-    let caches = caches.into_iter().chain(rights.caches.clone()).chain(content.caches.clone()).collect();
-    let log = Log::open(&kernel, caches)?;
+    let kinds = GuardedKinds::new([content.guarded(), source.guarded()].concat());
+    let log = Log::open(&kernel, [account.caches(), rights.caches(), content.caches()].concat())?;
     let commands = &log.commands;
-
-    let (access, recorder) = AccessLog::new(commands.clone(), kernel.clock.clone());
-    let mut endings = account.endings();
-    endings.push(Arc::new(GrantEndings::new(rights.permissions.clone())));
-    endings.push(Arc::new(GuardedDashboards::new(content.dashboards.clone())));
-    let endings = Endings::new(endings);
-    let memberships = Arc::new(Memberships::new(
-        commands.clone(),
-        account.memberships.clone(),
-        account.users.clone(),
-        account.orgs.clone(),
-        endings.clone(),
-    ));
-    let identities =
-        Identities::start(&kernel, commands, &account, (&access, identity_cache), &memberships, &endings)?;
-    let accounts = account.services(&kernel, commands, access.clone(), memberships, &identities, &endings);
+    let endings = Endings::new([account.endings(), rights.endings(), content.endings()].concat());
+    let accounts = Accounts::start(&kernel, commands, &account, &endings)?;
     let contents = content.services(&kernel, commands, &rights, endings.clone(), account.teams.clone());
     let records = record::services(&kernel, commands, &rights, (&content, &contents), kinds.clone(), endings);
-    let jobs = job::start(&kernel, &log, &account, &identities, &accounts)?;
-
-    let counted = Counted {
-        readers: kernel.database.clone(),
-        writers: kernel.pipelines.clone(),
-        access: access.clone(),
-        feed: log.feed.clone(),
-        statistics: account.statistics.clone(),
-    };
-    let totals = metrics::register(&kernel.registry, config, counted).map_err(Error::internal)?;
-    let connections =
-        Connections::try_new(connection_settings(config), &kernel.registry).map_err(Error::internal)?;
-    let readiness = Arc::new(Readiness::default());
+    let jobs = job::start(&kernel, &log, &account, &accounts)?;
     let services = Services {
-        account: accounts,
+        account: accounts.services,
         rights: rights.services(commands.clone(), kinds),
         content: contents,
         source: source.services(&kernel, commands, &rights),
@@ -132,31 +56,9 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
         commands: commands.clone(),
         settings: Arc::new(Settings::new(config.settings().clone())),
         health: kernel.health(),
-        readiness: readiness.clone(),
+        readiness: Arc::default(),
         metrics: kernel.registry.clone(),
     };
-    let Api { router, routes, document } =
-        kymograph_api::api(services, &api_settings(config)).map_err(Error::internal)?;
-
-    let (statistics, now) = (account.statistics, kernel.clock.now());
-    let mut background = vec![
-        log.feed_task,
-        tokio::spawn(recorder.run()),
-        tokio::spawn(async move { statistics.warm_up(now).await }),
-    ];
-    background.extend(totals);
-    background.extend(identities.keys.map(|keys| tokio::spawn(async move { keys.warm_up().await })));
-    Ok(Wired {
-        router,
-        routes,
-        document,
-        setup: identities.setup,
-        secrets: kernel.secrets,
-        access,
-        feed: log.feed,
-        jobs,
-        readiness,
-        connections: Arc::new(connections),
-        background,
-    })
+    let background = (accounts.identities, accounts.recorder);
+    Wired::start(&kernel, log, &account, background, jobs, services)
 }

@@ -190,7 +190,7 @@ impl Stream for Access {
         ("access.token_refused", Undoing::ATTEMPT),
         (
             "access.logged_in",
-            Undoing::Impossible("a log-in happened: revoke the session or log the user out"),
+            Undoing::Impossible("a log-in cannot be undone: revoke the session or log the user out"),
         ),
     ];
 }

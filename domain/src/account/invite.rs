@@ -189,7 +189,7 @@ impl Invite {
 }
 
 const INVITE_ENDED: Undoing =
-    Undoing::Impossible("the code of the invite was forgotten: create another invite");
+    Undoing::Impossible("the code of the invite was deleted: create another invite");
 
 impl Stream for Invite {
     type Key = InviteId;

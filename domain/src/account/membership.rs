@@ -118,10 +118,11 @@ impl Membership {
 impl Stream for Membership {
     type Key = UserId;
 
+    const ENDINGS: &'static [&'static str] = &["membership.removed"];
     const UNDOINGS: &'static [(&'static str, Undoing)] = &[
         (
             "membership.added",
-            Undoing::Impossible("remove the member, which also ends what the member was granted"),
+            Undoing::Impossible("remove the member, which also removes the member's grants"),
         ),
         ("membership.role_changed", Undoing::Reverted),
         ("membership.removed", Undoing::Reverted),

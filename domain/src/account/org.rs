@@ -155,7 +155,7 @@ impl Stream for Org {
         (
             "org.deleted",
             Undoing::Impossible(
-                "what the organization had is gone: import its exported dashboards into a new one",
+                "the data of the organization was deleted: import its exported dashboards into a new one",
             ),
         ),
     ];

@@ -234,17 +234,15 @@ impl ServiceAccount {
 impl Stream for ServiceAccount {
     type Key = UserId;
 
+    const ENDINGS: &'static [&'static str] = &["service_account.deleted"];
     const UNDOINGS: &'static [(&'static str, Undoing)] = &[
         ("service_account.created", Undoing::Impossible("disable or delete the service account")),
         ("service_account.updated", Undoing::Reverted),
         ("service_account.token_added", Undoing::Revoked),
-        (
-            "service_account.token_deleted",
-            Undoing::Impossible("a token is kept nowhere: create another token"),
-        ),
+        ("service_account.token_deleted", Undoing::Impossible("tokens are not stored: create another token")),
         (
             "service_account.deleted",
-            Undoing::Impossible("its tokens are kept nowhere: create another service account"),
+            Undoing::Impossible("its tokens are not stored: create another service account"),
         ),
     ];
 

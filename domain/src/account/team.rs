@@ -226,6 +226,7 @@ impl Team {
 impl Stream for Team {
     type Key = TeamId;
 
+    const ENDINGS: &'static [&'static str] = &["team.deleted"];
     const UNDOINGS: &'static [(&'static str, Undoing)] = &[
         ("team.created", Undoing::Impossible("delete the team")),
         ("team.updated", Undoing::Reverted),

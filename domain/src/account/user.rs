@@ -248,7 +248,7 @@ impl User {
     pub const EXISTS: Invariant = Invariant::of_existence("user_exists", || UserError::NotFound.into());
 }
 
-const PASSED: Undoing = Undoing::Impossible("a session that ended does not come back: log in again");
+const PASSED: Undoing = Undoing::Impossible("a revoked session cannot be restored: log in again");
 
 impl Stream for User {
     type Key = UserId;
@@ -258,12 +258,12 @@ impl Stream for User {
         ("user.profile_changed", Undoing::Reverted),
         ("user.email_claimed", Undoing::Reverted),
         ("user.login_claimed", Undoing::Reverted),
-        ("user.email_change_requested", Undoing::Impossible("the link in the mail expires by itself")),
+        ("user.email_change_requested", Undoing::Impossible("the link in the mail will expire")),
         ("user.email_not_sent", Undoing::ATTEMPT),
         ("user.password_changed", Undoing::Impossible("passwords are not in the log: set another password")),
         (
             "user.server_admin_changed",
-            Undoing::Impossible("rights over the server are set by hand: set the former ones"),
+            Undoing::Impossible("server permissions must be set explicitly: set the former ones"),
         ),
         ("user.disabled", Undoing::Impossible("enable the user")),
         ("user.enabled", Undoing::Impossible("disable the user")),
@@ -273,7 +273,7 @@ impl Stream for User {
         ("user.logged_out", PASSED),
         (
             "user.deleted",
-            Undoing::Impossible("the user's password and memberships are gone: create another user"),
+            Undoing::Impossible("the user's password and memberships were deleted: create another user"),
         ),
     ];
 

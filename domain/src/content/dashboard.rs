@@ -175,7 +175,7 @@ impl Stream for Dashboard {
         (
             "dashboard.purged",
             Undoing::Impossible(
-                "it is not in the trash any more: restore a version of its history as a new dashboard",
+                "it was purged from the trash: restore a version of its history as a new dashboard",
             ),
         ),
     ];

@@ -15,7 +15,7 @@ use crate::kernel::undo::Undoing;
 /// The most items of a playlist, so that the state stays small.
 pub const MAX_ITEMS: usize = 100;
 
-/// The way in which an item names its dashboards.
+/// How an item selects its dashboards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
@@ -37,7 +37,7 @@ pub struct PlaylistItem {
     pub kind: PlaylistItemKind,
     /// The uid, tag or id.
     pub value: String,
-    /// What it is called, often nothing.
+    /// The title, often empty.
     pub title: String,
 }
 
@@ -125,18 +125,16 @@ pub enum PlaylistError {
     #[error("Playlist not found")]
     NotFound,
     /// There is one with its uid already.
-    #[error("a playlist with this uid exists")]
+    #[error("a playlist with this uid already exists")]
     Exists,
     /// It has no name, or one that is too long.
-    #[error("the name of a playlist must have 1 to {MAX_NAME_BYTES} bytes")]
+    #[error("a playlist name must have 1 to {MAX_NAME_BYTES} bytes")]
     InvalidName,
     /// The interval or an item is too long, or an item names nothing.
-    #[error(
-        "an item of a playlist needs a value, and no text of it may have more than {MAX_NAME_BYTES} bytes"
-    )]
+    #[error("a playlist item must have a value, and texts of at most {MAX_NAME_BYTES} bytes")]
     InvalidItem,
     /// It has too many items.
-    #[error("a playlist has at most {MAX_ITEMS} items")]
+    #[error("a playlist can have at most {MAX_ITEMS} items")]
     TooManyItems,
 }
 

@@ -21,8 +21,8 @@ pub struct Misplaced {
     pub why: &'static str,
 }
 
-const NOT_THERE: &str = "which is not there";
-const TOO_DEEP: &str = "which is too deep, or inside of itself";
+const NOT_THERE: &str = "which does not exist";
+const TOO_DEEP: &str = "which is too deep, or inside itself";
 
 impl Import {
     /// The folders that are not imported, and that something is in that is.

@@ -69,6 +69,10 @@ pub trait Stream:
     /// for nouns whose keys are never used again.
     const BEGINNINGS: &'static [&'static str] = &[];
 
+    /// The stored names of events that end an object for all others that refer to it: they do not refer to an object that
+    /// begins again under its key. None for nouns that nothing refers to by key.
+    const ENDINGS: &'static [&'static str] = &[];
+
     /// The way to undo each of its events, by stored name.
     const UNDOINGS: &'static [(&'static str, Undoing)];
 

@@ -127,7 +127,7 @@ pub enum JsonError {
     #[error("invalid JSON: nested more than {MAX_DEPTH} levels deep")]
     TooDeep,
     /// It has too many values.
-    #[error("invalid JSON: more than {MAX_NODES} values and names of members")]
+    #[error("invalid JSON: more than {MAX_NODES} values and member names")]
     TooMany,
 }
 

@@ -52,7 +52,7 @@ impl<A: Stream> AnyPast for Past<A> {
 /// What became of a part of an object, in words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Sentence {
-    /// What it is about, like `panel`.
+    /// The kind of the part, like `panel`.
     pub subject: &'static str,
     /// The id of the part, if it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -60,7 +60,7 @@ pub struct Sentence {
     /// What people call the part.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub title: String,
-    /// What became of it, one word for each change.
+    /// The kinds of its changes.
     pub changed: Vec<String>,
     /// The same as a sentence.
     pub text: String,

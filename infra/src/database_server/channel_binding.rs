@@ -1,5 +1,5 @@
-//! What binds a log-in to the TLS session it is made in (RFC 5929, `tls-server-end-point`): the server's certificate,
-//! hashed as its signature is.
+//! The channel binding of a log-in (RFC 5929, `tls-server-end-point`): the hash of the server's certificate, by the
+//! algorithm of its signature.
 
 use der::asn1::{AnyRef, ObjectIdentifier};
 use der::{Decode, Reader, SliceReader};
@@ -26,7 +26,7 @@ const WITH_SHA512: [ObjectIdentifier; 2] = [oid("1.2.840.113549.1.1.13"), oid("1
 
 /// The hash of a certificate, unless its signature names no hash, as Ed25519's does.
 ///
-/// A certificate that cannot be parsed is one whose key was not proven, which binds nothing.
+/// A certificate that cannot be parsed has an unproven key, which binds nothing.
 pub(super) fn end_point(certificate: &CertificateDer<'_>) -> Option<Vec<u8>> {
     ParsedCertificate::try_from(certificate).ok()?;
     let algorithm = signature_algorithm(certificate).ok()?;
@@ -41,7 +41,7 @@ pub(super) fn end_point(certificate: &CertificateDer<'_>) -> Option<Vec<u8>> {
     }
 }
 
-/// The algorithm that a certificate is signed with. Nothing else of it is read: rustls has judged the whole.
+/// The algorithm of a certificate's signature. Nothing else of it is read: rustls has verified the whole.
 fn signature_algorithm(certificate: &[u8]) -> der::Result<ObjectIdentifier> {
     SliceReader::new(certificate)?.sequence(|certificate| {
         AnyRef::decode(certificate)?;

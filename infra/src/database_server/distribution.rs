@@ -1,4 +1,4 @@
-//! Finding out whether tables are distributed by Citus.
+//! Detects whether tables are distributed by Citus.
 
 use kymograph_app::Result;
 use kymograph_projections::kernel::database::database_error;
@@ -7,26 +7,26 @@ use tokio_postgres::Client;
 
 use super::DatabaseServer;
 
-/// Tables can be distributed only where there is the extension, whose catalog nothing else knows.
+/// Only databases with the extension have distributed tables and its catalog.
 const HAS_CITUS: &str = "SELECT EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = 'citus')";
-/// The log is the table that all others of an org are beside.
+/// All tables of an org are colocated with the log.
 const IS_DISTRIBUTED: &str = "SELECT EXISTS (SELECT FROM pg_catalog.pg_dist_partition
     WHERE logicalrelid = pg_catalog.to_regclass('public.events'))";
 
 impl DatabaseServer {
-    /// Where the tables are.
+    /// Whether the tables are distributed.
     #[must_use]
     pub fn tables(&self) -> Tables {
         self.tables
     }
 
-    /// The same server with tables that are somewhere.
+    /// The same server with local or distributed tables.
     #[must_use]
     pub fn with_tables(&self, tables: Tables) -> Self {
         Self { tables, ..self.clone() }
     }
 
-    /// The same server with its tables where it says that they are. That is one query where there is no Citus.
+    /// The same server, after detecting whether its tables are distributed. That is one query without Citus.
     pub async fn with_tables_found(&self) -> Result<Self> {
         let (client, connection) = self.connect().await?;
         let connection = tokio::spawn(connection);

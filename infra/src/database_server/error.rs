@@ -5,17 +5,17 @@ use std::path::PathBuf;
 /// Why TLS to a database server cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A file cannot be read, or does not hold what it is for.
+    /// A file cannot be read, or has no usable content.
     #[error("{purpose} of the database cannot be read from {}: {cause}", path.display())]
     File {
-        /// What the file is for.
+        /// The purpose of the file.
         purpose: &'static str,
         /// The file.
         path: PathBuf,
         /// Why.
         cause: String,
     },
-    /// The system has no roots.
+    /// The system has no certificate authorities.
     #[error(
         "this system has no trusted certificate authorities (install ca-certificates, or name a file as sslrootcert): {0}"
     )]
@@ -31,7 +31,7 @@ pub enum TlsError {
     /// `sslrootcert=system` with less than `verify-full`.
     #[error("sslrootcert=system needs sslmode=verify-full: the authorities of the system sign for everybody")]
     WeakSystemRoots,
-    /// The name that the certificate shall have is none.
+    /// The expected name of the certificate is invalid.
     #[error("the name of the database server's certificate, {0}, is not a host name or an address")]
     ServerName(String),
     /// The client certificate and its key cannot be used.

@@ -1,4 +1,4 @@
-//! TLS for connections to PostgreSQL: `rustls` in the shape that `tokio-postgres` wants.
+//! TLS for connections to PostgreSQL: an adapter of `rustls` for `tokio-postgres`.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,26 +17,26 @@ use super::channel_binding::end_point;
 use super::error::TlsError;
 use super::verifier::{Trust, Verifier};
 
-/// What PostgreSQL calls its protocol; without it a server refuses TLS that begins at once.
+/// The ALPN protocol of PostgreSQL, which servers require for direct TLS.
 const ALPN: &[u8] = b"postgresql";
 
-/// How much TLS is asked for, as libpq's `sslmode`.
+/// The TLS mode, as libpq's `sslmode`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TlsMode {
     /// None.
     Disable,
-    /// Encryption if the server has it.
+    /// Encrypted if the server supports it.
     Prefer,
-    /// Encryption; with a file of roots also a certificate of theirs.
+    /// Encrypted; with a file of roots, the certificate must be signed by one of them.
     Require,
-    /// A certificate that a root has signed.
+    /// Encrypted, and the certificate must be signed by a root.
     VerifyCa,
-    /// And it is for the host that was asked for.
+    /// In addition, the certificate must be for the host.
     VerifyFull,
 }
 
 impl TlsMode {
-    /// The mode that libpq calls so. `allow` would try without encryption first; nobody is worse off with `prefer`.
+    /// The mode by libpq's name. `allow`, which would try without encryption first, is treated as `prefer`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         match text {
@@ -50,41 +50,41 @@ impl TlsMode {
     }
 }
 
-/// Which authorities are trusted.
+/// The trusted certificate authorities.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Roots {
-    /// Nothing is said: those of the system, where any are needed.
+    /// Not configured: those of the system, if any are needed.
     #[default]
     Unset,
-    /// Those of the system, by intent.
+    /// Those of the system, explicitly.
     System,
     /// Those in a PEM file.
     File(PathBuf),
 }
 
-/// A certificate that says who we are, and its key, in PEM files.
+/// A client certificate and its key, in PEM files.
 #[derive(Clone, Debug, Default)]
 pub struct ClientCertificate {
-    /// The certificate with those between it and a root.
+    /// The certificate chain.
     pub certificate: Option<PathBuf>,
     /// The key.
     pub key: Option<PathBuf>,
 }
 
-/// What is wanted of TLS.
+/// TLS settings.
 #[derive(Clone, Debug)]
 pub struct TlsSettings {
     /// How much.
     pub mode: TlsMode,
-    /// Who is trusted.
+    /// The trust policy.
     pub roots: Roots,
     /// Who we are.
     pub client: ClientCertificate,
-    /// The name that the server's certificate must have, if it is not the host that was asked for.
+    /// The expected name of the server's certificate, by default the host.
     pub server_name: Option<String>,
 }
 
-/// Makes TLS of streams. Without settings it makes none.
+/// Encrypts streams. Without settings it encrypts nothing.
 #[derive(Clone, Default)]
 pub struct Tls {
     config: Option<Arc<ClientConfig>>,
@@ -92,7 +92,7 @@ pub struct Tls {
 }
 
 impl Tls {
-    /// Reads the files, and checks what can be checked before a connection is made.
+    /// Reads and validates the files.
     pub(super) fn new(settings: &TlsSettings) -> Result<Self, TlsError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let verifier = Verifier::new(trust(settings)?, &provider);
@@ -119,7 +119,7 @@ impl Tls {
         Ok(Self { config: Some(Arc::new(config)), server_name: server_name.transpose()? })
     }
 
-    /// Begins TLS on a stream to a host.
+    /// Performs the handshake on a stream to a host.
     pub(super) async fn handshake<S>(&self, host: &str, stream: S) -> io::Result<TlsStream<S>>
     where
         S: AsyncRead + AsyncWrite + Unpin,
@@ -134,7 +134,7 @@ impl Tls {
     }
 }
 
-/// A refusal in words that say whose certificate it is about.
+/// Names the certificate in an error.
 fn explained(error: &io::Error) -> io::Error {
     let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
     match cause {
@@ -169,7 +169,7 @@ fn trust(settings: &TlsSettings) -> Result<Trust, TlsError> {
 fn system_roots() -> Result<RootCertStore, TlsError> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
-    // A system may have certificates that are no use to anybody; the others count.
+    // Unusable certificates of the system are skipped.
     let (added, _) = roots.add_parsable_certificates(found.certs);
     if added == 0 {
         let errors: Vec<_> = found.errors.iter().map(ToString::to_string).collect();
@@ -215,7 +215,7 @@ where
     }
 }
 
-/// Makes TLS of one stream to a host.
+/// Encrypts one stream to a host.
 pub struct HostTls {
     tls: Tls,
     host: String,
@@ -238,7 +238,7 @@ where
 pub struct TlsStream<S>(tokio_rustls::client::TlsStream<S>);
 
 impl<S> TlsStream<S> {
-    /// What tells this session from one with somebody in the middle.
+    /// The channel binding of the session.
     pub(super) fn end_point(&self) -> Option<Vec<u8>> {
         let (_, session) = self.0.get_ref();
         session.peer_certificates().and_then(<[_]>::first).and_then(|certificate| end_point(certificate))

@@ -1,4 +1,4 @@
-//! Whether the certificate of a database server is trusted, as far as libpq's `sslmode` asks.
+//! Verifies the certificate of a database server, according to libpq's `sslmode`.
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
@@ -9,20 +9,19 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
-/// Who is trusted.
+/// The trust policy.
 #[derive(Debug)]
 pub(super) enum Trust {
-    /// Everybody: what is said is encrypted, to whomever it is.
+    /// Any server: the connection is encrypted, but the server is not verified.
     Anybody,
-    /// Who has a certificate of an authority.
+    /// Servers with a certificate of an authority.
     Roots {
         /// The authorities.
         roots: RootCertStore,
-        /// Certificates that are trusted themselves. A server that signed its own certificate is configured by
-        /// naming that; as an authority it would not count, since authorities serve nothing. It is trusted as long as
-        /// it is named, whatever dates it has.
+        /// Certificates that are trusted themselves. A self-signed certificate is configured as a root, but would not
+        /// count as an authority, since authorities must not serve. It is trusted whatever its dates are.
         pinned: Vec<CertificateDer<'static>>,
-        /// Whether the certificate has to be for the host.
+        /// Whether the certificate must be for the host.
         is_name_checked: bool,
     },
 }
@@ -39,8 +38,8 @@ impl Verifier {
         Self { trust, algorithms: provider.signature_verification_algorithms }
     }
 
-    /// Whether a certificate is of the old form without extensions, whose key `rustls` cannot read, and nobody asks
-    /// whose it is: then its signature would say nothing.
+    /// Whether a certificate has the old form without extensions, whose key `rustls` cannot read, and the server is not
+    /// verified anyway: then its signature proves nothing.
     fn is_signature_moot(&self, certificate: &CertificateDer<'_>) -> bool {
         matches!(self.trust, Trust::Anybody) && ParsedCertificate::try_from(certificate).is_err()
     }

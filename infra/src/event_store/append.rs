@@ -14,37 +14,37 @@ const MAX_ROWS: usize = 64;
 /// How many streams a statement moves: few sizes, because each has a text that each connection prepares.
 const GROUPS: [usize; 5] = [16, 8, 4, 2, 1];
 
-/// Events of one stream with their places, ready to be appended.
+/// Events of one stream with their positions, ready to be appended.
 pub struct StreamAppend<'a> {
     /// The stream.
     pub stream_id: &'a StreamId,
     /// The type of the aggregate.
     pub stream_type: &'static str,
-    /// How many events the stream must have.
+    /// The expected version of the stream.
     pub expected_version: i64,
-    /// What the stream folds to with the new events, as JSON text.
+    /// The new state of the stream, as JSON text.
     pub state: &'a str,
     /// The events, at least one.
     pub events: &'a [PlacedEvent<'a>],
-    /// Who caused them.
+    /// The actor.
     pub actor_id: i64,
-    /// The login of who caused them.
+    /// The login of the actor.
     pub actor_login: &'a str,
-    /// The request that caused them.
+    /// The causation id.
     pub causation_id: &'a str,
-    /// The undertaking that the request belongs to.
+    /// The correlation id.
     pub correlation_id: &'a str,
-    /// What else is known of the request, as JSON text.
+    /// Further metadata of the request, as JSON text.
     pub meta: &'a str,
-    /// The trace that the request belongs to, empty for none.
+    /// The trace id, empty if there is none.
     pub trace_id: &'a str,
 }
 
-/// An event with its place in the log.
+/// An event with its position in the log.
 pub struct PlacedEvent<'a> {
     /// The position.
     pub position: i64,
-    /// When it is recorded.
+    /// The time of recording.
     pub recorded_at: Timestamp,
     /// The stored name of its type.
     pub stored_type: &'static str,
@@ -81,15 +81,15 @@ impl Payload {
     }
 }
 
-/// The checksum that is kept with a payload: its CRC-32.
+/// The stored checksum of a payload, its CRC-32.
 #[must_use]
 pub fn checksum(payload: &str) -> i64 {
     crc32fast::hash(payload.as_bytes()).into()
 }
 
 impl StreamAppend<'_> {
-    /// Itself in parts that one statement each can write. Each part leaves the final state, which is the true one
-    /// when the transaction ends.
+    /// Splits the append into parts of one statement each. Each part writes the final state, which is the correct one
+    /// at the end of the transaction.
     fn parts(self) -> impl Iterator<Item = Self> {
         let mut expected_version = self.expected_version;
         self.events.chunks(MAX_EVENTS).map(move |events| {
@@ -126,15 +126,15 @@ pub struct AppendStatement {
     pub sql: &'static str,
     /// The parameters.
     pub params: Vec<Param>,
-    /// Which of the appends it writes, by their places in the list.
+    /// The indexes of the appends that it writes.
     pub appends: Vec<usize>,
 }
 
-/// The statements that move streams of an org and append their events. One fails, by breaking a check, if one of
-/// its streams is not where it is expected to be.
+/// The statements that update streams of an org and append their events. One fails, by violating a check, if a stream
+/// does not have its expected version.
 ///
-/// Appends of as many events each share a statement if they may, because each statement has its price. Those to the same
-/// stream, which follow each other, do not: a statement can move a row once.
+/// Appends with the same number of events share a statement where possible, because each statement has a cost.
+/// Consecutive appends to the same stream do not: a statement can update a row once.
 #[must_use]
 pub fn append_statements(
     org: OrgId,
@@ -157,7 +157,7 @@ pub fn append_statements(
     statements
 }
 
-/// Adds the statements of appends that are to different streams, numbered by their places.
+/// Adds the statements of appends to different streams, numbered by their indexes.
 fn append_round(
     org: OrgId,
     appends: Vec<(usize, StreamAppend<'_>)>,
@@ -166,7 +166,7 @@ fn append_round(
 ) {
     let mut by_length = BTreeMap::<usize, Vec<(usize, StreamAppend<'_>)>>::new();
     for (index, append) in appends {
-        // The parts of a long append follow each other.
+        // The parts of a long append are consecutive.
         let is_long = append.events.len() > MAX_EVENTS;
         for part in append.parts() {
             if is_long || !may_share {
@@ -215,11 +215,11 @@ impl PlacedEvent<'_> {
     }
 }
 
-/// How many parameters each stream has, and how many each event.
+/// The number of parameters of a stream, and of an event.
 const OF_STREAM: usize = 10;
 const OF_EVENT: usize = 7;
 
-/// The texts by number of streams, as in [`GROUPS`], and by number of events of each.
+/// The SQL by number of streams, as in [`GROUPS`], and by number of events of each.
 static TEXTS: LazyLock<[Vec<String>; GROUPS.len()]> =
     LazyLock::new(|| GROUPS.map(|streams| (1..=MAX_EVENTS).map(|events| text(streams, events)).collect()));
 

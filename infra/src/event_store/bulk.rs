@@ -1,7 +1,7 @@
-//! Appends many events of streams that begin with them.
+//! Appends many events of new streams.
 //!
-//! A stream is written once, with what it folds to in the end: of a row that one transaction changes again and again every
-//! version stays until it ends, and each change has to pass them all.
+//! A stream is written once, with its final state: of a row that one transaction updates repeatedly every version stays
+//! until it ends, and each update has to pass them all.
 
 use kymograph_domain::{OrgId, StreamId};
 use tokio_postgres::types::ToSql;
@@ -19,7 +19,7 @@ const BEGIN: &str = "INSERT INTO streams (org_id, stream_id, type, version, stat
 /// How many rows a statement writes.
 const ROWS: usize = 2_000;
 
-/// An event that nobody of this server caused, with its place.
+/// An imported event with its position.
 pub struct BulkEvent<'a> {
     /// The event.
     pub placed: PlacedEvent<'a>,
@@ -27,23 +27,23 @@ pub struct BulkEvent<'a> {
     pub stream_id: &'a StreamId,
     /// The type of the aggregate.
     pub stream_type: &'static str,
-    /// Its place in the stream.
+    /// Its version in the stream.
     pub version: i64,
-    /// The login of who caused it elsewhere.
+    /// The login of the actor in the other application.
     pub actor_login: &'a str,
     /// The other metadata, as JSON text.
     pub meta: &'a str,
 }
 
-/// A stream that begins, and where it ends.
+/// A new stream with its final state.
 pub struct NewStream {
     /// The stream.
     pub stream_id: StreamId,
     /// The type of the aggregate.
     pub stream_type: &'static str,
-    /// How many events it has.
+    /// The number of its events.
     pub version: i64,
-    /// The state that they fold to, as JSON text.
+    /// The state, as JSON text.
     pub state: String,
 }
 
@@ -59,7 +59,7 @@ impl BulkAppend {
         Ok(Self { append: client.prepare(APPEND).await?, begin: client.prepare(BEGIN).await? })
     }
 
-    /// Appends events, which follow each other in the log, and which one request of an undertaking brings.
+    /// Appends consecutive events with one causation id and one correlation id.
     pub async fn append(
         &self,
         transaction: &Transaction<'_>,
@@ -89,7 +89,7 @@ impl BulkAppend {
         Ok(())
     }
 
-    /// Writes where streams end.
+    /// Writes the states of streams.
     pub async fn begin(
         &self,
         transaction: &Transaction<'_>,
@@ -110,7 +110,7 @@ impl BulkAppend {
     }
 }
 
-/// A value of each row.
+/// A column: a value of each row.
 fn column<'r, R, V>(rows: &'r [R], value: impl Fn(&'r R) -> V) -> Vec<V> {
     rows.iter().map(value).collect()
 }

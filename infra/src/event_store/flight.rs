@@ -1,4 +1,4 @@
-//! Writes a batch of commits in one pipelined transaction.
+//! Writes a group of commits in one pipelined transaction.
 
 mod manifest;
 
@@ -18,19 +18,19 @@ use super::Inner;
 use super::prepared::Prepared;
 use manifest::{Manifest, Message, Owner};
 
-/// How often a flight starts again, because another server had moved an org's head or PostgreSQL had to break
-/// a deadlock, before its commits are told that there is a conflict.
+/// How often a flight is retried, because another server had moved an org's head or PostgreSQL had to break a deadlock,
+/// before its commits fail with a conflict.
 const MAX_TRIES: usize = 8;
-/// The least number of commits of a flight, however many of its batch could not be written.
+/// The minimum number of commits of a flight, however many of its group have failed.
 const MIN_ROOM: usize = 4;
 
-/// Writes the commits of a batch that can be written, and says for each what became of it.
+/// Writes the commits of a group, and returns the outcome of each.
 pub(super) async fn fly(store: &Inner, batch: &mut [Prepared]) -> Vec<Result<Committed, CommitError>> {
     let span = span(batch);
     fly_until_landed(store, batch).instrument(span).await
 }
 
-/// The span of a flight, which belongs to the first of its commits and is linked with the others.
+/// The span of a flight, a child of the first commit's span and linked with the others.
 fn span(batch: &[Prepared]) -> Span {
     let Some((first, others)) = batch.split_first() else { return Span::none() };
     let span = tracing::trace_span!(
@@ -64,7 +64,7 @@ async fn fly_until_landed(store: &Inner, batch: &mut [Prepared]) -> Vec<Result<C
                     results[index] = Some(Ok(committed));
                 }
             }
-            // Each that fails has the others of its flight written again, so that the next flights are shorter.
+            // Each failure causes the others of its flight to be written again, so the next flights are shorter.
             Err(Crash::Commit(index, error)) => {
                 results[index] = Some(Err(error));
                 room = (room / 2).max(MIN_ROOM);
@@ -101,9 +101,9 @@ fn outcome(result: &Result<Committed, CommitError>) -> Outcome {
 enum Crash {
     /// One commit cannot be written; the others can.
     Commit(usize, CommitError),
-    /// One of the commits that share a statement cannot be written: try again with a statement for each.
+    /// One of the commits that share a statement cannot be written: retry with a statement for each.
     Shared,
-    /// Another server was faster: try again.
+    /// A conflict with another server: retry.
     Overtaken,
     /// None can be written.
     All(Error),
@@ -115,9 +115,9 @@ impl From<Error> for Crash {
     }
 }
 
-/// Has those decided again that were not decided on what comes before them: on what a commit aboard makes of a stream, or on
-/// one that will not be written. What they would break, or repeat, may only have been there because of one before them that is
-/// not written.
+/// Returns commits as conflicts that were not decided on their predecessors in the flight: on the state that a commit
+/// before them writes, or on one that will not be written. A rule that they violate, or a request that they repeat, may
+/// only have existed because of an unwritten commit before them.
 fn refuse_overtaken(batch: &[Prepared], results: &mut [Option<Result<Committed, CommitError>>]) {
     let (mut ends, mut has_failed) = (HashMap::new(), false);
     for (prepared, result) in batch.iter().zip(results) {
@@ -186,7 +186,7 @@ async fn try_fly(
     }
 }
 
-/// What the failure of a message means for whom.
+/// Maps the failure of a message to the commits that it concerns.
 fn explain(message: Option<&Message>, refusal: &Refusal) -> Crash {
     let code = &refusal.code;
     if [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED].contains(code) {
@@ -194,12 +194,12 @@ fn explain(message: Option<&Message>, refusal: &Refusal) -> Crash {
     }
     let broke_rule =
         [SqlState::UNIQUE_VIOLATION, SqlState::CHECK_VIOLATION, SqlState::DIVISION_BY_ZERO].contains(code);
-    // What only one commit can have caused, such as a text that cannot be stored, fails that one alone.
+    // An error that only one commit can have caused, such as a text that cannot be stored, fails that commit alone.
     let is_of_data = code.code().starts_with("22");
     let Some(Message::Statement { owner, .. }) = message else { return Crash::All(refusal.error()) };
     match *owner {
         Owner::Shared if broke_rule || is_of_data => Crash::Shared,
-        // The check is on the stream's version; what must be unique is the place in the log.
+        // The check is on the stream's version; the unique constraint is on the position in the log.
         Owner::Append(commit) if *code == SqlState::CHECK_VIOLATION => {
             Crash::Commit(commit, CommitError::Conflict)
         }
@@ -230,7 +230,7 @@ mod tests {
 
     type Results = Vec<Option<Result<Committed, CommitError>>>;
 
-    /// A commit on a stream, decided on others.
+    /// A commit on a stream, decided on other commits.
     fn on(name: &str, expected_version: i64, grounds: &[&Prepared]) -> Prepared {
         let fates: Vec<Fate> = grounds.iter().map(|ground| ground.verdict.fate()).collect();
         prepared(vec![append(name, expected_version)], fates)
@@ -261,7 +261,7 @@ mod tests {
     fn whatever_was_decided_on_a_failed_one_is_decided_again() {
         let first = on("a", 5, &[]);
         let second = on("a", 6, &[&first]);
-        // It only looked at the stream.
+        // It only read the stream.
         let third = on("b", 0, &[&second]);
         let other = on("c", 0, &[]);
         let batch = [first, second, third, other];

@@ -1,4 +1,4 @@
-//! Where each org's log ends, as far as this server knows.
+//! The cached heads of the orgs' logs.
 
 use kymograph_app::Result;
 use kymograph_domain::{OrgId, Timestamp};
@@ -7,19 +7,18 @@ use moka::sync::Cache;
 
 use super::statements::READ_HEAD;
 
-/// The end of an org's log.
+/// The head of an org's log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Head {
     /// The position of the last event, 0 for an empty log.
     pub(super) position: i64,
-    /// When it was recorded.
+    /// The time of recording.
     pub(super) last_at: Timestamp,
-    /// Whether the org is there. The log of one that was deleted takes no more events, nor does one without an org.
+    /// Whether the org exists. The log of a deleted or missing org accepts no events.
     pub(super) is_open: bool,
 }
 
-/// Remembers ends of logs. Another server may have moved on; the compare-and-set of the head then fails, and
-/// the end is read again.
+/// Caches heads. If another server has moved one, the compare-and-set of the head fails, and it is read again.
 pub(super) struct Heads(Cache<OrgId, Head>);
 
 impl Default for Heads {

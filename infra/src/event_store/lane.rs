@@ -1,8 +1,8 @@
-//! Gathers work on one org that comes in while other such work is under way.
+//! Queues work on one org while other work on it is running, for group commits and grouped reads.
 //!
-//! An org's log has one end, so its commits follow each other; one flush each would bind a busy org to the
-//! speed of a disk. While one flight of an org is under way its commits queue up here, and the next flight
-//! takes all of them. What is read of an org for commands is gathered in the same way.
+//! An org's log has one head, so its commits are serial; one flush each would bind a busy org to the speed of the disk.
+//! During a flight of an org its commits queue up here, and the next flight takes all of them. Reads of an org for
+//! commands are grouped in the same way.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,27 +19,27 @@ use super::flight;
 use super::pending::PendingEnds;
 use super::prepared::Prepared;
 
-/// How many jobs are done together.
+/// The maximum size of a group.
 const MAX_BATCH: usize = 64;
-/// How many bytes of payload share a flight; a single commit may be larger.
+/// How many bytes of payloads share a flight; a single commit may be larger.
 const MAX_BATCH_BYTES: usize = 8 * 1024 * 1024;
-/// How many jobs of one org may wait before more are turned away.
+/// How many jobs of one org can be queued before more are rejected.
 pub(crate) const MAX_WAITING: usize = 1024;
 
-/// How many bytes of commits that are at most this large may be under way in all orgs, and in one.
+/// The limit of in-flight bytes of commits up to this size, for all orgs and for one.
 pub(crate) const SMALL: usize = 64 * 1024;
 pub(crate) const MAX_SMALL_BYTES: usize = 32 * 1024 * 1024;
 pub(crate) const MAX_SMALL_BYTES_OF_ORG: usize = 8 * 1024 * 1024;
-/// How many bytes of larger commits may be under way in all orgs, and in one.
+/// The limit of in-flight bytes of larger commits, for all orgs and for one.
 pub(crate) const MAX_LARGE_BYTES: usize = 64 * 1024 * 1024;
 pub(crate) const MAX_LARGE_BYTES_OF_ORG: usize = 24 * 1024 * 1024;
 
-/// What is told who would have to wait for too many others.
+/// The error if the queue is full.
 pub(super) fn too_many() -> Error {
     Error::overloaded(overload::COMMANDS, "Too many commands at once, try again shortly")
 }
 
-/// The memory for commits that wait or are being written, which a slow database makes many.
+/// The memory budget for queued and running commits, of which a slow database causes many.
 pub(super) struct CommitBudgets {
     small: Arc<Budget<OrgId>>,
     large: Arc<Budget<OrgId>>,
@@ -55,7 +55,7 @@ impl Default for CommitBudgets {
 }
 
 impl CommitBudgets {
-    /// Takes so many bytes for a commit of an org.
+    /// Reserves bytes for a commit of an org.
     pub(super) fn charge(&self, org: OrgId, bytes: usize) -> Result<Charge<OrgId>> {
         if bytes > MAX_LARGE_BYTES_OF_ORG {
             return Err(too_large());
@@ -66,12 +66,12 @@ impl CommitBudgets {
     }
 }
 
-/// The error of a command that changes more than fits into memory at once.
+/// The error of a command whose states exceed the memory limit.
 pub(super) fn too_large() -> Error {
-    Error::too_large("this changes more than can be changed at once: change a part of it")
+    Error::too_large("this changes too much at once: change it in parts")
 }
 
-/// The work of an org: jobs with where the answer to each goes, and what is known of those that wait or are being done.
+/// The work of an org: jobs with the senders of their results, and the knowledge of queued and running ones.
 struct Lane<J, A, K> {
     waiting: VecDeque<(J, oneshot::Sender<A>)>,
     known: K,
@@ -88,7 +88,7 @@ pub(super) type Commits = Lanes<Prepared, Result<Committed, CommitError>, Pendin
 /// The streams that wait to be read.
 pub(super) type Loads = Lanes<StreamId, Result<Option<StreamState>>, ()>;
 
-/// The lanes by org. An org is in the map while a task works for it.
+/// The lanes by org. An org is in the map while a task serves it.
 pub(super) struct Lanes<J, A, K>(Mutex<HashMap<OrgId, Lane<J, A, K>>>);
 
 impl<J, A, K> Default for Lanes<J, A, K> {
@@ -102,8 +102,7 @@ impl<J, A, K: Default> Lanes<J, A, K> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Queues a job if it is admitted by what is known of the others, and says whether a task has to be started for the
-    /// org.
+    /// Queues a job if the knowledge of the others admits it, and returns whether a task has to be started for the org.
     fn enqueue<E: From<Error>>(
         &self,
         org: OrgId,
@@ -124,12 +123,12 @@ impl<J, A, K: Default> Lanes<J, A, K> {
         admitted.map(|()| is_new)
     }
 
-    /// Looks at the knowledge of the jobs of an org; `None` if it has none.
+    /// Reads the knowledge of an org's jobs; `None` if it has none.
     pub(super) fn known<T>(&self, org: OrgId, look: impl FnOnce(&mut K) -> T) -> Option<T> {
         self.lock().get_mut(&org).map(|lane| look(&mut lane.known))
     }
 
-    /// The next batch of an org, of up to so many bytes; without one, the org's lane is closed.
+    /// The next group of an org, of up to this many bytes; an empty queue closes the lane.
     fn next_batch(&self, org: OrgId, size_of: fn(&J) -> usize) -> Option<(Vec<J>, Vec<oneshot::Sender<A>>)> {
         let mut lanes = self.lock();
         let waiting = &mut lanes.get_mut(&org)?.waiting;
@@ -152,7 +151,7 @@ impl<J, A, K: Default> Lanes<J, A, K> {
     }
 }
 
-/// Closes a lane should its task panic: whoever waits is told, and the next job opens a new one.
+/// Closes a lane if its task panics: waiting callers get an error, and the next job opens a new lane.
 struct Closer<'a, J, A, K: Default> {
     lanes: &'a Lanes<J, A, K>,
     org: OrgId,
@@ -166,7 +165,7 @@ impl<J, A, K: Default> Drop for Closer<'_, J, A, K> {
     }
 }
 
-/// Writes a commit, together with others of its org. Who waits for the answer may stop: the commit is written all the same.
+/// Writes a commit, grouped with others of its org. It is written even if the caller stops waiting.
 pub(super) fn commit(
     store: &Arc<Inner>,
     org: OrgId,
@@ -193,22 +192,22 @@ async fn fly_until_empty(store: Arc<Inner>, org: OrgId) {
         store.landed(&batch, &results);
         store.commits.known(org, PendingEnds::forget_settled);
         for (answer, result) in answers.into_iter().zip(results) {
-            // Nobody waits for the answer of a dropped request.
+            // An aborted request has no receiver.
             drop(answer.send(result));
         }
-        // Those who were just answered may have more to write: let them queue up first, or the next flight takes
-        // the fastest of them alone and the others wait for another flush.
+        // Callers that were just answered may have more to write: let them queue up first, or the next flight takes
+        // only the fastest of them and the others wait for another flush.
         tokio::task::yield_now().await;
     }
 }
 
-/// Reads the end of a stream, together with others of its org.
+/// Reads the state of a stream, grouped with others of its org.
 pub(super) async fn load(store: &Arc<Inner>, org: OrgId, stream: &StreamId) -> Result<Option<StreamState>> {
     let (answer, answered) = oneshot::channel();
     if store.loads.enqueue(org, stream.clone(), answer, |_, ()| Ok::<_, Error>(()))? {
         tokio::spawn(load_until_empty(store.clone(), org));
     }
-    answered.await.map_err(|_| Error::internal("a read ended without an answer"))?
+    answered.await.map_err(|_| Error::internal("a read ended without a result"))?
 }
 
 async fn load_until_empty(store: Arc<Inner>, org: OrgId) {
@@ -220,7 +219,7 @@ async fn load_until_empty(store: Arc<Inner>, org: OrgId) {
                 Ok(found) => Ok(found.get(index).cloned().flatten()),
                 Err(error) => Err(error.clone()),
             };
-            // Nobody waits for the answer of a dropped request.
+            // An aborted request has no receiver.
             drop(answer.send(state));
         }
     }

@@ -1,4 +1,4 @@
-//! The ends that streams of an org will have once the commits in its lane are written.
+//! The states that streams of an org will have after the commits in its lane.
 
 use std::collections::HashMap;
 
@@ -7,11 +7,11 @@ use kymograph_domain::{OrgId, StreamId};
 
 use super::prepared::Prepared;
 
-/// The ends by stream. Of several commits on a stream, each of which was decided on the one before, it is that of the last.
+/// The states by stream. Of several commits on a stream, each decided on the previous one, it is that of the last.
 #[derive(Default)]
 pub(super) struct PendingEnds(HashMap<StreamId, PendingEnd>);
 
-/// The end of a stream if a commit is written.
+/// The state of a stream if a commit is written.
 #[derive(Clone)]
 pub(super) struct PendingEnd {
     pub(super) end: StreamState,
@@ -19,14 +19,14 @@ pub(super) struct PendingEnd {
 }
 
 impl PendingEnds {
-    /// The end that a stream will have if a commit is written whose fate is open.
+    /// The state that a stream will have if a pending commit is written.
     pub(super) fn get(&self, stream: &StreamId) -> Option<PendingEnd> {
         self.0.get(stream).filter(|pending| pending.fate.is_open()).cloned()
     }
 
-    /// Whether a commit can be written after those that wait or are being written: nothing that it was decided on has
-    /// failed, and it was decided on all that changes its streams. Versions alone do not tell: one that was not written can
-    /// have been another's.
+    /// Whether a commit can be written after the queued and running ones: none that it was decided on has failed, and
+    /// it was decided on all that change its streams. Versions alone do not show this: an unwritten one may have been
+    /// another commit's.
     pub(super) fn admit(&self, org: OrgId, appends: &[Append], grounds: &[Fate]) -> bool {
         let follows = |append: &Append| {
             let Some(pending) = self.0.get(&append.stream_id).filter(|_| append.org == org) else {
@@ -37,7 +37,8 @@ impl PendingEnds {
         !grounds.iter().any(Fate::has_failed) && appends.iter().all(follows)
     }
 
-    /// Adds what a commit comes to that begins to wait. One that others cannot be decided on hides what its streams were to be.
+    /// Adds the states of a newly queued commit. A commit that others must not be decided on hides the states of its
+    /// streams.
     pub(super) fn add(&mut self, prepared: &Prepared) {
         let is_ground = prepared.is_ground();
         for append in &prepared.appends {
@@ -51,7 +52,7 @@ impl PendingEnds {
         }
     }
 
-    /// Forgets what is decided.
+    /// Removes settled commits.
     pub(super) fn forget_settled(&mut self) {
         self.0.retain(|_, pending| pending.fate.is_open());
     }
@@ -75,7 +76,7 @@ mod tests {
         let end = ends.get(&stream("a")).unwrap();
         assert_eq!((end.end.version, &*end.end.state), (6, "a 6"));
 
-        // That it expects the right version is not enough: another commit can lead to the same.
+        // The expected version is not enough: another commit can lead to the same.
         let second = [append("a", 6)];
         let other = Verdict::new(OrgId(1));
         assert!(!ends.admit(OrgId(1), &second, &[]));

@@ -1,4 +1,4 @@
-//! A commit with all that can be computed before its place in the log is known.
+//! A commit with everything that can be computed before its position in the log is known.
 
 use std::time::{Duration, Instant};
 
@@ -13,47 +13,46 @@ use tracing::{Level, Span};
 
 use super::append::Payload;
 
-/// The greatest age of an actor's rights that are not checked again.
+/// The maximum age of an actor's rights without a new check.
 const MAX_UNCHECKED: Duration = Duration::from_millis(100);
 
 /// A commit that is ready to be written.
 pub(super) struct Prepared {
-    /// The org that the request came for, which keeps the answer.
+    /// The org of the request, which stores the response.
     pub(super) home: OrgId,
-    /// The org in whose turn its answer is forgotten.
+    /// The org whose job deletes the response.
     pub(super) turn: OrgId,
     pub(super) appends: Vec<Append>,
     /// The payloads of the events of each append.
     pub(super) payloads: Vec<Vec<Payload>>,
-    /// Checks of what it was decided on.
+    /// The premises.
     pub(super) premises: Vec<SideWrite>,
-    /// Writes beside the log.
+    /// Side writes.
     pub(super) writes: Vec<SideWrite>,
     pub(super) answer: Option<(IdempotencyKey, String)>,
     pub(super) actor: Actor,
-    /// The ground of the actor's rights.
+    /// The source of the actor's rights.
     standing: Option<Standing>,
-    /// The time at which those were looked up.
+    /// The time at which the rights were read.
     known_at: Instant,
-    /// True if they are checked again: because the commit gives or takes rights, or comes late.
+    /// True if they are checked again: the commit grants or removes rights, or is late.
     is_checked: bool,
     pub(super) causation_id: String,
     pub(super) correlation_id: String,
-    /// What else is known of the request, as JSON text.
+    /// Further metadata of the request, as JSON text.
     pub(super) meta: String,
     pub(super) trace_id: String,
-    /// The fates of the commits that it was decided on before they were written.
+    /// The outcomes of the pending commits that it was decided on.
     pub(super) grounds: Vec<Fate>,
-    /// Tells its own fate.
+    /// Publishes its own outcome.
     pub(super) verdict: Verdict,
-    /// Its part of the memory for commits under way.
+    /// Its share of the memory budget.
     pub(super) charge: Option<Charge<OrgId>>,
-    /// The span in which it waits to be written, if somebody collects traces.
+    /// The span of its time in the queue, if traces are collected.
     pub(super) span: Span,
 }
 
-/// What is kept of the request beside the columns of its own. All values are texts, which is what
-/// `postgres-es` can read.
+/// Metadata of the request without columns of its own. All values are texts, as `postgres-es` requires.
 #[derive(Serialize)]
 struct Meta<'a> {
     auth_method: &'a str,
@@ -114,18 +113,18 @@ impl Prepared {
         })
     }
 
-    /// Has the rights of the actor checked again if they were looked up long ago: the request may have waited, for its body, for a
-    /// turn or for other commits, and its actor been removed meanwhile.
+    /// Requires a new check of the actor's rights if they are old: the request may have waited, for its body, for
+    /// admission or for other commits, and its actor may have been removed meanwhile.
     pub(super) fn note_age(&mut self) {
         self.is_checked |= self.known_at.elapsed() > MAX_UNCHECKED;
     }
 
-    /// The ground of the actor's rights that has to be checked.
+    /// The source of the actor's rights that must be checked.
     pub(super) fn standing_to_check(&self) -> Option<Standing> {
         self.standing.filter(|_| self.is_checked)
     }
 
-    /// The only org whose tables it writes, if it is one.
+    /// The org whose tables it writes, if it is a single one.
     pub(super) fn single_org(&self) -> Option<OrgId> {
         let org = self.appends.first()?.org;
         let answers_elsewhere = self.answer.is_some() && self.home != org;
@@ -135,15 +134,15 @@ impl Prepared {
         is_single.then_some(org)
     }
 
-    /// Whether others can be decided on it before it is written. What a decision reads beside the streams, such as rights,
-    /// folders and counts, does not know yet what waits, so nothing that changes those may be ahead of it.
+    /// Whether others can be decided on it before it is written. Other reads of a decision, such as rights, folders and
+    /// counts, do not include queued commits, so a commit that changes those must not be decided on ahead of time.
     pub(super) fn is_ground(&self) -> bool {
         self.writes.is_empty()
             && self.single_org().is_some()
             && self.appends.iter().flat_map(|append| &append.events).all(|event| event.changes_only_itself())
     }
 
-    /// Whether something that it was decided on was not written.
+    /// Whether a commit that it was decided on was not written.
     pub(super) fn is_unfounded(&self) -> bool {
         self.grounds.iter().any(Fate::has_failed)
     }
@@ -161,7 +160,7 @@ impl Prepared {
         self.appends.iter().filter(move |append| append.org == org).map(|append| &append.stream_id)
     }
 
-    /// How many bytes its payloads and states have.
+    /// The size of its payloads and states in bytes.
     pub(super) fn size(&self) -> usize {
         let payloads: usize = self.payloads.iter().flatten().map(Payload::len).sum();
         payloads + self.appends.iter().map(|append| append.state.len()).sum::<usize>()
@@ -184,7 +183,7 @@ pub(super) mod tests {
         StreamId::from_stored(name.to_owned())
     }
 
-    /// An append of one event to a stream of the first org, which says its name and version then.
+    /// An append of one event to a stream of the first org.
     pub(in super::super) fn append(name: &str, expected_version: i64) -> Append {
         let content = DashboardContent {
             uid: Uid::try_new("cpu").unwrap(),

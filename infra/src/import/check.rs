@@ -1,4 +1,4 @@
-//! Reads everything, and finds out whether it can be imported.
+//! Reads and checks a whole source.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,24 +16,24 @@ use super::source::{EventFile, LinePlace, event};
 use super::{ImportOrder, ImportReport, failed};
 use crate::progress::Report;
 
-/// How many streams are looked up at once.
+/// How many streams are looked up together.
 const LOOK_UP: usize = 5_000;
 
-/// Streams of these names that the org has, how many events they have, and by which undertaking they began.
+/// Existing streams of these names, with their versions and the correlation ids of their first events.
 const FIND_STREAMS: &str = "SELECT s.stream_id, s.version, e.correlation_id
     FROM streams s JOIN events e ON e.org_id = s.org_id AND e.stream_id = s.stream_id AND e.version = 1
     WHERE s.org_id = $1 AND s.stream_id = ANY ($2)";
 
-/// The events that were read, and can be imported as far as they alone tell.
+/// The events that passed all checks that need no database.
 pub(super) struct Checked {
     pub(super) import: Import,
-    /// The places of the events that are wanted, each with its object.
+    /// The places of the selected events, each with its object.
     pub(super) lines: Vec<(LinePlace, u32)>,
-    /// The correlation id of these events in whatever order: an earlier run that imported them has left it in the log.
+    /// The correlation id of these events, independent of their order: it identifies an earlier run in the log.
     pub(super) correlation_id: String,
 }
 
-/// Reads a file from the start to the end.
+/// Reads a whole file.
 pub(super) fn read(
     file: &EventFile,
     order: &ImportOrder,
@@ -66,7 +66,7 @@ pub(super) fn read(
     Ok(Checked { import, lines, correlation_id: format!("import-{fingerprint:032x}") })
 }
 
-/// Half of a hash of a text, of which the sum over all lines tells a file.
+/// Half of a hash of a line. The sum over all lines identifies a file.
 fn hash_of(text: &[u8]) -> u128 {
     Sha256::digest(text).iter().take(16).fold(0, |hash, byte| hash << 8 | u128::from(*byte))
 }
@@ -75,12 +75,12 @@ fn is_wanted(order: &ImportOrder, line: &Line<'_>) -> bool {
     order.only.is_empty() || order.only.iter().any(|only| *only == line.aggregate_type)
 }
 
-/// Takes over the event of a line.
+/// Adds the event of a line to the import.
 pub(super) fn take(import: &mut Import, file: &EventFile, number: u64, line: &Line<'_>) -> Result<Imported> {
     let refused =
         |error: &dyn std::fmt::Display| Error::invalid(format!("{}: {error}", file.place(number, line)));
     let schema_version = line.event_version.parse().ok().filter(|version| *version > 0);
-    let schema_version = schema_version.ok_or_else(|| refused(&"event_version is no version"))?;
+    let schema_version = schema_version.ok_or_else(|| refused(&"event_version is not a version"))?;
     let payload = line.inner_payload().map_err(|error| refused(&error))?;
     let event = ForeignEvent {
         aggregate_type: &line.aggregate_type,
@@ -93,7 +93,7 @@ pub(super) fn take(import: &mut Import, file: &EventFile, number: u64, line: &Li
     import.take(number, &event).map_err(|error| refused(&error))
 }
 
-/// Fails unless everything of an import is in a folder of its own, or in one that the org has.
+/// Fails unless all imported objects are in an imported or an existing folder.
 pub(super) async fn must_be_placed(
     client: &impl GenericClient,
     order: &ImportOrder,
@@ -110,8 +110,8 @@ pub(super) async fn must_be_placed(
 }
 
 impl Checked {
-    /// Leaves out the objects that an earlier run of the same import has brought, and returns how many they are. Refuses
-    /// others that the org has, or ever had: a stream has one beginning.
+    /// Skips the objects that an earlier run of the same import has written, and returns their number. Rejects other
+    /// existing or deleted objects of the org: a stream has one beginning.
     pub(super) async fn leave_out_what_is_there(
         &mut self,
         client: &Client,
@@ -138,14 +138,14 @@ impl Checked {
         }
         if let Some((number, stream)) = taken.first_key_value() {
             let (place, others) = (file.place_of(*number), taken.len() - 1);
-            let message = format!("{place}: {stream} is taken in org {org} ({others} others are, too)");
+            let message = format!("{place}: {stream} already exists in org {org} (and {others} others)");
             return Err(Error::invalid(message));
         }
         self.import.leave_out(&there);
         Ok(there.len())
     }
 
-    /// Fails unless the org has a place and room for everything.
+    /// Fails if a folder is missing or a quota exceeded.
     pub(super) async fn must_fit(
         &self,
         client: &Client,

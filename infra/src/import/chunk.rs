@@ -12,10 +12,10 @@ use super::plan::Plan;
 use super::source::{EventFile, event};
 use crate::event_store::{NewStream, Payload};
 
-/// An event that is about to be written.
+/// An event to be written.
 pub(super) struct Pending {
     pub(super) imported: Imported,
-    /// Its place among the events of its stream, from 1.
+    /// Its version in the stream, from 1.
     pub(super) version: i64,
     pub(super) origin: Origin,
     pub(super) payload: Payload,
@@ -23,19 +23,19 @@ pub(super) struct Pending {
 
 /// The events of a step.
 pub(super) struct Chunk {
-    /// The objects that they fold to.
+    /// The objects of the events.
     pub(super) import: Import,
     /// The events, in their order.
     pub(super) events: Vec<Pending>,
     /// Their streams.
     pub(super) streams: Vec<NewStream>,
-    /// In which order they are projected, by their places. Those of a stream keep theirs. Those of a type come together,
-    /// so that they share statements.
+    /// The order of projection, as indexes. Events of a stream keep their order. Events of a type are adjacent, so that
+    /// they share statements.
     pub(super) runs: Vec<Vec<usize>>,
 }
 
 impl Chunk {
-    /// Reads the events of a step, whose objects get the numeric ids after this one.
+    /// Reads the events of a step. Their objects get the numeric ids after `last_id`.
     pub(super) fn read(
         file: &EventFile,
         plan: &Plan,
@@ -76,8 +76,8 @@ fn streams(import: &Import, events: &[Pending]) -> Result<Vec<NewStream>> {
     import.objects().map(|object| stream(object.stream, object.events)).collect()
 }
 
-/// The places of events by the type of their aggregate, and those of a type by how often the type of the event has changed in
-/// their streams before.
+/// The indexes of events by aggregate type, and within a type by the number of changes of the event type before them in
+/// their streams.
 fn runs(events: &[Pending]) -> Vec<Vec<usize>> {
     let mut changes: HashMap<&StreamId, (&str, usize)> = HashMap::new();
     let mut by_type: Vec<(&str, Vec<(usize, usize)>)> = Vec::new();

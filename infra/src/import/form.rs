@@ -1,9 +1,9 @@
-//! The form of the lines of a file: JSON, or JSON as `COPY` writes it in its text format, which doubles each backslash.
+//! The format of the lines of a file: JSON, or JSON as `COPY` writes it in its text format, with doubled backslashes.
 //!
-//! JSON has a backslash in strings only, and there it begins an escape. So a line that was escaped once more has runs of them
-//! of even length in its strings, and most often it can be read in one way only: `\\"` ends a string for who reads JSON, and
-//! `\"` is nothing that `COPY` writes. A line that can be read in both ways says something else in each: `"\\n"` is two
-//! characters, or a line break.
+//! In JSON a backslash occurs in strings only, as the start of an escape. A line that was escaped once more has runs of
+//! backslashes of even length, and most often it can be parsed in one way only: `\\"` ends a string in JSON, and `COPY`
+//! does not write `\"`. A line that can be parsed in both ways has different meanings: `"\\n"` is two characters, or a
+//! line break.
 
 use std::borrow::Cow;
 
@@ -12,7 +12,7 @@ use kymograph_app::{Error, Result};
 use super::line::Line;
 use super::source::RawLines;
 
-/// The form of the lines of a file.
+/// The format of the lines of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LineForm {
     /// As JSON.
@@ -21,12 +21,12 @@ pub enum LineForm {
     Copy,
 }
 
-/// The advice for a file that can be read in two ways.
+/// The advice for an ambiguous file.
 const ADVICE: &str = "say which with --lines json or --lines copy, or write the file without such escapes: \
     psql -qAtX -c 'SELECT row_to_json(events) FROM events' -o FILE";
 
 impl LineForm {
-    /// The form of lines, by the first of them that can be read in one way only.
+    /// Detects the format by the first unambiguous line.
     pub(super) fn of(mut lines: RawLines) -> Result<Self> {
         let mut unclear = None;
         while let Some(line) = lines.next()? {
@@ -38,17 +38,17 @@ impl LineForm {
                 (true, false) => return Ok(Self::Json),
                 (false, true) => return Ok(Self::Copy),
                 (true, true) => unclear = unclear.or(Some(line.number)),
-                // The check of all lines will say why it is no event.
+                // The later check reports why it is not an event.
                 (false, false) => {}
             }
         }
         let Some(number) = unclear else { return Ok(Self::Json) };
         Err(Error::invalid(format!(
-            "line {number}: its backslashes can be those of JSON, or be doubled by COPY, which is not the same: {ADVICE}"
+            "line {number}: its backslashes are ambiguous, as those of JSON or of COPY: {ADVICE}"
         )))
     }
 
-    /// The JSON that a line of this form has.
+    /// The JSON of a line of this format.
     pub(super) fn json(self, text: &[u8]) -> Option<Cow<'_, [u8]>> {
         match self {
             Self::Copy if text.contains(&b'\\') => unescape(text).map(Cow::Owned),
@@ -57,7 +57,7 @@ impl LineForm {
     }
 }
 
-/// A text without the escapes of `COPY`, unless it has one that `COPY` does not write.
+/// Removes the escapes of `COPY`; `None` for an escape that `COPY` does not write.
 fn unescape(text: &[u8]) -> Option<Vec<u8>> {
     let (mut plain, mut rest) = (Vec::with_capacity(text.len()), text);
     while let Some(place) = rest.iter().position(|byte| *byte == b'\\') {

@@ -1,4 +1,4 @@
-//! A line, which is an event.
+//! An event on a line.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// An event as `postgres-es` keeps it, in the form that `row_to_json` gives it.
+/// An event of `postgres-es`, in the format of `row_to_json`.
 #[derive(Deserialize)]
 pub(super) struct Line<'a> {
     #[serde(borrow)]
@@ -26,18 +26,18 @@ pub(super) struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    /// The event that a text says.
+    /// Parses an event.
     pub(super) fn parse(text: &'a [u8]) -> Result<Self, serde_json::Error> {
         serde_json::from_slice(text)
     }
 
-    /// The inside of the payload, whose outermost member says the type once more.
+    /// The content of the payload, without the outer member that repeats the type.
     pub(super) fn inner_payload(&self) -> Result<&'a str, String> {
         let members: Option<BTreeMap<String, &'a RawValue>> = serde_json::from_str(self.payload.get()).ok();
         let members = members.filter(|members| members.len() == 1);
         let inner = members.and_then(|members| members.get(&*self.event_type).copied());
         inner
             .map(RawValue::get)
-            .ok_or_else(|| format!("payload is no object with the one member {}", self.event_type))
+            .ok_or_else(|| format!("payload is not an object with the one member {}", self.event_type))
     }
 }

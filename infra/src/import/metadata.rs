@@ -1,39 +1,38 @@
-//! What is known of a foreign event beside its payload, and how it is kept.
+//! The metadata of a foreign event, and how it is stored.
 
 use kymograph_domain::Timestamp;
 use kymograph_domain::kernel::text::has_hidden_characters;
 use serde::Serialize;
 use serde_json::Value;
 
-/// How the credentials are called under which imported events were written.
+/// The `auth_method` of imported events.
 pub(super) const AUTH_METHOD: &str = "import";
-/// Who wrote them, if they do not say.
+/// The actor of events without one.
 const NOBODY: &str = "import";
 
-/// Under which names applications keep who did something, and when.
+/// Common names of the actor and the time in metadata.
 const ACTORS: &[&str] = &["actor_login", "actor", "login", "user"];
 const TIMES: &[&str] = &["recorded_at", "occurred_at", "timestamp", "time", "created_at"];
 
-/// The longest login that is kept as one.
+/// The maximum length of a login.
 const MAX_LOGIN_BYTES: usize = 200;
-/// The longest metadata of an event, as JSON text. Each page of the audit log shows some of it.
+/// The maximum length of metadata as JSON text. Pages of the audit log include some of it.
 const MAX_METADATA_BYTES: usize = 8 * 1024;
 
-/// True if metadata is longer than what is kept of an event.
+/// True if metadata exceeds the limit.
 pub(super) fn is_too_long(metadata: &Value) -> bool {
     !metadata.is_null() && metadata.to_string().len() > MAX_METADATA_BYTES
 }
 
-/// What is kept with an imported event.
+/// The stored metadata of an imported event.
 pub(super) struct Origin {
-    /// The login of who did it, as the other application knew them.
+    /// The login of the actor in the other application.
     pub(super) actor: String,
-    /// What is kept of the event, as JSON text.
+    /// The metadata, as JSON text.
     pub(super) meta: String,
 }
 
-/// The members that all events have, and those that tell an imported one. All are texts, which is what `postgres-es`
-/// can read.
+/// The metadata of all events, and that of imported ones. All values are texts, as `postgres-es` requires.
 #[derive(Serialize)]
 struct Meta<'a> {
     auth_method: &'a str,

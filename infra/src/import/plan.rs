@@ -1,31 +1,31 @@
-//! In which steps an import is written.
+//! The plan of an import: its steps.
 //!
-//! Each step brings whole objects, and none before the folder that it is in, so that an org is in order after each of them. The
-//! events of a step have the order that they have in the file.
+//! Each step writes whole objects, and none before its folder, so the org is consistent after each of them. The events
+//! of a step have the order of the file.
 
 use super::check::Checked;
 use super::source::LinePlace;
 
-/// How many events a step has, and of how many bytes, unless one object has more: what is written in less than a second, for which
-/// others who write to the org wait.
+/// The maximum events and bytes of a step, except for a single larger object: a step takes less than a second, during
+/// which other writes to the org wait.
 const EVENTS: i64 = 5_000;
 const BYTES: u64 = 8 * 1024 * 1024;
 
 /// The steps of an import.
 pub(super) struct Plan {
     pub(super) correlation_id: String,
-    /// The places of all events, step by step.
+    /// The places of all events, by step.
     lines: Vec<LinePlace>,
     steps: Vec<Step>,
-    /// How many numeric ids all steps take.
+    /// The number of numeric ids of all steps.
     ids: i64,
 }
 
 /// A step.
 struct Step {
-    /// The end of its events in the list of all.
+    /// The end index of its events.
     end: usize,
-    /// How many numeric ids all before it take.
+    /// The number of numeric ids of the steps before it.
     ids_before: i64,
 }
 
@@ -39,7 +39,7 @@ impl Plan {
         for (place, object) in &lines {
             bytes_of[*object as usize] += u64::from(place.length);
         }
-        // The objects of an earlier run are in no step.
+        // Objects of an earlier run are skipped.
         let mut step_of = vec![None; highest];
         let mut ids_before = vec![0];
         let (mut events, mut bytes, mut ids) = (0, 0, 0);
@@ -62,12 +62,12 @@ impl Plan {
         Self { correlation_id, lines, steps, ids }
     }
 
-    /// How many steps there are.
+    /// The number of steps.
     pub(super) fn steps(&self) -> usize {
         self.steps.len()
     }
 
-    /// How many events there are.
+    /// The number of events.
     pub(super) fn events(&self) -> usize {
         self.lines.len()
     }
@@ -79,12 +79,12 @@ impl Plan {
         self.lines.get(begin..end(step)).unwrap_or_default()
     }
 
-    /// How many numeric ids all steps take.
+    /// The number of numeric ids of all steps.
     pub(super) fn ids(&self) -> i64 {
         self.ids
     }
 
-    /// How many numeric ids all steps before one take.
+    /// The number of numeric ids of the steps before one.
     pub(super) fn ids_before(&self, step: usize) -> i64 {
         self.steps.get(step).map_or(0, |step| step.ids_before)
     }

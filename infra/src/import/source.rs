@@ -1,4 +1,4 @@
-//! The sources of foreign events. Each is read as a file of lines, which can be read again and again.
+//! The sources of foreign events. Each becomes a file of lines that can be read repeatedly.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -10,18 +10,18 @@ use std::sync::Arc;
 use kymograph_app::{Error, Result};
 
 use super::ImportSource;
+use super::copy::{copy_file, copy_log};
 use super::form::LineForm;
 use super::line::Line;
-use super::table::read_table;
 use crate::progress::Report;
 
-/// How long a line may be, in bytes.
+/// The maximum length of a line in bytes.
 const MAX_LINE: usize = 64 * 1024 * 1024;
 
-/// How many bytes are read at once.
+/// The size of the read buffer in bytes.
 const READ_BYTES: usize = 256 * 1024;
 
-/// The mark that some programs write before a text.
+/// Byte order marks.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 const OTHER_MARKS: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
 
@@ -30,9 +30,9 @@ const OTHER_MARKS: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
 pub(super) struct LinePlace {
     pub(super) offset: u64,
     pub(super) length: u32,
-    /// Which line it is, from 1.
+    /// The line number, from 1.
     pub(super) number: u32,
-    /// A hash of its text: somebody may write to the file between two readings of it.
+    /// A hash of its text: the file may change between two reads.
     hash: u64,
 }
 
@@ -46,11 +46,11 @@ fn hash_of(text: &[u8]) -> u64 {
 pub(super) struct EventFile {
     file: Arc<File>,
     form: LineForm,
-    /// How many lines it has, 0 if nobody has counted them.
+    /// The number of lines, 0 if unknown.
     count: u64,
-    /// Whether people know the lines by their numbers.
+    /// Whether lines are identified by number in messages.
     has_numbers: bool,
-    /// The places of the events of a table, by number.
+    /// The places of the events of a log, by number.
     places: Vec<String>,
 }
 
@@ -59,7 +59,7 @@ impl EventFile {
         self.count
     }
 
-    /// The origin of an event, in words for its author.
+    /// The origin of an event, for messages.
     pub(super) fn place(&self, number: u64, line: &Line<'_>) -> String {
         if self.has_numbers {
             return format!("line {number}");
@@ -68,7 +68,7 @@ impl EventFile {
         format!("{aggregate_type} {aggregate_id}, sequence {sequence}")
     }
 
-    /// Where the line of that number comes from.
+    /// The origin of the line of this number.
     pub(super) fn place_of(&self, number: u64) -> String {
         let place = usize::try_from(number).ok().and_then(|number| self.places.get(number - 1));
         place.cloned().unwrap_or_else(|| format!("line {number}"))
@@ -85,7 +85,7 @@ impl EventFile {
         let read = self.file.read_exact_at(text, place.offset);
         if read.is_err() || hash_of(text) != place.hash {
             let number = place.number;
-            return Err(Error::invalid(format!("line {number}: has changed while the file was imported")));
+            return Err(Error::invalid(format!("line {number}: changed during the import")));
         }
         Ok(())
     }
@@ -93,16 +93,16 @@ impl EventFile {
     /// The JSON of a line.
     pub(super) fn json<'t>(&self, number: u64, text: &'t [u8]) -> Result<Cow<'t, [u8]>> {
         let json = self.form.json(text);
-        json.ok_or_else(|| Error::invalid(format!("line {number}: has an escape that COPY does not write")))
+        json.ok_or_else(|| Error::invalid(format!("line {number}: invalid COPY escape")))
     }
 }
 
-/// The event that a line says.
+/// Parses the event of a line.
 pub(super) fn event(number: u64, json: &[u8]) -> Result<Line<'_>> {
-    Line::parse(json).map_err(|error| Error::invalid(format!("line {number}: is no event: {error}")))
+    Line::parse(json).map_err(|error| Error::invalid(format!("line {number}: not an event: {error}")))
 }
 
-/// A line as it is written.
+/// A raw line.
 pub(super) struct RawLine<'a> {
     pub(super) number: u64,
     pub(super) text: &'a [u8],
@@ -157,7 +157,7 @@ impl RawLines {
     }
 }
 
-/// How long the mark is with which a text begins.
+/// The length of the byte order mark of a text.
 fn mark(text: &[u8]) -> Result<usize> {
     if OTHER_MARKS.iter().any(|mark| text.starts_with(mark)) {
         return Err(Error::invalid("line 1: the file is written in UTF-16, not in UTF-8"));
@@ -165,7 +165,7 @@ fn mark(text: &[u8]) -> Result<usize> {
     Ok(if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 })
 }
 
-/// A file that is read from its start, wherever others read it.
+/// A file read from its start, independent of other readers.
 struct FromStart {
     file: Arc<File>,
     offset: u64,
@@ -179,7 +179,7 @@ impl Read for FromStart {
     }
 }
 
-/// Opens a source. What is no file is copied to one that nobody else sees, and that is gone with this process.
+/// Opens a source. Anything but a regular file is copied to one.
 pub(super) async fn open(
     source: &ImportSource,
     form: Option<LineForm>,
@@ -193,12 +193,12 @@ pub(super) async fn open(
             if kind.is_dir() {
                 return Err(unreadable(io::ErrorKind::IsADirectory.into()));
             }
-            (if kind.is_file() { file } else { copy(file)? }, Vec::new())
+            (if kind.is_file() { file } else { copy_file(file)? }, Vec::new())
         }
-        ImportSource::Input => (copy(std::io::stdin())?, Vec::new()),
-        ImportSource::Table { url, table } => read_table(url, table, report).await?,
+        ImportSource::Input => (copy_file(std::io::stdin())?, Vec::new()),
+        ImportSource::Log(log) => copy_log(&**log, report).await?,
     };
-    let has_numbers = !matches!(source, ImportSource::Table { .. });
+    let has_numbers = !matches!(source, ImportSource::Log(_));
     let file = Arc::new(file);
     let form = match form {
         _ if !has_numbers => LineForm::Json,
@@ -206,12 +206,6 @@ pub(super) async fn open(
         None => LineForm::of(RawLines::of_file(file.clone()))?,
     };
     Ok(EventFile { file, form, count: places.len() as u64, has_numbers, places })
-}
-
-fn copy(mut from: impl Read) -> Result<File> {
-    let mut file = tempfile::tempfile().map_err(Error::internal)?;
-    io::copy(&mut from, &mut file).map_err(Error::internal)?;
-    Ok(file)
 }
 
 #[cfg(test)]
@@ -236,6 +230,6 @@ mod tests {
         file.file.write_all_at(b"2", 4).unwrap();
         file.read(one, &mut text).unwrap();
         let error = file.read(two, &mut text).unwrap_err();
-        assert_eq!(error.message(), "line 2: has changed while the file was imported");
+        assert_eq!(error.message(), "line 2: changed during the import");
     }
 }

@@ -1,7 +1,7 @@
 //! Writes an import step by step, each in one transaction.
 //!
-//! The first event of a step takes the place in the log that others of the org want, so they wait until the step ends. All that
-//! can be done before is done before: while a step is written, the next is read.
+//! The first event of a step takes the next position in the log, so other writes to the org wait until the step ends.
+//! As much work as possible is done before: the next step is read while one is written.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -29,19 +29,18 @@ use crate::clock::SystemClock;
 use crate::event_store::{BulkAppend, BulkEvent, MOVE_HEAD, PlacedEvent, READ_HEAD};
 use crate::progress::Report;
 
-/// How often the beginning of a step is tried, when others write to the same org.
+/// How often a step is retried after a conflict with other writes to the org.
 const MAX_TRIES: usize = 200;
 
-/// Whether others wait for the end of this transaction.
+/// Whether other sessions wait for the end of this transaction.
 const IS_WAITED_FOR: &str = "SELECT EXISTS (SELECT FROM pg_locks
     WHERE NOT granted AND locktype = 'transactionid' AND transactionid = pg_current_xact_id()::xid)";
 
-/// For how many milliseconds at most those who have waited for a step may take the place in the log before the next step does,
-/// and how often it is looked whether they have.
+/// The time in milliseconds for which waiting writers can go first, and the polling interval.
 const PATIENCE: u64 = 1_000;
 const LOOK_EVERY: u64 = 5;
 
-/// Writes everything that is planned.
+/// Writes all steps of a plan.
 pub(super) async fn write(
     client: Client,
     order: &ImportOrder,
@@ -75,7 +74,7 @@ pub(super) async fn write(
     Ok(())
 }
 
-/// Reads a step, which takes as long as it takes to write one. There is nothing to read of a step that there is not.
+/// Reads a step, which takes as long as writing one. A step beyond the last is empty.
 fn read(
     file: &Arc<EventFile>,
     plan: &Arc<Plan>,
@@ -89,18 +88,19 @@ fn read(
     })
 }
 
-/// The error of an import that ends before its end.
+/// The error of an aborted import.
 fn interrupted(error: Error, done: usize, total: usize) -> Error {
     if done == 0 {
         return error;
     }
-    let message = format!("{done} of {total} events are written, and the same import goes on after them");
+    let message =
+        format!("{done} of {total} events are written; running the same import again continues after them");
     Error::new(error.kind(), format!("{error} ({message})"))
 }
 
 /// Why a step was not written.
 enum Failure {
-    /// Somebody else has taken the place in the log.
+    /// Another commit has taken the position in the log.
     Overtaken,
     /// It cannot be written.
     Failed(Error),
@@ -116,7 +116,7 @@ impl From<tokio_postgres::Error> for Failure {
     fn from(error: tokio_postgres::Error) -> Self {
         let constraint = error.as_db_error().and_then(|error| error.constraint()).unwrap_or_default();
         let is_place = constraint.starts_with("events_pkey");
-        let taken = "others have made an object of the same uid meanwhile";
+        let taken = "another object with the same uid was created during the import";
         match error.code() {
             Some(&SqlState::T_R_DEADLOCK_DETECTED) => Self::Overtaken,
             Some(&SqlState::UNIQUE_VIOLATION) if is_place => Self::Overtaken,
@@ -150,7 +150,7 @@ impl<'a> Writer<'a> {
         Ok(Self { client, order, file, projectors: projectors(), bulk, prepared: HashMap::new() })
     }
 
-    /// Draws numeric ids, and returns the one before them. What is not used in the end is lost.
+    /// Allocates numeric ids, and returns the one before them. Unused ones are lost.
     async fn draw_ids(&self, count: i64) -> Result<i64> {
         let sql = "INSERT INTO counters (org_id, name, value) VALUES ($1, 'object', $2)
             ON CONFLICT (org_id, name) DO UPDATE SET value = counters.value + excluded.value RETURNING value";
@@ -158,7 +158,7 @@ impl<'a> Writer<'a> {
         Ok(last.get::<_, i64>(0) - count)
     }
 
-    /// Waits until somebody else has written behind a position. They notice the end of a step, and find the new end of the log,
+    /// Waits until another commit follows a position. Waiting writers notice the end of a step, and find the new head,
     /// later than the next step could begin.
     async fn give_way(&self, position: i64) -> Result<()> {
         for _ in 0..PATIENCE / LOOK_EVERY {
@@ -171,7 +171,7 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Writes a step, for which others may have to finish first.
+    /// Writes a step, retrying after conflicts.
     async fn write_step(&mut self, correlation_id: &str, chunk: &Chunk) -> Result<Written> {
         let causation_id = format!("import-{}", hex(&random_bytes::<8>()?));
         for _ in 0..MAX_TRIES {
@@ -205,12 +205,12 @@ struct StepWriter<'s> {
 }
 
 impl StepWriter<'_> {
-    /// Writes everything but the end of the transaction.
+    /// Writes everything except the commit.
     async fn write(&mut self, causation_id: &str, correlation_id: &str) -> Result<Written, Failure> {
         let org = self.order.org;
         let head = self.transaction.query_opt(READ_HEAD, &[&org.0]).await?;
         let head = head.filter(|head| head.get("is_open"));
-        let head = head.ok_or_else(|| Error::missing(format!("there is no org {org}")))?;
+        let head = head.ok_or_else(|| Error::missing(format!("org {org} does not exist")))?;
         let (before, mut last_at): (i64, _) = (head.get("pos"), Timestamp::from_date(head.get("last_at")));
         let mut times = Vec::with_capacity(self.chunk.events.len());
         for _ in &self.chunk.events {
@@ -237,7 +237,7 @@ impl StepWriter<'_> {
             .collect();
         self.bulk.append(&self.transaction, org, (causation_id, correlation_id), &events).await?;
         self.bulk.begin(&self.transaction, org, &self.chunk.streams).await?;
-        // Nobody else moves a folder of this org from here on.
+        // From here on no other transaction can move a folder of this org.
         must_be_placed(&self.transaction, self.order, self.file, &self.chunk.import).await?;
         self.project(before, &times).await?;
         self.must_have_room().await?;
@@ -268,8 +268,8 @@ impl StepWriter<'_> {
             let run: Vec<_> = run.iter().filter_map(|index| recorded.get(*index).copied()).collect();
             let mut statements = Statements::default();
             self.projectors.iter().for_each(|projector| projector.project_many(&run, &mut statements));
-            // Rules are checked on the whole and not event by event, because the events of different objects come in
-            // another order than that in which they happened.
+            // Rules are checked on the final state and not per event, because the events of different objects are not
+            // in their original order.
             for statement in statements.into_vec().iter().filter(|statement| !statement.is_check) {
                 self.execute(statement.sql, &statement.params).await?;
             }
@@ -277,14 +277,14 @@ impl StepWriter<'_> {
         Ok(())
     }
 
-    /// Others may have created something since the first look. What is imported in this step is counted by now.
+    /// Objects may have been created since the first check. The objects of this step are counted by now.
     async fn must_have_room(&self) -> Result<(), Failure> {
         let Some(limits) = &self.order.limits else { return Ok(()) };
         let none_more = self.chunk.import.added().into_keys().map(|target| (target, 0)).collect();
         Ok(must_have_room(&self.transaction, limits, self.order.org, &none_more).await?)
     }
 
-    /// Counts what the log has got.
+    /// Counts the written events in the log.
     async fn count(&self, before: i64, last: i64) -> Result<BTreeMap<String, u64>, Failure> {
         let mut expected = BTreeMap::<String, u64>::new();
         for pending in &self.chunk.events {
@@ -296,7 +296,7 @@ impl StepWriter<'_> {
         if counts == expected {
             return Ok(counts);
         }
-        Err(Error::internal(format!("{expected:?} were read, but {counts:?} written")).into())
+        Err(Error::internal(format!("read {expected:?}, but wrote {counts:?}")).into())
     }
 
     async fn execute(&mut self, sql: &'static str, params: &[Param]) -> Result<(), Failure> {

@@ -1,4 +1,4 @@
-//! Signatures of tokens, checked by the library that TLS is made of, so that there is one implementation to keep up.
+//! Signatures of tokens, verified by the library that TLS uses, so that there is one implementation to keep up to date.
 
 use jsonwebtoken::crypto::{CryptoProvider, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::{ErrorKind, Result, new_error};
@@ -15,13 +15,13 @@ static PROVIDER: CryptoProvider = CryptoProvider {
     key_utils: KeyUtils::new_unimplemented(),
 };
 
-/// Has `jsonwebtoken` use what is here, for the whole process.
+/// Installs this provider in `jsonwebtoken`, for the whole process.
 pub(super) fn install() {
-    // It fails if it was done before, which is as good.
+    // It fails if it is installed already.
     let _ = PROVIDER.install_default();
 }
 
-/// How the signatures of an algorithm are checked.
+/// The verification of an algorithm's signatures.
 #[derive(Clone, Copy)]
 enum Scheme {
     Rsa(&'static RsaParameters),
@@ -42,7 +42,7 @@ fn verifier(algorithm: Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifi
     Ok(Box::new(RingVerifier { algorithm, scheme, key: key.clone() }))
 }
 
-/// Nothing for secrets that both sides know: whoever can verify with one can also sign.
+/// No shared secrets: a party that can verify with one can also sign.
 fn scheme(algorithm: Algorithm) -> Option<Scheme> {
     Some(match algorithm {
         Algorithm::RS256 => Scheme::Rsa(&signature::RSA_PKCS1_2048_8192_SHA256),
@@ -77,7 +77,7 @@ impl Verifier<Vec<u8>> for RingVerifier {
     }
 }
 
-/// Some providers write zeros before a number.
+/// Some providers pad numbers with leading zeros.
 fn without_zeros(number: &[u8]) -> &[u8] {
     let zeros = number.iter().take_while(|byte| **byte == 0).count();
     number.get(zeros..).unwrap_or_default()

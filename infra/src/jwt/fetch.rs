@@ -1,4 +1,4 @@
-//! Fetching a key set over HTTP: one request, to one address, without following where the answer leads.
+//! Fetches a key set over HTTP: one request to one URL, without following redirects.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -19,27 +19,28 @@ use tokio_rustls::TlsConnector;
 
 use crate::database_server::Socket;
 
-/// How long fetching keys may take.
+/// The timeout of a fetch.
 pub(crate) const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The longest key set that is read, in bytes.
+/// The maximum size of a key set, in bytes.
 pub(crate) const MAX_JWKS_BYTES: usize = 256 * 1024;
 
-/// Where a key set is, and how it is fetched.
+/// The URL of a key set, and how it is fetched.
 #[derive(Clone, Debug)]
 pub struct JwksEndpoint {
     /// The address.
     pub url: Uri,
-    /// How long the keys count.
+    /// How long keys are cached.
     pub lifetime: Duration,
-    /// The PEM file of the authorities that are trusted, if they are not those of the system.
+    /// The PEM file of trusted certificate authorities, by default those of the system.
     pub ca_file: Option<PathBuf>,
-    /// The file with the token to show, if the provider wants one. It is read each time, because such tokens change.
+    /// The file of the bearer token, if the provider requires one. It is read each time, because such tokens change.
     pub bearer_token_file: Option<PathBuf>,
 }
 
 impl JwksEndpoint {
-    /// Reads an address. Whoever can change what is sent from there can make tokens, so it is `https` but on the machine itself.
+    /// Parses a URL. It must be `https`, except for the local machine: whoever can change the response can issue
+    /// tokens.
     #[must_use]
     pub fn parse_url(text: &str) -> Option<Uri> {
         let url: Uri = text.parse().ok()?;
@@ -53,12 +54,12 @@ impl JwksEndpoint {
     }
 }
 
-/// The host of an address, without the brackets of IPv6.
+/// The host of a URL, without the brackets of IPv6.
 fn host(url: &Uri) -> Option<&str> {
     url.host().map(|host| host.trim_start_matches('[').trim_end_matches(']')).filter(|host| !host.is_empty())
 }
 
-/// Fetches from one address.
+/// Fetches from one URL.
 pub(super) struct Fetcher {
     endpoint: JwksEndpoint,
     tls: Option<TlsConnector>,
@@ -77,7 +78,7 @@ impl Fetcher {
         Ok(Self { endpoint: endpoint.clone(), tls })
     }
 
-    /// The address, for the log.
+    /// The URL, for the log.
     pub(super) fn url(&self) -> String {
         self.endpoint.url.to_string()
     }
@@ -121,7 +122,7 @@ impl Fetcher {
             let body = Limited::new(response.into_body(), MAX_JWKS_BYTES).collect().await;
             Ok(body.map_err(|error| error.to_string())?.to_bytes())
         };
-        // The connection is driven by whoever waits for the answer. How it ends says nothing: the answer is whole or not.
+        // The caller drives the connection. Its end does not matter: the response is complete or not.
         tokio::pin!(connection, exchange);
         tokio::select! {
             biased;
@@ -134,7 +135,7 @@ impl Fetcher {
 fn read_bearer(file: &Path) -> std::result::Result<HeaderValue, String> {
     let token = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
     let mut value = HeaderValue::try_from(format!("Bearer {}", token.trim()))
-        .map_err(|_| format!("{} holds no token", file.display()))?;
+        .map_err(|_| format!("{} contains no token", file.display()))?;
     value.set_sensitive(true);
     Ok(value)
 }
@@ -156,7 +157,7 @@ fn connector(ca_file: Option<&Path>) -> Result<TlsConnector> {
             }
         }
         None => {
-            // A system may have certificates that are no use to anybody; the others count.
+            // Unusable certificates of the system are skipped.
             roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
             if roots.is_empty() {
                 return Err(refused(

@@ -1,4 +1,4 @@
-//! The keys that are trusted, and what each may have signed.
+//! The trusted keys with their algorithms.
 
 use std::collections::HashMap;
 
@@ -14,10 +14,10 @@ use super::unique::UniqueClaims;
 /// How many keys a set may have.
 pub(crate) const MAX_KEYS: usize = 100;
 
-/// How many keys may have the same id, which is how many signature checks a token can cost.
+/// The maximum keys with the same id, which is the maximum of signature checks per token.
 pub(crate) const MAX_KEYS_OF_ID: usize = 4;
 
-/// The fewest bytes of an RSA key's modulus.
+/// The minimum length of an RSA modulus in bytes.
 const MIN_RSA_BYTES: usize = 2048 / 8;
 
 const RSA: &[Algorithm] = &[
@@ -29,18 +29,18 @@ const RSA: &[Algorithm] = &[
     Algorithm::PS512,
 ];
 
-/// Keys by their ids; the empty text is that of keys without one.
+/// Keys by id; keys without an id have the empty one.
 #[derive(Debug)]
 pub(super) struct KeySet(HashMap<String, Vec<Key>>);
 
-/// A key, and the algorithms that it is for. A token cannot choose another one.
+/// A key with its algorithms, which a token cannot override.
 #[derive(Debug)]
 struct Key {
     key: DecodingKey,
     algorithms: Vec<Algorithm>,
 }
 
-/// A set as it is published.
+/// A published set.
 #[derive(Deserialize)]
 struct Published {
     keys: Vec<Value>,
@@ -74,32 +74,32 @@ impl KeySet {
         Ok(Self(HashMap::from([(id.to_owned(), vec![Key { key, algorithms }])])))
     }
 
-    /// The keys of a JSON Web Key Set that are for signatures of a kind that is known.
+    /// The signature keys of a JSON Web Key Set with a supported type.
     pub(super) fn from_jwks(json: &[u8]) -> Result<Self, String> {
         let published: Published =
-            serde_json::from_slice(json).map_err(|error| format!("it is no JSON Web Key Set: {error}"))?;
+            serde_json::from_slice(json).map_err(|error| format!("not a JSON Web Key Set: {error}"))?;
         if published.keys.len() > MAX_KEYS {
-            return Err(format!("it has more than {MAX_KEYS} keys"));
+            return Err(format!("more than {MAX_KEYS} keys"));
         }
         let mut keys = HashMap::<String, Vec<Key>>::new();
-        // A key that nobody understands is no reason to do without the others.
+        // Unsupported keys are skipped.
         for jwk in published.keys.into_iter().filter_map(|key| serde_json::from_value::<Jwk>(key).ok()) {
             let Some(key) = usable(&jwk) else { continue };
             let of_id = keys.entry(jwk.common.key_id.unwrap_or_default()).or_default();
             if of_id.len() == MAX_KEYS_OF_ID {
-                return Err(format!("it has more than {MAX_KEYS_OF_ID} keys of one id"));
+                return Err(format!("more than {MAX_KEYS_OF_ID} keys with the same id"));
             }
             of_id.push(key);
         }
         if keys.is_empty() { Err("it has no key that can verify a signature".into()) } else { Ok(Self(keys)) }
     }
 
-    /// Whether there is a key of this id.
+    /// Whether a key has this id.
     pub(super) fn knows(&self, id: &str) -> bool {
         self.0.contains_key(id)
     }
 
-    /// The claims of a token, if one of the keys that its header names has signed it.
+    /// The claims of a token that is signed by a key with the id in its header.
     pub(super) fn verify(&self, token: &str, header: &Header) -> Result<Claims, JwtError> {
         let id = header.kid.as_deref().unwrap_or_default();
         let mut refused = "no key has the id and the algorithm that the token names";
@@ -108,7 +108,7 @@ impl KeySet {
                 continue;
             }
             let mut validation = Validation::new(header.alg);
-            // Claims are looked at by the use case, which has the clock and the settings.
+            // The use case validates claims: it has the clock and the settings.
             validation.required_spec_claims.clear();
             validation.validate_exp = false;
             validation.validate_aud = false;
@@ -124,10 +124,10 @@ impl KeySet {
     }
 }
 
-/// What every PEM file of a private key has in its first line.
+/// Marks the first line of every PEM file of a private key.
 const PRIVATE: &[u8] = b"PRIVATE KEY-----";
 
-/// The key of a set, if it is for signatures.
+/// A key of a set, if it is for signatures.
 fn usable(jwk: &Jwk) -> Option<Key> {
     let is_for_signatures =
         jwk.common.public_key_use.as_ref().is_none_or(|purpose| *purpose == PublicKeyUse::Signature)
@@ -175,10 +175,10 @@ mod tests {
     fn a_set_has_so_many_keys_and_so_many_of_one_id() {
         let many: Vec<_> = (0..=MAX_KEYS).map(|number| jwk(&number.to_string())).collect();
         assert!(set(&many[..MAX_KEYS]).is_ok());
-        assert_eq!(set(&many).unwrap_err(), "it has more than 100 keys");
+        assert_eq!(set(&many).unwrap_err(), "more than 100 keys");
         let same: Vec<_> = (0..=MAX_KEYS_OF_ID).map(|_| jwk("a")).collect();
         assert!(set(&same[..MAX_KEYS_OF_ID]).is_ok());
-        assert_eq!(set(&same).unwrap_err(), "it has more than 4 keys of one id");
+        assert_eq!(set(&same).unwrap_err(), "more than 4 keys with the same id");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A key set that is fetched, kept, and fetched again: when its time is over, and when a token names a key that is not in it.
+//! A cached key set of a URL, refreshed when it expires and when a token has an unknown key id.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,33 +9,33 @@ use kymograph_app::account::identity::JwtError;
 use super::fetch::{Fetcher, JwksEndpoint};
 use super::key_set::KeySet;
 
-/// For how long keys that cannot be fetched again still count, beyond their time.
+/// For how long expired keys are used if they cannot be refreshed.
 pub(crate) const GRACE: Duration = Duration::from_secs(60 * 60);
 
-/// How long nothing is fetched after it failed.
+/// The pause after a failed fetch.
 const RETRY_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How long nothing is fetched for an unknown id after it was in vain, so that made-up ids cannot be turned into requests.
+/// The pause after a fetch without the requested id, so that made-up ids do not cause requests.
 pub(crate) const UNKNOWN_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Keys at an address.
+/// The keys of a URL.
 pub(super) struct RemoteKeys {
     fetcher: Fetcher,
     lifetime: Duration,
     state: Mutex<State>,
-    /// Held while the keys are fetched.
+    /// Locked during a fetch.
     flight: Arc<tokio::sync::Mutex<()>>,
 }
 
-/// What is known of the keys.
+/// The cached keys.
 #[derive(Default)]
 struct State {
     keys: Option<Fetched>,
-    /// When fetching failed, if it did so last.
+    /// The time of the last fetch, if it failed.
     failed: Option<Instant>,
-    /// When the keys were fetched in vain for an unknown id.
+    /// The time of the last fetch that did not contain the requested id.
     missed: Option<Instant>,
-    /// How often it was tried to fetch them.
+    /// The number of fetches.
     attempts: u64,
 }
 
@@ -44,11 +44,11 @@ struct Fetched {
     at: Instant,
 }
 
-/// What to do for a token.
+/// The decision for a token.
 enum Plan {
     /// Verify it with these keys.
     Use(Arc<KeySet>),
-    /// The same, while they are fetched again for the tokens to come.
+    /// Verify it with these keys, and refresh them in the background.
     UseAndFetch(Arc<KeySet>),
     /// Fetch the keys first.
     Fetch,
@@ -66,7 +66,7 @@ impl RemoteKeys {
         })
     }
 
-    /// Keys among which there may be the one of this id.
+    /// Keys that may contain this id.
     pub(super) async fn keys_for(self: &Arc<Self>, id: &str) -> Result<Arc<KeySet>, JwtError> {
         match self.plan(id) {
             Plan::Use(keys) => return Ok(keys),
@@ -101,9 +101,9 @@ impl RemoteKeys {
         self.lock().plan(id, Instant::now(), self.lifetime)
     }
 
-    /// Fetches the keys, or waits until somebody else has.
+    /// Fetches the keys, or waits for a running fetch.
     ///
-    /// The work is a task of its own: those who wait may go away, which must not end what the others wait for.
+    /// The fetch is a separate task: an aborted caller must not cancel it for the others.
     pub(super) async fn refresh(self: Arc<Self>) {
         let seen = self.lock().attempts;
         let fetched = tokio::spawn(async move {
@@ -113,7 +113,7 @@ impl RemoteKeys {
             }
         });
         if let Err(error) = fetched.await {
-            tracing::error!(%error, "fetching the keys for JWTs ended");
+            tracing::error!(%error, "the task that fetches the JWT keys ended");
         }
     }
 
@@ -145,7 +145,7 @@ impl RemoteKeys {
 }
 
 impl State {
-    /// The keys, unless they are too old even for a provider that is out of reach.
+    /// The keys, unless they are too old even while the provider is unavailable.
     fn current(&self, now: Instant, lifetime: Duration) -> Option<Arc<KeySet>> {
         let keys = self.keys.as_ref()?;
         let age = now.saturating_duration_since(keys.at);
@@ -164,7 +164,7 @@ impl State {
         let may_look = may_fetch && !within(self.missed, UNKNOWN_INTERVAL);
         match keys.knows(id) {
             true if is_fresh || !may_fetch => Plan::Use(keys),
-            // The provider was out of reach just now: nobody waits for it again as long as the old keys count.
+            // The last fetch failed: no caller waits for another one as long as the old keys are valid.
             true if self.failed.is_some() => Plan::UseAndFetch(keys),
             false if !may_look => Plan::Refuse(JwtError::Refused("no key has the id that the token names")),
             _ => Plan::Fetch,

@@ -1,11 +1,11 @@
-//! Claims of which none is there twice: readers that disagree on which one counts could be played off against each other.
+//! Claims without duplicates: parsers that disagree on which one counts could be exploited.
 
 use std::fmt;
 
 use kymograph_app::account::identity::Claims;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
-/// Claims with names that differ.
+/// Claims with unique names.
 #[derive(Debug)]
 pub(super) struct UniqueClaims(pub(super) Claims);
 

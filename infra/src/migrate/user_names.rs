@@ -1,10 +1,10 @@
-//! Fills `user_names` for users from before that table.
+//! Fills `user_names` for users that are older than the table.
 
 use kymograph_domain::account::user::Profile;
 use kymograph_domain::kernel::text::fold;
 use tokio_postgres::{Error, Transaction};
 
-/// The migration that makes the table.
+/// The migration that creates the table.
 pub(super) const MIGRATION: i32 = 19;
 
 const INSERT: &str = "INSERT INTO user_names (name, user_id, is_login, is_email)
@@ -12,8 +12,8 @@ const INSERT: &str = "INSERT INTO user_names (name, user_id, is_login, is_email)
 const BEYOND_ASCII: &str = "SELECT login, actor_id FROM actor_logins
     WHERE octet_length(login) <> char_length(login) OR login <> btrim(login)";
 
-/// Fills the table, and folds the logins of actors like everything else. A login that is somebody else's address stays:
-/// the owner of the address is found first.
+/// Fills the table, and folds the logins of actors. A login that is the address of another user stays: the owner of the
+/// address is found first.
 pub(super) async fn fill(transaction: &Transaction<'_>) -> Result<(), Error> {
     let (mut names, mut users, mut is_login, mut is_email) = (vec![], vec![], vec![], vec![]);
     for row in transaction.query("SELECT id, login, email FROM users ORDER BY id", &[]).await? {

@@ -1,4 +1,4 @@
-//! A queue in which client addresses take turns, so that a flood from one delays the others by one place each.
+//! A queue with turns by client address, so that a flood from one address delays each other one by a single place.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -7,22 +7,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use kymograph_app::kernel::client_network::network_of_client_at;
 use tokio::sync::oneshot;
 
-/// How many requests may wait before some are turned away.
+/// How many requests can wait before some are rejected.
 pub(crate) const MAX_WAITING: usize = 256;
 
-/// Lets a few through at once. Who waits is served by address in turn, and within an address in order. When the queue is
-/// full, the last that came from the address with the most gives way to one with fewer.
+/// Limits concurrency. Waiting requests are served by address in turn, and within an address in order. If the queue is
+/// full, the last request of the address with the most gives way to one with fewer.
 pub(super) struct FairQueue(Arc<Mutex<State>>);
 
 struct State {
     free: usize,
     waiting: usize,
-    /// The addresses that wait, in the order of their turns.
+    /// The waiting addresses, in the order of their turns.
     turns: VecDeque<IpAddr>,
     by_address: HashMap<IpAddr, VecDeque<oneshot::Sender<Place>>>,
 }
 
-/// A place among those that are let through, handed on when it is dropped.
+/// A permit, passed on when it is dropped.
 pub(super) struct Place {
     queue: Option<Arc<Mutex<State>>>,
 }
@@ -32,13 +32,13 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 }
 
 impl FairQueue {
-    /// A queue that lets so many through at once.
+    /// A queue with this concurrency.
     pub(super) fn new(places: usize) -> Self {
         let (turns, by_address) = (VecDeque::new(), HashMap::new());
         Self(Arc::new(Mutex::new(State { free: places, waiting: 0, turns, by_address })))
     }
 
-    /// Waits for a place; `None` if too many wait.
+    /// Waits for a permit; `None` if the queue is full.
     pub(super) async fn enter(&self, ip: &str) -> Option<Place> {
         let receiver = {
             let mut state = lock(&self.0);
@@ -79,7 +79,7 @@ impl State {
         self.waiting = self.by_address.values().map(VecDeque::len).sum();
     }
 
-    /// Turns away the last of the address with the most, if the newcomer's has fewer.
+    /// Rejects the last request of the address with the most, if the new one's has fewer.
     fn displace_for(&mut self, address: IpAddr) -> bool {
         let own = self.by_address.get(&address).map_or(0, VecDeque::len);
         let longest = self.by_address.values_mut().max_by_key(|queue| queue.len());
@@ -89,7 +89,7 @@ impl State {
         true
     }
 
-    /// The next in turn. With nobody waiting the place becomes free.
+    /// The next request in turn. Without one the permit becomes free.
     fn next(&mut self) -> Option<oneshot::Sender<Place>> {
         while let Some(address) = self.turns.pop_front() {
             let Some(queue) = self.by_address.get_mut(&address) else { continue };
@@ -113,7 +113,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         while let Some(queue) = self.queue.take() {
             let Some(next) = lock(&queue).next() else { return };
-            // Whoever gave up waiting hands the place back, for the next one.
+            // A request that stopped waiting returns the permit, for the next one.
             if let Err(mut unwanted) = next.send(Place { queue: Some(queue) }) {
                 self.queue = unwanted.queue.take();
             }
@@ -130,7 +130,7 @@ mod tests {
 
     use super::*;
 
-    /// Somebody who waits, and tells the name when let through.
+    /// A waiting request that reports its name when admitted.
     fn waiter(queue: &Arc<FairQueue>, ip: &str, order: &Arc<Mutex<Vec<String>>>) -> JoinHandle<bool> {
         let (queue, ip, order) = (queue.clone(), ip.to_owned(), order.clone());
         tokio::spawn(async move {
@@ -140,7 +140,7 @@ mod tests {
         })
     }
 
-    /// Waits until so many wait.
+    /// Waits until this many requests wait.
     async fn until_waiting(queue: &FairQueue, count: usize) {
         while lock(&queue.0).waiting < count {
             tokio::task::yield_now().await;

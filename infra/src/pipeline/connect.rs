@@ -1,4 +1,4 @@
-//! Opens a connection: reaching a server, and telling it who we are.
+//! Opens a connection: connects to a server and authenticates.
 
 use std::io;
 
@@ -16,7 +16,7 @@ use tokio_postgres::config::{self, Host, TargetSessionAttrs};
 use super::{Pipeline, Refusal};
 use crate::database_server::{DatabaseServer, OpenSocket};
 
-/// Connects to the first server of a configuration that accepts us.
+/// Connects to the first server of a configuration that accepts the log-in.
 pub(super) async fn connect(server: &DatabaseServer) -> Result<Pipeline> {
     let mut failure = Error::internal("no server is configured");
     for (host, port) in server.addresses() {
@@ -39,14 +39,14 @@ async fn connect_to(server: &DatabaseServer, host: &Host, port: u16) -> Result<P
     Ok(pipeline)
 }
 
-/// What a log-in can be bound to, so that it is worth nothing to somebody in the middle.
+/// The channel binding of a log-in, which makes it useless to a man in the middle.
 struct Binding {
     has_tls: bool,
     end_point: Option<Vec<u8>>,
 }
 
 impl Binding {
-    /// The mechanism to log in with, of those that the server offers.
+    /// The SASL mechanism, of those that the server offers.
     fn choose(
         self,
         wanted: config::ChannelBinding,
@@ -58,7 +58,7 @@ impl Binding {
                 Ok((sasl::SCRAM_SHA_256_PLUS, ChannelBinding::tls_server_end_point(end_point)))
             }
             _ if wanted == config::ChannelBinding::Require => Err(unbound()),
-            // It is said that we could have, so that the server finds out if its offer was tampered with.
+            // It tells the server that channel binding is supported, so that a tampered offer is detected.
             Some(_) if self.has_tls => Ok((sasl::SCRAM_SHA_256, ChannelBinding::unrequested())),
             _ => Ok((sasl::SCRAM_SHA_256, ChannelBinding::unsupported())),
         }
@@ -69,7 +69,7 @@ fn unbound() -> io::Error {
     io::Error::other("channel binding is required, and cannot be had")
 }
 
-/// Refuses a standby, so that the next server is tried.
+/// Rejects a standby, so that the next server is tried.
 async fn must_accept_writes(pipeline: &mut Pipeline) -> Result<()> {
     let mut out = BytesMut::new();
     frontend::query(&check("NOT pg_is_in_recovery()"), &mut out).map_err(Error::unavailable)?;
@@ -112,7 +112,7 @@ async fn log_in(pipeline: &mut Pipeline, config: &Config, binding: Binding) -> R
                 pipeline.is_waiting = false;
                 return Ok(());
             }
-            // What remains are the end of authentication, settings of the server, and notices.
+            // The rest are the end of authentication, server settings, and notices.
             _ => Ok(()),
         }
         .map_err(Error::unavailable)?;

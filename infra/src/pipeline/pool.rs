@@ -11,7 +11,7 @@ use super::Pipeline;
 use super::connect::connect;
 use crate::database_server::DatabaseServer;
 
-/// How long a flight waits for a connection before its commits are told that the database is not available.
+/// How long a flight waits for a connection before its commits fail as unavailable.
 const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(5);
 
 /// A pool of pipelines.
@@ -19,7 +19,7 @@ const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(5);
 pub struct PipelinePool(managed::Pool<Manager>);
 
 impl PipelinePool {
-    /// How its connections are used.
+    /// The usage of its connections.
     #[must_use]
     pub fn usage(&self) -> PoolUsage {
         let status = self.0.status();
@@ -39,7 +39,7 @@ impl PipelinePool {
     }
 }
 
-/// A pool of pipelines with these settings. None is opened before it is needed.
+/// A pool of pipelines with these settings. Connections are opened on demand.
 pub fn pipeline_pool(server: DatabaseServer, max_size: usize) -> Result<PipelinePool> {
     let pool = managed::Pool::builder(Manager { server })
         .max_size(max_size)
@@ -49,7 +49,7 @@ pub fn pipeline_pool(server: DatabaseServer, max_size: usize) -> Result<Pipeline
     pool.build().map(PipelinePool).map_err(Error::internal)
 }
 
-/// Opens pipelines, and throws away those that cannot be used again.
+/// Opens pipelines, and discards unusable ones.
 pub(crate) struct Manager {
     server: DatabaseServer,
 }

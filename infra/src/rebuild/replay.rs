@@ -22,17 +22,17 @@ use crate::migrate::connect;
 use crate::pipeline::{PipelineError, PipelinePool, Step, pipeline_pool};
 use crate::progress::Report;
 
-/// How many events are projected together, and of how many bytes.
+/// The maximum events and bytes of a batch.
 const BATCH: usize = 10_000;
 const BATCH_BYTES: usize = 32 * 1024 * 1024;
-/// How many positions are read in one query. A query keeps PostgreSQL from clearing away the rows that were replaced
-/// since it began, and each change of a row has to pass all of those.
+/// The number of positions per query. A query keeps PostgreSQL from vacuuming rows that were replaced since it began,
+/// and each update of a row has to pass all of those.
 const RANGE: i64 = 20_000;
-/// How many batches wait to be written, while the next is read.
+/// How many batches are queued for writing.
 const MAX_WAITING: usize = 2;
-/// How many statements leave together.
+/// How many statements are pipelined.
 const MAX_STEPS: usize = 1_000;
-/// How many heads are asked for at once.
+/// How many heads are read concurrently.
 const HEADS_AT_ONCE: usize = 500;
 
 /// The columns that are read of an event.
@@ -40,21 +40,21 @@ const COLUMNS: &str = "pos, type, schema_version, recorded_at, actor_id, actor_l
 const TYPES: &[Type] =
     &[Type::INT8, Type::TEXT, Type::INT4, Type::TIMESTAMPTZ, Type::INT8, Type::TEXT, Type::TEXT];
 
-/// The end of the log of the org `$1`, by its head and by its events.
+/// The last position of the log of org `$1`, by its head and by its events.
 const HEAD: &str = "SELECT pos, coalesce((SELECT max(pos) FROM public.events WHERE org_id = $1), 0)
     FROM public.heads WHERE org_id = $1";
-/// Whether something says that there are events, which nothing hides from whoever may not read them.
+/// Whether a table without row level security shows that events exist.
 const IS_USED: &str = "SELECT pg_relation_size('public.events') > 0 OR EXISTS (SELECT FROM public.orgs)
     OR EXISTS (SELECT FROM public.users)";
 const ORGS: &str = "SELECT id FROM public.orgs ORDER BY id";
 const CONFIRMED_ORGS: &str =
     "SELECT id FROM public.orgs WHERE id IN (SELECT owner_org_id FROM public.quotas) ORDER BY id";
-/// Advice where the log cannot be read.
+/// The advice for an unreadable log.
 const HIDDEN: &str = "row level security may hide it from this role, or the log is damaged (see `kymograph verify`); \
-    the old tables stay";
+    the old tables were kept";
 
-/// The types of aggregates of which there are so many that several projectors are told of theirs in runs. Of all others each
-/// event is projected on its own: what one projector reads, the others must have written by then.
+/// The frequent aggregate types, whose events projectors receive in runs. Events of all others are projected one by
+/// one: a projector may read what the others have written before.
 const SHARING: &[&str] = &["folder", "dashboard"];
 
 /// An event that was read.
@@ -66,7 +66,7 @@ struct ReadEvent {
     event: Box<dyn StoredEvent>,
 }
 
-/// Events that were read, of which the last is at a position.
+/// A batch of events, with the position of the last.
 struct Projected {
     statements: Vec<Statement>,
     events: usize,
@@ -76,17 +76,17 @@ struct Projected {
 /// Reads the log.
 struct Reader {
     client: Client,
-    /// The types of events that make a projector say something, as a list in SQL.
+    /// The event types that a projector handles, as a list in SQL.
     types: String,
 }
 
-/// A replay, as far as it has come.
+/// The progress of a replay.
 pub(super) struct Replay<'p> {
     projectors: Vec<&'p dyn Projector>,
     reader: Arc<Reader>,
-    /// Writes to the schema `rebuild` and to no other, so that a statement that names another table fails.
+    /// Writes to the schema `rebuild` only, so that a statement on another table fails.
     writer: PipelinePool,
-    /// Where the replay of each org's log stands.
+    /// The replayed position of each org's log.
     positions: BTreeMap<OrgId, i64>,
     events: u64,
 }
@@ -101,7 +101,7 @@ impl<'p> Replay<'p> {
             config.options(options.trim());
         });
         let reader = connect(server).await?;
-        // Who reads the log row by row wants the first rows soon; the order is that of the key.
+        // Reading row by row needs the first rows soon; the order is that of the key.
         let settings = format!("SET ROLE {OWNER}; SET search_path = pg_catalog; SET jit = off");
         reader.batch_execute(&settings).await.map_err(failed)?;
         let is_heard = |kind: &str| {
@@ -114,12 +114,12 @@ impl<'p> Replay<'p> {
         Ok(Self { projectors, reader, writer, positions: BTreeMap::new(), events: 0 })
     }
 
-    /// How many events were replayed.
+    /// The number of replayed events.
     pub(super) fn events(&self) -> u64 {
         self.events
     }
 
-    /// Replays what was written since the last time, and returns how much of the logs that was.
+    /// Replays the events since the last round, and returns their number.
     pub(super) async fn catch_up(&mut self, what: &str, report: Report<'_>) -> Result<i64> {
         let heads = self.heads().await?;
         let missing: i64 = heads.iter().map(|(org, head)| head - self.position(*org)).sum();
@@ -139,14 +139,14 @@ impl<'p> Replay<'p> {
         Ok(missing)
     }
 
-    /// Fails if what was read cannot be the log of what is there: switching would empty the tables.
+    /// Fails if the log is inconsistent with the existing tables: switching would empty them.
     pub(super) async fn check_read(&self, projector: &dyn Projector) -> Result<()> {
         let reader = &self.reader.client;
         let is_empty = self.positions.is_empty();
         if is_empty && reader.query_one(IS_USED, &[]).await.map_err(failed)?.get(0) {
-            return Err(Error::internal(format!("no event could be read: {HIDDEN}")));
+            return Err(Error::internal(format!("no event is readable: {HIDDEN}")));
         }
-        // An org that nothing else knows of is a fault of the table of orgs, to be mended by a rebuild of that.
+        // An org that only the table of orgs contains is a fault of that table, fixed by rebuilding it.
         let orgs = if projector.tables().contains(&"orgs") { CONFIRMED_ORGS } else { ORGS };
         let orgs = reader.query(orgs, &[]).await.map_err(failed)?;
         match orgs.iter().map(|row| OrgId(row.get(0))).find(|org| self.position(*org) == 0) {
@@ -159,7 +159,7 @@ impl<'p> Replay<'p> {
         self.positions.get(&org).copied().unwrap_or_default()
     }
 
-    /// Where the logs of all orgs end, those of deleted ones included. Row level security shows one at a time.
+    /// The last positions of all orgs' logs, including deleted orgs. Row level security shows one org at a time.
     async fn heads(&self) -> Result<Vec<(OrgId, i64)>> {
         let sql = "SELECT greatest((SELECT value FROM public.counters WHERE org_id = 0 AND name = 'org'),
             (SELECT max(id) FROM public.orgs))";
@@ -185,7 +185,8 @@ impl<'p> Replay<'p> {
             for (org, row) in orgs.iter().zip(found) {
                 let (head, last): (i64, i64) = row.map_or((0, 0), |row| (row.get(0), row.get(1)));
                 if head != last {
-                    let message = format!("org {org}: its log ends at {last} and its head says {head}");
+                    let message =
+                        format!("org {org}: its log ends at position {last}, but its head is {head}");
                     return Err(Error::internal(format!("{message}: {HIDDEN}")));
                 }
                 heads.push((OrgId(*org), head));
@@ -194,14 +195,14 @@ impl<'p> Replay<'p> {
         Ok(heads)
     }
 
-    /// Replays a part of an org's log. Reading and decoding, projecting and writing go on at once, each ahead of the next.
+    /// Replays a part of an org's log, in a pipeline: reading and decoding, projecting, writing.
     async fn replay(&self, org: OrgId, from: i64, to: i64, progress: &(dyn Fn(i64) + Sync)) -> Result<u64> {
         let (batches, read) = mpsc::channel::<Vec<ReadEvent>>(MAX_WAITING);
         let (ready, projected) = mpsc::channel::<Projected>(MAX_WAITING);
         let reading = tokio::spawn(self.reader.clone().read(org, from, to, batches));
         let ((), written) =
             tokio::join!(self.project_all(org, read, ready), self.write_all(org, projected, progress));
-        // Who writes fails first; who reads then finds nobody to give to.
+        // The writer fails first; the reader then finds the channel closed.
         let events = written?;
         reading.await.map_err(Error::internal)??;
         progress(to);
@@ -304,7 +305,7 @@ impl Reader {
         Ok(())
     }
 
-    /// Reads some positions, and returns whether somebody still wants more.
+    /// Reads some positions, and returns whether the receiver is still open.
     async fn read_range(
         &self,
         org: OrgId,
@@ -338,7 +339,7 @@ impl Reader {
                 }
             }
         }
-        // Nobody takes it if writing has failed.
+        // The channel is closed if writing has failed.
         Ok(batch.is_empty() || batches.send(batch).await.is_ok())
     }
 }

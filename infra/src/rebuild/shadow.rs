@@ -1,4 +1,4 @@
-//! The tables that will take the place of others.
+//! The shadow tables of a rebuild.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -11,19 +11,20 @@ use super::failed;
 use crate::database_server::DatabaseServer;
 use crate::migrate::connect;
 
-/// The columns of a table with all that belongs to them. Names are written out by PostgreSQL, with their schemas because
-/// none is in the search path.
+/// The columns of a table with their properties. PostgreSQL qualifies the names, because their schemas are not in the
+/// search path.
 const TABLE: &str =
     "SELECT format('CREATE TABLE rebuild.%I (LIKE public.%I INCLUDING ALL EXCLUDING INDEXES)%s',
         relname, relname, coalesce(' WITH (' || array_to_string(reloptions, ', ') || ')', ''))
     FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname = $1";
-/// Its keys, without which its rows cannot be found while they are made.
+/// Its keys, which the replay needs to find rows.
 const KEYS: &str = "SELECT format('ALTER TABLE rebuild.%I ADD CONSTRAINT %I %s', t.relname, con.conname,
         pg_get_constraintdef(con.oid))
     FROM pg_class t JOIN pg_constraint con ON con.conrelid = t.oid AND con.contype IN ('p', 'u')
     WHERE t.relnamespace = 'public'::regnamespace AND t.relname = $1 ORDER BY con.conindid";
-/// Its other indexes, which are made faster in one go. Those of what must be unique among orgs, such as their names, are among
-/// them: logs are replayed one after the other, so that the past of one would meet the present of another.
+/// Its other indexes, which are created faster at the end. They include those of values that are unique among orgs,
+/// such as names: logs are replayed one after the other, so the past of one org would conflict with the present of
+/// another.
 const INDEXES: &str = "SELECT replace(pg_get_indexdef(i.indexrelid), format(' ON public.%I ', t.relname),
         format(' ON rebuild.%I ', t.relname))
     FROM pg_index i JOIN pg_class t ON t.oid = i.indrelid
@@ -35,13 +36,12 @@ pub(super) const OWNER: &str = "kymograph_owner";
 
 /// Tables in the schema `rebuild`.
 pub(super) struct Shadow {
-    /// Those that will replace others.
+    /// The shadow tables.
     pub(super) tables: &'static [&'static str],
 }
 
 impl Shadow {
-    /// Makes empty tables for what the statements of projectors name, after removing those of a rebuild that did not
-    /// end.
+    /// Creates empty shadow tables, after removing those of an aborted rebuild.
     pub(super) async fn create(
         client: &Client,
         projector: &dyn Projector,
@@ -61,7 +61,7 @@ impl Shadow {
                 run_each(client, sql, table).await?;
             }
         }
-        // To clean up behind the replay would only take time from it.
+        // Autovacuum would only slow down the replay.
         for table in projector.tables() {
             let rest = format!("ALTER TABLE rebuild.{table} SET (autovacuum_enabled = false)");
             client.batch_execute(&rest).await.map_err(failed)?;
@@ -70,7 +70,7 @@ impl Shadow {
         Ok(Self { tables: projector.tables() })
     }
 
-    /// Makes what was left out, two indexes at a time, and lets PostgreSQL learn what is in the tables.
+    /// Creates the other indexes, two at a time, and analyzes the tables.
     pub(super) async fn complete(&self, server: &DatabaseServer) -> Result<()> {
         let clients = try_join(connect(server), connect(server)).await?;
         let clients = [&clients.0, &clients.1];
@@ -102,7 +102,7 @@ impl Shadow {
     }
 }
 
-/// Runs the statements that a query about a table gives.
+/// Runs the statements that a query generates for a table.
 async fn run_each(client: &Client, sql: &str, table: &str) -> Result<()> {
     for row in client.query(sql, &[&table]).await.map_err(failed)? {
         client.batch_execute(row.get(0)).await.map_err(failed)?;

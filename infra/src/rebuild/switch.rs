@@ -1,4 +1,4 @@
-//! Puts the shadow tables in the place of the old ones.
+//! Replaces the old tables by the shadow tables.
 
 use std::time::{Duration, Instant};
 
@@ -13,15 +13,15 @@ use crate::change_feed::EVERYTHING_CHANGED;
 use crate::migrate::{LOCK as MIGRATION_LOCK, latest_version};
 use crate::progress::Report;
 
-/// How long a lock is waited for. PostgreSQL looks for deadlocks after a second, and might then break off a request
-/// instead of us; and whoever comes after us in the queue for a lock waits as long as we do.
+/// The timeout of a lock. PostgreSQL detects deadlocks after a second, and might then abort a request instead of us;
+/// and requests that queue behind us wait as long as we do.
 const WAIT_FOR_LOCKS: Duration = Duration::from_millis(400);
-/// How long to let others go first after that.
+/// The pause after a timeout, in which others go first.
 const STEP_ASIDE: Duration = Duration::from_millis(200);
-/// How often it is tried, which is for about two minutes.
+/// The number of attempts, for about two minutes.
 const MAX_TRIES: usize = 200;
 
-/// What makes a table what it is apart from its columns and indexes: who may do what to which rows.
+/// The privileges and policies of a table.
 const RIGHTS: &str = "SELECT statement FROM (
     SELECT 1, format('ALTER TABLE public.%I OWNER TO %I', relname, pg_get_userbyid(relowner))
         FROM pg_class WHERE oid = $1::text::regclass
@@ -40,7 +40,7 @@ const RIGHTS: &str = "SELECT statement FROM (
         FROM pg_class WHERE oid = $1::text::regclass AND relforcerowsecurity
     ) AS rights (step, statement) ORDER BY step";
 
-/// Stops writing, replays the rest, and switches; and returns how long writing was stopped.
+/// Blocks writes, replays the rest and switches. Returns how long writes were blocked.
 pub(super) async fn switch(
     client: &mut Client,
     shadow: &Shadow,
@@ -53,14 +53,17 @@ pub(super) async fn switch(
             Ok(pause) => return Ok(pause),
         }
     }
-    Err(Error::new(ErrorKind::Overloaded, "somebody keeps the tables locked: the old ones stay"))
+    Err(Error::new(
+        ErrorKind::Overloaded,
+        "the tables are locked by another session: the old tables were kept",
+    ))
 }
 
-/// Why nothing was switched.
+/// The reason for not switching.
 enum Failure {
-    /// Somebody has a lock that was waited for.
+    /// A lock timed out.
     Locked,
-    /// It cannot be done.
+    /// The switch is impossible.
     Failed(Error),
 }
 
@@ -95,8 +98,8 @@ async fn try_switch(
     );
     transaction.batch_execute(&settings).await?;
     check_schema(&transaction).await?;
-    // Whoever writes has this lock first and those of the projections after it, so do we. It stops who appends to
-    // the log and nobody else.
+    // Writers take this lock first and those of the projections after it, so we do the same. It blocks appends to the
+    // log and nothing else.
     let begun = Instant::now();
     transaction.batch_execute("LOCK TABLE public.events IN EXCLUSIVE MODE").await?;
     replay.catch_up("catching up", Report::new(&|_, _, _| {})).await?;
@@ -107,13 +110,13 @@ async fn try_switch(
         replace(&transaction, table).await?;
     }
     transaction.batch_execute("DROP SCHEMA rebuild CASCADE").await?;
-    // What servers remember of the old tables may have been wrong, or why rebuild?
+    // Caches of servers may contain the faults that the rebuild has fixed.
     transaction.batch_execute(EVERYTHING_CHANGED).await?;
     transaction.commit().await?;
     Ok(begun.elapsed())
 }
 
-/// Fails if another program has brought the schema further since the shadow tables were made.
+/// Fails if the schema was migrated since the shadow tables were created.
 async fn check_schema(transaction: &Transaction<'_>) -> Result<(), Failure> {
     transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&MIGRATION_LOCK]).await?;
     let sql = "SELECT max(version) FROM public.schema_migrations";
@@ -121,10 +124,10 @@ async fn check_schema(transaction: &Transaction<'_>) -> Result<(), Failure> {
     if found == Some(latest_version()) {
         return Ok(());
     }
-    Err(Error::internal("the schema was changed meanwhile: the old tables stay").into())
+    Err(Error::internal("the schema changed during the rebuild: the old tables were kept").into())
 }
 
-/// Replaces one table. Statements that were prepared find the new one by its name.
+/// Replaces one table. Prepared statements find the new one by its name.
 async fn replace(transaction: &Transaction<'_>, table: &str) -> Result<(), Failure> {
     let name = format!("public.{table}");
     let rights = transaction.query(RIGHTS, &[&name]).await?;

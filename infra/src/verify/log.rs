@@ -64,9 +64,9 @@ pub(super) async fn check(
         return Ok(None);
     }
     if head.map(|(position, _)| position) != Some(reader.last) {
-        report.fault(format!("org {org}: the head says {head:?}, the last event is {}", reader.last));
+        report.fault(format!("org {org}: the head is {head:?}, but the last event is {}", reader.last));
     } else if head.map(|(_, at)| at) != Some(reader.last_at) {
-        report.fault(format!("org {org}: the head's time is not that of the last event"));
+        report.fault(format!("org {org}: the time of the head differs from that of the last event"));
     }
     Ok(Some(reader.streams))
 }
@@ -80,11 +80,13 @@ async fn read_head(transaction: &Transaction<'_>, org: OrgId) -> Result<Option<(
 fn decode(org: OrgId, row: &Row, report: &mut Report) -> Option<Box<dyn StoredEvent>> {
     let (position, payload): (i64, &str) = (row.get("pos"), row.get("payload"));
     if checksum(payload) != row.get::<_, i64>("checksum") {
-        report.fault(format!("org {org}: the payload at position {position} is not what was written"));
+        report.fault(format!("org {org}: the payload at position {position} fails its checksum"));
     }
     let meta: Meta<'_> = serde_json::from_str(row.get("meta")).unwrap_or_default();
     if meta.trace_id != row.get::<_, &str>("trace_id") {
-        report.fault(format!("org {org}: the trace at position {position} is not that of the request"));
+        report.fault(format!(
+            "org {org}: the trace id at position {position} differs from that of the request"
+        ));
     }
     match registry::decode(row.get("type"), row.get("schema_version"), payload) {
         Ok(event) => Some(event),
@@ -119,7 +121,7 @@ impl LogReader {
             _ if org == OrgId::SERVER => {}
             "org.created" => self.has_org = true,
             kind if !self.has_org => {
-                report.fault(format!("org {org}: {kind} at position {position}, where there is no org"));
+                report.fault(format!("org {org}: {kind} at position {position}, before the org was created or after it was deleted"));
             }
             "org.deleted" => self.has_org = false,
             _ => {}
@@ -133,7 +135,7 @@ impl LogReader {
         }
         let at = Timestamp::from_date(row.get("recorded_at"));
         if at <= self.last_at {
-            report.fault(format!("org {org}: position {position} was not recorded after the one before"));
+            report.fault(format!("org {org}: the time at position {position} does not increase"));
         }
         (self.last, self.last_at) = (position, at);
     }
@@ -143,7 +145,9 @@ impl LogReader {
         let (stream, stream_type): (&str, &str) = (row.get("stream_id"), row.get("stream_type"));
         if !self.streams.contains_key(stream) {
             let Some(fold) = new_fold(stream_type) else {
-                report.fault(format!("org {org}: {stream_type} at position {position} is no aggregate type"));
+                report.fault(format!(
+                    "org {org}: {stream_type} at position {position} is not an aggregate type"
+                ));
                 return;
             };
             let folded = Folded { stream_type: stream_type.to_owned(), version: 0, fold, is_readable: true };
@@ -163,7 +167,7 @@ impl LogReader {
         folded.version = version;
         if folded.stream_type != stream_type || !folded.fold.apply(event) {
             report
-                .fault(format!("org {org}: the event at position {position} is not one of {stream}'s type"));
+                .fault(format!("org {org}: the event at position {position} has another type than {stream}"));
         }
     }
 }
@@ -186,7 +190,7 @@ pub(super) async fn check_stored_ends(
         for row in &rows {
             let stream: &str = row.get("stream_id");
             match streams.get(stream) {
-                None => report.fault(format!("org {org}: {stream} has an end and no events")),
+                None => report.fault(format!("org {org}: {stream} has a stored state and no events")),
                 Some(folded) => {
                     found += 1;
                     check_end(org, row, folded, report)?;
@@ -195,7 +199,7 @@ pub(super) async fn check_stored_ends(
         }
     }
     if found != streams.len() {
-        report.fault(format!("org {org}: {} streams have events and no end", streams.len() - found));
+        report.fault(format!("org {org}: {} streams have events and no stored state", streams.len() - found));
     }
     Ok(())
 }
@@ -207,7 +211,7 @@ fn check_end(org: OrgId, row: &Row, folded: &Folded, report: &mut Report) -> Res
         && row.get::<_, i64>("version") == folded.version
         && is_same_json(row.get("state"), &state);
     if !is_same {
-        report.fault(format!("org {org}: the stored end of {stream} is not what its events fold to"));
+        report.fault(format!("org {org}: the stored state of {stream} differs from the fold of its events"));
     }
     Ok(())
 }

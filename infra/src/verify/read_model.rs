@@ -69,7 +69,7 @@ pub(super) async fn project(
         let (org, position) = (recorded.org, recorded.position);
         report.fault(format!("org {org}: the event at position {position} cannot be projected: {detail}"));
         // The transaction is lost with the first failed statement, so nothing more can be read in it.
-        return Err(Error::internal(format!("{}; verification cannot go on", report.faults.join("; "))));
+        return Err(Error::internal(format!("{}; the verification was aborted", report.faults.join("; "))));
     }
     Ok(())
 }
@@ -124,7 +124,7 @@ async fn compare(
     let stored = format!("SELECT * FROM public.{table} {filter}");
     let fresh = format!("SELECT * FROM pg_temp.{table} {filter}");
     for (one, other, what) in
-        [(&fresh, &stored, "lacks or has otherwise"), (&stored, &fresh, "has, and should not have so,")]
+        [(&fresh, &stored, "lacks the row"), (&stored, &fresh, "has the unexpected row")]
     {
         let sql = format!(
             "SELECT left(to_jsonb(row)::text, 300) FROM ({one} EXCEPT ALL {other}) AS row LIMIT {MAX_ROWS}"

@@ -18,7 +18,7 @@ const TENANT_RULES: &[Rule] = &[
         table: "memberships",
         sql: "SELECT m.user_id::text FROM public.memberships m WHERE m.org_id = app_org_id()
                 AND NOT EXISTS (SELECT FROM public.users u WHERE u.id = m.user_id)",
-        what: "is a member and no user",
+        what: "is a member, but not a user",
     },
     Rule {
         table: "orgs",
@@ -32,14 +32,14 @@ const TENANT_RULES: &[Rule] = &[
         // The user may not be a member of the org, and be deleted without a word in the org's log.
         sql: "SELECT m.user_id || ' of ' || m.team_id FROM public.team_members m WHERE m.org_id = app_org_id()
                 AND NOT EXISTS (SELECT FROM public.teams t WHERE t.org_id = app_org_id() AND t.id = m.team_id)",
-        what: "is a member of no team",
+        what: "is a member of a missing team",
     },
     Rule {
         table: "folders",
         sql: "SELECT f.uid FROM public.folders f WHERE f.org_id = app_org_id() AND f.parent_uid <> ''
                 AND NOT EXISTS (SELECT FROM public.folders p
                     WHERE p.org_id = app_org_id() AND p.uid = f.parent_uid)",
-        what: "is in a folder that is not there",
+        what: "is in a missing folder",
     },
     Rule {
         table: "folders",
@@ -53,21 +53,21 @@ const TENANT_RULES: &[Rule] = &[
             SELECT f.uid FROM public.folders f WHERE f.org_id = app_org_id() AND EXISTS
                 (SELECT FROM public.folders p WHERE p.org_id = app_org_id() AND p.uid = f.parent_uid)
                 AND f.uid NOT IN (SELECT uid FROM reached)",
-        what: "is inside of itself, or nested too deep",
+        what: "is inside itself, or nested too deeply",
     },
     Rule {
         table: "dashboards",
         sql: "SELECT d.uid FROM public.dashboards d WHERE d.org_id = app_org_id() AND d.deleted IS NULL
                 AND d.folder_uid <> '' AND NOT EXISTS (SELECT FROM public.folders f
                     WHERE f.org_id = app_org_id() AND f.uid = d.folder_uid)",
-        what: "is in a folder that is not there",
+        what: "is in a missing folder",
     },
     Rule {
         table: "stars",
         sql: "SELECT s.dashboard_uid FROM public.stars s WHERE s.org_id = app_org_id()
                 AND NOT EXISTS (SELECT FROM public.dashboards d
                     WHERE d.org_id = app_org_id() AND d.uid = s.dashboard_uid)",
-        what: "has a star and is no dashboard",
+        what: "is starred, but not a dashboard",
     },
     Rule {
         table: "resource_permissions",
@@ -76,7 +76,7 @@ const TENANT_RULES: &[Rule] = &[
                     AND f.org_id = app_org_id() AND f.uid = p.uid AND f.id = p.resource_id)
                 AND NOT EXISTS (SELECT FROM public.dashboards d WHERE p.kind = 'dashboard'
                     AND d.org_id = app_org_id() AND d.uid = p.uid AND d.id = p.resource_id)",
-        what: "has permissions and is not there",
+        what: "has permissions, but does not exist",
     },
     Rule {
         table: "resource_grants",
@@ -85,21 +85,21 @@ const TENANT_RULES: &[Rule] = &[
                 SELECT 'user:' || m.user_id FROM public.memberships m WHERE m.org_id = app_org_id()
                 UNION ALL SELECT 'user:' || a.id FROM public.service_accounts a WHERE a.org_id = app_org_id()
                 UNION ALL SELECT 'team:' || t.id FROM public.teams t WHERE t.org_id = app_org_id())",
-        what: "is granted to somebody who is not there",
+        what: "is granted to a missing grantee",
     },
     Rule {
         table: "service_account_tokens",
         sql: "SELECT t.id::text FROM public.service_account_tokens t WHERE t.org_id = app_org_id()
                 AND NOT EXISTS (SELECT FROM public.service_accounts a
                     WHERE a.org_id = app_org_id() AND a.id = t.service_account_id)",
-        what: "is a token of no service account",
+        what: "is a token of a missing service account",
     },
     Rule {
         table: "preferences",
         sql: "SELECT p.owner FROM public.preferences p WHERE p.org_id = app_org_id() AND p.owner LIKE 'team-%'
                 AND p.owner NOT IN
                     (SELECT 'team-' || t.id FROM public.teams t WHERE t.org_id = app_org_id())",
-        what: "prefers something and is no team",
+        what: "has preferences, but is not a team",
     },
 ];
 
@@ -110,25 +110,25 @@ const GLOBAL_RULES: &[Rule] = &[
         sql: "SELECT m.user_id || ' of ' || m.member_org_id FROM public.user_orgs m
             WHERE NOT (EXISTS (SELECT FROM public.users u WHERE u.id = m.user_id)
                 AND EXISTS (SELECT FROM public.orgs o WHERE o.id = m.member_org_id))",
-        what: "is a member and no user, or of no org",
+        what: "is a membership of a missing user or org",
     },
     Rule {
         table: "users",
         sql: "SELECT count(*)::text FROM public.users HAVING count(*) > 0
             AND count(*) FILTER (WHERE is_server_admin AND NOT is_disabled) = 0",
-        what: "are there, and none administers the server",
+        what: "exist, but none is a server admin",
     },
     Rule {
         table: "user_quotas",
         sql: "SELECT q.user_id::text FROM public.user_quotas q
             WHERE NOT EXISTS (SELECT FROM public.users u WHERE u.id = q.user_id)",
-        what: "is limited and no user",
+        what: "has a quota, but is not a user",
     },
     Rule {
         table: "quotas",
         sql: "SELECT DISTINCT q.owner_org_id::text FROM public.quotas q WHERE q.owner_org_id <> 0
                 AND NOT EXISTS (SELECT FROM public.orgs o WHERE o.id = q.owner_org_id)",
-        what: "is limited and no org",
+        what: "has a quota, but is not an org",
     },
 ];
 

@@ -25,7 +25,7 @@ const TENANT_RULES: &[Rule] = &[
                     (SELECT max(id) FROM public.teams WHERE org_id = app_org_id()),
                     (SELECT max(id) FROM public.data_sources WHERE org_id = app_org_id()),
                     (SELECT max(id) FROM public.service_account_tokens WHERE org_id = app_org_id()), 0) END",
-        what: "is behind a number that was handed out",
+        what: "is lower than an id in use",
     },
     Rule {
         table: "secrets",
@@ -39,7 +39,7 @@ const TENANT_RULES: &[Rule] = &[
                 AND NOT EXISTS (SELECT FROM public.data_sources d WHERE d.org_id = app_org_id()
                     AND s.key = 'data_source/' || d.id || '/' || substr(s.key, length('data_source/' || d.id || '/') + 1)
                     AND substr(s.key, length('data_source/' || d.id || '/') + 1) = ANY (d.secrets))",
-        what: "is no password of a user, no code of an open invite, no secret of a data source and no key of the server",
+        what: "is neither a password of a user, nor a code of an open invite, nor a secret of a data source, nor a server key",
     },
     Rule {
         table: "secrets",
@@ -61,14 +61,14 @@ const TENANT_RULES: &[Rule] = &[
         table: "idempotency",
         sql: "SELECT i.key FROM idempotency i WHERE i.org_id = app_org_id()
                 AND (octet_length(i.request_hash) <> 32 OR (i.outcome IS NULL AND i.response IS NULL))",
-        what: "is no answer that could be repeated",
+        what: "is not a response that can be replayed",
     },
     Rule {
         table: "service_account_token_seen",
         sql: "SELECT s.token_id::text FROM public.service_account_token_seen s WHERE s.org_id = app_org_id()
                 AND NOT EXISTS (SELECT FROM public.service_account_tokens t WHERE t.org_id = app_org_id()
                     AND t.id = s.token_id AND t.service_account_id = s.service_account_id)",
-        what: "was used and is not there",
+        what: "was used, but does not exist",
     },
     Rule {
         table: "token_hashes",
@@ -79,14 +79,14 @@ const TENANT_RULES: &[Rule] = &[
             UNION ALL SELECT t.id::text FROM public.service_account_tokens t WHERE t.org_id = app_org_id()
                 AND 1 <> (SELECT count(*) FROM public.token_hashes h
                     WHERE h.owner_org_id = app_org_id() AND h.token_id = t.id)",
-        what: "is not the one hash of a token",
+        what: "is not the only hash of a token",
     },
     Rule {
         table: "jobs",
         sql:
             "SELECT j.id FROM public.jobs j WHERE app_org_id() = 0 AND (j.owner_org_id < 0 OR j.owner_org_id >
                 (SELECT coalesce(max(c.value), 0) FROM counters c WHERE c.org_id = 0 AND c.name = 'org'))",
-        what: "is of an org that never was",
+        what: "belongs to an org that never existed",
     },
 ];
 
@@ -97,13 +97,13 @@ const GLOBAL_RULES: &[Rule] = &[
         sql: "SELECT s.id::text FROM public.sessions s
             WHERE NOT EXISTS (SELECT FROM public.users u WHERE u.id = s.user_id AND NOT u.is_disabled)
                 OR octet_length(s.token) <> 32",
-        what: "is a session of nobody",
+        what: "is a session of a missing or disabled user",
     },
     Rule {
         table: "user_seen",
         sql: "SELECT s.user_id::text FROM public.user_seen s
             WHERE NOT EXISTS (SELECT FROM public.users u WHERE u.id = s.user_id)",
-        what: "was seen and is not there",
+        what: "was seen, but does not exist",
     },
 ];
 

@@ -1,20 +1,20 @@
-//! The statements on `jobs`. A claimed job is one that is due when its lease ends, so one index finds both what was never
-//! tried and what was left behind.
+//! The statements on `jobs`. A claimed job is due when its lease expires, so one index finds both new and abandoned
+//! jobs.
 
-/// Writes a job. Of one that is there already the earlier time counts, unless it is under way: then it is taken away from
-/// who has it and waits again, because it may not have seen the reason for this one.
+/// Writes a job. For an existing one the earlier time counts. If it is running, its claim is revoked and it waits
+/// again, because that run may not have seen the reason for this one.
 pub(super) const WRITE: &str = "INSERT INTO jobs AS job (id, owner_org_id, kind, payload, due_at)
     VALUES ($1, $2, $3, $4, now() + $5::bigint * interval '1 millisecond')
     ON CONFLICT (id) DO UPDATE SET payload = excluded.payload, due_at = excluded.due_at, state = 'waiting',
         attempts = 0, epoch = job.epoch + 1, last_error = ''
         WHERE job.state <> 'waiting' OR job.due_at > excluded.due_at";
 
-/// Writes a job unless it is there already.
+/// Writes a job unless it exists.
 pub(super) const ENSURE: &str = "INSERT INTO jobs (id, owner_org_id, kind, payload, due_at)
     VALUES ($1, $2, $3, $4, now() + $5::bigint * interval '1 millisecond') ON CONFLICT (id) DO NOTHING";
 
-/// Claims jobs that are due: one of each org whose turn it is, from the org after `$1` on. The index leads from one org that
-/// has something due to the next, however much that is, and nothing else is looked at while nothing is due.
+/// Claims due jobs: one of each org in turn, from the org after `$1` on. The index leads from one org with due jobs to
+/// the next, however many they are, and reads nothing while none is due.
 pub(super) const CLAIM: &str = "WITH RECURSIVE turn (org, number) AS (
         (SELECT owner_org_id, 1::bigint FROM jobs
             WHERE state <> 'dead' AND due_at <= now() AND owner_org_id > $1 AND kind = ANY ($4)
@@ -58,11 +58,11 @@ pub(super) const LIST: &str =
     "SELECT id, owner_org_id, kind, state, due_at, attempts, last_error, created FROM jobs
     WHERE state = $1 ORDER BY created DESC, id LIMIT $2 OFFSET $3";
 
-/// Makes a dead job due.
+/// Makes a dead job due again.
 pub(super) const REVIVE: &str =
     "UPDATE jobs SET state = 'waiting', due_at = now(), attempts = 0, epoch = epoch + 1
     WHERE id = $1 AND state = 'dead'";
 
-/// Deletes jobs that have been dead for so long.
+/// Deletes jobs that died before this time.
 pub(super) const DELETE_DEAD: &str =
     "DELETE FROM jobs WHERE state = 'dead' AND due_at < now() - $1::bigint * interval '1 millisecond'";

@@ -18,19 +18,19 @@ export class Problem extends Error {
     if (this.status === 0 || this.status === 502 || this.status === 503) {
       return "The server does not answer at the moment. Try again in a few seconds.";
     }
-    if (this.status === 504) return "This took the server too long. Ask for less at once, or try again later.";
+    if (this.status === 504) return "The request timed out. Request less at once, or try again later.";
     // The server's word for this is that nobody may have more, whatever their role.
     if (this.status === 403 && this.message === "Quota reached")
-      return "There is as much as there may be. Delete what is not needed any more, or have a server admin raise the quota.";
+      return "The quota is reached. Delete what is no longer needed, or have a server admin raise the quota.";
     if (this.status === 403)
       return "Your role does not allow this. An admin of the organization can do it, or change your role.";
     if (this.status === 404 && this.message.endsWith("at that time")) return "Choose another time, or go back to now.";
     if (this.status === 404) return "Somebody may have moved or deleted it.";
     if (this.status === 409 || this.status === 412)
       return "Somebody else changed it meanwhile. Load it again to see what is new.";
-    if (this.status === 413) return "It is larger than the server takes. An admin can raise the limit.";
+    if (this.status === 413) return "It exceeds the size limit of the server, which an admin can raise.";
     if (this.status === 429) return "Wait a moment, then try again.";
-    if (this.status >= 500) return "This is a fault of the server. Its log has the details under the request id.";
+    if (this.status >= 500) return "Internal error of the server. Its log has the details under the request id.";
     return "Check what you entered and try again.";
   }
 }

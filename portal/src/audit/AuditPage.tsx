@@ -91,7 +91,7 @@ export function AuditPage() {
           onChange={(event) => set("outcome", event.currentTarget.value || undefined)}
         />
         <NativeSelect
-          aria-label="What it was done to"
+          aria-label="Target"
           value={filter.targetType ?? ""}
           data={[
             { value: "", label: "Anything" },

@@ -90,7 +90,7 @@ function Words({ words }: { words: string[] }) {
 function Lines({ lines: all, isCut }: { lines: Line[]; isCut: boolean }) {
   if (all.length === 0) {
     return (
-      <p className={ui.dim}>{isCut ? "It changed more than can be shown here." : "Nothing that its history shows."}</p>
+      <p className={ui.dim}>{isCut ? "The change is too large to show here." : "No changes that its history shows."}</p>
     );
   }
   const hasBefore = all.some((line) => line.before !== "");

@@ -28,7 +28,9 @@ export function EventList({ filter, onFilter }: EventListProps) {
   return (
     <Card isFlush>
       {events === undefined && <Skeleton height={360} radius="md" />}
-      {events?.length === 0 && <Empty title="Nothing matches">Take a word away, or look at another time.</Empty>}
+      {events?.length === 0 && (
+        <Empty title="Nothing matches">Remove a word of the filter, or choose another time.</Empty>
+      )}
       {events !== undefined && events.length > 0 && (
         <AuditTable events={events} hasMore={hasNextPage} onMore={onMore} onOpen={setOpened} />
       )}
@@ -46,7 +48,7 @@ function Older({ events, onGo }: { events: Entries; onGo: (before: string) => vo
       title={`These are the newest ${events.length.toLocaleString("en")} entries`}
       action={
         <Button variant="default" onClick={() => last && onGo(last.occurredAt)}>
-          Go on with older ones
+          Continue with older entries
         </Button>
       }
     >

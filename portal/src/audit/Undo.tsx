@@ -65,7 +65,7 @@ export function Undo({ event, onClose }: UndoProps) {
 function Steps({ plan }: { plan: UndoPlan }) {
   const rest = plan.count - Math.min(plan.steps.length, MAX_STEPS);
   return (
-    <ul className={css.steps} aria-label="What undoing the request does">
+    <ul className={css.steps} aria-label="Effects of the undo">
       {plan.steps.slice(0, MAX_STEPS).map((step) => (
         <li key={`${step.type} ${step.uid}`}>
           <bdi>{step.text}</bdi>

@@ -17,13 +17,13 @@ export interface AuditFilter {
 
 /** The qualifiers and what stands after them. */
 export const QUALIFIERS: Record<string, string> = {
-  actor: "who did it: a login, or its beginning with *",
-  action: "what was done: dashboard.saved, or dashboard.*",
-  target: "to what: a type, or type/uid",
+  actor: "the actor: a login, or a login prefix with *",
+  action: "the action: dashboard.updated, or dashboard.*",
+  target: "the target: a type, or type/uid",
   outcome: "success, denied or failure",
-  after: "from a day or moment on",
-  before: "until a day or moment",
-  trace: "the id of a trace",
+  after: "the earliest date or time",
+  before: "the latest date or time",
+  trace: "a trace id",
 };
 
 /** Those that can be left out, with a - before them. */

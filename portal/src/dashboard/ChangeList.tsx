@@ -9,7 +9,7 @@ const MAX_WORDS = 8;
 export function ChangeList({ before, after }: { before: DashboardDocument; after: DashboardDocument }) {
   const words = inWords(compare(before, after));
   const rest = words.length - MAX_WORDS;
-  if (words.length === 0) return <span>Nothing that shows is different.</span>;
+  if (words.length === 0) return <span>No visible differences.</span>;
   return (
     <ul className={ui.changes}>
       {words.slice(0, MAX_WORDS).map((word, index) => (

@@ -40,7 +40,7 @@ export function ComparePage() {
   async function undo() {
     const isSure = await confirm({
       title: `Go back to version ${from}?`,
-      body: `A new version will be made that is like version ${from}. Version ${to} and all others stay in the history.`,
+      body: `A new version will be created with the content of version ${from}. Version ${to} and all others stay in the history.`,
       action: `Restore version ${from}`,
       isDestructive: false,
     });

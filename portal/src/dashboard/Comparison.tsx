@@ -46,9 +46,7 @@ export function Comparison({ before, after, titles, as }: ComparisonProps) {
       <Card title="What changed">
         {words.length === 0 ? (
           <span className={ui.dim}>
-            {areSame(before, after)
-              ? "Nothing: the two are the same."
-              : "Nothing that shows: the JSON has what is different."}
+            {areSame(before, after) ? "The versions are identical." : "No visible differences: only the JSON differs."}
           </span>
         ) : (
           <ul className={css.words}>

@@ -211,7 +211,7 @@ function VariablesTab({ document }: { document: DashboardDocument }) {
     <div className={ui.stack}>
       <Card title="Variables" isFlush>
         {all.length === 0 ? (
-          <Empty title="No variables">What its panels show does not depend on a choice.</Empty>
+          <Empty title="No variables">Its panels do not depend on variables.</Empty>
         ) : (
           <div className={ui.scroll}>
             <table
@@ -254,7 +254,7 @@ function VariablesTab({ document }: { document: DashboardDocument }) {
       </Card>
       <Card title="Links">
         {to.length === 0 ? (
-          <Empty title="No links">It leads nowhere else.</Empty>
+          <Empty title="No links">It has no links.</Empty>
         ) : (
           <ul style={{ margin: 0, paddingLeft: "1.25rem" }}>
             {to.map((link, index) => {

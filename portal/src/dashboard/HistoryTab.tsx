@@ -55,7 +55,7 @@ export function HistoryTab({ uid, canEdit, at }: HistoryTabProps) {
   async function restore(version: number) {
     const isSure = await confirm({
       title: `Restore version ${version}?`,
-      body: `A new version ${newest + 1} will be made that is like version ${version}. Nothing is lost: version ${newest} stays in the history.`,
+      body: `A new version ${newest + 1} will be created with the content of version ${version}. Nothing is lost: version ${newest} stays in the history.`,
       action: "Restore",
       isDestructive: false,
     });
@@ -167,7 +167,7 @@ function Words({ uid, version }: { uid: string; version: Version }) {
   }, [before.data, after.data]);
   if (isFirst) return <div className={css.words}>Created</div>;
   if (words === undefined) return before.isError || after.isError ? null : <Skeleton height={12} mt={6} width="60%" />;
-  if (words.length === 0) return <div className={css.words}>Nothing that is shown changed</div>;
+  if (words.length === 0) return <div className={css.words}>No visible changes</div>;
   return (
     <ul className={css.words} aria-label={`What version ${version.version} changed`}>
       {words.slice(0, MAX_WORDS).map((word, index) => (

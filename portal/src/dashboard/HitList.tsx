@@ -57,9 +57,8 @@ export const HitList = memo(function HitList(props: HitListProps) {
     return (
       <Card>
         {props.at !== undefined ? (
-          <Empty title="Nothing was here then">
-            Choose a later time, or fewer words and tags if you are searching. What came later shows when you go back to
-            now.
+          <Empty title="Nothing existed at that time">
+            Choose a later time, or use fewer words and tags. Newer objects show when you go back to now.
           </Empty>
         ) : isFiltered ? (
           <Empty title="Nothing matches">Use fewer words or tags, or look in all folders.</Empty>

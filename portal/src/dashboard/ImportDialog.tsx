@@ -87,7 +87,7 @@ export function ImportDialog({ files, folderUid, onClose, onImported }: ImportDi
     <Modal opened onClose={onClose} title="Import dashboards" size="lg">
       <div className={ui.stack}>
         <div className={css.zone}>
-          <p>Drop JSON files here, as Grafana exports them or as the API answers them.</p>
+          <p>Drop JSON files here, as exported by Grafana or returned by the API.</p>
           <FileButton accept="application/json,.json" multiple onChange={(list) => void start(list)}>
             {(props) => (
               <Button variant="default" {...props}>

@@ -25,9 +25,7 @@ export function LayoutPicture({ document, difference, side = "after" }: LayoutPi
   if (all.length === 0) {
     const isUnknown = isObject(document.elements) && Object.keys(document.elements).length > 0;
     return (
-      <p className={css.none}>
-        {isUnknown ? "Its layout is of a kind that is not drawn here." : "This dashboard has no panels."}
-      </p>
+      <p className={css.none}>{isUnknown ? "This kind of layout cannot be drawn." : "This dashboard has no panels."}</p>
     );
   }
   return (

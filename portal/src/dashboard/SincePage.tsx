@@ -82,7 +82,7 @@ function GoneNow({ error }: { error: unknown }) {
   if (asProblem(error).status !== 404) return <ProblemBox error={error} />;
   return (
     <Card>
-      <Empty title="It is not there any more">
+      <Empty title="It no longer exists">
         This dashboard was deleted since. An editor can bring it back while it is in the trash.
       </Empty>
     </Card>

@@ -36,16 +36,16 @@ export function TrashPage() {
   const columns = useMemo((): Column<Hit>[] => {
     async function purge(hit: Hit) {
       const isSure = await confirm({
-        title: "Delete for ever?",
+        title: "Delete permanently?",
         body: (
           <>
             <bdi>“{hit.title.slice(0, 200)}”</bdi> leaves the trash and can no longer be restored. The audit log keeps
             what happened to it.
           </>
         ),
-        action: "Delete for ever",
+        action: "Delete permanently",
       });
-      if (isSure) await act(hit, () => purgeDeleted(hit.uid), "deleted for ever");
+      if (isSure) await act(hit, () => purgeDeleted(hit.uid), "deleted permanently");
     }
     return [
       { id: "title", header: "Title", cell: (hit) => <Name>{hit.title}</Name> },
@@ -56,7 +56,7 @@ export function TrashPage() {
         cell: (hit) =>
           hit.folderTitle === undefined ? (
             // A search says the same of both.
-            <span className={ui.dim}>the top level, or a folder that is gone</span>
+            <span className={ui.dim}>the top level, or a deleted folder</span>
           ) : (
             <Name>{hit.folderTitle}</Name>
           ),
@@ -96,7 +96,7 @@ export function TrashPage() {
             rowId={(hit) => hit.uid}
             empty={
               <Empty title={wanted === "" ? "The trash is empty" : "Nothing in the trash matches"}>
-                Dashboards that are deleted wait here until they are restored or deleted for ever.
+                Dashboards that are deleted wait here until they are restored or deleted permanently.
               </Empty>
             }
           />

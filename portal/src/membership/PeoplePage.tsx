@@ -185,7 +185,7 @@ export function PeoplePage() {
             rows={found.data?.orgUsers}
             rowId={(member) => String(member.userId)}
             empty={
-              <Empty title="Nobody is called like this" action={<Button onClick={adding.open}>Add member</Button>}>
+              <Empty title="No matching users" action={<Button onClick={adding.open}>Add member</Button>}>
                 Members can be found by their name, login or e-mail. Who is not a member yet can be added.
               </Empty>
             }
@@ -226,7 +226,7 @@ function AddMemberDialog({ onClose, onDone }: { onClose: () => void; onDone: () 
     <FormDialog title="Add member" action="Add member" onClose={onClose} onSubmit={add}>
       <TextInput
         label="Login or e-mail"
-        description="Of somebody who has an account on this server"
+        description="Of an existing user of this server"
         required
         withAsterisk={false}
         value={loginOrEmail}

@@ -39,7 +39,7 @@ export function LoginDialog() {
       zIndex={1000}
     >
       <Text size="sm" mb="md">
-        Log in again to go on where you were. Nothing that you typed is lost.
+        Log in again to continue. Nothing that you typed is lost.
       </Text>
       <LoginForm login={me?.profile.login ?? ""} onDone={goOn} />
     </Modal>

@@ -137,7 +137,7 @@ export default function CommandPalette({ onClose }: { onClose: () => void }) {
         ) : (
           commands.length === 0 && (
             <p className={css.none} role="status">
-              {isSearching ? "Searching…" : "Nothing is called like this."}
+              {isSearching ? "Searching…" : "No matches."}
             </p>
           )
         )}

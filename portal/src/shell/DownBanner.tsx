@@ -9,8 +9,8 @@ export function DownBanner() {
     <div role="status" className={css.down}>
       {!isUp && (
         <div className={css.banner}>
-          <Loader size={14} color="currentColor" /> The server does not answer, it may be restarting. This page goes on
-          by itself as soon as it is back.
+          <Loader size={14} color="currentColor" /> The server does not answer, it may be restarting. This page
+          continues when the server is back.
         </div>
       )}
     </div>

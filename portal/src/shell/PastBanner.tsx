@@ -23,9 +23,9 @@ function Past({ at }: { at: string }) {
       <span className={css.said}>
         <ClockIcon size={16} />{" "}
         {isFuture
-          ? `${exact(at)} is still to come.`
+          ? `${exact(at)} is in the future.`
           : `You are looking at the past: ${exact(at)}. Nothing can be changed there.`}
-        {isBefore && ` That is before this organization began, on ${exact(new Date(beginning))}: nothing was there.`}
+        {isBefore && ` That is before this organization began, on ${exact(new Date(beginning))}: nothing existed.`}
       </span>
       <Button
         size="compact-sm"

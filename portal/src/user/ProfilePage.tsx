@@ -151,7 +151,7 @@ function PasswordCard() {
           withAsterisk={false}
           autoComplete="new-password"
           value={again}
-          error={isDifferent && "The two are different"}
+          error={isDifferent && "The passwords differ"}
           onChange={(event) => setAgain(event.currentTarget.value)}
         />
         <div>

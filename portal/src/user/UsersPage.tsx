@@ -123,9 +123,7 @@ export function UsersPage() {
             columns={columns}
             rows={found.data?.users}
             rowId={(user) => String(user.id)}
-            empty={
-              <Empty title="Nobody is called like this">Search by another part of the name, or make a new user.</Empty>
-            }
+            empty={<Empty title="No matching users">Search for another part of the name, or create a user.</Empty>}
           />
         </Card>
       )}

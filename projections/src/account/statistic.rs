@@ -71,7 +71,7 @@ impl PgStatisticReader {
     /// Counts once what takes long the first time, so that nobody has to wait for it.
     pub async fn warm_up(&self, now: Timestamp) {
         if let Err(error) = self.tags.count_all(now).await {
-            tracing::warn!(%error, "tags could not be counted");
+            tracing::warn!(%error, "could not count tags");
         }
     }
 
@@ -95,7 +95,7 @@ impl PgStatisticReader {
 
     async fn read_row(&self, sql: &'static str, now: Timestamp) -> Result<Row> {
         let row = self.database.read_global_one(sql, &[&now.date()]).await?;
-        row.ok_or_else(|| Error::internal("a count gave no row"))
+        row.ok_or_else(|| Error::internal("a count returned no row"))
     }
 }
 

@@ -105,7 +105,7 @@ fn try_parse_permission(text: &str) -> Result<TeamPermission> {
     match text {
         "Member" => Ok(TeamPermission::Member),
         "Admin" => Ok(TeamPermission::Admin),
-        _ => Err(Error::internal(format!("{text} is no permission of a team"))),
+        _ => Err(Error::internal(format!("{text} is not a team permission"))),
     }
 }
 

@@ -372,7 +372,7 @@ impl FolderReader for PgFolderReader {
         });
         let org = scope.org();
         let row = self.database.read_one(org, &SQL, &[&org.0, &uid.as_str()]).await?;
-        let row = row.ok_or_else(|| Error::internal("a count gave no row"))?;
+        let row = row.ok_or_else(|| Error::internal("a count returned no row"))?;
         Ok(FolderCounts { folders: row.get("folders"), dashboards: row.get("dashboards") })
     }
 

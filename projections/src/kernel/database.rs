@@ -152,7 +152,7 @@ impl Database {
                 let (connection, tenant) = connected?;
                 Ok(Lease::new(connection, tenant, share, &self.cancel))
             }
-            Err(_) => Err(Error::unavailable("no connection became free")),
+            Err(_) => Err(Error::unavailable("timed out waiting for a database connection")),
         }
     }
 

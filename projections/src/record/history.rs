@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use kymograph_app::record::audit::actor_kind;
 use kymograph_app::record::history::{HistoryEntry, HistoryReader, StoredChange, StoredChanges};
 use kymograph_app::{Result, Scope};
-use kymograph_domain::{StreamId, UserId};
+use kymograph_domain::{StreamId, UserId, registry};
 use serde::Deserialize;
 use tokio_postgres::Row;
 
@@ -48,18 +48,20 @@ const READ_RANGES: &str = "SELECT stream_id, version, type, schema_version, CASE
     ORDER BY place, version";
 const FIND_ENDED: &str = "SELECT streams.id FROM unnest($2::text[]) AS streams (id)
     WHERE EXISTS (SELECT FROM events WHERE org_id = $1 AND stream_id = streams.id AND pos > $3
-        AND type IN ('membership.removed', 'team.deleted', 'service_account.deleted'))";
+        AND type = ANY ($4))";
 
 /// Reads the events of objects.
 pub struct PgHistoryReader {
     database: Database,
+    /// The types of events that end what others refer to.
+    endings: Vec<&'static str>,
 }
 
 impl PgHistoryReader {
     /// A reader on this database.
     #[must_use]
     pub fn new(database: Database) -> Self {
-        Self { database }
+        Self { database, endings: registry::endings() }
     }
 }
 
@@ -175,7 +177,7 @@ impl HistoryReader for PgHistoryReader {
     ) -> Result<HashSet<StreamId>> {
         let org = scope.org();
         let streams: Vec<_> = streams.iter().map(StreamId::as_str).collect();
-        let rows = self.database.read(org, FIND_ENDED, &[&org.0, &streams, &position]).await?;
+        let rows = self.database.read(org, FIND_ENDED, &[&org.0, &streams, &position, &self.endings]).await?;
         Ok(rows.iter().map(|row| StreamId::from_stored(row.get(0))).collect())
     }
 }

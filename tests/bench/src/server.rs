@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
+use kymograph_embedded_postgres::{EmbeddedPostgres, EmbeddedSettings};
 use kymograph_infra::database_server::DatabaseServer;
-use kymograph_infra::embedded_postgres::{EmbeddedPostgres, EmbeddedSettings};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::sleep;
 

@@ -1,6 +1,6 @@
 //! What becomes of the claims: users, names, roles, memberships, server admins.
 
-use kymograph_infra::verify::verify;
+use kymograph_server::verify::verify_database;
 use kymograph_tests::TestServer;
 use serde_json::{Value, json};
 
@@ -297,7 +297,7 @@ async fn nobody_waits_for_a_token_under_a_name_of_their_own_choice() {
         assert!(is_ordinary(&server, id).await, "{plant:?}");
         server.client(&format!("boss{number}"), "secret").get("/api/user").await.expect(401);
     }
-    assert_eq!(verify(&server.database.config).await.unwrap().faults, Vec::<String>::new());
+    assert_eq!(verify_database(&server.database.config).await.unwrap().faults, Vec::<String>::new());
 }
 
 #[tokio::test]

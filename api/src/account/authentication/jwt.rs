@@ -1,4 +1,4 @@
-//! Where a request has the token of an identity provider, and what a browser gets for one in the address.
+//! Where a request has its JWT, and how a browser logs in with one in the URL.
 
 use std::sync::Arc;
 
@@ -14,24 +14,24 @@ use crate::account::session::CookieSettings;
 use crate::kernel::error::ApiError;
 use crate::kernel::layer::{Network, request_context};
 
-/// The parameter that has the token in an address.
+/// The query parameter of a token.
 const PARAMETER: &str = "auth_token";
 
-/// Where the token of an identity provider is.
+/// Where a JWT is sent.
 #[derive(Clone, Debug)]
 pub struct JwtTransport {
-    /// The header that has it.
+    /// The header of the token.
     pub header: HeaderName,
-    /// Whether it may be in the address.
+    /// Whether it can be in the URL.
     pub url_login: bool,
 }
 
-/// A token that was in the address.
+/// A token from the URL.
 #[derive(Clone)]
 struct UrlToken(String);
 
 impl JwtTransport {
-    /// Takes the token out of the address, so that nothing that sees the address later sees the token.
+    /// Removes the token from the URL, so that nothing after this, such as a log, sees it.
     pub(super) fn take_url_token(&self, request: &mut Request) {
         if !self.url_login {
             return;
@@ -42,15 +42,16 @@ impl JwtTransport {
         }
     }
 
-    /// The token of a request: the header's, or else the one that was in the address.
+    /// The token of a request: that of the header, or else that of the URL.
     pub(super) fn token(&self, request: &Request) -> Option<String> {
         let of_header = request.headers().get(&self.header).and_then(|value| self.of_header(value));
         of_header.or_else(|| request.extensions().get::<UrlToken>().map(|UrlToken(token)| token.clone()))
     }
 
-    /// `Authorization` is shared: other schemes, and what has not the three parts of a JWT, are for others to understand.
+    /// `Authorization` is shared: other schemes, and tokens without the three parts of a JWT, are left to other
+    /// authenticators.
     fn of_header(&self, value: &HeaderValue) -> Option<String> {
-        // A header that is no text is refused like any other wrong token.
+        // A header that is not text is rejected like an invalid token.
         let value = value.to_str().unwrap_or("?").trim();
         let bearer = value.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
         let token = bearer.map(|(_, token)| token.trim());
@@ -61,7 +62,7 @@ impl JwtTransport {
     }
 }
 
-/// The token in an address, and the address without it.
+/// The token in a URL, and the URL without it.
 fn split(uri: &Uri) -> Option<(String, Uri)> {
     let query = uri.query()?;
     let is_token = |pair: &&str| pair.split_once('=').is_some_and(|(name, _)| name == PARAMETER);
@@ -75,24 +76,24 @@ fn split(uri: &Uri) -> Option<(String, Uri)> {
     Some((token.into_owned(), Uri::from_parts(parts).ok()?))
 }
 
-/// An address without a token in it.
+/// A URL without its token.
 pub(crate) fn without_url_token(uri: Uri) -> Uri {
     split(&uri).map_or(uri, |(_, rest)| rest)
 }
 
-/// What it takes to log a browser in.
+/// The parts for logging in a browser.
 #[derive(Clone)]
 pub(crate) struct UrlLogIn {
     pub(crate) identity: Arc<Identity>,
     pub(crate) cookie: Arc<CookieSettings>,
     pub(crate) trusted_proxies: Arc<[Network]>,
-    /// The path that people find the server under, without a slash at its end.
+    /// The public path of the server, without a trailing slash.
     pub(crate) sub_path: Arc<str>,
 }
 
-/// Begins a session for a browser that opens a page with a token in its address, and leads it to the address without the
-/// token, so that the token stays neither in the history nor in what the page tells others of where it is. A browser whose
-/// token is refused is led there, too, where it is asked to log in.
+/// Creates a session for a browser that opens a page with a token in its URL, and redirects it to the URL without the
+/// token, which must not stay in the history or in `Referer`. A browser with a rejected token is redirected as well,
+/// and asked to log in.
 pub(crate) async fn log_in_by_url(State(state): State<UrlLogIn>, request: Request, next: Next) -> Response {
     let found = if request.method() == Method::GET { split(request.uri()) } else { None };
     let Some((token, rest)) = found else { return next.run(request).await };

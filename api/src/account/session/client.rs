@@ -1,4 +1,4 @@
-//! What a client's name for itself says of it, for people who look through their sessions.
+//! A `User-Agent` in words, for lists of sessions.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -28,8 +28,8 @@ impl SessionClientBody {
     }
 }
 
-/// Browsers name each other, so the order matters: the more particular first. Other clients name themselves
-/// first, like `curl/8.0`.
+/// Browsers include each other's names, so the more specific ones are matched first. Other clients begin with their own
+/// name, like `curl/8.0`.
 fn browser(user_agent: &str) -> (String, String) {
     const BROWSERS: [(&str, &str); 5] = [
         ("Edg/", "Edge"),

@@ -2,7 +2,7 @@
 
 use axum::http::{HeaderMap, HeaderValue, header};
 
-/// What can be set about the cookie.
+/// The settings of the cookie.
 #[derive(Clone, Debug)]
 pub struct CookieSettings {
     /// Its name.
@@ -13,17 +13,17 @@ pub struct CookieSettings {
     pub is_secure: bool,
     /// The `SameSite` attribute, `None` to leave it out.
     pub same_site: Option<&'static str>,
-    /// How long a browser keeps it, in seconds.
+    /// Its lifetime in the browser, in seconds.
     pub max_age_seconds: i64,
 }
 
 impl CookieSettings {
-    /// Has the client keep a token.
+    /// Sets the cookie.
     pub fn set(&self, headers: &mut HeaderMap, token: &str) {
         headers.extend(self.value(token).map(|cookie| (header::SET_COOKIE, cookie)));
     }
 
-    /// Has the client forget its token.
+    /// Removes the cookie.
     pub fn clear(&self, headers: &mut HeaderMap) {
         headers.extend(self.value_for("", 0).map(|cookie| (header::SET_COOKIE, cookie)));
     }
@@ -38,7 +38,7 @@ impl CookieSettings {
         let secure = if self.is_secure { "; Secure" } else { "" };
         let same_site = self.same_site.map(|value| format!("; SameSite={value}")).unwrap_or_default();
         let cookie = format!("{name}={value}; Path={path}; Max-Age={max_age}; HttpOnly{secure}{same_site}");
-        // A name that cannot stand in a header was refused with the configuration.
+        // The configuration rejects names that are invalid in a header.
         HeaderValue::from_str(&cookie).ok()
     }
 }

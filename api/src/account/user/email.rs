@@ -1,4 +1,4 @@
-//! The link in a mail that confirms another e-mail address.
+//! The link of a verification mail.
 
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -14,20 +14,20 @@ use crate::kernel::query::Query;
 use crate::kernel::routes::{Group, Routes, get};
 use crate::kernel::url::profile_path;
 
-const GROUP: Group = Group::new("user", "What links in mails lead to");
+const GROUP: Group = Group::new("user", "Targets of links in mails");
 
 pub(super) fn routes(state: &UserState) -> Routes {
     Routes::of(&GROUP).add(
-        get("/api/user/email/update", "updateUserEmail", "Confirm another e-mail address of the caller")
-            .details("Leads to the portal, which says whether the code was right.")
+        get("/api/user/email/update", "updateUserEmail", "Confirm a new e-mail address of the caller")
+            .details("Redirects to the portal, which shows the result.")
             .query("code", text(), "The code in the mail")
             .for_everybody()
-            .answers::<Message>(302, "To the account's page of the portal")
+            .answers::<Message>(302, "A redirect to the account page of the portal")
             .to(state, update_user_email),
     )
 }
 
-/// A person has opened a link: whatever comes of it, they are led to a page that tells them.
+/// A browser has opened the link: it is redirected to a page that shows the result.
 async fn update_user_email(
     State(state): State<UserState>,
     Caller(scope): Caller,

@@ -1,4 +1,4 @@
-//! Which hints the caller has seen.
+//! The hints that the caller has seen.
 
 use axum::Json;
 use axum::extract::State;
@@ -16,12 +16,12 @@ use crate::kernel::routes::{Routes, get, put};
 pub(super) fn routes(state: &UserState) -> Routes {
     Routes::of(&SIGNED_IN_USER)
         .add(
-            put("/api/user/helpflags/{flag_id}", "setHelpFlag", "Say that the caller has seen a hint")
+            put("/api/user/helpflags/{flag_id}", "setHelpFlag", "Mark a hint as seen by the caller")
                 .for_everybody()
                 .to(state, set_help_flag),
         )
         .add(
-            get("/api/user/helpflags/clear", "clearHelpFlags", "Show the caller all hints again")
+            get("/api/user/helpflags/clear", "clearHelpFlags", "Reset the caller's seen hints")
                 .for_everybody()
                 .fails_when(403, "The caller is a service account, which has no hints")
                 .to(state, clear_help_flags),

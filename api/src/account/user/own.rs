@@ -19,7 +19,7 @@ use crate::kernel::routes::{Group, Routes, get, post, put};
 
 /// The group of operations named `signed_in_user`.
 pub(crate) const SIGNED_IN_USER: Group =
-    Group::new("signed_in_user", "The caller's own account, stars, preferences and sessions")
+    Group::new("signed_in_user", "The caller's account, stars, preferences and sessions")
         .of_noun("user", "user");
 
 pub(super) fn routes(state: &UserState) -> Routes {
@@ -31,13 +31,13 @@ pub(super) fn routes(state: &UserState) -> Routes {
                 .to(state, get_signed_in_user),
         )
         .add(
-            put("/api/user", "updateSignedInUser", "Change the caller's profile")
+            put("/api/user", "updateSignedInUser", "Update the caller's profile")
                 .for_everybody()
                 .fails(&[409])
                 .to(state, update_signed_in_user),
         )
         .add(
-            get("/api/user/orgs", "getSignedInUserOrgList", "List the orgs of the caller")
+            get("/api/user/orgs", "getSignedInUserOrgList", "List the caller's orgs")
                 .for_everybody()
                 .to(state, get_signed_in_user_org_list),
         )
@@ -47,7 +47,7 @@ pub(super) fn routes(state: &UserState) -> Routes {
                 .to(state, change_user_password),
         )
         .add(
-            post("/api/user/using/{org_id}", "userSetUsingOrg", "Work in another one of the caller's orgs")
+            post("/api/user/using/{org_id}", "userSetUsingOrg", "Switch the caller's current org")
                 .for_everybody()
                 .to(state, user_set_using_org),
         )
@@ -62,9 +62,9 @@ struct ChangePasswordForm {
     new_password: Option<String>,
 }
 
-/// A service account has no account of a person, so that it may not change one.
+/// A service account has no user profile to update.
 pub(super) fn no_account(error: Error) -> ApiError {
-    let message = "Only users have an account that they can change";
+    let message = "Only users have a profile";
     ApiError::from(error).when(ErrorKind::Missing, StatusCode::FORBIDDEN, message)
 }
 
@@ -86,7 +86,7 @@ async fn update_signed_in_user(
     Ok(Message::json(match updated.map_err(no_account)? {
         ProfileUpdate::Done => "User updated",
         ProfileUpdate::EmailToConfirm => {
-            "User updated. Open the link in the mail to confirm the new e-mail address"
+            "User updated. Open the link in the mail to verify the new e-mail address"
         }
     }))
 }

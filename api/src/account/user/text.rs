@@ -1,4 +1,4 @@
-//! The limits on texts of users, for the schemas only.
+//! The types of users' texts, for the schemas only.
 
 #![expect(dead_code, reason = "nobody makes a value of these types")]
 

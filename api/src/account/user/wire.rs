@@ -1,4 +1,4 @@
-//! How users look on the wire.
+//! The wire types of users.
 
 use kymograph_app::Error;
 use kymograph_app::account::membership::UserOrgView;
@@ -12,7 +12,7 @@ use crate::kernel::error::ApiResult;
 use crate::kernel::openapi::text::{ShortText, Theme};
 use crate::kernel::url::avatar_url;
 
-/// A user as its own page shows it.
+/// A user profile.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ProfileBody {
@@ -61,7 +61,7 @@ impl ProfileBody {
     }
 }
 
-/// A user in a list.
+/// A user of a list.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct UserHitBody {
@@ -103,7 +103,7 @@ impl UserHitBody {
     }
 }
 
-/// An org in the list of a user's orgs.
+/// An org of a user.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct UserOrgBody {
@@ -118,7 +118,7 @@ impl UserOrgBody {
     }
 }
 
-/// A change of a profile.
+/// An update of a profile.
 #[derive(Deserialize, Default, ToSchema)]
 #[serde(default)]
 pub(super) struct ProfileForm {
@@ -133,7 +133,7 @@ pub(super) struct ProfileForm {
 }
 
 impl ProfileForm {
-    /// Grafana wants a login or an e-mail address with each change of a profile.
+    /// Grafana requires a login or an e-mail address in each update of a profile.
     pub(super) fn into_change(self) -> ApiResult<ProfileChange> {
         let is_empty = |text: &Option<String>| text.as_deref().is_none_or(|text| text.trim().is_empty());
         if is_empty(&self.login) && is_empty(&self.email) {
@@ -143,9 +143,9 @@ impl ProfileForm {
     }
 }
 
-/// When a user was last seen, and how long ago that is in words of one number. Who was never seen was, as
-/// Grafana says it, last seen ten years ago.
-#[allow(clippy::disallowed_methods, reason = "the age is a courtesy to people who read the answer now")]
+/// The last activity of a user, as a time and an age of one number. Like in Grafana, a user who was never seen was last
+/// seen ten years ago.
+#[allow(clippy::disallowed_methods, reason = "the age is relative to now, for people")]
 pub(crate) fn last_seen(seen: Option<Timestamp>) -> (String, String) {
     let now = Timestamp::from_date(std::time::SystemTime::now().into());
     let seen = seen.unwrap_or_else(|| now.plus_seconds(-10 * 365 * 24 * 3600));

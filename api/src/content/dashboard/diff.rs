@@ -1,4 +1,4 @@
-//! What is different between two versions of dashboards, for people and for programs.
+//! Differences of dashboard versions, for people and for programs.
 
 mod html;
 
@@ -32,8 +32,8 @@ pub(super) fn routes(state: &Arc<Dashboards>) -> Routes {
             "Compare two versions of dashboards",
         )
         .details(FORMATS)
-        .answers_text(200, "What is different", "text/html")
-        .answers::<serde_json::Value>(200, "What is different")
+        .answers_text(200, "The difference", "text/html")
+        .answers::<serde_json::Value>(200, "The difference")
         .fails(&[404])
         .to(state, calculate_dashboard_diff),
     )
@@ -42,7 +42,7 @@ pub(super) fn routes(state: &Arc<Dashboards>) -> Routes {
 const FORMATS: &str = "The answer is HTML for `basic` and `json`, and JSON in the format of jsondiffpatch for `delta`. \
     HTML that would be too long ends early with an element of the class `diff-truncated`; JSON that would be is 413.";
 
-/// How many bytes of HTML or JSON there are at most.
+/// The size limit of HTML or JSON.
 pub(crate) const MAX_DIFF_BYTES: usize = 8 * 1024 * 1024;
 
 #[derive(Deserialize, Default, ToSchema)]
@@ -61,7 +61,7 @@ struct TargetForm {
     version: Option<i64>,
 }
 
-/// How a difference is shown.
+/// The format of a difference.
 #[derive(Clone, Copy, Deserialize, Default, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum DiffType {
@@ -90,7 +90,7 @@ async fn calculate_dashboard_diff(
     };
     let mut response = Response::new(text.into());
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    // Nothing was written, so a repetition may as well read again.
+    // Nothing was written, so a repeated request is simply executed again.
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
 }
@@ -110,7 +110,7 @@ fn diff_text(base: &VersionContent, new: &VersionContent, diff_type: DiffType) -
 
 fn unreadable(error: JsonError) -> Error {
     match error {
-        // Documents that were saved before there was this limit.
+        // Documents that are older than this limit.
         JsonError::TooMany => Error::too_large("the versions are too large to be compared"),
         error => Error::internal(error),
     }
@@ -126,7 +126,7 @@ fn target(which: &str, form: Option<TargetForm>) -> ApiResult<VersionTarget> {
     Ok(VersionTarget { uid, id: form.dashboard_id.unwrap_or_default(), version })
 }
 
-/// A difference in the format of `jsondiffpatch`, in which nothing different is an empty object.
+/// A difference in the format of `jsondiffpatch`, an empty object if there is none.
 fn delta(difference: &Difference<'_>) -> ApiResult<String> {
     if difference.is_same() {
         return Ok("{}".to_owned());
@@ -141,7 +141,7 @@ fn delta(difference: &Difference<'_>) -> ApiResult<String> {
     }
 }
 
-/// A text that takes no more than there may be.
+/// A text with a size limit.
 #[derive(Default)]
 struct LimitedText(Vec<u8>);
 
@@ -186,7 +186,7 @@ impl Serialize for Delta<'_> {
     }
 }
 
-/// The items of a list that differ by their places: an underscore and the old one for what is gone, else the new one.
+/// The changed items of a list by index: with an underscore for removed ones, else the new index.
 fn places<'a>(items: &'a [Difference<'a>]) -> BTreeMap<String, &'a Difference<'a>> {
     let (mut old, mut new) = (0, 0);
     let mut places = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! Answers that contain a dashboard's document, without parsing or copying it.
+//! Responses that contain a dashboard's document, without parsing or copying it.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -17,14 +17,15 @@ use serde::Serialize;
 
 use crate::kernel::error::ApiResult;
 
-/// How many bytes of an answer are gathered before the server writes them to the socket.
+/// How many bytes of a response are buffered before the server writes them to the socket.
 pub const WRITE_AT_BYTES: usize = 32 * 1024;
-/// How much of a document goes into the first write beside the head of the answer and what is said of the document.
+/// How much of a document is in the first write, after the head of the response and the metadata.
 const FIRST_BYTES: usize = WRITE_AT_BYTES - 4 * 1024;
-/// How much of the end of a document is copied so that the braces after it need no write of their own, which costs more.
+/// How much of the end of a document is copied to the closing braces, which would otherwise need a more expensive write
+/// of their own.
 const MAX_COPIED_BYTES: usize = 64 * 1024;
 
-/// The text between the braces of a document, shared with whoever else keeps the document.
+/// The text between the braces of a document, shared with its other owners.
 struct Inside(CanonicalJson);
 
 impl AsRef<[u8]> for Inside {
@@ -33,27 +34,26 @@ impl AsRef<[u8]> for Inside {
     }
 }
 
-/// The members of a document, without its braces and what says of which schema it is. A document always has a title, so
-/// there is one.
+/// The members of a document, without its braces and its API version. There is at least the title.
 fn inside(data: &CanonicalJson) -> &str {
     let text = spec_of(data);
     text.strip_prefix('{').and_then(|text| text.strip_suffix('}')).unwrap_or_default()
 }
 
-/// The members that the server puts before the others of a document.
+/// The members that the server adds to a document, before the others.
 fn head(id: i64, uid: &Uid, version: i64) -> String {
     // A uid needs no escaping.
     format!(r#"{{"id":{id},"uid":"{uid}","version":{version},"#)
 }
 
-/// The answer `{"meta": …, "dashboard": …}`.
+/// The response `{"meta": …, "dashboard": …}`.
 pub(super) fn with_meta(meta: &impl Serialize, dashboard: &DashboardView) -> ApiResult<Response> {
     let meta = serde_json::to_string(meta).map_err(Error::internal)?;
     let head = head(dashboard.id, &dashboard.uid, dashboard.version);
     Ok(response(format!(r#"{{"meta":{meta},"dashboard":{head}"#), &dashboard.data))
 }
 
-/// The answer with a version: what is said of it, and its document as the member `data`.
+/// The response with a version: its metadata, and the document as the member `data`.
 pub(super) fn with_version(said: &impl Serialize, version: &VersionContent) -> ApiResult<Response> {
     let said = serde_json::to_string(said).map_err(Error::internal)?;
     let said = said.strip_suffix('}').unwrap_or_default();
@@ -62,7 +62,7 @@ pub(super) fn with_version(said: &impl Serialize, version: &VersionContent) -> A
     Ok(response(format!(r#"{said},"data":{head}"#), data))
 }
 
-/// An answer of a text that ends inside of an object and of the document in it, and a document.
+/// A response of a text that ends inside an object, and a document.
 fn response(before: String, data: &CanonicalJson) -> Response {
     let [document, end] = with_end(Bytes::from_owner(Inside(data.clone())), b"}}");
     let parts = Parts::new([Bytes::from(before), document, end]);
@@ -72,7 +72,7 @@ fn response(before: String, data: &CanonicalJson) -> Response {
     response
 }
 
-/// A document and what follows it, in two parts of which the last is written together with as much as possible.
+/// A document and the text after it, in two parts; the last one combines as much as possible into one write.
 fn with_end(mut document: Bytes, end: &'static [u8]) -> [Bytes; 2] {
     let rest = document.len().saturating_sub(FIRST_BYTES);
     if rest == 0 || rest > MAX_COPIED_BYTES {
@@ -82,7 +82,7 @@ fn with_end(mut document: Bytes, end: &'static [u8]) -> [Bytes; 2] {
     [document, [&copied[..], end].concat().into()]
 }
 
-/// A body of a few parts whose length is known, which are written to the socket as they are.
+/// A body of a few parts of known length, written to the socket unchanged.
 struct Parts {
     parts: [Bytes; 3],
     next: usize,

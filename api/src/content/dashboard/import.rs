@@ -26,7 +26,7 @@ pub(super) fn routes(state: &Arc<Dashboards>) -> Routes {
             post(
                 "/api/dashboards/import",
                 "importDashboard",
-                "Create a dashboard of a file, with its inputs filled in",
+                "Import a dashboard, with its inputs filled in",
             )
             .takes::<ImportForm>()
             .fails(&[412, 422])
@@ -51,17 +51,17 @@ pub(super) fn routes(state: &Arc<Dashboards>) -> Routes {
 #[schema(rename_all = "camelCase")]
 struct ImportForm {
     dashboard: DashboardForm,
-    /// What to put where the dashboard names an input.
+    /// The values of the dashboard's inputs.
     inputs: Option<Vec<ImportInputForm>>,
     /// The folder to save it in.
     folder_uid: Option<String>,
-    /// The same by its numeric id, for old clients.
+    /// Its numeric id, for old clients.
     folder_id: Option<i64>,
-    /// Whether to save over a dashboard of the same uid.
+    /// Whether to overwrite a dashboard with the same uid.
     overwrite: Option<bool>,
 }
 
-/// An input of a dashboard that is imported.
+/// The value of an input.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(default)]
 struct ImportInputForm {
@@ -98,7 +98,7 @@ struct ImportedBody {
     removed: bool,
 }
 
-/// A form whose inputs were filled in.
+/// A form with its inputs filled in.
 struct FilledIn {
     text: kymograph_app::Result<Vec<u8>>,
     folder_uid: Option<String>,
@@ -106,7 +106,7 @@ struct FilledIn {
     overwrite: bool,
 }
 
-/// Fills in the inputs of a form's document, which has at most so many bytes then.
+/// Fills in the inputs of a form's document, up to a size limit.
 fn fill_in(mut body: JsonText, max_bytes: usize) -> ApiResult<FilledIn> {
     body.read(|form| {
         let Some(dashboard) = form::member(form, "dashboard") else {
@@ -174,7 +174,7 @@ async fn interpolate_dashboard(
     let filled = dashboards.work(&scope, bytes, move || fill_in(body, max_bytes)).await??;
     dashboards.require_import(&scope, filled.folder_uid.as_deref(), filled.folder_id).await?;
     let text = filled.text?;
-    // Nothing was written, so a repetition may as well be answered anew.
+    // Nothing was written, so a repeated request is simply executed again.
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     Ok((headers, text).into_response())
 }

@@ -1,4 +1,4 @@
-//! The limits on texts of dashboards, for the schemas only.
+//! The types of dashboards' texts, for the schemas only.
 
 #![expect(dead_code, reason = "nobody makes a value of these types")]
 

@@ -21,12 +21,12 @@ pub(super) fn routes(state: &Arc<Dashboards>) -> Routes {
     const PATH: &str = "/api/dashboards/uid/{uid}/trash";
     Routes::of(&DASHBOARDS)
         .add(
-            patch(PATH, "restoreDeletedDashboardByUID", "Take a dashboard out of the trash")
+            patch(PATH, "restoreDeletedDashboardByUID", "Restore a soft-deleted dashboard")
                 .fails(&[404])
                 .to(state, restore_deleted_dashboard_by_uid),
         )
         .add(
-            delete(PATH, "hardDeleteDashboardByUID", "Delete a dashboard in the trash for good")
+            delete(PATH, "hardDeleteDashboardByUID", "Delete a soft-deleted dashboard permanently")
                 .fails(&[404])
                 .to(state, hard_delete_dashboard_by_uid),
         )
@@ -35,7 +35,7 @@ pub(super) fn routes(state: &Arc<Dashboards>) -> Routes {
 #[derive(Deserialize, Default, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct RestoreDeletedForm {
-    /// Nothing puts it where it was; an empty text means the root.
+    /// The folder to restore to, by default the former one; an empty text is the root.
     folder_uid: Option<String>,
 }
 

@@ -21,7 +21,7 @@ use crate::kernel::query::{Path, Query, parse_id};
 use crate::kernel::routes::{Routes, get, post};
 use crate::rights::resource_permission::DASHBOARDS;
 
-/// How many versions a list has if the client does not say.
+/// The default page size of versions.
 const DEFAULT_PAGE: i64 = 1000;
 
 pub(super) fn routes(state: &Arc<Dashboards>) -> Routes {
@@ -33,8 +33,8 @@ pub(super) fn routes(state: &Arc<Dashboards>) -> Routes {
                 "List the versions of a dashboard, newest first",
             )
             .limit("limit", DEFAULT_PAGE)
-            .query("start", number(0), "How many of the newest versions to leave out")
-            .query("continueToken", text(), "The `continueToken` of the page before")
+            .query("start", number(0), "The number of the newest versions to skip")
+            .query("continueToken", text(), "The cursor: `continueToken` of the page before")
             .fails(&[404])
             .to(state, get_dashboard_versions_by_uid),
         )
@@ -52,7 +52,7 @@ pub(super) fn routes(state: &Arc<Dashboards>) -> Routes {
             post(
                 "/api/dashboards/uid/{uid}/restore",
                 "restoreDashboardVersionByUID",
-                "Make an old version of a dashboard the newest",
+                "Restore an earlier version of a dashboard as its latest",
             )
             .fails(&[404])
             .to(state, restore_dashboard_version_by_uid),
@@ -62,7 +62,7 @@ pub(super) fn routes(state: &Arc<Dashboards>) -> Routes {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct VersionsBody {
-    /// What to send as `continueToken` for the next page, empty after the last.
+    /// The cursor of the next page, for `continueToken`; empty on the last page.
     continue_token: String,
     versions: Vec<VersionBody>,
 }
@@ -111,7 +111,7 @@ async fn get_dashboard_versions_by_uid(
     Path(uid): Path<String>,
     query: Query,
 ) -> ApiResult<Json<VersionsBody>> {
-    // `start` is how many of the newest versions to leave out; a page is counted in versions, not in pages.
+    // `start` is the number of the newest versions to skip, not of pages.
     let start = query.number("start").unwrap_or_default().max(0);
     let size = Page::of(None, query.number("limit"), DEFAULT_PAGE).size;
     let before = match query.text("continueToken").filter(|token| !token.is_empty()) {
@@ -119,7 +119,7 @@ async fn get_dashboard_versions_by_uid(
         None => None,
     };
     let versions = dashboards.list_versions(&scope, &uid, before, start, size).await?;
-    // Versions have no holes, so there are more unless the first of all is here.
+    // Versions have no gaps, so the page is the last one if it contains the first version.
     let last = versions.last().map(|version| version.version).filter(|version| *version > 1);
     Ok(Json(VersionsBody {
         continue_token: last.map(|version| version.to_string()).unwrap_or_default(),
@@ -132,7 +132,7 @@ async fn get_dashboard_version_by_uid(
     Caller(scope): Caller,
     Path((uid, version)): Path<(String, String)>,
 ) -> ApiResult<Response> {
-    // A version that is no number is one that is not there; the operation knows no 400.
+    // An invalid version counts as missing; the operation has no 400.
     let version = version.parse().map_err(|_| Error::missing("Dashboard version not found"))?;
     let (found, _admission) = dashboards.get_version(&scope, &uid, version).await?;
     document::with_version(&version_body(found.view.clone()), &found)

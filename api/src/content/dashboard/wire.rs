@@ -1,4 +1,4 @@
-//! How dashboards look on the wire.
+//! The wire types of dashboards.
 
 use std::collections::BTreeMap;
 
@@ -16,12 +16,12 @@ use crate::content::folder::folder_url;
 use crate::kernel::openapi::text::{NewUid, ParentUid};
 use crate::kernel::url::address;
 
-/// The address of a dashboard's page.
+/// The URL of a dashboard's page.
 pub(crate) fn dashboard_url(uid: &Uid, slug: &str) -> String {
     address(format_args!("/d/{uid}/{slug}"))
 }
 
-/// The answer to a save.
+/// The result of a save.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct SavedDashboardBody {
@@ -51,7 +51,7 @@ impl SavedDashboardBody {
     }
 }
 
-/// The answer to what ends or undoes the deletion of a dashboard, or deletes one.
+/// The result of deleting, restoring or purging a dashboard.
 #[derive(Serialize, ToSchema)]
 pub(super) struct DeletedDashboardBody {
     message: String,
@@ -66,7 +66,7 @@ impl DeletedDashboardBody {
     }
 }
 
-/// What is said of a dashboard beside its document.
+/// The metadata of a dashboard.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct DashboardMetaBody<'a> {
@@ -87,7 +87,7 @@ pub(super) struct DashboardMetaBody<'a> {
     updated_by: &'a str,
     created_by: &'a str,
     version: i64,
-    /// The schema, if it is not the classic one.
+    /// The API version, unless the schema is the classic one.
     #[serde(skip_serializing_if = "Option::is_none")]
     api_version: Option<&'a str>,
     has_acl: bool,
@@ -102,7 +102,7 @@ pub(super) struct DashboardMetaBody<'a> {
     annotations_permissions: AnnotationsPermissions,
 }
 
-/// What may be done with annotations.
+/// The caller's permissions on annotations.
 #[derive(Clone, Copy, Serialize, ToSchema)]
 struct AnnotationsPermissions {
     dashboard: AnnotationActions,
@@ -156,25 +156,25 @@ impl<'a> DashboardMetaBody<'a> {
     }
 }
 
-/// A dashboard as it is read: what was saved, with what the server says of it.
+/// A saved dashboard with its id, uid and version.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "documents pass as text, this describes them")]
 pub(super) struct DashboardDocument {
     /// The numeric id, unique in the org.
     id: i64,
     uid: Uid,
-    /// How often it was saved, from 1.
+    /// The version, from 1.
     version: i64,
     title: String,
     #[serde(flatten)]
     others: BTreeMap<String, Value>,
 }
 
-/// A dashboard to save. Whatever else is in it is kept as it is.
+/// A dashboard to save. Unknown members are kept.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "documents pass as text, this describes them")]
 pub(super) struct DashboardForm {
-    /// The numeric id of the dashboard to save over, for old clients.
+    /// The numeric id of the dashboard to overwrite, for old clients.
     id: Option<i64>,
     #[schema(value_type = Option<NewUid>)]
     uid: Option<String>,
@@ -187,7 +187,7 @@ pub(super) struct DashboardForm {
     others: BTreeMap<String, Value>,
 }
 
-/// A dashboard, and what is said of it.
+/// A dashboard with its metadata.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "documents pass as text, this describes them")]
 pub(super) struct DashboardBody {
@@ -204,12 +204,12 @@ pub(super) struct SaveDashboardForm {
     /// The folder to save it in.
     #[schema(value_type = Option<ParentUid>)]
     folder_uid: Option<String>,
-    /// The same by its numeric id, for old clients.
+    /// Its numeric id, for old clients.
     folder_id: Option<i64>,
-    /// What was changed and why, for the list of versions.
+    /// The message of the version.
     #[schema(value_type = Option<VersionMessage>)]
     message: Option<String>,
-    /// Whether to save over a version that is not the one it is based on.
+    /// Whether to overwrite a version other than the one that the save is based on.
     #[serde(default)]
     overwrite: bool,
 }

@@ -1,4 +1,4 @@
-//! The dashboard to begin with.
+//! The home dashboard.
 
 use std::sync::Arc;
 
@@ -18,8 +18,8 @@ use crate::rights::resource_permission::DASHBOARDS;
 
 pub(super) fn routes(state: &Arc<Preferences>) -> Routes {
     Routes::of(&DASHBOARDS).add(
-        get("/api/dashboards/home", "getHomeDashboard", "Read which dashboard to begin with")
-            .details("Where to go, or a whole dashboard if nothing was chosen.")
+        get("/api/dashboards/home", "getHomeDashboard", "Read the caller's home dashboard")
+            .details("The answer is a redirect to the chosen dashboard, or the built-in dashboard if none is chosen.")
             .for_everybody()
             .to(state, get_home_dashboard),
     )
@@ -28,10 +28,10 @@ pub(super) fn routes(state: &Arc<Preferences>) -> Routes {
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 enum HomeBody {
-    /// Where to go.
+    /// The chosen dashboard.
     #[serde(rename_all = "camelCase")]
     Chosen { redirect_uri: String },
-    /// What to show to who has chosen nothing.
+    /// The built-in dashboard.
     BuiltIn {
         meta: HomeMetaBody,
         #[schema(value_type = Object, additional_properties)]
@@ -39,7 +39,7 @@ enum HomeBody {
     },
 }
 
-/// What is said of the built-in home dashboard, which nobody owns and nobody can change.
+/// The metadata of the built-in home dashboard, which cannot be changed.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct HomeMetaBody {
@@ -82,7 +82,7 @@ const HOME_META: HomeMetaBody = HomeMetaBody {
     provisioned_external_id: "",
 };
 
-/// A greeting, and the dashboards that the caller starred or saw last.
+/// A greeting, and the dashboards that the caller starred or viewed last.
 fn built_in_dashboard() -> Value {
     json!({
         "title": "Home",

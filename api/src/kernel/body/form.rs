@@ -1,12 +1,12 @@
-//! Reads forms out of JSON as Go's `encoding/json` does, for which Grafana's clients are written: names of members in any
-//! case, of repeated members the last, `null` like nothing, and no value in the place of one of another type. Unlike there,
-//! a whole number may be written as `39.0`.
+//! Parses forms from JSON like Go's `encoding/json`, which Grafana's clients expect: member names in any case, the last
+//! of repeated members, `null` as absent, and no value of a wrong type. Unlike there, an integer may be written as
+//! `39.0`.
 
 use kymograph_domain::kernel::json::{JsonKind, JsonValue};
 use serde::Deserialize;
 use serde::de::value::BorrowedStrDeserializer;
 
-/// The fault of a form.
+/// The error of a form.
 pub(crate) use serde::de::value::Error as Fault;
 use serde::de::{
     DeserializeSeed, Deserializer, EnumAccess, Error as _, IntoDeserializer, MapAccess, SeqAccess,
@@ -19,7 +19,7 @@ pub(crate) fn read<'a, T: Deserialize<'a>>(value: JsonValue<'a>) -> Result<T, Fa
     T::deserialize(Member(value))
 }
 
-/// Reads one member of an object, if it is there and not `null`.
+/// Reads one member of an object, unless it is absent or `null`.
 pub(crate) fn read_member<'a, T: Deserialize<'a>>(
     object: JsonValue<'a>,
     name: &str,
@@ -27,23 +27,22 @@ pub(crate) fn read_member<'a, T: Deserialize<'a>>(
     member(object, name).map(|value| read(value).map_err(|error| within(name, &error))).transpose()
 }
 
-/// The member of a form that is kept as it is, if it is there and not `null`.
+/// The raw member of a form, unless it is absent or `null`.
 pub(crate) fn member<'a>(object: JsonValue<'a>, name: &str) -> Option<JsonValue<'a>> {
     let members =
         object.members().filter(|(member, value)| member.eq_ignore_ascii_case(name) && !value.is_null());
     members.last().map(|(_, value)| value)
 }
 
-/// How many characters of a text an error names.
+/// How many characters of a text an error contains.
 const MAX_SHOWN: usize = 100;
 
-/// An error of a member, named where it is.
+/// The error of a member, with its path.
 fn within(name: &str, error: &Fault) -> Fault {
     Fault::custom(format_args!("{name}: {error}"))
 }
 
-/// The value of a wrong type as an error names it; of a text only the beginning, since serde escapes it and each level copies
-/// the error.
+/// The value of a wrong type in an error; a text is cut, since serde escapes it and each level copies the error.
 fn unexpected(value: JsonValue<'_>) -> Unexpected<'_> {
     match value.kind() {
         JsonKind::Null => Unexpected::Unit,
@@ -56,12 +55,12 @@ fn unexpected(value: JsonValue<'_>) -> Unexpected<'_> {
     }
 }
 
-/// The first characters of a text, which are more than any variant has.
+/// The first characters of a text, more than any variant has.
 fn beginning(text: &str) -> &str {
     text.char_indices().nth(MAX_SHOWN).map_or(text, |(end, _)| &text[..end])
 }
 
-/// Reads values of types that are no texts: the error of a text names its beginning.
+/// Deserializes values of types other than texts: the error for a text contains its beginning.
 macro_rules! deserialize_no_text {
     ($($method:ident)*) => {
         $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
@@ -73,7 +72,7 @@ macro_rules! deserialize_no_text {
     };
 }
 
-/// A value that is read into a type.
+/// A typed value.
 struct Member<'a>(JsonValue<'a>);
 
 impl<'de> Deserializer<'de> for Member<'de> {
@@ -85,7 +84,7 @@ impl<'de> Deserializer<'de> for Member<'de> {
             JsonKind::Bool(value) => visitor.visit_bool(value),
             JsonKind::Whole(number) => visitor.visit_i64(number),
             JsonKind::Number(number) => visitor.visit_f64(number),
-            // No text of a form can be stored with one.
+            // Texts with NUL cannot be stored.
             JsonKind::Text(text) if text.contains('\0') => {
                 Err(Fault::custom("a text cannot have NUL characters"))
             }
@@ -114,7 +113,7 @@ impl<'de> Deserializer<'de> for Member<'de> {
         visitor.visit_newtype_struct(self)
     }
 
-    /// A list is no form, though each of its items could be a member.
+    /// A list is not a form, although serde could read its items as members.
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _: &'static str,

@@ -1,5 +1,5 @@
-//! A budget for the memory of request bodies under way, with a share for each org, or for each client address on public
-//! routes. A body that does not fit is refused: to wait would let slow uploads block fast ones.
+//! A memory budget for request bodies in flight, with a share for each org, or for each client address on public
+//! routes. A body that does not fit is rejected: waiting would let slow uploads block fast ones.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,16 +12,16 @@ use kymograph_app::kernel::log_limit::LogLimit;
 use kymograph_domain::OrgId;
 use kymograph_domain::kernel::json::PADDING;
 
-/// How many bytes of bodies there may be under way in all orgs.
+/// The limit of bytes in flight in all orgs.
 pub(crate) const MAX_BYTES: usize = 48 * 1024 * 1024;
-/// How many bytes of small bodies there may be under way in all orgs.
+/// The limit of bytes of small bodies in flight in all orgs.
 pub(crate) const MAX_SMALL_BYTES: usize = 16 * 1024 * 1024;
-/// How many bytes of bodies there may be under way on public routes.
+/// The limit of bytes in flight on public routes.
 pub(crate) const MAX_PUBLIC_BYTES: usize = 8 * 1024 * 1024;
-/// How many of those may come from one address.
+/// The limit of those per address.
 pub(crate) const MAX_BYTES_OF_ADDRESS: usize = 256 * 1024;
 
-/// Whose share of the budget a body uses.
+/// The owner of a share of the budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Owner {
     Org(OrgId),
@@ -29,13 +29,13 @@ pub(crate) enum Owner {
 }
 
 impl Owner {
-    /// The owner of a body on a public route. Addresses that cannot be parsed share one budget.
+    /// The owner of a body on a public route. Unparsable addresses share one budget.
     pub(crate) fn of_address(address: &str) -> Self {
         Self::Address(network_of_client_at(address))
     }
 }
 
-/// A budget for bodies of orgs. An org may hold a quarter of it, and always one of the largest bodies.
+/// A budget for bodies of orgs. An org gets a quarter of it, and always one body of maximum size.
 pub(crate) fn of_orgs(max_body_bytes: usize) -> Arc<Budget<Owner>> {
     let most = MAX_BYTES.max(2 * (max_body_bytes + PADDING));
     Arc::new(Budget::new(most, (most / 4).max(max_body_bytes + PADDING)))
@@ -51,7 +51,7 @@ pub(crate) fn of_public() -> Arc<Budget<Owner>> {
     Arc::new(Budget::new(MAX_PUBLIC_BYTES, MAX_BYTES_OF_ADDRESS))
 }
 
-/// Makes what a body takes so many bytes. It fails if there are not as many.
+/// Resizes the reservation of a body. It fails if the budget is exhausted.
 pub(crate) fn grow_to(charge: &mut Charge<Owner>, bytes: usize) -> Result<(), Error> {
     static LIMIT: LogLimit = LogLimit::new();
     if charge.try_grow_to(bytes) {
@@ -59,7 +59,7 @@ pub(crate) fn grow_to(charge: &mut Charge<Owner>, bytes: usize) -> Result<(), Er
     }
     if let Some(suppressed) = LIMIT.admit() {
         let owner = charge.owner();
-        tracing::warn!(?owner, suppressed, "the budget for request bodies under way is used up");
+        tracing::warn!(?owner, suppressed, "the memory budget for request bodies is exhausted");
     }
     Err(Error::overloaded(overload::BODIES, "Too many large requests at once, try again shortly"))
 }

@@ -1,4 +1,4 @@
-//! Where a request came from, also if proxies are in between.
+//! The client address of a request, also behind proxies.
 
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 use axum::http::{HeaderMap, HeaderName};
 use ipnet::IpNet;
 
-/// The header to which each proxy adds, at the end, where it got the request from.
+/// The header to which each proxy appends the address that it got the request from.
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// How many proxies are followed.
 const MAX_HOPS: usize = 16;
@@ -15,7 +15,7 @@ const MAX_HOPS: usize = 16;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network(IpNet);
 
-/// The text names no network.
+/// The text is not a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NetworkError;
 
@@ -25,7 +25,7 @@ impl FromStr for Network {
     fn from_str(text: &str) -> Result<Self, NetworkError> {
         let address = || text.parse::<IpAddr>().map(IpNet::from);
         let given: IpNet = text.parse().or_else(|_| address()).map_err(|_| NetworkError)?;
-        // Peers are compared in this form, so a network must be in it as well.
+        // Peers are compared in canonical form, so networks must have it as well.
         let address = given.addr().to_canonical();
         let mapped = given.max_prefix_len() - IpNet::from(address).max_prefix_len();
         let prefix = given.prefix_len().checked_sub(mapped).ok_or(NetworkError)?;
@@ -34,15 +34,15 @@ impl FromStr for Network {
 }
 
 impl Network {
-    /// Whether an address is in it.
+    /// Whether it contains an address.
     #[must_use]
     pub fn contains(self, address: IpAddr) -> bool {
         self.0.contains(&address.to_canonical())
     }
 }
 
-/// The address that a request came from. The peer is believed to be what it is; what it says of others only if it is a
-/// proxy that is trusted, and so on. Anybody can have put anything before that.
+/// The client address of a request. The address of the peer is reliable; its header only if it is a trusted proxy, and
+/// so on from right to left. Anything before that can be forged.
 pub(super) fn client_address(peer: IpAddr, headers: &HeaderMap, proxies: &[Network]) -> String {
     let is_trusted = |address| proxies.iter().any(|network| network.contains(address));
     let mut client = peer.to_canonical();
@@ -56,7 +56,7 @@ pub(super) fn client_address(peer: IpAddr, headers: &HeaderMap, proxies: &[Netwo
     client.to_string()
 }
 
-/// The address of a hop, which some proxies give with a port.
+/// The address of a hop, to which some proxies add a port.
 fn hop(text: &str) -> Option<IpAddr> {
     let text = text.trim();
     let with_port = || text.parse::<SocketAddr>().ok().map(|address| address.ip());

@@ -1,4 +1,4 @@
-//! The context of a request: its ids, where it came from, and the span that its log lines belong to.
+//! The context of a request: its ids, its origin, and the span of its log lines.
 
 use std::net::SocketAddr;
 use std::sync::LazyLock;
@@ -19,16 +19,16 @@ use crate::kernel::metrics::HttpMetrics;
 use crate::kernel::panic::caught;
 use crate::kernel::url;
 
-/// The header that carries the id of a request, both ways.
+/// The header of the request id, in requests and responses.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// The header that connects the requests of one undertaking.
+/// The header of the correlation id.
 const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
-/// How much of a client's name for itself is kept.
+/// The maximum stored length of a `User-Agent`.
 const MAX_USER_AGENT_LENGTH: usize = 500;
-/// The longest id or key that is taken over from a client.
+/// The maximum length of an id or key of a client.
 pub(crate) const MAX_ID_LENGTH: usize = 128;
 
-/// Does the work of a request with a context, a span and the limits of all requests.
+/// Handles a request with a context, a span and the limits of all requests.
 pub(super) async fn with_context<W>(common: &Common, request: Request, work: W) -> Response
 where
     W: AsyncFnOnce(Request, RequestContext) -> Result<Response, ApiError>,
@@ -39,7 +39,7 @@ where
     let trace = trace::start(&request, &mut context);
     let request_id = context.request_id.clone();
     let span = request_span(&request, &request_id);
-    // On the heap, because each wrapper below has room for what it wraps once for each way to await it.
+    // Boxed, because each wrapper below contains its inner future once for each await point.
     let work = Box::pin(async {
         let timeout = settings.request_timeout;
         let work = caught(work(request, context), metrics.as_ref().map(HttpMetrics::panics));
@@ -65,8 +65,8 @@ where
     response
 }
 
-/// The span of a request. Reads have one at the level `debug` only: it would be a tenth of their work. The path is
-/// the matched one, because a real one can hold a secret, such as the code of an invite.
+/// The span of a request. Reads have one at the level `debug` only: it would be a tenth of their work. The path is the
+/// matched one, because a raw path can contain a secret, such as the code of an invite.
 fn request_span(request: &Request, request_id: &str) -> tracing::Span {
     let path = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
     macro_rules! request_span {
@@ -84,8 +84,7 @@ fn request_span(request: &Request, request_id: &str) -> tracing::Span {
     if is_write(request.method()) { request_span!(info_span) } else { request_span!(debug_span) }
 }
 
-/// Logs why a request failed through no fault of the client's. Rate-limited, because all requests fail while the database
-/// is unavailable or read-only.
+/// Logs a server error. Rate-limited, because all requests fail while the database is unavailable or read-only.
 fn log_failure(response: &Response, request_id: &str) {
     static UNAVAILABLE: LogLimit = LogLimit::new();
     static FAULT: LogLimit = LogLimit::new();
@@ -93,15 +92,15 @@ fn log_failure(response: &Response, request_id: &str) {
     let detail = &**detail;
     if response.status() == StatusCode::SERVICE_UNAVAILABLE {
         if let Some(suppressed) = UNAVAILABLE.admit() {
-            tracing::warn!(request_id, detail, suppressed, "a needed part is not available");
+            tracing::warn!(request_id, detail, suppressed, "a dependency is unavailable");
         }
     } else if let Some(suppressed) = FAULT.admit() {
-        tracing::error!(request_id, detail, suppressed, "a request failed through a fault of ours");
+        tracing::error!(request_id, detail, suppressed, "a request failed with an internal error");
     }
 }
 
-/// Answers are private to the caller by default: no cache stores them, and no browser guesses another content type. A
-/// handler that wants something else sets the header itself.
+/// Responses are private by default: no cache stores them, and no browser guesses another content type. A handler can
+/// override the header.
 fn set_protective_headers(headers: &mut HeaderMap) {
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
@@ -126,13 +125,13 @@ pub(crate) fn request_context(request: &Request, proxies: &[Network]) -> Request
         trace_id,
         correlation_id,
         ip: peer.map(|ConnectInfo(peer)| client_address(peer.ip(), headers, proxies)).unwrap_or_default(),
-        // What `to_str` accepts is ASCII, so every index is the boundary of a character.
+        // `to_str` accepts ASCII only, so every index is a character boundary.
         user_agent: user_agent[..user_agent.len().min(MAX_USER_AGENT_LENGTH)].to_owned(),
         ..RequestContext::default()
     }
 }
 
-/// An id that no other request has: 16 digits drawn once for this process and the number of the request.
+/// A unique id: 16 random digits of this process and the number of the request.
 fn new_request_id() -> String {
     static PROCESS: LazyLock<String> =
         LazyLock::new(|| random_bytes::<8>().map(|bytes| hex(&bytes)).unwrap_or_default());
@@ -140,7 +139,7 @@ fn new_request_id() -> String {
     format!("{}{:016x}", *PROCESS, NUMBER.fetch_add(1, Ordering::Relaxed))
 }
 
-/// An id that a client chose, if it is one that can stand in a log line.
+/// An id of a client, if it is safe in a log line.
 fn taken_over(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     let id = headers.get(name)?.to_str().ok()?;
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/".contains(&byte);

@@ -1,4 +1,4 @@
-//! Protection against requests that another site makes a browser send.
+//! Protection against cross-site requests.
 
 use axum::extract::Request;
 use axum::http::uri::{Authority, Uri};
@@ -7,17 +7,17 @@ use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use super::context::is_write;
 use crate::kernel::error::ApiError;
 
-/// Where browsers say how the site that makes them send a request is related to ours.
+/// The header with the relation of the requesting site to this one.
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
-/// Where browsers say what a request is for: `navigate` is for the page that the user looks at next.
+/// The header with the mode of a request: `navigate` for the page that the user opens.
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 
-/// GET routes that change state. The link that confirms an e-mail address is not among them: it contains a secret, and is
-/// opened from a mail client, which may be another site.
+/// GET routes that change state. The link of a verification mail is not among them: it contains a secret, and is opened
+/// from a mail client, which may be another site.
 const CHANGING_READS: [&str; 3] = ["/logout", "/user/auth-tokens/rotate", "/api/user/helpflags/clear"];
 
-/// Checks an authenticated request. Without a cookie there are no ambient credentials that another site could use. Links
-/// from other sites may lead here; their pages may not load anything from here.
+/// Checks an authenticated request. Without a cookie there are no ambient credentials that another site could abuse.
+/// Links from other sites are allowed; their pages must not load anything from here.
 pub(super) fn check_private(request: &Request, trusted: &[String]) -> Result<(), ApiError> {
     let headers = request.headers();
     if !headers.contains_key(header::COOKIE) {
@@ -32,8 +32,8 @@ pub(super) fn check_private(request: &Request, trusted: &[String]) -> Result<(),
     if is_link { Ok(()) } else { check_site(headers, trusted) }
 }
 
-/// Checks a request to a public route. Public writes create sessions, so they are checked without a cookie, too: otherwise
-/// another site could log its visitors in to an account of the attacker's.
+/// Checks a request to a public route. Public writes create sessions, so they are checked without a cookie, too:
+/// otherwise another site could log its visitors in to an account of the attacker.
 pub(super) fn check_public(request: &Request, trusted: &[String]) -> Result<(), ApiError> {
     let headers = request.headers();
     if is_write(request.method()) {

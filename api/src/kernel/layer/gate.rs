@@ -1,4 +1,4 @@
-//! The gate of requests that need credentials: it finds out who sends one, and records those that are denied.
+//! The gate of authenticated requests: it authenticates them, and records denied ones.
 
 use async_trait::async_trait;
 use axum::extract::{FromRequestParts, MatchedPath, Request};
@@ -9,40 +9,40 @@ use kymograph_app::{Error, RequestContext, Scope};
 
 use crate::kernel::error::{ApiError, Refused};
 
-/// Knows who sends requests.
+/// Authenticates requests.
 #[async_trait]
 pub trait Gate: Send + Sync {
-    /// Takes credentials out of the address, so that nothing that sees the address later sees them.
+    /// Removes credentials from the URL, so that nothing after this sees them.
     fn hide_credentials(&self, request: &mut Request);
 
-    /// Finds out who sent a request and what it may do.
+    /// Authenticates a request and determines its rights.
     async fn admit(&self, request: &mut Request, context: RequestContext) -> Result<Admitted, ApiError>;
 
-    /// Checks again that a request may do what its scope says, after it was waited for its body.
+    /// Checks the rights of a request again, after it waited for its body.
     async fn readmit(&self, request: &mut Request, scope: &Scope) -> Result<(), ApiError>;
 
-    /// Records a request that was denied, and why.
+    /// Records a denied request with the reason.
     fn denied(&self, sender: Sender<'_>, asked: Asked, reason: &str);
 }
 
 /// The sender of a request.
 #[derive(Clone, Copy, Debug)]
 pub enum Sender<'a> {
-    /// Somebody who was admitted.
+    /// An authenticated sender.
     Known(&'a Scope),
     /// Anybody.
     Unknown(&'a RequestContext),
 }
 
-/// A request that may pass.
+/// An authenticated request.
 pub struct Admitted {
-    /// What it may do.
+    /// Its scope.
     pub scope: Scope,
-    /// The cookie that the client gets with the answer, if there is a new one.
+    /// The cookie of the response, if there is a new one.
     pub cookie: Option<HeaderValue>,
 }
 
-/// The scope of an admitted request. Only routes behind the gate can take it.
+/// The scope of an authenticated request. Only routes behind the gate can extract it.
 pub struct Caller(pub Scope);
 
 impl<S: Sync> FromRequestParts<S> for Caller {
@@ -54,18 +54,18 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     }
 }
 
-/// What a request asks for, noted before a handler takes the request.
+/// The target of a request, recorded before the handler consumes it.
 pub struct Asked {
     /// The method.
     pub method: Method,
-    /// The address.
+    /// The URL.
     pub uri: Uri,
     /// The route that it matched.
     pub route: Option<MatchedPath>,
 }
 
 impl Asked {
-    /// What this request asks for. Copies nothing, because most requests are not denied.
+    /// The target of this request. Copies nothing, because most requests are not denied.
     pub(super) fn of(request: &Request) -> Self {
         Self {
             method: request.method().clone(),
@@ -75,7 +75,7 @@ impl Asked {
     }
 }
 
-/// The reason if a response denies its request. Not every 403 does: a quota that is reached denies nobody anything.
+/// The reason if a response denies its request. Not every 403 does: an exceeded quota does not.
 pub(super) fn refused(response: &Response) -> Option<String> {
     response.extensions().get().map(|Refused(reason)| reason.to_string())
 }

@@ -1,4 +1,4 @@
-//! Repeated requests get the response of the first.
+//! Repeated requests with an idempotency key get the stored response of the first.
 
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
@@ -13,12 +13,12 @@ use super::context::{MAX_ID_LENGTH, is_write};
 use crate::kernel::body;
 use crate::kernel::error::{ApiError, ApiResult};
 
-/// The header under whose value a request may be repeated.
+/// The header of the idempotency key.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-/// The largest response that is kept, in bytes. Only what is not stored can be larger.
+/// The size limit of a stored response, in bytes. Larger responses are not stored.
 const MAX_KEPT_BYTES: usize = 1024 * 1024;
 
-/// Answers a repeated request, and keeps the response to one that may be repeated. This reads the body, so it comes after
+/// Answers a repeated request, and stores the response to a request with a key. This reads the body, so it comes after
 /// authentication.
 pub(super) async fn repeat(
     commands: &Commands,
@@ -41,7 +41,7 @@ fn checked_key(value: &HeaderValue) -> ApiResult<String> {
     })
 }
 
-/// A hash by which a request can be told from another under the same key.
+/// A hash that distinguishes requests with the same key.
 async fn hash(request: &mut Request) -> ApiResult<[u8; 32]> {
     let mut hash = Sha256::new();
     hash.update(request.method().as_str());
@@ -59,7 +59,7 @@ async fn try_repeat(commands: &Commands, scope: &Scope, request: Request, next: 
         return Ok((status, [(header::CONTENT_TYPE, json)], kept.body).into_response());
     }
     let response = next.run(request).await;
-    // A response that must not be stored, because it shows a secret once, is not stored here either.
+    // A response with `no-store`, because it contains a secret, is not stored here either.
     let is_stored = response.headers().get(header::CACHE_CONTROL).is_none_or(|value| value != "no-store");
     if !response.status().is_success() || !is_stored {
         return Ok(response);

@@ -1,7 +1,7 @@
-//! The span of a request for a collector of traces, which continues the trace that the client is in.
+//! The span of a request for a trace collector, which continues the trace of the client.
 //!
-//! Spans for a collector are at the level `trace` and have a target of their own, so that where nobody collects them
-//! each costs one look at a flag.
+//! Spans for a collector have the level `trace` and a target of their own, so without a collector each costs one check
+//! of a flag.
 
 use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
@@ -14,10 +14,10 @@ use tracing::Span;
 use tracing::field::Empty;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-/// The header that tells a client which trace its request was in.
+/// The response header with the trace of the request.
 const TRACE_RESPONSE: HeaderName = HeaderName::from_static("traceresponse");
 
-/// Begins the span of a request, and says in the context which trace it is in.
+/// Begins the span of a request, and stores its trace in the context.
 pub(super) fn start(request: &Request, context: &mut RequestContext) -> Span {
     let method = request.method().as_str();
     let path = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
@@ -38,7 +38,7 @@ pub(super) fn start(request: &Request, context: &mut RequestContext) -> Span {
     span.record("otel.name", format!("{method} {path}"));
     let parent =
         global::get_text_map_propagator(|propagator| propagator.extract(&Headers(request.headers())));
-    // It fails only if the span was begun already.
+    // It fails only if the span has begun already.
     let _ = span.set_parent(parent);
     context.trace_id = span.context().span().span_context().trace_id().to_string();
     span
@@ -66,7 +66,7 @@ fn trace_response(context: &Context) -> Option<HeaderValue> {
     HeaderValue::try_from(format!("00-{}-{}-{flags:02x}", span.trace_id(), span.span_id())).ok()
 }
 
-/// Headers, as a propagator looks into them.
+/// Headers, as a propagator reads them.
 struct Headers<'a>(&'a HeaderMap);
 
 impl Extractor for Headers<'_> {

@@ -1,4 +1,4 @@
-//! The whole document, put together of the routes of the router.
+//! The whole document, generated from the routes.
 
 use axum::http::Method;
 use serde_json::Value;
@@ -95,13 +95,13 @@ fn http_scheme(scheme: HttpAuthScheme, description: &str) -> SecurityScheme {
 }
 
 fn org_header() -> Parameter {
-    let description = "The org to act in, instead of the one that the caller works in";
+    let description = "The org of the request, by default the caller's current org";
     parameter::header("X-Grafana-Org-Id", number(0), description)
 }
 
 fn idempotency_header() -> Parameter {
     let pattern = format!("^[!-~]{{1,{MAX_ID_LENGTH}}}$");
-    let description = "A text of your choice that no other request has. Sent again with the same key, this \
-        request is not carried out again";
+    let description =
+        "A unique key of your choice. A request that is repeated with the same key is not executed again";
     parameter::header("Idempotency-Key", matching(&pattern), description)
 }

@@ -1,5 +1,5 @@
-//! The description of a route, in the words of the document. What the code says itself, see [`super::signature`] and
-//! [`super::status`], is not said here again.
+//! The description of a route in the document. The parts derived from the code, see [`super::signature`] and
+//! [`super::status`], are not repeated here.
 
 use std::collections::BTreeMap;
 
@@ -17,78 +17,74 @@ use super::status;
 use crate::kernel::routes::Route;
 
 impl Route {
-    /// Says more than fits in a sentence.
+    /// Adds details to the summary.
     pub(crate) fn details(mut self, details: &'static str) -> Self {
         self.details = Some(details);
         self
     }
 
-    /// Adds a parameter of the query string.
+    /// Adds a query parameter.
     pub(crate) fn query(mut self, name: &str, kind: Kind, description: &str) -> Self {
         self.query.push(parameter::query(name, kind, description));
         self
     }
 
-    /// Adds a parameter of the query string without which the request makes no sense.
+    /// Adds a required query parameter.
     pub(crate) fn required_query(mut self, name: &str, kind: Kind, description: &str) -> Self {
         self.query.push(parameter::required_query(name, kind, description));
         self
     }
 
-    /// Adds the parameters of a list with pages: `page`, and one of this name for their size.
+    /// Adds the parameters of a list with pages: `page`, and the page size under this name.
     pub(crate) fn pages(mut self, size: &str, default_size: i64) -> Self {
         self.query.extend(parameter::page(size, default_size, 1));
         self
     }
 
-    /// The same for a list that counts its pages from 0.
+    /// The same for a list whose first page is 0.
     pub(crate) fn pages_from_zero(mut self, size: &str, default_size: i64) -> Self {
         self.query.extend(parameter::page(size, default_size, 0));
         self
     }
 
-    /// Adds the parameter that bounds a list without pages.
+    /// Adds the limit of a list without pages.
     pub(crate) fn limit(mut self, name: &str, default: i64) -> Self {
         self.query.push(parameter::size(name, default));
         self
     }
 
-    /// Adds the parameter that asks for an answer as of a time, which can be one that there never was.
+    /// Adds the parameter for reads as of a time, which can be invalid.
     pub(crate) fn at(self) -> Self {
         let kind = parameter::text();
-        self.query(
-            "at",
-            kind,
-            "Answer as of this time (RFC 3339 or milliseconds), or of this position of the log",
-        )
-        .fails(&[400])
+        self.query("at", kind, "Answer as of this time (RFC 3339 or milliseconds since 1970) or log position")
+            .fails(&[400])
     }
 
-    /// Says what a parameter of the path is, where it is something else than in other paths.
+    /// Describes a path parameter that differs from others of its name.
     pub(crate) fn path(mut self, name: &'static str, kind: Kind, description: &'static str) -> Self {
         self.path_parameters.push((name, kind, description));
         self
     }
 
-    /// Says what the body is, where the handler's type does not.
+    /// Declares the body, if the handler's type does not.
     pub(crate) fn takes<T: ToSchema>(mut self) -> Self {
         self.body = Some(Schemas::refer::<T>);
         self
     }
 
-    /// Says that success has another status than 200.
+    /// Declares a status of success other than 200.
     pub(crate) fn succeeds_with(mut self, status: StatusCode) -> Self {
         self.status = status;
         self
     }
 
-    /// Adds an answer in JSON, where the handler's type does not say it.
+    /// Adds a JSON response, if the handler's type does not declare it.
     pub(crate) fn answers<T: ToSchema>(mut self, status: u16, description: &'static str) -> Self {
         self.answers.push((status, description, Some(signature::Content::Json(Schemas::refer::<T>))));
         self
     }
 
-    /// Adds an answer of another media type.
+    /// Adds a response of another media type.
     pub(crate) fn answers_text(
         mut self,
         status: u16,
@@ -99,38 +95,38 @@ impl Route {
         self
     }
 
-    /// Adds an answer without a body.
+    /// Adds a response without a body.
     pub(crate) fn answers_nothing(mut self, status: u16, description: &'static str) -> Self {
         self.answers.push((status, description, None));
         self
     }
 
-    /// Adds statuses with which the operation itself can fail.
+    /// Adds statuses of failures of the operation itself.
     pub(crate) fn fails(mut self, statuses: &[u16]) -> Self {
         self.failures.extend(statuses.iter().map(|status| (*status, None)));
         self
     }
 
-    /// Adds a status of a failure that means here what it means nowhere else.
+    /// Adds a status of a failure with a special meaning.
     pub(crate) fn fails_when(mut self, status: u16, description: &'static str) -> Self {
         self.failures.push((status, Some(status::OwnFailure { description, message: None })));
         self
     }
 
-    /// Says what is missing, and in which words, where Grafana's answer is the status of a fault.
+    /// Declares an error for which Grafana answers with 500, and its message.
     pub(crate) fn fails_like_a_fault(mut self, description: &'static str, message: &'static str) -> Self {
         self.failures.push((500, Some(status::OwnFailure { description, message: Some(message) })));
         self
     }
 
-    /// Says that whoever is logged in may do it.
+    /// Declares that no permission is required.
     pub(crate) fn for_everybody(mut self) -> Self {
         self.needs_permission = false;
         self
     }
 }
 
-/// The description of a route, complete with what the code says of it.
+/// The complete description of a route, including the derived parts.
 pub(super) fn complete(route: &Route, schemas: &mut Schemas) -> path::Operation {
     let signature = (route.signature)();
     let mut builder = OperationBuilder::new()
@@ -157,7 +153,7 @@ pub(super) fn complete(route: &Route, schemas: &mut Schemas) -> path::Operation 
     }
     if let Some(schema) = route.body.or(signature.body) {
         let schema = schema(schemas);
-        // No body is read as an empty object.
+        // A missing body is treated as an empty object.
         let required = if schemas.requires_members(&schema) { Required::True } else { Required::False };
         let content = Content::new(Some(schema));
         let body = RequestBodyBuilder::new().content("application/json", content);
@@ -196,7 +192,7 @@ fn responses(
     builder.build()
 }
 
-/// An answer of one status can have a body of more than one media type.
+/// The responses of one status can have several media types.
 fn with_content(
     response: ResponseBuilder,
     schemas: &mut Schemas,

@@ -1,8 +1,8 @@
-//! A page to browse the document: HTML without script, made of the document alone.
+//! A page to browse the document: HTML without script, generated from the document.
 
 use serde_json::{Map, Value};
 
-/// The style of the page. The policy of the page allows it by its hash.
+/// The style of the page, which its Content-Security-Policy allows by hash.
 pub(super) const STYLE: &str = include_str!("page.css");
 
 /// The page of a document.
@@ -105,7 +105,7 @@ fn answer_row(status: &str, answer: &Value) -> String {
     )
 }
 
-/// The types of what a body can be.
+/// The types of a body.
 fn content(body: &Value) -> String {
     let types = members(&body["content"]).map(|(media_type, content)| match media_type.as_str() {
         "application/json" => type_of(&content["schema"]),
@@ -166,7 +166,7 @@ fn type_of(schema: &Value) -> String {
     format!("{}{}", escape(&name), limits(schema))
 }
 
-/// What values of a type must be like.
+/// The constraints of a type.
 fn limits(schema: &Value) -> String {
     const LIMITS: [(&str, &str); 7] = [
         ("format", ""),
@@ -198,7 +198,7 @@ fn table(title: &str, rows: &str) -> String {
     format!("{title}<table>{rows}</table>")
 }
 
-/// What a reference refers to, or the part itself.
+/// Resolves a reference.
 fn resolve<'a>(document: &'a Value, part: &'a Value) -> &'a Value {
     let place = part["$ref"].as_str().and_then(|reference| reference.strip_prefix('#'));
     place.and_then(|place| document.pointer(place)).unwrap_or(part)
@@ -221,7 +221,7 @@ fn paragraphs(text: &str) -> String {
     told.map(|paragraph| format!("<p>{}</p>", inline(paragraph))).collect::<Vec<_>>().concat()
 }
 
-/// The little of Markdown that the document uses: code and bold text.
+/// The subset of Markdown in the document: code and bold text.
 fn inline(text: &str) -> String {
     let marked = |text: &str, mark: &str, tag: &str| {
         let parts = text.split(mark).enumerate().map(|(number, part)| match number % 2 {

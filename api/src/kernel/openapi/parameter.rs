@@ -1,5 +1,4 @@
-//! Parameters: those of paths by their name, which means the same in all paths, and the kinds of values that
-//! those of query strings have.
+//! Parameters: path parameters by name, with the same meaning in all paths, and the types of query parameters.
 
 use kymograph_app::kernel::page::MAX_PER_PAGE;
 use kymograph_domain::Uid;
@@ -10,7 +9,7 @@ use utoipa::openapi::{
     ArrayBuilder, KnownFormat, ObjectBuilder, RefOr, Required, Schema, SchemaFormat, Type,
 };
 
-/// What values a parameter takes.
+/// The type of a parameter.
 #[derive(Clone)]
 pub(crate) struct Kind(RefOr<Schema>);
 
@@ -29,7 +28,7 @@ pub(crate) fn uid() -> Kind {
     Kind(Uid::schema())
 }
 
-/// One of some words.
+/// An enumeration.
 pub(crate) fn one_of(words: &[&str]) -> Kind {
     Kind(ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words.iter().copied())).into())
 }
@@ -39,17 +38,17 @@ pub(crate) fn flag() -> Kind {
     Kind(ObjectBuilder::new().schema_type(Type::Boolean).into())
 }
 
-/// A number that is not below another one.
+/// A number with a minimum.
 pub(crate) fn number(minimum: i64) -> Kind {
     Kind(integer(minimum).into())
 }
 
-/// Values of a parameter that can be given more than once.
+/// A repeatable parameter.
 pub(crate) fn many(kind: Kind) -> Kind {
     Kind(ArrayBuilder::new().items(kind.0).into())
 }
 
-/// The size of a page. Zero means the default, and no page is larger than the largest.
+/// The size of a page. Zero means the default; it is capped at the maximum.
 fn page_size(default: i64) -> Kind {
     Kind(integer(0).maximum(Some(MAX_PER_PAGE)).default(Some(json!(default))).into())
 }
@@ -61,28 +60,28 @@ fn integer(minimum: i64) -> ObjectBuilder {
         .minimum(Some(minimum))
 }
 
-/// A parameter of the query string, which may be left out.
+/// An optional query parameter.
 pub(super) fn query(name: &str, kind: Kind, description: &str) -> Parameter {
     parameter(name, ParameterIn::Query, kind, description, Required::False)
 }
 
-/// A parameter of the query string that must be there.
+/// A required query parameter.
 pub(super) fn required_query(name: &str, kind: Kind, description: &str) -> Parameter {
     parameter(name, ParameterIn::Query, kind, description, Required::True)
 }
 
-/// The number and the size of a page, in lists whose first page has this number.
+/// The number and the size of a page, with the number of the first page.
 pub(super) fn page(size: &str, default_size: i64, first: i64) -> [Parameter; 2] {
     let number = Kind(integer(0).default(Some(Value::from(first))).into());
-    [query("page", number, "The page of the list"), self::size(size, default_size)]
+    [query("page", number, "The number of the page"), self::size(size, default_size)]
 }
 
 /// The size of a page.
 pub(super) fn size(name: &str, default_size: i64) -> Parameter {
-    query(name, page_size(default_size), "How many entries to answer with")
+    query(name, page_size(default_size), "The size of a page")
 }
 
-/// A parameter of the path, in the kind and with the description of its name if it has none of its own.
+/// A path parameter, by default with the type and description of its name.
 pub(super) fn path(name: &str, own: Option<&(&'static str, Kind, &'static str)>) -> Parameter {
     let (kind, description) = match own {
         Some((_, kind, description)) => (kind.clone(), *description),
@@ -106,28 +105,28 @@ fn parameter(name: &str, place: ParameterIn, kind: Kind, description: &str, requ
         .build()
 }
 
-/// What a name means in any path.
+/// The meaning of a name in any path.
 fn of_name(name: &str) -> Option<(Kind, &'static str)> {
     Some(match name {
         "code" | "invitation_code" => (text(), "The code of an invite"),
-        "hash" => (text(), "What the picture is made of"),
+        "hash" => (text(), "The hash of the avatar"),
         "dashboard_uid" | "uid" => (uid(), "The uid of a dashboard"),
         "data_source_id" => (number(1), "The numeric id of a data source"),
         "data_source_name" => (text(), "The name of a data source"),
         "data_source_uid" => (uid(), "The uid of a data source"),
-        "event_id" => (number(1), "The id of an entry"),
-        "flag_id" => (number(0), "The bits to set"),
+        "event_id" => (number(1), "The id of an audit event"),
+        "flag_id" => (number(0), "The bits of the hints"),
         "folder_id" => (number(1), "The numeric id of a folder"),
         "folder_uid" => (uid(), "The uid of a folder"),
         "job_id" => (text(), "The id of a job"),
         "org_id" => (number(1), "The id of an org"),
         "org_name" => (text(), "The name of an org"),
-        "role" => (one_of(&["Viewer", "Editor", "Admin"]), "A role in the org"),
+        "role" => (one_of(&["Viewer", "Editor", "Admin"]), "A role"),
         "service_account_id" => (number(1), "The id of a service account"),
-        "team_id" => (uid(), "The id of a team, or its uid"),
+        "team_id" => (uid(), "The id or uid of a team"),
         "token_id" => (number(1), "The id of a token"),
         "user_id" => (number(1), "The id of a user"),
-        "version" => (number(1), "The number of a version"),
+        "version" => (number(1), "A version"),
         _ => return None,
     })
 }

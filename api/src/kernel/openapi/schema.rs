@@ -10,13 +10,13 @@ use utoipa::openapi::{Ref, RefOr, Schema};
 #[derive(Default)]
 pub(crate) struct Schemas {
     pub(super) named: BTreeMap<String, RefOr<Schema>>,
-    /// Names that two types have.
+    /// Names of several types.
     pub(super) ambiguous: Vec<String>,
 }
 
 impl Schemas {
-    /// Adds a type and all it is made of, and refers to it. Types of others, such as texts and maps, have no name
-    /// that says anything, so they stand where they are used.
+    /// Adds a type with all its parts, and refers to it. Foreign types, such as texts and maps, have no meaningful
+    /// name, so they are inlined.
     pub(crate) fn refer<T: ToSchema>(&mut self) -> RefOr<Schema> {
         let mut parts = Vec::new();
         T::schemas(&mut parts);
@@ -31,7 +31,7 @@ impl Schemas {
         }
     }
 
-    /// Whether an empty object is no value of a schema.
+    /// Whether a schema rejects an empty object.
     pub(super) fn requires_members(&self, schema: &RefOr<Schema>) -> bool {
         match schema {
             RefOr::Ref(reference) => {
@@ -43,7 +43,7 @@ impl Schemas {
         }
     }
 
-    /// A list has its items' schema in itself, and the name of their type only in its own type's name.
+    /// A list inlines its items' schema, and has the name of their type only in its own name.
     fn refer_to_items(&mut self, item: &str, list: RefOr<Schema>) -> RefOr<Schema> {
         let RefOr::T(Schema::Array(mut list)) = list else { return list };
         if let ArrayItems::RefOrSchema(items) = list.items {

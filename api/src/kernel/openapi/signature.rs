@@ -1,5 +1,5 @@
-//! What a handler's own types say of its operation: which body it takes, and which it answers with. So these
-//! parts of the document cannot differ from the code.
+//! The parts of a description derived from a handler's types: its body and its response. So these parts of the document
+//! cannot differ from the code.
 
 use axum::Json;
 use axum::extract::{Extension, State};
@@ -17,7 +17,7 @@ use crate::kernel::query::{Path, Query};
 /// Adds a type to the schemas of the document and refers to it.
 pub(crate) type SchemaOf = fn(&mut Schemas) -> RefOr<Schema>;
 
-/// What is in a body.
+/// The content of a body.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Content {
     /// JSON of a type.
@@ -26,16 +26,16 @@ pub(crate) enum Content {
     Text(&'static str),
 }
 
-/// What a handler's types say.
+/// The derived parts.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Signature {
     /// Whether it reads a body.
     pub has_body: bool,
-    /// The type of the body, if the handler has it parsed.
+    /// The type of the parsed body, if any.
     pub(crate) body: Option<SchemaOf>,
     /// Whether it reads the query string.
     pub has_query: bool,
-    /// What it answers with, if its type says so.
+    /// The type of the response, if it is known.
     pub(crate) answer: Option<Content>,
     /// Whether it can fail.
     pub(crate) is_fallible: bool,
@@ -43,19 +43,19 @@ pub struct Signature {
 
 /// A handler whose types describe it.
 pub trait Describe<T> {
-    /// What the types say.
+    /// The derived parts.
     fn signature() -> Signature;
 }
 
 /// An argument of a handler.
 pub trait Argument {
-    /// Adds what the argument says of the operation.
+    /// Adds the parts derived from the argument.
     fn describe(_: &mut Signature) {}
 }
 
 /// The result of a handler.
 pub trait Answer {
-    /// Adds what the result says of the operation.
+    /// Adds the parts derived from the result.
     fn describe(signature: &mut Signature);
 }
 
@@ -137,7 +137,7 @@ impl Answer for &'static str {
     }
 }
 
-/// A response that is put together by hand. The description of its route says what it is.
+/// A response built by hand, declared in the description of its route.
 impl Answer for Response {
     fn describe(_: &mut Signature) {}
 }

@@ -1,4 +1,4 @@
-//! What the derived schemas say and should not.
+//! Simplifies derived schemas.
 
 use std::collections::BTreeSet;
 
@@ -6,8 +6,8 @@ use serde_json::Value;
 
 const SCHEMAS: &str = "#/components/schemas/";
 
-/// Takes out what clients need not reckon with: defaults that say nothing, and that a member of an answer is `null`,
-/// if it is left out when there is nothing to say.
+/// Removes parts that are irrelevant to clients: trivial defaults, and `null` of response members that are omitted
+/// instead.
 pub(super) fn simplify(document: &mut Value) {
     without_empty_defaults(document);
     let mut sent = BTreeSet::new();
@@ -26,8 +26,8 @@ fn operations(document: &Value) -> impl Iterator<Item = &Value> {
     paths.into_iter().flatten().filter_map(|(_, item)| item.as_object()).flat_map(serde_json::Map::values)
 }
 
-/// Takes out the defaults `null` and `false`, which are what one expects and which some generators take for a
-/// reason to ask for the member, and any default of members that may not be left out.
+/// Removes the defaults `null` and `false`, which are implied and which some generators take for a required member, and
+/// any default of required members.
 fn without_empty_defaults(value: &mut Value) {
     match value {
         Value::Object(keywords) => {
@@ -45,7 +45,7 @@ fn without_empty_defaults(value: &mut Value) {
     }
 }
 
-/// Gathers the names of the schemas that a part of the document is made of.
+/// Collects the names of the schemas in a part of the document.
 fn gather_names(part: &Value, document: &Value, names: &mut BTreeSet<String>) {
     match part {
         Value::Object(members) => {
@@ -63,7 +63,7 @@ fn gather_names(part: &Value, document: &Value, names: &mut BTreeSet<String>) {
     }
 }
 
-/// Takes `null` from the members of an object that need not be there.
+/// Removes `null` from the optional members of an object.
 fn without_nulls(schema: &mut Value) {
     let Value::Object(keywords) = schema else { return };
     for combined in ["allOf", "oneOf"] {

@@ -1,5 +1,5 @@
-//! Which statuses an operation can answer with besides its own: they follow from what requests of its kind go
-//! through, so they are derived here and named nowhere else.
+//! The derived statuses of an operation: they follow from the layers of its requests, so they are derived here and
+//! declared nowhere else.
 
 use std::collections::BTreeMap;
 
@@ -13,73 +13,73 @@ use super::signature::Signature;
 use crate::kernel::error::{ErrorBody, PreconditionErrorBody};
 use crate::kernel::routes::Route;
 
-/// What each status of a failure means. The names are those of the document's components.
+/// The meaning of each status of a failure. The names are those of the document's components.
 const FAILURES: [(u16, &str, &str); 14] = [
     (400, "BadRequest", "The request is malformed or breaks a rule"),
-    (401, "Unauthorized", "The credentials are missing or wrong, or not for the org that is named"),
-    (403, "Forbidden", "The caller may not do this, or a page of another site sent the request"),
-    (404, "NotFound", "What is named is not there, or not for the caller"),
-    (409, "Conflict", "Another object has what must be unique"),
-    (410, "Gone", "It was there once"),
-    (412, "PreconditionFailed", "It has changed in the meantime, or something stands in the way"),
+    (401, "Unauthorized", "The credentials are missing, invalid, or not valid for the requested org"),
+    (403, "Forbidden", "The caller lacks the permission, or the request is cross-site"),
+    (404, "NotFound", "The object does not exist, or is not visible to the caller"),
+    (409, "Conflict", "The request conflicts with another object, such as by a name that must be unique"),
+    (410, "Gone", "The object existed before"),
     (
-        413,
-        "TooLarge",
-        "The body is larger than the server takes, or the answer would be larger than it gives",
+        412,
+        "PreconditionFailed",
+        "The object has changed since it was read (an optimistic concurrency conflict), or another object is in conflict",
     ),
+    (413, "TooLarge", "The request body or the answer exceeds a limit"),
     (415, "UnsupportedMediaType", "The body is not JSON"),
-    (422, "Contradictory", "The `Idempotency-Key` was used before for another request"),
-    (429, "TooManyRequests", "Too many at once, try again shortly"),
-    (500, "Internal", "A fault of the server's"),
-    (503, "Unavailable", "The database cannot be reached now, try again shortly"),
-    (504, "Timeout", "It took longer than a request may take"),
+    (422, "Contradictory", "The `Idempotency-Key` was used for another request"),
+    (429, "TooManyRequests", "Too many concurrent requests, try again shortly"),
+    (500, "Internal", "An internal error"),
+    (503, "Unavailable", "The database is unavailable, try again shortly"),
+    (504, "Timeout", "The request timed out"),
 ];
 
-/// The statuses of what requests like those of a route go through.
+/// The statuses of the layers of a route.
 pub(super) fn derived(route: &Route, signature: &Signature) -> Vec<u16> {
     let is_write = !matches!(route.method, Method::GET | Method::HEAD);
     let is_private = !route.is_public;
     let mut statuses = Vec::new();
     let mut add = |condition: bool, more: &[u16]| statuses.extend(more.iter().filter(|_| condition));
-    // A parameter that is no UTF-8.
+    // A parameter that is not UTF-8.
     add(route.path.contains('{'), &[400]);
-    // The body and its type, and too many bytes of bodies at once.
+    // The body and its type, and the memory budget of bodies.
     add(signature.has_body, &[400, 413, 415, 429]);
-    // A malformed `Idempotency-Key`, a page of another site, and a body that is read to tell requests apart.
+    // A malformed `Idempotency-Key`, a cross-site request, and a body that is read to hash the request.
     add(is_write, &[400, 403, 413]);
-    // A malformed id of an org, credentials, and too many passwords, or changes of the same, at once.
+    // A malformed org id, credentials, and too many concurrent password checks or commands.
     add(is_private, &[400, 401, 429]);
     add(is_private && route.needs_permission, &[403]);
-    // Rows of a list that are too large together, which may be read for any answer.
+    // A list that exceeds the limit, which any read can return.
     add(is_private && !is_write, &[413]);
-    // A key used for another request.
+    // An idempotency key of another request.
     add(is_private && is_write, &[422]);
     add(is_private || signature.is_fallible, &[500, 503, 504]);
     statuses
 }
 
-/// The failure of a read that needs no permission, and so fails with 403 for one reason only.
+/// The only 403 of a read without permissions.
 pub(super) fn foreign_read(route: &Route) -> Option<(u16, Option<OwnFailure>)> {
     let is_read = !route.is_public && !route.needs_permission && route.method == Method::GET;
-    let description = "A page of another site sent the request";
+    let description = "The request is cross-site";
     is_read.then_some((403, Some(OwnFailure { description, message: None })))
 }
 
-/// A reference to what a status of a failure means everywhere.
+/// A reference to the common meaning of a status.
 pub(super) fn failure(status: u16) -> Option<RefOr<Response>> {
     let (_, name, _) = FAILURES.iter().find(|(known, ..)| *known == status)?;
     Some(Ref::from_response_name(*name).into())
 }
 
-/// What a failure means in an operation.
+/// The special meaning of a failure.
 #[derive(Clone, Copy)]
 pub(crate) struct OwnFailure {
     pub(super) description: &'static str,
-    /// What its body says, if that tells it from a fault of the server's.
+    /// The message, if it distinguishes it from an internal error.
     pub(super) message: Option<&'static str>,
 }
 
-/// A failure that means something of its own in an operation.
+/// A failure with a special meaning.
 pub(super) fn own_failure(schemas: &mut Schemas, status: u16, own: OwnFailure) -> Response {
     let body = if status == StatusCode::PRECONDITION_FAILED.as_u16() {
         schemas.refer::<PreconditionErrorBody>()
@@ -107,7 +107,7 @@ pub(super) fn failures(schemas: &mut Schemas) -> BTreeMap<String, RefOr<Response
         if matches!(status, 429 | 503) {
             let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1));
             let mut header = Header::new(seconds);
-            header.description = Some("After how many seconds to try again".to_owned());
+            header.description = Some("The delay before a retry, in seconds".to_owned());
             response.headers.insert("Retry-After".to_owned(), header.into());
         }
         ((*name).to_owned(), response.into())

@@ -1,5 +1,5 @@
-//! What texts that clients send must be like. Forms take any text and the domain checks it, so these types are
-//! there for their schemas only: `#[schema(value_type = Name)]`.
+//! The types of clients' texts. Forms accept any text and the domain validates it, so these types are for schemas only:
+//! `#[schema(value_type = Name)]`.
 
 #![expect(dead_code, reason = "nobody makes a value of these types")]
 
@@ -25,12 +25,12 @@ pub(crate) struct ShortText(String);
 #[schema(max_length = 16384, pattern = r"^[^\u0000]*$")]
 pub(crate) struct LongText(String);
 
-/// The uid for a new object. An empty one has one generated.
+/// The uid of a new object. If it is empty, one is generated.
 #[derive(ToSchema)]
 #[schema(max_length = 40, pattern = "^[a-zA-Z0-9_-]*$")]
 pub(crate) struct NewUid(String);
 
-/// The uid of the folder to be in. The root for an empty text or `general`.
+/// The uid of the parent folder; an empty text or `general` is the root.
 #[derive(ToSchema)]
 #[schema(max_length = 40, pattern = "^[a-zA-Z0-9_-]*$")]
 pub(crate) struct ParentUid(String);
@@ -40,7 +40,7 @@ pub(crate) struct ParentUid(String);
 #[schema(max_length = 64, pattern = r"^[^\u0000]*$")]
 pub(crate) struct Word(String);
 
-/// The colours of pages. Nothing leaves them to the server.
+/// The theme. An empty text is the default of the server.
 #[derive(ToSchema)]
 #[schema(rename_all = "lowercase")]
 pub(crate) enum Theme {

@@ -1,17 +1,17 @@
-//! An audit entry as a line of comma-separated values, as RFC 4180 has it.
+//! An audit event as a line of CSV (RFC 4180).
 
 use kymograph_app::record::audit::AuditRecord;
 
-/// The names of the columns that every entry has.
+/// The names of the columns.
 const COLUMNS: &str = "id,orgId,occurredAt,action,schemaVersion,outcome,actorType,actorId,actorLogin,targetType,\
     targetUid,targetName,targetVersion,ip,userAgent,requestId,correlationId,traceId,tokenId,authMethod,reason,count";
 
-/// The line with the names of the columns, with one for what entries changed if that is wanted.
+/// The header line, with a column for the changes if they are requested.
 pub(super) fn header(with_changes: bool) -> String {
     format!("{COLUMNS}{}\r\n", if with_changes { ",summary" } else { "" })
 }
 
-/// Writes an entry and the end of its line.
+/// Writes an event with its line break.
 pub(super) fn write_line(out: &mut Vec<u8>, record: &AuditRecord<'_>, with_changes: bool) {
     push_number(out, record.id);
     out.push(b',');
@@ -54,7 +54,7 @@ pub(super) fn write_line(out: &mut Vec<u8>, record: &AuditRecord<'_>, with_chang
     out.extend_from_slice(b"\r\n");
 }
 
-/// What an entry changed, in words.
+/// The summary of an event's changes.
 fn summary(record: &AuditRecord<'_>) -> String {
     let sentences = record.changes.iter().flat_map(|diff| &diff.summary);
     sentences.map(|sentence| sentence.text.as_str()).collect::<Vec<_>>().join("; ")
@@ -67,11 +67,11 @@ fn push_number(out: &mut Vec<u8>, number: i64) {
 
 /// The first characters of formulas.
 const FORMULA: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
-/// Separators of cells and lines in some countries and programs.
+/// Separators of cells and lines in some locales and programs.
 const SEPARATORS: [char; 4] = [';', '\t', '\r', '\n'];
 
-/// Adds a comma and a text. Where a spreadsheet could take a text or a part of it for a formula, there is an apostrophe
-/// before it: many of them are chosen by people, some of them by people who are not even known.
+/// Adds a comma and a text. An apostrophe is prepended where a spreadsheet could interpret a text or a part of it as a
+/// formula: many texts are chosen by users, some of them unauthenticated.
 fn push_text(out: &mut Vec<u8>, text: &str) {
     out.push(b',');
     let needs_quotes = is_formula(text) || text.contains(SEPARATORS) || text.contains([',', '"']);

@@ -1,4 +1,4 @@
-//! An audit entry as JSON.
+//! An audit event as JSON.
 
 use kymograph_app::record::audit::{AccessDetails, AuditActor, AuditRecord, AuditTarget};
 use kymograph_domain::Timestamp;
@@ -32,14 +32,14 @@ pub(super) struct EntryBody<'a> {
     imported: Option<ImportedEventBody<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     access: Option<AccessBody<'a>>,
-    /// What was changed in the object.
+    /// The changes.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<ChangeBody>>)]
     changes: Option<&'a RawValue>,
-    /// Whether there is more than `changes` says.
+    /// Whether `changes` is truncated.
     #[serde(skip_serializing_if = "Option::is_none")]
     truncated: Option<bool>,
-    /// What was changed, in words.
+    /// The summary.
     #[serde(skip_serializing_if = "Option::is_none")]
     summary: Option<Vec<&'a str>>,
 }
@@ -145,12 +145,12 @@ fn body<'a>(record: &'a AuditRecord<'_>) -> EntryBody<'a> {
     }
 }
 
-/// An entry as JSON text.
+/// An event as JSON text.
 pub(super) fn raw(record: &AuditRecord<'_>) -> serde_json::Result<Box<RawValue>> {
     serde_json::value::to_raw_value(&body(record))
 }
 
-/// Writes an entry and the end of its line.
+/// Writes an event with its line break.
 pub(super) fn write_line(out: &mut Vec<u8>, record: &AuditRecord<'_>) -> serde_json::Result<()> {
     if record.imported.is_none() && record.access.is_none() && record.changes.is_none() {
         write_plain(out, record)?;
@@ -161,8 +161,8 @@ pub(super) fn write_line(out: &mut Vec<u8>, record: &AuditRecord<'_>) -> serde_j
     Ok(())
 }
 
-/// Writes an entry that has nothing but what every entry has, as most do: a serializer looks at each byte of the names of
-/// members, of which there are more than of the values.
+/// Writes an event without optional members, as most are: a serializer escapes each byte of the names of members, which
+/// are longer than the values.
 fn write_plain(out: &mut Vec<u8>, record: &AuditRecord<'_>) -> serde_json::Result<()> {
     let (actor, target) = (&record.actor, &record.target);
     number(out, r#"{"id":"#, record.id)?;

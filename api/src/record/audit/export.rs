@@ -1,4 +1,4 @@
-//! An export as a body that is written while it is read.
+//! An export as a streamed body.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -17,23 +17,23 @@ use tokio::sync::mpsc;
 
 use super::{csv, entry};
 
-/// How many pieces of an export may wait for the client to take them.
+/// How many chunks of an export are queued for the client.
 const MAX_WAITING: usize = 1;
-/// How many batches may be written out while the next one is read.
+/// How many batches are encoded while the next one is read.
 const MAX_WRITING: usize = 2;
-/// How many bytes there is room for when a batch is written out. Most need less, and to make room for more is to copy them.
+/// The initial capacity for an encoded batch. Most need less, and growing copies.
 const PIECE_BYTES: usize = 1024 * 1024;
-/// How long the client may take for the next piece.
+/// The timeout for the client to read the next chunk.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// In which form entries are exported.
+/// The format of an export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
-    /// A JSON object on each line.
+    /// One JSON object per line.
     Ndjson,
     /// Comma-separated values with a header.
     Csv {
-        /// Whether a column says what each entry changed.
+        /// Whether there is a column for the changes.
         with_changes: bool,
     },
 }
@@ -76,7 +76,7 @@ impl Format {
     }
 }
 
-/// The answer with an export.
+/// The response with an export.
 pub(super) fn response(export: AuditExport, format: Format) -> Response {
     static LIMIT: LogLimit = LogLimit::new();
     let (pieces, body) = mpsc::channel(MAX_WAITING);
@@ -85,9 +85,9 @@ pub(super) fn response(export: AuditExport, format: Format) -> Response {
         if let Err(error) = &end
             && let Some(suppressed) = LIMIT.admit()
         {
-            tracing::warn!(%error, suppressed, "an export was broken off");
+            tracing::warn!(%error, suppressed, "an export was aborted");
         }
-        // The end is told apart from a producer that is gone: a client must not take a part for the whole.
+        // The end is distinct from a dropped producer: a client must not take a part for the whole.
         let _ = pieces.send(end.map(|()| None)).await;
     });
     let mut response = Response::new(Body::new(Pieces { body, is_done: false }));
@@ -98,10 +98,10 @@ pub(super) fn response(export: AuditExport, format: Format) -> Response {
     response
 }
 
-/// A piece of an export; `None` is its end.
+/// A chunk of an export; `None` is its end.
 type Piece = Result<Option<Bytes>>;
 
-/// Reads batches and writes them out, some at once: to write one out takes longer than to read the next.
+/// Reads batches and encodes some of them concurrently: encoding takes longer than reading.
 async fn produce(mut export: AuditExport, format: Format, pieces: &mpsc::Sender<Piece>) -> Result<()> {
     if let Format::Csv { with_changes } = format {
         send(pieces, Bytes::from(csv::header(with_changes))).await?;

@@ -1,4 +1,4 @@
-//! The older operations on permissions of folders and dashboards, which replace a list as a whole.
+//! The older operations on permissions of folders and dashboards, which replace the whole list.
 
 use axum::Json;
 use axum::extract::State;
@@ -24,15 +24,15 @@ pub(crate) const DASHBOARDS: Group =
     Group::new("dashboards", "Dashboards and their versions").of_noun("dashboards", "dashboard");
 
 /// The group of operations named `folders`.
-pub(crate) const FOLDERS: Group = Group::new("folders", "Folders, which nest").of_noun("folders", "folder");
+pub(crate) const FOLDERS: Group = Group::new("folders", "Folders").of_noun("folders", "folder");
 
 pub(super) fn routes(folders: &KindState, dashboards: &KindState) -> Routes {
     let (folder, dashboard) =
         ("/api/folders/{folder_uid}/permissions", "/api/dashboards/uid/{uid}/permissions");
-    let replaces = "Those of folders around are listed as inherited, and cannot be changed here.";
+    let replaces = "Permissions of parent folders are listed as inherited, and cannot be changed here.";
     Routes::of(&FOLDERS)
         .add(
-            get(folder, "getFolderPermissionList", "List who may do what with a folder")
+            get(folder, "getFolderPermissionList", "List the permissions of a folder")
                 .fails(&[404])
                 .to(folders, get_permission_list),
         )
@@ -44,7 +44,7 @@ pub(super) fn routes(folders: &KindState, dashboards: &KindState) -> Routes {
         )
         .group(&DASHBOARDS)
         .add(
-            get(dashboard, "getDashboardPermissionsListByUID", "List who may do what with a dashboard")
+            get(dashboard, "getDashboardPermissionsListByUID", "List the permissions of a dashboard")
                 .fails(&[404])
                 .to(dashboards, get_permission_list),
         )
@@ -148,7 +148,7 @@ struct AclItemForm {
     inherited: Option<bool>,
 }
 
-/// What a folder around grants is left out where the own list grants as much.
+/// Inherited grants are omitted if the own list grants at least as much.
 async fn get_permission_list(
     State(state): State<KindState>,
     Caller(scope): Caller,
@@ -172,7 +172,7 @@ async fn update_permissions(
     Path(uid): Path<String>,
     JsonBody(form): JsonBody<AclForm>,
 ) -> ApiResult<Json<Message>> {
-    // Who sends back what was read does not want what is inherited to be granted here as well.
+    // A client that sends back what it read does not want to grant inherited permissions explicitly.
     let items = form.items.unwrap_or_default().into_iter().filter(|item| item.inherited != Some(true));
     let wanted = items.map(wanted_grant).collect::<Result<Vec<_>, _>>()?;
     state.permissions.replace_permissions(&scope, state.kind, &uid, &wanted).await?;

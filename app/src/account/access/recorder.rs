@@ -110,7 +110,7 @@ impl AccessRecorder {
         if dropped > 0 {
             tracing::warn!(
                 dropped,
-                "refusals were not recorded, because there were too many or writing failed"
+                "refused requests were not recorded: the queue was full or the write failed"
             );
         }
     }
@@ -149,7 +149,7 @@ impl Writer {
             if let Err(error) = self.write(entry).await {
                 static LIMIT: LogLimit = LogLimit::new();
                 if let Some(suppressed) = LIMIT.admit() {
-                    tracing::warn!(%error, suppressed, "a refusal could not be recorded");
+                    tracing::warn!(%error, suppressed, "could not record a refused request");
                 }
                 self.count_unrecorded(count);
             }

@@ -114,7 +114,7 @@ impl Identity {
         if let Err(error) = self.tokens.touch_token(owner, now).await
             && let Some(suppressed) = LIMIT.admit()
         {
-            tracing::warn!(%error, suppressed, token = owner.token_id, "could not note that the token was used");
+            tracing::warn!(%error, suppressed, token = owner.token_id, "could not update the last use of a token");
         }
     }
 }

@@ -69,9 +69,9 @@ impl EmailVerification {
     fn mail(&self, change: &EmailChange, code: &str) -> Mail {
         let link = format!("{}user/email/update?code={code}", self.root_url);
         let text = format!(
-            "Somebody with an account on {} asked to use this e-mail address for it.\n\n\
-             If that was you, log in there and open this link until {}:\n\n{link}\n\n\
-             If it was not, ignore this mail, and nothing changes.\n",
+            "A user of {} asked to use this e-mail address.\n\n\
+             If that was you, log in and open this link before {}:\n\n{link}\n\n\
+             Otherwise, ignore this mail: nothing will change.\n",
             self.root_url,
             change.expires_at.rfc3339(),
         );
@@ -131,10 +131,7 @@ impl Users {
         if verification.budget.take(&mail).await? {
             Ok(())
         } else {
-            Err(Error::overloaded(
-                overload::MAILS,
-                "Too many mails to confirm an address, try again in an hour",
-            ))
+            Err(Error::overloaded(overload::MAILS, "Too many verification mails, try again in an hour"))
         }
     }
 

@@ -63,7 +63,11 @@ impl Users {
             let mut claimant = unit.load_from_server::<User>(&claimant).await?;
             let (owner, stand_in) = (profile.clone(), random_uid()?.to_string());
             claimant.tell(UserCommand::YieldNames { owner, stand_in }).await?;
-            tracing::info!(user = id.0, claimant = claimant.id.0, "took a claimed name away from a user");
+            tracing::info!(
+                user = id.0,
+                claimant = claimant.id.0,
+                "an identity provider's user took over the login or e-mail address of another user"
+            );
             unit.record(claimant)?;
         }
         Ok(())

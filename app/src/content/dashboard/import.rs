@@ -114,7 +114,7 @@ fn check_elements(dashboard: JsonValue<'_>) -> Result<()> {
     let Some(element) = named.chain(listed).next() else { return Ok(()) };
     let name = shortened(element.get("name").and_then(JsonValue::as_str).unwrap_or_default(), MAX_NAME);
     Err(Error::invalid(format!(
-        "there are no library panels here, and the dashboard has {name:?}: unlink its library panels and export it again"
+        "library panels are not supported, and the dashboard uses {name:?}: unlink its library panels and export it again"
     )))
 }
 

@@ -190,7 +190,7 @@ fn tags(tags: JsonValue<'_>) -> Option<Vec<String>> {
 /// Says why a document is not written.
 pub(super) fn unwritten(error: WriteError) -> Error {
     match error {
-        WriteError::TooLong => Error::too_large("the dashboard is larger than a request may be"),
+        WriteError::TooLong => Error::too_large("the dashboard exceeds [server] max_body"),
         WriteError::Json(error) => Error::internal(error),
     }
 }

@@ -10,7 +10,7 @@ use crate::{Scope, Unit};
 
 /// The refusal to put something into another folder than the one that it was in.
 pub(crate) fn another_folder(uid: &Uid) -> Error {
-    Error::invalid(format!("the folder it was in is gone, and “{uid}” is the uid of another one now"))
+    Error::invalid(format!("its folder no longer exists, and “{uid}” is the uid of another folder"))
 }
 
 /// The numeric id of the folder that has a uid now, if it is the one that had it before a position.

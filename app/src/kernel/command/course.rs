@@ -70,7 +70,7 @@ impl<'a> Course<'a> {
 
     /// Takes that a commit was written before its own.
     pub(super) async fn lost(&mut self, attempt: u32, loaded: &Loaded) {
-        tracing::debug!(attempt, "another command was faster, deciding again");
+        tracing::debug!(attempt, "optimistic concurrency conflict: retrying the command");
         if self.has_lost {
             // Another server may have changed streams that the decision only looked at.
             self.commands.stores.events.forget(&loaded.take().streams);

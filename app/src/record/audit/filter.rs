@@ -285,7 +285,7 @@ impl Audits {
         ids.dedup();
         if i64::try_from(ids.len()).is_ok_and(|count| count > MAX_FILTER_ACTORS) {
             return Err(Error::invalid(format!(
-                "{parameter} means more than {MAX_FILTER_ACTORS} actors: be more specific"
+                "{parameter} matches more than {MAX_FILTER_ACTORS} actors: be more specific"
             )));
         }
         Ok(ids)

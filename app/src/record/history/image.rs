@@ -144,7 +144,8 @@ impl<'a> Images<'a> {
             return Ok(None);
         }
         self.version = version;
-        let past = self.past.take().ok_or_else(|| Error::internal(format!("{noun} is no aggregate type")))?;
+        let past =
+            self.past.take().ok_or_else(|| Error::internal(format!("{noun} is not an aggregate type")))?;
         let work = move || (past.image(), past);
         let (image, past) = self.reading.run(self.weight, work).await?;
         self.past = Some(past);
@@ -173,7 +174,7 @@ pub(crate) async fn past<A: Stream>(
     if reading.each(base, version, |known| past.push(&*known.event)).await? {
         return Ok((past, reading.room));
     }
-    Err(Error::too_large("the history up to this version is too long to be read"))
+    Err(Error::too_large("the history up to this version is too long to read"))
 }
 
 /// Reads the events of an object.

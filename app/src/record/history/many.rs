@@ -72,7 +72,7 @@ impl Pasts<'_> {
         room.small = room.small.saturating_sub(bytes);
         room.read = room.read.saturating_sub(bytes);
         if room.read == 0 {
-            return Err(Error::too_large("the history up to this version is too long to be read"));
+            return Err(Error::too_large("the history up to this version is too long to read"));
         }
         let work = move || {
             let mut pasts: Vec<(StreamId, Past<A>)> = Vec::new();

@@ -25,9 +25,9 @@ use crate::registry::{NounVisitor, visit};
 /// What a restoration came to.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Restored {
-    /// The version of the object now.
+    /// The current version of the object.
     pub version: i64,
-    /// Whether anything had to be changed.
+    /// Whether the object was changed.
     pub is_changed: bool,
 }
 
@@ -49,7 +49,7 @@ impl Histories {
         let restore = Restore { histories: self, subject, version, position };
         let restored = visit(of.noun, restore);
         let restored =
-            restored.ok_or_else(|| Error::internal(format!("{} is no aggregate type", of.noun)))?;
+            restored.ok_or_else(|| Error::internal(format!("{} is not an aggregate type", of.noun)))?;
         restored.await
     }
 
@@ -121,7 +121,7 @@ impl<'a> NounVisitor for Restore<'a> {
                     let new_id = if is_numbered { histories.new_id(scope).await? } else { 0 };
                     let commands = object.restoration(&past.state, &past.events, new_id);
                     let cannot =
-                        || Error::invalid(format!("a {} cannot be brought back", of.noun.replace('_', " ")));
+                        || Error::invalid(format!("a {} cannot be restored", of.noun.replace('_', " ")));
                     let mut commands = commands.ok_or_else(cannot)?;
                     let (reader, back) = (&*histories.reader, &HashSet::new());
                     without_ended(reader, scope, &*object, &mut commands, position, back).await?;

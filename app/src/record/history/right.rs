@@ -64,7 +64,7 @@ impl Histories {
         }
         self.require_edit(scope, of, kind, &uid).await?;
         let permission =
-            of.write.ok_or_else(|| Error::internal(format!("nobody may change a {}", of.noun)))?;
+            of.write.ok_or_else(|| Error::internal(format!("a {} cannot be changed", of.noun)))?;
         self.authorization.rest_on_right(scope, unit, kind, &uid, permission)
     }
 
@@ -86,7 +86,7 @@ impl Histories {
             return Ok(());
         }
         let noun = subject.of.noun;
-        let message = format!("another {noun} has its uid now: delete that one for good first");
+        let message = format!("another {noun} uses its uid: delete that one permanently first");
         Err(Error::new(ErrorKind::Taken, message))
     }
 

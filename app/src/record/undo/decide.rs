@@ -106,7 +106,7 @@ impl<'a, 's> Deciding<'a, 's> {
         for run in others.chunk_by(|one, other| one.noun == other.noun) {
             let Some(noun) = run.first().map(|object| object.noun.clone()) else { continue };
             let decided = visit(&noun, UndoRun { deciding: &mut *self, objects: run });
-            decided.ok_or_else(|| Error::internal(format!("{noun} is no aggregate type")))?.await?;
+            decided.ok_or_else(|| Error::internal(format!("{noun} is not an aggregate type")))?.await?;
         }
         let lists: Vec<_> = task.objects.iter().filter(is_list).collect();
         self.undo_lists(&lists).await
@@ -117,8 +117,7 @@ impl<'a, 's> Deciding<'a, 's> {
         let events: usize = self.unit.appends.iter().map(|append| append.events.len()).sum();
         if i64::try_from(events).is_ok_and(|events| events > MAX_UNDONE_EVENTS) {
             return Err(Error::too_large(format!(
-                "undoing this would change more than {MAX_UNDONE_EVENTS} things at once, permissions included: bring objects \
-                    back by their history, and dashboards out of the trash"
+                "the undo would write more than {MAX_UNDONE_EVENTS} events: restore objects by their history, and dashboards from the trash"
             )));
         }
         Ok(())
@@ -182,7 +181,7 @@ impl<'a, 's> Deciding<'a, 's> {
         let before = entity.version();
         let left = self.without_ended(&entity, &mut commands).await?;
         if left > 0 {
-            step.detail = format!("{left} of its members are left out, because they have left since");
+            step.detail = format!("{left} of its members are omitted, because they have left the org");
         }
         if let Err(error) = self.tell(object, &mut entity, was_there, commands).await {
             return refused(error).and_then(|error| self.push(step, Some(error)));
@@ -219,7 +218,7 @@ impl<'a, 's> Deciding<'a, 's> {
                 return Ok(Decision::unchanged("there is one with its uid again"));
             }
             let noun = &object.noun;
-            return Err(Error::new(ErrorKind::Taken, format!("another {noun} has its uid now")));
+            return Err(Error::new(ErrorKind::Taken, format!("another {noun} uses its uid")));
         }
         if was_there && self.has_come_back::<A>(object).await? {
             return Ok(Decision::unchanged("who had it has left since, and has what it was given then"));
@@ -294,7 +293,7 @@ impl<'a, 's> Deciding<'a, 's> {
             if is_left_of(ResourceKind::Folder, &contents.folders)
                 || is_left_of(ResourceKind::Dashboard, &contents.dashboards)
             {
-                return Err(Error::invalid("it is not empty: move away or delete first what is in it"));
+                return Err(Error::invalid("it is not empty: move or delete its contents first"));
             }
         }
         Ok(Decision::Tell(Fate::Ended, vec![command]))

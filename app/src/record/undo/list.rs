@@ -97,8 +97,9 @@ impl Deciding<'_, '_> {
             Some(_) => {
                 let (grants, lost) = self.still_valid(granted).await?;
                 if lost > 0 {
-                    step.detail =
-                        format!("{lost} of its permissions are left out, because whose they were has left");
+                    step.detail = format!(
+                        "{lost} of its permissions are omitted, because their grantees have left the org"
+                    );
                 }
                 ResourcePermissionCommand::Replace { resource, grants }
             }

@@ -38,10 +38,11 @@ impl Deciding<'_, '_> {
         for stream in now.references().into_iter().filter(is_new) {
             let (noun, key) = stream.as_str().split_once('-').unwrap_or((stream.as_str(), ""));
             let is_there = visit(noun, IsThere { unit: &self.unit, stream: &stream });
-            let is_there = is_there.ok_or_else(|| Error::internal(format!("{noun} is no aggregate type")))?;
+            let is_there =
+                is_there.ok_or_else(|| Error::internal(format!("{noun} is not an aggregate type")))?;
             if !is_there.await? {
                 let noun = noun.replace('_', " ");
-                return Err(Error::invalid(format!("{noun} {key} is not there any more")));
+                return Err(Error::invalid(format!("{noun} {key} no longer exists")));
             }
         }
         Ok(())

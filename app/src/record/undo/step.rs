@@ -107,9 +107,9 @@ pub struct UndoPlan {
     pub correlation_id: String,
     /// The effect on each object, as far as there is room.
     pub steps: Vec<UndoStep>,
-    /// How many objects there are.
+    /// The number of objects.
     pub count: usize,
-    /// How many of them change.
+    /// The number of objects that change.
     pub changed: usize,
     /// Stands for the state of all objects that this was decided on.
     pub seen: String,

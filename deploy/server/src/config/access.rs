@@ -1,4 +1,4 @@
-//! `[security]`, `[auth]` and `[auth.basic]`: who gets in, and how browsers are held to it.
+//! `[security]`, `[auth]` and `[auth.basic]`: log-ins, sessions and cookies.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::{ConfigError, Secret};
 /// The first administrator, cookies and protections.
 #[derive(Clone, Debug)]
 pub struct SecurityConfig {
-    /// The login of the administrator that the first start creates.
+    /// The login of the administrator created at the first start.
     pub admin_user: String,
     /// The password of that administrator.
     pub admin_password: Secret,
@@ -24,11 +24,11 @@ pub struct SecurityConfig {
     pub cookie_secure: bool,
     /// The `SameSite` attribute of cookies.
     pub cookie_samesite: CookieSameSite,
-    /// The hosts that may send requests with our cookies although they are not the server's own.
+    /// The hosts whose cross-site requests with cookies are accepted.
     pub csrf_trusted_origins: Vec<String>,
-    /// Whether failed logins may go on for ever.
+    /// Whether the limit of failed log-ins is disabled.
     pub disable_brute_force_login_protection: bool,
-    /// How many failed logins lock a user out for a while.
+    /// The number of failed log-ins after which a user is locked.
     pub brute_force_login_protection_max_attempts: u32,
 }
 
@@ -86,7 +86,7 @@ pub enum CookieSameSite {
     Lax,
     /// Never sent from other sites.
     Strict,
-    /// Always sent; browsers ask for a secure cookie then.
+    /// Always sent; browsers require a secure cookie.
     None,
     /// The attribute is left out.
     Disabled,
@@ -109,13 +109,13 @@ impl CookieSameSite {
 pub struct AuthConfig {
     /// The name of the session cookie.
     pub login_cookie_name: String,
-    /// How long a session lives that nobody uses.
+    /// The lifetime of an unused session.
     pub login_maximum_inactive_lifetime: Duration,
-    /// How long a session lives at most.
+    /// The maximum lifetime of a session.
     pub login_maximum_lifetime: Duration,
-    /// How often the token of a session in use changes.
+    /// The interval of token rotation.
     pub token_rotation_interval: Duration,
-    /// Whether requests may carry login and password themselves.
+    /// Whether basic authentication is accepted.
     pub basic_enabled: bool,
 }
 
@@ -133,7 +133,7 @@ impl AuthConfig {
     }
 }
 
-/// A name that can stand in a `Set-Cookie` header (a token of RFC 9110).
+/// A name that is valid in a `Set-Cookie` header (a token of RFC 9110).
 fn cookie_name(text: &str) -> Parsed<String> {
     let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
     if text.is_empty() || !text.chars().all(is_token) {
@@ -142,7 +142,7 @@ fn cookie_name(text: &str) -> Parsed<String> {
     Ok(text.to_owned())
 }
 
-/// Two minutes is the shortest interval, as in Grafana: requests under way still carry the token before.
+/// The minimum is two minutes, as in Grafana: requests in flight still have the previous token.
 fn rotation(text: &str) -> Parsed<Duration> {
     const SHORTEST: u32 = 2;
     let minutes: u32 = value::count(text)?;

@@ -1,10 +1,10 @@
-//! Why a configuration was refused.
+//! Errors of the configuration.
 
 use std::io;
 use std::path::PathBuf;
 
-/// Why a configuration was refused. The messages name the source and what was expected of it, but never
-/// repeat a value: any value may be a secret that ended up in the wrong place.
+/// An invalid configuration. The messages contain the source and the expectation, but never a value: any value may be a
+/// secret in the wrong place.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The configuration file cannot be read.
@@ -12,7 +12,7 @@ pub enum ConfigError {
     File {
         /// The file.
         path: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         cause: io::Error,
     },
     /// A line of the configuration file is neither a section nor a setting.
@@ -26,23 +26,23 @@ pub enum ConfigError {
     /// An argument is not an override.
     #[error("configuration argument {position}: expected cfg:section.key=value")]
     Argument {
-        /// Which of the configuration arguments, counted from 1.
+        /// The number of the argument, from 1.
         position: usize,
     },
-    /// A value is not what its key takes.
+    /// A value is invalid for its key.
     #[error("{origin}: expected {expected}")]
     Value {
         /// The file and key, the variable or the argument that set the value.
         origin: String,
-        /// What the key takes.
+        /// The expected value.
         expected: &'static str,
     },
-    /// A value is to come from a file that cannot be read.
+    /// The file of a value cannot be read.
     #[error("{origin}: cannot read the file it names: {cause}")]
     ValueFile {
         /// The file and key, the variable or the argument that names the file.
         origin: String,
-        /// What the operating system said.
+        /// The error of the operating system.
         cause: io::Error,
     },
     /// A value is given both directly and by file.
@@ -57,10 +57,10 @@ pub enum ConfigError {
         /// The variable.
         variable: String,
     },
-    /// The working directory is gone or out of reach.
-    #[error("cannot tell the working directory: {cause}")]
+    /// The working directory is missing or inaccessible.
+    #[error("cannot find the working directory: {cause}")]
     WorkingDirectory {
-        /// What the operating system said.
+        /// The error of the operating system.
         cause: io::Error,
     },
 }

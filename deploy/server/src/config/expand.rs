@@ -1,9 +1,8 @@
-//! What may stand inside a value: `$__file{/path}`, `$__env{NAME}` and `${NAME}`.
+//! References inside a value: `$__file{/path}`, `$__env{NAME}` and `${NAME}`.
 
 use super::{ConfigError, Sources};
 
-/// Replaces every reference by what it refers to. What comes in that way is not looked at again, so that a
-/// password with a `$` in a file is safe.
+/// Expands all references. Expanded text is not expanded again, so a password with a `$` in a file is safe.
 pub(super) fn expand(text: &str, origin: &str, sources: &Sources) -> Result<String, ConfigError> {
     let mut expanded = String::with_capacity(text.len());
     let mut rest = text;
@@ -26,7 +25,7 @@ struct Reference<'a> {
     argument: &'a str,
 }
 
-/// The reference that the text behind a `$` starts with, and what follows it. Any other `$` is just a `$`.
+/// The reference at the start of the text behind a `$`, and the rest. Any other `$` is literal.
 fn reference(text: &str) -> Option<(Reference<'_>, &str)> {
     let (provider, rest) = text.split_once('{')?;
     let (argument, tail) = rest.split_once('}')?;
@@ -39,8 +38,8 @@ impl Reference<'_> {
     fn resolve(&self, origin: &str, sources: &Sources) -> Result<String, ConfigError> {
         let refused = |expected| ConfigError::Value { origin: origin.into(), expected };
         match self.provider {
-            // Grafana takes an unset variable for an empty text. Here it is refused, because the empty text
-            // would stand for a default that nobody asked for.
+            // In Grafana an unset variable is an empty text. Here it is an error, because the empty text would mean the
+            // default.
             "" | "__env" => sources
                 .variable(self.argument)
                 .map(str::to_owned)

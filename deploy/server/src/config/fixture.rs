@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::{Config, ConfigError, Sources};
 
-/// A directory of its own, which goes away with the test.
+/// A directory that is removed after the test.
 pub(super) struct Directory {
     path: PathBuf,
     pub(super) config_file: Option<PathBuf>,
@@ -45,7 +45,7 @@ impl Directory {
 
 impl Drop for Directory {
     fn drop(&mut self) {
-        // A directory that stays behind is no reason to fail a test.
+        // A leftover directory must not fail a test.
         let _ = std::fs::remove_dir_all(&self.path);
     }
 }

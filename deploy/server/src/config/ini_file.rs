@@ -1,15 +1,15 @@
-//! Reading an ini file the way Grafana does.
+//! Parses ini files like Grafana.
 
 use std::borrow::Cow;
 use std::path::Path;
 
 use super::ConfigError;
 
-/// What stands between a key and its value.
+/// The separators of a key and its value.
 const SEPARATOR: [char; 2] = ['=', ':'];
-/// What starts a comment.
+/// The characters that start a comment.
 const COMMENT: [char; 2] = [';', '#'];
-/// What stands around a value on several lines, or one that has other quotes in it.
+/// The delimiter of a value with line breaks or quotes.
 const BLOCK_QUOTE: &str = "\"\"\"";
 
 /// One `key = value` of a file; the section is empty before the first header.
@@ -20,7 +20,7 @@ pub(super) struct Setting {
     pub(super) text: String,
 }
 
-/// The settings of a file, in its order. An error names a line, and nothing that stands in it: that may be a secret.
+/// The settings of a file, in order. An error contains the number of a line, not its text, which may be a secret.
 pub(super) fn parse(text: &str, path: &Path) -> Result<Vec<Setting>, ConfigError> {
     let (mut settings, mut section) = (Vec::new(), String::new());
     let mut lines = text.strip_prefix('\u{feff}').unwrap_or(text).lines().map(str::trim).enumerate();
@@ -55,7 +55,7 @@ fn name(text: &str) -> Option<String> {
     Some(text.trim().to_owned()).filter(|name| !name.is_empty())
 }
 
-/// What stands behind the first `=` or `:` of a line.
+/// The text behind the first `=` or `:` of a line.
 fn value_of(line: &str) -> &str {
     line.split_once(SEPARATOR).map_or("", |(_, value)| value.trim_start())
 }
@@ -76,8 +76,7 @@ fn without_comment(line: &str) -> &str {
     }
 }
 
-/// The value without the quotes around it, and without a comment behind them. Quotes that are not around all
-/// of it belong to it.
+/// The value without its quotes, and without a comment behind them. Quotes around a part of it belong to it.
 fn unquoted(value: &str) -> &str {
     for quote in [BLOCK_QUOTE, "`", "\"", "'"] {
         if let Some((inside, rest)) = value.strip_prefix(quote).and_then(|rest| rest.split_once(quote)) {

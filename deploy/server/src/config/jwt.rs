@@ -1,4 +1,4 @@
-//! `[auth.jwt]`: log-ins with tokens of an identity provider.
+//! `[auth.jwt]`: log-ins with JWTs.
 
 use std::path::PathBuf;
 
@@ -14,19 +14,19 @@ use super::values::Values;
 
 const SECTION: &str = "auth.jwt";
 
-/// The claim that has the user's name.
+/// The claim of the user's name.
 const NAME_CLAIM: &str = "name";
 
-/// Log-ins with tokens.
+/// Log-ins with JWTs.
 #[derive(Clone, Debug)]
 pub struct JwtConfig {
-    /// The header that has the token.
+    /// The header of the token.
     pub header_name: HeaderName,
-    /// Whether the token may come in the address.
+    /// Whether the token can be in the URL.
     pub url_login: bool,
-    /// Where the keys are.
+    /// The source of the keys.
     pub keys: KeySource,
-    /// What claims must say.
+    /// The required claims.
     pub expected: Expected,
     username: Option<Attribute>,
     email: Option<Attribute>,
@@ -41,7 +41,7 @@ pub struct JwtConfig {
 }
 
 impl JwtConfig {
-    /// Reads the section if it is enabled. A key that nobody knows could be a check that is missing, so there must be none.
+    /// Reads the section if it is enabled. An unknown key may be a missing check, so it is an error.
     pub(super) fn read(values: &Values, layers: &Layers) -> Result<Option<Self>, ConfigError> {
         if !values.get(SECTION, "enabled", value::flag)? {
             return Ok(None);
@@ -84,7 +84,7 @@ impl JwtConfig {
         }))
     }
 
-    /// The settings of log-ins on a server where new users are members there.
+    /// The settings of log-ins, with the default membership of new users.
     #[must_use]
     pub fn settings(&self, default_membership: DefaultMembership) -> JwtSettings {
         JwtSettings {
@@ -114,7 +114,7 @@ fn expected(text: &str) -> Parsed<Expected> {
         .ok_or(r#"a JSON object such as {"iss": "https://idp.example.org", "aud": ["kymograph"]}"#)
 }
 
-/// A claim by its name, or else where an expression leads.
+/// A claim by name, or by an expression.
 fn attribute(values: &Values, claim: &str, expression: &str) -> Result<Option<Attribute>, ConfigError> {
     match values.get(SECTION, claim, value::text)? {
         name if name.is_empty() => path(values, expression),
@@ -170,7 +170,7 @@ fn org_mapping(text: &str) -> Parsed<Vec<OrgMapping>> {
     entries.iter().map(|entry| OrgMapping::parse(entry).ok_or(EXPECTED)).collect()
 }
 
-/// A list that is separated by spaces and commas, but not inside of quotes.
+/// A list separated by spaces and commas outside of quotes.
 fn quoted_list(text: &str) -> Option<Vec<String>> {
     let (mut list, mut word, mut is_quoted) = (Vec::new(), String::new(), false);
     for character in text.chars() {

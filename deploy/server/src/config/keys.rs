@@ -1,11 +1,11 @@
-//! The table of every key the server reads. Whatever is not in it is unknown, and reported as such.
+//! The table of all known keys. All others are reported as unknown.
 
-/// How the value of a key is treated.
+/// The treatment of a key's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Shown as it is.
     Plain,
-    /// Shown as it is, and `%(name)s` stands for the plain key of that name in the same section.
+    /// Shown as it is, with `%(name)s` replaced by the plain key of that name in the same section.
     Template,
     /// Never shown.
     Secret,
@@ -21,12 +21,12 @@ pub(super) struct Key {
 }
 
 impl Key {
-    /// The key of this section and name, if the server reads it.
+    /// The key of this section and name, if it is known.
     pub(super) fn find(section: &str, name: &str) -> Option<&'static Self> {
         KEYS.iter().find(|key| key.section == section && key.name == name)
     }
 
-    /// The key that an environment variable sets, if the server reads it.
+    /// The key that an environment variable sets, if it is known.
     pub(super) fn of_variable(variable: &str) -> Option<&'static Self> {
         KEYS.iter().find(|key| key.variable() == variable)
     }

@@ -1,4 +1,4 @@
-//! Merging the sources, before anything inside the values is looked at.
+//! Merges the sources, before references in values are expanded.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -8,25 +8,25 @@ use super::keys::{KEYS, Key, Kind};
 use super::sources::VARIABLE_PREFIX;
 use super::{ConfigError, Sources, ini_file};
 
-/// The file that is read without being asked for.
+/// The default configuration file.
 const CUSTOM_FILE: &str = "conf/custom.ini";
 const FILE_SUFFIX: &str = "__FILE";
 const ARGUMENT_PREFIX: &str = "cfg:";
-/// What marks an argument that only replaces the built-in default, so that files and variables still win.
-/// Grafana's packages use it for their paths.
+/// The prefix of arguments that replace built-in defaults only, so that files and variables have precedence. Grafana's
+/// packages use it for their paths.
 const DEFAULT_PREFIX: &str = "default.";
 
-/// The text that won for a key.
+/// The effective text of a key.
 #[derive(Clone)]
 pub(super) struct Entry {
     pub(super) text: String,
-    /// The source as error messages name it.
+    /// The source, for error messages.
     pub(super) origin: String,
-    /// Whether the text is the value itself, with nothing in it to expand.
+    /// Whether the text is literal, without references.
     pub(super) literal: bool,
 }
 
-/// The names of what was set but means nothing here.
+/// The names of unknown settings.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Unknown {
     pub(super) settings: Vec<String>,
@@ -55,12 +55,12 @@ impl Layers {
         Ok(layers)
     }
 
-    /// The text that won for a key.
+    /// The effective text of a key.
     pub(super) fn entry(&self, key: &'static Key) -> Option<&Entry> {
         self.entries.get(&(key.section, key.name))
     }
 
-    /// What was set in a section but means nothing here, as it was set.
+    /// Unknown settings of a section, as they were set.
     pub(super) fn unknown_in(&self, section: &str) -> Option<&str> {
         let (setting, variable) = (format!("[{section}] "), format!("{VARIABLE_PREFIX}{section}_"));
         let variable = variable.replace('.', "_").to_uppercase();
@@ -72,14 +72,14 @@ impl Layers {
         all.find(|(name, prefix)| name.starts_with(prefix.as_str())).map(|(name, _)| name.as_str())
     }
 
-    /// What was set but means nothing here.
+    /// Unknown settings.
     pub(super) fn into_unknown(self) -> Unknown {
         self.unknown
     }
 
     fn set(&mut self, key: &'static Key, mut entry: Entry) {
-        // Files spell "no opinion" as `key =`, Grafana's own defaults do. A secret is the exception: if what
-        // fills in the password yields nothing, falling back to the well-known one would open the door.
+        // An empty value in a file means the default, as in Grafana's own files. Secrets are the exception: if the
+        // source of a password is empty, falling back to the well-known one would be a vulnerability.
         if entry.text.is_empty() && !entry.literal && key.kind != Kind::Secret {
             key.default.clone_into(&mut entry.text);
         }
@@ -115,7 +115,7 @@ impl Layers {
     }
 
     fn add_environment(&mut self, sources: &Sources) -> Result<(), ConfigError> {
-        // As in Grafana, an empty variable is one that is not set.
+        // As in Grafana, an empty variable counts as not set.
         let ours = |(name, value): &&(String, String)| name.starts_with(VARIABLE_PREFIX) && !value.is_empty();
         for (name, value) in sources.env.iter().filter(ours) {
             let variable = name.strip_suffix(FILE_SUFFIX).unwrap_or(name);
@@ -155,7 +155,7 @@ struct Argument<'a> {
     text: &'a str,
 }
 
-/// The arguments that replace defaults and those that override everything.
+/// The arguments that replace defaults, and those with precedence over everything.
 fn arguments(overrides: &[String]) -> Result<(Vec<Argument<'_>>, Vec<Argument<'_>>), ConfigError> {
     let mut parsed = Vec::new();
     for (index, argument) in overrides.iter().enumerate() {
@@ -166,7 +166,7 @@ fn arguments(overrides: &[String]) -> Result<(Vec<Argument<'_>>, Vec<Argument<'_
 
 fn parse_argument(argument: &str) -> Option<Argument<'_>> {
     let (path, text) = argument.strip_prefix(ARGUMENT_PREFIX)?.split_once('=')?;
-    // Sections have dots in their names, keys have none.
+    // Names of sections contain dots, names of keys do not.
     let (section, name) = path.strip_prefix(DEFAULT_PREFIX).unwrap_or(path).rsplit_once('.')?;
     Some(Argument { path, section, name, text })
 }

@@ -1,4 +1,4 @@
-//! `[quota]`: how much orgs, users and the server may have.
+//! `[quota]`: the quotas of orgs, users and the server.
 
 use kymograph_app::account::quota::QuotaLimits;
 
@@ -6,19 +6,19 @@ use super::ConfigError;
 use super::value::{self, Parsed};
 use super::values::Values;
 
-/// How much there may be.
+/// The quotas.
 #[derive(Clone, Debug)]
 pub struct QuotaConfig {
-    /// What an org, a user and the server may have; `None` if everything is unlimited, whatever else is said.
+    /// The quotas of orgs, users and the server; `None` if quotas are disabled.
     pub limits: Option<QuotaLimits>,
-    /// How many sessions there may be, if that is limited.
+    /// The maximum number of sessions, if limited.
     pub max_sessions: Option<i64>,
 }
 
 impl QuotaConfig {
     pub(super) fn read(values: &Values) -> Result<Self, ConfigError> {
         let limit = |name| values.get("quota", name, limit);
-        // All are read, so that a mistake shows before they are turned on.
+        // All are parsed, so that errors show before quotas are enabled.
         let limits = QuotaLimits {
             org_user: limit("org_user")?,
             org_dashboard: limit("org_dashboard")?,
@@ -42,7 +42,7 @@ impl QuotaConfig {
     }
 }
 
-/// Every negative number stands for no limit, as in Grafana.
+/// Every negative number means unlimited, as in Grafana.
 fn limit(text: &str) -> Parsed<i64> {
     text.parse().map(|limit: i64| limit.max(-1)).map_err(|_| "a whole number, -1 for no limit")
 }

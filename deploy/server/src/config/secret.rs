@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// What stands in the place of a secret, as Grafana shows it.
+/// The placeholder of a secret, as in Grafana.
 pub(super) const REDACTED: &str = "*********";
 
 /// A secret text. Its debug output is redacted, and it has no `Display`, so that it cannot slip into a log

@@ -12,10 +12,10 @@ use super::value::{self, Parsed};
 use super::values::Values;
 use super::{ConfigError, Secret};
 
-/// Where files are kept.
+/// The directories.
 #[derive(Clone, Debug)]
 pub struct PathsConfig {
-    /// The directory of everything that lasts, the embedded database included.
+    /// The directory of all persistent data, including the embedded database.
     pub data: PathBuf,
 }
 
@@ -30,15 +30,15 @@ impl PathsConfig {
 pub struct DatabaseConfig {
     /// The URL of a Postgres server; without one, the server runs its own.
     pub url: Option<Secret>,
-    /// How many connections are open at most.
+    /// The maximum number of connections.
     pub max_open_conn: usize,
-    /// How long opening a connection may take.
+    /// The timeout of opening a connection.
     pub connect_timeout: Duration,
-    /// How much TLS is asked for where the URL does not say.
+    /// The TLS mode, unless the URL has one.
     pub ssl_mode: Option<TlsMode>,
-    /// Which authorities are trusted where the URL does not say.
+    /// The trusted certificate authorities, unless the URL has some.
     pub ca_cert_path: Option<PathBuf>,
-    /// The certificate that says who we are, where the URL names none.
+    /// The client certificate, unless the URL has one.
     pub client_cert_path: Option<PathBuf>,
     /// Its key.
     pub client_key_path: Option<PathBuf>,
@@ -49,7 +49,7 @@ pub struct DatabaseConfig {
 }
 
 impl DatabaseConfig {
-    /// How many connections write: half of them. A flight holds one for as long as a flush takes.
+    /// How many connections write: half of them. A flight holds one for the duration of a flush.
     #[must_use]
     pub fn writers(&self) -> usize {
         (self.max_open_conn / 2).max(1)
@@ -96,25 +96,25 @@ fn ssl_mode(text: &str) -> Parsed<Option<TlsMode>> {
     mode.map(Some).ok_or("disable, allow, prefer, require, verify-ca or verify-full")
 }
 
-/// Grafana's own default is 0, for no limit. Postgres has one, so that 0 stands for our default here.
+/// Grafana's default is 0, for no limit. Postgres has a limit, so 0 means our default here.
 fn connections(text: &str) -> Parsed<usize> {
     const DEFAULT: usize = 16;
     let count = value::count(text)?;
     Ok(if count == 0 { DEFAULT } else { count })
 }
 
-/// What becomes of new users.
+/// The settings of new users.
 #[derive(Clone, Debug)]
 pub struct UsersConfig {
-    /// Whether new users join an existing org instead of getting one of their own.
+    /// Whether new users join an existing org instead of a new one of their own.
     pub auto_assign_org: bool,
     /// The org they join.
     pub auto_assign_org_id: i64,
     /// Their role in it.
     pub auto_assign_org_role: OrgRole,
-    /// Whether a user's own change of the e-mail address has to be confirmed by a mail.
+    /// Whether users must verify a new e-mail address.
     pub verify_email_enabled: bool,
-    /// Within which time.
+    /// The lifetime of the link.
     pub verification_lifetime: Duration,
 }
 
@@ -132,11 +132,10 @@ impl UsersConfig {
     }
 }
 
-/// Plugins, of which there are none yet.
+/// Plugins, which are not supported yet.
 #[derive(Clone, Copy, Debug)]
 pub struct PluginsConfig {
-    /// Whether somebody wants to install plugins through the server. Grafana's default, which people carry over,
-    /// so it is no error; the log says that nothing comes of it.
+    /// Whether plugins can be installed. It is Grafana's default, which users carry over, so it only logs a warning.
     pub admin_enabled: bool,
 }
 
@@ -146,12 +145,12 @@ impl PluginsConfig {
     }
 }
 
-/// What is logged, and how.
+/// Logging.
 #[derive(Clone, Debug)]
 pub struct LogConfig {
     /// A level, or a filter such as `info,kymograph=debug`, in the syntax of `tracing`.
     pub filter: String,
-    /// The shape of the lines.
+    /// The format of the lines.
     pub format: LogFormat,
 }
 
@@ -164,8 +163,8 @@ impl LogConfig {
     }
 }
 
-/// The filter as `tracing` takes it. A word alone must be a level: `tracing` would take a misspelt level for
-/// the name of a module, and be silent about all others.
+/// The filter for `tracing`. A single word must be a level: `tracing` would interpret a misspelt level as a module, and
+/// disable all others.
 fn log_filter(text: &str) -> Parsed<String> {
     const EXPECTED: &str =
         "a level (error, warn, info, debug or trace) or a filter such as info,kymograph=debug";
@@ -184,7 +183,7 @@ fn log_filter(text: &str) -> Parsed<String> {
     Ok(filter)
 }
 
-/// The shape of log lines.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
     /// Text in a terminal, JSON otherwise.
@@ -206,10 +205,10 @@ impl LogFormat {
     }
 }
 
-/// What the server claims to be.
+/// The compatibility with Grafana.
 #[derive(Clone, Debug)]
 pub struct CompatibilityConfig {
-    /// The version of Grafana that clients are told, because they pick their requests by it.
+    /// The version of Grafana reported to clients, which depend on it.
     pub grafana_version: String,
 }
 
@@ -219,7 +218,7 @@ impl CompatibilityConfig {
     }
 }
 
-/// Three numbers, with what a pre-release or build may append.
+/// Three numbers, with an optional suffix of a pre-release or build.
 fn grafana_version(text: &str) -> Parsed<String> {
     let core = text.split(['-', '+']).next().unwrap_or_default();
     let numbers: Vec<_> = core.split('.').map(str::parse::<u32>).collect();

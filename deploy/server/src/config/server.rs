@@ -8,32 +8,32 @@ use super::ConfigError;
 use super::value::{self, Parsed};
 use super::values::Values;
 
-/// How the server listens and what it calls itself.
+/// Listening, URLs and limits of the server.
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
     /// The address to listen on; empty for all interfaces.
     pub http_addr: String,
     /// The port to listen on; 0 lets the operating system choose one.
     pub http_port: u16,
-    /// The address that people reach the server by. It ends in a slash.
+    /// The public URL of the server, with a trailing slash.
     pub root_url: String,
-    /// Whether requests arrive with the path of `root_url` still in front of theirs.
+    /// Whether the paths of requests include the path of `root_url`.
     pub serve_from_sub_path: bool,
-    /// Where the proxies are that are believed when they say where a request came from.
+    /// The reverse proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<Network>,
     /// The largest request body, in bytes.
     pub max_body: usize,
     /// How long a request may take.
     pub request_timeout: Duration,
-    /// How long a client may leave the server waiting to send, before its connection is closed.
+    /// How long a client may take to read pending output before its connection is closed.
     pub write_timeout: Duration,
-    /// How many connections there may be; 0 for as many as the file descriptors of the process allow, up to a limit.
+    /// The maximum number of connections; 0 derives it from the limit of file descriptors.
     pub max_connections: usize,
-    /// How long a client may take for the head of a request.
+    /// The timeout for receiving the head of a request.
     pub header_timeout: Duration,
-    /// How long a connection is kept that sends no request.
+    /// The idle timeout of a connection.
     pub idle_timeout: Duration,
-    /// How long running requests may go on after the server was told to stop.
+    /// How long running requests may continue after the signal to stop.
     pub drain_timeout: Duration,
 }
 
@@ -63,13 +63,13 @@ impl ServerConfig {
         (host, self.http_port)
     }
 
-    /// The path under which requests arrive: empty unless they come with the path of `root_url`.
+    /// The path prefix of requests: that of `root_url` if they include it, else empty.
     #[must_use]
     pub fn served_path(&self) -> &str {
         if self.serve_from_sub_path { self.sub_path() } else { "" }
     }
 
-    /// The path of `root_url` without the slash at its end: empty unless the server lives under a sub-path.
+    /// The path of `root_url` without its trailing slash, empty at the root.
     #[must_use]
     pub fn sub_path(&self) -> &str {
         let after_scheme = self.root_url.split_once("://").map_or("", |(_, rest)| rest);

@@ -6,7 +6,7 @@ use super::value::{self, Parsed};
 use super::values::Values;
 use super::{ConfigError, Secret};
 
-/// The port of a mail server that is named without one.
+/// The default port of a mail server.
 const DEFAULT_PORT: u16 = 25;
 
 /// The mail server.
@@ -54,7 +54,7 @@ impl SmtpConfig {
     }
 }
 
-/// A host with or without a port; an address of IPv6 is in brackets if it has one.
+/// A host with an optional port; an IPv6 address with a port is in brackets.
 fn host_and_port(text: &str) -> Parsed<(String, u16)> {
     const EXPECTED: &str = "a host, with a port or without, such as mail.example.org:587";
     let (host, port) = match text.rsplit_once(':') {

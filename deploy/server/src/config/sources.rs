@@ -1,14 +1,14 @@
-//! Where settings come from.
+//! The sources of settings.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::ConfigError;
 
-/// The start of every variable that sets a key.
+/// The prefix of variables that set keys.
 pub(super) const VARIABLE_PREFIX: &str = "GF_";
 
-/// Where settings come from. It has no debug output, because the environment holds secrets.
+/// The sources of settings. It has no debug output, because the environment holds secrets.
 pub struct Sources {
     /// The file of `--config`. Without it, `conf/custom.ini` is read if it is there.
     pub config_file: Option<PathBuf>,
@@ -16,12 +16,12 @@ pub struct Sources {
     pub env: Vec<(String, String)>,
     /// The `cfg:section.key=value` arguments.
     pub overrides: Vec<String>,
-    /// The directory that relative paths start from.
+    /// The directory of relative paths.
     pub working_dir: PathBuf,
 }
 
 impl Sources {
-    /// The sources of this process: its environment and working directory, and what its arguments name.
+    /// The sources of this process: its environment, working directory and arguments.
     pub fn from_process(config_file: Option<PathBuf>, overrides: Vec<String>) -> Result<Self, ConfigError> {
         let working_dir = std::env::current_dir().map_err(|cause| ConfigError::WorkingDirectory { cause })?;
         Ok(Self { config_file, env: readable(std::env::vars_os())?, overrides, working_dir })
@@ -38,7 +38,7 @@ impl Sources {
     }
 }
 
-/// The variables that are text. Others cannot be ours and are passed over, unless their name says they are.
+/// The variables that are UTF-8. Others are skipped, unless they have our prefix.
 fn readable(
     variables: impl Iterator<Item = (OsString, OsString)>,
 ) -> Result<Vec<(String, String)>, ConfigError> {

@@ -1,4 +1,4 @@
-//! `[metrics]` and `[tracing.opentelemetry]`: what the server tells of itself.
+//! `[metrics]` and `[tracing.opentelemetry]`: telemetry.
 
 use std::time::Duration;
 
@@ -6,18 +6,18 @@ use super::value::{self, Parsed};
 use super::values::Values;
 use super::{ConfigError, Secret, Sources};
 
-/// The page of metrics.
+/// The metrics page.
 #[derive(Clone, Debug)]
 pub struct MetricsConfig {
-    /// Whether there is one.
+    /// Whether it is served.
     pub enabled: bool,
-    /// The login that is asked for, empty for none.
+    /// The required login, empty for none.
     pub basic_auth_username: String,
-    /// The password that is asked for, empty for none.
+    /// The required password, empty for none.
     pub basic_auth_password: Secret,
-    /// Whether it tells how much there is in all orgs.
+    /// Whether it includes the totals of all orgs.
     pub total_stats: bool,
-    /// How often that is counted.
+    /// The interval of reading the totals.
     pub total_stats_interval: Duration,
 }
 
@@ -40,7 +40,7 @@ impl MetricsConfig {
         })
     }
 
-    /// The login and password that are asked for.
+    /// The required credentials.
     #[must_use]
     pub fn credentials(&self) -> Option<(&str, &str)> {
         let username = Some(self.basic_auth_username.as_str()).filter(|username| !username.is_empty());
@@ -48,21 +48,21 @@ impl MetricsConfig {
     }
 }
 
-/// Where traces of requests are sent.
+/// The export of traces.
 #[derive(Clone, Debug)]
 pub struct TracingConfig {
-    /// The URL that a collector takes traces at, as OTLP over HTTP; without one nothing is traced.
+    /// The URL of a collector for OTLP over HTTP; without one nothing is traced.
     pub collector: Option<String>,
-    /// The part of the traces that is sent of those that begin here, from 0 to 1.
+    /// The fraction of exported traces among those that begin here, from 0 to 1.
     pub sampled_part: f64,
-    /// The name of this server among others.
+    /// The service name.
     pub service_name: String,
-    /// What else is said of this server with each trace.
+    /// Further attributes of this server.
     pub attributes: Vec<(String, String)>,
 }
 
 impl TracingConfig {
-    /// The variables that OpenTelemetry defines for all programs count where Grafana's key is not set.
+    /// OpenTelemetry's standard variables are the defaults of Grafana's keys.
     pub(super) fn read(values: &Values, sources: &Sources) -> Result<Self, ConfigError> {
         let section = "tracing.opentelemetry";
         let address = values.get("tracing.opentelemetry.otlp", "address", address)?;
@@ -82,7 +82,7 @@ impl TracingConfig {
     }
 }
 
-/// What a collector listens at for traces, below its address.
+/// The path of traces at a collector.
 const TRACES_PATH: &str = "/v1/traces";
 
 fn from_environment(sources: &Sources) -> Result<Option<String>, ConfigError> {
@@ -121,7 +121,7 @@ fn address(text: &str) -> Parsed<Option<String>> {
     }
 }
 
-/// Whether all traces are sent or none.
+/// Samples all traces or none.
 fn sampler_type(text: &str) -> Parsed<bool> {
     match text {
         "" | "const" => Ok(true),

@@ -1,9 +1,9 @@
-//! Reading the text of a value as a type. A refusal says what was expected and leaves the text out.
+//! Parsers of values. An error contains the expectation, never the text.
 
 use std::str::FromStr;
 use std::time::Duration;
 
-/// The value, or what was expected instead.
+/// The value, or the expectation.
 pub(super) type Parsed<T> = Result<T, &'static str>;
 
 const DURATION: &str = "a duration such as 10s, 5m, 1h30m or 7d";
@@ -27,7 +27,7 @@ pub(super) fn list(text: &str) -> Parsed<Vec<String>> {
     Ok(words.map(str::to_owned).collect())
 }
 
-/// A yes or no, in the spellings that Grafana takes.
+/// A boolean, in Grafana's spellings.
 pub(super) fn flag(text: &str) -> Parsed<bool> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "t" | "yes" | "y" | "on" | "1" => Ok(true),

@@ -19,8 +19,8 @@ struct Value {
 pub(super) struct Values(Vec<Value>);
 
 impl Values {
-    /// Expands what the winning texts refer to. Texts that lost are never looked at, so that an override also
-    /// overrides a reference to a file that is not there.
+    /// Expands the effective texts. Overridden texts are never expanded, so an override also replaces a reference to a
+    /// missing file.
     pub(super) fn resolve(layers: &Layers, sources: &Sources) -> Result<Self, ConfigError> {
         let mut values = Self(Vec::with_capacity(KEYS.len()));
         for key in KEYS {
@@ -38,8 +38,7 @@ impl Values {
 
     /// Reads the value of a key.
     ///
-    /// # Panics
-    /// If the key is not in the table, which the first start with such a field shows.
+    /// # Panics If the key is not in the table, which shows at the first start.
     pub(super) fn get<T>(
         &self,
         section: &str,
@@ -52,8 +51,8 @@ impl Values {
         parse(&value.text).map_err(|expected| ConfigError::Value { origin: value.origin.clone(), expected })
     }
 
-    /// The text of every key by section, with secrets that are set replaced. Clients of Grafana expect its section without a
-    /// name, in which there is nothing to set here.
+    /// The text of every key by section, with secrets redacted. Clients of Grafana expect the unnamed section, which
+    /// has no settings here.
     pub(super) fn redacted(self) -> BTreeMap<&'static str, BTreeMap<&'static str, String>> {
         let nameless = BTreeMap::from([("app_mode", "production".to_owned())]);
         let mut sections = BTreeMap::from([("DEFAULT", nameless)]);

@@ -1,5 +1,5 @@
-//! The state of one connection: its phase, since when, and how much memory it holds. The connection's own task writes it,
-//! a few relaxed stores per request; the sweep over all connections reads it.
+//! The state of one connection: its phase, since when, and its memory. The connection's own task writes it, a few
+//! relaxed stores per request; the sweep over all connections reads it.
 
 use std::io;
 use std::sync::Arc;
@@ -9,38 +9,38 @@ use std::time::Duration;
 use super::connections::Connections;
 use super::table::Client;
 
-/// How large the buffer may be into which a connection reads, without being counted among the large ones.
+/// The size limit of a small read buffer.
 pub(crate) const SMALL_BUFFER: usize = 16 * 1024;
-/// How much is read at once while the buffer is to stay small: `hyper` doubles its buffer after a read of 8 KiB or more.
+/// The size of a read while the buffer should stay small: `hyper` doubles its buffer after a read of 8 KiB or more.
 const SMALL_READ: usize = 8 * 1024 - 1;
-/// After how many bytes of a body larger reads are worth their memory. No body on a public route gets that far.
+/// The number of received bytes of a body after which reads become larger. No body on a public route gets that far.
 const LARGE_BODY: u64 = 64 * 1024;
-/// How long a client may leave the server waiting for its body while others need its connection.
+/// How long a client may stall while sending its body, if connections are scarce.
 pub(crate) const MAX_SILENCE: Duration = Duration::from_millis(100);
-/// How many bytes of a body a client has to send in a second while others need its connection.
+/// The minimum rate of sending a body in bytes per second, if connections are scarce.
 pub(crate) const MIN_SENT_BYTES_PER_SECOND: usize = 16 * 1024;
-/// Answers below this many bytes are not counted among the large ones.
+/// The size of a large response.
 pub(super) const LARGE_ANSWER: u64 = 64 * 1024;
 
-/// What a connection is doing.
+/// The phase of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Phase {
-    /// It is to send the head of a request: it is new, or has begun.
+    /// It is new, or within the head of a request.
     Head,
-    /// It may send another request.
+    /// It is idle between requests.
     Idle,
-    /// A request is being worked on.
+    /// A request is being handled.
     Working,
-    /// Its request goes no further without more of its body. Nothing is decided yet.
+    /// The handler waits for the body. Nothing is decided yet.
     Receiving,
-    /// An answer is being written.
+    /// A response is being written.
     Answering,
-    /// The end of an answer is on its way to the socket.
+    /// The end of a response is being written to the socket.
     Flushing,
-    /// What the client still sends is thrown away.
+    /// The rest of the request is being discarded.
     Closing,
-    /// It is to be closed, and begins nothing more.
+    /// It is doomed: it will be closed, and accepts no request.
     Doomed,
 }
 
@@ -60,24 +60,24 @@ pub(super) struct Connection {
     connections: Arc<Connections>,
     slot: usize,
     client: Client,
-    /// Whether it is one more than the limit and only serves health checks.
+    /// Whether it is beyond the limit and serves health probes only.
     is_reserved: bool,
     phase: AtomicU8,
     since: AtomicU64,
-    /// How many bytes of a head have come.
+    /// The received bytes of a head.
     head: AtomicUsize,
-    /// How many bytes its buffer has, if it is a large one.
+    /// The size of its buffer, if it is a large one.
     large_buffer: AtomicUsize,
-    /// How many bytes of the body of its request have come.
+    /// The received bytes of the request body.
     body: AtomicU64,
-    /// Since when they are waited for, 0 if they are not.
+    /// Since when the handler waits for the body, 0 if it does not.
     body_since: AtomicU64,
-    /// How many bytes of large answers it holds.
+    /// The bytes of its large responses.
     answers: AtomicU64,
     written: AtomicU64,
-    /// Since when the client does not take what is written, 0 if it does.
+    /// Since when the client does not read, 0 if it does.
     blocked_since: AtomicU64,
-    /// Whether the body of a request was left unread.
+    /// Whether a request body was left unread.
     has_unread: AtomicBool,
 }
 
@@ -105,12 +105,12 @@ impl Connection {
         self.is_reserved
     }
 
-    /// Its place among all connections.
+    /// Its slot in the table.
     pub(super) fn slot(&self) -> usize {
         self.slot
     }
 
-    /// The path under which the server is served.
+    /// The sub-path of the server.
     pub(super) fn sub_path(&self) -> &str {
         &self.connections.settings().sub_path
     }
@@ -119,12 +119,12 @@ impl Connection {
         PHASES[usize::from(self.phase.load(Ordering::Relaxed))]
     }
 
-    /// Since when it is doing what it is doing.
+    /// The start of its phase.
     pub(super) fn since(&self) -> u64 {
         self.since.load(Ordering::Relaxed)
     }
 
-    /// For how long the client has not taken what is written; 0 if it does.
+    /// For how long the client has not read; 0 if it does.
     pub(super) fn blocked_for(&self, now: u64) -> u64 {
         match self.blocked_since.load(Ordering::Relaxed) {
             0 => 0,
@@ -132,12 +132,12 @@ impl Connection {
         }
     }
 
-    /// How many bytes the client has taken.
+    /// The bytes that the client has read.
     pub(super) fn written(&self) -> u64 {
         self.written.load(Ordering::Relaxed)
     }
 
-    /// How many bytes of large answers it holds.
+    /// The bytes of its large responses.
     pub(super) fn answers(&self) -> u64 {
         self.answers.load(Ordering::Relaxed)
     }
@@ -146,7 +146,7 @@ impl Connection {
         self.has_unread.load(Ordering::Relaxed)
     }
 
-    /// Goes on to a phase, unless it is doomed. Whether it was not.
+    /// Enters a phase. Returns false if it is doomed.
     pub(super) fn enter(&self, phase: Phase) -> bool {
         self.since.store(self.connections.now(), Ordering::Relaxed);
         if self.phase.swap(phase as u8, Ordering::Relaxed) != Phase::Doomed as u8 {
@@ -156,8 +156,7 @@ impl Connection {
         false
     }
 
-    /// Lets it begin nothing more, so that it can be closed. It fails while a request is worked on: nobody would learn what
-    /// became of it.
+    /// Dooms it. Fails while a request is being handled, because the client would not learn the outcome.
     pub(super) fn doom(&self) -> bool {
         let phase = self.phase();
         let (from, to) = (phase as u8, Phase::Doomed as u8);
@@ -165,7 +164,7 @@ impl Connection {
             && self.phase.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
-    /// There is room for so many bytes in its buffer. It fails if that makes it a large one, and all of those take too much.
+    /// Reports the size of its buffer. Fails if that makes it a large one, and the budget of those is exhausted.
     pub(super) fn has_room(&self, bytes: usize) -> io::Result<()> {
         let buffer = self.head.load(Ordering::Relaxed) + bytes;
         let before = self.large_buffer();
@@ -176,23 +175,23 @@ impl Connection {
         self.connections.add_buffer(self, buffer - before)
     }
 
-    /// How many bytes its buffer has, if it is a large one. A buffer does not shrink.
+    /// The size of its buffer, if it is a large one. A buffer does not shrink.
     pub(super) fn large_buffer(&self) -> usize {
         self.large_buffer.load(Ordering::Relaxed)
     }
 
-    /// How many bytes may be read at once.
+    /// The size of the next read.
     pub(super) fn read_limit(&self) -> usize {
         let is_large = self.body.load(Ordering::Relaxed) > LARGE_BODY;
         if is_large && !self.connections.has_many_buffers() { usize::MAX } else { SMALL_READ }
     }
 
-    /// Whether it is better closed after its answer than kept with its large buffer.
+    /// Whether to close it after its response because of its large buffer.
     pub(super) fn is_too_large_to_keep(&self) -> bool {
         self.large_buffer() > 0 && self.connections.has_many_buffers()
     }
 
-    /// Bytes have come.
+    /// Reports received bytes.
     pub(super) fn received(&self, bytes: usize) {
         match self.phase() {
             Phase::Idle => {
@@ -206,7 +205,7 @@ impl Connection {
         }
     }
 
-    /// The head of a request is complete. Whether it may be worked on.
+    /// The head of a request is complete. Returns whether to handle it.
     pub(super) fn begin_request(&self) -> bool {
         self.head.store(0, Ordering::Relaxed);
         self.body.store(0, Ordering::Relaxed);
@@ -215,7 +214,7 @@ impl Connection {
         self.enter(Phase::Working)
     }
 
-    /// Its request waits for its body.
+    /// The handler waits for the body.
     pub(super) fn wait_for_body(&self) {
         if self.phase() == Phase::Working
             && self.enter(Phase::Receiving)
@@ -225,7 +224,7 @@ impl Connection {
         }
     }
 
-    /// Its request waits for its body no longer, of which so many bytes have come. Whether it may go on.
+    /// The handler got a part of the body. Returns whether to continue.
     pub(super) fn go_on(&self, bytes: usize) -> bool {
         self.body.fetch_add(bytes as u64, Ordering::Relaxed);
         match self.phase() {
@@ -234,7 +233,7 @@ impl Connection {
         }
     }
 
-    /// Whether the client leaves the server waiting for the body of its request, or sends it byte by byte.
+    /// Whether the client stalls within a body, or sends it too slowly.
     pub(super) fn is_slow_to_send(&self, now: u64) -> bool {
         let since = |time: u64| u128::from(now.saturating_sub(time));
         let body = u128::from(self.body.load(Ordering::Relaxed));
@@ -243,23 +242,23 @@ impl Connection {
             || since(self.body_since.load(Ordering::Relaxed)) >= patience
     }
 
-    /// The body of a request was left unread.
+    /// Reports an unread request body.
     pub(super) fn leave_unread(&self) {
         self.has_unread.store(true, Ordering::Relaxed);
     }
 
-    /// Whether a part of the rest of a request may be thrown away now.
+    /// Whether a part of the rest of a request can be discarded now.
     pub(super) fn may_discard(&self) -> bool {
         self.connections.discard_pace().take(self.client, self.connections.now())
     }
 
-    /// An answer with so many bytes is there.
+    /// Reports a response of this size.
     pub(super) fn begin_answer(&self, bytes: u64) {
         self.enter(Phase::Answering);
         self.hold_answer(bytes);
     }
 
-    /// So many bytes of an answer are there, and those before them are gone.
+    /// Reports a chunk of a response, after the previous one was written.
     pub(super) fn hold_answer(&self, bytes: u64) {
         self.forget_answers();
         if bytes >= LARGE_ANSWER {
@@ -268,25 +267,25 @@ impl Connection {
         }
     }
 
-    /// All of an answer was handed over to be written.
+    /// Reports that a whole response was handed over for writing.
     pub(super) fn end_answer(&self) {
         self.enter(Phase::Flushing);
     }
 
-    /// The client takes nothing at the moment.
+    /// Reports that the client does not read.
     pub(super) fn blocked(&self) {
         if self.blocked_since.load(Ordering::Relaxed) == 0 {
             self.blocked_since.store(self.connections.now().max(1), Ordering::Relaxed);
         }
     }
 
-    /// The client has taken bytes.
+    /// Reports bytes read by the client.
     pub(super) fn wrote(&self, bytes: usize) {
         self.blocked_since.store(0, Ordering::Relaxed);
         self.written.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    /// All that there was to write is written.
+    /// Reports that all output was written.
     pub(super) fn flushed(&self) {
         if self.phase() == Phase::Flushing {
             self.forget_answers();

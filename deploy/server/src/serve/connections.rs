@@ -1,4 +1,4 @@
-//! The limits of connections: their number, their timeouts, and the memory of heads and answers.
+//! The limits of connections: number, timeouts, and memory of heads and responses.
 
 use std::io;
 use std::net::IpAddr;
@@ -16,36 +16,36 @@ use super::connection::{Connection, Phase};
 use super::discard::Pace;
 use super::table::{Admission, Client, Slot, Table};
 
-/// How many bytes the buffers may have together into which connections read and that are larger than
-/// [`SMALL_BUFFER`](super::connection::SMALL_BUFFER). Those that grow beyond half of it do not outlive their requests.
+/// The budget of large read buffers (above [`SMALL_BUFFER`](super::connection::SMALL_BUFFER)), in bytes. Beyond half of
+/// it, connections with one are closed after their request.
 pub(crate) const MAX_BUFFER_BYTES: usize = 16 * 1024 * 1024;
-/// How many bytes of answers of 64 KiB and more may be under way before stalled connections are closed.
+/// How many unread bytes of responses of 64 KiB and more are allowed before stalled connections are closed.
 pub(crate) const MAX_ANSWER_BYTES: usize = 32 * 1024 * 1024;
-/// How long a connection beyond the limit may take for the head of its request.
+/// The timeout for the head of a request beyond the limit.
 pub(crate) const RESERVED_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long what a client sends after its answer is thrown away. While many do that, it takes its time.
+/// How long the rest of a request is discarded after its response. It is throttled while many connections do that.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(5);
-/// How many bytes a client has to take of an answer within the write timeout.
+/// How many bytes of a response a client must read within the write timeout.
 pub(crate) const MIN_TAKEN_BYTES: usize = 64 * 1024;
 
-/// How often, and how long each time, a new connection waits for displaced ones to go.
+/// How often, and for how long, a new connection waits for evicted ones to close.
 const SETTLE_TRIES: usize = 100;
 const SETTLE_PAUSE: Duration = Duration::from_millis(1);
 
-/// What can be set about connections.
+/// The settings of connections.
 #[derive(Clone, Debug)]
 pub struct ConnectionSettings {
-    /// How many there may be.
+    /// The maximum number of connections.
     pub max_connections: usize,
-    /// How long a client may take for the head of a request.
+    /// The timeout for receiving the head of a request.
     pub header_timeout: Duration,
-    /// How long a connection may be kept without a request.
+    /// The idle timeout.
     pub idle_timeout: Duration,
-    /// How long a client may leave the server waiting to send.
+    /// The write timeout.
     pub write_timeout: Duration,
-    /// Where the proxies are whose connections are not counted as those of one client.
+    /// The trusted proxies, whose connections do not count as those of one client.
     pub trusted_proxies: Vec<Network>,
-    /// The path under which the server is served, empty for the root.
+    /// The sub-path of the server, empty for the root.
     pub sub_path: String,
 }
 
@@ -69,7 +69,7 @@ struct Metrics {
     closed: IntCounterVec,
 }
 
-/// Why a connection is closed.
+/// The reason for closing a connection.
 #[derive(Clone, Copy, Debug)]
 enum Reason {
     HeaderTimeout,
@@ -96,11 +96,11 @@ impl Metrics {
         let open = IntGauge::new("kymograph_http_connections", "Connections that are open.")?;
         let refused = IntCounter::new(
             "kymograph_http_connections_refused_total",
-            "Connections beyond the limit: closed, or served for health checks only.",
+            "Connections beyond the limit, which are closed or serve health checks only.",
         )?;
         let opts = Opts::new(
             "kymograph_http_connections_closed_total",
-            "Connections that the server closed: their clients took too long, or others needed their place.",
+            "Connections closed by the server: slow or idle clients, or eviction at the limit.",
         );
         let closed = IntCounterVec::new(opts, &["reason"])?;
         Reason::ALL.iter().for_each(|reason| closed.with_label_values(&[reason.label()]).inc_by(0));
@@ -116,7 +116,7 @@ impl Metrics {
 }
 
 impl Connections {
-    /// No connections yet. It fails if a metric is registered already.
+    /// An empty table. It fails if a metric is registered already.
     pub fn try_new(settings: ConnectionSettings, registry: &Registry) -> prometheus::Result<Self> {
         Ok(Self {
             started: Instant::now(),
@@ -145,7 +145,7 @@ impl Connections {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until displaced connections have released their descriptors, which takes the runtime a moment.
+    /// Waits until evicted connections have released their descriptors, which takes the runtime a moment.
     pub(super) async fn settle(&self) {
         for _ in 0..SETTLE_TRIES {
             if !self.table().is_crowded() {
@@ -155,7 +155,7 @@ impl Connections {
         }
     }
 
-    /// Takes a connection from an address, if there may be one more.
+    /// Admits a connection from an address, if the limits allow it.
     pub(super) fn open(self: &Arc<Self>, peer: IpAddr) -> Option<Arc<Connection>> {
         let client = self.client(peer);
         let mut table = self.table();
@@ -177,7 +177,7 @@ impl Connections {
         if decision.is_full
             && let Some(suppressed) = self.full.admit()
         {
-            tracing::warn!(open, max_connections, suppressed, "the limit of connections is reached");
+            tracing::warn!(open, max_connections, suppressed, "the connection limit is reached");
         } else if decision.is_over_share
             && let Some(suppressed) = self.over_share.admit()
         {
@@ -185,7 +185,7 @@ impl Connections {
                 %peer,
                 max_connections,
                 suppressed,
-                "an address has half of all connections; a reverse proxy belongs into [server] trusted_proxies"
+                "one address has half of all connections; if it is a reverse proxy, add it to [server] trusted_proxies"
             );
         }
         connection
@@ -206,8 +206,8 @@ impl Connections {
         self.metrics.open.set(i64::try_from(table.len()).unwrap_or(i64::MAX));
     }
 
-    /// Counts bytes of a connection's large buffer. If all of them are too many, another client loses a connection with such
-    /// a buffer that does nothing. It fails if there is none.
+    /// Counts bytes of a connection's large buffer. If the budget is exceeded, an idle connection of another client
+    /// with such a buffer is closed. It fails if there is none.
     pub(super) fn add_buffer(&self, connection: &Connection, bytes: usize) -> io::Result<()> {
         let all = self.buffer_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         if all <= MAX_BUFFER_BYTES {
@@ -231,12 +231,12 @@ impl Connections {
         self.buffer_bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    /// Whether large buffers take so much memory that none is kept without need.
+    /// Whether large buffers use so much memory that none is kept after a request.
     pub(super) fn has_many_buffers(&self) -> bool {
         self.buffer_bytes.load(Ordering::Relaxed) > MAX_BUFFER_BYTES / 2
     }
 
-    /// Counts a large answer. If all of them are too many, a client that does not take its own loses it.
+    /// Counts a large response. If the budget is exceeded, a stalled connection with one is closed.
     pub(super) fn add_answer(&self, bytes: u64) {
         let all = self.answer_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         if all <= MAX_ANSWER_BYTES as u64 || !self.table().displace_answer(self.now()) {
@@ -247,7 +247,7 @@ impl Connections {
             tracing::warn!(
                 bytes = all,
                 suppressed,
-                "closed a connection whose client does not take its answer"
+                "closed a connection whose client does not read its response"
             );
         }
     }
@@ -263,7 +263,7 @@ impl Connections {
         }
     }
 
-    /// Closes the connections whose clients have taken too long.
+    /// Closes the connections that have timed out.
     pub(super) fn sweep(&self) {
         let now = self.now();
         let reasons = self.table().sweep(|slot| self.overdue(slot, now));
@@ -280,13 +280,13 @@ impl Connections {
             Phase::Head => (waited >= self.settings.header_timeout).then_some(Reason::HeaderTimeout),
             Phase::Idle => (waited >= self.settings.idle_timeout).then_some(Reason::IdleTimeout),
             Phase::Closing => (waited >= LINGER_TIMEOUT).then_some(Reason::Stalled),
-            // The router limits the time for a body, and for the work.
+            // The router has timeouts for bodies and handlers.
             Phase::Working | Phase::Receiving | Phase::Doomed => None,
             Phase::Answering | Phase::Flushing => self.stalled(slot, now),
         }
     }
 
-    /// Whether the client takes next to nothing of its answer. The kernel only knows those that take nothing at all.
+    /// Whether the client reads its response too slowly. The kernel only detects clients that read nothing at all.
     fn stalled(&self, slot: &mut Slot, now: u64) -> Option<Reason> {
         let (taken, since) = slot.checked;
         let written = slot.connection.written();

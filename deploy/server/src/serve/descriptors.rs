@@ -1,18 +1,18 @@
-//! How many connections the file descriptors of the process allow.
+//! The number of connections that the limit of file descriptors allows.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::table::{MAX_LEAVING, RESERVED};
 use crate::config::Config;
 
-/// How many connections there are at most unless a setting says more.
+/// The default maximum of connections.
 pub(crate) const MAX_CONNECTIONS: usize = 4096;
-/// How many there are at least, however few descriptors there are.
+/// The minimum, however few descriptors there are.
 const MIN_CONNECTIONS: usize = 16;
-/// How many descriptors are left for files, the runtime, mail, traces and the database's changes.
+/// The number of descriptors reserved for files, the runtime, mail, traces and the change feed.
 const OTHER: usize = 48;
 
-/// Raises the limit of descriptors as far as the process may.
+/// Raises the limit of descriptors to the hard limit.
 pub(super) fn raise_limit() {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
@@ -23,7 +23,7 @@ pub(super) fn raise_limit() {
     }
 }
 
-/// How many connections there may be: as many as are configured, if the descriptors allow it.
+/// The maximum number of connections: the configured one, if the descriptors allow it.
 pub(crate) fn max_connections(config: &Config) -> usize {
     let descriptors = getrlimit(Resource::Nofile).current;
     let descriptors = descriptors.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
@@ -33,13 +33,13 @@ pub(crate) fn max_connections(config: &Config) -> usize {
             wanted,
             max_connections = fits,
             descriptors,
-            "[server] max_connections needs more file descriptors than the process may have"
+            "[server] max_connections exceeds the limit of file descriptors"
         );
     }
     if wanted == 0 { fits.min(MAX_CONNECTIONS) } else { wanted.min(fits) }
 }
 
-/// How many connections fit beside what else needs descriptors.
+/// How many connections fit besides the reserved descriptors.
 fn fits(descriptors: usize, database: usize) -> usize {
     descriptors.saturating_sub(database + OTHER + RESERVED + MAX_LEAVING).max(MIN_CONNECTIONS)
 }

@@ -1,5 +1,5 @@
-//! The unread rest of a request, which is thrown away after the answer. To close a socket with unread bytes sends a reset,
-//! which can destroy the answer before the client reads it.
+//! Discards the unread rest of a request after the response. Closing a socket with unread bytes sends a reset, which
+//! can destroy the response before the client reads it.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -12,20 +12,20 @@ use tokio::time::{Sleep, sleep};
 
 use super::table::Client;
 
-/// How many bytes of one request are thrown away.
+/// How many bytes of one request are discarded.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
-/// How many bytes of all requests are thrown away in a second. Clients that send refused bodies as fast as they can would
-/// keep all cores busy with that.
+/// How many bytes of all requests are discarded per second. Otherwise clients that send rejected bodies as fast as they
+/// can would keep all cores busy.
 pub(crate) const MAX_BYTES_PER_SECOND: usize = 64 * 1024 * 1024;
-/// The time in which a part of them can be thrown away, in milliseconds.
+/// The period of the rate limit, in milliseconds.
 const PERIOD_MILLISECONDS: u64 = 10;
 const PERIOD: Duration = Duration::from_millis(PERIOD_MILLISECONDS);
 const MAX_BYTES_OF_PERIOD: usize = MAX_BYTES_PER_SECOND / 100;
 
-/// How many bytes are thrown away at once.
+/// The size of a discarded part.
 pub(super) const PART: usize = 16 * 1024;
 
-/// Lets connections throw away so much in each period: all together, and the clients of a network half of it.
+/// Limits the discarded bytes per period, for all connections, and to half of that per network.
 #[derive(Default)]
 pub(super) struct Pace(Mutex<Period>);
 
@@ -37,7 +37,7 @@ struct Period {
 }
 
 impl Pace {
-    /// Takes a part for a client at a time in milliseconds, if there is one left in this period.
+    /// Takes a part for a client at a time in milliseconds, if the period has one left.
     pub(super) fn take(&self, client: Client, now: u64) -> bool {
         let number = now / PERIOD_MILLISECONDS;
         let mut period = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -54,10 +54,10 @@ impl Pace {
     }
 }
 
-/// The rest of one request that is yet to be thrown away.
+/// The remaining bytes of one request to discard.
 pub(super) struct Rest {
     bytes: usize,
-    /// Whether a part was taken that is yet to be read.
+    /// Whether a taken part has not been read yet.
     has_part: bool,
     pause: Option<Pin<Box<Sleep>>>,
 }
@@ -67,7 +67,7 @@ impl Rest {
         Self { bytes: MAX_BYTES, has_part: false, pause: None }
     }
 
-    /// Waits until a part may be thrown away, for which `take` asks. Whether there is more.
+    /// Waits until `take` grants a part. Returns whether there is more.
     pub(super) fn poll_more(&mut self, context: &mut Context<'_>, take: impl Fn() -> bool) -> Poll<bool> {
         while self.bytes > 0 && !self.has_part {
             if let Some(pause) = &mut self.pause {
@@ -82,7 +82,7 @@ impl Rest {
         Poll::Ready(self.bytes > 0)
     }
 
-    /// Bytes of a part were thrown away; none if there are no more.
+    /// Reports discarded bytes; zero at the end.
     pub(super) fn discarded(&mut self, bytes: usize) {
         self.bytes = if bytes == 0 { 0 } else { self.bytes.saturating_sub(bytes) };
         self.has_part = false;

@@ -31,19 +31,19 @@ use super::connection::{Connection, Open};
 use super::connections::Connections;
 use super::stream::{Answer, Arrival, Stream};
 
-/// The longest head of a request.
+/// The size limit of a request head.
 pub(crate) const MAX_HEAD: usize = 32 * 1024;
-/// How many headers a request may have: what `hyper` has room for without asking for memory.
+/// The maximum number of headers: those that `hyper` parses without allocating.
 pub(crate) const MAX_HEADERS: usize = 100;
-/// How often connections are looked through for those that have taken too long.
+/// The interval of the sweep over all connections.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
-/// How long nothing is accepted after it failed for want of something.
+/// The pause after a failed accept.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
 type HttpService = NormalizePath<Router>;
 
-/// Serves a router on the connections that come, until it is told to stop; then it finishes the requests that are under
-/// way. A slash at the end of a path makes no difference.
+/// Serves a router on incoming connections until the stop; then it drains the requests. A trailing slash of a path
+/// makes no difference.
 pub async fn listen(
     listener: TcpListener,
     router: Router,
@@ -81,8 +81,8 @@ pub async fn listen(
     }
 }
 
-/// A connection that the client closed before it was accepted is ignored. Other errors are for want of descriptors or memory,
-/// and would repeat at once: one connection is displaced, and the next accept waits.
+/// A connection that the client closed before it was accepted is ignored. Other errors are caused by a lack of
+/// descriptors or memory, and would repeat at once: one connection is evicted, and the next accept is delayed.
 async fn cannot_accept(connections: &Connections, error: &io::Error) {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     static LIMIT: LogLimit = LogLimit::new();
@@ -113,12 +113,12 @@ fn open(
 
 /// The options that every connection needs.
 fn set_options(socket: &TcpStream, write_timeout: Duration) {
-    // Answers go out in few large writes; waiting for more of them only costs time.
+    // Responses are few large writes; delaying them only costs time.
     if let Err(error) = socket.set_nodelay(true) {
         tracing::debug!(%error, "could not set TCP_NODELAY");
     }
-    // A client that has stopped reading must not keep its connection and what waits to be sent. The kernel knows
-    // it, while HTTP only sees a socket that is not ready.
+    // A client that has stopped reading must not hold its connection and pending output. The kernel detects it, while
+    // HTTP only sees a socket that is not ready.
     let milliseconds = u32::try_from(write_timeout.as_millis()).unwrap_or(u32::MAX);
     if let Err(error) = set_tcp_user_timeout(socket, milliseconds) {
         tracing::debug!(%error, "could not set TCP_USER_TIMEOUT");
@@ -156,7 +156,7 @@ async fn serve(
     http.header_read_timeout(None).max_header_size(MAX_HEAD).max_buf_size(WRITE_AT_BYTES);
     let mut served = pin!(http.serve_connection(io, service));
     let stop = async {
-        // The sender is there for as long as there are receivers.
+        // The sender outlives all receivers.
         let _ = is_stopping.wait_for(|is_stopping| *is_stopping).await;
     };
     let result = tokio::select! {
@@ -167,7 +167,7 @@ async fn serve(
         }
     };
     if let Err(error) = result {
-        tracing::debug!(%error, "a connection ended early");
+        tracing::debug!(%error, "a connection was closed early");
     }
 }
 

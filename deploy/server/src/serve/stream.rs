@@ -19,7 +19,7 @@ use super::discard::{PART, Rest};
 pub(super) struct Stream {
     socket: Take<TcpStream>,
     connection: Arc<Connection>,
-    /// The rest of the request that is thrown away once the answer is sent.
+    /// The rest of the request, discarded after the response.
     rest: Option<Rest>,
 }
 
@@ -58,7 +58,7 @@ impl AsyncRead for Stream {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        // All that `hyper` has left in its buffer.
+        // The free capacity of `hyper`'s buffer.
         this.connection.has_room(buffer.capacity())?;
         this.socket.set_limit(this.connection.read_limit() as u64);
         let before = buffer.filled().len();
@@ -178,7 +178,7 @@ impl HttpBody for Arrival {
 pub(super) struct Answer {
     body: Body,
     connection: Arc<Connection>,
-    /// Whether it is made while it is sent, so that it is counted piece by piece.
+    /// Whether it is streamed, so that it is counted by chunk.
     is_made_on_the_way: bool,
 }
 
@@ -208,7 +208,7 @@ impl HttpBody for Answer {
         if self.is_made_on_the_way
             && let Some(Ok(frame)) = &frame
         {
-            // Nothing more is asked for before next to all of the piece before is written.
+            // The next chunk is polled when the previous one is almost written.
             self.connection.hold_answer(frame.data_ref().map_or(0, Bytes::len) as u64);
         }
         Poll::Ready(frame)

@@ -1,4 +1,4 @@
-//! The table of all connections: admission, a share for each client, and displacement of idle ones.
+//! The table of all connections: admission, a share for each client, and eviction of idle ones.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -8,41 +8,41 @@ use tokio::task::AbortHandle;
 
 use super::connection::{Connection, LARGE_ANSWER, Phase};
 
-/// How many connections beyond the limit are taken for health checks.
+/// How many connections beyond the limit are accepted for health probes.
 pub(crate) const RESERVED: usize = 16;
-/// How many displaced connections may still hold their file descriptor.
+/// How many evicted connections may still hold their file descriptor.
 pub(crate) const MAX_LEAVING: usize = 32;
-/// How many connections are examined to find one to displace.
+/// How many connections are examined to find one to evict.
 const SAMPLE: usize = 256;
-/// After how many milliseconds without progress an answer counts as stalled.
+/// After how many milliseconds without progress a response counts as stalled.
 const STALLED_MS: u64 = 5_000;
-/// The same while large answers take too much memory.
+/// The same while large responses exceed their budget.
 const STALLED_UNDER_PRESSURE_MS: u64 = 200;
 
-/// What may be done with a new connection.
+/// The admission of a new connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Admission {
-    /// It is one of those that there may be.
+    /// It is within the limit.
     Open,
-    /// It is one too many, and serves a health check.
+    /// It is beyond the limit, and serves health probes.
     Reserved,
     /// It is closed.
     Refused,
 }
 
-/// What was found when a connection came.
+/// The state at the arrival of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Decision {
     pub(super) admission: Admission,
-    /// Whether there are as many as there may be.
+    /// Whether the limit is reached.
     pub(super) is_full: bool,
-    /// Whether the client has as many as one may have.
+    /// Whether the client's share is used up.
     pub(super) is_over_share: bool,
-    /// Whether another had to go.
+    /// Whether another one was evicted.
     pub(super) has_displaced: bool,
 }
 
-/// A client whose connections are counted together; `None` for a proxy that is trusted.
+/// A client whose connections are counted together; `None` for a trusted proxy.
 pub(super) type Client = Option<IpAddr>;
 
 pub(super) struct Slot {
@@ -50,7 +50,7 @@ pub(super) struct Slot {
     task: Option<AbortHandle>,
     client: Client,
     is_leaving: bool,
-    /// How much the client had taken when that was last looked at, and when it was.
+    /// The bytes read by the client at the last sweep, and its time.
     pub(super) checked: (u64, u64),
 }
 
@@ -71,17 +71,17 @@ impl Table {
         Self { max, ..Self::default() }
     }
 
-    /// How many connections there are, those on their way out left out.
+    /// The number of connections, without evicted ones.
     pub(super) fn len(&self) -> usize {
         self.open + self.reserved
     }
 
-    /// Whether so many displaced connections still hold descriptors that no other can be displaced.
+    /// Whether so many evicted connections still hold descriptors that no other can be evicted.
     pub(super) fn is_crowded(&self) -> bool {
         self.leaving >= MAX_LEAVING
     }
 
-    /// How many connections one client may have.
+    /// The share of one client.
     fn share(&self) -> usize {
         self.max.div_ceil(2)
     }
@@ -90,7 +90,7 @@ impl Table {
         client.and_then(|client| self.by_client.get(&client)).copied().unwrap_or_default()
     }
 
-    /// Decides about a connection that has come, and makes room for it.
+    /// Decides about a new connection, and makes room for it.
     pub(super) fn decide(&mut self, client: Client, now: u64) -> Decision {
         let is_over_share = self.count(client) >= self.share();
         let is_full = self.open >= self.max;
@@ -106,7 +106,7 @@ impl Table {
         Decision { admission, is_full, is_over_share, has_displaced }
     }
 
-    /// Takes a place.
+    /// Takes a slot.
     pub(super) fn insert(
         &mut self,
         client: Client,
@@ -133,7 +133,7 @@ impl Table {
         connection
     }
 
-    /// Says which task serves a connection, unless it has ended already.
+    /// Sets the task of a connection, unless it has ended already.
     pub(super) fn set_task(&mut self, connection: &Arc<Connection>, task: AbortHandle) {
         if let Some(Some(slot)) = self.slots.get_mut(connection.slot())
             && Arc::ptr_eq(&slot.connection, connection)
@@ -142,7 +142,7 @@ impl Table {
         }
     }
 
-    /// Gives a place back.
+    /// Releases a slot.
     pub(super) fn remove(&mut self, index: usize) {
         let Some(slot) = self.slots.get_mut(index).and_then(Option::take) else { return };
         self.free.push(index);
@@ -165,7 +165,7 @@ impl Table {
         }
     }
 
-    /// Closes a connection. Its place is free for another at once.
+    /// Closes a connection. Its slot is free at once.
     fn close(&mut self, index: usize) -> bool {
         let Some(Some(slot)) = self.slots.get_mut(index) else { return false };
         let Some(task) = slot.task.as_ref().filter(|_| !slot.is_leaving) else { return false };
@@ -219,7 +219,7 @@ impl Table {
         found.is_some_and(|(_, _, index)| self.close(index))
     }
 
-    /// Closes the oldest of the reserved connections that do nothing.
+    /// Closes the oldest idle one of the reserved connections.
     fn displace_reserved(&mut self, now: u64) -> bool {
         if self.is_crowded() {
             return false;
@@ -232,9 +232,9 @@ impl Table {
         oldest.is_some_and(|index| self.close(index))
     }
 
-    /// Closes a connection whose client does not take its answers: of the client that holds the most of them the one that
-    /// was blocked for the longest time, so that many that read nothing do not cost another its download. Clients that hold
-    /// less than others on average lose nothing, not even if those have not been blocked for long enough yet.
+    /// Closes a stalled connection: of the client with the most stalled bytes the one blocked for the longest time, so
+    /// that many stalled clients do not cost another one its download. Clients below the average keep their
+    /// connections, even if no other has been blocked for long enough yet.
     pub(super) fn displace_answer(&mut self, now: u64) -> bool {
         let mut by_client: HashMap<_, u64> = HashMap::new();
         for (_, slot) in self.present().filter(|(_, slot)| slot.connection.answers() > 0) {
@@ -251,7 +251,7 @@ impl Table {
         largest.is_some_and(|index| self.close(index))
     }
 
-    /// Closes any connection that does nothing, because there are no file descriptors left.
+    /// Closes any idle connection, because there are no file descriptors left.
     pub(super) fn displace_any(&mut self, now: u64) -> bool {
         self.displace(None, false, now)
     }
@@ -261,7 +261,7 @@ impl Table {
         slots.filter_map(|(index, slot)| Some((index, slot.as_ref().filter(|slot| !slot.is_leaving)?)))
     }
 
-    /// Closes the connections for which there is a reason.
+    /// Closes the connections for which a reason is found.
     pub(super) fn sweep<R>(&mut self, mut reason: impl FnMut(&mut Slot) -> Option<R>) -> Vec<R> {
         let mut closed = Vec::new();
         for index in 0..self.slots.len() {
@@ -276,7 +276,7 @@ impl Table {
     }
 }
 
-/// Whether a connection can be closed without breaking off a body that its client sends, or an answer that it takes.
+/// Whether a connection can be closed without interrupting a body or a response in transfer.
 fn may_go(connection: &Connection, now: u64) -> bool {
     match connection.phase() {
         Phase::Head | Phase::Idle | Phase::Closing => true,
@@ -298,7 +298,7 @@ mod tests {
 
     const MAX: usize = 8;
 
-    /// A table with connections that nobody serves.
+    /// A table with connections without tasks.
     struct Fixture {
         table: Table,
         connections: Arc<Connections>,
@@ -398,14 +398,14 @@ mod tests {
         let since = connection.since();
         assert!(!may_go(&connection, since + silence - 1));
         assert!(may_go(&connection, since + silence));
-        // A body that has begun to come is expected to go on.
+        // A body in transfer is expected to continue.
         assert!(connection.go_on(MIN_SENT_BYTES_PER_SECOND));
         assert!(!may_go(&connection, since + 10 * silence));
         connection.wait_for_body();
         assert!(!may_go(&connection, connection.since() + silence - 1));
         assert!(may_go(&connection, connection.since() + silence));
         assert!(connection.go_on(0) && !connection.doom());
-        // One that goes meanwhile gets no more of its body.
+        // An evicted one receives no more of its body.
         let connection = receiving(&mut fixture);
         assert!(connection.doom() && !connection.go_on(1));
         assert_eq!(connection.phase(), Phase::Doomed);

@@ -1,4 +1,4 @@
-//! The parts of folders, dashboards and what belongs to them.
+//! The parts of folders, dashboards and related objects.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use kymograph_app::content::preference::Preferences;
 use kymograph_app::content::search::Searches;
 use kymograph_app::content::star::Stars;
 use kymograph_app::kernel::change::ChangeListener;
-use kymograph_app::kernel::ending::Endings;
+use kymograph_app::kernel::ending::{EndingListener, Endings};
 use kymograph_app::rights::resource_permission::GuardedKind;
 use kymograph_projections::content::dashboard::{PgDashboardReader, dashboard_cache};
 use kymograph_projections::content::folder::{FolderCache, PgFolderReader};
@@ -24,15 +24,15 @@ use kymograph_projections::content::star::{PgStarReader, star_cache};
 use super::kernel::Kernel;
 use super::rights::RightsReaders;
 
-/// The most bytes of documents that are kept in memory.
+/// The memory limit of cached documents.
 const DASHBOARD_CACHE_BYTES: u64 = 64 * 1024 * 1024;
 
-/// What reads content.
+/// The readers of content.
 pub(super) struct ContentReaders {
     pub(super) dashboards: Arc<PgDashboardReader>,
     pub(super) folders: Arc<PgFolderReader>,
     stars: Arc<PgStarReader>,
-    pub(super) caches: Vec<Arc<dyn ChangeListener>>,
+    caches: Vec<Arc<dyn ChangeListener>>,
 }
 
 impl ContentReaders {
@@ -50,7 +50,15 @@ impl ContentReaders {
         Self { folders: Arc::new(folders), dashboards: Arc::new(dashboards), stars: Arc::new(stars), caches }
     }
 
-    /// The kinds of content that have permissions.
+    pub(super) fn caches(&self) -> Vec<Arc<dyn ChangeListener>> {
+        self.caches.clone()
+    }
+
+    pub(super) fn endings(&self) -> Vec<Arc<dyn EndingListener>> {
+        vec![Arc::new(GuardedDashboards::new(self.dashboards.clone()))]
+    }
+
+    /// The kinds of content with access-control lists.
     pub(super) fn guarded(&self) -> Vec<Arc<dyn GuardedKind>> {
         vec![
             Arc::new(GuardedFolders::new(self.folders.clone())),
@@ -75,7 +83,7 @@ impl ContentReaders {
             moments: moments.clone(),
             ids: ids.clone(),
         };
-        // Grafana 12.4 alone finds words in the tags of dashboards, too.
+        // Only Grafana 12.4 also searches the tags of dashboards.
         let words_in_tags = kernel.config.compatibility.grafana_version.starts_with("12.4.");
         let searches = PgSearchReader::new(database.clone(), rights.allowed.clone(), words_in_tags);
         let searches =

@@ -1,16 +1,14 @@
-//! The work that nobody waits for.
+//! Background jobs.
 
 use std::sync::Arc;
 
-use kymograph_app::account::AccountServices;
 use kymograph_app::account::housekeeping::{Housekeeping, HousekeepingPorts, TidyOrg, TidyServer};
 use kymograph_app::account::user::ConfirmationMails;
 use kymograph_app::{Error, Result};
 use kymograph_infra::mail::SmtpMailer;
 use kymograph_jobs::{Handlers, JobMetrics, JobRunner};
 
-use super::account::AccountReaders;
-use super::identity::Identities;
+use super::account::{AccountReaders, Accounts};
 use super::kernel::{Kernel, Log};
 use super::settings::session_lifetimes;
 
@@ -19,13 +17,12 @@ pub(super) fn start(
     kernel: &Kernel<'_>,
     log: &Log,
     readers: &AccountReaders,
-    identities: &Identities,
-    services: &AccountServices,
+    accounts: &Accounts,
 ) -> Result<JobRunner> {
     let ports = HousekeepingPorts {
         store: log.store.clone(),
         jobs: Arc::new(kernel.jobs.clone()),
-        invites: services.invites.clone(),
+        invites: accounts.services.invites.clone(),
         sessions: readers.sessions.clone(),
         attempts: readers.attempts.clone(),
         mails: kernel.mails.clone(),
@@ -34,7 +31,7 @@ pub(super) fn start(
     let housekeeping = Arc::new(Housekeeping::new(ports, session_lifetimes(kernel.config)));
     let mut handlers =
         Handlers::default().with::<TidyServer>(housekeeping.clone()).with::<TidyOrg>(housekeeping);
-    if let Some(verification) = identities.verification.clone() {
+    if let Some(verification) = accounts.identities.verification.clone() {
         let mailer = Arc::new(SmtpMailer::new(&kernel.config.smtp.settings())?);
         let mails = ConfirmationMails::new(log.commands.clone(), verification, mailer);
         handlers = handlers.with(Arc::new(mails));

@@ -1,4 +1,4 @@
-//! The parts that every noun stands on.
+//! The parts that all nouns depend on.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::Config;
 
-/// What is there before any noun.
+/// The parts below all nouns.
 pub(super) struct Kernel<'a> {
     pub(super) config: &'a Config,
     pub(super) server: &'a DatabaseServer,
@@ -78,24 +78,24 @@ impl<'a> Kernel<'a> {
         })
     }
 
-    /// Whether the database answers and takes writes.
+    /// Checks reads and writes of the database.
     pub(super) fn health(&self) -> Arc<PgHealthCheck> {
         let (database, pipelines) = (self.database.clone(), self.pipelines.clone());
         Arc::new(PgHealthCheck::new(database, pipelines, self.write_health.clone(), self.feed_health.clone()))
     }
 }
 
-/// The log, and the commands on it.
+/// The log and its commands.
 pub(super) struct Log {
     pub(super) store: Arc<PgEventStore>,
     pub(super) commands: Commands,
     pub(super) feed: ChangeFeed,
-    /// Tells other servers of changes, and is told by them.
+    /// Notifies other servers of changes, and receives their notifications.
     pub(super) feed_task: JoinHandle<()>,
 }
 
 impl Log {
-    /// The log, whose changes these caches are told.
+    /// Opens the log, whose changes invalidate these caches.
     pub(super) fn open(kernel: &Kernel<'_>, caches: Vec<Arc<dyn ChangeListener>>) -> Result<Self> {
         let streams = Arc::new(stream_cache(&kernel.feed_health));
         let (feed, changes) = ChangeFeed::new();

@@ -1,4 +1,4 @@
-//! The parts of the audit log, of histories and of undoing.
+//! The parts of the audit log, histories and undo.
 
 use std::sync::Arc;
 

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use kymograph_app::account::membership::OrgGrantees;
 use kymograph_app::kernel::change::ChangeListener;
+use kymograph_app::kernel::ending::EndingListener;
 use kymograph_app::rights::RightsServices;
 use kymograph_app::rights::resource_permission::{
-    GuardedKinds, ResourcePermissionPorts, ResourcePermissions,
+    GrantEndings, GuardedKinds, ResourcePermissionPorts, ResourcePermissions,
 };
 use kymograph_app::{Authorization, Commands};
 use kymograph_projections::rights::resource_permission::{
@@ -15,16 +16,16 @@ use kymograph_projections::rights::resource_permission::{
 
 use super::kernel::Kernel;
 
-/// What reads permissions.
+/// The readers of permissions.
 pub(super) struct RightsReaders {
-    pub(super) permissions: Arc<PgResourcePermissionReader>,
+    permissions: Arc<PgResourcePermissionReader>,
     pub(super) allowed: Arc<AllowedContents>,
     pub(super) authorization: Arc<Authorization>,
-    pub(super) caches: Vec<Arc<dyn ChangeListener>>,
+    caches: Vec<Arc<dyn ChangeListener>>,
 }
 
 impl RightsReaders {
-    /// The readers, which share what is remembered of folders.
+    /// The readers, which share the cache of folders.
     pub(super) fn new(kernel: &Kernel<'_>, folders: Arc<dyn FolderMemory>) -> Self {
         let permission_cache = Arc::new(ResourcePermissionCache::new(&kernel.feed_health));
         let allowed_cache = Arc::new(AllowedCache::default());
@@ -35,6 +36,14 @@ impl RightsReaders {
         let allowed = Arc::new(AllowedContents::new(database, allowed_cache, kernel.workers.clone()));
         let authorization = Arc::new(Authorization::new(permissions.clone()));
         Self { permissions, allowed, authorization, caches }
+    }
+
+    pub(super) fn caches(&self) -> Vec<Arc<dyn ChangeListener>> {
+        self.caches.clone()
+    }
+
+    pub(super) fn endings(&self) -> Vec<Arc<dyn EndingListener>> {
+        vec![Arc::new(GrantEndings::new(self.permissions.clone()))]
     }
 
     pub(super) fn services(&self, commands: Commands, kinds: GuardedKinds) -> RightsServices {

@@ -1,4 +1,4 @@
-//! From the settings of a server to those of its parts.
+//! Converts the configuration to the settings of the parts.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::config::{Config, CookieSameSite};
 use crate::serve::ConnectionSettings;
 use crate::serve::descriptors::max_connections;
 
-/// The portal, if it was built before the server was.
+/// The portal, if it was built before the server.
 const PORTAL_FILES: PortalFiles = include!(concat!(env!("OUT_DIR"), "/portal_files.rs"));
 
 pub(super) fn seconds(duration: Duration) -> i64 {

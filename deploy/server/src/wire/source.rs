@@ -23,8 +23,8 @@ impl SourceReaders {
     }
 
     /// The kind of what has permissions here.
-    pub(super) fn guarded(&self) -> Arc<dyn GuardedKind> {
-        Arc::new(GuardedDataSources::new(self.data_sources.clone()))
+    pub(super) fn guarded(&self) -> Vec<Arc<dyn GuardedKind>> {
+        vec![Arc::new(GuardedDataSources::new(self.data_sources.clone()))]
     }
 
     pub(super) fn services(

@@ -33,17 +33,17 @@ pub enum DashboardError {
     TooDeep,
     /// It is of another schema than the classic one, and does not say of which.
     #[error(
-        "a dashboard of another schema than the classic one must say so with apiVersion, kind, metadata and spec"
+        "a dashboard that does not have the classic schema must have apiVersion, kind, metadata and spec"
     )]
     SchemaUnnamed,
     /// It is a resource of a schema that is none of dashboards.
-    #[error("apiVersion or kind is none of dashboards that can be saved")]
+    #[error("unsupported apiVersion or kind of a dashboard")]
     SchemaUnknown,
     /// It is a resource without a specification.
-    #[error("a dashboard with an apiVersion must have its contents in spec")]
+    #[error("a dashboard with an apiVersion must have its content in spec")]
     SpecMissing,
     /// It is a resource with a numeric id outside of its specification.
-    #[error("a dashboard with an apiVersion has no id beside its spec")]
+    #[error("a dashboard with an apiVersion must not have an id outside of its spec")]
     ResourceWithId,
     /// It is not there.
     #[error("Dashboard not found")]

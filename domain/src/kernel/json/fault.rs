@@ -29,22 +29,22 @@ pub(super) fn explain(text: &[u8], error: &Error) -> String {
     };
     let at = format!("at byte {}", error.index() + 1);
     if let Some(name) = NO_NUMBERS.iter().find(|name| rest.starts_with(name.as_bytes())) {
-        return format!("{name} {at} is no JSON number, null stands for none");
+        return format!("{name} {at} is not a JSON number (use null)");
     }
     if rest[0] == 0 {
-        return format!("there is a NUL character {at}");
+        return format!("NUL character {at}");
     }
     let shown = |rest: &[u8]| String::from_utf8_lossy(&rest[..rest.len().min(SHOWN_BYTES)]).into_owned();
     if let Some(second) = second_value(text) {
-        return format!("there is more than one value at byte {}: {:?}", second + 1, shown(&text[second..]));
+        return format!("more than one value at byte {}: {:?}", second + 1, shown(&text[second..]));
     }
     let shown = shown(rest);
     match error.error() {
         ErrorType::InvalidEscape | ErrorType::InvalidUnicodeCodepoint | ErrorType::InvalidUnicodeEscape => {
-            format!("there is an unknown escape in the text {at}: {shown:?}")
+            format!("unknown escape in the text {at}: {shown:?}")
         }
         _ if is_cut(text) => "it ends too early".to_owned(),
-        _ => format!("{shown:?} was not expected {at}"),
+        _ => format!("unexpected {shown:?} {at}"),
     }
 }
 
@@ -66,14 +66,14 @@ fn is_cut(text: &[u8]) -> bool {
 /// Finds what makes a text no sequence of JSON tokens at all.
 fn explain_unstructured(text: &[u8]) -> String {
     if let Err(error) = std::str::from_utf8(text) {
-        return format!("it is not UTF-8 at byte {}", error.valid_up_to() + 1);
+        return format!("not UTF-8 at byte {}", error.valid_up_to() + 1);
     }
     let (mut is_text, mut is_escaped) = (false, false);
     for (index, byte) in text.iter().enumerate() {
         let at = format_args!("at byte {}", index + 1);
         match byte {
-            0 => return format!("there is a NUL character {at}"),
-            ..=0x1F if is_text => return format!("there is a control character in a text {at}"),
+            0 => return format!("NUL character {at}"),
+            ..=0x1F if is_text => return format!("control character in a text {at}"),
             _ => {}
         }
         (is_text, is_escaped) = match byte {
@@ -94,18 +94,18 @@ mod tests {
         let faults: [(&[u8], &str); 14] = [
             (b"\xEF\xBB\xBF{}", "it begins with a byte order mark, which must be left out"),
             (b"\xFF\xFE{\0}\0", "it is UTF-16, only UTF-8 is read"),
-            (b"{\"a\": NaN}", "NaN at byte 7 is no JSON number, null stands for none"),
-            (b"{\"a\": -Infinity}", "Infinity at byte 8 is no JSON number, null stands for none"),
-            (b"[\"\\u0041\", Infinity]", "Infinity at byte 12 is no JSON number, null stands for none"),
-            (b"{\"a\": \"x\0\"}", "there is a NUL character at byte 9"),
-            (b"{\0}", "there is a NUL character at byte 2"),
-            (b"{\"a\": \"x\ny\"}", "there is a control character in a text at byte 9"),
-            (b"{\"a\": \"\xFF\"}", "it is not UTF-8 at byte 8"),
+            (b"{\"a\": NaN}", "NaN at byte 7 is not a JSON number (use null)"),
+            (b"{\"a\": -Infinity}", "Infinity at byte 8 is not a JSON number (use null)"),
+            (b"[\"\\u0041\", Infinity]", "Infinity at byte 12 is not a JSON number (use null)"),
+            (b"{\"a\": \"x\0\"}", "NUL character at byte 9"),
+            (b"{\0}", "NUL character at byte 2"),
+            (b"{\"a\": \"x\ny\"}", "control character in a text at byte 9"),
+            (b"{\"a\": \"\xFF\"}", "not UTF-8 at byte 8"),
             (b"{\"a\": \"x", "a text has no end"),
             (b"{\"a\": 1", "it ends too early"),
             (b"{\"a\": \"x\"", "it ends too early"),
             (b"", "it has no value"),
-            (b"{} {}", "there is more than one value at byte 4: \"{}\""),
+            (b"{} {}", "more than one value at byte 4: \"{}\""),
         ];
         for (text, fault) in faults {
             let mut parsed = text.to_vec();

@@ -21,7 +21,7 @@ pub enum Grantee {
 
 /// The text does not name a grantee.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0} is no grantee")]
+#[error("{0} is not a grantee")]
 pub struct GranteeError(String);
 
 impl fmt::Display for Grantee {

@@ -23,7 +23,7 @@ use super::Crash;
 
 /// One message to the database.
 pub(super) enum Message {
-    /// Sets the tenant of what follows.
+    /// Sets the tenant of the following messages.
     Tenant(String),
     /// A prepared statement.
     Statement {
@@ -31,7 +31,7 @@ pub(super) enum Message {
         sql: &'static str,
         /// The parameters.
         params: Vec<Param>,
-        /// Whose it is.
+        /// The commit or org that it belongs to.
         owner: Owner,
     },
 }
@@ -45,18 +45,18 @@ impl Message {
     }
 }
 
-/// Whose fault the failure of a statement is. Numbers are places in the batch.
+/// The cause of a failed statement. Numbers are indexes in the group.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Owner {
-    /// The place of the whole flight in an org's log.
+    /// The position of the whole flight in an org's log.
     Log,
-    /// The places of a commit's events in a stream and in the log.
+    /// The versions and positions of a commit's events.
     Append(usize),
-    /// The places of the events of several commits, or the read models that they change.
+    /// The positions of the events of several commits, or the read models that they change.
     Shared,
-    /// The answer that a commit keeps for a repetition.
+    /// The stored response of a commit.
     Answer(usize),
-    /// The read models that a commit changes, or something else that its slices check or write.
+    /// The read models that a commit changes, or another check or write of its slices.
     Projection(usize, OnFailure),
 }
 
@@ -70,18 +70,18 @@ impl Owner {
     }
 }
 
-/// The messages of a flight, and what holds once they have succeeded.
+/// The messages of a flight, and the state after it.
 pub(super) struct Manifest {
     pub(super) messages: Vec<Message>,
-    /// Where the orgs' logs end then.
+    /// The new heads of the orgs' logs.
     pub(super) heads: Vec<(OrgId, Head)>,
-    /// What each commit aboard came to.
+    /// The outcome of each commit in the flight.
     pub(super) committed: Vec<Committed>,
 }
 
 impl Manifest {
-    /// Assigns places in the logs and writes out all messages. Commits share statements if they may; then nobody
-    /// can tell which of them made one fail.
+    /// Assigns positions in the logs and builds all messages. Commits share statements where possible; the cause of a
+    /// failure is then unknown among them.
     pub(super) async fn load(
         store: &Inner,
         batch: &[Prepared],
@@ -92,8 +92,8 @@ impl Manifest {
         let (mut messages, mut last) = (Vec::new(), Vec::new());
         let mut heads = Vec::new();
         let mut committed: HashMap<usize, Committed> = HashMap::new();
-        // The server's log, which has the lowest number, comes last: whoever waits for a long flight of another org must
-        // not hold the head of the log that every log-in is written to meanwhile.
+        // The server's log, which has the lowest number, comes last: a commit that waits for a long flight of another
+        // org must not hold the head of the log that every log-in writes to.
         for org in orgs.iter().rev() {
             messages.push(Message::Tenant(format!("SET LOCAL app.org_id = '{org}'")));
             let before = store.heads.get(&store.database, *org).await?;
@@ -127,7 +127,7 @@ impl Manifest {
     }
 }
 
-/// An append of a commit with the places of its events.
+/// An append of a commit with the positions of its events.
 struct PlacedAppend<'a> {
     commit: usize,
     prepared: &'a Prepared,
@@ -196,8 +196,8 @@ impl Section<'_> {
         }
     }
 
-    /// Has the answers forgotten that are kept here. As all that locks a job this comes after the events, on whose places
-    /// the flights of an org wait for each other.
+    /// Starts the job that deletes the responses stored here. Like all locks of jobs this comes after the events, whose
+    /// positions serialize the flights of an org.
     fn have_answers_forgotten(&mut self, batch: &[Prepared], aboard: &[usize]) -> Result<(), Crash> {
         let keeps_answer =
             |commit: &&usize| batch[**commit].answer.is_some() && batch[**commit].home == self.org;
@@ -208,7 +208,7 @@ impl Section<'_> {
         Ok(())
     }
 
-    /// Gives the events of this org their places, unless a commit writes what the log of the org does not take.
+    /// Assigns positions to the events of this org, unless a commit writes after its end or before its beginning.
     fn place_events<'a>(
         &mut self,
         batch: &'a [Prepared],
@@ -229,7 +229,7 @@ impl Section<'_> {
         Ok(placed)
     }
 
-    /// Refuses what would be written after the end of the org, or before its beginning.
+    /// Rejects events after the deletion of the org, or before its creation.
     fn open_or_close(&mut self, append: &Append) -> Result<(), CommitError> {
         for event in &append.events {
             let is_open = self.head.is_open;
@@ -258,12 +258,11 @@ impl Section<'_> {
         }
     }
 
-    /// Adds the statements of the read models, and tells where each commit's part of this org's log ends.
+    /// Adds the statements of the read models, and records where each commit's part of this org's log ends.
     ///
-    /// Events of one type of aggregate that follow each other share statements if they may. A commit whose actor's rights are
-    /// checked, or that rests on a premise, shares none with those before it: that is checked before its own events and after all
-    /// earlier ones. Events are not moved before others of another type or behind them, so that all checks are in the order of
-    /// the log.
+    /// Consecutive events of one aggregate type share statements where possible. A commit with a check of its actor's
+    /// rights or another premise shares none with those before it: the check runs before its own events and after all
+    /// earlier ones. Events are not reordered across aggregate types, so all checks run in the order of the log.
     fn project(&mut self, placed: &[PlacedAppend<'_>], may_share: bool) -> HashMap<usize, Committed> {
         let of_type = |append: &PlacedAppend<'_>| append.append.stream_type;
         let shares = |one: &PlacedAppend<'_>, other: &PlacedAppend<'_>| {
@@ -308,8 +307,8 @@ impl Section<'_> {
         placed.iter().filter_map(end).collect()
     }
 
-    /// Checks that the actor of a commit still has the rights that it was decided on, in each log that it writes to. The places
-    /// that its events take have made the transaction wait for those before it by then.
+    /// Checks that the actor of a commit still has the rights that it was decided on, in each log that it writes to.
+    /// The positions of its events have serialized the transaction after the earlier ones by then.
     fn check_standing(&mut self, append: &PlacedAppend<'_>) {
         let standing = append.prepared.standing_to_check();
         if let Some(standing) = standing.and_then(|standing| standing.seen_from(self.org)) {
@@ -319,7 +318,7 @@ impl Section<'_> {
         }
     }
 
-    /// Checks what else a commit was decided on, before any of its own events.
+    /// Checks the other premises of a commit, before any of its own events.
     fn check_premises(&mut self, append: &PlacedAppend<'_>) {
         let org = self.org;
         for premise in append.prepared.premises.iter().filter(|premise| premise.org == org) {
@@ -327,7 +326,7 @@ impl Section<'_> {
         }
     }
 
-    /// Adds what a commit writes beside the log.
+    /// Adds the side writes of a commit.
     fn write_all_beside(&mut self, commit: usize, prepared: &Prepared) {
         let org = self.org;
         let mut events =
@@ -345,7 +344,7 @@ impl Section<'_> {
         self.push(write.sql, params, Owner::Projection(commit, write.on_failure));
     }
 
-    /// Gives an event the next place in the log.
+    /// Assigns the next position to an event.
     fn place<'a>(&mut self, event: &dyn StoredEvent, payload: &'a Payload) -> PlacedEvent<'a> {
         let now = self.store.clock.now().max(Timestamp(self.head.last_at.0 + 1));
         self.head = Head { position: self.head.position + 1, last_at: now, ..self.head };

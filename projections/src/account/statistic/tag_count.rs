@@ -94,7 +94,7 @@ impl TagCounter {
             let counter = self.clone();
             tokio::spawn(async move {
                 if let Err(error) = counter.recount(org, now).await {
-                    tracing::warn!(%error, org = org.0, "tags could not be counted");
+                    tracing::warn!(%error, org = org.0, "could not count tags");
                 }
             });
         }

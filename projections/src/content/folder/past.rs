@@ -107,7 +107,7 @@ impl FolderTrees {
             }
             Ok(Some(Arc::new(fold.tree())))
         });
-        let tree = tree.await?.ok_or_else(|| Error::internal("a tree of folders was not made"))?;
+        let tree = tree.await?.ok_or_else(|| Error::internal("a folder tree was not built"))?;
         Ok((tree, Some(admission)))
     }
 }
@@ -166,7 +166,7 @@ impl Fold<'_> {
         self.folders = self.workers.run(self.org, bytes, apply_all).await??;
         let bytes: usize = self.folders.values().map(Dated::bytes).sum();
         if bytes > MAX_TREE {
-            return Err(Error::too_large("the org has too many folders to look at as of a time"));
+            return Err(Error::too_large("the org has too many folders to read as of a time"));
         }
         Ok(())
     }

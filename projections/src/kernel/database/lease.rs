@@ -52,7 +52,7 @@ impl<'a> Lease<'a> {
 
     pub(super) fn connection(&self) -> Result<&Object> {
         let held = self.held.as_ref().map(|held| &held.connection);
-        held.ok_or_else(|| Error::internal("a connection was given back before its statement ended"))
+        held.ok_or_else(|| Error::internal("a connection was returned before its statement ended"))
     }
 
     /// Gives the connection back, on which nothing runs any more.
@@ -89,7 +89,7 @@ async fn end(held: Held, cancel: Cancel) {
     }
     let asked = timeout(CANCEL_TIMEOUT, cancel(held.connection.cancel_token())).await;
     match asked {
-        Ok(Ok(())) => tracing::debug!("cancelled the statement of a dropped request"),
+        Ok(Ok(())) => tracing::debug!("cancelled the statement of an aborted request"),
         Ok(Err(error)) => could_not_cancel(&error),
         Err(error) => could_not_cancel(&error),
     }
@@ -102,7 +102,7 @@ async fn end(held: Held, cancel: Cancel) {
 fn could_not_cancel(error: &dyn std::error::Error) {
     static LIMIT: LogLimit = LogLimit::new();
     if let Some(suppressed) = LIMIT.admit() {
-        tracing::warn!(%error, suppressed, "could not cancel the statement of a dropped request");
+        tracing::warn!(%error, suppressed, "could not cancel the statement of an aborted request");
     }
 }
 

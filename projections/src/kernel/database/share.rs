@@ -98,7 +98,7 @@ impl Shares {
                 ?claimant,
                 limit,
                 suppressed,
-                "no database connection left in the share of an org"
+                "an org uses its whole share of the database connections"
             );
         }
         Error::overloaded(overload::READS, "Too many reads of this organization at once, try again shortly")

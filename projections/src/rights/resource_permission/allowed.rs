@@ -179,7 +179,7 @@ impl AllowedContents {
         let tree = self.tree(org, version).await?;
         // Everything read from here on is as new as the version, or newer.
         let row = self.grants(org, filter).await?;
-        let row = row.ok_or_else(|| Error::internal("the grants of an actor gave no row"))?;
+        let row = row.ok_or_else(|| Error::internal("the query of an actor's grants returned no row"))?;
         let granted: Vec<&str> = [row.get::<_, Vec<&str>>("open"), row.get("folders")].concat();
         let mut allowed = Allowed::of(tree, &granted, row.get("dashboards"));
         allowed.is_little = self.is_little(org, &allowed).await?;
@@ -200,7 +200,9 @@ impl AllowedContents {
     async fn version(&self, org: OrgId) -> Result<Version> {
         let row =
             self.database.read_planned(org, Planning::Once, VERSION, &[&org.0, &EVENTS.as_slice()]).await?;
-        let row = row.first().ok_or_else(|| Error::internal("the last event on rights gave no row"))?;
+        let row = row
+            .first()
+            .ok_or_else(|| Error::internal("the query of the last event on rights returned no row"))?;
         Ok(Version { folders: row.get("folders"), rights: row.get("rights") })
     }
 
@@ -212,7 +214,7 @@ impl AllowedContents {
             return Ok(tree.clone());
         }
         let row = self.database.read_one(org, TREE, &[&org.0]).await?;
-        let row = row.ok_or_else(|| Error::internal("the folders of an org gave no row"))?;
+        let row = row.ok_or_else(|| Error::internal("the query of an org's folders returned no row"))?;
         let bytes = row.raw_size_bytes();
         let tree = self.workers.run(org, bytes, move || {
             Tree::of(&row.get::<_, Vec<&str>>("uids"), &row.get::<_, Vec<&str>>("parents"))

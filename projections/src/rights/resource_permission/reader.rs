@@ -117,7 +117,7 @@ impl PgResourcePermissionReader {
             let kind = kind_column(row)?;
             nodes.push(AccessNode { kind, own, is_root: row.get::<_, &str>("parent_uid").is_empty() });
         }
-        let teams = teams.ok_or_else(|| Error::internal("the teams of a user gave no row"))?;
+        let teams = teams.ok_or_else(|| Error::internal("the query of a user's teams returned no row"))?;
         self.cache.teams.keep(&teams_before, &teams_key, teams.clone());
         Ok(AccessFacts { nodes, teams })
     }
@@ -185,7 +185,7 @@ fn stored_grants(row: &Row) -> Result<Vec<StoredGrant>> {
 
 fn level_of(number: i16) -> Result<AccessLevel> {
     AccessLevel::from_number(number.into())
-        .ok_or_else(|| Error::internal(format!("{number} is no level of access")))
+        .ok_or_else(|| Error::internal(format!("{number} is not an access level")))
 }
 
 /// Where what a filter lets through begins: what is granted, and what is open at the root where nothing is set.

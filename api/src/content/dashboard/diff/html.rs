@@ -1,5 +1,4 @@
-//! Differences as fragments of HTML, with the class names that style sheets for Grafana's know. Everything that
-//! comes from a document is escaped.
+//! Differences as HTML fragments, with the class names of Grafana's style sheets. All content of documents is escaped.
 
 use std::fmt::Write;
 
@@ -12,7 +11,7 @@ use super::MAX_DIFF_BYTES;
 /// How many characters of a value or name a summary shows.
 const MAX_SHOWN: usize = 200;
 
-/// HTML up to a number of bytes.
+/// HTML with a size limit.
 #[derive(Default)]
 struct Html {
     text: String,
@@ -20,7 +19,7 @@ struct Html {
 }
 
 impl Html {
-    /// Adds something that can stand where everything ends.
+    /// Adds an element that remains complete if the output is truncated.
     fn push(&mut self, element: std::fmt::Arguments<'_>) {
         if self.is_full {
             return;
@@ -39,7 +38,7 @@ impl Html {
 const TRUNCATED: &str = "<p class=\"diff-truncated\">There are more differences than are shown.</p>";
 const GROUP_END: &str = "</ul></div>";
 
-/// What changed: a group for each member of the document, with a line for each value that differs in it.
+/// The changes: a group for each member of the document, with a line for each changed value.
 pub(super) fn summary(difference: &Difference<'_>) -> String {
     let mut html = Html::default();
     let Difference::Object(members) = difference else { return html.text };
@@ -52,7 +51,7 @@ pub(super) fn summary(difference: &Difference<'_>) -> String {
             break;
         }
         summarize(&mut html, &mut path, member);
-        // Also where there was no room for more: what follows on the page stands outside of the group.
+        // Also after a truncation: the rest of the page is outside of the group.
         html.text.push_str(GROUP_END);
     }
     html.text
@@ -96,7 +95,7 @@ fn item(html: &mut Html, path: &str, class: &str, what: std::fmt::Arguments<'_>)
     ));
 }
 
-/// A name in a path, which is made only where it is shown.
+/// A name in a path, built only where it is shown.
 struct ShownName<'a>(&'a str);
 
 impl std::fmt::Display for ShownName<'_> {
@@ -110,19 +109,19 @@ fn shown_name(name: &str) -> String {
 }
 
 fn shown(value: JsonValue<'_>) -> String {
-    // No character has more than four bytes.
+    // A character has at most four bytes.
     let (text, _) = value.beginning(4 * (MAX_SHOWN + 1));
     format!("<span class=\"diff-value\">{}</span>", escaped(&shortened(&text, MAX_SHOWN)))
 }
 
-/// The whole document, a line of it in each paragraph.
+/// The whole document, one line per paragraph.
 pub(super) fn lines(difference: &Difference<'_>) -> String {
     let mut lines = Lines::default();
     lines.difference(Place::ROOT, difference);
     lines.html.text
 }
 
-/// What stands before and after a value, and how far in.
+/// The text before and after a value, and its indentation.
 #[derive(Clone, Copy)]
 struct Place<'a> {
     indent: usize,
@@ -133,7 +132,7 @@ struct Place<'a> {
 impl<'a> Place<'a> {
     const ROOT: Self = Self { indent: 0, name: None, is_last: true };
 
-    /// The place of the next value inside the one at this place.
+    /// The context of a nested value.
     fn inside(self, name: Option<&'a str>, is_last: bool) -> Self {
         Self { indent: self.indent + 1, name, is_last }
     }
@@ -225,7 +224,7 @@ fn ended(place: Place<'_>, text: &str) -> String {
     format!("{text}{}", if place.is_last { "" } else { "," })
 }
 
-/// A text that means only itself in HTML, inside an attribute too.
+/// Escapes a text for HTML, including attributes.
 fn escaped(text: &str) -> String {
     let mut html = String::with_capacity(text.len());
     for character in text.chars() {

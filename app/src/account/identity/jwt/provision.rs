@@ -139,7 +139,7 @@ impl JwtLogIn {
                 tracing::warn!(
                     orgs = roles.len(),
                     suppressed,
-                    "[auth.jwt] org_mapping maps a user to too many orgs; roles stay as they are"
+                    "[auth.jwt] org_mapping maps a user to too many orgs: its roles were not updated"
                 );
             }
             return Ok(None);
@@ -171,7 +171,7 @@ impl JwtLogIn {
                     if let Some(suppressed) = LIMIT.admit() {
                         tracing::warn!(
                             suppressed,
-                            "[auth.jwt] org_mapping maps to all orgs, which are too many; roles stay as they are"
+                            "[auth.jwt] org_mapping maps to all orgs, which are too many: roles were not updated"
                         );
                     }
                     return Ok(None);
@@ -182,7 +182,7 @@ impl JwtLogIn {
         if found.is_none()
             && let Some(suppressed) = UNKNOWN.admit()
         {
-            tracing::warn!(?org, suppressed, "[auth.jwt] org_mapping names an org that is not there");
+            tracing::warn!(?org, suppressed, "[auth.jwt] org_mapping names an unknown org");
         }
         Ok(Some(found.into_iter().map(|org| org.id).collect()))
     }
@@ -218,7 +218,7 @@ impl JwtLogIn {
     async fn sign_up(&self, scope: &Scope, external: &External) -> Provisioned<Option<UserId>> {
         if !self.settings.signs_up {
             let answer = Error::unauthenticated("Sign up is disabled").with_code("user.sync.signup-disabled");
-            return Err(Failure::Refused { user: None, reason: "there is no such user", answer });
+            return Err(Failure::Refused { user: None, reason: "the user does not exist", answer });
         }
         let default = self.settings.default_membership;
         let memberships = match &external.roles {
@@ -246,7 +246,7 @@ impl JwtLogIn {
             Err(error) if matches!(error.kind(), ErrorKind::Invalid | ErrorKind::Missing) => {
                 static LIMIT: LogLimit = LogLimit::new();
                 if let Some(suppressed) = LIMIT.admit() {
-                    tracing::warn!(%error, suppressed, "could not create the user of a token");
+                    tracing::warn!(%error, suppressed, "could not create the user of a JWT");
                 }
                 Err(Failure::invalid("the user cannot be created"))
             }

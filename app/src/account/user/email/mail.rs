@@ -66,12 +66,12 @@ impl JobHandler<ConfirmationMail> for ConfirmationMails {
     async fn run(&self, job: &ConfirmationMail) -> Result<Then, JobError> {
         let Some(change) = self.find_change(job).await? else { return Ok(Then::Done) };
         if change.expires_at <= self.verification.clock.now() {
-            return Err(JobError::GiveUp("it could not be sent before its link would have ended".to_owned()));
+            return Err(JobError::GiveUp("not sent before its link expired".to_owned()));
         }
         let code = self.verification.code(job.user, &change).await?;
         match self.mailer.send(&self.verification.mail(&change, &code)).await {
             Ok(()) => {
-                tracing::info!("sent a mail to confirm an e-mail address");
+                tracing::info!("sent a mail to verify an e-mail address");
                 Ok(Then::Done)
             }
             Err(error) if error.is_final() => Err(JobError::GiveUp(error.to_string())),

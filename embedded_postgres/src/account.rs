@@ -1,5 +1,4 @@
-//! The operating system user that Postgres runs as. It refuses to run as root, so a server started by
-//! root steps down for it.
+//! The operating system user of Postgres, which refuses to run as root: a server started by root changes to this user.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -8,11 +7,11 @@ use std::path::{Path, PathBuf};
 
 use tokio::process::Command;
 
-use super::error::EmbeddedError;
+use crate::error::EmbeddedError;
 
-/// Who runs Postgres and owns its files.
+/// The user that runs Postgres and owns its files.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Account {
+pub(crate) struct Account {
     name: String,
     uid: u32,
     gid: u32,
@@ -23,7 +22,7 @@ pub(super) struct Account {
 impl Account {
     /// The named user; else the one who owns the cluster already; else `postgres` or `nobody`. Without the
     /// rights of root it can only be ourselves.
-    pub(super) fn choose(run_as: Option<&str>, cluster: &Path) -> Result<Self, EmbeddedError> {
+    pub(crate) fn choose(run_as: Option<&str>, cluster: &Path) -> Result<Self, EmbeddedError> {
         let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
         let find =
             |name: &str| by_name(&users, name).ok_or_else(|| EmbeddedError::NoSuchUser(name.to_owned()));
@@ -48,12 +47,12 @@ impl Account {
     }
 
     /// Whether a file belongs to this user.
-    pub(super) fn owns(&self, file: &Metadata) -> bool {
+    pub(crate) fn owns(&self, file: &Metadata) -> bool {
         file.uid() == self.uid
     }
 
     /// Hands a file or folder that we made over to this user.
-    pub(super) fn take(&self, path: &Path) -> Result<(), EmbeddedError> {
+    pub(crate) fn take(&self, path: &Path) -> Result<(), EmbeddedError> {
         if self.step_down {
             lchown(path, Some(self.uid), Some(self.gid))
                 .map_err(EmbeddedError::io("change the owner of", path))?;
@@ -63,7 +62,7 @@ impl Account {
 
     /// Makes this user the owner of a cluster, which may have been restored from a backup by root, or moved
     /// from a system where the user had another number.
-    pub(super) fn take_cluster(&self, cluster: &Path) -> Result<(), EmbeddedError> {
+    pub(crate) fn take_cluster(&self, cluster: &Path) -> Result<(), EmbeddedError> {
         let found = fs::metadata(cluster).map_err(EmbeddedError::io("read", cluster))?;
         if self.owns(&found) {
             return Ok(());
@@ -93,7 +92,7 @@ impl Account {
 
     /// A command that runs as this user in a folder, without our environment, which may hold secrets and
     /// `PG*` variables that would redirect Postgres.
-    pub(super) fn command(&self, program: &Path, folder: &Path) -> Command {
+    pub(crate) fn command(&self, program: &Path, folder: &Path) -> Command {
         let mut command = Command::new(program);
         command.current_dir(folder).env_clear().env("LC_ALL", "C");
         for name in ["PATH", "LD_LIBRARY_PATH"] {
@@ -108,7 +107,7 @@ impl Account {
     }
 
     /// Explains why a command could not be started: most often a folder above is closed to the user.
-    pub(super) fn why_not(&self, program: &Path, folder: &Path, source: io::Error) -> EmbeddedError {
+    pub(crate) fn why_not(&self, program: &Path, folder: &Path, source: io::Error) -> EmbeddedError {
         let barred = || self.barred(folder).or_else(|| self.barred(program.parent()?));
         if source.kind() == io::ErrorKind::PermissionDenied
             && let Some(folder) = barred()

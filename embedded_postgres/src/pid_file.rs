@@ -6,24 +6,24 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::account::Account;
-use super::error::EmbeddedError;
-use super::place::PORT;
+use crate::account::Account;
+use crate::error::EmbeddedError;
+use crate::place::PORT;
 
 /// A live postmaster of a cluster, as its `postmaster.pid` describes it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Running {
-    pub(super) pid: i32,
+pub(crate) struct Running {
+    pub(crate) pid: i32,
     /// The folder of its socket. It is not known yet when the file is still being written.
-    pub(super) socket: Option<PathBuf>,
-    pub(super) port: u16,
+    pub(crate) socket: Option<PathBuf>,
+    pub(crate) port: u16,
     /// Whether it says that it accepts connections.
-    pub(super) is_ready: bool,
+    pub(crate) is_ready: bool,
 }
 
 impl Running {
     /// The postmaster of this cluster, if one is alive.
-    pub(super) fn find(cluster: &Path) -> Result<Option<Self>, EmbeddedError> {
+    pub(crate) fn find(cluster: &Path) -> Result<Option<Self>, EmbeddedError> {
         let found = read(cluster)?.as_deref().and_then(Self::parse);
         Ok(found.filter(|running| is_postmaster(running.pid, cluster)))
     }
@@ -42,7 +42,7 @@ impl Running {
 
 /// Whether a process is the postmaster of this cluster, and not another one that got its number later. A
 /// postmaster keeps its command line, while its children replace theirs; that of a zombie is empty.
-pub(super) fn is_postmaster(pid: i32, cluster: &Path) -> bool {
+pub(crate) fn is_postmaster(pid: i32, cluster: &Path) -> bool {
     let Ok(line) = fs::read(format!("/proc/{pid}/cmdline")) else { return false };
     let words: Vec<&Path> =
         line.split(|byte| *byte == 0).map(|word| Path::new(OsStr::from_bytes(word))).collect();
@@ -58,7 +58,7 @@ pub(super) fn is_postmaster(pid: i32, cluster: &Path) -> bool {
 /// Postgres overrules the file of a dead postmaster, but would respect it for ever when another process of
 /// the same user got the number. It also overrules a file that names its own parent, so we enter ourselves
 /// there, and keep the rest: by it Postgres finds the children of the dead postmaster that still live.
-pub(super) fn disown(cluster: &Path, socket: &Path, account: &Account) -> Result<(), EmbeddedError> {
+pub(crate) fn disown(cluster: &Path, socket: &Path, account: &Account) -> Result<(), EmbeddedError> {
     let Some(file) = read(cluster)? else { return Ok(()) };
     if Running::parse(&file).is_some_and(|left| !Path::new(&format!("/proc/{}", left.pid)).exists()) {
         return Ok(());

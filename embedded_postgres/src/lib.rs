@@ -1,5 +1,5 @@
-//! The embedded database: a private Postgres cluster in the data folder, run by the programs installed on
-//! this machine, for everybody who has not configured a database of their own.
+//! The embedded database: a private Postgres cluster in the data folder, run by the installed programs, for servers
+//! without a configured database.
 //!
 //! It is as durable as any other Postgres. Either process may be killed at any moment: a Postgres that
 //! outlived its server is adopted by the next one, and one that died under its server is started again.
@@ -133,7 +133,7 @@ async fn running_config(place: &Place) -> Result<Option<Config>, EmbeddedError> 
     Ok(connection::answers(&config).await?.then_some(config))
 }
 
-/// A connection to the database of a data folder, whoever runs it.
+/// A connection to the database of a data folder, running or started for it.
 #[derive(Debug)]
 #[must_use = "a PostgreSQL started for it runs on until it is released"]
 pub struct Attached {

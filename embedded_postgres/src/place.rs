@@ -9,28 +9,28 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::account::Account;
-use super::error::EmbeddedError;
+use crate::account::Account;
+use crate::error::EmbeddedError;
 
 /// The longest path of a unix socket, as the kernel limits it.
 const LONGEST_SOCKET_PATH: usize = 107;
 
 /// The port names the socket's file; nothing listens on the network.
-pub(super) const PORT: u16 = 5432;
+pub(crate) const PORT: u16 = 5432;
 
 /// The folders and files of one data folder.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
-    pub(super) data: PathBuf,
-    pub(super) cluster: PathBuf,
-    pub(super) log: PathBuf,
-    pub(super) lock: PathBuf,
+pub(crate) struct Place {
+    pub(crate) data: PathBuf,
+    pub(crate) cluster: PathBuf,
+    pub(crate) log: PathBuf,
+    pub(crate) lock: PathBuf,
 }
 
 impl Place {
     /// Makes the data folder if it is missing. Its path is made canonical, so that every server finds the same
     /// socket and recognizes the same processes.
-    pub(super) fn open(data: &Path) -> Result<Self, EmbeddedError> {
+    pub(crate) fn open(data: &Path) -> Result<Self, EmbeddedError> {
         fs::create_dir_all(data).map_err(EmbeddedError::io("create the data folder", data))?;
         let data = data.canonicalize().map_err(EmbeddedError::io("find the data folder", data))?;
         // Postgres tells us of itself in files of text, a path per line.
@@ -47,7 +47,7 @@ impl Place {
     }
 
     /// The folder of the socket: in the data folder, unless the path would be too long for a socket.
-    pub(super) fn socket_folder(&self) -> PathBuf {
+    pub(crate) fn socket_folder(&self) -> PathBuf {
         let mut short = String::from("kymograph-");
         for byte in &Sha256::digest(self.data.as_os_str().as_bytes())[..8] {
             // Writing into a string cannot fail.
@@ -59,7 +59,7 @@ impl Place {
 
     /// Makes the socket's folder, which only its owner may enter: whoever reaches the socket is a superuser.
     /// One that somebody else made beforehand, as anyone can in the system's temporary folder, is refused.
-    pub(super) fn make_socket_folder(&self, folder: &Path, account: &Account) -> Result<(), EmbeddedError> {
+    pub(crate) fn make_socket_folder(&self, folder: &Path, account: &Account) -> Result<(), EmbeddedError> {
         let is_trusted = |found: &Metadata| {
             found.is_dir() && (account.owns(found) || found.uid() == rustix::process::geteuid().as_raw())
         };

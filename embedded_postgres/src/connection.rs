@@ -1,4 +1,4 @@
-//! How the embedded database is reached, and whether it answers.
+//! Connections to the embedded database.
 
 use std::path::Path;
 use std::time::Duration;
@@ -6,16 +6,16 @@ use std::time::Duration;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Config, NoTls};
 
-use super::error::EmbeddedError;
+use crate::error::EmbeddedError;
 
 /// The name of the superuser and of the database.
-pub(super) const NAME: &str = "kymograph";
+pub(crate) const NAME: &str = "kymograph";
 
 /// Longer than a loaded machine takes to fork a backend, short enough to look at the process again.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How to reach the database through the socket in this folder.
-pub(super) fn config(socket: &Path, port: u16) -> Config {
+pub(crate) fn config(socket: &Path, port: u16) -> Config {
     let mut config = Config::new();
     config.host_path(socket).port(port).user(NAME).dbname(NAME);
     config
@@ -23,7 +23,7 @@ pub(super) fn config(socket: &Path, port: u16) -> Config {
 
 /// Whether the server accepts connections to our database, which is made if it is missing: that way a kill
 /// between the cluster's making and the database's is repaired by the next start.
-pub(super) async fn answers(config: &Config) -> Result<bool, EmbeddedError> {
+pub(crate) async fn answers(config: &Config) -> Result<bool, EmbeddedError> {
     let mut patient = config.clone();
     patient.connect_timeout(ANSWER_TIMEOUT);
     let Err(error) = patient.connect(NoTls).await else { return Ok(true) };

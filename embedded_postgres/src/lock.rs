@@ -3,19 +3,19 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 
-use super::error::EmbeddedError;
-use super::place::Place;
+use crate::error::EmbeddedError;
+use crate::place::Place;
 
 /// The right to run the database of a data folder. The kernel ends it with the process, however that dies, so
 /// the file stays where it is and never goes stale.
 #[derive(Debug)]
-pub(super) struct DataLock {
+pub(crate) struct DataLock {
     _file: File,
 }
 
 impl DataLock {
     /// Takes the lock, or tells who has it.
-    pub(super) fn take(place: &Place) -> Result<Self, EmbeddedError> {
+    pub(crate) fn take(place: &Place) -> Result<Self, EmbeddedError> {
         let failed = |source| EmbeddedError::io("lock", &place.lock)(source);
         let mut options = OpenOptions::new();
         let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(&place.lock);

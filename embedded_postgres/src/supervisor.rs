@@ -1,4 +1,4 @@
-//! Brings Postgres up, and up again when it dies under us.
+//! Starts Postgres, and restarts it after a crash.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -6,12 +6,12 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
-use super::cluster::Cluster;
-use super::connection::{self, answers};
-use super::error::EmbeddedError;
-use super::pid_file::Running;
-use super::postmaster::Postmaster;
-use super::server_log::ServerLog;
+use crate::cluster::Cluster;
+use crate::connection::{self, answers};
+use crate::error::EmbeddedError;
+use crate::pid_file::Running;
+use crate::postmaster::Postmaster;
+use crate::server_log::ServerLog;
 
 /// How often we look whether a starting server is ready: at first often, later, when it recovers from a crash,
 /// seldom enough not to hinder it.
@@ -25,21 +25,21 @@ const STEADY: Duration = Duration::from_secs(30);
 
 /// Keeps one Postgres running.
 #[derive(Debug)]
-pub(super) struct Supervisor {
-    pub(super) cluster: Cluster,
+pub(crate) struct Supervisor {
+    pub(crate) cluster: Cluster,
     /// Kept here from the moment of its launch, so that a stop in the middle of a start finds it.
     postmaster: Option<Postmaster>,
 }
 
 impl Supervisor {
-    pub(super) fn new(cluster: Cluster) -> Self {
+    pub(crate) fn new(cluster: Cluster) -> Self {
         Self { cluster, postmaster: None }
     }
 
     /// Adopts the running server or starts one, until it accepts connections. The processes of a killed
     /// postmaster live on for a moment and hold its shared memory, in which time a start fails: such starts
     /// are repeated.
-    pub(super) async fn bring_up(&mut self) -> Result<(), EmbeddedError> {
+    pub(crate) async fn bring_up(&mut self) -> Result<(), EmbeddedError> {
         let begun = Instant::now();
         let mut pause = Backoff::new(Duration::from_millis(20), Duration::from_millis(500));
         loop {
@@ -63,9 +63,8 @@ impl Supervisor {
         }
     }
 
-    /// Keeps Postgres up until it is asked to stop it, or the asking side is dropped, which leaves it
-    /// running.
-    pub(super) async fn run(mut self, mut stop: oneshot::Receiver<()>) -> Result<(), EmbeddedError> {
+    /// Keeps Postgres running until the stop, or until the handle is dropped, which leaves it running.
+    pub(crate) async fn run(mut self, mut stop: oneshot::Receiver<()>) -> Result<(), EmbeddedError> {
         let asked = tokio::select! {
             asked = &mut stop => asked,
             never = self.keep_up() => match never {},
@@ -85,7 +84,7 @@ impl Supervisor {
                 tracing::error!(
                     pid = postmaster.pid(),
                     status,
-                    "the embedded PostgreSQL died: starting it again"
+                    "the embedded PostgreSQL exited unexpectedly: restarting it"
                 );
             }
             if since.elapsed() > STEADY {
@@ -95,7 +94,9 @@ impl Supervisor {
                 pause.wait().await;
                 match self.bring_up().await {
                     Ok(()) => break,
-                    Err(error) => tracing::error!(%error, "cannot start the embedded PostgreSQL yet"),
+                    Err(error) => {
+                        tracing::error!(%error, "could not start the embedded PostgreSQL: retrying");
+                    }
                 }
             }
         }

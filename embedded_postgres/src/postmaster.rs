@@ -7,8 +7,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Child;
 use tokio::time::{sleep, timeout};
 
-use super::error::EmbeddedError;
-use super::pid_file::is_postmaster;
+use crate::error::EmbeddedError;
+use crate::pid_file::is_postmaster;
 
 /// How often we look whether a process that is not our child still lives.
 const WATCH_INTERVAL: Duration = Duration::from_millis(50);
@@ -20,7 +20,7 @@ const STOPS: [(Signal, Duration); 2] =
 
 /// A running Postgres.
 #[derive(Debug)]
-pub(super) enum Postmaster {
+pub(crate) enum Postmaster {
     /// We started it.
     Child { child: Child, pid: i32 },
     /// A server before us started it, and was killed.
@@ -28,13 +28,13 @@ pub(super) enum Postmaster {
 }
 
 impl Postmaster {
-    pub(super) fn pid(&self) -> i32 {
+    pub(crate) fn pid(&self) -> i32 {
         match self {
             Self::Child { pid, .. } | Self::Adopted { pid, .. } => *pid,
         }
     }
 
-    pub(super) fn has_ended(&mut self) -> bool {
+    pub(crate) fn has_ended(&mut self) -> bool {
         match self {
             Self::Child { child, .. } => !matches!(child.try_wait(), Ok(None)),
             Self::Adopted { pid, cluster } => !is_postmaster(*pid, cluster),
@@ -42,7 +42,7 @@ impl Postmaster {
     }
 
     /// Waits for its end, and tells how it ended if that can be known.
-    pub(super) async fn ended(&mut self) -> String {
+    pub(crate) async fn ended(&mut self) -> String {
         if let Self::Child { child, .. } = self {
             return child.wait().await.map_or_else(|error| error.to_string(), |status| status.to_string());
         }
@@ -52,7 +52,7 @@ impl Postmaster {
         "not our child".to_owned()
     }
 
-    pub(super) async fn stop(&mut self) -> Result<(), EmbeddedError> {
+    pub(crate) async fn stop(&mut self) -> Result<(), EmbeddedError> {
         for (signal, patience) in STOPS {
             // Also for a child: one that was waited for may have left its number to another process.
             if self.has_ended() {

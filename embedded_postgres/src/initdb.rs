@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::account::Account;
-use super::binaries::Binaries;
-use super::connection::NAME;
-use super::error::EmbeddedError;
-use super::place::Place;
+use crate::account::Account;
+use crate::binaries::Binaries;
+use crate::connection::NAME;
+use crate::error::EmbeddedError;
+use crate::place::Place;
 
 /// Drafts of clusters are named so, with numbers behind.
 const DRAFT: &str = "postgres.new-";
@@ -22,7 +22,7 @@ const LOCALES: [&[&str]; 2] = [&["--locale=C.UTF-8", "--lc-collate=C", "--lc-mes
 
 /// Makes the cluster in a folder beside its place and renames it when it is complete and on the disk, so that
 /// a kill at any moment leaves either no cluster or a whole one.
-pub(super) async fn make_if_missing(
+pub(crate) async fn make_if_missing(
     place: &Place,
     binaries: &Binaries,
     account: &Account,
@@ -38,7 +38,7 @@ pub(super) async fn make_if_missing(
     }
     let draft = begin_draft(place)?;
     account.take(&draft)?;
-    tracing::info!(cluster = %cluster.display(), "making the embedded database");
+    tracing::info!(cluster = %cluster.display(), "creating the embedded database");
     if let Err(error) = fill(&draft, binaries, account).await {
         remove_drafts(place);
         return Err(error);
@@ -69,7 +69,7 @@ fn remove_drafts(place: &Place) {
         if entry.file_name().to_string_lossy().starts_with(DRAFT)
             && let Err(error) = fs::remove_dir_all(entry.path())
         {
-            tracing::warn!(draft = %entry.path().display(), %error, "cannot remove an unfinished database");
+            tracing::warn!(draft = %entry.path().display(), %error, "could not remove an incomplete database");
         }
     }
 }

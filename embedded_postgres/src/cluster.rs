@@ -3,15 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use super::EmbeddedSettings;
-use super::account::Account;
-use super::binaries::Binaries;
-use super::error::EmbeddedError;
-use super::initdb;
-use super::pid_file::{self, Running};
-use super::place::{PORT, Place};
-use super::postmaster::Postmaster;
-use super::server_log::ServerLog;
+use crate::EmbeddedSettings;
+use crate::account::Account;
+use crate::binaries::Binaries;
+use crate::error::EmbeddedError;
+use crate::initdb;
+use crate::pid_file::{self, Running};
+use crate::place::{PORT, Place};
+use crate::postmaster::Postmaster;
+use crate::server_log::ServerLog;
 
 /// What suits a small machine; the settings of the caller override it.
 const DEFAULTS: [(&str, &str); 8] = [
@@ -39,10 +39,10 @@ const FIXED: [(&str, &str); 6] = [
 
 /// Everything needed to launch the server of a cluster, and to launch it again.
 #[derive(Debug)]
-pub(super) struct Cluster {
-    pub(super) place: Place,
-    pub(super) socket: PathBuf,
-    pub(super) port: u16,
+pub(crate) struct Cluster {
+    pub(crate) place: Place,
+    pub(crate) socket: PathBuf,
+    pub(crate) port: u16,
     binaries: Binaries,
     account: Account,
     extra: Vec<(String, String)>,
@@ -50,7 +50,7 @@ pub(super) struct Cluster {
 
 impl Cluster {
     /// Opens the cluster of a data folder, making it first if there is none. The caller holds the lock.
-    pub(super) async fn open(place: Place, settings: EmbeddedSettings) -> Result<Self, EmbeddedError> {
+    pub(crate) async fn open(place: Place, settings: EmbeddedSettings) -> Result<Self, EmbeddedError> {
         let binaries = Binaries::find(&place.cluster)?;
         let account = Account::choose(settings.run_as.as_deref(), &place.cluster)?;
         initdb::make_if_missing(&place, &binaries, &account).await?;
@@ -65,7 +65,7 @@ impl Cluster {
     }
 
     /// Takes over the server that a killed predecessor left, wherever its socket is.
-    pub(super) fn adopt(&mut self, running: Running) -> Postmaster {
+    pub(crate) fn adopt(&mut self, running: Running) -> Postmaster {
         if let Some(socket) = running.socket {
             (self.socket, self.port) = (socket, running.port);
         }
@@ -73,7 +73,7 @@ impl Cluster {
     }
 
     /// Starts the server. It is our own child, not `pg_ctl`'s, so that we see its end at once.
-    pub(super) fn launch(&self) -> Result<(Postmaster, ServerLog), EmbeddedError> {
+    pub(crate) fn launch(&self) -> Result<(Postmaster, ServerLog), EmbeddedError> {
         let cluster = &self.place.cluster;
         self.account.take_cluster(cluster)?;
         self.place.make_socket_folder(&self.socket, &self.account)?;

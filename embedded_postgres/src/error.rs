@@ -1,4 +1,4 @@
-//! Why the embedded database cannot run, in words that tell the user what to do.
+//! Errors of the embedded database, with instructions for the user.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -108,7 +108,7 @@ pub enum EmbeddedError {
 
 impl EmbeddedError {
     /// Names the operation and the file in an error of the operating system.
-    pub(super) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { doing, path, source }
     }

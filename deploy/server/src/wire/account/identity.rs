@@ -1,9 +1,9 @@
-//! The parts that find out who is asking.
+//! The parts of authentication.
 
 use std::sync::Arc;
 
 use kymograph_app::account::access::AccessLog;
-use kymograph_app::account::identity::{Identity, IdentityCache, IdentityPorts, JwtLogIn, JwtPorts};
+use kymograph_app::account::identity::{Identity, IdentityPorts, JwtLogIn, JwtPorts};
 use kymograph_app::account::membership::Memberships;
 use kymograph_app::account::setup::Setup;
 use kymograph_app::account::user::{EmailVerification, UserPorts, Users};
@@ -11,27 +11,27 @@ use kymograph_app::kernel::ending::Endings;
 use kymograph_app::{Commands, Result};
 use kymograph_infra::jwt::JwtKeys;
 
-use super::account::AccountReaders;
-use super::kernel::Kernel;
-use super::settings::{default_membership, lock_out, seconds, session_lifetimes};
+use super::AccountReaders;
+use crate::wire::kernel::Kernel;
+use crate::wire::settings::{default_membership, lock_out, seconds, session_lifetimes};
 
-/// Who is asking, and the users there are.
-pub(super) struct Identities {
-    pub(super) identity: Arc<Identity>,
-    pub(super) users: Arc<Users>,
-    pub(super) setup: Arc<Setup>,
-    /// Has new e-mail addresses confirmed, if they have to be.
-    pub(super) verification: Option<Arc<EmailVerification>>,
+/// Authentication, and users.
+pub(crate) struct Identities {
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) users: Arc<Users>,
+    pub(crate) setup: Arc<Setup>,
+    /// Verifies new e-mail addresses, if that is enabled.
+    pub(crate) verification: Option<Arc<EmailVerification>>,
     /// The keys of an identity provider.
-    pub(super) keys: Option<Arc<JwtKeys>>,
+    pub(crate) keys: Option<Arc<JwtKeys>>,
 }
 
 impl Identities {
-    pub(super) fn start(
+    pub(crate) fn start(
         kernel: &Kernel<'_>,
         commands: &Commands,
         readers: &AccountReaders,
-        (access, cache): (&AccessLog, Arc<IdentityCache>),
+        access: &AccessLog,
         memberships: &Arc<Memberships>,
         endings: &Endings,
     ) -> Result<Self> {
@@ -69,7 +69,7 @@ impl Identities {
             users: users.clone(),
             jwt,
             clock: kernel.clock.clone(),
-            cache,
+            cache: readers.identity_cache.clone(),
             access: access.clone(),
         };
         let setup = Setup::new(

@@ -5,7 +5,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use super::error::EmbeddedError;
+use crate::error::EmbeddedError;
 
 /// A file larger than this is put aside at the next start of Postgres, replacing the one put aside before.
 const LARGEST_BYTES: u64 = 32 << 20;
@@ -15,7 +15,7 @@ const EXPLAINING_LINES: usize = 6;
 
 /// The log as one run of Postgres writes it.
 #[derive(Debug)]
-pub(super) struct ServerLog {
+pub(crate) struct ServerLog {
     path: PathBuf,
     /// Where this run's part begins.
     begin: u64,
@@ -24,7 +24,7 @@ pub(super) struct ServerLog {
 impl ServerLog {
     /// Opens the log for a new run. We open it, so that the user that Postgres runs as needs no rights in
     /// the data folder.
-    pub(super) fn open(path: &Path) -> Result<(Self, File), EmbeddedError> {
+    pub(crate) fn open(path: &Path) -> Result<(Self, File), EmbeddedError> {
         let failed = |source| EmbeddedError::io("write", path)(source);
         if fs::metadata(path).is_ok_and(|log| log.len() > LARGEST_BYTES) {
             fs::rename(path, path.with_extension("log.1")).map_err(failed)?;
@@ -35,7 +35,7 @@ impl ServerLog {
     }
 
     /// The last lines of this run.
-    pub(super) fn last_lines(&self) -> String {
+    pub(crate) fn last_lines(&self) -> String {
         let mut written = Vec::new();
         // An unreadable log must not hide the failure that it was to explain.
         let _ = File::open(&self.path).and_then(|mut file| {

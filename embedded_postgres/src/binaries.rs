@@ -4,20 +4,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::error::EmbeddedError;
+use crate::error::EmbeddedError;
 
 /// The supported major versions, the preferred one first.
 const VERSIONS: [&str; 4] = ["18", "17", "16", "15"];
 
 /// The folder of the programs of one Postgres.
 #[derive(Clone, Debug)]
-pub(super) struct Binaries {
+pub(crate) struct Binaries {
     folder: PathBuf,
 }
 
 impl Binaries {
     /// The programs that an existing cluster needs, or the newest ones for a cluster still to be made.
-    pub(super) fn find(cluster: &Path) -> Result<Self, EmbeddedError> {
+    pub(crate) fn find(cluster: &Path) -> Result<Self, EmbeddedError> {
         match fs::read_to_string(cluster.join("PG_VERSION")) {
             Ok(version) => {
                 let version = version.trim();
@@ -40,11 +40,11 @@ impl Binaries {
             .map(|folder| Self { folder })
     }
 
-    pub(super) fn initdb(&self) -> PathBuf {
+    pub(crate) fn initdb(&self) -> PathBuf {
         self.folder.join("initdb")
     }
 
-    pub(super) fn postgres(&self) -> PathBuf {
+    pub(crate) fn postgres(&self) -> PathBuf {
         self.folder.join("postgres")
     }
 }
