@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::kernel::{text, uid};
-use crate::{account, content, rights};
+use crate::{account, content, rights, source};
 
 /// A bound on what a client can send, keep or have worked out.
 pub struct Limit {
@@ -68,7 +68,8 @@ const OF_EVERY_NOUN: &[Limit] = &[
 ];
 
 /// The bounds on what aggregates keep.
-pub const LIMITS: [&[Limit]; 4] = [OF_EVERY_NOUN, account::LIMITS, content::LIMITS, rights::LIMITS];
+pub const LIMITS: [&[Limit]; 5] =
+    [OF_EVERY_NOUN, account::LIMITS, content::LIMITS, rights::LIMITS, source::LIMITS];
 
 #[cfg(test)]
 mod tests {
