@@ -243,10 +243,8 @@ impl Change {
         let mut values = values.by_ref().filter(|(_, value)| !value.is_nan());
         let (first, oldest) = values.next()?;
         let (last, newest) = values.next_back().unwrap_or((first, oldest));
-        let change = match self.is_percentage {
-            false => newest - oldest,
-            true => (newest - oldest) / oldest.abs() * 100.0,
-        };
+        let change = newest - oldest;
+        let change = if self.is_percentage { change / oldest.abs() * 100.0 } else { change };
         (last > 0).then(|| if self.is_absolute { change.abs() } else { change })
     }
 }

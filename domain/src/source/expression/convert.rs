@@ -208,7 +208,7 @@ type Numbers<'a> = (Shared<'a, Vec<f64>>, Shared<'a, Vec<bool>>);
 /// The numbers of a column, if it has numbers.
 #[expect(clippy::cast_precision_loss, reason = "expressions work with floating point numbers")]
 fn numbers_of(column: &Column) -> Option<Numbers<'_>> {
-    fn made<'a, T: Copy>(cells: &'a Cells<T>, number: fn(T) -> f64) -> Numbers<'a> {
+    fn made<T: Copy>(cells: &Cells<T>, number: fn(T) -> f64) -> Numbers<'_> {
         let numbers: Vec<_> = cells.values.iter().map(|value| number(*value)).collect();
         (numbers.into(), nulls_of(cells))
     }
@@ -232,7 +232,7 @@ fn nulls_of<T>(cells: &Cells<T>) -> Shared<'_, Vec<bool>> {
 }
 
 /// The numbers at some places.
-fn picked<'a>(numbers: &Vec<f64>, nulls: &Vec<bool>, places: &[usize]) -> Numbers<'a> {
+fn picked<'a>(numbers: &[f64], nulls: &[bool], places: &[usize]) -> Numbers<'a> {
     let numbers: Vec<_> = places.iter().map(|place| numbers[*place]).collect();
     let nulls: Vec<_> = places.iter().map(|place| nulls.get(*place).copied().unwrap_or_default()).collect();
     (numbers.into(), if nulls.contains(&true) { nulls.into() } else { no_nulls() })

@@ -75,11 +75,8 @@ pub(super) fn join(left: &[Item<'_>], right: &[Item<'_>], meter: &mut Meter) -> 
 /// answers two like queries with, and takes one look at each.
 fn are_alike(left: &[Item<'_>], right: &[Item<'_>]) -> bool {
     let ascends = |pair: &[Item<'_>]| order(&pair[0].labels, &pair[1].labels) == Some(Ordering::Less);
-    let same = |left: &Item<'_>, right: &Item<'_>| {
-        std::ptr::eq(&*left.labels, &*right.labels) || *left.labels == *right.labels
-    };
     left.len() == right.len()
-        && left.iter().zip(right).all(|(left, right)| same(left, right))
+        && left.iter().zip(right).all(|(left, right)| left.labels.equals(&right.labels))
         && left.windows(2).all(ascends)
 }
 
@@ -156,9 +153,10 @@ fn match_groups(
     meter: &mut Meter,
 ) -> Result<(), Reason> {
     let (left_names, right_names) = (&left.group.names, &right.group.names);
-    let (fewer, more, labels) = match left_names.len() >= right_names.len() {
-        true => (right_names, left_names, Side::Left),
-        false => (left_names, right_names, Side::Right),
+    let (fewer, more, labels) = if left_names.len() >= right_names.len() {
+        (right_names, left_names, Side::Left)
+    } else {
+        (left_names, right_names, Side::Right)
     };
     if !fewer.iter().all(|name| more.binary_search(name).is_ok()) {
         return Ok(());

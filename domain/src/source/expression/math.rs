@@ -262,7 +262,10 @@ mod tests {
         let points: Vec<_> = (0..1_000).map(|time| (time, Some(1.0))).collect();
         let a = Set::new((0..1_000).map(|at| series(&format!("h={at}"), &points)).collect());
         let math = parse::formula(&vec!["$A"; MAX_WORK / 1_000_000].join("+")).unwrap();
-        assert_eq!(math.evaluate(&[a.clone()], &mut Meter::default()).unwrap_err(), Reason::TooMuchWork);
+        assert_eq!(
+            math.evaluate(std::slice::from_ref(&a), &mut Meter::default()).unwrap_err(),
+            Reason::TooMuchWork
+        );
         let math = parse::formula(&format!("{}1{}", "($A + 1) + (".repeat(9), ")".repeat(9))).unwrap();
         assert_eq!(math.evaluate(&[a], &mut Meter::default()).unwrap_err(), Reason::TooManyValues);
     }

@@ -148,6 +148,7 @@ impl Plan {
 
     /// Adds the results of the expressions to those of the sources, and leaves out what is hidden. An expression with an input
     /// that failed, or that has no result at all, fails as well.
+    #[must_use]
     pub fn evaluate<E: From<ExpressionFault>>(
         &self,
         mut results: BTreeMap<String, Result<Vec<Frame>, E>>,

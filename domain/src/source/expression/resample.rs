@@ -123,16 +123,18 @@ impl Resample {
 }
 
 /// The nanoseconds of a length of time, like `10s` or `1h30m`, if it is one. A month has 30 days and a year 365.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    reason = "it fits, and no more is needed"
+)]
 fn duration_ns(text: &str) -> Option<i64> {
     let mut rest = text.trim();
     let mut sum = 0.0;
     while !rest.is_empty() {
         sum += part_ns(&mut rest).ok()?;
     }
-    #[expect(clippy::cast_precision_loss, reason = "a little less than the most is enough")]
-    const LONGEST: f64 = (i64::MAX / 2) as f64;
-    #[expect(clippy::cast_possible_truncation, reason = "it fits")]
-    (1.0..LONGEST).contains(&sum).then_some(sum as i64)
+    (1.0..(i64::MAX / 2) as f64).contains(&sum).then_some(sum as i64)
 }
 
 fn part_ns(input: &mut &str) -> Result<f64, EmptyError> {

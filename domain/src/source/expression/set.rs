@@ -55,6 +55,14 @@ impl<T> Shared<'_, T> {
     }
 }
 
+impl<T: PartialEq> Shared<'_, T> {
+    /// Whether both are the same, or like each other.
+    pub(super) fn equals(&self, other: &Self) -> bool {
+        let (one, other): (&T, &T) = (self, other);
+        std::ptr::eq(one, other) || one == other
+    }
+}
+
 impl<T: Clone> Shared<'_, T> {
     /// The value, which is copied if somebody else has it.
     pub(super) fn into_owned(self) -> T {
@@ -110,6 +118,7 @@ impl Points<'_> {
     }
 
     /// The values, null ones as `None`.
+    #[must_use]
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = Option<f64>> + ExactSizeIterator {
         let nulls = &*self.nulls;
         let is_null = move |index| nulls.get(index).copied().unwrap_or_default();

@@ -234,7 +234,7 @@ fn what_is_made_of_frames_is_held() {
     let held = |frames: &[Frame]| {
         let mut meter = Meter::default();
         Converter::default().set_of(frames, &mut meter).unwrap();
-        (0..).find(|left| meter.run(|meter| meter.hold(MAX_VALUES - left)).is_ok()).unwrap()
+        (0..MAX_VALUES).find(|left| meter.run(|meter| meter.hold(MAX_VALUES - left)).is_ok()).unwrap()
     };
     let borrowed = held(&[frame(vec![times(&[1, 2]), numbers("v", "h=a", &[1.0, 2.0])])]);
     let ints = Field::new("v", Column::Int64(Cells::new(vec![1, 2])));

@@ -281,7 +281,7 @@ mod tests {
             assert_eq!(steps(text), [Step::Number(Some(number))], "{text}");
         }
         for text in ["08", "1e999", ".", "0xFFFFFFFFFFFFFFFFF"] {
-            assert!(fault(text).starts_with("a"), "{text}");
+            assert!(fault(text).starts_with('a'), "{text}");
         }
         assert_eq!(fault("1e"), "an operator was expected at character 2, where `e` is");
     }
