@@ -11,6 +11,7 @@ pub mod limit;
 pub mod portal;
 pub mod record;
 pub mod rights;
+pub mod source;
 
 use std::sync::Arc;
 

@@ -1,0 +1,3 @@
+//! What data sources answer, as clients read it.
+
+pub mod frame;
