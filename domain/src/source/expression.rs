@@ -22,8 +22,9 @@ mod fuzz;
 use serde_json::{Map, Value};
 
 pub use classic::{ClassicConditions, MAX_CONDITIONS};
+pub use convert::Converter;
 pub use join::MAX_SERIES;
-pub use math::{MAX_BYTES, MAX_DEPTH};
+pub use math::{Formula, MAX_BYTES, MAX_DEPTH};
 pub use meter::{MAX_VALUES, MAX_WORK, Meter};
 pub use plan::{Plan, PlannedQuery};
 pub use reason::{ExpressionError, ExpressionFault, Reason};

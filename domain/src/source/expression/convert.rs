@@ -21,9 +21,9 @@ const LOOK: usize = 8;
 /// The label that tells series apart which have no labels.
 const NAME: &str = "name";
 
-/// Makes sets of frames.
-#[derive(Default)]
-pub(super) struct Converter<'a> {
+/// Makes sets of frames. Sets that one makes share times.
+#[derive(Debug, Default)]
+pub struct Converter<'a> {
     /// The times of the last series, which those of the next one often equal.
     last_times: Option<Shared<'a, Vec<i64>>>,
 }
@@ -39,8 +39,8 @@ enum Shape {
 }
 
 impl<'a> Converter<'a> {
-    /// The set that frames are.
-    pub(super) fn set_of(&mut self, frames: &'a [Frame], meter: &mut Meter) -> Result<Set<'a>, Reason> {
+    /// The set that the frames of a source are.
+    pub fn set_of(&mut self, frames: &'a [Frame], meter: &mut Meter) -> Result<Set<'a>, Reason> {
         let mut made = Members::default();
         for frame in frames.iter().filter(|frame| !frame.fields.is_empty()) {
             let rows = frame.fields[0].column.len();

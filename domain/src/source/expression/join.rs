@@ -37,19 +37,20 @@ pub(super) enum Side {
     Neither,
 }
 
-/// The pairs of two sets, in the order of the left one.
-pub(super) fn join(left: &[Item<'_>], right: &[Item<'_>], meter: &mut Meter) -> Result<Vec<Pair>, Reason> {
+/// Which members of two sets belong together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Joined {
+    /// Each of the left one and that at its place in the right one, which have the same labels.
+    Alike,
+    /// These, in the order of the left one.
+    Pairs(Vec<Pair>),
+}
+
+/// Which members of two sets belong together.
+pub(super) fn join(left: &[Item<'_>], right: &[Item<'_>], meter: &mut Meter) -> Result<Joined, Reason> {
     meter.work((left.len() + right.len()) * COMPARE)?;
     if are_alike(left, right) {
-        return (0..left.len())
-            .map(|at| {
-                if at < MAX_SERIES {
-                    Ok(Pair { left: at, right: at, labels: Side::Left })
-                } else {
-                    Err(Reason::TooManySeries)
-                }
-            })
-            .collect();
+        return Ok(Joined::Alike);
     }
     let (left_groups, right_groups) = (groups(left), groups(right));
     let mut pairs = Vec::new();
@@ -68,7 +69,7 @@ pub(super) fn join(left: &[Item<'_>], right: &[Item<'_>], meter: &mut Meter) -> 
         pairs.push(Pair { left: 0, right: 0, labels: Side::Neither });
     }
     pairs.sort_unstable();
-    Ok(pairs)
+    Ok(Joined::Pairs(pairs))
 }
 
 /// Whether both sets have the same labels in the same order, all with the same names and none twice. This is what a source
@@ -189,7 +190,10 @@ mod tests {
 
     /// The pairs, like `0=1l` for the first on the left and the second on the right with the labels of the left.
     fn pairs(left: &[&str], right: &[&str]) -> String {
-        let pairs = join(&items(left), &items(right), &mut Meter::default()).unwrap();
+        let pairs = match join(&items(left), &items(right), &mut Meter::default()).unwrap() {
+            Joined::Pairs(pairs) => pairs,
+            Joined::Alike => return "alike".to_owned(),
+        };
         let side = |side| match side {
             Side::Left => "l",
             Side::Right => "r",
@@ -201,7 +205,7 @@ mod tests {
 
     #[test]
     fn equal_labels_belong_together() {
-        assert_eq!(pairs(&["a=1", "a=2"], &["a=1", "a=2"]), "0=0l 1=1l");
+        assert_eq!(pairs(&["a=1", "a=2"], &["a=1", "a=2"]), "alike");
         assert_eq!(pairs(&["a=2", "a=1"], &["a=2", "a=1"]), "0=0l 1=1l");
         assert_eq!(pairs(&["a=2", "a=1", "a=3"], &["a=1", "a=2"]), "0=1l 1=0l");
         assert_eq!(pairs(&["a=1,b=1", "a=1,b=2"], &["a=1,b=2", "a=2,b=1"]), "1=0l");
@@ -235,9 +239,9 @@ mod tests {
     fn two_that_are_alone_belong_together() {
         assert_eq!(pairs(&["a=1"], &["b=1"]), "0=0-");
         assert_eq!(pairs(&["a=1"], &["a=2"]), "0=0-");
-        assert_eq!(pairs(&["a=1"], &["a=1"]), "0=0l");
+        assert_eq!(pairs(&["a=1"], &["a=1"]), "alike");
         assert_eq!(pairs(&["a=1"], &["b=1", "b=2"]), "");
-        assert_eq!(pairs(&[], &[]), "");
+        assert_eq!(pairs(&[], &[]), "alike");
     }
 
     #[test]
@@ -246,7 +250,9 @@ mod tests {
         let names: Vec<_> = names.iter().map(String::as_str).collect();
         let set = items(&names);
         assert!(are_alike(&set, &set));
-        let (alike, groups) = (join(&set, &set, &mut Meter::default()).unwrap(), groups(&set));
+        let alike: Vec<_> =
+            (0..set.len()).map(|at| Pair { left: at, right: at, labels: Side::Left }).collect();
+        let groups = groups(&set);
         let half = Half { items: &set, group: &groups[0] };
         let mut pairs = Vec::new();
         match_groups(half, half, &mut pairs, &mut Meter::default()).unwrap();
@@ -262,17 +268,10 @@ mod tests {
     #[test]
     fn a_product_is_bounded() {
         let many = |count: usize| items(&vec![""; count]);
-        let pairs = join(&many(100), &many(MAX_SERIES / 100), &mut Meter::default()).unwrap();
+        let join = |left, right| join(&many(left), &many(right), &mut Meter::default());
+        let Ok(Joined::Pairs(pairs)) = join(100, MAX_SERIES / 100) else { panic!() };
         assert_eq!(pairs.len(), MAX_SERIES);
-        assert_eq!(
-            join(&many(100), &many(MAX_SERIES / 100 + 1), &mut Meter::default()),
-            Err(Reason::TooManySeries)
-        );
-        let alike =
-            |count: usize| (0..count).map(|at| number(&format!("a={at:06}"), 1.0)).collect::<Vec<_>>();
-        let (most, more) = (alike(MAX_SERIES), alike(MAX_SERIES + 1));
-        assert_eq!(join(&most, &most, &mut Meter::default()).unwrap().len(), MAX_SERIES);
-        assert_eq!(join(&more, &more, &mut Meter::default()), Err(Reason::TooManySeries));
+        assert_eq!(join(100, MAX_SERIES / 100 + 1), Err(Reason::TooManySeries));
     }
 
     #[test]

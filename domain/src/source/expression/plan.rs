@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::classic::ClassicConditions;
-use super::convert::{Converter, frames_of};
-use super::math::Math;
+use super::convert::Converter;
+use super::math::Formula;
 use super::meter::Meter;
 use super::model::{self, Members};
 use super::reason::{ExpressionError, ExpressionFault, Reason};
@@ -49,7 +49,7 @@ struct Expression {
 
 #[derive(Debug)]
 enum Command {
-    Math(Math),
+    Math(Formula),
     Reduce(Reduce),
     Resample(Resample),
     Threshold(Threshold),
@@ -61,7 +61,7 @@ impl Command {
     fn try_read(query: &PlannedQuery<'_>) -> Result<Self, String> {
         let members = query.model;
         match model::text(members, "type")? {
-            "math" => Math::try_read(members).map(Self::Math),
+            "math" => Formula::try_read(members).map(Self::Math),
             "reduce" => Reduce::try_read(members).map(Self::Reduce),
             "resample" => Resample::try_read(members, query.from_ms, query.to_ms).map(Self::Resample),
             "threshold" => Threshold::try_read(members).map(Self::Threshold),
@@ -74,7 +74,7 @@ impl Command {
 
     fn inputs(&self) -> &[String] {
         match self {
-            Self::Math(math) => &math.inputs,
+            Self::Math(formula) => formula.inputs(),
             Self::Reduce(reduce) => std::slice::from_ref(&reduce.input),
             Self::Resample(resample) => std::slice::from_ref(&resample.input),
             Self::Threshold(threshold) => std::slice::from_ref(&threshold.input),
@@ -193,7 +193,7 @@ impl Plan {
         let frames = made.into_iter().map(|(ref_id, made)| {
             let set = sets.remove(ref_id).unwrap_or(Ok(Set::NoData));
             let set = made.and(set);
-            (ref_id, set.and_then(|set| meter.run(|meter| frames_of(set, ref_id, meter))))
+            (ref_id, set.and_then(|set| meter.run(|meter| set.into_frames(ref_id, meter))))
         });
         frames.collect()
     }
@@ -211,7 +211,7 @@ impl Plan {
             meter.hold(set.made()).map(|()| set)
         };
         match &expression.command {
-            Command::Math(math) => math.evaluate(&inputs, meter),
+            Command::Math(formula) => formula.evaluate(&inputs, meter),
             Command::Reduce(reduce) => reduce.evaluate(held(&mut inputs, meter)?, meter),
             Command::Resample(resample) => resample.evaluate(held(&mut inputs, meter)?, meter),
             Command::Threshold(threshold) => {

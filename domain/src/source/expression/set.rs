@@ -6,9 +6,10 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
+use super::convert::frames_of;
 use super::meter::Meter;
 use super::reason::Reason;
-use crate::source::frame::Labels;
+use crate::source::frame::{Frame, Labels};
 
 /// Something that is borrowed from a frame, or shared by sets.
 #[derive(Debug)]
@@ -46,11 +47,11 @@ impl<T> From<T> for Shared<'_, T> {
 }
 
 impl<T> Shared<'_, T> {
-    /// The value, if nobody else has it.
-    pub(super) fn try_unique(self) -> Result<T, Self> {
+    /// The value, to be changed, if nobody else has it.
+    pub(super) fn unique(&mut self) -> Option<&mut T> {
         match self {
-            Self::Made(value) => Arc::try_unwrap(value).map_err(Self::Made),
-            Self::Borrowed(_) => Err(self),
+            Self::Made(value) => Arc::get_mut(value),
+            Self::Borrowed(_) => None,
         }
     }
 }
@@ -66,7 +67,10 @@ impl<T: PartialEq> Shared<'_, T> {
 impl<T: Clone> Shared<'_, T> {
     /// The value, which is copied if somebody else has it.
     pub(super) fn into_owned(self) -> T {
-        self.try_unique().unwrap_or_else(|shared| T::clone(&shared))
+        match self {
+            Self::Made(value) => Arc::unwrap_or_clone(value),
+            Self::Borrowed(value) => value.clone(),
+        }
     }
 }
 
@@ -177,10 +181,20 @@ pub enum Set<'a> {
 }
 
 impl<'a> Set<'a> {
+    /// A frame for each member, whose numbers have the name of an expression.
+    pub fn into_frames(self, ref_id: &str, meter: &mut Meter) -> Result<Vec<Frame>, Reason> {
+        frames_of(self, ref_id, meter)
+    }
+
     /// A set of items, of which there may be none.
     #[must_use]
     pub fn new(items: Vec<Item<'a>>) -> Self {
         if items.is_empty() { Self::NoData } else { Self::Items(items) }
+    }
+
+    /// Its members, if it has some.
+    pub(super) fn items(&self) -> Option<&[Item<'a>]> {
+        if let Self::Items(items) = self { Some(items) } else { None }
     }
 
     /// A set of one number without labels.
@@ -309,11 +323,12 @@ mod tests {
 
     #[test]
     fn what_nobody_else_has_is_not_copied() {
-        let made: Shared<'_, Vec<f64>> = vec![1.0].into();
+        let mut made: Shared<'_, Vec<f64>> = vec![1.0].into();
         let place = made.as_ptr();
         let other = made.clone();
-        let made = made.try_unique().unwrap_err();
+        assert!(made.unique().is_none());
         drop(other);
+        assert!(made.unique().is_some());
         let owned = made.into_owned();
         assert_eq!(owned.as_ptr(), place);
     }

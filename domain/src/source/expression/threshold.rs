@@ -88,7 +88,7 @@ impl Evaluator {
     }
 
     /// Makes 1 of values that match and 0 of others, or the other way round.
-    fn mark(self, values: Shared<'_, Vec<f64>>, of_match: bool) -> Vec<f64> {
+    fn mark(self, values: Shared<'_, Vec<f64>>, of_match: bool) -> Shared<'_, Vec<f64>> {
         with_evaluator!(self, matches => map(values, |value| f64::from(matches(value) == of_match)))
     }
 }
@@ -144,7 +144,7 @@ impl Threshold {
                 }
                 Data::Series(points) => {
                     meter.work(points.len())?;
-                    let numbers = evaluator.mark(points.numbers, of_match).into();
+                    let numbers = evaluator.mark(points.numbers, of_match);
                     Ok(Data::Series(Points { numbers, ..points }))
                 }
             }

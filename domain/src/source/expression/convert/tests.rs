@@ -248,7 +248,7 @@ fn what_is_made_of_frames_is_held() {
 }
 
 fn frames(set: Set<'_>) -> Vec<Frame> {
-    frames_of(set, "B", &mut Meter::default()).unwrap()
+    set.into_frames("B", &mut Meter::default()).unwrap()
 }
 
 #[test]
@@ -298,7 +298,7 @@ fn frames_are_held() {
     let mut meter = Meter::default();
     let set = Set::new(vec![number("host=abcd", 1.0)]);
     meter.hold(set.made()).unwrap();
-    frames_of(set, "B", &mut meter).unwrap();
+    set.into_frames("B", &mut meter).unwrap();
     meter.hold(MAX_VALUES - FRAME - 2 - size_of::<[String; 2]>() / BYTES_OF_VALUE).unwrap();
     assert_eq!(meter.hold(1), Err(Reason::TooManyValues));
     let (times, values) = (vec![1, 2, 3], vec![1.0; 3]);
@@ -307,7 +307,7 @@ fn frames_are_held() {
     let set = Set::new(vec![Item { labels: no_labels(), data: Data::Series(points) }]);
     let mut meter = Meter::default();
     meter.hold(set.made()).unwrap();
-    frames_of(set, "B", &mut meter).unwrap();
+    set.into_frames("B", &mut meter).unwrap();
     meter.hold(MAX_VALUES - FRAME - 6).unwrap();
     assert_eq!(meter.hold(1), Err(Reason::TooManyValues));
 }

@@ -107,19 +107,19 @@ impl Operator {
                 meter.work(points.len() * self.steps())?;
                 let numbers =
                     with_operator!(self, function => map(points.numbers, |value| function(value, number)));
-                Points { numbers: numbers.into(), ..points }
+                Points { numbers, ..points }
             }
             (Data::Number(Some(number)), Data::Series(points)) => {
                 meter.work(points.len() * self.steps())?;
                 let numbers =
                     with_operator!(self, function => map(points.numbers, |value| function(number, value)));
-                Points { numbers: numbers.into(), ..points }
+                Points { numbers, ..points }
             }
             (Data::Series(left), Data::Series(right)) => {
                 meter.work((left.len() + right.len()) * self.steps())?;
                 let (left, right) = aligned(left, right);
                 let numbers = with_operator!(self, function => zip(left.numbers, right.numbers, function));
-                Points { times: left.times, numbers: numbers.into(), nulls: either(left.nulls, right.nulls) }
+                Points { times: left.times, numbers, nulls: either(left.nulls, right.nulls) }
             }
         };
         Ok(Data::Series(points))
@@ -127,36 +127,32 @@ impl Operator {
 }
 
 /// Applies a function to each value, in place if nobody else has them.
-pub(in super::super) fn map(values: Shared<'_, Vec<f64>>, function: impl Fn(f64) -> f64) -> Vec<f64> {
-    match values.try_unique() {
-        Ok(mut values) => {
-            values.iter_mut().for_each(|value| *value = function(*value));
-            values
-        }
-        Err(values) => values.iter().map(|value| function(*value)).collect(),
+pub(in super::super) fn map(
+    mut values: Shared<'_, Vec<f64>>,
+    function: impl Fn(f64) -> f64,
+) -> Shared<'_, Vec<f64>> {
+    match values.unique() {
+        Some(values) => values.iter_mut().for_each(|value| *value = function(*value)),
+        None => return values.iter().map(|value| function(*value)).collect::<Vec<_>>().into(),
     }
+    values
 }
 
 /// Applies a function to pairs of values, in place if nobody else has those of one side.
-fn zip(
-    left: Shared<'_, Vec<f64>>,
-    right: Shared<'_, Vec<f64>>,
+fn zip<'a>(
+    mut left: Shared<'a, Vec<f64>>,
+    mut right: Shared<'a, Vec<f64>>,
     function: impl Fn(f64, f64) -> f64,
-) -> Vec<f64> {
-    let left = match left.try_unique() {
-        Ok(mut left) => {
-            left.iter_mut().zip(right.iter()).for_each(|(left, right)| *left = function(*left, *right));
-            return left;
-        }
-        Err(left) => left,
-    };
-    match right.try_unique() {
-        Ok(mut right) => {
-            left.iter().zip(&mut right).for_each(|(left, right)| *right = function(*left, *right));
-            right
-        }
-        Err(right) => left.iter().zip(right.iter()).map(|(left, right)| function(*left, *right)).collect(),
+) -> Shared<'a, Vec<f64>> {
+    if let Some(left) = left.unique() {
+        left.iter_mut().zip(right.iter()).for_each(|(left, right)| *left = function(*left, *right));
+    } else if let Some(right) = right.unique() {
+        left.iter().zip(right).for_each(|(left, right)| *right = function(*left, *right));
+    } else {
+        let values = left.iter().zip(right.iter()).map(|(left, right)| function(*left, *right));
+        return values.collect::<Vec<_>>().into();
     }
+    if left.unique().is_some() { left } else { right }
 }
 
 /// What is null on either side.
@@ -234,7 +230,7 @@ impl Function {
     }
 
     /// Applies it to values of which none is null.
-    fn apply_all(self, values: Shared<'_, Vec<f64>>) -> Vec<f64> {
+    fn apply_all(self, values: Shared<'_, Vec<f64>>) -> Shared<'_, Vec<f64>> {
         match self {
             Self::Negate => map(values, |value| -value),
             Self::Not => map(values, |value| f64::from(value == 0.0)),
@@ -262,15 +258,12 @@ impl Function {
         };
         meter.work(points.len() * self.steps())?;
         let mut numbers = self.apply_all(points.numbers);
-        let nulls = match self.of_null() {
-            None => points.nulls,
-            Some(of_null) => {
-                let nulls = points.nulls.iter().zip(&mut numbers).filter(|(is_null, _)| **is_null);
-                nulls.for_each(|(_, number)| *number = of_null);
-                no_nulls()
-            }
+        let (Some(of_null), Some(made)) = (self.of_null(), numbers.unique()) else {
+            return Ok(Data::Series(Points { numbers, ..points }));
         };
-        Ok(Data::Series(Points { times: points.times, numbers: numbers.into(), nulls }))
+        let nulls = points.nulls.iter().zip(made).filter(|(is_null, _)| **is_null);
+        nulls.for_each(|(_, number)| *number = of_null);
+        Ok(Data::Series(Points { times: points.times, numbers, nulls: no_nulls() }))
     }
 }
 

@@ -11,7 +11,7 @@ use winnow::error::EmptyError;
 use winnow::token::{one_of, take_till, take_while};
 
 use super::operator::{Function, Operator};
-use super::{Math, Step};
+use super::{Formula, Step};
 
 /// How long a formula may be.
 pub const MAX_BYTES: usize = 8 * 1024;
@@ -19,23 +19,23 @@ pub const MAX_BYTES: usize = 8 * 1024;
 pub const MAX_DEPTH: usize = 50;
 
 /// The steps of a formula.
-pub(super) fn formula(text: &str) -> Result<Math, String> {
+pub(super) fn formula(text: &str) -> Result<Formula, String> {
     if text.len() > MAX_BYTES {
         return Err(format!("the formula has {} bytes, of which it may have {MAX_BYTES}", text.len()));
     }
     let mut reader =
-        Reader { text, rest: text, math: Math { steps: Vec::new(), inputs: Vec::new() }, depth: 0 };
+        Reader { text, rest: text, formula: Formula { steps: Vec::new(), inputs: Vec::new() }, depth: 0 };
     reader.operation(0)?;
     if !reader.rest.is_empty() {
         return Err(reader.fault("an operator was expected"));
     }
-    Ok(reader.math)
+    Ok(reader.formula)
 }
 
 struct Reader<'s> {
     text: &'s str,
     rest: &'s str,
-    math: Math,
+    formula: Formula,
     depth: usize,
 }
 
@@ -75,7 +75,7 @@ impl<'s> Reader<'s> {
             self.rest = rest;
             self.try_token(());
             self.operation(level + 1)?;
-            self.math.steps.push(Step::Combine(operator));
+            self.formula.steps.push(Step::Combine(operator));
         }
     }
 
@@ -89,7 +89,7 @@ impl<'s> Reader<'s> {
         if let Some(sign) = self.try_token(one_of(['-', '!'])) {
             self.value()?;
             let function = if sign == '-' { Function::Negate } else { Function::Not };
-            self.math.steps.push(Step::Call(function));
+            self.formula.steps.push(Step::Call(function));
         } else if self.try_token('(').is_some() {
             self.operation(0)?;
             self.expect(')', "`)` was expected")?;
@@ -108,19 +108,19 @@ impl<'s> Reader<'s> {
         let Some(name) = self.try_token(input) else {
             return Err(self.fault("the name of an input was expected, like `$A` or `${my query}`,"));
         };
-        let inputs = &mut self.math.inputs;
+        let inputs = &mut self.formula.inputs;
         let place = inputs.iter().position(|known| known == name).unwrap_or_else(|| {
             inputs.push(name.to_owned());
             inputs.len() - 1
         });
-        self.math.steps.push(Step::Input(place));
+        self.formula.steps.push(Step::Input(place));
         Ok(())
     }
 
     fn number(&mut self) -> Result<(), String> {
         match self.try_token(number) {
             Some(number) => {
-                self.math.steps.push(Step::Number(Some(number)));
+                self.formula.steps.push(Step::Number(Some(number)));
                 Ok(())
             }
             None => Err(self.fault("a number was expected")),
@@ -152,7 +152,7 @@ impl<'s> Reader<'s> {
             self.operation(0)?;
         }
         self.expect(')', &format!("`)` was expected to end what `{name}` is given"))?;
-        self.math.steps.push(step);
+        self.formula.steps.push(step);
         Ok(())
     }
 }
