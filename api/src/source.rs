@@ -1,6 +1,7 @@
-//! Data sources, and asking them.
+//! Data sources, and queries to them.
 
 pub mod data_source;
+pub mod frame;
 
 use kymograph_app::source::SourceServices;
 

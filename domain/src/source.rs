@@ -1,11 +1,12 @@
 //! Data sources, and what they answer with.
 
 pub mod data_source;
+pub mod expression;
 pub mod frame;
 
 use crate::limit::{Amount, Limit};
 
-/// The bounds on what the nouns of the area keep.
+/// The bounds on what data sources keep, and on what is computed from their responses.
 pub(crate) const LIMITS: &[Limit] = &[
     Limit {
         what: "Name, type, user or database",
@@ -36,5 +37,59 @@ pub(crate) const LIMITS: &[Limit] = &[
         at: "A data source",
         most: Amount::Bytes(data_source::MAX_SECRET_BYTES),
         answer: "400",
+    },
+    Limit {
+        what: "Expressions",
+        at: "A request with queries",
+        most: Amount::Count(expression::MAX_EXPRESSIONS as u64),
+        answer: "400",
+    },
+    Limit {
+        what: "`refId`",
+        at: "A query",
+        most: Amount::Bytes(expression::MAX_REF_ID_BYTES),
+        answer: "400",
+    },
+    Limit {
+        what: "Formula",
+        at: "A `math` expression",
+        most: Amount::Bytes(expression::MAX_BYTES),
+        answer: "400",
+    },
+    Limit {
+        what: "Levels of parentheses, functions and signs",
+        at: "A formula",
+        most: Amount::Count(expression::MAX_DEPTH as u64),
+        answer: "400",
+    },
+    Limit {
+        what: "Conditions",
+        at: "A `classic_conditions` expression",
+        most: Amount::Count(expression::MAX_CONDITIONS as u64),
+        answer: "400",
+    },
+    Limit {
+        what: "Points",
+        at: "A series of a `resample` expression",
+        most: Amount::Count(expression::MAX_POINTS as u64),
+        answer: "400 for this `refId`",
+    },
+    Limit {
+        what: "Series or numbers",
+        at: "A join of two inputs, a table with texts",
+        most: Amount::Count(expression::MAX_SERIES as u64),
+        answer: "400 for this `refId`",
+    },
+    Limit {
+        what: "Steps of work, of which adding two numbers is one",
+        at: "The expressions of a request",
+        most: Amount::Count(expression::MAX_WORK as u64),
+        answer: "400 for the `refId` that needs more",
+    },
+    Limit {
+        what: "Values of 8 bytes in memory",
+        at: "The expressions of a request",
+        most: Amount::Count(expression::MAX_VALUES as u64),
+        answer: "400 for the `refId` that needs more",
     },
 ];

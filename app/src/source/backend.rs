@@ -8,6 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
+use kymograph_domain::source::expression::ExpressionFault;
 use kymograph_domain::source::frame::Frame;
 use kymograph_domain::{OrgId, OrgRole, Uid};
 use serde_json::{Map, Value};
@@ -150,6 +151,12 @@ impl QueryError {
     /// The source failed or cannot be reached.
     pub fn downstream(status: u16, message: impl Into<String>) -> Self {
         Self { message: message.into(), status, origin: ErrorOrigin::Downstream }
+    }
+}
+
+impl From<ExpressionFault> for QueryError {
+    fn from(fault: ExpressionFault) -> Self {
+        Self::invalid(fault.to_string())
     }
 }
 

@@ -4,6 +4,7 @@ mod append;
 mod audit;
 mod import;
 mod long_history;
+mod math;
 mod member;
 mod neighbour;
 mod portal;
@@ -119,6 +120,8 @@ rows! {
     "audit-page-10m" AtMost 2.0 1.2 "x" = audit::page;
     // The time of an export of 1,000,000 entries, against copying the same rows out.
     "audit-export-1m" AtMost 2.0 1.3 "x" = audit::export;
+    // The processor time of a formula over two sets of 1,000 series with 500 points, against a plain loop over arrays.
+    "math-1000-series" AtMost 2.0 1.2 "x" = math::over_two_sets;
     // Saves a second with metrics, against without.
     "save-with-metrics" AtLeast 0.95 0.98 "x" = save::with_metrics;
     // What the browser fetches until the portal's overview is usable.

@@ -1,0 +1,79 @@
+//! How much work an evaluation may be, and how much of what it makes may be in memory.
+
+use super::reason::Reason;
+
+/// How many steps the expressions of a request may take together. Adding two numbers is one step.
+pub const MAX_WORK: usize = 100_000_000;
+/// How many values and times the expressions of a request may have made at a time.
+pub const MAX_VALUES: usize = 8_000_000;
+
+/// What an evaluation may still do.
+#[derive(Debug)]
+pub struct Meter {
+    work: usize,
+    values: usize,
+}
+
+impl Default for Meter {
+    fn default() -> Self {
+        Self { work: MAX_WORK, values: MAX_VALUES }
+    }
+}
+
+impl Meter {
+    /// Does so many steps of work.
+    pub(super) fn work(&mut self, steps: usize) -> Result<(), Reason> {
+        self.work = self.work.checked_sub(steps).ok_or(Reason::TooMuchWork)?;
+        Ok(())
+    }
+
+    /// Holds so many values in memory.
+    pub(super) fn hold(&mut self, values: usize) -> Result<(), Reason> {
+        self.values = self.values.checked_sub(values).ok_or(Reason::TooManyValues)?;
+        Ok(())
+    }
+
+    /// Holds so many values no longer.
+    pub(super) fn release(&mut self, values: usize) {
+        self.values = self.values.saturating_add(values).min(MAX_VALUES);
+    }
+
+    /// Runs something. If it fails, it holds no longer what it has held.
+    pub(super) fn run<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, Reason>) -> Result<T, Reason> {
+        let before = self.values;
+        let made = work(self);
+        if made.is_err() {
+            self.values = before;
+        }
+        made
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_and_values_are_bounded() {
+        let mut meter = Meter::default();
+        meter.work(MAX_WORK).unwrap();
+        assert_eq!(meter.work(1), Err(Reason::TooMuchWork));
+        meter.hold(MAX_VALUES - 1).unwrap();
+        assert_eq!(meter.hold(2), Err(Reason::TooManyValues));
+        meter.hold(1).unwrap();
+        meter.release(3);
+        meter.hold(3).unwrap();
+        assert_eq!(meter.hold(1), Err(Reason::TooManyValues));
+        meter.release(usize::MAX);
+        assert_eq!(meter.hold(MAX_VALUES + 1), Err(Reason::TooManyValues));
+    }
+
+    #[test]
+    fn who_fails_holds_nothing() {
+        let mut meter = Meter::default();
+        let failed = meter.run(|meter| meter.hold(MAX_VALUES).and_then(|()| meter.hold(1)));
+        assert_eq!(failed, Err(Reason::TooManyValues));
+        meter.run(|meter| meter.hold(MAX_VALUES)).unwrap();
+        assert_eq!(meter.hold(1), Err(Reason::TooManyValues));
+    }
+}

@@ -1,0 +1,277 @@
+//! In which order expressions are worked out, and what becomes of the faults of their inputs.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::classic::ClassicConditions;
+use super::convert::Converter;
+use super::math::Formula;
+use super::meter::Meter;
+use super::model::{self, Members};
+use super::reason::{ExpressionError, ExpressionFault, Reason};
+use super::reduce::Reduce;
+use super::resample::Resample;
+use super::set::Set;
+use super::threshold::Threshold;
+use super::{MAX_EXPRESSIONS, MAX_REF_ID_BYTES};
+use crate::source::frame::{Frame, Labels};
+
+/// A query of a request, which asks a source or is an expression.
+#[derive(Clone, Copy, Debug)]
+pub struct PlannedQuery<'a> {
+    /// Its name in the request.
+    pub ref_id: &'a str,
+    /// The query as it came.
+    pub model: &'a Members,
+    /// Whether it is an expression; see [`is_expression`](super::is_expression).
+    pub is_expression: bool,
+    /// The beginning of the time that it is about, in milliseconds since 1970.
+    pub from_ms: i64,
+    /// The end of it.
+    pub to_ms: i64,
+}
+
+/// How the expressions of a request are worked out.
+#[derive(Debug)]
+pub struct Plan {
+    /// Each after its inputs.
+    expressions: Vec<Expression>,
+    /// The queries whose results nobody wants to see.
+    hidden: BTreeSet<String>,
+    /// What has passed thresholds before, by the name of the expression.
+    passed: HashMap<String, BTreeSet<Labels>>,
+}
+
+#[derive(Debug)]
+struct Expression {
+    ref_id: String,
+    command: Command,
+}
+
+#[derive(Debug)]
+enum Command {
+    Math(Formula),
+    Reduce(Reduce),
+    Resample(Resample),
+    Threshold(Threshold),
+    Classic(ClassicConditions),
+    Sql,
+}
+
+impl Command {
+    fn try_read(query: &PlannedQuery<'_>) -> Result<Self, String> {
+        let members = query.model;
+        match model::text(members, "type")? {
+            "math" => Formula::try_read(members).map(Self::Math),
+            "reduce" => Reduce::try_read(members).map(Self::Reduce),
+            "resample" => Resample::try_read(members, query.from_ms, query.to_ms).map(Self::Resample),
+            "threshold" => Threshold::try_read(members).map(Self::Threshold),
+            "classic_conditions" => ClassicConditions::try_read(members).map(Self::Classic),
+            "sql" => Ok(Self::Sql),
+            "" => Err("it has no `type`".to_owned()),
+            kind => Err(format!("there is no type of expression `{kind}`")),
+        }
+    }
+
+    fn inputs(&self) -> &[String] {
+        match self {
+            Self::Math(formula) => formula.inputs(),
+            Self::Reduce(reduce) => std::slice::from_ref(&reduce.input),
+            Self::Resample(resample) => std::slice::from_ref(&resample.input),
+            Self::Threshold(threshold) => std::slice::from_ref(&threshold.input),
+            Self::Classic(conditions) => conditions.inputs(),
+            Self::Sql => &[],
+        }
+    }
+}
+
+/// The sets of queries by name, or why those that need them have none.
+type Sets<'s, 'r> = HashMap<&'s str, Result<Set<'r>, Reason>>;
+
+impl Plan {
+    /// Plans the expressions among the queries of a request.
+    pub fn parse(queries: &[PlannedQuery<'_>]) -> Result<Self, ExpressionError> {
+        let mut places = HashMap::with_capacity(queries.len());
+        let mut hidden = BTreeSet::new();
+        let mut expressions = Vec::new();
+        for query in queries {
+            if query.ref_id.is_empty() || query.ref_id.len() > MAX_REF_ID_BYTES {
+                return Err(ExpressionError::RefId);
+            }
+            let place = query.is_expression.then_some(expressions.len());
+            if places.insert(query.ref_id, place).is_some() {
+                return Err(ExpressionError::Duplicate(query.ref_id.to_owned()));
+            }
+            if query.model.get("hide").and_then(serde_json::Value::as_bool).unwrap_or_default() {
+                hidden.insert(query.ref_id.to_owned());
+            }
+            if query.is_expression {
+                if expressions.len() == MAX_EXPRESSIONS {
+                    return Err(ExpressionError::TooMany);
+                }
+                let ref_id = query.ref_id.to_owned();
+                match Command::try_read(query) {
+                    Ok(command) => expressions.push(Expression { ref_id, command }),
+                    Err(fault) => return Err(ExpressionError::Invalid { ref_id, fault }),
+                }
+            }
+        }
+        let expressions = in_order(expressions, &places)?;
+        Ok(Self { expressions, hidden, passed: HashMap::new() })
+    }
+
+    /// Whether there is nothing to work out.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.expressions.is_empty()
+    }
+
+    /// The names of the sources' queries that expressions need.
+    pub fn sources(&self) -> impl Iterator<Item = &str> {
+        let inputs: BTreeSet<_> =
+            self.expressions.iter().flat_map(|expression| expression.command.inputs()).collect();
+        let is_made = |name: &str| self.expressions.iter().any(|expression| expression.ref_id == name);
+        inputs.into_iter().map(String::as_str).filter(move |name| !is_made(name))
+    }
+
+    /// Says what has passed a threshold before, so that it recovers at another one. Whether that expression is a threshold which
+    /// has one for recovery.
+    pub fn set_passed(&mut self, ref_id: &str, passed: BTreeSet<Labels>) -> bool {
+        let has_recovery = self.expressions.iter().any(|expression| {
+            let Command::Threshold(threshold) = &expression.command else { return false };
+            expression.ref_id == ref_id && threshold.has_recovery()
+        });
+        if has_recovery {
+            self.passed.insert(ref_id.to_owned(), passed);
+        }
+        has_recovery
+    }
+
+    /// Adds the results of the expressions to those of the sources, and leaves out what is hidden. An expression with an input
+    /// that failed, or that has no result at all, fails as well.
+    #[must_use]
+    pub fn evaluate<E: From<ExpressionFault>>(
+        &self,
+        mut results: BTreeMap<String, Result<Vec<Frame>, E>>,
+    ) -> BTreeMap<String, Result<Vec<Frame>, E>> {
+        let made: Vec<_> = self.work_out(|name| results.get(name)?.as_deref().ok());
+        for (ref_id, frames) in made {
+            let frames =
+                frames.map_err(|reason| ExpressionFault { ref_id: ref_id.to_owned(), reason }.into());
+            results.insert(ref_id.to_owned(), frames);
+        }
+        results.retain(|ref_id, _| !self.hidden.contains(ref_id));
+        results
+    }
+
+    /// The frames of the expressions that are not hidden.
+    fn work_out<'r>(
+        &self,
+        source: impl Fn(&str) -> Option<&'r [Frame]>,
+    ) -> Vec<(&str, Result<Vec<Frame>, Reason>)> {
+        let (mut meter, mut converter) = (Meter::default(), Converter::default());
+        let mut sets: Sets<'_, 'r> = HashMap::new();
+        for name in self.sources() {
+            let set = match source(name) {
+                None => Err(Reason::InputFailed(name.to_owned())),
+                Some(frames) => meter
+                    .run(|meter| converter.set_of(frames, meter))
+                    .map_err(|reason| Reason::Unusable { input: name.to_owned(), reason: Box::new(reason) }),
+            };
+            sets.insert(name, set);
+        }
+        let mut made = Vec::with_capacity(self.expressions.len());
+        for expression in &self.expressions {
+            let ref_id = expression.ref_id.as_str();
+            let (set, fault) = match meter.run(|meter| self.set_of(expression, &sets, meter)) {
+                Ok(set) => (Ok(set), Ok(())),
+                Err(reason) => (Err(Reason::InputFailed(ref_id.to_owned())), Err(reason)),
+            };
+            sets.insert(ref_id, set);
+            made.push((ref_id, fault));
+        }
+        made.retain(|(ref_id, _)| !self.hidden.contains(*ref_id));
+        let frames = made.into_iter().map(|(ref_id, made)| {
+            let set = sets.remove(ref_id).unwrap_or(Ok(Set::NoData));
+            let set = made.and(set);
+            (ref_id, set.and_then(|set| meter.run(|meter| set.into_frames(ref_id, meter))))
+        });
+        frames.collect()
+    }
+
+    fn set_of<'r>(
+        &self,
+        expression: &Expression,
+        sets: &Sets<'_, 'r>,
+        meter: &mut Meter,
+    ) -> Result<Set<'r>, Reason> {
+        let set = |name: &String| sets.get(name.as_str()).cloned().unwrap_or(Ok(Set::NoData));
+        let mut inputs = expression.command.inputs().iter().map(set).collect::<Result<Vec<_>, _>>()?;
+        let held = |inputs: &mut Vec<Set<'r>>, meter: &mut Meter| {
+            let set = inputs.pop().unwrap_or(Set::NoData);
+            meter.hold(set.made()).map(|()| set)
+        };
+        match &expression.command {
+            Command::Math(formula) => formula.evaluate(&inputs, meter),
+            Command::Reduce(reduce) => reduce.evaluate(held(&mut inputs, meter)?, meter),
+            Command::Resample(resample) => resample.evaluate(held(&mut inputs, meter)?, meter),
+            Command::Threshold(threshold) => {
+                let passed = self.passed.get(&expression.ref_id);
+                let has_passed = |labels: &Labels| passed.is_some_and(|passed| passed.contains(labels));
+                threshold.evaluate(held(&mut inputs, meter)?, &has_passed, meter)
+            }
+            Command::Classic(conditions) => conditions.evaluate(&inputs, meter),
+            Command::Sql => Err(Reason::NoSql),
+        }
+    }
+}
+
+/// Puts expressions after their inputs. The places are those of all queries, those of sources have none.
+fn in_order(
+    expressions: Vec<Expression>,
+    places: &HashMap<&str, Option<usize>>,
+) -> Result<Vec<Expression>, ExpressionError> {
+    let mut needs: Vec<Vec<usize>> = Vec::with_capacity(expressions.len());
+    for (at, Expression { ref_id, command }) in expressions.iter().enumerate() {
+        let mut needed = Vec::new();
+        for input in command.inputs() {
+            match places.get(input.as_str()) {
+                None => {
+                    let (ref_id, input) = (ref_id.clone(), input.clone());
+                    return Err(ExpressionError::UnknownInput { ref_id, input });
+                }
+                Some(Some(place)) if *place == at => return Err(ExpressionError::OwnInput(ref_id.clone())),
+                Some(place) => needed.extend(*place),
+            }
+        }
+        needs.push(needed);
+    }
+    let mut order = Vec::with_capacity(expressions.len());
+    let mut left: BTreeSet<_> = (0..expressions.len()).collect();
+    while !left.is_empty() {
+        let ready = left.iter().copied().find(|at| needs[*at].iter().all(|needed| !left.contains(needed)));
+        let Some(ready) = ready else { return Err(circle(&expressions, &needs, &left)) };
+        left.remove(&ready);
+        order.push(ready);
+    }
+    let mut expressions: Vec<_> = expressions.into_iter().map(Some).collect();
+    Ok(order.into_iter().filter_map(|at| expressions[at].take()).collect())
+}
+
+/// Names a circle among expressions of which each has another of them as input.
+fn circle(expressions: &[Expression], needs: &[Vec<usize>], left: &BTreeSet<usize>) -> ExpressionError {
+    let mut path: Vec<usize> = Vec::new();
+    let mut next = left.first().copied();
+    while let Some(at) = next {
+        let seen = path.iter().position(|seen| *seen == at);
+        path.push(at);
+        if let Some(seen) = seen {
+            path.drain(..seen);
+            break;
+        }
+        next = needs[at].iter().copied().find(|needed| left.contains(needed));
+    }
+    ExpressionError::Circle(path.into_iter().map(|at| expressions[at].ref_id.clone()).collect())
+}
+
+#[cfg(test)]
+mod tests;
