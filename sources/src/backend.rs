@@ -12,6 +12,9 @@ use crate::text::{shown, shown_bytes};
 /// How many queries of one request a source has to answer at once.
 pub(crate) const CONCURRENCY: usize = 8;
 
+/// The longest expression, in bytes.
+pub(crate) const MAX_EXPRESSION: usize = 128 * 1024;
+
 /// Answers each query by its name, a few at once.
 pub(crate) async fn each<'q, A>(
     queries: &'q [Query],
@@ -55,6 +58,24 @@ pub(crate) fn failed_with(context: &SourceContext, status: u16, body: &[u8]) -> 
     let text = shown_bytes(body);
     let message = format!("{} answered {status}: {text}", named(&context.source));
     QueryError::downstream(status, message.trim_end_matches(": "))
+}
+
+/// The expression of a model.
+pub(crate) fn expression(model: &Map<String, Value>) -> Result<&str, QueryError> {
+    let expression = text(model, "expr")?.trim();
+    if expression.is_empty() {
+        return Err(QueryError::invalid("the query has no expression (expr)"));
+    }
+    if expression.len() > MAX_EXPRESSION {
+        return Err(QueryError::invalid(format!("the expression is longer than {MAX_EXPRESSION} bytes")));
+    }
+    Ok(expression)
+}
+
+/// The length of the range of a query, in milliseconds.
+pub(crate) fn range_ms(query: &Query) -> Result<i64, QueryError> {
+    let length = query.range.to_ms.checked_sub(query.range.from_ms).filter(|length| *length >= 0);
+    length.ok_or_else(|| QueryError::invalid("the range of time ends before it begins"))
 }
 
 /// A text of a model, empty if there is none.

@@ -33,13 +33,14 @@ use body::Encoding;
 use connect::Connector;
 use tls::Tls;
 
+pub(crate) use body::LIFETIME;
 pub(crate) use failure::{named, refused, unusable};
 pub(crate) use header::value as header_value;
 pub use settings::{ClientSettings, ForwardProxy};
-pub(crate) use settings::{json_number, json_text};
+pub(crate) use settings::{MAX_TIMEOUT, json_number, json_text};
 
 /// How many sources have a client.
-const MAX_CLIENTS: u64 = 1_024;
+pub(crate) const MAX_CLIENTS: u64 = 1_024;
 
 /// How long a client is kept that nobody uses.
 const IDLE_CLIENT: Duration = Duration::from_secs(600);

@@ -11,7 +11,7 @@ const WEEK: i64 = 7 * DAY;
 const YEAR: i64 = 365 * DAY;
 
 /// The most points of a series that a source is asked for, which is the most that Prometheus gives.
-const MAX_POINTS: i64 = 11_000;
+pub(crate) const MAX_POINTS: i64 = 11_000;
 
 /// The number of points where a panel names none.
 const DEFAULT_POINTS: i64 = 1_500;

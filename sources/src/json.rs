@@ -1,9 +1,12 @@
 //! Reading JSON once, front to back, straight into columns. Answers of sources have millions of small values, of which a
 //! document would keep each.
 
+mod sample;
+
 use std::borrow::Cow;
 
 use kymograph_domain::source::frame::Labels;
+use sample::Sample;
 
 /// How deep values may be nested.
 const MAX_DEPTH: usize = 64;
@@ -190,6 +193,21 @@ impl<'a> Json<'a> {
         let at = self.at;
         let text = self.number()?;
         nanoseconds(text.as_bytes()).ok_or(JsonError::Malformed(at))
+    }
+
+    /// Reads a point in time, in nanoseconds since 1970, and the number there.
+    #[inline]
+    pub(crate) fn sample(&mut self) -> Read<(i64, f64)> {
+        if let Some(sample) = Sample::read(self.text.get(self.at..).unwrap_or_default()) {
+            self.at += sample.length;
+            return Ok((sample.time, sample.value));
+        }
+        self.expect(b'[')?;
+        let time = self.seconds()?;
+        self.expect(b',')?;
+        let value = self.quoted_float()?;
+        self.expect(b']')?;
+        Ok((time, value))
     }
 
     /// Reads an object of texts.

@@ -5,6 +5,7 @@ mod backend;
 pub mod client;
 mod interval;
 mod json;
+pub mod limit;
 pub mod loki;
 mod parse;
 pub mod policy;

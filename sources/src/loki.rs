@@ -21,6 +21,8 @@ use crate::client::{Call, HttpClients, SourceClient, unusable};
 use crate::parse::parsed;
 use query::LokiQuery;
 
+pub(crate) use query::MAX_LINES;
+
 /// Where the API is.
 const API: &str = "loki/api/v1";
 

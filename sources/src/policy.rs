@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 pub use address::AddressClass;
+pub(crate) use resolver::LOOKUPS;
 pub use resolver::{Egress, Names, ResolveError};
 
 /// Where the server connects to for its data sources.

@@ -1,4 +1,4 @@
-//! Prometheus, and what speaks its API: Thanos, Mimir, VictoriaMetrics.
+//! Prometheus, and what speaks its API: Thanos, Mimir and others.
 
 mod answer;
 mod query;
@@ -24,6 +24,7 @@ use crate::parse::parsed;
 use answer::{Asked, PrometheusAnswer};
 use query::PrometheusQuery;
 
+pub(crate) use answer::MAX_NOTICES;
 pub(crate) use query::metric_name;
 
 /// How much is looked at of what a source says instead of an answer, in bytes.
@@ -71,9 +72,7 @@ impl PrometheusBackend {
             frames.extend(answered?);
         }
         match exemplars {
-            Some(Ok(exemplars)) => {
-                frames.extend(exemplars.into_iter().filter(|frame| !frame.fields.is_empty()))
-            }
+            Some(Ok(exemplars)) => frames.extend(exemplars),
             // Many sources have none, and points without exemplars are better than neither.
             Some(Err(error)) => tracing::debug!(error = error.message, "a source gave no exemplars"),
             None => {}

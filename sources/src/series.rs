@@ -24,9 +24,9 @@ pub(crate) struct Naming<'n> {
 }
 
 /// What is known of a frame of a kind of result.
-pub(crate) fn meta(result_type: &str, kind: &'static str) -> Box<FrameMeta> {
+pub(crate) fn meta(result_type: &str, kind: &'static str) -> FrameMeta {
     let custom = (!result_type.is_empty()).then(|| json!({ "resultType": result_type }));
-    Box::new(FrameMeta { kind: Some(kind), kind_version: [0, 1], custom, ..FrameMeta::default() })
+    FrameMeta { kind: Some(kind), kind_version: [0, 1], custom, ..FrameMeta::default() }
 }
 
 /// Reads the result of a type: `matrix`, `vector`, `scalar` or `string`.
@@ -57,7 +57,7 @@ pub(crate) fn read(json: &mut Json<'_>, result_type: &str, naming: &Naming<'_>) 
                 Field::new("Time", Column::Time(Cells::new(vec![time]))),
                 Field::new("Value", Column::Text(Cells::new(vec![text]))),
             ];
-            let meta = Some(meta(result_type, naming.kind));
+            let meta = Some(Box::new(meta(result_type, naming.kind)));
             frames.push(Frame { name: naming.expression.to_owned(), meta, fields });
         }
         _ => return json.malformed(),
@@ -95,11 +95,10 @@ impl Series {
 
     #[inline]
     fn read_sample(&mut self, json: &mut Json<'_>) -> Read<()> {
-        json.expect(b'[')?;
-        self.times.push(json.seconds()?);
-        json.expect(b',')?;
-        self.values.push(json.quoted_float()?);
-        json.expect(b']')
+        let (time, value) = json.sample()?;
+        self.times.push(time);
+        self.values.push(value);
+        Ok(())
     }
 
     /// Makes a frame of the points, and another one of the histograms.
@@ -135,7 +134,7 @@ impl Series {
             values.config = Some(Box::new(FieldConfig { display_name_from_ds, ..FieldConfig::default() }));
         }
         let fields = vec![times, values];
-        frames.push(Frame { name, meta: Some(meta(result_type, naming.kind)), fields });
+        frames.push(Frame { name, meta: Some(Box::new(meta(result_type, naming.kind))), fields });
         Ok(())
     }
 }

@@ -32,7 +32,7 @@ pub(crate) fn fill<'v>(text: &str, value: impl Fn(&str) -> Option<&'v str>) -> S
 }
 
 /// The longest name that a legend gives to a series, in bytes. Both the format and the values are others' to choose.
-const MAX_LEGEND: usize = 2_048;
+pub(crate) const MAX_LEGEND: usize = 2_048;
 
 /// The most bytes of a character.
 const MAX_CHARACTER: usize = 4;

@@ -23,13 +23,14 @@ pub fn print(config: &Config) {
 #[must_use]
 pub fn document(config: &Config) -> String {
     let settings = settings(config);
-    let sections: [(&str, &[&[Limit]]); 6] = [
+    let sections: [(&str, &[&[Limit]]); 7] = [
         ("Settings", &[&settings]),
         ("Connections", &[CONNECTIONS]),
         ("Requests", &[kymograph_api::limit::LIMITS]),
         ("Work of a request", &[kymograph_app::limit::LIMITS]),
         ("What is kept", &kymograph_domain::limit::LIMITS),
         ("What clients share", &[kymograph_infra::limit::LIMITS]),
+        ("Data sources", &[kymograph_sources::limit::LIMITS]),
     ];
     let mut text = String::from(INTRODUCTION);
     for (title, limits) in sections {
@@ -148,6 +149,12 @@ fn settings(config: &Config) -> Vec<Limit> {
             at: "`[server] write_timeout`",
             most: Amount::Time(config.server.write_timeout),
             answer: "The connection is closed",
+        },
+        Limit {
+            what: "Time of an answer of a data source",
+            at: "`[dataproxy] timeout`, unless it has a time-out of its own",
+            most: Amount::Time(config.data_proxy.client.timeout),
+            answer: "The query is 504",
         },
         Limit {
             what: "Reads of the database at a time, of an org",

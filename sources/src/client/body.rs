@@ -12,7 +12,7 @@ use hyper::body::{Body as _, Incoming};
 use tokio::time::{Instant, timeout_at};
 
 /// How long an answer that is passed on may take as a whole.
-const LIFETIME: Duration = Duration::from_secs(600);
+pub(crate) const LIFETIME: Duration = Duration::from_secs(600);
 
 /// Why a body cannot be read.
 #[derive(Debug, thiserror::Error)]

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::failure::misconfigured;
 
 /// The longest time-out that a source may set.
-const MAX_TIMEOUT: Duration = Duration::from_secs(600);
+pub(crate) const MAX_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// The most headers that a source may set.
 const MAX_HEADERS: usize = 64;

@@ -63,7 +63,8 @@ fn read_result(json: &mut Json<'_>, result_type: &str, query: &LokiQuery) -> Rea
     };
     let mut frames = series::read(json, result_type, &naming)?;
     if frames.is_empty() {
-        frames.push(Frame { meta: Some(series::meta(result_type, naming.kind)), ..Frame::default() });
+        frames
+            .push(Frame { meta: Some(Box::new(series::meta(result_type, naming.kind))), ..Frame::default() });
     }
     if let Some(meta) = frames.first_mut().and_then(|frame| frame.meta.as_mut()) {
         meta.executed_query = Some(query.executed());

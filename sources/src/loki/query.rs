@@ -4,23 +4,17 @@ use form_urlencoded::Serializer;
 use kymograph_app::source::backend::{Query, QueryError, SourceSettings};
 use kymograph_domain::source::frame::Labels;
 
-use crate::backend::{flag, number, text};
+use crate::backend::{expression, flag, number, range_ms, text};
 use crate::client::json_number;
-use crate::interval::{self, SECOND, seconds_text};
+use crate::interval::{self, MAX_POINTS, SECOND, seconds_text};
 use crate::prometheus::metric_name;
 use crate::template;
-
-/// The longest expression, in bytes.
-const MAX_EXPRESSION: usize = 128 * 1024;
 
 /// The number of lines where neither the query nor the source says one.
 const DEFAULT_LINES: i64 = 1_000;
 
-/// The most points of a series.
-const MAX_POINTS: i64 = 11_000;
-
 /// The most lines that are asked for. Loki has a limit of its own, which is lower unless its operator raised it.
-const MAX_LINES: i64 = 100_000;
+pub(crate) const MAX_LINES: i64 = 100_000;
 
 /// A query of Loki.
 #[derive(Clone, Debug)]
@@ -43,19 +37,7 @@ impl LokiQuery {
     /// Reads the model of a query.
     pub(super) fn try_new(query: &Query, source: &SourceSettings) -> Result<Self, QueryError> {
         let model = &query.model;
-        let expression = text(model, "expr")?.trim();
-        if expression.is_empty() {
-            return Err(QueryError::invalid("the query has no expression (expr)"));
-        }
-        if expression.len() > MAX_EXPRESSION {
-            let message = format!("the expression is longer than {MAX_EXPRESSION} bytes");
-            return Err(QueryError::invalid(message));
-        }
-        let (from_ms, to_ms) = (query.range.from_ms, query.range.to_ms);
-        let range_ms = to_ms
-            .checked_sub(from_ms)
-            .filter(|length| *length >= 0)
-            .ok_or_else(|| QueryError::invalid("the range of time ends before it begins"))?;
+        let (expression, range_ms) = (expression(model)?, range_ms(query)?);
         let nanos = |millis: i64| {
             let nanos = millis.checked_mul(1_000_000);
             nanos.ok_or_else(|| QueryError::invalid("the range of time is out of reach"))
@@ -81,8 +63,8 @@ impl LokiQuery {
             step_ms,
             legend: text(model, "legendFormat")?.to_owned(),
             lines: lines.filter(|lines| *lines > 0).unwrap_or(DEFAULT_LINES).min(MAX_LINES),
-            start_ns: nanos(from_ms)?,
-            end_ns: nanos(to_ms)?,
+            start_ns: nanos(query.range.from_ms)?,
+            end_ns: nanos(query.range.to_ms)?,
         })
     }
 

@@ -71,11 +71,13 @@ pub(super) fn meant(address: IpAddr) -> IpAddr {
 
 /// The address of IPv4 that a mapped or compatible one, or one of NAT64 (RFC 6052), stands for.
 fn standing_for(address: Ipv6Addr) -> Option<Ipv4Addr> {
-    let [a, b, c, d, e, f, high, low] = address.segments();
-    let is_mapped = [a, b, c, d, e] == [0; 5] && f == 0xffff;
-    let is_compatible = [a, b, c, d, e, f] == [0; 6] && high != 0;
-    let is_nat64 = [a, b] == [0x64, 0xff9b] && [c, d, e, f] == [0; 4];
-    (is_mapped || is_compatible || is_nat64).then(|| of_segments(high, low))
+    let [.., high, low] = address.segments();
+    let stands = match address.segments() {
+        [0, 0, 0, 0, 0, 0xffff, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..] => true,
+        [0, 0, 0, 0, 0, 0, high, _] => high != 0,
+        _ => false,
+    };
+    stands.then(|| of_segments(high, low))
 }
 
 fn of_segments(high: u16, low: u16) -> Ipv4Addr {
@@ -108,13 +110,13 @@ fn of_v6(address: Ipv6Addr) -> AddressClass {
     }
     match address.segments() {
         [0, 0, 0, 0, 0, 0, 0, 1] => AddressClass::Loopback,
-        [0xfc00..=0xfdff, ..] | [0xfec0..=0xfeff, ..] => AddressClass::Private,
-        // Of one host's interface that tunnels through IPv4 (ISATAP), which may end anywhere.
-        [_, _, _, _, 0 | 0x200, 0x5efe, _, _] => AddressClass::Reserved,
-        // Only 2000::/3 is of the internet. Of it, protocols (Teredo among them), examples and 6to4 are left out.
-        [0x2001, 0..=0x1ff, ..] | [0x2001, 0xdb8, ..] | [0x2002, ..] | [0x3fff, 0..=0xfff, ..] => {
-            AddressClass::Reserved
-        }
+        [0xfc00..=0xfdff | 0xfec0..=0xfeff, ..] => AddressClass::Private,
+        // Only 2000::/3 is of the internet. Left out of it are protocols (Teredo among them), examples, 6to4, and interfaces that
+        // tunnel through IPv4 (ISATAP), which may end anywhere.
+        [0x2001, 0..=0x1ff | 0xdb8, ..]
+        | [0x2002, ..]
+        | [0x3fff, 0..=0xfff, ..]
+        | [_, _, _, _, 0 | 0x200, 0x5efe, _, _] => AddressClass::Reserved,
         [0x2000..=0x3fff, ..] => AddressClass::Public,
         _ => AddressClass::Reserved,
     }

@@ -12,7 +12,7 @@ use super::{EgressPolicy, Refusal};
 
 /// How many names are looked up at once. The look-up of the system blocks a thread, which nothing can end, and other work of the
 /// server uses threads of the same pool.
-const LOOKUPS: usize = 64;
+pub(crate) const LOOKUPS: usize = 64;
 
 /// How many addresses of a name are tried.
 const MAX_ADDRESSES: usize = 16;

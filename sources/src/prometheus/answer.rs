@@ -10,7 +10,7 @@ use crate::series::{self, Naming};
 use crate::text::shown;
 
 /// The most hints that are passed on.
-const MAX_NOTICES: usize = 100;
+pub(crate) const MAX_NOTICES: usize = 100;
 
 /// What was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub(super) enum Asked {
 /// An answer.
 #[derive(Debug, Default)]
 pub(super) struct PrometheusAnswer {
-    /// The frames. If there is no series, there is one without fields.
+    /// The frames. If there is no series, there is one without fields, but none without exemplars.
     pub(super) frames: Vec<Frame>,
     /// The kind of error and its text, if it is one.
     pub(super) error: Option<String>,
@@ -61,7 +61,9 @@ impl PrometheusAnswer {
             return Ok(answer);
         }
         if answer.frames.is_empty() {
-            answer.frames.push(Frame { meta: Some(series::meta("", kind_of(asked))), ..Frame::default() });
+            answer
+                .frames
+                .push(Frame { meta: Some(Box::new(series::meta("", kind_of(asked)))), ..Frame::default() });
         }
         if let Some(meta) = answer.frames.first_mut().and_then(|frame| frame.meta.as_mut()) {
             meta.executed_query = Some(query.executed());
@@ -127,7 +129,12 @@ fn read_result(
         step_ms: query.step_ms,
         kind: kind_of(asked),
     };
-    series::read(json, result_type, &naming)
+    let mut frames = series::read(json, result_type, &naming)?;
+    if frames.is_empty() {
+        let meta = series::meta(result_type, naming.kind);
+        frames.push(Frame { meta: Some(Box::new(meta)), ..Frame::default() });
+    }
+    Ok(frames)
 }
 
 #[cfg(test)]

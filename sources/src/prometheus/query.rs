@@ -4,13 +4,10 @@ use form_urlencoded::Serializer;
 use kymograph_app::source::backend::{Query, QueryError, SourceSettings};
 use kymograph_domain::source::frame::Labels;
 
-use crate::backend::{flag, number, text};
+use crate::backend::{expression, flag, number, range_ms, text};
 use crate::client::json_text;
 use crate::interval::{self, SECOND, seconds_text};
 use crate::template;
-
-/// The longest expression, in bytes.
-const MAX_EXPRESSION: usize = 128 * 1024;
 
 /// How often Prometheus scrapes unless it is told otherwise.
 const SCRAPE_INTERVAL_MS: i64 = 15 * SECOND;
@@ -53,20 +50,7 @@ impl PrometheusQuery {
     /// Reads the model of a query.
     pub(super) fn try_new(query: &Query, source: &SourceSettings) -> Result<Self, QueryError> {
         let model = &query.model;
-        let expression = text(model, "expr")?.trim();
-        if expression.is_empty() {
-            return Err(QueryError::invalid("the query has no expression (expr)"));
-        }
-        if expression.len() > MAX_EXPRESSION {
-            let message = format!("the expression is longer than {MAX_EXPRESSION} bytes");
-            return Err(QueryError::invalid(message));
-        }
-        let range = query.range;
-        let range_ms = range
-            .to_ms
-            .checked_sub(range.from_ms)
-            .filter(|length| *length >= 0)
-            .ok_or_else(|| QueryError::invalid("the range of time ends before it begins"))?;
+        let (range, expression, range_ms) = (query.range, expression(model)?, range_ms(query)?);
         let times = Times::of(query, source, range_ms)?;
         let offset_ms = number(model, "utcOffsetSec").unwrap_or_default().saturating_mul(SECOND);
         let offset_ms = offset_ms.clamp(-MAX_OFFSET_MS, MAX_OFFSET_MS);
@@ -146,7 +130,7 @@ impl PrometheusQuery {
     }
 }
 
-/// A series as PromQL writes it, like `up{job="a"}`.
+/// A series as queries name it, like `up{job="a"}`.
 pub(crate) fn metric_name(labels: &Labels) -> String {
     const NAME: &str = "__name__";
     let mut text = labels.get(NAME).cloned().unwrap_or_default();
@@ -313,7 +297,7 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_refused() {
-        let long = "a".repeat(MAX_EXPRESSION + 1);
+        let long = "a".repeat(crate::backend::MAX_EXPRESSION + 1);
         for model in [
             json!({}),
             json!({"expr": " "}),

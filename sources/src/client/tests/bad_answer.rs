@@ -36,7 +36,7 @@ async fn no_answer_is_larger_than_allowed() {
     const LIMIT: &str = "data source \"Test\" answered with more than 16777216 bytes";
     let announced = error_of(|_| Reply::raw(b"HTTP/1.1 200 OK\r\ncontent-length: 104857600\r\n\r\n")).await;
     assert_eq!((announced.status, announced.message.as_str()), (502, LIMIT));
-    let hundred = error_of(|_| Reply::endless(&[b' '; 1 << 20], Duration::ZERO)).await;
+    let hundred = error_of(|_| Reply::endless(&vec![b' '; 1 << 20], Duration::ZERO)).await;
     assert_eq!((hundred.status, hundred.message.as_str()), (502, LIMIT));
     // A hundred members of a MiB each, as gzip is put together.
     let bomb = gzip(&vec![0; 1 << 20]).repeat(100);
@@ -96,7 +96,7 @@ async fn what_breaks_off_or_is_no_http_is_an_error() {
 
 #[tokio::test]
 async fn what_is_passed_on_is_neither_gathered_nor_endless() {
-    let server = StandIn::start(|_| Reply::endless(&[b'x'; 64 << 10], Duration::ZERO)).await;
+    let server = StandIn::start(|_| Reply::endless(&vec![b'x'; 64 << 10], Duration::ZERO)).await;
     let clients = server.clients();
     let context = impatient(&server.url());
     let client = clients.of(&context.source).unwrap();

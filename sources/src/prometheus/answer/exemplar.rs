@@ -114,5 +114,5 @@ fn frame(json: &mut Json<'_>, exemplars: Vec<Exemplar>) -> Read<Frame> {
         let cells = Column::Text(Cells::new(cells.collect()));
         fields.push(Field::new(name, cells));
     }
-    Ok(Frame { name: "exemplar".to_owned(), meta: Some(meta("exemplar", "table")), fields })
+    Ok(Frame { name: "exemplar".to_owned(), meta: Some(Box::new(meta("exemplar", "table"))), fields })
 }

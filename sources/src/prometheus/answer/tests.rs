@@ -45,7 +45,8 @@ fn each_series_of_a_matrix_is_a_frame() {
     let first = &frames[0];
     assert_eq!(first.name, "a");
     assert_eq!(times(first, 0), [1_435_781_430_781_000_000, 1_435_781_445_781_000_000]);
-    assert!(floats(first, 1)[0] == 1.0 && floats(first, 1)[1].is_nan());
+    assert_eq!(floats(first, 1)[0].to_bits(), 1.0_f64.to_bits());
+    assert!(floats(first, 1)[1].is_nan());
     assert_eq!((first.fields[0].name.as_str(), first.fields[1].name.as_str()), ("Time", "Value"));
     assert_eq!(first.fields[0].config.as_ref().unwrap().interval_ms, Some(15_000.0));
     assert_eq!(first.fields[1].config.as_ref().unwrap().display_name_from_ds.as_deref(), Some("a"));
@@ -93,7 +94,8 @@ fn nothing_is_a_frame_without_fields() {
     let nothing = r#"{"status":"success","data":{"resultType":"matrix","result":[]}}"#;
     let frames = frames(nothing, Asked::Range);
     assert_eq!((frames.len(), frames[0].fields.len()), (1, 0));
-    assert!(frames[0].meta.as_ref().unwrap().executed_query.is_some());
+    let meta = frames[0].meta.as_ref().unwrap();
+    assert!(meta.executed_query.is_some() && meta.custom.is_some());
 }
 
 #[test]
