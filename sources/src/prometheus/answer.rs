@@ -60,10 +60,8 @@ impl PrometheusAnswer {
             answer.error = Some(format!("{kind}: {message}"));
             return Ok(answer);
         }
-        if answer.frames.is_empty() {
-            answer
-                .frames
-                .push(Frame { meta: Some(Box::new(series::meta("", kind_of(asked)))), ..Frame::default() });
+        if answer.frames.is_empty() && asked != Asked::Exemplars {
+            return json.malformed();
         }
         if let Some(meta) = answer.frames.first_mut().and_then(|frame| frame.meta.as_mut()) {
             meta.executed_query = Some(query.executed());

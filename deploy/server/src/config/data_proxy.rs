@@ -1,5 +1,6 @@
 //! `[dataproxy]`, `[data_sources]` and `[tenancy]`: how data sources are asked, and where they may be.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -72,7 +73,7 @@ fn egress(values: &Values) -> Result<EgressPolicy, ConfigError> {
 fn allowed(text: &str) -> Parsed<(Vec<IpNet>, Vec<String>)> {
     let (mut networks, mut hosts) = (Vec::new(), Vec::new());
     for word in value::list(text)? {
-        let network = word.parse().ok().or_else(|| word.parse().map(IpNet::from_addr).ok());
+        let network = word.parse().ok().or_else(|| word.parse::<IpAddr>().map(IpNet::from).ok());
         match network {
             Some(network) => networks.push(network),
             None if word.contains(['/', ':', '*']) => {

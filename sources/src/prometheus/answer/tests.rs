@@ -150,6 +150,10 @@ fn no_damage_is_taken_for_an_answer() {
         "<html>",
         "[]",
         "null",
+        "{}",
+        r#"{"status":"success"}"#,
+        r#"{"status":"success","data":null}"#,
+        r#"{"status":"success","data":{"resultType":"matrix"}}"#,
         r#"{"status":"success","data":{"resultType":"tensor","result":[]}}"#,
         r#"{"status":"success","data":{"resultType":"matrix","result":[{"values":[[1,2]]}]}}"#,
         r#"{"status":"success","data":{"resultType":"matrix","result":[{"values":[[1,"x"]]}]}}"#,
@@ -157,6 +161,36 @@ fn no_damage_is_taken_for_an_answer() {
         r#"{"status":"success","data":{"resultType":"matrix","result":{}}}"#,
     ] {
         assert!(matches!(read(text, Asked::Range), Err(JsonError::Malformed(_))), "{text}");
+    }
+}
+
+#[test]
+fn whatever_comes_is_read_or_refused() {
+    let mut random = 1_u64;
+    let mut next = |below: usize| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(random >> 33).unwrap() % below
+    };
+    let bytes = br#"{}[]",:\0123456789.-+eE untfaIN"#;
+    for _ in 0..20_000 {
+        let mut text = MATRIX.as_bytes().to_vec();
+        for _ in 0..=next(4) {
+            let at = next(text.len());
+            match next(3) {
+                0 => text[at] = bytes[next(bytes.len())],
+                1 => drop(text.remove(at)),
+                _ => text.insert(at, bytes[next(bytes.len())]),
+            }
+        }
+        let Ok(text) = String::from_utf8(text) else { continue };
+        for asked in [Asked::Range, Asked::Exemplars] {
+            // Whatever is read has columns of one length.
+            let frames = read(&text, asked).map(|answer| answer.frames).unwrap_or_default();
+            for frame in frames {
+                let lengths: Vec<_> = frame.fields.iter().map(|field| field.column.len()).collect();
+                assert!(lengths.windows(2).all(|pair| pair[0] == pair[1]), "{text}");
+            }
+        }
     }
 }
 
