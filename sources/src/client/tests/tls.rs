@@ -10,6 +10,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
@@ -155,4 +156,52 @@ async fn a_source_may_want_a_certificate() {
     }
     source.json_data.insert("serverName".to_owned(), "not a name".into());
     assert_eq!(answer(source).await.unwrap_err().status, 400);
+}
+
+/// Starts a proxy that opens tunnels for those who have a password. Returns its port.
+async fn tunnels() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    head.push(client.read_u8().await.unwrap());
+                }
+                let head = String::from_utf8(head).unwrap();
+                if !head.contains("Proxy-Authorization: Basic YW5uOnNlY3JldA==\r\n") {
+                    let _ = client.write_all(b"HTTP/1.1 407 Who?\r\ncontent-length: 0\r\n\r\n").await;
+                    return;
+                }
+                let target = head.strip_prefix("CONNECT ").and_then(|rest| rest.split(' ').next()).unwrap();
+                let mut server = tokio::net::TcpStream::connect(target).await.unwrap();
+                client.write_all(b"HTTP/1.1 200 Open\r\nx-proxy: 1\r\n\r\n").await.unwrap();
+                let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+            });
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn tls_goes_through_a_proxy() {
+    let authority = Authority::new();
+    let port = serve(&authority, "localhost", false, &["h2"]).await;
+    let proxy = tunnels().await;
+    for (user, expected) in
+        [("ann:secret@", Ok("HTTP/2.0 localhost")), ("", Err("the proxy refused the connection with 407"))]
+    {
+        let settings = ClientSettings {
+            proxy: ForwardProxy::parse(&format!("http://{user}127.0.0.1:{proxy}")),
+            ..ClientSettings::default()
+        };
+        let clients = HttpClients::new(local_egress(), settings);
+        let answer = fetch(&clients, &context(trusting(&authority, "localhost", port))).await;
+        match (answer, expected) {
+            (Ok(answer), Ok(text)) => assert_eq!(answer.body, text.as_bytes()),
+            (Err(error), Err(text)) => assert!(error.message.ends_with(text), "{}", error.message),
+            (answer, _) => panic!("{user}: {:?}", answer.map(|answer| answer.status)),
+        }
+    }
 }
