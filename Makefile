@@ -7,7 +7,7 @@ run:
 
 # Runs every test, including real Grafana clients against a real PostgreSQL.
 test:
-	@scripts/install-dependencies cargo postgres python-clients node chromium
+	@scripts/install-dependencies cargo postgres prometheus python-clients node chromium
 	scripts/portal build
 	scripts/portal check
 	cargo build -p kymograph-server

@@ -51,6 +51,7 @@ mod playlist;
 mod portal;
 mod preference;
 mod projections;
+mod prometheus;
 mod quota;
 mod resource_permission;
 mod rights;

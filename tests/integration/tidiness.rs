@@ -44,6 +44,7 @@ const CRATES: &[&str] = &[
     "infra/src",
     "postgres_es/src",
     "jobs/src",
+    "sources/src",
     "api/src",
     "migrations/src",
     "deploy/server/src",
@@ -59,6 +60,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("infra", &["app", "domain", "migrations", "projections"]),
     ("postgres_es", &["app", "domain"]),
     ("jobs", &["app", "domain", "projections"]),
+    ("sources", &["app", "domain"]),
     ("api", &["app", "domain"]),
     (
         "deploy/server",
@@ -72,6 +74,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "migrations",
             "postgres-es",
             "projections",
+            "sources",
         ],
     ),
 ];
@@ -173,6 +176,7 @@ fn inner_layers_know_nothing_of_the_outer_world() {
         ("projections/src", &["axum", "StatusCode"]),
         ("infra/src", &["axum", "StatusCode"]),
         ("jobs/src", &["axum", "StatusCode"]),
+        ("sources/src", &["axum"]),
         ("api/src", &["tokio_postgres", "sqlx", "SELECT "]),
     ];
     for (folder, words) in forbidden {

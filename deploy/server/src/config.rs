@@ -4,6 +4,7 @@
 //! Adding a key takes a line in `keys`, its typed field, and a line in `conf/sample.ini`.
 
 mod access;
+mod data_proxy;
 mod error;
 mod expand;
 mod ini_file;
@@ -26,6 +27,7 @@ mod fixture;
 use std::collections::BTreeMap;
 
 pub use access::{AuthConfig, CookieSameSite, SecurityConfig};
+pub use data_proxy::DataProxyConfig;
 pub use error::ConfigError;
 pub use jwt::JwtConfig;
 pub use quota::QuotaConfig;
@@ -64,6 +66,8 @@ pub struct Config {
     pub quota: QuotaConfig,
     /// `[smtp]`
     pub smtp: SmtpConfig,
+    /// `[dataproxy]`, `[data_sources]` and `[tenancy]`
+    pub data_proxy: DataProxyConfig,
     /// `[plugins]`
     pub plugins: PluginsConfig,
     /// `[log]` and `[log.console]`
@@ -93,6 +97,7 @@ impl Config {
             users: UsersConfig::read(&values)?,
             quota: QuotaConfig::read(&values)?,
             smtp: SmtpConfig::read(&values)?,
+            data_proxy: DataProxyConfig::read(&values)?,
             plugins: PluginsConfig::read(&values)?,
             log: LogConfig::read(&values)?,
             metrics: MetricsConfig::read(&values)?,

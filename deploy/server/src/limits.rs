@@ -23,13 +23,14 @@ pub fn print(config: &Config) {
 #[must_use]
 pub fn document(config: &Config) -> String {
     let settings = settings(config);
-    let sections: [(&str, &[&[Limit]]); 6] = [
+    let sections: [(&str, &[&[Limit]]); 7] = [
         ("Settings", &[&settings]),
         ("Connections", &[CONNECTIONS]),
         ("Requests", &[kymograph_api::limit::LIMITS]),
         ("Work of a request", &[kymograph_app::limit::LIMITS]),
         ("Stored data", &kymograph_domain::limit::LIMITS),
         ("Shared resources", &[kymograph_infra::limit::LIMITS]),
+        ("Data sources", &[kymograph_sources::limit::LIMITS]),
     ];
     let mut text = String::from(INTRODUCTION);
     for (title, limits) in sections {
@@ -148,6 +149,12 @@ fn settings(config: &Config) -> Vec<Limit> {
             at: "`[server] write_timeout`",
             most: Amount::Time(config.server.write_timeout),
             answer: "The connection is closed",
+        },
+        Limit {
+            what: "Duration of a response of a data source",
+            at: "`[dataproxy] timeout`, unless the data source has its own",
+            most: Amount::Time(config.data_proxy.client.timeout),
+            answer: "The query is 504",
         },
         Limit {
             what: "Concurrent reads of the database by an org",

@@ -1,0 +1,99 @@
+//! What the backends that speak HTTP have in common.
+
+use std::collections::BTreeMap;
+
+use futures_util::{StreamExt, stream};
+use kymograph_app::source::backend::{Query, QueryError, QueryResult, ResourceRequest, SourceContext};
+use serde_json::{Map, Value};
+
+use crate::client::named;
+use crate::text::{shown, shown_bytes};
+
+/// How many queries of one request a source has to answer at once.
+pub(crate) const CONCURRENCY: usize = 8;
+
+/// The longest expression, in bytes.
+pub(crate) const MAX_EXPRESSION: usize = 128 * 1024;
+
+/// Answers each query by its name, a few at once.
+pub(crate) async fn each<'q, A>(
+    queries: &'q [Query],
+    answer: impl Fn(&'q Query) -> A,
+) -> BTreeMap<String, QueryResult>
+where
+    A: Future<Output = QueryResult> + Send,
+{
+    let named = |query: &'q Query| {
+        let answer = answer(query);
+        async move { (query.ref_id.clone(), answer.await) }
+    };
+    let answers: Vec<_> = queries.iter().map(named).collect();
+    stream::iter(answers).buffer_unordered(CONCURRENCY).collect().await
+}
+
+/// A request whose answer is not compressed: nobody between here and the client would know of it.
+pub(crate) fn identity(mut request: ResourceRequest) -> ResourceRequest {
+    request.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("accept-encoding"));
+    request
+}
+
+/// No resource of a source.
+pub(crate) fn unknown_resource(request: &ResourceRequest) -> QueryError {
+    let message = format!("no resource answers {} {}", request.method, shown(&request.path));
+    QueryError { status: 404, ..QueryError::invalid(message) }
+}
+
+/// The same error for all queries.
+pub(crate) fn all_failed(queries: &[Query], error: &QueryError) -> BTreeMap<String, QueryResult> {
+    queries.iter().map(|query| (query.ref_id.clone(), Err(error.clone()))).collect()
+}
+
+/// Whether a status is a success.
+pub(crate) fn is_success(status: u16) -> bool {
+    (200..300).contains(&status)
+}
+
+/// What a source says with a status that is no success.
+pub(crate) fn failed_with(context: &SourceContext, status: u16, body: &[u8]) -> QueryError {
+    let text = shown_bytes(body);
+    let message = format!("{} answered {status}: {text}", named(&context.source));
+    QueryError::downstream(status, message.trim_end_matches(": "))
+}
+
+/// The expression of a model.
+pub(crate) fn expression(model: &Map<String, Value>) -> Result<&str, QueryError> {
+    let expression = text(model, "expr")?.trim();
+    if expression.is_empty() {
+        return Err(QueryError::invalid("the query has no expression (expr)"));
+    }
+    if expression.len() > MAX_EXPRESSION {
+        return Err(QueryError::invalid(format!("the expression is longer than {MAX_EXPRESSION} bytes")));
+    }
+    Ok(expression)
+}
+
+/// The length of the range of a query, in milliseconds.
+pub(crate) fn range_ms(query: &Query) -> Result<i64, QueryError> {
+    let length = query.range.to_ms.checked_sub(query.range.from_ms).filter(|length| *length >= 0);
+    length.ok_or_else(|| QueryError::invalid("the range of time ends before it begins"))
+}
+
+/// A text of a model, empty if there is none.
+pub(crate) fn text<'m>(model: &'m Map<String, Value>, name: &str) -> Result<&'m str, QueryError> {
+    match model.get(name) {
+        None | Some(Value::Null) => Ok(""),
+        Some(Value::String(text)) => Ok(text),
+        Some(_) => Err(QueryError::invalid(format!("{name} of the query has to be a text"))),
+    }
+}
+
+/// A flag of a model.
+pub(crate) fn flag(model: &Map<String, Value>, name: &str) -> bool {
+    model.get(name).and_then(Value::as_bool).unwrap_or_default()
+}
+
+/// A whole number of a model, which may be written as a text.
+pub(crate) fn number(model: &Map<String, Value>, name: &str) -> Option<i64> {
+    let value = model.get(name)?;
+    value.as_i64().or_else(|| value.as_str()?.trim().parse().ok())
+}

@@ -1,0 +1,124 @@
+//! Bodies of answers: never more of them than is allowed, compressed or not.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use bytes::Bytes;
+use flate2::write::MultiGzDecoder;
+use futures_util::StreamExt;
+use futures_util::stream::{BoxStream, try_unfold};
+use http_body_util::BodyExt as _;
+use hyper::body::{Body as _, Incoming};
+use tokio::time::{Instant, timeout_at};
+
+/// How long an answer that is passed on may take as a whole.
+pub(crate) const LIFETIME: Duration = Duration::from_secs(600);
+
+/// Why a body cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BodyError {
+    /// It is too large.
+    #[error("answered with more than {0} bytes")]
+    TooLarge(usize),
+    /// It is not what its encoding says, or ends before its end.
+    #[error("broke off its answer")]
+    Broken(#[from] hyper::Error),
+    /// Its gzip is none.
+    #[error("answered with gzip that cannot be read")]
+    Gzip,
+    /// It is compressed in another way than was asked for.
+    #[error("answered with an encoding that was not asked for")]
+    Encoding,
+}
+
+/// How a body is encoded.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Encoding {
+    Identity,
+    Gzip,
+}
+
+impl Encoding {
+    /// What the header says.
+    pub(super) fn parse(header: Option<&str>) -> Result<Self, BodyError> {
+        match header.map(str::trim) {
+            None | Some("" | "identity") => Ok(Self::Identity),
+            Some(name) if name.eq_ignore_ascii_case("gzip") || name == "x-gzip" => Ok(Self::Gzip),
+            Some(_) => Err(BodyError::Encoding),
+        }
+    }
+}
+
+/// Bytes up to a limit.
+struct Bounded {
+    bytes: Vec<u8>,
+    limit: usize,
+    is_exceeded: bool,
+}
+
+impl Write for Bounded {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        if data.len() > self.limit - self.bytes.len() {
+            self.is_exceeded = true;
+            return Err(io::Error::other("too large"));
+        }
+        self.bytes.extend_from_slice(data);
+        Ok(data.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Reads a whole body, which is at most so large as it is and as what it stands for.
+pub(super) async fn read(mut body: Incoming, encoding: Encoding, limit: usize) -> Result<Vec<u8>, BodyError> {
+    let announced = body.size_hint().lower();
+    if announced > limit as u64 {
+        return Err(BodyError::TooLarge(limit));
+    }
+    let capacity =
+        if encoding == Encoding::Identity { usize::try_from(announced).unwrap_or_default() } else { 0 };
+    let mut plain = Bounded { bytes: Vec::with_capacity(capacity), limit, is_exceeded: false };
+    if encoding == Encoding::Identity {
+        while let Some(frame) = body.frame().await {
+            let Ok(data) = frame?.into_data() else { continue };
+            plain.write_all(&data).map_err(|_| BodyError::TooLarge(limit))?;
+        }
+        return Ok(plain.bytes);
+    }
+    let mut decoder = MultiGzDecoder::new(plain);
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else { continue };
+        if decoder.write_all(&data).is_err() {
+            let is_exceeded = decoder.get_ref().is_exceeded;
+            return Err(if is_exceeded { BodyError::TooLarge(limit) } else { BodyError::Gzip });
+        }
+    }
+    decoder.finish().map(|plain| plain.bytes).map_err(|_| BodyError::Gzip)
+}
+
+/// A body as it comes, each part within a time. It fails where it is too large.
+pub(super) fn stream(
+    body: Incoming,
+    limit: usize,
+    patience: Duration,
+) -> BoxStream<'static, io::Result<Bytes>> {
+    let end = Instant::now() + LIFETIME;
+    let parts = try_unfold((body, limit), move |(mut body, left)| async move {
+        loop {
+            let until = (Instant::now() + patience).min(end);
+            let frame = match timeout_at(until, body.frame()).await {
+                Ok(Some(frame)) => frame.map_err(io::Error::other)?,
+                Ok(None) => return Ok(None),
+                Err(_) => return Err(io::ErrorKind::TimedOut.into()),
+            };
+            let Ok(data) = frame.into_data() else { continue };
+            let Some(left) = left.checked_sub(data.len()) else {
+                return Err(io::Error::other(BodyError::TooLarge(limit)));
+            };
+            return Ok(Some((data, (body, left))));
+        }
+    });
+    parts.boxed()
+}

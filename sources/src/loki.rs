@@ -1,0 +1,126 @@
+//! Loki: lines of logs, and numbers made of them.
+
+mod answer;
+mod lines;
+mod query;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use hyper::Method;
+use kymograph_app::source::backend::{
+    Backend, Health, Query, QueryError, QueryResult, ResourceRequest, ResourceResponse, SourceContext,
+};
+
+use crate::backend::{all_failed, each, failed_with, identity, is_success, unknown_resource};
+use crate::client::{Call, HttpClients, SourceClient, unusable};
+use crate::parse::parsed;
+use query::LokiQuery;
+
+pub(crate) use query::MAX_LINES;
+
+/// Where the API is.
+const API: &str = "loki/api/v1";
+
+/// Makes Loki tell of each label where it comes from.
+const CATEGORIZED: (&str, &str) = ("x-loki-response-encoding-flags", "categorize-labels");
+
+/// The parts of the API that clients may ask beside queries. Parts of labels and fields have a name in the middle.
+const RESOURCES: &[&str] = &[
+    "detected_fields",
+    "detected_labels",
+    "format_query",
+    "index/stats",
+    "index/volume",
+    "index/volume_range",
+    "labels",
+    "patterns",
+    "series",
+];
+
+/// The query that asks whether Loki works, which needs no data.
+const PROBE: &str = "query=vector%281%29%2Bvector%281%29";
+
+/// Asks sources of the type `loki`.
+pub struct LokiBackend {
+    clients: Arc<HttpClients>,
+}
+
+impl LokiBackend {
+    /// A backend with these clients.
+    #[must_use]
+    pub fn new(clients: Arc<HttpClients>) -> Self {
+        Self { clients }
+    }
+
+    async fn answer(client: &SourceClient, context: &SourceContext, query: &Query) -> QueryResult {
+        let query = LokiQuery::try_new(query, &context.source)?;
+        let path = format!("{API}/{}", if query.is_instant { "query" } else { "query_range" });
+        let parameters = query.parameters();
+        let call = Call { method: Method::GET, path: &path, parameters, headers: &[CATEGORIZED] };
+        let answer = client.fetch(context, call).await?;
+        if !is_success(answer.status) {
+            return Err(failed_with(context, answer.status, answer::error_text(&answer.body).as_bytes()));
+        }
+        let budget = context.max_bytes;
+        let read = parsed(answer.body, move |text| answer::read(text, budget, &query)).await?;
+        read.map_err(|error| {
+            unusable(&context.source, format_args!("answered {} with {error}", answer.status))
+        })
+    }
+
+    async fn probe(&self, context: &SourceContext) -> Result<(), QueryError> {
+        let client = self.clients.of(&context.source)?;
+        let path = format!("{API}/query");
+        let call = Call { method: Method::GET, path: &path, parameters: PROBE.to_owned(), headers: &[] };
+        let answer = client.fetch(context, call).await?;
+        if is_success(answer.status) {
+            return Ok(());
+        }
+        Err(failed_with(context, answer.status, answer::error_text(&answer.body).as_bytes()))
+    }
+}
+
+#[async_trait]
+impl Backend for LokiBackend {
+    async fn query(&self, context: &SourceContext, queries: &[Query]) -> BTreeMap<String, QueryResult> {
+        let client = match self.clients.of(&context.source) {
+            Ok(client) => client,
+            Err(error) => return all_failed(queries, &error),
+        };
+        each(queries, |query| Self::answer(&client, context, query)).await
+    }
+
+    async fn check_health(&self, context: &SourceContext) -> Health {
+        match self.probe(context).await {
+            Ok(()) => Health { is_ok: true, message: "Loki answered a query.".to_owned(), details: None },
+            Err(error) => Health { is_ok: false, message: error.message, details: None },
+        }
+    }
+
+    async fn call_resource(
+        &self,
+        context: &SourceContext,
+        mut request: ResourceRequest,
+    ) -> Result<ResourceResponse, QueryError> {
+        if request.method != "GET" || !is_resource(&request.path) {
+            return Err(unknown_resource(&request));
+        }
+        request.path = format!("{API}/{}", request.path);
+        self.clients.of(&context.source)?.open(context, identity(request), None).await
+    }
+}
+
+/// Whether clients may ask a part of the API.
+fn is_resource(path: &str) -> bool {
+    let named = |beginning: &str| {
+        path.strip_prefix(beginning)
+            .and_then(|rest| rest.strip_suffix("/values"))
+            .is_some_and(|name| !name.is_empty() && !name.contains('/'))
+    };
+    RESOURCES.contains(&path) || named("label/") || named("detected_field/")
+}

@@ -1,0 +1,185 @@
+//! Prometheus, and what speaks its API: Thanos, Mimir and others.
+
+mod answer;
+mod query;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_util::future::{OptionFuture, join3};
+use hyper::Method;
+use kymograph_app::source::backend::{
+    Backend, Health, Query, QueryError, QueryResult, ResourceRequest, ResourceResponse, SourceContext,
+    TimeRange,
+};
+use kymograph_domain::source::frame::Frame;
+
+use crate::backend::{all_failed, each, failed_with, identity, is_success, unknown_resource};
+use crate::client::{Answer, Call, HttpClients, SourceClient, json_text, named, refused, unusable};
+use crate::parse::parsed;
+use answer::{Asked, PrometheusAnswer};
+use query::PrometheusQuery;
+
+pub(crate) use answer::MAX_NOTICES;
+pub(crate) use query::metric_name;
+
+/// How much is looked at of what a source says instead of an answer, in bytes.
+const MAX_SAID: usize = 4_096;
+
+/// The type of these sources.
+pub(crate) const KIND: &str = "prometheus";
+
+/// The parts of the API that only read, though they may be asked with `POST`.
+const READING: &[&str] = &[
+    "api/v1/query",
+    "api/v1/query_range",
+    "api/v1/query_exemplars",
+    "api/v1/series",
+    "api/v1/labels",
+    "api/v1/format_query",
+    "api/v1/parse_query",
+];
+
+/// Asks sources of the type `prometheus`.
+pub struct PrometheusBackend {
+    clients: Arc<HttpClients>,
+}
+
+impl PrometheusBackend {
+    /// A backend with these clients.
+    #[must_use]
+    pub fn new(clients: Arc<HttpClients>) -> Self {
+        Self { clients }
+    }
+
+    async fn answer(client: &SourceClient, context: &SourceContext, query: &Query) -> QueryResult {
+        let query = Arc::new(PrometheusQuery::try_new(query, &context.source)?);
+        let ask = |is_asked: bool, asked| {
+            OptionFuture::from(is_asked.then(|| ask(client, context, query.clone(), asked)))
+        };
+        let (range, instant, exemplars) = join3(
+            ask(query.is_range, Asked::Range),
+            ask(query.is_instant, Asked::Instant),
+            ask(query.is_exemplar, Asked::Exemplars),
+        )
+        .await;
+        let mut frames = Vec::new();
+        for answered in [range, instant].into_iter().flatten() {
+            frames.extend(answered?);
+        }
+        match exemplars {
+            Some(Ok(exemplars)) => frames.extend(exemplars),
+            // Many sources have none, and points without exemplars are better than neither.
+            Some(Err(error)) => tracing::debug!(error = error.message, "a source gave no exemplars"),
+            None => {}
+        }
+        Ok(frames)
+    }
+}
+
+#[async_trait]
+impl Backend for PrometheusBackend {
+    async fn query(&self, context: &SourceContext, queries: &[Query]) -> BTreeMap<String, QueryResult> {
+        let client = match self.clients.of(&context.source) {
+            Ok(client) => client,
+            Err(error) => return all_failed(queries, &error),
+        };
+        each(queries, |query| Self::answer(&client, context, query)).await
+    }
+
+    async fn check_health(&self, context: &SourceContext) -> Health {
+        match self.probe(context).await {
+            Ok(()) => {
+                let message = "The Prometheus API answered a query.".to_owned();
+                Health { is_ok: true, message, details: None }
+            }
+            Err(error) => Health { is_ok: false, message: error.message, details: None },
+        }
+    }
+
+    async fn call_resource(
+        &self,
+        context: &SourceContext,
+        request: ResourceRequest,
+    ) -> Result<ResourceResponse, QueryError> {
+        let is_known = request.path.starts_with("api/v1/") && !request.path.starts_with("api/v1/admin/");
+        if !is_known || !matches!(request.method.as_str(), "GET" | "POST") {
+            return Err(unknown_resource(&request));
+        }
+        if !is_reading(&request.method, &request.path) {
+            return Err(refused(&context.source, "it is only asked for what there is"));
+        }
+        self.clients.of(&context.source)?.open(context, identity(request), None).await
+    }
+}
+
+impl PrometheusBackend {
+    async fn probe(&self, context: &SourceContext) -> Result<(), QueryError> {
+        let client = self.clients.of(&context.source)?;
+        let query = Query {
+            ref_id: String::new(),
+            query_type: String::new(),
+            model: Arc::new(
+                [("expr".to_owned(), "1+1".into()), ("instant".to_owned(), true.into())]
+                    .into_iter()
+                    .collect(),
+            ),
+            range: TimeRange { from_ms: 1_000, to_ms: 1_000 },
+            interval_ms: 0,
+            max_data_points: 1,
+        };
+        Self::answer(&client, context, &query).await.map(drop)
+    }
+}
+
+/// Whether a request to the API of Prometheus changes nothing there.
+pub(crate) fn is_reading(method: &str, path: &str) -> bool {
+    match method {
+        "GET" | "HEAD" | "OPTIONS" => true,
+        "POST" => READING.contains(&path.trim_end_matches('/')),
+        _ => false,
+    }
+}
+
+/// Asks the API one thing.
+async fn ask(
+    client: &SourceClient,
+    context: &SourceContext,
+    query: Arc<PrometheusQuery>,
+    asked: Asked,
+) -> Result<Vec<Frame>, QueryError> {
+    let (path, parameters) = match asked {
+        Asked::Range => ("api/v1/query_range", query.range_parameters()),
+        Asked::Instant => ("api/v1/query", query.instant_parameters()),
+        Asked::Exemplars => ("api/v1/query_exemplars", query.exemplar_parameters()),
+    };
+    let is_get = json_text(&context.source, "httpMethod").eq_ignore_ascii_case("GET");
+    let call = |method| Call { method, path, parameters: parameters.clone(), headers: &[] };
+    let mut answer = client.fetch(context, call(if is_get { Method::GET } else { Method::POST })).await?;
+    if answer.status == 405 && !is_get {
+        // Old servers, and some proxies in front of new ones, take no POST.
+        answer = client.fetch(context, call(Method::GET)).await?;
+    }
+    let Answer { status, body } = answer;
+    let budget = context.max_bytes;
+    let beginning =
+        if is_success(status) { Vec::new() } else { body.iter().take(MAX_SAID).copied().collect() };
+    let read = parsed(body, move |text| PrometheusAnswer::read(text, budget, asked, &query)).await?;
+    let source = &context.source;
+    match read {
+        Ok(PrometheusAnswer { error: Some(error), .. }) => {
+            let shown_status = if is_success(status) { 502 } else { status };
+            let message = format!("{} answered {status}: {error}", named(source));
+            Err(QueryError::downstream(shown_status, message))
+        }
+        Ok(answer) if is_success(status) => Ok(answer.frames),
+        Err(error) if is_success(status) => {
+            Err(unusable(source, format_args!("answered {status} with {error}")))
+        }
+        _ => Err(failed_with(context, status, &beginning)),
+    }
+}
