@@ -11,7 +11,7 @@ use rustls::{DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
 /// Who is trusted.
 #[derive(Debug)]
-pub(super) enum Trust {
+pub enum Trust {
     /// Everybody: what is said is encrypted, to whomever it is.
     Anybody,
     /// Who has a certificate of an authority.
