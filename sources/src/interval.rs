@@ -61,7 +61,8 @@ pub(crate) fn fitting(range_ms: i64, points: i64, least_ms: i64) -> i64 {
 
 /// The least interval with which a range has no more points than a source gives.
 pub(crate) fn safe(range_ms: i64) -> i64 {
-    round(range_ms.div_ceil(MAX_POINTS)).max(range_ms.div_ceil(MAX_POINTS))
+    let step = range_ms / MAX_POINTS + i64::from(range_ms % MAX_POINTS > 0);
+    round(step).max(step)
 }
 
 /// Reads an interval like `15s`, `1h30m`, `>10s` or a number of seconds; `None` if it is none, or not above zero.
@@ -161,8 +162,14 @@ mod tests {
 
     #[test]
     fn intervals_are_read() {
-        let cases =
-            [("15s", 15_000), (">10s", 10_000), ("1h30m", 5_400_000), ("30", 30_000), ("250ms", 250), ("1d", DAY)];
+        let cases = [
+            ("15s", 15_000),
+            (">10s", 10_000),
+            ("1h30m", 5_400_000),
+            ("30", 30_000),
+            ("250ms", 250),
+            ("1d", DAY),
+        ];
         for (text, millis) in cases {
             assert_eq!(parse(text), Some(millis), "{text}");
         }

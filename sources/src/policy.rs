@@ -72,7 +72,10 @@ impl EgressPolicy {
         let host = host.trim_end_matches('.');
         let meant = address::meant(address);
         self.allowed_hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(host))
-            || self.allowed_networks.iter().any(|network| network.contains(&address) || network.contains(&meant))
+            || self
+                .allowed_networks
+                .iter()
+                .any(|network| network.contains(&address) || network.contains(&meant))
     }
 }
 
@@ -111,7 +114,9 @@ mod tests {
             allowed_hosts: vec!["prometheus.internal".to_owned()],
             ..EgressPolicy::default()
         };
-        assert!(check(&policy, "10.1.2.3") && check(&policy, "::ffff:10.1.2.3") && check(&policy, "169.254.1.1"));
+        assert!(
+            check(&policy, "10.1.2.3") && check(&policy, "::ffff:10.1.2.3") && check(&policy, "169.254.1.1")
+        );
         assert!(!check(&policy, "10.2.0.1") && !check(&policy, "169.254.169.254"));
         let inside = "192.168.1.1".parse().unwrap();
         assert!(policy.check_address("Prometheus.Internal.", inside).is_ok());

@@ -25,8 +25,8 @@ use futures_util::{StreamExt, stream};
 use kymograph_app::Error;
 use kymograph_app::kernel::work::Workers;
 use kymograph_app::source::backend::{
-    Backend, ErrorOrigin, Health, Query, QueryError, QueryResult, ResourceRequest, ResourceResponse, SourceContext,
-    SourceSettings,
+    Backend, ErrorOrigin, Health, Query, QueryError, QueryResult, ResourceRequest, ResourceResponse,
+    SourceContext, SourceSettings,
 };
 use kymograph_domain::{OrgId, Uid};
 use moka::sync::Cache;
@@ -39,8 +39,8 @@ pub use query::{MAX_ROWS, QUERY_TIMEOUT};
 
 use crate::policy::Egress;
 use error::SourceError;
-use pool::SourcePool;
 use plan::Plan;
+use pool::SourcePool;
 
 /// The types of sources that this backend serves.
 pub const TYPES: [&str; 2] = ["grafana-postgresql-datasource", "postgres"];
@@ -73,8 +73,13 @@ impl PostgresBackend {
     /// they have nothing to do.
     fn pool(&self, source: &SourceSettings) -> Result<Arc<SourcePool>, SourceError> {
         let key = (source.org, source.uid.clone(), source.version);
-        let made = self.pools.try_get_with(key, || SourcePool::try_new(source, self.egress.clone()).map(Arc::new));
+        let made =
+            self.pools.try_get_with(key, || SourcePool::try_new(source, self.egress.clone()).map(Arc::new));
         made.map_err(|error| (*error).clone())
+    }
+
+    async fn named(&self, context: &SourceContext, query: &Query) -> (String, QueryResult) {
+        (query.ref_id.clone(), self.answer(context, query).await)
     }
 
     async fn answer(&self, context: &SourceContext, query: &Query) -> QueryResult {
@@ -97,9 +102,7 @@ fn overloaded(error: Error) -> QueryError {
 #[async_trait]
 impl Backend for PostgresBackend {
     async fn query(&self, context: &SourceContext, queries: &[Query]) -> BTreeMap<String, QueryResult> {
-        let answers = queries.iter().map(|query| async move {
-            (query.ref_id.clone(), self.answer(context, query).await)
-        });
+        let answers: Vec<_> = queries.iter().map(|query| self.named(context, query)).collect();
         stream::iter(answers).buffer_unordered(CONCURRENT_QUERIES).collect().await
     }
 
@@ -112,7 +115,11 @@ impl Backend for PostgresBackend {
             Ok(_) => Health { is_ok: true, message: "Database Connection OK".to_owned(), details: None },
             Err(error) => {
                 let error = error.of_source(&context.source.name);
-                Health { is_ok: false, details: Some(json!({"verboseMessage": error.message})), message: error.message }
+                Health {
+                    is_ok: false,
+                    details: Some(json!({"verboseMessage": error.message})),
+                    message: error.message,
+                }
             }
         }
     }

@@ -7,4 +7,4 @@ pub(crate) mod macros;
 pub(crate) mod time_series;
 pub(crate) mod wide;
 
-pub use macros::{MAX_MACRO_DEPTH, MAX_SQL_BYTES};
+pub(crate) use macros::{MAX_MACRO_DEPTH, MAX_SQL_BYTES};

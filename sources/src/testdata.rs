@@ -33,12 +33,14 @@ pub const TYPES: [&str; 2] = ["grafana-testdata-datasource", "testdata"];
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TestDataBackend;
 
+async fn named(query: &Query) -> (String, QueryResult) {
+    (query.ref_id.clone(), scenario::answer(query).await)
+}
+
 #[async_trait]
 impl Backend for TestDataBackend {
     async fn query(&self, _context: &SourceContext, queries: &[Query]) -> BTreeMap<String, QueryResult> {
-        let answers = queries.iter().map(|query| async move {
-            (query.ref_id.clone(), scenario::answer(query).await)
-        });
+        let answers: Vec<_> = queries.iter().map(named).collect();
         // Those that take their time do so side by side.
         stream::iter(answers).buffer_unordered(queries.len().max(1)).collect().await
     }
@@ -56,8 +58,10 @@ impl Backend for TestDataBackend {
             let message = "test data offers nothing but GET scenarios beside queries".to_owned();
             return Err(QueryError { message, status: 404, origin: ErrorOrigin::Plugin });
         }
-        let list: Vec<_> =
-            scenario::SCENARIOS.iter().map(|known| json!({"id": known.id, "name": known.name, "stringInput": known.input})).collect();
+        let list: Vec<_> = scenario::SCENARIOS
+            .iter()
+            .map(|known| json!({"id": known.id, "name": known.name, "stringInput": known.input}))
+            .collect();
         let body = Bytes::from(json!(list).to_string());
         Ok(ResourceResponse {
             status: 200,

@@ -59,6 +59,7 @@ mod search;
 mod second_server;
 mod service_account;
 mod setting;
+mod source_postgres;
 mod star;
 mod statistic;
 mod story;

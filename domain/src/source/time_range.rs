@@ -24,7 +24,9 @@ const SECOND: &[BorrowedFormatItem<'_>] =
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TimeRangeError {
     /// It cannot be read.
-    #[error("{edge} is {text:?}, which is neither milliseconds since 1970, a date, nor date math like now-6h or now/d")]
+    #[error(
+        "{edge} is {text:?}, which is neither milliseconds since 1970, a date, nor date math like now-6h or now/d"
+    )]
     Unreadable {
         /// Which end it was to be.
         edge: Edge,
@@ -198,9 +200,7 @@ impl Unit {
             Self::Hour => on_day(clock.hour(), 0, 0, 0),
             Self::Minute => on_day(clock.hour(), clock.minute(), 0, 0),
             Self::Second => on_day(clock.hour(), clock.minute(), clock.second(), 0),
-            Self::Millisecond => {
-                on_day(clock.hour(), clock.minute(), clock.second(), clock.millisecond())
-            }
+            Self::Millisecond => on_day(clock.hour(), clock.minute(), clock.second(), clock.millisecond()),
         }
     }
 }
@@ -346,8 +346,25 @@ mod tests {
         let long = "1".repeat(MAX_TIME_BYTES + 1);
         let steps = format!("now{}", "-1s".repeat(MAX_STEPS + 1));
         for text in [
-            "", "-", "later", "now-", "now-1", "now-1x", "now/", "now/2d", "now 1d", "nowadays", "1.5", "2024-02-30",
-            "2024-13-01", "2024-02-29||-", "now--1d", "now-99999999999999999999d", "true", &long, &steps,
+            "",
+            "-",
+            "later",
+            "now-",
+            "now-1",
+            "now-1x",
+            "now/",
+            "now/2d",
+            "now 1d",
+            "nowadays",
+            "1.5",
+            "2024-02-30",
+            "2024-13-01",
+            "2024-02-29||-",
+            "now--1d",
+            "now-99999999999999999999d",
+            "true",
+            &long,
+            &steps,
         ] {
             let error = parse_time(text, Edge::From, now_ms).unwrap_err();
             assert!(matches!(error, TimeRangeError::Unreadable { .. }), "{text}: {error}");

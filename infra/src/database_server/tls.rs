@@ -15,8 +15,8 @@ use tokio_rustls::TlsConnector;
 
 use super::channel_binding::end_point;
 use super::error::TlsError;
-use super::verifier::Verifier;
 pub use super::verifier::Trust;
+use super::verifier::Verifier;
 
 /// What PostgreSQL calls its protocol; without it a server refuses TLS that begins at once.
 const ALPN: &[u8] = b"postgresql";
@@ -130,8 +130,8 @@ impl Tls {
                 .map_err(|error| TlsError::ClientCertificate(error.to_string()))?,
         };
         config.alpn_protocols = vec![ALPN.to_vec()];
-        let server_name =
-            server_name.map(|name| ServerName::try_from(name.clone()).map_err(|_| TlsError::ServerName(name)));
+        let server_name = server_name
+            .map(|name| ServerName::try_from(name.clone()).map_err(|_| TlsError::ServerName(name)));
         Ok(Self { config: Some(Arc::new(config)), server_name: server_name.transpose()? })
     }
 

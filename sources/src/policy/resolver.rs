@@ -85,7 +85,11 @@ impl Egress {
     }
 
     /// The addresses of a host that the operator named, which need no permission.
-    pub(crate) async fn resolve_trusted(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, ResolveError> {
+    pub(crate) async fn resolve_trusted(
+        &self,
+        host: &str,
+        port: u16,
+    ) -> Result<Vec<SocketAddr>, ResolveError> {
         let addresses = self.look_up(host).await?;
         Ok(addresses.into_iter().map(|address| SocketAddr::new(address, port)).collect())
     }

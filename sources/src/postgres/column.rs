@@ -1,6 +1,7 @@
 //! From the rows of a server to columns.
 
 use fallible_iterator::FallibleIterator;
+use kymograph_domain::kernel::json::{MAX_DEPTH, depth_of_text};
 use kymograph_domain::source::frame::{Cells, Column, Field};
 use postgres_protocol::Oid;
 use postgres_protocol::message::backend::RowDescriptionBody;
@@ -224,7 +225,7 @@ fn midnight(days: i32) -> Option<i64> {
 /// put into an answer: such a text becomes a JSON string.
 fn json(cell: &[u8]) -> String {
     let text = String::from_utf8_lossy(cell);
-    if serde_json::from_str::<IgnoredAny>(&text).is_ok() {
+    if serde_json::from_str::<IgnoredAny>(&text).is_ok() && depth_of_text(&text) <= MAX_DEPTH {
         return text.into_owned();
     }
     serde_json::Value::String(text.into_owned()).to_string()
@@ -255,7 +256,8 @@ mod tests {
 
     #[test]
     fn cells_come_by_type() {
-        let mut table = table(&[oid::BOOL, oid::INT8, oid::FLOAT4, oid::TIMESTAMPTZ, oid::DATE, 25, oid::JSONB]);
+        let mut table =
+            table(&[oid::BOOL, oid::INT8, oid::FLOAT4, oid::TIMESTAMPTZ, oid::DATE, 25, oid::JSONB]);
         assert_eq!(table.formats().collect::<Vec<_>>(), [1, 1, 1, 1, 1, 0, 0]);
         let full: [Option<&[u8]>; 7] = [
             Some(&[1]),
@@ -281,7 +283,9 @@ mod tests {
     #[test]
     fn times_beyond_a_frame_are_null_and_counted() {
         let mut table = table(&[oid::TIMESTAMP, oid::DATE]);
-        for (micros, days) in [(i64::MAX, i32::MAX), (i64::MIN, i32::MIN), (9_000_000_000_000_000_000, 200_000)] {
+        for (micros, days) in
+            [(i64::MAX, i32::MAX), (i64::MIN, i32::MIN), (9_000_000_000_000_000_000, 200_000)]
+        {
             table.push(&row(&[Some(&micros.to_be_bytes()), Some(&days.to_be_bytes())])).unwrap();
         }
         assert_eq!((table.lost_times(), table.rows()), (6, 3));

@@ -46,9 +46,7 @@ pub(super) async fn log_in(
             Message::BackendKeyData(body) => key = (body.process_id(), body.secret_key()),
             Message::ErrorResponse(body) => return Err(SourceError::Refused(Refusal::of(&body))),
             Message::ReadyForQuery(_) => return Ok(key),
-            Message::AuthenticationOk
-            | Message::ParameterStatus(_)
-            | Message::NoticeResponse(_) => {}
+            Message::AuthenticationOk | Message::ParameterStatus(_) | Message::NoticeResponse(_) => {}
             _ => return Err(unexpected()),
         }
     }
@@ -121,7 +119,13 @@ mod tests {
     #[test]
     fn a_challenge_tells_its_cost() {
         assert_eq!(iterations(b"r=abc,s=c2FsdA==,i=4096"), Some(4096));
-        for broken in [&b"r=abc,s=c2FsdA=="[..], b"r=abc,s=x,i=", b"r=abc,s=x,i=-1", b"r=abc,s=x,i=99999999999", b"\xff"] {
+        for broken in [
+            &b"r=abc,s=c2FsdA=="[..],
+            b"r=abc,s=x,i=",
+            b"r=abc,s=x,i=-1",
+            b"r=abc,s=x,i=99999999999",
+            b"\xff",
+        ] {
             assert_eq!(iterations(broken), None, "{broken:?}");
         }
     }

@@ -2,8 +2,8 @@
 
 /// The powers of ten that a double holds exactly.
 const EXACT_POWERS: [f64; 23] = [
-    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19,
-    1e20, 1e21, 1e22,
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18,
+    1e19, 1e20, 1e21, 1e22,
 ];
 /// The whole numbers up to here are doubles.
 const EXACT_WHOLE: u64 = 1 << f64::MANTISSA_DIGITS;
@@ -94,7 +94,9 @@ mod tests {
     #[test]
     fn what_is_no_number_is_refused() {
         let good = cell(0, 0, &[1, 2]);
-        for broken in [&good[..0], &good[..7], &good[..10], &good[..11], &cell(0, 0, &[10_000]), &cell(0, 1, &[1])] {
+        for broken in
+            [&good[..0], &good[..7], &good[..10], &good[..11], &cell(0, 0, &[10_000]), &cell(0, 1, &[1])]
+        {
             assert_eq!(number(broken), None);
         }
     }

@@ -66,10 +66,13 @@ impl Plan {
     pub(super) fn frames(self, answer: Answer) -> Result<Vec<Frame>, String> {
         let mut notices = Vec::new();
         match answer.cut {
-            Some(Cut::Rows) => notices.push(format!("The query returns more than {MAX_ROWS} rows, of which these are the first")),
+            Some(Cut::Rows) => notices
+                .push(format!("The query returns more than {MAX_ROWS} rows, of which these are the first")),
             Some(Cut::Bytes) => {
                 let rows = answer.table.as_ref().map_or(0, super::column::Table::rows);
-                notices.push(format!("The query returns more than an answer may hold; these are the first {rows} rows"));
+                notices.push(format!(
+                    "The query returns more than an answer may hold; these are the first {rows} rows"
+                ));
             }
             None => {}
         }

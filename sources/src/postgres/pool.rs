@@ -77,15 +77,13 @@ impl SourcePool {
     /// A connection for one statement.
     pub(super) async fn lease(&self) -> Result<Lease, SourceError> {
         match self.pool.get().await {
-            Ok(session) => {
-                Ok(Lease { session: Some(session), max_idle: self.endpoint.settings.max_idle })
-            }
+            Ok(session) => Ok(Lease { session: Some(session), max_idle: self.endpoint.settings.max_idle }),
             Err(PoolError::Backend(error)) => Err(error),
             Err(PoolError::Timeout(managed::TimeoutType::Wait)) => Err(SourceError::Busy),
             Err(PoolError::Timeout(_)) => Err(SourceError::Unreachable(format!(
                 "the database did not accept a connection within {CONNECT_TIMEOUT:?}"
             ))),
-            Err(error) => Err(SourceError::Lost(error.to_string())),
+            Err(_) => Err(SourceError::Busy),
         }
     }
 }
@@ -145,9 +143,13 @@ impl managed::Manager for Connections {
         let mut failure = SourceError::Unreachable(format!("the name {} has no address", settings.host));
         for address in addresses {
             match timeout(ADDRESS_TIMEOUT, open(&self.endpoint, address)).await {
-                Ok(Ok((socket, end_point))) => return begin(&self.endpoint, address, socket, end_point).await,
+                Ok(Ok((socket, end_point))) => {
+                    return begin(&self.endpoint, address, socket, end_point).await;
+                }
                 Ok(Err(error)) => failure = error,
-                Err(_) => failure = SourceError::Unreachable("the database cannot be reached in time".to_owned()),
+                Err(_) => {
+                    failure = SourceError::Unreachable("the database cannot be reached in time".to_owned())
+                }
             }
         }
         Err(failure)
@@ -192,7 +194,9 @@ pub(super) async fn open(endpoint: &Endpoint, address: SocketAddr) -> Result<Ope
     socket.write_all(&out).await.map_err(unreachable)?;
     // One byte and no more: what follows belongs to TLS, whoever sent it.
     if socket.read_u8().await.map_err(unreachable)? != b'S' {
-        return Err(SourceError::Unreachable("the database does not encrypt, as sslmode wants it to".to_owned()));
+        return Err(SourceError::Unreachable(
+            "the database does not encrypt, as sslmode wants it to".to_owned(),
+        ));
     }
     let stream = endpoint.tls.handshake(&settings.host, socket).await.map_err(unreachable)?;
     let end_point = stream.end_point();

@@ -52,7 +52,8 @@ impl PostgresSettings {
         if [source.user.as_str(), database].iter().any(|text| text.contains('\0')) {
             return Err("the user or the database has a character that no name can have".to_owned());
         }
-        let max_connections = number(json, "maxOpenConns").filter(|most| *most > 0).unwrap_or(MAX_CONNECTIONS);
+        let max_connections =
+            number(json, "maxOpenConns").filter(|most| *most > 0).unwrap_or(MAX_CONNECTIONS);
         let lifetime = number(json, "connMaxLifetime").filter(|seconds| *seconds > 0);
         Ok(Self {
             host,
@@ -63,8 +64,9 @@ impl PostgresSettings {
             tls: tls_mode(text(json, "sslmode"))?,
             max_connections: max_connections.min(MAX_CONNECTIONS),
             max_idle: number(json, "maxIdleConns").unwrap_or(DEFAULT_IDLE).min(MAX_CONNECTIONS),
-            lifetime: lifetime
-                .map_or(DEFAULT_LIFETIME, |seconds| Duration::from_secs(seconds as u64).min(DEFAULT_LIFETIME)),
+            lifetime: lifetime.map_or(DEFAULT_LIFETIME, |seconds| {
+                Duration::from_secs(seconds as u64).min(DEFAULT_LIFETIME)
+            }),
             has_timescale: json.get("timescaledb").and_then(Value::as_bool).unwrap_or_default(),
             least_interval_ms: interval::parse(text(json, "timeInterval")),
         })

@@ -32,7 +32,10 @@ pub(super) fn tls_of(source: &SourceSettings, mode: TlsMode) -> Result<Tls, Stri
             Trust::Roots { roots, pinned: Vec::new(), is_name_checked: true }
         }
         (TlsMode::VerifyCa, None) => {
-            return Err("sslmode verify-ca needs tlsCACert; with the authorities of the system, use verify-full".to_owned());
+            return Err(
+                "sslmode verify-ca needs tlsCACert; with the authorities of the system, use verify-full"
+                    .to_owned(),
+            );
         }
         _ => Trust::Anybody,
     };

@@ -36,7 +36,7 @@ impl<'a> Parts<'a> {
     }
 
     /// Skips so many bytes of what is to come.
-    pub(crate) fn skip(&mut self, bytes: usize) {
+    pub(crate) fn skip_bytes(&mut self, bytes: usize) {
         self.rest = self.rest.get(bytes..).unwrap_or_default();
     }
 }
@@ -191,7 +191,9 @@ mod tests {
 
     #[test]
     fn parts_are_the_text() {
-        for text in ["SELECT E'\\", "a'b\"c$d$e--f", "/**", "$", "$$", "$é$x", "E", "é'é\\", "-", "/", "E'\\é'"] {
+        for text in
+            ["SELECT E'\\", "a'b\"c$d$e--f", "/**", "$", "$$", "$é$x", "E", "é'é\\", "-", "/", "E'\\é'"]
+        {
             let joined: String = Parts::of(text).map(|part| part.text).collect();
             assert_eq!(joined, text);
         }

@@ -10,9 +10,9 @@ use super::lexer::{Kind, Part, Parts, without_comments};
 use crate::interval;
 
 /// The longest statement, before and after its macros are replaced.
-pub const MAX_SQL_BYTES: usize = 1024 * 1024;
+pub(crate) const MAX_SQL_BYTES: usize = 1024 * 1024;
 /// How deep macros can be inside of others.
-pub const MAX_MACRO_DEPTH: usize = 8;
+pub(crate) const MAX_MACRO_DEPTH: usize = 8;
 
 /// What macros are replaced by.
 #[derive(Clone, Copy, Debug)]
@@ -66,7 +66,7 @@ impl Expansion {
                 Kind::Quoted => out.push_str(&self.inside_quotes(text)),
                 Kind::Code if text == "$" && parts.rest().starts_with("__") => {
                     let name = macro_name(parts.rest());
-                    parts.skip(name.len());
+                    parts.skip_bytes(name.len());
                     let replaced = self.replace(name, &mut parts, depth)?;
                     out.push_str(&replaced);
                 }
@@ -137,7 +137,7 @@ impl Expansion {
                 unknown(name)
             });
         };
-        parts.skip(length);
+        parts.skip_bytes(length);
         let mut expanded = Vec::with_capacity(arguments.len());
         for argument in arguments {
             expanded.push(self.expand(argument, depth + 1)?);
@@ -155,8 +155,7 @@ impl Expansion {
             _ => Err(format!("the macro ${name} needs the name of a column")),
         };
         // The column is named once only, so that macros inside of others do not multiply what they are given.
-        let numbers =
-            |from: i64, to: i64| column().map(|column| format!("{column} BETWEEN {from} AND {to}"));
+        let numbers = |from: i64, to: i64| column().map(|column| format!("{column} BETWEEN {from} AND {to}"));
         Ok(match name {
             "__time" => format!("{} AS \"time\"", column()?),
             "__timeEpoch" => format!("extract(epoch from {}) as \"time\"", column()?),
@@ -316,15 +315,16 @@ mod tests {
             ("$__unixEpochGroup(at,'1m')", "floor((at)/60)*60"),
             ("$__unixEpochGroupAlias(at,'1m')", "floor((at)/60)*60 AS \"time\""),
             ("$__interval $__interval_ms t_$__interval", "1m 60000 t_1m"),
-            ("$__timeFilter(f(a[1, 2], ')'))", "f(a[1, 2], ')') BETWEEN '2017-07-14T02:40:00.123Z' AND '2017-07-14T03:40:00Z'"),
+            (
+                "$__timeFilter(f(a[1, 2], ')'))",
+                "f(a[1, 2], ')') BETWEEN '2017-07-14T02:40:00.123Z' AND '2017-07-14T03:40:00Z'",
+            ),
             ("SELECT $1, a$b", "SELECT $1, a$b"),
         ] {
             assert_eq!(sql(raw), expected, "{raw}");
         }
-        let bucket = statement(
-            "$__timeGroup(at, '1m')",
-            Replacements { has_time_bucket: true, ..REPLACEMENTS },
-        );
+        let bucket =
+            statement("$__timeGroup(at, '1m')", Replacements { has_time_bucket: true, ..REPLACEMENTS });
         assert_eq!(bucket.unwrap().sql, "time_bucket('60.000s',at)");
     }
 

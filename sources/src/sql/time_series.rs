@@ -58,7 +58,8 @@ pub(crate) fn time_series(fields: Vec<Field>, options: SeriesOptions) -> Result<
     let fields = if labels.is_empty() || values.is_empty() {
         plain(time, labels, values)
     } else {
-        let mut fields = Long { time, labels, values }.into_wide(options.fill.map(|fill| fill.value), options.max_bytes)?;
+        let mut fields = Long { time, labels, values }
+            .into_wide(options.fill.map(|fill| fill.value), options.max_bytes)?;
         if count == 3 {
             fields.iter_mut().for_each(name_by_metric);
         }
@@ -150,16 +151,13 @@ mod tests {
             whole("value", &[1, 2, 3]),
         ];
         let fields = time_series(fields, OPTIONS).unwrap();
-        let names: Vec<_> = fields.iter().map(|field| (field.name.as_str(), field.labels.is_some())).collect();
+        let names: Vec<_> =
+            fields.iter().map(|field| (field.name.as_str(), field.labels.is_some())).collect();
         assert_eq!(names, [("Time", false), ("a", false), ("b", false)]);
         assert_eq!(fields[1].column, Column::Float64(Cells::nullable(vec![2.0, 3.0])));
         // With more columns the name is a label as any other.
-        let fields = vec![
-            text("metric", &["a"]),
-            whole("min", &[1]),
-            whole("max", &[2]),
-            time(&[1_500_000_000]),
-        ];
+        let fields =
+            vec![text("metric", &["a"]), whole("min", &[1]), whole("max", &[2]), time(&[1_500_000_000])];
         let fields = time_series(fields, OPTIONS).unwrap();
         let names: Vec<_> = fields.iter().map(|field| field.name.as_str()).collect();
         assert_eq!(names, ["Time", "min", "max"]);
@@ -170,7 +168,10 @@ mod tests {
     fn other_texts_are_labels() {
         let fields = vec![time(&[1_500_000_000]), text("host", &["a"]), whole("value", &[1])];
         let fields = time_series(fields, OPTIONS).unwrap();
-        assert_eq!((fields[1].name.as_str(), fields[1].labels.as_ref().unwrap()["host"].as_str()), ("value", "a"));
+        assert_eq!(
+            (fields[1].name.as_str(), fields[1].labels.as_ref().unwrap()["host"].as_str()),
+            ("value", "a")
+        );
     }
 
     #[test]
@@ -205,7 +206,8 @@ mod tests {
 
     #[test]
     fn numbers_in_time_columns_of_tables_are_times() {
-        let fields = with_times(vec![time(&[1_500_000_000]), whole("timeend", &[1_500_000_000]), whole("n", &[1])]);
+        let fields =
+            with_times(vec![time(&[1_500_000_000]), whole("timeend", &[1_500_000_000]), whole("n", &[1])]);
         let kinds: Vec<_> = fields.iter().map(|field| matches!(field.column, Column::Time(_))).collect();
         assert_eq!(kinds, [true, true, false]);
     }

@@ -73,7 +73,9 @@ impl Long {
             let time = *time.ok_or_else(|| format!("row {} has no time", row + 1))?;
             match times.last() {
                 Some(last) if time < *last => {
-                    return Err("the rows of a time series have to be sorted by time: add ORDER BY".to_owned());
+                    return Err(
+                        "the rows of a time series have to be sorted by time: add ORDER BY".to_owned()
+                    );
                 }
                 Some(last) if time == *last => {}
                 _ => times.push(time),
@@ -133,7 +135,11 @@ impl Series {
             }
         }
         let has_nulls = self.nulls.contains(&true);
-        Cells { values: self.values, is_nullable: true, nulls: if has_nulls { self.nulls } else { Vec::new() } }
+        Cells {
+            values: self.values,
+            is_nullable: true,
+            nulls: if has_nulls { self.nulls } else { Vec::new() },
+        }
     }
 }
 
@@ -149,8 +155,9 @@ pub(crate) fn resample(
     range: TimeRange,
     max_bytes: usize,
 ) -> Result<Vec<Field>, String> {
-    let start = range.from_ms.div_euclid(fill.interval_ms) * fill.interval_ms;
-    let length = usize::try_from(range.to_ms.saturating_sub(start) / fill.interval_ms + 1).unwrap_or(0);
+    let start = range.from_ms.saturating_sub(range.from_ms.rem_euclid(fill.interval_ms));
+    let gaps = range.to_ms.saturating_sub(start).div_euclid(fill.interval_ms);
+    let length = usize::try_from(gaps.saturating_add(1)).unwrap_or(0);
     if length.saturating_mul(fields.len()).saturating_mul(CELL_BYTES) > max_bytes {
         return Err(format!("{length} points are more than an answer may hold: fill with longer intervals"));
     }
@@ -284,7 +291,9 @@ mod tests {
         }
         let fill = Fill { interval_ms: 1, value: FillValue::Null };
         let years = TimeRange { from_ms: 0, to_ms: i64::MAX };
-        assert!(resample(fields(), fill, years, PLENTY).unwrap_err().contains("more than an answer may hold"));
+        assert!(
+            resample(fields(), fill, years, PLENTY).unwrap_err().contains("more than an answer may hold")
+        );
         // A range that ends before it begins has no points.
         let reversed = TimeRange { from_ms: 600_000, to_ms: 0 };
         let made = resample(fields(), Fill { interval_ms: 60_000, ..fill }, reversed, PLENTY).unwrap();

@@ -106,15 +106,22 @@ mod tests {
     #[test]
     fn columns_have_the_type_of_their_cells() {
         let fields = fields(
-            "time, day, n, flag, name\n1500000000000, 2024-01-01T00:00:00Z, 1.5, true, \"a, b\"\n, null, , , \n2,2024-01-01T00:00:00+01:00,-2,false,\"say \"\"x\"\"\"",
+            "time, day, n, flag, name\n1500000000000, 2024-01-01T00:00:00Z, 1.5, true,\"a, b\"\n, null, , , \n2,2024-01-01T00:00:00+01:00,-2,false,\"say \"\"x\"\"\"",
         );
         let names: Vec<_> = fields.iter().map(|field| field.name.as_str()).collect();
         assert_eq!(names, ["time", "day", "n", "flag", "name"]);
         let columns: Vec<_> = fields.into_iter().map(|field| field.column).collect();
-        assert_eq!(columns[0], Column::Time([Some(1_500_000_000_000_000_000), None, Some(2_000_000)].into_iter().collect()));
+        assert_eq!(
+            columns[0],
+            Column::Time([Some(1_500_000_000_000_000_000), None, Some(2_000_000)].into_iter().collect())
+        );
         assert_eq!(
             columns[1],
-            Column::Time([Some(1_704_067_200_000_000_000), None, Some(1_704_063_600_000_000_000)].into_iter().collect())
+            Column::Time(
+                [Some(1_704_067_200_000_000_000), None, Some(1_704_063_600_000_000_000)]
+                    .into_iter()
+                    .collect()
+            )
         );
         assert_eq!(columns[2], Column::Float64([Some(1.5), None, Some(-2.0)].into_iter().collect()));
         assert_eq!(columns[3], Column::Bool([Some(true), None, Some(false)].into_iter().collect()));
@@ -138,7 +145,10 @@ mod tests {
             assert!(frames[0].fields.len() > 3 && frames[0].fields[0].column.len() > 4, "{name}");
         }
         let inventory = fields(FILES[1].1);
-        assert!(matches!((&inventory[2].column, &inventory[4].column), (Column::Float64(_), Column::Bool(_))));
+        assert!(matches!(
+            (&inventory[2].column, &inventory[4].column),
+            (Column::Float64(_), Column::Bool(_))
+        ));
         assert!(matches!(fields(FILES[0].1)[0].column, Column::Time(_)));
     }
 }

@@ -44,5 +44,9 @@ pub(super) fn logs(query: &Query) -> Result<Vec<Frame>, String> {
         fields.push(Field::new("level", text(levels)));
     }
     let meta = FrameMeta { preferred_visualisation: Some("logs"), ..FrameMeta::default() };
-    Ok(vec![Frame { name: alias(&query.model, 0, query.ref_id.clone())?, meta: Some(Box::new(meta)), fields }])
+    Ok(vec![Frame {
+        name: alias(&query.model, 0, query.ref_id.clone())?,
+        meta: Some(Box::new(meta)),
+        fields,
+    }])
 }

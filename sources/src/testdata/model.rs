@@ -38,7 +38,11 @@ pub(super) fn count(
 ) -> Result<usize, String> {
     let Some(number) = number(model, name)? else { return Ok(default) };
     let count = (1..=most).contains(&whole(number));
-    if count && number.fract() == 0.0 { Ok(whole(number)) } else { Err(format!("{name} must be from 1 to {most}")) }
+    if count && number.fract() == 0.0 {
+        Ok(whole(number))
+    } else {
+        Err(format!("{name} must be from 1 to {most}"))
+    }
 }
 
 /// The whole part of a number, as far as there are such sizes.
@@ -93,7 +97,11 @@ mod tests {
         assert_eq!((of("c"), of("d"), of("z")), (Ok(None), Ok(None), Ok(None)));
         assert!(of("e").is_err() && of("f").is_err() && of("g").is_err());
         assert_eq!((count(model, "b", 7, 2), count(model, "z", 7, 9)), (Ok(2), Ok(7)));
-        assert!(count(model, "a", 7, 9).is_err() && count(model, "b", 7, 1).is_err() && count(model, "h", 7, 9).is_err());
+        assert!(
+            count(model, "a", 7, 9).is_err()
+                && count(model, "b", 7, 1).is_err()
+                && count(model, "h", 7, 9).is_err()
+        );
     }
 
     #[test]

@@ -36,7 +36,8 @@ pub(super) fn aligned_times(query: &Query, step_ms: i64) -> Vec<i64> {
 
 fn every(query: &Query, first: i64, step_ms: i64) -> impl Iterator<Item = i64> {
     let to = query.range.to_ms;
-    std::iter::successors(Some(first), move |time| time.checked_add(step_ms)).take_while(move |time| *time < to)
+    std::iter::successors(Some(first), move |time| time.checked_add(step_ms))
+        .take_while(move |time| *time < to)
 }
 
 /// A column of times.

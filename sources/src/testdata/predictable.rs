@@ -99,9 +99,9 @@ pub(super) fn listed(query: &Query) -> Result<Vec<Frame>, String> {
     let span = query.range.to_ms.saturating_sub(query.range.from_ms).max(0);
     let gaps = i64::try_from(values.len()).unwrap_or(i64::MAX).saturating_sub(1).max(1);
     let step = span / gaps;
-    let mut time = query.range.from_ms;
+    let from = query.range.from_ms;
     let times: Vec<i64> =
-        values.iter().map(|_| std::mem::replace(&mut time, time.saturating_add(step))).collect();
+        (0..).take(values.len()).map(|place: i64| from.saturating_add(place.saturating_mul(step))).collect();
     let name = alias(&query.model, 0, query.ref_id.clone())?;
     let labels = labels(text(&query.model, "labels"), 0)?;
     Ok(vec![series(name, labels, &times, values.into_iter().collect())])
@@ -169,9 +169,12 @@ mod tests {
 
     fn points(frame: &Frame) -> Vec<(i64, Option<f64>)> {
         match (&frame.fields[0].column, &frame.fields[1].column) {
-            (Column::Time(times), Column::Float64(values)) => {
-                times.values.iter().map(|time| time / 1_000_000_000).zip(values.iter().map(Option::<&f64>::cloned)).collect()
-            }
+            (Column::Time(times), Column::Float64(values)) => times
+                .values
+                .iter()
+                .map(|time| time / 1_000_000_000)
+                .zip(values.iter().map(Option::<&f64>::cloned))
+                .collect(),
             other => panic!("{other:?}"),
         }
     }
@@ -180,8 +183,7 @@ mod tests {
     fn a_pulse_is_the_same_in_every_range() {
         let wave = json!({"pulseWave": {"timeStep": 100, "onCount": 1, "offCount": 2, "onValue": 5, "offValue": null}, "alias": "p"});
         let frames = pulse(&query(wave.clone())).unwrap();
-        let expected =
-            [(0, Some(5.0)), (100, None), (200, None), (300, Some(5.0)), (400, None), (500, None)];
+        let expected = [(0, Some(5.0)), (100, None), (200, None), (300, Some(5.0)), (400, None), (500, None)];
         assert_eq!((points(&frames[0]).as_slice(), frames[0].name.as_str()), (&expected[..], "p"));
         let later = Query { range: TimeRange { from_ms: 250_000, to_ms: 450_000 }, ..query(wave) };
         assert_eq!(points(&pulse(&later).unwrap()[0]), expected[3..5]);
@@ -199,7 +201,10 @@ mod tests {
         let frames = csv_wave(&query(waves)).unwrap();
         assert_eq!(points(&frames[0]), [(0, Some(1.0)), (200, None), (400, Some(3.0))]);
         assert_eq!(frames[0].fields[1].labels.as_ref().unwrap()["a"], "b");
-        assert_eq!((points(&frames[1]), frames[1].name.as_str()), (vec![(0, Some(7.0)), (300, Some(7.0))], "A-series1"));
+        assert_eq!(
+            (points(&frames[1]), frames[1].name.as_str()),
+            (vec![(0, Some(7.0)), (300, Some(7.0))], "A-series1")
+        );
         assert!(csv_wave(&query(json!({"csvWave": {"valuesCSV": "1"}}))).is_ok());
     }
 

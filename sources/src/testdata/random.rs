@@ -6,7 +6,9 @@ pub(super) struct Random(u64);
 impl Random {
     /// The numbers of a text and two numbers.
     pub(super) fn of(text: &str, index: usize, time_ms: i64) -> Self {
-        let seed = text.bytes().fold(0xcbf2_9ce4_8422_2325, |seed, byte| (seed ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        let seed = text.bytes().fold(0xcbf2_9ce4_8422_2325, |seed, byte| {
+            (seed ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
         let mut random = Self(seed ^ (index as u64).rotate_left(32) ^ time_ms.cast_unsigned());
         random.next();
         random

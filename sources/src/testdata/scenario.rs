@@ -36,7 +36,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     of("random_walk", "Random walk", Answer::Frames(walk::random_walk)),
     of("predictable_pulse", "Predictable pulse", Answer::Frames(predictable::pulse)),
     of("predictable_csv_wave", "Predictable CSV wave", Answer::Frames(predictable::csv_wave)),
-    Scenario { input: "1,20,90,30,5,0", ..of("csv_metric_values", "CSV values", Answer::Frames(predictable::listed)) },
+    Scenario {
+        input: "1,20,90,30,5,0",
+        ..of("csv_metric_values", "CSV values", Answer::Frames(predictable::listed))
+    },
     of("csv_content", "CSV content", Answer::Frames(csv::content)),
     of("csv_file", "CSV file", Answer::Frames(csv::file)),
     of("no_data_points", "No points", Answer::Frames(|_| Ok(Vec::new()))),
@@ -79,7 +82,8 @@ fn delay(input: &str) -> Result<Duration, String> {
     if input.trim().is_empty() {
         return Ok(DEFAULT_DELAY);
     }
-    let delay = interval::parse(input).and_then(|length_ms| u64::try_from(length_ms).ok()).map(Duration::from_millis);
+    let delay =
+        interval::parse(input).and_then(|length_ms| u64::try_from(length_ms).ok()).map(Duration::from_millis);
     delay
         .filter(|delay| *delay <= MAX_DELAY)
         .ok_or_else(|| format!("stringInput must be a time like 5s, and at most {MAX_DELAY:?}"))

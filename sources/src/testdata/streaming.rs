@@ -41,8 +41,7 @@ fn signal(query: &Query, settings: &Map<String, Value>) -> Result<Vec<Frame>, St
     let most = usize::try_from(query.max_data_points).unwrap_or(0).clamp(1, MAX_POINTS);
     bounded(1 + 2 * bands, most)?;
     let earlier = |time: &i64| time.checked_sub(pace).filter(|time| *time >= query.range.from_ms);
-    let mut times: Vec<i64> =
-        std::iter::successors(Some(query.range.to_ms), earlier).take(most).collect();
+    let mut times: Vec<i64> = std::iter::successors(Some(query.range.to_ms), earlier).take(most).collect();
     times.reverse();
     let walk = Walk { start: None, spread, noise: 0.0, least: f64::MIN, most: f64::MAX, dropped: 0.0 };
     let mut random = Random::of(&query.ref_id, 1, query.range.to_ms);
