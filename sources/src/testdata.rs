@@ -70,3 +70,6 @@ impl Backend for TestDataBackend {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,7 @@
 //! Numbers of PostgreSQL's type `numeric`.
 
+use std::fmt::Write;
+
 /// The powers of ten that a double holds exactly.
 const EXACT_POWERS: [f64; 23] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18,
@@ -51,9 +53,9 @@ fn size(digits: &[[u8; 2]], weight: i32) -> Option<f64> {
     }
     let mut text = String::with_capacity(digits.len() * 4 + 8);
     for digit in digits {
-        text.push_str(&format!("{:04}", u16::from_be_bytes(*digit)));
+        write!(text, "{:04}", u16::from_be_bytes(*digit)).ok()?;
     }
-    text.push_str(&format!("e{exponent}"));
+    write!(text, "e{exponent}").ok()?;
     text.parse().ok()
 }
 
@@ -77,7 +79,7 @@ mod tests {
             (cell(1, 0, &[1]), 10_000.0),
             (cell(4, 0, &[1844, 6744, 737, 955, 1615]), 18_446_744_073_709_551_615.0),
             // More digits than a double has.
-            (cell(0, 0, &[3, 1415, 9265, 3589, 7932, 3846]), 3.141_592_653_589_793_238_46),
+            (cell(0, 0, &[3, 1415, 9265, 3589, 7932, 3846]), std::f64::consts::PI),
             (cell(3, 0, &[9007, 1992, 5474, 993]), 9_007_199_254_740_993.0),
             (cell(75, 0, &[1]), 1e300),
             (cell(-76, 0, &[1]), 1e-304),

@@ -148,7 +148,7 @@ impl managed::Manager for Connections {
                 }
                 Ok(Err(error)) => failure = error,
                 Err(_) => {
-                    failure = SourceError::Unreachable("the database cannot be reached in time".to_owned())
+                    failure = SourceError::Unreachable("the database cannot be reached in time".to_owned());
                 }
             }
         }

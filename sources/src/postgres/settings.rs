@@ -31,7 +31,7 @@ pub(super) struct PostgresSettings {
     pub(super) max_idle: usize,
     /// How long a connection is used.
     pub(super) lifetime: Duration,
-    /// Whether the server has TimescaleDB.
+    /// Whether the server has `time_bucket` of `TimescaleDB`.
     pub(super) has_timescale: bool,
     /// The least time between points, in milliseconds.
     pub(super) least_interval_ms: Option<i64>,

@@ -93,9 +93,8 @@ fn quoted(text: &str, quote: u8, has_escapes: bool) -> usize {
     let bytes = text.as_bytes();
     let mut at = 1;
     while let Some(&byte) = bytes.get(at) {
-        if byte == b'\\' && has_escapes {
-            at += 2;
-        } else if byte == quote && bytes.get(at + 1) == Some(&quote) {
+        let is_pair = byte == quote && bytes.get(at + 1) == Some(&quote);
+        if is_pair || (byte == b'\\' && has_escapes) {
             at += 2;
         } else if byte == quote {
             return at + 1;

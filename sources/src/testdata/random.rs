@@ -1,6 +1,6 @@
 //! Numbers that look random.
 
-/// A source of numbers that are the same for the same seed: SplitMix64.
+/// A source of numbers that are the same for the same seed: `SplitMix64`.
 pub(super) struct Random(u64);
 
 impl Random {

@@ -12,6 +12,7 @@ mod read;
 mod rebuild;
 mod save;
 mod search;
+mod source_postgres;
 mod stored;
 
 use std::pin::Pin;
@@ -119,6 +120,8 @@ rows! {
     "audit-page-10m" AtMost 2.0 1.2 "x" = audit::page;
     // The time of an export of 1,000,000 entries, against copying the same rows out.
     "audit-export-1m" AtMost 2.0 1.3 "x" = audit::export;
+    // The processor time of a PostgreSQL table of 100,000 rows as frames, against `COPY` of them.
+    "source-postgres-frames" AtMost 3.0 1.5 "x" = source_postgres::frames;
     // Saves a second with metrics, against without.
     "save-with-metrics" AtLeast 0.95 0.98 "x" = save::with_metrics;
     // What the browser fetches until the portal's overview is usable.

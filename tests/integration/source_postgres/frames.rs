@@ -50,13 +50,11 @@ async fn every_type_has_the_values_that_a_plain_client_reads() {
     assert_eq!(cells("o"), Column::Int64(oids));
     // The rest is what PostgreSQL itself writes.
     for name in ["t", "v", "c", "u", "j", "jb", "tod", "iv", "a", "ta", "m", "net", "x", "r"] {
-        let sql = format!("SELECT {name}::text FROM kinds ORDER BY n");
+        let sql = format!(
+            "SELECT CASE WHEN {name} IS NOT NULL THEN format('%s', {name}) END FROM kinds ORDER BY n"
+        );
         let found = client.query(&sql, &[]).await.unwrap();
-        let mut found: Vec<Option<String>> = found.iter().map(|row| row.get(0)).collect();
-        if name == "c" {
-            // A cast to text drops what a type of fixed length is padded with.
-            found = found.into_iter().map(|text| text.map(|text| format!("{text:3}"))).collect();
-        }
+        let found: Vec<Option<String>> = found.iter().map(|row| row.get(0)).collect();
         assert_eq!(texts(&frame, name), found, "{name}");
     }
     let exact = client.query("SELECT num::text FROM kinds ORDER BY n", &[]).await.unwrap();
