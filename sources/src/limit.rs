@@ -62,6 +62,18 @@ pub const LIMITS: &[Limit] = &[
         answer: "Others wait",
     },
     Limit {
+        what: "Connections",
+        at: "All PostgreSQL sources",
+        most: Amount::Count(postgres::MAX_CONNECTIONS_OF_ALL as u64),
+        answer: "503 for the query",
+    },
+    Limit {
+        what: "Connections",
+        at: "All PostgreSQL sources of an org",
+        most: Amount::Count(postgres::MAX_CONNECTIONS_OF_ORG as u64),
+        answer: "503 for the query",
+    },
+    Limit {
         what: "Time to wait for a connection",
         at: "A PostgreSQL",
         most: Amount::Time(postgres::WAIT_FOR_CONNECTION),

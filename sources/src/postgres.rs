@@ -14,6 +14,7 @@ mod pool;
 mod query;
 mod session;
 mod settings;
+mod share;
 mod tls;
 
 use std::collections::BTreeMap;
@@ -36,11 +37,14 @@ pub use column::MAX_COLUMNS;
 pub use log_in::MAX_SCRAM_ITERATIONS;
 pub use pool::{CONNECT_TIMEOUT, IDLE_TIME, MAX_CONNECTIONS, WAIT_FOR_CONNECTION};
 pub use query::{MAX_ROWS, QUERY_TIMEOUT};
+pub use share::{MAX_CONNECTIONS_OF_ALL, MAX_CONNECTIONS_OF_ORG};
 
 use crate::policy::Egress;
 use error::SourceError;
 use plan::Plan;
 use pool::SourcePool;
+use query::Answer;
+use share::Shares;
 
 /// The types of sources that this backend serves.
 pub const TYPES: [&str; 2] = ["grafana-postgresql-datasource", "postgres"];
@@ -58,6 +62,7 @@ type PoolKey = (OrgId, Uid, i64);
 pub struct PostgresBackend {
     egress: Egress,
     workers: Workers,
+    shares: Arc<Shares>,
     pools: Cache<PoolKey, Arc<SourcePool>>,
 }
 
@@ -66,16 +71,27 @@ impl PostgresBackend {
     #[must_use]
     pub fn new(egress: Egress, workers: Workers) -> Self {
         let pools = Cache::builder().max_capacity(MAX_POOLS).time_to_idle(POOL_IDLE_TIME).build();
-        Self { egress, workers, pools }
+        Self { egress, workers, shares: Arc::default(), pools }
     }
 
     /// The pool of a source as it is now. A change of the source leads to a new pool; the old one closes its connections once
     /// they have nothing to do.
     fn pool(&self, source: &SourceSettings) -> Result<Arc<SourcePool>, SourceError> {
         let key = (source.org, source.uid.clone(), source.version);
-        let made =
-            self.pools.try_get_with(key, || SourcePool::try_new(source, self.egress.clone()).map(Arc::new));
+        let make = || SourcePool::try_new(source, self.egress.clone(), self.shares.clone()).map(Arc::new);
+        let made = self.pools.try_get_with(key, make);
         made.map_err(|error| (*error).clone())
+    }
+
+    /// Runs a statement. If there are too many connections, those that have nothing to do give way.
+    async fn run(&self, pool: &SourcePool, sql: &str, max_bytes: usize) -> Result<Answer, SourceError> {
+        match query::run(pool, sql, max_bytes).await {
+            Err(SourceError::Full) => {
+                self.pools.iter().for_each(|(_, pool)| pool.close_idle());
+                query::run(pool, sql, max_bytes).await
+            }
+            answer => answer,
+        }
     }
 
     async fn named(&self, context: &SourceContext, query: &Query) -> (String, QueryResult) {
@@ -88,7 +104,7 @@ impl PostgresBackend {
         let pool = self.pool(source).map_err(told)?;
         let plan = Plan::of(query, pool.settings(), context.max_bytes);
         let Some(plan) = plan.map_err(QueryError::invalid)? else { return Ok(Vec::new()) };
-        let answer = query::run(&pool, &plan.sql, context.max_bytes).await.map_err(told)?;
+        let answer = self.run(&pool, &plan.sql, context.max_bytes).await.map_err(told)?;
         let frames = self.workers.run(source.org, answer.bytes, move || plan.frames(answer)).await;
         frames.map_err(overloaded)?.map_err(QueryError::invalid)
     }
@@ -109,7 +125,7 @@ impl Backend for PostgresBackend {
     async fn check_health(&self, context: &SourceContext) -> Health {
         let checked = async {
             let pool = self.pool(&context.source)?;
-            query::run(&pool, "SELECT 1", context.max_bytes).await
+            self.run(&pool, "SELECT 1", context.max_bytes).await
         };
         match checked.await {
             Ok(_) => Health { is_ok: true, message: "Database Connection OK".to_owned(), details: None },

@@ -25,8 +25,10 @@ pub(super) enum SourceError {
     Lost(String),
     /// A row or another message is larger than the whole answer may be.
     TooLarge(usize),
-    /// All connections are in use.
+    /// All connections to the source are in use.
     Busy,
+    /// There are as many connections to sources as there may be, to those of the org or to all.
+    Full,
     /// It took too long.
     TimedOut,
     /// The statement is one that wants to copy.
@@ -104,6 +106,7 @@ impl SourceError {
                 downstream(400, &format!("a row is larger than the {most} bytes that an answer may have"))
             }
             Self::Busy => downstream(503, "all connections to the database are in use"),
+            Self::Full => downstream(503, "there are too many connections to databases, try again shortly"),
             Self::TimedOut => {
                 downstream(504, &format!("the database did not answer within {QUERY_TIMEOUT:?}"))
             }

@@ -8,6 +8,7 @@ use bytes::BytesMut;
 use deadpool::Runtime;
 use deadpool::managed::{self, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult};
 use kymograph_app::source::backend::SourceSettings;
+use kymograph_domain::OrgId;
 use kymograph_infra::database_server::{Tls, TlsMode};
 use postgres_protocol::message::frontend;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -20,6 +21,7 @@ use super::error::SourceError;
 use super::log_in::log_in;
 use super::session::{Session, Socket};
 use super::settings::PostgresSettings;
+use super::share::{Share, Shares};
 use super::tls::tls_of;
 use crate::policy::Egress;
 use crate::text::shown;
@@ -43,6 +45,8 @@ pub(super) struct Endpoint {
     pub(super) settings: PostgresSettings,
     tls: Tls,
     egress: Egress,
+    org: OrgId,
+    shares: Arc<Shares>,
 }
 
 /// The connections to a source as it was at one version.
@@ -53,11 +57,15 @@ pub(super) struct SourcePool {
 
 impl SourcePool {
     /// A pool without connections, which are opened when they are needed.
-    pub(super) fn try_new(source: &SourceSettings, egress: Egress) -> Result<Self, SourceError> {
+    pub(super) fn try_new(
+        source: &SourceSettings,
+        egress: Egress,
+        shares: Arc<Shares>,
+    ) -> Result<Self, SourceError> {
         let settings = PostgresSettings::parse(source).map_err(SourceError::Settings)?;
         let tls = tls_of(source, settings.tls).map_err(SourceError::Settings)?;
         let max_size = settings.max_connections;
-        let endpoint = Arc::new(Endpoint { settings, tls, egress });
+        let endpoint = Arc::new(Endpoint { settings, tls, egress, org: source.org, shares });
         let pool = Pool::builder(Connections { endpoint: endpoint.clone() })
             .max_size(max_size)
             .runtime(Runtime::Tokio1)
@@ -72,6 +80,11 @@ impl SourcePool {
 
     pub(super) fn settings(&self) -> &PostgresSettings {
         &self.endpoint.settings
+    }
+
+    /// Closes the connections that have nothing to do.
+    pub(super) fn close_idle(&self) {
+        self.pool.retain(|_, _| false);
     }
 
     /// A connection for one statement.
@@ -140,11 +153,12 @@ impl managed::Manager for Connections {
         let settings = &self.endpoint.settings;
         let resolved = self.endpoint.egress.resolve(&settings.host, settings.port).await;
         let addresses = resolved.map_err(|error| SourceError::Unreachable(error.to_string()))?;
+        let Some(share) = self.endpoint.shares.take(self.endpoint.org) else { return Err(SourceError::Full) };
         let mut failure = SourceError::Unreachable(format!("the name {} has no address", settings.host));
         for address in addresses {
             match timeout(ADDRESS_TIMEOUT, open(&self.endpoint, address)).await {
                 Ok(Ok((socket, end_point))) => {
-                    return begin(&self.endpoint, address, socket, end_point).await;
+                    return begin(&self.endpoint, address, (socket, end_point), share).await;
                 }
                 Ok(Err(error)) => failure = error,
                 Err(_) => {
@@ -166,10 +180,10 @@ impl managed::Manager for Connections {
 async fn begin(
     endpoint: &Arc<Endpoint>,
     address: SocketAddr,
-    socket: Box<dyn Socket>,
-    end_point: Option<Vec<u8>>,
+    (socket, end_point): Opened,
+    share: Share,
 ) -> Result<Session, SourceError> {
-    let mut session = Session::new(socket);
+    let mut session = Session::new(socket, share);
     let (process, secret) = log_in(&mut session, &endpoint.settings, end_point).await?;
     session.canceller = Some(Canceller { endpoint: endpoint.clone(), address, process, secret });
     Ok(session)

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::cancel::Canceller;
 use super::error::{Refusal, SourceError};
+use super::share::Share;
 
 /// How much is read at a time.
 const READ_BYTES: usize = 64 * 1024;
@@ -38,13 +39,15 @@ pub(super) struct Session {
     opened: Instant,
     /// Whether a transaction is open.
     has_transaction: bool,
+    _share: Share,
 }
 
 impl Session {
-    pub(super) fn new(socket: Box<dyn Socket>) -> Self {
+    pub(super) fn new(socket: Box<dyn Socket>, share: Share) -> Self {
         let received = BytesMut::with_capacity(READ_BYTES);
         let opened = Instant::now();
-        Self { socket, received, is_busy: false, canceller: None, opened, has_transaction: false }
+        let (is_busy, has_transaction) = (false, false);
+        Self { socket, received, is_busy, canceller: None, opened, has_transaction, _share: share }
     }
 
     pub(super) fn is_busy(&self) -> bool {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use kymograph_app::source::backend::{Backend, ErrorOrigin, Query, ResourceRequest};
 use kymograph_domain::source::frame::Column;
-use kymograph_sources::postgres::MAX_ROWS;
+use kymograph_sources::postgres::{MAX_CONNECTIONS_OF_ORG, MAX_ROWS};
 use serde_json::json;
 use tokio::time::{sleep, timeout};
 use tokio_postgres::Client;
@@ -171,6 +171,16 @@ async fn connections_are_few_and_shared() {
 }
 
 #[tokio::test]
+async fn connections_with_nothing_to_do_give_way() {
+    let (_postgres, mut source, _client) = start("source-share").await;
+    // Each version has a pool of its own, and keeps a connection.
+    for version in 0..=i64::try_from(MAX_CONNECTIONS_OF_ORG).unwrap() {
+        source.change(|source| source.version = version);
+        source.table("SELECT 1").await;
+    }
+}
+
+#[tokio::test]
 async fn there_is_nothing_beside_queries() {
     let source = Source::at(1, json!({"sslmode": "disable"}));
     let request = ResourceRequest {
@@ -178,7 +188,7 @@ async fn there_is_nothing_beside_queries() {
         path: "tables".to_owned(),
         query: String::new(),
         headers: Vec::new(),
-        body: Default::default(),
+        body: axum::body::Bytes::new(),
     };
     let error = source.backend.call_resource(&source.context, request).await.unwrap_err();
     assert_eq!(error.status, 404);
