@@ -3,6 +3,7 @@
 pub mod data_source;
 pub mod expression;
 pub mod frame;
+pub mod time_range;
 
 use crate::limit::{Amount, Limit};
 

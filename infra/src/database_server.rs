@@ -19,7 +19,9 @@ use tokio_postgres::config::{Host, SslMode, SslNegotiation};
 use tokio_postgres::{Client, Config, Connection};
 
 pub use error::TlsError;
-pub use tls::{ClientCertificate, Roots, Tls, TlsMode, TlsSettings, TlsStream};
+pub use tls::{
+    ClientCertificate, KeyedCertificate, Roots, Tls, TlsMode, TlsSettings, TlsStream, Trust, system_roots,
+};
 pub use tunnel::Tunnel;
 
 const DEFAULT_PORT: u16 = 5432;

@@ -9,10 +9,13 @@ pub mod limit;
 pub mod loki;
 mod parse;
 pub mod policy;
+pub mod postgres;
 pub mod prometheus;
 pub mod proxy;
 mod series;
+mod sql;
 mod template;
+pub mod testdata;
 mod text;
 
 #[cfg(test)]

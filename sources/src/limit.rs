@@ -1,8 +1,11 @@
 //! The bounds on what sources are asked, and on what they may answer.
 
 use kymograph_domain::limit::{Amount, Limit};
+use kymograph_domain::source::time_range;
 
-use crate::{backend, client, interval, loki, policy, prometheus, series, template};
+use crate::{
+    backend, client, interval, loki, policy, postgres, prometheus, series, sql, template, testdata,
+};
 
 /// The bounds on what sources are asked, and on what they may answer.
 pub const LIMITS: &[Limit] = &[
@@ -71,5 +74,131 @@ pub const LIMITS: &[Limit] = &[
         at: "A server",
         most: Amount::Count(policy::LOOKUPS as u64),
         answer: "The others wait, then 504",
+    },
+    Limit {
+        what: "Text of a time",
+        at: "`from` and `to` of a query",
+        most: Amount::Bytes(time_range::MAX_TIME_BYTES),
+        answer: "400",
+    },
+    Limit {
+        what: "Steps of date math",
+        at: "`from` and `to` of a query",
+        most: Amount::Count(time_range::MAX_STEPS as u64),
+        answer: "400",
+    },
+    Limit {
+        what: "Statement, before and after its macros are replaced",
+        at: "A query of PostgreSQL",
+        most: Amount::Bytes(sql::MAX_SQL_BYTES),
+        answer: "400 for the query",
+    },
+    Limit {
+        what: "Macros inside of each other",
+        at: "A query of PostgreSQL",
+        most: Amount::Count(sql::MAX_MACRO_DEPTH as u64),
+        answer: "400 for the query",
+    },
+    Limit {
+        what: "Rows",
+        at: "A query of PostgreSQL",
+        most: Amount::Count(postgres::MAX_ROWS as u64),
+        answer: "The first ones, and a notice",
+    },
+    Limit {
+        what: "Columns",
+        at: "A query of PostgreSQL",
+        most: Amount::Count(postgres::MAX_COLUMNS as u64),
+        answer: "502 for the query",
+    },
+    Limit {
+        what: "Time of a statement",
+        at: "A query of PostgreSQL",
+        most: Amount::Time(postgres::QUERY_TIMEOUT),
+        answer: "504 for the query",
+    },
+    Limit {
+        what: "Time to connect and log in",
+        at: "A PostgreSQL",
+        most: Amount::Time(postgres::CONNECT_TIMEOUT),
+        answer: "502 for the query",
+    },
+    Limit {
+        what: "Connections",
+        at: "A PostgreSQL, or `maxOpenConns` of it",
+        most: Amount::Count(postgres::MAX_CONNECTIONS as u64),
+        answer: "Others wait",
+    },
+    Limit {
+        what: "Connections",
+        at: "All PostgreSQL sources",
+        most: Amount::Count(postgres::MAX_CONNECTIONS_OF_ALL as u64),
+        answer: "503 for the query",
+    },
+    Limit {
+        what: "Connections",
+        at: "All PostgreSQL sources of an org",
+        most: Amount::Count(postgres::MAX_CONNECTIONS_OF_ORG as u64),
+        answer: "503 for the query",
+    },
+    Limit {
+        what: "Time to wait for a connection",
+        at: "A PostgreSQL",
+        most: Amount::Time(postgres::WAIT_FOR_CONNECTION),
+        answer: "503 for the query",
+    },
+    Limit {
+        what: "Time without a query for which a connection is kept",
+        at: "A PostgreSQL",
+        most: Amount::Time(postgres::IDLE_TIME),
+        answer: "It is closed",
+    },
+    Limit {
+        what: "PostgreSQL sources with open connections",
+        at: "A server",
+        most: Amount::Count(postgres::MAX_POOLS),
+        answer: "The connections of others are closed",
+    },
+    Limit {
+        what: "Times that a password is hashed for a log-in",
+        at: "A PostgreSQL",
+        most: Amount::Count(postgres::MAX_SCRAM_ITERATIONS as u64),
+        answer: "502 for the query",
+    },
+    Limit {
+        what: "Points of a series",
+        at: "A query of test data",
+        most: Amount::Count(testdata::MAX_POINTS as u64),
+        answer: "Fewer points",
+    },
+    Limit {
+        what: "Points of all series, and cells of a table",
+        at: "A query of test data",
+        most: Amount::Count(testdata::MAX_POINTS_OF_QUERY as u64),
+        answer: "400 for the query",
+    },
+    Limit {
+        what: "Series, and waves",
+        at: "A query of test data",
+        most: Amount::Count(testdata::MAX_SERIES as u64),
+        answer: "400 for the query",
+    },
+    Limit {
+        what: "Lines of a log",
+        at: "A query of test data",
+        most: Amount::Count(testdata::MAX_LINES as u64),
+        answer: "400 for the query",
+    },
+    Limit {
+        what: "CSV",
+        at: "A query of test data",
+        most: Amount::Bytes(testdata::MAX_CSV_BYTES),
+        answer: "400 for the query",
+    },
+    Limit {
+        what: "Time of a slow query",
+        at: "A query of test data",
+        most: Amount::Time(testdata::MAX_DELAY),
+        answer: "400 for the query",
     },
 ];

@@ -62,6 +62,7 @@ mod second_server;
 mod secret;
 mod service_account;
 mod setting;
+mod source_postgres;
 mod star;
 mod statistic;
 mod story;

@@ -18,14 +18,16 @@ use serde_json::json;
 use tokio::time::{sleep, timeout};
 
 /// A PostgreSQL with TLS, for one test.
-struct TlsPostgres {
-    folder: PathBuf,
-    port: u16,
+pub(crate) struct TlsPostgres {
+    /// Where its certificates are.
+    pub(crate) folder: PathBuf,
+    /// Where it listens on this machine.
+    pub(crate) port: u16,
     postmaster: Child,
 }
 
 impl TlsPostgres {
-    async fn start(name: &str) -> Self {
+    pub(crate) async fn start(name: &str) -> Self {
         let folder = std::env::temp_dir().join(format!("kymograph-tls-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         write_certificates(&folder);
@@ -100,7 +102,7 @@ impl TlsPostgres {
         format!("postgres://{host}:{}/{database}?{query}", self.port)
     }
 
-    async fn server(&self, host: &str, query: &str) -> Result<DatabaseServer, String> {
+    pub(crate) async fn server(&self, host: &str, query: &str) -> Result<DatabaseServer, String> {
         let url = format!("database.url={}", self.url(host, query));
         self.server_with(&[&url]).await
     }
@@ -206,7 +208,7 @@ fn authority(name: &str) -> (String, Issuer<'static, KeyPair>) {
     (params.self_signed(&key).unwrap().pem(), Issuer::new(params, key))
 }
 
-const ANN: &str = "ann:secret@localhost";
+pub(crate) const ANN: &str = "ann:secret@localhost";
 /// The server by an address that its certificate does not have.
 const ANN_BY_ADDRESS: &str = "ann:secret@127.0.0.1";
 const ROBOT: &str = "robot@localhost";

@@ -15,7 +15,8 @@ use tokio_rustls::TlsConnector;
 
 use super::channel_binding::end_point;
 use super::error::TlsError;
-use super::verifier::{Trust, Verifier};
+pub use super::verifier::Trust;
+use super::verifier::Verifier;
 
 /// The ALPN protocol of PostgreSQL, which servers require for direct TLS.
 const ALPN: &[u8] = b"postgresql";
@@ -84,6 +85,9 @@ pub struct TlsSettings {
     pub server_name: Option<String>,
 }
 
+/// A certificate chain and its key.
+pub type KeyedCertificate = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
 /// Encrypts streams. Without settings it encrypts nothing.
 #[derive(Clone, Default)]
 pub struct Tls {
@@ -94,33 +98,45 @@ pub struct Tls {
 impl Tls {
     /// Reads and validates the files.
     pub(super) fn new(settings: &TlsSettings) -> Result<Self, TlsError> {
+        let trust = trust(settings)?;
+        let client = match (&settings.client.certificate, &settings.client.key) {
+            (None, None) => None,
+            (Some(certificate), Some(key)) => {
+                let key = read_key(key)?;
+                Some((read_certificates("the client certificate", certificate)?, key))
+            }
+            _ => return Err(TlsError::HalfCertificate),
+        };
+        Self::of(trust, client, settings.server_name.clone())
+    }
+
+    /// TLS to who is trusted. The name is the one that the certificate must have, if it is not the host that was asked for.
+    pub fn of(
+        trust: Trust,
+        client: Option<KeyedCertificate>,
+        server_name: Option<String>,
+    ) -> Result<Self, TlsError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let verifier = Verifier::new(trust(settings)?, &provider);
+        let verifier = Verifier::new(trust, &provider);
         let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| TlsError::Setup(error.to_string()))?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier));
-        let mut config = match (&settings.client.certificate, &settings.client.key) {
-            (None, None) => builder.with_no_client_auth(),
-            (Some(certificate), Some(key)) => {
-                let key = read_key(key)?;
-                builder
-                    .with_client_auth_cert(read_certificates("the client certificate", certificate)?, key)
-                    .map_err(|error| TlsError::ClientCertificate(error.to_string()))?
-            }
-            _ => return Err(TlsError::HalfCertificate),
+        let mut config = match client {
+            None => builder.with_no_client_auth(),
+            Some((certificates, key)) => builder
+                .with_client_auth_cert(certificates, key)
+                .map_err(|error| TlsError::ClientCertificate(error.to_string()))?,
         };
         config.alpn_protocols = vec![ALPN.to_vec()];
-        let server_name = settings
-            .server_name
-            .clone()
+        let server_name = server_name
             .map(|name| ServerName::try_from(name.clone()).map_err(|_| TlsError::ServerName(name)));
         Ok(Self { config: Some(Arc::new(config)), server_name: server_name.transpose()? })
     }
 
     /// Performs the handshake on a stream to a host.
-    pub(super) async fn handshake<S>(&self, host: &str, stream: S) -> io::Result<TlsStream<S>>
+    pub async fn handshake<S>(&self, host: &str, stream: S) -> io::Result<TlsStream<S>>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -166,7 +182,8 @@ fn trust(settings: &TlsSettings) -> Result<Trust, TlsError> {
     }
 }
 
-fn system_roots() -> Result<RootCertStore, TlsError> {
+/// The authorities that the system trusts.
+pub fn system_roots() -> Result<RootCertStore, TlsError> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
     // Unusable certificates of the system are skipped.
@@ -239,7 +256,8 @@ pub struct TlsStream<S>(tokio_rustls::client::TlsStream<S>);
 
 impl<S> TlsStream<S> {
     /// The channel binding of the session.
-    pub(super) fn end_point(&self) -> Option<Vec<u8>> {
+    #[must_use]
+    pub fn end_point(&self) -> Option<Vec<u8>> {
         let (_, session) = self.0.get_ref();
         session.peer_certificates().and_then(<[_]>::first).and_then(|certificate| end_point(certificate))
     }

@@ -11,7 +11,7 @@ use rustls::{DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
 /// The trust policy.
 #[derive(Debug)]
-pub(super) enum Trust {
+pub enum Trust {
     /// Any server: the connection is encrypted, but the server is not verified.
     Anybody,
     /// Servers with a certificate of an authority.

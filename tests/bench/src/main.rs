@@ -15,6 +15,7 @@ mod load;
 mod machine;
 mod pairs;
 mod pgbench;
+mod relay;
 mod report;
 mod row;
 mod saver;
@@ -63,6 +64,12 @@ enum Part {
         /// The file.
         body: PathBuf,
     },
+    /// Leads from a port of this machine to a socket, until its standard input is closed.
+    #[command(hide = true)]
+    Relay {
+        /// The socket.
+        socket: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
@@ -85,8 +92,10 @@ fn start(arguments: Arguments) -> Result<bool> {
 }
 
 async fn run(arguments: Arguments) -> Result<bool> {
-    if let Some(Part::BareServer { body }) = arguments.part {
-        return bare_server::serve(&body).await.map(|()| true);
+    match arguments.part {
+        Some(Part::BareServer { body }) => return bare_server::serve(&body).await.map(|()| true),
+        Some(Part::Relay { socket }) => return relay::serve(&socket).await.map(|()| true),
+        None => {}
     }
     let rows: Vec<_> = row::ROWS
         .iter()

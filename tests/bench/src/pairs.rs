@@ -46,6 +46,28 @@ pub(crate) async fn compare(
     Ok(Reading { value, ours: Some(our_sum), theirs: Some(their_sum) })
 }
 
+/// How much more processor time our side takes for an operation than the other: the median of the ratios of all pairs. Both are
+/// metered.
+pub(crate) async fn compare_cpu(
+    mut ours: impl AsyncFnMut() -> Result<Slice>,
+    mut theirs: impl AsyncFnMut() -> Result<Slice>,
+) -> Result<Reading> {
+    let (mut our_sum, mut their_sum) = (Slice::default(), Slice::default());
+    let mut ratios = Vec::with_capacity(PAIRS);
+    for _ in 0..PAIRS {
+        let (our_slice, their_slice) = (ours().await?, theirs().await?);
+        let (Some(our_cpu), Some(their_cpu)) = (our_slice.cpu(), their_slice.cpu()) else {
+            return Err("nothing was finished within a slice: try longer ones, with --seconds".into());
+        };
+        report::progress(&format!("  {our_cpu:.1?} / {their_cpu:.1?} of processor time"));
+        ratios.push(our_cpu.as_secs_f64() / their_cpu.as_secs_f64());
+        our_sum.merge(our_slice);
+        their_sum.merge(their_slice);
+    }
+    let value = median(ratios).ok_or("there were no pairs")?;
+    Ok(Reading { value, ours: Some(our_sum), theirs: Some(their_sum) })
+}
+
 /// How much longer our side takes than the other, both as a whole: the ratio of their medians.
 pub(crate) async fn compare_runs(
     mut ours: impl AsyncFnMut() -> Result<()>,

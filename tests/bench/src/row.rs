@@ -13,6 +13,7 @@ mod read;
 mod rebuild;
 mod save;
 mod search;
+mod source_postgres;
 mod stored;
 
 use std::pin::Pin;
@@ -122,6 +123,8 @@ rows! {
     "audit-export-1m" AtMost 2.0 1.3 "x" = audit::export;
     // The processor time of a formula over two sets of 1,000 series with 500 points, against a plain loop over arrays.
     "math-1000-series" AtMost 2.0 1.2 "x" = math::over_two_sets;
+    // The processor time of a PostgreSQL table of 100,000 rows as frames, against `COPY` of them.
+    "source-postgres-frames" AtMost 3.0 1.5 "x" = source_postgres::frames;
     // Saves a second with metrics, against without.
     "save-with-metrics" AtLeast 0.95 0.98 "x" = save::with_metrics;
     // What the browser fetches until the portal's overview is usable.

@@ -23,6 +23,12 @@ impl Slice {
         f64::from(self.count) / self.elapsed.as_secs_f64()
     }
 
+    /// Processor time of an operation, on both sides of the connection; `None` if none was finished or nothing was metered.
+    pub(crate) fn cpu(&self) -> Option<Duration> {
+        let both = self.server_cpu?.saturating_add(self.postgres_cpu?);
+        both.checked_div(self.count).filter(|time| !time.is_zero())
+    }
+
     /// Adds what was seen at another time.
     pub(crate) fn merge(&mut self, other: Self) {
         let sum = |one: Option<Duration>, other: Option<Duration>| match (one, other) {

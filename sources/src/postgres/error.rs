@@ -1,0 +1,116 @@
+//! Why a source did not answer.
+
+use std::io;
+
+use fallible_iterator::FallibleIterator;
+use kymograph_app::source::backend::{ErrorOrigin, QueryError};
+use postgres_protocol::message::backend::ErrorResponseBody;
+
+use super::query::QUERY_TIMEOUT;
+use crate::text::{shown, shown_bytes};
+
+/// PostgreSQL's code for a statement that was cancelled, by its own time-out as well.
+const QUERY_CANCELED: &str = "57014";
+
+/// Why a source did not answer.
+#[derive(Clone, Debug)]
+pub(super) enum SourceError {
+    /// The settings make no sense.
+    Settings(String),
+    /// The source cannot be reached, or does not let us in.
+    Unreachable(String),
+    /// The server refused something.
+    Refused(Refusal),
+    /// The connection was lost, or the server does not speak PostgreSQL's protocol.
+    Lost(String),
+    /// A row or another message is larger than the whole answer may be.
+    TooLarge(usize),
+    /// All connections to the source are in use.
+    Busy,
+    /// There are as many connections to sources as there may be, to those of the org or to all.
+    Full,
+    /// It took too long.
+    TimedOut,
+    /// The statement is one that wants to copy.
+    Copy,
+}
+
+/// What a server says of what it refuses.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Refusal {
+    code: String,
+    message: String,
+    detail: Option<String>,
+    hint: Option<String>,
+}
+
+impl Refusal {
+    pub(super) fn of(body: &ErrorResponseBody) -> Self {
+        let mut refusal = Self::default();
+        let mut fields = body.fields();
+        while let Ok(Some(field)) = fields.next() {
+            let value = || shown_bytes(field.value_bytes());
+            match field.type_() {
+                b'C' => refusal.code = value(),
+                b'M' => refusal.message = value(),
+                b'D' => refusal.detail = Some(value()),
+                b'H' => refusal.hint = Some(value()),
+                _ => {}
+            }
+        }
+        refusal
+    }
+
+    fn text(&self) -> String {
+        let mut text = format!("{} (SQLSTATE {})", self.message, self.code);
+        for (name, more) in [("DETAIL", &self.detail), ("HINT", &self.hint)] {
+            if let Some(more) = more {
+                text = format!("{text}; {name}: {more}");
+            }
+        }
+        text
+    }
+
+    /// The status that fits the class of the code.
+    fn status(&self) -> u16 {
+        match self.code.get(..2) {
+            _ if self.code == QUERY_CANCELED => 504,
+            // Connections, resources, an operator, the system, and faults of the server.
+            Some("08" | "53" | "57" | "58" | "XX") | None => 502,
+            _ => 400,
+        }
+    }
+}
+
+impl From<io::Error> for SourceError {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof => Self::Lost("it closed the connection".to_owned()),
+            _ => Self::Lost(shown(&error.to_string())),
+        }
+    }
+}
+
+impl SourceError {
+    /// The error of a query to a source of this name.
+    pub(super) fn of_source(self, name: &str) -> QueryError {
+        let downstream = |status, text: &str| QueryError::downstream(status, format!("{name}: {text}"));
+        match self {
+            Self::Settings(text) => {
+                QueryError { message: format!("{name}: {text}"), status: 400, origin: ErrorOrigin::Plugin }
+            }
+            Self::Unreachable(text) => downstream(502, &text),
+            Self::Refused(refusal) => downstream(refusal.status(), &refusal.text()),
+            Self::Lost(text) => downstream(502, &format!("the connection to the database was lost: {text}")),
+            Self::TooLarge(most) => {
+                downstream(400, &format!("a row is larger than the {most} bytes that an answer may have"))
+            }
+            Self::Busy => downstream(503, "all connections to the database are in use"),
+            Self::Full => downstream(503, "there are too many connections to databases, try again shortly"),
+            Self::TimedOut => {
+                downstream(504, &format!("the database did not answer within {QUERY_TIMEOUT:?}"))
+            }
+            Self::Copy => downstream(400, "COPY is not served, only statements that return rows"),
+        }
+    }
+}

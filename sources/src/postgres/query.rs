@@ -1,0 +1,152 @@
+//! Runs a statement, and makes a table of what it returns.
+
+use std::time::Duration;
+
+use bytes::BytesMut;
+use postgres_protocol::IsNull;
+use postgres_protocol::message::backend::Message;
+use postgres_protocol::message::frontend;
+use tokio::time::timeout;
+
+use super::column::Table;
+use super::error::{Refusal, SourceError};
+use super::pool::SourcePool;
+use super::session::{HEADER_BYTES, MAX_MESSAGE_BYTES, ROW, Session};
+
+/// The most rows of an answer.
+pub const MAX_ROWS: usize = 1_000_000;
+/// How long a statement may run.
+pub const QUERY_TIMEOUT: Duration = Duration::from_secs(60);
+/// How much longer a server may take to tell that a statement ran for too long.
+const GRACE: Duration = Duration::from_secs(5);
+
+const BEGIN: &str = "BEGIN READ ONLY";
+const ROLLBACK: &str = "ROLLBACK";
+
+/// What a statement returned.
+pub(super) struct Answer {
+    /// The table, unless the statement is one that returns none.
+    pub(super) table: Option<Table>,
+    /// Why there are fewer rows than the statement returns.
+    pub(super) cut: Option<Cut>,
+    /// About how many bytes the table takes.
+    pub(super) bytes: usize,
+}
+
+/// Why an answer is not the whole one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cut {
+    /// There are as many rows as there may be.
+    Rows,
+    /// There are as many bytes as there may be.
+    Bytes,
+}
+
+/// Runs a statement in a transaction that can write nothing, and that is undone. If this is dropped, the server is told to stop.
+pub(super) async fn run(pool: &SourcePool, sql: &str, max_bytes: usize) -> Result<Answer, SourceError> {
+    let whole = async {
+        let mut lease = pool.lease().await?;
+        let session = lease.session()?;
+        let answer = run_on(session, sql, max_bytes).await;
+        // After a cut the rest is under way still, which ends with the connection.
+        if session.has_transaction() && !session.is_busy() {
+            session.command(ROLLBACK).await?;
+        }
+        answer
+    };
+    timeout(QUERY_TIMEOUT + GRACE, whole).await.unwrap_or(Err(SourceError::TimedOut))
+}
+
+async fn run_on(session: &mut Session, sql: &str, max_bytes: usize) -> Result<Answer, SourceError> {
+    let mut table = describe(session, sql).await?;
+    let mut out = BytesMut::new();
+    let formats: Vec<i16> = table.iter().flat_map(Table::formats).collect();
+    bind(formats, &mut out)?;
+    // With one row more than there may be it is known whether there are more.
+    frontend::execute("", i32::try_from(MAX_ROWS + 1).unwrap_or(i32::MAX), &mut out)?;
+    command(ROLLBACK, &mut out)?;
+    frontend::sync(&mut out);
+    session.send(&out).await?;
+    let (cut, bytes) = receive(session, table.as_mut(), max_bytes).await?;
+    Ok(Answer { table, cut, bytes })
+}
+
+/// Begins a transaction, and learns what a statement will return.
+async fn describe(session: &mut Session, sql: &str) -> Result<Option<Table>, SourceError> {
+    if sql.contains('\0') {
+        return Err(SourceError::Settings("the query has a character that no statement can have".to_owned()));
+    }
+    let mut out = BytesMut::new();
+    command(BEGIN, &mut out)?;
+    command(&format!("SET LOCAL statement_timeout = {}", QUERY_TIMEOUT.as_millis()), &mut out)?;
+    frontend::parse("", sql, std::iter::empty(), &mut out)?;
+    frontend::describe(b'S', "", &mut out)?;
+    frontend::sync(&mut out);
+    let mut table = None;
+    let take = |message: &Message| {
+        if let Message::RowDescription(body) = message {
+            table = Some(Table::of(body)?);
+        }
+        Ok(())
+    };
+    session.converse(&out, take).await?;
+    Ok(table)
+}
+
+/// Writes a command of ours as the unnamed statement.
+fn command(text: &str, out: &mut BytesMut) -> Result<(), SourceError> {
+    frontend::parse("", text, std::iter::empty(), out)?;
+    bind(Vec::new(), out)?;
+    Ok(frontend::execute("", 0, out)?)
+}
+
+/// Binds the unnamed statement, with these formats of its columns.
+fn bind(formats: Vec<i16>, out: &mut BytesMut) -> Result<(), SourceError> {
+    let nothing = |(): (), _: &mut BytesMut| Ok(IsNull::Yes);
+    frontend::bind("", "", [], [], nothing, formats, out)
+        .map_err(|_| SourceError::Lost("the statement cannot be sent".to_owned()))
+}
+
+/// Takes rows until the server is ready for more, or until there are too many bytes. Tells how many there are.
+async fn receive(
+    session: &mut Session,
+    mut table: Option<&mut Table>,
+    max_bytes: usize,
+) -> Result<(Option<Cut>, usize), SourceError> {
+    let (mut used, mut cut, mut refusal) = (0, None, None);
+    let most = max_bytes.max(MAX_MESSAGE_BYTES);
+    loop {
+        while let Some((tag, total)) = session.peek(most)? {
+            if tag != ROW {
+                match session.take()? {
+                    Some(Message::ReadyForQuery(_)) => {
+                        return refusal.map_or(Ok((cut, used)), |refusal| Err(SourceError::Refused(refusal)));
+                    }
+                    Some(Message::ErrorResponse(body)) => {
+                        refusal.get_or_insert_with(|| Refusal::of(&body));
+                    }
+                    Some(Message::CopyOutResponse(_) | Message::CopyInResponse(_)) => {
+                        return Err(SourceError::Copy);
+                    }
+                    _ => {}
+                }
+                continue;
+            }
+            let Some(table) = table.as_deref_mut() else {
+                return Err(SourceError::Lost("it sent rows that were not announced".to_owned()));
+            };
+            if table.rows() == MAX_ROWS {
+                cut = Some(Cut::Rows);
+            } else {
+                let cost = table.cost(total);
+                if used + cost > max_bytes {
+                    return Ok((Some(Cut::Bytes), used));
+                }
+                used += cost;
+                table.push(session.message(total).get(HEADER_BYTES..).unwrap_or_default())?;
+            }
+            session.skip(total);
+        }
+        session.read().await?;
+    }
+}

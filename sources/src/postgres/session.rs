@@ -1,0 +1,163 @@
+//! A connection to a source: messages to it and from it.
+
+use std::io;
+use std::time::Duration;
+
+use bytes::{Buf, BytesMut};
+use futures_util::FutureExt;
+use postgres_protocol::message::backend::Message;
+use postgres_protocol::message::frontend;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::Instant;
+
+use super::cancel::Canceller;
+use super::error::{Refusal, SourceError};
+use super::share::Share;
+
+/// How much is read at a time.
+const READ_BYTES: usize = 64 * 1024;
+/// How many bytes a message may have that brings no rows.
+pub(super) const MAX_MESSAGE_BYTES: usize = 1024 * 1024;
+/// The tag and the length of a message.
+pub(super) const HEADER_BYTES: usize = 5;
+/// The tag of a message with a row.
+pub(super) const ROW: u8 = b'D';
+
+/// A byte stream to a source.
+pub(super) trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Socket for S {}
+
+/// A connection on which a statement runs at a time.
+pub(super) struct Session {
+    socket: Box<dyn Socket>,
+    received: BytesMut,
+    /// Whether something was sent of which the answer has not been read. Such a connection is not used again.
+    is_busy: bool,
+    /// Tells the server to stop what it does; known once we are logged in.
+    pub(super) canceller: Option<Canceller>,
+    opened: Instant,
+    /// Whether a transaction is open.
+    has_transaction: bool,
+    _share: Share,
+}
+
+impl Session {
+    pub(super) fn new(socket: Box<dyn Socket>, share: Share) -> Self {
+        let received = BytesMut::with_capacity(READ_BYTES);
+        let opened = Instant::now();
+        let (is_busy, has_transaction) = (false, false);
+        Self { socket, received, is_busy, canceller: None, opened, has_transaction, _share: share }
+    }
+
+    pub(super) fn is_busy(&self) -> bool {
+        self.is_busy
+    }
+
+    pub(super) fn has_transaction(&self) -> bool {
+        self.has_transaction
+    }
+
+    pub(super) fn age(&self) -> Duration {
+        self.opened.elapsed()
+    }
+
+    /// Sends messages, of which the answer ends with the server being ready for more.
+    pub(super) async fn send(&mut self, out: &[u8]) -> Result<(), SourceError> {
+        self.is_busy = true;
+        self.socket.write_all(out).await?;
+        Ok(self.socket.flush().await?)
+    }
+
+    /// Reads more of what the server sends.
+    pub(super) async fn read(&mut self) -> Result<(), SourceError> {
+        self.received.reserve(READ_BYTES);
+        match self.socket.read_buf(&mut self.received).await? {
+            0 => Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// The tag and the whole length of the next message, if all of it has been read. One that is longer than `most` is refused
+    /// before there is room for it.
+    pub(super) fn peek(&self, most: usize) -> Result<Option<(u8, usize)>, SourceError> {
+        let [tag, length @ ..] = match self.received.first_chunk::<HEADER_BYTES>() {
+            Some(header) => *header,
+            None => return Ok(None),
+        };
+        let total = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX).saturating_add(1);
+        if total < HEADER_BYTES {
+            return Err(SourceError::Lost("it does not speak the protocol of PostgreSQL".to_owned()));
+        }
+        if total > most {
+            return Err(SourceError::TooLarge(most));
+        }
+        Ok((self.received.len() >= total).then_some((tag, total)))
+    }
+
+    /// The bytes of the next message, which has been looked at.
+    pub(super) fn message(&self, total: usize) -> &[u8] {
+        self.received.get(..total).unwrap_or_default()
+    }
+
+    /// Skips the next message, which has been looked at.
+    pub(super) fn skip(&mut self, total: usize) {
+        self.received.advance(total.min(self.received.len()));
+    }
+
+    /// Takes the next message, which has been looked at. Once the server is ready for more, the session is free.
+    pub(super) fn take(&mut self) -> Result<Option<Message>, SourceError> {
+        let message = Message::parse(&mut self.received)?;
+        if let Some(Message::ReadyForQuery(body)) = &message {
+            self.is_busy = false;
+            self.has_transaction = body.status() != b'I';
+        }
+        Ok(message)
+    }
+
+    /// The next message that brings no row.
+    pub(super) async fn receive(&mut self) -> Result<Message, SourceError> {
+        loop {
+            if self.peek(MAX_MESSAGE_BYTES)?.is_some()
+                && let Some(message) = self.take()?
+            {
+                return Ok(message);
+            }
+            self.read().await?;
+        }
+    }
+
+    /// Sends messages that end with a Sync, and takes what comes back until the server is ready for more. What it refuses is the
+    /// result then.
+    pub(super) async fn converse(
+        &mut self,
+        out: &[u8],
+        mut take: impl FnMut(&Message) -> Result<(), SourceError>,
+    ) -> Result<(), SourceError> {
+        self.send(out).await?;
+        let mut refusal = None;
+        loop {
+            match self.receive().await? {
+                Message::ReadyForQuery(_) => {
+                    return refusal.map_or(Ok(()), |refusal| Err(SourceError::Refused(refusal)));
+                }
+                Message::ErrorResponse(body) => {
+                    refusal.get_or_insert_with(|| Refusal::of(&body));
+                }
+                message => take(&message)?,
+            }
+        }
+    }
+
+    /// Runs a command of ours.
+    pub(super) async fn command(&mut self, text: &str) -> Result<(), SourceError> {
+        let mut out = BytesMut::new();
+        frontend::query(text, &mut out)?;
+        self.converse(&out, |_| Ok(())).await
+    }
+
+    /// Whether the server has hung up, or said something that nobody waits for.
+    pub(super) fn is_lost(&mut self) -> bool {
+        !self.received.is_empty() || self.socket.read_buf(&mut self.received).now_or_never().is_some()
+    }
+}

@@ -1,0 +1,68 @@
+//! TLS to a source, with the certificates that are stored with it.
+
+use kymograph_app::source::backend::SourceSettings;
+use kymograph_infra::database_server::{KeyedCertificate, Tls, TlsMode, Trust, system_roots};
+use rustls::RootCertStore;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use super::settings::text;
+
+/// What is set where certificates are files on the server, which a tenant has no say in.
+const FILES: [&str; 3] = ["sslRootCertFile", "sslCertFile", "sslKeyFile"];
+
+/// TLS as a source wants it.
+pub(super) fn tls_of(source: &SourceSettings, mode: TlsMode) -> Result<Tls, String> {
+    if mode == TlsMode::Disable {
+        return Ok(Tls::default());
+    }
+    if FILES.iter().any(|name| !text(&source.json_data, name).is_empty()) {
+        return Err("certificates cannot be files on the server: set tlsConfigurationMethod to file-content, and store them in tlsCACert, tlsClientCert and tlsClientKey".to_owned());
+    }
+    let secret = |name| source.secrets.get(name);
+    let client = match (secret("tlsClientCert"), secret("tlsClientKey")) {
+        (None, None) => None,
+        (Some(certificate), Some(key)) => Some(keyed(certificate, key)?),
+        _ => return Err("a client certificate needs both tlsClientCert and tlsClientKey".to_owned()),
+    };
+    let trust = match (mode, secret("tlsCACert")) {
+        (_, Some(pem)) => named_authorities(pem, mode == TlsMode::VerifyFull)?,
+        (TlsMode::VerifyFull, None) => {
+            let roots = system_roots().map_err(|error| error.to_string())?;
+            Trust::Roots { roots, pinned: Vec::new(), is_name_checked: true }
+        }
+        (TlsMode::VerifyCa, None) => {
+            return Err(
+                "sslmode verify-ca needs tlsCACert; with the authorities of the system, use verify-full"
+                    .to_owned(),
+            );
+        }
+        _ => Trust::Anybody,
+    };
+    Tls::of(trust, client, None).map_err(|error| error.to_string())
+}
+
+fn named_authorities(pem: &str, is_name_checked: bool) -> Result<Trust, String> {
+    let pinned = certificates("tlsCACert", pem)?;
+    let mut roots = RootCertStore::empty();
+    for certificate in &pinned {
+        roots.add(certificate.clone()).map_err(|error| format!("tlsCACert cannot be used: {error}"))?;
+    }
+    Ok(Trust::Roots { roots, pinned, is_name_checked })
+}
+
+fn keyed(certificate: &str, key: &str) -> Result<KeyedCertificate, String> {
+    let certificates = certificates("tlsClientCert", certificate)?;
+    // What is wrong with a key is not told in more detail.
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes())
+        .map_err(|_| "tlsClientKey is no PEM key without a password".to_owned())?;
+    Ok((certificates, key))
+}
+
+fn certificates(name: &str, pem: &str) -> Result<Vec<CertificateDer<'static>>, String> {
+    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
+    match read {
+        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
+        _ => Err(format!("{name} is no PEM certificate")),
+    }
+}

@@ -1,0 +1,75 @@
+//! Made-up data, to try panels, alerts and clients with. The same query has the same answer.
+
+mod csv;
+mod logs;
+mod model;
+mod points;
+mod predictable;
+mod random;
+mod scenario;
+mod streaming;
+mod walk;
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use kymograph_app::source::backend::{
+    Backend, ErrorOrigin, Health, Query, QueryError, QueryResult, ResourceRequest, ResourceResponse,
+    SourceContext,
+};
+use serde_json::json;
+
+pub use self::csv::MAX_CSV_BYTES;
+pub use logs::MAX_LINES;
+pub use points::{MAX_POINTS, MAX_POINTS_OF_QUERY, MAX_SERIES};
+pub use scenario::MAX_DELAY;
+
+/// The types of sources that this backend serves.
+pub const TYPES: [&str; 2] = ["grafana-testdata-datasource", "testdata"];
+
+/// Answers with made-up data.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TestDataBackend;
+
+async fn named(query: &Query) -> (String, QueryResult) {
+    (query.ref_id.clone(), scenario::answer(query).await)
+}
+
+#[async_trait]
+impl Backend for TestDataBackend {
+    async fn query(&self, _context: &SourceContext, queries: &[Query]) -> BTreeMap<String, QueryResult> {
+        let answers: Vec<_> = queries.iter().map(named).collect();
+        // Those that take their time do so side by side.
+        stream::iter(answers).buffer_unordered(queries.len().max(1)).collect().await
+    }
+
+    async fn check_health(&self, _context: &SourceContext) -> Health {
+        Health { is_ok: true, message: "Data source is working".to_owned(), details: None }
+    }
+
+    async fn call_resource(
+        &self,
+        _context: &SourceContext,
+        request: ResourceRequest,
+    ) -> Result<ResourceResponse, QueryError> {
+        if request.method != "GET" || request.path.trim_end_matches('/') != "scenarios" {
+            let message = "test data offers nothing but GET scenarios beside queries".to_owned();
+            return Err(QueryError { message, status: 404, origin: ErrorOrigin::Plugin });
+        }
+        let list: Vec<_> = scenario::SCENARIOS
+            .iter()
+            .map(|known| json!({"id": known.id, "name": known.name, "stringInput": known.input}))
+            .collect();
+        let body = Bytes::from(json!(list).to_string());
+        Ok(ResourceResponse {
+            status: 200,
+            headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+            body: stream::iter([Ok(body)]).boxed(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
