@@ -2,12 +2,18 @@
 
 pub mod data_source;
 pub mod frame;
+pub mod query;
+pub mod resource;
+
+use std::sync::Arc;
 
 use kymograph_app::source::SourceServices;
 
+use crate::account::session::CookieSettings;
 use crate::kernel::routes::Routes;
 
 /// The routes of the area.
-pub(crate) fn routes(services: SourceServices) -> Routes {
-    data_source::routes(&services.data_sources)
+pub(crate) fn routes(services: &SourceServices, cookie: &Arc<CookieSettings>) -> Routes {
+    let state = &resource::SourceState { queries: services.queries.clone(), cookie: cookie.clone() };
+    data_source::routes(&services.data_sources).merge(query::routes(state)).merge(resource::routes(state))
 }

@@ -3,6 +3,7 @@
 pub mod backend;
 pub mod data_source;
 pub(crate) mod permission;
+pub mod query;
 
 use std::sync::Arc;
 
@@ -10,4 +11,6 @@ use std::sync::Arc;
 pub struct SourceServices {
     /// Data sources.
     pub data_sources: Arc<data_source::DataSources>,
+    /// Queries to them.
+    pub queries: Arc<query::Queries>,
 }

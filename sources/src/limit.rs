@@ -3,9 +3,7 @@
 use kymograph_domain::limit::{Amount, Limit};
 use kymograph_domain::source::time_range;
 
-use crate::{
-    backend, client, interval, loki, policy, postgres, prometheus, series, sql, template, testdata,
-};
+use crate::{backend, client, interval, loki, policy, postgres, prometheus, series, sql, template, testdata};
 
 /// The bounds on what sources are asked, and on what they may answer.
 pub const LIMITS: &[Limit] = &[

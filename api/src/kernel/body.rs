@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use axum::extract::{FromRequest, Request};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
+use bytes::Bytes;
 use futures_util::FutureExt;
 use http_body_util::BodyExt;
 use kymograph_app::kernel::budget::{Budget, Charge};
@@ -243,6 +245,24 @@ impl JsonText {
         parse(&mut self.0.text, |form| {
             if form.is_object() { read(form) } else { Err(malformed("it must be an object")) }
         })
+    }
+}
+
+/// A body of any media type, with the head of its request.
+pub struct RawBody {
+    /// The head of the request.
+    pub parts: Parts,
+    /// The body.
+    pub bytes: Bytes,
+}
+
+impl<S: Send + Sync> FromRequest<S> for RawBody {
+    type Rejection = ApiError;
+
+    async fn from_request(mut request: Request, _: &S) -> Result<Self, ApiError> {
+        let ReadBody { text, _charge } = read(&mut request, MAX_FORM).await?;
+        let (parts, _) = request.into_parts();
+        Ok(Self { parts, bytes: text.into() })
     }
 }
 

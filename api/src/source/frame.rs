@@ -24,12 +24,17 @@ const CELLS: usize = 256;
 /// How many bytes a cell has on the average, for the first size of the answer.
 const BYTES_OF_CELL: usize = 14;
 
-/// The answer to queries: a result for each `refId`, in their order. It fails if it would have more than so many bytes.
-pub fn answer(results: &BTreeMap<String, QueryResult>, max_bytes: usize) -> Result<Vec<u8>> {
+/// About how many bytes an answer has.
+pub(super) fn expected_bytes(results: &BTreeMap<String, QueryResult>) -> usize {
     let frames = results.values().flatten().flatten();
     let cells = frames.flat_map(|frame| &frame.fields).map(|field| field.column.len());
-    let expected = cells.sum::<usize>().saturating_mul(BYTES_OF_CELL).saturating_add(1024);
-    let mut writer = Writer { out: Vec::with_capacity(expected.min(max_bytes)), max_bytes, times: None };
+    cells.sum::<usize>().saturating_mul(BYTES_OF_CELL).saturating_add(1024)
+}
+
+/// The answer to queries: a result for each `refId`, in their order. It fails if it would have more than so many bytes.
+pub fn answer(results: &BTreeMap<String, QueryResult>, max_bytes: usize) -> Result<Vec<u8>> {
+    let mut writer =
+        Writer { out: Vec::with_capacity(expected_bytes(results).min(max_bytes)), max_bytes, times: None };
     writer.raw("{\"results\":{");
     for (place, (ref_id, result)) in results.iter().enumerate() {
         writer.separate(place);

@@ -32,7 +32,7 @@ pub(super) fn document(routes: &[Route], settings: &ApiSettings) -> serde_json::
     let mut paths = Paths::new();
     for route in routes {
         let methods = vec![http_method(&route.method)];
-        paths.add_path_operation(route.path, methods, complete(route, &mut schemas));
+        paths.add_path_operation(route.path.replace("{*", "{"), methods, complete(route, &mut schemas));
     }
     let mut groups: Vec<_> = routes.iter().map(|route| route.group).collect();
     groups.sort_by_key(|group| group.name);

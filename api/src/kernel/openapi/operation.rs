@@ -139,7 +139,11 @@ pub(super) fn complete(route: &Route, schemas: &mut Schemas) -> path::Operation 
         let schemes = schemes.map(|scheme| SecurityRequirement::new(scheme, [""; 0]));
         builder = builder.securities(Some(schemes));
     }
-    let names = route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+    let names = route
+        .path
+        .split('/')
+        .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+        .map(|name| name.trim_start_matches('*'));
     for name in names {
         let own = route.path_parameters.iter().find(|(own, ..)| *own == name);
         builder = builder.parameter(parameter::path(name, own));

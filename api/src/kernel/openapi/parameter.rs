@@ -123,6 +123,7 @@ fn of_name(name: &str) -> Option<(Kind, &'static str)> {
         "org_name" => (text(), "The name of an org"),
         "role" => (one_of(&["Viewer", "Editor", "Admin"]), "A role"),
         "service_account_id" => (number(1), "The id of a service account"),
+        "source_path" => (text(), "The path of the request to the data source"),
         "team_id" => (uid(), "The id or uid of a team"),
         "token_id" => (number(1), "The id of a token"),
         "user_id" => (number(1), "The id of a user"),

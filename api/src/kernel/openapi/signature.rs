@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use utoipa::openapi::{RefOr, Schema};
 
 use super::schema::Schemas;
-use crate::kernel::body::{JsonBody, JsonText};
+use crate::kernel::body::{JsonBody, JsonText, RawBody};
 use crate::kernel::error::ApiError;
 use crate::kernel::layer::Caller;
 use crate::kernel::query::{Path, Query};
@@ -99,6 +99,8 @@ impl<T: ToSchema> Argument for JsonBody<T> {
         signature.body = Some(Schemas::refer::<T>);
     }
 }
+
+impl Argument for RawBody {}
 
 impl Argument for JsonText {
     fn describe(signature: &mut Signature) {

@@ -1,17 +1,30 @@
-//! The parts of data sources.
+//! Data sources.
 
 use std::sync::Arc;
 
-use kymograph_app::Commands;
 use kymograph_app::rights::resource_permission::GuardedKind;
 use kymograph_app::source::SourceServices;
+use kymograph_app::source::backend::Backend;
 use kymograph_app::source::data_source::{DataSources, GuardedDataSources};
+use kymograph_app::source::query::{Backends, Queries, QueryPorts};
+use kymograph_app::{Commands, Workers};
 use kymograph_projections::source::data_source::PgDataSourceReader;
+use kymograph_sources::alertmanager::AlertmanagerBackend;
+use kymograph_sources::client::HttpClients;
+use kymograph_sources::loki::LokiBackend;
+use kymograph_sources::policy::Egress;
+use kymograph_sources::postgres::{self, PostgresBackend};
+use kymograph_sources::prometheus::PrometheusBackend;
+use kymograph_sources::proxy::HttpProxy;
+use kymograph_sources::testdata::{self, TestDataBackend};
 
 use super::kernel::Kernel;
 use super::rights::RightsReaders;
 
-/// What reads data sources.
+/// The most bytes that a data source may answer with, unless `[dataproxy] response_limit` is less.
+const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
+
+/// The readers of data sources.
 pub(super) struct SourceReaders {
     data_sources: Arc<PgDataSourceReader>,
 }
@@ -22,7 +35,7 @@ impl SourceReaders {
         Self { data_sources: Arc::new(data_sources) }
     }
 
-    /// The kind of what has permissions here.
+    /// The kinds of objects with access-control lists.
     pub(super) fn guarded(&self) -> Vec<Arc<dyn GuardedKind>> {
         vec![Arc::new(GuardedDataSources::new(self.data_sources.clone()))]
     }
@@ -33,12 +46,39 @@ impl SourceReaders {
         commands: &Commands,
         rights: &RightsReaders,
     ) -> SourceServices {
-        let data_sources = DataSources::new(
+        let data_sources = Arc::new(DataSources::new(
             commands.clone(),
             self.data_sources.clone(),
             rights.authorization.clone(),
             kernel.ids.clone(),
-        );
-        SourceServices { data_sources: Arc::new(data_sources) }
+        ));
+        let settings = &kernel.config.data_proxy;
+        let egress = Egress::new(settings.egress.clone());
+        let clients = Arc::new(HttpClients::new(egress.clone(), settings.client.clone()));
+        let ports = QueryPorts {
+            data_sources: data_sources.clone(),
+            reader: self.data_sources.clone(),
+            backends: backends(&clients, egress, kernel.workers.clone()),
+            proxy: Arc::new(HttpProxy::new(clients)),
+            workers: kernel.workers.clone(),
+            clock: kernel.clock.clone(),
+            max_bytes: settings.client.response_limit.unwrap_or(MAX_ANSWER_BYTES).min(MAX_ANSWER_BYTES),
+            tells_user: settings.client.sends_user,
+        };
+        SourceServices { data_sources, queries: Arc::new(Queries::new(ports)) }
     }
+}
+
+fn backends(clients: &Arc<HttpClients>, egress: Egress, workers: Workers) -> Backends {
+    let prometheus: Arc<dyn Backend> = Arc::new(PrometheusBackend::new(clients.clone()));
+    let loki: Arc<dyn Backend> = Arc::new(LokiBackend::new(clients.clone()));
+    let alertmanager: Arc<dyn Backend> = Arc::new(AlertmanagerBackend::new(clients.clone()));
+    let postgres: Arc<dyn Backend> = Arc::new(PostgresBackend::new(egress, workers));
+    let test_data: Arc<dyn Backend> = Arc::new(TestDataBackend);
+    Backends::default()
+        .with(&["prometheus"], &prometheus)
+        .with(&["loki"], &loki)
+        .with(&["alertmanager"], &alertmanager)
+        .with(&postgres::TYPES, &postgres)
+        .with(&testdata::TYPES, &test_data)
 }

@@ -1,0 +1,226 @@
+//! The health of data sources, their resources, and the proxy to their own APIs.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use kymograph_app::source::backend::{Header, Health, QueryError, ResourceRequest, ResourceResponse};
+use kymograph_app::source::data_source::DataSourceKey;
+use kymograph_app::source::query::Queries;
+use kymograph_app::{Result as AppResult, Scope};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::data_source::DATA_SOURCES;
+use crate::account::session::CookieSettings;
+use crate::kernel::body::RawBody;
+use crate::kernel::error::{ApiError, ApiResult};
+use crate::kernel::layer::Caller;
+use crate::kernel::query::{Path, parse_id};
+use crate::kernel::routes::{Endpoint, Route, Routes, delete, get, patch, post, put};
+
+/// What requests to data sources need.
+#[derive(Clone)]
+pub(super) struct SourceState {
+    pub(super) queries: Arc<Queries>,
+    pub(super) cookie: Arc<CookieSettings>,
+}
+
+impl SourceState {
+    /// The cookies of a request, of which data sources may be sent some. The session cookie of this server is none of them.
+    pub(super) fn cookies(&self, headers: &HeaderMap) -> Vec<Header> {
+        let texts = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+        let is_own =
+            |cookie: &&str| cookie.trim().split_once('=').is_some_and(|(name, _)| name == self.cookie.name);
+        let cookies = texts.flat_map(|text| text.split(';')).filter(|cookie| !is_own(cookie));
+        let cookies = cookies.map(str::trim).collect::<Vec<_>>().join("; ");
+        if cookies.is_empty() { Vec::new() } else { vec![("cookie".to_owned(), cookies)] }
+    }
+
+    /// The headers of a request that may go on. The credentials for this server do not.
+    fn headers(&self, headers: &HeaderMap) -> Vec<Header> {
+        let is_own = |name: &HeaderName| *name == header::AUTHORIZATION || *name == header::COOKIE;
+        let others = headers.iter().filter(|(name, _)| !is_own(name));
+        let others =
+            others.filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())));
+        others.chain(self.cookies(headers)).collect()
+    }
+}
+
+/// The methods of routes that take any.
+type AnyMethod = [fn(&'static str, &'static str, &'static str) -> Route; 5];
+const ANY: AnyMethod = [get, post, put, patch, delete];
+
+/// The routes of health, resources and the proxy.
+pub(super) fn routes(state: &SourceState) -> Routes {
+    let mut routes = Routes::of(&DATA_SOURCES).add(
+        get(
+            "/api/datasources/uid/{data_source_uid}/health",
+            "checkDatasourceHealthWithUID",
+            "Check whether a data source works",
+        )
+        .fails(&[404])
+        .answers::<HealthBody>(200, "It works")
+        .answers::<HealthBody>(400, "It does not work")
+        .to(state, check_datasource_health),
+    );
+    for (make, id) in ANY.into_iter().zip(RESOURCES) {
+        let path = "/api/datasources/uid/{data_source_uid}/resources/{*source_path}";
+        let route = passed_on(make(path, id, "Call a resource of a data source"));
+        routes = routes.add(route.to(state, call_datasource_resource));
+    }
+    for (make, id) in ANY.into_iter().zip(PROXIES) {
+        let path = "/api/datasources/proxy/uid/{data_source_uid}/{*source_path}";
+        let route = passed_on(make(path, id, "Send a request to the API of a data source"));
+        routes = routes.add(route.to(state, datasource_proxy_by_uid));
+    }
+    for (make, id) in ANY.into_iter().zip(PROXIES_BY_ID) {
+        routes = routes.add(by_id(make, id, state));
+    }
+    routes
+}
+
+fn by_id(
+    make: fn(&'static str, &'static str, &'static str) -> Route,
+    id: &'static str,
+    state: &SourceState,
+) -> Endpoint {
+    let path = "/api/datasources/proxy/{data_source_id}/{*source_path}";
+    passed_on(make(path, id, "Send a request to the API of a data source")).to(state, datasource_proxy_by_id)
+}
+
+const RESOURCES: [&str; 5] = [
+    "callDatasourceResourceWithUID",
+    "callDatasourceResourceWithUIDPOST",
+    "callDatasourceResourceWithUIDPUT",
+    "callDatasourceResourceWithUIDPATCH",
+    "callDatasourceResourceWithUIDDELETE",
+];
+const PROXIES: [&str; 5] = [
+    "datasourceProxyGETByUIDcalls",
+    "datasourceProxyPOSTByUIDcalls",
+    "datasourceProxyPUTByUIDcalls",
+    "datasourceProxyPATCHByUIDcalls",
+    "datasourceProxyDELETEByUIDcalls",
+];
+const PROXIES_BY_ID: [&str; 5] = [
+    "datasourceProxyGETcalls",
+    "datasourceProxyPOSTcalls",
+    "datasourceProxyPUTcalls",
+    "datasourceProxyPATCHcalls",
+    "datasourceProxyDELETEcalls",
+];
+
+fn passed_on(route: Route) -> Route {
+    route
+        .details("The status, the headers and the body are those of the data source.")
+        .fails(&[404, 502])
+        .answers::<AnyBody>(200, "The response of the data source")
+}
+
+/// Any JSON value.
+#[derive(ToSchema)]
+#[schema(value_type = Value)]
+#[expect(dead_code, reason = "the body is the data source's")]
+struct AnyBody(Value);
+
+#[derive(Serialize, ToSchema)]
+struct HealthBody {
+    /// `OK` or `ERROR`.
+    status: &'static str,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    details: Option<Value>,
+}
+
+impl From<QueryError> for ApiError {
+    fn from(error: QueryError) -> Self {
+        let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_GATEWAY);
+        Self::new(status, error.message)
+    }
+}
+
+async fn check_datasource_health(
+    State(state): State<SourceState>,
+    Caller(scope): Caller,
+    Path(uid): Path<String>,
+    headers: HeaderMap,
+) -> ApiResult<(StatusCode, Json<HealthBody>)> {
+    let key = DataSourceKey::Uid(&uid);
+    let checked = state.queries.check_health(&scope, key, state.cookies(&headers)).await?;
+    let failed = |error: QueryError| Health { is_ok: false, message: error.message, details: None };
+    let Health { is_ok, message, details } = checked.unwrap_or_else(failed);
+    let (code, status) = if is_ok { (StatusCode::OK, "OK") } else { (StatusCode::BAD_REQUEST, "ERROR") };
+    Ok((code, Json(HealthBody { status, message, details })))
+}
+
+async fn call_datasource_resource(
+    State(state): State<SourceState>,
+    Caller(scope): Caller,
+    Path((uid, _)): Path<(String, String)>,
+    body: RawBody,
+) -> ApiResult<Response> {
+    let request = resource_request(&state, body, "/resources/");
+    answered(state.queries.call_resource(&scope, DataSourceKey::Uid(&uid), request).await)
+}
+
+async fn datasource_proxy_by_uid(
+    State(state): State<SourceState>,
+    Caller(scope): Caller,
+    Path((uid, _)): Path<(String, String)>,
+    body: RawBody,
+) -> ApiResult<Response> {
+    forward(&state, &scope, DataSourceKey::Uid(&uid), body, &format!("/proxy/uid/{uid}/")).await
+}
+
+async fn datasource_proxy_by_id(
+    State(state): State<SourceState>,
+    Caller(scope): Caller,
+    Path((id, _)): Path<(String, String)>,
+    body: RawBody,
+) -> ApiResult<Response> {
+    let key = DataSourceKey::Id(parse_id("id", &id)?);
+    forward(&state, &scope, key, body, &format!("/proxy/{id}/")).await
+}
+
+async fn forward(
+    state: &SourceState,
+    scope: &Scope,
+    key: DataSourceKey<'_>,
+    body: RawBody,
+    after: &str,
+) -> ApiResult<Response> {
+    let request = resource_request(state, body, after);
+    answered(state.queries.forward(scope, key, request).await)
+}
+
+/// The request to a data source: its path is what comes after a part of the path, percent-encoded as it came.
+fn resource_request(state: &SourceState, body: RawBody, after: &str) -> ResourceRequest {
+    let RawBody { parts, bytes } = body;
+    let path = parts.uri.path().split_once(after).map(|(_, path)| path).unwrap_or_default();
+    ResourceRequest {
+        method: parts.method.to_string(),
+        path: path.to_owned(),
+        query: parts.uri.query().unwrap_or_default().to_owned(),
+        headers: state.headers(&parts.headers),
+        body: bytes,
+    }
+}
+
+fn answered(answer: AppResult<Result<ResourceResponse, QueryError>>) -> ApiResult<Response> {
+    let ResourceResponse { status, headers, body } = answer??;
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+    let mut response = (status, Body::from_stream(body)).into_response();
+    for (name, value) in headers {
+        // What is no header is left out.
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            response.headers_mut().append(name, value);
+        }
+    }
+    Ok(response)
+}

@@ -1,0 +1,353 @@
+//! Asking data sources: queries and expressions over their answers, health, what a source offers beside queries, and the
+//! proxy to its own API.
+
+mod circuit;
+mod flight;
+mod request;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::stream::{StreamExt, iter};
+use kymograph_domain::source::expression::{Plan, PlannedQuery};
+use kymograph_domain::source::frame::Frame;
+use moka::sync::Cache;
+use serde_json::{Map, Value};
+
+use crate::kernel::clock::Clock;
+use crate::kernel::error::{Error, Result, overload};
+use crate::kernel::work::{Admission, Admissions, MAX_WAIT};
+use crate::source::backend::{
+    Backend, Header, Health, Query, QueryError, QueryResult, ResourceRequest, ResourceResponse,
+    SourceContext, SourceProxy, SourceSettings, SourceUser,
+};
+use crate::source::data_source::{DataSourceKey, DataSourceReader, DataSourceView, DataSources};
+use crate::{Permission, Scope, Workers};
+use circuit::{Circuits, Entered};
+use flight::Flights;
+use request::{Parsed, parse};
+
+pub use request::MAX_QUERIES;
+
+/// How many sources a request asks at a time.
+const CONCURRENT_SOURCES: usize = 10;
+/// How many calls of sources are under way at a time, of all orgs and of one.
+pub(crate) const MAX_CALLS: usize = 64;
+pub(crate) const MAX_CALLS_OF_ORG: usize = 16;
+/// How many calls of an org are under way or wait.
+pub(crate) const MAX_WAITING_OF_ORG: usize = 512;
+/// How many sources have their settings in memory, and for how long.
+const MAX_OPENED: u64 = 1_000;
+const OPENED_FOR: Duration = Duration::from_secs(600);
+/// How many bytes a cell takes, for the decision where work is done.
+const CELL_BYTES: usize = 8;
+
+const TOO_MANY: overload::Refusal =
+    (overload::QUERIES, "Too many queries to data sources at once, try again shortly");
+
+/// Queries as a client sends them.
+#[derive(Clone, Debug, Default)]
+pub struct NewQueries {
+    /// The beginning of the time that they are about: milliseconds, or date math.
+    pub from: Value,
+    /// The end of it.
+    pub to: Value,
+    /// The queries.
+    pub queries: Vec<Map<String, Value>>,
+    /// Headers of the request that sources may be sent.
+    pub headers: Vec<Header>,
+}
+
+/// What serves data sources, by their type.
+#[derive(Clone, Default)]
+pub struct Backends(HashMap<&'static str, Arc<dyn Backend>>);
+
+impl Backends {
+    /// Adds the backend of some types.
+    #[must_use]
+    pub fn with(mut self, types: &[&'static str], backend: &Arc<dyn Backend>) -> Self {
+        self.0.extend(types.iter().map(|kind| (*kind, backend.clone())));
+        self
+    }
+
+    fn of(&self, source: &SourceSettings) -> Result<Arc<dyn Backend>, QueryError> {
+        self.0.get(source.kind.as_str()).cloned().ok_or_else(|| QueryError {
+            message: format!(
+                "{}: no backend serves data sources of the type {} yet",
+                source.name, source.kind
+            ),
+            ..QueryError::invalid("")
+        })
+    }
+}
+
+/// What [`Queries`] are made of.
+pub struct QueryPorts {
+    /// Decides who may ask.
+    pub data_sources: Arc<DataSources>,
+    /// Reads secrets.
+    pub reader: Arc<dyn DataSourceReader>,
+    /// Answers queries.
+    pub backends: Backends,
+    /// Passes requests on.
+    pub proxy: Arc<dyn SourceProxy>,
+    /// Does work that takes long.
+    pub workers: Workers,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// The most bytes that a source may answer with.
+    pub max_bytes: usize,
+    /// Whether sources are told who asks.
+    pub tells_user: bool,
+}
+
+/// The use cases of asking data sources.
+pub struct Queries {
+    ports: QueryPorts,
+    opened: Cache<(kymograph_domain::OrgId, i64, i64), Arc<SourceSettings>>,
+    calls: Arc<Admissions>,
+    circuits: Circuits,
+    flights: Flights,
+}
+
+impl Queries {
+    /// The use cases on these ports.
+    #[must_use]
+    pub fn new(ports: QueryPorts) -> Self {
+        let calls = Admissions::new(MAX_CALLS, MAX_CALLS_OF_ORG, TOO_MANY).with_waiting(MAX_WAITING_OF_ORG);
+        Self {
+            ports,
+            opened: Cache::builder().max_capacity(MAX_OPENED).time_to_live(OPENED_FOR).build(),
+            calls: Arc::new(calls),
+            circuits: Circuits::default(),
+            flights: Flights::default(),
+        }
+    }
+
+    /// Answers queries, each by its `refId`. Those to different sources are asked at the same time, and expressions worked out
+    /// of what they answer.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn query_metrics(
+        &self,
+        scope: &Scope,
+        new: NewQueries,
+    ) -> Result<BTreeMap<String, QueryResult>> {
+        let parsed = parse(&new, self.ports.clock.now())?;
+        let planned: Vec<_> = parsed.iter().map(planned_query).collect();
+        let plan = Plan::parse(&planned).map_err(|error| Error::invalid(error.to_string()))?;
+        drop(planned);
+        let mut groups: BTreeMap<String, (DataSourceView, Vec<Query>)> = BTreeMap::new();
+        for Parsed { source, query } in parsed {
+            let Some(source) = source else { continue };
+            let known = groups.values_mut().find(|(view, _)| source.names(view));
+            if let Some((_, queries)) = known {
+                queries.push(query);
+                continue;
+            }
+            let view = self.find(scope, source.key()).await?;
+            groups.entry(view.uid.to_string()).or_insert_with(|| (view, Vec::new())).1.push(query);
+        }
+        let asked = groups.into_values().map(|(view, queries)| self.ask(scope, view, queries, &new.headers));
+        let mut results = BTreeMap::new();
+        let mut answers = iter(asked).buffer_unordered(CONCURRENT_SOURCES);
+        while let Some(answer) = answers.next().await {
+            let answer = answer?;
+            let owned = Arc::try_unwrap(answer).unwrap_or_else(|shared| (*shared).clone());
+            results.extend(owned);
+        }
+        drop(answers);
+        let cells = results.values().flatten().flatten().map(cells_of).sum::<usize>();
+        self.ports.workers.run(scope.org(), cells * CELL_BYTES, move || plan.evaluate(results)).await
+    }
+
+    /// Does work on an answer of so many bytes.
+    pub async fn work_on_answer<T: Send + 'static>(
+        &self,
+        scope: &Scope,
+        bytes: usize,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T> {
+        self.ports.workers.run(scope.org(), bytes, work).await
+    }
+
+    /// Whether a source works.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn check_health(
+        &self,
+        scope: &Scope,
+        key: DataSourceKey<'_>,
+        headers: Vec<Header>,
+    ) -> Result<Result<Health, QueryError>> {
+        let (context, _entered, _admission) = match self.enter(scope, key, headers).await? {
+            Ok(entered) => entered,
+            Err(error) => return Ok(Err(error)),
+        };
+        match self.ports.backends.of(&context.source) {
+            Ok(backend) => Ok(Ok(backend.check_health(&context).await)),
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
+    /// Calls what a source offers beside queries.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn call_resource(
+        &self,
+        scope: &Scope,
+        key: DataSourceKey<'_>,
+        request: ResourceRequest,
+    ) -> Result<Result<ResourceResponse, QueryError>> {
+        let (context, entered, admission) = match self.enter(scope, key, request.headers.clone()).await? {
+            Ok(entered) => entered,
+            Err(error) => return Ok(Err(error)),
+        };
+        let backend = match self.ports.backends.of(&context.source) {
+            Ok(backend) => backend,
+            Err(error) => return Ok(Err(error)),
+        };
+        let answered = backend.call_resource(&context, request).await;
+        entered.note(answered.as_ref().err());
+        Ok(answered.map(|response| held(response, (entered, admission))))
+    }
+
+    /// Passes a request on to the source's own API.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn forward(
+        &self,
+        scope: &Scope,
+        key: DataSourceKey<'_>,
+        request: ResourceRequest,
+    ) -> Result<Result<ResourceResponse, QueryError>> {
+        let (context, entered, admission) = match self.enter(scope, key, request.headers.clone()).await? {
+            Ok(entered) => entered,
+            Err(error) => return Ok(Err(error)),
+        };
+        let answered = self.ports.proxy.forward(&context, request).await;
+        entered.note(answered.as_ref().err());
+        Ok(answered.map(|response| held(response, (entered, admission))))
+    }
+
+    /// Asks one source. The same queries by several requests at once are one call.
+    async fn ask(
+        &self,
+        scope: &Scope,
+        view: DataSourceView,
+        queries: Vec<Query>,
+        headers: &[Header],
+    ) -> Result<Arc<BTreeMap<String, QueryResult>>> {
+        let context = self.context(scope, view, headers.to_vec()).await?;
+        let backend = match self.ports.backends.of(&context.source) {
+            Ok(backend) => backend,
+            Err(error) => return Ok(Arc::new(all(&queries, &error))),
+        };
+        let (circuit, calls) = (self.circuits.of(&context.source), self.calls.clone());
+        let key = flight::key(&context, &queries);
+        let call = async move {
+            let entered = match circuit.enter(&context.source.name).await {
+                Ok(entered) => entered,
+                Err(error) => return all(&queries, &error),
+            };
+            let _admission = match calls.admit(context.source.org, MAX_WAIT).await {
+                Ok(admission) => admission,
+                Err(error) => return all(&queries, &refused(&error)),
+            };
+            let answers = backend.query(&context, &queries).await;
+            answers.values().for_each(|answer| entered.note(answer.as_ref().err()));
+            answers
+        };
+        Ok(self.flights.join(key, call).await)
+    }
+
+    async fn enter(
+        &self,
+        scope: &Scope,
+        key: DataSourceKey<'_>,
+        headers: Vec<Header>,
+    ) -> Result<Result<(SourceContext, Entered, Admission), QueryError>> {
+        let view = self.find(scope, key).await?;
+        let context = self.context(scope, view, headers).await?;
+        let entered = match self.circuits.of(&context.source).enter(&context.source.name).await {
+            Ok(entered) => entered,
+            Err(error) => return Ok(Err(error)),
+        };
+        let admission = self.calls.admit(scope.org(), MAX_WAIT).await?;
+        Ok(Ok((context, entered, admission)))
+    }
+
+    async fn find(&self, scope: &Scope, key: DataSourceKey<'_>) -> Result<DataSourceView> {
+        self.ports.data_sources.find(scope, key, Permission::DATA_SOURCES_QUERY).await
+    }
+
+    async fn context(
+        &self,
+        scope: &Scope,
+        view: DataSourceView,
+        headers: Vec<Header>,
+    ) -> Result<SourceContext> {
+        let login = &scope.actor().login;
+        let user = self.ports.tells_user.then(|| SourceUser {
+            login: login.clone(),
+            name: login.clone(),
+            email: String::new(),
+            role: scope.role(),
+        });
+        let source = self.open(scope, view).await?;
+        Ok(SourceContext { source, user, headers, max_bytes: self.ports.max_bytes })
+    }
+
+    /// The settings of a source with its secrets. Whatever changes them moves the version.
+    async fn open(&self, scope: &Scope, view: DataSourceView) -> Result<Arc<SourceSettings>> {
+        let key = (scope.org(), view.id, view.version);
+        if let Some(opened) = self.opened.get(&key) {
+            return Ok(opened);
+        }
+        let content = view.content;
+        let settings = Arc::new(SourceSettings {
+            org: scope.org(),
+            id: view.id,
+            uid: view.uid,
+            name: content.name,
+            kind: content.kind,
+            url: content.url,
+            user: content.user,
+            database: content.database,
+            is_basic_auth: content.basic_auth,
+            basic_auth_user: content.basic_auth_user,
+            with_credentials: content.with_credentials,
+            json_data: content.json_data,
+            secrets: self.ports.reader.read_secrets(scope, view.id).await?,
+            version: view.version,
+            updated_ms: view.updated.0 / 1000,
+        });
+        self.opened.insert(key, settings.clone());
+        Ok(settings)
+    }
+}
+
+fn planned_query(parsed: &Parsed) -> PlannedQuery<'_> {
+    let Query { ref_id, model, range, .. } = &parsed.query;
+    let (from_ms, to_ms) = (range.from_ms, range.to_ms);
+    PlannedQuery { ref_id, model, is_expression: parsed.source.is_none(), from_ms, to_ms }
+}
+
+fn cells_of(frame: &Frame) -> usize {
+    frame.fields.iter().map(|field| field.column.len()).sum()
+}
+
+/// The same error for all queries.
+fn all(queries: &[Query], error: &QueryError) -> BTreeMap<String, QueryResult> {
+    queries.iter().map(|query| (query.ref_id.clone(), Err(error.clone()))).collect()
+}
+
+fn refused(error: &Error) -> QueryError {
+    QueryError { message: error.message().to_owned(), status: 429, ..QueryError::invalid("") }
+}
+
+/// A response that keeps its place among the calls until its body was read.
+fn held(response: ResourceResponse, place: impl Send + 'static) -> ResourceResponse {
+    let body = response.body.map(move |chunk| {
+        let _ = &place;
+        chunk
+    });
+    ResourceResponse { body: body.boxed(), ..response }
+}

@@ -1,0 +1,142 @@
+//! A circuit for each data source: one that is dead keeps few places, and soon none.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use kymograph_domain::OrgId;
+use moka::sync::Cache;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::kernel::work::MAX_WAIT;
+use crate::source::backend::{ErrorOrigin, QueryError, SourceSettings};
+
+/// How many calls of one source are under way at a time.
+pub(crate) const MAX_CALLS_OF_SOURCE: usize = 6;
+/// How often in a row a source is not reached until it is no longer tried.
+const MAX_FAILURES: u32 = 3;
+/// How long it is not tried then.
+const OPEN_FOR: Duration = Duration::from_secs(10);
+/// How many circuits are kept, and for how long one that is not used.
+const MAX_CIRCUITS: u64 = 10_000;
+const IDLE_FOR: Duration = Duration::from_secs(300);
+
+/// The circuits of all sources.
+pub(super) struct Circuits(Cache<(OrgId, i64), Arc<Circuit>>);
+
+impl Default for Circuits {
+    fn default() -> Self {
+        Self(Cache::builder().max_capacity(MAX_CIRCUITS).time_to_idle(IDLE_FOR).build())
+    }
+}
+
+impl Circuits {
+    /// The circuit of a source.
+    pub(super) fn of(&self, source: &SourceSettings) -> Arc<Circuit> {
+        self.0.get_with((source.org, source.id), Arc::default)
+    }
+}
+
+/// Whether a source is worth a call.
+pub(super) struct Circuit {
+    turns: Arc<Semaphore>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    failures: u32,
+    open_until: Option<Instant>,
+}
+
+impl Default for Circuit {
+    fn default() -> Self {
+        Self { turns: Arc::new(Semaphore::new(MAX_CALLS_OF_SOURCE)), state: Mutex::default() }
+    }
+}
+
+/// A place among the calls of a source, which ends when it is dropped.
+pub(super) struct Entered {
+    circuit: Arc<Circuit>,
+    _turn: OwnedSemaphorePermit,
+}
+
+impl Circuit {
+    /// Waits for a place among the calls of the source, if it is worth one.
+    pub(super) async fn enter(self: &Arc<Self>, name: &str) -> Result<Entered, QueryError> {
+        self.must_be_closed(name)?;
+        let turn = tokio::time::timeout(MAX_WAIT, self.turns.clone().acquire_owned()).await;
+        let busy = || QueryError::downstream(504, format!("{name}: too many calls are under way"));
+        let turn = turn.map_err(|_| busy())?.map_err(|_| busy())?;
+        // Those before may have found out meanwhile.
+        self.must_be_closed(name)?;
+        Ok(Entered { circuit: self.clone(), _turn: turn })
+    }
+
+    fn must_be_closed(&self, name: &str) -> Result<(), QueryError> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = state.open_until.and_then(|until| until.checked_duration_since(Instant::now()));
+        match left {
+            Some(left) if !left.is_zero() => {
+                let message = format!(
+                    "{name}: it was not reached several times, and is tried again in {} s",
+                    left.as_secs() + 1
+                );
+                Err(QueryError::downstream(503, message))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn note(&self, is_reached: bool) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_reached {
+            *state = State::default();
+            return;
+        }
+        state.failures += 1;
+        if state.failures >= MAX_FAILURES {
+            state.open_until = Some(Instant::now() + OPEN_FOR);
+        }
+    }
+}
+
+impl Entered {
+    /// Notes how a call ended. A source that answers with an error is reached.
+    pub(super) fn note(&self, error: Option<&QueryError>) {
+        let is_lost =
+            |error: &QueryError| error.origin == ErrorOrigin::Downstream && matches!(error.status, 502 | 504);
+        self.circuit.note(!error.is_some_and(is_lost));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_source_that_is_not_reached_is_no_longer_tried() {
+        let circuit = Arc::new(Circuit::default());
+        let lost = QueryError::downstream(504, "it took too long");
+        for _ in 1..MAX_FAILURES {
+            circuit.enter("P").await.ok().unwrap().note(Some(&lost));
+        }
+        circuit.enter("P").await.ok().unwrap().note(Some(&QueryError::downstream(500, "no such metric")));
+        for _ in 0..MAX_FAILURES {
+            circuit.enter("P").await.ok().unwrap().note(Some(&lost));
+        }
+        let refused = circuit.enter("P").await.err().unwrap();
+        assert_eq!((refused.status, refused.message.starts_with("P: ")), (503, true));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_of_a_source_take_turns() {
+        let circuit = Arc::new(Circuit::default());
+        let mut entered = Vec::new();
+        for _ in 0..MAX_CALLS_OF_SOURCE {
+            entered.push(circuit.enter("P").await.ok().unwrap());
+        }
+        assert_eq!(circuit.enter("P").await.err().map(|error| error.status), Some(504));
+        entered.pop();
+        assert!(circuit.enter("P").await.is_ok());
+    }
+}

@@ -1,0 +1,128 @@
+//! One call for the same queries that are asked at the same time.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared, WeakShared};
+use sha2::{Digest, Sha256};
+
+use crate::source::backend::{Query, QueryResult, SourceContext};
+
+/// What tells calls apart.
+pub(super) type FlightKey = [u8; 32];
+
+type Answers = Arc<BTreeMap<String, QueryResult>>;
+type Call = BoxFuture<'static, Answers>;
+
+/// How many calls there are until those that have ended are looked for.
+const TIDY_AT: usize = 256;
+
+/// The calls that are under way. Each ends when nobody waits for it any more.
+#[derive(Default)]
+pub(super) struct Flights(Mutex<HashMap<FlightKey, WeakShared<Call>>>);
+
+impl Flights {
+    /// Waits for the call of the same key that is under way, or makes this one.
+    pub(super) async fn join(
+        &self,
+        key: FlightKey,
+        call: impl Future<Output = BTreeMap<String, QueryResult>> + Send + 'static,
+    ) -> Answers {
+        self.shared(key, call).await
+    }
+
+    fn shared(
+        &self,
+        key: FlightKey,
+        call: impl Future<Output = BTreeMap<String, QueryResult>> + Send + 'static,
+    ) -> Shared<Call> {
+        let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // One that has ended answered an earlier question: data has come in since.
+        let under_way = flights.get(&key).and_then(WeakShared::upgrade).filter(|call| call.peek().is_none());
+        if let Some(call) = under_way {
+            return call;
+        }
+        if flights.len() >= TIDY_AT {
+            flights.retain(|_, call| call.upgrade().is_some());
+        }
+        let shared = call.map(Arc::new).boxed().shared();
+        if let Some(weak) = shared.downgrade() {
+            flights.insert(key, weak);
+        }
+        shared
+    }
+}
+
+/// The key of a call: whoever may ask the source gets the same answer, unless it is told who asks, or their credentials.
+pub(super) fn key(context: &SourceContext, queries: &[Query]) -> FlightKey {
+    let mut hash = Sha256::new();
+    let mut add = |bytes: &[u8]| {
+        hash.update(bytes.len().to_le_bytes());
+        hash.update(bytes);
+    };
+    let source = &context.source;
+    for number in [source.org.0, source.id, source.version] {
+        add(&number.to_le_bytes());
+    }
+    add(context.user.as_ref().map(|user| user.login.as_bytes()).unwrap_or_default());
+    for (name, value) in &context.headers {
+        add(name.as_bytes());
+        add(value.as_bytes());
+    }
+    for query in queries {
+        for number in [query.range.from_ms, query.range.to_ms, query.interval_ms, query.max_data_points] {
+            add(&number.to_le_bytes());
+        }
+        add(query.ref_id.as_bytes());
+        // What was read as JSON can be written as JSON.
+        add(&serde_json::to_vec(&*query.model).unwrap_or_default());
+    }
+    hash.finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+
+    fn call(
+        calls: &Arc<AtomicUsize>,
+    ) -> impl Future<Output = BTreeMap<String, QueryResult>> + Send + 'static {
+        let calls = calls.clone();
+        async move {
+            calls.fetch_add(1, Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            BTreeMap::from([("A".to_owned(), Ok(Vec::new()))])
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_same_at_once_is_one_call_and_later_another() {
+        let (flights, calls) = (Flights::default(), Arc::default());
+        let asked = (0..32).map(|_| flights.join([1; 32], call(&calls)));
+        let answers = futures_util::future::join_all(asked).await;
+        assert!(answers.iter().all(|answer| answer.contains_key("A")));
+        assert_eq!(calls.load(Ordering::Relaxed), 1);
+        flights.join([1; 32], call(&calls)).await;
+        flights.join([2; 32], call(&calls)).await;
+        assert_eq!(calls.load(Ordering::Relaxed), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_ends_when_nobody_waits_for_it() {
+        let (flights, calls) = (Flights::default(), Arc::default());
+        let waits = Arc::new(());
+        let held = waits.clone();
+        let endless = async move {
+            let _held = held;
+            std::future::pending().await
+        };
+        let waiting = tokio::time::timeout(Duration::from_secs(1), flights.join([1; 32], endless));
+        assert!(waiting.await.is_err() && Arc::strong_count(&waits) == 1);
+        flights.join([1; 32], call(&calls)).await;
+        assert_eq!(calls.load(Ordering::Relaxed), 1);
+    }
+}
