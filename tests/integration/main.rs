@@ -52,6 +52,7 @@ mod portal;
 mod preference;
 mod projections;
 mod prometheus;
+mod query;
 mod quota;
 mod resource_permission;
 mod rights;
