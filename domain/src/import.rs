@@ -254,7 +254,7 @@ impl Import {
         let next_id = self.last_id + 1;
         let object = self.object(number, sequence, stream, || State::Folder(Folder::default()))?;
         let State::Folder(folder) = &mut object.state else {
-            return Err(impossible(&event, "the aggregate is no folder"));
+            return Err(impossible(&event, "the aggregate is not a folder"));
         };
         match &event {
             FolderEvent::Created(created) => check_text(&created.title, &created.description)?,
@@ -270,7 +270,7 @@ impl Import {
             }
             // The numeric ids of what came back are those of the other server.
             FolderEvent::Created(created) => (created.id, created.restores) = (next_id, None),
-            _ if !folder.exists => return Err(impossible(&event, "the folder is not there")),
+            _ if !folder.exists => return Err(impossible(&event, "the folder does not exist")),
             _ => {}
         }
         folder.apply(event.clone());
@@ -292,7 +292,7 @@ impl Import {
         let (next_id, max_bytes) = (self.last_id + 1, self.max_document_bytes);
         let object = self.object(number, sequence, stream, || State::Dashboard(Box::default()))?;
         let State::Dashboard(dashboard) = &mut object.state else {
-            return Err(impossible(&event, "the aggregate is no dashboard"));
+            return Err(impossible(&event, "the aggregate is not a dashboard"));
         };
         if let Some(why) = why_not(dashboard, &event) {
             return Err(impossible(&event, why));
@@ -335,7 +335,7 @@ fn why_not(dashboard: &Dashboard, event: &DashboardEvent) -> Option<&'static str
         DashboardEvent::Restored(_) | DashboardEvent::Purged(_) => {
             (!dashboard.in_trash).then_some("the dashboard is not in the trash")
         }
-        _ if !dashboard.exists => Some("the dashboard is not there"),
+        _ if !dashboard.exists => Some("the dashboard does not exist"),
         DashboardEvent::Updated(updated) => wrong_version(updated.generation, updated.version),
         DashboardEvent::VersionRestored(restored) => wrong_version(restored.generation, restored.version),
         DashboardEvent::Deleted(_) => None,
@@ -393,7 +393,7 @@ fn make_canonical(content: &mut DashboardContent, max_bytes: usize) -> Result<()
         let message = "there are too many tags, or one is too long or has a character that cannot be stored";
         return Err(ImportError::Content(message));
     }
-    let no_object = ImportError::Content("the document is no JSON object, too long, or nested too deep");
+    let no_object = ImportError::Content("the document is not a JSON object, too long, or nested too deeply");
     let mut text = content.data.as_str().as_bytes().to_vec();
     let Ok(document) = JsonDocument::try_parse(&mut text) else { return Err(no_object) };
     if !document.root().is_object() {

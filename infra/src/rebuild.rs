@@ -203,7 +203,7 @@ async fn take_lock(client: &Client) -> Result<()> {
     match taken {
         Ok(_) => Ok(()),
         Err(error) if error.code() == Some(&tokio_postgres::error::SqlState::LOCK_NOT_AVAILABLE) => {
-            let message = "a rebuild or a verification is under way: try again when it has ended";
+            let message = "a rebuild or a verification is running: try again later";
             Err(Error::new(ErrorKind::Stale, message))
         }
         Err(error) => Err(failed(error)),

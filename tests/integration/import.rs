@@ -302,7 +302,7 @@ fn bad_files(good: &[String]) -> Vec<(&'static str, Vec<String>, &'static str)> 
         (
             "shape",
             changed(0, &|line| line["payload"]["folder.created"]["uid"] = json!(7)),
-            "line 1: the payload",
+            "line 1: invalid payload",
         ),
         (
             "uid",
@@ -326,7 +326,7 @@ fn bad_files(good: &[String]) -> Vec<(&'static str, Vec<String>, &'static str)> 
         (
             "document",
             changed(3, &|line| line["payload"]["dashboard.created"]["content"]["data"] = json!([1])),
-            "line 4: the document is no JSON object",
+            "line 4: the document is not a JSON object",
         ),
     ]
 }

@@ -370,7 +370,7 @@ async fn a_rebuild_that_is_killed_leaves_the_old_tables_and_the_next_starts_clea
     assert!(is_ok && said.contains("being rebuilt"), "{said}");
     // One at a time, and none while another looks.
     let (is_ok, said) = run(&server, &["projections", "rebuild", "stars"]);
-    assert!(!is_ok && said.contains("a rebuild or a verification is under way"), "{said}");
+    assert!(!is_ok && said.contains("a rebuild or a verification is running"), "{said}");
     let (is_ok, said) = run(&server, &["verify"]);
     assert!(!is_ok && said.contains("a projection is being rebuilt"), "{said}");
     child.kill().unwrap();

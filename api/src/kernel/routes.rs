@@ -1,8 +1,13 @@
 //! A route is one value: method, path, description and handler.
 
+use std::pin::Pin;
+use std::sync::Arc;
+
 use axum::Router;
+use axum::extract::Request;
 use axum::handler::Handler;
 use axum::http::{Method, StatusCode};
+use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use kymograph_app::kernel::history::HistoryOf;
 use utoipa::openapi::path::Parameter;
@@ -126,7 +131,7 @@ impl Route {
     pub(crate) fn to<S, H, T, D>(self, state: &S, handler: H) -> Endpoint
     where
         S: Clone + Send + Sync + 'static,
-        H: Handler<T, S> + Describe<D>,
+        H: Handler<T, S, Future = Handling> + Describe<D>,
         T: 'static,
     {
         let filter = match self.method {
@@ -136,8 +141,24 @@ impl Route {
             Method::DELETE => MethodFilter::DELETE,
             _ => MethodFilter::GET,
         };
-        let route = Self { signature: H::signature, ..self };
-        Endpoint { route, handler: on(filter, handler).with_state(state.clone()) }
+        let state = state.clone();
+        let erased = ErasedHandler(Arc::new(move |request| handler.clone().call(request, state.clone())));
+        Endpoint { route: Self { signature: H::signature, ..self }, handler: on(filter, erased) }
+    }
+}
+
+/// The future of a handler function, which axum boxes.
+type Handling = Pin<Box<dyn Future<Output = Response> + Send>>;
+
+/// A handler with its state, of one type for all routes: axum's routing is compiled for it once, and not for each handler.
+#[derive(Clone)]
+struct ErasedHandler(Arc<dyn Fn(Request) -> Handling + Send + Sync>);
+
+impl Handler<(), ()> for ErasedHandler {
+    type Future = Handling;
+
+    fn call(self, request: Request, (): ()) -> Handling {
+        (self.0)(request)
     }
 }
 

@@ -89,7 +89,7 @@ pub trait SessionStore: Send + Sync {
 }
 
 /// A new token: what the client gets, and what is kept.
-#[must_use = "a token that nobody gets is of no use"]
+#[must_use = "an unsent token is of no use"]
 pub struct NewToken {
     /// The token.
     pub token: String,

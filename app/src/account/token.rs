@@ -11,7 +11,7 @@ const SECRET_LENGTH: usize = 32;
 const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
 /// A new token: what the client gets, once, and what is kept.
-#[must_use = "a token that nobody gets is of no use"]
+#[must_use = "an unsent token is of no use"]
 pub struct NewApiToken {
     /// The token.
     pub token: String,

@@ -31,7 +31,7 @@ impl Default for Progress {
 
 impl Progress {
     /// Shows the activity, the completed number, and the total, 0 if unknown.
-    #[allow(clippy::print_stderr, reason = "the progress of a command is for whoever waits for it")]
+    #[allow(clippy::print_stderr, reason = "progress is for the user of a command")]
     pub fn show(&self, what: &str, done: u64, of: u64) {
         if let Some(bar) = &self.bar {
             if bar.message() != what {
@@ -60,7 +60,7 @@ impl Progress {
 
 impl Progress {
     /// Prints a result to standard output, without disturbing the bar.
-    #[allow(clippy::print_stdout, reason = "what was done is what the command is for")]
+    #[allow(clippy::print_stdout, reason = "the result is the purpose of the command")]
     pub fn say(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.suspend(|| println!("{text}")),

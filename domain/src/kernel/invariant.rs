@@ -25,7 +25,7 @@ impl Invariant {
         Self::of_existence("org_exists", || Refusal::new(ReasonKind::Missing, "Organization not found"));
     /// The actor of a command on rights still has those that it was decided on.
     pub const ACTOR_KEEPS_RIGHTS: Self = Self::new("actor_keeps_rights", || {
-        let message = "Your rights changed while the request was under way, try again";
+        let message = "Your rights changed during the request, try again";
         Refusal::new(ReasonKind::Forbidden, message)
     });
 

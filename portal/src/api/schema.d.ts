@@ -11,7 +11,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read what may be granted on a dashboard, and to whom */
+        /** Describe the permissions that can be granted on a dashboard, and to whom */
         get: operations["getDashboardResourceDescription"];
         put?: never;
         post?: never;
@@ -28,12 +28,12 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List who may do what with a dashboard, and where that comes from */
+        /** List the permissions of a dashboard, inherited ones included */
         get: operations["getDashboardResourcePermissions"];
         put?: never;
         /**
-         * Change what some may do with a dashboard
-         * @description Permissions that are not named stay. The first change keeps what held by default until then.
+         * Change some permissions of a dashboard
+         * @description Permissions that are left out stay. The first change makes the default permissions explicit.
          */
         post: operations["setDashboardResourcePermissions"];
         delete?: never;
@@ -52,8 +52,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Say what who has a role may do with a dashboard
-         * @description An empty `permission` takes away what was granted.
+         * Set the permission of a role on a dashboard
+         * @description An empty `permission` removes the grant.
          */
         post: operations["setDashboardResourcePermissionsForBuiltInRole"];
         delete?: never;
@@ -72,8 +72,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Say what the members of a team may do with a dashboard
-         * @description An empty `permission` takes away what was granted.
+         * Set the permission of a team on a dashboard
+         * @description An empty `permission` removes the grant.
          */
         post: operations["setDashboardResourcePermissionsForTeam"];
         delete?: never;
@@ -92,8 +92,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Say what a user or service account may do with a dashboard
-         * @description An empty `permission` takes away what was granted.
+         * Set the permission of a user or service account on a dashboard
+         * @description An empty `permission` removes the grant.
          */
         post: operations["setDashboardResourcePermissionsForUser"];
         delete?: never;
@@ -109,7 +109,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read what may be granted on a folder, and to whom */
+        /** Describe the permissions that can be granted on a folder, and to whom */
         get: operations["getFolderResourceDescription"];
         put?: never;
         post?: never;
@@ -126,12 +126,12 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List who may do what with a folder, and where that comes from */
+        /** List the permissions of a folder, inherited ones included */
         get: operations["getFolderResourcePermissions"];
         put?: never;
         /**
-         * Change what some may do with a folder
-         * @description Permissions that are not named stay. The first change keeps what held by default until then.
+         * Change some permissions of a folder
+         * @description Permissions that are left out stay. The first change makes the default permissions explicit.
          */
         post: operations["setFolderResourcePermissions"];
         delete?: never;
@@ -150,8 +150,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Say what who has a role may do with a folder
-         * @description An empty `permission` takes away what was granted.
+         * Set the permission of a role on a folder
+         * @description An empty `permission` removes the grant.
          */
         post: operations["setFolderResourcePermissionsForBuiltInRole"];
         delete?: never;
@@ -170,8 +170,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Say what the members of a team may do with a folder
-         * @description An empty `permission` takes away what was granted.
+         * Set the permission of a team on a folder
+         * @description An empty `permission` removes the grant.
          */
         post: operations["setFolderResourcePermissionsForTeam"];
         delete?: never;
@@ -190,8 +190,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Say what a user or service account may do with a folder
-         * @description An empty `permission` takes away what was granted.
+         * Set the permission of a user or service account on a folder
+         * @description An empty `permission` removes the grant.
          */
         post: operations["setFolderResourcePermissionsForUser"];
         delete?: never;
@@ -207,7 +207,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List the actions that the caller may do */
+        /** List the caller's permitted actions */
         get: operations["getUserActions"];
         put?: never;
         post?: never;
@@ -224,7 +224,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List what the caller may do, each action with its scopes */
+        /** List the caller's permissions: actions with their scopes */
         get: operations["getUserPermissions"];
         put?: never;
         post?: never;
@@ -242,8 +242,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Count what was done on the server over time
-         * @description Without `from` it counts so many `days` up to `to`, or up to now. There are at most 400 buckets.
+         * Count the audit events of the server over time
+         * @description Without `from`, the period is the last `days` before `to`, or before now. At most 400 buckets are returned.
          */
         get: operations["getServerAuditActivity"];
         put?: never;
@@ -261,7 +261,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List what was done that belongs to no org */
+        /** List the audit log of the server: events that belong to no org */
         get: operations["getServerAuditEvents"];
         put?: never;
         post?: never;
@@ -295,7 +295,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read an entry of the audit log of the server */
+        /** Read an audit event of the server */
         get: operations["getServerAuditEvent"];
         put?: never;
         post?: never;
@@ -313,13 +313,13 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Say what undoing the request of an entry of the server would do
+         * Preview undoing the request of an audit event of the server
          * @description What the request did are the events with its correlation id and its actor. Rules that only the commit can check, such as unique names and quotas, are not part of the preview.
          */
         get: operations["previewServerUndo"];
         put?: never;
         /**
-         * Undo what the request of an entry did that belongs to no org
+         * Undo the request of an audit event of the server
          * @description All of it is one unit of work: either everything that the preview says is done, or nothing.
          */
         post: operations["undoServerRequest"];
@@ -337,8 +337,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List the jobs of the server in a state, the newest first
-         * @description A job is work that is done after the request that caused it, such as sending a mail.
+         * List the background jobs of the server in a state, newest first
+         * @description A job does work after the request that caused it, such as sending a mail. A dead one has failed for good: it is a dead letter.
          */
         get: operations["listJobs"];
         put?: never;
@@ -359,8 +359,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Try a dead job again
-         * @description It is due at once, and tried as often as if it were new.
+         * Retry a dead job
+         * @description It is due at once, with all its attempts again.
          */
         post: operations["retryJob"];
         delete?: never;
@@ -376,7 +376,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read the settings of the server, without its secrets */
+        /** Read the settings of the server, secrets redacted */
         get: operations["adminGetSettings"];
         put?: never;
         post?: never;
@@ -393,7 +393,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Count what there is on the server */
+        /** Read the statistics of the server */
         get: operations["adminGetStats"];
         put?: never;
         post?: never;
@@ -463,7 +463,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Keep a user from logging in */
+        /** Disable a user */
         post: operations["adminDisableUser"];
         delete?: never;
         options?: never;
@@ -480,7 +480,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Let a user log in again */
+        /** Enable a user */
         post: operations["adminEnableUser"];
         delete?: never;
         options?: never;
@@ -497,7 +497,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** End all sessions of a user */
+        /** Revoke all sessions of a user */
         post: operations["adminLogoutUser"];
         delete?: never;
         options?: never;
@@ -513,7 +513,7 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** Give a user another password */
+        /** Change the password of a user */
         put: operations["adminUpdateUserPassword"];
         post?: never;
         delete?: never;
@@ -530,7 +530,7 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** Make a user a server admin, or one no more */
+        /** Grant or revoke the server admin role of a user */
         put: operations["adminUpdateUserPermissions"];
         post?: never;
         delete?: never;
@@ -546,7 +546,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List what a user may have and has */
+        /** List the quotas of a user and their usage */
         get: operations["getUserQuota"];
         put?: never;
         post?: never;
@@ -564,7 +564,7 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** Change how much a user may have */
+        /** Change a quota of a user */
         put: operations["updateUserQuota"];
         post?: never;
         delete?: never;
@@ -582,7 +582,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** End a session of a user */
+        /** Revoke a session of a user */
         post: operations["adminRevokeUserAuthToken"];
         delete?: never;
         options?: never;
@@ -598,8 +598,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Count what was done in the org over time
-         * @description Without `from` it counts so many `days` up to `to`, or up to now. There are at most 400 buckets.
+         * Count the audit events of the org over time
+         * @description Without `from`, the period is the last `days` before `to`, or before now. At most 400 buckets are returned.
          */
         get: operations["getAuditActivity"];
         put?: never;
@@ -617,7 +617,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List what was done in the org, by whom, and with what outcome */
+        /** List the audit log of the org */
         get: operations["getAuditEvents"];
         put?: never;
         post?: never;
@@ -651,7 +651,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read an entry of the audit log of the org */
+        /** Read an audit event of the org */
         get: operations["getAuditEvent"];
         put?: never;
         post?: never;
@@ -669,13 +669,13 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Say what undoing the request of an entry would do
+         * Preview undoing the request of an audit event
          * @description What the request did are the events with its correlation id and its actor. Rules that only the commit can check, such as unique names and quotas, are not part of the preview.
          */
         get: operations["previewUndo"];
         put?: never;
         /**
-         * Undo all that the request of an entry did
+         * Undo the request of an audit event
          * @description All of it is one unit of work: either everything that the preview says is done, or nothing.
          */
         post: operations["undoRequest"];
@@ -715,8 +715,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Create a dashboard, or save a new version of it
-         * @description Saving over a version other than the current one is 412 with `version-mismatch`, unless `overwrite` is set.
+         * Create a dashboard, or save a new version of one
+         * @description Saving over a version other than the latest is answered with 412 and `version-mismatch`, unless `overwrite` is set.
          */
         post: operations["postDashboard"];
         delete?: never;
@@ -733,8 +733,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Read which dashboard to begin with
-         * @description Where to go, or a whole dashboard if nothing was chosen.
+         * Read the caller's home dashboard
+         * @description The answer is a redirect to the chosen dashboard, or the built-in dashboard if none is chosen.
          */
         get: operations["getHomeDashboard"];
         put?: never;
@@ -754,7 +754,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Create a dashboard of a file, with its inputs filled in */
+        /** Import a dashboard, with its inputs filled in */
         post: operations["importDashboard"];
         delete?: never;
         options?: never;
@@ -786,7 +786,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List the tags of all dashboards, and how many have each */
+        /** List the tags of all dashboards with their counts */
         get: operations["getDashboardTags"];
         put?: never;
         post?: never;
@@ -807,7 +807,7 @@ export interface paths {
         get: operations["getDashboardByUID"];
         put?: never;
         post?: never;
-        /** Delete a dashboard */
+        /** Move a dashboard to the trash */
         delete: operations["deleteDashboardByUID"];
         options?: never;
         head?: never;
@@ -821,7 +821,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List what was done to a dashboard, the newest first */
+        /** List the history of a dashboard, newest first */
         get: operations["getDashboardHistory"];
         put?: never;
         post?: never;
@@ -857,7 +857,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Make a dashboard what it was at a version */
+        /** Restore a dashboard to a version */
         post: operations["restoreDashboardHistoryVersion"];
         delete?: never;
         options?: never;
@@ -872,12 +872,12 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List who may do what with a dashboard */
+        /** List the permissions of a dashboard */
         get: operations["getDashboardPermissionsListByUID"];
         put?: never;
         /**
          * Replace the permissions of a dashboard
-         * @description Those of folders around are listed as inherited, and cannot be changed here.
+         * @description Permissions of parent folders are listed as inherited, and cannot be changed here.
          */
         post: operations["updateDashboardPermissionsByUID"];
         delete?: never;
@@ -895,7 +895,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Make an old version of a dashboard the newest */
+        /** Restore an earlier version of a dashboard as its latest */
         post: operations["restoreDashboardVersionByUID"];
         delete?: never;
         options?: never;
@@ -913,11 +913,11 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Delete a dashboard in the trash for good */
+        /** Delete a soft-deleted dashboard permanently */
         delete: operations["hardDeleteDashboardByUID"];
         options?: never;
         head?: never;
-        /** Take a dashboard out of the trash */
+        /** Restore a soft-deleted dashboard */
         patch: operations["restoreDeletedDashboardByUID"];
         trace?: never;
     };
@@ -962,7 +962,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List the data sources of the org, of which there are none yet */
+        /** List the data sources of the org (always empty so far) */
         get: operations["getDataSources"];
         put?: never;
         post?: never;
@@ -979,7 +979,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Browse this document */
+        /** Browse the API reference */
         get: operations["getDocs"];
         put?: never;
         post?: never;
@@ -996,12 +996,12 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List the folders inside another one, or at the root */
+        /** List the subfolders of a folder, or the folders at the root */
         get: operations["getFolders"];
         put?: never;
         /**
          * Create a folder
-         * @description A uid that is taken is 412 with `version-mismatch`.
+         * @description A uid that is in use is answered with 412 and `version-mismatch`.
          */
         post: operations["createFolder"];
         delete?: never;
@@ -1035,17 +1035,17 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Read a folder and the folders that it is in
-         * @description Of a folder around that the caller may not see, uid and title are `redacted`.
+         * Read a folder and its parent folders
+         * @description The uid and title of a parent folder that the caller cannot view are `redacted`.
          */
         get: operations["getFolderByUID"];
         /**
-         * Change the title or the description of a folder
-         * @description Needs the current `version`, or `overwrite`.
+         * Update the title or description of a folder
+         * @description Requires the current `version`, or `overwrite`.
          */
         put: operations["updateFolder"];
         post?: never;
-        /** Delete a folder with all that is inside it */
+        /** Delete a folder with all its contents */
         delete: operations["deleteFolder"];
         options?: never;
         head?: never;
@@ -1059,7 +1059,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Count what is inside a folder, at any depth */
+        /** Count the contents of a folder, at any depth */
         get: operations["getFolderDescendantCounts"];
         put?: never;
         post?: never;
@@ -1076,7 +1076,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List what was done to a folder, the newest first */
+        /** List the history of a folder, newest first */
         get: operations["getFolderHistory"];
         put?: never;
         post?: never;
@@ -1112,7 +1112,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Make a folder what it was at a version */
+        /** Restore a folder to a version */
         post: operations["restoreFolderHistoryVersion"];
         delete?: never;
         options?: never;
@@ -1129,7 +1129,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Put a folder into another one, or at the root */
+        /** Move a folder into another one, or to the root */
         post: operations["moveFolder"];
         delete?: never;
         options?: never;
@@ -1144,12 +1144,12 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List who may do what with a folder */
+        /** List the permissions of a folder */
         get: operations["getFolderPermissionList"];
         put?: never;
         /**
          * Replace the permissions of a folder
-         * @description Those of folders around are listed as inherited, and cannot be changed here.
+         * @description Permissions of parent folders are listed as inherited, and cannot be changed here.
          */
         post: operations["updateFolderPermissions"];
         delete?: never;
@@ -1165,7 +1165,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read what front ends need to know of the server */
+        /** Read the settings for front ends */
         get: operations["getFrontendSettings"];
         put?: never;
         post?: never;
@@ -1182,7 +1182,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read whether the server and its database are up */
+        /** Check the server and its database */
         get: operations["getHealth"];
         put?: never;
         post?: never;
@@ -1199,7 +1199,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Find out whether the credentials are good */
+        /** Check the credentials */
         get: operations["loginPing"];
         put?: never;
         post?: never;
@@ -1216,7 +1216,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read this document */
+        /** Read the OpenAPI document */
         get: operations["getOpenapi"];
         put?: never;
         post?: never;
@@ -1268,7 +1268,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List what was done to the org, the newest first */
+        /** List the history of the org, newest first */
         get: operations["getOrgHistory"];
         put?: never;
         post?: never;
@@ -1304,7 +1304,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Make the org what it was at a version */
+        /** Restore the org to a version */
         post: operations["restoreOrgHistoryVersion"];
         delete?: never;
         options?: never;
@@ -1319,12 +1319,12 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List the invites that are open */
+        /** List the open invites */
         get: operations["getPendingOrgInvites"];
         put?: never;
         /**
-         * Invite somebody into the org
-         * @description Who has an account becomes a member at once. The list of invites has the link.
+         * Invite a person to the org
+         * @description An existing user becomes a member at once. The link for others is in the list of invites.
          */
         post: operations["addOrgInvite"];
         delete?: never;
@@ -1343,11 +1343,11 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Take an invite back */
+        /** Revoke an invite */
         delete: operations["revokeInvite"];
         options?: never;
         head?: never;
-        /** Take an invite back, as the pages of Grafana do */
+        /** Revoke an invite (as Grafana's front end does) */
         patch: operations["patchRevokeInvite"];
         trace?: never;
     };
@@ -1358,18 +1358,18 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read what the org prefers */
+        /** Read the preferences of the org */
         get: operations["getOrgPreferences"];
         /**
-         * Set what the org prefers
-         * @description What is left out is reset.
+         * Replace the preferences of the org
+         * @description Preferences that are left out are reset.
          */
         put: operations["updateOrgPreferences"];
         post?: never;
         delete?: never;
         options?: never;
         head?: never;
-        /** Change some of what the org prefers */
+        /** Change some preferences of the org */
         patch: operations["patchOrgPreferences"];
         trace?: never;
     };
@@ -1380,7 +1380,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List what was done to the preferences of the org, the newest first */
+        /** List the history of the preferences of the org, newest first */
         get: operations["getOrgPreferencesHistory"];
         put?: never;
         post?: never;
@@ -1416,7 +1416,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Make the preferences of the org what it was at a version */
+        /** Restore the preferences of the org to a version */
         post: operations["restoreOrgPreferencesHistoryVersion"];
         delete?: never;
         options?: never;
@@ -1431,7 +1431,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List what the org may have and has */
+        /** List the quotas of the org and their usage */
         get: operations["getCurrentOrgQuota"];
         put?: never;
         post?: never;
@@ -1449,8 +1449,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Count what the org has
-         * @description The numbers are exact, and are kept also where there are no quotas.
+         * Count the resources of the org
+         * @description The counts are exact, and maintained without quotas too.
          */
         get: operations["getOrgUsage"];
         put?: never;
@@ -1471,7 +1471,7 @@ export interface paths {
         /** List the members of the org */
         get: operations["getOrgUsersForCurrentOrg"];
         put?: never;
-        /** Make a user a member of the org */
+        /** Add a user to the org */
         post: operations["addOrgUserToCurrentOrg"];
         delete?: never;
         options?: never;
@@ -1486,7 +1486,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List the members of the org in brief */
+        /** List the members of the org: id, login and avatar */
         get: operations["getOrgUsersForCurrentOrgLookup"];
         put?: never;
         post?: never;
@@ -1503,7 +1503,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List the members of the org page by page */
+        /** List the members of the org by page */
         get: operations["searchOrgUsersForCurrentOrg"];
         put?: never;
         post?: never;
@@ -1527,7 +1527,7 @@ export interface paths {
         delete: operations["removeOrgUserForCurrentOrg"];
         options?: never;
         head?: never;
-        /** Give a member another role */
+        /** Change the role of a member */
         patch: operations["updateOrgUserForCurrentOrg"];
         trace?: never;
     };
@@ -1538,7 +1538,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List what was done to the membership of a user, the newest first */
+        /** List the history of the membership of a user, newest first */
         get: operations["getOrgUserHistory"];
         put?: never;
         post?: never;
@@ -1574,7 +1574,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Make the membership of a user what it was at a version */
+        /** Restore the membership of a user to a version */
         post: operations["restoreOrgUserHistoryVersion"];
         delete?: never;
         options?: never;
@@ -1591,7 +1591,7 @@ export interface paths {
         };
         /**
          * List the orgs of the server
-         * @description Unlike all other lists, this one counts its pages from 0.
+         * @description Unlike in all other lists, the first page is 0.
          */
         get: operations["searchOrgs"];
         put?: never;
@@ -1632,7 +1632,7 @@ export interface paths {
         /** Rename an org */
         put: operations["updateOrg"];
         post?: never;
-        /** Delete an org with all it owns */
+        /** Delete an org with all its data */
         delete: operations["deleteOrgByID"];
         options?: never;
         head?: never;
@@ -1663,7 +1663,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List what an org may have and has */
+        /** List the quotas of an org and their usage */
         get: operations["getOrgQuota"];
         put?: never;
         post?: never;
@@ -1681,7 +1681,7 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** Change how much an org may have */
+        /** Change a quota of an org */
         put: operations["updateOrgQuota"];
         post?: never;
         delete?: never;
@@ -1700,7 +1700,7 @@ export interface paths {
         /** List the members of an org */
         get: operations["getOrgUsers"];
         put?: never;
-        /** Make a user a member of an org */
+        /** Add a user to an org */
         post: operations["addOrgUser"];
         delete?: never;
         options?: never;
@@ -1715,7 +1715,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List the members of an org page by page */
+        /** List the members of an org by page */
         get: operations["searchOrgUsers"];
         put?: never;
         post?: never;
@@ -1739,7 +1739,7 @@ export interface paths {
         delete: operations["removeOrgUser"];
         options?: never;
         head?: never;
-        /** Give a member of an org another role */
+        /** Change the role of a member of an org */
         patch: operations["updateOrgUser"];
         trace?: never;
     };
@@ -1787,7 +1787,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List what was done to a playlist, the newest first */
+        /** List the history of a playlist, newest first */
         get: operations["getPlaylistHistory"];
         put?: never;
         post?: never;
@@ -1823,7 +1823,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Make a playlist what it was at a version */
+        /** Restore a playlist to a version */
         post: operations["restorePlaylistHistoryVersion"];
         delete?: never;
         options?: never;
@@ -1855,7 +1855,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Find dashboards and folders */
+        /** Search dashboards and folders */
         get: operations["search"];
         put?: never;
         post?: never;
@@ -1872,7 +1872,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List the ways to sort hits */
+        /** List the sort orders of the search */
         get: operations["listSortOptions"];
         put?: never;
         post?: never;
@@ -1942,7 +1942,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List what was done to a service account, the newest first */
+        /** List the history of a service account, newest first */
         get: operations["getServiceAccountHistory"];
         put?: never;
         post?: never;
@@ -1978,7 +1978,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Make a service account what it was at a version */
+        /** Restore a service account to a version */
         post: operations["restoreServiceAccountHistoryVersion"];
         delete?: never;
         options?: never;
@@ -1998,7 +1998,7 @@ export interface paths {
         put?: never;
         /**
          * Create a token of a service account
-         * @description It is shown this once and kept nowhere: the same request with the same `Idempotency-Key` is 409.
+         * @description The token is shown once and never stored: repeating the request with the same `Idempotency-Key` is answered with 409.
          */
         post: operations["createToken"];
         delete?: never;
@@ -2069,7 +2069,7 @@ export interface paths {
         get: operations["getTeamByID"];
         /**
          * Change a team
-         * @description A name that is left out stays, an e-mail address that is left out is cleared.
+         * @description A name that is left out stays; an e-mail address that is left out is cleared.
          */
         put: operations["updateTeam"];
         post?: never;
@@ -2087,7 +2087,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List what was done to a team, the newest first */
+        /** List the history of a team, newest first */
         get: operations["getTeamHistory"];
         put?: never;
         post?: never;
@@ -2123,7 +2123,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Make a team what it was at a version */
+        /** Restore a team to a version */
         post: operations["restoreTeamHistoryVersion"];
         delete?: never;
         options?: never;
@@ -2140,9 +2140,9 @@ export interface paths {
         };
         /** List the members of a team */
         get: operations["getTeamMembers"];
-        /** Say who is in a team, by e-mail address or login */
+        /** Replace the members of a team, by e-mail address or login */
         put: operations["setTeamMemberships"];
-        /** Make a member of the org a member of a team */
+        /** Add a member of the org to a team */
         post: operations["addTeamMember"];
         delete?: never;
         options?: never;
@@ -2158,7 +2158,7 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** Give a member of a team another permission */
+        /** Change the permission of a team member */
         put: operations["updateTeamMember"];
         post?: never;
         /** Remove a member from a team */
@@ -2175,11 +2175,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read what a team prefers */
+        /** Read the preferences of a team */
         get: operations["getTeamPreferences"];
         /**
-         * Set what a team prefers
-         * @description What is left out is reset.
+         * Replace the preferences of a team
+         * @description Preferences that are left out are reset.
          */
         put: operations["updateTeamPreferences"];
         post?: never;
@@ -2198,7 +2198,7 @@ export interface paths {
         };
         /** Read the caller's account */
         get: operations["getSignedInUser"];
-        /** Change the caller's profile */
+        /** Update the caller's profile */
         put: operations["updateSignedInUser"];
         post?: never;
         delete?: never;
@@ -2214,7 +2214,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List the sessions of the caller */
+        /** List the caller's sessions */
         get: operations["getUserAuthTokens"];
         put?: never;
         post?: never;
@@ -2233,7 +2233,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Replace the token of the session */
+        /** Rotate the session token */
         post: operations["rotateUserAuthToken"];
         delete?: never;
         options?: never;
@@ -2249,8 +2249,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Confirm another e-mail address of the caller
-         * @description Leads to the portal, which says whether the code was right.
+         * Confirm a new e-mail address of the caller
+         * @description Redirects to the portal, which shows the result.
          */
         get: operations["updateUserEmail"];
         put?: never;
@@ -2268,7 +2268,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Show the caller all hints again */
+        /** Reset the caller's seen hints */
         get: operations["clearHelpFlags"];
         put?: never;
         post?: never;
@@ -2286,7 +2286,7 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** Say that the caller has seen a hint */
+        /** Mark a hint as seen by the caller */
         put: operations["setHelpFlag"];
         post?: never;
         delete?: never;
@@ -2319,7 +2319,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read whom an invite is for */
+        /** Read an invite by its code */
         get: operations["getInviteInfoByCode"];
         put?: never;
         post?: never;
@@ -2336,7 +2336,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List the orgs of the caller */
+        /** List the caller's orgs */
         get: operations["getSignedInUserOrgList"];
         put?: never;
         post?: never;
@@ -2370,18 +2370,18 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read what the caller prefers */
+        /** Read the caller's preferences */
         get: operations["getUserPreferences"];
         /**
-         * Set what the caller prefers
-         * @description What is left out is reset.
+         * Replace the caller's preferences
+         * @description Preferences that are left out are reset.
          */
         put: operations["updateUserPreferences"];
         post?: never;
         delete?: never;
         options?: never;
         head?: never;
-        /** Change some of what the caller prefers */
+        /** Change some of the caller's preferences */
         patch: operations["patchUserPreferences"];
         trace?: never;
     };
@@ -2392,7 +2392,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List what was done to one's own preferences, the newest first */
+        /** List the history of the caller's preferences, newest first */
         get: operations["getUserPreferencesHistory"];
         put?: never;
         post?: never;
@@ -2409,7 +2409,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Compare one's own preferences at two versions */
+        /** Compare the caller's preferences at two versions */
         get: operations["getUserPreferencesDiff"];
         put?: never;
         post?: never;
@@ -2428,7 +2428,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Make one's own preferences what it was at a version */
+        /** Restore the caller's preferences to a version */
         post: operations["restoreUserPreferencesHistoryVersion"];
         delete?: never;
         options?: never;
@@ -2443,7 +2443,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List what the caller may have and has */
+        /** List the caller's quotas and their usage */
         get: operations["getUserQuotas"];
         put?: never;
         post?: never;
@@ -2462,7 +2462,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** End a session of the caller */
+        /** Revoke one of the caller's sessions */
         post: operations["revokeUserAuthToken"];
         delete?: never;
         options?: never;
@@ -2477,7 +2477,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List the dashboards that the caller has starred */
+        /** List the caller's starred dashboards */
         get: operations["getStars"];
         put?: never;
         post?: never;
@@ -2498,7 +2498,7 @@ export interface paths {
         put?: never;
         /** Star a dashboard */
         post: operations["starDashboardByUID"];
-        /** Take the star from a dashboard */
+        /** Unstar a dashboard */
         delete: operations["unstarDashboardByUID"];
         options?: never;
         head?: never;
@@ -2512,7 +2512,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List the teams of the caller */
+        /** List the caller's teams */
         get: operations["getSignedInUserTeamList"];
         put?: never;
         post?: never;
@@ -2531,7 +2531,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Work in another one of the caller's orgs */
+        /** Switch the caller's current org */
         post: operations["userSetUsingOrg"];
         delete?: never;
         options?: never;
@@ -2580,7 +2580,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List the users of the server, and count them */
+        /** List the users of the server with their count */
         get: operations["searchUsersWithPaging"];
         put?: never;
         post?: never;
@@ -2599,7 +2599,7 @@ export interface paths {
         };
         /** Read a user */
         get: operations["getUserByID"];
-        /** Change the profile of a user */
+        /** Update the profile of a user */
         put: operations["updateUser"];
         post?: never;
         delete?: never;
@@ -2615,7 +2615,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List what was done to a user, the newest first */
+        /** List the history of a user, newest first */
         get: operations["getUserHistory"];
         put?: never;
         post?: never;
@@ -2651,7 +2651,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Make a user what it was at a version */
+        /** Restore a user to a version */
         post: operations["restoreUserHistoryVersion"];
         delete?: never;
         options?: never;
@@ -2702,7 +2702,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Have a user work in another one of its orgs */
+        /** Switch the current org of a user */
         post: operations["adminSetUserUsingOrg"];
         delete?: never;
         options?: never;
@@ -2717,7 +2717,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Get the picture of a user */
+        /** Get an avatar */
         get: operations["avatar"];
         put?: never;
         post?: never;
@@ -2734,7 +2734,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read what Grafana's own pages start from */
+        /** Read the boot data of Grafana's own front end */
         get: operations["getBootData"];
         put?: never;
         post?: never;
@@ -2751,7 +2751,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Find out whether the server runs */
+        /** Liveness probe */
         get: operations["healthz"];
         put?: never;
         post?: never;
@@ -2768,7 +2768,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Find out whether the server runs */
+        /** Liveness probe */
         get: operations["livez"];
         put?: never;
         post?: never;
@@ -2802,7 +2802,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Log out and go to the log-in page */
+        /** Log out and redirect to the log-in page */
         get: operations["logout"];
         put?: never;
         post?: never;
@@ -2819,7 +2819,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read metrics, for Prometheus */
+        /** Read the metrics */
         get: operations["metrics"];
         put?: never;
         post?: never;
@@ -2836,7 +2836,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Find out whether the server wants requests */
+        /** Readiness probe */
         get: operations["readyz"];
         put?: never;
         post?: never;
@@ -2853,7 +2853,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Tell crawlers that there is nothing for them */
+        /** Disallow all crawlers */
         get: operations["robotsTxt"];
         put?: never;
         post?: never;
@@ -2870,7 +2870,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Replace the token of the session on the way to a page */
+        /** Rotate the session token and redirect to a page */
         get: operations["rotateUserAuthTokenRedirect"];
         put?: never;
         post?: never;
@@ -2892,7 +2892,7 @@ export interface components {
             route?: string;
             since?: string;
         };
-        /** @description The part of a body that says which actions the caller may do, as Grafana shows it. */
+        /** @description The caller's permitted actions on an object, in Grafana's form. */
         AccessControl: {
             [key: string]: boolean;
         };
@@ -2974,7 +2974,7 @@ export interface components {
             canDelete: boolean;
             canEdit: boolean;
         };
-        /** @description What may be done with annotations. */
+        /** @description The caller's permissions on annotations. */
         AnnotationsPermissions: {
             dashboard: components["schemas"]["AnnotationActions"];
             organization: components["schemas"]["AnnotationActions"];
@@ -2996,15 +2996,15 @@ export interface components {
         };
         /** @description A change in an object. */
         ChangeBody: {
-            /** @description What it is. */
+            /** @description The new value. */
             after?: unknown;
-            /** @description What it was. */
+            /** @description The old value. */
             before?: unknown;
-            /** @description Where it was, if that is elsewhere. */
+            /** @description The former place of a move. */
             from?: string;
             /** @description `add`, `remove`, `replace` or `move`. */
             op: string;
-            /** @description Where it is: a JSON pointer into the object after the change, or before it for what is gone. */
+            /** @description The place: a JSON pointer into the new object, or into the old one for a removal. */
             path: string;
         };
         ChangePasswordForm: {
@@ -3045,12 +3045,12 @@ export interface components {
             message: string;
             uid: string;
         };
-        /** @description A dashboard, and what is said of it. */
+        /** @description A dashboard with its metadata. */
         DashboardBody: {
             dashboard: components["schemas"]["DashboardDocument"];
             meta: components["schemas"]["DashboardMetaBody"];
         };
-        /** @description A dashboard as it is read: what was saved, with what the server says of it. */
+        /** @description A saved dashboard with its id, uid and version. */
         DashboardDocument: {
             /**
              * Format: int64
@@ -3061,17 +3061,17 @@ export interface components {
             uid: components["schemas"]["Uid"];
             /**
              * Format: int64
-             * @description How often it was saved, from 1.
+             * @description The version, from 1.
              */
             version: number;
         } & {
             [key: string]: unknown;
         };
-        /** @description A dashboard to save. Whatever else is in it is kept as it is. */
+        /** @description A dashboard to save. Unknown members are kept. */
         DashboardForm: {
             /**
              * Format: int64
-             * @description The numeric id of the dashboard to save over, for old clients.
+             * @description The numeric id of the dashboard to overwrite, for old clients.
              */
             id?: number | null;
             tags?: string[] | null;
@@ -3085,10 +3085,10 @@ export interface components {
         } & {
             [key: string]: unknown;
         };
-        /** @description What is said of a dashboard beside its document. */
+        /** @description The metadata of a dashboard. */
         DashboardMetaBody: {
             annotationsPermissions: components["schemas"]["AnnotationsPermissions"];
-            /** @description The schema, if it is not the classic one. */
+            /** @description The API version, unless the schema is the classic one. */
             apiVersion?: string;
             canAdmin: boolean;
             canDelete: boolean;
@@ -3119,7 +3119,7 @@ export interface components {
             /** Format: int64 */
             version: number;
         };
-        /** @description The answer to what ends or undoes the deletion of a dashboard, or deletes one. */
+        /** @description The result of deleting, restoring or purging a dashboard. */
         DeletedDashboardBody: {
             message: string;
             title: string;
@@ -3137,9 +3137,9 @@ export interface components {
         };
         DiffBody: {
             changes: components["schemas"]["ChangeBody"][];
-            /** @description The same in words. */
+            /** @description The summary in words. */
             summary: components["schemas"]["SummaryBody"];
-            /** @description Whether there is more than `changes` says. */
+            /** @description Whether `changes` is truncated. */
             truncated: boolean;
         };
         DiffForm: {
@@ -3148,7 +3148,7 @@ export interface components {
             new?: components["schemas"]["TargetForm"] | null;
         };
         /**
-         * @description How a difference is shown.
+         * @description The format of a difference.
          * @enum {string}
          */
         DiffType: "basic" | "json" | "delta";
@@ -3157,7 +3157,7 @@ export interface components {
             action: string;
             actor: components["schemas"]["ActorBody"];
             authMethod: string;
-            /** @description What was changed in the object. */
+            /** @description The changes. */
             changes?: components["schemas"]["ChangeBody"][];
             context: components["schemas"]["ContextBody"];
             correlationId: string;
@@ -3171,16 +3171,16 @@ export interface components {
             requestId: string;
             /** Format: int32 */
             schemaVersion: number;
-            /** @description What was changed, in words. */
+            /** @description The summary. */
             summary?: string[];
             targets: components["schemas"]["TargetBody"][];
             /** Format: int64 */
             tokenId: number | null;
             traceId: string;
-            /** @description Whether there is more than `changes` says. */
+            /** @description Whether `changes` is truncated. */
             truncated?: boolean;
         };
-        /** @description What an entry of a history changed, which is told to who asks for it. */
+        /** @description The changes of a history entry, if they were requested. */
         EntryDiffBody: {
             changes?: components["schemas"]["ChangeBody"][];
             summary?: components["schemas"]["SummaryBody"];
@@ -3188,13 +3188,13 @@ export interface components {
         };
         /** @description The body of an error. */
         ErrorBody: {
-            /** @description What went wrong, for people. */
+            /** @description The message for people. */
             message: string;
             /** @description The identifier of the message in Grafana's newer errors, like `password-auth.failed`. */
             messageId?: string;
             /** @description The same in Grafana's older errors, like `empty-name`. */
             status?: string;
-            /** @description What kind of error it is, where the caller may not do something. */
+            /** @description The title of the error, if a permission is missing. */
             title?: string;
         };
         EventsBody: {
@@ -3235,7 +3235,7 @@ export interface components {
         };
         FolderForm: {
             description?: components["schemas"]["LongText"] | null;
-            /** @description Whether to change it whatever its version is. */
+            /** @description Whether to update the object whatever its version is. */
             overwrite?: boolean;
             title?: components["schemas"]["Name"] | null;
             /**
@@ -3281,29 +3281,29 @@ export interface components {
             entries: components["schemas"]["HistoryEntryBody"][];
             /**
              * Format: int64
-             * @description What to send as `before` for the entries that follow; `null` after the last.
+             * @description The cursor of the next page, for `before`; `null` on the last page.
              */
             next: number | null;
         };
         HistoryEntryBody: components["schemas"]["EntryDiffBody"] & {
             action: string;
             actor: components["schemas"]["HistoryActorBody"];
-            /** @description What the author said of it. */
+            /** @description The author's message. */
             message: string;
             /**
              * Format: int64
-             * @description The position in the log, which is the id of the audit entry.
+             * @description The log position, which is the id of the audit event.
              */
             position: number;
             /** Format: date-time */
             recordedAt: string;
             /**
              * Format: int64
-             * @description The number among the object's events, from 1.
+             * @description The version of the object, from 1.
              */
             version: number;
         };
-        /** @description The folder that a hit is in, absent at the root. */
+        /** @description The folder of a hit, absent at the root. */
         HitFolderBody: {
             /** Format: int64 */
             folderId?: number;
@@ -3319,7 +3319,7 @@ export interface components {
             dashboard: Record<string, never>;
             meta: components["schemas"]["HomeMetaBody"];
         };
-        /** @description What is said of the built-in home dashboard, which nobody owns and nobody can change. */
+        /** @description The metadata of the built-in home dashboard, which cannot be changed. */
         HomeMetaBody: {
             canAdmin: boolean;
             canDelete: boolean;
@@ -3346,17 +3346,17 @@ export interface components {
             dashboard: components["schemas"]["DashboardForm"];
             /**
              * Format: int64
-             * @description The same by its numeric id, for old clients.
+             * @description Its numeric id, for old clients.
              */
             folderId?: number | null;
             /** @description The folder to save it in. */
             folderUid?: string | null;
-            /** @description What to put where the dashboard names an input. */
+            /** @description The values of the dashboard's inputs. */
             inputs?: components["schemas"]["ImportInputForm"][] | null;
-            /** @description Whether to save over a dashboard of the same uid. */
+            /** @description Whether to overwrite a dashboard with the same uid. */
             overwrite?: boolean | null;
         };
-        /** @description An input of a dashboard that is imported. */
+        /** @description The value of an input. */
         ImportInputForm: {
             name: string;
             type: string;
@@ -3402,7 +3402,7 @@ export interface components {
             status: string;
             url: string;
         };
-        /** @description Whether to send an e-mail is left unread: none is sent, and the link is in the list. */
+        /** @description The member `sendEmail` is ignored: no mail is sent, and the link is in the list of invites. */
         InviteForm: {
             loginOrEmail: components["schemas"]["Name"];
             name?: components["schemas"]["ShortText"] | null;
@@ -3422,21 +3422,21 @@ export interface components {
         JobBody: {
             /**
              * Format: int32
-             * @description How often it was tried.
+             * @description The number of attempts.
              */
             attempts: number;
             /** Format: date-time */
             created: string;
             /**
              * Format: date-time
-             * @description The time from which on it is tried; of a dead job when it died.
+             * @description The time of the next attempt; of a dead job the time at which it died.
              */
             due: string;
             id: string;
             kind: string;
-            /** @description Why it failed the last time; empty if it did not. */
+            /** @description The error of the last attempt, empty if it did not fail. */
             lastError: string;
-            /** @description The org that it is done for; 0 for the server. */
+            /** @description The org of the job, 0 for the server. */
             orgId: components["schemas"]["OrgId"];
             /** @description `waiting`, `running` or `dead`. */
             state: string;
@@ -3448,7 +3448,7 @@ export interface components {
             actorLogin: string;
             /**
              * Format: int64
-             * @description The position in the log, which is the id of the audit entry.
+             * @description The log position, which is the id of the audit event.
              */
             position: number;
             /** Format: date-time */
@@ -3498,7 +3498,7 @@ export interface components {
             /** Format: int64 */
             totalCount: number;
         };
-        /** @description The answer of operations that have nothing but a message to say. */
+        /** @description An answer with a message only. */
         Message: {
             /** @description The message. */
             message: string;
@@ -3544,9 +3544,9 @@ export interface components {
             key: string;
             name: string;
         };
-        /** @description The uid for a new object. An empty one has one generated. */
+        /** @description The uid of a new object. If it is empty, one is generated. */
         NewUid: string;
-        /** @description Go reads the names of members in any case, and clients in the field rely on it for `OrgId`. */
+        /** @description Names of members are matched in any case, as clients rely on it for `OrgId`. */
         NewUserForm: {
             email?: components["schemas"]["ShortText"] | null;
             login?: components["schemas"]["ShortText"] | null;
@@ -3573,14 +3573,14 @@ export interface components {
          */
         OrgId: number;
         /**
-         * @description What a member may do in an org, from nothing to everything.
+         * @description The role of a member in an org, in ascending order of rights.
          * @enum {string}
          */
         OrgRole: "None" | "Viewer" | "Editor" | "Admin";
         OrgUsageBody: {
             /**
              * Format: int64
-             * @description Without those in the trash.
+             * @description Soft-deleted dashboards are not counted.
              */
             dashboards: number;
             /** Format: int64 */
@@ -3588,7 +3588,7 @@ export interface components {
             /** Format: int64 */
             members: number;
         };
-        /** @description The uid of the folder to be in. The root for an empty text or `general`. */
+        /** @description The uid of the parent folder; an empty text or `general` is the root. */
         ParentUid: string;
         PasswordForm: {
             password: components["schemas"]["NewPassword"];
@@ -3627,9 +3627,9 @@ export interface components {
         };
         /** @description An item of a playlist. */
         PlaylistItem: {
-            /** @description What it is called, often nothing. */
+            /** @description The title, often empty. */
             title: string;
-            /** @description How it names its dashboards. */
+            /** @description The kind of its value. */
             type: components["schemas"]["PlaylistItemKind"];
             /** @description The uid, tag or id. */
             value: string;
@@ -3640,19 +3640,19 @@ export interface components {
             value?: string | null;
         };
         /**
-         * @description The way in which an item names its dashboards.
+         * @description How an item selects its dashboards.
          * @enum {string}
          */
         PlaylistItemKind: "dashboard_by_uid" | "dashboard_by_tag" | "dashboard_by_id";
         /** @description The body of an error with the status 412. */
         PreconditionErrorBody: {
-            /** @description What stands in the way, for people. */
+            /** @description The message for people. */
             message: string;
-            /** @description The same for programs. */
+            /** @description The status code for programs. */
             status?: components["schemas"]["PreconditionStatus"];
         };
         /**
-         * @description A stale version, for which programs test 412.
+         * @description A stale version, which clients expect as 412.
          * @enum {string}
          */
         PreconditionStatus: "version-mismatch";
@@ -3669,10 +3669,10 @@ export interface components {
         PreferenceForm: {
             /**
              * Format: int64
-             * @description The same by its numeric id, for old clients.
+             * @description Its numeric id, for old clients.
              */
             homeDashboardId?: number | null;
-            /** @description The dashboard to begin with, none for an empty text. */
+            /** @description The home dashboard; an empty text is none. */
             homeDashboardUID?: string | null;
             language?: components["schemas"]["Word"] | null;
             navbar?: components["schemas"]["NavbarForm"] | null;
@@ -3683,7 +3683,7 @@ export interface components {
             timezone?: string | null;
             weekStart?: components["schemas"]["WeekStart"] | null;
         };
-        /** @description A user as its own page shows it. */
+        /** @description A user profile. */
         ProfileBody: {
             authLabels: string[];
             avatarUrl: string;
@@ -3705,7 +3705,7 @@ export interface components {
             /** Format: date-time */
             updatedAt: string;
         };
-        /** @description A change of a profile. */
+        /** @description An update of a profile. */
         ProfileForm: {
             email?: components["schemas"]["ShortText"] | null;
             login?: components["schemas"]["ShortText"] | null;
@@ -3727,16 +3727,16 @@ export interface components {
             used: number;
             user_id?: components["schemas"]["UserId"];
         };
-        /** @description The target is read from the path, as Grafana does it. */
+        /** @description The target is taken from the path, as in Grafana. */
         QuotaForm: {
             /**
              * Format: int64
-             * @description How much; -1 is no limit.
+             * @description The limit; -1 is unlimited.
              */
             limit: number;
         };
         RestoreDeletedForm: {
-            /** @description Nothing puts it where it was; an empty text means the root. */
+            /** @description The folder to restore to, by default the former one; an empty text is the root. */
             folderUid?: string | null;
         };
         RestoreForm: {
@@ -3748,12 +3748,12 @@ export interface components {
             version: number;
         };
         RestoredBody: {
-            /** @description Whether anything had to be changed. */
+            /** @description Whether the object was changed. */
             changed: boolean;
             message: string;
             /**
              * Format: int64
-             * @description The version of the object now.
+             * @description The current version of the object.
              */
             version: number;
         };
@@ -3769,15 +3769,15 @@ export interface components {
             dashboard: components["schemas"]["DashboardForm"];
             /**
              * Format: int64
-             * @description The same by its numeric id, for old clients.
+             * @description Its numeric id, for old clients.
              */
             folderId?: number | null;
             folderUid?: components["schemas"]["ParentUid"] | null;
             message?: components["schemas"]["VersionMessage"] | null;
-            /** @description Whether to save over a version that is not the one it is based on. */
+            /** @description Whether to overwrite a version other than the one that the save is based on. */
             overwrite?: boolean;
         };
-        /** @description The answer to a save. */
+        /** @description The result of a save. */
         SavedDashboardBody: {
             folderUid: string;
             /** Format: int64 */
@@ -3807,17 +3807,17 @@ export interface components {
             url: string;
         };
         SentenceBody: {
-            /** @description What became of it, one word for each change. */
+            /** @description The kinds of its changes. */
             changed: string[];
             /**
              * Format: int64
              * @description The id of the panel.
              */
             id?: number;
-            /** @description What it is about, like `panel`. */
+            /** @description The kind of the part, like `panel`. */
             subject: string;
             text: string;
-            /** @description The title of the panel, or the name of what has no title. */
+            /** @description The title of the panel, or the name of the part. */
             title: string;
         };
         ServerAdminForm: {
@@ -3881,11 +3881,11 @@ export interface components {
         };
         /** @description A short text of at most 760 bytes without NUL, or nothing. */
         ShortText: string;
-        /** @description A way to sort hits, by the name that clients ask for it. */
+        /** @description A sort order by name. */
         SortOptionBody: {
             description: string;
             displayName: string;
-            /** @description What a hit shows as its sort value; titles are shown anyway. */
+            /** @description The label of the sort value of a hit; titles need none. */
             meta: string;
             name: string;
         };
@@ -3944,7 +3944,7 @@ export interface components {
         };
         SummaryBody: {
             parts: components["schemas"]["SentenceBody"][];
-            /** @description All sentences, one a line. */
+            /** @description All sentences, one per line. */
             text: string;
         };
         TagBody: {
@@ -4023,7 +4023,7 @@ export interface components {
             totalCount: number;
         };
         /**
-         * @description The colours of pages. Nothing leaves them to the server.
+         * @description The theme. An empty text is the default of the server.
          * @enum {string}
          */
         Theme: "unset" | "light" | "dark" | "system";
@@ -4048,42 +4048,42 @@ export interface components {
             name: components["schemas"]["Name"];
             /**
              * Format: int64
-             * @description After how many seconds it ends. Zero means never.
+             * @description The lifetime in seconds; 0 is unlimited.
              */
             secondsToLive?: number | null;
         };
         /** @description A checked uid: 1 to 40 characters of `[a-zA-Z0-9_-]`. */
         Uid: string;
         UndoForm: {
-            /** @description `seen` of the preview; without it the present state is undone. */
+            /** @description `seen` of the preview, as a precondition. */
             seen?: string | null;
         };
         UndoPlanBody: {
-            /** @description How many of them change. */
+            /** @description The number of objects that change. */
             changed: number;
             correlationId: string;
-            /** @description How many objects there are. */
+            /** @description The number of objects. */
             count: number;
-            /** @description Whether something is in the way, so that nothing would be undone. */
+            /** @description Whether the undo would be refused. */
             refused: boolean;
-            /** @description Sent back, it keeps anything from being undone if something has changed since. */
+            /** @description The precondition for the undo: it fails if an object has changed since. */
             seen: string;
-            /** @description The effect on each object, in the order in which they are undone; at most 200 are named. */
+            /** @description The effect on each object, in order; at most 200 are listed. */
             steps: components["schemas"]["UndoStepBody"][];
         };
         UndoStepBody: {
             /** @description `restore`, `revert`, `end`, `revoke`, `nothing`, `impossible` or `refused`. */
             effect: string;
-            /** @description The newest of them. */
+            /** @description The newest of the later changes. */
             later: components["schemas"]["LaterChangeBody"][];
             /**
              * Format: int64
-             * @description How many later changes go too.
+             * @description The number of later changes that are lost.
              */
             laterCount: number;
             /** @description The name, empty if it has none. */
             name: string;
-            /** @description The same in words. */
+            /** @description The summary in words. */
             text: string;
             /** @description The type of the object. */
             type: string;
@@ -4091,7 +4091,7 @@ export interface components {
             uid: string;
         };
         UndoneBody: {
-            /** @description How many objects were changed. */
+            /** @description The number of changed objects. */
             changed: number;
             message: string;
         };
@@ -4101,7 +4101,7 @@ export interface components {
             name: string;
             serviceaccount: components["schemas"]["ServiceAccountBody"];
         };
-        /** @description A user in a list. */
+        /** @description A user of a list. */
         UserHitBody: {
             authLabels: string[];
             avatarUrl: string;
@@ -4124,7 +4124,7 @@ export interface components {
          * @description The id of a user, unique on the server.
          */
         UserId: number;
-        /** @description An org in the list of a user's orgs. */
+        /** @description An org of a user. */
         UserOrgBody: {
             name: string;
             orgId: components["schemas"]["OrgId"];
@@ -4163,12 +4163,12 @@ export interface components {
         /** @description A message about the change, of at most 500 characters without NUL. */
         VersionMessage: string;
         VersionsBody: {
-            /** @description What to send as `continueToken` for the next page, empty after the last. */
+            /** @description The cursor of the next page, for `continueToken`; empty on the last page. */
             continueToken: string;
             versions: components["schemas"]["VersionBody"][];
         };
         /**
-         * @description The day a week begins with. Nothing leaves it to the server.
+         * @description The first day of the week. An empty text is the default of the server.
          * @enum {string}
          */
         WeekStart: "unset" | "saturday" | "sunday" | "monday" | "browser";
@@ -4185,7 +4185,7 @@ export interface components {
                 "application/json": components["schemas"]["ErrorBody"];
             };
         };
-        /** @description Another object has what must be unique */
+        /** @description The request conflicts with another object, such as by a name that must be unique */
         Conflict: {
             headers: {
                 [name: string]: unknown;
@@ -4194,7 +4194,7 @@ export interface components {
                 "application/json": components["schemas"]["ErrorBody"];
             };
         };
-        /** @description The `Idempotency-Key` was used before for another request */
+        /** @description The `Idempotency-Key` was used for another request */
         Contradictory: {
             headers: {
                 [name: string]: unknown;
@@ -4203,7 +4203,7 @@ export interface components {
                 "application/json": components["schemas"]["ErrorBody"];
             };
         };
-        /** @description The caller may not do this, or a page of another site sent the request */
+        /** @description The caller lacks the permission, or the request is cross-site */
         Forbidden: {
             headers: {
                 [name: string]: unknown;
@@ -4212,7 +4212,7 @@ export interface components {
                 "application/json": components["schemas"]["ErrorBody"];
             };
         };
-        /** @description It was there once */
+        /** @description The object existed before */
         Gone: {
             headers: {
                 [name: string]: unknown;
@@ -4221,7 +4221,7 @@ export interface components {
                 "application/json": components["schemas"]["ErrorBody"];
             };
         };
-        /** @description A fault of the server's */
+        /** @description An internal error */
         Internal: {
             headers: {
                 [name: string]: unknown;
@@ -4230,7 +4230,7 @@ export interface components {
                 "application/json": components["schemas"]["ErrorBody"];
             };
         };
-        /** @description What is named is not there, or not for the caller */
+        /** @description The object does not exist, or is not visible to the caller */
         NotFound: {
             headers: {
                 [name: string]: unknown;
@@ -4239,7 +4239,7 @@ export interface components {
                 "application/json": components["schemas"]["ErrorBody"];
             };
         };
-        /** @description It has changed in the meantime, or something stands in the way */
+        /** @description The object has changed since it was read (an optimistic concurrency conflict), or another object is in conflict */
         PreconditionFailed: {
             headers: {
                 [name: string]: unknown;
@@ -4248,7 +4248,7 @@ export interface components {
                 "application/json": components["schemas"]["PreconditionErrorBody"];
             };
         };
-        /** @description It took longer than a request may take */
+        /** @description The request timed out */
         Timeout: {
             headers: {
                 [name: string]: unknown;
@@ -4257,7 +4257,7 @@ export interface components {
                 "application/json": components["schemas"]["ErrorBody"];
             };
         };
-        /** @description The body is larger than the server takes, or the answer would be larger than it gives */
+        /** @description The request body or the answer exceeds a limit */
         TooLarge: {
             headers: {
                 [name: string]: unknown;
@@ -4266,10 +4266,10 @@ export interface components {
                 "application/json": components["schemas"]["ErrorBody"];
             };
         };
-        /** @description Too many at once, try again shortly */
+        /** @description Too many concurrent requests, try again shortly */
         TooManyRequests: {
             headers: {
-                /** @description After how many seconds to try again */
+                /** @description The delay before a retry, in seconds */
                 "Retry-After"?: number;
                 [name: string]: unknown;
             };
@@ -4277,7 +4277,7 @@ export interface components {
                 "application/json": components["schemas"]["ErrorBody"];
             };
         };
-        /** @description The credentials are missing or wrong, or not for the org that is named */
+        /** @description The credentials are missing, invalid, or not valid for the requested org */
         Unauthorized: {
             headers: {
                 [name: string]: unknown;
@@ -4286,10 +4286,10 @@ export interface components {
                 "application/json": components["schemas"]["ErrorBody"];
             };
         };
-        /** @description The database cannot be reached now, try again shortly */
+        /** @description The database is unavailable, try again shortly */
         Unavailable: {
             headers: {
-                /** @description After how many seconds to try again */
+                /** @description The delay before a retry, in seconds */
                 "Retry-After"?: number;
                 [name: string]: unknown;
             };
@@ -4308,9 +4308,9 @@ export interface components {
         };
     };
     parameters: {
-        /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+        /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
         IdempotencyKey: string;
-        /** @description The org to act in, instead of the one that the caller works in */
+        /** @description The org of the request, by default the caller's current org */
         OrgId: number;
     };
     requestBodies: never;
@@ -4323,7 +4323,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path?: never;
@@ -4354,7 +4354,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path: {
@@ -4389,9 +4389,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -4432,15 +4432,15 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
                 /** @description The uid of a dashboard */
                 uid: string;
-                /** @description A role in the org */
+                /** @description A role */
                 role: "Viewer" | "Editor" | "Admin";
             };
             cookie?: never;
@@ -4477,9 +4477,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -4522,9 +4522,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -4567,7 +4567,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path?: never;
@@ -4598,7 +4598,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path: {
@@ -4633,9 +4633,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -4676,15 +4676,15 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
                 /** @description The uid of a folder */
                 folder_uid: string;
-                /** @description A role in the org */
+                /** @description A role */
                 role: "Viewer" | "Editor" | "Admin";
             };
             cookie?: never;
@@ -4721,9 +4721,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -4766,9 +4766,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -4811,7 +4811,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path?: never;
@@ -4832,7 +4832,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
-            /** @description A page of another site sent the request */
+            /** @description The request is cross-site */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4852,7 +4852,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path?: never;
@@ -4873,7 +4873,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
-            /** @description A page of another site sent the request */
+            /** @description The request is cross-site */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4892,37 +4892,37 @@ export interface operations {
     getServerAuditActivity: {
         parameters: {
             query?: {
-                /** @description Who did it: a login, an id, or the beginning of a login with `*` */
+                /** @description The actor: a login, an id, or a login prefix followed by `*` */
                 actor?: string[];
-                /** @description What was done, like `dashboard.updated` or `dashboard.*` */
+                /** @description The action, like `dashboard.updated` or `dashboard.*` */
                 action?: string[];
-                /** @description The type of what it was done to, like `dashboard` */
+                /** @description The type of the target, like `dashboard` */
                 targetType?: string;
-                /** @description The uid or id of what it was done to */
+                /** @description The uid or id of the target */
                 targetUid?: string;
-                /** @description What came of it */
+                /** @description The outcome */
                 outcome?: "success" | "denied" | "failure";
-                /** @description Not before this time, in RFC 3339, milliseconds or seconds */
+                /** @description The earliest time: RFC 3339, or milliseconds or seconds since 1970 */
                 from?: string;
-                /** @description Not after this time, in RFC 3339, milliseconds or seconds */
+                /** @description The latest time: RFC 3339, or milliseconds or seconds since 1970 */
                 to?: string;
-                /** @description The trace that the request belonged to */
+                /** @description The trace id of the request */
                 traceId?: string;
-                /** @description Who did not do it, in the same words */
+                /** @description Actors to exclude, in the form of `actor` */
                 excludeActor?: string[];
-                /** @description What it was not, in the same words */
+                /** @description Actions to exclude, in the form of `action` */
                 excludeAction?: string[];
-                /** @description What did not come of it */
+                /** @description Outcomes to exclude */
                 excludeOutcome?: ("success" | "denied" | "failure")[];
-                /** @description The types of what it was not done to */
+                /** @description Target types to exclude */
                 excludeTargetType?: string[];
-                /** @description How many days, where `from` does not say it */
+                /** @description The length of the period without `from`, in days */
                 days?: number;
-                /** @description How long each bucket is; days are those of UTC */
+                /** @description The length of a bucket; days are UTC */
                 interval?: "hour" | "day";
             };
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path?: never;
@@ -4952,41 +4952,41 @@ export interface operations {
     getServerAuditEvents: {
         parameters: {
             query?: {
-                /** @description Who did it: a login, an id, or the beginning of a login with `*` */
+                /** @description The actor: a login, an id, or a login prefix followed by `*` */
                 actor?: string[];
-                /** @description What was done, like `dashboard.updated` or `dashboard.*` */
+                /** @description The action, like `dashboard.updated` or `dashboard.*` */
                 action?: string[];
-                /** @description The type of what it was done to, like `dashboard` */
+                /** @description The type of the target, like `dashboard` */
                 targetType?: string;
-                /** @description The uid or id of what it was done to */
+                /** @description The uid or id of the target */
                 targetUid?: string;
-                /** @description What came of it */
+                /** @description The outcome */
                 outcome?: "success" | "denied" | "failure";
-                /** @description Not before this time, in RFC 3339, milliseconds or seconds */
+                /** @description The earliest time: RFC 3339, or milliseconds or seconds since 1970 */
                 from?: string;
-                /** @description Not after this time, in RFC 3339, milliseconds or seconds */
+                /** @description The latest time: RFC 3339, or milliseconds or seconds since 1970 */
                 to?: string;
-                /** @description The trace that the request belonged to */
+                /** @description The trace id of the request */
                 traceId?: string;
-                /** @description Who did not do it, in the same words */
+                /** @description Actors to exclude, in the form of `actor` */
                 excludeActor?: string[];
-                /** @description What it was not, in the same words */
+                /** @description Actions to exclude, in the form of `action` */
                 excludeAction?: string[];
-                /** @description What did not come of it */
+                /** @description Outcomes to exclude */
                 excludeOutcome?: ("success" | "denied" | "failure")[];
-                /** @description The types of what it was not done to */
+                /** @description Target types to exclude */
                 excludeTargetType?: string[];
-                /** @description What comes first */
+                /** @description The sort order */
                 order?: "newest" | "oldest";
-                /** @description `next` or `previous` of a page */
+                /** @description The cursor: `next` or `previous` of another page */
                 cursor?: string;
-                /** @description How many entries to answer with */
+                /** @description The size of a page */
                 limit?: number;
-                /** @description Whether each entry says what it changed, of which there are at most 100 then */
+                /** @description Include the changes of each event; a page then has at most 100 */
                 changes?: boolean;
             };
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path?: never;
@@ -5016,41 +5016,41 @@ export interface operations {
     exportServerAuditEvents: {
         parameters: {
             query?: {
-                /** @description Who did it: a login, an id, or the beginning of a login with `*` */
+                /** @description The actor: a login, an id, or a login prefix followed by `*` */
                 actor?: string[];
-                /** @description What was done, like `dashboard.updated` or `dashboard.*` */
+                /** @description The action, like `dashboard.updated` or `dashboard.*` */
                 action?: string[];
-                /** @description The type of what it was done to, like `dashboard` */
+                /** @description The type of the target, like `dashboard` */
                 targetType?: string;
-                /** @description The uid or id of what it was done to */
+                /** @description The uid or id of the target */
                 targetUid?: string;
-                /** @description What came of it */
+                /** @description The outcome */
                 outcome?: "success" | "denied" | "failure";
-                /** @description Not before this time, in RFC 3339, milliseconds or seconds */
+                /** @description The earliest time: RFC 3339, or milliseconds or seconds since 1970 */
                 from?: string;
-                /** @description Not after this time, in RFC 3339, milliseconds or seconds */
+                /** @description The latest time: RFC 3339, or milliseconds or seconds since 1970 */
                 to?: string;
-                /** @description The trace that the request belonged to */
+                /** @description The trace id of the request */
                 traceId?: string;
-                /** @description Who did not do it, in the same words */
+                /** @description Actors to exclude, in the form of `actor` */
                 excludeActor?: string[];
-                /** @description What it was not, in the same words */
+                /** @description Actions to exclude, in the form of `action` */
                 excludeAction?: string[];
-                /** @description What did not come of it */
+                /** @description Outcomes to exclude */
                 excludeOutcome?: ("success" | "denied" | "failure")[];
-                /** @description The types of what it was not done to */
+                /** @description Target types to exclude */
                 excludeTargetType?: string[];
-                /** @description What comes first */
+                /** @description The sort order */
                 order?: "newest" | "oldest";
-                /** @description `next` or `previous` of a page */
+                /** @description The cursor: `next` or `previous` of another page */
                 cursor?: string;
-                /** @description How entries are written, one a line */
+                /** @description The format, one event a line */
                 format?: "ndjson" | "csv";
-                /** @description Whether each entry says what it changed, in `csv` in words */
+                /** @description Include the changes of each event; in `csv` as a summary in words */
                 changes?: boolean;
             };
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path?: never;
@@ -5058,7 +5058,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The entries */
+            /** @description The events */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5082,18 +5082,18 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path: {
-                /** @description The id of an entry */
+                /** @description The id of an audit event */
                 event_id: number;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description The entry */
+            /** @description The event */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5116,17 +5116,17 @@ export interface operations {
     previewServerUndo: {
         parameters: {
             query?: {
-                /** @description Leave what the request did before this position of the log */
+                /** @description Keep the effects of the request before this log position */
                 from?: number;
-                /** @description Leave what the request did after this position of the log */
+                /** @description Keep the effects of the request after this log position */
                 to?: number;
             };
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path: {
-                /** @description The id of an entry */
+                /** @description The id of an audit event */
                 event_id: number;
             };
             cookie?: never;
@@ -5156,19 +5156,19 @@ export interface operations {
     undoServerRequest: {
         parameters: {
             query?: {
-                /** @description Leave what the request did before this position of the log */
+                /** @description Keep the effects of the request before this log position */
                 from?: number;
-                /** @description Leave what the request did after this position of the log */
+                /** @description Keep the effects of the request after this log position */
                 to?: number;
             };
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
-                /** @description The id of an entry */
+                /** @description The id of an audit event */
                 event_id: number;
             };
             cookie?: never;
@@ -5206,15 +5206,15 @@ export interface operations {
     listJobs: {
         parameters: {
             query?: {
-                /** @description The state; `dead` if it is left out */
+                /** @description The state, by default `dead` */
                 state?: "waiting" | "running" | "dead";
-                /** @description The page of the list */
+                /** @description The number of the page */
                 page?: number;
-                /** @description How many entries to answer with */
+                /** @description The size of a page */
                 perpage?: number;
             };
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path?: never;
@@ -5245,9 +5245,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -5283,7 +5283,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path?: never;
@@ -5318,7 +5318,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path?: never;
@@ -5349,9 +5349,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -5389,9 +5389,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -5427,7 +5427,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path: {
@@ -5462,9 +5462,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -5500,9 +5500,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -5538,9 +5538,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -5576,9 +5576,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -5609,7 +5609,7 @@ export interface operations {
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["Contradictory"];
             429: components["responses"]["TooManyRequests"];
-            /** @description The user is not there, or a fault of the server's */
+            /** @description The user does not exist, or an internal error occurred */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -5629,9 +5629,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -5662,7 +5662,7 @@ export interface operations {
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["Contradictory"];
             429: components["responses"]["TooManyRequests"];
-            /** @description The user is not there, or a fault of the server's */
+            /** @description The user does not exist, or an internal error occurred */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -5682,7 +5682,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path: {
@@ -5717,15 +5717,15 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
                 /** @description The id of a user */
                 user_id: number;
-                /** @description What is limited */
+                /** @description The target of the quota */
                 quota_target: "org";
             };
             cookie?: never;
@@ -5762,9 +5762,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -5804,37 +5804,37 @@ export interface operations {
     getAuditActivity: {
         parameters: {
             query?: {
-                /** @description Who did it: a login, an id, or the beginning of a login with `*` */
+                /** @description The actor: a login, an id, or a login prefix followed by `*` */
                 actor?: string[];
-                /** @description What was done, like `dashboard.updated` or `dashboard.*` */
+                /** @description The action, like `dashboard.updated` or `dashboard.*` */
                 action?: string[];
-                /** @description The type of what it was done to, like `dashboard` */
+                /** @description The type of the target, like `dashboard` */
                 targetType?: string;
-                /** @description The uid or id of what it was done to */
+                /** @description The uid or id of the target */
                 targetUid?: string;
-                /** @description What came of it */
+                /** @description The outcome */
                 outcome?: "success" | "denied" | "failure";
-                /** @description Not before this time, in RFC 3339, milliseconds or seconds */
+                /** @description The earliest time: RFC 3339, or milliseconds or seconds since 1970 */
                 from?: string;
-                /** @description Not after this time, in RFC 3339, milliseconds or seconds */
+                /** @description The latest time: RFC 3339, or milliseconds or seconds since 1970 */
                 to?: string;
-                /** @description The trace that the request belonged to */
+                /** @description The trace id of the request */
                 traceId?: string;
-                /** @description Who did not do it, in the same words */
+                /** @description Actors to exclude, in the form of `actor` */
                 excludeActor?: string[];
-                /** @description What it was not, in the same words */
+                /** @description Actions to exclude, in the form of `action` */
                 excludeAction?: string[];
-                /** @description What did not come of it */
+                /** @description Outcomes to exclude */
                 excludeOutcome?: ("success" | "denied" | "failure")[];
-                /** @description The types of what it was not done to */
+                /** @description Target types to exclude */
                 excludeTargetType?: string[];
-                /** @description How many days, where `from` does not say it */
+                /** @description The length of the period without `from`, in days */
                 days?: number;
-                /** @description How long each bucket is; days are those of UTC */
+                /** @description The length of a bucket; days are UTC */
                 interval?: "hour" | "day";
             };
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path?: never;
@@ -5864,41 +5864,41 @@ export interface operations {
     getAuditEvents: {
         parameters: {
             query?: {
-                /** @description Who did it: a login, an id, or the beginning of a login with `*` */
+                /** @description The actor: a login, an id, or a login prefix followed by `*` */
                 actor?: string[];
-                /** @description What was done, like `dashboard.updated` or `dashboard.*` */
+                /** @description The action, like `dashboard.updated` or `dashboard.*` */
                 action?: string[];
-                /** @description The type of what it was done to, like `dashboard` */
+                /** @description The type of the target, like `dashboard` */
                 targetType?: string;
-                /** @description The uid or id of what it was done to */
+                /** @description The uid or id of the target */
                 targetUid?: string;
-                /** @description What came of it */
+                /** @description The outcome */
                 outcome?: "success" | "denied" | "failure";
-                /** @description Not before this time, in RFC 3339, milliseconds or seconds */
+                /** @description The earliest time: RFC 3339, or milliseconds or seconds since 1970 */
                 from?: string;
-                /** @description Not after this time, in RFC 3339, milliseconds or seconds */
+                /** @description The latest time: RFC 3339, or milliseconds or seconds since 1970 */
                 to?: string;
-                /** @description The trace that the request belonged to */
+                /** @description The trace id of the request */
                 traceId?: string;
-                /** @description Who did not do it, in the same words */
+                /** @description Actors to exclude, in the form of `actor` */
                 excludeActor?: string[];
-                /** @description What it was not, in the same words */
+                /** @description Actions to exclude, in the form of `action` */
                 excludeAction?: string[];
-                /** @description What did not come of it */
+                /** @description Outcomes to exclude */
                 excludeOutcome?: ("success" | "denied" | "failure")[];
-                /** @description The types of what it was not done to */
+                /** @description Target types to exclude */
                 excludeTargetType?: string[];
-                /** @description What comes first */
+                /** @description The sort order */
                 order?: "newest" | "oldest";
-                /** @description `next` or `previous` of a page */
+                /** @description The cursor: `next` or `previous` of another page */
                 cursor?: string;
-                /** @description How many entries to answer with */
+                /** @description The size of a page */
                 limit?: number;
-                /** @description Whether each entry says what it changed, of which there are at most 100 then */
+                /** @description Include the changes of each event; a page then has at most 100 */
                 changes?: boolean;
             };
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path?: never;
@@ -5928,41 +5928,41 @@ export interface operations {
     exportAuditEvents: {
         parameters: {
             query?: {
-                /** @description Who did it: a login, an id, or the beginning of a login with `*` */
+                /** @description The actor: a login, an id, or a login prefix followed by `*` */
                 actor?: string[];
-                /** @description What was done, like `dashboard.updated` or `dashboard.*` */
+                /** @description The action, like `dashboard.updated` or `dashboard.*` */
                 action?: string[];
-                /** @description The type of what it was done to, like `dashboard` */
+                /** @description The type of the target, like `dashboard` */
                 targetType?: string;
-                /** @description The uid or id of what it was done to */
+                /** @description The uid or id of the target */
                 targetUid?: string;
-                /** @description What came of it */
+                /** @description The outcome */
                 outcome?: "success" | "denied" | "failure";
-                /** @description Not before this time, in RFC 3339, milliseconds or seconds */
+                /** @description The earliest time: RFC 3339, or milliseconds or seconds since 1970 */
                 from?: string;
-                /** @description Not after this time, in RFC 3339, milliseconds or seconds */
+                /** @description The latest time: RFC 3339, or milliseconds or seconds since 1970 */
                 to?: string;
-                /** @description The trace that the request belonged to */
+                /** @description The trace id of the request */
                 traceId?: string;
-                /** @description Who did not do it, in the same words */
+                /** @description Actors to exclude, in the form of `actor` */
                 excludeActor?: string[];
-                /** @description What it was not, in the same words */
+                /** @description Actions to exclude, in the form of `action` */
                 excludeAction?: string[];
-                /** @description What did not come of it */
+                /** @description Outcomes to exclude */
                 excludeOutcome?: ("success" | "denied" | "failure")[];
-                /** @description The types of what it was not done to */
+                /** @description Target types to exclude */
                 excludeTargetType?: string[];
-                /** @description What comes first */
+                /** @description The sort order */
                 order?: "newest" | "oldest";
-                /** @description `next` or `previous` of a page */
+                /** @description The cursor: `next` or `previous` of another page */
                 cursor?: string;
-                /** @description How entries are written, one a line */
+                /** @description The format, one event a line */
                 format?: "ndjson" | "csv";
-                /** @description Whether each entry says what it changed, in `csv` in words */
+                /** @description Include the changes of each event; in `csv` as a summary in words */
                 changes?: boolean;
             };
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path?: never;
@@ -5970,7 +5970,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The entries */
+            /** @description The events */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5994,18 +5994,18 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path: {
-                /** @description The id of an entry */
+                /** @description The id of an audit event */
                 event_id: number;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description The entry */
+            /** @description The event */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6028,17 +6028,17 @@ export interface operations {
     previewUndo: {
         parameters: {
             query?: {
-                /** @description Leave what the request did before this position of the log */
+                /** @description Keep the effects of the request before this log position */
                 from?: number;
-                /** @description Leave what the request did after this position of the log */
+                /** @description Keep the effects of the request after this log position */
                 to?: number;
             };
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path: {
-                /** @description The id of an entry */
+                /** @description The id of an audit event */
                 event_id: number;
             };
             cookie?: never;
@@ -6068,19 +6068,19 @@ export interface operations {
     undoRequest: {
         parameters: {
             query?: {
-                /** @description Leave what the request did before this position of the log */
+                /** @description Keep the effects of the request before this log position */
                 from?: number;
-                /** @description Leave what the request did after this position of the log */
+                /** @description Keep the effects of the request after this log position */
                 to?: number;
             };
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
-                /** @description The id of an entry */
+                /** @description The id of an audit event */
                 event_id: number;
             };
             cookie?: never;
@@ -6119,9 +6119,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -6133,7 +6133,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description What is different */
+            /** @description The difference */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6160,9 +6160,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -6201,7 +6201,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path?: never;
@@ -6220,7 +6220,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
-            /** @description A page of another site sent the request */
+            /** @description The request is cross-site */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6240,9 +6240,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -6280,9 +6280,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -6319,7 +6319,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path?: never;
@@ -6349,13 +6349,13 @@ export interface operations {
     getDashboardByUID: {
         parameters: {
             query?: {
-                /** @description Answer as of this time (RFC 3339 or milliseconds), or of this position of the log */
+                /** @description Answer as of this time (RFC 3339 or milliseconds since 1970) or log position */
                 at?: string;
-                /** @description The schema that the caller wants, like `v1` */
+                /** @description The requested schema, like `v1` */
                 apiVersion?: string;
             };
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path: {
@@ -6366,7 +6366,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The dashboard, and what is said of it */
+            /** @description The dashboard with its metadata */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6379,7 +6379,7 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
-            /** @description The schema that the caller wants is not known */
+            /** @description The requested schema is unknown */
             406: {
                 headers: {
                     [name: string]: unknown;
@@ -6399,9 +6399,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -6436,15 +6436,15 @@ export interface operations {
     getDashboardHistory: {
         parameters: {
             query?: {
-                /** @description How many entries to answer with */
+                /** @description The size of a page */
                 limit?: number;
-                /** @description The `next` of the page before */
+                /** @description The cursor: `next` of the page before */
                 before?: number;
-                /** @description Whether each entry says what it changed; at most 50 do */
+                /** @description Include the changes of each entry, of at most 50 entries */
                 changes?: boolean;
             };
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path: {
@@ -6478,13 +6478,13 @@ export interface operations {
     getDashboardDiff: {
         parameters: {
             query?: {
-                /** @description The version to compare with, else the one before; 0 is nothing */
+                /** @description The version to compare with, by default the one before; 0 is before the object existed */
                 from?: number;
-                /** @description The version to compare, else the last */
+                /** @description The version to compare, by default the latest */
                 to?: number;
             };
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path: {
@@ -6519,9 +6519,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -6563,7 +6563,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path: {
@@ -6598,9 +6598,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -6641,9 +6641,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -6684,9 +6684,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -6722,9 +6722,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -6764,15 +6764,15 @@ export interface operations {
     getDashboardVersionsByUID: {
         parameters: {
             query?: {
-                /** @description How many entries to answer with */
+                /** @description The size of a page */
                 limit?: number;
-                /** @description How many of the newest versions to leave out */
+                /** @description The number of the newest versions to skip */
                 start?: number;
-                /** @description The `continueToken` of the page before */
+                /** @description The cursor: `continueToken` of the page before */
                 continueToken?: string;
             };
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path: {
@@ -6807,13 +6807,13 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path: {
                 /** @description The uid of a dashboard */
                 uid: string;
-                /** @description The number of a version */
+                /** @description A version */
                 version: number;
             };
             cookie?: never;
@@ -6844,7 +6844,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path?: never;
@@ -6889,7 +6889,7 @@ export interface operations {
                     "text/html": string;
                 };
             };
-            /** @description It is the one that the client has, by its `ETag` */
+            /** @description Not modified: the `ETag` of the client is current */
             304: {
                 headers: {
                     [name: string]: unknown;
@@ -6904,19 +6904,19 @@ export interface operations {
     getFolders: {
         parameters: {
             query?: {
-                /** @description The folder to look into */
+                /** @description The parent folder */
                 parentUid?: string;
-                /** @description `Edit` for those only that the caller may change */
+                /** @description `Edit`: only folders that the caller can edit */
                 permission?: string;
-                /** @description Answer as of this time (RFC 3339 or milliseconds), or of this position of the log */
+                /** @description Answer as of this time (RFC 3339 or milliseconds since 1970) or log position */
                 at?: string;
-                /** @description The page of the list */
+                /** @description The number of the page */
                 page?: number;
-                /** @description How many entries to answer with */
+                /** @description The size of a page */
                 limit?: number;
             };
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path?: never;
@@ -6948,9 +6948,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -6987,11 +6987,11 @@ export interface operations {
     getFolderByID: {
         parameters: {
             query?: {
-                /** @description Whether to say what the caller may do with it */
+                /** @description Include the caller's permissions on the object */
                 accesscontrol?: boolean;
             };
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path: {
@@ -7025,13 +7025,13 @@ export interface operations {
     getFolderByUID: {
         parameters: {
             query?: {
-                /** @description Answer as of this time (RFC 3339 or milliseconds), or of this position of the log */
+                /** @description Answer as of this time (RFC 3339 or milliseconds since 1970) or log position */
                 at?: string;
-                /** @description Whether to say what the caller may do with it */
+                /** @description Include the caller's permissions on the object */
                 accesscontrol?: boolean;
             };
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path: {
@@ -7066,9 +7066,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -7110,9 +7110,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -7148,7 +7148,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path: {
@@ -7182,15 +7182,15 @@ export interface operations {
     getFolderHistory: {
         parameters: {
             query?: {
-                /** @description How many entries to answer with */
+                /** @description The size of a page */
                 limit?: number;
-                /** @description The `next` of the page before */
+                /** @description The cursor: `next` of the page before */
                 before?: number;
-                /** @description Whether each entry says what it changed; at most 50 do */
+                /** @description Include the changes of each entry, of at most 50 entries */
                 changes?: boolean;
             };
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path: {
@@ -7224,13 +7224,13 @@ export interface operations {
     getFolderDiff: {
         parameters: {
             query?: {
-                /** @description The version to compare with, else the one before; 0 is nothing */
+                /** @description The version to compare with, by default the one before; 0 is before the object existed */
                 from?: number;
-                /** @description The version to compare, else the last */
+                /** @description The version to compare, by default the latest */
                 to?: number;
             };
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path: {
@@ -7265,9 +7265,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -7309,9 +7309,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -7352,7 +7352,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path: {
@@ -7387,9 +7387,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -7455,7 +7455,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Both are */
+            /** @description Both are up */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7464,7 +7464,7 @@ export interface operations {
                     "application/json": components["schemas"]["HealthBody"];
                 };
             };
-            /** @description The database cannot be reached */
+            /** @description The database is unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7479,7 +7479,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path?: never;
@@ -7498,7 +7498,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
-            /** @description A page of another site sent the request */
+            /** @description The request is cross-site */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7532,7 +7532,7 @@ export interface operations {
                     "application/json": unknown;
                 };
             };
-            /** @description It is the one that the client has, by its `ETag` */
+            /** @description Not modified: the `ETag` of the client is current */
             304: {
                 headers: {
                     [name: string]: unknown;
@@ -7548,7 +7548,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path?: never;
@@ -7579,9 +7579,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -7609,7 +7609,7 @@ export interface operations {
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["Contradictory"];
             429: components["responses"]["TooManyRequests"];
-            /** @description The org is not there, or a fault of the server's */
+            /** @description The org does not exist, or an internal error occurred */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -7629,9 +7629,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -7659,7 +7659,7 @@ export interface operations {
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["Contradictory"];
             429: components["responses"]["TooManyRequests"];
-            /** @description The org is not there, or a fault of the server's */
+            /** @description The org does not exist, or an internal error occurred */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -7678,15 +7678,15 @@ export interface operations {
     getOrgHistory: {
         parameters: {
             query?: {
-                /** @description How many entries to answer with */
+                /** @description The size of a page */
                 limit?: number;
-                /** @description The `next` of the page before */
+                /** @description The cursor: `next` of the page before */
                 before?: number;
-                /** @description Whether each entry says what it changed; at most 50 do */
+                /** @description Include the changes of each entry, of at most 50 entries */
                 changes?: boolean;
             };
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path?: never;
@@ -7717,13 +7717,13 @@ export interface operations {
     getOrgDiff: {
         parameters: {
             query?: {
-                /** @description The version to compare with, else the one before; 0 is nothing */
+                /** @description The version to compare with, by default the one before; 0 is before the object existed */
                 from?: number;
-                /** @description The version to compare, else the last */
+                /** @description The version to compare, by default the latest */
                 to?: number;
             };
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path?: never;
@@ -7755,9 +7755,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -7796,7 +7796,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path?: never;
@@ -7827,9 +7827,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -7868,9 +7868,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -7906,9 +7906,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -7944,7 +7944,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path?: never;
@@ -7975,9 +7975,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -8015,9 +8015,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -8054,15 +8054,15 @@ export interface operations {
     getOrgPreferencesHistory: {
         parameters: {
             query?: {
-                /** @description How many entries to answer with */
+                /** @description The size of a page */
                 limit?: number;
-                /** @description The `next` of the page before */
+                /** @description The cursor: `next` of the page before */
                 before?: number;
-                /** @description Whether each entry says what it changed; at most 50 do */
+                /** @description Include the changes of each entry, of at most 50 entries */
                 changes?: boolean;
             };
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path?: never;
@@ -8093,13 +8093,13 @@ export interface operations {
     getOrgPreferencesDiff: {
         parameters: {
             query?: {
-                /** @description The version to compare with, else the one before; 0 is nothing */
+                /** @description The version to compare with, by default the one before; 0 is before the object existed */
                 from?: number;
-                /** @description The version to compare, else the last */
+                /** @description The version to compare, by default the latest */
                 to?: number;
             };
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path?: never;
@@ -8131,9 +8131,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -8172,7 +8172,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path?: never;
@@ -8204,7 +8204,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path?: never;
@@ -8235,13 +8235,13 @@ export interface operations {
     getOrgUsersForCurrentOrg: {
         parameters: {
             query?: {
-                /** @description A part of the login, the name or the e-mail address */
+                /** @description Part of the login, name or e-mail address */
                 query?: string;
-                /** @description How many entries to answer with */
+                /** @description The size of a page */
                 limit?: number;
             };
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path?: never;
@@ -8272,9 +8272,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -8312,13 +8312,13 @@ export interface operations {
     getOrgUsersForCurrentOrgLookup: {
         parameters: {
             query?: {
-                /** @description A part of the login, the name or the e-mail address */
+                /** @description Part of the login, name or e-mail address */
                 query?: string;
-                /** @description How many entries to answer with */
+                /** @description The size of a page */
                 limit?: number;
             };
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path?: never;
@@ -8348,15 +8348,15 @@ export interface operations {
     searchOrgUsersForCurrentOrg: {
         parameters: {
             query?: {
-                /** @description A part of the login, the name or the e-mail address */
+                /** @description Part of the login, name or e-mail address */
                 query?: string;
-                /** @description The page of the list */
+                /** @description The number of the page */
                 page?: number;
-                /** @description How many entries to answer with */
+                /** @description The size of a page */
                 perpage?: number;
             };
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path?: never;
@@ -8387,9 +8387,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -8425,9 +8425,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -8458,7 +8458,7 @@ export interface operations {
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["Contradictory"];
             429: components["responses"]["TooManyRequests"];
-            /** @description The user is no member, or a fault of the server's */
+            /** @description The user is not a member, or an internal error occurred */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -8477,15 +8477,15 @@ export interface operations {
     getOrgUserHistory: {
         parameters: {
             query?: {
-                /** @description How many entries to answer with */
+                /** @description The size of a page */
                 limit?: number;
-                /** @description The `next` of the page before */
+                /** @description The cursor: `next` of the page before */
                 before?: number;
-                /** @description Whether each entry says what it changed; at most 50 do */
+                /** @description Include the changes of each entry, of at most 50 entries */
                 changes?: boolean;
             };
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path: {
@@ -8519,13 +8519,13 @@ export interface operations {
     getOrgUserDiff: {
         parameters: {
             query?: {
-                /** @description The version to compare with, else the one before; 0 is nothing */
+                /** @description The version to compare with, by default the one before; 0 is before the object existed */
                 from?: number;
-                /** @description The version to compare, else the last */
+                /** @description The version to compare, by default the latest */
                 to?: number;
             };
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path: {
@@ -8560,9 +8560,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -8603,17 +8603,17 @@ export interface operations {
     searchOrgs: {
         parameters: {
             query?: {
-                /** @description A part of the name */
+                /** @description Part of the name */
                 query?: string;
-                /** @description The whole name */
+                /** @description The exact name */
                 name?: string;
-                /** @description The page of the list */
+                /** @description The number of the page */
                 page?: number;
-                /** @description How many entries to answer with */
+                /** @description The size of a page */
                 perpage?: number;
             };
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path?: never;
@@ -8644,9 +8644,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -8684,7 +8684,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path: {
@@ -8719,7 +8719,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path: {
@@ -8754,9 +8754,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -8787,7 +8787,7 @@ export interface operations {
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["Contradictory"];
             429: components["responses"]["TooManyRequests"];
-            /** @description The org is not there, or a fault of the server's */
+            /** @description The org does not exist, or an internal error occurred */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -8807,9 +8807,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -8845,9 +8845,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -8878,7 +8878,7 @@ export interface operations {
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["Contradictory"];
             429: components["responses"]["TooManyRequests"];
-            /** @description The org is not there, or a fault of the server's */
+            /** @description The org does not exist, or an internal error occurred */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -8898,7 +8898,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path: {
@@ -8933,15 +8933,15 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
                 /** @description The id of an org */
                 org_id: number;
-                /** @description What is limited */
+                /** @description The target of the quota */
                 quota_target: "org_user" | "dashboard" | "folder" | "data_source" | "api_key" | "alert_rule";
             };
             cookie?: never;
@@ -8977,13 +8977,13 @@ export interface operations {
     getOrgUsers: {
         parameters: {
             query?: {
-                /** @description A part of the login, the name or the e-mail address */
+                /** @description Part of the login, name or e-mail address */
                 query?: string;
-                /** @description How many entries to answer with */
+                /** @description The size of a page */
                 limit?: number;
             };
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path: {
@@ -9017,9 +9017,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -9060,15 +9060,15 @@ export interface operations {
     searchOrgUsers: {
         parameters: {
             query?: {
-                /** @description A part of the login, the name or the e-mail address */
+                /** @description Part of the login, name or e-mail address */
                 query?: string;
-                /** @description The page of the list */
+                /** @description The number of the page */
                 page?: number;
-                /** @description How many entries to answer with */
+                /** @description The size of a page */
                 perpage?: number;
             };
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path: {
@@ -9102,9 +9102,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -9142,9 +9142,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -9177,7 +9177,7 @@ export interface operations {
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["Contradictory"];
             429: components["responses"]["TooManyRequests"];
-            /** @description The user is no member, or a fault of the server's */
+            /** @description The user is not a member, or an internal error occurred */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -9196,13 +9196,13 @@ export interface operations {
     searchPlaylists: {
         parameters: {
             query?: {
-                /** @description A part of the name */
+                /** @description Part of the name */
                 query?: string;
-                /** @description How many entries to answer with */
+                /** @description The size of a page */
                 limit?: number;
             };
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path?: never;
@@ -9233,9 +9233,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -9272,7 +9272,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path: {
@@ -9307,9 +9307,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -9350,9 +9350,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -9387,15 +9387,15 @@ export interface operations {
     getPlaylistHistory: {
         parameters: {
             query?: {
-                /** @description How many entries to answer with */
+                /** @description The size of a page */
                 limit?: number;
-                /** @description The `next` of the page before */
+                /** @description The cursor: `next` of the page before */
                 before?: number;
-                /** @description Whether each entry says what it changed; at most 50 do */
+                /** @description Include the changes of each entry, of at most 50 entries */
                 changes?: boolean;
             };
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path: {
@@ -9429,13 +9429,13 @@ export interface operations {
     getPlaylistDiff: {
         parameters: {
             query?: {
-                /** @description The version to compare with, else the one before; 0 is nothing */
+                /** @description The version to compare with, by default the one before; 0 is before the object existed */
                 from?: number;
-                /** @description The version to compare, else the last */
+                /** @description The version to compare, by default the latest */
                 to?: number;
             };
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path: {
@@ -9470,9 +9470,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -9514,7 +9514,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path: {
@@ -9548,37 +9548,37 @@ export interface operations {
     search: {
         parameters: {
             query?: {
-                /** @description Answer as of this time (RFC 3339 or milliseconds), or of this position of the log */
+                /** @description Answer as of this time (RFC 3339 or milliseconds since 1970) or log position */
                 at?: string;
-                /** @description A part of the title */
+                /** @description Part of the title */
                 query?: string;
-                /** @description A tag; of more than one, all */
+                /** @description Tags; a hit has all of them */
                 tag?: string[];
-                /** @description Dashboards or folders only */
+                /** @description Only dashboards, or only folders */
                 type?: "dash-db" | "dash-folder";
-                /** @description Dashboards by uid */
+                /** @description Uids of dashboards */
                 dashboardUIDs?: string[];
-                /** @description Dashboards by numeric id */
+                /** @description Numeric ids of dashboards */
                 dashboardIds?: number[];
-                /** @description What is in these folders; `general` is the root */
+                /** @description Only the contents of these folders; `general` is the root */
                 folderUIDs?: string[];
-                /** @description What is in these folders, and the folders themselves */
+                /** @description Only these folders and their contents */
                 folderIds?: number[];
-                /** @description Only what the caller has starred */
+                /** @description Only dashboards that the caller has starred */
                 starred?: boolean;
-                /** @description Dashboards in the trash, instead of what is not in it */
+                /** @description Soft-deleted dashboards instead of all others */
                 deleted?: boolean;
-                /** @description How hits are sorted */
+                /** @description The sort order */
                 sort?: "alpha-asc" | "alpha-desc";
-                /** @description `Edit` for what the caller may change only */
+                /** @description `Edit`: only what the caller can edit */
                 permission?: string;
-                /** @description The page of the list */
+                /** @description The number of the page */
                 page?: number;
-                /** @description How many entries to answer with */
+                /** @description The size of a page */
                 limit?: number;
             };
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path?: never;
@@ -9600,7 +9600,7 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             413: components["responses"]["TooLarge"];
             429: components["responses"]["TooManyRequests"];
-            /** @description The `type` is unknown, or a fault of the server's */
+            /** @description The `type` is unknown, or an internal error occurred */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -9620,7 +9620,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path?: never;
@@ -9639,7 +9639,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
-            /** @description A page of another site sent the request */
+            /** @description The request is cross-site */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -9659,9 +9659,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -9697,21 +9697,21 @@ export interface operations {
     searchOrgServiceAccountsWithPaging: {
         parameters: {
             query?: {
-                /** @description A part of the name or the login */
+                /** @description Part of the name or login */
                 query?: string;
-                /** @description Only those that are disabled */
+                /** @description Only disabled service accounts */
                 disabled?: boolean;
-                /** @description Only those with a token that has ended */
+                /** @description Only service accounts with an expired token */
                 expiredTokens?: boolean;
-                /** @description The page of the list */
+                /** @description The number of the page */
                 page?: number;
-                /** @description How many entries to answer with */
+                /** @description The size of a page */
                 perpage?: number;
-                /** @description Whether to say what the caller may do with it */
+                /** @description Include the caller's permissions on the object */
                 accesscontrol?: boolean;
             };
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path?: never;
@@ -9741,11 +9741,11 @@ export interface operations {
     retrieveServiceAccount: {
         parameters: {
             query?: {
-                /** @description Whether to say what the caller may do with it */
+                /** @description Include the caller's permissions on the object */
                 accesscontrol?: boolean;
             };
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path: {
@@ -9780,9 +9780,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -9818,9 +9818,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -9860,15 +9860,15 @@ export interface operations {
     getServiceAccountHistory: {
         parameters: {
             query?: {
-                /** @description How many entries to answer with */
+                /** @description The size of a page */
                 limit?: number;
-                /** @description The `next` of the page before */
+                /** @description The cursor: `next` of the page before */
                 before?: number;
-                /** @description Whether each entry says what it changed; at most 50 do */
+                /** @description Include the changes of each entry, of at most 50 entries */
                 changes?: boolean;
             };
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path: {
@@ -9902,13 +9902,13 @@ export interface operations {
     getServiceAccountDiff: {
         parameters: {
             query?: {
-                /** @description The version to compare with, else the one before; 0 is nothing */
+                /** @description The version to compare with, by default the one before; 0 is before the object existed */
                 from?: number;
-                /** @description The version to compare, else the last */
+                /** @description The version to compare, by default the latest */
                 to?: number;
             };
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path: {
@@ -9943,9 +9943,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -9987,7 +9987,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path: {
@@ -10021,9 +10021,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -10065,9 +10065,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -10105,9 +10105,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -10144,19 +10144,19 @@ export interface operations {
     searchTeams: {
         parameters: {
             query?: {
-                /** @description A part of the name */
+                /** @description Part of the name */
                 query?: string;
-                /** @description The whole name */
+                /** @description The exact name */
                 name?: string;
-                /** @description The page of the list */
+                /** @description The number of the page */
                 page?: number;
-                /** @description How many entries to answer with */
+                /** @description The size of a page */
                 perpage?: number;
-                /** @description Whether to say what the caller may do with it */
+                /** @description Include the caller's permissions on the object */
                 accesscontrol?: boolean;
             };
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path?: never;
@@ -10186,15 +10186,15 @@ export interface operations {
     getTeamByID: {
         parameters: {
             query?: {
-                /** @description Whether to say what the caller may do with it */
+                /** @description Include the caller's permissions on the object */
                 accesscontrol?: boolean;
             };
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path: {
-                /** @description The id of a team, or its uid */
+                /** @description The id or uid of a team */
                 team_id: string;
             };
             cookie?: never;
@@ -10225,13 +10225,13 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
-                /** @description The id of a team, or its uid */
+                /** @description The id or uid of a team */
                 team_id: string;
             };
             cookie?: never;
@@ -10269,13 +10269,13 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
-                /** @description The id of a team, or its uid */
+                /** @description The id or uid of a team */
                 team_id: string;
             };
             cookie?: never;
@@ -10306,19 +10306,19 @@ export interface operations {
     getTeamHistory: {
         parameters: {
             query?: {
-                /** @description How many entries to answer with */
+                /** @description The size of a page */
                 limit?: number;
-                /** @description The `next` of the page before */
+                /** @description The cursor: `next` of the page before */
                 before?: number;
-                /** @description Whether each entry says what it changed; at most 50 do */
+                /** @description Include the changes of each entry, of at most 50 entries */
                 changes?: boolean;
             };
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path: {
-                /** @description The id of a team, or its uid */
+                /** @description The id or uid of a team */
                 team_id: string;
             };
             cookie?: never;
@@ -10348,17 +10348,17 @@ export interface operations {
     getTeamDiff: {
         parameters: {
             query?: {
-                /** @description The version to compare with, else the one before; 0 is nothing */
+                /** @description The version to compare with, by default the one before; 0 is before the object existed */
                 from?: number;
-                /** @description The version to compare, else the last */
+                /** @description The version to compare, by default the latest */
                 to?: number;
             };
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path: {
-                /** @description The id of a team, or its uid */
+                /** @description The id or uid of a team */
                 team_id: string;
             };
             cookie?: never;
@@ -10389,13 +10389,13 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
-                /** @description The id of a team, or its uid */
+                /** @description The id or uid of a team */
                 team_id: string;
             };
             cookie?: never;
@@ -10433,11 +10433,11 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path: {
-                /** @description The id of a team, or its uid */
+                /** @description The id or uid of a team */
                 team_id: string;
             };
             cookie?: never;
@@ -10468,13 +10468,13 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
-                /** @description The id of a team, or its uid */
+                /** @description The id or uid of a team */
                 team_id: string;
             };
             cookie?: never;
@@ -10511,13 +10511,13 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
-                /** @description The id of a team, or its uid */
+                /** @description The id or uid of a team */
                 team_id: string;
             };
             cookie?: never;
@@ -10554,13 +10554,13 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
-                /** @description The id of a team, or its uid */
+                /** @description The id or uid of a team */
                 team_id: string;
                 /** @description The id of a user */
                 user_id: number;
@@ -10599,13 +10599,13 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
-                /** @description The id of a team, or its uid */
+                /** @description The id or uid of a team */
                 team_id: string;
                 /** @description The id of a user */
                 user_id: number;
@@ -10639,11 +10639,11 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path: {
-                /** @description The id of a team, or its uid */
+                /** @description The id or uid of a team */
                 team_id: string;
             };
             cookie?: never;
@@ -10674,13 +10674,13 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
-                /** @description The id of a team, or its uid */
+                /** @description The id or uid of a team */
                 team_id: string;
             };
             cookie?: never;
@@ -10717,7 +10717,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path?: never;
@@ -10736,7 +10736,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
-            /** @description A page of another site sent the request */
+            /** @description The request is cross-site */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -10757,9 +10757,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -10797,7 +10797,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path?: never;
@@ -10816,7 +10816,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
-            /** @description A page of another site sent the request */
+            /** @description The request is cross-site */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -10841,7 +10841,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The session cookie is set anew */
+            /** @description The session cookie is replaced */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -10866,7 +10866,7 @@ export interface operations {
                 code?: string;
             };
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path?: never;
@@ -10874,7 +10874,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description To the account's page of the portal */
+            /** @description A redirect to the account page of the portal */
             302: {
                 headers: {
                     [name: string]: unknown;
@@ -10885,7 +10885,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
-            /** @description A page of another site sent the request */
+            /** @description The request is cross-site */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -10905,7 +10905,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path?: never;
@@ -10944,13 +10944,13 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
-                /** @description The bits to set */
+                /** @description The bits of the hints */
                 flag_id: number;
             };
             cookie?: never;
@@ -10990,7 +10990,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The account is there, and the session cookie is set */
+            /** @description The account is created, and the session cookie is set */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -11043,7 +11043,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path?: never;
@@ -11062,7 +11062,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
-            /** @description A page of another site sent the request */
+            /** @description The request is cross-site */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -11082,9 +11082,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -11121,7 +11121,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path?: never;
@@ -11140,7 +11140,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
-            /** @description A page of another site sent the request */
+            /** @description The request is cross-site */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -11160,9 +11160,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -11200,9 +11200,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -11239,15 +11239,15 @@ export interface operations {
     getUserPreferencesHistory: {
         parameters: {
             query?: {
-                /** @description How many entries to answer with */
+                /** @description The size of a page */
                 limit?: number;
-                /** @description The `next` of the page before */
+                /** @description The cursor: `next` of the page before */
                 before?: number;
-                /** @description Whether each entry says what it changed; at most 50 do */
+                /** @description Include the changes of each entry, of at most 50 entries */
                 changes?: boolean;
             };
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path?: never;
@@ -11266,7 +11266,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
-            /** @description A page of another site sent the request */
+            /** @description The request is cross-site */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -11286,13 +11286,13 @@ export interface operations {
     getUserPreferencesDiff: {
         parameters: {
             query?: {
-                /** @description The version to compare with, else the one before; 0 is nothing */
+                /** @description The version to compare with, by default the one before; 0 is before the object existed */
                 from?: number;
-                /** @description The version to compare, else the last */
+                /** @description The version to compare, by default the latest */
                 to?: number;
             };
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path?: never;
@@ -11311,7 +11311,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
-            /** @description A page of another site sent the request */
+            /** @description The request is cross-site */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -11332,9 +11332,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -11373,7 +11373,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path?: never;
@@ -11405,9 +11405,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -11445,7 +11445,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path?: never;
@@ -11464,7 +11464,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
-            /** @description A page of another site sent the request */
+            /** @description The request is cross-site */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -11484,9 +11484,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -11522,9 +11522,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -11559,7 +11559,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path?: never;
@@ -11578,7 +11578,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
-            /** @description A page of another site sent the request */
+            /** @description The request is cross-site */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -11598,9 +11598,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -11634,15 +11634,15 @@ export interface operations {
     searchUsers: {
         parameters: {
             query?: {
-                /** @description A part of the login, the name or the e-mail address */
+                /** @description Part of the login, name or e-mail address */
                 query?: string;
-                /** @description The page of the list */
+                /** @description The number of the page */
                 page?: number;
-                /** @description How many entries to answer with */
+                /** @description The size of a page */
                 perpage?: number;
             };
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path?: never;
@@ -11676,7 +11676,7 @@ export interface operations {
                 loginOrEmail: string;
             };
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path?: never;
@@ -11707,15 +11707,15 @@ export interface operations {
     searchUsersWithPaging: {
         parameters: {
             query?: {
-                /** @description A part of the login, the name or the e-mail address */
+                /** @description Part of the login, name or e-mail address */
                 query?: string;
-                /** @description The page of the list */
+                /** @description The number of the page */
                 page?: number;
-                /** @description How many entries to answer with */
+                /** @description The size of a page */
                 perpage?: number;
             };
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path?: never;
@@ -11746,11 +11746,11 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path: {
-                /** @description The id of a user, or its uid */
+                /** @description The id or uid of a user */
                 user_id: string;
             };
             cookie?: never;
@@ -11781,13 +11781,13 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
-                /** @description The id of a user, or its uid */
+                /** @description The id or uid of a user */
                 user_id: string;
             };
             cookie?: never;
@@ -11824,15 +11824,15 @@ export interface operations {
     getUserHistory: {
         parameters: {
             query?: {
-                /** @description How many entries to answer with */
+                /** @description The size of a page */
                 limit?: number;
-                /** @description The `next` of the page before */
+                /** @description The cursor: `next` of the page before */
                 before?: number;
-                /** @description Whether each entry says what it changed; at most 50 do */
+                /** @description Include the changes of each entry, of at most 50 entries */
                 changes?: boolean;
             };
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path: {
@@ -11866,13 +11866,13 @@ export interface operations {
     getUserDiff: {
         parameters: {
             query?: {
-                /** @description The version to compare with, else the one before; 0 is nothing */
+                /** @description The version to compare with, by default the one before; 0 is before the object existed */
                 from?: number;
-                /** @description The version to compare, else the last */
+                /** @description The version to compare, by default the latest */
                 to?: number;
             };
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path: {
@@ -11907,9 +11907,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -11951,11 +11951,11 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path: {
-                /** @description The id of a user, or its uid */
+                /** @description The id or uid of a user */
                 user_id: string;
             };
             cookie?: never;
@@ -11986,7 +11986,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
             };
             path: {
@@ -12021,9 +12021,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The org to act in, instead of the one that the caller works in */
+                /** @description The org of the request, by default the caller's current org */
                 "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
-                /** @description A text of your choice that no other request has. Sent again with the same key, this request is not carried out again */
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -12061,14 +12061,14 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description What the picture is made of */
+                /** @description The hash of the avatar */
                 hash: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description A picture */
+            /** @description An image */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -12182,7 +12182,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The session has ended, if there was one */
+            /** @description The session is revoked, if there was one */
             302: {
                 headers: {
                     [name: string]: unknown;
@@ -12205,7 +12205,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description In the text format of Prometheus */
+            /** @description The metrics in the Prometheus text format */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -12275,7 +12275,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description To the page, or without a session to the log-in page */
+            /** @description A redirect to the page, or without a session to the log-in page */
             302: {
                 headers: {
                     [name: string]: unknown;

@@ -1,6 +1,6 @@
 //! The types of users' texts, for the schemas only.
 
-#![expect(dead_code, reason = "nobody makes a value of these types")]
+#![expect(dead_code, reason = "values of these types are never constructed")]
 
 use kymograph_domain::account::user::{MAX_PASSWORD_BYTES, MIN_PASSWORD_CHARACTERS};
 use utoipa::ToSchema;

@@ -1,6 +1,6 @@
 //! The types of dashboards' texts, for the schemas only.
 
-#![expect(dead_code, reason = "nobody makes a value of these types")]
+#![expect(dead_code, reason = "values of these types are never constructed")]
 
 use kymograph_domain::content::dashboard::{MAX_MESSAGE_CHARACTERS, MAX_TITLE_CHARACTERS};
 use utoipa::ToSchema;

@@ -1,7 +1,7 @@
 //! The types of clients' texts. Forms accept any text and the domain validates it, so these types are for schemas only:
 //! `#[schema(value_type = Name)]`.
 
-#![expect(dead_code, reason = "nobody makes a value of these types")]
+#![expect(dead_code, reason = "values of these types are never constructed")]
 
 use kymograph_domain::kernel::text::{MAX_DESCRIPTION_BYTES, MAX_NAME_BYTES};
 use kymograph_domain::kernel::uid::MAX_UID_LENGTH;

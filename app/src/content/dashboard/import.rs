@@ -202,7 +202,7 @@ mod tests {
     fn library_panels_are_refused_by_name() {
         for elements in [r#"{"lib-1":{"name":"CPU","kind":1}}"#, r#"[{"name":"CPU"}]"#] {
             let error = interpolated(&format!(r#"{{"__elements":{elements}}}"#), &[]).unwrap_err();
-            assert!(error.message().contains(r#"the dashboard has "CPU""#), "{}", error.message());
+            assert!(error.message().contains(r#"the dashboard uses "CPU""#), "{}", error.message());
         }
         for none in ["{}", "[]", "null"] {
             assert_eq!(interpolated(&format!(r#"{{"__elements":{none}}}"#), &[]).unwrap(), "{}");

@@ -285,7 +285,9 @@ impl<'a, 's> Deciding<'a, 's> {
 
     /// Ends what the request began. A folder must have nothing left in it.
     async fn end_object<A: Stream>(&self, entity: &Entity<A>) -> Result<Decision<A::Command>> {
-        let Some(command) = entity.ending() else { return Ok(Decision::unchanged("it is gone already")) };
+        let Some(command) = entity.ending() else {
+            return Ok(Decision::unchanged("it does not exist any more"));
+        };
         if let Some(Resource { kind: ResourceKind::Folder, uid, .. }) = resource_of(&**entity) {
             let contents = self.undos.ports.folders.list_descendants(self.scope, &uid).await?;
             let is_left = |kind, uid: &Uid| self.resources.get(&(kind, uid.clone())) != Some(&None);
@@ -312,7 +314,7 @@ impl<'a, 's> Deciding<'a, 's> {
             }
         }
         if commands.is_empty() {
-            return Ok(Decision::unchanged("what it was given is gone already"));
+            return Ok(Decision::unchanged("the grant does not exist any more"));
         }
         Ok(Decision::Tell(Fate::Revoked, commands))
     }

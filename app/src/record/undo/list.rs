@@ -86,7 +86,7 @@ impl Deciding<'_, '_> {
             return self.push(step, None);
         }
         if !self.exists(&resource).await? {
-            "what it was about is gone".clone_into(&mut step.detail);
+            "its object no longer exists".clone_into(&mut step.detail);
             step.fate = Fate::Impossible;
             return self.push(step, None);
         }

@@ -100,7 +100,7 @@ fn from_environment(sources: &Sources) -> Result<Option<String>, ConfigError> {
     if let Some((name, protocol)) = protocols.iter().find_map(|name| Some((name, variable(name)?)))
         && protocol != "http/protobuf"
     {
-        return refused(name, "http/protobuf, which is what is spoken");
+        return refused(name, "http/protobuf, the supported protocol");
     }
     if !url.starts_with("http://") {
         return refused("OTEL_EXPORTER_OTLP_ENDPOINT", NO_TLS);

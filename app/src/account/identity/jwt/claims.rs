@@ -32,7 +32,7 @@ fn time(claims: &Claims, name: &str) -> Result<Option<i64>, &'static str> {
     match claims.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(value) => {
-            let seconds = value.as_f64().ok_or("a time in the token is no number")?;
+            let seconds = value.as_f64().ok_or("a time in the token is not a number")?;
             Ok(Some(seconds.clamp(-LAST_SECOND, LAST_SECOND).floor() as i64))
         }
     }
@@ -74,7 +74,7 @@ impl Expected {
         if self.others.iter().all(|(name, expected)| claims.get(name) == Some(expected)) {
             Ok(())
         } else {
-            Err("a claim is not what is expected of it")
+            Err("a claim has an unexpected value")
         }
     }
 }
@@ -123,7 +123,7 @@ mod tests {
             assert_eq!(times(endless), Err("the token never expires"));
         }
         for wrong in [json!({"exp": "9999999999"}), json!({"exp": [1]}), json!({"exp": true})] {
-            assert_eq!(times(wrong), Err("a time in the token is no number"));
+            assert_eq!(times(wrong), Err("a time in the token is not a number"));
         }
         assert!(times(json!({"exp": NOW + 9, "nbf": "now"})).is_err());
         assert!(times(json!({"exp": 1e300})).is_ok());
