@@ -381,7 +381,8 @@ impl<'a> Writer<'a> {
     }
 
     fn entities_of<T>(&mut self, cells: &Cells<T>, number: impl Fn(&T) -> f64) -> Result<()> {
-        const KINDS: [(&str, fn(f64) -> bool); 3] = [
+        type Test = fn(f64) -> bool;
+        const KINDS: [(&str, Test); 3] = [
             ("NaN", f64::is_nan),
             ("Inf", |value| value == f64::INFINITY),
             ("NegInf", |value| value == f64::NEG_INFINITY),

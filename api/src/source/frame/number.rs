@@ -138,7 +138,6 @@ mod tests {
             if number.is_finite() {
                 assert_eq!(text(number).parse::<f64>().unwrap().to_bits(), number.to_bits(), "{number:e}");
             }
-            #[expect(clippy::cast_possible_truncation, reason = "any bits will do")]
             let single = f32::from_bits((bits >> 32) as u32);
             if single.is_finite() {
                 let mut out = Vec::new();

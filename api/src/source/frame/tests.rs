@@ -36,8 +36,8 @@ fn an_answer_has_results_by_ref_id() {
     assert_eq!(written(&BTreeMap::new()), r#"{"results":{}}"#);
 }
 
-#[test]
-fn a_series_as_prometheus_has_it() {
+/// A frame of which everything is known.
+fn series_of_prometheus() -> Frame {
     let config = FieldConfig {
         display_name_from_ds: Some("up{job=\"a\"}".into()),
         interval_ms: Some(15_000.0),
@@ -63,11 +63,15 @@ fn a_series_as_prometheus_has_it() {
         ],
         custom: Some(json!({ "resultType": "matrix" })),
     };
-    let series = Frame {
+    Frame {
         name: "up".into(),
         meta: Some(Box::new(meta)),
         fields: vec![Field { config: Some(Box::new(interval)), ..Field::new("Time", times) }, value],
-    };
+    }
+}
+
+#[test]
+fn a_series_as_prometheus_has_it() {
     let expected = json!({
         "schema": {
             "name": "up",
@@ -99,7 +103,11 @@ fn a_series_as_prometheus_has_it() {
         },
         "data": { "values": [[1_600_000_000_000_i64, 1_600_000_015_000_i64], [1, 0.25]] },
     });
-    assert_eq!(frame(series), expected);
+    assert_eq!(frame(series_of_prometheus()), expected);
+}
+
+#[test]
+fn what_is_there_and_empty_is_written() {
     let empty = Frame {
         meta: Some(Box::default()),
         fields: vec![Field {

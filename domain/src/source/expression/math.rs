@@ -362,16 +362,27 @@ mod tests {
 
     #[test]
     fn formulas_are_bounded_work() {
-        let points: Vec<_> = (0..1_000_000).map(|time| (time, Some(1.0))).collect();
+        let points: Vec<_> = (0..1_000).map(|time| (time, Some(1.0))).collect();
         let a = Set::new(vec![series("", &points)]);
-        let math = parse::formula(&vec!["$A"; MAX_WORK / 1_000_000].join("+")).unwrap();
-        let evaluate = |math: &Formula| math.evaluate(std::slice::from_ref(&a), &mut Meter::default());
-        assert_eq!(evaluate(&math).unwrap_err(), Reason::TooMuchWork);
-        let deep = |depth| {
-            parse::formula(&format!("{}1{}", "($A + 1) + (".repeat(depth), ")".repeat(depth))).unwrap()
+        let evaluate = |formula: &str, mut meter: Meter| {
+            let formula = parse::formula(formula).unwrap();
+            formula.evaluate(std::slice::from_ref(&a), &mut meter)
         };
-        assert!(evaluate(&deep(3)).is_ok());
-        assert_eq!(evaluate(&deep(4)).unwrap_err(), Reason::TooManyValues);
+        let busy = |steps| {
+            let mut meter = Meter::default();
+            meter.work(MAX_WORK - steps).unwrap();
+            meter
+        };
+        assert!(evaluate("$A * 2 + 1", busy(2_000)).is_ok());
+        assert_eq!(evaluate("$A * 2 + 1", busy(1_999)).unwrap_err(), Reason::TooMuchWork);
+        let full = || {
+            let mut meter = Meter::default();
+            meter.hold(MAX_VALUES - 7_000).unwrap();
+            meter
+        };
+        assert!(evaluate("($A + 1) + (($A + 1) + ($A + 1))", full()).is_ok());
+        let deep = evaluate("($A + 1) + (($A + 1) + (($A + 1) + ($A + 1)))", full());
+        assert_eq!(deep.unwrap_err(), Reason::TooManyValues);
     }
 
     /// A formula makes the same whether it is worked out member by member or set by set.
