@@ -102,11 +102,12 @@ impl PostgresBackend {
         let source = &context.source;
         let told = |error: SourceError| error.of_source(&source.name);
         let pool = self.pool(source).map_err(told)?;
+        let invalid = |text| told(SourceError::Invalid(text));
         let plan = Plan::of(query, pool.settings(), context.max_bytes);
-        let Some(plan) = plan.map_err(QueryError::invalid)? else { return Ok(Vec::new()) };
+        let Some(plan) = plan.map_err(invalid)? else { return Ok(Vec::new()) };
         let answer = self.run(&pool, &plan.sql, context.max_bytes).await.map_err(told)?;
         let frames = self.workers.run(source.org, answer.bytes, move || plan.frames(answer)).await;
-        frames.map_err(overloaded)?.map_err(QueryError::invalid)
+        frames.map_err(overloaded)?.map_err(invalid)
     }
 }
 

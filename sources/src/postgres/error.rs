@@ -15,8 +15,8 @@ const QUERY_CANCELED: &str = "57014";
 /// Why a source did not answer.
 #[derive(Clone, Debug)]
 pub(super) enum SourceError {
-    /// The settings make no sense.
-    Settings(String),
+    /// The settings or the query make no sense.
+    Invalid(String),
     /// The source cannot be reached, or does not let us in.
     Unreachable(String),
     /// The server refused something.
@@ -96,7 +96,7 @@ impl SourceError {
     pub(super) fn of_source(self, name: &str) -> QueryError {
         let downstream = |status, text: &str| QueryError::downstream(status, format!("{name}: {text}"));
         match self {
-            Self::Settings(text) => {
+            Self::Invalid(text) => {
                 QueryError { message: format!("{name}: {text}"), status: 400, origin: ErrorOrigin::Plugin }
             }
             Self::Unreachable(text) => downstream(502, &text),

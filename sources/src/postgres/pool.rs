@@ -62,8 +62,8 @@ impl SourcePool {
         egress: Egress,
         shares: Arc<Shares>,
     ) -> Result<Self, SourceError> {
-        let settings = PostgresSettings::parse(source).map_err(SourceError::Settings)?;
-        let tls = tls_of(source, settings.tls).map_err(SourceError::Settings)?;
+        let settings = PostgresSettings::parse(source).map_err(SourceError::Invalid)?;
+        let tls = tls_of(source, settings.tls).map_err(SourceError::Invalid)?;
         let max_size = settings.max_connections;
         let endpoint = Arc::new(Endpoint { settings, tls, egress, org: source.org, shares });
         let pool = Pool::builder(Connections { endpoint: endpoint.clone() })
@@ -73,7 +73,7 @@ impl SourcePool {
             .create_timeout(Some(CONNECT_TIMEOUT))
             .recycle_timeout(Some(WAIT_FOR_CONNECTION))
             .build()
-            .map_err(|error| SourceError::Settings(error.to_string()))?;
+            .map_err(|error| SourceError::Invalid(error.to_string()))?;
         close_idle(&pool);
         Ok(Self { pool, endpoint })
     }

@@ -74,7 +74,7 @@ async fn run_on(session: &mut Session, sql: &str, max_bytes: usize) -> Result<An
 /// Begins a transaction, and learns what a statement will return.
 async fn describe(session: &mut Session, sql: &str) -> Result<Option<Table>, SourceError> {
     if sql.contains('\0') {
-        return Err(SourceError::Settings("the query has a character that no statement can have".to_owned()));
+        return Err(SourceError::Invalid("the query has a character that no statement can have".to_owned()));
     }
     let mut out = BytesMut::new();
     command(BEGIN, &mut out)?;

@@ -16,8 +16,7 @@ const DEFAULT_LIFETIME: Duration = Duration::from_secs(14_400);
 /// How many connections wait for the next query, unless the source says it.
 const DEFAULT_IDLE: usize = 2;
 
-/// How a server is reached.
-#[derive(Clone, Debug)]
+/// How a server is reached. It is never printed, because the password is among it.
 pub(super) struct PostgresSettings {
     pub(super) host: String,
     pub(super) port: u16,

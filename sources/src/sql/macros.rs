@@ -362,6 +362,48 @@ mod tests {
     }
 
     #[test]
+    fn no_text_is_too_strange() {
+        const PIECES: [&str; 20] = [
+            "$__timeFilter(",
+            "$__timeGroup(a,'1m'",
+            "$__interval",
+            "$__unixEpochFrom()",
+            "$__x",
+            "'",
+            "\"",
+            "$$",
+            "$a$",
+            "--",
+            "/*",
+            "*/",
+            "\n",
+            "E'",
+            "\\",
+            "(",
+            ")",
+            ",",
+            "é",
+            " ",
+        ];
+        // The numbers of a linear congruential generator, so that each run has the same texts.
+        let mut state = 7_u64;
+        for _ in 0..20_000 {
+            let mut text = String::new();
+            for _ in 0..12 {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                text.push_str(PIECES[usize::try_from(state >> 33).unwrap() % PIECES.len()]);
+            }
+            let plain = without_comments(&text);
+            assert_eq!(without_comments(&plain), plain, "{text}");
+            assert!(Parts::of(&plain).all(|part| part.kind != Kind::Comment), "{text}");
+            // Either way there is an answer, and one that is not much longer.
+            if let Ok(made) = statement(&text, REPLACEMENTS) {
+                assert!(made.sql.len() <= 12 * 100, "{text}");
+            }
+        }
+    }
+
+    #[test]
     fn what_makes_no_sense_is_told() {
         let deep = format!("{}a{}", "$__time(".repeat(MAX_MACRO_DEPTH + 2), ")".repeat(MAX_MACRO_DEPTH + 2));
         let long = " ".repeat(MAX_SQL_BYTES + 1);

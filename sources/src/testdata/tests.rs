@@ -134,12 +134,12 @@ async fn logs_have_as_many_lines_as_wanted() {
 
 #[tokio::test]
 async fn slow_queries_are_slow_side_by_side_and_within_limits() {
-    let slow = json!({"scenarioId": "slow_query", "stringInput": "200ms"});
+    let slow = json!({"scenarioId": "slow_query", "stringInput": "500ms"});
     let queries: Vec<_> = (0..5).map(|number| query(&number.to_string(), &slow)).collect();
     let begun = Instant::now();
     let answers = TestDataBackend.query(&context(), &queries).await;
     assert!(answers.len() == 5 && answers.values().all(Result::is_ok));
-    assert!((200..900).contains(&begun.elapsed().as_millis()), "{:?}", begun.elapsed());
+    assert!((500..2400).contains(&begun.elapsed().as_millis()), "{:?}", begun.elapsed());
     for input in ["31s", "x", "-1s", "1y"] {
         let error = ask(json!({"scenarioId": "slow_query", "stringInput": input})).await.unwrap_err();
         assert!(error.status == 400 && error.message.contains("at most 30s"), "{error:?}");

@@ -173,7 +173,7 @@ async fn nothing_that_a_server_says_takes_more_than_a_moment_or_more_memory_than
         let begun = Instant::now();
         let refusal = health(&source).await.unwrap_err();
         assert!(refusal.contains(told) && !refusal.contains('\x1b'), "{told}: {refusal}");
-        assert!(begun.elapsed() < Duration::from_secs(13), "{told} took {:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(25), "{told} took {:?}", begun.elapsed());
     }
 }
 
