@@ -77,9 +77,15 @@ mod tests {
     #[test]
     fn amounts_have_units() {
         let cases = [
+            (Amount::Bytes(0), "0 bytes"),
             (Amount::Bytes(760), "760 bytes"),
+            (Amount::Bytes(1024), "1 KiB"),
+            (Amount::Bytes(1025), "1025 bytes"),
             (Amount::Bytes(16 * 1024), "16 KiB"),
+            (Amount::Bytes(1024 * 1024), "1 MiB"),
+            (Amount::Bytes(1024 * 1024 + 1024), "1025 KiB"),
             (Amount::Bytes(10 * 1024 * 1024), "10 MiB"),
+            (Amount::Bytes(10 * 1024 * 1024 + 1), "10485761 bytes"),
             (Amount::Characters(40), "40 characters"),
             (Amount::Count(5), "5"),
             (Amount::Time(Duration::from_secs(30)), "30s"),

@@ -1,6 +1,7 @@
 use cqrs_es::test::TestFramework;
 
 use super::*;
+use crate::kernel::testing::{decided, folded};
 
 type Framework = TestFramework<Invite>;
 const NOW: Timestamp = Timestamp(1_000_000);
@@ -87,4 +88,45 @@ async fn somebody_must_be_invited() {
         .when_async(create(" "))
         .await
         .then_expect_error(InviteError::GuestEmpty);
+}
+
+#[tokio::test]
+async fn one_that_is_open_is_not_created_again() {
+    let again = decided::<Invite>(&[created()], vec![create("ann@example.org")]).await;
+    assert_eq!(again, Err(InviteError::Exists));
+    assert_eq!(Invite::stream_id(&InviteId(7)).as_str(), "invite-7");
+}
+
+#[test]
+fn who_is_invited_is_named_by_texts_that_can_be_kept() {
+    let texts = |email: &str, name: &str| Guest { name: name.to_owned(), ..guest(email) }.check();
+    let (longest, long) = ("x".repeat(MAX_NAME_BYTES), "x".repeat(MAX_NAME_BYTES + 1));
+    assert_eq!(texts(&longest, &longest), Ok(()));
+    assert_eq!(texts("ann", ""), Ok(()));
+    for (email, name) in [(&long, "Ann"), (&longest, long.as_str())] {
+        assert_eq!(texts(email, name), Err(InviteError::TextTooLong));
+    }
+    for (email, name) in [("a\u{200B}nn", "Ann"), ("ann", "A\nnn")] {
+        assert_eq!(texts(email, name), Err(InviteError::TextHidden));
+    }
+}
+
+#[tokio::test]
+async fn is_ended_by_being_revoked_while_it_is_open() {
+    let revoked: InviteEvent = InviteRevoked { id: InviteId(7) }.into();
+    let open: Invite = folded(&[created()]);
+    assert_eq!(
+        open,
+        Invite {
+            id: InviteId(7),
+            role: OrgRole::Editor,
+            expires_at: NOW.plus_seconds(LIFETIME_SECONDS),
+            is_open: true
+        }
+    );
+    let command = open.ending().unwrap();
+    assert_eq!(decided::<Invite>(&[created()], vec![command]).await, Ok(vec![revoked.clone()]));
+    for ended in [revoked, accepted()] {
+        assert!(folded::<Invite>(&[created(), ended]).ending().is_none());
+    }
 }

@@ -24,6 +24,15 @@ pub(super) fn explain(text: &[u8], error: &Error) -> String {
     if error.index() == 0 && error.character().is_none() {
         return explain_unstructured(text);
     }
+    if matches!(
+        error.error(),
+        ErrorType::InvalidEscape | ErrorType::InvalidUnicodeCodepoint | ErrorType::InvalidUnicodeEscape
+    ) {
+        // The parser counts its place from the beginning of the string that it is in, not from that of the text.
+        let escape = error.character().filter(char::is_ascii_graphic);
+        let escape = escape.map(|escape| format!(": \\{escape}")).unwrap_or_default();
+        return format!("there is an unknown escape in a text{escape}");
+    }
     let Some(rest) = text.get(error.index()..).filter(|rest| !rest.is_empty()) else {
         return "it ends too early".to_owned();
     };
@@ -38,14 +47,10 @@ pub(super) fn explain(text: &[u8], error: &Error) -> String {
     if let Some(second) = second_value(text) {
         return format!("there is more than one value at byte {}: {:?}", second + 1, shown(&text[second..]));
     }
-    let shown = shown(rest);
-    match error.error() {
-        ErrorType::InvalidEscape | ErrorType::InvalidUnicodeCodepoint | ErrorType::InvalidUnicodeEscape => {
-            format!("there is an unknown escape in the text {at}: {shown:?}")
-        }
-        _ if is_cut(text) => "it ends too early".to_owned(),
-        _ => format!("{shown:?} was not expected {at}"),
+    if is_cut(text) {
+        return "it ends too early".to_owned();
     }
+    format!("{:?} was not expected {at}", shown(rest))
 }
 
 /// The place of a second value.
@@ -91,7 +96,7 @@ mod tests {
 
     #[test]
     fn the_fault_is_named() {
-        let faults: [(&[u8], &str); 14] = [
+        let faults: [(&[u8], &str); 27] = [
             (b"\xEF\xBB\xBF{}", "it begins with a byte order mark, which must be left out"),
             (b"\xFF\xFE{\0}\0", "it is UTF-16, only UTF-8 is read"),
             (b"{\"a\": NaN}", "NaN at byte 7 is no JSON number, null stands for none"),
@@ -106,6 +111,25 @@ mod tests {
             (b"{\"a\": \"x\"", "it ends too early"),
             (b"", "it has no value"),
             (b"{} {}", "there is more than one value at byte 4: \"{}\""),
+            (b"\xFE\xFF\0{\0}", "it is UTF-16, only UTF-8 is read"),
+            (b"[1", "it ends too early"),
+            (b" [1 ", "it ends too early"),
+            (b"[\"a\\\"", "a text has no end"),
+            (b"[\"\\\\\", \"", "a text has no end"),
+            (b"{\"a\" 1}", "\"1}\" was not expected at byte 6"),
+            (b"[1,]", "\"]\" was not expected at byte 4"),
+            (b"{\"a\": \"\\x41\"}", "there is an unknown escape in a text: \\x"),
+            (b"[\"a\\n\", \"it\\'s\"]", "there is an unknown escape in a text: \\'"),
+            (b"[\"\\uD800\"]", "there is an unknown escape in a text: \\u"),
+            (b"[\"\\\xC3\xA9\"]", "there is an unknown escape in a text"),
+            (
+                b"[1] 12345678901234567890123",
+                "there is more than one value at byte 5: \"12345678901234567890\"",
+            ),
+            (
+                b"[\"a\",nul ,\"b\",\"c\",\"d\",\"e\",\"f\"]",
+                "\"nul ,\\\"b\\\",\\\"c\\\",\\\"d\\\",\\\"e\\\"\" was not expected at byte 6",
+            ),
         ];
         for (text, fault) in faults {
             let mut parsed = text.to_vec();

@@ -140,3 +140,74 @@ fn survives_an_event_payload() {
     let value: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(serde_json::from_value::<Payload>(value).unwrap(), payload);
 }
+
+#[test]
+fn a_value_is_what_it_is_and_nothing_else() {
+    let mut text = br#"["a",1.5,true,null,{"a":1,"b":[2]},[3]]"#.to_vec();
+    let document = JsonDocument::try_parse(&mut text).unwrap();
+    let values: Vec<_> = document.root().items().collect();
+    let [text, number, truth, null, object, list] = values.as_slice() else { panic!() };
+    for value in &values {
+        let is = |other: &JsonValue<'_>| std::ptr::eq(value, other);
+        assert_eq!(value.as_str(), is(text).then_some("a"));
+        assert_eq!(value.as_f64(), is(number).then_some(1.5));
+        assert_eq!(value.as_bool(), is(truth).then_some(true));
+        assert_eq!((value.is_null(), value.is_object()), (is(null), is(object)));
+        assert_eq!((value.is_list(), value.items().count()), (is(list), usize::from(is(list))));
+        assert_eq!(value.members().count(), if is(object) { 2 } else { 0 });
+    }
+    let members: Vec<_> = object.members().map(|(name, value)| (name, value.is_list())).collect();
+    assert_eq!(members, [("a", false), ("b", true)]);
+}
+
+#[test]
+fn a_value_is_written_without_what_follows_it() {
+    let mut text = br#"[{"b":[1,"x"],"a":2},3]"#.to_vec();
+    let document = JsonDocument::try_parse(&mut text).unwrap();
+    let first = document.root().items().next().unwrap();
+    assert_eq!(serde_json::to_string(&[first]).unwrap(), r#"[{"a":2,"b":[1,"x"]}]"#);
+    assert_eq!(first.own().len(), 7);
+}
+
+#[test]
+fn texts_are_rewritten_and_names_are_not() {
+    let mut text = br#"{"a":["a","b",{"b":"a"}],"x":"a"}"#.to_vec();
+    let document = JsonDocument::try_parse(&mut text).unwrap();
+    let rewrite = |text: &str, _: usize| match text {
+        "a" => Rewritten::Text("\"long\"".to_owned()),
+        _ => Rewritten::Same,
+    };
+    let rewritten = |max_bytes| document.root().rewritten(&["x"], &rewrite, max_bytes);
+    let expected = r#"{"a":["\"long\"","b",{"b":"\"long\""}]}"#;
+    assert_eq!(rewritten(expected.len()).unwrap(), expected.as_bytes());
+    assert!(matches!(rewritten(expected.len() - 1), Err(WriteError::TooLong)));
+    let refused = document.root().rewritten(&[], &|_, _| Rewritten::TooLong, 100);
+    assert!(matches!(refused, Err(WriteError::TooLong)));
+}
+
+#[test]
+fn who_rewrites_a_text_knows_how_much_room_there_is() {
+    let mut text = br#"["a","b"]"#.to_vec();
+    let document = JsonDocument::try_parse(&mut text).unwrap();
+    let rooms = RefCell::new(Vec::new());
+    let rewrite = |_: &str, room: usize| {
+        rooms.borrow_mut().push(room);
+        Rewritten::Same
+    };
+    document.root().rewritten(&[], &rewrite, 100).unwrap();
+    assert_eq!(*rooms.borrow(), [99, 95]);
+}
+
+#[test]
+fn the_fault_of_a_document_is_explained() {
+    let explained = |text: &str| {
+        let mut parsed = text.as_bytes().to_vec();
+        JsonDocument::try_parse(&mut parsed).unwrap_err().explained(text.as_bytes())
+    };
+    assert_eq!(explained("[1,"), "invalid JSON: it ends too early");
+    assert_eq!(explained(&"[".repeat(500)), "invalid JSON: it ends too early");
+    let deep = format!("{}{}", "[".repeat(101), "]".repeat(101));
+    assert_eq!(explained(&deep), "invalid JSON: nested more than 100 levels deep");
+    let many = format!("[{}0]", "0,".repeat(MAX_NODES));
+    assert_eq!(explained(&many), "invalid JSON: more than 500000 values and names of members");
+}

@@ -1,6 +1,7 @@
 use cqrs_es::test::TestFramework;
 
 use super::*;
+use crate::kernel::testing::{decided, folded};
 
 type Framework = TestFramework<ResourcePermission>;
 const VIEWERS: Grantee = Grantee::Role(OrgRole::Viewer);
@@ -119,4 +120,54 @@ fn a_higher_level_has_a_higher_number() {
     assert!(AccessLevel::ALL.is_sorted_by_key(|level| level.number()));
     assert_eq!(AccessLevel::ALL.map(|level| AccessLevel::parse(level.as_str())), AccessLevel::ALL.map(Some));
     assert_eq!(AccessLevel::from_number(3), None);
+}
+
+#[tokio::test]
+async fn a_list_of_its_own_is_changed_instead_of_the_defaults() {
+    let given = [customized(), granted(ANN, AccessLevel::View)];
+    for (command, events) in [
+        (change(ANN, Some(AccessLevel::Admin)), vec![granted(ANN, AccessLevel::Admin)]),
+        (change(ANN, None), vec![revoked(ANN)]),
+        (change(ANN, Some(AccessLevel::View)), vec![]),
+        (change(VIEWERS, None), vec![]),
+    ] {
+        assert_eq!(decided::<ResourcePermission>(&given, vec![command]).await, Ok(events));
+    }
+}
+
+#[tokio::test]
+async fn a_list_has_as_many_grants_as_it_may() {
+    let grants: Grants =
+        (1..).take(MAX_GRANTS).map(|user| (Grantee::User(UserId(user)), AccessLevel::View)).collect();
+    let replace = ResourcePermissionCommand::Replace { resource: resource(), grants: grants.clone() };
+    let one_more = ResourcePermissionCommand::Change {
+        resource: resource(),
+        defaults: Grants::new(),
+        changes: [(VIEWERS, Some(AccessLevel::View))].into(),
+    };
+    let events = decided::<ResourcePermission>(&[], vec![replace]).await.unwrap();
+    assert_eq!(
+        folded::<ResourcePermission>(&events),
+        ResourcePermission { resource: Some(resource()), grants }
+    );
+    let refused = decided::<ResourcePermission>(&events, vec![one_more]).await;
+    assert_eq!(refused, Err(ResourcePermissionError::TooMany));
+}
+
+#[test]
+fn the_creator_administers_what_has_no_list() {
+    let by_role = Grants::from([(VIEWERS, AccessLevel::View), (EDITORS, AccessLevel::Edit)]);
+    assert_eq!(default_grants(None), by_role);
+    let creator = default_grants(Some(UserId(5)));
+    assert_eq!((creator.len(), creator.get(&ANN)), (3, Some(&AccessLevel::Admin)));
+}
+
+#[test]
+fn kinds_are_named_like_their_nouns() {
+    for (noun, kind) in
+        [("folder", Some(ResourceKind::Folder)), ("dashboard", Some(ResourceKind::Dashboard)), ("team", None)]
+    {
+        assert_eq!(ResourceKind::of_noun(noun), kind);
+        assert!(kind.is_none_or(|kind| kind.as_str() == noun));
+    }
 }

@@ -177,3 +177,129 @@ fn whenever_anything_changes_something_is_told() {
         }
     }
 }
+
+/// What is told of the only panel of a dashboard that becomes another.
+fn told_of_panel(before: &str, after: &str) -> (String, Vec<String>) {
+    let dashboard = |panel: &str| format!(r#"{{"dashboard":{{"panels":[{{"id":1,{panel}}}]}}}}"#);
+    let mut found = sentences(&dashboard(before), &dashboard(after));
+    assert_eq!(found.len(), 1, "{found:?}");
+    let sentence = found.remove(0);
+    (sentence.text, sentence.changed)
+}
+
+#[test]
+fn each_change_of_a_panel_has_a_word() {
+    let grid = |members: &str| format!(r#""gridPos":{{{members}}}"#);
+    let place = |x: u8, y: u8, w: u8, h: u8| grid(&format!(r#""x":{x},"y":{y},"w":{w},"h":{h}"#));
+    for (before, after, words) in [
+        (place(0, 0, 4, 4), place(1, 0, 4, 4), &["moved"][..]),
+        (place(0, 0, 4, 4), place(0, 1, 4, 4), &["moved"]),
+        (place(0, 0, 4, 4), place(0, 0, 5, 4), &["resized"]),
+        (place(0, 0, 4, 4), place(0, 0, 4, 5), &["resized"]),
+        (place(0, 0, 4, 4), place(1, 0, 5, 4), &["moved", "resized"]),
+        (grid(r#""static":true"#), grid(r#""static":false"#), &["moved"]),
+        (grid(r#""x":0,"static":true"#), grid(r#""x":1,"static":false"#), &["moved"]),
+        (grid(r#""w":0,"static":true"#), grid(r#""w":1,"static":false"#), &["resized"]),
+        (r#""title":"A""#.into(), r#""title":"B""#.into(), &["title"]),
+        (r#""type":"a""#.into(), r#""type":"b""#.into(), &["type"]),
+        (r#""targets":[]"#.into(), r#""targets":[1]"#.into(), &["query"]),
+        (r#""datasource":"a""#.into(), r#""datasource":"b""#.into(), &["datasource"]),
+        (r#""options":1"#.into(), r#""options":2"#.into(), &["options"]),
+        (r#""a":1"#.into(), r#""b":1"#.into(), &["options"]),
+        (r#""title":"A","x":1"#.into(), r#""title":"B","x":2"#.into(), &["title", "options"]),
+    ] {
+        assert_eq!(told_of_panel(&before, &after).1, words, "{before} {after}");
+    }
+    let text = told_of_panel(&grid(r#""static":true"#), &grid(r#""static":false"#)).0;
+    assert_eq!(text, "panel 1 its place changed");
+    let text = told_of_panel(&place(0, 0, 4, 4), &place(1, 0, 5, 4)).0;
+    assert_eq!(text, "panel 1 moved; was resized");
+}
+
+#[test]
+fn a_panel_in_both_lists_is_looked_for_in_both() {
+    let rows = |rows: &str| format!(r#"{{"dashboard":{{"panels":[{{"id":1}}],"rows":[{rows}]}}}}"#);
+    assert_eq!(texts(&rows(""), &rows(r#"{"id":2}"#)), ["panel 2 was added"]);
+    let row = |panel: &str| rows(&format!(r#"{{"id":9,"panels":[{panel}]}}"#));
+    assert_eq!(texts(&row(r#"{"id":2}"#), &row(r#"{"id":2,"x":1}"#)), ["panel 2 its options changed"]);
+}
+
+#[test]
+fn what_has_no_words_of_its_own_is_named() {
+    let dashboard = |member: &str| format!(r#"{{"dashboard":{{{member}}}}}"#);
+    for (before, after, text) in [
+        (r#""panels":7"#, r#""panels":8"#, "the dashboard its panels changed"),
+        (r#""rows":7"#, r#""rows":8"#, "the dashboard its rows changed"),
+        (r#""templating":7"#, r#""templating":8"#, "the dashboard its variables changed"),
+        (
+            r#""templating":{"list":[],"x":1}"#,
+            r#""templating":{"list":[],"x":2}"#,
+            "the dashboard its variables changed",
+        ),
+        (r#""a":1"#, r#""b":1"#, "the dashboard its a changed; its b changed"),
+    ] {
+        assert_eq!(texts(&dashboard(before), &dashboard(after)), [text]);
+    }
+    // What is told of its parts is not told of the whole again.
+    let parts = |number: u8| {
+        format!(
+            r#"{{"panels":[{{"id":1,"x":{number}}}],"rows":[],"templating":{{"list":[{{"name":"a","x":{number}}}]}}}}"#
+        )
+    };
+    let image = |number: u8| format!(r#"{{"dashboard":{}}}"#, parts(number));
+    assert_eq!(texts(&image(1), &image(2)), ["panel 1 its options changed", "variable “a” changed"]);
+}
+
+#[test]
+fn variables_of_the_same_name_are_counted() {
+    let variables = |second: &str| {
+        format!(r#"{{"dashboard":{{"templating":{{"list":[{{"name":"a"}},{{"name":"a"{second}}}]}}}}}}"#)
+    };
+    assert_eq!(texts(&variables(""), &variables(r#","x":1"#)), ["variable “a” changed"]);
+    let one = r#"{"dashboard":{"templating":{"list":[{"name":"a"}]}}}"#;
+    assert_eq!(texts(&variables(""), one), ["variable “a” was removed"]);
+    assert_eq!(texts(one, &variables("")), ["variable “a” was added"]);
+}
+
+#[test]
+fn a_dashboard_that_comes_or_goes_is_named() {
+    let image = r#"{"dashboard":{"title":"CPU"}}"#;
+    for (before, after, word) in [("null", image, "added"), (image, "null", "removed")] {
+        let found = sentences(before, after);
+        assert_eq!((found.len(), found[0].title.as_str(), found[0].subject), (1, "CPU", "dashboard"));
+        assert_eq!(found[0].changed, [word]);
+    }
+}
+
+#[test]
+fn names_are_told_up_to_their_limit() {
+    let (most, long) = ("n".repeat(MAX_NAME), "n".repeat(MAX_NAME + 1));
+    for (name, told) in [(&most, most.clone()), (&long, format!("{most}…"))] {
+        let variables = format!(r#"{{"dashboard":{{"templating":{{"list":[{{"name":"{name}"}}]}}}}}}"#);
+        assert_eq!(texts(r#"{"dashboard":{}}"#, &variables)[0], format!("variable “{told}” was added"));
+        let member = format!(r#"{{"dashboard":{{"{name}":1}}}}"#);
+        let found = sentences(r#"{"dashboard":{}}"#, &member);
+        assert_eq!(found[0].changed, [told]);
+    }
+}
+
+#[test]
+fn what_cannot_be_told_for_its_length_is_cut() {
+    let image = |count: usize, value: u8| {
+        let name = "\u{1F600}".repeat(MAX_NAME);
+        let members: Vec<_> = (0..count).map(|member| format!(r#""{member:02}{name}":{value}"#)).collect();
+        format!(r#"{{"dashboard":{{{}}}}}"#, members.join(","))
+    };
+    for count in [MAX_CHANGES_OF_PART, MAX_CHANGES_OF_PART + 1] {
+        let description = compared(&image(count, 0), &image(count, 1), summarize);
+        assert_eq!((description.sentences.len(), description.is_cut), (0, true));
+    }
+    let plain = |value: u8| {
+        let members: Vec<_> =
+            (0..MAX_CHANGES_OF_PART).map(|member| format!(r#""{member}":{value}"#)).collect();
+        format!(r#"{{"dashboard":{{{}}}}}"#, members.join(","))
+    };
+    let most = compared(&plain(0), &plain(1), summarize);
+    assert_eq!((most.sentences[0].changed.len(), most.is_cut), (MAX_CHANGES_OF_PART, false));
+    assert!(!most.sentences[0].text.contains("more"), "{}", most.sentences[0].text);
+}

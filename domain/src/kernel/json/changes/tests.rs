@@ -131,3 +131,107 @@ fn what_is_deep_is_compared_once() {
     assert_eq!(found.len(), 1);
     assert!(found[0].starts_with("Replace /1/1/") && found[0].ends_with(" 1>2"), "{}", found[0]);
 }
+
+#[test]
+fn items_are_named_by_the_first_member_that_names_them_all() {
+    for name in NAMES {
+        let list = |first: &str, second: &str| format!(r#"[{{"{name}":{first}}},{{"{name}":{second}}}]"#);
+        assert_eq!(changes(&list("1", "2"), &list("2", "1")), ["Move /1>/0"], "{name}");
+    }
+    // By its id the first is known again, by its name the other would be.
+    let (before, after) = (r#"[{"id":1,"name":"a"},{"id":2,"name":"b"}]"#, r#"[{"id":2,"name":"a"}]"#);
+    let expected = [r#"Remove /0 {"id":1,"name":"a"}>"#, r#"Replace /1/name>/0/name "b">"a""#];
+    assert_eq!(changes(before, after), expected);
+}
+
+#[test]
+fn items_are_without_names_unless_all_have_one_that_is_a_text_or_a_number() {
+    for (before, after, expected) in [
+        (r#"[{"id":1},{}]"#, r#"[{"id":1}]"#, "Remove /1 {}>"),
+        (r#"[{"id":true}]"#, r#"[{"id":false}]"#, "Replace /0/id true>false"),
+        (r#"[{"id":1.5}]"#, r#"[{"id":2.5}]"#, "Replace /0/id 1.5>2.5"),
+        (r#"[{"id":1},{"id":1}]"#, r#"[{"id":1}]"#, r#"Remove /1 {"id":1}>"#),
+    ] {
+        assert_eq!(changes(before, after), [expected]);
+    }
+    let (number, text) = (r#"[{"id":1}]"#, r#"[{"id":"1"}]"#);
+    assert_eq!(changes(number, text), [r#"Remove /0 {"id":1}>"#, r#"Add /0 >{"id":"1"}"#]);
+}
+
+#[test]
+fn what_stays_in_order_has_not_moved() {
+    let places =
+        |places: &[i64]| moved(&places.iter().map(|was| usize::try_from(*was).ok()).collect::<Vec<_>>());
+    assert_eq!(places(&[]), [false; 0]);
+    assert_eq!(places(&[-1, 0, -1, 1]), [false; 4]);
+    assert_eq!(places(&[2, 0, 1]), [true, false, false]);
+    assert_eq!(places(&[1, 2, 0]), [false, false, true]);
+    assert_eq!(places(&[0, 3, -1, 1, 2]), [false, true, false, false, false]);
+    assert_eq!(places(&[4, 1, 5, 2, 3]), [true, false, true, false, false]);
+}
+
+#[test]
+fn a_path_is_as_long_as_it_is_written() {
+    for path in ["", "/plain", "/é", "/a\"b\\", "/\u{1}\u{1f}x"] {
+        // JSON has shorter escapes for some control characters.
+        assert_eq!(written_length(path) + 2, serde_json::to_string(path).unwrap().len(), "{path}");
+    }
+    assert_eq!(written_length("\n"), r"\u000a".len());
+}
+
+#[test]
+fn names_in_a_path_are_escaped() {
+    let mut pointer = "/a".to_owned();
+    push_segment(&mut pointer, "b/c~d");
+    assert_eq!(pointer, "/a/b~1c~0d");
+}
+
+#[test]
+fn changes_are_written_with_what_there_is_of_them() {
+    let (before, after) = (r#"{"a":1,"l":[{"id":1},{"id":2}]}"#, r#"{"b":2,"l":[{"id":2,"x":1},{"id":1}]}"#);
+    let expected = concat!(
+        r#"[{"op":"remove","path":"/a","before":1},{"op":"add","path":"/b","after":2},"#,
+        r#"{"op":"move","path":"/l/0","from":"/l/1"},{"op":"add","path":"/l/0/x","after":1}]"#
+    );
+    assert_eq!(listed(before, after, ENOUGH), (expected.to_owned(), false, 2));
+}
+
+#[test]
+fn one_half_of_the_room_is_for_paths_and_the_other_for_values() {
+    let (before, after) = (r#"{"a":1,"b":1}"#, r#"{"a":234,"b":567}"#);
+    let path = CHANGE_BYTES + "/a".len();
+    let told = |max_bytes| {
+        compared(before, after, |before, after| {
+            let changes = list_changes(before, after, max_bytes);
+            let values = changes.list.iter().flat_map(|change| [&change.before, &change.after]);
+            (changes.list.len(), values.flatten().count(), changes.is_cut)
+        })
+    };
+    assert_eq!(told(2 * 2 * path), (2, 4, false));
+    assert_eq!(told(2 * 2 * path - 1), (1, 2, true));
+    assert_eq!(told(2 * path), (1, 2, true));
+    assert_eq!(told(2 * path - 2), (0, 0, true));
+}
+
+#[test]
+fn values_are_told_as_long_as_they_fit() {
+    let value = |letter: &str| letter.repeat(CHANGE_BYTES);
+    let document = |letter: &str| {
+        let members = ["a", "b", "c"].map(|name| format!(r#""{name}":"{}""#, value(letter)));
+        format!("{{{}}}", members.join(","))
+    };
+    compared(&document("x"), &document("y"), |before, after| {
+        let length = CHANGE_BYTES + 2;
+        for (room, expected) in [(6 * length, 6), (6 * length - 1, 5), (4 * length, 4), (3 * length, 3)] {
+            let changes = list_changes(before, after, 2 * room);
+            let told = changes.list.iter().flat_map(|change| [&change.before, &change.after]).flatten();
+            assert_eq!((changes.list.len(), told.count(), changes.is_cut), (3, expected, expected < 6));
+        }
+    });
+}
+
+#[test]
+fn two_values_are_the_same_or_not() {
+    assert!(compared(r#"{"a":[1]}"#, r#"{"a":[1]}"#, is_same));
+    assert!(!compared(r#"{"a":[1]}"#, r#"{"a":[2]}"#, is_same));
+}
