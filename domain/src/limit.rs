@@ -94,4 +94,15 @@ mod tests {
             assert_eq!(amount.to_string(), text);
         }
     }
+
+    #[test]
+    fn bounds_are_told_as_they_hold() {
+        let told = |what: &str| {
+            let mut found = LIMITS.iter().copied().flatten().filter(|limit| limit.what == what);
+            found.next().unwrap().most.to_string()
+        };
+        assert_eq!(told("Description or version message"), "16 KiB");
+        assert_eq!(told("All tags together"), "4 KiB");
+        assert_eq!(told("Open invites"), "1000");
+    }
 }

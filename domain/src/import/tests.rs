@@ -260,6 +260,7 @@ fn a_dashboard_has_the_history_that_it_could_have() {
     let purged = ("dashboard.purged", r#"{"uid":"cpu"}"#);
     for events in [
         &[created, created][..],
+        &[created, recreated],
         &[recreated],
         &[created, deleted, early],
         &[next],
@@ -358,4 +359,17 @@ fn a_dashboard_can_be_in_the_deepest_folder() {
     let elsewhere = |depth| BTreeMap::from([(Uid::try_new("there").unwrap(), depth)]);
     import.check_places(&elsewhere(4)).unwrap();
     assert!(import.check_places(&elsewhere(5)).is_err());
+}
+
+#[test]
+fn nothing_can_be_in_a_folder_that_is_deleted() {
+    let mut import = imported(&[("folder.created", CREATED), ("folder.deleted", DELETED)]).unwrap();
+    let in_ops = version(r#""id":5,"generation":1"#, CONTENT).replace("null", r#""ops""#);
+    import.take(3, &cpu(1, "dashboard.created", &in_ops)).unwrap();
+    assert_eq!(import.folders_elsewhere().into_iter().map(Uid::as_str).collect::<Vec<_>>(), ["ops"]);
+    assert_eq!(import.check_places(&BTreeMap::new()).unwrap_err().why, "which is not there");
+    let deleted =
+        ForeignEvent { schema_version: 2, ..cpu(2, "dashboard.deleted", r#"{"uid":"cpu","in_trash":true}"#) };
+    import.take(4, &deleted).unwrap();
+    assert!(import.folders_elsewhere().is_empty() && import.check_places(&BTreeMap::new()).is_ok());
 }

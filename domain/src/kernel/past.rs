@@ -248,7 +248,7 @@ mod tests {
             description.push(sentence);
             (description.sentences.len(), description.is_cut)
         };
-        let half = MAX_DESCRIPTION_BYTES / 2;
+        let half = 32 * 1024;
         assert_eq!(told(sentence(half - 10, 8, [7, 5])), (1, false));
         for longer in
             [sentence(half - 9, 8, [7, 5]), sentence(half - 10, 9, [7, 5]), sentence(half - 10, 8, [7, 6])]

@@ -5,6 +5,7 @@ use crate::kernel::testing::{decided, folded};
 
 type Framework = TestFramework<Invite>;
 const NOW: Timestamp = Timestamp(1_000_000);
+const DAY: i64 = 86_400;
 
 fn guest(email: &str) -> Guest {
     Guest { email: email.into(), name: "Ann".into(), role: OrgRole::Editor }
@@ -15,7 +16,7 @@ fn create(email: &str) -> InviteCommand {
 }
 
 fn created() -> InviteEvent {
-    let expires_at = NOW.plus_seconds(LIFETIME_SECONDS);
+    let expires_at = NOW.plus_seconds(DAY);
     let guest = guest("ann@example.org");
     InviteCreated { id: InviteId(7), guest, invited_by: UserId(1), expires_at }.into()
 }
@@ -37,12 +38,12 @@ async fn lives_for_a_day() {
         .then_expect_events(vec![created()]);
     Framework::with(())
         .given(vec![created()])
-        .when_async(accept_after(LIFETIME_SECONDS - 1))
+        .when_async(accept_after(DAY - 1))
         .await
         .then_expect_events(vec![accepted()]);
     Framework::with(())
         .given(vec![created()])
-        .when_async(accept_after(LIFETIME_SECONDS))
+        .when_async(accept_after(DAY))
         .await
         .then_expect_error(InviteError::NotFound);
 }
@@ -50,7 +51,7 @@ async fn lives_for_a_day() {
 #[tokio::test]
 async fn expires_when_its_time_is_over_and_not_before() {
     let expired = InviteExpired { id: InviteId(7) }.into();
-    for (seconds, events) in [(LIFETIME_SECONDS - 1, vec![]), (LIFETIME_SECONDS, vec![expired])] {
+    for (seconds, events) in [(DAY - 1, vec![]), (DAY, vec![expired])] {
         Framework::with(())
             .given(vec![created()])
             .when_async(InviteCommand::Expire { now: NOW.plus_seconds(seconds) })
@@ -117,12 +118,7 @@ async fn is_ended_by_being_revoked_while_it_is_open() {
     let open: Invite = folded(&[created()]);
     assert_eq!(
         open,
-        Invite {
-            id: InviteId(7),
-            role: OrgRole::Editor,
-            expires_at: NOW.plus_seconds(LIFETIME_SECONDS),
-            is_open: true
-        }
+        Invite { id: InviteId(7), role: OrgRole::Editor, expires_at: NOW.plus_seconds(DAY), is_open: true }
     );
     let command = open.ending().unwrap();
     assert_eq!(decided::<Invite>(&[created()], vec![command]).await, Ok(vec![revoked.clone()]));

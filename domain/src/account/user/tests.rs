@@ -142,6 +142,8 @@ async fn what_was_granted_or_taken_can_be_reversed() {
         (UserCommand::SetServerAdmin(true), vec![]),
         (UserCommand::SetDisabled(false), vec![UserEnabled { id: ID }.into()]),
         (UserCommand::AddHelpFlags(6), vec![help_flags(7)]),
+        (UserCommand::AddHelpFlags(13), vec![help_flags(13)]),
+        (UserCommand::AddHelpFlags(1), vec![]),
         (UserCommand::ClearHelpFlags, vec![help_flags(0)]),
     ];
     for (command, events) in cases {

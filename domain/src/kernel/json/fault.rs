@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn the_fault_is_named() {
-        let faults: [(&[u8], &str); 27] = [
+        let faults: [(&[u8], &str); 29] = [
             (b"\xEF\xBB\xBF{}", "it begins with a byte order mark, which must be left out"),
             (b"\xFF\xFE{\0}\0", "it is UTF-16, only UTF-8 is read"),
             (b"{\"a\": NaN}", "NaN at byte 7 is no JSON number, null stands for none"),
@@ -107,6 +107,8 @@ mod tests {
             (b"{\"a\": \"x\ny\"}", "there is a control character in a text at byte 9"),
             (b"{\"a\": \"\xFF\"}", "it is not UTF-8 at byte 8"),
             (b"{\"a\": \"x", "a text has no end"),
+            (b"{\n\"a\": \"x", "a text has no end"),
+            (b"\\ \"a", "a text has no end"),
             (b"{\"a\": 1", "it ends too early"),
             (b"{\"a\": \"x\"", "it ends too early"),
             (b"", "it has no value"),

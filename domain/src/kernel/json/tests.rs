@@ -21,6 +21,7 @@ fn the_same_meaning_has_the_same_text() {
     let one = canonical(r#"{"b": [1, 2.50, -0.0], "a": {"y": null, "x": "é"}}"#);
     let other = canonical(r#"{"a":{"x":"\u00e9","y":null},"b":[1,2.5,-0.0]}"#);
     assert_eq!(one, other);
+    assert_ne!(one, canonical("{}"));
     assert_eq!(one.as_str(), r#"{"a":{"x":"é","y":null},"b":[1,2.5,-0.0]}"#);
 }
 

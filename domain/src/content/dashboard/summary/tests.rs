@@ -105,7 +105,9 @@ fn panels_are_known_by_whatever_their_ids_are() {
     );
     assert_eq!(told("{},{}", "{}"), ["a panel without a title was removed"]);
     assert_eq!(told(r#"{"id":"x"}"#, ""), ["panel x was removed"]);
-    assert_eq!(told("1", "2"), ["a panel without a title its options changed"]);
+    for (before, after) in [("1", "2"), ("1", "{}"), ("{}", "1")] {
+        assert_eq!(told(before, after), ["a panel without a title its options changed"]);
+    }
     assert_eq!(
         told(r#"{"id":1},{"id":2}"#, r#"{"id":2},{"id":1}"#),
         ["the dashboard its panels were put in another order"]
@@ -166,7 +168,7 @@ impl Numbers {
 #[test]
 fn whenever_anything_changes_something_is_told() {
     let mut numbers = Numbers(0x2545_F491_4F6C_DD1D);
-    let mut images: Vec<_> = (0..300).map(|_| numbers.image()).collect();
+    let mut images: Vec<_> = (0..100).map(|_| numbers.image()).collect();
     images.push("null".to_owned());
     for before in &images {
         for after in images.iter().rev().take(40) {

@@ -25,6 +25,8 @@ fn members_are_added_removed_and_replaced() {
     );
     assert_eq!(changes(r#"{"b":1,"a":1.5}"#, r#"{"a":1.5,"b":1}"#), Vec::<String>::new());
     assert_eq!(changes("1", "{}"), ["Replace  1>{}"]);
+    assert_eq!(changes("[1]", "5"), ["Replace  [1]>5"]);
+    assert_eq!(changes("{}", "[1]"), ["Replace  {}>[1]"]);
 }
 
 #[test]
@@ -234,4 +236,14 @@ fn values_are_told_as_long_as_they_fit() {
 fn two_values_are_the_same_or_not() {
     assert!(compared(r#"{"a":[1]}"#, r#"{"a":[1]}"#, is_same));
     assert!(!compared(r#"{"a":[1]}"#, r#"{"a":[2]}"#, is_same));
+}
+
+#[test]
+fn where_a_value_was_counts_as_well_as_where_it_is() {
+    let (before, after) = (r#"{"list":[{"id":1},{"id":2}]}"#, r#"{"list":[{"id":2},{"id":1}]}"#);
+    let room = CHANGE_BYTES + "/list/1".len() + "/list/0".len();
+    for (room, count) in [(room, 1), (room - 1, 0)] {
+        let found = compared(before, after, |before, after| list_changes(before, after, 2 * room));
+        assert_eq!((found.list.len(), found.is_cut), (count, count == 0));
+    }
 }
