@@ -132,8 +132,8 @@ async fn nothing_else_comes_back() {
     }
 }
 
-fn ops() -> Option<Uid> {
-    Some(Uid::try_new("ops").unwrap())
+fn ops() -> Uid {
+    Uid::try_new("ops").unwrap()
 }
 
 fn updated(version: i64, title: &str) -> DashboardEvent {
@@ -185,13 +185,13 @@ async fn an_old_version_that_could_not_be_saved_does_not_come_back() {
 
 #[test]
 fn the_state_follows_the_last_version() {
-    let in_ops = DashboardContent { folder_uid: ops(), ..content("Memory") };
+    let in_ops = DashboardContent { folder_uid: Some(ops()), ..content("Memory") };
     let events = [
         created(),
         DashboardUpdated { generation: 1, version: 2, content: in_ops }.into(),
         version_restored(3, 1, "CPU"),
         deleted(true),
-        restored(ops()),
+        restored(Some(ops())),
         deleted(true),
         purged(),
     ];
@@ -244,11 +244,11 @@ async fn one_is_ended_and_brought_back_by_the_trash() {
     assert!(there.undeletion(9).is_none());
     let ended = decided::<Dashboard>(&[created()], vec![there.ending().unwrap()]).await;
     assert_eq!(ended, Ok(vec![deleted(true)]));
-    let given = [created(), deleted(true), restored(ops()), deleted(true)];
+    let given = [created(), deleted(true), restored(Some(ops())), deleted(true)];
     let in_trash: Dashboard = folded(&given);
     assert!(in_trash.ending().is_none());
     let back = decided::<Dashboard>(&given, in_trash.undeletion(9).unwrap()).await;
-    assert_eq!(back, Ok(vec![restored(ops())]));
+    assert_eq!(back, Ok(vec![restored(Some(ops()))]));
 }
 
 #[test]
