@@ -242,6 +242,8 @@ fn what_has_no_words_of_its_own_is_named() {
     ] {
         assert_eq!(texts(&dashboard(before), &dashboard(after)), [text]);
     }
+    let beside = |number: u8| format!(r#"{{"dashboard":{{}},"x":{number}}}"#);
+    assert_eq!(texts(&beside(1), &beside(2)), ["the dashboard changed"]);
     // What is told of its parts is not told of the whole again.
     let parts = |number: u8| {
         format!(
