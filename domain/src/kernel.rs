@@ -11,6 +11,8 @@ pub mod past;
 pub mod reason;
 pub mod role;
 pub mod slug;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod text;
 pub mod timestamp;
 pub mod uid;

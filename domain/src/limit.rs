@@ -78,9 +78,15 @@ mod tests {
     #[test]
     fn amounts_have_units() {
         let cases = [
+            (Amount::Bytes(0), "0 bytes"),
             (Amount::Bytes(760), "760 bytes"),
+            (Amount::Bytes(1024), "1 KiB"),
+            (Amount::Bytes(1025), "1025 bytes"),
             (Amount::Bytes(16 * 1024), "16 KiB"),
+            (Amount::Bytes(1024 * 1024), "1 MiB"),
+            (Amount::Bytes(1024 * 1024 + 1024), "1025 KiB"),
             (Amount::Bytes(10 * 1024 * 1024), "10 MiB"),
+            (Amount::Bytes(10 * 1024 * 1024 + 1), "10485761 bytes"),
             (Amount::Characters(40), "40 characters"),
             (Amount::Count(5), "5"),
             (Amount::Time(Duration::from_secs(30)), "30s"),
@@ -88,5 +94,16 @@ mod tests {
         for (amount, text) in cases {
             assert_eq!(amount.to_string(), text);
         }
+    }
+
+    #[test]
+    fn bounds_are_told_as_they_hold() {
+        let told = |what: &str| {
+            let mut found = LIMITS.iter().copied().flatten().filter(|limit| limit.what == what);
+            found.next().unwrap().most.to_string()
+        };
+        assert_eq!(told("Description or version message"), "16 KiB");
+        assert_eq!(told("All tags together"), "4 KiB");
+        assert_eq!(told("Open invites"), "1000");
     }
 }

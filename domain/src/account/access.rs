@@ -255,6 +255,7 @@ mod tests {
     use cqrs_es::test::TestFramework;
 
     use super::*;
+    use crate::kernel::testing::{decided, folded};
 
     type Framework = TestFramework<Access>;
 
@@ -304,5 +305,67 @@ mod tests {
         assert_eq!(Outcome::of_event("access.token_refused"), Outcome::Failure);
         assert_eq!(Outcome::of_event("access.logged_in"), Outcome::Success);
         assert_eq!(Outcome::of_event("dashboard.deleted"), Outcome::Success);
+    }
+
+    fn failed(refusal: Refusal) -> AccessLoginFailed {
+        AccessLoginFailed { target: AccessTarget { kind: "user".into(), uid: "5".into() }, refusal }
+    }
+
+    fn token_refused(refusal: Refusal) -> AccessTokenRefused {
+        AccessTokenRefused { target: AccessTarget::default(), refusal }
+    }
+
+    #[tokio::test]
+    async fn each_attempt_is_an_event_and_is_counted() {
+        let refusal = |count| Refusal { reason: "wrong".into(), count, since: Timestamp(7) };
+        let target = AccessTarget { kind: "user".into(), uid: "5".into() };
+        let logged_in = AccessLoggedIn { target, user_id: UserId(5), session_id: 8 };
+        let commands = vec![
+            AccessCommand::Deny(denied(1, "no rights")),
+            AccessCommand::FailLogin(failed(refusal(20))),
+            AccessCommand::RefuseToken(token_refused(refusal(300))),
+            AccessCommand::LogIn(logged_in.clone()),
+            AccessCommand::LogIn(logged_in.clone()),
+        ];
+        let events = decided::<Access>(&[], commands).await.unwrap();
+        let expected = [
+            denied(1, "no rights").into(),
+            failed(refusal(20)).into(),
+            token_refused(refusal(300)).into(),
+            logged_in.clone().into(),
+            logged_in.into(),
+        ];
+        assert_eq!(events, expected);
+        assert_eq!(folded::<Access>(&events), Access { refused: 321, log_ins: 2 });
+    }
+
+    #[tokio::test]
+    async fn every_text_about_access_is_bounded() {
+        let long = || "x".repeat(MAX_NAME_BYTES + 1);
+        let target = |kind: String, uid: String| AccessTarget { kind, uid };
+        let refusal = || denied(1, "").refusal;
+        let longest = "x".repeat(MAX_NAME_BYTES);
+        let most =
+            AccessDenied { route: longest.clone(), method: longest.clone(), ..denied(1, longest.as_str()) };
+        assert!(decided::<Access>(&[], vec![AccessCommand::Deny(most)]).await.is_ok());
+        for command in [
+            AccessCommand::Deny(AccessDenied { route: long(), ..denied(1, "") }),
+            AccessCommand::Deny(AccessDenied { method: long(), ..denied(1, "") }),
+            AccessCommand::Deny(AccessDenied { target: target(long(), String::new()), ..denied(1, "") }),
+            AccessCommand::FailLogin(AccessLoginFailed {
+                target: target("user".into(), long()),
+                refusal: refusal(),
+            }),
+            AccessCommand::RefuseToken(token_refused(Refusal { reason: long(), ..refusal() })),
+        ] {
+            let refused = decided::<Access>(&[], vec![command]).await;
+            assert_eq!(refused, Err(AccessError::TextTooLong));
+        }
+    }
+
+    #[test]
+    fn outcomes_have_names() {
+        assert_eq!(Outcome::ALL.map(Outcome::name), ["success", "denied", "failure"]);
+        assert_eq!(Outcome::of_event("access.login_failed"), Outcome::Failure);
     }
 }

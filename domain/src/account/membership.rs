@@ -194,6 +194,7 @@ mod tests {
     use cqrs_es::test::TestFramework;
 
     use super::*;
+    use crate::kernel::testing::{decided, folded};
 
     type Framework = TestFramework<Membership>;
     const USER: UserId = UserId(9);
@@ -233,5 +234,55 @@ mod tests {
             .when_async(MembershipCommand::ChangeRole(OrgRole::Admin))
             .await
             .then_expect_error(MembershipError::NotMember);
+    }
+
+    fn removed() -> MembershipEvent {
+        MembershipRemoved { user_id: USER }.into()
+    }
+
+    fn role_changed(role: OrgRole) -> MembershipEvent {
+        MembershipRoleChanged { user_id: USER, role }.into()
+    }
+
+    #[tokio::test]
+    async fn another_role_or_none_is_an_event() {
+        let given = [added(OrgRole::Viewer)];
+        for (command, event) in [
+            (MembershipCommand::ChangeRole(OrgRole::Admin), role_changed(OrgRole::Admin)),
+            (MembershipCommand::Remove, removed()),
+        ] {
+            assert_eq!(decided::<Membership>(&given, vec![command]).await, Ok(vec![event]));
+        }
+        let again = MembershipCommand::Add { user_id: USER, role: OrgRole::Editor };
+        let back = decided::<Membership>(&[added(OrgRole::Viewer), removed()], vec![again]).await;
+        assert_eq!(back, Ok(vec![added(OrgRole::Editor)]));
+    }
+
+    #[test]
+    fn who_has_left_has_no_role() {
+        let member: Membership = folded(&[added(OrgRole::Viewer), role_changed(OrgRole::Admin)]);
+        assert_eq!(member, Membership { user_id: USER, role: OrgRole::Admin, exists: true });
+        let gone: Membership = folded(&[added(OrgRole::Admin), removed()]);
+        assert_eq!(gone, Membership { user_id: USER, role: OrgRole::None, exists: false });
+    }
+
+    #[test]
+    fn only_with_its_removal_a_membership_ends() {
+        assert_eq!(removed().ending(), Some(Ending::Member(USER)));
+        assert_eq!((added(OrgRole::Admin).ending(), role_changed(OrgRole::Admin).ending()), (None, None));
+    }
+
+    #[tokio::test]
+    async fn a_role_comes_back_and_who_left_only_if_the_removal_is_undone() {
+        let events = [added(OrgRole::Viewer), role_changed(OrgRole::Admin), removed()];
+        let [never, past, now, gone] = [0, 1, 2, 3].map(|count| folded::<Membership>(&events[..count]));
+        for commands in [now.restoration(&past, &events[..1], 1), now.reversal(&past, &events[..1], 1)] {
+            let back = decided::<Membership>(&events[..2], commands.unwrap()).await;
+            assert_eq!(back, Ok(vec![role_changed(OrgRole::Viewer)]));
+        }
+        assert!(gone.restoration(&now, &events[..2], 1).is_none());
+        let commands = gone.reversal(&now, &events[..2], 1).unwrap();
+        assert_eq!(decided::<Membership>(&events, commands).await, Ok(vec![added(OrgRole::Admin)]));
+        assert!(gone.reversal(&never, &[], 1).is_none());
     }
 }

@@ -160,6 +160,7 @@ mod tests {
     use cqrs_es::test::TestFramework;
 
     use super::*;
+    use crate::kernel::testing::folded;
 
     type Framework = TestFramework<Quota>;
 
@@ -198,5 +199,17 @@ mod tests {
         for target in QuotaTarget::OF_ORG.iter().chain(QuotaTarget::OF_USER) {
             assert_eq!(serde_json::to_string(target).unwrap(), format!("{:?}", target.as_str()));
         }
+    }
+
+    #[test]
+    fn streams_are_named_by_owner() {
+        assert_eq!(Quota::stream_id(&QuotaOwner::Org).as_str(), "quota-org");
+        assert_eq!(Quota::stream_id(&QuotaOwner::User(UserId(5))).as_str(), "quota-user-5");
+    }
+
+    #[test]
+    fn the_last_limit_holds_for_its_target() {
+        let quota: Quota = folded(&[changed(5), changed(0)]);
+        assert_eq!(quota.limits, BTreeMap::from([(QuotaTarget::Dashboard, 0)]));
     }
 }

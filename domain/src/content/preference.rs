@@ -211,6 +211,7 @@ mod tests {
     use cqrs_es::test::TestFramework;
 
     use super::*;
+    use crate::kernel::testing::{decided, folded};
 
     type Framework = TestFramework<Preference>;
     const OWNER: PreferenceOwner = PreferenceOwner::User(UserId(5));
@@ -281,5 +282,50 @@ mod tests {
         assert_eq!(Preference::stream_id(&OWNER).as_str(), "preference-user-5");
         let team = PreferenceOwner::Team(TeamId(5));
         assert_eq!(Preference::stream_id(&team).as_str(), "preference-team-5");
+    }
+
+    #[test]
+    fn texts_and_bookmarks_are_bounded() {
+        let none = PreferenceSettings::default;
+        let word = || "x".repeat(MAX_WORD_BYTES);
+        let bookmarks = |count: usize, bytes: usize| PreferenceSettings {
+            bookmark_urls: vec!["x".repeat(bytes); count],
+            ..none()
+        };
+        let longest = PreferenceSettings {
+            language: word(),
+            regional_format: word(),
+            query_history_tab: word(),
+            ..bookmarks(MAX_BOOKMARKS, MAX_BOOKMARK_BYTES)
+        };
+        assert_eq!(longest.check(), Ok(()));
+        for settings in [
+            PreferenceSettings { language: word() + "x", ..none() },
+            PreferenceSettings { regional_format: word() + "x", ..none() },
+            PreferenceSettings { query_history_tab: word() + "x", ..none() },
+        ] {
+            assert_eq!(settings.check(), Err(PreferenceError::TextTooLong));
+        }
+        for settings in [bookmarks(MAX_BOOKMARKS + 1, 1), bookmarks(1, MAX_BOOKMARK_BYTES + 1)] {
+            assert_eq!(settings.check(), Err(PreferenceError::BookmarksTooLong));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_preferred_comes_back() {
+        let light = PreferenceSettings { theme: "light".into(), ..dark() };
+        let events = [changed(dark()), changed(light.clone())];
+        let [past, now] = [1, 2].map(|count| folded::<Preference>(&events[..count]));
+        for commands in [now.restoration(&past, &events, 1), now.reversal(&past, &events, 1)] {
+            let back = decided::<Preference>(&events, commands.unwrap()).await;
+            assert_eq!(back, Ok(vec![changed(dark())]));
+        }
+        assert!(now.restoration(&past, &[], 1).is_none());
+    }
+
+    #[test]
+    fn people_see_the_settings_themselves() {
+        let image = folded::<Preference>(&[changed(dark())]).image(&[]).unwrap();
+        assert!(image.contains(r#""theme":"dark""#) && image.contains(r#""weekStart":"""#), "{image}");
     }
 }

@@ -132,6 +132,7 @@ mod tests {
     use cqrs_es::test::TestFramework;
 
     use super::*;
+    use crate::kernel::testing::{decided, folded};
 
     type Framework = TestFramework<Star>;
     const USER: UserId = UserId(9);
@@ -179,5 +180,21 @@ mod tests {
             .when_async(StarCommand::Add(added("one-more", 1)))
             .await
             .then_expect_error(StarError::TooMany);
+    }
+
+    #[tokio::test]
+    async fn a_star_is_given_and_taken_away() {
+        let given = [added("cpu", 1).into()];
+        let given_again = decided::<Star>(&[], vec![StarCommand::Add(added("cpu", 1))]).await;
+        assert_eq!(given_again, Ok(given.to_vec()));
+        let taken = decided::<Star>(&given, vec![StarCommand::Remove(removed("cpu"))]).await.unwrap();
+        assert_eq!(taken, [removed("cpu").into()]);
+        assert!(folded::<Star>(&[&given[..], &taken].concat()).dashboards.is_empty());
+    }
+
+    #[tokio::test]
+    async fn the_last_star_can_be_given() {
+        let stars: Vec<_> = (1..MAX_STARS).map(|index| added(&format!("d{index}"), 1).into()).collect();
+        assert!(decided::<Star>(&stars, vec![StarCommand::Add(added("last", 1))]).await.is_ok());
     }
 }

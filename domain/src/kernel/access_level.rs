@@ -49,3 +49,23 @@ impl AccessLevel {
         Self::ALL.into_iter().find(|level| i64::from(level.number()) == number)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_has_a_name_and_a_number() {
+        let names = ["View", "Edit", "Admin"];
+        for ((level, name), number) in AccessLevel::ALL.into_iter().zip(names).zip([1, 2, 4]) {
+            assert_eq!((level.as_str(), level.number()), (name, number));
+            assert_eq!(AccessLevel::parse(name), Some(level));
+            assert_eq!(AccessLevel::from_number(number.into()), Some(level));
+            assert_eq!(AccessLevel::parse(&name.to_lowercase()), None);
+        }
+        assert!(AccessLevel::ALL.is_sorted());
+        assert!(
+            [0, 3, 5, 4 + (1 << 16)].into_iter().all(|number| AccessLevel::from_number(number).is_none())
+        );
+    }
+}

@@ -183,3 +183,67 @@ pub trait Stream:
 pub(crate) async fn decide<A: Aggregate>(aggregate: &mut A, sink: &EventSink<A>, event: impl Into<A::Event>) {
     sink.write(event.into(), aggregate).await;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::membership::{Membership, MembershipAdded};
+    use crate::account::org::Org;
+    use crate::account::service_account::ServiceAccount;
+    use crate::content::folder::Folder;
+    use crate::content::star::{Star, StarCommand, StarRemoved};
+    use crate::kernel::id::UserId;
+    use crate::kernel::json::tests::compared;
+    use crate::kernel::role::OrgRole;
+
+    #[test]
+    fn a_stream_is_named_by_the_type_and_key_of_its_aggregate() {
+        let uid = Uid::try_new("a-b").unwrap();
+        let stream = Folder::stream_id(&uid);
+        assert_eq!((stream.as_str(), stream.noun()), ("folder-a-b", "folder"));
+        assert_eq!(stream.to_string(), "folder-a-b");
+        assert_eq!(stream.key_of::<Folder, Uid>(), Some(uid));
+        assert_eq!(stream.key_of::<Org, Uid>(), None);
+        assert_eq!(stream.key_of::<Folder, UserId>(), None);
+        let stream = ServiceAccount::stream_id(&UserId(5));
+        assert_eq!(stream.key_of::<ServiceAccount, UserId>(), Some(UserId(5)));
+        let stream = StreamId::from_stored("folder".to_owned());
+        assert_eq!((stream.noun(), stream.key_of::<Folder, Uid>()), ("folder", None));
+    }
+
+    #[test]
+    fn a_noun_that_says_nothing_of_itself_is_there_without_a_name_or_place() {
+        let star = Star::default();
+        assert!(star.exists() && star.holds_key());
+        assert_eq!((star.title(), star.guarded(), star.place()), (None, None, None));
+        assert!(star.references().is_empty());
+        assert_eq!(star.image(&[]).unwrap(), r#"{"dashboards":{}}"#);
+    }
+
+    #[test]
+    fn a_noun_that_says_nothing_of_undoing_cannot_be_undone() {
+        let (star, removed) =
+            (Star::default(), StarRemoved { user_id: UserId(1), dashboard_uid: Uid::default() });
+        assert!(star.restoration(&star, &[], 1).is_none() && star.reversal(&star, &[], 1).is_none());
+        assert!(star.undeletion(1).is_none() && star.ending().is_none());
+        assert!(star.revocation(&removed.clone().into()).is_none());
+        let command = StarCommand::Remove(removed);
+        assert!(!Star::is_move(&command) && star.changed_references(&[command]).is_empty());
+    }
+
+    #[test]
+    fn what_is_not_there_holds_no_key_and_has_no_image() {
+        let mut membership = Membership::default();
+        assert!(!membership.holds_key());
+        assert_eq!(membership.image(&[]).unwrap(), NOTHING);
+        membership.apply(MembershipAdded { user_id: UserId(5), role: OrgRole::Viewer }.into());
+        assert!(membership.holds_key());
+        assert_eq!(membership.image(&[]).unwrap(), r#"{"role":"Viewer","userId":5}"#);
+    }
+
+    #[test]
+    fn a_change_is_told_by_members_unless_the_noun_knows_better_words() {
+        let told = compared(r#"{"name":"a"}"#, r#"{"name":"b"}"#, Org::describe);
+        assert_eq!(told.sentences[0].text, "the org its name changed from “a” to “b”");
+    }
+}

@@ -97,3 +97,17 @@ pub trait Effects {
         false
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::access::{AccessEvent, AccessLoggedIn, AccessTarget};
+
+    #[test]
+    fn an_event_has_no_effects_unless_its_noun_tells_some() {
+        let target = AccessTarget::default();
+        let event: AccessEvent = AccessLoggedIn { target, user_id: UserId(1), session_id: 2 }.into();
+        assert_eq!((event.ending(), event.counted()), (None, None));
+        assert!(!event.changes_only_itself());
+    }
+}

@@ -55,3 +55,19 @@ macro_rules! texts {
 }
 
 texts!(OrgId, UserId, TeamId);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_written_as_its_number() {
+        assert_eq!((OrgId(7).to_string(), "7".parse()), ("7".to_owned(), Ok(OrgId(7))));
+        assert!("seven".parse::<TeamId>().is_err());
+    }
+
+    #[test]
+    fn nobody_has_the_ids_of_actors_that_are_no_users() {
+        assert!(UserId::ANONYMOUS < UserId::SERVER && UserId::SERVER < UserId(1));
+    }
+}

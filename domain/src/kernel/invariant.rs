@@ -74,3 +74,33 @@ impl fmt::Debug for Invariant {
         f.write_str(self.name)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::hash::DefaultHasher;
+
+    use super::*;
+
+    #[test]
+    fn a_rule_is_known_by_its_name() {
+        let hash = |rule: Invariant| {
+            let mut hasher = DefaultHasher::new();
+            rule.hash(&mut hasher);
+            hasher.finish()
+        };
+        let rule = Invariant::ORG_EXISTS;
+        let same = Invariant::new("org_exists", || Refusal::new(ReasonKind::Taken, "another"));
+        assert_eq!((rule, hash(rule)), (same, hash(same)));
+        let other = Invariant::ACTOR_KEEPS_RIGHTS;
+        assert!(rule != other && hash(rule) != hash(other));
+        assert_eq!(format!("{rule:?}"), "org_exists");
+    }
+
+    #[test]
+    fn a_rule_says_whether_it_is_one_of_existence_and_how_it_refuses() {
+        assert!(Invariant::ORG_EXISTS.is_existence());
+        assert!(!Invariant::ACTOR_KEEPS_RIGHTS.is_existence());
+        let refusal = Invariant::ORG_EXISTS.refusal();
+        assert_eq!((refusal.kind, refusal.message.as_str()), (ReasonKind::Missing, "Organization not found"));
+    }
+}

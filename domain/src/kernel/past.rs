@@ -179,6 +179,8 @@ mod tests {
     use super::*;
     use crate::UserId;
     use crate::account::membership::{Membership, MembershipAdded, MembershipEvent, MembershipRemoved};
+    use crate::account::org::Org;
+    use crate::kernel::json::tests::compared;
     use crate::kernel::role::OrgRole;
 
     #[test]
@@ -202,7 +204,7 @@ mod tests {
             let say = |before: JsonValue<'_>, after: JsonValue<'_>| {
                 describe_members("service_account", before, after)
             };
-            let found = crate::kernel::json::tests::compared(before, after, say);
+            let found = compared(before, after, say);
             found.sentences.into_iter().map(|sentence| sentence.text).collect::<Vec<_>>().join("\n")
         };
         assert_eq!(text("null", r#"{"name":"ci"}"#), "the service account was created");
@@ -223,5 +225,76 @@ mod tests {
     fn members_are_named_as_in_the_api() {
         assert_eq!(camel_case("home_dashboard_uid"), "homeDashboardUid");
         assert_eq!(camel_case("name"), "name");
+    }
+
+    #[test]
+    fn an_event_of_another_noun_is_no_part_of_a_past() {
+        let mut past = Past::<Org>::default();
+        let removed: MembershipEvent = MembershipRemoved { user_id: UserId(5) }.into();
+        assert!(!past.push(&removed));
+        assert!(past.events.is_empty());
+    }
+
+    fn sentence(text: usize, title: usize, changed: [usize; 2]) -> Sentence {
+        let [text, title, one, other] =
+            [text, title, changed[0], changed[1]].map(|length| "x".repeat(length));
+        Sentence { subject: "panel", id: None, title, changed: vec![one, other], text }
+    }
+
+    #[test]
+    fn a_description_has_so_many_bytes_with_each_text_counted_twice() {
+        let told = |sentence: Sentence| {
+            let mut description = Description::default();
+            description.push(sentence);
+            (description.sentences.len(), description.is_cut)
+        };
+        let half = 32 * 1024;
+        assert_eq!(told(sentence(half - 10, 8, [7, 5])), (1, false));
+        for longer in
+            [sentence(half - 9, 8, [7, 5]), sentence(half - 10, 9, [7, 5]), sentence(half - 10, 8, [7, 6])]
+        {
+            assert_eq!(told(longer), (0, true));
+        }
+    }
+
+    #[test]
+    fn once_there_is_no_room_nothing_more_is_told() {
+        let mut description = Description::default();
+        for text in [MAX_DESCRIPTION_BYTES / 4, MAX_DESCRIPTION_BYTES / 2, 1, 1] {
+            description.push(sentence(text, 0, [0, 0]));
+        }
+        assert_eq!((description.sentences.len(), description.is_cut), (1, true));
+    }
+
+    /// What is told of objects of so many members of which each is another, with the name and value as long as they are.
+    fn told_of_members(count: usize, name: &str, value: &str) -> Description {
+        let object = |last: &str| {
+            let member = |index| format!(r#""{index:03}{name}":"{value}{last}""#);
+            format!("{{{}}}", (0..count).map(member).collect::<Vec<_>>().join(","))
+        };
+        compared(&object("a"), &object("b"), |before, after| describe_members("org", before, after))
+    }
+
+    #[test]
+    fn of_many_members_some_are_told_and_the_others_counted() {
+        let most = told_of_members(MAX_TOLD_MEMBERS, "", "");
+        assert_eq!((most.sentences[0].changed.len(), most.is_cut), (MAX_TOLD_MEMBERS, false));
+        assert!(most.sentences[0].text.ends_with("; its 049 changed from “a” to “b”"));
+        let more = told_of_members(MAX_TOLD_MEMBERS + 2, "", "");
+        assert_eq!((more.sentences[0].changed.len(), more.is_cut), (MAX_TOLD_MEMBERS, true));
+        assert!(more.sentences[0].text.ends_with("; its 049 changed from “a” to “b”; and 2 more"));
+        // Those that are told can be too long as well.
+        let long = "\u{1F600}".repeat(MAX_TOLD_VALUE);
+        let none = told_of_members(MAX_TOLD_MEMBERS + 1, &long, &long);
+        assert_eq!((none.sentences.len(), none.is_cut), (0, true));
+    }
+
+    #[test]
+    fn of_a_long_name_or_value_the_beginning_is_told() {
+        let (name, value) = ("n".repeat(MAX_TOLD_VALUE), "v".repeat(MAX_TOLD_VALUE));
+        let told = told_of_members(1, &name, &value).sentences.remove(0);
+        let name = format!("000{}…", &name[3..]);
+        assert_eq!(told.changed, [name.as_str()]);
+        assert_eq!(told.text, format!("the org its {name} changed from “{value}…” to “{value}…”"));
     }
 }

@@ -51,3 +51,16 @@ impl<R: Reason> From<R> for Refusal {
         Self { kind: reason.kind(), message: reason.to_string(), code: reason.code() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::uid::UidError;
+
+    #[test]
+    fn a_refusal_says_what_the_error_said() {
+        let refusal = Refusal::from(UidError::Empty);
+        assert_eq!(refusal, Refusal::new(ReasonKind::Invalid, "uid cannot be empty"));
+        assert_eq!(refusal.code, None);
+    }
+}

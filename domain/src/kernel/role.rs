@@ -67,3 +67,21 @@ impl fmt::Display for OrgRole {
         f.write_str(self.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_role_has_one_name_that_clients_write_in_any_case() {
+        let roles = [OrgRole::None, OrgRole::Viewer, OrgRole::Editor, OrgRole::Admin];
+        for (role, name) in roles.into_iter().zip(["None", "Viewer", "Editor", "Admin"]) {
+            assert_eq!(role.to_string(), name);
+            assert_eq!(OrgRole::try_parse(name), Ok(role));
+            assert_eq!(OrgRole::try_from_client(&name.to_uppercase()), Ok(role));
+            assert_eq!(OrgRole::try_parse(&name.to_uppercase()), Err(RoleError));
+        }
+        assert!(roles.is_sorted());
+        assert_eq!(OrgRole::try_from_client("Owner"), Err(RoleError));
+    }
+}

@@ -140,6 +140,7 @@ mod tests {
             "a\nb",
             "\u{FEFF}a",
             "a\u{FE0F}",
+            "\u{2601} \u{FE0F}",
             "a\u{2066}b",
             "\u{200D}",
         ] {
@@ -147,6 +148,27 @@ mod tests {
         }
         for plain in ["Ann Smith", "ΝΙΚΟΣ", "東京", "\u{2601}\u{FE0F} Cloud", "o'Brien", "a\u{301}"] {
             assert!(!has_hidden_characters(plain), "{plain}");
+        }
+    }
+
+    #[test]
+    fn a_text_is_stored_up_to_its_limit_and_without_nul() {
+        assert!(is_storable("", 0) && is_storable("éa", 3));
+        assert!(!is_storable("éa", 2) && !is_storable("a\0", 3));
+    }
+
+    #[test]
+    fn a_longer_text_ends_with_an_ellipsis() {
+        for (characters, expected) in [(4, "éab"), (3, "éab"), (2, "éa…"), (0, "…")] {
+            assert_eq!(shortened("éab", characters), expected);
+        }
+        assert_eq!(shortened("", 0), "");
+    }
+
+    #[test]
+    fn a_text_is_cut_between_characters() {
+        for (bytes, boundary) in [(0, 0), (1, 1), (2, 1), (3, 3), (4, 4), (9, 4)] {
+            assert_eq!(char_boundary("aéb", bytes), boundary, "{bytes}");
         }
     }
 }

@@ -155,4 +155,24 @@ mod tests {
         let timestamp = Timestamp(1_730_455_200_123_456);
         assert_eq!(Timestamp::from_date(timestamp.date()), timestamp);
     }
+
+    #[test]
+    fn only_times_of_the_years_1_to_9999_are_read() {
+        let (first, last) = ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z");
+        assert_eq!(Timestamp::parse(first), Some(Timestamp(-62_135_596_800_000_000)));
+        assert_eq!(Timestamp::parse("-62135596800000"), Timestamp::parse(first));
+        assert_eq!(Timestamp::parse(last), Some(Timestamp::MAX));
+        assert_eq!(Timestamp::parse("253402300799999"), Some(Timestamp(253_402_300_799_999_000)));
+        for wrong in ["0000-12-31T23:59:59Z", "-62135596800001", "253402300800000"] {
+            assert_eq!(Timestamp::parse(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn seconds_are_whole_and_are_added() {
+        assert_eq!((Timestamp(-1).seconds(), Timestamp(1_999_999).seconds()), (-1, 1));
+        assert_eq!(Timestamp(5).plus_seconds(-2), Timestamp(-1_999_995));
+        assert_eq!(Timestamp(5).plus_seconds(i64::MAX), Timestamp(i64::MAX));
+        assert_eq!(Timestamp(-1).rfc3339_micros(), "1969-12-31T23:59:59.999999Z");
+    }
 }

@@ -103,4 +103,11 @@ mod tests {
         let uid = Uid::from_random([0, 31, 32, 255, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]);
         assert_eq!(Uid::try_new(uid.as_str()), Ok(uid));
     }
+
+    #[test]
+    fn a_generated_uid_has_a_letter_or_digit_for_each_byte() {
+        let uid = Uid::from_random([0, 25, 26, 31, 32, 255, 7, 8, 9, 10, 11, 12, 13, 14]);
+        assert_eq!(uid.to_string(), "az05a5hijklmno");
+        assert_eq!("az05a5hijklmno".parse(), Ok(uid));
+    }
 }

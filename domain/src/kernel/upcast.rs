@@ -47,3 +47,34 @@ pub fn upcast(event: SerializedEvent, upcasters: &[Box<dyn EventUpcaster>]) -> S
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// The version and the payload of an event once all upcasters have seen it.
+    fn upcasted(event_type: &str, version: &str, payload: Value) -> (String, Value) {
+        let (event_type, version) = (event_type.to_owned(), version.to_owned());
+        let (id, noun) = (String::new(), "dashboard".to_owned());
+        let event = SerializedEvent::new(id, 0, noun, event_type, version, payload, Value::Null);
+        let event = upcast(event, &upcasters());
+        (event.event_version, event.payload)
+    }
+
+    #[test]
+    fn what_was_deleted_before_there_was_a_trash_is_not_in_it() {
+        let raised = upcasted("dashboard.deleted", "1", json!({"uid": "cpu"}));
+        assert_eq!(raised, ("2".to_owned(), json!({"uid": "cpu", "in_trash": false})));
+    }
+
+    #[test]
+    fn what_is_current_or_has_no_members_is_not_changed() {
+        for (event_type, version) in [("dashboard.deleted", "2"), ("dashboard.purged", "1")] {
+            let kept = upcasted(event_type, version, json!({"uid": "cpu"}));
+            assert_eq!(kept, (version.to_owned(), json!({"uid": "cpu"})), "{event_type}");
+        }
+        assert_eq!(upcasted("dashboard.deleted", "1", json!([])).1, json!([]));
+    }
+}

@@ -166,4 +166,31 @@ mod tests {
         assert_eq!(yielded(user("boss", "me@x", NONE), "boss", ""), Err(UserError::Taken));
         assert_eq!(yielded(user("ann", "me@x", both), "boss", "boss@x"), Ok(None));
     }
+
+    #[test]
+    fn names_that_stay_are_not_claimed_again() {
+        let claimed = |user: User, login: &str, email: &str| {
+            user.change_own_profile(profile(login, email)).unwrap().split_off(1)
+        };
+        let email = UserEmailClaimed { id: UserId(2), email: "you@x".into(), vouched_by: None };
+        assert_eq!(claimed(user("ann", "me@x", LOGIN), "ann", "you@x"), [email.into()]);
+        let login = UserLoginClaimed { id: UserId(2), login: "anna".into() };
+        assert_eq!(claimed(user("ann", "me@x", EMAIL), "anna", "me@x"), [login.into()]);
+        let unchanged = user("ann", "me@x", EMAIL).change_own_profile(profile("ann", "me@x"));
+        assert_eq!(unchanged, Ok(Vec::new()));
+    }
+
+    #[test]
+    fn who_is_gone_is_named_by_nobody() {
+        let ann = user("ann", "ann@x", NONE);
+        assert_eq!(ann.check_named(OrgId(1), "ann"), Ok(()));
+        let gone = User { exists: false, ..ann };
+        assert_eq!(gone.check_named(OrgId(1), "ann"), Err(UserError::NotFound));
+    }
+
+    #[test]
+    fn claims_are_none_or_some() {
+        assert!(NONE.is_empty());
+        assert!(!LOGIN.is_empty() && !EMAIL.is_empty());
+    }
 }

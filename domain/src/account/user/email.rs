@@ -194,6 +194,8 @@ mod tests {
             "a\\nn@example.org",
             "ann @example.org",
             "ann@example.org\r\nBcc: x@y",
+            "a\u{7}nn@example.org",
+            "ann@exam\\ple.org",
         ] {
             Framework::with(())
                 .given(vec![created()])
@@ -201,5 +203,14 @@ mod tests {
                 .await
                 .then_expect_error(UserError::EmailInvalid);
         }
+    }
+
+    #[test]
+    fn an_address_has_two_parts_and_a_limit() {
+        let longest = format!("ann@{}", "x".repeat(MAX_NAME_BYTES - 4));
+        for email in ["ann@example.org", "ann+test@localhost", &longest] {
+            assert_eq!(check_email(email), Ok(()), "{email}");
+        }
+        assert_eq!(check_email(&format!("{longest}x")), Err(UserError::TextTooLong));
     }
 }

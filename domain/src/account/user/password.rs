@@ -23,6 +23,8 @@ mod tests {
     #[test]
     fn passwords_have_bounds() {
         assert_eq!(check_password("new"), Err(UserError::PasswordTooShort));
+        assert_eq!(check_password("née"), Err(UserError::PasswordTooShort));
+        assert_eq!(check_password("four"), Ok(()));
         assert_eq!(check_password("kymograph"), Ok(()));
         assert_eq!(check_password(&"x".repeat(1024)), Ok(()));
         assert_eq!(check_password(&"x".repeat(1025)), Err(UserError::PasswordTooLong));

@@ -201,4 +201,96 @@ mod tests {
         }
         assert_eq!(profile(&"x".repeat(761), "").completed(), Err(UserError::TextTooLong));
     }
+
+    const EMAIL: Claims = Claims { email: true, email_vouched_by: None, login: false };
+    const LOGIN: Claims = Claims { email: false, email_vouched_by: None, login: true };
+    const NONE: Claims = Claims { email: false, email_vouched_by: None, login: false };
+
+    #[test]
+    fn a_user_is_found_by_login_and_address() {
+        let name = |name: &str, is_login, is_email| UserName { name: name.into(), is_login, is_email };
+        assert_eq!(profile("Ann", "Ann@X").names(), [name("ann", true, false), name("ann@x", false, true)]);
+        assert_eq!(profile("Ann@x", "ann@X").names(), [name("ann@x", true, true)]);
+    }
+
+    #[test]
+    fn a_name_means_the_user_who_has_it_confirmed_or_vouched_for() {
+        let ann = profile("ann", "ann@x");
+        let vouched = Claims { email_vouched_by: Some(OrgId(3)), ..EMAIL };
+        for (claims, within, name, expected) in [
+            (NONE, None, "Ann", Ok(())),
+            (NONE, None, "ANN@x", Ok(())),
+            (NONE, None, "bob", Err(UserError::NotFound)),
+            (EMAIL, None, "ann", Ok(())),
+            (EMAIL, None, "ann@x", Err(UserError::EmailUnconfirmed)),
+            (vouched, None, "ann@x", Err(UserError::EmailUnconfirmed)),
+            (vouched, Some(OrgId(4)), "ann@x", Err(UserError::EmailUnconfirmed)),
+            (vouched, Some(OrgId(3)), "ann@x", Ok(())),
+        ] {
+            assert_eq!(ann.check_named(&claims, within, name), expected, "{claims:?} {within:?} {name}");
+        }
+        // A login with `@` from before it had to be the own address.
+        let old = profile("vic@corp.test", "ann@x");
+        assert_eq!(old.check_named(&NONE, None, "vic@corp.test"), Err(UserError::NotFound));
+        assert!(!old.is_own(&NONE, "vic@corp.test") && old.is_own(&NONE, "ann@x"));
+    }
+
+    #[test]
+    fn a_name_is_the_users_own_unless_it_is_claimed() {
+        let ann = profile("ann", "ann@x");
+        for (claims, login, email) in [(NONE, true, true), (LOGIN, false, true), (EMAIL, true, false)] {
+            assert_eq!((ann.is_own(&claims, "Ann"), ann.is_own(&claims, "Ann@x")), (login, email));
+        }
+        assert!(!ann.is_own(&NONE, "bob"));
+    }
+
+    #[test]
+    fn a_login_that_the_user_chose_cannot_be_invited() {
+        let ann = profile("ann", "ann@x");
+        assert_eq!(ann.check_invited(&NONE, "ann"), Ok(()));
+        assert_eq!(ann.check_invited(&LOGIN, "ann"), Err(UserError::LoginUnconfirmed));
+        assert_eq!(ann.check_invited(&EMAIL, "ann@x"), Ok(()));
+    }
+
+    #[test]
+    fn a_login_of_another_address_is_kept_only_with_its_own_address() {
+        let before = profile("bob@old.test", "bob@new.test");
+        let named = Profile { name: "Bob".into(), ..before.clone() };
+        assert_eq!(named.clone().following(&before), Ok(named));
+        let refused = Err(UserError::LoginNotOwnAddress);
+        assert_eq!(profile("bob@old.test", "bob@third.test").following(&before), refused);
+        assert_eq!(profile("eve@old.test", "bob@new.test").following(&before), refused);
+    }
+
+    #[test]
+    fn only_a_login_that_is_the_address_waits_with_it() {
+        let old = profile("ann@old.test", "ann@old.test");
+        for (login, email, kept, asked) in [
+            ("boss", "ann@new.test", "boss", Some("ann@new.test")),
+            ("ann@old.test", " ann@old.test ", "ann@old.test", None),
+            ("ann@old.test", "", "ann@old.test", None),
+        ] {
+            let (profile, waiting) = profile(login, email).keeping_email_of(&old);
+            assert_eq!((profile.login.as_str(), profile.email.as_str()), (kept, "ann@old.test"));
+            assert_eq!(waiting.as_deref(), asked);
+        }
+        let not_own = profile("bob@old.test", "bob@new.test");
+        let (kept, _) = profile("eve@x", "eve@x").keeping_email_of(&not_own);
+        assert_eq!(kept.login, "eve@x");
+    }
+
+    #[test]
+    fn texts_are_bounded_and_a_theme_is_one() {
+        let longest = "x".repeat(MAX_NAME_BYTES);
+        let named = |name: &str| Profile { name: name.into(), ..profile("ann", "") }.completed();
+        assert!(profile(&longest, &longest).completed().is_ok() && named(&longest).is_ok());
+        for refused in [named(&format!("{longest}x")), profile("ann", &format!("{longest}x")).completed()] {
+            assert_eq!(refused, Err(UserError::TextTooLong));
+        }
+        assert_eq!(named("a\0"), Err(UserError::TextTooLong));
+        assert_eq!(profile("", "\t").completed(), Err(UserError::LoginEmpty));
+        let themed = |theme: &str| Profile { theme: theme.into(), ..profile("ann", "") }.completed();
+        assert!(["", "dark", "light", "system"].into_iter().all(|theme| themed(theme).is_ok()));
+        assert_eq!(themed("pink"), Err(UserError::ThemeInvalid));
+    }
 }

@@ -84,6 +84,7 @@ pub(crate) fn are_tags(tags: &[String]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::json::MAX_DEPTH;
 
     fn content(title: &str, message: &str) -> DashboardContent {
         DashboardContent {
@@ -128,5 +129,24 @@ mod tests {
         assert!(!are_tags(&tags(MAX_TAGS + 1, 1)));
         assert!(!are_tags(&tags(1, MAX_TAG_CHARACTERS + 1)));
         assert!(!are_tags(&["a\0".to_owned()]));
+    }
+
+    #[test]
+    fn a_document_is_an_object_that_is_not_too_deep() {
+        let of = |data: String| DashboardContent {
+            data: serde_json::from_str(&data).unwrap(),
+            ..content("CPU", "")
+        };
+        let nested = |depth: usize| format!("{}0{}", r#"{"a":"#.repeat(depth), "}".repeat(depth));
+        assert_eq!(of(nested(MAX_DEPTH)).check(), Ok(()));
+        assert_eq!(of(nested(MAX_DEPTH + 1)).check(), Err(DashboardError::TooDeep));
+        assert_eq!(of("[]".to_owned()).check(), Err(DashboardError::NotAnObject));
+    }
+
+    #[test]
+    fn nul_and_bad_tags_are_refused() {
+        assert_eq!(content("CPU", "a\0").check(), Err(DashboardError::TextWithNul));
+        let tagged = DashboardContent { tags: vec!["a\0".to_owned()], ..content("CPU", "") };
+        assert_eq!(tagged.check(), Err(DashboardError::BadTags));
     }
 }

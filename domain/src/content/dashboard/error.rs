@@ -88,3 +88,21 @@ impl Reason for DashboardError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_have_the_codes_that_clients_test() {
+        for (error, kind, code) in [
+            (DashboardError::VersionMismatch, ReasonKind::Stale, Some("version-mismatch")),
+            (DashboardError::TitleEmpty, ReasonKind::Invalid, Some("empty-name")),
+            (DashboardError::TitleTooLong, ReasonKind::Invalid, Some("title-too-long")),
+            (DashboardError::FolderNotFound, ReasonKind::Invalid, None),
+            (DashboardError::NotFound, ReasonKind::Missing, None),
+        ] {
+            assert_eq!((error.kind(), error.code()), (kind, code));
+        }
+    }
+}

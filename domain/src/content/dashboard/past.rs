@@ -92,3 +92,139 @@ impl<'a> LastContent<'a> {
         *self = Self { content: Some(content), folder_uid, version, generation, exists: true };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::content::dashboard::{
+        DashboardCreated, DashboardDeleted, DashboardError, DashboardPurged, DashboardRestored,
+        DashboardUpdated, DashboardVersionRestored,
+    };
+    use crate::kernel::aggregate::Stream;
+    use crate::kernel::testing::{decided, folded};
+
+    fn uid(text: &str) -> Uid {
+        Uid::try_new(text).unwrap()
+    }
+
+    fn content(title: &str, folder: Option<&str>) -> DashboardContent {
+        DashboardContent {
+            uid: uid("d1"),
+            title: title.into(),
+            tags: Vec::new(),
+            folder_uid: folder.map(uid),
+            message: String::new(),
+            data: serde_json::from_str(&format!(r#"{{"title":"{title}"}}"#)).unwrap(),
+        }
+    }
+
+    fn created(generation: i64) -> DashboardEvent {
+        DashboardCreated { id: 3, generation, content: content("CPU", None) }.into()
+    }
+
+    fn updated(version: i64, title: &str, folder: Option<&str>) -> DashboardEvent {
+        DashboardUpdated { generation: 1, version, content: content(title, folder) }.into()
+    }
+
+    fn deleted() -> DashboardEvent {
+        DashboardDeleted { uid: uid("d1"), in_trash: true }.into()
+    }
+
+    fn restored(folder: Option<&str>) -> DashboardEvent {
+        DashboardRestored { uid: uid("d1"), folder_uid: folder.map(uid) }.into()
+    }
+
+    fn purged() -> DashboardEvent {
+        DashboardPurged { uid: uid("d1") }.into()
+    }
+
+    /// The version of an older one that was made the newest, with what the server says of it.
+    fn version_restored(version: i64, from: i64, title: &str, folder: Option<&str>) -> DashboardEvent {
+        let message = format!("Restored from version {from}");
+        let content = DashboardContent { message, ..content(title, folder) };
+        DashboardVersionRestored { generation: 1, version, restored_from: from, content }.into()
+    }
+
+    /// The events by which what a dashboard was after so many events comes back, in the folder it is in and in the one it
+    /// was in.
+    async fn come_back(
+        events: &[DashboardEvent],
+        count: usize,
+    ) -> [Option<Result<Vec<DashboardEvent>, DashboardError>>; 2] {
+        let (now, past): (Dashboard, Dashboard) = (folded(events), folded(&events[..count]));
+        let mut back = [None, None];
+        let ways = [now.restoration(&past, &events[..count], 9), now.reversal(&past, &events[..count], 9)];
+        for (back, commands) in back.iter_mut().zip(ways) {
+            if let Some(commands) = commands {
+                *back = Some(decided::<Dashboard>(events, commands).await);
+            }
+        }
+        back
+    }
+
+    #[test]
+    fn people_see_the_last_version_and_its_folder() {
+        let events =
+            [created(1), updated(2, "Memory", Some("ops")), deleted(), restored(Some("net")), purged()];
+        let images = [0, 1, 2, 3, 4, 5].map(|count| image(&events[..count]).unwrap());
+        let expected = [
+            "null",
+            r#"{"dashboard":{"title":"CPU"},"folderUid":""}"#,
+            r#"{"dashboard":{"title":"Memory"},"folderUid":"ops"}"#,
+            "null",
+            r#"{"dashboard":{"title":"Memory"},"folderUid":"net"}"#,
+            "null",
+        ];
+        assert_eq!(images, expected);
+        assert_eq!(folded::<Dashboard>(&events[..1]).image(&events[..1]).unwrap(), expected[1]);
+        let again = [&events[..2], &[version_restored(3, 1, "CPU", None)]].concat();
+        assert_eq!(image(&again).unwrap(), expected[1]);
+    }
+
+    #[tokio::test]
+    async fn an_older_version_becomes_the_newest() {
+        let events = [created(1), updated(2, "Memory", Some("ops"))];
+        let [stays, goes_back] = come_back(&events, 1).await;
+        assert_eq!(stays, Some(Ok(vec![version_restored(3, 1, "CPU", Some("ops"))])));
+        assert_eq!(goes_back, Some(Ok(vec![version_restored(3, 1, "CPU", None)])));
+        assert_eq!(come_back(&events, 2).await, [Some(Ok(vec![])), Some(Ok(vec![]))]);
+        assert_eq!(come_back(&events, 0).await, [None, None]);
+        let newest = [&events[..], &[version_restored(3, 1, "CPU", None)]].concat();
+        let [stays, _] = come_back(&newest, 2).await;
+        assert_eq!(stays, Some(Ok(vec![version_restored(4, 2, "Memory", None)])));
+    }
+
+    #[tokio::test]
+    async fn one_in_the_trash_comes_back_with_its_history() {
+        let events = [created(1), updated(2, "Memory", Some("ops")), deleted()];
+        for back in come_back(&events, 2).await {
+            assert_eq!(back, Some(Ok(vec![restored(Some("ops"))])));
+        }
+        for back in come_back(&events, 1).await {
+            assert_eq!(back, Some(Ok(vec![restored(None), version_restored(3, 1, "CPU", None)])));
+        }
+        assert_eq!(come_back(&events, 3).await, [None, None]);
+    }
+
+    #[tokio::test]
+    async fn one_that_was_purged_comes_back_as_a_new_one() {
+        let events = [created(1), updated(2, "Memory", Some("ops")), deleted(), purged()];
+        let message = "Restored from version 2".to_owned();
+        let content = DashboardContent { message, ..content("Memory", Some("ops")) };
+        let anew = DashboardCreated { id: 9, generation: 2, content };
+        for back in come_back(&events, 2).await {
+            assert_eq!(back, Some(Ok(vec![anew.clone().into()])));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_version_of_an_earlier_one_of_the_uid_has_no_number_in_this_one() {
+        let events = [created(1), updated(2, "Memory", None), deleted(), created(2)];
+        let message = "Restored from version 1".to_owned();
+        let content = DashboardContent { message, ..content("CPU", None) };
+        let anew = DashboardVersionRestored { generation: 2, version: 2, restored_from: 0, content };
+        for back in come_back(&events, 1).await {
+            assert_eq!(back, Some(Ok(vec![anew.clone().into()])));
+        }
+    }
+}

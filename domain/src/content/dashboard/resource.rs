@@ -178,4 +178,54 @@ mod tests {
             assert_eq!(kept(&text, MAX_BYTES), Err(error.to_string()), "{text}");
         }
     }
+
+    #[test]
+    fn a_resource_is_told_by_any_two_of_its_members() {
+        let v2 = r#""apiVersion":"dashboard.grafana.app/v2""#;
+        for (text, is_resource) in [
+            (format!(r#"{{{v2},"spec":{{}}}}"#), true),
+            (format!(r#"{{{v2},"metadata":{{}},"spec":{{}}}}"#), true),
+            (format!(r#"{{{v2},"metadata":null,"spec":null,"title":"a"}}"#), false),
+            (format!(r#"{{{v2},"title":"a"}}"#), false),
+            (r#"{"kind":"Dashboard","title":"a"}"#.to_owned(), false),
+            (r#"{"metadata":{},"title":"a"}"#.to_owned(), false),
+        ] {
+            let kept = kept(&text, MAX_BYTES).unwrap().1;
+            assert_eq!(schema_of(&CanonicalJson::of_canonical(kept)).is_some(), is_resource, "{text}");
+        }
+        let nameless = kept(r#"{"metadata":{},"spec":{}}"#, MAX_BYTES);
+        assert_eq!(nameless, Err(DashboardError::SchemaUnnamed.to_string()));
+    }
+
+    #[test]
+    fn the_uid_beside_the_specification_comes_before_the_name() {
+        let named = |members: &str| {
+            let text =
+                format!(r#"{{"apiVersion":"dashboard.grafana.app/v1",{members},"spec":{{"uid":"s"}}}}"#);
+            kept(&text, MAX_BYTES).unwrap().0
+        };
+        assert_eq!(named(r#""uid":"a","metadata":{"name":"b"}"#).as_deref(), Some("a"));
+        assert_eq!(named(r#""metadata":{"name":"b"},"id":null"#).as_deref(), Some("b"));
+        assert_eq!(named(r#""metadata":{"name":""}"#), None);
+        assert_eq!(named(r#""metadata":{}"#), None);
+    }
+
+    #[test]
+    fn versions_are_known_with_and_without_their_group() {
+        assert_eq!(version_of("dashboard.grafana.app/v2"), "v2");
+        assert_eq!(version_of("v1beta1"), "v1beta1");
+        assert!(CLASSIC.into_iter().all(is_classic) && !OTHERS.into_iter().any(is_classic));
+    }
+
+    #[test]
+    fn what_only_begins_like_a_resource_is_a_classic_document() {
+        for stored in [
+            r#"{"apiVersion":"dashboard.grafana.app/v7","spec":{}}"#,
+            r#"{"apiVersion":"dashboard.grafana.app/v2","spec":5}"#,
+            r#"{"apiVersion":"apps/v2","spec":{}}"#,
+        ] {
+            let kept = CanonicalJson::of_canonical(stored.to_owned());
+            assert_eq!((schema_of(&kept), spec_of(&kept)), (None, stored));
+        }
+    }
 }

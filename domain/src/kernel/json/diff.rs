@@ -132,4 +132,27 @@ mod tests {
         assert_eq!(differences("[1,1]", "[1,1,1]"), ["[2] +"]);
         assert_eq!(differences("[]", "[[]]"), ["[0] +"]);
     }
+
+    #[test]
+    fn only_what_is_the_same_is_said_to_be() {
+        compared(r#"{"a":1,"b":2}"#, r#"{"a":1,"b":3}"#, |old, new| {
+            let Difference::Object(members) = compare(old, new) else { panic!() };
+            let same: Vec<_> = members.iter().map(|(name, member)| (*name, member.is_same())).collect();
+            assert_eq!(same, [("a", true), ("b", false)]);
+            assert!(!compare(old, new).is_same() && compare(old, old).is_same());
+        });
+    }
+
+    #[test]
+    fn of_a_list_all_items_are_there() {
+        let count = |old: &str, new: &str| {
+            compared(old, new, |old, new| match compare(old, new) {
+                Difference::List(items) => items.len(),
+                other => panic!("{other:?}"),
+            })
+        };
+        assert_eq!(count("[1,2,3]", "[1,3]"), 3);
+        assert_eq!(count("[1,3]", "[1,2,4,3]"), 4);
+        assert_eq!(count("[1,2,3]", "[4]"), 3);
+    }
 }

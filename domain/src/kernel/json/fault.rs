@@ -24,6 +24,15 @@ pub(super) fn explain(text: &[u8], error: &Error) -> String {
     if error.index() == 0 && error.character().is_none() {
         return explain_unstructured(text);
     }
+    if matches!(
+        error.error(),
+        ErrorType::InvalidEscape | ErrorType::InvalidUnicodeCodepoint | ErrorType::InvalidUnicodeEscape
+    ) {
+        // The parser counts its place from the beginning of the string that it is in, not from that of the text.
+        let escape = error.character().filter(char::is_ascii_graphic);
+        let escape = escape.map(|escape| format!(": \\{escape}")).unwrap_or_default();
+        return format!("unknown escape in a text{escape}");
+    }
     let Some(rest) = text.get(error.index()..).filter(|rest| !rest.is_empty()) else {
         return "it ends too early".to_owned();
     };
@@ -38,14 +47,10 @@ pub(super) fn explain(text: &[u8], error: &Error) -> String {
     if let Some(second) = second_value(text) {
         return format!("more than one value at byte {}: {:?}", second + 1, shown(&text[second..]));
     }
-    let shown = shown(rest);
-    match error.error() {
-        ErrorType::InvalidEscape | ErrorType::InvalidUnicodeCodepoint | ErrorType::InvalidUnicodeEscape => {
-            format!("unknown escape in the text {at}: {shown:?}")
-        }
-        _ if is_cut(text) => "it ends too early".to_owned(),
-        _ => format!("unexpected {shown:?} {at}"),
+    if is_cut(text) {
+        return "it ends too early".to_owned();
     }
+    format!("unexpected {:?} {at}", shown(rest))
 }
 
 /// The place of a second value.
@@ -91,7 +96,7 @@ mod tests {
 
     #[test]
     fn the_fault_is_named() {
-        let faults: [(&[u8], &str); 14] = [
+        let faults: [(&[u8], &str); 29] = [
             (b"\xEF\xBB\xBF{}", "it begins with a byte order mark, which must be left out"),
             (b"\xFF\xFE{\0}\0", "it is UTF-16, only UTF-8 is read"),
             (b"{\"a\": NaN}", "NaN at byte 7 is not a JSON number (use null)"),
@@ -102,10 +107,28 @@ mod tests {
             (b"{\"a\": \"x\ny\"}", "control character in a text at byte 9"),
             (b"{\"a\": \"\xFF\"}", "not UTF-8 at byte 8"),
             (b"{\"a\": \"x", "a text has no end"),
+            (b"{\n\"a\": \"x", "a text has no end"),
+            (b"\\ \"a", "a text has no end"),
             (b"{\"a\": 1", "it ends too early"),
             (b"{\"a\": \"x\"", "it ends too early"),
             (b"", "it has no value"),
             (b"{} {}", "more than one value at byte 4: \"{}\""),
+            (b"\xFE\xFF\0{\0}", "it is UTF-16, only UTF-8 is read"),
+            (b"[1", "it ends too early"),
+            (b" [1 ", "it ends too early"),
+            (b"[\"a\\\"", "a text has no end"),
+            (b"[\"\\\\\", \"", "a text has no end"),
+            (b"{\"a\" 1}", "unexpected \"1}\" at byte 6"),
+            (b"[1,]", "unexpected \"]\" at byte 4"),
+            (b"{\"a\": \"\\x41\"}", "unknown escape in a text: \\x"),
+            (b"[\"a\\n\", \"it\\'s\"]", "unknown escape in a text: \\'"),
+            (b"[\"\\uD800\"]", "unknown escape in a text: \\u"),
+            (b"[\"\\\xC3\xA9\"]", "unknown escape in a text"),
+            (b"[1] 12345678901234567890123", "more than one value at byte 5: \"12345678901234567890\""),
+            (
+                b"[\"a\",nul ,\"b\",\"c\",\"d\",\"e\",\"f\"]",
+                "unexpected \"nul ,\\\"b\\\",\\\"c\\\",\\\"d\\\",\\\"e\\\"\" at byte 6",
+            ),
         ];
         for (text, fault) in faults {
             let mut parsed = text.to_vec();

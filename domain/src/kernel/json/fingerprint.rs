@@ -80,4 +80,21 @@ mod tests {
             });
         assert_eq!(same, [true, true, false, false, false]);
     }
+
+    /// What is equal is found to be by its hash, which is told apart from those of all other values.
+    #[test]
+    fn a_value_has_the_same_hash_in_both_documents_and_another_than_its_neighbours() {
+        let text = r#"["",1,-1,1.5,true,false,[1],[1,2],{"a":1},{"b":1},["a"]]"#;
+        compared(text, text, |old, new| {
+            let fingerprints = Fingerprints::of(old, new);
+            let hashes = |hashes: &Hashes, root: JsonValue<'_>| -> Vec<_> {
+                root.items().map(|item| hashes.get(item).unwrap()).collect()
+            };
+            let (of_old, of_new) = (hashes(&fingerprints.old, old), hashes(&fingerprints.new, new));
+            assert_eq!(of_old, of_new);
+            let different: std::collections::HashSet<_> = of_old.iter().collect();
+            assert_eq!(different.len(), of_old.len());
+            assert!(fingerprints.is_same(old, new));
+        });
+    }
 }

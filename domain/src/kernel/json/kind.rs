@@ -67,4 +67,33 @@ mod tests {
         let numbers: Vec<_> = document.root().items().map(JsonValue::as_i64).collect();
         assert_eq!(numbers, [Some(39), Some(1000), Some(0), None, None, None, None, Some(7)]);
     }
+
+    #[test]
+    fn every_value_has_a_kind() {
+        let mut text = b"[null,false,-7,18446744073709551615,0.5,\"a\",[],{}]".to_vec();
+        let document = JsonDocument::try_parse(&mut text).unwrap();
+        let kinds: Vec<_> = document.root().items().map(JsonValue::kind).collect();
+        let expected = [
+            JsonKind::Null,
+            JsonKind::Bool(false),
+            JsonKind::Whole(-7),
+            JsonKind::Number(18_446_744_073_709_551_615.0),
+            JsonKind::Number(0.5),
+            JsonKind::Text("a"),
+            JsonKind::List,
+            JsonKind::Object,
+        ];
+        assert_eq!(kinds, expected);
+        assert_eq!(JsonValue(&[]).kind(), JsonKind::Null);
+    }
+
+    #[test]
+    fn the_largest_number_that_is_exact_is_whole() {
+        let most = 9_007_199_254_740_992_i64;
+        assert_eq!(
+            (whole(9_007_199_254_740_992.0), whole(-9_007_199_254_740_992.0)),
+            (Some(most), Some(-most))
+        );
+        assert_eq!(whole(f64::INFINITY), None);
+    }
 }

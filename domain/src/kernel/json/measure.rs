@@ -68,12 +68,37 @@ mod tests {
 
     #[test]
     fn the_depth_of_a_text_is_that_of_its_values() {
-        for (text, expected) in
-            [("1", 0), ("[]", 1), (r#"{"a":[1,{}],"b":[[]]}"#, 3), (r#"["[[\"[","\\",{"[":1}]"#, 2)]
-        {
+        for (text, expected) in [
+            ("1", 0),
+            ("[]", 1),
+            ("[[[]],[],[[]]]", 3),
+            (r#"{"a":[1,{}],"b":[[]]}"#, 3),
+            (r#"["[[\"[","\\",{"[":1}]"#, 2),
+            (r#"["\\\"[[["]"#, 1),
+        ] {
             assert_eq!(depth_of_text(text), expected, "{text}");
             let mut parsed = text.as_bytes().to_vec();
             assert_eq!(depth(&JsonDocument::try_parse(&mut parsed).unwrap().0.0), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_text_that_closes_more_than_it_opens_has_a_depth_too() {
+        assert_eq!((depth_of_text("]]}[]"), depth_of_text("]")), (1, 0));
+    }
+
+    #[test]
+    fn values_and_names_are_counted_by_what_separates_them() {
+        for (text, expected) in [
+            ("1", 1),
+            ("[ ]", 1),
+            ("[\t\n\r 1]", 2),
+            (r#"{"a" : [1, "x"], "b": {}}"#, 7),
+            (r#"["\",:[{\\",2]"#, 3),
+            (r#"["\\",2]"#, 3),
+            ("[[],{}]", 3),
+        ] {
+            assert_eq!(count_nodes(text.as_bytes()), expected, "{text}");
         }
     }
 }

@@ -223,3 +223,90 @@ fn special_bytes(block: u64) -> u64 {
     let is_backslash = is_zero(block ^ (ONES * u64::from(b'\\')));
     (is_control | is_quote | is_backslash) & HIGHEST
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::json::{CanonicalJson, JsonDocument};
+
+    #[test]
+    fn a_text_needs_escapes_if_any_byte_of_it_does() {
+        for byte in u8::MIN..=u8::MAX {
+            let is_special = byte < 0x20 || byte == b'"' || byte == b'\\';
+            for length in 1..=2 * BLOCK + 1 {
+                for place in 0..length {
+                    for around in [b'a', 0xFF, b' ', b'!', b'#', b'['] {
+                        let mut text = vec![around; length];
+                        text[place] = byte;
+                        assert_eq!(needs_escapes(&text), is_special, "{text:?}");
+                    }
+                }
+            }
+        }
+        assert!(!needs_escapes(b""));
+    }
+
+    #[test]
+    fn a_text_is_written_as_json_has_it() {
+        for text in ["", "plain", "é", "a \"quoted\" text", "back\\slash", "\u{1}\n", "eight b\ttes"] {
+            let mut written = b"x".to_vec();
+            push_string(&mut written, text).unwrap();
+            let expected = format!("x{}", serde_json::to_string(text).unwrap());
+            assert_eq!(String::from_utf8(written).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn a_value_is_written_whole_or_up_to_where_it_has_to_end() {
+        let canonical =
+            r#"{"a\n":[],"b":["é",{"c":"0\"123456789"},{}],"c":[-1,1,1.5,true,false,null,"long text"]}"#;
+        let mut text = canonical.as_bytes().to_vec();
+        let document = JsonDocument::try_parse(&mut text).unwrap();
+        for max_bytes in 0..canonical.len() + 2 {
+            let written = CanonicalJson::try_new(document.root(), &[], max_bytes);
+            let (beginning, is_cut) = document.root().beginning(max_bytes);
+            assert!(canonical.starts_with(&beginning) && beginning.len() <= max_bytes, "{beginning}");
+            if max_bytes < canonical.len() {
+                assert!(matches!(written, Err(WriteError::TooLong)) && is_cut, "{max_bytes}");
+            } else {
+                assert_eq!(written.unwrap().as_str(), canonical);
+                assert_eq!((beginning.as_str(), is_cut), (canonical, false));
+            }
+        }
+    }
+
+    #[test]
+    fn of_a_value_that_is_too_long_as_much_is_told_as_there_is_room_for() {
+        let canonical = r#"["four",["é",10],{"name":"a longer text"}]"#;
+        let mut text = canonical.as_bytes().to_vec();
+        let document = JsonDocument::try_parse(&mut text).unwrap();
+        for max_bytes in 0..canonical.len() {
+            let whole = char_boundary(canonical, max_bytes);
+            let (beginning, _) = document.root().beginning(max_bytes);
+            assert_eq!(beginning, canonical[..whole], "{max_bytes}");
+        }
+    }
+
+    /// A writer takes what is said to be written, so that nothing is written twice or lost.
+    #[test]
+    fn bytes_are_taken_as_long_as_there_is_room() {
+        use io::Write;
+
+        let mut text = b"[".to_vec();
+        let mut limited = Limited { text: &mut text, max_bytes: 4 };
+        assert_eq!(limited.write(b"ab").unwrap(), 2);
+        assert_eq!(limited.write(b"cd").unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+        assert_eq!(limited.write(b"c").unwrap(), 1);
+        limited.flush().unwrap();
+        assert_eq!(text, b"[abc");
+    }
+
+    #[test]
+    fn a_value_has_as_many_nodes_as_it_has_values_and_names() {
+        for (text, expected) in [("1", 1), ("[]", 1), ("[1,[2]]", 4), (r#"{"a":{"b":1}}"#, 5)] {
+            let mut parsed = text.as_bytes().to_vec();
+            assert_eq!(nodes_of(JsonDocument::try_parse(&mut parsed).unwrap().root().0), expected, "{text}");
+        }
+        assert_eq!(nodes_of(&[]), 0);
+    }
+}

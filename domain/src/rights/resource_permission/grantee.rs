@@ -60,3 +60,23 @@ impl Grantee {
         grantee.ok_or_else(|| GranteeError(text.to_owned()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_grantee_is_stored_by_a_text() {
+        for (grantee, text) in [
+            (Grantee::User(UserId(5)), "user:5"),
+            (Grantee::Team(TeamId(6)), "team:6"),
+            (Grantee::Role(OrgRole::Editor), "role:Editor"),
+        ] {
+            assert_eq!((grantee.to_string(), String::from(grantee)), (text.to_owned(), text.to_owned()));
+            assert_eq!(Grantee::try_from(text.to_owned()), Ok(grantee));
+        }
+        for text in ["user", "user:ann", "team:", "role:Owner", "org:5", ""] {
+            assert_eq!(Grantee::try_parse(text), Err(GranteeError(text.to_owned())));
+        }
+    }
+}
