@@ -1,5 +1,6 @@
-//! Folders, dashboards, and what people make of them: stars, preferences and searches.
+//! Folders, dashboards, and what people make of them: annotations, stars, preferences and searches.
 
+pub mod annotation;
 pub mod dashboard;
 pub mod data_source;
 pub mod folder;
@@ -21,6 +22,7 @@ pub(crate) fn routes(services: ContentServices) -> Routes {
         .merge(dashboard::routes(services.dashboards, services.stars.clone()))
         .merge(data_source::routes())
         .merge(search::routes(services.searches))
+        .merge(annotation::routes(services.annotations))
         .merge(playlist::routes(services.playlists))
         .merge(preference::routes(services.preferences))
         .merge(star::routes(services.stars))

@@ -212,6 +212,7 @@ const DAMAGES: &[(&str, &str, &str)] = &[
         "DELETE FROM folders",
         "resource_permissions folder zebra-folder has permissions and is not there",
     ),
+    ("dashboards", "DELETE FROM dashboards", "is on a dashboard that is not there"),
     ("dashboards", "DELETE FROM dashboards", "stars zebra-dashboard has a star and is no dashboard"),
     ("service_accounts", "DELETE FROM service_accounts", "is a token of no service account"),
     (

@@ -4,6 +4,7 @@
 //! Adding a key takes a line in `keys`, its typed field, and a line in `conf/sample.ini`.
 
 mod access;
+mod annotation;
 mod error;
 mod expand;
 mod ini_file;
@@ -24,6 +25,8 @@ mod values;
 mod fixture;
 
 use std::collections::BTreeMap;
+
+use kymograph_app::content::annotation::RetentionRules;
 
 pub use access::{AuthConfig, CookieSameSite, SecurityConfig};
 pub use error::ConfigError;
@@ -60,6 +63,8 @@ pub struct Config {
     pub users: UsersConfig,
     /// `[quota]`
     pub quota: QuotaConfig,
+    /// `[annotations.dashboard]` and `[annotations.api]`
+    pub annotations: RetentionRules,
     /// `[smtp]`
     pub smtp: SmtpConfig,
     /// `[plugins]`
@@ -90,6 +95,7 @@ impl Config {
             jwt: JwtConfig::read(&values, &layers)?,
             users: UsersConfig::read(&values)?,
             quota: QuotaConfig::read(&values)?,
+            annotations: annotation::read(&values)?,
             smtp: SmtpConfig::read(&values)?,
             plugins: PluginsConfig::read(&values)?,
             log: LogConfig::read(&values)?,

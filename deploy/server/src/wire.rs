@@ -21,6 +21,7 @@ use kymograph_app::account::access::AccessLog;
 use kymograph_app::account::identity::IdentityCache;
 use kymograph_app::account::membership::Memberships;
 use kymograph_app::account::setup::Setup;
+use kymograph_app::content::annotation::AnnotationEndings;
 use kymograph_app::content::dashboard::GuardedDashboards;
 use kymograph_app::kernel::change::ChangeListener;
 use kymograph_app::kernel::clock::Clock;
@@ -90,6 +91,7 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
     let mut endings = account.endings();
     endings.push(Arc::new(GrantEndings::new(rights.permissions.clone())));
     endings.push(Arc::new(GuardedDashboards::new(content.dashboards.clone())));
+    endings.push(Arc::new(AnnotationEndings::new(content.annotations.clone())));
     let endings = Endings::new(endings);
     let memberships = Arc::new(Memberships::new(
         commands.clone(),
@@ -103,7 +105,7 @@ pub fn wire(config: &Config, database_server: &DatabaseServer, clock: Arc<dyn Cl
     let accounts = account.services(&kernel, commands, access.clone(), memberships, &identities, &endings);
     let contents = content.services(&kernel, commands, &rights, endings.clone(), account.teams.clone());
     let records = record::services(&kernel, commands, &rights, (&content, &contents), endings);
-    let jobs = job::start(&kernel, &log, &account, &identities, &accounts)?;
+    let jobs = job::start(&kernel, &log, (&account, &content), &identities, &accounts)?;
 
     let counted = Counted {
         readers: kernel.database.clone(),

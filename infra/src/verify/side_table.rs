@@ -23,6 +23,7 @@ const TENANT_RULES: &[Rule] = &[
                 ELSE greatest((SELECT max(id) FROM public.folders WHERE org_id = app_org_id()),
                     (SELECT max(id) FROM public.dashboards WHERE org_id = app_org_id()),
                     (SELECT max(id) FROM public.teams WHERE org_id = app_org_id()),
+                    (SELECT max(id) FROM public.annotations WHERE org_id = app_org_id()),
                     (SELECT max(id) FROM public.service_account_tokens WHERE org_id = app_org_id()), 0) END",
         what: "is behind a number that was handed out",
     },

@@ -2,6 +2,9 @@
 //! case, of repeated members the last, `null` like nothing, and no value in the place of one of another type. Unlike there,
 //! a whole number may be written as `39.0`.
 
+use std::fmt;
+
+use kymograph_domain::CanonicalJson;
 use kymograph_domain::kernel::json::{JsonKind, JsonValue};
 use serde::Deserialize;
 use serde::de::value::BorrowedStrDeserializer;
@@ -73,6 +76,34 @@ macro_rules! deserialize_no_text {
     };
 }
 
+/// The name of the newtype whose value is kept as it is.
+const VERBATIM: &str = "$verbatim";
+
+/// A member of a form that is kept as it is, whatever it is.
+#[derive(Debug)]
+pub(crate) struct Verbatim(pub(crate) CanonicalJson);
+
+impl<'de> Deserialize<'de> for Verbatim {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_newtype_struct(VERBATIM, CanonicalText)
+    }
+}
+
+/// Takes the canonical text of a value.
+struct CanonicalText;
+
+impl Visitor<'_> for CanonicalText {
+    type Value = Verbatim;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a member of a form")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Verbatim, E> {
+        serde_json::from_str(text).map(Verbatim).map_err(E::custom)
+    }
+}
+
 /// A value that is read into a type.
 struct Member<'a>(JsonValue<'a>);
 
@@ -104,9 +135,13 @@ impl<'de> Deserializer<'de> for Member<'de> {
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
         self,
-        _: &'static str,
+        name: &'static str,
         visitor: V,
     ) -> Result<V::Value, Fault> {
+        if name == VERBATIM {
+            let value = CanonicalJson::try_new(self.0, &[], usize::MAX).map_err(Fault::custom)?;
+            return visitor.visit_str(value.as_str());
+        }
         visitor.visit_newtype_struct(self)
     }
 

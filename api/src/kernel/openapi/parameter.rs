@@ -109,6 +109,7 @@ fn parameter(name: &str, place: ParameterIn, kind: Kind, description: &str, requ
 /// What a name means in any path.
 fn of_name(name: &str) -> Option<(Kind, &'static str)> {
     Some(match name {
+        "annotation_id" => (number(1), "The id of an annotation"),
         "code" | "invitation_code" => (text(), "The code of an invite"),
         "hash" => (text(), "What the picture is made of"),
         "dashboard_uid" | "uid" => (uid(), "The uid of a dashboard"),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use kymograph_app::Commands;
 use kymograph_app::account::team::TeamReader;
 use kymograph_app::content::ContentServices;
+use kymograph_app::content::annotation::{AnnotationPorts, Annotations};
 use kymograph_app::content::dashboard::{DashboardPorts, Dashboards, GuardedDashboards};
 use kymograph_app::content::folder::{Folders, GuardedFolders};
 use kymograph_app::content::playlist::Playlists;
@@ -14,6 +15,7 @@ use kymograph_app::content::star::Stars;
 use kymograph_app::kernel::change::ChangeListener;
 use kymograph_app::kernel::ending::Endings;
 use kymograph_app::rights::resource_permission::GuardedKinds;
+use kymograph_projections::content::annotation::PgAnnotationReader;
 use kymograph_projections::content::dashboard::{PgDashboardReader, dashboard_cache};
 use kymograph_projections::content::folder::{FolderCache, PgFolderReader};
 use kymograph_projections::content::playlist::PgPlaylistReader;
@@ -29,6 +31,7 @@ const DASHBOARD_CACHE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// What reads content.
 pub(super) struct ContentReaders {
+    pub(super) annotations: Arc<PgAnnotationReader>,
     pub(super) dashboards: Arc<PgDashboardReader>,
     pub(super) folders: Arc<PgFolderReader>,
     stars: Arc<PgStarReader>,
@@ -47,7 +50,13 @@ impl ContentReaders {
         let dashboards =
             PgDashboardReader::new(database.clone(), dashboards, workers.clone(), allowed.clone());
         let stars = PgStarReader::new(database.clone(), stars, allowed.clone());
-        Self { folders: Arc::new(folders), dashboards: Arc::new(dashboards), stars: Arc::new(stars), caches }
+        Self {
+            annotations: Arc::new(PgAnnotationReader::new(database.clone(), allowed.clone())),
+            folders: Arc::new(folders),
+            dashboards: Arc::new(dashboards),
+            stars: Arc::new(stars),
+            caches,
+        }
     }
 
     /// The kinds of content that have permissions.
@@ -74,6 +83,14 @@ impl ContentReaders {
             authorization: authorization.clone(),
             moments: moments.clone(),
             ids: ids.clone(),
+            endings: endings.clone(),
+        };
+        let annotations = AnnotationPorts {
+            reader: self.annotations.clone(),
+            dashboards: self.dashboards.clone(),
+            authorization: authorization.clone(),
+            ids: ids.clone(),
+            clock: kernel.clock.clone(),
         };
         // Grafana 12.4 alone finds words in the tags of dashboards, too.
         let words_in_tags = kernel.config.compatibility.grafana_version.starts_with("12.4.");
@@ -83,6 +100,11 @@ impl ContentReaders {
         let playlists = PgPlaylistReader::new(database.clone());
         let (workers, max_body) = (kernel.workers.clone(), kernel.config.server.max_body);
         ContentServices {
+            annotations: Arc::new(Annotations::new(
+                commands.clone(),
+                annotations,
+                kernel.config.annotations,
+            )),
             dashboards: Arc::new(Dashboards::new(commands.clone(), ports, workers, max_body)),
             folders: Arc::new(Folders::new(
                 commands.clone(),

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use kymograph_app::account::AccountServices;
 use kymograph_app::account::housekeeping::{Housekeeping, HousekeepingPorts, TidyOrg, TidyServer};
 use kymograph_app::account::user::ConfirmationMails;
+use kymograph_app::content::annotation::{AnnotationCleanup, EndedAnnotations};
 use kymograph_app::{Error, Result};
 use kymograph_infra::mail::SmtpMailer;
 use kymograph_jobs::{Handlers, JobMetrics, JobRunner};
 
 use super::account::AccountReaders;
+use super::content::ContentReaders;
 use super::identity::Identities;
 use super::kernel::{Kernel, Log};
 use super::settings::session_lifetimes;
@@ -18,7 +20,7 @@ use super::settings::session_lifetimes;
 pub(super) fn start(
     kernel: &Kernel<'_>,
     log: &Log,
-    readers: &AccountReaders,
+    (readers, content): (&AccountReaders, &ContentReaders),
     identities: &Identities,
     services: &AccountServices,
 ) -> Result<JobRunner> {
@@ -34,6 +36,13 @@ pub(super) fn start(
     let housekeeping = Arc::new(Housekeeping::new(ports, session_lifetimes(kernel.config)));
     let mut handlers =
         Handlers::default().with::<TidyServer>(housekeeping.clone()).with::<TidyOrg>(housekeeping);
+    let (commands, annotations) = (&log.commands, &content.annotations);
+    let rules = kernel.config.annotations;
+    let cleanup =
+        AnnotationCleanup::new(commands.clone(), annotations.clone(), kernel.clock.clone(), rules);
+    handlers = handlers
+        .with(Arc::new(EndedAnnotations::new(commands.clone(), annotations.clone())))
+        .with(Arc::new(cleanup));
     if let Some(verification) = identities.verification.clone() {
         let mailer = Arc::new(SmtpMailer::new(&kernel.config.smtp.settings())?);
         let mails = ConfirmationMails::new(log.commands.clone(), verification, mailer);
