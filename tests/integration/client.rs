@@ -28,6 +28,7 @@ fn count(text: &str, outcome: &str) -> Option<usize> {
 async fn grafana_clients_own_tests_pass() {
     let files = [
         "test_admin.py",
+        "test_annotations.py",
         "test_async.py",
         "test_dashboard.py",
         "test_dashboard_versions.py",

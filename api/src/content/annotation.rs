@@ -14,7 +14,6 @@ use kymograph_domain::content::annotation::{AnnotationChange, tidy_tag};
 use kymograph_domain::kernel::id::AnnotationId;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
-use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::kernel::body::form::Verbatim;
@@ -38,7 +37,11 @@ pub fn routes(annotations: Arc<Annotations>) -> Routes {
     Routes::of(&GROUP)
         .add(
             get("/api/annotations", "getAnnotations", "List annotations, the latest first")
-                .query("from", number(0), "Where the range begins that they touch, in milliseconds; with `to`")
+                .query(
+                    "from",
+                    number(0),
+                    "Where the range begins that they touch, in milliseconds; with `to`",
+                )
                 .query("to", number(0), "Where it ends")
                 .query("dashboardUID", text(), "The dashboard that they are on")
                 .query("dashboardId", number(0), "The same by its numeric id")
@@ -58,13 +61,21 @@ pub fn routes(annotations: Arc<Annotations>) -> Routes {
                 .to(state, post_annotation),
         )
         .add(
-            post("/api/annotations/graphite", "postGraphiteAnnotation", "Create an annotation as Graphite does")
-                .to(state, post_graphite_annotation),
+            post(
+                "/api/annotations/graphite",
+                "postGraphiteAnnotation",
+                "Create an annotation as Graphite does",
+            )
+            .to(state, post_graphite_annotation),
         )
         .add(
-            post("/api/annotations/mass-delete", "massDeleteAnnotations", "Delete the annotations of a panel")
-                .fails(&[404])
-                .to(state, mass_delete_annotations),
+            post(
+                "/api/annotations/mass-delete",
+                "massDeleteAnnotations",
+                "Delete the annotations of a panel",
+            )
+            .fails(&[404])
+            .to(state, mass_delete_annotations),
         )
         .add(
             get("/api/annotations/tags", "getAnnotationTags", "List the tags that annotations have")
@@ -201,7 +212,7 @@ struct AnnotationTagBody {
 }
 
 #[derive(Deserialize, Default, ToSchema)]
-#[serde(default, rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 struct AnnotationForm {
     #[serde(rename = "dashboardUID")]
     dashboard_uid: Option<String>,
@@ -219,7 +230,6 @@ struct AnnotationForm {
 }
 
 #[derive(Deserialize, Default, ToSchema)]
-#[serde(default)]
 struct GraphiteAnnotationForm {
     #[schema(value_type = String, required)]
     what: Option<String>,
@@ -238,7 +248,7 @@ enum GraphiteTags {
 }
 
 #[derive(Deserialize, Default, ToSchema)]
-#[serde(default, rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 struct AnnotationChangeForm {
     time: Option<i64>,
     time_end: Option<i64>,
@@ -249,7 +259,7 @@ struct AnnotationChangeForm {
 }
 
 #[derive(Deserialize, Default, ToSchema)]
-#[serde(default, rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 struct MassDeleteForm {
     annotation_id: Option<i64>,
     #[serde(rename = "dashboardUID")]
@@ -326,8 +336,10 @@ async fn post_graphite_annotation(
     JsonBody(form): JsonBody<GraphiteAnnotationForm>,
 ) -> ApiResult<Json<CreatedAnnotationBody>> {
     let what = form.what.filter(|what| !what.is_empty());
-    let what = what.ok_or_else(|| ApiError::new(StatusCode::BAD_REQUEST, "what field should not be empty"))?;
-    let milliseconds = |seconds: i64| seconds.checked_mul(1000).ok_or_else(|| ApiError::invalid_parameter("when"));
+    let what =
+        what.ok_or_else(|| ApiError::new(StatusCode::BAD_REQUEST, "what field should not be empty"))?;
+    let milliseconds =
+        |seconds: i64| seconds.checked_mul(1000).ok_or_else(|| ApiError::invalid_parameter("when"));
     let tags = match form.tags {
         Some(GraphiteTags::Text(tags)) => tags.split(' ').map(str::to_owned).collect(),
         Some(GraphiteTags::List(tags)) => tags,
@@ -369,7 +381,9 @@ async fn get_annotation_tags(
     let limit = query.page("limit", DEFAULT_LIMIT).size;
     let tags = annotations.list_tags(&scope, query.text("tag").unwrap_or_default(), limit).await?;
     let body = |AnnotationTag { tag, count }| AnnotationTagBody { tag, count };
-    Ok(Json(AnnotationTagsBody { result: AnnotationTagsResult { tags: tags.into_iter().map(body).collect() } }))
+    Ok(Json(AnnotationTagsBody {
+        result: AnnotationTagsResult { tags: tags.into_iter().map(body).collect() },
+    }))
 }
 
 async fn get_annotation_by_id(

@@ -11,7 +11,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use cqrs_es::Aggregate;
-use kymograph_domain::content::annotation::{AnnotatedDashboard, Annotation, AnnotationContent, AnnotationError};
+use kymograph_domain::content::annotation::{
+    AnnotatedDashboard, Annotation, AnnotationContent, AnnotationError,
+};
 use kymograph_domain::kernel::id::AnnotationId;
 use kymograph_domain::{AccessLevel, Timestamp, Uid, UserId};
 

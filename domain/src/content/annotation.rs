@@ -187,12 +187,7 @@ impl Stream for Annotation {
         Some(&text[..char_boundary(text, MAX_NAME_BYTES)])
     }
 
-    fn restoration(
-        &self,
-        past: &Self,
-        events: &[AnnotationEvent],
-        _: i64,
-    ) -> Option<Vec<AnnotationCommand>> {
+    fn restoration(&self, past: &Self, events: &[AnnotationEvent], _: i64) -> Option<Vec<AnnotationCommand>> {
         let content = past.content.clone();
         if self.exists {
             return Some(vec![AnnotationCommand::Replace(content)]);
@@ -310,7 +305,8 @@ mod tests {
     #[tokio::test]
     async fn what_it_says_is_tidied_and_checked_whenever_it_is_said() {
         let untidy = AnnotationContent { time: 2000, time_end: 1000, ..content("v2") };
-        let create = AnnotationCommand::Create(AnnotationCreated { content: untidy.clone(), ..created("v2") });
+        let create =
+            AnnotationCommand::Create(AnnotationCreated { content: untidy.clone(), ..created("v2") });
         let expected = vec![created("v2").into()];
         Framework::with(()).given_no_previous_events().when_async(create).await.then_expect_events(expected);
         let given = || Framework::with(()).given(vec![created("v2").into()]);

@@ -38,7 +38,8 @@ const TAKE_OUT: &[&str] = &[
         AND t.time_end = a.time_end AND t.time = a.time AND t.id = a.id",
 ];
 const DELETE: &str = "DELETE FROM annotations WHERE org_id = $1 AND id = ANY ($2)";
-const UPDATE: &str = "UPDATE annotations SET time = $3, time_end = $4, text = $5, tags = $6, terms = $7, data = $8,
+const UPDATE: &str =
+    "UPDATE annotations SET time = $3, time_end = $4, text = $5, tags = $6, terms = $7, data = $8,
         updated = $9
     WHERE org_id = $1 AND id = $2";
 

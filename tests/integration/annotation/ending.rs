@@ -24,7 +24,8 @@ async fn until_ended(server: &TestServer) {
 
 async fn rows(server: &TestServer) -> [i64; 3] {
     let mut counts = [0; 3];
-    for (count, table) in counts.iter_mut().zip(["annotations", "annotation_terms", "annotation_tag_counts"]) {
+    for (count, table) in counts.iter_mut().zip(["annotations", "annotation_terms", "annotation_tag_counts"])
+    {
         *count = server.database.scalar(&format!("SELECT count(*) FROM {table}")).await;
     }
     counts
@@ -39,7 +40,9 @@ async fn come_out_of_the_trash_and_end_for_good_with_their_dashboard() {
     let server = TestServer::start().await;
     let admin = server.admin();
     save(&admin, "cpu", "").await;
-    let id = annotate(&admin, &json!({"text": "on cpu", "dashboardUID": "cpu", "panelId": 1, "tags": ["ops"]})).await;
+    let id =
+        annotate(&admin, &json!({"text": "on cpu", "dashboardUID": "cpu", "panelId": 1, "tags": ["ops"]}))
+            .await;
     let path = format!("/api/annotations/{id}");
     annotate(&admin, &json!({"text": "of the org"})).await;
     admin.delete("/api/dashboards/uid/cpu").await.expect(200);
@@ -70,7 +73,8 @@ async fn come_out_of_the_trash_and_end_for_good_with_their_dashboard() {
     assert_eq!(server.database.scalar::<String>(by).await, "server");
     // What ended with its dashboard does not come back to another one.
     let log = admin.get("/api/audit/events?action=annotation.deleted").await.expect(200).body;
-    let event = log["events"].as_array().unwrap().iter().find(|event| event["targets"][0]["uid"] == id.to_string());
+    let event =
+        log["events"].as_array().unwrap().iter().find(|event| event["targets"][0]["uid"] == id.to_string());
     let undo = format!("/api/audit/events/{}/undo", event.unwrap()["id"]);
     let undone = admin.post(&undo, &json!({})).await;
     assert!((400..500).contains(&undone.status), "{}", undone.text);
@@ -87,7 +91,8 @@ async fn any_number_ends_with_a_dashboard() {
     save(&admin, "cpu", "").await;
     for number in 0..40 {
         let requests = (0..30).map(|other| {
-            let annotation = json!({"text": "x", "dashboardUID": "cpu", "tags": ["ops", format!("t{number}:{other}")]});
+            let annotation =
+                json!({"text": "x", "dashboardUID": "cpu", "tags": ["ops", format!("t{number}:{other}")]});
             let admin = admin.clone();
             async move { annotate(&admin, &annotation).await }
         });
@@ -125,7 +130,8 @@ async fn are_cleaned_up_by_age_and_by_number() {
     let admin = server.admin();
     save(&admin, "cpu", "").await;
     let of_org = async |text: &str| annotate(&admin, &json!({"text": text, "time": 1})).await;
-    let on_cpu = async |text: &str| annotate(&admin, &json!({"text": text, "dashboardUID": "cpu", "time": 2})).await;
+    let on_cpu =
+        async |text: &str| annotate(&admin, &json!({"text": text, "dashboardUID": "cpu", "time": 2})).await;
     let jobs = "SELECT count(*) FROM jobs WHERE kind = 'tidy-annotations'";
     for text in ["one", "two", "three", "four"] {
         of_org(text).await;

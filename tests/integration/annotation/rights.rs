@@ -17,14 +17,16 @@ async fn follow_the_rights_on_their_dashboard() {
     admin.post("/api/folders", &json!({"uid": "shared", "title": "Shared"})).await.expect(200);
     let nobody = json!({"items": []});
     admin.post("/api/folders/closed/permissions", &nobody).await.expect(200);
-    let some = json!({"items": [{"userId": viewer_id, "permission": 2}, {"userId": guest_id, "permission": 1}]});
+    let some =
+        json!({"items": [{"userId": viewer_id, "permission": 2}, {"userId": guest_id, "permission": 1}]});
     admin.post("/api/folders/shared/permissions", &some).await.expect(200);
     for (uid, folder) in [("open", ""), ("hidden", "closed"), ("common", "shared")] {
         save(&admin, uid, folder).await;
     }
     let mut ids = Vec::new();
     for (text, uid) in [("org", ""), ("open", "open"), ("hidden", "hidden"), ("common", "common")] {
-        let annotation = json!({"text": text, "dashboardUID": uid, "panelId": 1, "tags": ["ops", text], "time": 1000});
+        let annotation =
+            json!({"text": text, "dashboardUID": uid, "panelId": 1, "tags": ["ops", text], "time": 1000});
         ids.push(annotate(&admin, &annotation).await);
     }
     // The clients, and what they may read and write of the four.
@@ -36,8 +38,16 @@ async fn follow_the_rights_on_their_dashboard() {
     ];
     let names = ["org", "open", "hidden", "common"];
     for (client, who, reads, writes) in cases {
-        let visible: Vec<_> = names.iter().zip(reads).filter(|(_, reads)| *reads).map(|(name, _)| *name).collect();
-        for query in ["", "?tags=ops", "?from=1&to=2000", "?tags=ops&from=1&to=2000", "?userId=1", "?panelId=1&tags=ops"] {
+        let visible: Vec<_> =
+            names.iter().zip(reads).filter(|(_, reads)| *reads).map(|(name, _)| *name).collect();
+        for query in [
+            "",
+            "?tags=ops",
+            "?from=1&to=2000",
+            "?tags=ops&from=1&to=2000",
+            "?userId=1",
+            "?panelId=1&tags=ops",
+        ] {
             let mut found = texts(client, query).await;
             found.sort_by_key(|text| names.iter().position(|name| name == text));
             assert_eq!(found, visible, "{who} {query}");
@@ -64,7 +74,10 @@ async fn follow_the_rights_on_their_dashboard() {
             }
             if !writes[place] {
                 client.delete(&path).await.expect(403);
-                client.post("/api/annotations/mass-delete", &json!({"annotationId": ids[place]})).await.expect(403);
+                client
+                    .post("/api/annotations/mass-delete", &json!({"annotationId": ids[place]}))
+                    .await
+                    .expect(403);
             }
         }
     }
@@ -73,7 +86,10 @@ async fn follow_the_rights_on_their_dashboard() {
     viewer.delete(&format!("/api/annotations/{}", ids[3])).await.expect(200);
     server.access.flush().await;
     let denied = admin.get("/api/audit/events?outcome=denied").await.expect(200).body;
-    assert!(denied["events"].as_array().unwrap().iter().any(|event| event["targets"][0]["type"] == "annotation"), "{denied}");
+    assert!(
+        denied["events"].as_array().unwrap().iter().any(|event| event["targets"][0]["type"] == "annotation"),
+        "{denied}"
+    );
 }
 
 /// The annotation of the org that the client has just made.
@@ -118,9 +134,18 @@ async fn a_member_finds_what_is_behind_many_that_it_may_not_see() {
         INSERT INTO annotation_terms SELECT 1, 'ops', time_end, time, id, dashboard_id FROM annotations WHERE id > 10000;
         INSERT INTO annotation_tag_counts VALUES (1, '', {hidden}, 6000), (1, 'ops', {hidden}, 6000)");
     server.database.connect().await.batch_execute(&many).await.unwrap();
-    let id = annotate(&admin, &json!({"text": "open", "dashboardUID": "open", "time": 15_500, "tags": ["ops"]})).await;
+    let id =
+        annotate(&admin, &json!({"text": "open", "dashboardUID": "open", "time": 15_500, "tags": ["ops"]}))
+            .await;
     assert!(id > open);
-    for query in ["", "?tags=ops", "?userId=1", "?tags=ops&userId=1", "?from=1&to=20000", "?tags=ops&tags=gone&matchAny=true"] {
+    for query in [
+        "",
+        "?tags=ops",
+        "?userId=1",
+        "?tags=ops&userId=1",
+        "?from=1&to=20000",
+        "?tags=ops&tags=gone&matchAny=true",
+    ] {
         let found = texts(&viewer, query).await;
         assert_eq!((found.len(), &found[0]), (3, &"open".to_owned()), "{query}");
     }

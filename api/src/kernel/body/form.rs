@@ -296,6 +296,27 @@ mod tests {
     }
 
     #[test]
+    fn what_is_kept_as_it_is_can_be_anything() {
+        #[derive(Debug, Deserialize)]
+        struct Kept {
+            data: Option<Verbatim>,
+        }
+        for (text, kept) in [
+            (r#"{"data":{"b":[1,2.50,{"a":null}],"a":"\u0000"}}"#, Some(r#"{"a":"\u0000","b":[1,2.50,{"a":null}]}"#)),
+            (r#"{"DATA":"text","other":1}"#, Some(r#""text""#)),
+            (r#"{"data":[]}"#, Some("[]")),
+            (r#"{"data":false}"#, Some("false")),
+            (r#"{"data":null}"#, None),
+            ("{}", None),
+        ] {
+            let mut form = text.as_bytes().to_vec();
+            let document = JsonDocument::try_parse(&mut form).unwrap();
+            let read: Kept = read(document.root()).unwrap();
+            assert_eq!(read.data.as_ref().map(|Verbatim(data)| data.as_str()), kept, "{text}");
+        }
+    }
+
+    #[test]
     fn null_is_nothing() {
         let null = r#"{"folderUid":null,"version":null,"overwrite":null,"items":null,"kind":null}"#;
         assert_eq!(form(null), Ok(Form::default()));

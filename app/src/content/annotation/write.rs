@@ -1,8 +1,8 @@
 //! Creating, changing and deleting annotations.
 
 use kymograph_domain::content::annotation::{
-    AnnotatedDashboard, Annotation, AnnotationChange, AnnotationCommand, AnnotationContent, AnnotationCreated,
-    AnnotationError,
+    AnnotatedDashboard, Annotation, AnnotationChange, AnnotationCommand, AnnotationContent,
+    AnnotationCreated, AnnotationError,
 };
 use kymograph_domain::content::dashboard::{Dashboard, DashboardError};
 use kymograph_domain::kernel::id::AnnotationId;

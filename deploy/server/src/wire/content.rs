@@ -100,11 +100,7 @@ impl ContentReaders {
         let playlists = PgPlaylistReader::new(database.clone());
         let (workers, max_body) = (kernel.workers.clone(), kernel.config.server.max_body);
         ContentServices {
-            annotations: Arc::new(Annotations::new(
-                commands.clone(),
-                annotations,
-                kernel.config.annotations,
-            )),
+            annotations: Arc::new(Annotations::new(commands.clone(), annotations, kernel.config.annotations)),
             dashboards: Arc::new(Dashboards::new(commands.clone(), ports, workers, max_body)),
             folders: Arc::new(Folders::new(
                 commands.clone(),

@@ -38,8 +38,7 @@ pub(super) fn start(
         Handlers::default().with::<TidyServer>(housekeeping.clone()).with::<TidyOrg>(housekeeping);
     let (commands, annotations) = (&log.commands, &content.annotations);
     let rules = kernel.config.annotations;
-    let cleanup =
-        AnnotationCleanup::new(commands.clone(), annotations.clone(), kernel.clock.clone(), rules);
+    let cleanup = AnnotationCleanup::new(commands.clone(), annotations.clone(), kernel.clock.clone(), rules);
     handlers = handlers
         .with(Arc::new(EndedAnnotations::new(commands.clone(), annotations.clone())))
         .with(Arc::new(cleanup));

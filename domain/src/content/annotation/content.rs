@@ -247,6 +247,9 @@ mod tests {
         let with_data = AnnotationContent { data: Some(json(r#"{"a":[1.5]}"#)), ..plain() };
         let written = serde_json::to_string(&with_data).unwrap();
         assert_eq!(serde_json::from_str::<AnnotationContent>(&written).unwrap(), with_data);
-        assert_eq!(serde_json::from_str::<AnnotationContent>(&serde_json::to_string(&plain()).unwrap()).unwrap(), plain());
+        assert_eq!(
+            serde_json::from_str::<AnnotationContent>(&serde_json::to_string(&plain()).unwrap()).unwrap(),
+            plain()
+        );
     }
 }

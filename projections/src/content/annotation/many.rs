@@ -129,7 +129,9 @@ pub(super) fn write_terms(
 ) {
     let rows = annotations.iter().flat_map(|(id, dashboard_id, content)| {
         let (time, time_end) = (content.time, content.time_end);
-        let row = move |term: &str| [term.into(), time_end.into(), time.into(), (*id).into(), (*dashboard_id).into()];
+        let row = move |term: &str| {
+            [term.into(), time_end.into(), time.into(), (*id).into(), (*dashboard_id).into()]
+        };
         content.terms().into_iter().map(row)
     });
     let rows: Vec<[Cell; 5]> = rows.collect();
@@ -150,7 +152,8 @@ impl<'a> Counts<'a> {
     }
 
     pub(super) fn write(self, org: i64, statements: &mut Statements) {
-        let row = |((tag, dashboard_id), used): ((&str, i64), i64)| [tag.into(), dashboard_id.into(), used.into()];
+        let row =
+            |((tag, dashboard_id), used): ((&str, i64), i64)| [tag.into(), dashboard_id.into(), used.into()];
         COUNT.write(org, self.0.into_iter().map(row).collect(), statements);
     }
 }

@@ -76,8 +76,7 @@ impl PgAnnotationReader {
             MorePlaces { panel, user, all, any }
         });
         let terms = matches!(way, Way::Terms | Way::TermsAndMore).then(|| values.push(terms));
-        let dashboard =
-            (way == Way::Dashboard).then(|| [values.push(&uid), values.push(&id)]);
+        let dashboard = (way == Way::Dashboard).then(|| [values.push(&uid), values.push(&id)]);
         let places = PagePlaces { from, to, limit, allowed, of_org, passed, more, terms, dashboard };
         let sql = TEXTS[way as usize].get_or_init(|| page(way, &places));
         self.database.read_planned(org, Planning::Once, sql, values.all()).await
@@ -216,7 +215,9 @@ impl AnnotationReader for PgAnnotationReader {
             )
         });
         let rows = self.database.read(org, sql, values.all()).await?;
-        rows.iter().map(|row| Ok(AnnotationTag { tag: stored(row, "tag")?, count: row.get("used") })).collect()
+        rows.iter()
+            .map(|row| Ok(AnnotationTag { tag: stored(row, "tag")?, count: row.get("used") }))
+            .collect()
     }
 
     async fn list_ids_on(

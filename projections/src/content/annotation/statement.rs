@@ -94,8 +94,8 @@ pub(super) const AUTHORS: &str = "LEFT JOIN users u ON u.id = a.user_id
 /// The statement for a page.
 pub(super) fn page(way: Way, places: &PagePlaces) -> String {
     let (table, key) = match (way, places.more) {
-        (Way::Terms | Way::TermsAndMore, _) => ("annotation_terms", " AND t.term = leading.key".to_owned()),
-        (Way::Dashboard | Way::Visible, _) => ("annotations", " AND t.dashboard_id = leading.key".to_owned()),
+        (Way::Terms | Way::TermsAndMore, _) => ("annotation_terms", " AND t.term = lead.key".to_owned()),
+        (Way::Dashboard | Way::Visible, _) => ("annotations", " AND t.dashboard_id = lead.key".to_owned()),
         (Way::User, Some(more)) => ("annotations", format!(" AND t.user_id = {}", more.user)),
         (Way::User, None) | (Way::All, _) => ("annotations", String::new()),
     };
@@ -109,8 +109,11 @@ pub(super) fn page(way: Way, places: &PagePlaces) -> String {
     let condition = key + &more.unwrap_or_default();
     let PagePlaces { from, to, limit, .. } = places;
     let within = found(table, &format!("t.time_end >= {from} AND t.time_end <= {to}{condition}"), places);
-    let beyond =
-        found(table, &format!("t.time_end > {to} AND t.time <= {to} AND t.time < t.time_end{condition}"), places);
+    let beyond = found(
+        table,
+        &format!("t.time_end > {to} AND t.time <= {to} AND t.time < t.time_end{condition}"),
+        places,
+    );
     // One annotation can have several of the terms.
     let distinct = if places.terms.is_some() { "DISTINCT " } else { "" };
     let leading = leading(places);
@@ -146,7 +149,7 @@ fn found(table: &str, condition: &str, places: &PagePlaces) -> String {
 fn leading(places: &PagePlaces) -> String {
     let allowed = &places.allowed;
     match *places {
-        PagePlaces { terms: Some(terms), .. } => format!("unnest({terms}::text[]) AS leading (key)"),
+        PagePlaces { terms: Some(terms), .. } => format!("unnest({terms}::text[]) AS lead (key)"),
         PagePlaces { dashboard: Some([uid, id]), .. } => {
             let allows = allowed.allows_dashboard("");
             let named = |by: &str| {
@@ -156,15 +159,15 @@ fn leading(places: &PagePlaces) -> String {
             };
             let (by_uid, by_id) =
                 (named(&format!("d.uid = {uid}::text")), named(&format!("d.id = {id}::bigint")));
-            format!("({by_uid} UNION ALL {by_id}) AS leading (key)")
+            format!("({by_uid} UNION ALL {by_id}) AS lead (key)")
         }
         PagePlaces { of_org: Some(of_org), passed: None, .. } => {
             let is_visible = is_visible("c", of_org, allowed);
             format!(
                 "(SELECT c.dashboard_id FROM annotation_tag_counts c WHERE c.org_id = $1 AND c.tag = '' AND {is_visible}) \
-                AS leading (key)"
+                AS lead (key)"
             )
         }
-        _ => "(VALUES (0)) AS leading (key)".to_owned(),
+        _ => "(VALUES (0)) AS lead (key)".to_owned(),
     }
 }
