@@ -53,6 +53,8 @@ pub fn routes(annotations: Arc<Annotations>) -> Routes {
                 .query("tags", many(text()), "Tags that they have all of; a key stands for any pair with it")
                 .query("matchAny", flag(), "Whether one of the tags is enough")
                 .limit("limit", DEFAULT_LIMIT)
+                .for_everybody()
+                .fails(&[403])
                 .to(state, get_annotations),
         )
         .add(
@@ -81,6 +83,8 @@ pub fn routes(annotations: Arc<Annotations>) -> Routes {
             get("/api/annotations/tags", "getAnnotationTags", "List the tags that annotations have")
                 .query("tag", text(), "A part of the tag")
                 .limit("limit", DEFAULT_LIMIT)
+                .for_everybody()
+                .fails(&[403])
                 .to(state, get_annotation_tags),
         )
         .merge(routes_of_one(state))

@@ -27,7 +27,9 @@ use crate::kernel::scope::denied;
 use crate::rights::authorization::ContentFilter;
 use crate::{Authorization, Commands, Permission, Scope};
 
-pub use cleanup::{AnnotationCleanup, Retention, RetentionRules, TidyAnnotations};
+pub use cleanup::{
+    AnnotationCleanup, CleanupPorts, Retention, RetentionRules, SweepAnnotations, TidyAnnotations,
+};
 pub use ending::{AnnotationEndings, EndAnnotations, EndedAnnotations};
 pub(crate) use write::MAX_DELETED;
 pub use write::{AnnotationPlace, NewAnnotation};

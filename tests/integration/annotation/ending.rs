@@ -12,14 +12,19 @@ const DAY: i64 = 24 * 60 * 60;
 
 /// Waits until no annotation of a dashboard that ended is left.
 async fn until_ended(server: &TestServer) {
+    until_none(server, "end-annotations").await;
+}
+
+/// Waits until there is no job of a kind.
+async fn until_none(server: &TestServer, kind: &str) {
     for _ in 0..600 {
-        let jobs = "SELECT count(*) FROM jobs WHERE kind = 'end-annotations'";
-        if server.database.scalar::<i64>(jobs).await == 0 {
+        let jobs = format!("SELECT count(*) FROM jobs WHERE kind = '{kind}'");
+        if server.database.scalar::<i64>(&jobs).await == 0 {
             return;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    panic!("the annotations did not end in time");
+    panic!("the jobs of the kind {kind} were not done in time");
 }
 
 async fn rows(server: &TestServer) -> [i64; 3] {
@@ -121,6 +126,25 @@ async fn are_kept_unless_it_is_said() {
     annotate(&server.admin(), &json!({"text": "x"})).await;
     let jobs = "SELECT count(*) FROM jobs WHERE kind = 'tidy-annotations'";
     assert_eq!(server.database.scalar::<i64>(jobs).await, 0);
+}
+
+#[tokio::test]
+async fn those_from_before_there_were_rules_are_cleaned_up_too() {
+    let server = TestServer::start().await;
+    let acme = server.new_org("Acme").await;
+    for text in ["one", "two"] {
+        annotate(&server.admin().in_org(acme), &json!({"text": text})).await;
+    }
+    let database = server.database.clone();
+    drop(server);
+    let settings = ["annotations.api.max_annotations_to_keep=1"];
+    let later = TestServer::on_database(database, &settings).await;
+    until_none(&later, "sweep-annotations").await;
+    let jobs = "SELECT string_agg(id, ' ') FROM jobs WHERE kind = 'tidy-annotations'";
+    let expected = format!("tidy-annotations-{acme}");
+    assert_eq!(later.database.scalar::<Option<String>>(jobs).await, Some(expected));
+    later.tidy().await;
+    assert_eq!(texts(&later.admin().in_org(acme), "").await, ["two"]);
 }
 
 #[tokio::test]

@@ -302,7 +302,10 @@ mod tests {
             data: Option<Verbatim>,
         }
         for (text, kept) in [
-            (r#"{"data":{"b":[1,2.50,{"a":null}],"a":"\u0000"}}"#, Some(r#"{"a":"\u0000","b":[1,2.50,{"a":null}]}"#)),
+            (
+                r#"{"data":{"b":[1,2.50,{"a":null}],"a":"\u0000"}}"#,
+                Some(r#"{"a":"\u0000","b":[1,2.50,{"a":null}]}"#),
+            ),
             (r#"{"DATA":"text","other":1}"#, Some(r#""text""#)),
             (r#"{"data":[]}"#, Some("[]")),
             (r#"{"data":false}"#, Some("false")),

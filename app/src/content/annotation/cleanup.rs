@@ -11,10 +11,12 @@ use serde::{Deserialize, Serialize};
 use super::ending::{BATCH, TIME_LIMIT};
 use super::write::delete;
 use super::{AnnotationKind, AnnotationReader};
+use crate::account::org::{OrgReader, OrgView};
 use crate::kernel::clock::Clock;
 use crate::kernel::error::{Error, Result};
-use crate::kernel::job::{Job, JobError, JobHandler, NewJob, Then};
-use crate::{Commands, Permission, Scope};
+use crate::kernel::job::{Job, JobError, JobHandler, JobWriter, NewJob, Then};
+use crate::kernel::page::MAX_PER_PAGE;
+use crate::{Commands, Page, Permission, Scope};
 
 /// How long an org that gets annotations waits for the next look at them.
 const INTERVAL: Duration = Duration::from_secs(10 * 60);
@@ -70,24 +72,47 @@ impl TidyAnnotations {
     }
 }
 
+/// Finds the orgs that had annotations before there were rules for them, once after each start of a server.
+#[derive(Serialize, Deserialize)]
+pub struct SweepAnnotations {}
+
+impl Job for SweepAnnotations {
+    const KIND: &'static str = "sweep-annotations";
+    const MAX_ATTEMPTS: Option<u32> = None;
+    const TIME_LIMIT: Duration = TIME_LIMIT;
+}
+
+impl SweepAnnotations {
+    /// The one such job of all servers on a database.
+    pub fn job() -> Result<NewJob> {
+        NewJob::of_org(OrgId::SERVER, &Self {}, Duration::ZERO)
+    }
+}
+
+/// What [`AnnotationCleanup`] needs.
+pub struct CleanupPorts {
+    /// Reads annotations.
+    pub reader: Arc<dyn AnnotationReader>,
+    /// Lists orgs.
+    pub orgs: Arc<dyn OrgReader>,
+    /// Writes the jobs of orgs.
+    pub jobs: Arc<dyn JobWriter>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+}
+
 /// Deletes annotations that are too old or too many.
 pub struct AnnotationCleanup {
     commands: Commands,
-    reader: Arc<dyn AnnotationReader>,
-    clock: Arc<dyn Clock>,
+    ports: CleanupPorts,
     rules: RetentionRules,
 }
 
 impl AnnotationCleanup {
     /// On these ports, by these rules.
     #[must_use]
-    pub fn new(
-        commands: Commands,
-        reader: Arc<dyn AnnotationReader>,
-        clock: Arc<dyn Clock>,
-        rules: RetentionRules,
-    ) -> Self {
-        Self { commands, reader, clock, rules }
+    pub fn new(commands: Commands, ports: CleanupPorts, rules: RetentionRules) -> Self {
+        Self { commands, ports, rules }
     }
 
     /// Deletes what is too much of a kind, and returns when the next is too old.
@@ -102,27 +127,27 @@ impl AnnotationCleanup {
         }
         let max_age = retention.max_age.and_then(|age| i64::try_from(age.as_micros()).ok());
         if let Some(max_age) = max_age {
-            let before = Some(Timestamp(self.clock.now().0.saturating_sub(max_age)));
+            let before = Some(Timestamp(self.ports.clock.now().0.saturating_sub(max_age)));
             loop {
-                let ids = self.reader.list_oldest(scope, kind, before, BATCH).await?;
+                let ids = self.ports.reader.list_oldest(scope, kind, before, BATCH).await?;
                 if ids.is_empty() {
                     break;
                 }
                 delete_some(&self.commands, scope, &ids).await?;
             }
         }
-        let mut kept = self.reader.measure(scope, kind).await?;
+        let mut kept = self.ports.reader.measure(scope, kind).await?;
         let mut surplus = retention.max_count.map_or(0, |most| kept.count - most);
         if surplus > 0 {
             while surplus > 0 {
-                let ids = self.reader.list_oldest(scope, kind, None, surplus.min(BATCH)).await?;
+                let ids = self.ports.reader.list_oldest(scope, kind, None, surplus.min(BATCH)).await?;
                 if ids.is_empty() {
                     break;
                 }
                 delete_some(&self.commands, scope, &ids).await?;
                 surplus -= BATCH;
             }
-            kept = self.reader.measure(scope, kind).await?;
+            kept = self.ports.reader.measure(scope, kind).await?;
         }
         Ok(kept.oldest.zip(max_age).map(|(oldest, max_age)| Timestamp(oldest.0.saturating_add(max_age))))
     }
@@ -136,8 +161,33 @@ impl JobHandler<TidyAnnotations> for AnnotationCleanup {
         let of_dashboards = self.tidy(&scope, AnnotationKind::OfDashboards, rules.of_dashboards).await?;
         let of_org = self.tidy(&scope, AnnotationKind::OfOrg, rules.of_org).await?;
         let Some(due) = of_dashboards.into_iter().chain(of_org).min() else { return Ok(Then::Done) };
-        let wait = u64::try_from(due.0.saturating_sub(self.clock.now().0)).unwrap_or_default();
+        let wait = u64::try_from(due.0.saturating_sub(self.ports.clock.now().0)).unwrap_or_default();
         Ok(Then::Again(Duration::from_micros(wait).max(INTERVAL)))
+    }
+}
+
+#[async_trait]
+impl JobHandler<SweepAnnotations> for AnnotationCleanup {
+    async fn run(&self, _: &SweepAnnotations) -> Result<Then, JobError> {
+        if !self.rules.delete_anything() {
+            return Ok(Then::Done);
+        }
+        for number in 1.. {
+            let page = Page { number, size: MAX_PER_PAGE };
+            let orgs = self.ports.orgs.search_orgs("", "", page).await?;
+            for OrgView { id, .. } in &orgs {
+                let scope = Scope::of_server().in_org(*id, Permission::ORGS_WRITE)?;
+                for kind in [AnnotationKind::OfDashboards, AnnotationKind::OfOrg] {
+                    if !self.ports.reader.list_oldest(&scope, kind, None, 1).await?.is_empty() {
+                        self.ports.jobs.write_alone(TidyAnnotations::of_new(*id)?).await?;
+                    }
+                }
+            }
+            if orgs.is_empty() {
+                break;
+            }
+        }
+        Ok(Then::Done)
     }
 }
 
