@@ -178,10 +178,12 @@ async fn bad_ones_are_refused() {
     for form in &bad {
         admin.post("/api/annotations", form).await.expect(400);
     }
+    let message = "Failed to save annotation: text field should not be empty";
+    admin.post("/api/annotations", &json!({})).await.expect_message(400, message);
     admin
         .put(&format!("/api/annotations/{id}"), &json!({}))
         .await
-        .expect_message(400, "text field should not be empty");
+        .expect_message(400, "Failed to update annotation: text field should not be empty");
     admin.patch(&format!("/api/annotations/{id}"), &json!({"tags": tags(MAX_TAGS + 1)})).await.expect(400);
     for named in
         [json!({"dashboardUID": "gone"}), json!({"dashboardId": 99}), json!({"dashboardUID": "no uid"})]

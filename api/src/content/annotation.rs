@@ -9,6 +9,7 @@ use kymograph_app::content::annotation::{
     AnnotationPlace, AnnotationQuery, AnnotationTag, AnnotationView, Annotations, HISTORY, NamedDashboard,
     NewAnnotation,
 };
+use kymograph_app::{Error, ErrorKind};
 use kymograph_domain::CanonicalJson;
 use kymograph_domain::content::annotation::{AnnotationChange, tidy_tag};
 use kymograph_domain::kernel::id::AnnotationId;
@@ -287,6 +288,11 @@ fn id_of(text: &str) -> ApiResult<AnnotationId> {
     parse_id("annotationId", text).map(AnnotationId)
 }
 
+/// Puts Grafana's words before the reason why an annotation cannot be what a client wants it to be.
+fn said(words: &'static str) -> impl Fn(Error) -> Error {
+    move |error| if error.kind() == ErrorKind::Invalid { error.about(words) } else { error }
+}
+
 fn created(message: &'static str, id: AnnotationId) -> Json<CreatedAnnotationBody> {
     Json(CreatedAnnotationBody { message, id: id.0 })
 }
@@ -331,7 +337,8 @@ async fn post_annotation(
         tags: form.tags.unwrap_or_default(),
         data: form.data.map(|Verbatim(data)| data),
     };
-    Ok(created("Annotation added", annotations.create_annotation(&scope, new).await?))
+    let id = annotations.create_annotation(&scope, new).await.map_err(said("Failed to save annotation"))?;
+    Ok(created("Annotation added", id))
 }
 
 async fn post_graphite_annotation(
@@ -340,8 +347,11 @@ async fn post_graphite_annotation(
     JsonBody(form): JsonBody<GraphiteAnnotationForm>,
 ) -> ApiResult<Json<CreatedAnnotationBody>> {
     let what = form.what.filter(|what| !what.is_empty());
-    let what =
-        what.ok_or_else(|| ApiError::new(StatusCode::BAD_REQUEST, "what field should not be empty"))?;
+    let nothing = || {
+        let message = "Failed to save Graphite annotation: what field should not be empty";
+        ApiError::new(StatusCode::BAD_REQUEST, message)
+    };
+    let what = what.ok_or_else(nothing)?;
     let milliseconds =
         |seconds: i64| seconds.checked_mul(1000).ok_or_else(|| ApiError::invalid_parameter("when"));
     let tags = match form.tags {
@@ -356,7 +366,9 @@ async fn post_graphite_annotation(
         tags,
         ..NewAnnotation::default()
     };
-    Ok(created("Graphite annotation added", annotations.create_annotation(&scope, new).await?))
+    let saved = annotations.create_annotation(&scope, new).await;
+    let id = saved.map_err(said("Failed to save Graphite annotation"))?;
+    Ok(created("Graphite annotation added", id))
 }
 
 async fn mass_delete_annotations(
@@ -415,7 +427,8 @@ async fn update_annotation(
     JsonBody(form): JsonBody<AnnotationChangeForm>,
 ) -> ApiResult<Json<Message>> {
     let form = AnnotationChangeForm { text: Some(form.text.unwrap_or_default()), ..form };
-    annotations.change_annotation(&scope, id_of(&id)?, change(form)).await?;
+    let changed = annotations.change_annotation(&scope, id_of(&id)?, change(form)).await;
+    changed.map_err(said("Failed to update annotation"))?;
     Ok(Message::json("Annotation updated"))
 }
 
@@ -426,7 +439,8 @@ async fn patch_annotation(
     JsonBody(form): JsonBody<AnnotationChangeForm>,
 ) -> ApiResult<Json<Message>> {
     let form = AnnotationChangeForm { text: form.text.filter(|text| !text.is_empty()), ..form };
-    annotations.change_annotation(&scope, id_of(&id)?, change(form)).await?;
+    let changed = annotations.change_annotation(&scope, id_of(&id)?, change(form)).await;
+    changed.map_err(said("Failed to update annotation"))?;
     Ok(Message::json("Annotation patched"))
 }
 
