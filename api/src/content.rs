@@ -1,5 +1,6 @@
-//! Folders, dashboards, playlists, stars, preferences and search.
+//! Folders, dashboards, annotations, playlists, stars, preferences and search.
 
+pub mod annotation;
 pub mod dashboard;
 pub mod folder;
 pub mod playlist;
@@ -19,6 +20,7 @@ pub(crate) fn routes(services: ContentServices) -> Routes {
         .merge(folder::routes(services.folders))
         .merge(dashboard::routes(services.dashboards, services.stars.clone()))
         .merge(search::routes(services.searches))
+        .merge(annotation::routes(services.annotations))
         .merge(playlist::routes(services.playlists))
         .merge(preference::routes(services.preferences))
         .merge(star::routes(services.stars))

@@ -1,5 +1,6 @@
-//! Folders, dashboards, and what people make of them: stars, preferences and searches.
+//! Folders, dashboards, and what people make of them: annotations, stars, preferences and searches.
 
+pub mod annotation;
 pub mod dashboard;
 pub mod folder;
 pub(crate) mod permission;
@@ -12,6 +13,8 @@ use std::sync::Arc;
 
 /// The use cases of the area.
 pub struct ContentServices {
+    /// Annotations.
+    pub annotations: Arc<annotation::Annotations>,
     /// Dashboards.
     pub dashboards: Arc<dashboard::Dashboards>,
     /// Folders.

@@ -9,7 +9,7 @@ use kymograph_domain::limit::{Amount, Limit};
 
 use crate::account::{access, identity, login_attempt, session};
 use crate::content::dashboard::version;
-use crate::content::{dashboard, search};
+use crate::content::{annotation, dashboard, search};
 use crate::kernel::{answer, cache, feed_health, job, mail, page, text, unit, work};
 use crate::record::{audit, history, undo};
 
@@ -291,6 +291,18 @@ pub const LIMITS: &[Limit] = &[
         what: "Bytes of events read for an undo",
         at: "The audit log",
         most: Amount::Bytes(undo::MAX_UNDO_BYTES),
+        answer: "413",
+    },
+    Limit {
+        what: "Tags that are asked for",
+        at: "`/api/annotations`",
+        most: Amount::Count(annotation::MAX_ASKED_TAGS as u64),
+        answer: "400",
+    },
+    Limit {
+        what: "Annotations of a panel that are deleted at a time",
+        at: "`/api/annotations/mass-delete`",
+        most: Amount::Count(annotation::MAX_DELETED.unsigned_abs()),
         answer: "413",
     },
     Limit {

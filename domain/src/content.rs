@@ -1,5 +1,6 @@
-//! Folders, dashboards, and what people make of them: playlists, stars and preferences.
+//! Folders, dashboards, and what people make of them: annotations, playlists, stars and preferences.
 
+pub mod annotation;
 pub mod dashboard;
 pub mod folder;
 pub mod playlist;
@@ -52,6 +53,30 @@ pub(crate) const LIMITS: &[Limit] = &[
         what: "Nesting depth",
         at: "Folders",
         most: Amount::Count(folder::MAX_DEPTH as u64),
+        answer: "400",
+    },
+    Limit {
+        what: "Text",
+        at: "An annotation",
+        most: Amount::Bytes(annotation::MAX_TEXT_BYTES),
+        answer: "400",
+    },
+    Limit {
+        what: "Tags",
+        at: "An annotation",
+        most: Amount::Count(annotation::MAX_TAGS as u64),
+        answer: "400",
+    },
+    Limit {
+        what: "Tag",
+        at: "An annotation",
+        most: Amount::Characters(annotation::MAX_TAG_CHARACTERS),
+        answer: "400",
+    },
+    Limit {
+        what: "What programs add (`data`)",
+        at: "An annotation",
+        most: Amount::Bytes(annotation::MAX_DATA_BYTES),
         answer: "400",
     },
     Limit { what: "Items", at: "A playlist", most: Amount::Count(playlist::MAX_ITEMS as u64), answer: "400" },

@@ -25,6 +25,7 @@ macro_rules! with_aggregates {
     ($then:ident) => {
         $then! {
             $crate::account::access::Access,
+            $crate::content::annotation::Annotation,
             $crate::content::dashboard::Dashboard,
             $crate::source::data_source::DataSource,
             $crate::content::folder::Folder,

@@ -1,5 +1,6 @@
-//! Folders, dashboards, and what people make of them: stars, preferences and searches.
+//! Folders, dashboards, and what people make of them: annotations, stars, preferences and searches.
 
+pub mod annotation;
 pub mod dashboard;
 pub mod folder;
 pub mod playlist;
@@ -18,6 +19,7 @@ pub(crate) fn projectors() -> Vec<Box<dyn Projector>> {
     vec![
         Box::new(folder::FolderProjector),
         Box::new(dashboard::DashboardProjector),
+        Box::new(annotation::AnnotationProjector),
         Box::new(playlist::PlaylistProjector),
         Box::new(preference::PreferenceProjector),
         Box::new(star::StarProjector),

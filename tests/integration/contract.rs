@@ -12,7 +12,7 @@ use crate::route_examples::Objects;
 const OPERATIONS: usize = 363;
 
 /// How many operations are not served yet. This number may only get smaller.
-const NOT_YET_SERVED: usize = 219;
+const NOT_YET_SERVED: usize = 200;
 
 /// The routes of the history of anything, by what their paths end with.
 const HISTORY: [(&str, &str); 3] =
@@ -220,7 +220,8 @@ async fn every_served_operation_succeeds() {
         };
         // What changes or ends something, or keeps a user from logging in as before, gets objects of its own.
         let is_about_people = ["/user", "/org"].iter().any(|noun| route.path.contains(noun));
-        let is_the_end = route.method != Method::GET && (route.method != Method::POST || is_about_people);
+        let ends_one = is_about_people || route.path.ends_with("/mass-delete");
+        let is_the_end = route.method != Method::GET && (route.method != Method::POST || ends_one);
         let own = if is_the_end { Some(Objects::make(&server, &format!("n{number}")).await) } else { None };
         let (path, answer) = call(&server, own.as_ref().unwrap_or(&shared), route, number).await;
         assert!(answer.status < 400, "{}: {} {}", operation.id, answer.status, answer.text);

@@ -208,6 +208,7 @@ const DAMAGES: &[(&str, &str, &str)] = &[
         "DELETE FROM folders",
         "resource_permissions folder zebra-folder has permissions, but does not exist",
     ),
+    ("dashboards", "DELETE FROM dashboards", "is on a dashboard that is not there"),
     ("dashboards", "DELETE FROM dashboards", "stars zebra-dashboard is starred, but not a dashboard"),
     ("service_accounts", "DELETE FROM service_accounts", "is a token of a missing service account"),
     (

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may stop at what it did not expect")]
 
 mod access;
+mod annotation;
 mod audit;
 mod authorization;
 mod body;

@@ -110,8 +110,14 @@ async fn names_the_types_of_bodies() {
 
 /// What any member may ask for. Who administers the server and is none may not; nor may anybody look into a folder that is
 /// closed; and a service account has no hints.
-const FOR_MEMBERS: [&str; 4] =
-    ["/api/dashboards/tags", "/api/folders", "/api/search", "/api/user/helpflags/clear"];
+const FOR_MEMBERS: [&str; 6] = [
+    "/api/annotations",
+    "/api/annotations/tags",
+    "/api/dashboards/tags",
+    "/api/folders",
+    "/api/search",
+    "/api/user/helpflags/clear",
+];
 
 #[tokio::test]
 async fn who_may_do_nothing_is_refused_where_it_says_so() {

@@ -208,6 +208,7 @@ async fn fill(server: &ServerProcess) {
                 json!({"name": name, "type": "loki", "isDefault": true, "secureJsonData": {"token": "x"}});
             admin.post("/api/datasources", &source).await.expect(200);
         }
+        annotate(&admin).await;
         let list = json!({"items": [{"role": "Viewer", "permission": 1}, {"userId": user, "permission": 2}]});
         admin.post("/api/folders/ops/permissions", &list).await.expect(200);
         let quota = format!("/api/admin/users/{user}/quotas/org");
@@ -221,6 +222,23 @@ async fn fill(server: &ServerProcess) {
         admin.put(&format!("/api/orgs/{org}"), &json!({"name": name})).await.expect(200);
     }
     admin.delete(&format!("/api/orgs/{gone}")).await.expect(200);
+}
+
+/// Annotations that were created, changed and deleted.
+async fn annotate(admin: &Client) {
+    let annotations = [
+        json!({"text": "deployed “two”", "tags": ["ops", "x\\\"y, {z}", "team:web"], "time": 1000}),
+        json!({"text": "region", "dashboardUID": "a", "panelId": 2, "tags": ["ops", "team:db"], "time": 1000, "timeEnd": 5000}),
+        json!({"text": "plain", "dashboardUID": "a", "data": {"by": ["ci"]}}),
+        json!({"text": "gone", "dashboardUID": "b", "tags": ["ops", "gone"]}),
+    ];
+    let mut ids = Vec::new();
+    for annotation in &annotations {
+        ids.push(admin.post("/api/annotations", annotation).await.expect(200).body["id"].clone());
+    }
+    let change = json!({"tags": ["ops", "team:db:eu"], "time": 2000, "timeEnd": 7000});
+    admin.patch(&format!("/api/annotations/{}", ids[1]), &change).await.expect(200);
+    admin.delete(&format!("/api/annotations/{}", ids[3])).await.expect(200);
 }
 
 /// All that the schema says of tables, apart from the numbers of its objects.

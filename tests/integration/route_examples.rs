@@ -19,6 +19,8 @@ pub(crate) struct Objects {
     pub(crate) token: i64,
     pub(crate) playlist: String,
     pub(crate) data_source: i64,
+    /// An annotation of the whole org.
+    pub(crate) annotation: i64,
     /// An entry of the org's log that can be undone.
     pub(crate) undoable: i64,
     /// The same of the server's log.
@@ -74,6 +76,7 @@ impl Objects {
         let default = json!({"name": format!("{name} default"), "type": "loki", "isDefault": true});
         let default = admin.post("/api/datasources", &default).await.expect(200).body["id"].clone();
         admin.delete(&format!("/api/datasources/{default}")).await.expect(200);
+        let annotation = make_annotations(&admin, name).await;
         let permissions = json!({"items": [
             {"role": "Viewer", "permission": 1}, {"role": "Editor", "permission": 2},
             {"teamId": team, "permission": 1}, {"userId": user, "permission": 4},
@@ -98,6 +101,7 @@ impl Objects {
             token,
             playlist,
             data_source,
+            annotation,
             undoable,
             undoable_of_server,
         }
@@ -118,6 +122,7 @@ impl Objects {
             "{team_id}" => self.team.to_string(),
             "{service_account_id}" => self.service_account.to_string(),
             "{token_id}" => self.token.to_string(),
+            "{annotation_id}" => self.annotation.to_string(),
             "{uid}" if route.path.starts_with("/api/playlists/") => self.playlist.clone(),
             "{uid}" if route.path.ends_with("/trash") => format!("{}-deleted", self.name),
             "{data_source_uid}" => format!("{}-source", self.name),
@@ -160,6 +165,10 @@ impl Objects {
                 "POST" | "PUT",
                 "/api/playlists" | "/api/playlists/{uid}" | "/api/teams" | "/api/teams/{team_id}",
             ) => json!({"name": name}),
+            ("POST", "/api/annotations") => json!({"text": name, "tags": ["new"]}),
+            ("PUT" | "PATCH", "/api/annotations/{annotation_id}") => json!({"text": name}),
+            ("POST", "/api/annotations/graphite") => json!({"what": name}),
+            ("POST", "/api/annotations/mass-delete") => json!({"annotationId": self.annotation}),
             ("POST", "/api/teams/{team_id}/members") => json!({"userId": 1}),
             ("PUT", "/api/teams/{team_id}/members") => json!({"members": ["admin"]}),
             ("PUT", "/api/teams/{team_id}/members/{user_id}") => json!({"permission": 4}),
@@ -222,6 +231,19 @@ async fn make_dead_job(server: &TestServer, name: &str) {
     let sql = "INSERT INTO jobs (id, owner_org_id, kind, payload, state, due_at)
         VALUES ($1, 0, 'example', '{}', 'dead', now())";
     server.database.connect().await.execute(sql, &[&format!("{name}-job")]).await.unwrap();
+}
+
+/// An annotation of a dashboard, and one of the org that was changed, which it returns.
+async fn make_annotations(admin: &Client, name: &str) -> i64 {
+    let on_dashboard = json!({
+        "text": format!("{name} deployed"), "dashboardUID": format!("{name}-dashboard"), "panelId": 1, "tags": [name, "ops"],
+    });
+    admin.post("/api/annotations", &on_dashboard).await.expect(200);
+    let of_org = json!({"text": format!("{name} began"), "tags": [name, "ops"], "data": {"by": name}});
+    let id = admin.post("/api/annotations", &of_org).await.expect(200).body["id"].as_i64().unwrap();
+    let changed = json!({"text": format!("{name} has begun"), "timeEnd": 9_000_000_000_000_i64});
+    admin.put(&format!("/api/annotations/{id}"), &changed).await.expect(200);
+    id
 }
 
 /// A team whose only member is the user of its name.

@@ -60,7 +60,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("infra", &["app", "domain", "migrations", "projections"]),
     ("postgres_es", &["app", "domain"]),
     ("jobs", &["app", "domain", "projections"]),
-    ("sources", &["app", "domain"]),
+    ("sources", &["app", "domain", "infra"]),
     ("api", &["app", "domain"]),
     (
         "deploy/server",
@@ -80,7 +80,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// The areas of the crates, lowest first: each may use itself and those before it.
-const AREAS: &[&str] = &["kernel", "rights", "account", "content", "record"];
+const AREAS: &[&str] = &["kernel", "rights", "account", "content", "record", "source"];
 
 /// The crates that have areas.
 const CRATES_WITH_AREAS: &[&str] = &["domain/src", "app/src", "projections/src", "api/src"];
@@ -198,6 +198,7 @@ const TRANSACTIONS_OF_COMMANDS: &[&str] = &[
     "infra/src/migrate.rs",
     "infra/src/rebuild/switch.rs",
     "infra/src/verify.rs",
+    "sources/src/postgres/query.rs",
 ];
 
 /// Whether a code begins transactions: by a method of the driver, or by a command at the beginning of a text or behind

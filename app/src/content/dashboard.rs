@@ -17,6 +17,7 @@ use kymograph_domain::{AccessLevel, CanonicalJson, OrgId, Timestamp, Uid};
 use serde::{Deserialize, Serialize};
 
 use crate::content::folder::{FolderReader, FolderView};
+use crate::kernel::ending::Endings;
 use crate::kernel::error::{Error, Result};
 use crate::kernel::history::{HistoryOf, KeyOf};
 use crate::kernel::id_allocator::IdAllocator;
@@ -163,6 +164,8 @@ pub struct DashboardPorts {
     pub moments: Arc<Moments>,
     /// Draws numeric ids.
     pub ids: Arc<dyn IdAllocator>,
+    /// The slices that are told of dashboards that end.
+    pub endings: Endings,
 }
 
 /// The history of dashboards.
@@ -190,6 +193,7 @@ pub struct Dashboards {
     authorization: Arc<Authorization>,
     moments: Arc<Moments>,
     ids: Arc<dyn IdAllocator>,
+    endings: Endings,
     workers: Workers,
     max_document_bytes: usize,
 }
@@ -203,8 +207,8 @@ impl Dashboards {
         workers: Workers,
         max_document_bytes: usize,
     ) -> Self {
-        let DashboardPorts { reader, folders, authorization, moments, ids } = ports;
-        Self { commands, reader, folders, authorization, moments, ids, workers, max_document_bytes }
+        let DashboardPorts { reader, folders, authorization, moments, ids, endings } = ports;
+        Self { commands, reader, folders, authorization, moments, ids, endings, workers, max_document_bytes }
     }
 
     /// How many bytes a document has at most.

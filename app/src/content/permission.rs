@@ -21,6 +21,14 @@ permissions! {
     FOLDERS_WRITE = { action: "folders:write", role: Some(OrgRole::Editor), scopes: &["folders:*"], on_folder: Some(AccessLevel::Edit) };
     /// Delete folders.
     FOLDERS_DELETE = { action: "folders:delete", role: Some(OrgRole::Editor), scopes: &["folders:*"], on_folder: Some(AccessLevel::Edit) };
+    /// Read annotations.
+    ANNOTATIONS_READ = { action: "annotations:read", role: Some(OrgRole::Viewer), scopes: &["annotations:type:organization", "annotations:type:dashboard", "dashboards:*", "folders:*"], on_folder: Some(AccessLevel::View), on_dashboard: Some(AccessLevel::View) };
+    /// Create annotations.
+    ANNOTATIONS_CREATE = { action: "annotations:create", role: Some(OrgRole::Editor), scopes: &["annotations:type:organization", "annotations:type:dashboard", "dashboards:*", "folders:*"], on_folder: Some(AccessLevel::Edit), on_dashboard: Some(AccessLevel::Edit) };
+    /// Change annotations.
+    ANNOTATIONS_WRITE = { action: "annotations:write", role: Some(OrgRole::Editor), scopes: &["annotations:type:organization", "annotations:type:dashboard", "dashboards:*", "folders:*"], on_folder: Some(AccessLevel::Edit), on_dashboard: Some(AccessLevel::Edit) };
+    /// Delete annotations.
+    ANNOTATIONS_DELETE = { action: "annotations:delete", role: Some(OrgRole::Editor), scopes: &["annotations:type:organization", "annotations:type:dashboard", "dashboards:*", "folders:*"], on_folder: Some(AccessLevel::Edit), on_dashboard: Some(AccessLevel::Edit) };
     /// Read playlists.
     PLAYLISTS_READ = { action: "playlists:read", role: Some(OrgRole::Viewer), scopes: &["playlists:*"] };
     /// Create, change and delete playlists.

@@ -26,6 +26,8 @@ pub enum KeyOf {
     Uid,
     /// By a number in the path.
     Number,
+    /// By a number in the path, of what can be on a dashboard. Its history is for those who administer all content.
+    NumberOfContent,
     /// By a number in the path, of what belongs to no org.
     ServerNumber,
     /// Not at all: the caller has one of it, which this names.

@@ -290,6 +290,7 @@ impl Histories {
         if let Some(permission) = permission.filter(|_| kind.is_none()) {
             match of.key {
                 KeyOf::ServerNumber => scope = scope.in_org(OrgId::SERVER, permission)?,
+                KeyOf::NumberOfContent => scope.require_administers_content(permission)?,
                 _ => scope.require(permission)?,
             }
         }
@@ -301,7 +302,7 @@ impl Histories {
                 }
                 uid.to_string()
             }
-            KeyOf::Number | KeyOf::ServerNumber => number()?,
+            KeyOf::Number | KeyOf::NumberOfContent | KeyOf::ServerNumber => number()?,
             KeyOf::Caller(key) => key(&scope),
         };
         let stream = StreamId::from_stored(format!("{}-{key}", of.noun));

@@ -4,6 +4,7 @@
 //! Adding a key takes a line in `keys`, its typed field, and a line in `conf/sample.ini`.
 
 mod access;
+mod annotation;
 mod data_proxy;
 mod error;
 mod expand;
@@ -25,6 +26,8 @@ mod values;
 mod fixture;
 
 use std::collections::BTreeMap;
+
+use kymograph_app::content::annotation::RetentionRules;
 
 pub use access::{AuthConfig, CookieSameSite, SecurityConfig};
 pub use data_proxy::DataProxyConfig;
@@ -64,6 +67,8 @@ pub struct Config {
     pub users: UsersConfig,
     /// `[quota]`
     pub quota: QuotaConfig,
+    /// `[annotations.dashboard]` and `[annotations.api]`
+    pub annotations: RetentionRules,
     /// `[smtp]`
     pub smtp: SmtpConfig,
     /// `[dataproxy]`, `[data_sources]` and `[tenancy]`
@@ -96,6 +101,7 @@ impl Config {
             jwt: JwtConfig::read(&values, &layers)?,
             users: UsersConfig::read(&values)?,
             quota: QuotaConfig::read(&values)?,
+            annotations: annotation::read(&values)?,
             smtp: SmtpConfig::read(&values)?,
             data_proxy: DataProxyConfig::read(&values)?,
             plugins: PluginsConfig::read(&values)?,

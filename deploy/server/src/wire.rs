@@ -46,7 +46,7 @@ pub fn wire(config: &Config, database: &DatabaseServer, clock: Arc<dyn Clock>) -
     let accounts = Accounts::start(&kernel, commands, &account, &endings)?;
     let contents = content.services(&kernel, commands, &rights, endings.clone(), account.teams.clone());
     let records = record::services(&kernel, commands, &rights, (&content, &contents), kinds.clone(), endings);
-    let jobs = job::start(&kernel, &log, &account, &accounts)?;
+    let jobs = job::start(&kernel, &log, (&account, &content), &accounts)?;
     let services = Services {
         account: accounts.services,
         rights: rights.services(commands.clone(), kinds),

@@ -36,6 +36,12 @@ impl UserId {
 #[serde(transparent)]
 pub struct TeamId(pub i64);
 
+/// The id of an annotation, unique in its org.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(transparent)]
+pub struct AnnotationId(pub i64);
+
 macro_rules! texts {
     ($($id:ident),+) => {$(
         impl fmt::Display for $id {
@@ -54,7 +60,7 @@ macro_rules! texts {
     )+};
 }
 
-texts!(OrgId, UserId, TeamId);
+texts!(OrgId, UserId, TeamId, AnnotationId);
 
 #[cfg(test)]
 mod tests {

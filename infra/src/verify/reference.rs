@@ -70,6 +70,16 @@ const TENANT_RULES: &[Rule] = &[
         what: "is starred, but not a dashboard",
     },
     Rule {
+        table: "annotations",
+        // Those of a dashboard that ended are deleted by a job.
+        sql: "SELECT a.id::text FROM public.annotations a WHERE a.org_id = app_org_id() AND a.dashboard_id <> 0
+                AND NOT EXISTS (SELECT FROM public.dashboards d
+                    WHERE d.org_id = app_org_id() AND d.id = a.dashboard_id AND d.uid = a.dashboard_uid)
+                AND NOT EXISTS (SELECT FROM public.jobs j WHERE j.owner_org_id = app_org_id()
+                    AND j.kind = 'end-annotations' AND j.state <> 'dead')",
+        what: "is on a dashboard that is not there",
+    },
+    Rule {
         table: "resource_permissions",
         sql: "SELECT p.kind || ' ' || p.uid FROM public.resource_permissions p WHERE p.org_id = app_org_id()
                 AND NOT EXISTS (SELECT FROM public.folders f WHERE p.kind = 'folder'

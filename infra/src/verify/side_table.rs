@@ -24,6 +24,7 @@ const TENANT_RULES: &[Rule] = &[
                     (SELECT max(id) FROM public.dashboards WHERE org_id = app_org_id()),
                     (SELECT max(id) FROM public.teams WHERE org_id = app_org_id()),
                     (SELECT max(id) FROM public.data_sources WHERE org_id = app_org_id()),
+                    (SELECT max(id) FROM public.annotations WHERE org_id = app_org_id()),
                     (SELECT max(id) FROM public.service_account_tokens WHERE org_id = app_org_id()), 0) END",
         what: "is lower than an id in use",
     },

@@ -1,5 +1,6 @@
 //! The rows of the table: what is measured, and how good it must be.
 
+mod annotation;
 mod append;
 mod audit;
 mod import;
@@ -111,6 +112,8 @@ rows! {
     "get-1m" AtMost 1.15 1.05 "x" = stored::get;
     // The time of a search by the words of titles among 100,000 dashboards, against the statement alone.
     "search-100k" AtMost 1.5 1.2 "x" = search::by_words;
+    // The time of a page of annotations by time and tag out of 1,000,000, against the statement alone.
+    "annotations-1m" AtMost 2.0 1.2 "x" = annotation::page;
     // The slowest 99th percentile of what a member who may see a fifth of 54,300 folders and 585,000 dashboards asks for, and
     // of what an admin does; the median of the member against the admin's; and what comes right after a change of a permission.
     "member-p99" AtMost 250.0 50.0 "ms" = member::latency;

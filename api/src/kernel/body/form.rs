@@ -2,6 +2,9 @@
 //! of repeated members, `null` as absent, and no value of a wrong type. Unlike there, an integer may be written as
 //! `39.0`.
 
+use std::fmt;
+
+use kymograph_domain::CanonicalJson;
 use kymograph_domain::kernel::json::{JsonKind, JsonValue};
 use serde::Deserialize;
 use serde::de::value::BorrowedStrDeserializer;
@@ -72,6 +75,34 @@ macro_rules! deserialize_no_text {
     };
 }
 
+/// The name of the newtype whose value is kept as it is.
+const VERBATIM: &str = "$verbatim";
+
+/// A member of a form that is kept as it is, whatever it is.
+#[derive(Debug)]
+pub(crate) struct Verbatim(pub(crate) CanonicalJson);
+
+impl<'de> Deserialize<'de> for Verbatim {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_newtype_struct(VERBATIM, CanonicalText)
+    }
+}
+
+/// Takes the canonical text of a value.
+struct CanonicalText;
+
+impl Visitor<'_> for CanonicalText {
+    type Value = Verbatim;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a member of a form")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Verbatim, E> {
+        serde_json::from_str(text).map(Verbatim).map_err(E::custom)
+    }
+}
+
 /// A typed value.
 struct Member<'a>(JsonValue<'a>);
 
@@ -107,9 +138,13 @@ impl<'de> Deserializer<'de> for Member<'de> {
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
         self,
-        _: &'static str,
+        name: &'static str,
         visitor: V,
     ) -> Result<V::Value, Fault> {
+        if name == VERBATIM {
+            let value = CanonicalJson::try_new(self.0, &[], usize::MAX).map_err(Fault::custom)?;
+            return visitor.visit_str(value.as_str());
+        }
         visitor.visit_newtype_struct(self)
     }
 
@@ -282,6 +317,30 @@ mod tests {
             kind: Some(Kind::Basic),
         };
         assert_eq!(read, Ok(expected));
+    }
+
+    #[test]
+    fn what_is_kept_as_it_is_can_be_anything() {
+        #[derive(Debug, Deserialize)]
+        struct Kept {
+            data: Option<Verbatim>,
+        }
+        for (text, kept) in [
+            (
+                r#"{"data":{"b":[1,2.50,{"a":null}],"a":"\u0000"}}"#,
+                Some(r#"{"a":"\u0000","b":[1,2.50,{"a":null}]}"#),
+            ),
+            (r#"{"DATA":"text","other":1}"#, Some(r#""text""#)),
+            (r#"{"data":[]}"#, Some("[]")),
+            (r#"{"data":false}"#, Some("false")),
+            (r#"{"data":null}"#, None),
+            ("{}", None),
+        ] {
+            let mut form = text.as_bytes().to_vec();
+            let document = JsonDocument::try_parse(&mut form).unwrap();
+            let read: Kept = read(document.root()).unwrap();
+            assert_eq!(read.data.as_ref().map(|Verbatim(data)| data.as_str()), kept, "{text}");
+        }
     }
 
     #[test]

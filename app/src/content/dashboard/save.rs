@@ -7,6 +7,7 @@ use kymograph_domain::content::dashboard::{
     Dashboard, DashboardCommand, DashboardContent, DashboardError, MAX_TAGS,
 };
 use kymograph_domain::content::folder::{Folder, GENERAL_UID};
+use kymograph_domain::kernel::effect::Ending;
 use kymograph_domain::kernel::json::{JsonValue, WriteError};
 use kymograph_domain::rights::resource_permission::ResourceKind;
 use kymograph_domain::{CanonicalJson, Uid};
@@ -95,6 +96,7 @@ impl Dashboards {
             // What is in the trash under this uid would be gone.
             let permission = Permission::DASHBOARDS_WRITE;
             self.require_edit_in_trash(scope, &mut unit, &content.uid, &dashboard, permission).await?;
+            self.endings.tell(&mut unit, scope, &[Ending::Dashboard(&content.uid)]).await?;
         }
         let moves = is_new || dashboard.folder_uid != content.folder_uid;
         if let Some(folder) = content.folder_uid.as_ref().filter(|_| moves)

@@ -2,6 +2,7 @@
 
 use kymograph_domain::content::dashboard::{Dashboard, DashboardCommand, DashboardError};
 use kymograph_domain::content::folder::Folder;
+use kymograph_domain::kernel::effect::Ending;
 use kymograph_domain::{Stream, Uid};
 
 use super::{Dashboards, DeletedDashboard, parse_uid};
@@ -75,6 +76,7 @@ impl Dashboards {
                 let mut dashboard = unit.load::<Dashboard>(uid).await?;
                 self.require_edit_in_trash(scope, &mut unit, uid, &dashboard, Permission::DASHBOARDS_DELETE)
                     .await?;
+                self.endings.tell(&mut unit, scope, &[Ending::Dashboard(uid)]).await?;
                 dashboard.tell(DashboardCommand::Purge).await?;
                 let purged = left_to_say(uid, &dashboard);
                 unit.record(dashboard)?;

@@ -113,7 +113,7 @@ impl Entered {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_source_that_is_not_reached_is_no_longer_tried() {
         let circuit = Arc::new(Circuit::default());
         let lost = QueryError::downstream(504, "it took too long");
@@ -128,14 +128,15 @@ mod tests {
         assert_eq!((refused.status, refused.message.starts_with("P: ")), (503, true));
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn calls_of_a_source_take_turns() {
         let circuit = Arc::new(Circuit::default());
         let mut entered = Vec::new();
         for _ in 0..MAX_CALLS_OF_SOURCE {
             entered.push(circuit.enter("P").await.ok().unwrap());
         }
-        assert_eq!(circuit.enter("P").await.err().map(|error| error.status), Some(504));
+        let next = tokio::time::timeout(Duration::from_millis(50), circuit.enter("P"));
+        assert!(next.await.is_err());
         entered.pop();
         assert!(circuit.enter("P").await.is_ok());
     }

@@ -94,12 +94,12 @@ mod tests {
         let calls = calls.clone();
         async move {
             calls.fetch_add(1, Ordering::Relaxed);
-            tokio::time::sleep(Duration::from_secs(1)).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
             BTreeMap::from([("A".to_owned(), Ok(Vec::new()))])
         }
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn the_same_at_once_is_one_call_and_later_another() {
         let (flights, calls) = (Flights::default(), Arc::default());
         let asked = (0..32).map(|_| flights.join([1; 32], call(&calls)));
@@ -111,7 +111,7 @@ mod tests {
         assert_eq!(calls.load(Ordering::Relaxed), 3);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_call_ends_when_nobody_waits_for_it() {
         let (flights, calls) = (Flights::default(), Arc::default());
         let waits = Arc::new(());
@@ -120,7 +120,7 @@ mod tests {
             let _held = held;
             std::future::pending().await
         };
-        let waiting = tokio::time::timeout(Duration::from_secs(1), flights.join([1; 32], endless));
+        let waiting = tokio::time::timeout(Duration::from_millis(50), flights.join([1; 32], endless));
         assert!(waiting.await.is_err() && Arc::strong_count(&waits) == 1);
         flights.join([1; 32], call(&calls)).await;
         assert_eq!(calls.load(Ordering::Relaxed), 1);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use kymograph_app::Commands;
 use kymograph_app::account::team::TeamReader;
 use kymograph_app::content::ContentServices;
+use kymograph_app::content::annotation::{AnnotationEndings, AnnotationPorts, Annotations};
 use kymograph_app::content::dashboard::{DashboardPorts, Dashboards, GuardedDashboards};
 use kymograph_app::content::folder::{Folders, GuardedFolders};
 use kymograph_app::content::playlist::Playlists;
@@ -14,6 +15,7 @@ use kymograph_app::content::star::Stars;
 use kymograph_app::kernel::change::ChangeListener;
 use kymograph_app::kernel::ending::{EndingListener, Endings};
 use kymograph_app::rights::resource_permission::GuardedKind;
+use kymograph_projections::content::annotation::PgAnnotationReader;
 use kymograph_projections::content::dashboard::{PgDashboardReader, dashboard_cache};
 use kymograph_projections::content::folder::{FolderCache, PgFolderReader};
 use kymograph_projections::content::playlist::PgPlaylistReader;
@@ -29,6 +31,7 @@ const DASHBOARD_CACHE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// The readers of content.
 pub(super) struct ContentReaders {
+    pub(super) annotations: Arc<PgAnnotationReader>,
     pub(super) dashboards: Arc<PgDashboardReader>,
     pub(super) folders: Arc<PgFolderReader>,
     stars: Arc<PgStarReader>,
@@ -47,7 +50,13 @@ impl ContentReaders {
         let dashboards =
             PgDashboardReader::new(database.clone(), dashboards, workers.clone(), allowed.clone());
         let stars = PgStarReader::new(database.clone(), stars, allowed.clone());
-        Self { folders: Arc::new(folders), dashboards: Arc::new(dashboards), stars: Arc::new(stars), caches }
+        Self {
+            annotations: Arc::new(PgAnnotationReader::new(database.clone(), allowed.clone())),
+            folders: Arc::new(folders),
+            dashboards: Arc::new(dashboards),
+            stars: Arc::new(stars),
+            caches,
+        }
     }
 
     pub(super) fn caches(&self) -> Vec<Arc<dyn ChangeListener>> {
@@ -55,7 +64,10 @@ impl ContentReaders {
     }
 
     pub(super) fn endings(&self) -> Vec<Arc<dyn EndingListener>> {
-        vec![Arc::new(GuardedDashboards::new(self.dashboards.clone()))]
+        vec![
+            Arc::new(GuardedDashboards::new(self.dashboards.clone())),
+            Arc::new(AnnotationEndings::new(self.annotations.clone())),
+        ]
     }
 
     /// The kinds of content with access-control lists.
@@ -82,6 +94,14 @@ impl ContentReaders {
             authorization: authorization.clone(),
             moments: moments.clone(),
             ids: ids.clone(),
+            endings: endings.clone(),
+        };
+        let annotations = AnnotationPorts {
+            reader: self.annotations.clone(),
+            dashboards: self.dashboards.clone(),
+            authorization: authorization.clone(),
+            ids: ids.clone(),
+            clock: kernel.clock.clone(),
         };
         // Only Grafana 12.4 also searches the tags of dashboards.
         let words_in_tags = kernel.config.compatibility.grafana_version.starts_with("12.4.");
@@ -91,6 +111,7 @@ impl ContentReaders {
         let playlists = PgPlaylistReader::new(database.clone());
         let (workers, max_body) = (kernel.workers.clone(), kernel.config.server.max_body);
         ContentServices {
+            annotations: Arc::new(Annotations::new(commands.clone(), annotations, kernel.config.annotations)),
             dashboards: Arc::new(Dashboards::new(commands.clone(), ports, workers, max_body)),
             folders: Arc::new(Folders::new(
                 commands.clone(),
