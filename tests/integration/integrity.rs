@@ -201,7 +201,7 @@ const DAMAGES: &[(&str, &str, &str)] = &[
     ("teams", "DELETE FROM teams", "is a member of a missing team"),
     ("teams", "DELETE FROM teams", "is granted to a missing grantee"),
     ("folders", "UPDATE folders SET parent_uid = 'gone'", "folders zebra-folder is in a missing folder"),
-    ("folders", "UPDATE folders SET parent_uid = uid", "folders zebra-folder is inside of itself"),
+    ("folders", "UPDATE folders SET parent_uid = uid", "folders zebra-folder is inside itself"),
     ("folders", "DELETE FROM folders", "dashboards zebra-dashboard is in a missing folder"),
     (
         "folders",
