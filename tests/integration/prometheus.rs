@@ -150,7 +150,7 @@ async fn its_resources_and_the_proxy_are_prometheus_itself() {
         path: path.to_owned(),
         query: String::new(),
         headers: Vec::new(),
-        body: Default::default(),
+        body: axum::body::Bytes::new(),
     };
     let own = reqwest::get(format!("{}/api/v1/label/job/values", server.url())).await.unwrap();
     let own = own.bytes().await.unwrap();
