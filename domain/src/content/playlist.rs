@@ -250,6 +250,7 @@ mod tests {
     use cqrs_es::test::TestFramework;
 
     use super::*;
+    use crate::kernel::testing::folded;
 
     type Framework = TestFramework<Playlist>;
 
@@ -272,13 +273,6 @@ mod tests {
 
     fn deleted() -> PlaylistEvent {
         PlaylistDeleted { id: 7 }.into()
-    }
-
-    fn fold(events: &[PlaylistEvent]) -> Playlist {
-        events.iter().cloned().fold(Playlist::default(), |mut playlist, event| {
-            playlist.apply(event);
-            playlist
-        })
     }
 
     #[tokio::test]
@@ -332,10 +326,10 @@ mod tests {
     #[test]
     fn comes_back_as_it_was() {
         let events = [created("TV").into(), changed("Lobby")];
-        let (past, now) = (fold(&events[..1]), fold(&events));
+        let (past, now) = (folded::<Playlist>(&events[..1]), folded::<Playlist>(&events));
         let back = now.restoration(&past, &events[..1], 0).unwrap();
         assert!(matches!(&back[..], [PlaylistCommand::Change(was)] if *was == content("TV")));
-        let gone = fold(&[created("TV").into(), deleted()]);
+        let gone = folded::<Playlist>(&[created("TV").into(), deleted()]);
         let back = gone.restoration(&now, &events, 0).unwrap();
         let expected = created("Lobby");
         assert!(matches!(&back[..], [PlaylistCommand::Create(anew)] if *anew == expected));

@@ -52,7 +52,6 @@ pub(super) fn check_email(email: &str) -> Result<(), UserError> {
 
 #[cfg(test)]
 mod tests {
-    use cqrs_es::Aggregate;
     use cqrs_es::test::TestFramework;
 
     use super::super::{
@@ -61,6 +60,7 @@ mod tests {
     };
     use super::*;
     use crate::kernel::id::OrgId;
+    use crate::kernel::testing::folded;
     use crate::kernel::uid::Uid;
 
     type Framework = TestFramework<User>;
@@ -163,24 +163,18 @@ mod tests {
         let framework = Framework::with(()).given(vec![created()]);
         let login: UserEvent = UserLoginClaimed { id: UserId(2), login: "ann".into() }.into();
         framework.when_async(claim).await.then_expect_events(vec![login, vouched.clone()]);
-        let mut user = User::default();
-        [created(), with_email("ann@corp.test"), vouched].into_iter().for_each(|event| user.apply(event));
+        let user: User = folded(&[created(), with_email("ann@corp.test"), vouched]);
         assert_eq!(user.check_named(OrgId(3), "ann@corp.test"), Ok(()));
         assert_eq!(user.check_named(OrgId(4), "ann@corp.test"), Err(UserError::EmailUnconfirmed));
     }
 
     #[test]
     fn a_claimed_address_names_nobody() {
-        let after = |events: Vec<UserEvent>| {
-            let mut user = User::default();
-            events.into_iter().for_each(|event| user.apply(event));
-            user
-        };
-        let user = after(vec![created(), with_email("vic@corp.test"), claimed("vic@corp.test")]);
+        let user: User = folded(&[created(), with_email("vic@corp.test"), claimed("vic@corp.test")]);
         assert_eq!(user.check_named(OrgId(1), "VIC@corp.test"), Err(UserError::EmailUnconfirmed));
         assert_eq!(user.check_named(OrgId(1), "Ann"), Ok(()));
         assert_eq!(user.check_named(OrgId(1), "bob"), Err(UserError::NotFound));
-        let user = after(vec![created(), claimed("ann"), with_email("vic@corp.test")]);
+        let user: User = folded(&[created(), claimed("ann"), with_email("vic@corp.test")]);
         assert_eq!(user.check_named(OrgId(1), "vic@corp.test"), Ok(()));
     }
 
