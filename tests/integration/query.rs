@@ -1,7 +1,8 @@
 //! Queries to data sources through HTTP: real sources, expressions over them, health, resources and the proxy.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
+use kymograph_app::kernel::clock::Clock;
 use kymograph_app::source::query::MAX_QUERIES;
 use kymograph_tests::{Client, PrometheusServer, TestServer};
 use reqwest::Method;
@@ -10,12 +11,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use crate::tls::TlsPostgres;
-
-const LOOPBACK: &str = "data_sources.allow_loopback=true";
-
-async fn server() -> TestServer {
-    TestServer::with_settings(&[LOOPBACK]).await
-}
 
 async fn add(admin: &Client, uid: &str, kind: &str, url: &str, more: Value) {
     let mut source = json!({"name": uid, "uid": uid, "type": kind, "url": url, "access": "proxy"});
@@ -37,10 +32,6 @@ fn expression(ref_id: &str, model: Value) -> Value {
     query
 }
 
-fn now_ms() -> i64 {
-    i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
-}
-
 /// The numbers of a frame's field.
 fn numbers(frame: &Value, field: usize) -> Vec<f64> {
     let values = frame["data"]["values"][field].as_array().unwrap();
@@ -51,7 +42,7 @@ fn numbers(frame: &Value, field: usize) -> Vec<f64> {
 async fn an_expression_joins_a_prometheus_and_a_postgresql() {
     let prometheus = PrometheusServer::start("query", &[]).await;
     let postgres = TlsPostgres::start("query").await;
-    let server = server().await;
+    let server = TestServer::start().await;
     let admin = server.admin();
     add(&admin, "prom", "prometheus", &prometheus.url(), json!({})).await;
     let settings = json!({"user": "ann", "jsonData": {"database": "kymograph", "sslmode": "require"},
@@ -75,7 +66,7 @@ async fn an_expression_joins_a_prometheus_and_a_postgresql() {
     assert_eq!((numbers(&of("C"), 0), numbers(&of("D"), 0)), (vec![42.0], vec![1.0]), "{answer}");
 
     // A range is what Prometheus itself says of it.
-    let (to, step) = (now_ms() / 1000, 15);
+    let (to, step) = (server.clock.now().0 / 1_000_000, 15);
     let from = to - 300;
     let query =
         json!({"refId": "A", "datasource": {"uid": "prom"}, "expr": "up", "range": true, "interval": "15s"});
@@ -108,7 +99,7 @@ async fn an_expression_joins_a_prometheus_and_a_postgresql() {
 
 #[tokio::test]
 async fn errors_stand_beside_good_results() {
-    let server = server().await;
+    let server = TestServer::start().await;
     let admin = server.admin();
     add(&admin, "test", "grafana-testdata-datasource", "", json!({})).await;
     add(&admin, "odd", "cloudwatch", "", json!({})).await;
@@ -134,7 +125,7 @@ async fn errors_stand_beside_good_results() {
 
 #[tokio::test]
 async fn requests_that_make_no_sense_are_refused() {
-    let server = server().await;
+    let server = TestServer::start().await;
     let admin = server.admin();
     add(&admin, "test", "testdata", "", json!({})).await;
     let post = async |body: &Value| admin.post("/api/ds/query", body).await;
@@ -157,7 +148,7 @@ async fn requests_that_make_no_sense_are_refused() {
 
 #[tokio::test]
 async fn who_may_not_ask_a_source_is_refused() {
-    let server = server().await;
+    let server = TestServer::start().await;
     let acme = server.new_org("Acme").await;
     let admin = server.admin().in_org(acme);
     add(&admin, "test", "testdata", "", json!({})).await;
@@ -172,7 +163,7 @@ async fn who_may_not_ask_a_source_is_refused() {
 
 #[tokio::test]
 async fn the_address_decides_where_the_server_connects_to() {
-    let server = TestServer::start().await;
+    let server = TestServer::with_settings(&["data_sources.allow_loopback=false"]).await;
     let admin = server.admin();
     for (number, url) in [
         "http://127.0.0.1:9090",
@@ -226,7 +217,7 @@ async fn counting() -> (String, std::sync::Arc<std::sync::Mutex<Vec<String>>>) {
 
 #[tokio::test]
 async fn the_same_queries_at_once_reach_the_source_once() {
-    let server = server().await;
+    let server = TestServer::start().await;
     let admin = server.admin();
     let (url, seen) = counting().await;
     add(&admin, "slow", "prometheus", &url, json!({})).await;
@@ -239,7 +230,7 @@ async fn the_same_queries_at_once_reach_the_source_once() {
 
 #[tokio::test]
 async fn credentials_for_the_server_do_not_go_on() {
-    let server = server().await;
+    let server = TestServer::start().await;
     let admin = server.admin();
     let (url, seen) = counting().await;
     let settings = json!({"basicAuth": true, "basicAuthUser": "scraper", "jsonData": {"keepCookies": ["kept"]},

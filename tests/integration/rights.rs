@@ -52,12 +52,18 @@ async fn objects_with_members(server: &TestServer, name: &str) -> Objects {
     objects
 }
 
+const RESOURCES: &str = "/api/datasources/uid/{data_source_uid}/resources/{*source_path}";
+
 /// What a route answers to who may call it where the examples are not what it is for, and why.
 const NO_SUCCESS: &[(&str, &str, u16, &str)] = &[
     ("POST", "/api/user/revoke-auth-token", 404, "the session of the examples is not the caller's"),
     ("DELETE", "/api/orgs/{org_id}", 400, "the org of the examples is the one that the caller works in"),
     ("POST", "/api/org/users", 409, "who is added is a member already"),
     ("POST", "/api/orgs/{org_id}/users", 409, "who is added is a member already"),
+    ("POST", RESOURCES, 404, "the source of the examples has resources to be read only"),
+    ("PUT", RESOURCES, 404, "the source of the examples has resources to be read only"),
+    ("PATCH", RESOURCES, 404, "the source of the examples has resources to be read only"),
+    ("DELETE", RESOURCES, 404, "the source of the examples has resources to be read only"),
     ("GET", "/api/user/preferences/history", 404, "the caller never had preferences"),
     ("GET", "/api/user/preferences/history/diff", 404, "the caller never had preferences"),
     ("POST", "/api/user/preferences/history/restore", 404, "the caller never had preferences"),

@@ -3,7 +3,7 @@
 
 use axum::http::Method;
 use kymograph_api::kernel::routes::Route;
-use kymograph_tests::{Client, TestServer};
+use kymograph_tests::{Client, TestServer, upstream_url};
 use serde_json::{Value, json};
 
 /// Objects of one org, named so that they can be recognised in any answer.
@@ -65,17 +65,7 @@ impl Objects {
             .put(&format!("/api/playlists/{playlist}"), &json!({"name": format!("{name} list")}))
             .await
             .expect(200);
-        let source = |url: &str| {
-            json!({"name": format!("{name} source"), "uid": format!("{name}-source"),
-            "type": "prometheus", "url": url, "isDefault": true, "secureJsonData": {"token": name}})
-        };
-        let data_source =
-            admin.post("/api/datasources", &source("")).await.expect(200).body["id"].as_i64().unwrap();
-        let path = format!("/api/datasources/uid/{name}-source");
-        admin.put(&path, &source("http://127.0.0.1:9")).await.expect(200);
-        let default = json!({"name": format!("{name} default"), "type": "loki", "isDefault": true});
-        let default = admin.post("/api/datasources", &default).await.expect(200).body["id"].clone();
-        admin.delete(&format!("/api/datasources/{default}")).await.expect(200);
+        let data_source = make_data_sources(&admin, name).await;
         let annotation = make_annotations(&admin, name).await;
         let permissions = json!({"items": [
             {"role": "Viewer", "permission": 1}, {"role": "Editor", "permission": 2},
@@ -125,6 +115,7 @@ impl Objects {
             "{annotation_id}" => self.annotation.to_string(),
             "{uid}" if route.path.starts_with("/api/playlists/") => self.playlist.clone(),
             "{uid}" if route.path.ends_with("/trash") => format!("{}-deleted", self.name),
+            "{*source_path}" => "labels".to_owned(),
             "{data_source_uid}" => format!("{}-source", self.name),
             "{data_source_id}" => self.data_source.to_string(),
             "{data_source_name}" => format!("{}%20source", self.name),
@@ -192,14 +183,20 @@ impl Objects {
             ("POST", path) if path.ends_with("/permissions") => {
                 json!({"items": [{"role": "Viewer", "permission": 2}]})
             }
-            ("POST", "/api/access-control/folders/{folder_uid}" | "/api/access-control/dashboards/{uid}") => {
+            (
+                "POST",
+                "/api/access-control/folders/{folder_uid}"
+                | "/api/access-control/dashboards/{uid}"
+                | "/api/access-control/datasources/{data_source_uid}",
+            ) => {
                 json!({"permissions": [{"builtInRole": "Viewer", "permission": "Edit"}]})
+            }
+            ("POST", "/api/ds/query") => {
+                let query = json!({"refId": "A", "datasource": {"uid": "__expr__"}, "type": "math", "expression": "1"});
+                json!({"from": "now-1h", "to": "now", "queries": [query]})
             }
             ("POST", "/api/datasources") => json!({"name": name, "type": "prometheus"}),
             ("PUT", path) if path.starts_with("/api/datasources/") => json!({"name": name, "type": "loki"}),
-            ("POST", "/api/access-control/datasources/{data_source_uid}") => {
-                json!({"permissions": [{"builtInRole": "Viewer", "permission": "Edit"}]})
-            }
             ("POST", path) if path.starts_with("/api/access-control/") => json!({"permission": "Edit"}),
             _ => json!({}),
         }
@@ -244,6 +241,22 @@ async fn make_annotations(admin: &Client, name: &str) -> i64 {
     let changed = json!({"text": format!("{name} has begun"), "timeEnd": 9_000_000_000_000_i64});
     admin.put(&format!("/api/annotations/{id}"), &changed).await.expect(200);
     id
+}
+
+/// A data source with a secret, which became the default again when another one was deleted; its numeric id.
+async fn make_data_sources(admin: &Client, name: &str) -> i64 {
+    let source = |url: &str| {
+        json!({"name": format!("{name} source"), "uid": format!("{name}-source"), "type": "loki", "url": url,
+            "isDefault": true, "secureJsonData": {"token": name}})
+    };
+    let added = admin.post("/api/datasources", &source("")).await.expect(200).body;
+    let path = format!("/api/datasources/uid/{name}-source");
+    admin.put(&path, &source("http://127.0.0.1:9")).await.expect(200);
+    let default = json!({"name": format!("{name} default"), "type": "loki", "isDefault": true});
+    let default = admin.post("/api/datasources", &default).await.expect(200).body["id"].clone();
+    admin.delete(&format!("/api/datasources/{default}")).await.expect(200);
+    admin.put(&path, &source(upstream_url())).await.expect(200);
+    added["id"].as_i64().unwrap()
 }
 
 /// A team whose only member is the user of its name.

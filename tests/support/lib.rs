@@ -20,6 +20,7 @@ mod prometheus;
 mod proxy;
 mod raw;
 mod server;
+mod upstream;
 
 pub use client::{Answer, Client};
 pub use clock::TestClock;
@@ -32,3 +33,4 @@ pub use prometheus::PrometheusServer;
 pub use proxy::DatabaseProxy;
 pub use raw::{RawAnswer, RawConnection, basic};
 pub use server::TestServer;
+pub use upstream::upstream_url;

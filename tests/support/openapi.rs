@@ -143,7 +143,7 @@ fn fits(template: &str, path: &str) -> bool {
     let (mut template, mut path) = (template.split('/'), path.split('/'));
     loop {
         match (template.next(), path.next()) {
-            (None, None) => return true,
+            (None, None) | (Some("{source_path}"), Some(_)) => return true,
             (Some(expected), Some(given)) => {
                 let is_parameter = expected.starts_with('{') && !given.is_empty();
                 if !is_parameter && expected != given {

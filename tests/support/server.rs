@@ -33,8 +33,9 @@ pub struct TestServer {
     tasks: Vec<JoinHandle<()>>,
 }
 
-/// Servers on one database have one master key.
-const SECRET_KEY: &str = "security.secret_key=the-secret-key-of-tests";
+/// Servers on one database have one master key, and data sources are on this machine.
+const DEFAULTS: [&str; 2] =
+    ["security.secret_key=the-secret-key-of-tests", "data_sources.allow_loopback=true"];
 
 impl TestServer {
     /// A server with default settings.
@@ -52,7 +53,7 @@ impl TestServer {
         let config = Config::load(&Sources {
             config_file: None,
             env: Vec::new(),
-            overrides: [SECRET_KEY].iter().chain(settings).map(|setting| format!("cfg:{setting}")).collect(),
+            overrides: DEFAULTS.iter().chain(settings).map(|setting| format!("cfg:{setting}")).collect(),
             working_dir: PathBuf::from("/nonexistent"),
         })
         .unwrap();

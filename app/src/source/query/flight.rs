@@ -117,8 +117,9 @@ mod tests {
         let waits = Arc::new(());
         let held = waits.clone();
         let endless = async move {
-            let _held = held;
-            std::future::pending().await
+            std::future::pending::<()>().await;
+            drop(held);
+            BTreeMap::new()
         };
         let waiting = tokio::time::timeout(Duration::from_millis(50), flights.join([1; 32], endless));
         assert!(waiting.await.is_err() && Arc::strong_count(&waits) == 1);
