@@ -281,16 +281,21 @@ async fn are_found_by_what_they_say_and_where_they_are() {
             assert_eq!(texts(client, query).await, *expected, "{query}");
         }
     }
+    for client in [&admin, &vic] {
+        counts_tags(client).await;
+    }
+}
+
+/// Checks how often the tags of these annotations are said to be used.
+async fn counts_tags(client: &Client) {
     let found = |tags: &[(&str, i64)]| {
         tags.iter().map(|(tag, count)| ((*tag).to_owned(), *count)).collect::<Vec<_>>()
     };
     let all = [("deploy", 3), ("team", 1), ("team:db", 1), ("team:db:eu", 1), ("team:web", 1)];
-    for client in [&admin, &vic] {
-        assert_eq!(tags(client, "").await, found(&all));
-        assert_eq!(tags(client, "?tag=DB").await, found(&all[2..4]));
-        assert_eq!(tags(client, "?tag=team&limit=1").await, found(&all[1..2]));
-        assert_eq!(tags(client, "?tag=%25").await, []);
-    }
+    assert_eq!(tags(client, "").await, found(&all));
+    assert_eq!(tags(client, "?tag=DB").await, found(&all[2..4]));
+    assert_eq!(tags(client, "?tag=team&limit=1").await, found(&all[1..2]));
+    assert_eq!(tags(client, "?tag=%25").await, []);
 }
 
 #[tokio::test]

@@ -78,8 +78,8 @@ async fn come_out_of_the_trash_and_end_for_good_with_their_dashboard() {
     assert_eq!(server.database.scalar::<String>(by).await, "server");
     // What ended with its dashboard does not come back to another one.
     let log = admin.get("/api/audit/events?action=annotation.deleted").await.expect(200).body;
-    let event =
-        log["events"].as_array().unwrap().iter().find(|event| event["targets"][0]["uid"] == id.to_string());
+    let uid = id.to_string();
+    let event = log["events"].as_array().unwrap().iter().find(|event| event["targets"][0]["uid"] == *uid);
     let undo = format!("/api/audit/events/{}/undo", event.unwrap()["id"]);
     let undone = admin.post(&undo, &json!({})).await;
     assert!((400..500).contains(&undone.status), "{}", undone.text);

@@ -1,6 +1,6 @@
 //! Who may do what with annotations: those of the org by role, those of a dashboard by the rights on that.
 
-use kymograph_tests::TestServer;
+use kymograph_tests::{Client, TestServer};
 use serde_json::json;
 
 use super::{annotate, save, tags, texts};
@@ -36,22 +36,11 @@ async fn follow_the_rights_on_their_dashboard() {
         (&editor, "editor", [true, true, false, false], [true, true, false, false]),
         (&guest, "guest", [false, false, false, true], [false; 4]),
     ];
-    let names = ["org", "open", "hidden", "common"];
+    let names = NAMES;
     for (client, who, reads, writes) in cases {
         let visible: Vec<_> =
             names.iter().zip(reads).filter(|(_, reads)| *reads).map(|(name, _)| *name).collect();
-        for query in [
-            "",
-            "?tags=ops",
-            "?from=1&to=2000",
-            "?tags=ops&from=1&to=2000",
-            "?userId=1",
-            "?panelId=1&tags=ops",
-        ] {
-            let mut found = texts(client, query).await;
-            found.sort_by_key(|text| names.iter().position(|name| name == text));
-            assert_eq!(found, visible, "{who} {query}");
-        }
+        finds(client, who, &visible).await;
         let counted = i64::try_from(visible.len()).unwrap();
         assert_eq!(tags(client, "?tag=ops").await, [("ops".to_owned(), counted)], "{who}");
         assert_eq!(tags(client, "").await.len(), visible.len() + 1, "{who}");
@@ -62,23 +51,7 @@ async fn follow_the_rights_on_their_dashboard() {
             let listed = texts(client, &format!("?dashboardUID={name}")).await;
             assert_eq!(listed.len(), usize::from(reads[place] && place > 0), "{who} {name}");
             let status = if writes[place] { 200 } else { 403 };
-            let own = json!({"text": "own", "dashboardUID": on, "panelId": 7, "time": 1});
-            client.post("/api/annotations", &own).await.expect(status);
-            client.put(&path, &json!({"text": name})).await.expect(status);
-            client.patch(&path, &json!({"data": {"by": who}})).await.expect(status);
-            if place > 0 {
-                let panel = json!({"dashboardUID": on, "panelId": 7});
-                client.post("/api/annotations/mass-delete", &panel).await.expect(status);
-            } else if writes[place] {
-                admin.delete(&format!("/api/annotations/{}", last(client).await)).await.expect(200);
-            }
-            if !writes[place] {
-                client.delete(&path).await.expect(403);
-                client
-                    .post("/api/annotations/mass-delete", &json!({"annotationId": ids[place]}))
-                    .await
-                    .expect(403);
-            }
+            writes_or_not(&admin, client, (who, on), ids[place], status).await;
         }
     }
     viewer.post("/api/annotations/graphite", &json!({"what": "x"})).await.expect(403);
@@ -92,8 +65,42 @@ async fn follow_the_rights_on_their_dashboard() {
     );
 }
 
+/// The annotations of the test, by what they are on.
+const NAMES: [&str; 4] = ["org", "open", "hidden", "common"];
+
+/// Checks that a client finds these annotations, however it asks.
+async fn finds(client: &Client, who: &str, visible: &[&str]) {
+    let queries =
+        ["", "?tags=ops", "?from=1&to=2000", "?tags=ops&from=1&to=2000", "?userId=1", "?panelId=1&tags=ops"];
+    for query in queries {
+        let mut found = texts(client, query).await;
+        found.sort_by_key(|text| NAMES.iter().position(|name| name == text));
+        assert_eq!(found, visible, "{who} {query}");
+    }
+}
+
+/// Checks that all that a client does to an annotation, and beside it, has this status.
+async fn writes_or_not(admin: &Client, client: &Client, (who, on): (&str, &str), id: i64, status: u16) {
+    let path = format!("/api/annotations/{id}");
+    let own = json!({"text": "own", "dashboardUID": on, "panelId": 7, "time": 1});
+    client.post("/api/annotations", &own).await.expect(status);
+    let text = if on.is_empty() { "org" } else { on };
+    client.put(&path, &json!({"text": text})).await.expect(status);
+    client.patch(&path, &json!({"data": {"by": who}})).await.expect(status);
+    if !on.is_empty() {
+        let panel = json!({"dashboardUID": on, "panelId": 7});
+        client.post("/api/annotations/mass-delete", &panel).await.expect(status);
+    } else if status == 200 {
+        admin.delete(&format!("/api/annotations/{}", last(client).await)).await.expect(200);
+    }
+    if status != 200 {
+        client.delete(&path).await.expect(403);
+        client.post("/api/annotations/mass-delete", &json!({"annotationId": id})).await.expect(403);
+    }
+}
+
 /// The annotation of the org that the client has just made.
-async fn last(client: &kymograph_tests::Client) -> i64 {
+async fn last(client: &Client) -> i64 {
     let found = client.get("/api/annotations?panelId=7").await.expect(200).body;
     found[0]["id"].as_i64().unwrap()
 }
