@@ -67,7 +67,7 @@ async fn projected(
     }
     let rows = "SELECT to_jsonb(d)::text FROM dashboards d UNION ALL SELECT to_jsonb(v)::text FROM dashboard_versions v
         UNION ALL SELECT to_jsonb(l)::text FROM dashboard_lives l UNION ALL SELECT to_jsonb(f)::text FROM folders f
-        ORDER BY 1";
+        UNION ALL SELECT to_jsonb(w)::text FROM title_words w ORDER BY 1";
     let rows = transaction.query(rows, &[]).await.unwrap();
     (rows.iter().map(|row| row.get(0)).collect(), texts)
 }
@@ -84,7 +84,7 @@ async fn rows_that_are_written_out_are_those_of_lists() {
     ];
     let (of_lists, lists) = projected(&database, Tables::Local, &runs).await;
     let (written_out, rows) = projected(&database, Tables::Distributed, &runs).await;
-    assert_eq!(of_lists.len(), 87 * 2 + (87 + 5 + 2) + (87 + 2));
+    assert_eq!(of_lists.len(), 87 * 2 + (87 + 5 + 2) + (87 + 2) + 2 * 2);
     assert_eq!(of_lists, written_out);
     assert!(lists.iter().any(|sql| sql.contains("unnest($2")));
     assert!(rows.iter().all(|sql| !sql.contains("FROM unnest")), "{rows:?}");

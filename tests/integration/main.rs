@@ -8,6 +8,7 @@ mod audit;
 mod authorization;
 mod body;
 mod client;
+mod common_word;
 mod connection;
 mod contract;
 mod csrf;

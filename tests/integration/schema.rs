@@ -101,7 +101,7 @@ async fn the_application_role_can_neither_rewrite_the_log_nor_pass_row_level_sec
         FROM information_schema.role_table_grants WHERE grantee = 'kymograph_search'";
     assert_eq!(
         client.query_one(sql, &[]).await.unwrap().get::<_, &str>(0),
-        "dashboards SELECT, resource_permissions SELECT"
+        "dashboards SELECT, resource_permissions SELECT, title_words SELECT"
     );
     client.batch_execute("SET ROLE kymograph_app").await.unwrap();
     for forbidden in [
@@ -138,6 +138,14 @@ async fn the_application_role_can_neither_rewrite_the_log_nor_pass_row_level_sec
     for (org, expected) in [(1, 1), (2, 0)] {
         let rows: i64 = client.query_one(&page(org), &[]).await.unwrap().get(0);
         assert_eq!(rows, expected, "the dashboards of another tenant were searched");
+    }
+    let common = |org: i64| {
+        format!("SELECT count(*) FROM find_by_common_word({org}, '{{%cpu%}}', '%cpu%', NULL, NULL, 1::smallint, 0::smallint, 0,
+            NULL, 10, 0)")
+    };
+    for (org, expected) in [(1, 1), (2, 0)] {
+        let rows: i64 = client.query_one(&common(org), &[]).await.unwrap().get(0);
+        assert_eq!(rows, expected, "the words of another tenant were searched");
     }
     // This one sets its tenant itself, and for no longer than it takes.
     let found = "SELECT count(*) FROM find_by_words(2, '%', '%', true, true, 10)";

@@ -3,6 +3,8 @@
 use kymograph_tests::{Client, TestServer};
 use serde_json::{Value, json};
 
+use crate::common_word::keep_words;
+
 fn titles(body: &Value) -> Vec<&str> {
     body.as_array().unwrap().iter().map(|hit| hit["title"].as_str().unwrap()).collect()
 }
@@ -224,7 +226,7 @@ async fn rare_parts_of_words_find_what_the_words_find() {
     let server = TestServer::start().await;
     let (admin, client) = (server.admin(), server.database.connect().await);
     client.execute(MANY, &[]).await.unwrap();
-    client.batch_execute("ANALYZE dashboards").await.unwrap();
+    keep_words(&client).await;
     let expected = "SELECT uid FROM dashboards WHERE org_id = 1 AND lower_title LIKE ALL ($1)
         ORDER BY lower_title, uid LIMIT 1000";
     for (words, is_found) in [

@@ -216,11 +216,11 @@ async fn hidden_characters_are_refused_in_names() {
 
 /// Takes the database back to the version before `user_names`.
 const BEFORE_NAMES: &str = "
-    DROP TABLE jobs, playlists, data_sources, annotations, annotation_terms, annotation_tag_counts;
+    DROP TABLE jobs, playlists, data_sources, annotations, annotation_terms, annotation_tag_counts, title_words;
     DROP INDEX service_accounts_org_id_uid_idx, events_by_correlation, dashboards_by_title, dashboards_by_folder,
         folders_by_title;
     DROP INDEX IF EXISTS dashboards_by_tag;
-    DROP FUNCTION find_dashboards;
+    DROP FUNCTION find_dashboards, find_by_common_word;
     CREATE INDEX ON dashboards (org_id, lower_title, uid);
     CREATE INDEX ON dashboards (org_id, folder_uid, title);
     CREATE INDEX ON folders (org_id, lower_title, uid);

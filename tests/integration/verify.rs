@@ -50,6 +50,7 @@ const DAMAGES: &[(&str, &str)] = &[
     ("resource_grants", "UPDATE resource_grants SET level = 4 WHERE level = 1"),
     ("dashboard_versions", "UPDATE dashboard_versions SET folder_uid = 'forged'"),
     ("dashboard_lives", "UPDATE dashboard_lives SET to_pos = 7"),
+    ("title_words", "DELETE FROM title_words WHERE beginning <> ''"),
     ("teams", "UPDATE teams SET name = 'horse team'"),
     ("team_members", "DELETE FROM team_members"),
     ("service_accounts", "UPDATE service_accounts SET role = 'Admin'"),

@@ -3,6 +3,7 @@
 mod many;
 mod past;
 mod reader;
+pub(crate) mod words;
 
 use std::sync::Arc;
 
@@ -19,23 +20,27 @@ use kymograph_domain::{OrgId, Uid};
 
 use crate::content::folder::check_folder_exists;
 use crate::kernel::projector::{Projector, Recorded, project_gathered};
-use crate::kernel::statement::Statements;
+use crate::kernel::sql::{Place, Tables, Text};
+use crate::kernel::statement::{Param, Statements};
 use crate::kernel::text::uid_or_empty;
 use crate::params;
 
 use many::Many;
+use words::{beginning, kept_words};
 
 pub use reader::PgDashboardReader;
 
-/// Keeps `dashboards`, `dashboard_versions` and `dashboard_lives`.
+/// Keeps `dashboards`, `dashboard_versions`, `dashboard_lives` and `title_words`.
 pub struct DashboardProjector;
 
-/// The version and the dashboard are written by one statement, because each statement has its price. A dashboard of
-/// the same uid can be in the trash, where the new one takes its place.
-const INSERT: &str = "WITH version AS (
+/// The version, the dashboard and the words of its title are written by one statement, because each statement has its price.
+/// A dashboard of the same uid can be in the trash, where the new one takes its place.
+fn insert_text(words: &str) -> String {
+    format!(
+        "WITH version AS (
         INSERT INTO dashboard_versions (org_id, dashboard_uid, generation, version, pos, restored_from, message,
             created, created_by, title, tags, folder_uid)
-            VALUES ($1, $2, $4, 1, $9, 0, $12, $10, $11, $5, $7, $8)),
+            VALUES ($1, $2, $4, 1, $9, 0, $12, $10, $11, $5, $7, $8)),{words}
     life AS (INSERT INTO dashboard_lives (org_id, uid, from_pos, to_pos, id, folder_uid)
         VALUES ($1, $2, $9, 9223372036854775807, $3, $8))
     INSERT INTO dashboards (org_id, uid, id, generation, title, slug, tags, folder_uid, version, pos, created,
@@ -43,13 +48,52 @@ const INSERT: &str = "WITH version AS (
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, $9, $10, $11, $10, $11, NULL, $13)
     ON CONFLICT (org_id, uid) DO UPDATE SET id = $3, generation = $4, title = $5, slug = $6, tags = $7,
         folder_uid = $8, version = 1, pos = $9, created = $10, created_by = $11, updated = $10, updated_by = $11,
-        deleted = NULL, creator_id = $13";
-const UPDATE: &str = "WITH version AS (
+        deleted = NULL, creator_id = $13"
+    )
+}
+
+fn update_text(words: &str) -> String {
+    format!(
+        "WITH{words} version AS (
         INSERT INTO dashboard_versions (org_id, dashboard_uid, generation, version, pos, restored_from, message,
             created, created_by, title, tags, folder_uid)
             VALUES ($1, $2, $11, $7, $8, $12, $13, $9, $10, $3, $5, $6))
     UPDATE dashboards SET title = $3, slug = $4, tags = $5, folder_uid = $6, version = $7, pos = $8, updated = $9,
-        updated_by = $10 WHERE org_id = $1 AND uid = $2";
+        updated_by = $10 WHERE org_id = $1 AND uid = $2"
+    )
+}
+
+/// The part of them that writes the words, `$14`, of a title.
+fn words_text(title: Place, condition: &str) -> String {
+    let beginning = beginning(&title.to_string());
+    format!(
+        "
+    words AS (INSERT INTO title_words (org_id, word, beginning)
+        SELECT $1, word, beginning FROM unnest(string_to_array(lower($14), E'\\n')) AS word,
+            unnest(ARRAY['', {beginning}]) AS beginning
+        {condition} ON CONFLICT DO NOTHING),"
+    )
+}
+
+/// A text with the words, and one without, for tables where they cannot be written together.
+struct Texts {
+    with_words: Text,
+    without: Text,
+}
+
+static INSERT: Texts = Texts {
+    with_words: Text::new(|| insert_text(&words_text(Place(5), ""))),
+    without: Text::new(|| insert_text("")),
+};
+/// A title that stays looks at no words.
+static UPDATE: Texts = Texts {
+    with_words: Text::new(|| {
+        let is_new = "WHERE NOT EXISTS (
+            SELECT FROM dashboards WHERE org_id = $1 AND uid = $2 AND title = $3 /* deleted or not */)";
+        update_text(&words_text(Place(3), is_new))
+    }),
+    without: Text::new(|| update_text("")),
+};
 
 const END_LIFE: &str = "UPDATE dashboard_lives SET to_pos = $3
     WHERE org_id = $1 AND uid = $2 AND to_pos = 9223372036854775807";
@@ -73,7 +117,7 @@ impl Projector for DashboardProjector {
     }
 
     fn tables(&self) -> &'static [&'static str] {
-        &["dashboards", "dashboard_versions", "dashboard_lives"]
+        &["dashboards", "dashboard_versions", "dashboard_lives", "title_words"]
     }
 
     fn project(&self, recorded: &Recorded<'_>, statements: &mut Statements) {
@@ -82,6 +126,7 @@ impl Projector for DashboardProjector {
             statements.write("DELETE FROM dashboards WHERE org_id = $1", params![org]);
             statements.write("DELETE FROM dashboard_versions WHERE org_id = $1", params![org]);
             statements.write("DELETE FROM dashboard_lives WHERE org_id = $1", params![org]);
+            statements.write("DELETE FROM title_words WHERE org_id = $1", params![org]);
         }
         let Some(event) = recorded.event.of::<DashboardEvent>() else { return };
         if let DashboardEvent::Deleted(deleted) = event {
@@ -144,7 +189,7 @@ fn insert(
     let (org, pos, message) = (recorded.org.0, recorded.position, content.message.clone());
     let creator = recorded.actor_id.0;
     let params = params![org, uid, id, generation, title, slug, tags, folder, pos, at, by, message, creator];
-    statements.write(INSERT, params);
+    write_with_words(&INSERT, params, org, content, statements);
     check_folder(org, content.folder_uid.as_ref(), statements);
 }
 
@@ -175,8 +220,29 @@ fn update(
         restored_from,
         message
     ];
-    statements.write(UPDATE, params);
+    write_with_words(&UPDATE, params, org, content, statements);
     check_folder(org, content.folder_uid.as_ref(), statements);
+}
+
+/// Adds a statement that also keeps the words of the title, or, where they cannot be written together, those without and with
+/// them.
+fn write_with_words(
+    texts: &'static Texts,
+    mut params: Vec<Param>,
+    org: i64,
+    content: &DashboardContent,
+    statements: &mut Statements,
+) {
+    match statements.tables() {
+        Tables::Local => {
+            params.push(Box::new(kept_words(content.listed_title()).join("\n")));
+            statements.write(&texts.with_words, params);
+        }
+        Tables::Distributed => {
+            statements.write(&texts.without, params);
+            words::insert(org, std::iter::once(content), statements);
+        }
+    }
 }
 
 fn check_folder(org: i64, folder: Option<&Uid>, statements: &mut Statements) {

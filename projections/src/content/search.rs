@@ -5,11 +5,13 @@ mod choice;
 mod sample;
 mod statement;
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use kymograph_app::content::folder::PastFolders;
 use kymograph_app::content::search::{FoundObject, SearchQuery, SearchReader, SearchedPast};
+use kymograph_app::kernel::text::searched_text;
 use kymograph_app::rights::authorization::ContentFilter;
 use kymograph_app::{Page, Result, Scope};
 use kymograph_domain::content::folder::GENERAL_UID;
@@ -18,6 +20,7 @@ use kymograph_domain::{OrgId, Uid};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
+use crate::content::dashboard::words::searched_parts;
 use crate::kernel::database::{Database, Params};
 use crate::kernel::sql::Values;
 use crate::kernel::text::{contains_pattern, optional_uid_column, stored, uid_column, wildcard_pattern};
@@ -47,8 +50,7 @@ impl PgSearchReader {
 
     /// Whether the words are so common that it is better to go through titles than to read what an index finds.
     async fn has_common_words(&self, org: OrgId, query: &SearchQuery) -> Result<bool> {
-        let sample = self.samples.of(org).await?;
-        Ok(query.text.split_whitespace().all(|word| sample.is_common(word)))
+        Ok(are_common(query, &*self.samples.of(org).await?))
     }
 
     /// The first page of what words find, with folders first, for those who may see all.
@@ -106,6 +108,17 @@ impl PgSearchReader {
             }
             By::WordsAndTags => {
                 let sample = self.samples.of(search.org).await?;
+                if let Some(part) = common_part(search.searched.query, &sample) {
+                    let part = contains_pattern(part);
+                    let mut values = Values::of(&search.org);
+                    values.push_all::<2>([&search.words, &part]);
+                    search.allowed.push_to(&mut values);
+                    values.push_all(own);
+                    return self
+                        .database
+                        .read_planned(search.org, planning, statement::BY_COMMON_WORD, values.all())
+                        .await;
+                }
                 let parts = rare_parts(search.searched.query, &sample);
                 // Admins see most of what has a tag. Several tags together may be on nothing.
                 let goes_through = !search.searched.is_unlimited
@@ -295,6 +308,20 @@ impl<'a> Search<'a> {
         ];
         [own.as_slice(), &rights].concat()
     }
+}
+
+/// Whether all words are in many titles.
+fn are_common(query: &SearchQuery, sample: &Sample) -> bool {
+    query.text.split_whitespace().all(|word| sample.is_common(word))
+}
+
+/// Where words are all that is looked for, and all are in many titles, the part of one of them by which titles are found.
+fn common_part<'a>(query: &'a SearchQuery, sample: &Sample) -> Option<&'a str> {
+    if !query.tags.is_empty() || !are_common(query, sample) {
+        return None;
+    }
+    let words = query.text.split_whitespace().map(searched_text);
+    words.flat_map(searched_parts).min_by_key(|part| (sample.least(part), Reverse(part.len())))
 }
 
 /// The rarest parts of all words.

@@ -6,6 +6,7 @@ use kymograph_domain::content::dashboard::{DashboardContent, DashboardEvent};
 use kymograph_domain::kernel::slug::slugify;
 use time::OffsetDateTime;
 
+use super::words;
 use crate::content::folder::check_folder_exists;
 use crate::kernel::projector::{Gathered, Recorded};
 use crate::kernel::rows::{ManyRows, Texts};
@@ -157,6 +158,8 @@ impl<'a> Gathered<'a> for Many<'a> {
             changes.into_iter().partition(|change| change.created.is_some());
         let (new, again): (Vec<_>, Vec<_>) =
             created.into_iter().partition(|change| born(change).generation == 1);
+        // While the dashboards still have the titles that they had.
+        words::insert(self.org, self.versions.iter().map(|version| version.content), statements);
         for (sql, created) in [(&INSERT_DASHBOARDS, new), (&REPLACE_DASHBOARDS, again)] {
             if !created.is_empty() {
                 insert(sql, self.org, &created, statements);

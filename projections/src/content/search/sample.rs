@@ -23,8 +23,10 @@ const MIN_DASHBOARDS: i64 = 5_000;
 const SAMPLE: i64 = 1_000;
 /// In how many of them letters or a tag are at least, if they are not rare.
 const MIN_COMMON: u32 = 10;
-/// In how many of them a word or tag is at least, if it is better to go through titles than to read all that have it.
+/// In how many of them a tag is at least, if it is better to go through titles than to read all that have it.
 const MIN_EVERYWHERE: u32 = 50;
+/// The same for a word, without which most titles are not even looked at.
+const MIN_WIDESPREAD: u32 = 20;
 /// By how much letters may be more common than the rarest ones beside them to belong to the same part.
 const FACTOR: u32 = 4;
 /// What is common changes slowly, and to be wrong about it costs time only.
@@ -93,9 +95,13 @@ impl Sample {
 
     /// Whether all parts of a word are in many titles, so that it is probably in many itself.
     pub(super) fn is_common(&self, word: &str) -> bool {
+        !self.letters.is_empty() && self.least(word).is_none_or(|least| least >= MIN_WIDESPREAD)
+    }
+
+    /// In how many titles the rarest three letters of a word are; `None` if it has no three.
+    pub(super) fn least(&self, word: &str) -> Option<u32> {
         let letters: Vec<_> = word.chars().collect();
-        let mut counts = letters.windows(3).filter_map(|letters| self.count(letters));
-        !self.letters.is_empty() && counts.all(|count| count >= MIN_EVERYWHERE)
+        letters.windows(3).filter_map(|letters| self.count(letters)).min()
     }
 
     /// The part of a word that is in the fewest titles.

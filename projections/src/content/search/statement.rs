@@ -19,9 +19,13 @@ fn met_by_many(condition: &str) -> String {
 }
 
 /// The condition that each word is in the title. The patterns of the words come as one text of lines, which is taken apart once
-/// and not for each row. Titles are lowered by the same function as what is looked for in them.
+/// and not for each row; most titles lack the first word, and to compare with one text takes half the time of a list. Titles are
+/// lowered by the same function as what is looked for in them.
 fn has_words(t: &str) -> String {
-    met_by_many(&format!("{t}.lower_title LIKE ALL ((SELECT string_to_array(lower($2), E'\n'))::text[])"))
+    met_by_many(&format!(
+        "{t}.lower_title LIKE (SELECT coalesce(nullif(split_part(lower($2), E'\n', 1), ''), '%'))
+            AND {t}.lower_title LIKE ALL ((SELECT string_to_array(lower($2), E'\n'))::text[])"
+    ))
 }
 
 /// The conditions on folders. An empty list of words, uids, ids or folders stands for any.
@@ -283,6 +287,9 @@ pub(super) static BY_WORDS_AND_TAGS_DISTRIBUTED: Ways = Ways::new(|| Way {
 /// The first page of what words find, for those who may see all: what people see at each key. It has parameters of its own.
 pub(super) const FIRST_BY_WORDS: &str = "SELECT id, uid, title, slug, is_folder, tags, folder_uid
     FROM find_by_words($1, $2, $3, $4, $5, $6)";
+/// By a word that many titles have. It has parameters of its own.
+pub(super) const BY_COMMON_WORD: &str = "SELECT id, uid, title, slug, false AS is_folder, tags, folder_uid
+    FROM find_by_common_word($1, string_to_array($2, E'\n'), $3, $4, $5, $6, $7, $8, $9, $10, $11)";
 /// By the words of titles and tags.
 pub(super) static BY_WORDS_IN_TAGS: Ways =
     Ways::new(|| Way::of(&dashboards(&format!("IS NULL AND {HAS_WORDS_IN_TAGS}"))));

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tokio_postgres::Client;
 
 use super::Reading;
+use super::search::SEED_WORDS;
 use crate::api::{Api, SAVE_PATH};
 use crate::bench::Bench;
 use crate::document::dashboard;
@@ -226,6 +227,7 @@ impl Org {
         }
         client.execute(SEED_FOLDERS, &[&id, &roots, &middle, &leaves]).await?;
         client.execute(SEED_DASHBOARDS, &[&id, &DASHBOARDS, &(roots + middle), &leaves]).await?;
+        client.execute(SEED_WORDS, &[&id]).await?;
         let counted = "INSERT INTO counters (org_id, name, value) VALUES ($1, 'object', 1000000)
             ON CONFLICT (org_id, name) DO UPDATE SET value = greatest(counters.value, 1000000)";
         client.execute(counted, &[&id]).await?;

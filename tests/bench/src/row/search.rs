@@ -35,6 +35,12 @@ const SEED: &str = "INSERT INTO dashboards (org_id, uid, id, generation, title, 
         now(), 'admin', now(), 'admin', 1
     FROM (SELECT n, (ARRAY['CPU', 'Memory', 'Disk space', 'Network', 'Latency', 'Errors', 'Queues', 'Cache', 'Cost',
         'Threads'])[1 + (n / 2000) % 10] AS words FROM generate_series(1, $2::bigint) AS n) AS titles";
+/// The words of their titles.
+pub(super) const SEED_WORDS: &str = "INSERT INTO title_words (org_id, word, beginning)
+    SELECT DISTINCT org_id, word, part FROM dashboards,
+        regexp_replace(left(lower_title, 32), '^(.{8}[^0-9]*)[0-9].*$', '\\10') AS beginning,
+        unnest(string_to_array(translate(lower_title, '-!', '  '), ' ')) AS word, unnest(ARRAY['', beginning]) AS part
+    WHERE org_id = $1 AND length(word) >= 3 AND ltrim(word, '0123456789') <> '' ON CONFLICT DO NOTHING";
 
 /// The time of a search, against that of the statement.
 pub(super) async fn by_words(bench: &Bench, _: &str) -> Result<Reading> {
@@ -88,6 +94,7 @@ pub(super) async fn seed(client: &Client, api: &mut Api) -> Result<i64> {
     }
     let org = api.create_org("Searched").await?;
     client.execute(SEED, &[&org, &DASHBOARDS]).await?;
+    client.execute(SEED_WORDS, &[&org]).await?;
     client.batch_execute("VACUUM ANALYZE dashboards").await?;
     Ok(org)
 }
