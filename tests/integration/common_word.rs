@@ -2,7 +2,7 @@
 
 use axum::http::Method;
 use kymograph_infra::migrate::{connect, migrate};
-use kymograph_tests::{Client, TestServer};
+use kymograph_tests::{Client, TestServer, master_keys};
 use serde_json::json;
 
 const WORDS: [&str; 16] = [
@@ -190,7 +190,7 @@ async fn titles_in_another_order_than_that_of_characters_are_gone_through() {
     let config = server.database.config.with_config(|config| {
         config.dbname("in_order_of_english");
     });
-    migrate(&config).await.unwrap();
+    migrate(&config, &master_keys()).await.unwrap();
     let client = connect(&config).await.unwrap();
     seed(&client).await;
     client.batch_execute("SET app.org_id = '1'").await.unwrap();
