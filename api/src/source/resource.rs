@@ -64,8 +64,8 @@ pub(super) fn routes(state: &SourceState) -> Routes {
             "Check whether a data source works",
         )
         .fails(&[404])
-        .answers::<HealthBody>(200, "It works")
-        .answers::<HealthBody>(400, "It does not work")
+        .answers::<DataSourceHealthBody>(200, "It works")
+        .answers::<DataSourceHealthBody>(400, "It does not work")
         .to(state, check_datasource_health),
     );
     for (make, id) in ANY.into_iter().zip(RESOURCES) {
@@ -129,7 +129,7 @@ fn passed_on(route: Route) -> Route {
 struct AnyBody(Value);
 
 #[derive(Serialize, ToSchema)]
-struct HealthBody {
+struct DataSourceHealthBody {
     /// `OK` or `ERROR`.
     status: &'static str,
     message: String,
@@ -150,13 +150,13 @@ async fn check_datasource_health(
     Caller(scope): Caller,
     Path(uid): Path<String>,
     headers: HeaderMap,
-) -> ApiResult<(StatusCode, Json<HealthBody>)> {
+) -> ApiResult<(StatusCode, Json<DataSourceHealthBody>)> {
     let key = DataSourceKey::Uid(&uid);
     let checked = state.queries.check_health(&scope, key, state.cookies(&headers)).await?;
     let failed = |error: QueryError| Health { is_ok: false, message: error.message, details: None };
     let Health { is_ok, message, details } = checked.unwrap_or_else(failed);
     let (code, status) = if is_ok { (StatusCode::OK, "OK") } else { (StatusCode::BAD_REQUEST, "ERROR") };
-    Ok((code, Json(HealthBody { status, message, details })))
+    Ok((code, Json(DataSourceHealthBody { status, message, details })))
 }
 
 async fn call_datasource_resource(
