@@ -27,6 +27,12 @@ pub const LIMITS: &[Limit] = &[
         answer: "HTML is truncated, JSON is 413",
     },
     Limit {
+        what: "Values and names of members",
+        at: "A request body without a dashboard",
+        most: Amount::Count(body::MAX_FORM_NODES as u64),
+        answer: "400",
+    },
+    Limit {
         what: "Request body",
         at: "Routes without authentication",
         most: Amount::Bytes(body::MAX_PUBLIC_BODY),

@@ -353,3 +353,14 @@ async fn large_lists_do_not_use_up_the_memory() {
     let refused = server.admin().get("/api/search?limit=5000&type=dash-db").await;
     refused.expect_message(413, "The answer would be too large: ask for a smaller page, or for less");
 }
+
+#[tokio::test]
+async fn a_form_has_so_many_values_and_no_more() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    // Beside these there are the object, two names, the text and the list.
+    let form = |count: usize| json!({"name": "TV", "more": vec![0; count]});
+    admin.post("/api/playlists", &form(20_000 - 5)).await.expect(200);
+    let refused = admin.post("/api/playlists", &form(20_000 - 4)).await.expect(400);
+    assert!(refused.text.contains("more than 20000 values"), "{}", refused.text);
+}

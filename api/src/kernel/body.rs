@@ -8,13 +8,13 @@ use std::time::Duration;
 use axum::body::{Body, HttpBody};
 use axum::extract::{FromRequest, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http_body_util::BodyExt;
 use kymograph_app::kernel::budget::{Budget, Charge};
 use kymograph_app::{Error, RequestContext, Scope};
-use kymograph_domain::kernel::json::{JsonDocument, JsonValue, PADDING};
+use kymograph_domain::kernel::json::{self, JsonDocument, JsonValue, PADDING};
 use kymograph_domain::kernel::text::shortened;
 use memchr::memmem;
 use serde::Serialize;
@@ -31,6 +31,9 @@ pub(crate) const MAX_PUBLIC_BODY: usize = 64 * 1024;
 pub(crate) const SMALL_BODY: usize = 64 * 1024;
 /// The size limit of a body without a dashboard.
 pub(crate) const MAX_FORM: usize = 1024 * 1024;
+/// The most values and names of members of a body without a dashboard. Each can take thirty times the two bytes that it needs
+/// in the text.
+pub(crate) const MAX_FORM_NODES: usize = 20_000;
 /// The timeout for receiving a body on a public route.
 pub(crate) const PUBLIC_BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -77,7 +80,19 @@ impl BodyRules {
 #[derive(Debug)]
 struct ReadBody {
     text: Vec<u8>,
-    _charge: Charge<Owner>,
+    charge: Charge<Owner>,
+}
+
+/// The reservations of bodies whose forms a handler has. They end with the request, because forms need memory as well.
+#[derive(Clone, Default)]
+pub(crate) struct HeldCharges(Arc<Mutex<Vec<Charge<Owner>>>>);
+
+impl HeldCharges {
+    fn hold(request: &Request, charge: Charge<Owner>) {
+        if let Some(Self(held)) = request.extensions().get() {
+            held.lock().unwrap_or_else(PoisonError::into_inner).push(charge);
+        }
+    }
 }
 
 /// A body that was read before the handler runs.
@@ -170,7 +185,7 @@ async fn read_within(
         }
         text.extend_from_slice(&data);
     }
-    Ok((ReadBody { text, _charge: charge }, has_waited))
+    Ok((ReadBody { text, charge }, has_waited))
 }
 
 fn too_large() -> ApiError {
@@ -260,9 +275,17 @@ impl<S: Send + Sync> FromRequest<S> for RawBody {
     type Rejection = ApiError;
 
     async fn from_request(mut request: Request, _: &S) -> Result<Self, ApiError> {
-        let ReadBody { text, _charge } = read(&mut request, MAX_FORM).await?;
+        // A GET has no body that means anything.
+        let bytes = match *request.method() {
+            Method::GET => Bytes::new(),
+            _ => {
+                let ReadBody { text, charge } = read(&mut request, MAX_FORM).await?;
+                HeldCharges::hold(&request, charge);
+                text.into()
+            }
+        };
         let (parts, _) = request.into_parts();
-        Ok(Self { parts, bytes: text.into() })
+        Ok(Self { parts, bytes })
     }
 }
 
@@ -299,9 +322,13 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
 
     async fn from_request(mut request: Request, _: &S) -> Result<Self, ApiError> {
         check_content_type(request.headers())?;
-        let ReadBody { mut text, _charge } = read(&mut request, MAX_FORM).await?;
+        let ReadBody { mut text, charge } = read(&mut request, MAX_FORM).await?;
+        HeldCharges::hold(&request, charge);
         if text.is_empty() {
             text.extend_from_slice(b"{}");
+        }
+        if json::has_more_nodes(&text, MAX_FORM_NODES) {
+            return Err(malformed(format_args!("more than {MAX_FORM_NODES} values and names of members")));
         }
         parse(&mut text, |form| Ok(Self(form::read(form)?)))
     }

@@ -28,7 +28,7 @@ use kymograph_app::kernel::answer::Answers;
 use kymograph_app::kernel::work::Admission;
 use kymograph_app::{Commands, Scope};
 
-use crate::kernel::body::BodyRules;
+use crate::kernel::body::{BodyRules, HeldCharges};
 use crate::kernel::error::ApiError;
 use crate::kernel::metrics::HttpMetrics;
 
@@ -99,11 +99,15 @@ async fn open(State(shared): State<Arc<Shared>>, request: Request, next: Next) -
         let asked = Asked::of(&request);
         let response = match csrf::check_public(&request, &shared.layer.common.settings.trusted_origins) {
             Ok(()) => {
+                let held = HeldCharges::default();
                 if is_write(request.method()) {
                     request.extensions_mut().insert(shared.public_bodies.clone());
+                    request.extensions_mut().insert(held.clone());
                 }
                 request.extensions_mut().insert(context.clone());
-                next.run(request).await
+                let response = next.run(request).await;
+                drop(held);
+                response
             }
             Err(error) => error.into_response(),
         };
@@ -120,9 +124,10 @@ async fn guarded(State(shared): State<Arc<Shared>>, mut request: Request, next: 
     context::with_context(&shared.layer.common, request, async |mut request, context| {
         let Admitted { scope, cookie } = shared.layer.gate.admit(&mut request, context).await?;
         request.extensions_mut().insert(scope.clone());
-        let asked = Asked::of(&request);
+        let (asked, held) = (Asked::of(&request), HeldCharges::default());
         if is_write(request.method()) {
             request.extensions_mut().insert(shared.private_bodies.clone());
+            request.extensions_mut().insert(held.clone());
             request.extensions_mut().insert(shared.layer.gate.clone());
         }
         // After authentication, so that the log has the owner of the abused session.
@@ -134,6 +139,7 @@ async fn guarded(State(shared): State<Arc<Shared>>, mut request: Request, next: 
             Ok(()) => read(&shared.answers, &scope, request, next).await,
             Err(error) => error.into_response(),
         };
+        drop(held);
         if let Some(reason) = refused(&response) {
             shared.layer.gate.denied(Sender::Known(&scope), asked, &reason);
         }

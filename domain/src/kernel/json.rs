@@ -154,8 +154,7 @@ impl<'a> JsonDocument<'a> {
     }
 
     fn try_parse_within(text: &'a mut Vec<u8>, max_depth: usize) -> Result<Self, JsonError> {
-        // No value has less than two bytes with what separates it from the next one.
-        if text.len() / 2 >= MAX_NODES && count_nodes(text) > MAX_NODES {
+        if has_more_nodes(text, MAX_NODES) {
             return Err(JsonError::TooMany);
         }
         let mut tape = Tape(Vec::new());
@@ -178,6 +177,13 @@ impl<'a> JsonDocument<'a> {
     pub fn root(&self) -> JsonValue<'_> {
         JsonValue(&self.0.0)
     }
+}
+
+/// Whether a text has more values and names of members than so many. It need not be JSON.
+#[must_use]
+pub fn has_more_nodes(text: &[u8], most: usize) -> bool {
+    // No value has less than two bytes with what separates it from the next one.
+    text.len() / 2 >= most && count_nodes(text) > most
 }
 
 /// A value inside a document: the nodes from its own on.
