@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
-use kymograph_tests::{RawConnection, ServerProcess, basic};
+use kymograph_tests::{RawConnection, ServerProcess, TestServer, basic};
 use serde_json::json;
 use tokio::task::JoinSet;
 
