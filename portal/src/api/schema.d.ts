@@ -102,6 +102,104 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/access-control/datasources/description": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Describe the permissions that can be granted on a data source, and to whom */
+        get: operations["getDataSourceResourceDescription"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/access-control/datasources/{data_source_uid}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the permissions of a data source, inherited ones included */
+        get: operations["getDataSourceResourcePermissions"];
+        put?: never;
+        /**
+         * Change some permissions of a data source
+         * @description Permissions that are left out stay. The first change makes the default permissions explicit.
+         */
+        post: operations["setDataSourceResourcePermissions"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/access-control/datasources/{data_source_uid}/builtInRoles/{role}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Set the permission of a role on a data source
+         * @description An empty `permission` removes the grant.
+         */
+        post: operations["setDataSourceResourcePermissionsForBuiltInRole"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/access-control/datasources/{data_source_uid}/teams/{team_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Set the permission of a team on a data source
+         * @description An empty `permission` removes the grant.
+         */
+        post: operations["setDataSourceResourcePermissionsForTeam"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/access-control/datasources/{data_source_uid}/users/{user_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Set the permission of a user or service account on a data source
+         * @description An empty `permission` removes the grant.
+         */
+        post: operations["setDataSourceResourcePermissionsForUser"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/access-control/folders/description": {
         parameters: {
             query?: never;
@@ -590,6 +688,146 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/annotations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List annotations, the latest first */
+        get: operations["getAnnotations"];
+        put?: never;
+        /** Create an annotation */
+        post: operations["postAnnotation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/annotations/graphite": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Create an annotation as Graphite does */
+        post: operations["postGraphiteAnnotation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/annotations/mass-delete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Delete the annotations of a panel */
+        post: operations["massDeleteAnnotations"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/annotations/tags": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the tags that annotations have */
+        get: operations["getAnnotationTags"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/annotations/{annotation_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read an annotation */
+        get: operations["getAnnotationByID"];
+        /** Change an annotation */
+        put: operations["updateAnnotation"];
+        post?: never;
+        /** Delete an annotation */
+        delete: operations["deleteAnnotationByID"];
+        options?: never;
+        head?: never;
+        /** Change a part of an annotation */
+        patch: operations["patchAnnotation"];
+        trace?: never;
+    };
+    "/api/annotations/{annotation_id}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the history of an annotation, newest first */
+        get: operations["getAnnotationHistory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/annotations/{annotation_id}/history/diff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Compare an annotation at two versions */
+        get: operations["getAnnotationDiff"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/annotations/{annotation_id}/history/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Restore an annotation to a version */
+        post: operations["restoreAnnotationHistoryVersion"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/audit/activity": {
         parameters: {
             query?: never;
@@ -962,11 +1200,267 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List the data sources of the org (always empty so far) */
+        /** List the data sources that the caller may ask */
         get: operations["getDataSources"];
+        put?: never;
+        /** Create a data source */
+        post: operations["addDataSource"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/datasources/id/{data_source_name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read the numeric id of a data source */
+        get: operations["getDataSourceIdByName"];
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/datasources/name/{data_source_name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read a data source */
+        get: operations["getDataSourceByName"];
+        put?: never;
+        post?: never;
+        /** Delete a data source */
+        delete: operations["deleteDataSourceByName"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/datasources/proxy/uid/{data_source_uid}/{source_path}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Send a request to the API of a data source
+         * @description The status, the headers and the body are those of the data source.
+         */
+        get: operations["datasourceProxyGETByUIDcalls"];
+        /**
+         * Send a request to the API of a data source
+         * @description The status, the headers and the body are those of the data source.
+         */
+        put: operations["datasourceProxyPUTByUIDcalls"];
+        /**
+         * Send a request to the API of a data source
+         * @description The status, the headers and the body are those of the data source.
+         */
+        post: operations["datasourceProxyPOSTByUIDcalls"];
+        /**
+         * Send a request to the API of a data source
+         * @description The status, the headers and the body are those of the data source.
+         */
+        delete: operations["datasourceProxyDELETEByUIDcalls"];
+        options?: never;
+        head?: never;
+        /**
+         * Send a request to the API of a data source
+         * @description The status, the headers and the body are those of the data source.
+         */
+        patch: operations["datasourceProxyPATCHByUIDcalls"];
+        trace?: never;
+    };
+    "/api/datasources/proxy/{data_source_id}/{source_path}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Send a request to the API of a data source
+         * @description The status, the headers and the body are those of the data source.
+         */
+        get: operations["datasourceProxyGETcalls"];
+        /**
+         * Send a request to the API of a data source
+         * @description The status, the headers and the body are those of the data source.
+         */
+        put: operations["datasourceProxyPUTcalls"];
+        /**
+         * Send a request to the API of a data source
+         * @description The status, the headers and the body are those of the data source.
+         */
+        post: operations["datasourceProxyPOSTcalls"];
+        /**
+         * Send a request to the API of a data source
+         * @description The status, the headers and the body are those of the data source.
+         */
+        delete: operations["datasourceProxyDELETEcalls"];
+        options?: never;
+        head?: never;
+        /**
+         * Send a request to the API of a data source
+         * @description The status, the headers and the body are those of the data source.
+         */
+        patch: operations["datasourceProxyPATCHcalls"];
+        trace?: never;
+    };
+    "/api/datasources/uid/{data_source_uid}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read a data source */
+        get: operations["getDataSourceByUID"];
+        /**
+         * Change a data source
+         * @description Secrets that are left out stay; an empty one or `null` is removed.
+         */
+        put: operations["updateDataSourceByUID"];
+        post?: never;
+        /** Delete a data source */
+        delete: operations["deleteDataSourceByUID"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/datasources/uid/{data_source_uid}/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Check whether a data source works */
+        get: operations["checkDatasourceHealthWithUID"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/datasources/uid/{data_source_uid}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the history of a data source, newest first */
+        get: operations["getDataSourceHistory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/datasources/uid/{data_source_uid}/history/diff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Compare a data source at two versions */
+        get: operations["getDataSourceDiff"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/datasources/uid/{data_source_uid}/history/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Restore a data source to a version */
+        post: operations["restoreDataSourceHistoryVersion"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/datasources/uid/{data_source_uid}/resources/{source_path}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Call a resource of a data source
+         * @description The status, the headers and the body are those of the data source.
+         */
+        get: operations["callDatasourceResourceWithUID"];
+        /**
+         * Call a resource of a data source
+         * @description The status, the headers and the body are those of the data source.
+         */
+        put: operations["callDatasourceResourceWithUIDPUT"];
+        /**
+         * Call a resource of a data source
+         * @description The status, the headers and the body are those of the data source.
+         */
+        post: operations["callDatasourceResourceWithUIDPOST"];
+        /**
+         * Call a resource of a data source
+         * @description The status, the headers and the body are those of the data source.
+         */
+        delete: operations["callDatasourceResourceWithUIDDELETE"];
+        options?: never;
+        head?: never;
+        /**
+         * Call a resource of a data source
+         * @description The status, the headers and the body are those of the data source.
+         */
+        patch: operations["callDatasourceResourceWithUIDPATCH"];
+        trace?: never;
+    };
+    "/api/datasources/{data_source_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read a data source */
+        get: operations["getDataSourceByID"];
+        /**
+         * Change a data source
+         * @description Secrets that are left out stay; an empty one or `null` is removed.
+         */
+        put: operations["updateDataSourceByID"];
+        post?: never;
+        /** Delete a data source */
+        delete: operations["deleteDataSourceByID"];
         options?: never;
         head?: never;
         patch?: never;
@@ -983,6 +1477,26 @@ export interface paths {
         get: operations["getDocs"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ds/query": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Query data sources and evaluate expressions
+         * @description If a query fails, the status is 400, and the results of the others are in the body.
+         */
+        post: operations["queryMetricsWithExpressions"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2974,11 +3488,98 @@ export interface components {
             canDelete: boolean;
             canEdit: boolean;
         };
+        /** @description An annotation. No alert leaves any, so what would be about one is empty. */
+        AnnotationBody: {
+            /** Format: int64 */
+            alertId: number;
+            alertName: string;
+            avatarUrl: string;
+            /**
+             * Format: int64
+             * @description When it was created, in milliseconds since the epoch.
+             */
+            created: number;
+            /** Format: int64 */
+            dashboardId: number;
+            dashboardUID: string;
+            data: unknown;
+            email: string;
+            /** Format: int64 */
+            id: number;
+            login: string;
+            newState: string;
+            /** Format: int64 */
+            panelId: number;
+            prevState: string;
+            tags: string[];
+            text: string;
+            /**
+             * Format: int64
+             * @description When what it is about began.
+             */
+            time: number;
+            /**
+             * Format: int64
+             * @description When that ended; the same for a point in time.
+             */
+            timeEnd: number;
+            /**
+             * Format: int64
+             * @description When it was last changed.
+             */
+            updated: number;
+            /** Format: int64 */
+            userId: number;
+            userUID: string;
+        };
+        AnnotationChangeForm: {
+            data?: unknown;
+            tags?: string[] | null;
+            text?: string | null;
+            /** Format: int64 */
+            time?: number | null;
+            /** Format: int64 */
+            timeEnd?: number | null;
+        };
+        AnnotationForm: {
+            /** Format: int64 */
+            dashboardId?: number | null;
+            dashboardUID?: string | null;
+            data?: unknown;
+            /** Format: int64 */
+            panelId?: number | null;
+            tags?: string[] | null;
+            text: string;
+            /**
+             * Format: int64
+             * @description In milliseconds since the epoch; by default now.
+             */
+            time?: number | null;
+            /**
+             * Format: int64
+             * @description The end of a range.
+             */
+            timeEnd?: number | null;
+        };
+        AnnotationTagBody: {
+            /** Format: int64 */
+            count: number;
+            tag: string;
+        };
+        /** @description The tags that annotations have. */
+        AnnotationTagsBody: {
+            result: components["schemas"]["AnnotationTagsResult"];
+        };
+        AnnotationTagsResult: {
+            tags: components["schemas"]["AnnotationTagBody"][];
+        };
         /** @description The caller's permissions on annotations. */
         AnnotationsPermissions: {
             dashboard: components["schemas"]["AnnotationActions"];
             organization: components["schemas"]["AnnotationActions"];
         };
+        /** @description Any JSON value. */
+        AnyBody: unknown;
         AssignmentsBody: {
             builtInRoles: boolean;
             serviceAccounts: boolean;
@@ -3030,6 +3631,12 @@ export interface components {
         ContextBody: {
             ip: string;
             userAgent: string;
+        };
+        /** @description The answer to a new annotation. */
+        CreatedAnnotationBody: {
+            /** Format: int64 */
+            id: number;
+            message: string;
         };
         CreatedOrgBody: {
             message: string;
@@ -3119,11 +3726,82 @@ export interface components {
             /** Format: int64 */
             version: number;
         };
+        /**
+         * @description Who sends the requests to a source.
+         * @enum {string}
+         */
+        DataSourceAccess: "proxy" | "direct";
+        /** @description A data source. */
+        DataSourceBody: {
+            access: components["schemas"]["DataSourceAccess"];
+            basicAuth: boolean;
+            basicAuthUser: string;
+            database: string;
+            /** Format: int64 */
+            id: number;
+            isDefault: boolean;
+            jsonData: Record<string, never>;
+            name: string;
+            orgId: components["schemas"]["OrgId"];
+            readOnly: boolean;
+            /** @description Which secrets are set. */
+            secureJsonFields: {
+                [key: string]: boolean;
+            };
+            type: string;
+            typeLogoUrl: string;
+            uid: components["schemas"]["Uid"];
+            url: string;
+            user: string;
+            /** Format: int64 */
+            version: number;
+            withCredentials: boolean;
+        };
+        DataSourceForm: {
+            access?: components["schemas"]["DataSourceAccess"] | null;
+            basicAuth?: boolean | null;
+            basicAuthUser?: string | null;
+            database?: string | null;
+            isDefault?: boolean | null;
+            /** @description What only its type knows. */
+            jsonData?: Record<string, never> | null;
+            name: components["schemas"]["Name"];
+            /** @description Secrets by name. No answer ever has them. */
+            secureJsonData?: {
+                [key: string]: string | null;
+            } | null;
+            /** @description The id of the plugin, like `prometheus`. */
+            type: components["schemas"]["Name"];
+            uid?: components["schemas"]["NewUid"] | null;
+            url?: string | null;
+            user?: string | null;
+            /**
+             * Format: int64
+             * @description The version the client has seen; 0 overwrites whatever is there.
+             */
+            version?: number | null;
+            withCredentials?: boolean | null;
+        };
+        DataSourceHealthBody: {
+            details?: Record<string, never>;
+            message: string;
+            /** @description `OK` or `ERROR`. */
+            status: string;
+        };
+        DataSourceIdBody: {
+            /** Format: int64 */
+            id: number;
+        };
         /** @description The result of deleting, restoring or purging a dashboard. */
         DeletedDashboardBody: {
             message: string;
             title: string;
             uid: components["schemas"]["Uid"];
+        };
+        DeletedDataSourceBody: {
+            /** Format: int64 */
+            id: number;
+            message: string;
         };
         DeletedFolderBody: {
             /** Format: int64 */
@@ -3259,6 +3937,18 @@ export interface components {
             /** Format: int64 */
             userId?: number | null;
         };
+        GraphiteAnnotationForm: {
+            data?: string | null;
+            tags?: components["schemas"]["GraphiteTags"] | null;
+            what: string;
+            /**
+             * Format: int64
+             * @description In seconds since the epoch; by default now.
+             */
+            when?: number | null;
+        };
+        /** @description Tags as Graphite has them since 1.1, or as before. */
+        GraphiteTags: string | string[];
         HealthBody: {
             commit: string;
             database: string;
@@ -3454,6 +4144,25 @@ export interface components {
             /** Format: date-time */
             recordedAt: string;
         };
+        /** @description A data source in a list. */
+        ListedDataSourceBody: {
+            access: components["schemas"]["DataSourceAccess"];
+            basicAuth: boolean;
+            database: string;
+            /** Format: int64 */
+            id: number;
+            isDefault: boolean;
+            jsonData: Record<string, never>;
+            name: string;
+            orgId: components["schemas"]["OrgId"];
+            readOnly: boolean;
+            type: string;
+            typeLogoUrl: string;
+            typeName: string;
+            uid: components["schemas"]["Uid"];
+            url: string;
+            user: string;
+        };
         LoginBody: {
             message: string;
             redirectUrl: string;
@@ -3464,6 +4173,15 @@ export interface components {
         };
         /** @description A description or message of at most 16384 bytes without NUL, or nothing. */
         LongText: string;
+        MassDeleteForm: {
+            /** Format: int64 */
+            annotationId?: number | null;
+            /** Format: int64 */
+            dashboardId?: number | null;
+            dashboardUID?: string | null;
+            /** Format: int64 */
+            panelId?: number | null;
+        };
         MemberBody: {
             authLabels: string[];
             avatarUrl: string;
@@ -3712,6 +4430,22 @@ export interface components {
             name?: components["schemas"]["ShortText"] | null;
             theme?: components["schemas"]["Theme"] | null;
         };
+        /** @description The results of queries, or an error of the request. */
+        QueryDataBody: {
+            message?: string;
+            messageId?: string;
+            /** @description `{status, frames}`, or `{status, error, errorSource}`, by `refId`. */
+            results?: Record<string, never>;
+            status?: string;
+        };
+        QueryForm: {
+            /** @description The beginning of the time range: milliseconds since 1970, or date math like `now-6h`. */
+            from?: string | null;
+            /** @description The queries. Each names its data source by `datasource.uid`; its other members depend on the type. */
+            queries: Record<string, never>[];
+            /** @description The end of the time range. */
+            to?: string | null;
+        };
         QueryHistoryBody: {
             homeTab: string;
         };
@@ -3789,6 +4523,14 @@ export interface components {
             url: string;
             /** Format: int64 */
             version: number;
+        };
+        /** @description A data source that was created or changed. */
+        SavedDataSourceBody: {
+            datasource: components["schemas"]["DataSourceBody"];
+            /** Format: int64 */
+            id: number;
+            message: string;
+            name: string;
         };
         SearchHitBody: components["schemas"]["HitFolderBody"] & {
             /** Format: int64 */
@@ -4530,6 +5272,250 @@ export interface operations {
             path: {
                 /** @description The uid of a dashboard */
                 uid: string;
+                /** @description The id of a user */
+                user_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["SetPermissionForm"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getDataSourceResourceDescription: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DescriptionBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getDataSourceResourcePermissions: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path: {
+                /** @description The uid of a data source */
+                data_source_uid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PermissionBody"][];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    setDataSourceResourcePermissions: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The uid of a data source */
+                data_source_uid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["SetPermissionsForm"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    setDataSourceResourcePermissionsForBuiltInRole: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The uid of a data source */
+                data_source_uid: string;
+                /** @description A role */
+                role: "Viewer" | "Editor" | "Admin";
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["SetPermissionForm"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    setDataSourceResourcePermissionsForTeam: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The uid of a data source */
+                data_source_uid: string;
+                /** @description The id of a team */
+                team_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["SetPermissionForm"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    setDataSourceResourcePermissionsForUser: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The uid of a data source */
+                data_source_uid: string;
                 /** @description The id of a user */
                 user_id: number;
             };
@@ -5801,6 +6787,502 @@ export interface operations {
             504: components["responses"]["Timeout"];
         };
     };
+    getAnnotations: {
+        parameters: {
+            query?: {
+                /** @description Where the range begins that they touch, in milliseconds; with `to` */
+                from?: number;
+                /** @description Where it ends */
+                to?: number;
+                /** @description The dashboard that they are on */
+                dashboardUID?: string;
+                /** @description The same by its numeric id */
+                dashboardId?: number;
+                /** @description The panel that they are on */
+                panelId?: number;
+                /** @description Whose they are */
+                userId?: number;
+                /** @description The alert that they tell of */
+                alertId?: number;
+                /** @description The rule of that alert */
+                alertUID?: string;
+                /** @description Whether they tell of alerts */
+                type?: "alert" | "annotation";
+                /** @description Tags that they have all of; a key stands for any pair with it */
+                tags?: string[];
+                /** @description Whether one of the tags is enough */
+                matchAny?: boolean;
+                /** @description The size of a page */
+                limit?: number;
+            };
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnnotationBody"][];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    postAnnotation: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AnnotationForm"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreatedAnnotationBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    postGraphiteAnnotation: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GraphiteAnnotationForm"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreatedAnnotationBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    massDeleteAnnotations: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["MassDeleteForm"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getAnnotationTags: {
+        parameters: {
+            query?: {
+                /** @description A part of the tag */
+                tag?: string;
+                /** @description The size of a page */
+                limit?: number;
+            };
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnnotationTagsBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getAnnotationByID: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path: {
+                /** @description The id of an annotation */
+                annotation_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnnotationBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    updateAnnotation: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The id of an annotation */
+                annotation_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["AnnotationChangeForm"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    deleteAnnotationByID: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The id of an annotation */
+                annotation_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    patchAnnotation: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The id of an annotation */
+                annotation_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["AnnotationChangeForm"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getAnnotationHistory: {
+        parameters: {
+            query?: {
+                /** @description The size of a page */
+                limit?: number;
+                /** @description The cursor: `next` of the page before */
+                before?: number;
+                /** @description Include the changes of each entry, of at most 50 entries */
+                changes?: boolean;
+            };
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path: {
+                /** @description The id of an annotation */
+                annotation_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HistoryBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getAnnotationDiff: {
+        parameters: {
+            query?: {
+                /** @description The version to compare with, by default the one before; 0 is before the object existed */
+                from?: number;
+                /** @description The version to compare, by default the latest */
+                to?: number;
+            };
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path: {
+                /** @description The id of an annotation */
+                annotation_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ComparisonBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    restoreAnnotationHistoryVersion: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The id of an annotation */
+                annotation_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RestoreForm"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RestoredBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
     getAuditActivity: {
         parameters: {
             query?: {
@@ -6852,19 +8334,1169 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description No data source */
+            /** @description OK */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": string[];
+                    "application/json": components["schemas"]["ListedDataSourceBody"][];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            /** @description The request is cross-site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    addDataSource: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DataSourceForm"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedDataSourceBody"];
                 };
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
+            409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getDataSourceIdByName: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path: {
+                /** @description The name of a data source */
+                data_source_name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DataSourceIdBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getDataSourceByName: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path: {
+                /** @description The name of a data source */
+                data_source_name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DataSourceBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    deleteDataSourceByName: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The name of a data source */
+                data_source_name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeletedDataSourceBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    datasourceProxyGETByUIDcalls: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path: {
+                /** @description The uid of a data source */
+                data_source_uid: string;
+                /** @description The path of the request to the data source */
+                source_path: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The response of the data source */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnyBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    datasourceProxyPUTByUIDcalls: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The uid of a data source */
+                data_source_uid: string;
+                /** @description The path of the request to the data source */
+                source_path: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The response of the data source */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnyBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    datasourceProxyPOSTByUIDcalls: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The uid of a data source */
+                data_source_uid: string;
+                /** @description The path of the request to the data source */
+                source_path: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The response of the data source */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnyBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    datasourceProxyDELETEByUIDcalls: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The uid of a data source */
+                data_source_uid: string;
+                /** @description The path of the request to the data source */
+                source_path: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The response of the data source */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnyBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    datasourceProxyPATCHByUIDcalls: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The uid of a data source */
+                data_source_uid: string;
+                /** @description The path of the request to the data source */
+                source_path: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The response of the data source */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnyBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    datasourceProxyGETcalls: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path: {
+                /** @description The numeric id of a data source */
+                data_source_id: number;
+                /** @description The path of the request to the data source */
+                source_path: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The response of the data source */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnyBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    datasourceProxyPUTcalls: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The numeric id of a data source */
+                data_source_id: number;
+                /** @description The path of the request to the data source */
+                source_path: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The response of the data source */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnyBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    datasourceProxyPOSTcalls: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The numeric id of a data source */
+                data_source_id: number;
+                /** @description The path of the request to the data source */
+                source_path: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The response of the data source */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnyBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    datasourceProxyDELETEcalls: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The numeric id of a data source */
+                data_source_id: number;
+                /** @description The path of the request to the data source */
+                source_path: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The response of the data source */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnyBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    datasourceProxyPATCHcalls: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The numeric id of a data source */
+                data_source_id: number;
+                /** @description The path of the request to the data source */
+                source_path: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The response of the data source */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnyBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getDataSourceByUID: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path: {
+                /** @description The uid of a data source */
+                data_source_uid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DataSourceBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    updateDataSourceByUID: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The uid of a data source */
+                data_source_uid: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DataSourceForm"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedDataSourceBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    deleteDataSourceByUID: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The uid of a data source */
+                data_source_uid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeletedDataSourceBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    checkDatasourceHealthWithUID: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path: {
+                /** @description The uid of a data source */
+                data_source_uid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It works */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DataSourceHealthBody"];
+                };
+            };
+            /** @description It does not work */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DataSourceHealthBody"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getDataSourceHistory: {
+        parameters: {
+            query?: {
+                /** @description The size of a page */
+                limit?: number;
+                /** @description The cursor: `next` of the page before */
+                before?: number;
+                /** @description Include the changes of each entry, of at most 50 entries */
+                changes?: boolean;
+            };
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path: {
+                /** @description The uid of a data source */
+                data_source_uid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HistoryBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getDataSourceDiff: {
+        parameters: {
+            query?: {
+                /** @description The version to compare with, by default the one before; 0 is before the object existed */
+                from?: number;
+                /** @description The version to compare, by default the latest */
+                to?: number;
+            };
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path: {
+                /** @description The uid of a data source */
+                data_source_uid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ComparisonBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    restoreDataSourceHistoryVersion: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The uid of a data source */
+                data_source_uid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RestoreForm"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RestoredBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    callDatasourceResourceWithUID: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path: {
+                /** @description The uid of a data source */
+                data_source_uid: string;
+                /** @description The path of the request to the data source */
+                source_path: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The response of the data source */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnyBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    callDatasourceResourceWithUIDPUT: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The uid of a data source */
+                data_source_uid: string;
+                /** @description The path of the request to the data source */
+                source_path: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The response of the data source */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnyBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    callDatasourceResourceWithUIDPOST: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The uid of a data source */
+                data_source_uid: string;
+                /** @description The path of the request to the data source */
+                source_path: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The response of the data source */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnyBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    callDatasourceResourceWithUIDDELETE: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The uid of a data source */
+                data_source_uid: string;
+                /** @description The path of the request to the data source */
+                source_path: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The response of the data source */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnyBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    callDatasourceResourceWithUIDPATCH: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The uid of a data source */
+                data_source_uid: string;
+                /** @description The path of the request to the data source */
+                source_path: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The response of the data source */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnyBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getDataSourceByID: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path: {
+                /** @description The numeric id of a data source */
+                data_source_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DataSourceBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    updateDataSourceByID: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The numeric id of a data source */
+                data_source_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DataSourceForm"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedDataSourceBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    deleteDataSourceByID: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The numeric id of a data source */
+                data_source_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeletedDataSourceBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Contradictory"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -6896,6 +9528,54 @@ export interface operations {
                 };
                 content?: never;
             };
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    queryMetricsWithExpressions: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["QueryForm"];
+            };
+        };
+        responses: {
+            /** @description The results by `refId` */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QueryDataBody"];
+                };
+            };
+            /** @description The results by `refId`, of which at least one is an error */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QueryDataBody"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
             504: components["responses"]["Timeout"];
