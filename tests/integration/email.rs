@@ -37,7 +37,7 @@ async fn an_address_counts_once_the_link_in_the_mail_was_opened() {
     let server = server_with(&mail).await;
     let (ann, id) = server.new_member(1, "ann", "Viewer").await;
     let answer = ask(&ann, "ann@example.org").await.expect(200);
-    assert!(answer.body["message"].as_str().unwrap().contains("confirm"), "{}", answer.body);
+    assert!(answer.body["message"].as_str().unwrap().contains("verify"), "{}", answer.body);
     let user = ann.get("/api/user").await.expect(200).body;
     assert_eq!((&user["email"], &user["name"]), (&json!("ann"), &json!("Ann")));
     let text = mail.wait_for(1).await.pop().unwrap();
@@ -124,7 +124,7 @@ async fn wait_for(server: &TestServer, sql: &str, expected: i64) {
 
 #[tokio::test]
 async fn a_mail_that_cannot_be_sent_is_tried_again_and_then_recorded() {
-    for (manner, reason) in [(Manner::Refuses, "no such mailbox"), (Manner::SaysNothing, "in time")] {
+    for (manner, reason) in [(Manner::Refuses, "no such mailbox"), (Manner::SaysNothing, "timed out")] {
         let mail = MailServer::start(manner).await;
         let server = server_with(&mail).await;
         let (ann, id) = server.new_member(1, "ann", "Viewer").await;
@@ -134,7 +134,7 @@ async fn a_mail_that_cannot_be_sent_is_tried_again_and_then_recorded() {
         if manner == Manner::SaysNothing {
             // It may come to its senses. The last time it is tried is an hour later.
             let waiting = "SELECT count(*) FROM jobs WHERE kind = 'confirmation-mail' AND state = 'waiting'
-                AND attempts = 1 AND last_error LIKE '%in time%' AND due_at > now()";
+                AND attempts = 1 AND last_error LIKE '%timed out%' AND due_at > now()";
             wait_for(&server, waiting, 1).await;
             let last = "UPDATE jobs SET attempts = 11, due_at = now() WHERE kind = 'confirmation-mail'";
             server.database.connect().await.batch_execute(last).await.unwrap();

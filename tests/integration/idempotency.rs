@@ -9,7 +9,14 @@ use serde_json::json;
 use crate::route_examples::Objects;
 
 /// Routes that take what they read about in a body, and write nothing that could be written twice.
-const READS: &[&str] = &["/api/dashboards/calculate-diff", "/api/dashboards/interpolate"];
+const READS: &[&str] = &[
+    "/api/dashboards/calculate-diff",
+    "/api/dashboards/interpolate",
+    "/api/ds/query",
+    "/api/datasources/uid/{data_source_uid}/resources/{*source_path}",
+    "/api/datasources/proxy/uid/{data_source_uid}/{*source_path}",
+    "/api/datasources/proxy/{data_source_id}/{*source_path}",
+];
 
 /// Routes whose answer shows a secret once.
 const SHOWS_SECRET: &[&str] = &["/api/serviceaccounts/{service_account_id}/tokens"];

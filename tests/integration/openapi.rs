@@ -19,8 +19,13 @@ fn operations() -> impl Iterator<Item = (String, &'static str, &'static Value)> 
     })
 }
 
+/// The path of a route as the document has it, which knows no parameter of several segments.
+fn template(route: &Route) -> String {
+    route.path.replace("{*", "{")
+}
+
 fn operation(route: &Route) -> &'static Value {
-    &Contract::get().document()["paths"][route.path][route.method.as_str().to_lowercase()]
+    &Contract::get().document()["paths"][template(route)][route.method.as_str().to_lowercase()]
 }
 
 /// What a reference refers to, or the part itself.
@@ -39,8 +44,8 @@ fn parameters(operation: &'static Value) -> impl Iterator<Item = &'static Value>
 async fn describes_every_route_and_nothing_else() {
     let server = TestServer::start().await;
     let served: BTreeSet<_> =
-        server.routes.iter().map(|route| (route.method.to_string(), route.path)).collect();
-    let described = operations().map(|(method, path, _)| (method, path)).collect();
+        server.routes.iter().map(|route| (route.method.to_string(), template(route))).collect();
+    let described = operations().map(|(method, path, _)| (method, path.to_owned())).collect();
     assert_eq!(served, described);
     let document = server.anonymous().get("/api/openapi.json").await.expect(200).body;
     assert_eq!(&document, Contract::get().document());

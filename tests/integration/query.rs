@@ -68,14 +68,16 @@ async fn an_expression_joins_a_prometheus_and_a_postgresql() {
     // A range is what Prometheus itself says of it.
     let (to, step) = (server.clock.now().0 / 1_000_000, 15);
     let from = to - 300;
-    let query =
-        json!({"refId": "A", "datasource": {"uid": "prom"}, "expr": "up", "range": true, "interval": "15s"});
+    let query = json!({"refId": "A", "datasource": {"uid": "prom"}, "expr": "vector(7)", "range": true, "interval": "15s"});
     let request =
         json!({"from": (from * 1000).to_string(), "to": (to * 1000).to_string(), "queries": [query]});
     let frame =
         admin.post("/api/ds/query", &request).await.expect(200).body["results"]["A"]["frames"][0].clone();
     let (start, end) = (from / step * step, to / step * step);
-    let own = format!("{}/api/v1/query_range?query=up&start={start}&end={end}&step={step}", prometheus.url());
+    let own = format!(
+        "{}/api/v1/query_range?query=vector(7)&start={start}&end={end}&step={step}",
+        prometheus.url()
+    );
     let own: Value = reqwest::get(own).await.unwrap().json().await.unwrap();
     let own = own["data"]["result"][0]["values"].as_array().unwrap();
     let times: Vec<f64> = own.iter().map(|point| point[0].as_f64().unwrap() * 1000.0).collect();

@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use kymograph_app::source::query::NewQueries;
 use serde::{Deserialize, Serialize};
@@ -79,6 +79,7 @@ async fn query_metrics_with_expressions(
     let bytes = frame::expected_bytes(&results);
     let write = move || frame::answer(&results, MAX_ANSWER_BYTES);
     let text = state.queries.work_on_answer(&scope, bytes, write).await??;
-    let json = HeaderValue::from_static("application/json");
-    Ok((status, [(header::CONTENT_TYPE, json)], Body::from(text)).into_response())
+    // A repeated query is asked again: large responses are not kept.
+    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
+    Ok((status, headers, Body::from(text)).into_response())
 }

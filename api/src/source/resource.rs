@@ -222,5 +222,7 @@ fn answered(answer: AppResult<Result<ResourceResponse, QueryError>>) -> ApiResul
             response.headers_mut().append(name, value);
         }
     }
+    // It passes through without being kept for an `Idempotency-Key`, however large it is.
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
 }

@@ -69,7 +69,17 @@ impl Projector for QuotaProjector {
     }
 
     fn listens_to(&self) -> &'static [&'static str] {
-        &["org", "user", "membership", "folder", "dashboard", "star", "service_account", "quota"]
+        &[
+            "org",
+            "user",
+            "membership",
+            "folder",
+            "dashboard",
+            "star",
+            "service_account",
+            "data_source",
+            "quota",
+        ]
     }
 
     fn tables(&self) -> &'static [&'static str] {

@@ -67,16 +67,9 @@ impl<'a> Panels<'a> {
 
 fn name_of(value: JsonValue<'_>) -> PanelName<'_> {
     let id = value.get("id");
-    match (id.and_then(whole_number), id.and_then(JsonValue::as_str)) {
+    match (id.and_then(JsonValue::as_i64), id.and_then(JsonValue::as_str)) {
         (Some(number), _) => PanelName::Number(number),
         (None, Some(text)) => PanelName::Text(text),
         (None, None) => PanelName::Title(text_of(value, "title")),
     }
-}
-
-/// A whole number, also where it is written with a point.
-#[allow(clippy::cast_possible_truncation, reason = "numbers that would be truncated are left out")]
-fn whole_number(value: JsonValue<'_>) -> Option<i64> {
-    let float = || value.as_f64().filter(|number| number.fract() == 0.0 && number.abs() < 9e15);
-    value.as_i64().or_else(|| float().map(|number| number as i64))
 }
