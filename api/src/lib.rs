@@ -122,7 +122,7 @@ pub fn api(services: Services, settings: &ApiSettings) -> prometheus::Result<Api
         .merge(account::routes(services.account, &cookie, &settings.root_url))
         .merge(rights::routes(&services.rights, content::url_of))
         .merge(content::routes(services.content))
-        .merge(source::routes(&services.source, &cookie));
+        .merge(source::routes(&services.source, &cookie, settings.jwt.as_ref()));
     let histories = routes.take_histories();
     let (public, private, routes) = routes.merge(record::routes(&services.record, histories)).into_routers();
     let authentication = Authentication {

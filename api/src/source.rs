@@ -9,11 +9,20 @@ use std::sync::Arc;
 
 use kymograph_app::source::SourceServices;
 
+use crate::account::authentication::JwtTransport;
 use crate::account::session::CookieSettings;
 use crate::kernel::routes::Routes;
 
 /// The routes of the area.
-pub(crate) fn routes(services: &SourceServices, cookie: &Arc<CookieSettings>) -> Routes {
-    let state = &resource::SourceState { queries: services.queries.clone(), cookie: cookie.clone() };
+pub(crate) fn routes(
+    services: &SourceServices,
+    cookie: &Arc<CookieSettings>,
+    jwt: Option<&JwtTransport>,
+) -> Routes {
+    let state = &resource::SourceState {
+        queries: services.queries.clone(),
+        cookie: cookie.clone(),
+        jwt_header: jwt.map(|jwt| jwt.header.clone()),
+    };
     data_source::routes(&services.data_sources).merge(query::routes(state)).merge(resource::routes(state))
 }

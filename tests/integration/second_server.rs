@@ -7,6 +7,9 @@ use kymograph_app::kernel::feed_health::MAX_SILENCE;
 use kymograph_tests::{Client, Cluster, DatabaseProxy, ServerProcess};
 use serde_json::json;
 
+/// Servers of one database have one master key.
+const SECRET_KEY: (&str, &str) = ("GF_SECURITY_SECRET_KEY", "the-secret-key-of-two-servers");
+
 /// The time for a request and a turn of the loop that sends it on a loaded machine.
 const SLACK: Duration = Duration::from_secs(3);
 
@@ -23,9 +26,12 @@ impl Pair {
     async fn start(name: &str) -> Self {
         let database = Cluster::get().new_database().await;
         let (direct, proxy) = (DatabaseProxy::start(&database).await, DatabaseProxy::start(&database).await);
-        let one = ServerProcess::start_with(&format!("{name}-1"), &[("GF_DATABASE_URL", direct.url())]).await;
+        let one =
+            ServerProcess::start_with(&format!("{name}-1"), &[("GF_DATABASE_URL", direct.url()), SECRET_KEY])
+                .await;
         let other =
-            ServerProcess::start_with(&format!("{name}-2"), &[("GF_DATABASE_URL", proxy.url())]).await;
+            ServerProcess::start_with(&format!("{name}-2"), &[("GF_DATABASE_URL", proxy.url()), SECRET_KEY])
+                .await;
         Self { one, other, proxy, _direct: direct }
     }
 

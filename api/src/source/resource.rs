@@ -28,6 +28,8 @@ use crate::kernel::routes::{Endpoint, Route, Routes, delete, get, patch, post, p
 pub(super) struct SourceState {
     pub(super) queries: Arc<Queries>,
     pub(super) cookie: Arc<CookieSettings>,
+    /// The header of a JWT for this server, if one is accepted.
+    pub(super) jwt_header: Option<HeaderName>,
 }
 
 impl SourceState {
@@ -43,7 +45,9 @@ impl SourceState {
 
     /// The headers of a request that may go on. The credentials for this server do not.
     fn headers(&self, headers: &HeaderMap) -> Vec<Header> {
-        let is_own = |name: &HeaderName| *name == header::AUTHORIZATION || *name == header::COOKIE;
+        let is_own = |name: &HeaderName| {
+            [header::AUTHORIZATION, header::COOKIE].contains(name) || self.jwt_header.as_ref() == Some(name)
+        };
         let others = headers.iter().filter(|(name, _)| !is_own(name));
         let others =
             others.filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())));

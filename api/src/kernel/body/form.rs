@@ -327,8 +327,8 @@ mod tests {
         }
         for (text, kept) in [
             (
-                r#"{"data":{"b":[1,2.50,{"a":null}],"a":"\u0000"}}"#,
-                Some(r#"{"a":"\u0000","b":[1,2.50,{"a":null}]}"#),
+                r#"{"data":{"b":[1,2.5,{"a":null}],"a":"\u0000"}}"#,
+                Some(r#"{"a":"\u0000","b":[1,2.5,{"a":null}]}"#),
             ),
             (r#"{"DATA":"text","other":1}"#, Some(r#""text""#)),
             (r#"{"data":[]}"#, Some("[]")),
