@@ -325,10 +325,10 @@ fn every_version_of_a_dashboard_is_checked_and_written_as_ours_are() {
         (of(&format!("{}\\u0000", "x".repeat(MAX_NAME_BYTES)), "", "", "{}"), "the title is too long"),
         (of("CPU", "", &"x".repeat(MAX_DESCRIPTION_BYTES + 1), "{}"), "a text is too long"),
         (of("CPU", r#""a\u0000""#, "", "{}"), "there are too many tags"),
-        (of("CPU", "", "", "[]"), "the document is no JSON object"),
+        (of("CPU", "", "", "[]"), "the document is not a JSON object"),
         (
             of("CPU", "", "", &format!(r#"{{"a":"{}"}}"#, "x".repeat(MAX_DOCUMENT_BYTES))),
-            "the document is no",
+            "the document is not",
         ),
     ] {
         for refused in taken(&content) {
@@ -367,7 +367,7 @@ fn nothing_can_be_in_a_folder_that_is_deleted() {
     let in_ops = version(r#""id":5,"generation":1"#, CONTENT).replace("null", r#""ops""#);
     import.take(3, &cpu(1, "dashboard.created", &in_ops)).unwrap();
     assert_eq!(import.folders_elsewhere().into_iter().map(Uid::as_str).collect::<Vec<_>>(), ["ops"]);
-    assert_eq!(import.check_places(&BTreeMap::new()).unwrap_err().why, "which is not there");
+    assert_eq!(import.check_places(&BTreeMap::new()).unwrap_err().why, "which does not exist");
     let deleted =
         ForeignEvent { schema_version: 2, ..cpu(2, "dashboard.deleted", r#"{"uid":"cpu","in_trash":true}"#) };
     import.take(4, &deleted).unwrap();

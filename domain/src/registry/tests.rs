@@ -110,7 +110,7 @@ fn an_earlier_state_takes_back_what_is_neither_a_grant_nor_final() {
         ("folder.updated", Undoing::Reverted),
         ("service_account.token_added", Undoing::Revoked),
         ("star.added", Undoing::OWN_CHOICE),
-        ("comet.seen", Undoing::Impossible("this server does not know it")),
+        ("comet.seen", Undoing::Impossible("unknown event type")),
     ] {
         assert_eq!(undoing(event), expected);
         let is_reverted = matches!(expected, Undoing::Ended | Undoing::Reverted);

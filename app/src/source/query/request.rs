@@ -130,7 +130,7 @@ mod tests {
     }
 
     fn parsed(model: Value) -> Result<Parsed> {
-        parse(&queries(json!([model])), Timestamp(7_200_000_123_456)).map(|mut parsed| parsed.remove(0))
+        parse(&queries(json!([model])), Timestamp(7_200_123_456)).map(|mut parsed| parsed.remove(0))
     }
 
     #[test]

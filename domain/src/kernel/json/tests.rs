@@ -210,5 +210,5 @@ fn the_fault_of_a_document_is_explained() {
     let deep = format!("{}{}", "[".repeat(101), "]".repeat(101));
     assert_eq!(explained(&deep), "invalid JSON: nested more than 100 levels deep");
     let many = format!("[{}0]", "0,".repeat(MAX_NODES));
-    assert_eq!(explained(&many), "invalid JSON: more than 500000 values and names of members");
+    assert_eq!(explained(&many), "invalid JSON: more than 500000 values and member names");
 }
