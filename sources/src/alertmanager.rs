@@ -1,16 +1,15 @@
 //! Alertmanager, which alerts are sent to: that of Prometheus, or those of Mimir and Cortex, which keep it below a path.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use hyper::Method;
 use kymograph_app::source::backend::{
-    Backend, Health, Query, QueryError, QueryResult, ResourceRequest, ResourceResponse, SourceContext,
-    SourceSettings,
+    Backend, Health, Query, QueryError, QueryResults, ResourceRequest, ResourceResponse, SourceContext,
+    SourceSettings, all_failed,
 };
 
-use crate::backend::{all_failed, failed_with, identity, is_success, unknown_resource};
+use crate::backend::{failed_with, identity, is_success, unknown_resource};
 use crate::client::{Call, HttpClients, json_text};
 
 /// Asks sources of the type `alertmanager`.
@@ -47,17 +46,14 @@ fn api_path(source: &SourceSettings, part: &str) -> String {
 
 #[async_trait]
 impl Backend for AlertmanagerBackend {
-    async fn query(&self, _: &SourceContext, queries: &[Query]) -> BTreeMap<String, QueryResult> {
+    async fn query(&self, _: &SourceContext, queries: &[Query]) -> QueryResults {
         all_failed(queries, &QueryError::invalid("an Alertmanager answers no queries"))
     }
 
     async fn check_health(&self, context: &SourceContext) -> Health {
         match self.probe(context).await {
-            Ok(()) => {
-                let message = "The Alertmanager told its status.".to_owned();
-                Health { is_ok: true, message, details: None }
-            }
-            Err(error) => Health { is_ok: false, message: error.message, details: None },
+            Ok(()) => Health::ok("The Alertmanager told its status."),
+            Err(error) => error.into(),
         }
     }
 
@@ -92,7 +88,7 @@ mod tests {
         let backend = AlertmanagerBackend::new(server.clients());
         let mut source = source(&format!("{}/base", server.url()));
         assert!(backend.check_health(&context(source.clone())).await.is_ok);
-        source.json_data.insert("implementation".to_owned(), "mimir".into());
+        source.content.json_data.insert("implementation".to_owned(), "mimir".into());
         source.version += 1;
         let context = context(source);
         let health = backend.check_health(&context).await;

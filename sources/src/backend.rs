@@ -1,25 +1,26 @@
 //! What the backends that speak HTTP have in common.
 
-use std::collections::BTreeMap;
-
 use futures_util::{StreamExt, stream};
-use kymograph_app::source::backend::{Query, QueryError, QueryResult, ResourceRequest, SourceContext};
+use kymograph_app::source::backend::{
+    Query, QueryError, QueryResult, QueryResults, ResourceRequest, SourceContext,
+};
 use serde_json::{Map, Value};
 
 use crate::client::named;
 use crate::text::{shown, shown_bytes};
 
-/// How many queries of one request a source has to answer at once.
+/// How many queries of one request a source that speaks HTTP has to answer at once.
 pub(crate) const CONCURRENCY: usize = 8;
 
 /// The longest expression, in bytes.
 pub(crate) const MAX_EXPRESSION: usize = 128 * 1024;
 
-/// Answers each query by its name, a few at once.
+/// Answers each query by its name, so many at once.
 pub(crate) async fn each<'q, A>(
     queries: &'q [Query],
+    concurrency: usize,
     answer: impl Fn(&'q Query) -> A,
-) -> BTreeMap<String, QueryResult>
+) -> QueryResults
 where
     A: Future<Output = QueryResult> + Send,
 {
@@ -28,7 +29,7 @@ where
         async move { (query.ref_id.clone(), answer.await) }
     };
     let answers: Vec<_> = queries.iter().map(named).collect();
-    stream::iter(answers).buffer_unordered(CONCURRENCY).collect().await
+    stream::iter(answers).buffer_unordered(concurrency).collect().await
 }
 
 /// A request whose answer is not compressed: nobody between here and the client would know of it.
@@ -39,13 +40,7 @@ pub(crate) fn identity(mut request: ResourceRequest) -> ResourceRequest {
 
 /// No resource of a source.
 pub(crate) fn unknown_resource(request: &ResourceRequest) -> QueryError {
-    let message = format!("no resource answers {} {}", request.method, shown(&request.path));
-    QueryError { status: 404, ..QueryError::invalid(message) }
-}
-
-/// The same error for all queries.
-pub(crate) fn all_failed(queries: &[Query], error: &QueryError) -> BTreeMap<String, QueryResult> {
-    queries.iter().map(|query| (query.ref_id.clone(), Err(error.clone()))).collect()
+    QueryError::missing(format!("no resource answers {} {}", request.method, shown(&request.path)))
 }
 
 /// Whether a status is a success.

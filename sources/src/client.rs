@@ -179,7 +179,7 @@ impl SourceClient {
             let encoding =
                 response.headers().get(name::CONTENT_ENCODING).and_then(|value| value.to_str().ok());
             let encoding = Encoding::parse(encoding).map_err(|error| unusable(source, error))?;
-            let body = body::read(response.into_body(), encoding, self.limit(context)).await;
+            let body = body::read(response.into_body(), encoding, context.max_bytes).await;
             let body = body.map_err(|error| unusable(source, error))?;
             Ok(Answer { status: status.as_u16(), body })
         };
@@ -215,7 +215,7 @@ impl SourceClient {
         Ok(ResourceResponse {
             status: response.status().as_u16(),
             headers: header::of_answer(response.headers()),
-            body: body::stream(response.into_body(), self.limit(context), self.timeout),
+            body: body::stream(response.into_body(), context.max_bytes, self.timeout),
         })
     }
 
@@ -285,16 +285,12 @@ impl SourceClient {
     fn accepted_encoding(&self) -> &'static str {
         if self.base.scheme() == "https" { "gzip" } else { "identity" }
     }
-
-    fn limit(&self, context: &SourceContext) -> usize {
-        self.settings.response_limit.map_or(context.max_bytes, |limit| limit.min(context.max_bytes))
-    }
 }
 
 /// The address of a source. A user in it becomes a header, unless there is one.
 fn base(source: &SourceSettings, headers: &mut Vec<(HeaderName, HeaderValue)>) -> Result<Url, QueryError> {
     let invalid = |why| failure::misconfigured(source, why);
-    let text = source.url.trim();
+    let text = source.content.url.trim();
     if text.is_empty() {
         return Err(invalid("it has no address"));
     }

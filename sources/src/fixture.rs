@@ -8,11 +8,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;
+use kymograph_app::kernel::work::Workers;
 use kymograph_app::source::backend::{
     Query, ResourceRequest, ResourceResponse, SourceContext, SourceSecrets, SourceSettings, TimeRange,
 };
 use kymograph_domain::OrgId;
-use serde_json::{Map, Value};
+use kymograph_domain::source::data_source::DataSourceContent;
+use kymograph_infra::compute::ComputeThreads;
+use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -26,15 +29,12 @@ pub(crate) fn source(url: &str) -> SourceSettings {
         org: OrgId(1),
         id: 1,
         uid: "test".parse().unwrap(),
-        name: "Test".to_owned(),
-        kind: "prometheus".to_owned(),
-        url: url.to_owned(),
-        user: String::new(),
-        database: String::new(),
-        is_basic_auth: false,
-        basic_auth_user: String::new(),
-        with_credentials: false,
-        json_data: Map::new(),
+        content: DataSourceContent {
+            name: "Test".to_owned(),
+            kind: "prometheus".to_owned(),
+            url: url.to_owned(),
+            ..DataSourceContent::default()
+        },
         secrets: SourceSecrets::default(),
         version: 1,
         updated_ms: 0,
@@ -79,6 +79,11 @@ pub(crate) async fn collected(response: ResourceResponse) -> std::io::Result<Vec
             Ok(all)
         })
         .await
+}
+
+/// Workers with threads of their own.
+pub(crate) fn workers() -> Workers {
+    Workers::on(ComputeThreads::start("source-test", Workers::turns()).unwrap())
 }
 
 /// A way out that the machine itself may be reached by.

@@ -2,6 +2,7 @@
 
 pub mod alertmanager;
 mod backend;
+mod certificate;
 pub mod client;
 mod interval;
 mod json;

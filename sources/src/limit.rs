@@ -98,12 +98,6 @@ pub const LIMITS: &[Limit] = &[
         answer: "400 for the query",
     },
     Limit {
-        what: "Rows",
-        at: "A query of PostgreSQL",
-        most: Amount::Count(postgres::MAX_ROWS as u64),
-        answer: "The first ones, and a notice",
-    },
-    Limit {
         what: "Columns",
         at: "A query of PostgreSQL",
         most: Amount::Count(postgres::MAX_COLUMNS as u64),

@@ -7,16 +7,17 @@ mod query;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use hyper::Method;
+use kymograph_app::kernel::work::Workers;
 use kymograph_app::source::backend::{
-    Backend, Health, Query, QueryError, QueryResult, ResourceRequest, ResourceResponse, SourceContext,
+    Backend, Health, Query, QueryError, QueryResult, QueryResults, ResourceRequest, ResourceResponse,
+    SourceContext, all_failed,
 };
 
-use crate::backend::{all_failed, each, failed_with, identity, is_success, unknown_resource};
+use crate::backend::{CONCURRENCY, each, failed_with, identity, is_success, unknown_resource};
 use crate::client::{Call, HttpClients, SourceClient, unusable};
 use crate::parse::parsed;
 use query::LokiQuery;
@@ -48,16 +49,17 @@ const PROBE: &str = "query=vector%281%29%2Bvector%281%29";
 /// Asks sources of the type `loki`.
 pub struct LokiBackend {
     clients: Arc<HttpClients>,
+    workers: Workers,
 }
 
 impl LokiBackend {
-    /// A backend with these clients.
+    /// A backend with these clients, whose workers read large answers.
     #[must_use]
-    pub fn new(clients: Arc<HttpClients>) -> Self {
-        Self { clients }
+    pub fn new(clients: Arc<HttpClients>, workers: Workers) -> Self {
+        Self { clients, workers }
     }
 
-    async fn answer(client: &SourceClient, context: &SourceContext, query: &Query) -> QueryResult {
+    async fn answer(&self, client: &SourceClient, context: &SourceContext, query: &Query) -> QueryResult {
         let query = LokiQuery::try_new(query, &context.source)?;
         let path = format!("{API}/{}", if query.is_instant { "query" } else { "query_range" });
         let parameters = query.parameters();
@@ -67,7 +69,9 @@ impl LokiBackend {
             return Err(failed_with(context, answer.status, answer::error_text(&answer.body).as_bytes()));
         }
         let budget = context.max_bytes;
-        let read = parsed(answer.body, move |text| answer::read(text, budget, &query)).await?;
+        let read =
+            parsed(&self.workers, context, answer.body, move |text| answer::read(text, budget, &query))
+                .await?;
         read.map_err(|error| {
             unusable(&context.source, format_args!("answered {} with {error}", answer.status))
         })
@@ -87,18 +91,18 @@ impl LokiBackend {
 
 #[async_trait]
 impl Backend for LokiBackend {
-    async fn query(&self, context: &SourceContext, queries: &[Query]) -> BTreeMap<String, QueryResult> {
+    async fn query(&self, context: &SourceContext, queries: &[Query]) -> QueryResults {
         let client = match self.clients.of(&context.source) {
             Ok(client) => client,
             Err(error) => return all_failed(queries, &error),
         };
-        each(queries, |query| Self::answer(&client, context, query)).await
+        each(queries, CONCURRENCY, |query| self.answer(&client, context, query)).await
     }
 
     async fn check_health(&self, context: &SourceContext) -> Health {
         match self.probe(context).await {
-            Ok(()) => Health { is_ok: true, message: "Loki answered a query.".to_owned(), details: None },
-            Err(error) => Health { is_ok: false, message: error.message, details: None },
+            Ok(()) => Health::ok("Loki answered a query."),
+            Err(error) => error.into(),
         }
     }
 

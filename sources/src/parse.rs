@@ -1,26 +1,21 @@
-//! Where answers are read: large ones off the threads that serve requests.
+//! Reading answers: large ones on the threads for work that takes long, in the org's turn.
 
-use kymograph_app::source::backend::QueryError;
+use kymograph_app::kernel::work::Workers;
+use kymograph_app::source::backend::{QueryError, SourceContext};
 
 use crate::json::{JsonError, Read};
 
-/// From how many bytes on reading an answer takes so long that others would wait for the thread.
-const LARGE: usize = 512 * 1024;
-
-/// What `read` makes of a body.
+/// The result of `read` on a body.
 pub(crate) async fn parsed<T: Send + 'static>(
+    workers: &Workers,
+    context: &SourceContext,
     body: Vec<u8>,
     read: impl FnOnce(&str) -> Read<T> + Send + 'static,
 ) -> Result<Read<T>, QueryError> {
-    let is_large = body.len() >= LARGE;
+    let bytes = body.len();
     let work = move || {
         let text = std::str::from_utf8(&body).map_err(|error| JsonError::Malformed(error.valid_up_to()))?;
         read(text)
     };
-    if !is_large {
-        return Ok(work());
-    }
-    // The thread ends only with the server, or if reading panics.
-    let stopped = |_| QueryError { status: 503, ..QueryError::invalid("the server is about to stop") };
-    tokio::task::spawn_blocking(work).await.map_err(stopped)
+    Ok(workers.run(context.source.org, bytes, work).await?)
 }

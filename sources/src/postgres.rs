@@ -17,16 +17,13 @@ mod settings;
 mod share;
 mod tls;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::{StreamExt, stream};
-use kymograph_app::Error;
 use kymograph_app::kernel::work::Workers;
 use kymograph_app::source::backend::{
-    Backend, ErrorOrigin, Health, Query, QueryError, QueryResult, ResourceRequest, ResourceResponse,
+    Backend, Health, Query, QueryError, QueryResult, QueryResults, ResourceRequest, ResourceResponse,
     SourceContext, SourceSettings,
 };
 use kymograph_domain::{OrgId, Uid};
@@ -39,11 +36,12 @@ pub use pool::{CONNECT_TIMEOUT, IDLE_TIME, MAX_CONNECTIONS, WAIT_FOR_CONNECTION}
 pub use query::{MAX_ROWS, QUERY_TIMEOUT};
 pub use share::{MAX_CONNECTIONS_OF_ALL, MAX_CONNECTIONS_OF_ORG};
 
+use crate::backend::each;
 use crate::policy::Egress;
 use error::SourceError;
 use plan::Plan;
 use pool::SourcePool;
-use query::Answer;
+use query::{Answer, Room};
 use share::Shares;
 
 /// The types of sources that this backend serves.
@@ -64,6 +62,7 @@ pub struct PostgresBackend {
     workers: Workers,
     shares: Arc<Shares>,
     pools: Cache<PoolKey, Arc<SourcePool>>,
+    max_rows: usize,
 }
 
 impl PostgresBackend {
@@ -71,7 +70,13 @@ impl PostgresBackend {
     #[must_use]
     pub fn new(egress: Egress, workers: Workers) -> Self {
         let pools = Cache::builder().max_capacity(MAX_POOLS).time_to_idle(POOL_IDLE_TIME).build();
-        Self { egress, workers, shares: Arc::default(), pools }
+        Self { egress, workers, shares: Arc::default(), pools, max_rows: MAX_ROWS }
+    }
+
+    /// The same backend, whose answers have so many rows at most.
+    #[must_use]
+    pub fn with_max_rows(self, max_rows: usize) -> Self {
+        Self { max_rows, ..self }
     }
 
     /// The pool of a source as it is now. A change of the source leads to a new pool; the old one closes its connections once
@@ -85,42 +90,33 @@ impl PostgresBackend {
 
     /// Runs a statement. If there are too many connections, those that have nothing to do give way.
     async fn run(&self, pool: &SourcePool, sql: &str, max_bytes: usize) -> Result<Answer, SourceError> {
-        match query::run(pool, sql, max_bytes).await {
+        let room = Room { rows: self.max_rows, bytes: max_bytes };
+        match query::run(pool, sql, room).await {
             Err(SourceError::Full) => {
                 self.pools.iter().for_each(|(_, pool)| pool.close_idle());
-                query::run(pool, sql, max_bytes).await
+                query::run(pool, sql, room).await
             }
             answer => answer,
         }
     }
 
-    async fn named(&self, context: &SourceContext, query: &Query) -> (String, QueryResult) {
-        (query.ref_id.clone(), self.answer(context, query).await)
-    }
-
     async fn answer(&self, context: &SourceContext, query: &Query) -> QueryResult {
         let source = &context.source;
-        let told = |error: SourceError| error.of_source(&source.name);
+        let told = |error: SourceError| error.of_source(&source.content.name);
         let pool = self.pool(source).map_err(told)?;
         let invalid = |text| told(SourceError::Invalid(text));
         let plan = Plan::of(query, pool.settings(), context.max_bytes);
         let Some(plan) = plan.map_err(invalid)? else { return Ok(Vec::new()) };
         let answer = self.run(&pool, &plan.sql, context.max_bytes).await.map_err(told)?;
         let frames = self.workers.run(source.org, answer.bytes, move || plan.frames(answer)).await;
-        frames.map_err(overloaded)?.map_err(invalid)
+        frames?.map_err(invalid)
     }
-}
-
-/// There is too much work of the org, or of all.
-fn overloaded(error: Error) -> QueryError {
-    QueryError { message: error.message().to_owned(), status: 429, origin: ErrorOrigin::Plugin }
 }
 
 #[async_trait]
 impl Backend for PostgresBackend {
-    async fn query(&self, context: &SourceContext, queries: &[Query]) -> BTreeMap<String, QueryResult> {
-        let answers: Vec<_> = queries.iter().map(|query| self.named(context, query)).collect();
-        stream::iter(answers).buffer_unordered(CONCURRENT_QUERIES).collect().await
+    async fn query(&self, context: &SourceContext, queries: &[Query]) -> QueryResults {
+        each(queries, CONCURRENT_QUERIES, |query| self.answer(context, query)).await
     }
 
     async fn check_health(&self, context: &SourceContext) -> Health {
@@ -129,14 +125,11 @@ impl Backend for PostgresBackend {
             self.run(&pool, "SELECT 1", context.max_bytes).await
         };
         match checked.await {
-            Ok(_) => Health { is_ok: true, message: "Database Connection OK".to_owned(), details: None },
+            Ok(_) => Health::ok("Database Connection OK"),
             Err(error) => {
-                let error = error.of_source(&context.source.name);
-                Health {
-                    is_ok: false,
-                    details: Some(json!({"verboseMessage": error.message})),
-                    message: error.message,
-                }
+                let error = error.of_source(&context.source.content.name);
+                let details = Some(json!({"verboseMessage": error.message}));
+                Health { details, ..error.into() }
             }
         }
     }
@@ -146,10 +139,6 @@ impl Backend for PostgresBackend {
         context: &SourceContext,
         _request: ResourceRequest,
     ) -> Result<ResourceResponse, QueryError> {
-        Err(QueryError {
-            message: format!("{} offers nothing but queries", context.source.name),
-            status: 404,
-            origin: ErrorOrigin::Plugin,
-        })
+        Err(QueryError::missing(format!("{} offers nothing but queries", context.source.content.name)))
     }
 }

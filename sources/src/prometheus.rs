@@ -6,19 +6,19 @@ mod query;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::future::{OptionFuture, join3};
 use hyper::Method;
+use kymograph_app::kernel::work::Workers;
 use kymograph_app::source::backend::{
-    Backend, Health, Query, QueryError, QueryResult, ResourceRequest, ResourceResponse, SourceContext,
-    TimeRange,
+    Backend, Health, Query, QueryError, QueryResult, QueryResults, ResourceRequest, ResourceResponse,
+    SourceContext, TimeRange, all_failed,
 };
 use kymograph_domain::source::frame::Frame;
 
-use crate::backend::{all_failed, each, failed_with, identity, is_success, unknown_resource};
+use crate::backend::{CONCURRENCY, each, failed_with, identity, is_success, unknown_resource};
 use crate::client::{Answer, Call, HttpClients, SourceClient, json_text, named, refused, unusable};
 use crate::parse::parsed;
 use answer::{Asked, PrometheusAnswer};
@@ -47,19 +47,20 @@ const READING: &[&str] = &[
 /// Asks sources of the type `prometheus`.
 pub struct PrometheusBackend {
     clients: Arc<HttpClients>,
+    workers: Workers,
 }
 
 impl PrometheusBackend {
-    /// A backend with these clients.
+    /// A backend with these clients, whose workers read large answers.
     #[must_use]
-    pub fn new(clients: Arc<HttpClients>) -> Self {
-        Self { clients }
+    pub fn new(clients: Arc<HttpClients>, workers: Workers) -> Self {
+        Self { clients, workers }
     }
 
-    async fn answer(client: &SourceClient, context: &SourceContext, query: &Query) -> QueryResult {
+    async fn answer(&self, client: &SourceClient, context: &SourceContext, query: &Query) -> QueryResult {
         let query = Arc::new(PrometheusQuery::try_new(query, &context.source)?);
         let ask = |is_asked: bool, asked| {
-            OptionFuture::from(is_asked.then(|| ask(client, context, query.clone(), asked)))
+            OptionFuture::from(is_asked.then(|| self.ask(client, context, query.clone(), asked)))
         };
         let (range, instant, exemplars) = join3(
             ask(query.is_range, Asked::Range),
@@ -83,21 +84,18 @@ impl PrometheusBackend {
 
 #[async_trait]
 impl Backend for PrometheusBackend {
-    async fn query(&self, context: &SourceContext, queries: &[Query]) -> BTreeMap<String, QueryResult> {
+    async fn query(&self, context: &SourceContext, queries: &[Query]) -> QueryResults {
         let client = match self.clients.of(&context.source) {
             Ok(client) => client,
             Err(error) => return all_failed(queries, &error),
         };
-        each(queries, |query| Self::answer(&client, context, query)).await
+        each(queries, CONCURRENCY, |query| self.answer(&client, context, query)).await
     }
 
     async fn check_health(&self, context: &SourceContext) -> Health {
         match self.probe(context).await {
-            Ok(()) => {
-                let message = "The Prometheus API answered a query.".to_owned();
-                Health { is_ok: true, message, details: None }
-            }
-            Err(error) => Health { is_ok: false, message: error.message, details: None },
+            Ok(()) => Health::ok("The Prometheus API answered a query."),
+            Err(error) => error.into(),
         }
     }
 
@@ -132,7 +130,50 @@ impl PrometheusBackend {
             interval_ms: 0,
             max_data_points: 1,
         };
-        Self::answer(&client, context, &query).await.map(drop)
+        self.answer(&client, context, &query).await.map(drop)
+    }
+
+    /// Asks the API one thing.
+    async fn ask(
+        &self,
+        client: &SourceClient,
+        context: &SourceContext,
+        query: Arc<PrometheusQuery>,
+        asked: Asked,
+    ) -> Result<Vec<Frame>, QueryError> {
+        let (path, parameters) = match asked {
+            Asked::Range => ("api/v1/query_range", query.range_parameters()),
+            Asked::Instant => ("api/v1/query", query.instant_parameters()),
+            Asked::Exemplars => ("api/v1/query_exemplars", query.exemplar_parameters()),
+        };
+        let is_get = json_text(&context.source, "httpMethod").eq_ignore_ascii_case("GET");
+        let call = |method| Call { method, path, parameters: parameters.clone(), headers: &[] };
+        let mut answer = client.fetch(context, call(if is_get { Method::GET } else { Method::POST })).await?;
+        if answer.status == 405 && !is_get {
+            // Old servers, and some proxies in front of new ones, take no POST.
+            answer = client.fetch(context, call(Method::GET)).await?;
+        }
+        let Answer { status, body } = answer;
+        let budget = context.max_bytes;
+        let beginning =
+            if is_success(status) { Vec::new() } else { body.iter().take(MAX_SAID).copied().collect() };
+        let read = parsed(&self.workers, context, body, move |text| {
+            PrometheusAnswer::read(text, budget, asked, &query)
+        })
+        .await?;
+        let source = &context.source;
+        match read {
+            Ok(PrometheusAnswer { error: Some(error), .. }) => {
+                let shown_status = if is_success(status) { 502 } else { status };
+                let message = format!("{} answered {status}: {error}", named(source));
+                Err(QueryError::downstream(shown_status, message))
+            }
+            Ok(answer) if is_success(status) => Ok(answer.frames),
+            Err(error) if is_success(status) => {
+                Err(unusable(source, format_args!("answered {status} with {error}")))
+            }
+            _ => Err(failed_with(context, status, &beginning)),
+        }
     }
 }
 
@@ -142,44 +183,5 @@ pub(crate) fn is_reading(method: &str, path: &str) -> bool {
         "GET" | "HEAD" | "OPTIONS" => true,
         "POST" => READING.contains(&path.trim_end_matches('/')),
         _ => false,
-    }
-}
-
-/// Asks the API one thing.
-async fn ask(
-    client: &SourceClient,
-    context: &SourceContext,
-    query: Arc<PrometheusQuery>,
-    asked: Asked,
-) -> Result<Vec<Frame>, QueryError> {
-    let (path, parameters) = match asked {
-        Asked::Range => ("api/v1/query_range", query.range_parameters()),
-        Asked::Instant => ("api/v1/query", query.instant_parameters()),
-        Asked::Exemplars => ("api/v1/query_exemplars", query.exemplar_parameters()),
-    };
-    let is_get = json_text(&context.source, "httpMethod").eq_ignore_ascii_case("GET");
-    let call = |method| Call { method, path, parameters: parameters.clone(), headers: &[] };
-    let mut answer = client.fetch(context, call(if is_get { Method::GET } else { Method::POST })).await?;
-    if answer.status == 405 && !is_get {
-        // Old servers, and some proxies in front of new ones, take no POST.
-        answer = client.fetch(context, call(Method::GET)).await?;
-    }
-    let Answer { status, body } = answer;
-    let budget = context.max_bytes;
-    let beginning =
-        if is_success(status) { Vec::new() } else { body.iter().take(MAX_SAID).copied().collect() };
-    let read = parsed(body, move |text| PrometheusAnswer::read(text, budget, asked, &query)).await?;
-    let source = &context.source;
-    match read {
-        Ok(PrometheusAnswer { error: Some(error), .. }) => {
-            let shown_status = if is_success(status) { 502 } else { status };
-            let message = format!("{} answered {status}: {error}", named(source));
-            Err(QueryError::downstream(shown_status, message))
-        }
-        Ok(answer) if is_success(status) => Ok(answer.frames),
-        Err(error) if is_success(status) => {
-            Err(unusable(source, format_args!("answered {status} with {error}")))
-        }
-        _ => Err(failed_with(context, status, &beginning)),
     }
 }

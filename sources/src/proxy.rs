@@ -35,7 +35,8 @@ impl SourceProxy for HttpProxy {
         request: ResourceRequest,
     ) -> Result<ResourceResponse, QueryError> {
         let source = &context.source;
-        if source.kind == prometheus::KIND && !prometheus::is_reading(&request.method, &request.path) {
+        if source.content.kind == prometheus::KIND && !prometheus::is_reading(&request.method, &request.path)
+        {
             let why =
                 format!("requests to it that are not queries cannot be sent with {}", shown(&request.method));
             return Err(refused(source, why));

@@ -10,16 +10,15 @@ mod scenario;
 mod streaming;
 mod walk;
 
-use std::collections::BTreeMap;
-
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use kymograph_app::source::backend::{
-    Backend, ErrorOrigin, Health, Query, QueryError, QueryResult, ResourceRequest, ResourceResponse,
-    SourceContext,
+    Backend, Health, Query, QueryError, QueryResults, ResourceRequest, ResourceResponse, SourceContext,
 };
 use serde_json::json;
+
+use crate::backend::each;
 
 pub use self::csv::MAX_CSV_BYTES;
 pub use logs::MAX_LINES;
@@ -33,20 +32,15 @@ pub const TYPES: [&str; 2] = ["grafana-testdata-datasource", "testdata"];
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TestDataBackend;
 
-async fn named(query: &Query) -> (String, QueryResult) {
-    (query.ref_id.clone(), scenario::answer(query).await)
-}
-
 #[async_trait]
 impl Backend for TestDataBackend {
-    async fn query(&self, _context: &SourceContext, queries: &[Query]) -> BTreeMap<String, QueryResult> {
-        let answers: Vec<_> = queries.iter().map(named).collect();
+    async fn query(&self, _context: &SourceContext, queries: &[Query]) -> QueryResults {
         // Those that take their time do so side by side.
-        stream::iter(answers).buffer_unordered(queries.len().max(1)).collect().await
+        each(queries, queries.len().max(1), scenario::answer).await
     }
 
     async fn check_health(&self, _context: &SourceContext) -> Health {
-        Health { is_ok: true, message: "Data source is working".to_owned(), details: None }
+        Health::ok("Data source is working")
     }
 
     async fn call_resource(
@@ -55,8 +49,7 @@ impl Backend for TestDataBackend {
         request: ResourceRequest,
     ) -> Result<ResourceResponse, QueryError> {
         if request.method != "GET" || request.path.trim_end_matches('/') != "scenarios" {
-            let message = "test data offers nothing but GET scenarios beside queries".to_owned();
-            return Err(QueryError { message, status: 404, origin: ErrorOrigin::Plugin });
+            return Err(QueryError::missing("test data offers nothing but GET scenarios beside queries"));
         }
         let list: Vec<_> = scenario::SCENARIOS
             .iter()

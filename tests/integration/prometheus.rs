@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::TryStreamExt;
+use kymograph_app::kernel::work::Workers;
 use kymograph_app::source::backend::{
     Backend, Query, QueryError, ResourceRequest, SourceContext, SourceProxy, SourceSecrets, SourceSettings,
     TimeRange,
 };
 use kymograph_domain::OrgId;
+use kymograph_domain::source::data_source::DataSourceContent;
 use kymograph_domain::source::frame::{Column, Frame};
+use kymograph_infra::compute::ComputeThreads;
 use kymograph_sources::client::{ClientSettings, HttpClients};
 use kymograph_sources::policy::{Egress, EgressPolicy};
 use kymograph_sources::prometheus::PrometheusBackend;
@@ -22,20 +25,22 @@ fn clients() -> Arc<HttpClients> {
     Arc::new(HttpClients::new(Egress::new(policy), ClientSettings::default()))
 }
 
+fn workers() -> Workers {
+    Workers::on(ComputeThreads::start("source-test", Workers::turns()).unwrap())
+}
+
 fn context(url: &str, json_data: Value) -> SourceContext {
     let source = SourceSettings {
         org: OrgId(1),
         id: 1,
         uid: "prometheus".parse().unwrap(),
-        name: "Prometheus".to_owned(),
-        kind: "prometheus".to_owned(),
-        url: url.to_owned(),
-        user: String::new(),
-        database: String::new(),
-        is_basic_auth: false,
-        basic_auth_user: String::new(),
-        with_credentials: false,
-        json_data: json_data.as_object().unwrap().clone(),
+        content: DataSourceContent {
+            name: "Prometheus".to_owned(),
+            kind: "prometheus".to_owned(),
+            url: url.to_owned(),
+            json_data: json_data.as_object().unwrap().clone(),
+            ..DataSourceContent::default()
+        },
         secrets: SourceSecrets::default(),
         version: 1,
         updated_ms: 0,
@@ -52,7 +57,7 @@ async fn ask(context: &SourceContext, model: Value, range: TimeRange) -> Result<
         interval_ms: 1_000,
         max_data_points: 1_000,
     };
-    PrometheusBackend::new(clients()).query(context, &[query]).await.remove("A").unwrap()
+    PrometheusBackend::new(clients(), workers()).query(context, &[query]).await.remove("A").unwrap()
 }
 
 /// What Prometheus itself answers.
@@ -142,7 +147,7 @@ async fn its_numbers_are_those_of_prometheus() {
 async fn its_resources_and_the_proxy_are_prometheus_itself() {
     let server = PrometheusServer::start("prometheus-resources", &[]).await;
     let context = context(&server.url(), json!({}));
-    let backend = PrometheusBackend::new(clients());
+    let backend = PrometheusBackend::new(clients(), workers());
     let health = backend.check_health(&context).await;
     assert!(health.is_ok, "{}", health.message);
     let request = |method: &str, path: &str| ResourceRequest {

@@ -18,6 +18,13 @@ async fn add(admin: &Client, uid: &str, kind: &str, url: &str, more: Value) {
     admin.post("/api/datasources", &source).await.expect(200);
 }
 
+async fn add_postgres(admin: &Client, postgres: &TlsPostgres) {
+    let settings = json!({"user": "ann", "jsonData": {"database": "kymograph", "sslmode": "require"},
+        "secureJsonData": {"password": "secret"}});
+    let address = format!("localhost:{}", postgres.port);
+    add(admin, "pg", "grafana-postgresql-datasource", &address, settings).await;
+}
+
 fn ask(queries: &[Value]) -> Value {
     json!({"from": "now-1h", "to": "now", "queries": queries})
 }
@@ -45,10 +52,7 @@ async fn an_expression_joins_a_prometheus_and_a_postgresql() {
     let server = TestServer::start().await;
     let admin = server.admin();
     add(&admin, "prom", "prometheus", &prometheus.url(), json!({})).await;
-    let settings = json!({"user": "ann", "jsonData": {"database": "kymograph", "sslmode": "require"},
-        "secureJsonData": {"password": "secret"}});
-    let address = format!("localhost:{}", postgres.port);
-    add(&admin, "pg", "grafana-postgresql-datasource", &address, settings).await;
+    add_postgres(&admin, &postgres).await;
     let queries = [
         json!({"refId": "A", "datasource": {"uid": "prom"}, "expr": "vector(20)", "instant": true, "range": false}),
         json!({"refId": "B", "datasource": {"uid": "pg"}, "rawSql": "SELECT 22::float8 AS value", "format": "table"}),
@@ -97,6 +101,23 @@ async fn an_expression_joins_a_prometheus_and_a_postgresql() {
     assert_eq!(admin.get(&query).await.expect(200).body["status"], "success");
     let refused = admin.request(Method::DELETE, "/api/datasources/proxy/uid/prom/api/v1/admin/tsdb/x");
     assert_eq!(refused.send().await.unwrap().status(), 403);
+}
+
+#[tokio::test]
+async fn the_settings_limit_the_rows_of_a_database() {
+    let postgres = TlsPostgres::start("query-rows").await;
+    let server = TestServer::with_settings(&["dataproxy.row_limit=3"]).await;
+    let admin = server.admin();
+    add_postgres(&admin, &postgres).await;
+    for (rows, notices) in [(3, 0), (4, 1)] {
+        let sql = format!("SELECT n FROM generate_series(1, {rows}) AS n");
+        let query = json!({"refId": "A", "datasource": {"uid": "pg"}, "rawSql": sql, "format": "table"});
+        let answer = admin.post("/api/ds/query", &ask(&[query])).await.expect(200).body;
+        let frame = &answer["results"]["A"]["frames"][0];
+        assert_eq!(numbers(frame, 0), [1.0, 2.0, 3.0], "{answer}");
+        let found = frame["schema"]["meta"]["notices"].as_array().map_or(0, Vec::len);
+        assert_eq!(found, notices, "{answer}");
+    }
 }
 
 #[tokio::test]

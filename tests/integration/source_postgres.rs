@@ -11,6 +11,7 @@ use kymograph_app::kernel::work::Workers;
 use kymograph_app::source::backend::{
     Backend, Query, QueryError, QueryResult, SourceContext, SourceSecrets, SourceSettings, TimeRange,
 };
+use kymograph_domain::source::data_source::DataSourceContent;
 use kymograph_domain::source::frame::{Column, Frame};
 use kymograph_domain::{OrgId, Uid};
 use kymograph_infra::compute::ComputeThreads;
@@ -47,15 +48,15 @@ impl Source {
             org: OrgId(1),
             id: 1,
             uid: Uid::try_new("numbers").unwrap(),
-            name: "Numbers".to_owned(),
-            kind: "grafana-postgresql-datasource".to_owned(),
-            url: format!("localhost:{port}"),
-            user: "ann".to_owned(),
-            database: "kymograph".to_owned(),
-            is_basic_auth: false,
-            basic_auth_user: String::new(),
-            with_credentials: false,
-            json_data: json_data.as_object().unwrap().clone(),
+            content: DataSourceContent {
+                name: "Numbers".to_owned(),
+                kind: "grafana-postgresql-datasource".to_owned(),
+                url: format!("localhost:{port}"),
+                user: "ann".to_owned(),
+                database: "kymograph".to_owned(),
+                json_data: json_data.as_object().unwrap().clone(),
+                ..DataSourceContent::default()
+            },
             secrets: SourceSecrets(secrets),
             version: 1,
             updated_ms: 0,

@@ -6,11 +6,10 @@
 
 mod number;
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 use kymograph_app::kernel::error::{Error, Result};
-use kymograph_app::source::backend::{ErrorOrigin, QueryResult};
+use kymograph_app::source::backend::{ErrorOrigin, QueryResult, QueryResults};
 use kymograph_domain::kernel::json::push_string;
 use kymograph_domain::source::frame::{Cells, Column, Field, FieldConfig, Frame, FrameMeta, Notice};
 use serde::Serialize;
@@ -25,14 +24,13 @@ const CELLS: usize = 256;
 const BYTES_OF_CELL: usize = 14;
 
 /// About how many bytes an answer has.
-pub(super) fn expected_bytes(results: &BTreeMap<String, QueryResult>) -> usize {
-    let frames = results.values().flatten().flatten();
-    let cells = frames.flat_map(|frame| &frame.fields).map(|field| field.column.len());
+pub(super) fn expected_bytes(results: &QueryResults) -> usize {
+    let cells = results.values().flatten().flatten().map(Frame::cells);
     cells.sum::<usize>().saturating_mul(BYTES_OF_CELL).saturating_add(1024)
 }
 
 /// The answer to queries: a result for each `refId`, in their order. It fails if it would have more than so many bytes.
-pub fn answer(results: &BTreeMap<String, QueryResult>, max_bytes: usize) -> Result<Vec<u8>> {
+pub fn answer(results: &QueryResults, max_bytes: usize) -> Result<Vec<u8>> {
     let mut writer =
         Writer { out: Vec::with_capacity(expected_bytes(results).min(max_bytes)), max_bytes, times: None };
     writer.raw("{\"results\":{");

@@ -7,10 +7,10 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use kymograph_app::Scope;
 use kymograph_app::source::backend::{Header, Health, QueryError, ResourceRequest, ResourceResponse};
 use kymograph_app::source::data_source::DataSourceKey;
-use kymograph_app::source::query::Queries;
-use kymograph_app::{Result as AppResult, Scope};
+use kymograph_app::source::query::{AskError, Queries};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -21,7 +21,7 @@ use crate::kernel::body::RawBody;
 use crate::kernel::error::{ApiError, ApiResult};
 use crate::kernel::layer::Caller;
 use crate::kernel::query::{Path, parse_id};
-use crate::kernel::routes::{Endpoint, Route, Routes, delete, get, patch, post, put};
+use crate::kernel::routes::{Route, Routes, delete, get, patch, post, put};
 
 /// What requests to data sources need.
 #[derive(Clone)]
@@ -55,13 +55,14 @@ impl SourceState {
     }
 }
 
-/// The methods of routes that take any.
-type AnyMethod = [fn(&'static str, &'static str, &'static str) -> Route; 5];
-const ANY: AnyMethod = [get, post, put, patch, delete];
+/// The functions that make a route of each method.
+const METHODS: [fn(&'static str, &'static str, &'static str) -> Route; 5] = [get, post, put, patch, delete];
+
+const PROXY_SUMMARY: &str = "Send a request to the API of a data source";
 
 /// The routes of health, resources and the proxy.
 pub(super) fn routes(state: &SourceState) -> Routes {
-    let mut routes = Routes::of(&DATA_SOURCES).add(
+    let routes = Routes::of(&DATA_SOURCES).add(
         get(
             "/api/datasources/uid/{data_source_uid}/health",
             "checkDatasourceHealthWithUID",
@@ -72,29 +73,33 @@ pub(super) fn routes(state: &SourceState) -> Routes {
         .answers::<DataSourceHealthBody>(400, "It does not work")
         .to(state, check_datasource_health),
     );
-    for (make, id) in ANY.into_iter().zip(RESOURCES) {
-        let path = "/api/datasources/uid/{data_source_uid}/resources/{*source_path}";
-        let route = passed_on(make(path, id, "Call a resource of a data source"));
-        routes = routes.add(route.to(state, call_datasource_resource));
-    }
-    for (make, id) in ANY.into_iter().zip(PROXIES) {
-        let path = "/api/datasources/proxy/uid/{data_source_uid}/{*source_path}";
-        let route = passed_on(make(path, id, "Send a request to the API of a data source"));
-        routes = routes.add(route.to(state, datasource_proxy_by_uid));
-    }
-    for (make, id) in ANY.into_iter().zip(PROXIES_BY_ID) {
-        routes = routes.add(by_id(make, id, state));
-    }
-    routes
+    let resources = passed_on(
+        "/api/datasources/uid/{data_source_uid}/resources/{*source_path}",
+        RESOURCES,
+        "Call a resource of a data source",
+    );
+    let by_uid =
+        passed_on("/api/datasources/proxy/uid/{data_source_uid}/{*source_path}", PROXIES, PROXY_SUMMARY);
+    let by_id =
+        passed_on("/api/datasources/proxy/{data_source_id}/{*source_path}", PROXIES_BY_ID, PROXY_SUMMARY);
+    let routes =
+        resources.fold(routes, |routes, route| routes.add(route.to(state, call_datasource_resource)));
+    let routes = by_uid.fold(routes, |routes, route| routes.add(route.to(state, datasource_proxy_by_uid)));
+    by_id.fold(routes, |routes, route| routes.add(route.to(state, datasource_proxy_by_id)))
 }
 
-fn by_id(
-    make: fn(&'static str, &'static str, &'static str) -> Route,
-    id: &'static str,
-    state: &SourceState,
-) -> Endpoint {
-    let path = "/api/datasources/proxy/{data_source_id}/{*source_path}";
-    passed_on(make(path, id, "Send a request to the API of a data source")).to(state, datasource_proxy_by_id)
+/// The routes of a path whose requests a data source answers, one for each method.
+fn passed_on(
+    path: &'static str,
+    ids: [&'static str; 5],
+    summary: &'static str,
+) -> impl Iterator<Item = Route> {
+    METHODS.into_iter().zip(ids).map(move |(make, id)| {
+        make(path, id, summary)
+            .details("The status, the headers and the body are those of the data source.")
+            .fails(&[404, 502])
+            .answers::<AnyBody>(200, "The response of the data source")
+    })
 }
 
 const RESOURCES: [&str; 5] = [
@@ -119,13 +124,6 @@ const PROXIES_BY_ID: [&str; 5] = [
     "datasourceProxyDELETEcalls",
 ];
 
-fn passed_on(route: Route) -> Route {
-    route
-        .details("The status, the headers and the body are those of the data source.")
-        .fails(&[404, 502])
-        .answers::<AnyBody>(200, "The response of the data source")
-}
-
 /// Any JSON value.
 #[derive(ToSchema)]
 #[schema(value_type = Value)]
@@ -142,11 +140,18 @@ struct DataSourceHealthBody {
     details: Option<Value>,
 }
 
-impl From<QueryError> for ApiError {
-    fn from(error: QueryError) -> Self {
-        let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_GATEWAY);
-        Self::new(status, error.message)
+impl From<AskError> for ApiError {
+    fn from(error: AskError) -> Self {
+        match error {
+            AskError::Refused(error) => error.into(),
+            AskError::Failed(QueryError { status, message, .. }) => Self::new(status_of(status), message),
+        }
     }
+}
+
+/// The status that a data source names, which may be none of HTTP.
+fn status_of(status: u16) -> StatusCode {
+    StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY)
 }
 
 async fn check_datasource_health(
@@ -156,9 +161,11 @@ async fn check_datasource_health(
     headers: HeaderMap,
 ) -> ApiResult<(StatusCode, Json<DataSourceHealthBody>)> {
     let key = DataSourceKey::Uid(&uid);
-    let checked = state.queries.check_health(&scope, key, state.cookies(&headers)).await?;
-    let failed = |error: QueryError| Health { is_ok: false, message: error.message, details: None };
-    let Health { is_ok, message, details } = checked.unwrap_or_else(failed);
+    let health = match state.queries.check_health(&scope, key, state.cookies(&headers)).await {
+        Err(AskError::Failed(error)) => error.into(),
+        checked => checked?,
+    };
+    let Health { is_ok, message, details } = health;
     let (code, status) = if is_ok { (StatusCode::OK, "OK") } else { (StatusCode::BAD_REQUEST, "ERROR") };
     Ok((code, Json(DataSourceHealthBody { status, message, details })))
 }
@@ -170,7 +177,7 @@ async fn call_datasource_resource(
     body: RawBody,
 ) -> ApiResult<Response> {
     let request = resource_request(&state, body, "/resources/");
-    answered(state.queries.call_resource(&scope, DataSourceKey::Uid(&uid), request).await)
+    Ok(passed_back(state.queries.call_resource(&scope, DataSourceKey::Uid(&uid), request).await?))
 }
 
 async fn datasource_proxy_by_uid(
@@ -200,7 +207,7 @@ async fn forward(
     after: &str,
 ) -> ApiResult<Response> {
     let request = resource_request(state, body, after);
-    answered(state.queries.forward(scope, key, request).await)
+    Ok(passed_back(state.queries.forward(scope, key, request).await?))
 }
 
 /// The request to a data source: its path is what comes after a part of the path, percent-encoded as it came.
@@ -216,17 +223,15 @@ fn resource_request(state: &SourceState, body: RawBody, after: &str) -> Resource
     }
 }
 
-fn answered(answer: AppResult<Result<ResourceResponse, QueryError>>) -> ApiResult<Response> {
-    let ResourceResponse { status, headers, body } = answer??;
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
-    let mut response = (status, Body::from_stream(body)).into_response();
+fn passed_back(ResourceResponse { status, headers, body }: ResourceResponse) -> Response {
+    let mut response = (status_of(status), Body::from_stream(body)).into_response();
     for (name, value) in headers {
-        // What is no header is left out.
+        // Invalid headers are left out.
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
             response.headers_mut().append(name, value);
         }
     }
     // It passes through without being kept for an `Idempotency-Key`, however large it is.
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(response)
+    response
 }

@@ -21,7 +21,7 @@ use crate::kernel::history::{HistoryOf, KeyOf};
 use crate::kernel::id_allocator::{IdAllocator, IdKind};
 use crate::kernel::moment::Moments;
 use crate::kernel::noun::Noun;
-use crate::kernel::random::random_uid;
+use crate::kernel::random::uid_or_random;
 use crate::kernel::scope::denied;
 use crate::kernel::side_write::SideWrite;
 use crate::kernel::work::Admission;
@@ -221,10 +221,7 @@ impl Folders {
     /// Creates a folder and returns its uid.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn create_folder(&self, scope: &Scope, new: &NewFolder) -> Result<Uid> {
-        let uid = match new.uid.as_deref().filter(|uid| !uid.is_empty()) {
-            Some(uid) => Uid::try_new(uid)?,
-            None => random_uid()?,
-        };
+        let uid = uid_or_random(new.uid.as_deref())?;
         let parent_uid = parse_parent(new.parent_uid.as_deref())?;
         let (uid, parent_uid) = (&uid, &parent_uid);
         self.commands

@@ -16,6 +16,14 @@ pub fn random_uid() -> Result<Uid> {
     random_bytes().map(Uid::from_random)
 }
 
+/// The uid that a client names, or a new one if it names none.
+pub fn uid_or_random(uid: Option<&str>) -> Result<Uid> {
+    match uid.filter(|uid| !uid.is_empty()) {
+        Some(uid) => Ok(Uid::try_new(uid)?),
+        None => random_uid(),
+    }
+}
+
 /// Bytes as lower-case hexadecimal digits.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {

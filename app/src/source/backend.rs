@@ -8,11 +8,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
+use kymograph_domain::source::data_source::DataSourceContent;
 use kymograph_domain::source::expression::ExpressionFault;
 use kymograph_domain::source::frame::Frame;
 use kymograph_domain::{OrgId, OrgRole, Uid};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
+
+use crate::kernel::error::{Error, ErrorKind};
 
 /// Secrets of a source by name. They are overwritten when they are dropped, and never printed.
 #[derive(Clone, Default)]
@@ -41,24 +44,8 @@ pub struct SourceSettings {
     pub id: i64,
     /// The uid.
     pub uid: Uid,
-    /// The name.
-    pub name: String,
-    /// The type, which is the id of its plugin, like `prometheus`.
-    pub kind: String,
-    /// The address.
-    pub url: String,
-    /// The user, for a database.
-    pub user: String,
-    /// The database.
-    pub database: String,
-    /// Whether it wants basic authentication.
-    pub is_basic_auth: bool,
-    /// The user of basic authentication; its password is the secret `basicAuthPassword`.
-    pub basic_auth_user: String,
-    /// Whether cookies are sent.
-    pub with_credentials: bool,
-    /// What only its type knows.
-    pub json_data: Map<String, Value>,
+    /// Its settings.
+    pub content: DataSourceContent,
     /// The secrets.
     pub secrets: SourceSecrets,
     /// Moves with each change: what a backend keeps for a source is for one uid and version.
@@ -148,6 +135,11 @@ impl QueryError {
         Self { message: message.into(), status: 400, origin: ErrorOrigin::Plugin }
     }
 
+    /// There is nothing of the kind that is asked for.
+    pub fn missing(message: impl Into<String>) -> Self {
+        Self { status: 404, ..Self::invalid(message) }
+    }
+
     /// The source failed or cannot be reached.
     pub fn downstream(status: u16, message: impl Into<String>) -> Self {
         Self { message: message.into(), status, origin: ErrorOrigin::Downstream }
@@ -160,8 +152,25 @@ impl From<ExpressionFault> for QueryError {
     }
 }
 
+impl From<Error> for QueryError {
+    /// There is too much work at once, of the org or of all.
+    fn from(error: Error) -> Self {
+        let status = if error.kind() == ErrorKind::Overloaded { 429 } else { 500 };
+        Self { status, ..Self::invalid(error.message()) }
+    }
+}
+
 /// What a query is answered with.
 pub type QueryResult = Result<Vec<Frame>, QueryError>;
+
+/// The results of queries by their `ref_id`.
+pub type QueryResults = BTreeMap<String, QueryResult>;
+
+/// The same error for all queries.
+#[must_use]
+pub fn all_failed(queries: &[Query], error: &QueryError) -> QueryResults {
+    queries.iter().map(|query| (query.ref_id.clone(), Err(error.clone()))).collect()
+}
 
 /// Whether a source works.
 #[derive(Clone, Debug, PartialEq)]
@@ -172,6 +181,19 @@ pub struct Health {
     pub message: String,
     /// More of it, as its type says it.
     pub details: Option<Value>,
+}
+
+impl Health {
+    /// The source works.
+    pub fn ok(message: impl Into<String>) -> Self {
+        Self { is_ok: true, message: message.into(), details: None }
+    }
+}
+
+impl From<QueryError> for Health {
+    fn from(error: QueryError) -> Self {
+        Self { is_ok: false, message: error.message, details: None }
+    }
 }
 
 /// A request to what a source offers beside queries.
@@ -209,7 +231,7 @@ impl fmt::Debug for ResourceResponse {
 #[async_trait]
 pub trait Backend: Send + Sync {
     /// Answers queries to one source, each by its `ref_id`.
-    async fn query(&self, context: &SourceContext, queries: &[Query]) -> BTreeMap<String, QueryResult>;
+    async fn query(&self, context: &SourceContext, queries: &[Query]) -> QueryResults;
 
     /// Whether a source works.
     async fn check_health(&self, context: &SourceContext) -> Health;

@@ -90,8 +90,6 @@ pub const HISTORY: HistoryOf = HistoryOf {
 };
 
 impl Noun for DataSource {
-    const HAS_RIGHTS: bool = false;
-
     fn require_undo(scope: &Scope, _: &str, _: bool) -> Result<()> {
         scope.require_administers_content(Permission::DATA_SOURCES_WRITE)
     }

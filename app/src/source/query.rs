@@ -19,8 +19,8 @@ use crate::kernel::clock::Clock;
 use crate::kernel::error::{Error, Result, overload};
 use crate::kernel::work::{Admission, Admissions, MAX_WAIT};
 use crate::source::backend::{
-    Backend, Header, Health, Query, QueryError, QueryResult, ResourceRequest, ResourceResponse,
-    SourceContext, SourceProxy, SourceSettings, SourceUser,
+    Backend, Header, Health, Query, QueryError, QueryResults, ResourceRequest, ResourceResponse,
+    SourceContext, SourceProxy, SourceSettings, SourceUser, all_failed,
 };
 use crate::source::data_source::{DataSourceKey, DataSourceReader, DataSourceView, DataSources};
 use crate::{Permission, Scope, Workers};
@@ -59,6 +59,47 @@ pub struct NewQueries {
     pub headers: Vec<Header>,
 }
 
+/// Why a source was not asked, or did not answer.
+#[derive(Clone, Debug)]
+pub enum AskError {
+    /// The actor may not ask it, or not now.
+    Refused(Error),
+    /// It failed, or its settings are wrong.
+    Failed(QueryError),
+}
+
+impl From<Error> for AskError {
+    fn from(error: Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<QueryError> for AskError {
+    fn from(error: QueryError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// A call of a source, with its place among the calls.
+struct SourceCall {
+    context: SourceContext,
+    entered: Entered,
+    admission: Admission,
+}
+
+impl SourceCall {
+    /// Notes how the call ended. A response keeps its place until its body was read.
+    fn ended(self, answered: Result<ResourceResponse, QueryError>) -> Result<ResourceResponse, QueryError> {
+        self.entered.note(answered.as_ref().err());
+        let ResourceResponse { status, headers, body } = answered?;
+        let place = (self.entered, self.admission);
+        let body = body.inspect(move |_| {
+            let _ = &place;
+        });
+        Ok(ResourceResponse { status, headers, body: body.boxed() })
+    }
+}
+
 /// What serves data sources, by their type.
 #[derive(Clone, Default)]
 pub struct Backends(HashMap<&'static str, Arc<dyn Backend>>);
@@ -72,12 +113,9 @@ impl Backends {
     }
 
     fn of(&self, source: &SourceSettings) -> Result<Arc<dyn Backend>, QueryError> {
-        self.0.get(source.kind.as_str()).cloned().ok_or_else(|| QueryError {
-            message: format!(
-                "{}: no backend serves data sources of the type {} yet",
-                source.name, source.kind
-            ),
-            ..QueryError::invalid("")
+        self.0.get(source.content.kind.as_str()).cloned().ok_or_else(|| {
+            let (name, kind) = (&source.content.name, &source.content.kind);
+            QueryError::invalid(format!("{name}: no backend serves data sources of the type {kind} yet"))
         })
     }
 }
@@ -128,11 +166,7 @@ impl Queries {
     /// Answers queries, each by its `refId`. Those to different sources are asked at the same time, and expressions worked out
     /// of what they answer.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
-    pub async fn query_metrics(
-        &self,
-        scope: &Scope,
-        new: NewQueries,
-    ) -> Result<BTreeMap<String, QueryResult>> {
+    pub async fn query_metrics(&self, scope: &Scope, new: NewQueries) -> Result<QueryResults> {
         let parsed = parse(&new, self.ports.clock.now())?;
         let planned: Vec<_> = parsed.iter().map(planned_query).collect();
         let plan = Plan::parse(&planned).map_err(|error| Error::invalid(error.to_string()))?;
@@ -157,8 +191,10 @@ impl Queries {
             results.extend(owned);
         }
         drop(answers);
-        let cells = results.values().flatten().flatten().map(cells_of).sum::<usize>();
-        self.ports.workers.run(scope.org(), cells * CELL_BYTES, move || plan.evaluate(results)).await
+        // Without expressions, all that is left to do is to drop what is hidden.
+        let frames = results.values().flatten().flatten();
+        let bytes = if plan.is_empty() { 0 } else { frames.map(Frame::cells).sum::<usize>() * CELL_BYTES };
+        self.ports.workers.run(scope.org(), bytes, move || plan.evaluate(results)).await
     }
 
     /// Does work on an answer of so many bytes.
@@ -178,15 +214,10 @@ impl Queries {
         scope: &Scope,
         key: DataSourceKey<'_>,
         headers: Vec<Header>,
-    ) -> Result<Result<Health, QueryError>> {
-        let (context, _entered, _admission) = match self.enter(scope, key, headers).await? {
-            Ok(entered) => entered,
-            Err(error) => return Ok(Err(error)),
-        };
-        match self.ports.backends.of(&context.source) {
-            Ok(backend) => Ok(Ok(backend.check_health(&context).await)),
-            Err(error) => Ok(Err(error)),
-        }
+    ) -> Result<Health, AskError> {
+        let call = self.enter(scope, key, headers).await?;
+        let backend = self.ports.backends.of(&call.context.source)?;
+        Ok(backend.check_health(&call.context).await)
     }
 
     /// Calls what a source offers beside queries.
@@ -196,18 +227,11 @@ impl Queries {
         scope: &Scope,
         key: DataSourceKey<'_>,
         request: ResourceRequest,
-    ) -> Result<Result<ResourceResponse, QueryError>> {
-        let (context, entered, admission) = match self.enter(scope, key, request.headers.clone()).await? {
-            Ok(entered) => entered,
-            Err(error) => return Ok(Err(error)),
-        };
-        let backend = match self.ports.backends.of(&context.source) {
-            Ok(backend) => backend,
-            Err(error) => return Ok(Err(error)),
-        };
-        let answered = backend.call_resource(&context, request).await;
-        entered.note(answered.as_ref().err());
-        Ok(answered.map(|response| held(response, (entered, admission))))
+    ) -> Result<ResourceResponse, AskError> {
+        let call = self.enter(scope, key, request.headers.clone()).await?;
+        let backend = self.ports.backends.of(&call.context.source)?;
+        let answered = backend.call_resource(&call.context, request).await;
+        Ok(call.ended(answered)?)
     }
 
     /// Passes a request on to the source's own API.
@@ -217,14 +241,10 @@ impl Queries {
         scope: &Scope,
         key: DataSourceKey<'_>,
         request: ResourceRequest,
-    ) -> Result<Result<ResourceResponse, QueryError>> {
-        let (context, entered, admission) = match self.enter(scope, key, request.headers.clone()).await? {
-            Ok(entered) => entered,
-            Err(error) => return Ok(Err(error)),
-        };
-        let answered = self.ports.proxy.forward(&context, request).await;
-        entered.note(answered.as_ref().err());
-        Ok(answered.map(|response| held(response, (entered, admission))))
+    ) -> Result<ResourceResponse, AskError> {
+        let call = self.enter(scope, key, request.headers.clone()).await?;
+        let answered = self.ports.proxy.forward(&call.context, request).await;
+        Ok(call.ended(answered)?)
     }
 
     /// Asks one source. The same queries by several requests at once are one call.
@@ -234,22 +254,22 @@ impl Queries {
         view: DataSourceView,
         queries: Vec<Query>,
         headers: &[Header],
-    ) -> Result<Arc<BTreeMap<String, QueryResult>>> {
+    ) -> Result<Arc<QueryResults>> {
         let context = self.context(scope, view, headers.to_vec()).await?;
         let backend = match self.ports.backends.of(&context.source) {
             Ok(backend) => backend,
-            Err(error) => return Ok(Arc::new(all(&queries, &error))),
+            Err(error) => return Ok(Arc::new(all_failed(&queries, &error))),
         };
         let (circuit, calls) = (self.circuits.of(&context.source), self.calls.clone());
         let key = flight::key(&context, &queries);
         let call = async move {
-            let entered = match circuit.enter(&context.source.name).await {
+            let entered = match circuit.enter(&context.source.content.name).await {
                 Ok(entered) => entered,
-                Err(error) => return all(&queries, &error),
+                Err(error) => return all_failed(&queries, &error),
             };
             let _admission = match calls.admit(context.source.org, MAX_WAIT).await {
                 Ok(admission) => admission,
-                Err(error) => return all(&queries, &refused(&error)),
+                Err(error) => return all_failed(&queries, &error.into()),
             };
             let answers = backend.query(&context, &queries).await;
             answers.values().for_each(|answer| entered.note(answer.as_ref().err()));
@@ -263,15 +283,12 @@ impl Queries {
         scope: &Scope,
         key: DataSourceKey<'_>,
         headers: Vec<Header>,
-    ) -> Result<Result<(SourceContext, Entered, Admission), QueryError>> {
+    ) -> Result<SourceCall, AskError> {
         let view = self.find(scope, key).await?;
         let context = self.context(scope, view, headers).await?;
-        let entered = match self.circuits.of(&context.source).enter(&context.source.name).await {
-            Ok(entered) => entered,
-            Err(error) => return Ok(Err(error)),
-        };
+        let entered = self.circuits.of(&context.source).enter(&context.source.content.name).await?;
         let admission = self.calls.admit(scope.org(), MAX_WAIT).await?;
-        Ok(Ok((context, entered, admission)))
+        Ok(SourceCall { context, entered, admission })
     }
 
     async fn find(&self, scope: &Scope, key: DataSourceKey<'_>) -> Result<DataSourceView> {
@@ -301,20 +318,11 @@ impl Queries {
         if let Some(opened) = self.opened.get(&key) {
             return Ok(opened);
         }
-        let content = view.content;
         let settings = Arc::new(SourceSettings {
             org: scope.org(),
             id: view.id,
             uid: view.uid,
-            name: content.name,
-            kind: content.kind,
-            url: content.url,
-            user: content.user,
-            database: content.database,
-            is_basic_auth: content.basic_auth,
-            basic_auth_user: content.basic_auth_user,
-            with_credentials: content.with_credentials,
-            json_data: content.json_data,
+            content: view.content,
             secrets: self.ports.reader.read_secrets(scope, view.id).await?,
             version: view.version,
             updated_ms: view.updated.0 / 1000,
@@ -328,26 +336,4 @@ fn planned_query(parsed: &Parsed) -> PlannedQuery<'_> {
     let Query { ref_id, model, range, .. } = &parsed.query;
     let (from_ms, to_ms) = (range.from_ms, range.to_ms);
     PlannedQuery { ref_id, model, is_expression: parsed.source.is_none(), from_ms, to_ms }
-}
-
-fn cells_of(frame: &Frame) -> usize {
-    frame.fields.iter().map(|field| field.column.len()).sum()
-}
-
-/// The same error for all queries.
-fn all(queries: &[Query], error: &QueryError) -> BTreeMap<String, QueryResult> {
-    queries.iter().map(|query| (query.ref_id.clone(), Err(error.clone()))).collect()
-}
-
-fn refused(error: &Error) -> QueryError {
-    QueryError { message: error.message().to_owned(), status: 429, ..QueryError::invalid("") }
-}
-
-/// A response that keeps its place among the calls until its body was read.
-fn held(response: ResourceResponse, place: impl Send + 'static) -> ResourceResponse {
-    let body = response.body.map(move |chunk| {
-        let _ = &place;
-        chunk
-    });
-    ResourceResponse { body: body.boxed(), ..response }
 }

@@ -157,6 +157,12 @@ fn settings(config: &Config) -> Vec<Limit> {
             answer: "The query is 504",
         },
         Limit {
+            what: "Rows of a response of PostgreSQL as a data source",
+            at: "`[dataproxy] row_limit`",
+            most: Amount::Count(config.data_proxy.row_limit as u64),
+            answer: "The first ones, and a notice",
+        },
+        Limit {
             what: "Concurrent reads of the database by an org",
             at: "A quarter of `[database] max_open_conn`",
             most: Amount::Count(share_of(config.database.readers()) as u64),

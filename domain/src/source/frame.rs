@@ -18,6 +18,14 @@ pub struct Frame {
     pub fields: Vec<Field>,
 }
 
+impl Frame {
+    /// How many cells it has.
+    #[must_use]
+    pub fn cells(&self) -> usize {
+        self.fields.iter().map(|field| field.column.len()).sum()
+    }
+}
+
 /// What is known of a frame as a whole.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FrameMeta {

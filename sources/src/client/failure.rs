@@ -16,7 +16,7 @@ const FORBIDDEN: u16 = 403;
 
 /// The source as messages name it.
 pub(crate) fn named(source: &SourceSettings) -> String {
-    format!("data source {:?}", shown(&source.name))
+    format!("data source {:?}", shown(&source.content.name))
 }
 
 /// A source whose settings make no sense.

@@ -44,8 +44,6 @@ pub struct ClientSettings {
     pub idle_timeout: Duration,
     /// How many unused connections to a source are kept.
     pub max_idle: usize,
-    /// The most bytes that any answer may have.
-    pub response_limit: Option<usize>,
     /// Whether sources are told who asks, as `X-Grafana-User`.
     pub sends_user: bool,
     /// The proxy that all requests go through. Those of the environment do not count.
@@ -60,7 +58,6 @@ impl Default for ClientSettings {
             keep_alive: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(90),
             max_idle: 100,
-            response_limit: None,
             sends_user: false,
             proxy: None,
         }
@@ -112,17 +109,17 @@ pub(super) fn secret(text: &str) -> Option<HeaderValue> {
 
 /// A text of a source's own settings, empty if there is none.
 pub(crate) fn json_text<'a>(source: &'a SourceSettings, name: &str) -> &'a str {
-    source.json_data.get(name).and_then(Value::as_str).unwrap_or_default()
+    source.content.json_data.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// A flag of a source's own settings.
 pub(crate) fn json_flag(source: &SourceSettings, name: &str) -> bool {
-    source.json_data.get(name).and_then(Value::as_bool).unwrap_or_default()
+    source.content.json_data.get(name).and_then(Value::as_bool).unwrap_or_default()
 }
 
 /// A whole number of a source's own settings, which forms write as a text as well.
 pub(crate) fn json_number(source: &SourceSettings, name: &str) -> Option<u64> {
-    let value = source.json_data.get(name)?;
+    let value = source.content.json_data.get(name)?;
     value.as_u64().or_else(|| value.as_str()?.trim().parse().ok())
 }
 
@@ -136,20 +133,20 @@ pub(super) fn timeout(source: &SourceSettings, settings: &ClientSettings) -> Dur
 
 /// The names of the cookies that go on to a source.
 pub(super) fn kept_cookies(source: &SourceSettings) -> Vec<String> {
-    let names = source.json_data.get("keepCookies").and_then(Value::as_array);
+    let names = source.content.json_data.get("keepCookies").and_then(Value::as_array);
     names.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 /// The headers that each request to a source has.
 pub(super) fn own_headers(source: &SourceSettings) -> Result<Vec<(HeaderName, HeaderValue)>, QueryError> {
     let mut headers = Vec::new();
-    if source.is_basic_auth {
+    if source.content.basic_auth {
         let password = source.secrets.get("basicAuthPassword").unwrap_or_default();
-        let value = basic(&source.basic_auth_user, password)
+        let value = basic(&source.content.basic_auth_user, password)
             .ok_or_else(|| misconfigured(source, "its user or password cannot be sent"))?;
         headers.push((hyper::header::AUTHORIZATION, value));
     }
-    for (key, name) in &source.json_data {
+    for (key, name) in &source.content.json_data {
         let (Some(number), Some(name)) = (key.strip_prefix("httpHeaderName"), name.as_str()) else {
             continue;
         };
@@ -179,18 +176,18 @@ mod tests {
     #[test]
     fn headers_are_those_of_the_settings() {
         let mut source = source("http://localhost");
-        source.is_basic_auth = true;
-        source.basic_auth_user = "ann".to_owned();
+        source.content.basic_auth = true;
+        source.content.basic_auth_user = "ann".to_owned();
         source.secrets.0.insert("basicAuthPassword".to_owned(), "hunter2".to_owned().into());
         source.secrets.0.insert("httpHeaderValue1".to_owned(), "tenant-1".to_owned().into());
-        source.json_data.insert("httpHeaderName1".to_owned(), "X-Scope-OrgID".into());
+        source.content.json_data.insert("httpHeaderName1".to_owned(), "X-Scope-OrgID".into());
         let headers = own_headers(&source).unwrap();
         let shown: Vec<_> =
             headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
         assert_eq!(shown, [("authorization", "Basic YW5uOmh1bnRlcjI="), ("x-scope-orgid", "tenant-1")]);
         assert!(!format!("{headers:?}").contains("tenant-1"));
         for (name, value) in [("Content-Length", "1"), ("a b", "1"), ("X-A", "1\r\nX-B: 2")] {
-            source.json_data.insert("httpHeaderName1".to_owned(), name.into());
+            source.content.json_data.insert("httpHeaderName1".to_owned(), name.into());
             source.secrets.0.insert("httpHeaderValue1".to_owned(), value.to_owned().into());
             assert_eq!(own_headers(&source).unwrap_err().status, 400, "{name}");
         }
@@ -203,7 +200,7 @@ mod tests {
         for (value, seconds) in
             [(Value::from(5), 5), ("7".into(), 7), (0.into(), 30), ((-1).into(), 30), (u64::MAX.into(), 600)]
         {
-            source.json_data.insert("timeout".to_owned(), value);
+            source.content.json_data.insert("timeout".to_owned(), value);
             assert_eq!(timeout(&source, &settings).as_secs(), seconds);
         }
     }

@@ -37,12 +37,12 @@ async fn a_source_is_told_what_its_settings_say() {
     let settings = ClientSettings { sends_user: true, ..ClientSettings::default() };
     let clients = HttpClients::new(local_egress(), settings);
     let mut source = source(&format!("{}/base/?key=1", server.url()));
-    source.is_basic_auth = true;
-    source.basic_auth_user = "ann".to_owned();
+    source.content.basic_auth = true;
+    source.content.basic_auth_user = "ann".to_owned();
     source.secrets.0.insert("basicAuthPassword".to_owned(), "secret".to_owned().into());
     source.secrets.0.insert("httpHeaderValue1".to_owned(), "tenant".to_owned().into());
-    source.json_data.insert("httpHeaderName1".to_owned(), "X-Scope-OrgID".into());
-    source.json_data.insert("keepCookies".to_owned(), serde_json::json!(["kept"]));
+    source.content.json_data.insert("httpHeaderName1".to_owned(), "X-Scope-OrgID".into());
+    source.content.json_data.insert("keepCookies".to_owned(), serde_json::json!(["kept"]));
     let mut context = context(source);
     context.headers = vec![
         ("authorization".to_owned(), "Bearer of-the-user".to_owned()),
@@ -67,7 +67,7 @@ async fn a_source_is_told_what_its_settings_say() {
     assert_eq!(header("accept-encoding"), Some("identity"));
 
     let mut source = SourceSettings::clone(&context.source);
-    source.json_data.insert("oauthPassThru".to_owned(), true.into());
+    source.content.json_data.insert("oauthPassThru".to_owned(), true.into());
     source.version += 1;
     context.source = Arc::new(source);
     fetch(&clients, &context).await.unwrap();

@@ -1,20 +1,18 @@
 //! TLS as a source wants it.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use kymograph_app::source::backend::{QueryError, SourceSettings};
+use kymograph_infra::database_server::KeyedCertificate;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 use super::failure::misconfigured;
 use super::settings::{json_flag, json_text};
-
-/// The most certificates that one secret may have.
-const MAX_CERTIFICATES: usize = 1_000;
+use crate::certificate::{authorities, certificates, private_key, roots_of_system};
 
 /// How TLS is spoken with a source.
 #[derive(Clone)]
@@ -39,11 +37,14 @@ impl Tls {
             );
             builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
         } else {
-            let roots =
-                if json_flag(source, "tlsAuthWithCACert") { own_roots(source)? } else { system_roots() };
-            let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider)
-                .build()
-                .map_err(|_| misconfigured(source, "there is no authority that it could be trusted by"))?;
+            let untrusted = || misconfigured(source, "there is no authority that it could be trusted by");
+            let roots = if json_flag(source, "tlsAuthWithCACert") {
+                own_roots(source)?
+            } else {
+                roots_of_system().map_err(|_| untrusted())?
+            };
+            let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider);
+            let verifier = verifier.build().map_err(|_| untrusted())?;
             builder.with_webpki_verifier(verifier)
         };
         let mut config = if json_flag(source, "tlsAuth") {
@@ -68,49 +69,26 @@ impl Tls {
     }
 }
 
-/// The authorities of the system, which are read once.
-fn system_roots() -> Arc<RootCertStore> {
-    static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
-    ROOTS
-        .get_or_init(|| {
-            let mut roots = RootCertStore::empty();
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            Arc::new(roots)
-        })
-        .clone()
-}
-
 fn own_roots(source: &SourceSettings) -> Result<Arc<RootCertStore>, QueryError> {
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(source, "tlsCACert", "its authority")? {
-        let refused = |_| misconfigured(source, "its authority is no certificate");
-        roots.add(certificate).map_err(refused)?;
-    }
-    Ok(Arc::new(roots))
+    let certificates = named_certificates(source, "tlsCACert", "its authority")?;
+    let roots = authorities(&certificates);
+    Ok(Arc::new(roots.map_err(|_| misconfigured(source, "its authority is no certificate"))?))
 }
 
-fn own_certificate(
-    source: &SourceSettings,
-) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), QueryError> {
-    let chain = certificates(source, "tlsClientCert", "its client certificate")?;
-    let key = source.secrets.get("tlsClientKey").unwrap_or_default();
-    let key = PrivateKeyDer::from_pem_slice(key.as_bytes())
-        .map_err(|_| misconfigured(source, "its client key is no PEM text of a private key"))?;
+fn own_certificate(source: &SourceSettings) -> Result<KeyedCertificate, QueryError> {
+    let chain = named_certificates(source, "tlsClientCert", "its client certificate")?;
+    let key = private_key(source.secrets.get("tlsClientKey").unwrap_or_default())
+        .ok_or_else(|| misconfigured(source, "its client key is no PEM text of a private key"))?;
     Ok((chain, key))
 }
 
-fn certificates(
+fn named_certificates(
     source: &SourceSettings,
     secret: &str,
     what: &str,
 ) -> Result<Vec<CertificateDer<'static>>, QueryError> {
-    let text = source.secrets.get(secret).unwrap_or_default();
-    let read: Result<Vec<_>, _> =
-        CertificateDer::pem_slice_iter(text.as_bytes()).take(MAX_CERTIFICATES).collect();
-    match read {
-        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        _ => Err(misconfigured(source, &format!("{what} is no PEM text of a certificate"))),
-    }
+    certificates(source.secrets.get(secret).unwrap_or_default())
+        .ok_or_else(|| misconfigured(source, &format!("{what} is no PEM text of a certificate")))
 }
 
 /// Takes any certificate, but only from who has its key.

@@ -6,7 +6,7 @@ use kymograph_domain::source::frame::{Column, Frame};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::fixture::{Reply, Seen, StandIn, collected, context, query, resource, source};
+use crate::fixture::{Reply, Seen, StandIn, collected, context, query, resource, source, workers};
 
 const STREAMS: &str = include_str!("tests/streams.json");
 const MATRIX: &str = include_str!("tests/matrix.json");
@@ -46,7 +46,7 @@ async fn loki() -> (StandIn, Arc<Mutex<Vec<Seen>>>) {
 }
 
 async fn ask(server: &StandIn, model: Value) -> QueryResult {
-    let backend = LokiBackend::new(server.clients());
+    let backend = LokiBackend::new(server.clients(), workers());
     backend.query(&context(source(&server.url())), &[query(model)]).await.remove("A").unwrap()
 }
 
@@ -161,7 +161,7 @@ fn no_damage_is_taken_for_an_answer() {
 #[tokio::test]
 async fn health_and_resources_are_those_of_its_api() {
     let (server, seen) = loki().await;
-    let backend = LokiBackend::new(server.clients());
+    let backend = LokiBackend::new(server.clients(), workers());
     let context = context(source(&server.url()));
     assert!(backend.check_health(&context).await.is_ok);
     assert_eq!(seen.lock().unwrap()[0].query, "query=vector%281%29%2Bvector%281%29");

@@ -4,7 +4,8 @@ use kymograph_app::source::backend::Query;
 use kymograph_domain::source::frame::{Frame, FrameMeta, Notice};
 use serde_json::Value;
 
-use super::query::{Answer, Cut, MAX_ROWS};
+use super::column::Table;
+use super::query::{Answer, Cut};
 use super::settings::PostgresSettings;
 use crate::interval::fitting;
 use crate::sql::fill::{Fill, fill_of};
@@ -65,15 +66,15 @@ impl Plan {
     /// The frame of an answer.
     pub(super) fn frames(self, answer: Answer) -> Result<Vec<Frame>, String> {
         let mut notices = Vec::new();
+        let rows = answer.table.as_ref().map_or(0, Table::rows);
         match answer.cut {
-            Some(Cut::Rows) => notices
-                .push(format!("The query returns more than {MAX_ROWS} rows, of which these are the first")),
-            Some(Cut::Bytes) => {
-                let rows = answer.table.as_ref().map_or(0, super::column::Table::rows);
-                notices.push(format!(
-                    "The query returns more than an answer may hold; these are the first {rows} rows"
-                ));
+            Some(Cut::Rows) => {
+                notices
+                    .push(format!("The query returns more than {rows} rows, of which these are the first"));
             }
+            Some(Cut::Bytes) => notices.push(format!(
+                "The query returns more than an answer may hold; these are the first {rows} rows"
+            )),
             None => {}
         }
         let mut fields = Vec::new();

@@ -13,7 +13,7 @@ use super::error::{Refusal, SourceError};
 use super::pool::SourcePool;
 use super::session::{HEADER_BYTES, MAX_MESSAGE_BYTES, ROW, Session};
 
-/// The most rows of an answer.
+/// The most rows of an answer, unless the server's settings say otherwise.
 pub const MAX_ROWS: usize = 1_000_000;
 /// How long a statement may run.
 pub const QUERY_TIMEOUT: Duration = Duration::from_secs(60);
@@ -42,12 +42,19 @@ pub(super) enum Cut {
     Bytes,
 }
 
+/// How much an answer may hold.
+#[derive(Clone, Copy)]
+pub(super) struct Room {
+    pub(super) rows: usize,
+    pub(super) bytes: usize,
+}
+
 /// Runs a statement in a transaction that can write nothing, and that is undone. If this is dropped, the server is told to stop.
-pub(super) async fn run(pool: &SourcePool, sql: &str, max_bytes: usize) -> Result<Answer, SourceError> {
+pub(super) async fn run(pool: &SourcePool, sql: &str, room: Room) -> Result<Answer, SourceError> {
     let whole = async {
         let mut lease = pool.lease().await?;
         let session = lease.session()?;
-        let answer = run_on(session, sql, max_bytes).await;
+        let answer = run_on(session, sql, room).await;
         // After a cut the rest is under way still, which ends with the connection.
         if session.has_transaction() && !session.is_busy() {
             session.command(ROLLBACK).await?;
@@ -57,17 +64,17 @@ pub(super) async fn run(pool: &SourcePool, sql: &str, max_bytes: usize) -> Resul
     timeout(QUERY_TIMEOUT + GRACE, whole).await.unwrap_or(Err(SourceError::TimedOut))
 }
 
-async fn run_on(session: &mut Session, sql: &str, max_bytes: usize) -> Result<Answer, SourceError> {
+async fn run_on(session: &mut Session, sql: &str, room: Room) -> Result<Answer, SourceError> {
     let mut table = describe(session, sql).await?;
     let mut out = BytesMut::new();
     let formats: Vec<i16> = table.iter().flat_map(Table::formats).collect();
     bind(formats, &mut out)?;
     // With one row more than there may be it is known whether there are more.
-    frontend::execute("", i32::try_from(MAX_ROWS + 1).unwrap_or(i32::MAX), &mut out)?;
+    frontend::execute("", i32::try_from(room.rows.saturating_add(1)).unwrap_or(i32::MAX), &mut out)?;
     command(ROLLBACK, &mut out)?;
     frontend::sync(&mut out);
     session.send(&out).await?;
-    let (cut, bytes) = receive(session, table.as_mut(), max_bytes).await?;
+    let (cut, bytes) = receive(session, table.as_mut(), room).await?;
     Ok(Answer { table, cut, bytes })
 }
 
@@ -111,10 +118,10 @@ fn bind(formats: Vec<i16>, out: &mut BytesMut) -> Result<(), SourceError> {
 async fn receive(
     session: &mut Session,
     mut table: Option<&mut Table>,
-    max_bytes: usize,
+    room: Room,
 ) -> Result<(Option<Cut>, usize), SourceError> {
     let (mut used, mut cut, mut refusal) = (0, None, None);
-    let most = max_bytes.max(MAX_MESSAGE_BYTES);
+    let most = room.bytes.max(MAX_MESSAGE_BYTES);
     loop {
         while let Some((tag, total)) = session.peek(most)? {
             if tag != ROW {
@@ -135,11 +142,11 @@ async fn receive(
             let Some(table) = table.as_deref_mut() else {
                 return Err(SourceError::Lost("it sent rows that were not announced".to_owned()));
             };
-            if table.rows() == MAX_ROWS {
+            if table.rows() == room.rows {
                 cut = Some(Cut::Rows);
             } else {
                 let cost = table.cost(total);
-                if used + cost > max_bytes {
+                if used + cost > room.bytes {
                     return Ok((Some(Cut::Bytes), used));
                 }
                 used += cost;

@@ -39,16 +39,20 @@ pub(super) struct PostgresSettings {
 impl PostgresSettings {
     /// Reads the settings of a source, or says what is wrong with them.
     pub(super) fn parse(source: &SourceSettings) -> Result<Self, String> {
-        let json = &source.json_data;
-        let (host, port) = address(&source.url)?;
-        let database = if source.database.is_empty() { text(json, "database") } else { &source.database };
-        if source.user.is_empty() {
+        let json = &source.content.json_data;
+        let (host, port) = address(&source.content.url)?;
+        let database = if source.content.database.is_empty() {
+            text(json, "database")
+        } else {
+            &source.content.database
+        };
+        if source.content.user.is_empty() {
             return Err("the source has no user".to_owned());
         }
         if database.is_empty() {
             return Err("the source has no database".to_owned());
         }
-        if [source.user.as_str(), database].iter().any(|text| text.contains('\0')) {
+        if [source.content.user.as_str(), database].iter().any(|text| text.contains('\0')) {
             return Err("the user or the database has a character that no name can have".to_owned());
         }
         let max_connections =
@@ -57,7 +61,7 @@ impl PostgresSettings {
         Ok(Self {
             host,
             port,
-            user: source.user.clone(),
+            user: source.content.user.clone(),
             password: Zeroizing::new(source.secrets.get("password").unwrap_or_default().to_owned()),
             database: database.to_owned(),
             tls: tls_mode(text(json, "sslmode"))?,

@@ -1,12 +1,11 @@
 //! TLS to a source, with the certificates that are stored with it.
 
 use kymograph_app::source::backend::SourceSettings;
-use kymograph_infra::database_server::{KeyedCertificate, Tls, TlsMode, Trust, system_roots};
-use rustls::RootCertStore;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use kymograph_infra::database_server::{KeyedCertificate, Tls, TlsMode, Trust};
+use rustls::pki_types::CertificateDer;
 
 use super::settings::text;
+use crate::certificate::{authorities, certificates, private_key, roots_of_system};
 
 /// What is set where certificates are files on the server, which a tenant has no say in.
 const FILES: [&str; 3] = ["sslRootCertFile", "sslCertFile", "sslKeyFile"];
@@ -16,7 +15,7 @@ pub(super) fn tls_of(source: &SourceSettings, mode: TlsMode) -> Result<Tls, Stri
     if mode == TlsMode::Disable {
         return Ok(Tls::default());
     }
-    if FILES.iter().any(|name| !text(&source.json_data, name).is_empty()) {
+    if FILES.iter().any(|name| !text(&source.content.json_data, name).is_empty()) {
         return Err("certificates cannot be files on the server: set tlsConfigurationMethod to file-content, and store them in tlsCACert, tlsClientCert and tlsClientKey".to_owned());
     }
     let secret = |name| source.secrets.get(name);
@@ -28,8 +27,8 @@ pub(super) fn tls_of(source: &SourceSettings, mode: TlsMode) -> Result<Tls, Stri
     let trust = match (mode, secret("tlsCACert")) {
         (_, Some(pem)) => named_authorities(pem, mode == TlsMode::VerifyFull)?,
         (TlsMode::VerifyFull, None) => {
-            let roots = system_roots().map_err(|error| error.to_string())?;
-            Trust::Roots { roots, pinned: Vec::new(), is_name_checked: true }
+            let roots = roots_of_system().map_err(|error| error.to_string())?;
+            Trust::Roots { roots: (*roots).clone(), pinned: Vec::new(), is_name_checked: true }
         }
         (TlsMode::VerifyCa, None) => {
             return Err(
@@ -43,26 +42,17 @@ pub(super) fn tls_of(source: &SourceSettings, mode: TlsMode) -> Result<Tls, Stri
 }
 
 fn named_authorities(pem: &str, is_name_checked: bool) -> Result<Trust, String> {
-    let pinned = certificates("tlsCACert", pem)?;
-    let mut roots = RootCertStore::empty();
-    for certificate in &pinned {
-        roots.add(certificate.clone()).map_err(|error| format!("tlsCACert cannot be used: {error}"))?;
-    }
+    let pinned = named_certificates("tlsCACert", pem)?;
+    let roots = authorities(&pinned).map_err(|error| format!("tlsCACert cannot be used: {error}"))?;
     Ok(Trust::Roots { roots, pinned, is_name_checked })
 }
 
 fn keyed(certificate: &str, key: &str) -> Result<KeyedCertificate, String> {
-    let certificates = certificates("tlsClientCert", certificate)?;
-    // What is wrong with a key is not told in more detail.
-    let key = PrivateKeyDer::from_pem_slice(key.as_bytes())
-        .map_err(|_| "tlsClientKey is no PEM key without a password".to_owned())?;
+    let certificates = named_certificates("tlsClientCert", certificate)?;
+    let key = private_key(key).ok_or("tlsClientKey is no PEM key without a password")?;
     Ok((certificates, key))
 }
 
-fn certificates(name: &str, pem: &str) -> Result<Vec<CertificateDer<'static>>, String> {
-    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
-    match read {
-        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        _ => Err(format!("{name} is no PEM certificate")),
-    }
+fn named_certificates(name: &str, pem: &str) -> Result<Vec<CertificateDer<'static>>, String> {
+    certificates(pem).ok_or_else(|| format!("{name} is no PEM certificate"))
 }

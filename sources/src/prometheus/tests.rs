@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::backend::CONCURRENCY;
-use crate::fixture::{Reply, Seen, StandIn, collected, context, query, resource, source};
+use crate::fixture::{Reply, Seen, StandIn, collected, context, query, resource, source, workers};
 
 const EMPTY: &str = r#"{"status":"success","data":{"resultType":"matrix","result":[]}}"#;
 const ONE: &str =
@@ -25,7 +25,7 @@ async fn noting(answer: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> (Sta
 }
 
 async fn ask(context: &SourceContext, server: &StandIn, model: Value) -> QueryResult {
-    let backend = PrometheusBackend::new(server.clients());
+    let backend = PrometheusBackend::new(server.clients(), workers());
     backend.query(context, &[query(model)]).await.remove("A").unwrap()
 }
 
@@ -39,7 +39,7 @@ async fn a_query_is_asked_in_each_way_that_it_says() {
     })
     .await;
     let mut source = source(&server.url());
-    source.json_data.insert("customQueryParameters".to_owned(), "dedup=true&a=b%20c".into());
+    source.content.json_data.insert("customQueryParameters".to_owned(), "dedup=true&a=b%20c".into());
     let context = context(source.clone());
     let model = json!({"expr": "up", "range": true, "instant": true, "exemplar": true});
     let frames = ask(&context, &server, model).await.unwrap();
@@ -55,7 +55,7 @@ async fn a_query_is_asked_in_each_way_that_it_says() {
         format!("query=up&{times}&step=15{more}"),
     ];
     assert_eq!(bodies, expected.each_ref().map(|body| ("POST", body.as_str())));
-    source.json_data.insert("httpMethod".to_owned(), "GET".into());
+    source.content.json_data.insert("httpMethod".to_owned(), "GET".into());
     source.version = 2;
     ask(&crate::fixture::context(source), &server, json!({"expr": "up"})).await.unwrap();
     let asked = seen.lock().unwrap().pop().unwrap();
@@ -116,7 +116,7 @@ async fn each_query_has_an_answer_of_its_own() {
             },
         )
         .await;
-    let backend = PrometheusBackend::new(server.clients());
+    let backend = PrometheusBackend::new(server.clients(), workers());
     let queries: Vec<_> = (0..30)
         .map(|number| Query {
             ref_id: number.to_string(),
@@ -140,19 +140,19 @@ async fn health_is_that_of_a_query() {
     })
     .await;
     let context = context(source(&server.url()));
-    let health = PrometheusBackend::new(server.clients()).check_health(&context).await;
+    let health = PrometheusBackend::new(server.clients(), workers()).check_health(&context).await;
     assert!(health.is_ok, "{}", health.message);
     assert!(seen.lock().unwrap()[0].body.starts_with("query=1%2B1&"));
     let (down, _) = noting(|_| Reply::text(200, "<html>")).await;
     let context = crate::fixture::context(source(&down.url()));
-    let health = PrometheusBackend::new(down.clients()).check_health(&context).await;
+    let health = PrometheusBackend::new(down.clients(), workers()).check_health(&context).await;
     assert!(!health.is_ok && health.message.contains("data source \"Test\""));
 }
 
 #[tokio::test]
 async fn resources_are_those_that_only_read() {
     let (server, seen) = noting(|_| Reply::json(200, r#"{"status":"success","data":["a"]}"#)).await;
-    let backend = PrometheusBackend::new(server.clients());
+    let backend = PrometheusBackend::new(server.clients(), workers());
     let context = context(source(&server.url()));
     let request = resource("GET", "api/v1/label/job/values", "start=1");
     let answer = backend.call_resource(&context, request).await.unwrap();

@@ -28,9 +28,9 @@ async fn requests_go_on_with_the_credentials_of_the_source() {
     let (server, seen) = noting(answer).await;
     let proxy = HttpProxy::new(server.clients());
     let mut source = source(&format!("{}/base", server.url()));
-    source.kind = "loki".to_owned();
-    source.is_basic_auth = true;
-    source.basic_auth_user = "ann".to_owned();
+    source.content.kind = "loki".to_owned();
+    source.content.basic_auth = true;
+    source.content.basic_auth_user = "ann".to_owned();
     source.secrets.0.insert("basicAuthPassword".to_owned(), "secret".to_owned().into());
     let context = context(source);
     let mut request = resource("POST", "api/v1/push%20it", "a=1&b=%2F");

@@ -1,10 +1,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kymograph_app::source::backend::{SourceSecrets, SourceSettings, TimeRange};
+use kymograph_app::source::backend::{QueryResult, SourceSecrets, SourceSettings, TimeRange};
+use kymograph_domain::source::data_source::DataSourceContent;
 use kymograph_domain::source::frame::{Column, Frame};
 use kymograph_domain::{OrgId, Uid};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::*;
 
@@ -15,15 +16,11 @@ fn context() -> SourceContext {
         org: OrgId(1),
         id: 1,
         uid: Uid::try_new("made-up").unwrap(),
-        name: "Made up".to_owned(),
-        kind: TYPES[0].to_owned(),
-        url: String::new(),
-        user: String::new(),
-        database: String::new(),
-        is_basic_auth: false,
-        basic_auth_user: String::new(),
-        with_credentials: false,
-        json_data: Map::new(),
+        content: DataSourceContent {
+            name: "Made up".to_owned(),
+            kind: TYPES[0].to_owned(),
+            ..DataSourceContent::default()
+        },
         secrets: SourceSecrets::default(),
         version: 1,
         updated_ms: 0,

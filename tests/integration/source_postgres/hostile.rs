@@ -24,8 +24,8 @@ async fn tls_is_as_the_source_wants_it() {
     let with = |mode: &str, host: &str, user: &str, secrets: &[(&str, &str)]| {
         let mut source = Source::with_secrets(postgres.port, json!({"sslmode": mode}), secrets);
         source.change(|source| {
-            source.url = format!("{host}:{}", postgres.port);
-            source.user = user.to_owned();
+            source.content.url = format!("{host}:{}", postgres.port);
+            source.content.user = user.to_owned();
         });
         source
     };
@@ -74,22 +74,23 @@ async fn settings_that_lead_nowhere_are_told() {
         source
     };
     for (source, told) in [
-        (wrong(|source| source.url = String::new()), "no address"),
-        (wrong(|source| source.url = "/var/run/postgresql".to_owned()), "must be a host and a port"),
-        (wrong(|source| source.url = "postgres://localhost".to_owned()), "must be a host and a port"),
-        (wrong(|source| source.url = "localhost:0".to_owned()), "must be a host and a port"),
-        (wrong(|source| source.url = "local host".to_owned()), "must be a host and a port"),
-        (wrong(|source| source.url = "a@b:1".to_owned()), "must be a host and a port"),
-        (wrong(|source| source.user = String::new()), "no user"),
-        (wrong(|source| source.database = String::new()), "no database"),
-        (wrong(|source| source.user = "a\0b".to_owned()), "a character that no name can have"),
-        (wrong(|source| source.url = "localhost:1".to_owned()), "cannot be reached"),
-        (wrong(|source| source.url = "10.0.0.1:5432".to_owned()), "private address"),
-        (wrong(|source| source.url = "169.254.169.254:5432".to_owned()), "address"),
-        (wrong(|source| source.url = "[::ffff:169.254.169.254]:5432".to_owned()), "address"),
+        (wrong(|source| source.content.url = String::new()), "no address"),
+        (wrong(|source| source.content.url = "/var/run/postgresql".to_owned()), "must be a host and a port"),
+        (wrong(|source| source.content.url = "postgres://localhost".to_owned()), "must be a host and a port"),
+        (wrong(|source| source.content.url = "localhost:0".to_owned()), "must be a host and a port"),
+        (wrong(|source| source.content.url = "local host".to_owned()), "must be a host and a port"),
+        (wrong(|source| source.content.url = "a@b:1".to_owned()), "must be a host and a port"),
+        (wrong(|source| source.content.user = String::new()), "no user"),
+        (wrong(|source| source.content.database = String::new()), "no database"),
+        (wrong(|source| source.content.user = "a\0b".to_owned()), "a character that no name can have"),
+        (wrong(|source| source.content.url = "localhost:1".to_owned()), "cannot be reached"),
+        (wrong(|source| source.content.url = "10.0.0.1:5432".to_owned()), "private address"),
+        (wrong(|source| source.content.url = "169.254.169.254:5432".to_owned()), "address"),
+        (wrong(|source| source.content.url = "[::ffff:169.254.169.254]:5432".to_owned()), "address"),
         (
             wrong(|source| {
-                source.json_data = json!({"sslRootCertFile": "/etc/shadow"}).as_object().unwrap().clone();
+                source.content.json_data =
+                    json!({"sslRootCertFile": "/etc/shadow"}).as_object().unwrap().clone();
             }),
             "certificates cannot be files",
         ),

@@ -65,7 +65,7 @@ async fn answers_end_at_the_limits_with_a_notice() {
 async fn a_statement_can_neither_write_nor_leave_anything_behind() {
     let (_postgres, mut source, client) = start("source-readonly").await;
     client.batch_execute("CREATE TABLE kept (n int)").await.unwrap();
-    source.change(|source| drop(source.json_data.insert("maxOpenConns".to_owned(), json!(1))));
+    source.change(|source| drop(source.content.json_data.insert("maxOpenConns".to_owned(), json!(1))));
     for (sql, told) in [
         ("INSERT INTO kept VALUES (1)", "25006"),
         ("WITH w AS (INSERT INTO kept VALUES (1) RETURNING n) SELECT * FROM w", "25006"),
@@ -142,7 +142,7 @@ async fn what_nobody_waits_for_is_cancelled_at_the_server() {
 #[tokio::test]
 async fn connections_are_few_and_shared() {
     let (_postgres, mut source, client) = start("source-pool").await;
-    source.change(|source| drop(source.json_data.insert("maxOpenConns".to_owned(), json!(2))));
+    source.change(|source| drop(source.content.json_data.insert("maxOpenConns".to_owned(), json!(2))));
     let sleeping = (0..6).map(|number| Query {
         ref_id: number.to_string(),
         ..query(&json!({"rawSql": "SELECT pg_sleep(0.2)::text AS slept", "format": "table"}))

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use kymograph_app::ErrorKind;
 use kymograph_app::source::backend::QueryError;
 use kymograph_domain::source::frame::Labels;
@@ -5,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
-fn written(results: &BTreeMap<String, QueryResult>) -> String {
+fn written(results: &QueryResults) -> String {
     String::from_utf8(answer(results, usize::MAX).unwrap()).unwrap()
 }
 

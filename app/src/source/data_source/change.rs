@@ -12,7 +12,7 @@ use kymograph_domain::{Timestamp, Uid};
 use super::{DataSourceKey, DataSourceView, DataSources, secret_key};
 use crate::kernel::error::Result;
 use crate::kernel::id_allocator::IdKind;
-use crate::kernel::random::random_uid;
+use crate::kernel::random::uid_or_random;
 use crate::kernel::secret::SecretWrite;
 use crate::kernel::unit::Entity;
 use crate::rights::authorization::Guarded;
@@ -49,11 +49,7 @@ impl DataSources {
     pub async fn create_data_source(&self, scope: &Scope, new: &NewDataSource) -> Result<DataSourceView> {
         scope.require(Permission::DATA_SOURCES_CREATE)?;
         check_secrets(&new.secrets)?;
-        let uid = match new.uid.as_deref().filter(|uid| !uid.is_empty()) {
-            Some(uid) => Uid::try_new(uid)?,
-            None => random_uid()?,
-        };
-        let uid = &uid;
+        let uid = &uid_or_random(new.uid.as_deref())?;
         self.commands
             .run(scope, |mut unit| async move {
                 let mut source = unit.load::<DataSource>(uid).await?;

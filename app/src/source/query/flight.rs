@@ -1,18 +1,18 @@
 //! One call for the same queries that are asked at the same time.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
 use sha2::{Digest, Sha256};
 
-use crate::source::backend::{Query, QueryResult, SourceContext};
+use crate::source::backend::{Query, QueryResults, SourceContext};
 
 /// What tells calls apart.
 pub(super) type FlightKey = [u8; 32];
 
-type Answers = Arc<BTreeMap<String, QueryResult>>;
+type Answers = Arc<QueryResults>;
 type Call = BoxFuture<'static, Answers>;
 
 /// How many calls there are until those that have ended are looked for.
@@ -27,7 +27,7 @@ impl Flights {
     pub(super) async fn join(
         &self,
         key: FlightKey,
-        call: impl Future<Output = BTreeMap<String, QueryResult>> + Send + 'static,
+        call: impl Future<Output = QueryResults> + Send + 'static,
     ) -> Answers {
         self.shared(key, call).await
     }
@@ -35,7 +35,7 @@ impl Flights {
     fn shared(
         &self,
         key: FlightKey,
-        call: impl Future<Output = BTreeMap<String, QueryResult>> + Send + 'static,
+        call: impl Future<Output = QueryResults> + Send + 'static,
     ) -> Shared<Call> {
         let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // One that has ended answered an earlier question: data has come in since.
@@ -83,14 +83,13 @@ pub(super) fn key(context: &SourceContext, queries: &[Query]) -> FlightKey {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Duration;
 
     use super::*;
 
-    fn call(
-        calls: &Arc<AtomicUsize>,
-    ) -> impl Future<Output = BTreeMap<String, QueryResult>> + Send + 'static {
+    fn call(calls: &Arc<AtomicUsize>) -> impl Future<Output = QueryResults> + Send + 'static {
         let calls = calls.clone();
         async move {
             calls.fetch_add(1, Ordering::Relaxed);

@@ -21,6 +21,8 @@ pub struct DataProxyConfig {
     pub client: ClientSettings,
     /// Where they may be.
     pub egress: EgressPolicy,
+    /// The most bytes that a data source may answer with, if it is less than what queries may.
+    pub response_limit: Option<usize>,
     /// The most rows that a database may answer a query with.
     pub row_limit: usize,
 }
@@ -35,12 +37,12 @@ impl DataProxyConfig {
             keep_alive: Duration::from_secs(values.get("dataproxy", "keep_alive_seconds", value::count)?),
             idle_timeout: seconds("idle_conn_timeout_seconds")?,
             max_idle: values.get("dataproxy", "max_idle_connections", value::count)?,
-            response_limit: values.get("dataproxy", "response_limit", value::count).map(no_limit)?,
             sends_user: values.get("dataproxy", "send_user_header", value::flag)?,
             proxy: values.get("data_sources", "http_proxy", proxy)?,
         };
+        let response_limit = values.get("dataproxy", "response_limit", value::count).map(no_limit)?;
         let row_limit = values.get("dataproxy", "row_limit", value::positive)?;
-        Ok(Self { client, egress: egress(values)?, row_limit })
+        Ok(Self { client, egress: egress(values)?, response_limit, row_limit })
     }
 }
 
@@ -126,9 +128,10 @@ mod tests {
             ("GF_DATAPROXY_SEND_USER_HEADER", "true"),
             ("GF_SECURITY_DATA_SOURCE_PROXY_WHITELIST", "Prometheus:9090 loki.example [::1]:80"),
         ];
-        let DataProxyConfig { client, egress, .. } = Directory::new().load(&env, &[]).unwrap().data_proxy;
+        let DataProxyConfig { client, egress, response_limit, .. } =
+            Directory::new().load(&env, &[]).unwrap().data_proxy;
         assert_eq!((client.timeout.as_secs(), client.dial_timeout.as_secs()), (5, 2));
-        assert_eq!((client.response_limit, client.sends_user), (Some(1_000), true));
+        assert_eq!((response_limit, client.sends_user), (Some(1_000), true));
         let destinations = ["prometheus:9090", "loki.example:80", "loki.example:443", "[::1]:80"];
         assert_eq!(egress.destinations, destinations);
     }

@@ -58,22 +58,22 @@ impl SourceReaders {
         let ports = QueryPorts {
             data_sources: data_sources.clone(),
             reader: self.data_sources.clone(),
-            backends: backends(&clients, egress, kernel.workers.clone()),
+            backends: backends(&clients, egress, kernel.workers.clone(), settings.row_limit),
             proxy: Arc::new(HttpProxy::new(clients)),
             workers: kernel.workers.clone(),
             clock: kernel.clock.clone(),
-            max_bytes: settings.client.response_limit.unwrap_or(MAX_ANSWER_BYTES).min(MAX_ANSWER_BYTES),
+            max_bytes: settings.response_limit.unwrap_or(MAX_ANSWER_BYTES).min(MAX_ANSWER_BYTES),
             tells_user: settings.client.sends_user,
         };
         SourceServices { data_sources, queries: Arc::new(Queries::new(ports)) }
     }
 }
 
-fn backends(clients: &Arc<HttpClients>, egress: Egress, workers: Workers) -> Backends {
-    let prometheus: Arc<dyn Backend> = Arc::new(PrometheusBackend::new(clients.clone()));
-    let loki: Arc<dyn Backend> = Arc::new(LokiBackend::new(clients.clone()));
+fn backends(clients: &Arc<HttpClients>, egress: Egress, workers: Workers, max_rows: usize) -> Backends {
+    let prometheus: Arc<dyn Backend> = Arc::new(PrometheusBackend::new(clients.clone(), workers.clone()));
+    let loki: Arc<dyn Backend> = Arc::new(LokiBackend::new(clients.clone(), workers.clone()));
     let alertmanager: Arc<dyn Backend> = Arc::new(AlertmanagerBackend::new(clients.clone()));
-    let postgres: Arc<dyn Backend> = Arc::new(PostgresBackend::new(egress, workers));
+    let postgres: Arc<dyn Backend> = Arc::new(PostgresBackend::new(egress, workers).with_max_rows(max_rows));
     let test_data: Arc<dyn Backend> = Arc::new(TestDataBackend);
     Backends::default()
         .with(&["prometheus"], &prometheus)

@@ -9,7 +9,7 @@ use super::*;
 
 fn impatient(url: &str) -> SourceContext {
     let mut source = source(url);
-    source.json_data.insert("timeout".to_owned(), 1.into());
+    source.content.json_data.insert("timeout".to_owned(), 1.into());
     context(source)
 }
 

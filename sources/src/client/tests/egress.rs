@@ -146,7 +146,7 @@ async fn a_proxy_does_not_lead_around_the_policy() {
     for url in
         ["http://inside.example/", "http://169.254.169.254/", "https://169.254.169.254/", "http://127.0.0.1/"]
     {
-        source.url = url.to_owned();
+        source.content.url = url.to_owned();
         source.version += 1;
         let error = fetch(&clients, &context(source.clone())).await.err().unwrap();
         assert_eq!(error.status, 403, "{url}: {}", error.message);

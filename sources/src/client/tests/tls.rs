@@ -89,7 +89,7 @@ async fn serve(authority: &Authority, name: &str, wants_client: bool, protocols:
 
 fn trusting(authority: &Authority, host: &str, port: u16) -> SourceSettings {
     let mut source = source(&format!("https://{host}:{port}/"));
-    source.json_data.insert("tlsAuthWithCACert".to_owned(), true.into());
+    source.content.json_data.insert("tlsAuthWithCACert".to_owned(), true.into());
     source.secrets.0.insert("tlsCACert".to_owned(), authority.pem.clone().into());
     source
 }
@@ -121,13 +121,13 @@ async fn only_the_right_authority_and_name_are_trusted() {
     let wrong_name = answer(trusting(&authority, "localhost", port)).await.unwrap_err();
     assert_eq!(wrong_name.status, 502, "{}", wrong_name.message);
     let mut named = trusting(&authority, "127.0.0.1", port);
-    named.json_data.insert("serverName".to_owned(), "prometheus.test".into());
+    named.content.json_data.insert("serverName".to_owned(), "prometheus.test".into());
     assert_eq!(answer(named.clone()).await.unwrap(), "HTTP/2.0 prometheus.test");
     named.secrets.0.insert("tlsCACert".to_owned(), other.pem.clone().into());
     assert!(answer(named.clone()).await.unwrap_err().message.contains("certificate"));
-    named.json_data.remove("tlsAuthWithCACert");
+    named.content.json_data.remove("tlsAuthWithCACert");
     assert!(answer(named.clone()).await.is_err(), "the system does not know the authority");
-    named.json_data.insert("tlsSkipVerify".to_owned(), true.into());
+    named.content.json_data.insert("tlsSkipVerify".to_owned(), true.into());
     assert!(answer(named).await.is_ok());
 }
 
@@ -138,7 +138,7 @@ async fn a_source_may_want_a_certificate() {
     let mut source = trusting(&authority, "localhost", port);
     assert_eq!(answer(source.clone()).await.unwrap_err().status, 502);
     let (certificate, key) = authority.certify("client");
-    source.json_data.insert("tlsAuth".to_owned(), true.into());
+    source.content.json_data.insert("tlsAuth".to_owned(), true.into());
     source.secrets.0.insert("tlsClientCert".to_owned(), certificate.into());
     source.secrets.0.insert("tlsClientKey".to_owned(), key.into());
     assert_eq!(answer(source.clone()).await.unwrap(), "HTTP/1.1 localhost");
@@ -154,7 +154,7 @@ async fn a_source_may_want_a_certificate() {
         let error = answer(broken).await.unwrap_err();
         assert_eq!(error.status, 400, "{secret}: {}", error.message);
     }
-    source.json_data.insert("serverName".to_owned(), "not a name".into());
+    source.content.json_data.insert("serverName".to_owned(), "not a name".into());
     assert_eq!(answer(source).await.unwrap_err().status, 400);
 }
 

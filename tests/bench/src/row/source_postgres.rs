@@ -7,6 +7,7 @@ use kymograph_app::kernel::work::Workers;
 use kymograph_app::source::backend::{
     Backend, Query, SourceContext, SourceSecrets, SourceSettings, TimeRange,
 };
+use kymograph_domain::source::data_source::DataSourceContent;
 use kymograph_domain::{OrgId, Uid};
 use kymograph_infra::compute::ComputeThreads;
 use kymograph_infra::migrate::connect;
@@ -99,15 +100,15 @@ impl Source {
             org: OrgId(1),
             id: 1,
             uid: Uid::try_new("measured")?,
-            name: "Measured".to_owned(),
-            kind: "grafana-postgresql-datasource".to_owned(),
-            url: relay.address.to_string(),
-            user: "kymograph".to_owned(),
-            database: "kymograph".to_owned(),
-            is_basic_auth: false,
-            basic_auth_user: String::new(),
-            with_credentials: false,
-            json_data: Map::from_iter([("sslmode".to_owned(), json!("disable"))]),
+            content: DataSourceContent {
+                name: "Measured".to_owned(),
+                kind: "grafana-postgresql-datasource".to_owned(),
+                url: relay.address.to_string(),
+                user: "kymograph".to_owned(),
+                database: "kymograph".to_owned(),
+                json_data: Map::from_iter([("sslmode".to_owned(), json!("disable"))]),
+                ..DataSourceContent::default()
+            },
             secrets: SourceSecrets(BTreeMap::new()),
             version: 1,
             updated_ms: 0,
