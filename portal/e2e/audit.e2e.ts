@@ -44,7 +44,7 @@ describe("the audit log", () => {
       .getByRole("button")
       .click();
     const dialog = page.getByRole("dialog");
-    await dialog.getByText("panel “CPU” its query changed").waitFor();
+    await dialog.getByText("panel “CPU”: its query changed").waitFor();
     await dialog.getByRole("row", { name: "panels › 0 › targets › 0 › expr up down" }).waitFor();
     await dialog.getByRole("button", { name: "See both side by side" }).click();
     await dialog.getByRole("heading", { name: "Before", exact: true }).waitFor();

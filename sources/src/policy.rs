@@ -34,10 +34,10 @@ pub struct EgressPolicy {
 pub enum Refusal {
     /// The host and port are not on the list. The texts tell the host only, as it was written: what a name leads to is the
     /// server's knowledge.
-    #[error("{0} is not among the hosts that data sources may have")]
+    #[error("{0} is not on the list of hosts for data sources ([security] data_source_proxy_whitelist)")]
     NotListed(String),
     /// The addresses are of a class that is not allowed.
-    #[error("{host} leads to a {class} address, where data sources may not be")]
+    #[error("{host} resolves to a {class} address, where data sources are not allowed{}", class.setting())]
     Address {
         /// The host.
         host: String,
@@ -123,7 +123,7 @@ mod tests {
         assert!(policy.check_address("Prometheus.Internal.", inside).is_ok());
         let metadata = "100.100.100.200".parse().unwrap();
         let refusal = policy.check_address("prometheus.internal", metadata).unwrap_err();
-        let text = "prometheus.internal leads to a metadata address, where data sources may not be";
+        let text = "prometheus.internal resolves to a metadata address, where data sources are not allowed";
         assert_eq!(refusal.to_string(), text);
     }
 

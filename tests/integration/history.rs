@@ -55,7 +55,7 @@ async fn a_dashboard_tells_what_was_changed_panel_by_panel() {
     ]);
     assert_eq!(diff["changes"], expected);
     assert_eq!(diff["truncated"], false);
-    assert_eq!(diff["summary"]["text"], "panel “CPU” its query changed");
+    assert_eq!(diff["summary"]["text"], "panel “CPU”: its query changed");
     assert_eq!(diff["summary"]["parts"][0]["changed"], json!(["query"]));
     let listed = admin.get(&format!("{path}/history?changes=true")).await.expect(200).body;
     assert_eq!(listed["entries"][0]["changes"], expected);
@@ -65,7 +65,7 @@ async fn a_dashboard_tells_what_was_changed_panel_by_panel() {
     let audit = admin.get("/api/audit/events?action=dashboard.updated&changes=true").await.expect(200).body;
     assert_eq!(audit["events"][0]["changes"], expected);
     let one = admin.get(&format!("/api/audit/events/{}", last["position"])).await.expect(200).body;
-    assert_eq!((&one["changes"], &one["summary"][0]), (&expected, &json!("panel “CPU” its query changed")));
+    assert_eq!((&one["changes"], &one["summary"][0]), (&expected, &json!("panel “CPU”: its query changed")));
 }
 
 #[tokio::test]

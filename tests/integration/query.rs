@@ -206,7 +206,7 @@ async fn the_address_decides_where_the_server_connects_to() {
         let query = json!({"refId": "A", "datasource": {"uid": uid}, "expr": "up"});
         let answer = admin.post("/api/ds/query", &ask(&[query])).await.expect(400).body;
         let error = answer["results"]["A"]["error"].as_str().unwrap_or_default().to_owned();
-        assert!(error.contains("where data sources may not be"), "{url}: {answer}");
+        assert!(error.contains("where data sources are not allowed"), "{url}: {answer}");
         let proxied = admin.request(Method::GET, &format!("/api/datasources/proxy/uid/{uid}/api/v1/labels"));
         assert_eq!(proxied.send().await.unwrap().status(), 403, "{url}");
     }

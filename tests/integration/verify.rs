@@ -115,6 +115,9 @@ async fn finds_damage_in_every_table() {
     let keyed = server.admin().in_org(zebra.org).with_header("Idempotency-Key", "k");
     keyed.post("/api/folders", &json!({"title": "Other"})).await.expect(200);
     server.client("zebra-user", "secret").post("/api/teams", &json!({"name": "x"})).await.expect(403);
+    let permissions = format!("/api/access-control/datasources/zebra-source/users/{}", zebra.user);
+    let admin = server.admin().in_org(zebra.org);
+    admin.post(&permissions, &json!({"permission": "Query"})).await.expect(200);
     server.access.flush().await;
     let config = &server.database.config;
     let report = verify_database(config).await.unwrap();

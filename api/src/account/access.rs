@@ -38,9 +38,9 @@ impl Nouns {
         let parameter = segments.iter().position(|segment| segment.starts_with('{'));
         let before = &segments[..parameter.unwrap_or(segments.len())];
         let kind = before.iter().rev().find_map(noun).unwrap_or("request").to_owned();
-        // Counted from the end, because a server under a sub-path matches routes with it and paths without.
-        let from_end = parameter.map(|index| segments.len() - 1 - index);
-        let uid = from_end.and_then(|index| path.trim_end_matches('/').split('/').rev().nth(index));
+        // Counted from `api`, because a server under a sub-path matches routes with it and paths without.
+        let base = before.iter().rposition(|segment| *segment == "api").unwrap_or(1);
+        let uid = parameter.and_then(|index| path.split('/').nth(1 + index - base));
         // No uid is longer, and queued events use memory.
         let uid = uid.filter(|uid| uid.len() <= MAX_NAME_BYTES);
         AccessTarget { kind, uid: uid.unwrap_or_default().to_owned() }
@@ -64,6 +64,8 @@ mod tests {
         assert_eq!(named("/api/teams/{team_id}/members/{user_id}", "/api/teams/7/members/5"), "team-7");
         assert_eq!(named("/api/org/users/{user_id}", "/api/org/users/5"), "user-5");
         assert_eq!(named("/grafana/api/folders/{folder_uid}", "/api/folders/ops"), "folder-ops");
+        let rest = "/api/folders/{folder_uid}/files/{*path}";
+        assert_eq!(named(rest, "/api/folders/ops/files/a/b/c"), "folder-ops");
     }
 
     #[test]

@@ -258,10 +258,10 @@ async fn restore_history_version(
 ) -> ApiResult<Json<RestoredBody>> {
     let version = form.version.ok_or_else(|| ApiError::invalid_parameter("version"))?;
     let restored = state.histories.restore(&scope, state.of, &key(path), version).await?;
-    let message = if restored.is_changed {
-        format!("Restored version {version}")
-    } else {
-        "Nothing to restore".to_owned()
+    let message = match &restored.not_restored {
+        _ if !restored.is_changed => "Nothing to restore".to_owned(),
+        Some(parts) => format!("Restored version {version}; {parts}"),
+        None => format!("Restored version {version}"),
     };
     Ok(Json(RestoredBody { message, version: restored.version, changed: restored.is_changed }))
 }

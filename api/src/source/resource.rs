@@ -7,10 +7,10 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use kymograph_app::Scope;
 use kymograph_app::source::backend::{Header, Health, QueryError, ResourceRequest, ResourceResponse};
 use kymograph_app::source::data_source::DataSourceKey;
 use kymograph_app::source::query::{AskError, Queries};
+use kymograph_app::{Error, ErrorKind, Scope};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -144,6 +144,10 @@ impl From<AskError> for ApiError {
     fn from(error: AskError) -> Self {
         match error {
             AskError::Refused(error) => error.into(),
+            // What the server or the source refuses to everybody is no missing permission.
+            AskError::Failed(QueryError { status: 403, message, .. }) => {
+                Error::new(ErrorKind::Disabled, message).into()
+            }
             AskError::Failed(QueryError { status, message, .. }) => Self::new(status_of(status), message),
         }
     }

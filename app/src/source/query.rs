@@ -115,7 +115,12 @@ impl Backends {
     fn of(&self, source: &SourceSettings) -> Result<Arc<dyn Backend>, QueryError> {
         self.0.get(source.content.kind.as_str()).cloned().ok_or_else(|| {
             let (name, kind) = (&source.content.name, &source.content.kind);
-            QueryError::invalid(format!("{name}: no backend serves data sources of the type {kind} yet"))
+            let mut served: Vec<_> = self.0.keys().copied().collect();
+            served.sort_unstable();
+            let served = served.join(", ");
+            QueryError::invalid(format!(
+                "{name}: no backend serves data sources of the type {kind} yet; there are {served}"
+            ))
         })
     }
 }

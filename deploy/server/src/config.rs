@@ -149,13 +149,26 @@ impl Config {
             );
         }
         let Unknown { settings, variables } = &self.unknown;
-        if !settings.is_empty() {
-            tracing::info!(settings = settings.join(", "), "ignoring unknown settings");
+        let (own, others): (Vec<_>, Vec<_>) =
+            settings.iter().map(String::as_str).partition(|name| is_own(name));
+        if !own.is_empty() {
+            tracing::warn!(settings = own.join(", "), "ignoring unknown settings in sections of Kymograph");
+        }
+        if !others.is_empty() {
+            tracing::info!(settings = others.join(", "), "ignoring unknown settings");
         }
         if !variables.is_empty() {
             tracing::debug!(variables = variables.join(", "), "ignoring unknown environment variables");
         }
     }
+}
+
+/// The sections that Grafana does not have, so that no file of Grafana's has keys in them.
+const OWN_SECTIONS: [&str; 3] = ["compatibility", "data_sources", "tenancy"];
+
+/// Whether a setting, as it is logged, is in one of those sections: a typing error, most likely.
+fn is_own(setting: &str) -> bool {
+    OWN_SECTIONS.iter().any(|section| setting.starts_with(&format!("[{section}] ")))
 }
 
 #[cfg(test)]

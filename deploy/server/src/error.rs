@@ -25,7 +25,7 @@ pub enum ServerError {
     #[error(transparent)]
     Tls(#[from] kymograph_infra::database_server::TlsError),
     /// A use case failed.
-    #[error(transparent)]
+    #[error("{}", reason(.0))]
     App(#[from] kymograph_app::Error),
     /// Listening on the address failed.
     #[error("cannot listen on {address}: {source}")]
@@ -44,4 +44,12 @@ pub enum ServerError {
     /// The verification found faults.
     #[error("verification found {0} faults")]
     Unverified(usize),
+}
+
+/// What an operator is told of an error, who needs no neutral words.
+fn reason(error: &kymograph_app::Error) -> String {
+    match error.internal_detail() {
+        Some(detail) if error.kind() == kymograph_app::ErrorKind::Internal => detail.to_owned(),
+        _ => error.to_string(),
+    }
 }

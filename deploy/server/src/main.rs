@@ -50,11 +50,11 @@ enum Command {
         #[arg(long, global = true)]
         config: Option<PathBuf>,
     },
-    /// Manages the encryption of secrets. Runs with or without a server.
+    /// Manages the encryption of secrets. The server may be running.
     Secrets {
         #[command(subcommand)]
         action: SecretsAction,
-        /// The configuration file; without it conf/custom.ini is read if it exists.
+        /// The configuration file. Defaults to conf/custom.ini if that exists.
         #[arg(long, global = true)]
         config: Option<PathBuf>,
     },
@@ -124,13 +124,12 @@ async fn run(command: Command) -> Result<(), ServerError> {
         Command::Import { args, settings } => {
             settings.run(async |config| import::import(config, args).await).await
         }
-        Command::Projections { action, config } => {
-            let settings = Settings { config, overrides: Vec::new() };
+        Command::Projections { mut action, config } => {
+            let settings = Settings { config, overrides: action.take_overrides() };
             settings.run(async |config| projections::projections(config, action).await).await
         }
-        Command::Secrets { action, config } => {
-            let settings = Settings { config, overrides: Vec::new() };
-            settings.run(async |config| secrets::secrets(config, action).await).await
+        Command::Secrets { action: SecretsAction::Rotate { overrides }, config } => {
+            Settings { config, overrides }.run(secrets::rotate_master_key).await
         }
         Command::Limits(settings) => {
             limits::print(&settings.read()?);

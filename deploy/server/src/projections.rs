@@ -14,20 +14,40 @@ use crate::progress::Progress;
 #[derive(Clone, Debug, Subcommand, PartialEq, Eq)]
 pub enum ProjectionsAction {
     /// Lists projections with their tables.
-    List,
+    List {
+        /// Settings with precedence over all others.
+        #[arg(value_name = "cfg:SECTION.KEY=VALUE")]
+        overrides: Vec<String>,
+    },
     /// Rebuilds a projection from the log, or all of them in turn. The server may be running.
     Rebuild {
         /// The name of the projection, as in `list`. Defaults to all.
         name: Option<String>,
+        /// Settings with precedence over all others.
+        #[arg(value_name = "cfg:SECTION.KEY=VALUE")]
+        overrides: Vec<String>,
     },
+}
+
+impl ProjectionsAction {
+    /// Takes the settings out. The first of `rebuild` without a name is in the place of the name.
+    pub fn take_overrides(&mut self) -> Vec<String> {
+        match self {
+            Self::List { overrides } => std::mem::take(overrides),
+            Self::Rebuild { name, overrides } => {
+                let first = name.take_if(|name| name.starts_with("cfg:"));
+                first.into_iter().chain(overrides.drain(..)).collect()
+            }
+        }
+    }
 }
 
 /// Lists or rebuilds projections.
 pub async fn projections(config: &Config, action: ProjectionsAction) -> Result<(), ServerError> {
     let database = CommandDatabase::attach(config).await?;
     let done = match action {
-        ProjectionsAction::List => list(&database.server()).await,
-        ProjectionsAction::Rebuild { name } => rebuild(&database.server(), name.as_deref()).await,
+        ProjectionsAction::List { .. } => list(&database.server()).await,
+        ProjectionsAction::Rebuild { name, .. } => rebuild(&database.server(), name.as_deref()).await,
     };
     database.release().await?;
     done

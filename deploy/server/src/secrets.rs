@@ -8,22 +8,33 @@ use crate::config::Config;
 use crate::database::CommandDatabase;
 use crate::error::ServerError;
 
-/// What to do with the encryption of secrets.
+/// Actions on secrets.
 #[derive(Subcommand)]
 pub enum SecretsAction {
-    /// Seals the keys of all orgs with another master key: a new one that is added to the file of them, or the one that
-    /// `[security] secret_key` is set to, with the one of before in `previous_secret_keys`.
-    Rotate,
+    /// Seals the keys of all orgs with another master key: a new one that is added to the key file, or the one that
+    /// `[security] secret_key` is set to, with the one of before in `previous_secret_keys` or in the key file.
+    Rotate {
+        /// Settings with precedence over all others.
+        #[arg(value_name = "cfg:SECTION.KEY=VALUE")]
+        overrides: Vec<String>,
+    },
 }
 
-/// Does it, beside running servers or without one.
-pub async fn secrets(config: &Config, action: SecretsAction) -> Result<(), ServerError> {
-    let SecretsAction::Rotate = action;
+/// Rotates the master key, beside running servers or without one.
+pub async fn rotate_master_key(config: &Config) -> Result<(), ServerError> {
     let attached = CommandDatabase::attach(config).await?;
     let rotated = rotate_keys(config, &attached).await;
     attached.release().await?;
     let Rotation { master_key, rewrapped, is_resumed, unused } = rotated?;
-    tracing::info!(master_key, rewrapped, is_resumed, ?unused, "rotated the master key for secrets");
+    if is_resumed {
+        tracing::info!("finished an earlier rotation: no new master key was made");
+    }
+    tracing::info!(
+        master_key,
+        sealed_keys_of_orgs = rewrapped,
+        unused_master_keys = unused.join(" "),
+        "rotated the master key for secrets"
+    );
     Ok(())
 }
 

@@ -76,6 +76,9 @@ pub trait Stream:
     /// The way to undo each of its events, by stored name.
     const UNDOINGS: &'static [(&'static str, Undoing)];
 
+    /// For people: the parts of an object that neither a restoration nor an undo brings back.
+    const NOT_RESTORED: Option<&'static str> = None;
+
     /// The name of the stream of the aggregate with this key.
     #[must_use]
     fn stream_id(key: &Self::Key) -> StreamId {
@@ -244,6 +247,6 @@ mod tests {
     #[test]
     fn a_change_is_told_by_members_unless_the_noun_knows_better_words() {
         let told = compared(r#"{"name":"a"}"#, r#"{"name":"b"}"#, Org::describe);
-        assert_eq!(told.sentences[0].text, "the org its name changed from “a” to “b”");
+        assert_eq!(told.sentences[0].text, "the org: its name changed from “a” to “b”");
     }
 }

@@ -106,7 +106,7 @@ pub(crate) fn describe_members(
     let mut description = Description::default();
     let name = format!("the {}", noun.replace('_', " "));
     let mut say = |changed: Vec<String>, phrases: &[String]| {
-        let text = format!("{name} {}", phrases.join("; "));
+        let text = sentence_of(&name, phrases);
         description.push(Sentence { subject: noun, id: None, title: String::new(), changed, text });
     };
     match (before.is_null(), after.is_null()) {
@@ -139,6 +139,12 @@ pub(crate) fn describe_members(
         }
     }
     description
+}
+
+/// The changes of a part, as a sentence.
+pub(crate) fn sentence_of(name: &str, phrases: &[String]) -> String {
+    let colon = if phrases.first().is_some_and(|phrase| phrase.starts_with("its ")) { ":" } else { "" };
+    format!("{name}{colon} {}", phrases.join("; "))
 }
 
 /// The change of a member, with its values if they are texts.
@@ -214,9 +220,9 @@ mod tests {
                 r#"{"name":"ci","tokens":{},"version":1}"#,
                 r#"{"name":"cd","tokens":{"1":"a"},"version":2}"#
             ),
-            "the service account its name changed from “ci” to “cd”; its tokens changed"
+            "the service account: its name changed from “ci” to “cd”; its tokens changed"
         );
-        assert_eq!(text(r#"{"version":1}"#, r#"{"version":2}"#), "the service account its version changed");
+        assert_eq!(text(r#"{"version":1}"#, r#"{"version":2}"#), "the service account: its version changed");
         assert_eq!(text("[1]", "[2]"), "the service account changed");
         assert_eq!(text(r#"{"a":1}"#, r#"{"a":1}"#), "");
     }
@@ -295,6 +301,6 @@ mod tests {
         let told = told_of_members(1, &name, &value).sentences.remove(0);
         let name = format!("000{}…", &name[3..]);
         assert_eq!(told.changed, [name.as_str()]);
-        assert_eq!(told.text, format!("the org its {name} changed from “{value}…” to “{value}…”"));
+        assert_eq!(told.text, format!("the org: its {name} changed from “{value}…” to “{value}…”"));
     }
 }

@@ -126,6 +126,6 @@ fn a_change_is_told_as_its_noun_tells_it() {
         description.sentences.into_iter().map(|sentence| sentence.text).collect::<Vec<_>>()
     };
     assert_eq!(told("dashboard"), ["the dashboard was called “A” before"]);
-    assert_eq!(told("org"), ["the org its dashboard changed"]);
+    assert_eq!(told("org"), ["the org: its dashboard changed"]);
     assert!(told("comet").is_empty());
 }

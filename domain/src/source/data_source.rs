@@ -11,6 +11,7 @@ use crate::domain_events;
 use crate::kernel::aggregate::{Stream, decide};
 use crate::kernel::effect::{Counted, Effects, Ending, QuotaTarget};
 use crate::kernel::invariant::Invariant;
+use crate::kernel::past::{NOTHING, image_of};
 use crate::kernel::reason::{Reason, ReasonKind};
 use crate::kernel::text::is_storable;
 use crate::kernel::uid::Uid;
@@ -229,11 +230,18 @@ pub enum DataSourceError {
     /// It may not be deleted here.
     #[error("Cannot delete read-only data source")]
     ReadOnlyDeletion,
-    /// It has no name or type, or a text that is too long.
-    #[error(
-        "a data source needs a name and a type, and no text of it may have more than {MAX_TEXT_BYTES} bytes"
-    )]
-    InvalidText,
+    /// Its uid is what it was created with.
+    #[error("the uid of a data source cannot be changed: create another one")]
+    UidFixed,
+    /// It has no name.
+    #[error("name is missing")]
+    NameMissing,
+    /// It has no type.
+    #[error("type is missing, the id of a plugin like prometheus")]
+    TypeMissing,
+    /// A text is too long, or cannot be stored.
+    #[error("{0} has more than {MAX_TEXT_BYTES} bytes, or a NUL character")]
+    InvalidText(&'static str),
     /// Its address is too long or none.
     #[error(
         "Validation error, invalid URL: at most {MAX_URL_BYTES} bytes without control characters or spaces"
@@ -256,9 +264,13 @@ impl Reason for DataSourceError {
             Self::NotFound => ReasonKind::Missing,
             Self::UidTaken | Self::NameTaken | Self::Stale => ReasonKind::Taken,
             Self::ReadOnly | Self::ReadOnlyDeletion => ReasonKind::Forbidden,
-            Self::InvalidText | Self::InvalidUrl | Self::JsonDataTooLong | Self::InvalidSecrets => {
-                ReasonKind::Invalid
-            }
+            Self::UidFixed
+            | Self::NameMissing
+            | Self::TypeMissing
+            | Self::InvalidText(_)
+            | Self::InvalidUrl
+            | Self::JsonDataTooLong
+            | Self::InvalidSecrets => ReasonKind::Invalid,
         }
     }
 }
@@ -266,10 +278,21 @@ impl Reason for DataSourceError {
 impl DataSourceContent {
     fn check(&self) -> Result<(), DataSourceError> {
         let Self { name, kind, user, database, basic_auth_user, .. } = self;
-        let texts = [name, kind, user, database, basic_auth_user];
-        let is_named = !name.trim().is_empty() && !kind.trim().is_empty();
-        if !is_named || texts.into_iter().any(|text| !is_storable(text, MAX_TEXT_BYTES)) {
-            return Err(DataSourceError::InvalidText);
+        if name.trim().is_empty() {
+            return Err(DataSourceError::NameMissing);
+        }
+        if kind.trim().is_empty() {
+            return Err(DataSourceError::TypeMissing);
+        }
+        let texts = [
+            ("name", name),
+            ("type", kind),
+            ("user", user),
+            ("database", database),
+            ("basicAuthUser", basic_auth_user),
+        ];
+        if let Some((member, _)) = texts.iter().find(|(_, text)| !is_storable(text, MAX_TEXT_BYTES)) {
+            return Err(DataSourceError::InvalidText(member));
         }
         let is_no_url = |character: char| character.is_control() || character.is_whitespace();
         if self.url.len() > MAX_URL_BYTES || self.url.contains(is_no_url) {
@@ -367,6 +390,19 @@ impl Stream for DataSource {
         Some((&self.uid, self.id))
     }
 
+    /// With the version that set each secret, so that a new value of one can be seen.
+    fn image(&self, events: &[DataSourceEvent]) -> Result<String, serde_json::Error> {
+        if !self.exists {
+            return Ok(NOTHING.to_owned());
+        }
+        let mut image: Map<String, Value> = serde_json::from_str(&image_of(self)?)?;
+        image.insert("secrets".to_owned(), serde_json::to_value(set_in(events))?);
+        serde_json::to_string(&image)
+    }
+
+    const NOT_RESTORED: Option<&'static str> =
+        Some("secrets are not restored, and neither is which data source is the default");
+
     /// Settings come back, secrets do not: their old values are kept nowhere. Which one is the default stays as it is.
     fn restoration(
         &self,
@@ -434,6 +470,27 @@ impl Aggregate for DataSource {
             }
         }
     }
+}
+
+/// The version of a data source in which each secret was set, by the secret's name.
+fn set_in(events: &[DataSourceEvent]) -> BTreeMap<&str, i64> {
+    let (mut set, mut version) = (BTreeMap::new(), 0);
+    for event in events {
+        match event {
+            DataSourceEvent::Created(created) => {
+                version = 1;
+                set = created.secrets.iter().map(|name| (name.as_str(), version)).collect();
+            }
+            DataSourceEvent::Changed(changed) => {
+                version += 1;
+                set.extend(changed.secrets_set.iter().map(|name| (name.as_str(), version)));
+                set.retain(|name, _| !changed.secrets_removed.contains(*name));
+            }
+            DataSourceEvent::DefaultCleared(_) => {}
+            DataSourceEvent::Deleted(_) => set.clear(),
+        }
+    }
+    set
 }
 
 #[cfg(test)]

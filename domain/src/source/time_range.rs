@@ -33,6 +33,9 @@ pub enum TimeRangeError {
         /// The text, as far as it is repeated.
         text: String,
     },
+    /// There is none.
+    #[error("{0} is missing")]
+    Missing(Edge),
     /// It is too far from now.
     #[error("{0} is beyond the years 1678 to 2261, between which times have to be")]
     TooFar(Edge),
@@ -68,6 +71,8 @@ pub fn parse_range(from: &Value, to: &Value, now_ms: i64) -> Result<(i64, i64), 
 
 fn parse_value(value: &Value, edge: Edge, now_ms: i64) -> Result<i64, TimeRangeError> {
     match value {
+        Value::Null => Err(TimeRangeError::Missing(edge)),
+        Value::String(text) if text.is_empty() => Err(TimeRangeError::Missing(edge)),
         Value::String(text) => parse_time(text, edge, now_ms),
         // A number that is not whole is refused with its text.
         value => parse_time(&value.to_string(), edge, now_ms),

@@ -21,9 +21,9 @@ const SALT: &[u8] = b"kymograph/security/secret_key";
 /// Where master keys come from.
 #[derive(Clone)]
 pub struct MasterKeySettings {
-    /// The text that the current key is made of, and those of earlier ones. Without any, keys are in the file.
+    /// The text that the current key is made of, and those of earlier ones.
     pub texts: Vec<Zeroizing<String>>,
-    /// The file, which has a key a line in hexadecimal digits, the current one first.
+    /// The file, which has a key a line in hexadecimal digits, the current one first. With texts its keys are earlier ones.
     pub file: PathBuf,
 }
 
@@ -105,8 +105,9 @@ impl MasterKeys {
         self.read_again()?;
         known(self.known()).ok_or_else(|| {
             Error::internal(format!(
-                "the database has secrets under the master key {id}, which this server does not have: set \
-                [security] secret_key, or put back the file that [security] secret_key_file names"
+                "the database has secrets under the master key {id}, which this server does not have: add its text to \
+                [security] previous_secret_keys, or put back the key file {}",
+                self.settings.file.display()
             ))
         })
     }
@@ -144,18 +145,20 @@ impl MasterKeys {
     }
 
     fn read_again(&self) -> Result<()> {
-        let read = match self.file() {
-            Some(file) => read(file)?,
-            None if self.known().is_empty() => {
-                let texts = self.settings.texts.iter();
-                Some(texts.map(|text| Ok(Arc::new(MasterKey::new(&key_of(text)?)))).collect::<Result<_>>()?)
-            }
-            None => None,
+        let texts = &self.settings.texts;
+        let known = self.known();
+        // A key of a text is made slowly, and stays what it is.
+        let mut keys: Vec<_> = if known.is_empty() {
+            texts.iter().map(|text| Ok(Arc::new(MasterKey::new(&key_of(text)?)))).collect::<Result<_>>()?
+        } else {
+            known.iter().take(texts.len()).cloned().collect()
         };
         // A file that is gone does not take the keys away that are known.
-        if let Some(keys) = read {
-            *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
+        match read_bytes(&self.settings.file)? {
+            Some(read) => keys.extend(read.iter().map(|bytes| Arc::new(MasterKey::new(bytes)))),
+            None => keys.extend(known.iter().skip(texts.len()).cloned()),
         }
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys.into();
         Ok(())
     }
 }
@@ -169,11 +172,6 @@ fn key_of(text: &str) -> Result<KeyBytes> {
 
 fn failed(file: &Path, error: &io::Error) -> Error {
     Error::internal(format!("the master keys in {} cannot be used: {error}", file.display()))
-}
-
-fn read(file: &Path) -> Result<Option<Arc<[Arc<MasterKey>]>>> {
-    let keys = read_bytes(file)?;
-    Ok(keys.map(|keys| keys.iter().map(|bytes| Arc::new(MasterKey::new(bytes))).collect()))
 }
 
 fn read_bytes(file: &Path) -> Result<Option<Vec<KeyBytes>>> {
@@ -264,5 +262,21 @@ mod tests {
         let id = old.current().unwrap().id().to_owned();
         assert_eq!(new.find(&id).unwrap().id(), id);
         assert_ne!(new.current().unwrap().id(), id);
+    }
+
+    #[test]
+    fn with_a_text_the_keys_of_the_file_are_earlier_ones() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("secret.key");
+        let id = MasterKeys::new(settings(file.clone(), &[])).current_or_first().unwrap().id().to_owned();
+        let keys = MasterKeys::new(settings(file.clone(), &["a secret key of now"]));
+        assert_ne!(keys.current_or_first().unwrap().id(), id);
+        assert_eq!(keys.find(&id).unwrap().id(), id);
+        let written = fs::read(&file).unwrap();
+        keys.add().unwrap();
+        keys.retain(|_| false).unwrap();
+        assert_eq!(fs::read(&file).unwrap(), written, "the file is not this server's to rotate");
+        fs::remove_file(&file).unwrap();
+        assert_eq!(keys.find(&id).unwrap().id(), id);
     }
 }

@@ -85,7 +85,9 @@ const TENANT_RULES: &[Rule] = &[
                 AND NOT EXISTS (SELECT FROM public.folders f WHERE p.kind = 'folder'
                     AND f.org_id = app_org_id() AND f.uid = p.uid AND f.id = p.resource_id)
                 AND NOT EXISTS (SELECT FROM public.dashboards d WHERE p.kind = 'dashboard'
-                    AND d.org_id = app_org_id() AND d.uid = p.uid AND d.id = p.resource_id)",
+                    AND d.org_id = app_org_id() AND d.uid = p.uid AND d.id = p.resource_id)
+                AND NOT EXISTS (SELECT FROM public.data_sources s WHERE p.kind = 'data_source'
+                    AND s.org_id = app_org_id() AND s.uid = p.uid AND s.id = p.resource_id)",
         what: "has permissions, but does not exist",
     },
     Rule {

@@ -51,6 +51,16 @@ const METADATA_V6: &[Ipv6Addr] = &[
 ];
 
 impl AddressClass {
+    /// The settings that would allow it, for people.
+    pub(super) fn setting(self) -> &'static str {
+        match self {
+            Self::Private => " ([data_sources] allow_private_networks or allowed_hosts)",
+            Self::Loopback => " ([data_sources] allow_loopback or allowed_hosts)",
+            Self::Reserved => " ([data_sources] allowed_hosts)",
+            Self::Public | Self::Metadata => "",
+        }
+    }
+
     /// The class of an address. One of IPv6 that stands for one of IPv4 is what that is.
     #[must_use]
     pub fn of(address: IpAddr) -> Self {

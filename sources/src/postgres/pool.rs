@@ -209,7 +209,8 @@ pub(super) async fn open(endpoint: &Endpoint, address: SocketAddr) -> Result<Ope
     // One byte and no more: what follows belongs to TLS, whoever sent it.
     if socket.read_u8().await.map_err(unreachable)? != b'S' {
         return Err(SourceError::Unreachable(
-            "the database does not encrypt, as sslmode wants it to".to_owned(),
+            "the database does not support TLS: set sslmode to disable, or enable ssl at the database"
+                .to_owned(),
         ));
     }
     let stream = endpoint.tls.handshake(&settings.host, socket).await.map_err(unreachable)?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use axum::http::StatusCode;
 use kymograph_app::Scope;
 use kymograph_app::source::data_source::{DataSourceChange, DataSourceView, NewDataSource};
 use kymograph_domain::source::data_source::{DataSourceAccess, DataSourceContent};
@@ -49,15 +50,17 @@ impl DataSourceForm {
     }
 
     pub(super) fn into_change(self) -> ApiResult<DataSourceChange> {
-        let (_, version, secrets, content) = self.into_parts()?;
-        Ok(DataSourceChange { content, secrets, expected_version: version.filter(|version| *version != 0) })
+        let (uid, version, secrets, content) = self.into_parts()?;
+        let uid = uid.filter(|uid| !uid.is_empty());
+        let expected_version = version.filter(|version| *version != 0);
+        Ok(DataSourceChange { uid, content, secrets, expected_version })
     }
 
     fn into_parts(self) -> ApiResult<Parts> {
         let access = match self.access.as_deref().unwrap_or_default() {
-            "" | "proxy" => DataSourceAccess::Proxy,
-            "direct" => DataSourceAccess::Direct,
-            _ => return Err(ApiError::invalid_parameter("access")),
+            "" | "proxy" | "server" => DataSourceAccess::Proxy,
+            "direct" | "browser" => DataSourceAccess::Direct,
+            _ => return Err(ApiError::new(StatusCode::BAD_REQUEST, "access is neither proxy nor direct")),
         };
         let content = DataSourceContent {
             name: self.name.unwrap_or_default().trim().to_owned(),

@@ -23,12 +23,14 @@ use crate::kernel::work::Admitted;
 use crate::registry::{NounVisitor, visit};
 
 /// What a restoration came to.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Restored {
     /// The current version of the object.
     pub version: i64,
     /// Whether the object was changed.
     pub is_changed: bool,
+    /// The parts of the object that are not restored, for people.
+    pub not_restored: Option<String>,
 }
 
 impl Histories {
@@ -136,7 +138,8 @@ impl<'a> NounVisitor for Restore<'a> {
                     if let Some(list) = list {
                         unit.record(list)?;
                     }
-                    Ok(unit.decided(Restored { version, is_changed: version != before }))
+                    let not_restored = A::NOT_RESTORED.map(str::to_owned);
+                    Ok(unit.decided(Restored { version, is_changed: version != before, not_restored }))
                 })
                 .await
         })

@@ -188,6 +188,10 @@ impl<'a, 's> Deciding<'a, 's> {
         }
         if entity.version() > before {
             step = UndoStep { fate, takes_later, ..step };
+            if let Some(parts) = A::NOT_RESTORED.filter(|_| [Fate::Restored, Fate::Reverted].contains(&fate))
+            {
+                step.detail = parts.to_owned();
+            }
             self.remember(object, &entity, had, was_there);
             self.unit.record(entity)?;
         }

@@ -35,6 +35,8 @@ pub struct NewDataSource {
 /// Other settings for a data source.
 #[derive(Clone, Debug)]
 pub struct DataSourceChange {
+    /// The uid that the client has for it, which cannot be changed.
+    pub uid: Option<String>,
     /// The settings.
     pub content: DataSourceContent,
     /// The secrets that change; those that are not named stay.
@@ -82,6 +84,9 @@ impl DataSources {
     ) -> Result<DataSourceView> {
         check_secrets(&change.secrets)?;
         let uid = &self.find(scope, key, Permission::DATA_SOURCES_WRITE).await?.uid;
+        if change.uid.as_ref().is_some_and(|wanted| wanted != uid.as_str()) {
+            return Err(DataSourceError::UidFixed.into());
+        }
         self.commands
             .run(scope, |mut unit| async move {
                 let mut source = self.load(scope, &mut unit, uid, Permission::DATA_SOURCES_WRITE).await?;

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::kernel::json::JsonValue;
 use crate::kernel::json::changes::is_same;
-use crate::kernel::past::{Description, Sentence};
+use crate::kernel::past::{Description, Sentence, sentence_of};
 use crate::kernel::text::shortened;
 use panel::{Panel, PanelName, Panels};
 
@@ -184,7 +184,7 @@ fn describe(
     if rest > 0 {
         phrases.push(format!("and {rest} more"));
     }
-    let text = format!("{name} {}", phrases.join("; "));
+    let text = sentence_of(name, &phrases);
     description.push(Sentence { subject, id, title: title.to_owned(), changed, text });
     description.is_cut |= rest > 0;
 }

@@ -123,18 +123,18 @@ fn settings_are_checked() {
         (DataSourceContent { name: longest(MAX_TEXT_BYTES), ..plain() }, Ok(())),
         (
             DataSourceContent { name: longest(MAX_TEXT_BYTES + 1), ..plain() },
-            Err(DataSourceError::InvalidText),
+            Err(DataSourceError::InvalidText("name")),
         ),
-        (DataSourceContent { name: " ".to_owned(), ..plain() }, Err(DataSourceError::InvalidText)),
-        (DataSourceContent { kind: String::new(), ..plain() }, Err(DataSourceError::InvalidText)),
-        (DataSourceContent { user: "\0".to_owned(), ..plain() }, Err(DataSourceError::InvalidText)),
+        (DataSourceContent { name: " ".to_owned(), ..plain() }, Err(DataSourceError::NameMissing)),
+        (DataSourceContent { kind: String::new(), ..plain() }, Err(DataSourceError::TypeMissing)),
+        (DataSourceContent { user: "\0".to_owned(), ..plain() }, Err(DataSourceError::InvalidText("user"))),
         (
             DataSourceContent { database: longest(MAX_TEXT_BYTES + 1), ..plain() },
-            Err(DataSourceError::InvalidText),
+            Err(DataSourceError::InvalidText("database")),
         ),
         (
             DataSourceContent { basic_auth_user: longest(MAX_TEXT_BYTES + 1), ..plain() },
-            Err(DataSourceError::InvalidText),
+            Err(DataSourceError::InvalidText("basicAuthUser")),
         ),
         (DataSourceContent { url: longest(MAX_URL_BYTES), ..plain() }, Ok(())),
         (DataSourceContent { url: longest(MAX_URL_BYTES + 1), ..plain() }, Err(DataSourceError::InvalidUrl)),
@@ -201,4 +201,28 @@ fn tells_what_ends_and_counts() {
     assert_eq!(counted(deleted()), Some((QuotaTarget::DataSource, -1)));
     assert_eq!(deleted().ending(), Some(Ending::DataSource(&uid)));
     assert!(changed(content("a"), &[], &[]).ending().is_none());
+}
+
+#[test]
+fn an_image_says_when_each_secret_was_set() {
+    let events = [
+        created(content("a")).into(),
+        changed(content("a"), &["token"], &[]),
+        changed(content("a"), &["password"], &[]),
+        DataSourceDefaultCleared { id: 7 }.into(),
+        changed(content("a"), &["token"], &["password"]),
+        deleted(),
+        created(content("a")).into(),
+    ];
+    let secrets = |count: usize| {
+        let image: Value =
+            serde_json::from_str(&fold(&events[..count]).image(&events[..count]).unwrap()).unwrap();
+        image["secrets"].to_string()
+    };
+    assert_eq!(secrets(1), r#"{"password":1}"#);
+    assert_eq!(secrets(2), r#"{"password":1,"token":2}"#);
+    assert_eq!(secrets(3), r#"{"password":3,"token":2}"#);
+    assert_eq!(secrets(5), r#"{"token":4}"#);
+    assert_eq!(fold(&events[..6]).image(&events[..6]).unwrap(), NOTHING);
+    assert_eq!(secrets(7), r#"{"password":1}"#);
 }

@@ -44,7 +44,11 @@ impl Reduce {
     pub(super) fn try_read(members: &Members) -> Result<Self, String> {
         let name = model::text(members, "reducer")?;
         let reducer = Reducer::named(name).ok_or_else(|| {
-            format!("there is no reducer `{name}`; there are sum, mean, min, max, count, last and median")
+            let reducers = "there are sum, mean, min, max, count, last and median";
+            match name {
+                "" => format!("`reducer` is missing; {reducers}"),
+                name => format!("there is no reducer `{name}`; {reducers}"),
+            }
         })?;
         let settings = model::object(members, "settings")?;
         let mode = match settings.map_or(Ok(""), |settings| model::text(settings, "mode"))? {
@@ -251,7 +255,7 @@ mod tests {
         let cases = [
             (
                 json!({ "expression": "A" }),
-                "there is no reducer ``; there are sum, mean, min, max, count, last and median",
+                "`reducer` is missing; there are sum, mean, min, max, count, last and median",
             ),
             (json!({ "expression": "A", "reducer": 1 }), "`reducer` must be a text"),
             (json!({ "reducer": "sum" }), "it names no input"),

@@ -68,7 +68,7 @@ async fn every_notation_of_a_refused_address_is_refused() {
     ] {
         let error = fetch(&clients, &context(source(&format!("http://{host}:{port}/")))).await.err().unwrap();
         assert_eq!(error.status, 403, "{host}: {}", error.message);
-        assert!(error.message.contains("where data sources may not be"), "{host}: {}", error.message);
+        assert!(error.message.contains("where data sources are not allowed"), "{host}: {}", error.message);
         // The clients are kept by the uid of the source, which is the same for all of them here.
         clients.clients.invalidate_all();
     }
@@ -86,11 +86,16 @@ async fn a_name_that_moves_inside_is_not_followed() {
     fetch(&clients, &context(source.clone())).await.unwrap();
     // One look-up decides both whether and where to.
     assert_eq!((count.load(Ordering::SeqCst), server.connections()), (1, 1));
-    for class in ["metadata", "private"] {
+    let allowing = "allow_private_networks or allowed_hosts";
+    for (class, setting) in
+        [("metadata", String::new()), ("private", format!(" ([data_sources] {allowing})"))]
+    {
         source.version += 1;
         let error = fetch(&clients, &context(source.clone())).await.err().unwrap();
         assert_eq!(error.status, 403);
-        let message = format!("rebinding.example leads to a {class} address, where data sources may not be");
+        let message = format!(
+            "rebinding.example resolves to a {class} address, where data sources are not allowed{setting}"
+        );
         assert!(error.message.ends_with(&message), "{}", error.message);
     }
     assert_eq!(server.connections(), 1);

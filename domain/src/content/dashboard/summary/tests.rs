@@ -22,7 +22,7 @@ fn panels_are_followed_by_id() {
     let expected = [
         "panel “CPU” moved; its query changed",
         "panel 3 was added",
-        "panel “Net” its options changed",
+        "panel “Net”: its options changed",
         "panel “RAM” was removed",
     ];
     assert_eq!(found.iter().map(|sentence| sentence.text.as_str()).collect::<Vec<_>>(), expected);
@@ -97,7 +97,7 @@ fn panels_are_known_by_whatever_their_ids_are() {
     for id in
         ["", r#""id":0,"#, r#""id":null,"#, r#""id":"a","#, r#""id":1.0,"#, r#""id":[],"#, r#""id":9e99,"#]
     {
-        assert_eq!(changed(id), ["panel “A” its options changed"], "{id}");
+        assert_eq!(changed(id), ["panel “A”: its options changed"], "{id}");
     }
     assert_eq!(
         told(r#"{"id":1,"title":"A"},{"id":1,"title":"B"}"#, r#"{"id":1,"title":"A"},{"id":1,"title":"C"}"#),
@@ -106,11 +106,11 @@ fn panels_are_known_by_whatever_their_ids_are() {
     assert_eq!(told("{},{}", "{}"), ["a panel without a title was removed"]);
     assert_eq!(told(r#"{"id":"x"}"#, ""), ["panel x was removed"]);
     for (before, after) in [("1", "2"), ("1", "{}"), ("{}", "1")] {
-        assert_eq!(told(before, after), ["a panel without a title its options changed"]);
+        assert_eq!(told(before, after), ["a panel without a title: its options changed"]);
     }
     assert_eq!(
         told(r#"{"id":1},{"id":2}"#, r#"{"id":2},{"id":1}"#),
-        ["the dashboard its panels were put in another order"]
+        ["the dashboard: its panels were put in another order"]
     );
     let row = |inner: &str| format!(r#"{{"id":1,"panels":[{{"id":2,"panels":[{{"id":3,{inner}}}]}}]}}"#);
     assert_eq!(told(&row(r#""title":"A""#), &row(r#""title":"B""#)), ["panel “B” was called “A” before"]);
@@ -213,7 +213,7 @@ fn each_change_of_a_panel_has_a_word() {
         assert_eq!(told_of_panel(&before, &after).1, words, "{before} {after}");
     }
     let text = told_of_panel(&grid(r#""static":true"#), &grid(r#""static":false"#)).0;
-    assert_eq!(text, "panel 1 its place changed");
+    assert_eq!(text, "panel 1: its place changed");
     let text = told_of_panel(&place(0, 0, 4, 4), &place(1, 0, 5, 4)).0;
     assert_eq!(text, "panel 1 moved; was resized");
 }
@@ -223,22 +223,22 @@ fn a_panel_in_both_lists_is_looked_for_in_both() {
     let rows = |rows: &str| format!(r#"{{"dashboard":{{"panels":[{{"id":1}}],"rows":[{rows}]}}}}"#);
     assert_eq!(texts(&rows(""), &rows(r#"{"id":2}"#)), ["panel 2 was added"]);
     let row = |panel: &str| rows(&format!(r#"{{"id":9,"panels":[{panel}]}}"#));
-    assert_eq!(texts(&row(r#"{"id":2}"#), &row(r#"{"id":2,"x":1}"#)), ["panel 2 its options changed"]);
+    assert_eq!(texts(&row(r#"{"id":2}"#), &row(r#"{"id":2,"x":1}"#)), ["panel 2: its options changed"]);
 }
 
 #[test]
 fn what_has_no_words_of_its_own_is_named() {
     let dashboard = |member: &str| format!(r#"{{"dashboard":{{{member}}}}}"#);
     for (before, after, text) in [
-        (r#""panels":7"#, r#""panels":8"#, "the dashboard its panels changed"),
-        (r#""rows":7"#, r#""rows":8"#, "the dashboard its rows changed"),
-        (r#""templating":7"#, r#""templating":8"#, "the dashboard its variables changed"),
+        (r#""panels":7"#, r#""panels":8"#, "the dashboard: its panels changed"),
+        (r#""rows":7"#, r#""rows":8"#, "the dashboard: its rows changed"),
+        (r#""templating":7"#, r#""templating":8"#, "the dashboard: its variables changed"),
         (
             r#""templating":{"list":[],"x":1}"#,
             r#""templating":{"list":[],"x":2}"#,
-            "the dashboard its variables changed",
+            "the dashboard: its variables changed",
         ),
-        (r#""a":1"#, r#""b":1"#, "the dashboard its a changed; its b changed"),
+        (r#""a":1"#, r#""b":1"#, "the dashboard: its a changed; its b changed"),
     ] {
         assert_eq!(texts(&dashboard(before), &dashboard(after)), [text]);
     }
@@ -251,7 +251,7 @@ fn what_has_no_words_of_its_own_is_named() {
         )
     };
     let image = |number: u8| format!(r#"{{"dashboard":{}}}"#, parts(number));
-    assert_eq!(texts(&image(1), &image(2)), ["panel 1 its options changed", "variable “a” changed"]);
+    assert_eq!(texts(&image(1), &image(2)), ["panel 1: its options changed", "variable “a” changed"]);
 }
 
 #[test]
