@@ -51,6 +51,9 @@ async fn are_created_read_changed_and_deleted() {
     assert_eq!(fields, &json!({"basicAuthPassword": true, "token": true}));
     let stale = "Datasource has already been updated by someone else. Please reload and try again";
     admin.put(&by_uid, &change).await.expect_message(409, stale);
+    change["uid"] = json!("other");
+    admin.put(&by_uid, &change).await.expect(400);
+    change["uid"] = json!(uid);
     change["version"] = json!(0);
     change["secureJsonData"] = json!({"token": "", "basicAuthPassword": null});
     let path = format!("/api/datasources/{id}");
@@ -210,13 +213,19 @@ async fn no_secret_is_ever_shown_and_settings_come_back_without_them() {
     let sealed = "SELECT count(*) FROM secrets WHERE position('hunter2' IN encode(sealed, 'escape')) > 0";
     assert_eq!(server.database.scalar::<i64>(sealed).await, 0);
 
-    admin.post(&format!("{path}/history/restore"), &json!({"version": 1})).await.expect(200);
+    let newest = admin.get(&format!("{path}/history?changes=true&limit=1")).await.expect(200).body;
+    let changes = newest["entries"][0]["changes"].as_array().unwrap();
+    assert!(changes.iter().any(|change| change["path"] == "/secrets/token"), "{newest}");
+    let told = admin.post(&format!("{path}/history/restore"), &json!({"version": 1})).await.expect(200).body;
+    assert!(told["message"].as_str().unwrap().contains("secrets are not restored"), "{told}");
     let restored = admin.get(&path).await.expect(200).body;
     assert_eq!((&restored["name"], &restored["version"]), (&json!("P"), &json!(3)));
     assert_eq!(restored["secureJsonFields"], json!({"basicAuthPassword": true, "token": true}));
     admin.delete(&path).await.expect(200);
     let history = admin.get(&format!("{path}/history")).await.expect(200).body;
     let undo = format!("/api/audit/events/{}/undo", history["entries"][0]["position"]);
+    let told = admin.get(&undo).await.expect(200).body;
+    assert!(told["steps"][0]["text"].as_str().unwrap().contains("secrets are not restored"), "{told}");
     admin.post(&undo, &json!({})).await.expect(200);
     let back = admin.get(&path).await.expect(200).body;
     assert_eq!((&back["name"], &back["secureJsonFields"]), (&json!("P"), &json!({})));

@@ -210,6 +210,9 @@ async fn the_address_decides_where_the_server_connects_to() {
         let proxied = admin.request(Method::GET, &format!("/api/datasources/proxy/uid/{uid}/api/v1/labels"));
         assert_eq!(proxied.send().await.unwrap().status(), 403, "{url}");
     }
+    server.access.flush().await;
+    let denied = admin.get("/api/audit/events?outcome=denied").await.expect(200).body;
+    assert_eq!(denied["events"], json!([]), "it is no matter of rights");
 }
 
 /// A source that counts requests, tells what it was sent, and answers after a while.
