@@ -4,6 +4,7 @@ pub mod backend;
 pub mod data_source;
 pub(crate) mod permission;
 pub mod query;
+pub mod room;
 
 use std::sync::Arc;
 

@@ -40,6 +40,12 @@ pub(crate) const LIMITS: &[Limit] = &[
         answer: "400",
     },
     Limit {
+        what: "Secrets that are set at once",
+        at: "A data source",
+        most: Amount::Bytes(data_source::MAX_SECRETS_BYTES),
+        answer: "400",
+    },
+    Limit {
         what: "Expressions",
         at: "A request with queries",
         most: Amount::Count(expression::MAX_EXPRESSIONS as u64),

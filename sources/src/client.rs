@@ -29,7 +29,7 @@ use tokio::time::timeout;
 use url::Url;
 
 use crate::policy::Egress;
-use body::Encoding;
+use body::{BodyError, Encoding};
 use connect::Connector;
 use tls::Tls;
 
@@ -39,8 +39,9 @@ pub(crate) use header::value as header_value;
 pub use settings::{ClientSettings, ForwardProxy};
 pub(crate) use settings::{MAX_TIMEOUT, json_number, json_text};
 
-/// How many sources have a client.
-pub(crate) const MAX_CLIENTS: u64 = 1_024;
+/// How many bytes the clients of sources take in memory, and at least how many one takes, with a connection of its own.
+pub(crate) const MAX_CLIENT_BYTES: usize = 32 * 1024 * 1024;
+const CLIENT_BYTES: u32 = 32 * 1024;
 
 /// How long a client is kept that nobody uses.
 const IDLE_CLIENT: Duration = Duration::from_secs(600);
@@ -62,7 +63,11 @@ impl HttpClients {
     /// Clients that go out this way.
     #[must_use]
     pub fn new(egress: Egress, settings: ClientSettings) -> Self {
-        let clients = Cache::builder().max_capacity(MAX_CLIENTS).time_to_idle(IDLE_CLIENT).build();
+        let clients = Cache::builder()
+            .max_capacity(MAX_CLIENT_BYTES as u64)
+            .weigher(|_, client: &Arc<SourceClient>| client.weight)
+            .time_to_idle(IDLE_CLIENT)
+            .build();
         Self { egress, settings: Arc::new(settings), clients }
     }
 
@@ -103,6 +108,8 @@ pub(crate) struct SourceClient {
     timeout: Duration,
     settings: Arc<ClientSettings>,
     edition: Edition,
+    /// What it counts for in the cache, in bytes.
+    weight: u32,
 }
 
 /// A request of this server's own to a source.
@@ -149,6 +156,7 @@ impl SourceClient {
             timeout: settings::timeout(source, &settings),
             settings,
             edition: Edition::of(source),
+            weight: CLIENT_BYTES.saturating_add(source.weight()),
         })
     }
 
@@ -179,8 +187,11 @@ impl SourceClient {
             let encoding =
                 response.headers().get(name::CONTENT_ENCODING).and_then(|value| value.to_str().ok());
             let encoding = Encoding::parse(encoding).map_err(|error| unusable(source, error))?;
-            let body = body::read(response.into_body(), encoding, context.max_bytes).await;
-            let body = body.map_err(|error| unusable(source, error))?;
+            let body = body::read(response.into_body(), encoding, context.max_bytes, &context.share).await;
+            let body = body.map_err(|error| match error {
+                BodyError::NoRoom(error) => error.into(),
+                error => unusable(source, error),
+            })?;
             Ok(Answer { status: status.as_u16(), body })
         };
         timeout(self.timeout, exchange)

@@ -12,6 +12,7 @@ use kymograph_app::kernel::work::Workers;
 use kymograph_app::source::backend::{
     Query, ResourceRequest, ResourceResponse, SourceContext, SourceSecrets, SourceSettings, TimeRange,
 };
+use kymograph_app::source::room::AnswerShare;
 use kymograph_domain::OrgId;
 use kymograph_domain::source::data_source::DataSourceContent;
 use kymograph_infra::compute::ComputeThreads;
@@ -43,7 +44,13 @@ pub(crate) fn source(url: &str) -> SourceSettings {
 
 /// What is told to a source, which may answer with 16 MiB.
 pub(crate) fn context(source: SourceSettings) -> SourceContext {
-    SourceContext { source: Arc::new(source), user: None, headers: Vec::new(), max_bytes: 16 << 20 }
+    SourceContext {
+        source: Arc::new(source),
+        user: None,
+        headers: Vec::new(),
+        max_bytes: 16 << 20,
+        share: Arc::new(AnswerShare::alone(OrgId(1))),
+    }
 }
 
 /// A query of an hour.

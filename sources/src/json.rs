@@ -8,6 +8,9 @@ use std::borrow::Cow;
 use kymograph_domain::source::frame::Labels;
 use sample::Sample;
 
+/// What a label takes beside its texts.
+pub(crate) const LABEL: usize = 64;
+
 /// How deep values may be nested.
 const MAX_DEPTH: usize = 64;
 
@@ -212,8 +215,6 @@ impl<'a> Json<'a> {
 
     /// Reads an object of texts.
     pub(crate) fn labels(&mut self) -> Read<Labels> {
-        /// What a label takes beside its texts.
-        const LABEL: usize = 64;
         let mut labels = Labels::new();
         self.object(|json, name| {
             let value = json.string()?;

@@ -38,6 +38,12 @@ pub const LIMITS: &[Limit] = &[
         answer: "The query is 502",
     },
     Limit {
+        what: "Format of a legend",
+        at: "Prometheus and Loki",
+        most: Amount::Bytes(template::MAX_LEGEND),
+        answer: "The query is 400",
+    },
+    Limit {
         what: "Name that a legend gives to a series",
         at: "Prometheus and Loki",
         most: Amount::Bytes(template::MAX_LEGEND),
@@ -62,9 +68,9 @@ pub const LIMITS: &[Limit] = &[
         answer: "It breaks off",
     },
     Limit {
-        what: "Data sources with connections",
+        what: "Memory of the clients of data sources, each of 32 KiB and more",
         at: "A server",
-        most: Amount::Count(client::MAX_CLIENTS),
+        most: Amount::Bytes(client::MAX_CLIENT_BYTES),
         answer: "Those that were not used for the longest time connect again",
     },
     Limit {
@@ -146,9 +152,9 @@ pub const LIMITS: &[Limit] = &[
         answer: "It is closed",
     },
     Limit {
-        what: "PostgreSQL sources with open connections",
+        what: "Memory of the pools of PostgreSQL sources, each of 32 KiB and more",
         at: "A server",
-        most: Amount::Count(postgres::MAX_POOLS),
+        most: Amount::Bytes(postgres::MAX_POOL_BYTES),
         answer: "The connections of others are closed",
     },
     Limit {

@@ -68,10 +68,10 @@ impl LokiBackend {
         if !is_success(answer.status) {
             return Err(failed_with(context, answer.status, answer::error_text(&answer.body).as_bytes()));
         }
-        let budget = context.max_bytes;
-        let read =
-            parsed(&self.workers, context, answer.body, move |text| answer::read(text, budget, &query))
-                .await?;
+        let read = parsed(&self.workers, context, answer.body, move |text, budget| {
+            answer::read(text, budget, &query)
+        });
+        let read = read.await?;
         read.map_err(|error| {
             unusable(&context.source, format_args!("answered {} with {error}", answer.status))
         })

@@ -1,21 +1,59 @@
-//! Reading answers: large ones on the threads for work that takes long, in the org's turn.
+//! Reading answers: large ones on the threads for work that takes long, in the org's turn, and as far as there is memory for
+//! what is made of them.
+
+use std::sync::Arc;
 
 use kymograph_app::kernel::work::Workers;
 use kymograph_app::source::backend::{QueryError, SourceContext};
+use kymograph_domain::source::frame::Frame;
 
 use crate::json::{JsonError, Read};
 
-/// The result of `read` on a body.
-pub(crate) async fn parsed<T: Send + 'static>(
+/// What is made of a body at first, beside its points, as a part of its bytes: most bodies are points.
+const FIRST_SHARE: usize = 4;
+/// And at least so much.
+const FIRST_BYTES: usize = 64 * 1024;
+
+/// What was made of a body.
+pub(crate) trait Parsed: Send + 'static {
+    /// About how many bytes it takes in memory.
+    fn bytes(&self) -> usize;
+}
+
+impl Parsed for Vec<Frame> {
+    fn bytes(&self) -> usize {
+        self.iter().map(Frame::bytes).sum()
+    }
+}
+
+/// The result of `read` on a body, which is told how many bytes it may make beside the points.
+pub(crate) async fn parsed<T: Parsed>(
     workers: &Workers,
     context: &SourceContext,
     body: Vec<u8>,
-    read: impl FnOnce(&str) -> Read<T> + Send + 'static,
+    read: impl Fn(&str, usize) -> Read<T> + Send + Sync + 'static,
 ) -> Result<Read<T>, QueryError> {
+    let (body, read, share) = (Arc::new(body), Arc::new(read), &context.share);
     let bytes = body.len();
-    let work = move || {
-        let text = std::str::from_utf8(&body).map_err(|error| JsonError::Malformed(error.valid_up_to()))?;
-        read(text)
+    // Points take no more than their text.
+    share.take(bytes).await?;
+    let mut budget = 0;
+    let mut next = (bytes / FIRST_SHARE).max(FIRST_BYTES).min(context.max_bytes);
+    let result = loop {
+        share.take(next - budget).await?;
+        budget = next;
+        let (body, read) = (body.clone(), read.clone());
+        let work = move || {
+            let text =
+                std::str::from_utf8(&body).map_err(|error| JsonError::Malformed(error.valid_up_to()))?;
+            read(text, budget)
+        };
+        match workers.run(context.source.org, bytes, work).await? {
+            Err(JsonError::TooMuch) if budget < context.max_bytes => next = context.max_bytes,
+            result => break result,
+        }
     };
-    Ok(workers.run(context.source.org, bytes, work).await?)
+    let kept = result.as_ref().map_or(0, Parsed::bytes);
+    share.give_back((2 * bytes + budget).saturating_sub(kept));
+    Ok(result)
 }

@@ -26,7 +26,8 @@ use kymograph_app::source::backend::{
     Backend, Health, Query, QueryError, QueryResult, QueryResults, ResourceRequest, ResourceResponse,
     SourceContext, SourceSettings,
 };
-use kymograph_domain::{OrgId, Uid};
+use kymograph_domain::OrgId;
+use kymograph_domain::source::frame::Frame;
 use moka::sync::Cache;
 use serde_json::json;
 
@@ -47,14 +48,15 @@ use share::Shares;
 /// The types of sources that this backend serves.
 pub const TYPES: [&str; 2] = ["grafana-postgresql-datasource", "postgres"];
 
-/// How many sources have a pool of connections at a time.
-pub const MAX_POOLS: u64 = 1000;
+/// How many bytes the pools of all sources take, without their connections.
+pub const MAX_POOL_BYTES: usize = 32 * 1024 * 1024;
 /// How long a pool is kept that nobody asks.
 const POOL_IDLE_TIME: Duration = Duration::from_secs(600);
 /// How many queries of a request are asked at a time.
 const CONCURRENT_QUERIES: usize = 4;
 
-type PoolKey = (OrgId, Uid, i64);
+/// A uid can be that of another source later, with other settings, and versions begin with 1 again.
+type PoolKey = (OrgId, i64, i64);
 
 /// Asks PostgreSQL.
 pub struct PostgresBackend {
@@ -69,7 +71,11 @@ impl PostgresBackend {
     /// A backend with a way out. Nothing is connected to before it is asked.
     #[must_use]
     pub fn new(egress: Egress, workers: Workers) -> Self {
-        let pools = Cache::builder().max_capacity(MAX_POOLS).time_to_idle(POOL_IDLE_TIME).build();
+        let pools = Cache::builder()
+            .max_capacity(MAX_POOL_BYTES as u64)
+            .weigher(|_, pool: &Arc<SourcePool>| pool.weight())
+            .time_to_idle(POOL_IDLE_TIME)
+            .build();
         Self { egress, workers, shares: Arc::default(), pools, max_rows: MAX_ROWS }
     }
 
@@ -82,15 +88,20 @@ impl PostgresBackend {
     /// The pool of a source as it is now. A change of the source leads to a new pool; the old one closes its connections once
     /// they have nothing to do.
     fn pool(&self, source: &SourceSettings) -> Result<Arc<SourcePool>, SourceError> {
-        let key = (source.org, source.uid.clone(), source.version);
+        let key = (source.org, source.id, source.version);
         let make = || SourcePool::try_new(source, self.egress.clone(), self.shares.clone()).map(Arc::new);
         let made = self.pools.try_get_with(key, make);
         made.map_err(|error| (*error).clone())
     }
 
     /// Runs a statement. If there are too many connections, those that have nothing to do give way.
-    async fn run(&self, pool: &SourcePool, sql: &str, max_bytes: usize) -> Result<Answer, SourceError> {
-        let room = Room { rows: self.max_rows, bytes: max_bytes };
+    async fn run(
+        &self,
+        pool: &SourcePool,
+        sql: &str,
+        context: &SourceContext,
+    ) -> Result<Answer, SourceError> {
+        let room = Room { rows: self.max_rows, bytes: context.max_bytes, share: &context.share };
         match query::run(pool, sql, room).await {
             Err(SourceError::Full) => {
                 self.pools.iter().for_each(|(_, pool)| pool.close_idle());
@@ -105,11 +116,16 @@ impl PostgresBackend {
         let told = |error: SourceError| error.of_source(&source.content.name);
         let pool = self.pool(source).map_err(told)?;
         let invalid = |text| told(SourceError::Invalid(text));
-        let plan = Plan::of(query, pool.settings(), context.max_bytes);
-        let Some(plan) = plan.map_err(invalid)? else { return Ok(Vec::new()) };
-        let answer = self.run(&pool, &plan.sql, context.max_bytes).await.map_err(told)?;
-        let frames = self.workers.run(source.org, answer.bytes, move || plan.frames(answer)).await;
-        frames?.map_err(invalid)
+        let plan = Plan::of(query, pool.settings()).map_err(invalid)?;
+        let Some(plan) = plan else { return Ok(Vec::new()) };
+        let answer = self.run(&pool, &plan.sql, context).await.map_err(told)?;
+        let rows = answer.bytes;
+        let room = plan.bytes_of_frames(rows).min(context.max_bytes);
+        context.share.take(room).await?;
+        let frames = self.workers.run(source.org, rows, move || plan.frames(answer, room)).await?;
+        let kept = frames.as_ref().map_or(0, |frames| frames.iter().map(Frame::bytes).sum());
+        context.share.give_back((rows + room).saturating_sub(kept));
+        frames.map_err(invalid)
     }
 }
 
@@ -122,7 +138,7 @@ impl Backend for PostgresBackend {
     async fn check_health(&self, context: &SourceContext) -> Health {
         let checked = async {
             let pool = self.pool(&context.source)?;
-            self.run(&pool, "SELECT 1", context.max_bytes).await
+            self.run(&pool, "SELECT 1", context).await
         };
         match checked.await {
             Ok(_) => Health::ok("Database Connection OK"),

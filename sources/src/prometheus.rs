@@ -154,10 +154,9 @@ impl PrometheusBackend {
             answer = client.fetch(context, call(Method::GET)).await?;
         }
         let Answer { status, body } = answer;
-        let budget = context.max_bytes;
         let beginning =
             if is_success(status) { Vec::new() } else { body.iter().take(MAX_SAID).copied().collect() };
-        let read = parsed(&self.workers, context, body, move |text| {
+        let read = parsed(&self.workers, context, body, move |text, budget| {
             PrometheusAnswer::read(text, budget, asked, &query)
         })
         .await?;

@@ -1,5 +1,10 @@
 //! Variables in the text of a query, as `$name` or `${name}`.
 
+use kymograph_app::source::backend::QueryError;
+use serde_json::{Map, Value};
+
+use crate::backend::text;
+
 /// Replaces the variables that are known. Each is one of a fixed list, so that a text grows by a factor at most.
 ///
 /// Of `$__interval_ms` none but `__interval_ms` is replaced: the name is as long as it can be.
@@ -31,8 +36,18 @@ pub(crate) fn fill<'v>(text: &str, value: impl Fn(&str) -> Option<&'v str>) -> S
     filled
 }
 
-/// The longest name that a legend gives to a series, in bytes. Both the format and the values are others' to choose.
+/// The longest format of a legend, which is read for each series, and the longest name that it gives to one, in bytes. Both the
+/// format and the values are others' to choose.
 pub(crate) const MAX_LEGEND: usize = 2_048;
+
+/// The format of a query's legend.
+pub(crate) fn legend_format(model: &Map<String, Value>) -> Result<String, QueryError> {
+    let format = text(model, "legendFormat")?;
+    if format.len() > MAX_LEGEND {
+        return Err(QueryError::invalid(format!("legendFormat is longer than {MAX_LEGEND} bytes")));
+    }
+    Ok(format.to_owned())
+}
 
 /// The most bytes of a character.
 const MAX_CHARACTER: usize = 4;

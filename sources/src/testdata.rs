@@ -13,6 +13,7 @@ mod walk;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
+use kymograph_app::kernel::work::Workers;
 use kymograph_app::source::backend::{
     Backend, Health, Query, QueryError, QueryResults, ResourceRequest, ResourceResponse, SourceContext,
 };
@@ -28,15 +29,26 @@ pub use scenario::MAX_DELAY;
 /// The types of sources that this backend serves.
 pub const TYPES: [&str; 2] = ["grafana-testdata-datasource", "testdata"];
 
+/// How many queries of a request are answered at a time: those that take their time do so side by side.
+const CONCURRENT_QUERIES: usize = 8;
+
 /// Answers with made-up data.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct TestDataBackend;
+pub struct TestDataBackend {
+    workers: Workers,
+}
+
+impl TestDataBackend {
+    /// A backend whose workers make large answers.
+    #[must_use]
+    pub fn new(workers: Workers) -> Self {
+        Self { workers }
+    }
+}
 
 #[async_trait]
 impl Backend for TestDataBackend {
-    async fn query(&self, _context: &SourceContext, queries: &[Query]) -> QueryResults {
-        // Those that take their time do so side by side.
-        each(queries, queries.len().max(1), scenario::answer).await
+    async fn query(&self, context: &SourceContext, queries: &[Query]) -> QueryResults {
+        each(queries, CONCURRENT_QUERIES, |query| scenario::answer(&self.workers, context, query)).await
     }
 
     async fn check_health(&self, _context: &SourceContext) -> Health {

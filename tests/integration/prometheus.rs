@@ -9,6 +9,7 @@ use kymograph_app::source::backend::{
     Backend, Query, QueryError, ResourceRequest, SourceContext, SourceProxy, SourceSecrets, SourceSettings,
     TimeRange,
 };
+use kymograph_app::source::room::AnswerShare;
 use kymograph_domain::OrgId;
 use kymograph_domain::source::data_source::DataSourceContent;
 use kymograph_domain::source::frame::{Column, Frame};
@@ -45,7 +46,8 @@ fn context(url: &str, json_data: Value) -> SourceContext {
         version: 1,
         updated_ms: 0,
     };
-    SourceContext { source: Arc::new(source), user: None, headers: Vec::new(), max_bytes: 64 << 20 }
+    let share = Arc::new(AnswerShare::alone(source.org));
+    SourceContext { source: Arc::new(source), user: None, headers: Vec::new(), max_bytes: 64 << 20, share }
 }
 
 async fn ask(context: &SourceContext, model: Value, range: TimeRange) -> Result<Vec<Frame>, QueryError> {

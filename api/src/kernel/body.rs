@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::body::{Body, HttpBody};
 use axum::extract::{FromRequest, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http_body_util::BodyExt;
@@ -22,8 +22,8 @@ use serde::de::DeserializeOwned;
 use utoipa::ToSchema;
 
 use crate::kernel::error::ApiError;
-use crate::kernel::layer::Gate;
 use crate::kernel::layer::budget::{self, Owner};
+use crate::kernel::layer::{Gate, is_write};
 
 /// The size limit of a body on a public route.
 pub(crate) const MAX_PUBLIC_BODY: usize = 64 * 1024;
@@ -275,14 +275,13 @@ impl<S: Send + Sync> FromRequest<S> for RawBody {
     type Rejection = ApiError;
 
     async fn from_request(mut request: Request, _: &S) -> Result<Self, ApiError> {
-        // A GET has no body that means anything.
-        let bytes = match *request.method() {
-            Method::GET => Bytes::new(),
-            _ => {
-                let ReadBody { text, charge } = read(&mut request, MAX_FORM).await?;
-                HeldCharges::hold(&request, charge);
-                text.into()
-            }
+        let bytes = if is_write(request.method()) {
+            let ReadBody { text, charge } = read(&mut request, MAX_FORM).await?;
+            HeldCharges::hold(&request, charge);
+            text.into()
+        } else {
+            // Such a request has no body that means anything.
+            Bytes::new()
         };
         let (parts, _) = request.into_parts();
         Ok(Self { parts, bytes })

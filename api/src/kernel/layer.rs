@@ -25,7 +25,6 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use http_body::{Frame, SizeHint};
 use kymograph_app::kernel::answer::Answers;
-use kymograph_app::kernel::work::Admission;
 use kymograph_app::{Commands, Scope};
 
 use crate::kernel::body::{BodyRules, HeldCharges};
@@ -36,7 +35,7 @@ pub use client_address::Network;
 pub(crate) use context::{MAX_ID_LENGTH, request_context};
 pub use gate::{Admitted, Asked, Caller, Gate, Sender};
 
-use context::is_write;
+pub(crate) use context::is_write;
 use gate::refused;
 
 /// The settings of all requests.
@@ -155,19 +154,26 @@ async fn read(answers: &Arc<Answers>, scope: &Scope, request: Request, next: Nex
     let (response, turn) = answers.make(scope.org(), Box::pin(next.run(request))).await;
     match turn {
         Some(turn) if response.body().size_hint().exact().is_some() => {
-            response.map(|body| Body::new(HeldBody { body, _turn: turn }))
+            response.map(|body| HeldBody::around(body, turn))
         }
         _ => response,
     }
 }
 
-/// A body that holds its admission until it is sent.
-struct HeldBody {
+/// A body that holds something, such as its admission, until it is handed over to the connection.
+pub(crate) struct HeldBody<H> {
     body: Body,
-    _turn: Admission,
+    _held: H,
 }
 
-impl HttpBody for HeldBody {
+impl<H: Send + Unpin + 'static> HeldBody<H> {
+    /// The body with what it holds.
+    pub(crate) fn around(body: Body, held: H) -> Body {
+        Body::new(Self { body, _held: held })
+    }
+}
+
+impl<H: Unpin> HttpBody for HeldBody<H> {
     type Data = Bytes;
     type Error = axum::Error;
 

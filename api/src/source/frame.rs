@@ -6,10 +6,11 @@
 
 mod number;
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use kymograph_app::kernel::error::{Error, Result};
-use kymograph_app::source::backend::{ErrorOrigin, QueryResult, QueryResults};
+use kymograph_app::source::backend::{ErrorOrigin, QueryResult};
 use kymograph_domain::kernel::json::push_string;
 use kymograph_domain::source::frame::{Cells, Column, Field, FieldConfig, Frame, FrameMeta, Notice};
 use serde::Serialize;
@@ -20,17 +21,34 @@ use number::{push_f32, push_f64, push_whole};
 const NANOS_OF_MS: i64 = 1_000_000;
 /// How many cells are written before it is looked whether the answer is too large.
 const CELLS: usize = 256;
-/// How many bytes a cell has on the average, for the first size of the answer.
+/// How many bytes a cell has on the average.
 const BYTES_OF_CELL: usize = 14;
+/// Above how many bytes a text is searched for what has to be escaped before it is written.
+const LONG_TEXT: usize = 4096;
+
+/// Results by `refId`.
+type Results<'a> = BTreeMap<&'a str, &'a QueryResult>;
 
 /// About how many bytes an answer has.
-pub(super) fn expected_bytes(results: &QueryResults) -> usize {
-    let cells = results.values().flatten().flatten().map(Frame::cells);
-    cells.sum::<usize>().saturating_mul(BYTES_OF_CELL).saturating_add(1024)
+pub(super) fn expected_bytes(results: &Results<'_>) -> usize {
+    let frames = results.values().filter_map(|result| result.as_deref().ok()).flatten();
+    frames.map(expected_bytes_of).fold(1024, usize::saturating_add)
+}
+
+fn expected_bytes_of(frame: &Frame) -> usize {
+    let of_column = |column: &Column| match column {
+        Column::Text(cells) | Column::Json(cells) => {
+            cells.values.iter().map(|text| text.len() + 3).sum::<usize>()
+        }
+        column => column.len().saturating_mul(BYTES_OF_CELL),
+    };
+    let cells = frame.fields.iter().map(|field| of_column(&field.column)).sum::<usize>();
+    // Names and labels take about as much as in memory.
+    frame.bytes() - frame.fields.iter().map(|field| field.column.bytes()).sum::<usize>() + cells
 }
 
 /// The answer to queries: a result for each `refId`, in their order. It fails if it would have more than so many bytes.
-pub fn answer(results: &QueryResults, max_bytes: usize) -> Result<Vec<u8>> {
+pub fn answer(results: &Results<'_>, max_bytes: usize) -> Result<Vec<u8>> {
     let mut writer =
         Writer { out: Vec::with_capacity(expected_bytes(results).min(max_bytes)), max_bytes, times: None };
     writer.raw("{\"results\":{");
@@ -43,6 +61,16 @@ pub fn answer(results: &QueryResults, max_bytes: usize) -> Result<Vec<u8>> {
     writer.raw("}}");
     writer.must_fit()?;
     Ok(writer.out)
+}
+
+/// How many bytes a text has in JSON at most: a control character becomes six.
+fn escaped_bytes(text: &str) -> usize {
+    let escaped = |byte: u8| match byte {
+        b'"' | b'\\' => 2,
+        ..0x20 => 6,
+        _ => 1,
+    };
+    text.bytes().map(escaped).sum()
 }
 
 fn too_large() -> Error {
@@ -65,7 +93,11 @@ impl<'a> Writer<'a> {
     }
 
     fn has_room(&self, text: &str) -> bool {
-        self.out.len().saturating_add(text.len()) <= self.max_bytes
+        self.has_room_for(text.len())
+    }
+
+    fn has_room_for(&self, bytes: usize) -> bool {
+        self.out.len().saturating_add(bytes) <= self.max_bytes
     }
 
     fn raw(&mut self, text: &str) {
@@ -80,7 +112,7 @@ impl<'a> Writer<'a> {
     }
 
     fn text(&mut self, text: &str) -> Result<()> {
-        if !self.has_room(text) {
+        if !self.has_room(text) || text.len() > LONG_TEXT && !self.has_room_for(escaped_bytes(text)) {
             return Err(too_large());
         }
         push_string(&mut self.out, text).map_err(Error::internal)?;
@@ -101,7 +133,9 @@ impl<'a> Writer<'a> {
                 self.text(&error.message)?;
                 self.raw(match error.origin {
                     ErrorOrigin::Plugin => ",\"errorSource\":\"plugin\",\"status\":",
-                    ErrorOrigin::Downstream => ",\"errorSource\":\"downstream\",\"status\":",
+                    ErrorOrigin::Downstream | ErrorOrigin::Network => {
+                        ",\"errorSource\":\"downstream\",\"status\":"
+                    }
                 });
                 push_whole(&mut self.out, error.status);
                 self.raw(",\"frames\":[]}");

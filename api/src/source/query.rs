@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use kymograph_app::source::query::NewQueries;
+use kymograph_app::source::query::{NewQueries, QueryAnswers};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -13,13 +13,10 @@ use super::frame;
 use super::resource::SourceState;
 use crate::kernel::body::JsonBody;
 use crate::kernel::error::ApiResult;
-use crate::kernel::layer::Caller;
+use crate::kernel::layer::{Caller, HeldBody};
 use crate::kernel::routes::{Group, Routes, post};
 
 const GROUP: Group = Group::new("ds", "Queries to data sources");
-
-/// The most bytes of the answer to a request with queries.
-pub(crate) const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 
 /// The routes of queries.
 pub(super) fn routes(state: &SourceState) -> Routes {
@@ -74,12 +71,12 @@ async fn query_metrics_with_expressions(
         queries: form.queries.unwrap_or_default(),
         headers: state.cookies(&headers),
     };
-    let results = state.queries.query_metrics(&scope, new).await?;
-    let status = if results.values().any(Result::is_err) { StatusCode::BAD_REQUEST } else { StatusCode::OK };
-    let bytes = frame::expected_bytes(&results);
-    let write = move || frame::answer(&results, MAX_ANSWER_BYTES);
-    let text = state.queries.work_on_answer(&scope, bytes, write).await??;
+    let answers = state.queries.query_metrics(&scope, new).await?;
+    let expected = frame::expected_bytes(&answers.results());
+    let write = |answers: &QueryAnswers, max_bytes| frame::answer(&answers.results(), max_bytes);
+    let written = state.queries.write_answers(&scope, answers, expected, write).await?;
+    let status = if written.has_failed { StatusCode::BAD_REQUEST } else { StatusCode::OK };
     // A repeated query is asked again: large responses are not kept.
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
-    Ok((status, headers, Body::from(text)).into_response())
+    Ok((status, headers, HeldBody::around(Body::from(written.text), written.share)).into_response())
 }

@@ -180,7 +180,7 @@ async fn call_datasource_resource(
     Path((uid, _)): Path<(String, String)>,
     body: RawBody,
 ) -> ApiResult<Response> {
-    let request = resource_request(&state, body, "/resources/");
+    let request = resource_request(&state, body, "/api/datasources/uid/", 2);
     Ok(passed_back(state.queries.call_resource(&scope, DataSourceKey::Uid(&uid), request).await?))
 }
 
@@ -190,7 +190,7 @@ async fn datasource_proxy_by_uid(
     Path((uid, _)): Path<(String, String)>,
     body: RawBody,
 ) -> ApiResult<Response> {
-    forward(&state, &scope, DataSourceKey::Uid(&uid), body, &format!("/proxy/uid/{uid}/")).await
+    forward(&state, &scope, DataSourceKey::Uid(&uid), body, "/api/datasources/proxy/uid/").await
 }
 
 async fn datasource_proxy_by_id(
@@ -200,7 +200,7 @@ async fn datasource_proxy_by_id(
     body: RawBody,
 ) -> ApiResult<Response> {
     let key = DataSourceKey::Id(parse_id("id", &id)?);
-    forward(&state, &scope, key, body, &format!("/proxy/{id}/")).await
+    forward(&state, &scope, key, body, "/api/datasources/proxy/").await
 }
 
 async fn forward(
@@ -210,14 +210,15 @@ async fn forward(
     body: RawBody,
     after: &str,
 ) -> ApiResult<Response> {
-    let request = resource_request(state, body, after);
+    let request = resource_request(state, body, after, 1);
     Ok(passed_back(state.queries.forward(scope, key, request).await?))
 }
 
-/// The request to a data source: its path is what comes after a part of the path, percent-encoded as it came.
-fn resource_request(state: &SourceState, body: RawBody, after: &str) -> ResourceRequest {
+/// The request to a data source: its path is what comes some segments after a part of the path, percent-encoded as it came.
+fn resource_request(state: &SourceState, body: RawBody, after: &str, segments: usize) -> ResourceRequest {
     let RawBody { parts, bytes } = body;
-    let path = parts.uri.path().split_once(after).map(|(_, path)| path).unwrap_or_default();
+    let rest = parts.uri.path().split_once(after).map(|(_, rest)| rest).unwrap_or_default();
+    let path = rest.splitn(segments + 1, '/').nth(segments).unwrap_or_default();
     ResourceRequest {
         method: parts.method.to_string(),
         path: path.to_owned(),

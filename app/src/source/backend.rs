@@ -16,6 +16,7 @@ use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use crate::kernel::error::{Error, ErrorKind};
+use crate::source::room::AnswerShare;
 
 /// Secrets of a source by name. They are overwritten when they are dropped, and never printed.
 #[derive(Clone, Default)]
@@ -54,6 +55,21 @@ pub struct SourceSettings {
     pub updated_ms: i64,
 }
 
+impl SourceSettings {
+    /// About how many bytes they take in memory, for caches of them and of what is made of them.
+    #[must_use]
+    pub fn weight(&self) -> u32 {
+        let secrets =
+            self.secrets.0.iter().map(|(name, secret)| name.len() + secret.len() + 64).sum::<usize>();
+        // As a document `jsonData` takes some times as much as its text.
+        let content = serde_json::to_string(&self.content).map_or(0, |text| text.len() * 4);
+        u32::try_from(SETTINGS_BYTES + secrets + content).unwrap_or(u32::MAX)
+    }
+}
+
+/// What settings take beside their texts.
+const SETTINGS_BYTES: usize = 1024;
+
 /// Who asks, as far as a source may know.
 #[derive(Clone, Debug)]
 pub struct SourceUser {
@@ -81,6 +97,8 @@ pub struct SourceContext {
     pub headers: Vec<Header>,
     /// The most bytes that the source may answer with.
     pub max_bytes: usize,
+    /// The memory of the answer. What is read and what is made of it is taken from it before.
+    pub share: Arc<AnswerShare>,
 }
 
 /// A span of time, in milliseconds since 1970.
@@ -114,8 +132,10 @@ pub struct Query {
 pub enum ErrorOrigin {
     /// The query, the settings or the backend.
     Plugin,
-    /// The source, or the way to it.
+    /// The source.
     Downstream,
+    /// The way to the source: it was not reached, or did not answer in time.
+    Network,
 }
 
 /// Why a query has no answer.
@@ -140,9 +160,14 @@ impl QueryError {
         Self { status: 404, ..Self::invalid(message) }
     }
 
-    /// The source failed or cannot be reached.
+    /// The source failed.
     pub fn downstream(status: u16, message: impl Into<String>) -> Self {
         Self { message: message.into(), status, origin: ErrorOrigin::Downstream }
+    }
+
+    /// The source cannot be reached, or does not answer in time.
+    pub fn unreached(status: u16, message: impl Into<String>) -> Self {
+        Self { origin: ErrorOrigin::Network, ..Self::downstream(status, message) }
     }
 }
 
@@ -153,9 +178,13 @@ impl From<ExpressionFault> for QueryError {
 }
 
 impl From<Error> for QueryError {
-    /// There is too much work at once, of the org or of all.
+    /// There is too much at once, of the org or of all, or more than there may be.
     fn from(error: Error) -> Self {
-        let status = if error.kind() == ErrorKind::Overloaded { 429 } else { 500 };
+        let status = match error.kind() {
+            ErrorKind::Overloaded => 429,
+            ErrorKind::TooLarge => 413,
+            _ => 500,
+        };
         Self { status, ..Self::invalid(error.message()) }
     }
 }

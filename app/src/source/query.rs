@@ -1,6 +1,7 @@
 //! Asking data sources: queries and expressions over their answers, health, what a source offers beside queries, and the
 //! proxy to its own API.
 
+mod answers;
 mod circuit;
 mod flight;
 mod request;
@@ -9,9 +10,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use futures_util::stream::{StreamExt, iter};
 use kymograph_domain::source::expression::{Plan, PlannedQuery};
-use kymograph_domain::source::frame::Frame;
 use moka::sync::Cache;
 use serde_json::{Map, Value};
 
@@ -19,30 +20,30 @@ use crate::kernel::clock::Clock;
 use crate::kernel::error::{Error, Result, overload};
 use crate::kernel::work::{Admission, Admissions, MAX_WAIT};
 use crate::source::backend::{
-    Backend, Header, Health, Query, QueryError, QueryResults, ResourceRequest, ResourceResponse,
-    SourceContext, SourceProxy, SourceSettings, SourceUser, all_failed,
+    Backend, Header, Health, Query, QueryError, ResourceRequest, ResourceResponse, SourceContext,
+    SourceProxy, SourceSettings, SourceUser, all_failed,
 };
 use crate::source::data_source::{DataSourceKey, DataSourceReader, DataSourceView, DataSources};
+use crate::source::room::{AnswerRoom, AnswerRooms};
 use crate::{Permission, Scope, Workers};
 use circuit::{Circuits, Entered};
-use flight::Flights;
+use flight::{Answered, Flights};
 use request::{Parsed, parse};
 
+pub use answers::{QueryAnswers, WrittenAnswers};
+pub(crate) use circuit::MAX_CALLS_OF_SOURCE;
 pub use request::MAX_QUERIES;
 
 /// How many sources a request asks at a time.
 const CONCURRENT_SOURCES: usize = 10;
-/// How many calls of sources are under way at a time, of all orgs and of one.
-pub(crate) const MAX_CALLS: usize = 64;
+/// How many calls of sources are under way at a time, of all orgs and of one. One that waits for its source takes little.
+pub(crate) const MAX_CALLS: usize = 512;
 pub(crate) const MAX_CALLS_OF_ORG: usize = 16;
 /// How many calls of an org are under way or wait.
 pub(crate) const MAX_WAITING_OF_ORG: usize = 512;
-/// How many sources have their settings in memory, and for how long.
-const MAX_OPENED: u64 = 1_000;
+/// How many bytes the settings of sources take in memory, and for how long they are kept.
+pub(crate) const MAX_OPENED_BYTES: usize = 16 * 1024 * 1024;
 const OPENED_FOR: Duration = Duration::from_secs(600);
-/// How many bytes a cell takes, for the decision where work is done.
-const CELL_BYTES: usize = 8;
-
 const TOO_MANY: overload::Refusal =
     (overload::QUERIES, "Too many queries to data sources at once, try again shortly");
 
@@ -152,6 +153,7 @@ pub struct Queries {
     calls: Arc<Admissions>,
     circuits: Circuits,
     flights: Flights,
+    rooms: Arc<AnswerRooms>,
 }
 
 impl Queries {
@@ -161,18 +163,24 @@ impl Queries {
         let calls = Admissions::new(MAX_CALLS, MAX_CALLS_OF_ORG, TOO_MANY).with_waiting(MAX_WAITING_OF_ORG);
         Self {
             ports,
-            opened: Cache::builder().max_capacity(MAX_OPENED).time_to_live(OPENED_FOR).build(),
+            opened: Cache::builder()
+                .max_capacity(MAX_OPENED_BYTES as u64)
+                .weigher(|_, source: &Arc<SourceSettings>| source.weight())
+                .time_to_live(OPENED_FOR)
+                .build(),
             calls: Arc::new(calls),
             circuits: Circuits::default(),
             flights: Flights::default(),
+            rooms: Arc::default(),
         }
     }
 
     /// Answers queries, each by its `refId`. Those to different sources are asked at the same time, and expressions worked out
     /// of what they answer.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
-    pub async fn query_metrics(&self, scope: &Scope, new: NewQueries) -> Result<QueryResults> {
-        let parsed = parse(&new, self.ports.clock.now())?;
+    pub async fn query_metrics(&self, scope: &Scope, mut new: NewQueries) -> Result<QueryAnswers> {
+        let headers = std::mem::take(&mut new.headers);
+        let parsed = parse(new, self.ports.clock.now())?;
         let planned: Vec<_> = parsed.iter().map(planned_query).collect();
         let plan = Plan::parse(&planned).map_err(|error| Error::invalid(error.to_string()))?;
         drop(planned);
@@ -187,29 +195,28 @@ impl Queries {
             let view = self.find(scope, source.key()).await?;
             groups.entry(view.uid.to_string()).or_insert_with(|| (view, Vec::new())).1.push(query);
         }
-        let asked = groups.into_values().map(|(view, queries)| self.ask(scope, view, queries, &new.headers));
-        let mut results = BTreeMap::new();
+        let room = self.rooms.of_request(scope.org());
+        let asked =
+            groups.into_values().map(|(view, queries)| self.ask(scope, &room, view, queries, &headers));
         let mut answers = iter(asked).buffer_unordered(CONCURRENT_SOURCES);
+        let mut asked = Vec::new();
         while let Some(answer) = answers.next().await {
-            let answer = answer?;
-            let owned = Arc::try_unwrap(answer).unwrap_or_else(|shared| (*shared).clone());
-            results.extend(owned);
+            asked.push(answer?);
         }
         drop(answers);
-        // Without expressions, all that is left to do is to drop what is hidden.
-        let frames = results.values().flatten().flatten();
-        let bytes = if plan.is_empty() { 0 } else { frames.map(Frame::cells).sum::<usize>() * CELL_BYTES };
-        self.ports.workers.run(scope.org(), bytes, move || plan.evaluate(results)).await
+        QueryAnswers::work_out(asked, plan, room.share(), &self.ports.workers, scope.org()).await
     }
 
-    /// Does work on an answer of so many bytes.
-    pub async fn work_on_answer<T: Send + 'static>(
+    /// Writes answers, of which about so many bytes are expected. `write` fails as too large beyond the bytes that it is given, and
+    /// may be called again with more.
+    pub async fn write_answers(
         &self,
         scope: &Scope,
-        bytes: usize,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T> {
-        self.ports.workers.run(scope.org(), bytes, work).await
+        answers: QueryAnswers,
+        expected: usize,
+        write: impl Fn(&QueryAnswers, usize) -> Result<Vec<u8>> + Send + Sync + 'static,
+    ) -> Result<WrittenAnswers> {
+        answers.write(&self.ports.workers, scope.org(), expected, write).await
     }
 
     /// Whether a source works.
@@ -256,14 +263,17 @@ impl Queries {
     async fn ask(
         &self,
         scope: &Scope,
+        room: &Arc<AnswerRoom>,
         view: DataSourceView,
         queries: Vec<Query>,
         headers: &[Header],
-    ) -> Result<Arc<QueryResults>> {
-        let context = self.context(scope, view, headers.to_vec()).await?;
+    ) -> Result<Arc<Answered>> {
+        let context = self.context(scope, room, view, headers.to_vec()).await?;
+        let share = context.share.clone();
+        let answered = |results| Answered { results, _share: share };
         let backend = match self.ports.backends.of(&context.source) {
             Ok(backend) => backend,
-            Err(error) => return Ok(Arc::new(all_failed(&queries, &error))),
+            Err(error) => return Ok(Arc::new(answered(all_failed(&queries, &error)))),
         };
         let (circuit, calls) = (self.circuits.of(&context.source), self.calls.clone());
         let key = flight::key(&context, &queries);
@@ -280,7 +290,7 @@ impl Queries {
             answers.values().for_each(|answer| entered.note(answer.as_ref().err()));
             answers
         };
-        Ok(self.flights.join(key, call).await)
+        Ok(self.flights.join(key, call.map(answered)).await)
     }
 
     async fn enter(
@@ -290,7 +300,8 @@ impl Queries {
         headers: Vec<Header>,
     ) -> Result<SourceCall, AskError> {
         let view = self.find(scope, key).await?;
-        let context = self.context(scope, view, headers).await?;
+        let room = self.rooms.of_request(scope.org());
+        let context = self.context(scope, &room, view, headers).await?;
         let entered = self.circuits.of(&context.source).enter(&context.source.content.name).await?;
         let admission = self.calls.admit(scope.org(), MAX_WAIT).await?;
         Ok(SourceCall { context, entered, admission })
@@ -303,6 +314,7 @@ impl Queries {
     async fn context(
         &self,
         scope: &Scope,
+        room: &Arc<AnswerRoom>,
         view: DataSourceView,
         headers: Vec<Header>,
     ) -> Result<SourceContext> {
@@ -314,7 +326,8 @@ impl Queries {
             role: scope.role(),
         });
         let source = self.open(scope, view).await?;
-        Ok(SourceContext { source, user, headers, max_bytes: self.ports.max_bytes })
+        let (max_bytes, share) = (self.ports.max_bytes, Arc::new(room.share()));
+        Ok(SourceContext { source, user, headers, max_bytes, share })
     }
 
     /// The settings of a source with its secrets. Whatever changes them moves the version.

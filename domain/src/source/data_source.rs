@@ -27,6 +27,8 @@ pub const MAX_JSON_DATA_BYTES: usize = 64 * 1024;
 pub const MAX_SECRETS: usize = 64;
 /// The longest secret, in bytes.
 pub const MAX_SECRET_BYTES: usize = 64 * 1024;
+/// The most bytes of the secrets that are set at once.
+pub const MAX_SECRETS_BYTES: usize = 256 * 1024;
 
 /// Who sends the requests to a source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -247,13 +249,16 @@ pub enum DataSourceError {
         "Validation error, invalid URL: at most {MAX_URL_BYTES} bytes without control characters or spaces"
     )]
     InvalidUrl,
+    /// Its address has a password, which everybody would see who may read it.
+    #[error("the url has a password: set basicAuthUser and secureJsonData.basicAuthPassword instead")]
+    PasswordInUrl,
     /// Its `jsonData` is too long.
     #[error("jsonData may have at most {MAX_JSON_DATA_BYTES} bytes")]
     JsonDataTooLong,
     /// A secret has no name, or one that cannot be, is too long, or there are too many.
     #[error(
         "secureJsonData may have at most {MAX_SECRETS} secrets with names of letters, digits, `_`, `-` and `.`, \
-        each of at most {MAX_SECRET_BYTES} bytes"
+        each of at most {MAX_SECRET_BYTES} bytes, and together of {MAX_SECRETS_BYTES} bytes"
     )]
     InvalidSecrets,
 }
@@ -269,6 +274,7 @@ impl Reason for DataSourceError {
             | Self::TypeMissing
             | Self::InvalidText(_)
             | Self::InvalidUrl
+            | Self::PasswordInUrl
             | Self::JsonDataTooLong
             | Self::InvalidSecrets => ReasonKind::Invalid,
         }
@@ -298,10 +304,21 @@ impl DataSourceContent {
         if self.url.len() > MAX_URL_BYTES || self.url.contains(is_no_url) {
             return Err(DataSourceError::InvalidUrl);
         }
+        if has_password(&self.url) {
+            return Err(DataSourceError::PasswordInUrl);
+        }
         let json_data = serde_json::to_string(&self.json_data).unwrap_or_default();
         let is_json_data_storable = json_data.len() <= MAX_JSON_DATA_BYTES && !json_data.contains("\\u0000");
         if is_json_data_storable { Ok(()) } else { Err(DataSourceError::JsonDataTooLong) }
     }
+}
+
+/// Whether an address has a password before its host.
+fn has_password(url: &str) -> bool {
+    let (_, rest) = url.split_once("//").unwrap_or(("", url));
+    let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
+    let user = authority.rsplit_once('@').map(|(user, _)| user);
+    user.and_then(|user| user.split_once(':')).is_some_and(|(_, password)| !password.is_empty())
 }
 
 /// Fails if secrets cannot be kept. Their names become parts of other names.
@@ -311,7 +328,12 @@ pub fn check_secrets(values: &BTreeMap<String, Option<String>>) -> Result<(), Da
     let is_short =
         |value: &Option<String>| value.as_ref().is_none_or(|value| value.len() <= MAX_SECRET_BYTES);
     let are_valid = values.iter().all(|(name, value)| is_name(name) && is_short(value));
-    if are_valid && values.len() <= MAX_SECRETS { Ok(()) } else { Err(DataSourceError::InvalidSecrets) }
+    let bytes = values.values().flatten().map(String::len).sum::<usize>();
+    if are_valid && values.len() <= MAX_SECRETS && bytes <= MAX_SECRETS_BYTES {
+        Ok(())
+    } else {
+        Err(DataSourceError::InvalidSecrets)
+    }
 }
 
 impl DataSource {

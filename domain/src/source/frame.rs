@@ -19,10 +19,24 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// How many cells it has.
+    /// About how many bytes it takes in memory.
     #[must_use]
-    pub fn cells(&self) -> usize {
-        self.fields.iter().map(|field| field.column.len()).sum()
+    pub fn bytes(&self) -> usize {
+        let fields = self.fields.iter().map(Field::bytes).sum::<usize>();
+        FRAME_BYTES + self.name.len() + self.meta.as_ref().map_or(0, |meta| meta.bytes()) + fields
+    }
+}
+
+/// What a frame, a column or a label takes beside its texts and cells.
+const FRAME_BYTES: usize = 128;
+const FIELD_BYTES: usize = 256;
+const LABEL_BYTES: usize = 64;
+
+impl FrameMeta {
+    fn bytes(&self) -> usize {
+        let notices =
+            self.notices.iter().map(|notice| notice.text.len() + size_of::<Notice>()).sum::<usize>();
+        size_of::<Self>() + self.executed_query.as_ref().map_or(0, String::len) + notices
     }
 }
 
@@ -139,6 +153,11 @@ impl<T> Cells<T> {
         self.values.is_empty()
     }
 
+    /// How many bytes the cells take, without what they point to.
+    fn bytes(&self) -> usize {
+        self.values.capacity() * size_of::<T>() + self.nulls.capacity()
+    }
+
     /// A cell; `None` if it is null or not there.
     #[must_use]
     pub fn get(&self, index: usize) -> Option<&T> {
@@ -197,12 +216,35 @@ impl Column {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// About how many bytes the cells take in memory.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Time(cells) | Self::Int64(cells) => cells.bytes(),
+            Self::Float64(cells) => cells.bytes(),
+            Self::Float32(cells) => cells.bytes(),
+            Self::Int32(cells) => cells.bytes(),
+            Self::Int16(cells) => cells.bytes(),
+            Self::Bool(cells) => cells.bytes(),
+            Self::Text(cells) | Self::Json(cells) => {
+                cells.bytes() + cells.values.iter().map(String::capacity).sum::<usize>()
+            }
+        }
+    }
 }
 
 impl Field {
     /// A column with neither labels nor configuration.
     pub fn new(name: impl Into<String>, column: Column) -> Self {
         Self { name: name.into(), labels: None, config: None, column }
+    }
+
+    fn bytes(&self) -> usize {
+        let label = |(name, value): (&String, &String)| LABEL_BYTES + name.len() + value.len();
+        let labels = self.labels.iter().flatten().map(label).sum::<usize>();
+        let shown = self.config.as_ref().and_then(|config| config.display_name_from_ds.as_ref());
+        FIELD_BYTES + self.name.len() + labels + shown.map_or(0, String::len) + self.column.bytes()
     }
 }
 

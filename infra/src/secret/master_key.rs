@@ -1,6 +1,6 @@
 //! Master keys: they seal the keys of orgs, and are not in the database.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -110,6 +110,21 @@ impl MasterKeys {
                 self.settings.file.display()
             ))
         })
+    }
+
+    /// Keeps other rotations away from the file until it is dropped: each replaces the whole file.
+    pub(super) fn lock(&self) -> Result<Option<File>> {
+        let Some(file) = self.file() else { return Ok(None) };
+        let path = file.with_extension("lock");
+        let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+        let lock = lock.map_err(|error| failed(&path, &error))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Some(lock)),
+            Err(TryLockError::WouldBlock) => {
+                Err(Error::internal("another rotation of the master key is running"))
+            }
+            Err(TryLockError::Error(error)) => Err(failed(&path, &error)),
+        }
     }
 
     /// Adds a new current key to the file, if that is where they are.
@@ -232,6 +247,10 @@ mod tests {
         let wrapped = first.wrap(OrgId(7), &key).unwrap();
         assert!(first.unwrap(OrgId(8), &wrapped).is_err());
 
+        let lock = rotating.lock().unwrap();
+        assert!(lock.is_some() && server.lock().is_err());
+        drop(lock);
+        assert!(server.lock().unwrap().is_some());
         rotating.add().unwrap();
         let second = rotating.current().unwrap();
         assert_ne!(first.id(), second.id());

@@ -31,6 +31,7 @@ pub struct Rotation {
 /// The key that was current stays in the file until the next rotation: a server that drew a key for a new org meanwhile
 /// may have used it. What was interrupted is finished by the next call, and until then all keys are where they were.
 pub async fn rotate(database: &Database, keys: &MasterKeys) -> Result<Rotation> {
+    let _lock = keys.lock()?;
     let (current, orgs) = (keys.current()?.id().to_owned(), list_orgs(database).await?);
     let is_resumed = used_keys(database, &orgs).await?.iter().any(|id| *id != current);
     if !is_resumed {

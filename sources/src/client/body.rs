@@ -9,10 +9,14 @@ use futures_util::StreamExt;
 use futures_util::stream::{BoxStream, try_unfold};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
+use kymograph_app::source::room::AnswerShare;
 use tokio::time::{Instant, timeout_at};
 
 /// How long an answer that is passed on may take as a whole.
 pub(crate) const LIFETIME: Duration = Duration::from_secs(600);
+
+/// How much is decompressed at a time: gzip makes a thousand times as much of it at most.
+const COMPRESSED_PART: usize = 1024;
 
 /// Why a body cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +33,9 @@ pub(super) enum BodyError {
     /// It is compressed in another way than was asked for.
     #[error("answered with an encoding that was not asked for")]
     Encoding,
+    /// There is no memory for it.
+    #[error("{}", .0.message())]
+    NoRoom(kymograph_app::Error),
 }
 
 /// How a body is encoded.
@@ -71,8 +78,13 @@ impl Write for Bounded {
     }
 }
 
-/// Reads a whole body, which is at most so large as it is and as what it stands for.
-pub(super) async fn read(mut body: Incoming, encoding: Encoding, limit: usize) -> Result<Vec<u8>, BodyError> {
+/// Reads a whole body, which is at most so large as it is and as what it stands for. Its memory is that of `share`.
+pub(super) async fn read(
+    mut body: Incoming,
+    encoding: Encoding,
+    limit: usize,
+    share: &AnswerShare,
+) -> Result<Vec<u8>, BodyError> {
     let announced = body.size_hint().lower();
     if announced > limit as u64 {
         return Err(BodyError::TooLarge(limit));
@@ -83,6 +95,7 @@ pub(super) async fn read(mut body: Incoming, encoding: Encoding, limit: usize) -
     if encoding == Encoding::Identity {
         while let Some(frame) = body.frame().await {
             let Ok(data) = frame?.into_data() else { continue };
+            share.take(data.len()).await.map_err(BodyError::NoRoom)?;
             plain.write_all(&data).map_err(|_| BodyError::TooLarge(limit))?;
         }
         return Ok(plain.bytes);
@@ -90,9 +103,13 @@ pub(super) async fn read(mut body: Incoming, encoding: Encoding, limit: usize) -
     let mut decoder = MultiGzDecoder::new(plain);
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame?.into_data() else { continue };
-        if decoder.write_all(&data).is_err() {
-            let is_exceeded = decoder.get_ref().is_exceeded;
-            return Err(if is_exceeded { BodyError::TooLarge(limit) } else { BodyError::Gzip });
+        for part in data.chunks(COMPRESSED_PART) {
+            let before = decoder.get_ref().bytes.len();
+            if decoder.write_all(part).is_err() {
+                let is_exceeded = decoder.get_ref().is_exceeded;
+                return Err(if is_exceeded { BodyError::TooLarge(limit) } else { BodyError::Gzip });
+            }
+            share.take(decoder.get_ref().bytes.len() - before).await.map_err(BodyError::NoRoom)?;
         }
     }
     decoder.finish().map(|plain| plain.bytes).map_err(|_| BodyError::Gzip)

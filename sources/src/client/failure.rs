@@ -38,7 +38,7 @@ pub(crate) fn refused(source: &SourceSettings, why: impl Display) -> QueryError 
 /// A source that takes too long.
 pub(crate) fn timed_out(source: &SourceSettings, limit: Duration) -> QueryError {
     let message = format!("{} did not answer within {} s", named(source), limit.as_secs_f64());
-    QueryError::downstream(GATEWAY_TIMEOUT, message)
+    QueryError::unreached(GATEWAY_TIMEOUT, message)
 }
 
 /// A request that failed on its way.
@@ -54,10 +54,11 @@ pub(crate) fn failed(source: &SourceSettings, error: &(dyn Error + 'static)) -> 
         let is_slow = cause.downcast_ref::<io::Error>().map(io::Error::kind) == Some(io::ErrorKind::TimedOut);
         if is_slow {
             let message = format!("{} did not answer in time: {}", named(source), shown(&cause.to_string()));
-            return QueryError::downstream(GATEWAY_TIMEOUT, message);
+            return QueryError::unreached(GATEWAY_TIMEOUT, message);
         }
     }
     // The last cause is the plainest: what comes before it says where in the client it happened.
     let cause = causes().last().unwrap_or(error);
-    unusable(source, format_args!("cannot be reached: {}", shown(&cause.to_string())))
+    let message = format!("{} cannot be reached: {}", named(source), shown(&cause.to_string()));
+    QueryError::unreached(BAD_GATEWAY, message)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use kymograph_app::source::backend::Header;
 
 /// Headers of one connection only (RFC 9110, 7.6.1).
@@ -79,9 +79,12 @@ pub(super) fn of_request(headers: &[Header]) -> HeaderMap {
 pub(super) fn of_answer(headers: &HeaderMap) -> Vec<Header> {
     let texts = || headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
     let named = named_by_connection(texts());
+    // The length of a body that comes in chunks is that of the chunks, whatever else is said of it.
+    let has_other_length = headers.contains_key(TRANSFER_ENCODING);
     let mut kept: Vec<Header> = texts()
         .filter(|(name, _)| {
             !(HOP_BY_HOP.contains(name)
+                || has_other_length && *name == CONTENT_LENGTH
                 || ABOUT_THE_SERVER.contains(name)
                 || begins(name, PREFIXES_ABOUT_THE_SERVER)
                 || named.contains(*name))
@@ -164,6 +167,8 @@ mod tests {
             ("connection", "x-hop"),
             ("x-hop", "1"),
             ("content-security-policy", "default-src *"),
+            ("content-length", "5"),
+            ("transfer-encoding", "chunked"),
         ] {
             answer.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
         }

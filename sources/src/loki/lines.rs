@@ -6,7 +6,7 @@ use kymograph_domain::source::frame::{Cells, Column, Field, Frame, FrameMeta, La
 use serde_json::json;
 
 use super::query::LokiQuery;
-use crate::json::{Json, Read};
+use crate::json::{Json, LABEL, Read};
 use crate::series::SERIES;
 
 /// What a line takes beside its texts.
@@ -94,6 +94,8 @@ impl Lines {
                 return json.malformed();
             };
             json.expect(b',')?;
+            // Each line repeats the labels of its stream, unless it has others of their names: to find that out is as much work.
+            json.spend(LINE + texts.0.len() + texts.1.len())?;
             let text = json.string()?.into_owned();
             let (labels, label_types) = if json.accept(b',')? {
                 let own = self.read_own_labels(json, stream.clone())?;
@@ -102,8 +104,6 @@ impl Lines {
                 texts.clone()
             };
             json.expect(b']')?;
-            // Each line repeats the labels of its stream.
-            json.spend(LINE + labels.len() + label_types.len())?;
             self.lines.push(Line { time, text, labels, label_types });
             Ok(())
         })
@@ -114,8 +114,9 @@ impl Lines {
         let mut plain = Labels::new();
         json.object(|json, name| {
             if json.peek()? == b'"' {
-                json.spend(name.len())?;
-                plain.insert(name.to_owned(), json.string()?.into_owned());
+                let value = json.string()?;
+                json.spend(LABEL + name.len() + value.len())?;
+                plain.insert(name.to_owned(), value.into_owned());
                 return Ok(());
             }
             self.is_categorized = true;

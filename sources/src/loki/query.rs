@@ -61,7 +61,7 @@ impl LokiQuery {
             is_instant,
             is_forward: text(model, "direction")? == "forward",
             step_ms,
-            legend: text(model, "legendFormat")?.to_owned(),
+            legend: template::legend_format(model)?,
             lines: lines.filter(|lines| *lines > 0).unwrap_or(DEFAULT_LINES).min(MAX_LINES),
             start_ns: nanos(query.range.from_ms)?,
             end_ns: nanos(query.range.to_ms)?,

@@ -130,6 +130,10 @@ impl Table {
     }
 }
 
+fn not_utf8() -> SourceError {
+    SourceError::Lost("it sent text that is not UTF-8".to_owned())
+}
+
 fn broken() -> SourceError {
     SourceError::Lost("a row is not what was announced".to_owned())
 }
@@ -190,8 +194,11 @@ impl Builder {
             Self::Numeric(cells) => cells.push(cell.map(|cell| number(cell).ok_or_else(broken)).transpose()?),
             Self::Timestamp(cells) => time(cells, decoded(cell, i64::from_be_bytes)?.map(instant)),
             Self::Date(cells) => time(cells, decoded(cell, i32::from_be_bytes)?.map(midnight)),
-            Self::Text(cells) => cells.push(cell.map(|cell| String::from_utf8_lossy(cell).into_owned())),
-            Self::Json(cells) => cells.push(cell.map(json)),
+            Self::Text(cells) => {
+                let text = |cell: &[u8]| std::str::from_utf8(cell).map(str::to_owned).map_err(|_| not_utf8());
+                cells.push(cell.map(text).transpose()?);
+            }
+            Self::Json(cells) => cells.push(cell.map(json).transpose()?),
         }
         Ok(is_kept)
     }
@@ -221,14 +228,21 @@ fn midnight(days: i32) -> Option<i64> {
     (i64::from(days) + EPOCH_DAYS).checked_mul(DAY_MICROS)?.checked_mul(1000)
 }
 
-/// A JSON text. PostgreSQL sends no other, but a server that only looks like it might, and one that is nested too deeply cannot be
-/// put into an answer: such a text becomes a JSON string.
-fn json(cell: &[u8]) -> String {
-    let text = String::from_utf8_lossy(cell);
-    if serde_json::from_str::<IgnoredAny>(&text).is_ok() && depth_of_text(&text) <= MAX_DEPTH {
-        return text.into_owned();
+/// The longest JSON text that becomes a string, which can take six times as much.
+const MAX_DEEP_BYTES: usize = 64 * 1024;
+
+/// A JSON text. One that is nested too deeply cannot be put into an answer, and becomes a JSON string.
+fn json(cell: &[u8]) -> Result<String, SourceError> {
+    let text = std::str::from_utf8(cell).map_err(|_| not_utf8())?;
+    // How deep it is comes first: a text that is too deep is one that cannot be read here.
+    if depth_of_text(text) <= MAX_DEPTH {
+        let is_json = serde_json::from_str::<IgnoredAny>(text).is_ok();
+        return if is_json { Ok(text.to_owned()) } else { Err(broken()) };
     }
-    serde_json::Value::String(text.into_owned()).to_string()
+    if text.len() <= MAX_DEEP_BYTES {
+        return Ok(serde_json::Value::from(text).to_string());
+    }
+    Err(SourceError::Lost("a cell has JSON that is nested too deeply".to_owned()))
 }
 
 #[cfg(test)]
@@ -265,7 +279,7 @@ mod tests {
             Some(&1.5_f32.to_be_bytes()),
             Some(&1_i64.to_be_bytes()),
             Some(&(-10_957_i32).to_be_bytes()),
-            Some(b"ab\xff"),
+            Some(b"ab\xc3\xa9"),
             Some(b"{\"a\": 1}"),
         ];
         table.push(&row(&full)).unwrap();
@@ -276,7 +290,7 @@ mod tests {
         assert_eq!(columns[2], Column::Float32(Cells::from_iter([Some(1.5), None])));
         assert_eq!(columns[3], Column::Time(Cells::from_iter([Some(946_684_800_000_001_000), None])));
         assert_eq!(columns[4], Column::Time(Cells::from_iter([Some(0), None])));
-        assert_eq!(columns[5], Column::Text(Cells::from_iter([Some("ab\u{fffd}".to_owned()), None])));
+        assert_eq!(columns[5], Column::Text(Cells::from_iter([Some("ab\u{e9}".to_owned()), None])));
         assert_eq!(columns[6], Column::Json(Cells::from_iter([Some("{\"a\": 1}".to_owned()), None])));
     }
 
@@ -313,10 +327,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_becomes_a_text() {
-        assert_eq!(json(b"[1, 2]"), "[1, 2]");
-        assert_eq!(json(b"],\"evil\":["), "\"],\\\"evil\\\":[\"");
-        let deep = [b"[".repeat(1000), b"]".repeat(1000)].concat();
-        assert!(json(&deep).starts_with('"'));
+    fn what_is_no_json_is_refused_and_what_is_too_deep_becomes_a_text() {
+        assert_eq!(json(b"[1, 2]").unwrap(), "[1, 2]");
+        for broken in [&b"],\"evil\":["[..], b"\"\xff\"", b"\x01"] {
+            assert!(json(broken).is_err(), "{broken:?}");
+        }
+        let deep = |depth| [b"[".repeat(depth), b"]".repeat(depth)].concat();
+        assert!(json(&deep(1000)).unwrap().starts_with('"'));
+        assert!(json(&deep(MAX_DEEP_BYTES)).is_err());
     }
 }

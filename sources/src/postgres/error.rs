@@ -3,6 +3,7 @@
 use std::io;
 
 use fallible_iterator::FallibleIterator;
+use kymograph_app::Error;
 use kymograph_app::source::backend::{ErrorOrigin, QueryError};
 use postgres_protocol::message::backend::ErrorResponseBody;
 
@@ -33,6 +34,8 @@ pub(super) enum SourceError {
     TimedOut,
     /// The statement is one that wants to copy.
     Copy,
+    /// There is no memory for the answer.
+    NoRoom(Error),
 }
 
 /// What a server says of what it refuses.
@@ -91,6 +94,12 @@ impl From<io::Error> for SourceError {
     }
 }
 
+impl From<Error> for SourceError {
+    fn from(error: Error) -> Self {
+        Self::NoRoom(error)
+    }
+}
+
 impl SourceError {
     /// The error of a query to a source of this name.
     pub(super) fn of_source(self, name: &str) -> QueryError {
@@ -99,7 +108,7 @@ impl SourceError {
             Self::Invalid(text) => {
                 QueryError { message: format!("{name}: {text}"), status: 400, origin: ErrorOrigin::Plugin }
             }
-            Self::Unreachable(text) => downstream(502, &text),
+            Self::Unreachable(text) => QueryError::unreached(502, format!("{name}: {text}")),
             Self::Refused(refusal) => downstream(refusal.status(), &refusal.text()),
             Self::Lost(text) => downstream(502, &format!("the connection to the database was lost: {text}")),
             Self::TooLarge(most) => {
@@ -107,9 +116,11 @@ impl SourceError {
             }
             Self::Busy => downstream(503, "all connections to the database are in use"),
             Self::Full => downstream(503, "there are too many connections to databases, try again shortly"),
-            Self::TimedOut => {
-                downstream(504, &format!("the database did not answer within {QUERY_TIMEOUT:?}"))
-            }
+            Self::TimedOut => QueryError::unreached(
+                504,
+                format!("{name}: the database did not answer within {QUERY_TIMEOUT:?}"),
+            ),
+            Self::NoRoom(error) => error.into(),
             Self::Copy => downstream(400, "COPY is not served, only statements that return rows"),
         }
     }

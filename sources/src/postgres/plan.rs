@@ -1,6 +1,6 @@
 //! What a query asks for, and the frame that it is answered with.
 
-use kymograph_app::source::backend::Query;
+use kymograph_app::source::backend::{Query, TimeRange};
 use kymograph_domain::source::frame::{Frame, FrameMeta, Notice};
 use serde_json::Value;
 
@@ -28,16 +28,17 @@ pub(super) struct Plan {
     /// The statement.
     pub(super) sql: String,
     format: Format,
-    series: SeriesOptions,
+    fill: Option<Fill>,
+    range: TimeRange,
 }
 
+/// How many bytes series may take, and how many more for each byte of the rows.
+const WIDE_BYTES: usize = 1024 * 1024;
+const WIDE_BYTES_OF_BYTE: usize = 16;
+
 impl Plan {
-    /// Reads a query; nothing if it has no statement. The series of the answer may take so many bytes.
-    pub(super) fn of(
-        query: &Query,
-        settings: &PostgresSettings,
-        max_bytes: usize,
-    ) -> Result<Option<Self>, String> {
+    /// Reads a query; nothing if it has no statement.
+    pub(super) fn of(query: &Query, settings: &PostgresSettings) -> Result<Option<Self>, String> {
         let raw_sql = match query.model.get("rawSql") {
             None | Some(Value::Null) => "",
             Some(Value::String(text)) => text.as_str(),
@@ -59,12 +60,20 @@ impl Plan {
             Some(fill) => Some(fill),
             None => fill_of(&query.model)?,
         };
-        let series = SeriesOptions { fill, range, max_bytes };
-        Ok(Some(Self { sql: statement.sql, format: format(query.model.get("format"))?, series }))
+        Ok(Some(Self { sql: statement.sql, format: format(query.model.get("format"))?, fill, range }))
     }
 
-    /// The frame of an answer.
-    pub(super) fn frames(self, answer: Answer) -> Result<Vec<Frame>, String> {
+    /// How many bytes the frame of an answer of so many may take beside it. Most tables of series have about as many cells as
+    /// rows; what is missing in some of them is null.
+    pub(super) fn bytes_of_frames(&self, rows: usize) -> usize {
+        match self.format {
+            Format::TimeSeries => rows.saturating_mul(WIDE_BYTES_OF_BYTE).saturating_add(WIDE_BYTES),
+            Format::Table | Format::Logs => 0,
+        }
+    }
+
+    /// The frame of an answer, of which the series may take so many bytes.
+    pub(super) fn frames(self, answer: Answer, max_bytes: usize) -> Result<Vec<Frame>, String> {
         let mut notices = Vec::new();
         let rows = answer.table.as_ref().map_or(0, Table::rows);
         match answer.cut {
@@ -84,7 +93,10 @@ impl Plan {
                 notices.push(text.replace("{}", &table.lost_times().to_string()));
             }
             fields = match self.format {
-                Format::TimeSeries => time_series(table.into_fields(), self.series)?,
+                Format::TimeSeries => {
+                    let options = SeriesOptions { fill: self.fill, range: self.range, max_bytes };
+                    time_series(table.into_fields(), options)?
+                }
                 Format::Table | Format::Logs => with_times(table.into_fields()),
             };
         }

@@ -53,7 +53,11 @@ pub(super) struct Endpoint {
 pub(super) struct SourcePool {
     pool: Pool<Connections>,
     endpoint: Arc<Endpoint>,
+    weight: u32,
 }
+
+/// What a pool takes beside its settings, in bytes.
+const POOL_BYTES: u32 = 32 * 1024;
 
 impl SourcePool {
     /// A pool without connections, which are opened when they are needed.
@@ -75,11 +79,16 @@ impl SourcePool {
             .build()
             .map_err(|error| SourceError::Invalid(error.to_string()))?;
         close_idle(&pool);
-        Ok(Self { pool, endpoint })
+        Ok(Self { pool, endpoint, weight: POOL_BYTES.saturating_add(source.weight()) })
     }
 
     pub(super) fn settings(&self) -> &PostgresSettings {
         &self.endpoint.settings
+    }
+
+    /// What it counts for in the cache, in bytes.
+    pub(super) fn weight(&self) -> u32 {
+        self.weight
     }
 
     /// Closes the connections that have nothing to do.

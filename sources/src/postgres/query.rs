@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::BytesMut;
+use kymograph_app::source::room::AnswerShare;
 use postgres_protocol::IsNull;
 use postgres_protocol::message::backend::Message;
 use postgres_protocol::message::frontend;
@@ -42,15 +43,19 @@ pub(super) enum Cut {
     Bytes,
 }
 
-/// How much an answer may hold.
+/// How much an answer may hold, and whose memory it is.
 #[derive(Clone, Copy)]
-pub(super) struct Room {
+pub(super) struct Room<'a> {
     pub(super) rows: usize,
     pub(super) bytes: usize,
+    pub(super) share: &'a AnswerShare,
 }
 
+/// How many bytes of an answer are taken at a time.
+const STEP_BYTES: usize = 64 * 1024;
+
 /// Runs a statement in a transaction that can write nothing, and that is undone. If this is dropped, the server is told to stop.
-pub(super) async fn run(pool: &SourcePool, sql: &str, room: Room) -> Result<Answer, SourceError> {
+pub(super) async fn run(pool: &SourcePool, sql: &str, room: Room<'_>) -> Result<Answer, SourceError> {
     let whole = async {
         let mut lease = pool.lease().await?;
         let session = lease.session()?;
@@ -64,7 +69,7 @@ pub(super) async fn run(pool: &SourcePool, sql: &str, room: Room) -> Result<Answ
     timeout(QUERY_TIMEOUT + GRACE, whole).await.unwrap_or(Err(SourceError::TimedOut))
 }
 
-async fn run_on(session: &mut Session, sql: &str, room: Room) -> Result<Answer, SourceError> {
+async fn run_on(session: &mut Session, sql: &str, room: Room<'_>) -> Result<Answer, SourceError> {
     let mut table = describe(session, sql).await?;
     let mut out = BytesMut::new();
     let formats: Vec<i16> = table.iter().flat_map(Table::formats).collect();
@@ -118,9 +123,9 @@ fn bind(formats: Vec<i16>, out: &mut BytesMut) -> Result<(), SourceError> {
 async fn receive(
     session: &mut Session,
     mut table: Option<&mut Table>,
-    room: Room,
+    room: Room<'_>,
 ) -> Result<(Option<Cut>, usize), SourceError> {
-    let (mut used, mut cut, mut refusal) = (0, None, None);
+    let (mut used, mut taken, mut of_message, mut cut, mut refusal) = (0, 0, 0, None, None);
     let most = room.bytes.max(MAX_MESSAGE_BYTES);
     loop {
         while let Some((tag, total)) = session.peek(most)? {
@@ -150,9 +155,20 @@ async fn receive(
                     return Ok((Some(Cut::Bytes), used));
                 }
                 used += cost;
+                if used > taken {
+                    let step = STEP_BYTES.max(used - taken);
+                    room.share.take(step).await?;
+                    taken += step;
+                }
                 table.push(session.message(total).get(HEADER_BYTES..).unwrap_or_default())?;
             }
             session.skip(total);
+            room.share.give_back(std::mem::take(&mut of_message));
+        }
+        let announced = session.announced();
+        if announced > STEP_BYTES.max(of_message) {
+            room.share.take(announced - of_message).await?;
+            of_message = announced;
         }
         session.read().await?;
     }

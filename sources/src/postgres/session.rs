@@ -95,6 +95,13 @@ impl Session {
         Ok((self.received.len() >= total).then_some((tag, total)))
     }
 
+    /// The whole length of the next message, if its head has been read.
+    pub(super) fn announced(&self) -> usize {
+        let length =
+            self.received.first_chunk::<HEADER_BYTES>().map(|[_, length @ ..]| u32::from_be_bytes(*length));
+        length.and_then(|length| usize::try_from(length).ok()).unwrap_or_default()
+    }
+
     /// The bytes of the next message, which has been looked at.
     pub(super) fn message(&self, total: usize) -> &[u8] {
         self.received.get(..total).unwrap_or_default()

@@ -6,6 +6,7 @@ use kymograph_domain::source::frame::{Frame, Notice};
 
 use super::query::PrometheusQuery;
 use crate::json::{Json, Read};
+use crate::parse::Parsed;
 use crate::series::{self, Naming};
 use crate::text::shown;
 
@@ -31,6 +32,12 @@ pub(super) struct PrometheusAnswer {
     /// The kind of error and its text, if it is one.
     pub(super) error: Option<String>,
     notices: Vec<Notice>,
+}
+
+impl Parsed for PrometheusAnswer {
+    fn bytes(&self) -> usize {
+        self.frames.bytes()
+    }
 }
 
 impl PrometheusAnswer {

@@ -63,7 +63,7 @@ impl PrometheusQuery {
         let (is_instant, is_exemplar) = (flag(model, "instant"), flag(model, "exemplar"));
         Ok(Self {
             expression: times.fill(expression, range_ms),
-            legend: text(model, "legendFormat")?.to_owned(),
+            legend: template::legend_format(model)?,
             step_ms: times.step_ms,
             start_ms: aligned(range.from_ms)?,
             end_ms: aligned(range.to_ms)?,
@@ -305,6 +305,7 @@ mod tests {
             json!({"expr": long}),
             json!({"expr": "up", "interval": "often"}),
             json!({"expr": "up", "legendFormat": []}),
+            json!({"expr": "up", "legendFormat": "x".repeat(2049)}),
         ] {
             assert_eq!(read(model, |_| ()).unwrap_err().status, 400);
         }

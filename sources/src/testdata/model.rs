@@ -1,7 +1,11 @@
 //! The parameters of a query for test data.
 
+use kymograph_app::source::backend::Query;
 use kymograph_domain::source::frame::Labels;
 use serde_json::{Map, Value};
+
+use super::logs::MAX_LINES;
+use super::points::{MAX_POINTS, MAX_SERIES};
 
 /// The most labels of a series.
 const MAX_LABELS: usize = 20;
@@ -9,6 +13,32 @@ const MAX_LABELS: usize = 20;
 const SERIES_INDEX: &str = "$seriesIndex";
 /// The longest text that each series gets.
 const MAX_TEXT_BYTES: usize = 1024;
+
+/// What a point or a line takes at most, beside the texts of the model.
+const POINT_BYTES: usize = 32;
+const LINE_BYTES: usize = 256;
+/// What is made of a byte of CSV at most: a cell with a text of its own.
+const BYTES_OF_CSV_BYTE: usize = 24;
+
+/// About how many bytes the answer to a query takes at most.
+pub(super) fn expected_bytes(query: &Query) -> usize {
+    let model = &query.model;
+    let whole = |name, most| {
+        let number = number(model, name).ok().flatten().unwrap_or(1.0).clamp(1.0, 1e6);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it is between 1 and 1e6"
+        )]
+        let number = number as usize;
+        number.min(most)
+    };
+    let points = usize::try_from(query.max_data_points).unwrap_or_default().min(MAX_POINTS);
+    let waves = model.get("csvWave").and_then(Value::as_array).map_or(1, Vec::len);
+    let series = whole("seriesCount", MAX_SERIES).max(waves.min(MAX_SERIES));
+    let texts = model.values().filter_map(Value::as_str).map(str::len).sum::<usize>();
+    points * series * POINT_BYTES + whole("lines", MAX_LINES) * LINE_BYTES + texts * BYTES_OF_CSV_BYTE
+}
 
 /// A text; empty if there is none.
 pub(super) fn text<'a>(model: &'a Map<String, Value>, name: &str) -> &'a str {

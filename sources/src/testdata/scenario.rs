@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use kymograph_app::source::backend::{ErrorOrigin, Query, QueryError, QueryResult};
+use kymograph_app::kernel::work::Workers;
+use kymograph_app::source::backend::{ErrorOrigin, Query, QueryError, QueryResult, SourceContext};
 use kymograph_domain::source::frame::Frame;
 
-use super::model::text;
+use super::model::{self, text};
 use super::{csv, logs, predictable, streaming, walk};
 use crate::interval;
 
@@ -56,26 +57,32 @@ const fn of(id: &'static str, name: &'static str, answer: Answer) -> Scenario {
     Scenario { id, name, input: "", answer }
 }
 
-/// Answers a query.
-pub(super) async fn answer(query: &Query) -> QueryResult {
+/// Answers a query. It is known only once they are made how large the frames are, so that no more than a turn of the org makes some
+/// before they are counted.
+pub(super) async fn answer(workers: &Workers, context: &SourceContext, query: &Query) -> QueryResult {
     let wanted = text(&query.model, "scenarioId");
     let scenario = SCENARIOS.iter().find(|known| wanted.is_empty() || known.id == wanted);
     let Some(scenario) = scenario else {
         let shown: String = wanted.chars().take(64).collect();
         return Err(QueryError::invalid(format!("there is no scenario {shown}")));
     };
-    let frames = match scenario.answer {
-        Answer::Frames(frames) => frames(query),
+    let make = match scenario.answer {
+        Answer::Frames(make) => make,
         Answer::Slow => {
             tokio::time::sleep(delay(text(&query.model, "stringInput")).map_err(QueryError::invalid)?).await;
-            walk::random_walk(query)
+            walk::random_walk
         }
         Answer::Failure => {
             let message = "this scenario always fails".to_owned();
             return Err(QueryError { message, status: 500, origin: ErrorOrigin::Plugin });
         }
     };
-    frames.map_err(QueryError::invalid)
+    let bytes = model::expected_bytes(query);
+    let query = query.clone();
+    let frames = workers.run(context.source.org, bytes, move || make(&query)).await?;
+    let frames = frames.map_err(QueryError::invalid)?;
+    context.share.take(frames.iter().map(Frame::bytes).sum()).await?;
+    Ok(frames)
 }
 
 fn delay(input: &str) -> Result<Duration, String> {

@@ -2,12 +2,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kymograph_app::source::backend::{QueryResult, SourceSecrets, SourceSettings, TimeRange};
+use kymograph_app::source::room::AnswerShare;
 use kymograph_domain::source::data_source::DataSourceContent;
 use kymograph_domain::source::frame::{Column, Frame};
 use kymograph_domain::{OrgId, Uid};
 use serde_json::Value;
 
 use super::*;
+use crate::fixture::workers;
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -25,7 +27,13 @@ fn context() -> SourceContext {
         version: 1,
         updated_ms: 0,
     };
-    SourceContext { source: Arc::new(source), user: None, headers: Vec::new(), max_bytes: 1 << 20 }
+    SourceContext {
+        source: Arc::new(source),
+        user: None,
+        headers: Vec::new(),
+        max_bytes: 1 << 20,
+        share: Arc::new(AnswerShare::alone(OrgId(1))),
+    }
 }
 
 fn query(ref_id: &str, model: &Value) -> Query {
@@ -40,7 +48,7 @@ fn query(ref_id: &str, model: &Value) -> Query {
 }
 
 async fn ask(model: Value) -> QueryResult {
-    TestDataBackend.query(&context(), &[query("A", &model)]).await.remove("A").unwrap()
+    TestDataBackend::new(workers()).query(&context(), &[query("A", &model)]).await.remove("A").unwrap()
 }
 
 async fn frames(model: Value) -> Vec<Frame> {
@@ -134,7 +142,7 @@ async fn slow_queries_are_slow_side_by_side_and_within_limits() {
     let slow = json!({"scenarioId": "slow_query", "stringInput": "500ms"});
     let queries: Vec<_> = (0..5).map(|number| query(&number.to_string(), &slow)).collect();
     let begun = Instant::now();
-    let answers = TestDataBackend.query(&context(), &queries).await;
+    let answers = TestDataBackend::new(workers()).query(&context(), &queries).await;
     assert!(answers.len() == 5 && answers.values().all(Result::is_ok));
     assert!((500..2400).contains(&begun.elapsed().as_millis()), "{:?}", begun.elapsed());
     for input in ["31s", "x", "-1s", "1y"] {
@@ -165,7 +173,8 @@ async fn what_is_too_much_or_unknown_is_told() {
         assert!(error.status == 400 && error.message.contains(told), "{error:?}");
     }
     let many = Query { max_data_points: 10_000, interval_ms: 1, ..query("A", &json!({"seriesCount": 100})) };
-    let error = TestDataBackend.query(&context(), &[many]).await.remove("A").unwrap().unwrap_err();
+    let error =
+        TestDataBackend::new(workers()).query(&context(), &[many]).await.remove("A").unwrap().unwrap_err();
     assert!(error.message.contains("more than 200000 points"), "{error:?}");
 }
 
@@ -178,13 +187,17 @@ async fn scenarios_are_listed_for_editors() {
         headers: Vec::new(),
         body: Bytes::new(),
     };
-    let answer = TestDataBackend.call_resource(&context(), request("scenarios")).await.unwrap();
+    let answer =
+        TestDataBackend::new(workers()).call_resource(&context(), request("scenarios")).await.unwrap();
     let parts: Vec<_> = answer.body.collect().await;
     let list: Value = serde_json::from_slice(parts[0].as_ref().unwrap()).unwrap();
     assert_eq!(
         (list.as_array().unwrap().len(), list[0]["id"].as_str()),
         (scenario::SCENARIOS.len(), Some("random_walk"))
     );
-    assert_eq!(TestDataBackend.call_resource(&context(), request("files")).await.unwrap_err().status, 404);
-    assert!(TestDataBackend.check_health(&context()).await.is_ok);
+    assert_eq!(
+        TestDataBackend::new(workers()).call_resource(&context(), request("files")).await.unwrap_err().status,
+        404
+    );
+    assert!(TestDataBackend::new(workers()).check_health(&context()).await.is_ok);
 }

@@ -103,9 +103,7 @@ impl Circuit {
 impl Entered {
     /// Notes how a call ended. A source that answers with an error is reached.
     pub(super) fn note(&self, error: Option<&QueryError>) {
-        let is_lost =
-            |error: &QueryError| error.origin == ErrorOrigin::Downstream && matches!(error.status, 502 | 504);
-        self.circuit.note(!error.is_some_and(is_lost));
+        self.circuit.note(error.is_none_or(|error| error.origin != ErrorOrigin::Network));
     }
 }
 
@@ -116,11 +114,11 @@ mod tests {
     #[tokio::test]
     async fn a_source_that_is_not_reached_is_no_longer_tried() {
         let circuit = Arc::new(Circuit::default());
-        let lost = QueryError::downstream(504, "it took too long");
+        let lost = QueryError::unreached(504, "it took too long");
         for _ in 1..MAX_FAILURES {
             circuit.enter("P").await.ok().unwrap().note(Some(&lost));
         }
-        circuit.enter("P").await.ok().unwrap().note(Some(&QueryError::downstream(500, "no such metric")));
+        circuit.enter("P").await.ok().unwrap().note(Some(&QueryError::downstream(502, "too large")));
         for _ in 0..MAX_FAILURES {
             circuit.enter("P").await.ok().unwrap().note(Some(&lost));
         }

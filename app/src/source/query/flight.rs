@@ -8,11 +8,19 @@ use futures_util::future::{BoxFuture, Shared, WeakShared};
 use sha2::{Digest, Sha256};
 
 use crate::source::backend::{Query, QueryResults, SourceContext};
+use crate::source::room::AnswerShare;
 
 /// What tells calls apart.
 pub(super) type FlightKey = [u8; 32];
 
-type Answers = Arc<QueryResults>;
+/// The results of a call, which several requests can have.
+pub(super) struct Answered {
+    pub(super) results: QueryResults,
+    /// The memory of the results.
+    pub(super) _share: Arc<AnswerShare>,
+}
+
+type Answers = Arc<Answered>;
 type Call = BoxFuture<'static, Answers>;
 
 /// How many calls there are until those that have ended are looked for.
@@ -27,16 +35,12 @@ impl Flights {
     pub(super) async fn join(
         &self,
         key: FlightKey,
-        call: impl Future<Output = QueryResults> + Send + 'static,
+        call: impl Future<Output = Answered> + Send + 'static,
     ) -> Answers {
         self.shared(key, call).await
     }
 
-    fn shared(
-        &self,
-        key: FlightKey,
-        call: impl Future<Output = QueryResults> + Send + 'static,
-    ) -> Shared<Call> {
+    fn shared(&self, key: FlightKey, call: impl Future<Output = Answered> + Send + 'static) -> Shared<Call> {
         let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // One that has ended answered an earlier question: data has come in since.
         let under_way = flights.get(&key).and_then(WeakShared::upgrade).filter(|call| call.peek().is_none());
@@ -87,14 +91,21 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Duration;
 
+    use kymograph_domain::OrgId;
+
     use super::*;
 
-    fn call(calls: &Arc<AtomicUsize>) -> impl Future<Output = QueryResults> + Send + 'static {
+    fn answered() -> Answered {
+        let results = BTreeMap::from([("A".to_owned(), Ok(Vec::new()))]);
+        Answered { results, _share: Arc::new(AnswerShare::alone(OrgId(1))) }
+    }
+
+    fn call(calls: &Arc<AtomicUsize>) -> impl Future<Output = Answered> + Send + 'static {
         let calls = calls.clone();
         async move {
             calls.fetch_add(1, Ordering::Relaxed);
             tokio::time::sleep(Duration::from_millis(50)).await;
-            BTreeMap::from([("A".to_owned(), Ok(Vec::new()))])
+            answered()
         }
     }
 
@@ -103,7 +114,7 @@ mod tests {
         let (flights, calls) = (Flights::default(), Arc::default());
         let asked = (0..32).map(|_| flights.join([1; 32], call(&calls)));
         let answers = futures_util::future::join_all(asked).await;
-        assert!(answers.iter().all(|answer| answer.contains_key("A")));
+        assert!(answers.iter().all(|answer| answer.results.contains_key("A")));
         assert_eq!(calls.load(Ordering::Relaxed), 1);
         flights.join([1; 32], call(&calls)).await;
         flights.join([2; 32], call(&calls)).await;
@@ -118,7 +129,7 @@ mod tests {
         let endless = async move {
             std::future::pending::<()>().await;
             drop(held);
-            BTreeMap::new()
+            answered()
         };
         let waiting = tokio::time::timeout(Duration::from_millis(50), flights.join([1; 32], endless));
         assert!(waiting.await.is_err() && Arc::strong_count(&waits) == 1);

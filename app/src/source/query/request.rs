@@ -53,7 +53,7 @@ pub(super) struct Parsed {
 }
 
 /// Reads the queries of a request.
-pub(super) fn parse(new: &NewQueries, now: Timestamp) -> Result<Vec<Parsed>> {
+pub(super) fn parse(new: NewQueries, now: Timestamp) -> Result<Vec<Parsed>> {
     if new.queries.is_empty() {
         return Err(Error::invalid("no queries found").with_code("query.noQueries"));
     }
@@ -62,14 +62,15 @@ pub(super) fn parse(new: &NewQueries, now: Timestamp) -> Result<Vec<Parsed>> {
     }
     // Panels that ask at the same time for the last hour mean the same hour.
     let now_ms = now.0 / 1_000_000 * 1000;
-    new.queries.iter().map(|model| parse_query(new, model, now_ms)).collect()
+    let NewQueries { from, to, queries, .. } = new;
+    queries.into_iter().map(|model| parse_query((&from, &to), model, now_ms)).collect()
 }
 
-fn parse_query(new: &NewQueries, model: &Map<String, Value>, now_ms: i64) -> Result<Parsed> {
+fn parse_query(of_request: (&Value, &Value), model: Map<String, Value>, now_ms: i64) -> Result<Parsed> {
     let own = model.get("timeRange").and_then(Value::as_object);
     let (from, to) = match own {
-        Some(range) => (range.get("from").unwrap_or(&new.from), range.get("to").unwrap_or(&new.to)),
-        None => (&new.from, &new.to),
+        Some(range) => (range.get("from").unwrap_or(of_request.0), range.get("to").unwrap_or(of_request.1)),
+        None => of_request,
     };
     let (from_ms, to_ms) =
         parse_range(from, to, now_ms).map_err(|error| Error::invalid(error.to_string()))?;
@@ -77,15 +78,15 @@ fn parse_query(new: &NewQueries, model: &Map<String, Value>, now_ms: i64) -> Res
     let number =
         |name: &str, default| number_of(model.get(name)).filter(|number| *number > 0).unwrap_or(default);
     let ref_id = Some(text("refId")).filter(|name| !name.is_empty()).unwrap_or(DEFAULT_REF_ID).to_owned();
+    let source = if is_expression(&model) { None } else { Some(source_of(&model)?) };
     let query = Query {
         ref_id,
         query_type: text("queryType").to_owned(),
         range: TimeRange { from_ms, to_ms },
         interval_ms: number("intervalMs", DEFAULT_INTERVAL_MS),
         max_data_points: number("maxDataPoints", DEFAULT_MAX_DATA_POINTS).min(MAX_DATA_POINTS),
-        model: Arc::new(model.clone()),
+        model: Arc::new(model),
     };
-    let source = if is_expression(model) { None } else { Some(source_of(model)?) };
     Ok(Parsed { source, query })
 }
 
@@ -130,7 +131,7 @@ mod tests {
     }
 
     fn parsed(model: Value) -> Result<Parsed> {
-        parse(&queries(json!([model])), Timestamp(7_200_123_456)).map(|mut parsed| parsed.remove(0))
+        parse(queries(json!([model])), Timestamp(7_200_123_456)).map(|mut parsed| parsed.remove(0))
     }
 
     #[test]
@@ -157,15 +158,15 @@ mod tests {
     fn requests_that_make_no_sense_are_refused() {
         let code = |result: Result<Vec<Parsed>>| result.err().and_then(|error| error.code());
         let now = Timestamp(0);
-        assert_eq!(code(parse(&queries(json!([])), now)), Some("query.noQueries"));
+        assert_eq!(code(parse(queries(json!([])), now)), Some("query.noQueries"));
         for source in
             [json!({}), json!({"datasource": {}}), json!({"datasource": ""}), json!({"datasourceId": 0})]
         {
-            assert_eq!(code(parse(&queries(json!([source])), now)), Some("query.invalidDatasourceId"));
+            assert_eq!(code(parse(queries(json!([source])), now)), Some("query.invalidDatasourceId"));
         }
         let many = |count| queries(Value::Array(vec![json!({"datasource": "p"}); count]));
-        assert!(parse(&many(MAX_QUERIES), now).is_ok() && parse(&many(MAX_QUERIES + 1), now).is_err());
+        assert!(parse(many(MAX_QUERIES), now).is_ok() && parse(many(MAX_QUERIES + 1), now).is_err());
         let wrong = NewQueries { from: json!("yesterday"), ..queries(json!([{"datasource": "p"}])) };
-        assert!(parse(&wrong, now).is_err());
+        assert!(parse(wrong, now).is_err());
     }
 }

@@ -73,8 +73,8 @@ fn backends(clients: &Arc<HttpClients>, egress: Egress, workers: Workers, max_ro
     let prometheus: Arc<dyn Backend> = Arc::new(PrometheusBackend::new(clients.clone(), workers.clone()));
     let loki: Arc<dyn Backend> = Arc::new(LokiBackend::new(clients.clone(), workers.clone()));
     let alertmanager: Arc<dyn Backend> = Arc::new(AlertmanagerBackend::new(clients.clone()));
+    let test_data: Arc<dyn Backend> = Arc::new(TestDataBackend::new(workers.clone()));
     let postgres: Arc<dyn Backend> = Arc::new(PostgresBackend::new(egress, workers).with_max_rows(max_rows));
-    let test_data: Arc<dyn Backend> = Arc::new(TestDataBackend);
     Backends::default()
         .with(&["prometheus"], &prometheus)
         .with(&["loki"], &loki)

@@ -140,6 +140,15 @@ fn settings_are_checked() {
         (DataSourceContent { url: longest(MAX_URL_BYTES + 1), ..plain() }, Err(DataSourceError::InvalidUrl)),
         (DataSourceContent { url: "http://a b".to_owned(), ..plain() }, Err(DataSourceError::InvalidUrl)),
         (DataSourceContent { url: "http://a\u{7}".to_owned(), ..plain() }, Err(DataSourceError::InvalidUrl)),
+        (
+            DataSourceContent { url: "http://ann:secret@a/".to_owned(), ..plain() },
+            Err(DataSourceError::PasswordInUrl),
+        ),
+        (
+            DataSourceContent { url: "ann:secret@a".to_owned(), ..plain() },
+            Err(DataSourceError::PasswordInUrl),
+        ),
+        (DataSourceContent { url: "http://ann:@a:1/b:c@d".to_owned(), ..plain() }, Ok(())),
         (DataSourceContent { json_data: json(MAX_JSON_DATA_BYTES), ..plain() }, Ok(())),
         (
             DataSourceContent { json_data: json(MAX_JSON_DATA_BYTES + 1), ..plain() },
@@ -165,6 +174,10 @@ fn secrets_are_checked() {
     assert!(check_secrets(&one(&"n".repeat(MAX_TEXT_BYTES + 1), 1)).is_err());
     let many = |count: usize| (0..count).map(|at| (format!("s{at}"), None)).collect();
     assert!(check_secrets(&many(MAX_SECRETS)).is_ok() && check_secrets(&many(MAX_SECRETS + 1)).is_err());
+    let large =
+        |count: usize| (0..count).map(|at| (format!("s{at}"), Some("v".repeat(MAX_SECRET_BYTES)))).collect();
+    let most = MAX_SECRETS_BYTES / MAX_SECRET_BYTES;
+    assert!(check_secrets(&large(most)).is_ok() && check_secrets(&large(most + 1)).is_err());
     let values = [("a", Some("x")), ("b", Some("")), ("c", None)];
     let values = values.map(|(name, value)| (name.to_owned(), value.map(str::to_owned)));
     let change = SecretChange::of(&BTreeMap::from(values));

@@ -5,7 +5,7 @@ use super::reason::Reason;
 /// How many steps the expressions of a request may take together. Adding two numbers is one step.
 pub const MAX_WORK: usize = 100_000_000;
 /// How many values and times the expressions of a request may have made at a time.
-pub const MAX_VALUES: usize = 8_000_000;
+pub const MAX_VALUES: usize = 4_000_000;
 
 /// What an evaluation may still do.
 #[derive(Debug)]

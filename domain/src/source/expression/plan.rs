@@ -146,21 +146,25 @@ impl Plan {
         has_recovery
     }
 
-    /// Adds the results of the expressions to those of the sources, and leaves out what is hidden. An expression with an input
-    /// that failed, or that has no result at all, fails as well.
+    /// Whether the result of a query is left out of the answer.
     #[must_use]
-    pub fn evaluate<E: From<ExpressionFault>>(
+    pub fn is_hidden(&self, ref_id: &str) -> bool {
+        self.hidden.contains(ref_id)
+    }
+
+    /// The results of the expressions that are not hidden, of what the sources answered. An expression with an input that failed,
+    /// or that has no result at all, fails as well.
+    #[must_use]
+    pub fn evaluate<'r>(
         &self,
-        mut results: BTreeMap<String, Result<Vec<Frame>, E>>,
-    ) -> BTreeMap<String, Result<Vec<Frame>, E>> {
-        let made: Vec<_> = self.work_out(|name| results.get(name)?.as_deref().ok());
-        for (ref_id, frames) in made {
-            let frames =
-                frames.map_err(|reason| ExpressionFault { ref_id: ref_id.to_owned(), reason }.into());
-            results.insert(ref_id.to_owned(), frames);
-        }
-        results.retain(|ref_id, _| !self.hidden.contains(ref_id));
-        results
+        source: impl Fn(&str) -> Option<&'r [Frame]>,
+    ) -> BTreeMap<String, Result<Vec<Frame>, ExpressionFault>> {
+        let made = self.work_out(source).into_iter().map(|(ref_id, frames)| {
+            let ref_id = ref_id.to_owned();
+            let frames = frames.map_err(|reason| ExpressionFault { ref_id: ref_id.clone(), reason });
+            (ref_id, frames)
+        });
+        made.collect()
     }
 
     /// The frames of the expressions that are not hidden.

@@ -130,7 +130,7 @@ async fn a_list_of_destinations_is_exact() {
     other.version = 2;
     let error = fetch(&clients, &context(other)).await.err().unwrap();
     assert_eq!(error.status, 403);
-    assert!(error.message.contains("is not among the hosts"), "{}", error.message);
+    assert!(error.message.contains("is not on the list of hosts"), "{}", error.message);
 }
 
 #[tokio::test]

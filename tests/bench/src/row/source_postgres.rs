@@ -7,6 +7,7 @@ use kymograph_app::kernel::work::Workers;
 use kymograph_app::source::backend::{
     Backend, Query, SourceContext, SourceSecrets, SourceSettings, TimeRange,
 };
+use kymograph_app::source::room::AnswerShare;
 use kymograph_domain::source::data_source::DataSourceContent;
 use kymograph_domain::{OrgId, Uid};
 use kymograph_infra::compute::ComputeThreads;
@@ -89,7 +90,7 @@ fn copying(config: &tokio_postgres::Config, relay: &Relay) -> tokio_postgres::Co
 /// The Postgres of the server as a data source.
 struct Source {
     backend: PostgresBackend,
-    context: SourceContext,
+    source: Arc<SourceSettings>,
     query: Query,
 }
 
@@ -125,16 +126,15 @@ impl Source {
         };
         let workers = Workers::on(ComputeThreads::start("bench-source", Workers::turns())?);
         let source = Arc::new(settings);
-        Ok(Self {
-            backend: PostgresBackend::new(Egress::new(policy), workers),
-            context: SourceContext { source, user: None, headers: Vec::new(), max_bytes: MAX_BYTES },
-            query,
-        })
+        Ok(Self { backend: PostgresBackend::new(Egress::new(policy), workers), source, query })
     }
 
     /// Asks for the table, and tells how many rows it has.
     async fn rows(&self) -> Result<usize> {
-        let mut answers = self.backend.query(&self.context, std::slice::from_ref(&self.query)).await;
+        let share = Arc::new(AnswerShare::alone(self.source.org));
+        let source = self.source.clone();
+        let context = SourceContext { source, user: None, headers: Vec::new(), max_bytes: MAX_BYTES, share };
+        let mut answers = self.backend.query(&context, std::slice::from_ref(&self.query)).await;
         let answer = answers.remove(&self.query.ref_id).ok_or("the query has no answer")?;
         let frames = answer.map_err(|error| error.message)?;
         let field = frames.first().and_then(|frame| frame.fields.first()).ok_or("the frame is empty")?;

@@ -1,0 +1,274 @@
+//! The memory that answers of data sources take, from what is read of them to what is sent to the client.
+//!
+//! How large an answer is shows while it comes. Small ones need nothing; what is larger waits for its org's turn in a class
+//! of its size, and what is larger than any class is refused. All queries of a request share one turn, so that none waits for
+//! another of the same request. A turn is given back as soon as what is left in memory fits into a smaller class.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use kymograph_domain::OrgId;
+
+use crate::kernel::error::{Error, Result, overload};
+use crate::kernel::work::{Admission, Admissions, INLINE_BYTES, MAX_WAIT};
+
+/// How many bytes a request holds without a turn.
+pub const SMALL_BYTES: usize = INLINE_BYTES;
+/// How many bytes a request holds in one of [`MAX_MEDIUM`] turns.
+pub const MEDIUM_BYTES: usize = 2 * 1024 * 1024;
+/// How many bytes a request holds at all, in one of [`MAX_LARGE`] turns.
+pub const MAX_BYTES: usize = 48 * 1024 * 1024;
+/// How many requests of an org hold up to [`MEDIUM_BYTES`] at a time.
+pub const MAX_MEDIUM_OF_ORG: usize = 8;
+/// How many requests hold up to [`MEDIUM_BYTES`] at a time.
+pub const MAX_MEDIUM: usize = 24;
+/// How many requests of an org hold more at a time.
+pub const MAX_LARGE_OF_ORG: usize = 1;
+/// How many requests hold more at a time.
+pub const MAX_LARGE: usize = 2;
+
+const TOO_LARGE: &str =
+    "The answers of data sources to this request are too large: ask for fewer series, points or rows";
+const TOO_MANY: overload::Refusal =
+    (overload::ANSWERS, "Too many large answers of data sources at once for this org, try again shortly");
+
+/// The classes of requests by the bytes that they hold.
+pub(super) struct AnswerRooms {
+    medium: Admissions,
+    large: Admissions,
+    wait: Duration,
+}
+
+impl Default for AnswerRooms {
+    fn default() -> Self {
+        Self::new(MAX_WAIT)
+    }
+}
+
+impl AnswerRooms {
+    fn new(wait: Duration) -> Self {
+        let medium = Admissions::new(MAX_MEDIUM, MAX_MEDIUM_OF_ORG, TOO_MANY);
+        let large = Admissions::new(MAX_LARGE, MAX_LARGE_OF_ORG, TOO_MANY);
+        Self { medium, large, wait }
+    }
+
+    /// The room of a request of an org.
+    pub(super) fn of_request(self: &Arc<Self>, org: OrgId) -> Arc<AnswerRoom> {
+        Arc::new(AnswerRoom {
+            rooms: self.clone(),
+            org,
+            held: Mutex::default(),
+            growing: tokio::sync::Mutex::default(),
+        })
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Class {
+    #[default]
+    Small,
+    Medium,
+    Large,
+}
+
+impl Class {
+    fn bytes(self) -> usize {
+        match self {
+            Self::Small => SMALL_BYTES,
+            Self::Medium => MEDIUM_BYTES,
+            Self::Large => MAX_BYTES,
+        }
+    }
+}
+
+/// The memory of one request.
+pub(super) struct AnswerRoom {
+    rooms: Arc<AnswerRooms>,
+    org: OrgId,
+    held: Mutex<Held>,
+    /// Held while one part waits for a turn: the others wait for the same.
+    growing: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default)]
+struct Held {
+    bytes: usize,
+    class: Class,
+    admission: Option<Admission>,
+}
+
+impl AnswerRoom {
+    fn lock(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A part of the room, with nothing in it.
+    pub(super) fn share(self: &Arc<Self>) -> AnswerShare {
+        AnswerShare { room: self.clone(), bytes: AtomicUsize::new(0) }
+    }
+
+    async fn take(&self, bytes: usize) -> Result<()> {
+        loop {
+            let class = {
+                let mut held = self.lock();
+                let wanted = held.bytes.saturating_add(bytes);
+                if wanted <= held.class.bytes() {
+                    held.bytes = wanted;
+                    return Ok(());
+                }
+                if wanted > MAX_BYTES {
+                    return Err(Error::too_large(TOO_LARGE));
+                }
+                held.class
+            };
+            self.grow(class).await?;
+        }
+    }
+
+    /// Waits for a turn in a larger class than this one. The turn in this one is kept meanwhile, because what is in memory is:
+    /// who has a larger one never waits for a smaller one.
+    async fn grow(&self, than: Class) -> Result<()> {
+        let _growing = self.growing.lock().await;
+        if self.lock().class > than {
+            return Ok(());
+        }
+        let (class, admissions) = match than {
+            Class::Small => (Class::Medium, &self.rooms.medium),
+            Class::Medium | Class::Large => (Class::Large, &self.rooms.large),
+        };
+        let admission = admissions.admit(self.org, self.rooms.wait).await?;
+        let mut held = self.lock();
+        held.class = class;
+        held.admission = Some(admission);
+        Ok(())
+    }
+
+    fn give_back(&self, bytes: usize) {
+        let mut held = self.lock();
+        held.bytes = held.bytes.saturating_sub(bytes);
+        if held.bytes <= SMALL_BYTES {
+            (held.class, held.admission) = (Class::Small, None);
+        } else if held.class == Class::Large
+            && held.bytes <= MEDIUM_BYTES
+            && let Some(medium) = self.rooms.medium.try_admit(self.org)
+        {
+            (held.class, held.admission) = (Class::Medium, Some(medium));
+        }
+    }
+}
+
+/// The memory of a part of a request, such as the answer of one source. It is given back when this is dropped.
+pub struct AnswerShare {
+    room: Arc<AnswerRoom>,
+    bytes: AtomicUsize,
+}
+
+impl AnswerShare {
+    /// Memory as a request of its own has it, for calls that are part of none.
+    #[must_use]
+    pub fn alone(org: OrgId) -> Self {
+        Arc::<AnswerRooms>::default().of_request(org).share()
+    }
+
+    /// Takes so many bytes, as soon as the org may hold them. It fails if it may not within some seconds, or never.
+    pub async fn take(&self, bytes: usize) -> Result<()> {
+        self.room.take(bytes).await?;
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Gives back so many of the bytes that were taken.
+    pub fn give_back(&self, bytes: usize) {
+        let mut given = 0;
+        let left = |held: usize| {
+            given = held.min(bytes);
+            Some(held - given)
+        };
+        // It always says how many are left.
+        let _ = self.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, left);
+        self.room.give_back(given);
+    }
+
+    /// Gives back all but so many bytes.
+    pub fn keep(&self, bytes: usize) {
+        self.give_back(self.bytes.load(Ordering::Relaxed).saturating_sub(bytes));
+    }
+}
+
+impl std::fmt::Debug for AnswerShare {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AnswerShare").field("bytes", &self.bytes).finish_non_exhaustive()
+    }
+}
+
+impl Drop for AnswerShare {
+    fn drop(&mut self) {
+        self.keep(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::error::ErrorKind;
+
+    fn rooms(wait: Duration) -> Arc<AnswerRooms> {
+        Arc::new(AnswerRooms::new(wait))
+    }
+
+    const SHORT: Duration = Duration::from_millis(20);
+    const ORG: OrgId = OrgId(1);
+
+    #[tokio::test]
+    async fn small_answers_need_no_turn_and_larger_ones_wait_for_their_org_s() {
+        let rooms = rooms(SHORT);
+        let mut held = Vec::new();
+        for _ in 0..MAX_MEDIUM_OF_ORG {
+            let share = rooms.of_request(ORG).share();
+            share.take(SMALL_BYTES + 1).await.unwrap();
+            held.push(share);
+        }
+        let next = rooms.of_request(ORG).share();
+        next.take(SMALL_BYTES).await.unwrap();
+        let refused = next.take(1).await.unwrap_err();
+        assert_eq!((refused.kind(), refused.code()), (ErrorKind::Overloaded, Some(overload::ANSWERS)));
+        rooms.of_request(OrgId(2)).share().take(MEDIUM_BYTES).await.unwrap();
+        held.pop();
+        next.take(1).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_parts_of_a_request_share_a_turn() {
+        let rooms = rooms(SHORT);
+        let room = rooms.of_request(ORG);
+        let (one, other) = (room.share(), room.share());
+        one.take(MEDIUM_BYTES).await.unwrap();
+        other.take(MEDIUM_BYTES).await.unwrap();
+        assert_eq!(room.lock().class, Class::Large);
+        let most = other.take(MAX_BYTES - 2 * MEDIUM_BYTES).await;
+        assert!(most.is_ok());
+        assert_eq!(one.take(1).await.unwrap_err().kind(), ErrorKind::TooLarge);
+        // Another request of the org waits for the only turn of this class.
+        let another = rooms.of_request(ORG).share();
+        assert!(another.take(MEDIUM_BYTES + 1).await.is_err());
+        drop(other);
+        assert_eq!(room.lock().class, Class::Medium);
+        another.take(MEDIUM_BYTES + 1).await.unwrap();
+        one.keep(SMALL_BYTES);
+        assert_eq!(room.lock().class, Class::Small);
+        assert_eq!(room.lock().bytes, SMALL_BYTES);
+        drop(one);
+        assert_eq!(room.lock().bytes, 0);
+    }
+
+    #[tokio::test]
+    async fn no_more_is_given_back_than_was_taken() {
+        let room = rooms(SHORT).of_request(ORG);
+        let (one, other) = (room.share(), room.share());
+        one.take(10).await.unwrap();
+        other.take(5).await.unwrap();
+        one.give_back(100);
+        assert_eq!(room.lock().bytes, 5);
+    }
+}
