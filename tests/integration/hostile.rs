@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use kymograph_tests::{RawConnection, ServerProcess, TestServer, basic};
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 /// How much memory the server may take, whatever is done to it.
@@ -363,4 +365,71 @@ async fn a_form_has_so_many_values_and_no_more() {
     admin.post("/api/playlists", &form(20_000 - 5)).await.expect(200);
     let refused = admin.post("/api/playlists", &form(20_000 - 4)).await.expect(400);
     assert!(refused.text.contains("more than 20000 values"), "{}", refused.text);
+}
+
+/// A source that answers each query with a matrix of so many bytes.
+async fn large_source(bytes: usize) -> String {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let points = ",[1700000015,\"1.5\"]".repeat(bytes / 20);
+    let body = format!(
+        r#"{{"status":"success","data":{{"resultType":"matrix","result":[{{"metric":{{}},"values":[[1700000000,"1"]{points}]}}]}}}}"#
+    );
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+    let body = std::sync::Arc::new(head + &body);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let body = body.clone();
+            tokio::spawn(async move {
+                let mut head = [0; 8192];
+                let _ = stream.read(&mut head).await;
+                let _ = stream.write_all(body.as_bytes()).await;
+            });
+        }
+    });
+    url
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_of_data_sources_do_not_use_up_the_memory() {
+    let server = ServerProcess::start_with("sources", &[("GF_DATA_SOURCES_ALLOW_LOOPBACK", "true")]).await;
+    let admin = server.admin();
+    let url = large_source(8 * MIB).await;
+    for (uid, kind) in [("large", "prometheus"), ("test", "testdata")] {
+        let source = json!({"name": uid, "uid": uid, "type": kind, "url": url});
+        admin.post("/api/datasources", &source).await.expect(200);
+    }
+    let many = |uid: &str, count: usize, points: usize| {
+        let query = |at: usize| {
+            json!({"refId": format!("Q{at}"), "datasource": {"uid": uid}, "expr": "x", "seriesCount": 20,
+                "intervalMs": 1, "maxDataPoints": points})
+        };
+        json!({"from": "1700000000000", "to": "1700100000000", "queries": (0..count).map(query).collect::<Vec<_>>()})
+    };
+    for (uid, count, points, clients) in
+        [("large", 100, 100, 4), ("large", 1, 100, 30), ("test", 100, 10_000, 8), ("test", 1, 100, 30)]
+    {
+        let form = many(uid, count, points);
+        let mut asked = JoinSet::new();
+        for _ in 0..clients {
+            let (admin, form) = (server.admin(), form.clone());
+            asked.spawn(async move { admin.post("/api/ds/query", &form).await.status });
+        }
+        let (mut answers, mut most, mut longest) = (Vec::new(), 0, Duration::ZERO);
+        while !asked.is_empty() {
+            let began = Instant::now();
+            server.anonymous().get("/livez").await.expect(200);
+            longest = longest.max(began.elapsed());
+            most = most.max(server.resident_memory());
+            if let Ok(Some(answer)) = tokio::time::timeout(Duration::from_millis(10), asked.join_next()).await
+            {
+                answers.push(answer.unwrap());
+            }
+        }
+        // Too many or too large answers are refused, for some queries or for all.
+        assert!(answers.iter().all(|status| matches!(status, 200 | 400 | 413 | 429)), "{uid}: {answers:?}");
+        assert!(most < MAX_MEMORY, "{uid} {count}: {most}");
+        assert!(longest < Duration::from_secs(1), "{uid} {count}: {longest:?}");
+        assert!(count > 1 || answers.contains(&200), "{uid}: {answers:?}");
+    }
 }

@@ -1,5 +1,7 @@
 //! A data source: where dashboards and rules get their data from. Its secrets are not in the log, only their names are.
 
+mod content;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use cqrs_es::Aggregate;
@@ -13,22 +15,13 @@ use crate::kernel::effect::{Counted, Effects, Ending, QuotaTarget};
 use crate::kernel::invariant::Invariant;
 use crate::kernel::past::{NOTHING, image_of};
 use crate::kernel::reason::{Reason, ReasonKind};
-use crate::kernel::text::is_storable;
 use crate::kernel::uid::Uid;
 use crate::kernel::undo::Undoing;
 
-/// The longest name, user, database or type, in bytes.
-pub const MAX_TEXT_BYTES: usize = 760;
-/// The longest address, in bytes.
-pub const MAX_URL_BYTES: usize = 2048;
-/// The most bytes of `jsonData`, so that the state stays small.
-pub const MAX_JSON_DATA_BYTES: usize = 64 * 1024;
-/// The most secrets.
-pub const MAX_SECRETS: usize = 64;
-/// The longest secret, in bytes.
-pub const MAX_SECRET_BYTES: usize = 64 * 1024;
-/// The most bytes of the secrets that are set at once.
-pub const MAX_SECRETS_BYTES: usize = 256 * 1024;
+pub use content::{
+    DataSourceContent, MAX_JSON_DATA_BYTES, MAX_SECRET_BYTES, MAX_SECRETS, MAX_SECRETS_BYTES, MAX_TEXT_BYTES,
+    MAX_URL_BYTES, check_secrets,
+};
 
 /// Who sends the requests to a source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,34 +33,6 @@ pub enum DataSourceAccess {
     Proxy,
     /// The browser.
     Direct,
-}
-
-/// The settings of a data source but for its secrets.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct DataSourceContent {
-    /// The name, unique in the org.
-    pub name: String,
-    /// The type, which is the id of its plugin.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// Who sends requests to it.
-    pub access: DataSourceAccess,
-    /// The address.
-    pub url: String,
-    /// The user, for a database.
-    pub user: String,
-    /// The database.
-    pub database: String,
-    /// Whether it wants basic authentication.
-    pub basic_auth: bool,
-    /// The user of basic authentication.
-    pub basic_auth_user: String,
-    /// Whether cookies are sent.
-    pub with_credentials: bool,
-    /// Whether it is the one that is asked where none is named; one of an org is.
-    pub is_default: bool,
-    /// What only its type knows.
-    pub json_data: Map<String, Value>,
 }
 
 /// The state that decisions about a data source need.
@@ -278,61 +243,6 @@ impl Reason for DataSourceError {
             | Self::JsonDataTooLong
             | Self::InvalidSecrets => ReasonKind::Invalid,
         }
-    }
-}
-
-impl DataSourceContent {
-    fn check(&self) -> Result<(), DataSourceError> {
-        let Self { name, kind, user, database, basic_auth_user, .. } = self;
-        if name.trim().is_empty() {
-            return Err(DataSourceError::NameMissing);
-        }
-        if kind.trim().is_empty() {
-            return Err(DataSourceError::TypeMissing);
-        }
-        let texts = [
-            ("name", name),
-            ("type", kind),
-            ("user", user),
-            ("database", database),
-            ("basicAuthUser", basic_auth_user),
-        ];
-        if let Some((member, _)) = texts.iter().find(|(_, text)| !is_storable(text, MAX_TEXT_BYTES)) {
-            return Err(DataSourceError::InvalidText(member));
-        }
-        let is_no_url = |character: char| character.is_control() || character.is_whitespace();
-        if self.url.len() > MAX_URL_BYTES || self.url.contains(is_no_url) {
-            return Err(DataSourceError::InvalidUrl);
-        }
-        if has_password(&self.url) {
-            return Err(DataSourceError::PasswordInUrl);
-        }
-        let json_data = serde_json::to_string(&self.json_data).unwrap_or_default();
-        let is_json_data_storable = json_data.len() <= MAX_JSON_DATA_BYTES && !json_data.contains("\\u0000");
-        if is_json_data_storable { Ok(()) } else { Err(DataSourceError::JsonDataTooLong) }
-    }
-}
-
-/// Whether an address has a password before its host.
-fn has_password(url: &str) -> bool {
-    let (_, rest) = url.split_once("//").unwrap_or(("", url));
-    let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
-    let user = authority.rsplit_once('@').map(|(user, _)| user);
-    user.and_then(|user| user.split_once(':')).is_some_and(|(_, password)| !password.is_empty())
-}
-
-/// Fails if secrets cannot be kept. Their names become parts of other names.
-pub fn check_secrets(values: &BTreeMap<String, Option<String>>) -> Result<(), DataSourceError> {
-    let is_character = |character: char| character.is_ascii_alphanumeric() || "_-.".contains(character);
-    let is_name = |name: &str| (1..=MAX_TEXT_BYTES).contains(&name.len()) && name.chars().all(is_character);
-    let is_short =
-        |value: &Option<String>| value.as_ref().is_none_or(|value| value.len() <= MAX_SECRET_BYTES);
-    let are_valid = values.iter().all(|(name, value)| is_name(name) && is_short(value));
-    let bytes = values.values().flatten().map(String::len).sum::<usize>();
-    if are_valid && values.len() <= MAX_SECRETS && bytes <= MAX_SECRETS_BYTES {
-        Ok(())
-    } else {
-        Err(DataSourceError::InvalidSecrets)
     }
 }
 
