@@ -21,7 +21,7 @@ use crate::error::Result;
 pub(crate) async fn serve(body: &Path) -> Result<()> {
     let body = Bytes::from(tokio::fs::read(body).await?);
     let answer = move || async move { ([(CONTENT_TYPE, "application/json")], body) };
-    let app = Router::new().route("/api/dashboards/uid/{uid}", get(answer));
+    let app = Router::new().route("/api/dashboards/uid/{uid}", get(answer.clone())).fallback(answer);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     crate::report::line(&listener.local_addr()?.to_string());
     let listener = listener.tap_io(|stream| {

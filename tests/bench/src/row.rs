@@ -14,6 +14,7 @@ mod read;
 mod rebuild;
 mod save;
 mod search;
+mod source;
 mod source_postgres;
 mod stored;
 
@@ -124,6 +125,15 @@ rows! {
     "audit-page-10m" AtMost 2.0 1.2 "x" = audit::page;
     // The time of an export of 1,000,000 entries, against copying the same rows out.
     "audit-export-1m" AtMost 2.0 1.3 "x" = audit::export;
+    // The processor time of a query to Prometheus for 200 series of 1,000 points, against that of the proxy for the same answer;
+    // its median time with 16 clients, against the proxy's; and how often the source is asked for 32 of the same at once.
+    "ds-query-cpu" AtMost 2.0 1.3 "x" = source::query_cpu;
+    "ds-query-time" AtMost 1.5 1.2 "x" = source::query_time;
+    "ds-query-same" AtMost 2.0 1.0 "requests" = source::of_the_same_query;
+    // How much more memory the server takes while it passes on an answer of 100 MiB.
+    "ds-proxy-memory" AtMost 16.0 4.0 "MB" = source::memory_of_proxy;
+    // The 99th percentile of the queries of 50 orgs to nine sources each, while a tenth of each never answers, against without.
+    "ds-dead-source" AtMost 1.5 1.1 "x" = source::beside_a_dead_one;
     // The processor time of a formula over two sets of 1,000 series with 500 points, against a plain loop over arrays.
     "math-1000-series" AtMost 2.0 1.2 "x" = math::over_two_sets;
     // The processor time of a PostgreSQL table of 100,000 rows as frames, against `COPY` of them.
